@@ -1,0 +1,1 @@
+"""Real PostgreSQL clusters, Aurora-style, hosted in one Python process."""

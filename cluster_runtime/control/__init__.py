@@ -1,0 +1,1 @@
+"""The control plane: nouns, the durable catalog, and one module per workflow."""

@@ -1,0 +1,1 @@
+"""Real PostgreSQL: binaries, template data directory, warm pool, postmaster, roles."""

@@ -1,0 +1,1 @@
+"""Capacity: measurement, scaling policy, auto-pause."""

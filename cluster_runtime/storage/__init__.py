@@ -1,0 +1,1 @@
+"""The volume: six segments in three availability zones, quorum, log, pages."""

@@ -1,0 +1,1 @@
+"""The MCP server: real PostgreSQL clusters as tools, and questions in English."""

@@ -1,0 +1,1 @@
+"""Natural language to SQL, usable as a library: `Translator(dsn).translate(question)`."""

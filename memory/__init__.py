@@ -1,0 +1,1 @@
+"""Agent memory in PostgreSQL: LangGraph checkpoints and store, vector store, chat history."""

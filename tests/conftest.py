@@ -1,0 +1,35 @@
+"""What every test may use, and the check that a session leaves no process behind."""
+
+import os
+import uuid
+
+import psutil
+import pytest
+
+SESSION_MARK = "BOREALIS_TEST_SESSION"
+os.environ[SESSION_MARK] = uuid.uuid4().hex
+
+
+def processes_of_this_session() -> list[psutil.Process]:
+    """Descendants that still run, those whose parent is gone included (told by the environment)."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if (
+                process.pid != os.getpid()
+                and process.status() != psutil.STATUS_ZOMBIE
+                and process.environ().get(SESSION_MARK) == os.environ[SESSION_MARK]
+            ):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None):
+        left = processes_of_this_session()
+        if left:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            names = ", ".join(f"{p.pid} {' '.join(p.cmdline())[:80]}" for p in left)
+            raise RuntimeError(f"this test session left processes behind: {names}")
