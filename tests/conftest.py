@@ -2,9 +2,13 @@
 
 import os
 import uuid
+from collections.abc import Iterator
 
 import psutil
+import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 SESSION_MARK = "BOREALIS_TEST_SESSION"
 os.environ[SESSION_MARK] = uuid.uuid4().hex
@@ -33,3 +37,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             names = ", ".join(f"{p.pid} {' '.join(p.cmdline())[:80]}" for p in left)
             raise RuntimeError(f"this test session left processes behind: {names}")
+
+
+@pytest.fixture(scope="session")
+def server_dsn() -> str:
+    """Conninfo of a PostgreSQL of this test worker."""
+    return os.environ["BOREALIS_DEV_DSN"]
+
+
+@pytest.fixture
+def fresh_dsn(server_dsn: str) -> Iterator[str]:
+    """Conninfo of a new empty database that has pgvector; dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server_dsn, autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    dsn = make_conninfo(server_dsn, dbname=name)
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute("create extension vector")
+    yield dsn
+    with psycopg.connect(server_dsn, autocommit=True) as admin:
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
