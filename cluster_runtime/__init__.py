@@ -1,1 +1,41 @@
 """Real PostgreSQL clusters, Aurora-style, hosted in one Python process."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cluster_runtime.control.model import ClusterStatus, DBCluster, ServerlessScaling
+    from cluster_runtime.control.plane import Cluster, ControlPlane
+    from cluster_runtime.errors import BorealisError
+    from cluster_runtime.runtime import AsyncRuntime, ClusterHandle, Runtime
+
+__all__ = [
+    "AsyncRuntime",
+    "BorealisError",
+    "Cluster",
+    "ClusterHandle",
+    "ClusterStatus",
+    "ControlPlane",
+    "DBCluster",
+    "Runtime",
+    "ServerlessScaling",
+]
+
+_HOME = {
+    "AsyncRuntime": "runtime",
+    "BorealisError": "errors",
+    "Cluster": "control.plane",
+    "ClusterHandle": "runtime",
+    "ClusterStatus": "control.model",
+    "ControlPlane": "control.plane",
+    "DBCluster": "control.model",
+    "Runtime": "runtime",
+    "ServerlessScaling": "control.model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when asked for: the storage simulation needs no botocore, and no command line waits.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,8 +1,11 @@
 """What every test may use, and the check that a session leaves no process behind."""
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import psycopg
@@ -57,3 +60,12 @@ def fresh_dsn(server_dsn: str) -> Iterator[str]:
     yield dsn
     with psycopg.connect(server_dsn, autocommit=True) as admin:
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def engine_dir() -> Iterator[Path]:
+    """A folder that PostgreSQL's user can reach, with a path short enough for sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="borealis-test-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)

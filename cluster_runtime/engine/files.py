@@ -26,9 +26,12 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 def copy_tree(source: Path, target: Path, user: OsUser) -> None:
     """Copy a folder of plain files and folders to `target`, which must not exist yet.
 
-    Everything becomes the user's own, 0700 and 0600. Raises InsufficientStorageError where the
-    file system is full; then, as after any error, nothing of `target` remains.
+    Everything becomes the user's own, 0700 and 0600. Raises FileExistsError for a target that is
+    there, and InsufficientStorageError where the file system is full; then, as after any error in
+    the copy, nothing of `target` remains.
     """
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(target))
     try:
         _copy_folder(os.fspath(source), os.fspath(target), user, _Copier())
     except OSError as error:

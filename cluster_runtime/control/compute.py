@@ -1,0 +1,148 @@
+"""The writer of one cluster: started, paused and asked about its roles.
+
+A transition at a time: callers that come while one is under way wait for its end.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import LiteralString
+
+import psycopg
+import structlog
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from cluster_runtime.engine.home import SOCKET_NAME
+from cluster_runtime.engine.postmaster import Postmaster, Shutdown
+from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.gateway import LOGIN_QUERY, Login
+
+_log = structlog.get_logger(__name__)
+
+ALL_LOGINS = "select rolname from pg_roles where rolcanlogin and not rolsuper"
+
+
+class Compute:
+    """The postmaster of a writer, and the runtime's own connection to it."""
+
+    def __init__(self, postmaster: Postmaster) -> None:
+        self._postmaster = postmaster
+        self._transition = asyncio.Lock()
+        self._admin: psycopg.AsyncConnection[TupleRow] | None = None
+        self._admin_lock = asyncio.Lock()
+        self._logins_while_paused: dict[str, Login] = {}
+        self._on_start: Callable[[], None] = _nothing
+
+    def on_start(self, call: Callable[[], None]) -> None:
+        """Have `call` called, on the event loop, after each start."""
+        self._on_start = call
+
+    @property
+    def socket(self) -> Path | None:
+        """The socket file that PostgreSQL listens at; None while no process runs."""
+        if not self._postmaster.running:
+            return None
+        return self._postmaster.socket_directory / SOCKET_NAME
+
+    async def ensure_running(self) -> Path:
+        """Start PostgreSQL where it does not run; return its socket file.
+
+        Raises EngineError.
+        """
+        async with self._transition:
+            if self.socket is None:
+                await self._close_admin()
+                await asyncio.to_thread(self._postmaster.start, self._settings())
+                self._logins_while_paused.clear()
+                self._on_start()
+            return self._postmaster.socket_directory / SOCKET_NAME
+
+    async def pause(self, only_if: Callable[[], bool] = lambda: True) -> bool:
+        """Stop PostgreSQL cleanly, and keep in mind who may log in, so that only they wake it.
+
+        only_if: asked at the last moment, when no connect can come between. Returns whether it
+        was stopped.
+        """
+        async with self._transition:
+            if self.socket is None:
+                return False
+            try:
+                self._logins_while_paused = await self._all_logins()
+            except psycopg.Error as error:
+                _log.warning("roles could not be read before a pause", error=str(error))
+            if not only_if():
+                return False
+            await self._stop(Shutdown.FAST)
+            return True
+
+    async def stop(self, mode: Shutdown = Shutdown.FAST) -> None:
+        async with self._transition:
+            self._logins_while_paused.clear()
+            await self._stop(mode)
+
+    async def crash(self) -> None:
+        """End PostgreSQL as a crash would (SIGKILL)."""
+        async with self._transition:
+            await self._close_admin()
+            await asyncio.to_thread(self._postmaster.kill)
+
+    async def login(self, user: str) -> Login | None:
+        """What credential a role may use; wakes a paused writer only for a role it may have."""
+        if self.socket is None and self._logins_while_paused:
+            return self._logins_while_paused.get(user)
+        await self.ensure_running()
+        rows = await self.admin_execute(LOGIN_QUERY, user)
+        return Login(*rows[0]) if rows else None
+
+    async def admin_execute(
+        self, statement: LiteralString | sql.Composed, *values: object
+    ) -> list[TupleRow]:
+        """Run a statement as the bootstrap superuser, on a writer that runs; return its rows."""
+        async with self._admin_lock:
+            try:
+                return await self._execute(statement, values)
+            except psycopg.OperationalError:
+                # The connection outlived a restart of the server: a new one tells whether it is up.
+                await self._close_admin()
+                return await self._execute(statement, values)
+
+    async def _execute(
+        self, statement: LiteralString | sql.Composed, values: tuple[object, ...]
+    ) -> list[TupleRow]:
+        conn = await self._admin_connection()
+        cursor = await conn.execute(statement, values or None)
+        return await cursor.fetchall() if cursor.description else []
+
+    async def _all_logins(self) -> dict[str, Login]:
+        found = {}
+        for (name,) in await self.admin_execute(ALL_LOGINS):
+            for row in await self.admin_execute(LOGIN_QUERY, name):
+                found[name] = Login(*row)
+        return found
+
+    async def _stop(self, mode: Shutdown) -> None:
+        await self._close_admin()
+        await asyncio.to_thread(self._postmaster.stop, mode)
+
+    async def _admin_connection(self) -> psycopg.AsyncConnection[TupleRow]:
+        if self._admin is None:
+            self._admin = await psycopg.AsyncConnection.connect(
+                host=str(self._postmaster.socket_directory),
+                user=SUPERUSER,
+                dbname="postgres",
+                autocommit=True,
+            )
+        return self._admin
+
+    async def _close_admin(self) -> None:
+        if self._admin is not None:
+            await self._admin.close()
+            self._admin = None
+
+    def _settings(self) -> dict[str, str | int | float | bool]:
+        return {"fsync": True}
+
+
+def _nothing() -> None:
+    """What happens at a start that nobody asked to hear of."""

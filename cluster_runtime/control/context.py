@@ -1,0 +1,99 @@
+"""What the workflows share: the parts of one open runtime, and the clusters it hosts."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cluster_runtime.control.catalog import Catalog
+from cluster_runtime.control.compute import Compute
+from cluster_runtime.control.identifiers import not_found
+from cluster_runtime.control.model import ClusterStatus, DBCluster, EndpointKind
+from cluster_runtime.control.state_directory import AccessKey, StateDirectory
+from cluster_runtime.engine.home import EngineHome
+from cluster_runtime.engine.template import Template
+from cluster_runtime.engine.warm_pool import WarmPool
+from cluster_runtime.errors import InvalidClusterStateError
+from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
+
+if TYPE_CHECKING:
+    from cluster_runtime.control.watch import ConnectionWatch
+
+UNNAMED_MARK = "unnamed"
+"""A file in a cluster's directory while the cluster has no name yet: such a one may be swept."""
+
+
+@dataclass(slots=True)
+class UnnamedCluster:
+    """A started cluster that no create has taken yet."""
+
+    resource_id: str
+    engine_version: str
+    directory: Path
+    compute: Compute
+
+
+@dataclass(slots=True, eq=False)
+class HostedCluster:
+    """A cluster of this runtime: its facts, its writer, its open endpoints."""
+
+    facts: DBCluster
+    directory: Path
+    compute: Compute
+    endpoints: dict[EndpointKind, Endpoint] = field(default_factory=dict)
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    watch: "ConnectionWatch | None" = None
+
+    @property
+    def id(self) -> str:
+        return self.facts.db_cluster_resource_id
+
+    @property
+    def identifier(self) -> str:
+        return self.facts.db_cluster_identifier
+
+    async def settled(self) -> None:
+        """Wait for a failover or a start under way; then raise unless the cluster is available."""
+        if self.facts.status in (ClusterStatus.FAILING_OVER, ClusterStatus.STARTING):
+            async with self.changing:
+                pass
+        self.require(ClusterStatus.AVAILABLE)
+
+    def require(self, *statuses: ClusterStatus) -> None:
+        """Raise InvalidClusterStateError unless the status is one of these."""
+        if self.facts.status not in statuses:
+            wanted = " or ".join(status.value for status in statuses)
+            raise InvalidClusterStateError(
+                f"cluster {self.identifier!r} is {self.facts.status.value}; "
+                f"this needs it to be {wanted}"
+            )
+
+
+@dataclass(slots=True)
+class Context:
+    """The parts of one open runtime. Used on its event loop only."""
+
+    state: StateDirectory
+    catalog: Catalog
+    home: EngineHome
+    gateway: Gateway
+    certificates: CertificateAuthority
+    access_key: AccessKey
+    region: str
+    template: Callable[[str | None], Template]
+    pool: WarmPool[UnnamedCluster]
+    clusters: dict[str, HostedCluster] = field(default_factory=dict)
+    reserved: set[str] = field(default_factory=set)
+
+    def find(self, identifier: str) -> HostedCluster:
+        """The cluster of an identifier or resource id. Raises ClusterNotFoundError."""
+        for cluster in list(self.clusters.values()):
+            if identifier == cluster.id or identifier.lower() == cluster.identifier:
+                return cluster
+        raise not_found(identifier, (cluster.identifier for cluster in self.clusters.values()))
+
+    async def store(self, cluster: HostedCluster, facts: DBCluster) -> None:
+        """Make `facts` the cluster's, durably."""
+        await asyncio.to_thread(self.catalog.put, facts)
+        cluster.facts = facts

@@ -1,0 +1,249 @@
+"""CreateDBCluster, and the unnamed clusters that the warm pool holds."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TypedDict
+
+from psycopg import sql
+
+from cluster_runtime.control.compute import Compute
+from cluster_runtime.control.context import (
+    UNNAMED_MARK,
+    Context,
+    HostedCluster,
+    UnnamedCluster,
+)
+from cluster_runtime.control.endpoints import close_endpoints, endpoint_names, open_endpoints
+from cluster_runtime.control.identifiers import check_identifier, check_role_name, new_resource_id
+from cluster_runtime.control.model import (
+    ClusterStatus,
+    DBCluster,
+    ServerlessScaling,
+    StorageType,
+)
+from cluster_runtime.engine.control_file import new_system_identifier
+from cluster_runtime.engine.files import remove_tree
+from cluster_runtime.engine.postmaster import Postmaster, Shutdown
+from cluster_runtime.engine.roles import MASTER
+from cluster_runtime.engine.template import Template
+from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterError
+from cluster_runtime.gateway import make_verifier
+
+ENGINE = "aurora-postgresql"
+DEFAULT_DATABASE = "postgres"
+DEFAULT_CAPACITY_ACU = 0.5
+PASSWORD_MIN_CHARACTERS = 8
+PASSWORD_MAX_CHARACTERS = 128
+PORT_MIN, PORT_MAX = 1150, 65535
+
+
+class CreateOptions(TypedDict, total=False):
+    """The optional parameters of CreateDBCluster, as keyword arguments."""
+
+    with_express_configuration: bool
+    engine_version: str | None
+    database_name: str
+    master_username: str
+    master_user_password: str | None
+    scaling: ServerlessScaling | None
+    storage_type: StorageType
+    deletion_protection: bool
+    port: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """The parameters of CreateDBCluster that the runtime takes.
+
+    Raises InvalidParameterError for a value outside its rules.
+    """
+
+    identifier: str
+    with_express_configuration: bool = True
+    engine_version: str | None = None
+    database_name: str = DEFAULT_DATABASE
+    master_username: str = MASTER
+    master_user_password: str | None = field(default=None, repr=False)
+    scaling: ServerlessScaling | None = None
+    storage_type: StorageType = "aurora"
+    deletion_protection: bool = False
+    port: int | None = None
+
+    def __post_init__(self) -> None:
+        check_identifier(self.identifier)
+        check_role_name("master user name", self.master_username)
+        if self.database_name != DEFAULT_DATABASE:
+            check_role_name("database name", self.database_name)
+        if self.database_name in ("template0", "template1"):
+            raise InvalidParameterError(f"database name {self.database_name!r} is reserved")
+        check_password(self.master_user_password)
+        if self.storage_type not in ("aurora", "aurora-iopt1"):
+            raise InvalidParameterError(
+                f"storage type {self.storage_type!r} is neither 'aurora' nor 'aurora-iopt1'"
+            )
+        if self.port is not None and not PORT_MIN <= self.port <= PORT_MAX:
+            raise InvalidParameterError(
+                f"port {self.port} is outside {PORT_MIN} to {PORT_MAX}; leave it out for a free one"
+            )
+        if not self.with_express_configuration and self.master_user_password is None:
+            raise InvalidParameterError(
+                "a cluster without express configuration needs master_user_password"
+            )
+
+
+def check_password(password: str | None) -> None:
+    """RDS's rules for MasterUserPassword. Raises InvalidParameterError, without the password."""
+    if password is None:
+        return
+    if not PASSWORD_MIN_CHARACTERS <= len(password) <= PASSWORD_MAX_CHARACTERS:
+        raise InvalidParameterError(
+            f"master_user_password must have {PASSWORD_MIN_CHARACTERS} to "
+            f"{PASSWORD_MAX_CHARACTERS} characters"
+        )
+    if any(character in '/"@ ' or not character.isprintable() for character in password):
+        raise InvalidParameterError(
+            "master_user_password must be printable and hold no slash, quote, @ or space"
+        )
+
+
+async def make_unnamed(context: Context, engine_version: str | None) -> UnnamedCluster:
+    """Copy the template, start PostgreSQL over the copy. Nothing remains where that fails."""
+    template = await asyncio.to_thread(context.template, engine_version)
+    resource_id = new_resource_id()
+    directory = context.home.clusters / resource_id
+    try:
+        await asyncio.to_thread(_lay_out, context, template, resource_id)
+        compute = compute_over(context, template, resource_id)
+        await compute.ensure_running()
+    except BaseException:
+        await asyncio.to_thread(remove_tree, directory)
+        raise
+    return UnnamedCluster(resource_id, template.installation.version, directory, compute)
+
+
+async def discard_unnamed(unnamed: UnnamedCluster) -> None:
+    """Undo `make_unnamed`."""
+    await unnamed.compute.stop(Shutdown.IMMEDIATE)
+    await asyncio.to_thread(remove_tree, unnamed.directory)
+
+
+def compute_over(context: Context, template: Template, resource_id: str) -> Compute:
+    """The writer over the directory of a cluster."""
+    directory = context.home.clusters / resource_id
+    sockets = context.home.run / resource_id.removeprefix("cluster-")
+    return Compute(
+        Postmaster(
+            template.installation,
+            template.user,
+            directory / "data",
+            sockets,
+            directory / "postgresql.log",
+        )
+    )
+
+
+async def create_db_cluster(context: Context, request: CreateRequest) -> HostedCluster:
+    """Name an unnamed cluster, open its endpoints, enter it into the catalog.
+
+    Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError, EngineNotFoundError,
+    InsufficientStorageError; then nothing of the cluster remains.
+    """
+    identifier = check_identifier(request.identifier)
+    taken = {cluster.identifier for cluster in context.clusters.values()} | context.reserved
+    if identifier in taken:
+        raise ClusterAlreadyExistsError(
+            f"a cluster {identifier!r} exists already; choose another identifier or delete it first"
+        )
+    context.reserved.add(identifier)
+    try:
+        if request.engine_version is None:
+            unnamed = await context.pool.take()
+        else:
+            unnamed = await make_unnamed(context, request.engine_version)
+        try:
+            return await _name(context, unnamed, identifier, request)
+        except BaseException:
+            await discard_unnamed(unnamed)
+            raise
+    finally:
+        context.reserved.discard(identifier)
+
+
+async def _name(
+    context: Context, unnamed: UnnamedCluster, identifier: str, request: CreateRequest
+) -> HostedCluster:
+    writer_name, reader_name = endpoint_names(identifier, unnamed.resource_id, context.region)
+    cluster = HostedCluster(
+        facts=DBCluster(
+            db_cluster_identifier=identifier,
+            db_cluster_resource_id=unnamed.resource_id,
+            status=ClusterStatus.AVAILABLE,
+            engine=ENGINE,
+            engine_version=unnamed.engine_version,
+            database_name=request.database_name,
+            master_username=request.master_username,
+            endpoint=writer_name,
+            reader_endpoint=reader_name,
+            port=request.port or 0,
+            reader_port=0,
+            region=context.region,
+            cluster_create_time=datetime.now(UTC),
+            scaling=request.scaling or ServerlessScaling(),
+            express_configuration=request.with_express_configuration,
+            deletion_protection=request.deletion_protection,
+            storage_type=request.storage_type,
+            port_was_requested=request.port is not None,
+        ),
+        directory=unnamed.directory,
+        compute=unnamed.compute,
+    )
+    await _apply_names(cluster.compute, request)
+    await open_endpoints(context, cluster)
+    try:
+        await asyncio.to_thread(context.catalog.add, cluster.facts)
+    except BaseException:
+        await close_endpoints(context, cluster)
+        raise
+    context.clusters[cluster.id] = cluster
+    await asyncio.to_thread((unnamed.directory / UNNAMED_MARK).unlink)
+    return cluster
+
+
+async def _apply_names(compute: Compute, request: CreateRequest) -> None:
+    """Give the master user its name and password, and make the database that was asked for."""
+    user = sql.Identifier(request.master_username)
+    if request.master_username != MASTER:
+        await compute.admin_execute(
+            sql.SQL("alter role {} rename to {}").format(sql.Identifier(MASTER), user)
+        )
+    if request.master_user_password is not None:
+        await set_password(compute, request.master_username, request.master_user_password)
+    if request.database_name != DEFAULT_DATABASE:
+        await compute.admin_execute(
+            sql.SQL("create database {} template postgres owner {}").format(
+                sql.Identifier(request.database_name), user
+            )
+        )
+
+
+async def set_password(compute: Compute, user: str, password: str) -> None:
+    """Store a password as a SCRAM verifier, so that no statement ever holds the clear text."""
+    await compute.admin_execute(
+        sql.SQL("alter role {} password {}").format(
+            sql.Identifier(user), sql.Literal(make_verifier(password))
+        )
+    )
+
+
+def _lay_out(context: Context, template: Template, resource_id: str) -> None:
+    directory = context.home.clusters / resource_id
+    context.home.user.make_private_directory(directory)
+    (directory / UNNAMED_MARK).touch()
+    template.copy_to(directory / "data", new_system_identifier())
+
+
+def renamed(facts: DBCluster, identifier: str) -> DBCluster:
+    """The facts under another identifier, with the endpoint names that go with it."""
+    writer, reader = endpoint_names(identifier, facts.db_cluster_resource_id, facts.region)
+    return replace(facts, db_cluster_identifier=identifier, endpoint=writer, reader_endpoint=reader)

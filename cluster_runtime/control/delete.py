@@ -1,0 +1,40 @@
+"""DeleteDBCluster."""
+
+import asyncio
+from dataclasses import replace
+
+from cluster_runtime.control.context import Context, HostedCluster
+from cluster_runtime.control.endpoints import close_endpoints
+from cluster_runtime.control.model import ClusterStatus, DBCluster
+from cluster_runtime.engine.files import remove_tree
+from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.errors import DeletionProtectedError
+
+
+async def delete_db_cluster(context: Context, cluster: HostedCluster) -> DBCluster:
+    """End the cluster and remove all it holds. Returns its last facts, with status `deleting`.
+
+    A delete cut short by the end of the process is finished by the next start. Raises
+    DeletionProtectedError, InvalidClusterStateError.
+    """
+    async with cluster.changing:
+        cluster.require(
+            ClusterStatus.AVAILABLE, ClusterStatus.STOPPED, ClusterStatus.INCOMPATIBLE_NETWORK
+        )
+        if cluster.facts.deletion_protection:
+            raise DeletionProtectedError(
+                f"cluster {cluster.identifier!r} is protected against deletion; "
+                "modify_db_cluster(deletion_protection=False) first"
+            )
+        await context.store(cluster, replace(cluster.facts, status=ClusterStatus.DELETING))
+        await close_endpoints(context, cluster)
+        await cluster.compute.stop(Shutdown.IMMEDIATE)
+        await finish_delete(context, cluster)
+        return cluster.facts
+
+
+async def finish_delete(context: Context, cluster: HostedCluster) -> None:
+    """Remove the files, then the row: a row without files is finished again, never the reverse."""
+    await asyncio.to_thread(remove_tree, cluster.directory)
+    await asyncio.to_thread(context.catalog.remove, cluster.id)
+    context.clusters.pop(cluster.id, None)

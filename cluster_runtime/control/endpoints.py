@@ -1,0 +1,128 @@
+"""The endpoints of a cluster at the gateway: opened, updated, closed; and what they lead to."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from cluster_runtime.control.context import Context, HostedCluster
+from cluster_runtime.control.identifiers import endpoint_name
+from cluster_runtime.control.model import DBCluster, EndpointKind
+from cluster_runtime.control.watch import ConnectionWatch
+from cluster_runtime.errors import PortInUseError
+from cluster_runtime.gateway import EndpointSpec, Login
+
+MAX_CONNECTIONS = 90
+"""Per endpoint; PostgreSQL takes 100, and the runtime needs some of them itself."""
+
+_log = structlog.get_logger(__name__)
+
+
+class ClusterBackend:
+    """What one endpoint leads to (`cluster_runtime.gateway.Backend`)."""
+
+    def __init__(self, cluster: HostedCluster, kind: EndpointKind, watch: ConnectionWatch) -> None:
+        self._cluster = cluster
+        self._kind = kind
+        self._watch = watch
+
+    async def login(self, user: str) -> Login | None:
+        await self._cluster.settled()
+        return await self._cluster.compute.login(user)
+
+    async def wake(self) -> Path:
+        await self._cluster.settled()
+        return await self._cluster.compute.ensure_running()
+
+    @property
+    def running(self) -> Path | None:
+        return self._cluster.compute.socket
+
+    def opened(self) -> None:
+        self._watch.opened()
+
+    def closed(self) -> None:
+        self._watch.closed()
+
+
+async def open_endpoints(context: Context, cluster: HostedCluster) -> None:
+    """Watch for idleness, and listen at both endpoints; nothing stays open where one fails.
+
+    Raises PortInUseError where the requested port is taken. A port that the runtime once chose
+    by itself and that is taken now is replaced by another one.
+    """
+    watch = cluster.watch = ConnectionWatch(cluster)
+    kinds: tuple[EndpointKind, ...] = ("writer", "reader")
+    try:
+        for kind in kinds:
+            await _open(context, cluster, kind, watch)
+    except BaseException:
+        await close_endpoints(context, cluster)
+        raise
+    cluster.facts = with_ports(cluster)
+
+
+async def close_endpoints(context: Context, cluster: HostedCluster) -> None:
+    """Stop listening and watching; connections end with 57P01."""
+    if cluster.watch is not None:
+        cluster.watch.close()
+    while cluster.endpoints:
+        _, endpoint = cluster.endpoints.popitem()
+        await context.gateway.close_endpoint(endpoint)
+
+
+async def disconnect(cluster: HostedCluster) -> None:
+    """End every connection with 57P01; go on listening."""
+    for endpoint in cluster.endpoints.values():
+        await endpoint.disconnect()
+
+
+def update_endpoints(context: Context, cluster: HostedCluster) -> None:
+    """Tell the gateway the cluster's present facts."""
+    for kind, endpoint in cluster.endpoints.items():
+        context.gateway.update_endpoint(endpoint, endpoint_spec(cluster.facts, kind))
+
+
+def with_ports(cluster: HostedCluster) -> DBCluster:
+    """The facts with the ports that the open endpoints have."""
+    return replace(
+        cluster.facts,
+        port=cluster.endpoints["writer"].port,
+        reader_port=cluster.endpoints["reader"].port,
+    )
+
+
+def endpoint_spec(facts: DBCluster, kind: EndpointKind) -> EndpointSpec:
+    """What the gateway must know of an endpoint."""
+    port = facts.port if kind == "writer" else facts.reader_port
+    return EndpointSpec(
+        cluster=facts.db_cluster_resource_id,
+        names=(facts.endpoint if kind == "writer" else facts.reader_endpoint,),
+        port=port or None,
+        require_tls=facts.require_tls,
+        iam_enabled=facts.iam_database_authentication_enabled,
+        max_connections=MAX_CONNECTIONS,
+    )
+
+
+def endpoint_names(identifier: str, resource_id: str, region: str) -> tuple[str, str]:
+    """The names of the cluster endpoint and of the reader endpoint."""
+    return (
+        endpoint_name(identifier, resource_id, region),
+        endpoint_name(identifier, resource_id, region, reader=True),
+    )
+
+
+async def _open(
+    context: Context, cluster: HostedCluster, kind: EndpointKind, watch: ConnectionWatch
+) -> None:
+    spec = endpoint_spec(cluster.facts, kind)
+    backend = ClusterBackend(cluster, kind, watch)
+    try:
+        endpoint = await context.gateway.open_endpoint(spec, backend)
+    except PortInUseError:
+        if kind == "writer" and cluster.facts.port_was_requested:
+            raise
+        _log.warning("endpoint moves to another port", cluster=cluster.identifier, port=spec.port)
+        endpoint = await context.gateway.open_endpoint(replace(spec, port=None), backend)
+    cluster.endpoints[kind] = endpoint

@@ -1,0 +1,170 @@
+"""One open runtime, on its event loop: opened, asked, closed."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from cluster_runtime.control import create, delete, modify, power
+from cluster_runtime.control.catalog import Catalog
+from cluster_runtime.control.context import Context, HostedCluster, UnnamedCluster
+from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU, CreateRequest
+from cluster_runtime.control.endpoints import close_endpoints
+from cluster_runtime.control.model import ClusterStatus, DBCluster
+from cluster_runtime.control.modify import ModifyRequest
+from cluster_runtime.control.recover import recover
+from cluster_runtime.control.state_directory import StateDirectory
+from cluster_runtime.control.tokens import generate_db_auth_token
+from cluster_runtime.engine.home import cache_directory, open_home
+from cluster_runtime.engine.installation import find_installation
+from cluster_runtime.engine.os_user import engine_user
+from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.engine.template import Template, ensure_template
+from cluster_runtime.engine.warm_pool import WarmPool
+from cluster_runtime.errors import InvalidParameterError
+from cluster_runtime.gateway import CertificateAuthority, Gateway
+
+DEFAULT_REGION = "us-east-1"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """warm_pool_size: unnamed clusters kept ready; region: the one that endpoint names carry;
+    engine_version: of new clusters, unless their create names another one."""
+
+    warm_pool_size: int = 1
+    region: str = DEFAULT_REGION
+    engine_version: str | None = None
+
+
+class ControlService:
+    """The control plane itself. All methods run on the runtime's event loop."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @classmethod
+    async def open(cls, state: StateDirectory, options: RuntimeOptions) -> "ControlService":
+        """Open the parts over a locked state directory and bring its clusters back."""
+        user = engine_user()
+        home = await asyncio.to_thread(open_home, state.path, user)
+        catalog = await asyncio.to_thread(Catalog.open, state.path / "catalog.sqlite")
+        try:
+            access_key = state.access_key()
+            certificates = await asyncio.to_thread(CertificateAuthority.open, state.path / "tls")
+            gateway = Gateway(
+                certificates=certificates,
+                access_keys={access_key.access_key_id: access_key.secret_access_key},
+                region=options.region,
+            )
+
+            def template(engine_version: str | None) -> Template:
+                cache = cache_directory(user)
+                wanted = engine_version or options.engine_version
+                installation = find_installation(wanted).reachable_by(user, cache)
+                return ensure_template(installation, user, cache)
+
+            async def make() -> UnnamedCluster:
+                return await create.make_unnamed(context, None)
+
+            context = Context(
+                state=state,
+                catalog=catalog,
+                home=home,
+                gateway=gateway,
+                certificates=certificates,
+                access_key=access_key,
+                region=options.region,
+                template=template,
+                pool=WarmPool(make, create.discard_unnamed, options.warm_pool_size),
+            )
+            await recover(context)
+        except BaseException:
+            catalog.close()
+            raise
+        context.pool.fill()
+        return cls(context)
+
+    async def close(self) -> None:
+        """Stop every cluster cleanly; their next connect, in a later runtime, wakes them."""
+        context = self._context
+        await context.pool.close()
+        await asyncio.gather(*(self._close(cluster) for cluster in context.clusters.values()))
+        await context.gateway.close()
+        await asyncio.to_thread(context.catalog.close)
+        context.home.close()
+        context.state.close()
+
+    async def create_db_cluster(self, request: CreateRequest) -> HostedCluster:
+        return await create.create_db_cluster(self._context, request)
+
+    async def warm(self) -> None:
+        """Wait until the warm pool is full."""
+        await self._context.pool.filled()
+
+    def find(self, identifier: str) -> HostedCluster:
+        return self._context.find(identifier)
+
+    async def describe_db_clusters(self, identifier: str | None) -> list[DBCluster]:
+        if identifier is not None:
+            return [self.facts(self.find(identifier))]
+        clusters = sorted(self._context.clusters.values(), key=lambda cluster: cluster.identifier)
+        return [self.facts(cluster) for cluster in clusters]
+
+    async def modify_db_cluster(self, identifier: str, request: ModifyRequest) -> DBCluster:
+        cluster = self.find(identifier)
+        await modify.modify_db_cluster(self._context, cluster, request)
+        return self.facts(cluster)
+
+    async def start_db_cluster(self, identifier: str) -> DBCluster:
+        cluster = self.find(identifier)
+        await power.start_db_cluster(self._context, cluster)
+        return self.facts(cluster)
+
+    async def stop_db_cluster(self, identifier: str) -> DBCluster:
+        cluster = self.find(identifier)
+        await power.stop_db_cluster(self._context, cluster)
+        return self.facts(cluster)
+
+    async def pause_db_cluster(self, identifier: str) -> DBCluster:
+        cluster = self.find(identifier)
+        await power.pause_db_cluster(self._context, cluster)
+        return self.facts(cluster)
+
+    async def failover_db_cluster(self, identifier: str) -> DBCluster:
+        cluster = self.find(identifier)
+        await power.failover_db_cluster(self._context, cluster)
+        return self.facts(cluster)
+
+    async def delete_db_cluster(self, identifier: str, skip_final_snapshot: bool) -> DBCluster:
+        if not skip_final_snapshot:
+            raise InvalidParameterError(
+                "this release takes no snapshots: pass skip_final_snapshot=True to delete "
+                f"{identifier!r} without one"
+            )
+        return await delete.delete_db_cluster(self._context, self.find(identifier))
+
+    @property
+    def certificate_path(self) -> Path:
+        """The certificate of the gateway's authority, for `sslrootcert`."""
+        return self._context.certificates.root_path
+
+    def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
+        return generate_db_auth_token(
+            self._context.access_key, host=host, port=port, user=user, region=facts.region
+        )
+
+    def facts(self, cluster: HostedCluster) -> DBCluster:
+        """The facts with the capacity of this moment."""
+        running = cluster.compute.socket is not None
+        least = max(cluster.facts.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
+        return replace(cluster.facts, capacity=least if running else 0.0)
+
+    async def _close(self, cluster: HostedCluster) -> None:
+        async with cluster.changing:
+            if cluster.facts.status is not ClusterStatus.DELETING:
+                await close_endpoints(self._context, cluster)
+                await cluster.compute.stop(Shutdown.FAST)

@@ -1,0 +1,23 @@
+"""The template of this machine, made once."""
+
+import pytest
+
+from cluster_runtime.engine.home import cache_directory
+from cluster_runtime.engine.installation import Installation, find_installation
+from cluster_runtime.engine.os_user import OsUser, engine_user
+from cluster_runtime.engine.template import Template, ensure_template
+
+
+@pytest.fixture(scope="session")
+def user() -> OsUser:
+    return engine_user()
+
+
+@pytest.fixture(scope="session")
+def installation(user: OsUser) -> Installation:
+    return find_installation().reachable_by(user, cache_directory(user))
+
+
+@pytest.fixture(scope="session")
+def template(installation: Installation, user: OsUser) -> Template:
+    return ensure_template(installation, user, cache_directory(user))

@@ -1,0 +1,67 @@
+"""Copies of directory trees."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from cluster_runtime.engine import files
+from cluster_runtime.engine.files import copy_tree
+from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.errors import InsufficientStorageError
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    (folder / "below" / "empty").mkdir(parents=True)
+    (folder / "below" / "large").write_bytes(os.urandom(3_000_000))
+    (folder / "small").write_bytes(b"x")
+    (folder / "nothing").touch()
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("ways", [1, 2, 3], ids=["read and write", "copy_file_range", "reflink"])
+def test_each_way_copies_the_same(
+    source: Path, tmp_path: Path, user: OsUser, ways: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def only_some(copier: files._Copier) -> None:
+        original(copier)
+        del copier._ways[ways:]
+
+    original = files._Copier.__init__
+    monkeypatch.setattr(files._Copier, "__init__", only_some)
+    copy_tree(source, tmp_path / "target", user)
+    assert contents(tmp_path / "target") == contents(source)
+    for path in (tmp_path / "target").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+        assert path.stat().st_uid == user.uid
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(
+    source: Path, tmp_path: Path, user: OsUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files._Copier, "__call__", full)
+    with pytest.raises(InsufficientStorageError, match="free some space and try again"):
+        copy_tree(source, tmp_path / "target", user)
+    assert not (tmp_path / "target").exists()
+
+
+def test_an_existing_target_is_not_touched(source: Path, tmp_path: Path, user: OsUser) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "mine").touch()
+    with pytest.raises(FileExistsError):
+        copy_tree(source, tmp_path / "target", user)
+    assert (tmp_path / "target" / "mine").exists()
