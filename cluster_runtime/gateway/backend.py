@@ -1,0 +1,68 @@
+"""What the gateway asks of the cluster behind an endpoint."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+# Facts of one role in the order of Login's fields. A member of rds_iam has no password login, as
+# in RDS. pg_has_role would not do: it says yes to every role for a superuser.
+LOGIN_QUERY = """
+with recursive memberships as (
+    select oid from pg_catalog.pg_authid where rolname = %(user)s
+    union
+    select m.roleid from pg_catalog.pg_auth_members m join memberships on m.member = memberships.oid
+)
+select r.rolname,
+       case when not iam.member then r.rolpassword end as verifier,
+       case when pg_catalog.isfinite(r.rolvaliduntil) then r.rolvaliduntil end as valid_until,
+       iam.member as iam,
+       r.rolsuper as superuser
+  from pg_catalog.pg_authid r
+ cross join (select exists (select from memberships join pg_catalog.pg_authid g using (oid)
+                             where g.rolname = 'rds_iam') as member) iam
+ where r.rolname = %(user)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Which credentials open a connection of a role.
+
+    verifier: its SCRAM-SHA-256 verifier as in `pg_authid.rolpassword`; None: no password login.
+    valid_until: aware; from then on the password counts no more (`VALID UNTIL`), None: for ever.
+    iam: it may present an IAM token, inside TLS. With a verifier as well, either is accepted.
+    superuser: never let in through a gateway.
+    """
+
+    name: str
+    verifier: str | None = field(default=None, repr=False)
+    valid_until: datetime | None = None
+    iam: bool = False
+    superuser: bool = False
+
+
+class Backend(Protocol):
+    """One cluster endpoint's way to PostgreSQL. All calls come from the gateway's event loop."""
+
+    async def login(self, user: str) -> Login | None:
+        """Facts of a role, None if there is none. May wake the instance; a paused cluster may
+        answer from memory. Raises as `wake` does."""
+
+    async def wake(self) -> Path:
+        """The path of PostgreSQL's unix socket file, once it takes connections.
+
+        Called once at a time however many clients wait, and not cancelled when they go.
+        Raises InvalidClusterStateError (its text is shown to the client) or another BorealisError
+        (logged; the client is told that the instance could not be started).
+        """
+
+    @property
+    def running(self) -> Path | None:
+        """The unix socket file if PostgreSQL runs now; None while paused."""
+
+    def opened(self) -> None:
+        """A client has sent a startup message: from now on the cluster must not pause."""
+
+    def closed(self) -> None:
+        """The counterpart, exactly once for each `opened`."""

@@ -1,0 +1,108 @@
+"""Listening on loopback: 127.0.0.1 and ::1 under one port number."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+
+import structlog
+
+from cluster_runtime.errors import PortInUseError
+
+BACKLOG = 512
+ATTEMPTS = 64  # a free port of IPv4 may be taken on IPv6
+PAUSE_AFTER_ACCEPT_ERROR_SECONDS = 1.0
+_NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
+_TAKEN = {errno.EADDRINUSE, errno.EACCES}
+
+log = structlog.get_logger(__name__)
+
+
+def bind_loopback(port: int | None) -> list[socket.socket]:
+    """Listening sockets of one port, on 127.0.0.1 and (where the machine has it) ::1.
+
+    port: None for any free one. Raises PortInUseError; no socket is left open then.
+    """
+    for _ in range(ATTEMPTS):
+        first = _listen(socket.AF_INET, "127.0.0.1", port or 0)
+        try:
+            second = _listen(socket.AF_INET6, "::1", first.getsockname()[1])
+        except PortInUseError:
+            first.close()
+            if port is not None:
+                raise
+        except OSError as error:
+            if error.errno not in _NO_SUCH_FAMILY:
+                first.close()
+                raise
+            return [first]
+        else:
+            return [first, second]
+    raise PortInUseError(f"found no port that is free on 127.0.0.1 and ::1 in {ATTEMPTS} attempts")
+
+
+class Listener:
+    """Accepts on a port's sockets and hands each client over, non-blocking."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sockets: list[socket.socket],
+        on_client: Callable[[socket.socket], None],
+    ) -> None:
+        self._loop = loop
+        self._sockets = sockets
+        self._on_client = on_client
+        self._open = True
+        for sock in sockets:
+            self._listen_on(sock)
+
+    @property
+    def port(self) -> int:
+        return int(self._sockets[0].getsockname()[1])
+
+    def close(self) -> None:
+        self._open = False
+        for sock in self._sockets:
+            self._loop.remove_reader(sock.fileno())
+            sock.close()
+
+    def _listen_on(self, sock: socket.socket) -> None:
+        if self._open:
+            self._loop.add_reader(sock.fileno(), self._accept, sock)
+
+    def _accept(self, sock: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:  # out of file descriptors or memory: it may pass
+                log.error("accept_failed", port=self.port, error=str(error))
+                self._loop.remove_reader(sock.fileno())
+                self._loop.call_later(PAUSE_AFTER_ACCEPT_ERROR_SECONDS, self._listen_on, sock)
+                return
+            client.setblocking(False)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            self._on_client(client)
+
+
+def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family is socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        if error.errno in _TAKEN:
+            raise PortInUseError(
+                f"port {port} on {host} cannot be listened on ({error.strerror}); "
+                "choose another one, or none to get any that is free"
+            ) from error
+        raise
+    return sock

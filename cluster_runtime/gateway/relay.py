@@ -1,0 +1,234 @@
+"""Bytes between a client and its PostgreSQL backend, both ways, until one of them is done.
+
+No transport lies between the sockets and this: `recv_into` a shared buffer and `send` from it, in
+the callback of the event loop, is as fast as uvloop's own transports and the same for TLS, where
+OpenSSL reads and writes the socket itself. Only what a slow receiver does not take is copied; its
+sender is then not read until that is gone.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+
+from cluster_runtime.gateway.protocol import (
+    READY_FOR_QUERY_BYTES,
+    ends_with_ready_for_query,
+    fatal,
+)
+
+BUFFER_BYTES = 256 * 1024
+# A TLS read returns one record: after a full one, more are likely to be there.
+TLS_RECORD_BYTES = 16 * 1024
+TLS_RECORDS_PER_TURN = 16
+TERMINATE = b"X\0\0\0\x04"
+
+ADMIN_SHUTDOWN = "57P01"
+
+NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Relay:
+    """One established connection. It owns both sockets and closes them.
+
+    buffer: BUFFER_BYTES or more (at least a TLS record), shared by the relays of one event loop.
+    on_closed: called once, with the reason in a few words.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        client: socket.socket,
+        backend: socket.socket,
+        *,
+        buffer: memoryview,
+        on_closed: Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._backend = backend
+        self._on_closed = on_closed
+        self._closed = False
+        self._from_client = _Flow(
+            loop, client, backend, buffer, ended=self._client_ended, broken=self._backend_broken
+        )
+        self._from_backend = _Flow(
+            loop, backend, client, buffer, ended=self._backend_ended, broken=self._client_broken
+        )
+
+    def start(self, *, to_client: bytes, to_backend: bytes) -> None:
+        """Begin, with what was already read from either side."""
+        self._from_backend.start(to_client)
+        if not self._closed:
+            self._from_client.start(to_backend)
+
+    def terminate(self, text: str) -> None:
+        """End the connection with a FATAL 57P01, or without words in the middle of a message."""
+        if not self._closed:
+            self._say_goodbye(text)
+            self._close(text)
+
+    def _client_ended(self) -> None:
+        """The client sends no more. PostgreSQL finishes what it has, and then closes."""
+        with suppress(OSError):  # if the backend is gone as well, its side reports that
+            self._backend.shutdown(socket.SHUT_WR)
+
+    def _backend_broken(self) -> None:
+        """PostgreSQL takes no more: its last words, if any, are still to be read."""
+
+    def _backend_ended(self) -> None:
+        expected = self._from_client.at_end or self._from_client.tail.endswith(TERMINATE)
+        if expected:
+            self._close("the client closed the connection")
+        else:
+            self._say_goodbye("terminating connection: the instance has gone away")
+            self._close("the server closed the connection")
+
+    def _client_broken(self) -> None:
+        self._close("the connection to the client was lost")
+
+    def _say_goodbye(self, text: str) -> None:
+        """Only where a message begins: what PostgreSQL sent last is a ReadyForQuery."""
+        if ends_with_ready_for_query(self._from_backend.tail) and not self._from_backend.holds:
+            with suppress(OSError):  # not now, or never: nobody waits for a goodbye
+                self._client.send(fatal(ADMIN_SHUTDOWN, text))
+
+    def _close(self, reason: str) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._from_client.stop()
+        self._from_backend.stop()
+        close_client(self._client)
+        self._backend.close()
+        self._on_closed(reason)
+
+
+def close_client(client: socket.socket) -> None:
+    """Close, with TLS's close_notify if it can be sent without waiting."""
+    if isinstance(client, ssl.SSLSocket):
+        with suppress(OSError, ValueError):  # the peer's close_notify is not waited for
+            client.unwrap()
+    client.close()
+
+
+class _Flow:
+    """One direction. tail: the last bytes relayed, to tell a message boundary at the end."""
+
+    __slots__ = (
+        "_broken", "_buffer", "_ended", "_held", "_loop", "_reading", "_recv_into", "_send",
+        "_sink_fd", "_source_fd", "_turns", "_writing", "at_end", "tail",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        source: socket.socket,
+        sink: socket.socket,
+        buffer: memoryview,
+        *,
+        ended: Callable[[], None],
+        broken: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._source_fd = source.fileno()
+        self._sink_fd = sink.fileno()
+        self._recv_into = source.recv_into
+        self._send = sink.send
+        self._buffer = buffer
+        self._turns = TLS_RECORDS_PER_TURN if isinstance(source, ssl.SSLSocket) else 1
+        self._ended = ended
+        self._broken = broken
+        self._held = b""
+        self._reading = False
+        self._writing = False
+        self.at_end = False
+        self.tail = b""
+
+    @property
+    def holds(self) -> bool:
+        return bool(self._held)
+
+    def start(self, data: bytes) -> None:
+        self._resume()
+        if data and not self._forward(memoryview(data)):
+            return
+        if self._reading:
+            self._readable()  # TLS may have bytes that the socket no longer shows
+
+    def stop(self) -> None:
+        self._pause()
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._sink_fd)
+
+    def _readable(self) -> None:
+        buffer = self._buffer
+        for _ in range(self._turns):
+            try:
+                size = self._recv_into(buffer)
+            except NOT_NOW:
+                return
+            except OSError:  # reset by the peer, or broken TLS: the same as the end
+                size = 0
+            if not size:
+                self.at_end = True
+                self._pause()
+                self._ended()
+                return
+            if not self._forward(buffer[:size]) or size < TLS_RECORD_BYTES:
+                return
+
+    def _forward(self, data: memoryview) -> bool:
+        """Send, or hold what is not taken. False: do not read on now."""
+        size = len(data)
+        if size >= READY_FOR_QUERY_BYTES:
+            self.tail = bytes(data[-READY_FOR_QUERY_BYTES:])
+        else:
+            self.tail = (self.tail + data)[-READY_FOR_QUERY_BYTES:]
+        sent = 0
+        try:
+            while sent < size:  # TLS takes one record at a time
+                sent += self._send(data[sent:] if sent else data)
+        except NOT_NOW:
+            self._hold(bytes(data[sent:]))
+            return False
+        except OSError:
+            self._pause()
+            self._broken()
+            return False
+        return True
+
+    def _hold(self, data: bytes) -> None:
+        self._held = data
+        self._pause()
+        if not self._writing:
+            self._writing = True
+            self._loop.add_writer(self._sink_fd, self._writable)
+
+    def _writable(self) -> None:
+        held = memoryview(self._held)
+        sent = 0
+        try:
+            while sent < len(held):
+                sent += self._send(held[sent:])
+        except NOT_NOW:
+            self._held = bytes(held[sent:])
+            return
+        except OSError:
+            self.stop()
+            self._broken()
+            return
+        self._held = b""
+        self._writing = False
+        self._loop.remove_writer(self._sink_fd)
+        self._resume()
+
+    def _resume(self) -> None:
+        self._reading = True
+        self._loop.add_reader(self._source_fd, self._readable)
+
+    def _pause(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._source_fd)
