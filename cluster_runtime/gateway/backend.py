@@ -5,23 +5,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-# Facts of one role in the order of Login's fields. A member of rds_iam has no password login, as
-# in RDS. pg_has_role would not do: it says yes to every role for a superuser.
+# Facts of one role in the order of Login's fields; the parameter is its name.
+# Memberships are followed by hand: pg_has_role says yes to every role for a superuser.
 LOGIN_QUERY = """
-with recursive memberships as (
-    select oid from pg_catalog.pg_authid where rolname = %(user)s
+with recursive wanted as (
+    select * from pg_catalog.pg_authid where rolname = %s
+), memberships as (
+    select oid from wanted
     union
     select m.roleid from pg_catalog.pg_auth_members m join memberships on m.member = memberships.oid
 )
-select r.rolname,
-       case when not iam.member then r.rolpassword end as verifier,
-       case when pg_catalog.isfinite(r.rolvaliduntil) then r.rolvaliduntil end as valid_until,
-       iam.member as iam,
-       r.rolsuper as superuser
-  from pg_catalog.pg_authid r
- cross join (select exists (select from memberships join pg_catalog.pg_authid g using (oid)
-                             where g.rolname = 'rds_iam') as member) iam
- where r.rolname = %(user)s
+select w.rolname,
+       w.rolpassword as verifier,
+       case when pg_catalog.isfinite(w.rolvaliduntil) then w.rolvaliduntil end as valid_until,
+       exists (select from memberships join pg_catalog.pg_authid g using (oid)
+                where g.rolname = 'rds_iam') as iam,
+       w.rolsuper as superuser
+  from wanted w
 """
 
 
@@ -31,7 +31,8 @@ class Login:
 
     verifier: its SCRAM-SHA-256 verifier as in `pg_authid.rolpassword`; None: no password login.
     valid_until: aware; from then on the password counts no more (`VALID UNTIL`), None: for ever.
-    iam: it may present an IAM token, inside TLS. With a verifier as well, either is accepted.
+    iam: it is a member of rds_iam: an IAM token opens it, inside TLS. If it has a verifier as
+        well, either is accepted; where IAM is switched off or TLS missing, the password alone.
     superuser: never let in through a gateway.
     """
 

@@ -1,0 +1,212 @@
+"""A PostgreSQL of the engine, and a gateway before it on an event loop of its own."""
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psycopg
+import pytest
+
+from cluster_runtime.control.loop_thread import LoopThread
+from cluster_runtime.engine.home import SOCKET_NAME, cache_directory
+from cluster_runtime.engine.installation import find_installation
+from cluster_runtime.engine.os_user import engine_user
+from cluster_runtime.engine.postmaster import Postmaster, superuser_connection
+from cluster_runtime.engine.template import ensure_template
+from cluster_runtime.gateway import (
+    LOGIN_QUERY,
+    CertificateAuthority,
+    Endpoint,
+    EndpointSpec,
+    Gateway,
+    Login,
+    make_verifier,
+)
+
+REGION = "us-east-1"
+NAME = "notes.cluster-abc123.us-east-1.localhost"
+ACCESS_KEY_ID = "AKIDEXAMPLE000000001"
+SECRET_ACCESS_KEY = "a-secret-of-the-tests-that-signs-tokens"
+PASSWORD = "correct horse b@ttery/staple"
+
+
+@pytest.fixture(scope="session")
+def postmaster() -> Iterator[Postmaster]:
+    """A running PostgreSQL with the roles of the template, and three more."""
+    user = engine_user()
+    installation = find_installation().reachable_by(user, cache_directory(user))
+    template = ensure_template(installation, user, cache_directory(user))
+    home = Path(tempfile.mkdtemp(prefix="borealis-gateway-", dir="/tmp"))
+    user.own(home)
+    template.copy_to(home / "data", secrets.randbits(63))
+    server = Postmaster(installation, user, home / "data", home / "s", home / "log")
+    server.start({"fsync": False})
+    try:
+        with superuser_connection(server) as conn:
+            for role, iam in (("app", False), ("agent", True), ("either", True)):
+                conn.execute(f"create role {role} login")
+                if iam:
+                    conn.execute(f"grant rds_iam to {role}")
+            for role in ("app", "either"):
+                conn.execute(f"alter role {role} password '{make_verifier(PASSWORD)}'")
+            conn.execute(
+                "create role expired login password "
+                f"'{make_verifier(PASSWORD)}' valid until '2020-01-01'"
+            )
+            conn.execute("grant create on schema public to app, agent")
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(home)
+
+
+@dataclass
+class ServerBackend:
+    """The Backend of a server that runs already; counts what it is asked."""
+
+    socket_path: Path
+    paused: bool = False
+    wakes: int = 0
+    open_connections: int = 0
+    opened_ever: int = 0
+    logins: list[str] = field(default_factory=list)
+    failure: Exception | None = None
+    asleep: asyncio.Event | None = None
+    """While set (in the other sense of the word), wake waits for it."""
+    waiting: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def login(self, user: str) -> Login | None:
+        self.logins.append(user)
+        async with await psycopg.AsyncConnection.connect(
+            host=str(self.socket_path.parent), user="rdsadmin", dbname="postgres"
+        ) as conn:
+            row = await (await conn.execute(LOGIN_QUERY, (user,))).fetchone()
+        return Login(*row) if row else None
+
+    async def wake(self) -> Path:
+        self.wakes += 1
+        if self.failure is not None:
+            raise self.failure
+        if self.asleep is not None:
+            self.waiting.set()
+            await self.asleep.wait()
+        self.paused = False
+        return self.socket_path
+
+    @property
+    def running(self) -> Path | None:
+        return None if self.paused else self.socket_path
+
+    def opened(self) -> None:
+        self.open_connections += 1
+        self.opened_ever += 1
+
+    def closed(self) -> None:
+        self.open_connections -= 1
+
+
+class House:
+    """A gateway with one endpoint, and how to reach it."""
+
+    def __init__(self, tls_directory: Path, socket_path: Path) -> None:
+        self.thread = LoopThread("gateway-test")
+        self.clock_offset = timedelta(0)
+        self.certificates = CertificateAuthority.open(tls_directory)
+        self.backend = ServerBackend(socket_path)
+        self.spec = EndpointSpec(cluster="cluster-ABC", names=(NAME,))
+        self.gateway = self.new_gateway()
+        self.endpoint: Endpoint = self.call(self.gateway.open_endpoint(self.spec, self.backend))
+
+    def new_gateway(self, **kwargs: Any) -> Gateway:
+        return Gateway(
+            certificates=self.certificates,
+            access_keys={ACCESS_KEY_ID: SECRET_ACCESS_KEY},
+            region=REGION,
+            now=lambda: datetime.now(UTC) + self.clock_offset,
+            **kwargs,
+        )
+
+    def call(self, coroutine: Any) -> Any:
+        return self.thread.call(coroutine)
+
+    def on_loop(self, function: Any, *args: Any) -> Any:
+        async def run() -> Any:
+            return function(*args)
+
+        return self.call(run())
+
+    def configure(self, **changes: Any) -> None:
+        self.spec = replace(self.spec, **changes)
+        self.on_loop(self.gateway.update_endpoint, self.endpoint, self.spec)
+
+    def reopen(self, **kwargs: Any) -> None:
+        """The same endpoint at a gateway with other settings."""
+        self.call(self.gateway.close())
+        self.gateway = self.new_gateway(**kwargs)
+        self.endpoint = self.call(self.gateway.open_endpoint(self.spec, self.backend))
+
+    def connect(self, **kwargs: Any) -> psycopg.Connection[Any]:
+        return psycopg.connect(**{**self.conninfo(), "autocommit": True, **kwargs})
+
+    def conninfo(self, **kwargs: Any) -> dict[str, Any]:
+        return {
+            "host": NAME,
+            "hostaddr": "127.0.0.1",
+            "port": self.endpoint.port,
+            "user": "app",
+            "password": PASSWORD,
+            "dbname": "postgres",
+            "sslmode": "verify-full",
+            "sslrootcert": str(self.certificates.root_path),
+            "connect_timeout": 20,
+            **kwargs,
+        }
+
+    def token(self, user: str = "agent", **kwargs: Any) -> str:
+        return make_token(self.endpoint.port, user, **kwargs)
+
+    def wait_until(self, condition: Any) -> None:
+        """Give the loop turns until a condition of its own holds."""
+
+        async def wait() -> None:
+            async with asyncio.timeout(20):
+                while not condition():
+                    await asyncio.sleep(0.001)
+
+        self.call(wait())
+
+    def close(self) -> None:
+        self.call(self.gateway.close())
+        self.thread.close()
+
+
+def make_token(
+    port: int,
+    user: str,
+    *,
+    host: str = NAME,
+    region: str = REGION,
+    key_id: str = ACCESS_KEY_ID,
+    secret: str = SECRET_ACCESS_KEY,
+) -> str:
+    client = boto3.client(
+        "rds", region_name=region, aws_access_key_id=key_id, aws_secret_access_key=secret
+    )
+    token: str = client.generate_db_auth_token(host, port, user)
+    return token
+
+
+@pytest.fixture
+def house(postmaster: Postmaster, tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path / f"tls-{uuid.uuid4().hex}", postmaster.socket_directory / SOCKET_NAME)
+    yield made
+    made.close()
+    assert made.backend.open_connections == 0
