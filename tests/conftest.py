@@ -13,6 +13,14 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from cluster_runtime.engine.control_file import new_system_identifier
+from cluster_runtime.engine.home import cache_directory
+from cluster_runtime.engine.installation import find_installation
+from cluster_runtime.engine.os_user import engine_user
+from cluster_runtime.engine.postmaster import Postmaster, Shutdown
+from cluster_runtime.engine.roles import MASTER
+from cluster_runtime.engine.template import ensure_template
+
 SESSION_MARK = "BOREALIS_TEST_SESSION"
 os.environ[SESSION_MARK] = uuid.uuid4().hex
 
@@ -43,9 +51,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def server_dsn() -> str:
-    """Conninfo of a PostgreSQL of this test worker."""
-    return os.environ["BOREALIS_DEV_DSN"]
+def server_dsn() -> Iterator[str]:
+    """Conninfo of a PostgreSQL of this test worker, as a master user; durable enough for tests."""
+    folder = Path(tempfile.mkdtemp(prefix="borealis-test-", dir="/tmp"))
+    folder.chmod(0o711)
+    user = engine_user()
+    cache = cache_directory(user)
+    template = ensure_template(find_installation().reachable_by(user, cache), user, cache)
+    template.copy_to(folder / "data", new_system_identifier())
+    postmaster = Postmaster(
+        template.installation, user, folder / "data", folder / "sockets", folder / "log"
+    )
+    postmaster.start({"fsync": False, "max_connections": 200})
+    yield make_conninfo(host=str(folder / "sockets"), user=MASTER, dbname="postgres")
+    postmaster.stop(Shutdown.IMMEDIATE)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

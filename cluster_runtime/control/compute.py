@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import LiteralString
 
 import psycopg
-import structlog
 from psycopg import sql
 from psycopg.rows import TupleRow
 
@@ -17,8 +16,9 @@ from cluster_runtime.engine.home import SOCKET_NAME
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.gateway import LOGIN_QUERY, Login
+from cluster_runtime.logs import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 ALL_LOGINS = "select rolname from pg_roles where rolcanlogin and not rolsuper"
 

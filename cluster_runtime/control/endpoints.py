@@ -3,19 +3,18 @@
 from dataclasses import replace
 from pathlib import Path
 
-import structlog
-
 from cluster_runtime.control.context import Context, HostedCluster
 from cluster_runtime.control.identifiers import endpoint_name
 from cluster_runtime.control.model import DBCluster, EndpointKind
 from cluster_runtime.control.watch import ConnectionWatch
 from cluster_runtime.errors import PortInUseError
 from cluster_runtime.gateway import EndpointSpec, Login
+from cluster_runtime.logs import get_logger
 
 MAX_CONNECTIONS = 90
 """Per endpoint; PostgreSQL takes 100, and the runtime needs some of them itself."""
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class ClusterBackend:

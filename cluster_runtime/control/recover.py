@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
-import structlog
-
 from cluster_runtime.control.context import UNNAMED_MARK, Context, HostedCluster
 from cluster_runtime.control.create import compute_over
 from cluster_runtime.control.delete import finish_delete
@@ -14,8 +12,9 @@ from cluster_runtime.control.model import ClusterStatus, DBCluster
 from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.postmaster import end_orphans
 from cluster_runtime.errors import PortInUseError
+from cluster_runtime.logs import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 async def recover(context: Context) -> None:

@@ -4,8 +4,6 @@ import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import structlog
-
 from cluster_runtime.control import create, delete, modify, power
 from cluster_runtime.control.catalog import Catalog
 from cluster_runtime.control.context import Context, HostedCluster, UnnamedCluster
@@ -24,10 +22,11 @@ from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.gateway import CertificateAuthority, Gateway
+from cluster_runtime.logs import get_logger
 
 DEFAULT_REGION = "us-east-1"
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ def generate_db_auth_token(
     access_key: AccessKey, *, host: str, port: int, user: str, region: str
 ) -> str:
     """A password for `user` at an endpoint that opens connections for 15 minutes."""
+    hooks = HierarchicalEmitter()  # the signer itself keeps only a weak reference
     # The function is made to be a method of a client, whose making reads megabytes of service
     # descriptions; all that it uses of one is the signer.
     signer = botocore.signers.RequestSigner(
@@ -27,7 +28,7 @@ def generate_db_auth_token(
         _SERVICE,
         "v4",
         Credentials(access_key.access_key_id, access_key.secret_access_key),
-        HierarchicalEmitter(),
+        hooks,
     )
     client = SimpleNamespace(_request_signer=signer)
     token: str = botocore.signers.generate_db_auth_token(client, host, port, user, region)

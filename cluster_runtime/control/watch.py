@@ -2,14 +2,13 @@
 
 import asyncio
 
-import structlog
-
 from cluster_runtime.control.context import HostedCluster
 from cluster_runtime.control.model import ClusterStatus, ServerlessScaling
 from cluster_runtime.errors import EngineError
+from cluster_runtime.logs import get_logger
 from cluster_runtime.serverless.auto_pause import AutoPause
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class ConnectionWatch:

@@ -21,7 +21,6 @@ from typing import Any
 
 import psutil
 import psycopg
-import structlog
 from psycopg.rows import TupleRow
 
 from cluster_runtime.engine.installation import Installation
@@ -29,6 +28,7 @@ from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.settings import Settings, render_settings
 from cluster_runtime.errors import EngineError
+from cluster_runtime.logs import get_logger
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
@@ -40,7 +40,7 @@ _STATUS_LINE = 7
 _WATCHDOG = 'trap "" INT TERM HUP; read -r _; kill -QUIT "$1" 2>/dev/null'
 _LOG_TAIL_LINES = 8
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Shutdown(Enum):

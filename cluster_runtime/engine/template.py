@@ -14,8 +14,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from cluster_runtime.engine import roles
 from cluster_runtime.engine.control_file import set_system_identifier
 from cluster_runtime.engine.extensions import CONTROL_PATH_SINCE, trusted_control_path
@@ -32,6 +30,7 @@ from cluster_runtime.engine.postmaster import (
 )
 from cluster_runtime.engine.settings import TEMPLATE_SETTINGS, Settings, render_settings
 from cluster_runtime.errors import EngineError
+from cluster_runtime.logs import get_logger
 
 WAL_SEGMENT_MIB = 1
 """Small segments keep a new cluster small; one of 16 MiB would be half of the template."""
@@ -40,7 +39,7 @@ BUILTIN_LOCALE_SINCE = 17
 IDENTITY_MAP = "host"
 HBA = f"local all all peer map={IDENTITY_MAP}\nlocal replication all peer map={IDENTITY_MAP}\n"
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,31 @@
+"""Runtimes for tests: a state directory that PostgreSQL's user can reach, no warm pool."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster_runtime import ClusterHandle, Runtime
+
+
+@pytest.fixture
+def state_dir(engine_dir: Path) -> Path:
+    return engine_dir / "state"
+
+
+@pytest.fixture
+def runtime(state_dir: Path) -> Iterator[Runtime]:
+    with Runtime.open(state_dir, warm_pool_size=0) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shared_runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    """One runtime for the tests of a module that only need clusters of their own."""
+    with Runtime.open(tmp_path_factory.mktemp("state"), warm_pool_size=0) as opened:
+        yield opened
+
+
+@pytest.fixture
+def cluster(runtime: Runtime) -> ClusterHandle:
+    return runtime.create_db_cluster("notes")

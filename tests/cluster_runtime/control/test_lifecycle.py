@@ -1,0 +1,183 @@
+"""Modify, stop, start, pause, failover, delete."""
+
+import time
+
+import psycopg
+import pytest
+
+from cluster_runtime import ClusterHandle, ClusterStatus, Runtime, ServerlessScaling
+from cluster_runtime.errors import (
+    ClusterAlreadyExistsError,
+    ClusterNotFoundError,
+    DeletionProtectedError,
+    InvalidClusterStateError,
+    InvalidParameterError,
+)
+
+
+def test_a_stopped_cluster_refuses_connections_until_it_is_started(
+    runtime: Runtime, cluster: ClusterHandle
+) -> None:
+    with cluster.connect() as conn:
+        conn.execute("create table t as select 1 as x")
+    assert runtime.stop_db_cluster("notes").status is ClusterStatus.STOPPED
+    with pytest.raises(InvalidClusterStateError, match="stopped"):
+        cluster.connect()
+    with pytest.raises(InvalidClusterStateError, match="this needs it to be available"):
+        runtime.stop_db_cluster("notes")
+    assert runtime.start_db_cluster("notes").status is ClusterStatus.AVAILABLE
+    with cluster.connect() as conn:
+        assert conn.execute("select x from t").fetchone() == (1,)
+
+
+def test_a_paused_cluster_runs_no_process_and_wakes_on_connect(
+    runtime: Runtime, cluster: ClusterHandle
+) -> None:
+    assert cluster.describe().capacity > 0
+    assert runtime.pause_db_cluster("notes").paused
+    assert cluster.describe().capacity == 0
+    with cluster.connect() as conn:
+        assert conn.execute("select 1").fetchone() == (1,)
+    assert cluster.describe().capacity > 0
+
+
+def wait_until_paused(cluster: ClusterHandle, deadline_s: float = 20) -> None:
+    end = time.monotonic() + deadline_s
+    while not cluster.describe().paused:
+        assert time.monotonic() < end, "the cluster did not pause"
+        time.sleep(0.01)
+
+
+def test_an_idle_cluster_pauses_by_itself_but_never_under_a_connection(runtime: Runtime) -> None:
+    cluster = runtime.create_db_cluster(
+        "idle", scaling=ServerlessScaling(seconds_until_auto_pause=1)
+    )
+    with cluster.connect() as conn:
+        assert conn.execute("select pg_sleep(1.2)").fetchone() is not None
+        assert not cluster.describe().paused
+    wait_until_paused(cluster)
+    with cluster.connect() as conn:
+        assert conn.execute("select 1").fetchone() == (1,)
+    wait_until_paused(cluster)
+
+
+def test_a_wrong_credential_does_not_wake_a_paused_cluster(
+    runtime: Runtime, cluster: ClusterHandle
+) -> None:
+    runtime.pause_db_cluster("notes")
+    facts = cluster.describe()
+    for user in ("postgres", "somebody", "rdsadmin"):
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(
+                host="127.0.0.1",
+                port=facts.port,
+                user=user,
+                password="wrong-password",
+                dbname="postgres",
+                sslmode="require",
+            )
+    assert cluster.describe().paused
+
+
+def test_a_minimum_above_zero_never_pauses(runtime: Runtime, cluster: ClusterHandle) -> None:
+    facts = runtime.modify_db_cluster("notes", scaling=ServerlessScaling(0.5, 4, 1))
+    assert facts.scaling.min_capacity == 0.5
+    assert not facts.scaling.auto_pause
+
+
+def test_settings_can_be_modified_one_at_a_time(runtime: Runtime, cluster: ClusterHandle) -> None:
+    before = cluster.describe()
+    after = runtime.modify_db_cluster("notes", deletion_protection=True)
+    assert after.deletion_protection
+    assert after.scaling == before.scaling
+    assert after.port == before.port
+
+
+def test_a_cluster_can_be_renamed_and_keeps_its_data_and_id(
+    runtime: Runtime, cluster: ClusterHandle
+) -> None:
+    with cluster.connect() as conn:
+        conn.execute("create table t as select 1 as x")
+    runtime.create_db_cluster("other")
+    with pytest.raises(ClusterAlreadyExistsError):
+        runtime.modify_db_cluster("notes", new_db_cluster_identifier="other")
+    facts = runtime.modify_db_cluster("notes", new_db_cluster_identifier="journal")
+    assert facts.endpoint.startswith("journal.cluster-")
+    assert facts.db_cluster_resource_id == cluster.id
+    with pytest.raises(ClusterNotFoundError):
+        runtime.cluster("notes")
+    with runtime.cluster("journal").connect() as conn:
+        assert conn.execute("select x from t").fetchone() == (1,)
+
+
+def test_a_password_is_stored_as_a_verifier_only(runtime: Runtime, cluster: ClusterHandle) -> None:
+    runtime.modify_db_cluster("notes", master_user_password="first-password")
+    runtime.modify_db_cluster("notes", master_user_password="second-password")
+    facts = cluster.describe()
+
+    def connect(password: str) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=facts.port,
+            user="postgres",
+            password=password,
+            dbname="postgres",
+            sslmode="require",
+        )
+
+    with connect("second-password") as conn:
+        assert conn.execute("select 1").fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        connect("first-password")
+
+
+def test_the_gateway_can_be_switched_off_and_on(runtime: Runtime, cluster: ClusterHandle) -> None:
+    runtime.modify_db_cluster("notes", internet_access_gateway_enabled=False)
+    with pytest.raises(InvalidClusterStateError, match="gateway is off"):
+        cluster.connect()
+    runtime.modify_db_cluster("notes", internet_access_gateway_enabled=True)
+    with cluster.connect() as conn:
+        assert conn.execute("select 1").fetchone() == (1,)
+
+
+def test_a_failover_keeps_what_was_committed(runtime: Runtime, cluster: ClusterHandle) -> None:
+    with cluster.connect() as conn:
+        conn.execute("create table t as select 1 as x")
+    runtime.failover_db_cluster("notes")
+    with cluster.connect() as conn:
+        assert conn.execute("select x from t").fetchone() == (1,)
+
+
+def test_open_connections_end_with_a_delete(runtime: Runtime, cluster: ClusterHandle) -> None:
+    conn = cluster.connect(autocommit=True)
+    assert runtime.delete_db_cluster("notes").status is ClusterStatus.DELETING
+    with pytest.raises(psycopg.OperationalError):
+        conn.execute("select 1")
+    conn.close()
+    assert runtime.describe_db_clusters() == []
+    runtime.create_db_cluster("notes")
+
+
+def test_deletion_protection_is_honoured(runtime: Runtime, cluster: ClusterHandle) -> None:
+    runtime.modify_db_cluster("notes", deletion_protection=True)
+    with pytest.raises(DeletionProtectedError, match="deletion_protection=False"):
+        runtime.delete_db_cluster("notes")
+    with cluster.connect() as conn:
+        assert conn.execute("select 1").fetchone() == (1,)
+    runtime.modify_db_cluster("notes", deletion_protection=False)
+    runtime.delete_db_cluster("notes")
+
+
+def test_a_final_snapshot_is_refused_rather_than_left_out(
+    runtime: Runtime, cluster: ClusterHandle
+) -> None:
+    with pytest.raises(InvalidParameterError, match="takes no snapshots"):
+        runtime.delete_db_cluster("notes", skip_final_snapshot=False)
+    assert cluster.status is ClusterStatus.AVAILABLE
+
+
+def test_the_reader_endpoint_leads_to_the_writer_while_there_is_no_reader(
+    cluster: ClusterHandle,
+) -> None:
+    with cluster.connect("reader") as conn:
+        assert conn.execute("select 1").fetchone() == (1,)
