@@ -1,0 +1,64 @@
+"""Errors of natural language to SQL. `except NL2SQLError` catches all of them."""
+
+
+class NL2SQLError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class RefusedError(NL2SQLError):
+    """The guard, or PostgreSQL behind it, will not run a text. Unchanged, it never will.
+
+    kind: one word that says which check refused, for programs.
+    The message says what is wrong and, for names, what comes nearest: it is also what a model
+    gets to see when it is asked to repair its query.
+    """
+
+    kind = "refused"
+
+
+class InvalidSyntaxError(RefusedError):
+    """The text is not one PostgreSQL statement."""
+
+    kind = "syntax"
+
+
+class ForbiddenError(RefusedError):
+    """The statement does more than read: it writes, locks, waits, or reaches outside."""
+
+    kind = "forbidden"
+
+
+class UnknownNameError(RefusedError):
+    """A table, column or function of that name does not exist or is not visible."""
+
+    kind = "unknown name"
+
+
+class InvalidQueryError(RefusedError):
+    """PostgreSQL rejected the statement: types, grouping, privileges, division by zero."""
+
+    kind = "invalid"
+
+
+class TooExpensiveError(RefusedError):
+    """The planner expects more work than the limits allow."""
+
+    kind = "too expensive"
+
+
+class QueryTimeoutError(RefusedError):
+    """The statement ran into its time limit."""
+
+    kind = "timeout"
+
+
+class ModelError(NL2SQLError):
+    """The language model gave no usable answer. Another try, or another model, may help."""
+
+
+class ModelTimeoutError(ModelError):
+    """The language model did not answer in time."""
+
+
+class ModelUnavailableError(ModelError):
+    """The language model cannot be called: not installed, not configured, or not offered."""

@@ -1,0 +1,152 @@
+"""The read-only door to a database: check one query, run it, bring back bounded rows."""
+
+import datetime
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, Connection
+from psycopg.abc import AdaptContext, Buffer
+from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
+
+from mcp_server.nl2sql.checks import CheckedQuery, Limits, begin, check, refusal
+from mcp_server.nl2sql.errors import RefusedError
+from mcp_server.nl2sql.steps import Fetch, Row, Steps, arun, run
+
+CHUNK_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSet:
+    """Rows of one query. truncated: more rows exist than the limits let through."""
+
+    query: CheckedQuery
+    columns: tuple[str, ...]
+    rows: list[Row]
+    truncated: bool
+
+
+class Reader:
+    """Runs checked queries on one database, each on a connection of its own.
+
+    dsn: libpq connection string. role: the role to read as; see `checks.begin`.
+    system_catalogs: whether pg_catalog and information_schema may be read.
+    A connection is not kept between queries, so that an idle cluster can pause.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        limits: Limits | None = None,
+        role: str | None = None,
+        system_catalogs: bool = True,
+    ) -> None:
+        self.dsn = dsn
+        self.limits = limits or Limits()
+        self.role = role
+        self.system_catalogs = system_catalogs
+
+    def query(self, sql: str) -> ResultSet:
+        """Check and run one query. Raises RefusedError; psycopg.OperationalError without server."""
+        with self.connect() as conn:
+            return run(conn, self.steps(sql))
+
+    async def aquery(self, sql: str) -> ResultSet:
+        """As `query`, from async code."""
+        async with self.aconnect() as conn:
+            return await arun(conn, self.steps(sql))
+
+    def steps(self, sql: str) -> Steps[ResultSet]:
+        """`query` as steps, for a connection in autocommit mode that the caller keeps."""
+        try:
+            yield from begin(self.limits, self.role)
+            checked = yield from check(sql, self.limits, system_catalogs=self.system_catalogs)
+            result = yield from fetch(checked, self.limits)
+        except (RefusedError, psycopg.Error) as error:
+            if not isinstance(error, psycopg.OperationalError) or error.sqlstate is not None:
+                yield Fetch("rollback", ())
+            raise
+        yield Fetch("rollback", ())
+        return result
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection[Any]]:
+        with psycopg.connect(self.dsn, autocommit=True, prepare_threshold=None) as conn:
+            read_any_date(conn)
+            yield conn
+
+    @asynccontextmanager
+    async def aconnect(self) -> AsyncIterator[AsyncConnection[Any]]:
+        async with await AsyncConnection.connect(
+            self.dsn, autocommit=True, prepare_threshold=None
+        ) as conn:
+            read_any_date(conn)
+            yield conn
+
+
+def fetch(query: CheckedQuery, limits: Limits) -> Steps[ResultSet]:
+    """Run a checked query and read rows up to the limits. Raises RefusedError."""
+    try:
+        if query.is_explain:
+            answer = yield Fetch(query.sql)
+            return ResultSet(query, answer.names, answer.rows, False)
+        # A cursor: rows beyond the limit are never computed where the plan can stop early.
+        yield Fetch("declare borealis_rows no scroll cursor without hold for " + query.sql)
+        rows: list[Row] = []
+        names: tuple[str, ...] = ()
+        size, more = 0, True
+        while more and len(rows) <= limits.rows and size <= limits.bytes:
+            count = min(CHUNK_ROWS, limits.rows + 1 - len(rows))
+            answer = yield Fetch(f"fetch forward {count} from borealis_rows", ())
+            names = answer.names
+            for row in answer.rows:
+                size += sum(_size(value) for value in row)
+                if size > limits.bytes and rows:
+                    break
+                rows.append(row)
+            more = len(answer.rows) == count
+    except psycopg.Error as error:
+        raise (yield from refusal(error)) from error
+    cut = len(rows) > limits.rows or size > limits.bytes
+    return ResultSet(query, names, rows[: limits.rows], cut)
+
+
+def _size(value: object) -> int:
+    return len(value) if isinstance(value, str | bytes | bytearray) else 16
+
+
+class _AnyDate(DateLoader):
+    """Dates that Python has no value for (infinity, years before 1 or after 9999) stay text."""
+
+    def load(self, data: Buffer) -> datetime.date:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return bytes(data).decode()  # type: ignore[return-value]
+
+
+class _AnyTimestamp(TimestampLoader):
+    def load(self, data: Buffer) -> datetime.datetime:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return bytes(data).decode()  # type: ignore[return-value]
+
+
+class _AnyTimestamptz(TimestamptzLoader):
+    def load(self, data: Buffer) -> datetime.datetime:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return bytes(data).decode()  # type: ignore[return-value]
+
+
+def read_any_date(context: AdaptContext) -> None:
+    adapters = context.adapters
+    if adapters is not None:
+        adapters.register_loader("date", _AnyDate)
+        adapters.register_loader("timestamp", _AnyTimestamp)
+        adapters.register_loader("timestamptz", _AnyTimestamptz)
