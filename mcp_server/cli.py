@@ -1,0 +1,293 @@
+"""The `borealis` command line: one command per thing that a person does with clusters.
+
+Every command opens the state directory for as long as it runs, for whoever has it open hosts its
+clusters. Errors that someone anticipated are one line on standard error and exit status 1; wrong
+usage is exit status 2.
+"""
+
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+import psycopg
+import typer
+
+from cluster_runtime import BorealisError, Runtime, ServerlessScaling
+from cluster_runtime.control.model import DBCluster, EndpointKind
+from mcp_server import console, shell
+from mcp_server.errors import McpServerError, sql_error_text
+from mcp_server.models import ClusterDescription, ClusterList, ClusterSummary
+from mcp_server.nl2sql.errors import NL2SQLError
+
+app = typer.Typer(
+    name="borealis",
+    help="Aurora-style PostgreSQL clusters for AI agents, in one Python process.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+storage = typer.Typer(help="Look at the storage volume of a cluster.", no_args_is_help=True)
+memory = typer.Typer(help="Maintain agent memory in a cluster.", no_args_is_help=True)
+app.add_typer(storage, name="storage")
+app.add_typer(memory, name="memory")
+
+StateDir = Annotated[
+    Path,
+    typer.Option(
+        "--state-dir", envvar="BOREALIS_STATE_DIR", help="Where the clusters live.", metavar="DIR"
+    ),
+]
+Name = Annotated[str, typer.Argument(help="Identifier of the cluster.", metavar="CLUSTER")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+STATE_DIR = Path("~/.borealis")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console script. Turns anticipated errors into one line and an exit status."""
+    log_to_stderr()
+    try:
+        app(arguments)
+    except (BorealisError, McpServerError, NL2SQLError) as error:
+        _fail(str(error))
+    except psycopg.Error as error:
+        _fail(sql_error_text(error))
+
+
+def log_to_stderr(level: int = logging.WARNING) -> None:
+    """Log to standard error, for standard output belongs to results (and to the MCP protocol)."""
+    logging.basicConfig(
+        level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )
+
+
+@contextmanager
+def opened(state_dir: Path, *, warm_pool_size: int = 0) -> Iterator[Runtime]:
+    """The runtime of a state directory, closed in good order also when told to end (SIGTERM)."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    with Runtime.open(state_dir.expanduser(), warm_pool_size=warm_pool_size) as runtime:
+        yield runtime
+
+
+@app.command()
+def serve(
+    state_dir: StateDir = STATE_DIR,
+    warm_pool: Annotated[
+        int, typer.Option(min=0, help="Started clusters kept ready for the next create.")
+    ] = 1,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every event.")] = False,
+) -> None:
+    """Host all clusters until interrupted, so that programs can connect to them."""
+    if verbose:
+        log_to_stderr(logging.INFO)
+    with opened(state_dir, warm_pool_size=warm_pool) as runtime:
+        console.clusters(runtime.describe_db_clusters())
+        console.note("hosting; press Ctrl-C to stop")
+        with suppress(KeyboardInterrupt):
+            while True:
+                signal.pause()
+
+
+@app.command()
+def create(
+    name: Name,
+    state_dir: StateDir = STATE_DIR,
+    database: Annotated[str, typer.Option(help="Name of the default database.")] = "postgres",
+    min_capacity: Annotated[float, typer.Option(help="Least ACU; 0 lets it pause.")] = 0.0,
+    max_capacity: Annotated[float, typer.Option(help="Most ACU.")] = 16.0,
+    auto_pause: Annotated[
+        int, typer.Option(help="Idle seconds before it pauses.", metavar="SECONDS")
+    ] = 300,
+    deletion_protection: Annotated[
+        bool, typer.Option("--deletion-protection", help="Refuse to delete it.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the cluster endpoint; default: any free one.")
+    ] = None,
+) -> None:
+    """Create a cluster."""
+    with opened(state_dir) as runtime:
+        created = runtime.create_db_cluster(
+            name,
+            database_name=database,
+            scaling=ServerlessScaling(min_capacity, max_capacity, auto_pause),
+            deletion_protection=deletion_protection,
+            port=port,
+        )
+        console.cluster(created.describe())
+
+
+@app.command("list")
+def list_clusters(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
+    """List all clusters."""
+    with opened(state_dir) as runtime:
+        facts = runtime.describe_db_clusters()
+        if as_json:
+            listed = ClusterList(clusters=[ClusterSummary.of(one) for one in facts])
+            typer.echo(listed.model_dump_json(indent=2))
+        else:
+            console.clusters(facts)
+
+
+@app.command()
+def describe(name: Name, state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
+    """Show everything about one cluster."""
+    with opened(state_dir) as runtime:
+        facts = runtime.cluster(name).describe()
+        if as_json:
+            typer.echo(ClusterDescription.of(facts).model_dump_json(indent=2))
+        else:
+            console.cluster(facts)
+
+
+@app.command()
+def psql(
+    name: Name,
+    state_dir: StateDir = STATE_DIR,
+    reader: Annotated[
+        bool, typer.Option("--reader", help="Connect to the reader endpoint.")
+    ] = False,
+    database: Annotated[str | None, typer.Option(help="Database to connect to.")] = None,
+    command: Annotated[
+        str | None, typer.Option("--command", "-c", help="Run this SQL and exit.")
+    ] = None,
+    builtin: Annotated[
+        bool, typer.Option("--builtin", help="Use the built-in shell even if psql is there.")
+    ] = False,
+) -> None:
+    """Open a SQL shell on a cluster: psql where it is installed, otherwise a small one of ours."""
+    with opened(state_dir) as runtime:
+        endpoint: EndpointKind = "reader" if reader else "writer"
+        dsn = runtime.cluster(name).dsn(endpoint, dbname=database)
+        status = shell.run(dsn, command, builtin=builtin)
+    raise typer.Exit(status)
+
+
+@app.command()
+def ask(
+    name: Name,
+    question: Annotated[str, typer.Argument(help="A question in English.")],
+    state_dir: StateDir = STATE_DIR,
+    database: Annotated[str | None, typer.Option(help="Database to ask.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a question in English: prints the SQL, what it computes, and the rows."""
+    from mcp_server.questions import ask_once
+
+    with opened(state_dir) as runtime:
+        answer = ask_once(runtime.cluster(name), question, database)
+    if as_json:
+        typer.echo(answer.model_dump_json(indent=2))
+    else:
+        console.answer(answer)
+    if not answer.answered:
+        raise typer.Exit(1)
+
+
+@app.command()
+def failover(name: Name, state_dir: StateDir = STATE_DIR) -> None:
+    """Replace the writer of a cluster."""
+    with opened(state_dir) as runtime:
+        console.cluster(runtime.failover_db_cluster(name))
+
+
+@app.command()
+def pause(name: Name, state_dir: StateDir = STATE_DIR) -> None:
+    """Pause a cluster now; the next connect wakes it."""
+    with opened(state_dir) as runtime:
+        _say_status(runtime.pause_db_cluster(name))
+
+
+@app.command()
+def stop(name: Name, state_dir: StateDir = STATE_DIR) -> None:
+    """Stop a cluster: it refuses connections until it is started again."""
+    with opened(state_dir) as runtime:
+        _say_status(runtime.stop_db_cluster(name))
+
+
+@app.command()
+def start(name: Name, state_dir: StateDir = STATE_DIR) -> None:
+    """Start a stopped cluster."""
+    with opened(state_dir) as runtime:
+        _say_status(runtime.start_db_cluster(name))
+
+
+@app.command()
+def delete(
+    name: Name,
+    state_dir: StateDir = STATE_DIR,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a cluster with all its data."""
+    with opened(state_dir) as runtime:
+        runtime.cluster(name)
+        if not yes:
+            typer.confirm(f"Delete cluster {name!r} and all its data?", abort=True)
+        runtime.delete_db_cluster(name)
+        console.note(f"cluster {name!r} is deleted")
+
+
+@app.command()
+def mcp(
+    state_dir: StateDir = STATE_DIR,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Serve this cluster only: the tools lose their cluster parameter."),
+    ] = None,
+    create_cluster: Annotated[
+        bool, typer.Option("--create", help="With --cluster: create it if it does not exist.")
+    ] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Leave out the tools that write.")
+    ] = False,
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve streamable HTTP instead of standard input.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="With --http: 127.0.0.1 or ::1.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="With --http: the port; 0 takes any free one.")] = 8765,
+) -> None:
+    """Serve the MCP tools, over standard input and output or over HTTP."""
+    from mcp_server import hosting  # the MCP SDK takes a while to load
+
+    options = hosting.Options(
+        state_dir=state_dir.expanduser(),
+        cluster=cluster,
+        create=create_cluster,
+        read_only=read_only,
+        listen=(host, port) if http else None,
+    )
+    hosting.run(options)
+
+
+@app.command()
+def demo(
+    state_dir: Annotated[
+        Path | None,
+        typer.Option("--state-dir", help="Keep the demo's clusters here; default: nowhere."),
+    ] = None,
+) -> None:
+    """Show everything once: a cluster, questions in English, memory, pause and wake."""
+    from mcp_server.demo import run
+
+    raise typer.Exit(run(state_dir))
+
+
+def _say_status(facts: DBCluster) -> None:
+    console.note(f"cluster {facts.db_cluster_identifier!r} is {console.status(facts)}")
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""One process that hosts a runtime and serves MCP over it: what `borealis mcp` runs."""
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+
+from cluster_runtime import Runtime
+from cluster_runtime.errors import ClusterNotFoundError
+from mcp_server import console
+from mcp_server.errors import ScopeError
+from mcp_server.server import HTTP_PATH, Server, build_server, listen, serve_http, serve_stdio
+from mcp_server.tools import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """listen: host and port for HTTP, or None for standard input and output.
+
+    create: make the cluster of the scope where it does not exist.
+    """
+
+    state_dir: Path
+    cluster: str | None = None
+    create: bool = False
+    read_only: bool = False
+    listen: tuple[str, int] | None = None
+
+
+def run(options: Options) -> None:
+    """Serve until the client leaves (stdio) or the process is told to end (HTTP).
+
+    Raises ScopeError, and what `Runtime.open` raises.
+    """
+    if options.create and options.cluster is None:
+        raise ScopeError("--create needs --cluster NAME: it creates that cluster")
+    listener = listen(*options.listen) if options.listen else None
+    with Runtime.open(options.state_dir) as runtime:
+        if options.create and options.cluster is not None:
+            _ensure(runtime, options.cluster)
+        server = build_server(runtime, Scope(options.cluster, options.read_only))
+        if listener is None:
+            anyio.run(_stdio_until_told_to_end, runtime, server)
+        else:
+            host, port = listener.getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            console.note(f"MCP server at http://{shown}:{port}{HTTP_PATH}")
+            anyio.run(serve_http, server, listener)
+
+
+async def _stdio_until_told_to_end(runtime: Runtime, server: Server) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_close_on_signal, runtime)
+        await serve_stdio(server)
+        tasks.cancel_scope.cancel()
+
+
+async def _close_on_signal(runtime: Runtime) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            await to_thread.run_sync(runtime.close)
+            # A thread waits for the next line of standard input, and nothing can wake it: the
+            # interpreter would wait for that thread. All that must be in order is closed by now.
+            os._exit(0)
+
+
+def _ensure(runtime: Runtime, cluster: str) -> None:
+    try:
+        runtime.cluster(cluster)
+    except ClusterNotFoundError:
+        runtime.create_db_cluster(cluster)

@@ -1,0 +1,58 @@
+"""The parameters that several tools share, described once, and what to say when one is wrong."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+CLUSTER_PARAMETER = "cluster"
+
+ClusterName = Annotated[
+    str,
+    Field(description="Cluster identifier, as create_cluster took it and list_clusters shows it"),
+]
+DatabaseName = Annotated[
+    str | None,
+    Field(description="Database in the cluster; default: the one the cluster was created with"),
+]
+RowLimit = Annotated[
+    int, Field(ge=1, le=1000, description="Most rows to return; truncated tells if there are more")
+]
+TimeoutSeconds = Annotated[
+    float,
+    Field(gt=0, le=600, description="Seconds after which the database cancels the statement"),
+]
+Parameters = Annotated[
+    list[str | int | float | bool | list[object] | dict[str, object] | None],
+    Field(
+        description="Values of $1, $2, ... in the SQL: safer than writing them into it. Lists and "
+        "objects are sent as JSON; for an array write $1::text::int[] and send '{1,2}'"
+    ),
+]
+
+
+def explain_arguments(tool: str, error: ValidationError, known: Iterable[str]) -> str:
+    """One sentence for each argument that is wrong, without echoing long values."""
+    names = list(known)
+    return " ".join(
+        _explain(tool, problem["loc"], problem["type"], problem["msg"], names)
+        for problem in error.errors(include_input=False, include_url=False)
+    )
+
+
+def _explain(
+    tool: str, place: tuple[int | str, ...], kind: str, message: str, known: list[str]
+) -> str:
+    name = str(place[0]) if place else "arguments"
+    match kind:
+        case "missing":
+            return f"{tool} needs the argument {name!r}."
+        case "extra_forbidden":
+            near = get_close_matches(name, known, n=1)
+            hint = (
+                f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known) or 'none'}."
+            )
+            return f"{tool} has no argument {name!r}; {hint}"
+        case _:
+            return f"{tool}: the argument {name!r} is wrong: {message}."

@@ -1,0 +1,110 @@
+"""Tools that make, show and delete clusters."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from cluster_runtime.control.model import ServerlessScaling
+from cluster_runtime.engine.roles import READER
+from mcp_server.models import ClusterDeleted, ClusterDescription, ClusterList, ClusterSummary
+from mcp_server.tools.arguments import ClusterName
+from mcp_server.tools.definition import Effect, Reach, tool
+from mcp_server.tools.platform import Call
+
+DEFAULTS = ServerlessScaling()
+
+
+@tool(title="Create a cluster", effect=Effect.ADDS, reach=Reach.SERVER)
+async def create_cluster(
+    call: Call,
+    cluster: Annotated[
+        str,
+        Field(
+            description="Identifier: 1 to 63 letters, digits and hyphens, starting with a letter, "
+            "not ending with a hyphen and without two in a row; case does not matter"
+        ),
+    ],
+    database: Annotated[
+        str, Field(description="Name of the default database, which is made with pgvector")
+    ] = "postgres",
+    min_capacity: Annotated[
+        float,
+        Field(ge=0, le=256, description="Least ACU, in steps of 0.5; 0 lets the cluster pause"),
+    ] = DEFAULTS.min_capacity,
+    max_capacity: Annotated[
+        float, Field(ge=1, le=256, description="Most ACU, in steps of 0.5 (1 ACU: 2 GiB, its CPU)")
+    ] = DEFAULTS.max_capacity,
+    seconds_until_auto_pause: Annotated[
+        int,
+        Field(ge=1, le=86_400, description="Idle seconds before it pauses; the next use wakes it"),
+    ] = DEFAULTS.seconds_until_auto_pause,
+    deletion_protection: Annotated[
+        bool, Field(description="True: delete_cluster is refused until this is switched off")
+    ] = False,
+) -> ClusterDescription:
+    """Create a PostgreSQL 18 cluster with pgvector, ready for use when this returns.
+
+    Takes well under a second. It costs nothing while idle: it pauses by itself and wakes on the
+    next use. Make one per application or task; delete it when the task is over.
+    """
+    async with call.progress.during(f"creating cluster {cluster}"):
+        created = await call.off_loop(
+            lambda: call.plane.create_db_cluster(
+                cluster,
+                database_name=database,
+                scaling=ServerlessScaling(min_capacity, max_capacity, seconds_until_auto_pause),
+                deletion_protection=deletion_protection,
+            )
+        )
+        facts = await call.off_loop(created.describe)
+    await call.progress.step(f"cluster {cluster} is {facts.status}")
+    return ClusterDescription.of(facts)
+
+
+@tool(title="List clusters", effect=Effect.READS, reach=Reach.SERVER)
+async def list_clusters(call: Call) -> ClusterList:
+    """List all clusters with their status. A paused one counts as available and wakes on use."""
+    facts = await call.off_loop(call.plane.describe_db_clusters)
+    ordered = sorted(facts, key=lambda one: one.db_cluster_identifier)
+    return ClusterList(clusters=[ClusterSummary.of(one) for one in ordered])
+
+
+@tool(title="Describe a cluster", effect=Effect.READS)
+async def describe_cluster(
+    call: Call,
+    cluster: ClusterName,
+    include_connection_string: Annotated[
+        bool,
+        Field(
+            description="True: also give a libpq URI with a 15-minute token as its password. "
+            "Only for handing to a program that connects by itself; the other tools need none"
+        ),
+    ] = False,
+) -> ClusterDescription:
+    """Show one cluster: status, endpoints, capacity, versions and settings.
+
+    With a read-only server the connection string is that of the read-only role.
+    """
+    handle = await call.cluster(cluster)
+    facts = await call.off_loop(handle.describe)
+    connection_string = None
+    if include_connection_string:
+        user = READER if call.scope.read_only else None
+        connection_string = await call.off_loop(lambda: handle.dsn("writer", user=user))
+    return ClusterDescription.of(facts, connection_string)
+
+
+@tool(title="Delete a cluster", effect=Effect.DESTROYS, reach=Reach.SERVER)
+async def delete_cluster(call: Call, cluster: ClusterName) -> ClusterDeleted:
+    """Delete a cluster with all its databases. This cannot be undone.
+
+    Refused for a cluster with deletion protection.
+    """
+    async with call.progress.during(f"deleting cluster {cluster}"):
+        facts = await call.off_loop(lambda: call.plane.delete_db_cluster(cluster))
+    return ClusterDeleted(
+        cluster=facts.db_cluster_identifier, resource_id=facts.db_cluster_resource_id
+    )
+
+
+TOOLS = (create_cluster, list_clusters, describe_cluster, delete_cluster)

@@ -1,0 +1,156 @@
+"""What a tool is, before any server: a function, its words, its effect and its reach.
+
+A definition is bound to a control plane and a scope to become a tool of a server. A scope takes
+away instead of checking: a server for one cluster has no `cluster` parameter to get wrong, and a
+read-only server has no tool that writes.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, cast
+
+import psycopg
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp_types import CallToolResult, TextContent, ToolAnnotations
+from pydantic import ValidationError
+
+from cluster_runtime.errors import BorealisError
+from mcp_server.errors import SqlRefusedError, sql_error_text
+from mcp_server.models import Answer
+from mcp_server.nl2sql.errors import NL2SQLError
+from mcp_server.progress import Progress
+from mcp_server.tools.arguments import CLUSTER_PARAMETER, explain_arguments
+from mcp_server.tools.platform import Call, Platform
+
+
+class Effect(Enum):
+    """What a call may change; becomes the hints that clients decide by."""
+
+    READS = ToolAnnotations(
+        read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+    )
+    ADDS = ToolAnnotations(
+        read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False
+    )
+    DESTROYS = ToolAnnotations(
+        read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=False
+    )
+
+    @property
+    def writes(self) -> bool:
+        return not self.value.read_only_hint
+
+
+class Reach(Enum):
+    """What a call works on. A server for one cluster has only the tools that reach one."""
+
+    CLUSTER = "one cluster, which it does not create or delete"
+    SERVER = "the clusters of the server"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a server may do. cluster: the only one it works on, or None for all of them."""
+
+    cluster: str | None = None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDefinition:
+    """One tool. Its name and description are those of `run`, its parameters those after `call`."""
+
+    run: Callable[..., Awaitable[Answer]]
+    title: str
+    effect: Effect
+    reach: Reach
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+    def fits(self, scope: Scope) -> bool:
+        if scope.read_only and self.effect.writes:
+            return False
+        return scope.cluster is None or self.reach is Reach.CLUSTER
+
+
+Run = Callable[..., Awaitable[Answer]]
+
+
+def tool(
+    *, title: str, effect: Effect, reach: Reach = Reach.CLUSTER
+) -> Callable[[Run], ToolDefinition]:
+    """Define a tool: an async function whose docstring and parameter descriptions are its words."""
+
+    def define(run: Run) -> ToolDefinition:
+        return ToolDefinition(run=run, title=title, effect=effect, reach=reach)
+
+    return define
+
+
+def bind(definition: ToolDefinition, platform: Platform, scope: Scope) -> Tool:
+    """The tool of one server: `call` is filled in, and `cluster` too when the scope names it."""
+    signature = inspect.signature(definition.run, eval_str=True)
+    filled = {"call"} | ({CLUSTER_PARAMETER} if scope.cluster else set[str]())
+    given = {CLUSTER_PARAMETER: scope.cluster} if CLUSTER_PARAMETER in signature.parameters else {}
+    fixed = given if scope.cluster else {}
+
+    async def invoke(ctx: Context[Any, Any], **arguments: Any) -> CallToolResult:
+        call = Call(platform, scope, Progress(ctx.report_progress))
+        try:
+            answer = await definition.run(call, **fixed, **arguments)
+        except (BorealisError, SqlRefusedError, NL2SQLError) as error:
+            raise ToolError(str(error)) from error  # written for the caller, all three
+        except psycopg.Error as error:
+            raise ToolError(sql_error_text(error)) from error
+        return CallToolResult(
+            # The same JSON on one line: indented, a row takes a line per value of the context.
+            content=[TextContent(type="text", text=answer.model_dump_json())],
+            structured_content=answer.model_dump(mode="json"),
+        )
+
+    parameters = [p for name, p in signature.parameters.items() if name not in filled]
+    context = inspect.Parameter(
+        "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Context[Any, Any]
+    )
+    invoke.__name__ = definition.name
+    invoke.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters)],
+        return_annotation=Annotated[CallToolResult, signature.return_annotation],
+    )
+    bound = StrictTool.from_function(
+        invoke,
+        title=definition.title,
+        description=inspect.getdoc(definition.run),
+        annotations=definition.effect.value.model_copy(update={"title": definition.title}),
+        structured_output=True,
+    )
+    return cast(StrictTool, bound).refusing_unknown_arguments()
+
+
+class StrictTool(Tool):
+    """A tool that names an argument it does not know, where the SDK's would ignore it."""
+
+    def refusing_unknown_arguments(self) -> "StrictTool":
+        model = self.fn_metadata.arg_model
+        model.model_config["extra"] = "forbid"
+        model.model_rebuild(force=True)
+        self.parameters = model.model_json_schema(by_alias=True)
+        return self
+
+    async def run(
+        self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
+    ) -> Any:
+        try:
+            return await super().run(arguments, context, convert_result)
+        except ToolError as error:
+            if isinstance(error.__cause__, ValidationError):
+                known = self.parameters.get("properties", {})
+                text = explain_arguments(self.name, error.__cause__, known)
+                raise ToolError(text) from error.__cause__
+            raise

@@ -1,0 +1,102 @@
+"""A real runtime, a server over it, and the real mcp client to call its tools."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from cluster_runtime import ClusterHandle, Runtime
+from mcp_server.server import Server, build_server
+from mcp_server.tools import Scope
+
+SHOP = """
+create schema sales;
+create type sales.state as enum ('new', 'paid', 'sent');
+create table customers (
+  id int generated always as identity primary key,
+  name text not null,
+  email text unique,
+  balance numeric(12,2) not null default 0 check (balance >= 0)
+);
+create table sales.orders (
+  id int primary key,
+  customer_id int not null references customers,
+  state sales.state not null default 'new',
+  placed timestamptz not null default '2026-01-01 12:00+00'
+);
+create index on sales.orders (placed);
+create view big_spenders as select name from customers where balance > 100;
+comment on table customers is 'people who buy';
+comment on column customers.balance is 'euros we owe them';
+insert into customers (name, email, balance)
+  values ('Ada', 'ada@example.org', 250.50), ('Bob', null, 0), ('Cleo', 'cleo@example.org', 99.90);
+insert into sales.orders select n, 1 + n % 3, 'paid' from generate_series(1, 30) as n;
+analyze;
+"""
+
+
+@pytest.fixture(scope="session")
+def state_dir() -> Iterator[Path]:
+    """A short path that PostgreSQL's user can reach, for sockets live under it."""
+    folder = Path(tempfile.mkdtemp(prefix="borealis-mcp-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def runtime(state_dir: Path) -> Iterator[Runtime]:
+    with Runtime.open(state_dir / "state", warm_pool_size=1) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def shop(runtime: Runtime) -> ClusterHandle:
+    """A cluster with a few tables that no test changes."""
+    cluster = runtime.create_db_cluster("shop")
+    with cluster.connect(autocommit=True) as connection:
+        connection.execute(SHOP)
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def bench(runtime: Runtime) -> ClusterHandle:
+    """A cluster for tests that write; each uses tables of its own."""
+    return runtime.create_db_cluster("bench")
+
+
+@dataclass
+class Tools:
+    """The tools of a server, called through the mcp client."""
+
+    server: Server
+
+    async def __call__(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """The structured answer of a call that must succeed."""
+        async with Client(self.server) as client:
+            result = await client.call_tool(tool, arguments)
+        assert not result.is_error, result.content[0].text
+        return result.structured_content
+
+    async def fails(self, tool: str, **arguments: Any) -> str:
+        """The text of a call that must fail."""
+        async with Client(self.server) as client:
+            result = await client.call_tool(tool, arguments)
+        assert result.is_error, result.content[0].text
+        return result.content[0].text
+
+
+@pytest.fixture(scope="session")
+def tools(runtime: Runtime) -> Tools:
+    return Tools(build_server(runtime))
+
+
+@pytest.fixture(scope="session")
+def shop_reader(runtime: Runtime, shop: ClusterHandle) -> Tools:
+    """A server for the shop alone that only reads."""
+    return Tools(build_server(runtime, Scope(cluster="shop", read_only=True)))

@@ -1,0 +1,291 @@
+"""run_query cannot write; execute_sql does, whole or not at all; both are bounded."""
+
+import time
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+
+
+async def query(tools: Any, sql: str, **options: Any) -> dict[str, Any]:
+    return await tools("run_query", cluster="shop", sql=sql, **options)
+
+
+async def test_rows_come_with_their_columns(tools: Any, shop: Any) -> None:
+    answer = await query(tools, "select name, balance from customers order by id")
+    assert [column["name"] for column in answer["columns"]] == ["name", "balance"]
+    assert answer["rows"] == [["Ada", "250.50"], ["Bob", "0.00"], ["Cleo", "99.90"]]
+    assert answer["row_count"] == 3
+    assert answer["truncated"] is False
+    assert answer["elapsed_ms"] > 0
+
+
+async def test_columns_may_share_a_name(tools: Any, shop: Any) -> None:
+    answer = await query(tools, "select 1 as a, 2 as a")
+    assert answer["rows"] == [[1, 2]]
+
+
+async def test_exactly_the_limit_is_the_whole_and_one_more_is_not(tools: Any, shop: Any) -> None:
+    whole = await query(tools, "select id from sales.orders", limit=30)
+    assert (whole["row_count"], whole["truncated"], whole["note"]) == (30, False, None)
+    part = await query(tools, "select id from sales.orders", limit=29)
+    assert (part["row_count"], part["truncated"]) == (29, True)
+    assert "first 29 rows" in part["note"]
+
+
+async def test_a_result_too_large_for_an_answer_is_cut_between_rows(tools: Any, shop: Any) -> None:
+    answer = await query(tools, "select repeat('x', 30000) from generate_series(1, 50)")
+    assert answer["truncated"] is True
+    assert sum(len(row[0]) for row in answer["rows"]) <= 262_144
+    assert all(len(row[0]) == 30_000 for row in answer["rows"])
+    assert "fewer columns" in answer["note"]
+
+
+async def test_a_value_too_large_for_an_answer_is_clipped(tools: Any, shop: Any) -> None:
+    answer = await query(tools, "select repeat('x', 100000)")
+    assert answer["truncated"] is True
+    assert answer["rows"][0][0].endswith("x… [67232 more characters]")
+    assert "substring" in answer["note"]
+
+
+async def test_a_large_table_is_not_read_to_its_end(tools: Any, shop: Any) -> None:
+    answer = await query(
+        tools,
+        "select a from generate_series(1, 100000) a cross join generate_series(1, 100000) b",
+        limit=5,
+        timeout_seconds=20,
+    )
+    assert answer["row_count"] == 5
+    assert answer["truncated"] is True
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "delete from customers",
+        "with gone as (delete from customers returning *) select * from gone",
+        "select * into copy from customers",
+        "create table t (x int)",
+        "select 1; delete from customers",
+        "commit",
+        "set role postgres",
+        "reset role",
+        "set transaction read write",
+        "select set_config('transaction_read_only', 'off', false)",
+        "do $$ begin delete from customers; end $$",
+        "copy customers to program 'id'",
+        "select pg_read_file('/etc/passwd')",
+        "select pg_sleep(5)",
+        "select nextval('customers_id_seq')",
+        "select * from customers for update",
+        "explain analyze delete from customers",
+        "",
+        "-- nothing",
+    ],
+)
+async def test_run_query_refuses_what_is_not_a_read(tools: Any, shop: Any, sql: str) -> None:
+    before = await query(tools, "select count(*) from customers")
+    assert await tools.fails("run_query", cluster="shop", sql=sql)
+    assert (await query(tools, "select count(*) from customers"))["rows"] == before["rows"]
+
+
+async def test_run_query_is_another_role_in_a_read_only_transaction(tools: Any, shop: Any) -> None:
+    answer = await query(
+        tools,
+        "select session_user, current_user, current_setting('transaction_read_only')",
+    )
+    assert answer["rows"] == [["borealis_reader", "borealis_reader", "on"]]
+
+
+async def test_a_wrong_table_or_column_is_answered_with_the_nearest(tools: Any, shop: Any) -> None:
+    assert "sales.orders" in await tools.fails(
+        "run_query", cluster="shop", sql="select * from orders"
+    )
+    assert "balance" in await tools.fails(
+        "run_query", cluster="shop", sql="select balanc from customers"
+    )
+
+
+async def test_a_slow_query_is_ended_by_its_timeout(tools: Any, shop: Any) -> None:
+    started = time.monotonic()
+    refusal = await tools.fails(
+        "run_query",
+        cluster="shop",
+        sql="select count(*) from generate_series(1, 1000000) a, generate_series(1, 100) b",
+        timeout_seconds=0.2,
+    )
+    assert "timeout" in refusal
+    assert time.monotonic() - started < 10
+
+
+ENDLESS = "select count(*) from generate_series(1, 100000000) a"
+
+
+def running(cluster: Any) -> int:
+    with cluster.connect() as connection:
+        return connection.execute(
+            "select count(*) from pg_stat_activity where query like %s and state = 'active' "
+            "and pid <> pg_backend_pid()",
+            [ENDLESS + "%"],
+        ).fetchone()[0]
+
+
+async def until(condition: Any) -> None:
+    """Wait for what another process does; there is no event to wait on across it."""
+    with anyio.fail_after(20):
+        while not await anyio.to_thread.run_sync(condition):  # noqa: ASYNC110
+            await anyio.sleep(0.02)
+
+
+async def test_a_client_that_cancels_a_call_ends_its_query(tools: Any, shop: Any) -> None:
+    async with Client(tools.server) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(
+            client.call_tool,
+            "run_query",
+            {"cluster": "shop", "sql": ENDLESS, "timeout_seconds": 60},
+        )
+        await until(lambda: running(shop) == 1)
+        tasks.cancel_scope.cancel()
+    await until(lambda: running(shop) == 0)
+
+
+async def test_a_long_call_reports_progress(tools: Any, shop: Any) -> None:
+    heard: list[str] = []
+
+    async def listen(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(message)
+
+    async with Client(tools.server) as client:
+        await client.call_tool(
+            "run_query",
+            {"cluster": "shop", "sql": ENDLESS, "timeout_seconds": 1.2},
+            progress_callback=listen,
+        )
+    assert heard == ["querying", "querying (1 s)"]
+
+
+async def execute(tools: Any, sql: str, **options: Any) -> dict[str, Any]:
+    return await tools("execute_sql", cluster="bench", sql=sql, **options)
+
+
+async def test_a_script_reports_every_statement(tools: Any, bench: Any) -> None:
+    answer = await execute(
+        tools,
+        "create table script (id int, word text);"
+        "insert into script values (1, 'one'), (2, 'two') returning id;"
+        "do $$ begin raise notice 'hello'; end $$;"
+        "update script set word = 'zwei' where id = 2",
+    )
+    assert [one["command"] for one in answer["statements"]] == [
+        "CREATE TABLE",
+        "INSERT 0 2",
+        "DO",
+        "UPDATE 1",
+    ]
+    assert [one["affected_rows"] for one in answer["statements"]] == [None, 2, None, 1]
+    assert answer["statements"][1]["rows"] == [[1], [2]]
+    assert answer["notices"] == ["NOTICE: hello"]
+
+
+async def test_a_script_that_fails_changes_nothing(tools: Any, bench: Any) -> None:
+    refusal = await tools.fails(
+        "execute_sql", cluster="bench", sql="create table half (x int); select 1/0"
+    )
+    assert "division by zero" in refusal
+    assert "22012" in refusal
+    answer = await execute(tools, "select to_regclass('half')")
+    assert answer["statements"][0]["rows"] == [[None]]
+
+
+async def test_parameters_are_values_and_never_sql(tools: Any, bench: Any) -> None:
+    await execute(tools, "create table robert (name text, tags jsonb, ok bool, n numeric)")
+    hostile = "x'); drop table robert; --"
+    answer = await execute(
+        tools,
+        "insert into robert values ($1, $2, $3, $4) returning *",
+        parameters=[hostile, {"a": [1]}, True, 1.5],
+    )
+    assert answer["statements"][0]["rows"] == [[hostile, {"a": [1]}, True, "1.5"]]
+
+
+async def test_a_transaction_left_open_is_an_error_and_not_a_silent_loss(
+    tools: Any, bench: Any
+) -> None:
+    await execute(tools, "create table open_end (x int)")
+    refusal = await tools.fails(
+        "execute_sql", cluster="bench", sql="begin; insert into open_end values (1)"
+    )
+    assert "COMMIT" in refusal
+    answer = await execute(tools, "select count(*) from open_end")
+    assert answer["statements"][0]["rows"] == [[0]]
+
+
+async def test_copy_from_the_client_is_refused_and_loses_nothing(tools: Any, bench: Any) -> None:
+    await execute(tools, "create table copied (x int)")
+    assert "INSERT" in await tools.fails(
+        "execute_sql", cluster="bench", sql="copy copied from stdin"
+    )
+
+
+async def test_more_returned_rows_than_the_limit_still_happen(tools: Any, bench: Any) -> None:
+    await execute(tools, "create table many (x int)")
+    answer = await execute(
+        tools, "insert into many select generate_series(1, 500) returning x", limit=3
+    )
+    (statement,) = answer["statements"]
+    assert (len(statement["rows"]), statement["truncated"]) == (3, True)
+    count = await execute(tools, "select count(*) from many")
+    assert count["statements"][0]["rows"] == [[500]]
+
+
+async def test_what_cannot_be_part_of_a_transaction_runs_alone(tools: Any, bench: Any) -> None:
+    await execute(tools, "create database another")
+    answer = await execute(tools, "select current_database()", database="another")
+    assert answer["statements"][0]["rows"] == [["another"]]
+    refusal = await tools.fails(
+        "execute_sql", cluster="bench", sql="create table v (x int); vacuum v"
+    )
+    assert "send it alone" in refusal
+
+
+async def test_tables_that_execute_sql_makes_are_readable_by_run_query(
+    tools: Any, bench: Any
+) -> None:
+    await execute(
+        tools,
+        "create schema fresh; create table fresh.made (x int); insert into fresh.made values (7)",
+    )
+    answer = await tools("run_query", cluster="bench", sql="select x from fresh.made")
+    assert answer["rows"] == [[7]]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["copy (select 1) to program 'id'", "select pg_read_file('/etc/passwd')", "set role rdsadmin"],
+)
+async def test_execute_sql_reaches_no_file_program_or_superuser(
+    tools: Any, bench: Any, sql: str
+) -> None:
+    assert "permission denied" in await tools.fails("execute_sql", cluster="bench", sql=sql)
+
+
+async def test_a_misspelt_argument_is_named(tools: Any, shop: Any) -> None:
+    refusal = await tools.fails("run_query", cluster="shop", sql="select 1", limt=5)
+    assert "'limt'" in refusal
+    assert "'limit'" in refusal
+    assert "'sql'" in await tools.fails("run_query", cluster="shop")
+    assert "limit" in await tools.fails("run_query", cluster="shop", sql="select 1", limit=0)
+
+
+async def test_an_error_never_shows_the_token(tools: Any, shop: Any) -> None:
+    refusal = await tools.fails("run_query", cluster="shop", sql="select 1", database="nowhere")
+    assert "X-Amz" not in refusal
+
+
+def test_a_call_leaves_no_connection_behind(shop: Any) -> None:
+    with shop.connect() as connection:
+        left = connection.execute(
+            "select count(*) from pg_stat_activity where application_name = 'borealis mcp'"
+        ).fetchone()
+    assert left == (0,)
