@@ -1,0 +1,43 @@
+"""Every error that the memory backends raise on purpose.
+
+`except AgentMemoryError` catches all of them and nothing else; errors of PostgreSQL that a caller
+can do something about pass through as psycopg raised them. Messages never quote a DSN or a value.
+"""
+
+
+class AgentMemoryError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigurationError(AgentMemoryError, ValueError):
+    """A constructor or a call got a value outside its rules. Trying again cannot help."""
+
+
+class SetupRequiredError(AgentMemoryError):
+    """The tables are missing or older than this version. Call `setup()` once, then try again."""
+
+
+class NewerSchemaError(AgentMemoryError):
+    """A newer version of this package made the tables. Upgrade it; nothing was changed."""
+
+
+class OperationTimeoutError(AgentMemoryError, TimeoutError):
+    """The deadline of one operation passed while the database could not be used.
+
+    Its cause is the last database error. Trying again may help: every write is idempotent.
+    """
+
+
+class CorruptedCheckpointError(AgentMemoryError):
+    """Stored bytes are truncated, altered or of an unknown format. Other threads are unaffected.
+
+    Trying again cannot help; restore the thread from a backup, or delete it.
+    """
+
+
+class TypeNotAllowedError(AgentMemoryError):
+    """A value's class is not on the serializer's allow-list. Nothing of it was imported or called.
+
+    Raised when it is written (nothing is stored) as well as when it is read. Pass `allow=[...]`
+    with exactly the classes you trust.
+    """

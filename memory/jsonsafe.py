@@ -1,0 +1,104 @@
+"""What of a Python value PostgreSQL's jsonb can hold and give back exactly.
+
+jsonb refuses NUL characters, lone surrogates, NaN and infinities; it turns 1e300 into an integer
+and -0.0 into 0. Such values are kept in sealed form; jsonb gets the rest, for filters.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_NOTHING = object()
+_TOO_LARGE = 10**300
+
+
+def to_jsonb(value: Mapping[str, Any]) -> tuple[str, bool]:
+    """JSON text for a jsonb column, and whether jsonb gives back exactly this value."""
+    keep = _Keep()
+    kept = keep(value)
+    return json.dumps(kept, ensure_ascii=False), keep.exact
+
+
+def is_exact(value: Any) -> bool:
+    """Whether jsonb gives back exactly this value."""
+    keep = _Keep()
+    keep(value)
+    return keep.exact
+
+
+def contains(value: Any, wanted: Any) -> bool:
+    """jsonb's `value @> wanted`, for values that jsonb cannot hold.
+
+    Source: PostgreSQL documentation, "jsonb Containment and Existence".
+    """
+    if isinstance(wanted, Mapping):
+        return isinstance(value, Mapping) and all(
+            key in value and contains(value[key], inner) for key, inner in wanted.items()
+        )
+    if isinstance(wanted, (list, tuple)):
+        return isinstance(value, (list, tuple)) and all(
+            any(contains(element, inner) for element in value) for inner in wanted
+        )
+    return equal(value, wanted)
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Equality of JSON values: 1 is 1.0, but never True."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return bool(left == right)
+
+
+class _Keep:
+    """Copies what jsonb can hold, and notes whether that is all of it, unchanged."""
+
+    def __init__(self) -> None:
+        self.exact = True
+
+    def __call__(self, value: Any) -> Any:
+        match value:
+            case None | bool():
+                return value
+            case str() if type(value) is str and _is_text(value):
+                return value
+            case int() if type(value) is int and abs(value) < _TOO_LARGE:
+                return value
+            case float() if math.isfinite(value):
+                if "e" in repr(value) or (value == 0 and math.copysign(1, value) < 0):
+                    self.exact = False
+                return value
+            case list():
+                return self._keep_elements(value)
+            case tuple():
+                self.exact = False
+                return self._keep_elements(value)
+            case Mapping():
+                return self._keep_pairs(value)
+            case _:
+                self.exact = False
+                return _NOTHING
+
+    def _keep_elements(self, value: Sequence[Any]) -> list[Any]:
+        return [kept for element in value if (kept := self(element)) is not _NOTHING]
+
+    def _keep_pairs(self, value: Mapping[Any, Any]) -> dict[str, Any]:
+        if type(value) is not dict:
+            self.exact = False
+        result: dict[str, Any] = {}
+        for key, inner in value.items():
+            if not isinstance(key, str) or not _is_text(key):
+                self.exact = False
+            elif (kept := self(inner)) is not _NOTHING:
+                result[key] = kept
+        return result
+
+
+def _is_text(value: str) -> bool:
+    if "\x00" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,67 @@
+"""Where the elements of a msgpack array end, without decoding them.
+
+Source: MessagePack specification, "Formats".
+"""
+
+from collections.abc import Sequence
+
+# Bytes that follow the first one, for formats of a fixed size; negative: a count of nested items.
+_FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8}
+_FIXED |= {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
+_FIXED |= {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
+# Format -> (bytes of the length field, bytes after it that the length does not count).
+_SIZED = {0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0), 0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0)}
+_SIZED |= {0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
+# Format -> (bytes of the count field, items for each).
+_NESTED = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
+
+MOST_ITEMS = 50_000
+
+
+def array_elements(data: bytes) -> tuple[int, Sequence[int]] | None:
+    """The start of the first element and the end of each, or None.
+
+    None if the value is not an array, or has so many nested items that looking costs more than
+    it saves: a list of messages has one item for each, as a message is an extension value.
+    """
+    first = data[0]
+    if 0x90 <= first <= 0x9F:
+        position, count = 1, first & 0x0F
+    elif first in (0xDC, 0xDD):
+        width = 2 if first == 0xDC else 4
+        position, count = 1 + width, int.from_bytes(data[1 : 1 + width], "big")
+    else:
+        return None
+    start = position
+    ends: list[int] = []
+    budget = MOST_ITEMS
+    for _ in range(count):
+        pending = 1
+        while pending:
+            budget -= 1
+            if budget < 0 or position >= len(data):
+                return None
+            pending -= 1
+            head = data[position]
+            position += 1
+            if head <= 0x7F or head >= 0xE0:
+                continue
+            if head <= 0x8F:
+                pending += 2 * (head & 0x0F)
+            elif head <= 0x9F:
+                pending += head & 0x0F
+            elif head <= 0xBF:
+                position += head & 0x1F
+            elif (fixed := _FIXED.get(head)) is not None:
+                position += fixed
+            elif (sized := _SIZED.get(head)) is not None:
+                width, extra = sized
+                position += width + extra + int.from_bytes(data[position : position + width], "big")
+            elif (nested := _NESTED.get(head)) is not None:
+                width, each = nested
+                pending += each * int.from_bytes(data[position : position + width], "big")
+                position += width
+            else:
+                return None
+        ends.append(position)
+    return (start, ends) if position == len(data) else None

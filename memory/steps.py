@@ -1,0 +1,87 @@
+"""One body for sync and async: generators say what they need, a runner does it.
+
+A body is a generator that yields requests and is sent their answers. It never touches a
+connection, so the synchronous and the asynchronous method are the same code, and a test can
+answer the requests from a list. psycopg 3 itself is built this way.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString, TypeAlias, TypeVar
+
+from langchain_core.embeddings import Embeddings
+from psycopg import sql
+
+T = TypeVar("T")
+Statement: TypeAlias = LiteralString | bytes | sql.SQL | sql.Composed
+Row: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchAll:
+    """Run a statement; the answer is its rows as tuples (binary results)."""
+
+    statement: Statement
+    parameters: Sequence[Any] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOne:
+    """Run a statement; the answer is its first row, or None."""
+
+    statement: Statement
+    parameters: Sequence[Any] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Run a statement without parameters or result rows (DDL); the answer is its row count."""
+
+    statement: Statement
+    parameters: Sequence[Any] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CopyIn:
+    """Send a prepared binary COPY stream; the answer is None."""
+
+    statement: Statement
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """Embed texts, as documents or as queries, while no connection is held.
+
+    The answer is one vector for each text.
+    """
+
+    embeddings: Embeddings
+    texts: Sequence[str]
+    as_queries: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Run database steps on one connection, again from the start when the server fails.
+
+    `steps` makes a fresh generator for every attempt. `transaction` runs them as one transaction.
+    Answer: what the generator returned.
+    """
+
+    steps: Callable[[], "Steps[Any]"]
+    transaction: bool = False
+
+
+DatabaseStep: TypeAlias = FetchAll | FetchOne | Execute | CopyIn
+Steps: TypeAlias = Generator[DatabaseStep, Any, T]
+"""What runs on one connection."""
+
+Plan: TypeAlias = Generator[Embed | Attempt, Any, T]
+"""What surrounds it: embedding, several attempts in a row."""
+
+
+def attempt(steps: Callable[[], Steps[T]], *, transaction: bool = False) -> Plan[T]:
+    """The plan that consists of one attempt."""
+    result: T = yield Attempt(steps, transaction)
+    return result
