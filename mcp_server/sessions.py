@@ -9,13 +9,14 @@ Every call has a connection of its own and closes it. A kept one would hold sess
 caller to the next, and keep its cluster from pausing.
 """
 
+import asyncio
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import psycopg
@@ -33,6 +34,7 @@ from mcp_server.nl2sql.errors import NL2SQLError
 from mcp_server.nl2sql.steps import arun
 from mcp_server.rendering import Json, clip, render
 
+T = TypeVar("T")
 Connection = psycopg.AsyncConnection[Any]
 Parameter = str | int | float | bool | None | list[Any] | dict[str, Any]
 
@@ -138,7 +140,7 @@ class Collected:
 async def connected(
     cluster: Cluster, database: str | None, limits: Limits, *, user: str | None = None
 ) -> AsyncIterator[Connection]:
-    """A connection of this call alone; its statement is cancelled when the caller goes away.
+    """A connection of this call alone.
 
     Raises psycopg.OperationalError when the cluster cannot be reached.
     """
@@ -152,10 +154,6 @@ async def connected(
             SESSION_SETTINGS.format(int(limits.seconds * 1000)).encode(), prepare=False
         )
         yield connection
-    except anyio.get_cancelled_exc_class():
-        with anyio.CancelScope(shield=True):
-            await connection.cancel_safe(timeout=CANCEL_SECONDS)
-        raise
     finally:
         with anyio.CancelScope(shield=True):
             await connection.close()
@@ -169,6 +167,25 @@ async def reading(
     async with connected(cluster, database, limits, user=READER) as connection:
         await arun(connection, checks.begin(checks.Limits(timeout=limits.seconds)))
         yield connection
+
+
+async def cancellable(connection: Connection, work: Coroutine[Any, Any, T]) -> T:
+    """Await work on a connection; when the caller goes away, its statement is cancelled.
+
+    The work is a task of its own: a cancel that reached psycopg in the middle of its protocol
+    would reach its clean-up too, and leave the server running the statement for nobody.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with anyio.CancelScope(shield=True):
+            while not task.done():  # again, for the cancel may come between two statements
+                await connection.cancel_safe(timeout=CANCEL_SECONDS)
+                await asyncio.wait([task], timeout=CANCEL_SECONDS)
+        if not task.cancelled():
+            task.exception()  # seen: the canceled statement's error is nobody's
+        raise
 
 
 async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult:

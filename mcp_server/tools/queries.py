@@ -8,6 +8,7 @@ from pydantic import Field
 from mcp_server.models import ExecutionResult, QueryResult
 from mcp_server.sessions import (
     Limits,
+    cancellable,
     connected,
     execute,
     query,
@@ -45,7 +46,7 @@ async def run_query(
     handle = await call.cluster(cluster)
     limits = Limits(rows=limit, seconds=timeout_seconds)
     async with reading(handle, database, limits) as connection, call.progress.during("querying"):
-        return await query(connection, sql, limits)
+        return await cancellable(connection, query(connection, sql, limits))
 
 
 @tool(title="Execute SQL", effect=Effect.DESTROYS)
@@ -76,7 +77,7 @@ async def execute_sql(
         call.progress.during("executing"),
     ):
         try:
-            return await execute(connection, sql, parameters, limits)
+            return await cancellable(connection, execute(connection, sql, parameters, limits))
         except (UndefinedTable, UndefinedColumn) as error:
             raise await with_nearest_names(connection, error) from error
 
