@@ -228,14 +228,14 @@ def test_a_superuser_reads_as_a_lesser_role_and_others_stay_themselves(dsn: str)
         role = f"{conn.info.dbname}_reader"
         conn.execute(f"create role {role}")
         try:
-            conn.execute(f"grant select (name) on singer to {role}")
+            conn.execute(f"grant {role} to current_user; grant select (name) on singer to {role}")
             reader = Reader(dsn, role=role)
             assert reader.query("select current_user").rows == [(role,)]
             assert len(reader.query("select name from singer").rows) == 50
             with pytest.raises(ForbiddenError, match="permission denied"):
                 reader.query("select age from singer")
         finally:
-            conn.execute(f"drop owned by {role}; drop role {role}")
+            conn.execute(f"revoke all on singer from {role}; drop role {role}")
     with pytest.raises(ForbiddenError, match="cannot read as role"):
         Reader(dsn, role="nobody_at_all").query("select 1")
 
