@@ -61,14 +61,14 @@ def main(arguments: list[str] | None = None) -> None:
 def log_to_stderr(level: int = logging.WARNING) -> None:
     """Log to standard error, for standard output belongs to results (and to the MCP protocol)."""
     logging.basicConfig(
-        level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+        level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
 
 
 @contextmanager
 def opened(state_dir: Path, *, warm_pool_size: int = 0) -> Iterator[Runtime]:
     """The runtime of a state directory, closed in good order also when told to end (SIGTERM)."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Runtime.open(state_dir.expanduser(), warm_pool_size=warm_pool_size) as runtime:
         yield runtime
 
@@ -271,17 +271,13 @@ def demo(
     ] = None,
 ) -> None:
     """Show everything once: a cluster, questions in English, memory, pause and wake."""
-    from mcp_server.demo import run
+    from mcp_server.demo.script import run
 
     raise typer.Exit(run(state_dir))
 
 
 def _say_status(facts: DBCluster) -> None:
     console.note(f"cluster {facts.db_cluster_identifier!r} is {console.status(facts)}")
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _fail(message: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,11 @@ def run(options: Options) -> None:
             host, port = listener.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             console.note(f"MCP server at http://{shown}:{port}{HTTP_PATH}")
-            anyio.run(serve_http, server, listener)
+            # Uvicorn ends in good order and then sends itself the signal that it was told to
+            # end by, which must not end the process before the runtime is closed.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            with suppress(KeyboardInterrupt):
+                anyio.run(serve_http, server, listener)
 
 
 async def _stdio_until_told_to_end(runtime: Runtime, server: Server) -> None:

@@ -1,0 +1,171 @@
+"""The command line, as a person uses it: one state directory, one command after the other."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cluster_runtime import ClusterHandle, Runtime
+from mcp_server import shell
+from mcp_server.cli import main
+
+
+@dataclass
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+
+Borealis = Callable[..., Outcome]
+
+
+@pytest.fixture
+def borealis(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, state_dir: Path
+) -> Borealis:
+    monkeypatch.setenv("BOREALIS_STATE_DIR", str(state_dir / "cli"))
+    monkeypatch.setenv("COLUMNS", "200")
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: str) -> Outcome:
+        with pytest.raises(SystemExit) as exit_:
+            main(list(arguments))
+        signal.signal(signal.SIGTERM, before)
+        captured = capfd.readouterr()
+        return Outcome(exit_.value.code or 0, captured.out, captured.err)
+
+    return run
+
+
+def test_a_cluster_lives_through_every_command(borealis: Borealis) -> None:
+    assert "no clusters yet" in borealis("list").err
+
+    created = borealis("create", "life", "--auto-pause", "60")
+    assert created.status == 0
+    assert "life.cluster-" in created.out
+    assert "after 60 s" in created.out
+
+    assert borealis("psql", "life", "-c", "create table t as select 5 as x").status == 0
+    assert "5" in borealis("psql", "life", "--reader", "-c", "select x from t").out
+
+    (listed,) = json.loads(borealis("list", "--json").out)["clusters"]
+    assert listed["cluster"] == "life"
+    assert json.loads(borealis("describe", "life", "--json").out)["connection_string"] is None
+
+    assert "paused" in borealis("pause", "life").err
+    assert "stopped" in borealis("stop", "life").err
+    assert borealis("psql", "life", "-c", "select 1").status == 1
+    assert "available" in borealis("start", "life").err
+    assert borealis("failover", "life").status == 0
+    assert "5" in borealis("psql", "life", "-c", "select x from t").out
+
+    assert borealis("delete", "life", "--yes").status == 0
+    assert "no clusters yet" in borealis("list").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["describe", "nothing"], "no cluster"),
+        (["create", "Bad Name"], "Bad Name"),
+        (["create", "steps", "--max-capacity", "1.3"], "steps of 0.5"),
+        (["delete", "nothing", "--yes"], "no cluster"),
+    ],
+)
+def test_an_anticipated_error_is_one_line_and_status_1(
+    borealis: Borealis, arguments: list[str], said: str
+) -> None:
+    outcome = borealis(*arguments)
+    assert outcome.status == 1
+    assert outcome.err.startswith("error: ")
+    assert outcome.err.count("\n") == 1
+    assert said in outcome.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["create"], ["fly"], ["create", "x", "--auto-pause", "soon"]]
+)
+def test_wrong_usage_is_status_2(borealis: Borealis, arguments: list[str]) -> None:
+    assert borealis(*arguments).status == 2
+
+
+def test_a_delete_asks_first(borealis: Borealis, monkeypatch: pytest.MonkeyPatch) -> None:
+    borealis("create", "kept")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert borealis("delete", "kept").status == 1
+    assert "kept" in borealis("list").out
+    borealis("delete", "kept", "--yes")
+
+
+def test_a_state_directory_in_use_is_named_with_its_process(
+    borealis: Borealis, state_dir: Path
+) -> None:
+    with Runtime.open(state_dir / "cli", warm_pool_size=0):
+        outcome = borealis("list")
+    assert outcome.status == 1
+    assert str(state_dir / "cli") in outcome.err
+
+
+def test_serve_hosts_until_it_is_told_to_end(state_dir: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mcp_server.cli", "serve", "--state-dir", str(state_dir / "serve")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    said = [process.stderr.readline(), process.stderr.readline()]
+    assert any("hosting" in line for line in said)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    process.stderr.close()
+
+
+def test_the_password_of_a_shell_travels_in_the_environment_only(shop: ClusterHandle) -> None:
+    dsn = "postgresql://ada:s3cret@host.localhost:5433/app?hostaddr=127.0.0.1&sslmode=verify-full"
+    assert shell.environment_of(dsn) == {
+        "PGUSER": "ada",
+        "PGPASSWORD": "s3cret",
+        "PGHOST": "host.localhost",
+        "PGHOSTADDR": "127.0.0.1",
+        "PGPORT": "5433",
+        "PGDATABASE": "app",
+        "PGSSLMODE": "verify-full",
+    }
+
+
+def test_psql_gets_no_secret_in_its_arguments(
+    shop: ClusterHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "psql"
+    program.write_text('#!/bin/sh\ntest -n "$PGPASSWORD" && echo "$@" >> "$0.said"\nexit 0\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert shell.run(shop.dsn(), "select 1") == 0
+    assert (tmp_path / "psql.said").read_text().strip().splitlines()[-1] == "--command select 1"
+
+
+def test_the_builtin_shell_runs_statements_from_its_input(
+    shop: ClusterHandle, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "sys.stdin", io.StringIO("select 1 +\n 1 as two;\nselect broken;\nselect 3")
+    )
+    assert shell.run(shop.dsn(), None, builtin=True) == 0
+    captured = capsys.readouterr()
+    assert "two" in captured.out
+    assert "3" in captured.out
+    assert 'column "broken" does not exist' in captured.err
+
+
+def test_the_builtin_shell_reports_a_failed_command(
+    shop: ClusterHandle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shell.run(shop.dsn(), "select 1/0", builtin=True) == 1
+    assert "division by zero" in capsys.readouterr().err

@@ -1,0 +1,165 @@
+"""The server as a process: over standard input and output, and over HTTP on loopback."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from mcp_server.errors import ScopeError
+from mcp_server.server import listen
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+ACCEPT = {"Accept": "application/json, text/event-stream"}
+
+
+def server(*arguments: str) -> StdioServerParameters:
+    return StdioServerParameters(
+        command=sys.executable, args=["-m", "mcp_server", *arguments], env=dict(os.environ)
+    )
+
+
+async def test_a_client_works_over_stdio_and_the_next_one_finds_its_work(
+    state_dir: Path, tmp_path: Path
+) -> None:
+    home = str(state_dir / "stdio")
+    with (tmp_path / "log").open("w+") as log:
+        async with Client(stdio_client(server("--state-dir", home), errlog=log)) as client:
+            await client.call_tool("create_cluster", {"cluster": "notes"})
+            await client.call_tool(
+                "execute_sql", {"cluster": "notes", "sql": "create table t as select 42 as x"}
+            )
+        scoped = server("--state-dir", home, "--cluster", "notes", "--read-only")
+        async with Client(stdio_client(scoped, errlog=log)) as client:
+            assert {tool.name for tool in (await client.list_tools()).tools} == {
+                "describe_cluster",
+                "list_schemas",
+                "describe_tables",
+                "run_query",
+                "ask",
+            }
+            answer = await client.call_tool("run_query", {"sql": "select x from t"})
+            assert answer.structured_content["rows"] == [[42]]
+        log.seek(0)
+        assert log.read() == ""
+
+
+def test_a_server_told_to_end_closes_its_clusters(state_dir: Path) -> None:
+    home = str(state_dir / "signal")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mcp_server", "--state-dir", home, "--cluster", "one", "--create"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    line = '{"jsonrpc":"2.0","id":1,"method":"initialize","params":%s}\n'
+    parameters = (
+        '{"protocolVersion":"2025-06-18","capabilities":{},'
+        '"clientInfo":{"name":"test","version":"1"}}'
+    )
+    process.stdin.write(line % parameters)
+    process.stdin.flush()
+    assert '"serverInfo"' in process.stdout.readline()
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    process.stdin.close()
+    process.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--cluster", "missing"], "no cluster 'missing'"),
+        (["--create"], "--create needs --cluster"),
+        (["--http", "--host", "0.0.0.0"], "127.0.0.1 or ::1 only"),
+        (["--http", "--host", "example.org"], "not an IP address"),
+    ],
+)
+def test_a_server_that_cannot_start_says_why_in_one_line(
+    state_dir: Path, arguments: list[str], said: str
+) -> None:
+    home = str(state_dir / "refused")
+    done = subprocess.run(
+        [sys.executable, "-m", "mcp_server", "--state-dir", home, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+@pytest.fixture(scope="module")
+def http_url(state_dir: Path) -> Iterator[str]:
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mcp_server", "--state-dir", str(state_dir / "http")),
+            *("--http", "--port", "0", "--cluster", "web", "--create"),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"COLUMNS": "200"},
+    )
+    line = process.stderr.readline()
+    assert "MCP server at" in line
+    yield line.split()[-1]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    process.stderr.close()
+
+
+async def test_clients_work_over_streamable_http(http_url: str) -> None:
+    async with Client(http_url) as one, Client(http_url) as other:
+        await one.call_tool("execute_sql", {"sql": "create table shared as select 7 as x"})
+        answer = await other.call_tool("run_query", {"sql": "select x from shared"})
+        assert answer.structured_content["rows"] == [[7]]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "evil.example"}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+    ],
+)
+def test_a_web_page_cannot_reach_the_server_by_rebinding_a_name(
+    http_url: str, headers: dict[str, str], status: int
+) -> None:
+    answer = httpx.post(http_url, json=INITIALIZE, headers=ACCEPT | headers)
+    assert answer.status_code == status
+
+
+def test_a_port_in_use_is_named() -> None:
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ScopeError, match=f"port {port}"):
+            listen("127.0.0.1", port)
+
+
+def test_it_listens_on_ipv6_loopback_too() -> None:
+    with listen("::1", 0) as socket:
+        assert socket.getsockname()[0] == "::1"
