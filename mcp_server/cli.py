@@ -85,9 +85,9 @@ def serve(
     if verbose:
         log_to_stderr(logging.INFO)
     with opened(state_dir, warm_pool_size=warm_pool) as runtime:
-        console.clusters(runtime.describe_db_clusters())
-        console.note("hosting; press Ctrl-C to stop")
         with suppress(KeyboardInterrupt):
+            console.clusters(runtime.describe_db_clusters())
+            console.note("hosting; press Ctrl-C to stop")
             while True:
                 signal.pause()
 
