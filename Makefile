@@ -36,7 +36,7 @@ bench: $(STAMP)
 # Make the pinned set of versions anew from what pyproject.toml allows today.
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,engines]'
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
 	build/lock/bin/python -m pip freeze --exclude borealis > constraints.txt
 
 clean:

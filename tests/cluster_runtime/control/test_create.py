@@ -221,3 +221,12 @@ async def test_the_same_operations_can_be_awaited(state_dir: Path) -> None:
         assert facts.db_cluster_identifier == "notes"
         await runtime.delete_db_cluster("notes")
         assert await runtime.describe_db_clusters() == []
+
+
+def test_another_engine_version_stands_beside_the_default_one(runtime: Runtime) -> None:
+    old = runtime.create_db_cluster("old", engine_version="16")
+    new = runtime.create_db_cluster("new")
+    assert old.describe().engine_version.startswith("16.")
+    assert new.describe().engine_version.startswith("18.")
+    with old.connect() as conn:
+        assert conn.execute("select '[1,2]'::vector <-> '[1,3]'::vector").fetchone() == (1.0,)
