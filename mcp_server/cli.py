@@ -60,9 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def log_to_stderr(level: int = logging.WARNING) -> None:
     """Log to standard error, for standard output belongs to results (and to the MCP protocol)."""
-    logging.basicConfig(
-        level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
 @contextmanager
@@ -84,12 +82,11 @@ def serve(
     """Host all clusters until interrupted, so that programs can connect to them."""
     if verbose:
         log_to_stderr(logging.INFO)
-    with opened(state_dir, warm_pool_size=warm_pool) as runtime:
-        with suppress(KeyboardInterrupt):
-            console.clusters(runtime.describe_db_clusters())
-            console.note("hosting; press Ctrl-C to stop")
-            while True:
-                signal.pause()
+    with opened(state_dir, warm_pool_size=warm_pool) as runtime, suppress(KeyboardInterrupt):
+        console.clusters(runtime.describe_db_clusters())
+        console.note("hosting; press Ctrl-C to stop")
+        while True:
+            signal.pause()
 
 
 @app.command()
@@ -249,6 +246,10 @@ def mcp(
     ] = False,
     host: Annotated[str, typer.Option(help="With --http: 127.0.0.1 or ::1.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="With --http: the port; 0 takes any free one.")] = 8765,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="With --http: ask clients for the bearer token in this file."),
+    ] = None,
 ) -> None:
     """Serve the MCP tools, over standard input and output or over HTTP."""
     from mcp_server import hosting  # the MCP SDK takes a while to load
@@ -259,6 +260,7 @@ def mcp(
         create=create_cluster,
         read_only=read_only,
         listen=(host, port) if http else None,
+        token_file=token_file,
     )
     hosting.run(options)
 

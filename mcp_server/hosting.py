@@ -16,12 +16,15 @@ from mcp_server.errors import ScopeError
 from mcp_server.server import HTTP_PATH, Server, build_server, listen, serve_http, serve_stdio
 from mcp_server.tools import Scope
 
+TOKEN_CHARACTERS_MIN = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """listen: host and port for HTTP, or None for standard input and output.
 
-    create: make the cluster of the scope where it does not exist.
+    create: make the cluster of the scope where it does not exist. token_file: with HTTP, a file
+    whose content clients must send as a bearer token.
     """
 
     state_dir: Path
@@ -29,6 +32,7 @@ class Options:
     create: bool = False
     read_only: bool = False
     listen: tuple[str, int] | None = None
+    token_file: Path | None = None
 
 
 def run(options: Options) -> None:
@@ -38,6 +42,9 @@ def run(options: Options) -> None:
     """
     if options.create and options.cluster is None:
         raise ScopeError("--create needs --cluster NAME: it creates that cluster")
+    if options.token_file is not None and options.listen is None:
+        raise ScopeError("--token-file needs --http: over standard input there is only one client")
+    token = _token(options.token_file) if options.token_file else None
     listener = listen(*options.listen) if options.listen else None
     with Runtime.open(options.state_dir) as runtime:
         if options.create and options.cluster is not None:
@@ -53,7 +60,7 @@ def run(options: Options) -> None:
             # end by, which must not end the process before the runtime is closed.
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             with suppress(KeyboardInterrupt):
-                anyio.run(serve_http, server, listener)
+                anyio.run(serve_http, server, listener, token)
 
 
 async def _stdio_until_told_to_end(runtime: Runtime, server: Server) -> None:
@@ -70,6 +77,19 @@ async def _close_on_signal(runtime: Runtime) -> None:
             # A thread waits for the next line of standard input, and nothing can wake it: the
             # interpreter would wait for that thread. All that must be in order is closed by now.
             os._exit(0)
+
+
+def _token(file: Path) -> str:
+    try:
+        token = file.expanduser().read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScopeError(f"cannot read the token file {file}: {error}") from error
+    if len(token) < TOKEN_CHARACTERS_MIN:
+        raise ScopeError(
+            f"the token in {file} is too short to be a secret; make one with: "
+            'python3 -c "import secrets; print(secrets.token_urlsafe())"'
+        )
+    return token
 
 
 def _ensure(runtime: Runtime, cluster: str) -> None:

@@ -6,6 +6,7 @@ such an address, so that a web page cannot reach it by rebinding a DNS name.
 Source: Model Context Protocol specification, "Transports"; the server part of mcp 2.x.
 """
 
+import hmac
 import ipaddress
 import socket
 from importlib.metadata import version
@@ -13,6 +14,10 @@ from importlib.metadata import version
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as ASGIScope
 
 from cluster_runtime.control.plane import ControlPlane
 from mcp_server.errors import ScopeError
@@ -63,14 +68,41 @@ async def serve_stdio(server: Server) -> None:
     await server.run_stdio_async()
 
 
-async def serve_http(server: Server, listener: socket.socket) -> None:
-    """Serve any number of clients on a listener from `listen`, until the process is told to end."""
+async def serve_http(server: Server, listener: socket.socket, token: str | None = None) -> None:
+    """Serve any number of clients on a listener from `listen`, until the process is told to end.
+
+    token: what clients must send as `Authorization: Bearer ...`; None lets everybody in who can
+    open a connection.
+    """
     host, port = listener.getsockname()[:2]
     app = server.streamable_http_app(
         streamable_http_path=HTTP_PATH, transport_security=only_for_loopback(port)
     )
+    if token is not None:
+        app.add_middleware(RequireToken, token=token)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning")
     await uvicorn.Server(config).serve(sockets=[listener])
+
+
+class RequireToken:
+    """Refuses requests without the bearer token (RFC 6750), before anything else sees them."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self.app = app
+        self.expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            given = Headers(scope=scope).get("authorization", "").encode()
+            if not hmac.compare_digest(given, self.expected):
+                refusal = PlainTextResponse(
+                    "this server needs the header Authorization: Bearer TOKEN",
+                    status_code=401,
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
+                await refusal(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
 
 def only_for_loopback(port: int) -> TransportSecuritySettings:

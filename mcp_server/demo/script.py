@@ -23,7 +23,7 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from rich.console import Console
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from mcp_server import console as drawing
@@ -68,7 +68,8 @@ class Demo:
         if result.is_error or result.structured_content is None:
             said = getattr(result.content[0], "text", "") if result.content else ""
             raise DemoError(f"the tool {tool} failed: {said}")
-        return result.structured_content
+        answer: dict[str, Any] = result.structured_content
+        return answer
 
 
 def run(state_dir: Path | None, out: Console | None = None) -> int:
@@ -214,8 +215,7 @@ async def _until_paused(demo: Demo) -> None:
 
 
 def _table_of_timings(demo: Demo) -> None:
-    table = Table("Step", Text("Time", justify="right"), title="Timings", title_justify="left")
-    table.columns[1].justify = "right"
+    table = Table("Step", Column("Time", justify="right"), title="Timings", title_justify="left")
     for title, seconds in demo.timings:
         table.add_row(Text(title), _duration(seconds))
     demo.out.print(table)

@@ -79,6 +79,7 @@ class Tools:
     async def __call__(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """The structured answer of a call that must succeed."""
         async with Client(self.server) as client:
+            await client.list_tools()  # with the schemas at hand, the client checks the answer
             result = await client.call_tool(tool, arguments)
         assert not result.is_error, result.content[0].text
         return result.structured_content

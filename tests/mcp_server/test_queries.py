@@ -138,8 +138,14 @@ async def until(condition: Any) -> None:
             await anyio.sleep(0.02)
 
 
-async def test_a_client_that_cancels_a_call_ends_its_query(tools: Any, shop: Any) -> None:
-    async with Client(tools.server) as client, anyio.create_task_group() as tasks:
+@pytest.mark.parametrize("protocol", ["2026-07-28", "legacy"])
+async def test_a_client_that_cancels_a_call_ends_its_query(
+    tools: Any, shop: Any, protocol: str
+) -> None:
+    async with (
+        Client(tools.server, mode=protocol) as client,
+        anyio.create_task_group() as tasks,
+    ):
         tasks.start_soon(
             client.call_tool,
             "run_query",
@@ -148,6 +154,20 @@ async def test_a_client_that_cancels_a_call_ends_its_query(tools: Any, shop: Any
         await until(lambda: running(shop) == 1)
         tasks.cancel_scope.cancel()
     await until(lambda: running(shop) == 0)
+
+
+async def test_a_slow_query_holds_up_no_other_call(tools: Any, shop: Any) -> None:
+    async with Client(tools.server) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(
+            client.call_tool,
+            "run_query",
+            {"cluster": "shop", "sql": ENDLESS, "timeout_seconds": 60},
+        )
+        await until(lambda: running(shop) == 1)
+        quick = await client.call_tool("run_query", {"cluster": "shop", "sql": "select 1"})
+        assert quick.structured_content["rows"] == [[1]]
+        assert await anyio.to_thread.run_sync(running, shop) == 1
+        tasks.cancel_scope.cancel()
 
 
 async def test_a_long_call_reports_progress(tools: Any, shop: Any) -> None:

@@ -6,15 +6,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from starlette.responses import PlainTextResponse
 
+from mcp_server.cli import main
 from mcp_server.errors import ScopeError
-from mcp_server.server import listen
+from mcp_server.server import RequireToken, listen
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -90,26 +93,23 @@ def test_a_server_told_to_end_closes_its_clusters(state_dir: Path) -> None:
     [
         (["--cluster", "missing"], "no cluster 'missing'"),
         (["--create"], "--create needs --cluster"),
+        (["--token-file", "x"], "--token-file needs --http"),
+        (["--http", "--token-file", "/nonexistent"], "cannot read the token file"),
         (["--http", "--host", "0.0.0.0"], "127.0.0.1 or ::1 only"),
         (["--http", "--host", "example.org"], "not an IP address"),
     ],
 )
 def test_a_server_that_cannot_start_says_why_in_one_line(
-    state_dir: Path, arguments: list[str], said: str
+    state_dir: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
-    home = str(state_dir / "refused")
-    done = subprocess.run(
-        [sys.executable, "-m", "mcp_server", "--state-dir", home, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
-    assert said in done.stderr
+    with pytest.raises(SystemExit) as exit_:
+        main(["mcp", "--state-dir", str(state_dir / "refused"), *arguments])
+    captured = capfd.readouterr()
+    assert exit_.value.code == 1
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert said in captured.err
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +151,21 @@ def test_a_web_page_cannot_reach_the_server_by_rebinding_a_name(
 ) -> None:
     answer = httpx.post(http_url, json=INITIALIZE, headers=ACCEPT | headers)
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("given", "status"), [(None, 401), ("Bearer wrong", 401), ("Bearer s3cret-s3cret-s3cret", 200)]
+)
+async def test_a_token_is_asked_for_before_anything_else(given: str | None, status: int) -> None:
+    async def reached(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("reached")(scope, receive, send)
+
+    transport = httpx.ASGITransport(RequireToken(reached, "s3cret-s3cret-s3cret"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        headers = {"Authorization": given} if given else {}
+        answer = await client.post("/mcp", json=INITIALIZE, headers=headers)
+    assert answer.status_code == status
+    assert ("reached" in answer.text) == (status == 200)
 
 
 def test_a_port_in_use_is_named() -> None:
