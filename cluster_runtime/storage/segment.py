@@ -163,7 +163,7 @@ class Segment:
             self.scl = batch.end
             if batch.consistent:
                 self.consistent = batch.end
-        return [Acknowledge(self.epoch, self.scl)] if self.scl > before else []
+        return self._acknowledgement() if self.scl > before else []
 
     def promise(self, epoch: Epoch) -> list[Action]:
         """A writer opens the volume: from now on lower epochs are refused."""
@@ -233,10 +233,17 @@ class Segment:
         self.scl = self.tail = tail
         self.consistent = consistent
 
+    def _acknowledgement(self) -> list[Action]:
+        # The status that went out with a promise was the last word to the writer before: log that
+        # reaches the disk after it is not in that status, so the new writer may cut it.
+        if self.promised != self.epoch:
+            return []
+        return [Acknowledge(self.epoch, self.scl)]
+
     def _take(self, batch: Batch) -> list[Action]:
         if batch.end <= self.tail:
             # A duplicate; its acknowledgement may have been the lost one.
-            return [Acknowledge(self.epoch, self.scl)] if batch.end <= self.scl else []
+            return self._acknowledgement() if batch.end <= self.scl else []
         if batch.previous != self.tail:
             if batch.previous > self.tail and len(self._incoming) < INCOMING_MAX:
                 self._incoming[batch.previous] = batch

@@ -1,0 +1,34 @@
+"""The command line of the simulation."""
+
+import argparse
+import sys
+import time
+
+from cluster_runtime.storage.simulation.run import STEPS, Violation, run_seed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m cluster_runtime.storage.simulation")
+    parser.add_argument("--seed", type=int, help="run this one alone")
+    parser.add_argument("--seeds", type=int, default=1000, help="how many, from --first on")
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=STEPS, help="events of each run")
+    parser.add_argument("--trace", action="store_true", help="print each event")
+    options = parser.parse_args()
+    first, count = (options.seed, 1) if options.seed is not None else (options.first, options.seeds)
+    began = time.perf_counter()
+    promised = 0
+    try:
+        for seed in range(first, first + count):
+            trace = print if options.trace else None
+            promised += run_seed(seed, steps=options.steps, trace=trace)
+    except Violation as violation:
+        print(violation, file=sys.stderr)
+        return 1
+    seconds = time.perf_counter() - began
+    print(f"{count} seeds, {count / seconds:.0f} a second, {promised} bytes promised, all kept")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""A storage node: one segment core, a disk that forgets what was not synced, and gossip."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from cluster_runtime.storage.batch import Batch
+from cluster_runtime.storage.quorum import Membership
+from cluster_runtime.storage.segment import (
+    Acknowledge,
+    Action,
+    Ask,
+    CutLog,
+    History,
+    Persist,
+    Refuse,
+    Segment,
+    SegmentStatus,
+    Write,
+)
+from cluster_runtime.storage.simulation.scheduler import Scheduler
+from cluster_runtime.storage.types import Epoch, Lsn, SegmentId, az_of
+
+GOSSIP_EVERY = 12.0
+GOSSIP_BATCHES = 16
+
+
+class Writer(Protocol):
+    """What a node tells a writer."""
+
+    def acknowledged(self, segment: SegmentId, epoch: Epoch, scl: Lsn, membership: int) -> None: ...
+    def refused(self, segment: SegmentId, promised: Epoch) -> None: ...
+
+
+class Node:
+    """The world calls `alive` and `reachable` off and on; the writers send to the rest."""
+
+    def __init__(
+        self, segment: SegmentId, scheduler: Scheduler, peers: Callable[[], Iterable["Node"]]
+    ) -> None:
+        self.core = Segment(segment)
+        self.az = az_of(segment)
+        self.log: list[Batch] = []
+        self.synced = 0
+        self.alive = True
+        self.reachable = True
+        self.damaged_below: Lsn | None = None
+        self._peers = peers
+        self._scheduler = scheduler
+        self._kept: tuple[Epoch, History, Membership] = (Epoch(0), (), self.core.membership)
+        self._life = 0
+        self._syncing = False
+        self._writers: dict[Epoch, Writer] = {}
+        scheduler.sometimes(GOSSIP_EVERY, self._gossip)
+
+    @property
+    def up(self) -> bool:
+        return self.alive and self.reachable
+
+    @property
+    def damaged(self) -> bool:
+        """Whether log that it once acknowledged has rotted and is not back yet."""
+        return self.damaged_below is not None
+
+    @property
+    def durable(self) -> list[Batch]:
+        return self.log[: self.synced]
+
+    def status(self) -> SegmentStatus:
+        return self.core.status()
+
+    def batches_after(self, lsn: Lsn) -> list[Batch]:
+        return [batch for batch in self.durable if batch.previous >= lsn][:GOSSIP_BATCHES]
+
+    # messages from writers -------------------------------------------------------------------
+
+    def receive(self, writer: Writer, epoch: Epoch, batch: Batch) -> None:
+        if self.up:
+            self._writers[epoch] = writer
+            self._do(self.core.receive(batch, epoch), writer)
+
+    def query(self, answer: Callable[[SegmentStatus], None]) -> None:
+        if self.up:
+            self._scheduler.send(answer, self.core.status())
+
+    def promise(
+        self, writer: Writer, epoch: Epoch, answer: Callable[[SegmentStatus], None]
+    ) -> None:
+        if not self.up:
+            return
+        actions = self.core.promise(epoch)
+        self._do(actions, writer)
+        if actions == [Persist()]:
+            self._scheduler.send(answer, self.core.status())
+
+    def adopt(self, writer: Writer, history: History, membership: Membership) -> None:
+        if self.up:
+            self._writers[history[-1].epoch] = writer
+            self._do(self.core.adopt(history, membership), writer)
+
+    def change_membership(self, writer: Writer, epoch: Epoch, membership: Membership) -> None:
+        if self.up:
+            self._writers[epoch] = writer
+            self._do(self.core.change_membership(membership, epoch), writer)
+
+    # gossip ----------------------------------------------------------------------------------
+
+    def hear(self, peer: "Node", scl: Lsn, history: History) -> None:
+        if self.up:
+            for action in self.core.behind(scl, history):
+                if isinstance(action, Ask):
+                    self._scheduler.send(peer.asked, self, action.after)
+
+    def asked(self, peer: "Node", after: Lsn) -> None:
+        if self.up:
+            self._scheduler.send(peer.told, self.batches_after(after), self.core.history)
+
+    def told(self, batches: list[Batch], history: History) -> None:
+        if self.up:
+            self._do(self.core.receive_gossip(batches, history), None)
+
+    def _gossip(self) -> None:
+        if self.up:
+            others = [peer for peer in self._peers() if peer is not self]
+            peer = self._scheduler.rng.choice(others)
+            self._scheduler.send(peer.hear, self, self.core.scl, self.core.history)
+
+    # faults ----------------------------------------------------------------------------------
+
+    def crash(self) -> None:
+        """Lose what was not synced, but for what happened to reach the disk all the same."""
+        if self.alive:
+            self.alive = False
+            self._life += 1
+            self.synced = self._scheduler.rng.randint(self.synced, len(self.log))
+            del self.log[self.synced :]
+
+    def restart(self) -> None:
+        if not self.alive:
+            self.alive = True
+            self._syncing = False
+            core = self.core
+            core.promised, core.history, core.membership = self._kept
+            core.restart(*self._ends())
+
+    def corrupt(self) -> bool:
+        """Damage one batch on the disk, and let the scrub find it. Whether there was one."""
+        if not self.up or not self.synced:
+            return False
+        self.damaged_below = self.core.scl
+        self.synced = self._scheduler.rng.randrange(self.synced)
+        del self.log[self.synced :]
+        self._do(self.core.corrupted(*self._ends()), None)
+        return True
+
+    def _ends(self) -> tuple[Lsn, Lsn]:
+        tail = self.log[-1].end if self.log else Lsn(0)
+        points = (batch.end for batch in reversed(self.log) if batch.consistent)
+        return tail, next(points, Lsn(0))
+
+    # actions ---------------------------------------------------------------------------------
+
+    def _do(self, actions: Iterable[Action], writer: Writer | None) -> None:
+        for action in actions:
+            match action:
+                case Write(batch):
+                    self.log.append(batch)
+                    self._sync_later()
+                case Acknowledge(epoch, scl):
+                    told = self._writers.get(epoch)
+                    if told is not None:
+                        version = self.core.membership.version
+                        self._scheduler.send(told.acknowledged, self.core.id, epoch, scl, version)
+                case Refuse(promised):
+                    if writer is not None:
+                        self._scheduler.send(writer.refused, self.core.id, promised)
+                case Ask(after):
+                    peer = self._scheduler.rng.choice(list(self._peers()))
+                    self._scheduler.send(peer.asked, self, after)
+                case CutLog(lsn):
+                    self.log = [batch for batch in self.log if batch.end <= lsn]
+                    self.synced = len(self.log)
+                    self._persist()
+                    self._do(self.core.synced(lsn, self.core.epoch), writer)
+                case Persist():
+                    self._persist()
+
+    def _persist(self) -> None:
+        self._kept = (self.core.promised, self.core.history, self.core.membership)
+
+    def _sync_later(self) -> None:
+        if not self._syncing:
+            self._syncing = True
+            delay = self._scheduler.rng.random() * self._scheduler.storm.sync
+            self._scheduler.after(delay, self._sync, self._life, len(self.log), self.core.epoch)
+
+    def _sync(self, life: int, count: int, epoch: Epoch) -> None:
+        if life != self._life:
+            return
+        self._syncing = False
+        if epoch == self.core.epoch and self.log:
+            self.synced = max(self.synced, min(count, len(self.log)))
+            if self.synced:
+                self._do(self.core.synced(self.log[self.synced - 1].end, epoch), None)
+        if self.synced < len(self.log):
+            self._sync_later()

@@ -1,0 +1,166 @@
+"""One seed: a world, its faults, and the invariants after every step."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from cluster_runtime.errors import StorageError
+from cluster_runtime.storage.batch import Batch
+from cluster_runtime.storage.quorum import WRITE_QUORUM
+from cluster_runtime.storage.segment import SegmentStatus
+from cluster_runtime.storage.simulation.node import Node
+from cluster_runtime.storage.simulation.scheduler import Scheduler
+from cluster_runtime.storage.simulation.writer import SimulatedWriter
+from cluster_runtime.storage.types import AZS, SEGMENT_IDS, Lsn, SegmentId
+from cluster_runtime.storage.volume import read_point
+
+STEPS = 700
+
+
+class Violation(AssertionError):
+    """An invariant does not hold. The text ends with the command that shows it again."""
+
+
+class World:
+    """Six nodes, writers that come and go, and what has been promised to clients."""
+
+    def __init__(self, seed: int, trace: Callable[[str], None] | None = None) -> None:
+        self.seed = seed
+        self.scheduler = Scheduler(seed, trace)
+        self.nodes: dict[SegmentId, Node] = {}
+        self.writers: list[SimulatedWriter] = []
+        self.promised: list[Batch] = []
+        self.checked: dict[SimulatedWriter, int] = {}
+        for segment in SEGMENT_IDS:
+            self.add_node(segment)
+        self.take_over()
+        storm = self.scheduler.storm
+        self.scheduler.sometimes(storm.crash_every, self.crash_node)
+        self.scheduler.sometimes(storm.az_every, self.lose_az)
+        self.scheduler.sometimes(storm.corrupt_every, self.corrupt)
+        self.scheduler.sometimes(storm.takeover_every, self.take_over)
+        self.scheduler.sometimes(storm.replace_every, self.replace)
+        self.scheduler.sometimes(storm.az_every, self.check_az_and_one_more)
+
+    # faults ----------------------------------------------------------------------------------
+
+    def add_node(self, segment: SegmentId) -> Node:
+        if segment not in self.nodes:
+            self.nodes[segment] = Node(segment, self.scheduler, self.nodes.values)
+        return self.nodes[segment]
+
+    def take_over(self) -> None:
+        """A new writer opens the volume; the old one may not know, or may be dead."""
+        if self.writers and self.scheduler.rng.random() < 0.5:
+            self.writers[-1].alive = False
+        self.writers.append(
+            SimulatedWriter(self.scheduler, self.nodes.values, self.add_node, self.became_durable)
+        )
+
+    def crash_node(self) -> None:
+        node = self.scheduler.rng.choice(list(self.nodes.values()))
+        node.crash()
+        self.scheduler.after(self.scheduler.rng.random() * 20, node.restart)
+
+    def lose_az(self) -> None:
+        lost = self.scheduler.rng.choice(AZS)
+        for node in self.nodes.values():
+            if node.az == lost:
+                node.reachable = False
+        self.scheduler.after(self.scheduler.rng.random() * 30, self.heal_az, lost)
+
+    def heal_az(self, az: str) -> None:
+        for node in self.nodes.values():
+            if node.az == az:
+                node.reachable = True
+
+    def corrupt(self) -> None:
+        """Damage one copy; never a second one before the first is whole again."""
+        self.note_repairs()
+        if not any(node.damaged for node in self.nodes.values()):
+            self.scheduler.rng.choice(list(self.nodes.values())).corrupt()
+
+    def note_repairs(self) -> None:
+        """A damaged copy is whole again once it holds all that it had ever acknowledged."""
+        promised = self.promised[-1].end if self.promised else 0
+        for node in self.nodes.values():
+            below = node.damaged_below
+            if below is not None and node.core.scl >= max(promised, below):
+                node.damaged_below = None
+
+    def replace(self) -> None:
+        for writer in self.writers[-2:]:
+            if writer.volume is not None:
+                members = writer.volume.membership.sets[0]
+                writer.replace(self.scheduler.rng.choice(members))
+
+    # invariants ------------------------------------------------------------------------------
+
+    def became_durable(self, writer: SimulatedWriter) -> None:
+        """A writer tells its clients that everything up to its VDL is durable."""
+        log = [batch for batch in writer.log if batch.end <= writer.vdl]
+        if log and not log[-1].consistent:
+            self.fail(f"the VDL {writer.vdl} is no consistency point")
+        if (log[-1].end if log else 0) != writer.vdl:
+            self.fail(f"the VDL {writer.vdl} is the end of no batch of its writer")
+        common = min(len(log), len(self.promised))
+        if log[:common] != self.promised[:common]:
+            self.fail("two writers told their clients different things (invariants 1 and 3)")
+        self.check_copies(writer)
+        if len(log) > len(self.promised):
+            self.promised = log
+
+    def check_copies(self, writer: SimulatedWriter) -> None:
+        """What is said to be durable lies on the disks of a write quorum (invariants 1 and 2)."""
+        assert writer.volume is not None
+        log = [batch for batch in writer.log if batch.end <= writer.vdl]
+        for members in writer.volume.membership.sets:
+            copies = sum(
+                self.nodes[each].damaged or self.nodes[each].durable[: len(log)] == log
+                for each in members
+            )
+            if copies < WRITE_QUORUM and not self.superseded(writer):
+                self.fail(f"{copies} copies of what epoch {writer.volume.epoch} called durable")
+
+    def superseded(self, writer: SimulatedWriter) -> bool:
+        """Whether what this writer calls durable was promised before, by whomever."""
+        return bool(self.promised) and writer.vdl <= self.promised[-1].end
+
+    def check_az_and_one_more(self) -> None:
+        """With a zone and one more segment lost, the rest still knows all that was promised."""
+        self.note_repairs()
+        if not self.promised or any(node.damaged for node in self.nodes.values()):
+            return
+        known = (node.core.membership for node in self.nodes.values())
+        newest = max(known, key=lambda membership: membership.version)
+        az = self.scheduler.rng.choice(AZS)
+        left = [each for each in newest.segments if not each.startswith(az)]
+        left.remove(self.scheduler.rng.choice(left))
+        try:
+            point = read_point((self.status_on_disk(each) for each in left), newest)
+        except StorageError:
+            return  # a replacement under way can need more than is left
+        if point.lsn < self.promised[-1].end:
+            self.fail(f"lost {self.promised[-1].end - point.lsn} bytes with {az} and one more")
+
+    def status_on_disk(self, segment: SegmentId) -> SegmentStatus:
+        node = self.nodes[segment]
+        points = [batch.end for batch in node.durable if batch.consistent]
+        return replace(
+            node.status(),
+            scl=node.durable[-1].end if node.durable else Lsn(0),
+            consistent=points[-1] if points else Lsn(0),
+        )
+
+    def fail(self, what: str) -> None:
+        raise Violation(
+            f"seed {self.seed} at {self.scheduler.now:.2f} ms: {what}\n"
+            f"python -m cluster_runtime.storage.simulation --seed {self.seed} --trace"
+        )
+
+
+def run_seed(seed: int, *, steps: int = STEPS, trace: Callable[[str], None] | None = None) -> int:
+    """Run one seed; return how many bytes of log were promised. Raises Violation."""
+    world = World(seed, trace)
+    for _ in range(steps):
+        world.scheduler.step()
+    return world.promised[-1].end if world.promised else 0
