@@ -52,9 +52,7 @@ def plural(noun: str) -> str:
     head, _, last = noun.rpartition(" ")
     if re.search(r"(?<![aeiou])y$", last):
         last = last[:-1] + "ies"
-    elif re.search(r"(x|ch|sh|ss|z)$", last):
-        last += "es"
-    elif re.search(r"[^aeho]us$", last):
+    elif re.search(r"(x|ch|sh|ss|z)$", last) or re.search(r"[^aeho]us$", last):
         last += "es"
     elif not last.endswith("s") and last.isalpha():
         last += "s"

@@ -3,7 +3,7 @@
 A body yields `Fetch` and gets the rows; an error of the database is raised at the yield.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -23,7 +23,7 @@ class Fetch:
     """
 
     query: str
-    params: Sequence[object] | None = None
+    params: Sequence[object] | Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

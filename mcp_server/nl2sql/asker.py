@@ -1,0 +1,248 @@
+"""Questions in English, answered from one database: the drivers of `answer.answering`.
+
+    asker = Asker("postgresql://...")
+    asker.ask("how many singers are from France").rows
+
+A model is optional. With one, it and the built-in translator check each other; when it does not
+answer in time, the built-in translator answers alone.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import psycopg
+
+from mcp_server.nl2sql import solved
+from mcp_server.nl2sql.answer import (
+    Answer,
+    Answering,
+    Describe,
+    Need,
+    Read,
+    Similar,
+    Translate,
+    TranslationLike,
+    answering,
+)
+from mcp_server.nl2sql.background import run_in_background
+from mcp_server.nl2sql.checks import Limits, begin
+from mcp_server.nl2sql.describe import describe
+from mcp_server.nl2sql.errors import ModelError, ModelTimeoutError, RefusedError
+from mcp_server.nl2sql.models import Message, Model, as_model
+from mcp_server.nl2sql.plan import Complete, PlanSettings
+from mcp_server.nl2sql.prompt import Example, Request
+from mcp_server.nl2sql.reader import Reader, ResultSet
+from mcp_server.nl2sql.steps import Fetch, Steps, arun, run
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+T = TypeVar("T")
+
+READ_ROWS = 5000
+"""Rows that are read to compare two results; fewer are shown."""
+
+
+class BuiltIn(Protocol):
+    """The built-in translator as the paths need it."""
+
+    def translate(
+        self, question: str, evidence: str | None = None, explain: bool = False
+    ) -> TranslationLike:
+        """Translate one question; never raises for a question that it cannot answer."""
+        ...
+
+
+class Asker:
+    """Answers questions about one database.
+
+    dsn: libpq connection string of a role that may read; role: another one to read as.
+    model: a LangChain chat model, an `init_chat_model` string, or any `Model`; None for none.
+    model_timeout: seconds that the model has for all its replies to one question.
+    translator: the built-in one unless given.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        model: "Model | BaseChatModel | str | None" = None,
+        limits: Limits | None = None,
+        role: str | None = None,
+        settings: PlanSettings | None = None,
+        model_timeout: float = 60.0,
+        shown_rows: int = 100,
+        translator: BuiltIn | None = None,
+    ) -> None:
+        self.dsn = dsn
+        self.model = None if model is None else as_model(model)
+        self.settings = settings or PlanSettings()
+        self.model_timeout = model_timeout
+        self.shown_rows = shown_rows
+        self.reader = Reader(
+            dsn, limits=limits or Limits(rows=READ_ROWS), role=role, system_catalogs=False
+        )
+        self.translator = translator or _built_in(dsn)
+
+    def ask(self, question: str, evidence: str | None = None, *, explain: bool = False) -> Answer:
+        """Answer one question; declines with a reason rather than guess.
+
+        evidence: what the asker knows of the data ("a good score is 8 or more").
+        Raises psycopg.OperationalError when the database cannot be reached.
+        """
+        if self.model is not None:
+            return run_in_background(self.aask(question, evidence, explain=explain))
+        steps = self._steps(question, evidence, explain, None)
+        with self.reader.connect() as conn:
+            try:
+                need = next(steps)
+                while True:
+                    need = steps.send(self._supply(conn, need))
+            except StopIteration as stop:
+                answer: Answer = stop.value
+                return answer
+
+    async def aask(
+        self,
+        question: str,
+        evidence: str | None = None,
+        *,
+        explain: bool = False,
+        model: Model | None = None,
+    ) -> Answer:
+        """As `ask`. model: one for this question only, such as the calling client's."""
+        model = model or self.model
+        steps = self._steps(question, evidence, explain, model)
+        patience = _Patience(self.model_timeout)
+        async with self.reader.aconnect() as conn:
+            advance: Callable[[], Need] = partial(next, steps)
+            while True:
+                try:
+                    need = advance()
+                except StopIteration as stop:
+                    answer: Answer = stop.value
+                    return answer
+                try:
+                    given = await self._asupply(conn, need, model, patience)
+                except ModelError as error:
+                    advance = partial(steps.throw, error)
+                else:
+                    advance = partial(steps.send, given)
+
+    def accept(self, question: str, sql: str) -> None:
+        """Keep a pair that somebody found right, where learning is enabled (`enable_learning`).
+
+        Raises LearningDisabledError; RefusedError for SQL that is no read.
+        """
+        self._write(solved.accept(question, sql))
+
+    def forget(self, question: str, sql: str) -> None:
+        """Take an accepted pair back."""
+        self._write(solved.forget(question, sql))
+
+    def enable_learning(self) -> None:
+        """Make the schema that accepted pairs are kept in. Needs the right to create it."""
+        self._write(solved.enable())
+
+    def disable_learning(self) -> None:
+        """Drop that schema with everything in it."""
+        self._write(solved.disable())
+
+    def _write(self, steps: Steps[Any]) -> None:
+        with psycopg.connect(self.dsn, autocommit=True, prepare_threshold=None) as conn:
+            run(conn, steps)
+
+    def _steps(
+        self, question: str, evidence: str | None, explain: bool, model: Model | None
+    ) -> Answering:
+        return answering(
+            question,
+            evidence=evidence,
+            explain=explain,
+            with_model=model is not None,
+            settings=self.settings,
+            shown_rows=self.shown_rows,
+        )
+
+    def _supply(self, conn: psycopg.Connection[Any], need: object) -> Any:
+        if isinstance(need, Translate):
+            return self.translator.translate(need.question, need.evidence, need.explain)
+        return run(conn, self._database(need))
+
+    async def _asupply(
+        self,
+        conn: psycopg.AsyncConnection[Any],
+        need: Need,
+        model: Model | None,
+        patience: "_Patience",
+    ) -> Any:
+        match need:
+            case Complete(messages, n):
+                assert model is not None
+                return await patience.complete(model, messages, n)
+            case Translate(question, evidence, explain):
+                return await asyncio.to_thread(
+                    self.translator.translate, question, evidence, explain
+                )
+            case _:
+                return await arun(conn, self._database(need))
+
+    def _database(self, need: object) -> Steps[Any]:
+        """The steps for what the database is asked."""
+        match need:
+            case Read(sql):
+                return _refusal_as_value(self.reader.steps(sql))
+            case Similar(question):
+                return self._inside(solved.similar(question))
+            case Describe(question, evidence, pairs):
+                return self._request(question, evidence, pairs)
+            case _:
+                raise AssertionError(f"{need!r} is not for the database")
+
+    def _request(
+        self, question: str, evidence: str | None, pairs: tuple[solved.Solved, ...]
+    ) -> Steps[Request]:
+        schema = yield from self._inside(describe())
+        shown = tuple(Example(text, sql) for text, sql in solved.examples(pairs))
+        return Request(question, schema, evidence or "", examples=shown)
+
+    def _inside(self, steps: Steps[T]) -> Steps[T]:
+        """Run steps inside a read-only transaction of the reading role."""
+        yield from begin(self.reader.limits, self.reader.role)
+        result = yield from steps
+        yield Fetch("rollback", ())
+        return result
+
+
+def _built_in(dsn: str) -> BuiltIn:
+    from mcp_server.nl2sql.translator import Translator
+
+    return Translator(dsn)
+
+
+class _Patience:
+    """The seconds that a model has for one question, counted from when it is first asked."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._deadline: float | None = None
+
+    async def complete(self, model: Model, messages: Sequence[Message], n: int) -> list[str]:
+        now = time.monotonic()
+        self._deadline = self._deadline or now + self._seconds
+        try:
+            async with asyncio.timeout(self._deadline - now):
+                return await model.complete(messages, n, self._deadline - now)
+        except (TimeoutError, ModelTimeoutError) as error:
+            late = f"the model did not answer within {self._seconds:g} s"
+            raise ModelTimeoutError(late) from error
+
+
+def _refusal_as_value(steps: Steps[ResultSet]) -> Steps[ResultSet | RefusedError]:
+    try:
+        return (yield from steps)
+    except RefusedError as error:
+        return error
