@@ -42,6 +42,13 @@ StateDir = Annotated[
     ),
 ]
 Name = Annotated[str, typer.Argument(help="Identifier of the cluster.", metavar="CLUSTER")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BOREALIS_MODEL",
+        help="Language model for questions, e.g. anthropic:claude-sonnet-4-5; default: none.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 STATE_DIR = Path("~/.borealis")
@@ -170,13 +177,14 @@ def ask(
     question: Annotated[str, typer.Argument(help="A question in English.")],
     state_dir: StateDir = STATE_DIR,
     database: Annotated[str | None, typer.Option(help="Database to ask.")] = None,
+    model: Model = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a question in English: prints the SQL, what it computes, and the rows."""
     from mcp_server.questions import ask_once
 
     with opened(state_dir) as runtime:
-        answer = ask_once(runtime.cluster(name), question, database)
+        answer = ask_once(runtime.cluster(name), question, database, model)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     else:
@@ -241,6 +249,7 @@ def mcp(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Leave out the tools that write.")
     ] = False,
+    model: Model = None,
     http: Annotated[
         bool, typer.Option("--http", help="Serve streamable HTTP instead of standard input.")
     ] = False,
@@ -259,6 +268,7 @@ def mcp(
         cluster=cluster,
         create=create_cluster,
         read_only=read_only,
+        model=model,
         listen=(host, port) if http else None,
         token_file=token_file,
     )

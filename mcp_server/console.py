@@ -97,12 +97,14 @@ def answer(found: QuestionAnswer, console: Console = out, limit: int | None = No
         console.print(Syntax(found.sql, "postgresql", word_wrap=True, background_color="default"))
     if found.reading:
         console.print(Text(f"{found.reading}  (confidence {found.confidence:.0%})", style="italic"))
+    if found.answered and found.reason:
+        console.print(Text(f"note: {found.reason}", style="yellow"))
     for assumption in found.assumptions:
         console.print(Text(f"assumed: {assumption}", style="dim"))
     if not found.answered:
         console.print(Text(f"declined: {found.reason}", style="yellow"))
-        for candidate in found.candidates:
-            console.print(Text(f"  maybe: {candidate.reading}", style="dim"))
+        for other in found.alternatives:
+            console.print(Text(f"  maybe: {other.reading}", style="dim"))
     if found.result:
         rows(found.result, console, limit)
 

@@ -23,7 +23,8 @@ TOKEN_CHARACTERS_MIN = 16
 class Options:
     """listen: host and port for HTTP, or None for standard input and output.
 
-    create: make the cluster of the scope where it does not exist. token_file: with HTTP, a file
+    create: make the cluster of the scope where it does not exist. model: a LangChain
+    `init_chat_model` string for `ask`. token_file: with HTTP, a file
     whose content clients must send as a bearer token.
     """
 
@@ -31,6 +32,7 @@ class Options:
     cluster: str | None = None
     create: bool = False
     read_only: bool = False
+    model: str | None = None
     listen: tuple[str, int] | None = None
     token_file: Path | None = None
 
@@ -49,7 +51,9 @@ def run(options: Options) -> None:
     with Runtime.open(options.state_dir) as runtime:
         if options.create and options.cluster is not None:
             _ensure(runtime, options.cluster)
-        server = build_server(runtime, Scope(options.cluster, options.read_only))
+        server = build_server(
+            runtime, Scope(options.cluster, options.read_only), model=options.model
+        )
         if listener is None:
             anyio.run(_stdio_until_told_to_end, runtime, server)
         else:

@@ -224,8 +224,8 @@ class QueryResult(Answer):
     rows: Annotated[
         list[Row],
         Field(
-            description="Rows, each a list in the order of columns. NULL is null; numeric, dates "
-            "and what JSON has no word for are text, exactly as PostgreSQL writes them"
+            description="Rows, each a list in the order of columns. NULL is null; numbers of more "
+            "digits than a double holds, dates, and what JSON has no word for are text"
         ),
     ]
     row_count: Annotated[int, Field(description="Number of rows given here")]
@@ -267,12 +267,16 @@ class ExecutionResult(Answer):
     elapsed_ms: Annotated[float, Field(description="Milliseconds from sending to the last result")]
 
 
-class Candidate(Answer):
-    """A reading of the question that was considered."""
+class Alternative(Answer):
+    """Another reading of the question that was considered."""
 
     sql: Annotated[str, Field(description="The statement of this reading")]
-    reading: Annotated[str, Field(description="What the statement asks, in words")]
-    confidence: Annotated[float, Field(description="0 to 1")]
+    reading: Annotated[str, Field(description="What the statement computes, in words")]
+    origin: Annotated[
+        Literal["built-in", "model", "solved"], Field(description="Who wrote the statement")
+    ]
+    confidence: Annotated[float, Field(description="0 to 1: how sure that translation is")]
+    note: Annotated[str, Field(description="Why it is not the answer")]
 
 
 class QuestionAnswer(Answer):
@@ -285,17 +289,34 @@ class QuestionAnswer(Answer):
         Field(description="What the SQL computes, in words: check that it is what was meant"),
     ]
     confidence: Annotated[float, Field(description="0 to 1: how sure the translation is")]
+    origin: Annotated[
+        Literal["built-in", "model", "solved"] | None,
+        Field(
+            description="built-in translator, language model, or a question that somebody "
+            "accepted the answer of before"
+        ),
+    ]
+    agreement: Annotated[
+        bool | None,
+        Field(description="Whether translator and model found the same; null if only one spoke"),
+    ]
     reason: Annotated[
-        str | None, Field(description="Why it was declined, and what was not understood")
+        str | None, Field(description="Why it was declined or is doubtful; what was not understood")
     ]
     assumptions: Annotated[
         list[str], Field(description="What was taken for granted in reading the question")
-    ] = []
+    ]
     unused: Annotated[
         list[str], Field(description="Words of the question that the SQL does not reflect")
-    ] = []
-    candidates: Annotated[
-        list[Candidate], Field(description="Other readings that were considered, best first")
-    ] = []
-    result: Annotated[QueryResult | None, Field(description="The rows; null when declined")] = None
+    ]
+    alternatives: Annotated[
+        list[Alternative], Field(description="Other readings that were considered, best first")
+    ]
+    links: Annotated[
+        list[Any], Field(description="With explain: words of the question and what they stand for")
+    ]
+    attempts: Annotated[
+        list[Any], Field(description="With explain: what the language model wrote, and its fate")
+    ]
+    result: Annotated[QueryResult | None, Field(description="The rows; null when declined")]
     elapsed_ms: Annotated[float, Field(description="Milliseconds for all of it")]

@@ -1,24 +1,27 @@
 """Every PostgreSQL value as JSON, without losing a digit.
 
 The server sends text, which is exact and total: it exists for every type, extensions included.
-Only what JSON has a word for becomes something other than that text.
+What JSON has a word for is written as PostgreSQL's own `to_json` writes it, except that a number
+which readers of JSON would round (they hold doubles) stays text.
 
 ======================  =========================================================
 PostgreSQL              JSON
 ======================  =========================================================
 boolean                 true, false
-smallint .. bigint      number; text beyond 2^53, where readers lose digits
+smallint .. bigint      number; text beyond 2^53
+numeric                 number up to 15 significant digits; text beyond, and NaN
 real, double precision  number; text for NaN, Infinity, -Infinity
-numeric, money          text, so that every digit and the scale survive
+timestamp, timestamptz  text in ISO 8601: 2024-01-31T10:00:00+00:00
 json, jsonb             the document itself
 arrays                  (nested) array of the above
-everything else         PostgreSQL's own text: ISO dates and times, `\\x..` bytea,
-                        `[1,10)` ranges, `[0.1,0.2]` vectors, uuid, enum, inet, ...
+everything else         PostgreSQL's own text: dates, `\\x..` bytea, `[1,10)` ranges,
+                        `[0.1,0.2]` vectors, money, interval, uuid, enum, inet, ...
 ======================  =========================================================
 """
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,8 +29,10 @@ Json = Any
 """What json.dumps takes with allow_nan=False."""
 
 INTEGER_EXACT_IN_DOUBLE = 2**53
+DIGITS_EXACT_IN_DOUBLE = 15
 
 BOOL, INT8, INT2, INT4, OID, FLOAT4, FLOAT8, JSON, JSONB = 16, 20, 21, 23, 26, 700, 701, 114, 3802
+NUMERIC, TIMESTAMP, TIMESTAMPTZ = 1700, 1114, 1184
 BOX = 603  # the one type whose array separator is not a comma (pg_type.typdelim)
 
 
@@ -108,15 +113,37 @@ def _float(text: str) -> Json:
 def _document(text: str) -> Json:
     """A json value. Integers and fractions that a double would change come back as text."""
     try:
-        return json.loads(text, parse_int=_integer, parse_float=_exact_fraction)
+        return json.loads(text, parse_int=_integer, parse_float=_fraction)
     except RecursionError:  # PostgreSQL nests deeper than Python parses; its text is valid JSON
         return text
 
 
-def _exact_fraction(text: str) -> Json:
-    number = float(text)
-    return number if math.isfinite(number) and len(text.strip("-0.")) <= 16 else text
+def _number(text: str) -> Json:
+    """A decimal number; as a double where that reads back as the same number."""
+    if not PLAIN_NUMBER.fullmatch(text):
+        return text  # NaN, Infinity, or with an exponent as json may have it
+    digits = text.lstrip("-").strip("0" if "." in text else "").replace(".", "").lstrip("0")
+    if len(digits) > DIGITS_EXACT_IN_DOUBLE:
+        return text
+    return float(text) if "." in text else int(text)
 
+
+def _fraction(text: str) -> Json:
+    """A json number with a point or an exponent."""
+    return float(text) if "e" in text.lower() and math.isfinite(float(text)) else _number(text)
+
+
+def _iso8601(text: str) -> Json:
+    """PostgreSQL separates date and time by a space, and leaves the minutes of an offset out."""
+    found = DATE_AND_TIME.fullmatch(text)
+    if not found:
+        return text  # infinity, or before Christ
+    day, time, hours, minutes = found.groups()
+    return f"{day}T{time}" + (f"{hours}{minutes or ':00'}" if hours else "")
+
+
+PLAIN_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+DATE_AND_TIME = re.compile(r"(\d{4,}-\d\d-\d\d) ([\d:.]+)(?:([+-]\d\d)(:\d\d)?)?")
 
 CONVERTERS: dict[int, Callable[[str], Json]] = {
     BOOL: _boolean,
@@ -126,6 +153,9 @@ CONVERTERS: dict[int, Callable[[str], Json]] = {
     OID: _integer,
     FLOAT4: _float,
     FLOAT8: _float,
+    NUMERIC: _number,
+    TIMESTAMP: _iso8601,
+    TIMESTAMPTZ: _iso8601,
     JSON: _document,
     JSONB: _document,
 }

@@ -21,6 +21,7 @@ from starlette.types import Scope as ASGIScope
 
 from cluster_runtime.control.plane import ControlPlane
 from mcp_server.errors import ScopeError
+from mcp_server.questions import Questions
 from mcp_server.tools import DEFINITIONS, Platform, Scope, bind
 
 Server = MCPServer[dict[str, object]]
@@ -39,15 +40,18 @@ SCOPED = "\nThis server works on one cluster, {cluster!r}: no tool needs its nam
 READ_ONLY = "\nThis server only reads: it has no tools that write."
 
 
-def build_server(plane: ControlPlane, scope: Scope | None = None) -> Server:
+def build_server(
+    plane: ControlPlane, scope: Scope | None = None, *, model: str | None = None
+) -> Server:
     """A server with the tools that fit the scope, working on the clusters of a control plane.
 
+    model: a LangChain `init_chat_model` string, for `ask`; None for the built-in translator alone.
     Raises ClusterNotFoundError when the scope names a cluster that the plane does not know.
     """
     scope = scope or Scope()
     if scope.cluster is not None:
         plane.cluster(scope.cluster)
-    platform = Platform(plane)
+    platform = Platform(plane, Questions(model))
     instructions = INSTRUCTIONS
     if scope.cluster is not None:
         instructions += SCOPED.format(cluster=scope.cluster)

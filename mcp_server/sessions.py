@@ -169,22 +169,21 @@ async def reading(
         yield connection
 
 
-async def cancellable(connection: Connection, work: Coroutine[Any, Any, T]) -> T:
+async def interruptible(work: Coroutine[Any, Any, T]) -> T:
     """Await work on a connection; when the caller goes away, its statement is cancelled.
 
-    The work is a task of its own: a cancel that reached psycopg in the middle of its protocol
-    would reach its clean-up too, and leave the server running the statement for nobody.
+    The work is a task of its own, cancelled once. Inside the caller's cancel scope psycopg would
+    be cancelled again while it tells the server to stop, and the server would go on for nobody.
     """
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        task.cancel()
         with anyio.CancelScope(shield=True):
-            while not task.done():  # again, for the cancel may come between two statements
-                await connection.cancel_safe(timeout=CANCEL_SECONDS)
-                await asyncio.wait([task], timeout=CANCEL_SECONDS)
+            await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # seen: the canceled statement's error is nobody's
+            task.exception()  # seen: what became of it is of interest to nobody
         raise
 
 

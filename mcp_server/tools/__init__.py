@@ -1,9 +1,14 @@
 """The tools of the MCP server, as definitions over the control plane."""
 
-from mcp_server.tools import clusters, queries, schemas
+from mcp_server.tools import clusters, queries, questions, schemas
 from mcp_server.tools.definition import Scope, ToolDefinition, bind
 from mcp_server.tools.platform import Platform
 
-DEFINITIONS: tuple[ToolDefinition, ...] = (*clusters.TOOLS, *schemas.TOOLS, *queries.TOOLS)
+DEFINITIONS: tuple[ToolDefinition, ...] = (
+    *clusters.TOOLS,
+    *schemas.TOOLS,
+    *queries.TOOLS,
+    *questions.TOOLS,
+)
 
 __all__ = ["DEFINITIONS", "Platform", "Scope", "ToolDefinition", "bind"]

@@ -9,13 +9,13 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_args
 
 import psycopg
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, TextContent, ToolAnnotations
+from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
 from cluster_runtime.errors import BorealisError
@@ -64,7 +64,7 @@ class Scope:
 class ToolDefinition:
     """One tool. Its name and description are those of `run`, its parameters those after `call`."""
 
-    run: Callable[..., Awaitable[Answer]]
+    run: "Run"
     title: str
     effect: Effect
     reach: Reach
@@ -79,7 +79,7 @@ class ToolDefinition:
         return scope.cluster is None or self.reach is Reach.CLUSTER
 
 
-Run = Callable[..., Awaitable[Answer]]
+Run = Callable[..., Awaitable[Answer | InputRequiredResult]]
 
 
 def tool(
@@ -96,32 +96,36 @@ def tool(
 def bind(definition: ToolDefinition, platform: Platform, scope: Scope) -> Tool:
     """The tool of one server: `call` is filled in, and `cluster` too when the scope names it."""
     signature = inspect.signature(definition.run, eval_str=True)
-    filled = {"call"} | ({CLUSTER_PARAMETER} if scope.cluster else set[str]())
-    given = {CLUSTER_PARAMETER: scope.cluster} if CLUSTER_PARAMETER in signature.parameters else {}
-    fixed = given if scope.cluster else {}
+    fixed: dict[str, Any] = {}
+    if scope.cluster is not None and CLUSTER_PARAMETER in signature.parameters:
+        fixed[CLUSTER_PARAMETER] = scope.cluster
 
-    async def invoke(ctx: Context[Any, Any], **arguments: Any) -> CallToolResult:
-        call = Call(platform, scope, Progress(ctx.report_progress))
+    async def invoke(
+        ctx: Context[Any, Any], **arguments: Any
+    ) -> CallToolResult | InputRequiredResult:
+        call = Call(platform, scope, Progress(ctx.report_progress), ctx)
         try:
             answer = await definition.run(call, **fixed, **arguments)
         except (BorealisError, SqlRefusedError, NL2SQLError) as error:
             raise ToolError(str(error)) from error  # written for the caller, all three
         except psycopg.Error as error:
             raise ToolError(sql_error_text(error)) from error
+        if isinstance(answer, InputRequiredResult):
+            return answer
         return CallToolResult(
             # The same JSON on one line: indented, a row takes a line per value of the context.
             content=[TextContent(type="text", text=answer.model_dump_json())],
             structured_content=answer.model_dump(mode="json"),
         )
 
-    parameters = [p for name, p in signature.parameters.items() if name not in filled]
+    parameters = [p for name, p in signature.parameters.items() if name not in {"call", *fixed}]
     context = inspect.Parameter(
         "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Context[Any, Any]
     )
     invoke.__name__ = definition.name
     invoke.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters)],
-        return_annotation=Annotated[CallToolResult, signature.return_annotation],
+        return_annotation=_result_of(signature.return_annotation),
     )
     bound = StrictTool.from_function(
         invoke,
@@ -131,6 +135,14 @@ def bind(definition: ToolDefinition, platform: Platform, scope: Scope) -> Tool:
         structured_output=True,
     )
     return cast(StrictTool, bound).refusing_unknown_arguments()
+
+
+def _result_of(annotation: Any) -> Any:
+    """A tool's return type as the SDK wants it: a result of ours, checked against the model."""
+    arms = get_args(annotation) or (annotation,)
+    (model,) = (arm for arm in arms if arm is not InputRequiredResult)
+    result = Annotated[CallToolResult, model]
+    return result if len(arms) == 1 else result | InputRequiredResult
 
 
 class StrictTool(Tool):

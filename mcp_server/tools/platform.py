@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio import to_thread
+from mcp.server.mcpserver import Context
 
 from cluster_runtime.control.plane import Cluster, ControlPlane
 from mcp_server.progress import Progress
+from mcp_server.questions import Questions
 
 if TYPE_CHECKING:
     from mcp_server.tools.definition import Scope
@@ -17,9 +19,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Platform:
-    """The control plane that a server's tools work on."""
+    """What the tools of one server share: its control plane, and what it learnt of databases."""
 
     plane: ControlPlane
+    questions: Questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Call:
     platform: Platform
     scope: "Scope"
     progress: Progress
+    context: Context[Any, Any]
 
     @property
     def plane(self) -> ControlPlane:

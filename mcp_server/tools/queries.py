@@ -8,9 +8,9 @@ from pydantic import Field
 from mcp_server.models import ExecutionResult, QueryResult
 from mcp_server.sessions import (
     Limits,
-    cancellable,
     connected,
     execute,
+    interruptible,
     query,
     reading,
     with_nearest_names,
@@ -46,7 +46,7 @@ async def run_query(
     handle = await call.cluster(cluster)
     limits = Limits(rows=limit, seconds=timeout_seconds)
     async with reading(handle, database, limits) as connection, call.progress.during("querying"):
-        return await cancellable(connection, query(connection, sql, limits))
+        return await interruptible(query(connection, sql, limits))
 
 
 @tool(title="Execute SQL", effect=Effect.DESTROYS)
@@ -77,7 +77,7 @@ async def execute_sql(
         call.progress.during("executing"),
     ):
         try:
-            return await cancellable(connection, execute(connection, sql, parameters, limits))
+            return await interruptible(execute(connection, sql, parameters, limits))
         except (UndefinedTable, UndefinedColumn) as error:
             raise await with_nearest_names(connection, error) from error
 

@@ -25,12 +25,12 @@ CONTRACT = {  # tool: (read-only, destructive, idempotent), parameters
     "describe_tables": (READS, "cluster tables schema limit database"),
     "run_query": (READS, "cluster sql limit timeout_seconds database"),
     "execute_sql": (DESTROYS, "cluster sql parameters limit timeout_seconds database"),
-    "ask": (READS, "cluster question evidence explain limit timeout_seconds database"),
+    "ask": (READS, "cluster question evidence explain client_model limit timeout_seconds database"),
 }
 SCOPED_AWAY = {"create_cluster", "list_clusters", "delete_cluster"}
 WRITING = {"create_cluster", "delete_cluster", "execute_sql"}
 
-BOUND = {each.name: bind(each, Platform(None), Scope()) for each in DEFINITIONS}
+BOUND = {each.name: bind(each, Platform(None, None), Scope()) for each in DEFINITIONS}
 
 
 def test_the_table_names_every_tool() -> None:
@@ -81,7 +81,7 @@ def test_a_scope_takes_the_cluster_parameter_and_the_tools_beyond_one_cluster_aw
     definition = next(each for each in DEFINITIONS if each.name == name)
     assert definition.fits(scope) is (name not in SCOPED_AWAY)
     if definition.fits(scope):
-        scoped = bind(definition, Platform(None), scope).parameters
+        scoped = bind(definition, Platform(None, None), scope).parameters
         assert "cluster" not in scoped.get("properties", {})
         assert "cluster" not in scoped.get("required", [])
 

@@ -15,7 +15,7 @@ async def query(tools: Any, sql: str, **options: Any) -> dict[str, Any]:
 async def test_rows_come_with_their_columns(tools: Any, shop: Any) -> None:
     answer = await query(tools, "select name, balance from customers order by id")
     assert [column["name"] for column in answer["columns"]] == ["name", "balance"]
-    assert answer["rows"] == [["Ada", "250.50"], ["Bob", "0.00"], ["Cleo", "99.90"]]
+    assert answer["rows"] == [["Ada", 250.5], ["Bob", 0], ["Cleo", 99.9]]
     assert answer["row_count"] == 3
     assert answer["truncated"] is False
     assert answer["elapsed_ms"] > 0
@@ -226,7 +226,7 @@ async def test_parameters_are_values_and_never_sql(tools: Any, bench: Any) -> No
         "insert into robert values ($1, $2, $3, $4) returning *",
         parameters=[hostile, {"a": [1]}, True, 1.5],
     )
-    assert answer["statements"][0]["rows"] == [[hostile, {"a": [1]}, True, "1.5"]]
+    assert answer["statements"][0]["rows"] == [[hostile, {"a": [1]}, True, 1.5]]
 
 
 async def test_a_transaction_left_open_is_an_error_and_not_a_silent_loss(

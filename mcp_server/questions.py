@@ -1,0 +1,125 @@
+"""Questions in English about a cluster: the translation, then its rows as run_query gives them."""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio import to_thread
+
+from cluster_runtime.control.plane import Cluster
+from cluster_runtime.engine.roles import READER
+from mcp_server.models import Alternative, QueryResult, QuestionAnswer
+from mcp_server.nl2sql import checks
+from mcp_server.nl2sql.answer import Answer
+from mcp_server.nl2sql.asker import READ_ROWS, Asker
+from mcp_server.nl2sql.models import Model, as_model
+from mcp_server.nl2sql.plan import PlanSettings
+from mcp_server.sessions import Limits, interruptible, query, reading
+
+if TYPE_CHECKING:
+    from mcp_server.nl2sql.translator import Translator
+
+TRANSLATORS_KEPT = 64
+CLIENT_MODEL_PLAN = PlanSettings(candidates=1, rounds=2)
+"""A client may ask its user before each use of its model: one query, and repairs of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question. evidence: what the asker knows of the data; explain: show how it was read."""
+
+    text: str
+    evidence: str | None = None
+    explain: bool = False
+    database: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+class Questions:
+    """Answers questions about clusters. Translators are kept, for each learns its database first.
+
+    model: a LangChain `init_chat_model` string, or None for the built-in translator alone. With a
+    model the two check each other. Raises ModelUnavailableError.
+    """
+
+    def __init__(self, model: str | None = None) -> None:
+        self._model = None if model is None else as_model(model)
+        self._translators: OrderedDict[tuple[str, str | None], Translator] = OrderedDict()
+
+    async def answer(
+        self, cluster: Cluster, question: Question, client_model: Model | None = None
+    ) -> QuestionAnswer:
+        """Translate, run and explain; declines with a reason rather than guess.
+
+        client_model: a model for this question, instead of the server's own. Raises
+        psycopg.OperationalError when the cluster cannot be reached.
+        """
+        started = time.perf_counter()
+        database = question.database
+        dsn = await to_thread.run_sync(lambda: cluster.dsn("writer", user=READER, dbname=database))
+        asker = Asker(
+            dsn,
+            model=self._model,
+            limits=checks.Limits(rows=READ_ROWS, timeout=question.limits.seconds),
+            settings=CLIENT_MODEL_PLAN if client_model is not None else None,
+            translator=self._translator(cluster, database, dsn),
+        )
+        found = await interruptible(
+            asker.aask(
+                question.text, question.evidence, explain=question.explain, model=client_model
+            )
+        )
+        result = None
+        if found.sql is not None:
+            async with reading(cluster, database, question.limits) as connection:
+                result = await interruptible(query(connection, found.sql, question.limits))
+        return _told(found, result, (time.perf_counter() - started) * 1000)
+
+    def _translator(self, cluster: Cluster, database: str | None, dsn: str) -> "Translator":
+        from mcp_server.nl2sql.translator import Translator  # loads its lexicon
+
+        key = (cluster.id, database)
+        translator = self._translators.setdefault(key, Translator(dsn))
+        translator.dsn = dsn  # the token in an old one opens no new connections
+        self._translators.move_to_end(key)
+        while len(self._translators) > TRANSLATORS_KEPT:
+            self._translators.popitem(last=False)
+        return translator
+
+
+def ask_once(
+    cluster: Cluster, text: str, database: str | None = None, model: str | None = None
+) -> QuestionAnswer:
+    """Answer one question from code that is not asynchronous."""
+    question = Question(text, database=database)
+    return anyio.run(Questions(model).answer, cluster, question)
+
+
+def _told(found: Answer, result: QueryResult | None, elapsed_ms: float) -> QuestionAnswer:
+    return QuestionAnswer(
+        answered=found.sql is not None,
+        sql=found.sql,
+        reading=found.reading or None,
+        confidence=found.confidence,
+        origin=found.origin,
+        agreement=found.agreement,
+        reason=found.reason or None,
+        assumptions=list(found.assumptions),
+        unused=list(found.unused),
+        alternatives=[
+            Alternative(
+                sql=one.sql,
+                reading=one.reading,
+                origin=one.origin,
+                confidence=one.confidence,
+                note=one.note,
+            )
+            for one in found.alternatives
+        ],
+        links=list(found.links),
+        attempts=list(found.attempts),
+        result=result,
+        elapsed_ms=round(elapsed_ms, 2),
+    )
