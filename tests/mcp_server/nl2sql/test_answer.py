@@ -1,0 +1,205 @@
+"""What an answer holds, and how the paths to it are weighed."""
+
+import datetime
+import decimal
+import ipaddress
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg.conninfo import make_conninfo
+
+from mcp_server.nl2sql.answer import Answer
+from mcp_server.nl2sql.asker import Asker
+from mcp_server.nl2sql.jsonable import jsonable
+
+
+@dataclass(frozen=True)
+class Link:
+    words: str
+    target: str
+    score: float
+
+
+@dataclass
+class Scripted:
+    """A built-in translator that says what the test tells it to."""
+
+    sql: str | None = None
+    confidence: float = 0.8
+    reason: str = ""
+    candidates: Sequence[Any] = ()
+    assumptions: Sequence[str] = ()
+    unused: Sequence[str] = ()
+    links: Sequence[Any] = ()
+
+    def translate(
+        self, question: str, evidence: str | None = None, explain: bool = False
+    ) -> "Scripted":
+        return self
+
+
+def ask(dsn: str, translator: Scripted, *, explain: bool = False, **settings: Any) -> Answer:
+    return Asker(dsn, translator=translator, **settings).ask("a question", explain=explain)
+
+
+def test_an_answer_holds_sql_reading_columns_rows_and_confidence(shop: str) -> None:
+    sql = "select city, count(*) from customer group by city order by city"
+    answer = ask(shop, Scripted(sql))
+    assert answer.sql == sql
+    assert answer.columns == ("city", "count")
+    assert answer.rows == (("Lima", 10), ("Oslo", 10), ("Rome", 10))
+    assert (answer.truncated, answer.confidence, answer.origin) == (False, 0.8, "built-in")
+    assert answer.reading == (
+        "The city and the number of customers, for each city, sorted by city (lowest first)."
+    )
+
+
+def test_assumptions_come_from_the_translation_and_from_the_sql(shop: str) -> None:
+    sql = "select name from customer order by joined limit 1"
+    answer = ask(shop, Scripted(sql, assumptions=["'oldest' means who joined first"]))
+    assert answer.assumptions[0] == "'oldest' means who joined first"
+    assert any("share the first place" in sentence for sentence in answer.assumptions)
+
+
+def test_a_declined_question_says_why_and_what_was_considered(shop: str) -> None:
+    near = [Scripted("select count(*) from customer", confidence=0.3)]
+    answer = ask(
+        shop,
+        Scripted(None, reason="'weather' is nothing here", unused=["weather"], candidates=near),
+    )
+    assert (answer.sql, answer.rows, answer.confidence) == (None, (), 0.0)
+    assert answer.reason == "'weather' is nothing here"
+    assert answer.unused == ("weather",)
+    assert answer.alternatives[0].reading == "The number of customers."
+
+
+def test_sql_of_the_translator_that_does_not_pass_the_checks_is_no_answer(shop: str) -> None:
+    for sql in ("select nope from customer", "delete from customer", "select 1; select 2"):
+        answer = ask(shop, Scripted(sql))
+        assert answer.sql is None
+        assert answer.reason.startswith("the built-in query was refused")
+
+
+def test_rows_are_bounded_and_more_are_announced(shop: str) -> None:
+    sql = "select id from purchase order by id"
+    answer = ask(shop, Scripted(sql), shown_rows=7)
+    assert [row[0] for row in answer.rows] == list(range(1, 8))
+    assert answer.truncated
+    assert not ask(shop, Scripted(sql), shown_rows=60).truncated
+
+
+def test_explain_shows_the_links_and_without_it_they_are_left_out(shop: str) -> None:
+    translator = Scripted("select 1", links=[Link("customers", "customer", 0.9)])
+    assert ask(shop, translator).links == ()
+    (link,) = ask(shop, translator, explain=True).links
+    assert link == {"words": "customers", "target": "customer", "score": 0.9}
+
+
+def test_a_kept_pair_and_the_translator_speak_for_each_other(shop: str) -> None:
+    sql = "select count(*) from customer where city = 'Rome'"
+    asker = Asker(shop, translator=Scripted(sql, confidence=0.6))
+    asker.enable_learning()
+    asker.accept("how many in Rome", sql)
+    agreed = asker.ask("how many in Rome")
+    assert agreed.agreement is True
+    assert agreed.confidence > 0.95
+    asker.accept("how many in Rome", "select count(*) from purchase")
+    differing = asker.ask("how many in Rome")
+    assert (differing.agreement, differing.origin) == (False, "solved")
+    assert "disagree" in differing.reason
+
+
+def test_an_answer_is_a_json_object(shop: str) -> None:
+    sql = "select now(), amount, paid, null::int, array[1, 2], customer_id from purchase limit 2"
+    answer = ask(shop, Scripted(sql), explain=True)
+    assert json.loads(json.dumps(answer.to_dict(), allow_nan=False))["rows"][0][2:5] == [
+        answer.rows[0][2],
+        None,
+        [1, 2],
+    ]
+
+
+async def test_async_and_sync_give_the_same_answer(shop: str) -> None:
+    asker = Asker(shop, translator=Scripted("select name from customer order by id"))
+    assert await asker.aask("q") == asker.ask("q")
+
+
+def test_what_the_role_may_not_read_is_not_read(shop: str) -> None:
+    with psycopg.connect(shop, autocommit=True) as admin:
+        role = f"{admin.info.dbname}_guest"
+        admin.execute(f"create role {role} login; grant select on customer to {role}")
+        try:
+            guest = make_conninfo(shop, user=role)
+            answer = ask(guest, Scripted("select count(*) from purchase"))
+            assert "permission denied" in answer.reason
+            assert ask(guest, Scripted("select count(*) from customer")).rows == ((30,),)
+        finally:
+            admin.execute(f"revoke all on customer from {role}; drop role {role}")
+
+
+def test_a_database_that_is_not_there_is_an_error_of_the_connection(shop: str) -> None:
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        ask(make_conninfo(shop, dbname="no_such_database"), Scripted("select 1"))
+
+
+def test_asking_without_a_model_does_not_import_langchain() -> None:
+    code = (
+        "import sys, mcp_server.nl2sql.asker; "
+        "sys.exit(any(m.partition('.')[0].startswith('lang') for m in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        (True, True),
+        (2**53, 2**53),
+        (2**53 + 1, str(2**53 + 1)),
+        (float("nan"), "nan"),
+        (float("-inf"), "-inf"),
+        (decimal.Decimal("10"), 10),
+        (decimal.Decimal("10.50"), 10.5),
+        (decimal.Decimal("NaN"), "NaN"),
+        (decimal.Decimal("12345678901234567890"), "12345678901234567890"),
+        (datetime.date(2024, 2, 29), "2024-02-29"),
+        (datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC), "2024-01-01T00:00:00+00:00"),
+        (datetime.timedelta(hours=1), "1:00:00"),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (ipaddress.ip_address("::1"), "::1"),
+        (b"\x00\xff", "\\x00ff"),
+        ([1, [decimal.Decimal("0.1")]], [1, [0.1]]),
+        ({"a": datetime.date(2024, 1, 1), 1: None}, {"a": "2024-01-01", "1": None}),
+    ],
+)
+def test_every_value_has_a_json_form(value: object, expected: object) -> None:
+    assert jsonable(value) == expected
+
+
+def test_a_long_value_is_cut() -> None:
+    text = jsonable("x" * 100_000)
+    assert isinstance(text, str)
+    assert len(text) == 20_001
+    assert text.endswith("…")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.decimals() | st.text()
+        | st.binary(max_size=20) | st.datetimes() | st.timedeltas() | st.uuids(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=6,
+    )
+)  # fmt: skip
+def test_whatever_comes_out_of_the_database_can_be_written_as_json(value: object) -> None:
+    json.dumps(jsonable(value), allow_nan=False)
