@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
-
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.gateway.backend import Backend, Login
 from cluster_runtime.gateway.handshake import Policy
@@ -24,11 +22,12 @@ from cluster_runtime.gateway.protocol import fatal
 from cluster_runtime.gateway.relay import BUFFER_BYTES
 from cluster_runtime.gateway.session import TOO_MANY_CONNECTIONS, Session
 from cluster_runtime.gateway.tls import LOOPBACK_HOSTS, CertificateAuthority, ServerCertificate
+from cluster_runtime.logs import get_logger
 
 AUTHENTICATION_TIMEOUT_SECONDS = 60.0
 UNAUTHENTICATED_MAX = 256
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ class Endpoint:
         self._listener = Listener(self._loop, bind_loopback(spec.port), self._accept)
         self.port = self._listener.port
         self._log = log.bind(cluster=spec.cluster, port=self.port)
-        self._log.info("endpoint_opened", names=spec.names, require_tls=spec.require_tls)
+        self._log.info("endpoint opened", names=spec.names, require_tls=spec.require_tls)
 
     def update(self, spec: EndpointSpec) -> None:
         if spec.port not in (None, self.port):
@@ -140,7 +139,7 @@ class Endpoint:
 
     def stop_listening(self) -> None:
         self._listener.close()
-        self._log.info("endpoint_closed")
+        self._log.info("endpoint closed")
 
     async def disconnect(
         self, text: str = "terminating connection due to administrator command"
@@ -165,7 +164,7 @@ class Endpoint:
             self._certificate = self._gateway.certificates.server_certificate(
                 self.spec.names, now=self.now()
             )
-            self._log.info("certificate_renewed")
+            self._log.info("certificate renewed")
         return self._certificate
 
     @property
@@ -222,7 +221,7 @@ class Endpoint:
     def _accept(self, sock: socket.socket) -> None:
         gateway = self._gateway
         if gateway.unauthenticated >= gateway.unauthenticated_max:
-            self._log.warning("connection_refused", reason="too many unauthenticated connections")
+            self._log.warning("connection refused", reason="too many unauthenticated connections")
             _turn_away(sock)
             return
         gateway.unauthenticated += 1

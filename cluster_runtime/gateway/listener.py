@@ -5,9 +5,8 @@ import errno
 import socket
 from collections.abc import Callable
 
-import structlog
-
 from cluster_runtime.errors import PortInUseError
+from cluster_runtime.logs import get_logger
 
 BACKLOG = 512
 ATTEMPTS = 64  # a free port of IPv4 may be taken on IPv6
@@ -15,7 +14,7 @@ PAUSE_AFTER_ACCEPT_ERROR_SECONDS = 1.0
 _NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
 _TAKEN = {errno.EADDRINUSE, errno.EACCES}
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def bind_loopback(port: int | None) -> list[socket.socket]:
@@ -78,7 +77,7 @@ class Listener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:  # out of file descriptors or memory: it may pass
-                log.error("accept_failed", port=self.port, error=str(error))
+                log.error("accept failed", port=self.port, error=str(error))
                 self._loop.remove_reader(sock.fileno())
                 self._loop.call_later(PAUSE_AFTER_ACCEPT_ERROR_SECONDS, self._listen_on, sock)
                 return

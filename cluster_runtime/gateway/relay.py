@@ -19,9 +19,7 @@ from cluster_runtime.gateway.protocol import (
 )
 
 BUFFER_BYTES = 256 * 1024
-# A TLS read returns one record: after a full one, more are likely to be there.
-TLS_RECORD_BYTES = 16 * 1024
-TLS_RECORDS_PER_TURN = 16
+TAIL_BYTES = READY_FOR_QUERY_BYTES
 TERMINATE = b"X\0\0\0\x04"
 
 ADMIN_SHUTDOWN = "57P01"
@@ -115,11 +113,6 @@ def close_client(client: socket.socket) -> None:
 class _Flow:
     """One direction. tail: the last bytes relayed, to tell a message boundary at the end."""
 
-    __slots__ = (
-        "_broken", "_buffer", "_ended", "_held", "_loop", "_reading", "_recv_into", "_send",
-        "_sink_fd", "_source_fd", "_turns", "_writing", "at_end", "tail",
-    )  # fmt: skip
-
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -133,13 +126,11 @@ class _Flow:
         self._loop = loop
         self._source_fd = source.fileno()
         self._sink_fd = sink.fileno()
-        self._recv_into = source.recv_into
         self._send = sink.send
-        self._buffer = buffer
-        self._turns = TLS_RECORDS_PER_TURN if isinstance(source, ssl.SSLSocket) else 1
         self._ended = ended
         self._broken = broken
-        self._held = b""
+        self._readable = self._reader(source.recv_into, sink.send, buffer)
+        self._held = memoryview(b"")
         self._reading = False
         self._writing = False
         self.at_end = False
@@ -147,12 +138,13 @@ class _Flow:
 
     @property
     def holds(self) -> bool:
-        return bool(self._held)
+        return len(self._held) > 0
 
     def start(self, data: bytes) -> None:
         self._resume()
-        if data and not self._forward(memoryview(data)):
-            return
+        if data:
+            self.tail = data[-TAIL_BYTES:]
+            self._forward(memoryview(data))
         if self._reading:
             self._readable()  # TLS may have bytes that the socket no longer shows
 
@@ -162,11 +154,21 @@ class _Flow:
             self._writing = False
             self._loop.remove_writer(self._sink_fd)
 
-    def _readable(self) -> None:
-        buffer = self._buffer
-        for _ in range(self._turns):
+    def _reader(
+        self,
+        recv_into: Callable[[memoryview], int],
+        send: Callable[[memoryview], int],
+        buffer: memoryview,
+    ) -> Callable[[], None]:
+        """What the loop calls for each arrival: a closure, since it runs for every message.
+
+        One read a call: TLS reads one record, and OpenSSL leaves the next one in the socket, so
+        that the loop calls again.
+        """
+
+        def readable() -> None:
             try:
-                size = self._recv_into(buffer)
+                size = recv_into(buffer)
             except NOT_NOW:
                 return
             except OSError:  # reset by the peer, or broken TLS: the same as the end
@@ -176,53 +178,56 @@ class _Flow:
                 self._pause()
                 self._ended()
                 return
-            if not self._forward(buffer[:size]) or size < TLS_RECORD_BYTES:
+            if size >= TAIL_BYTES:
+                self.tail = buffer[size - TAIL_BYTES : size].tobytes()
+            else:
+                self.tail = (self.tail + buffer[:size])[-TAIL_BYTES:]
+            data = buffer[:size]
+            try:
+                sent = send(data)
+            except NOT_NOW:
+                sent = 0
+            except OSError:
+                self._pause()
+                self._broken()
                 return
+            if sent != size:
+                self._forward(data[sent:])
 
-    def _forward(self, data: memoryview) -> bool:
-        """Send, or hold what is not taken. False: do not read on now."""
-        size = len(data)
-        if size >= READY_FOR_QUERY_BYTES:
-            self.tail = bytes(data[-READY_FOR_QUERY_BYTES:])
-        else:
-            self.tail = (self.tail + data)[-READY_FOR_QUERY_BYTES:]
-        sent = 0
-        try:
-            while sent < size:  # TLS takes one record at a time
-                sent += self._send(data[sent:] if sent else data)
-        except NOT_NOW:
-            self._hold(bytes(data[sent:]))
-            return False
-        except OSError:
-            self._pause()
-            self._broken()
-            return False
-        return True
+        return readable
 
-    def _hold(self, data: bytes) -> None:
-        self._held = data
+    def _forward(self, data: memoryview) -> None:
+        """Send what is taken, hold a copy of the rest and do not read on before that is gone."""
+        rest = self._send_some(data)
+        if not rest:
+            return
+        self._held = memoryview(bytes(rest))
         self._pause()
-        if not self._writing:
-            self._writing = True
-            self._loop.add_writer(self._sink_fd, self._writable)
+        self._writing = True
+        self._loop.add_writer(self._sink_fd, self._writable)
 
     def _writable(self) -> None:
-        held = memoryview(self._held)
-        sent = 0
-        try:
-            while sent < len(held):
-                sent += self._send(held[sent:])
-        except NOT_NOW:
-            self._held = bytes(held[sent:])
+        rest = self._send_some(self._held)
+        if rest is None:
             return
+        self._held = rest
+        if not rest:
+            self._writing = False
+            self._loop.remove_writer(self._sink_fd)
+            self._resume()
+
+    def _send_some(self, data: memoryview) -> memoryview | None:
+        """What the sink does not take now; None: it takes nothing any more, the flow is over."""
+        try:
+            while data:  # TLS takes one record at a time
+                data = data[self._send(data) :]
+        except NOT_NOW:
+            return data
         except OSError:
             self.stop()
             self._broken()
-            return
-        self._held = b""
-        self._writing = False
-        self._loop.remove_writer(self._sink_fd)
-        self._resume()
+            return None
+        return data
 
     def _resume(self) -> None:
         self._reading = True

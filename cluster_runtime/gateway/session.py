@@ -107,13 +107,13 @@ class Session:
         except TimeoutError:
             closing = self._handshake.timed_out()
         except ClientLeftError:
-            self._log.info("connection_left", user=self._handshake.user)
+            self._log.info("connection left", user=self._handshake.user)
         except asyncio.CancelledError:
             closing = self._handshake.refuse(
                 ADMIN_SHUTDOWN, "terminating connection due to administrator command"
             )
         except OSError as error:
-            self._log.info("connection_lost", error=str(error), user=self._handshake.user)
+            self._log.info("connection lost", error=str(error), user=self._handshake.user)
         except Exception:
             closing = self._handshake.refuse(INTERNAL_ERROR, "the gateway failed; see its log")
             raise
@@ -150,7 +150,7 @@ class Session:
                     await self._cancel(packet)
                     return
                 case handshake.Close(reason):
-                    self._log.info("connection_refused", reason=reason, user=self._handshake.user)
+                    self._log.info("connection refused", reason=reason, user=self._handshake.user)
                     return
 
     async def _start_tls(self) -> list[Action]:
@@ -195,11 +195,11 @@ class Session:
             greeting = await self._unless_client_leaves(_greeting(self._loop, backend))
         except ProtocolError as error:
             backend.close()
-            self._log.error("backend_misconfigured", error=str(error))
+            self._log.error("backend misconfigured", error=str(error))
             return self._handshake.refuse(INTERNAL_ERROR, "the instance does not know its gateway")
         except OSError as error:
             backend.close()
-            self._log.error("backend_unreachable", error=str(error))
+            self._log.error("backend unreachable", error=str(error))
             return self._handshake.refuse(
                 CANNOT_CONNECT_NOW, "the instance went away while connecting; try again"
             )
@@ -207,7 +207,7 @@ class Session:
             backend.close()
             raise
         self._log = self._log.bind(user=connect.user, database=connect.database)
-        self._log.info("connection_opened", tls=self._handshake.in_tls)
+        self._log.info("connection opened", tls=self._handshake.in_tls)
         self._on_established()
         self._relay = Relay(
             self._loop,
@@ -242,7 +242,7 @@ class Session:
 
     def _not_now(self, error: BorealisError) -> list[Action]:
         """The instance does not wake. Only the cluster's status is told to strangers."""
-        self._log.warning("wake_failed", error=str(error), error_type=type(error).__name__)
+        self._log.warning("wake failed", error=str(error), error_type=type(error).__name__)
         known = isinstance(error, InvalidClusterStateError)
         return self._handshake.refuse(
             CANNOT_CONNECT_NOW,
@@ -266,7 +266,7 @@ class Session:
 
     def _report(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error("connection_failed", exc_info=error)
+            self._log.error("connection failed", exc_info=error)
 
     def _refuse_without_waiting(self, actions: list[Action]) -> None:
         for action in actions:
@@ -277,10 +277,10 @@ class Session:
                     except (OSError, ssl.SSLError):  # gone, or too slow to hear it
                         return
                 case handshake.Close(reason):
-                    self._log.info("connection_refused", reason=reason, user=self._handshake.user)
+                    self._log.info("connection refused", reason=reason, user=self._handshake.user)
 
     def _relay_closed(self, reason: str) -> None:
-        self._log.info("connection_closed", reason=reason)
+        self._log.info("connection closed", reason=reason)
         self._finish()
 
     def _finish(self) -> None:

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import structlog
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -29,6 +28,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cluster_runtime.errors import InvalidParameterError, StateDirectoryError
 from cluster_runtime.gateway.handshake import ALPN
+from cluster_runtime.logs import get_logger
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 AUTHORITY_LIFETIME = timedelta(days=3650)
@@ -36,7 +36,7 @@ CERTIFICATE_LIFETIME = timedelta(days=90)
 RENEW_BEFORE = timedelta(days=30)
 BACKDATED = timedelta(hours=1)  # a client's clock may be behind ours
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ class CertificateAuthority:
             certificate.public_bytes(serialization.Encoding.PEM),
             mode=0o644,
         )
-        log.info("certificate_authority_made", directory=str(directory))
+        log.info("certificate authority made", directory=str(directory))
         return cls(directory, certificate, key)
 
 
