@@ -16,7 +16,7 @@ from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import READ_ROWS, Asker
 from mcp_server.nl2sql.models import Model, as_model
 from mcp_server.nl2sql.plan import PlanSettings
-from mcp_server.sessions import Limits, interruptible, query, reading
+from mcp_server.sessions import CONNECTIONS, Limits, interruptible, query, reading
 
 if TYPE_CHECKING:
     from mcp_server.nl2sql.translator import Translator
@@ -66,11 +66,12 @@ class Questions:
             settings=CLIENT_MODEL_PLAN if client_model is not None else None,
             translator=self._translator(cluster, database, dsn),
         )
-        found = await interruptible(
-            asker.aask(
-                question.text, question.evidence, explain=question.explain, model=client_model
+        async with CONNECTIONS:
+            found = await interruptible(
+                asker.aask(
+                    question.text, question.evidence, explain=question.explain, model=client_model
+                )
             )
-        )
         result = None
         if found.sql is not None:
             async with reading(cluster, database, question.limits) as connection:

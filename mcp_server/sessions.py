@@ -48,6 +48,10 @@ GUARD_LIMITS = checks.Limits(cost=math.inf)
 """A statement that its caller wrote runs whatever it costs, for as long as its timeout allows."""
 
 STATEMENTS_LISTED = 100
+
+CONNECTIONS = anyio.Semaphore(24)
+"""Calls at a time; others wait. A cluster takes 100 connections, and those of programs come first."""
+
 CONNECT_SECONDS = 30
 CANCEL_SECONDS = 5.0
 
@@ -146,17 +150,18 @@ async def connected(
     """
     # In a thread: making a token reads a file, and a control plane elsewhere may take a while.
     dsn = await to_thread.run_sync(lambda: cluster.dsn("writer", user=user, dbname=database))
-    connection: Connection = await psycopg.AsyncConnection.connect(
-        dsn, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="borealis mcp"
-    )
-    try:
-        await connection.execute(
-            SESSION_SETTINGS.format(int(limits.seconds * 1000)).encode(), prepare=False
+    async with CONNECTIONS:
+        connection: Connection = await psycopg.AsyncConnection.connect(
+            dsn, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="borealis mcp"
         )
-        yield connection
-    finally:
-        with anyio.CancelScope(shield=True):
-            await connection.close()
+        try:
+            await connection.execute(
+                SESSION_SETTINGS.format(int(limits.seconds * 1000)).encode(), prepare=False
+            )
+            yield connection
+        finally:
+            with anyio.CancelScope(shield=True):
+                await connection.close()
 
 
 @asynccontextmanager

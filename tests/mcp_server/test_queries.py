@@ -170,6 +170,21 @@ async def test_a_slow_query_holds_up_no_other_call(tools: Any, shop: Any) -> Non
         tasks.cancel_scope.cancel()
 
 
+async def test_more_calls_at_once_than_a_cluster_takes_connections_wait_their_turn(
+    tools: Any, shop: Any
+) -> None:
+    answers: list[Any] = []
+
+    async def call(number: int) -> None:
+        answer = await client.call_tool("run_query", {"cluster": "shop", "sql": f"select {number}"})
+        answers.append(answer.structured_content)
+
+    async with Client(tools.server) as client, anyio.create_task_group() as tasks:
+        for number in range(120):
+            tasks.start_soon(call, number)
+    assert sorted(answer["rows"][0][0] for answer in answers) == list(range(120))
+
+
 async def test_a_long_call_reports_progress(tools: Any, shop: Any) -> None:
     heard: list[str] = []
 
@@ -263,6 +278,9 @@ async def test_what_cannot_be_part_of_a_transaction_runs_alone(tools: Any, bench
     await execute(tools, "create database another")
     answer = await execute(tools, "select current_database()", database="another")
     assert answer["statements"][0]["rows"] == [["another"]]
+    await execute(tools, "create table there as select 8 as x", database="another")
+    read = await tools("run_query", cluster="bench", sql="select x from there", database="another")
+    assert read["rows"] == [[8]]
     refusal = await tools.fails(
         "execute_sql", cluster="bench", sql="create table v (x int); vacuum v"
     )
