@@ -41,9 +41,7 @@ REFUSED_STABLE = words(
     """
 )
 
-# Words that grammar, not a call, may put before an opening bracket. Words that PostgreSQL
-# reserves or keeps for column names can never be called unquoted; the others here are looked up
-# in the catalog first, since a function may be named like them.
+# Words that PostgreSQL reserves: unquoted, they are grammar and never a call.
 RESERVED_WORDS = words(
     """
     all analyse analyze and any array as asc asymmetric both case cast check collate column
@@ -53,20 +51,23 @@ RESERVED_WORDS = words(
     not null offset on only or order placing primary references returning select session_user some
     symmetric system_user table then to trailing true union unique user using variadic when where
     window with
+    """
+)
+
+# Words that grammar may put before an opening bracket though, in this or an older version of
+# PostgreSQL, a function may have the name. The catalog is asked first.
+GRAMMAR_WORDS = words(
+    """
     between bigint bit boolean char character coalesce dec decimal exists extract float greatest
     grouping inout int integer interval json json_array json_arrayagg json_exists json_object
     json_objectagg json_query json_scalar json_serialize json_table json_value least merge_action
     national nchar none normalize nullif numeric out overlay position precision real row setof
     smallint substring time timestamp treat trim values varchar xmlattributes xmlconcat xmlelement
     xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable
-    """
-)
-GRAMMAR_WORDS = words(
-    """
     over filter by rollup cube sets materialized recursive within key join like ilike similar is
     escape zone rows range groups repeatable first next ordinality columns path passing nested
-    varying keep omit with without format encoding only inner outer left right full cross natural
-    isnull notnull overlaps collation
+    varying keep omit without format encoding inner outer left right full cross natural isnull
+    notnull overlaps collation
     """
 )
 

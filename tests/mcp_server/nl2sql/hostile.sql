@@ -172,6 +172,7 @@ select "quiet_write"()
 select * from quiet_write()
 select sneaky(age) from singer
 select other.fine(1)
+select within(1)
 select proc()
 select no_such_function(1)
 select * from pg_authid

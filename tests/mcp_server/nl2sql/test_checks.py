@@ -40,6 +40,7 @@ create function quiet_write() returns int language sql volatile as 'delete from 
 create function fine(int) returns int language sql immutable as 'select $1 + 1';
 create function trip(int, int) returns int language sql volatile as 'select $1 + $2';
 create aggregate sneaky(int) (sfunc = trip, stype = int, initcond = '0');
+create function "within"(int) returns int language sql volatile as 'select $1';
 create procedure proc() language sql as 'delete from concert';
 create schema other;
 create table other.secret (x int);
