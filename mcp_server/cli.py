@@ -194,6 +194,38 @@ def ask(
 
 
 @app.command()
+def modify(
+    name: Name,
+    state_dir: StateDir = STATE_DIR,
+    rename: Annotated[str | None, typer.Option(help="New identifier.", metavar="CLUSTER")] = None,
+    min_capacity: Annotated[float | None, typer.Option(help="Least ACU; 0 lets it pause.")] = None,
+    max_capacity: Annotated[float | None, typer.Option(help="Most ACU.")] = None,
+    auto_pause: Annotated[
+        int | None, typer.Option(help="Idle seconds before it pauses.", metavar="SECONDS")
+    ] = None,
+    deletion_protection: Annotated[
+        bool | None,
+        typer.Option("--deletion-protection/--no-deletion-protection", help="Refuse to delete it."),
+    ] = None,
+) -> None:
+    """Change settings of a cluster; those that are not given stay as they are."""
+    with opened(state_dir) as runtime:
+        before = runtime.cluster(name).describe().scaling
+        scaling = ServerlessScaling(
+            before.min_capacity if min_capacity is None else min_capacity,
+            before.max_capacity if max_capacity is None else max_capacity,
+            before.seconds_until_auto_pause if auto_pause is None else auto_pause,
+        )
+        changed = runtime.modify_db_cluster(
+            name,
+            new_db_cluster_identifier=rename,
+            scaling=None if scaling == before else scaling,
+            deletion_protection=deletion_protection,
+        )
+        console.cluster(changed)
+
+
+@app.command()
 def failover(name: Name, state_dir: StateDir = STATE_DIR) -> None:
     """Replace the writer of a cluster."""
     with opened(state_dir) as runtime:

@@ -50,7 +50,7 @@ GUARD_LIMITS = checks.Limits(cost=math.inf)
 STATEMENTS_LISTED = 100
 
 CONNECTIONS = anyio.Semaphore(24)
-"""Calls at a time; others wait. A cluster takes 100 connections, and those of programs come first."""
+"""Calls at a time; others wait, for a cluster takes 100 connections and programs need some."""
 
 CONNECT_SECONDS = 30
 CANCEL_SECONDS = 5.0

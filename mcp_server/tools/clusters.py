@@ -39,7 +39,7 @@ async def create_cluster(
         Field(ge=1, le=86_400, description="Idle seconds before it pauses; the next use wakes it"),
     ] = DEFAULTS.seconds_until_auto_pause,
     deletion_protection: Annotated[
-        bool, Field(description="True: delete_cluster is refused until this is switched off")
+        bool, Field(description="True: delete_cluster is refused until a person switches this off")
     ] = False,
 ) -> ClusterDescription:
     """Create a PostgreSQL 18 cluster with pgvector, ready for use when this returns.

@@ -105,6 +105,17 @@ def test_a_delete_asks_first(borealis: Borealis, monkeypatch: pytest.MonkeyPatch
     borealis("delete", "kept", "--yes")
 
 
+def test_settings_are_changed_one_at_a_time(borealis: Borealis) -> None:
+    borealis("create", "settings", "--auto-pause", "60", "--deletion-protection")
+    assert borealis("delete", "settings", "--yes").status == 1
+    changed = borealis("modify", "settings", "--max-capacity", "4", "--no-deletion-protection")
+    assert changed.status == 0
+    renamed = borealis("modify", "settings", "--rename", "renamed")
+    assert "0-4 ACU" in renamed.out
+    assert "after 60 s" in renamed.out
+    assert borealis("delete", "renamed", "--yes").status == 0
+
+
 def test_a_state_directory_in_use_is_named_with_its_process(
     borealis: Borealis, state_dir: Path
 ) -> None:
