@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from structlog.typing import FilteringBoundLogger
+from structlog.stdlib import BoundLogger
 
 from cluster_runtime.errors import BorealisError, InvalidClusterStateError
 from cluster_runtime.gateway import handshake, protocol
@@ -75,7 +75,7 @@ class Session:
         *,
         on_established: Callable[[], None],
         on_closed: Callable[[], None],
-        log: FilteringBoundLogger,
+        log: BoundLogger,
     ) -> None:
         self._loop = loop
         self._door = door
