@@ -1,0 +1,579 @@
+"""The storage node: one thread between the writer's log and the segments' disks.
+
+It takes WAL from the replication connection, makes a batch of what has come, starts a durable
+write of it to each segment that has none under way, and acknowledges to the writer when a write
+quorum has it. While writes are under way, WAL gathers: the next write takes all of it, so that
+commits share disk synchronisations without waiting for each other.
+
+What is decided is decided by `Volume` and `Segment`; this module moves bytes and time.
+"""
+
+import errno
+import heapq
+import os
+import random
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+from cluster_runtime.errors import StaleEpochError, StorageError
+from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.batch import Batch, encode_header, frame_bytes
+from cluster_runtime.storage.disk import PAGE_BYTES, open_device
+from cluster_runtime.storage.faults import Fault, FaultKind
+from cluster_runtime.storage.log_files import FILE_BYTES, FIRST_FILE_BYTES, Mark
+from cluster_runtime.storage.replication import (
+    ReplicationClient,
+    ReplicationEndedError,
+    WalMessage,
+)
+from cluster_runtime.storage.segment import Acknowledge, Refuse
+from cluster_runtime.storage.segment_store import SegmentStore
+from cluster_runtime.storage.staging import RING_BYTES, Staging
+from cluster_runtime.storage.types import Epoch, Lsn, SegmentId, SegmentState
+from cluster_runtime.storage.volume import Volume
+from cluster_runtime.storage.wal_records import last_record_end
+
+StorageType = Literal["aurora", "aurora-iopt1"]
+
+BATCH_BYTES = 256 * 1024
+"""Most WAL in one batch. A batch never spans two log files."""
+WRITE_BYTES = 2 << 20
+BACKLOG_BYTES = RING_BYTES // 2
+"""Log that may wait for the write quorum before no more is taken from the writer."""
+DEPTH = 4
+"""Writes of one segment under way at once with I/O-Optimized storage; standard storage has one."""
+GONE_AFTER_S = 10.0
+
+_log = get_logger(__name__)
+_Result = TypeVar("_Result")
+
+
+@dataclass(slots=True)
+class IoCounts:
+    """I/O since the node began. Writes are counted in units of 4 KiB, as Aurora bills them."""
+
+    wal_bytes: int = 0
+    batches: int = 0
+    segment_writes: int = 0
+    segment_bytes: int = 0
+    write_ios: int = 0
+    acknowledgements: int = 0
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A write under way: what the segment will hold once it, and those before it, have ended."""
+
+    slot: int
+    end: int
+    lsn: Lsn
+    epoch: Epoch
+    length: int
+    done: bool = False
+
+
+@dataclass(slots=True)
+class Lane:
+    """A segment as the node sees it.
+
+    issued: position up to which writes were started. live: it takes what comes from the ring;
+    otherwise it has to catch up from its peers first.
+    """
+
+    store: SegmentStore
+    index: int
+    issued: int
+    live: bool = True
+    fault: Fault | None = None
+    problem: str = ""
+    unreachable_since: float | None = None
+    flights: deque[_Flight] = field(default_factory=deque)
+    free: list[int] = field(default_factory=list)
+
+    @property
+    def reachable(self) -> bool:
+        return self.fault is None or not self.fault.unreachable
+
+    def state(self, now: float) -> SegmentState:
+        if not self.reachable or self.problem:
+            since = self.unreachable_since
+            gone = since is not None and now - since > GONE_AFTER_S
+            return SegmentState.GONE if gone else SegmentState.SUSPECT
+        return SegmentState.HEALTHY if self.live else SegmentState.REPAIRING
+
+
+class StorageNode:
+    """Runs on a thread of its own from `start` to `close`."""
+
+    def __init__(
+        self,
+        volume: Volume,
+        stores: list[SegmentStore],
+        *,
+        position: int,
+        wal_segment_bytes: int,
+        storage_type: StorageType,
+        prepare: Callable[[int], None],
+        fell_behind: Callable[[SegmentId], None],
+        writer_lost: Callable[[StorageError], None],
+    ) -> None:
+        """position: where the log of this epoch begins.
+
+        prepare, fell_behind: asked, on the node's thread, to make the log file that starts at a
+        position, and to have a segment catch up; both must return at once.
+        """
+        self.volume = volume
+        self.counts = IoCounts()
+        self.staging = Staging(len(stores) * DEPTH, position)
+        self.lanes = [self._lane(store, index, position) for index, store in enumerate(stores)]
+        self.lock = threading.Lock()
+        self.vdl_position = position
+        self.end_lsn = volume.vdl
+        self.marks: deque[Mark] = deque()
+        self.storage_type: StorageType = storage_type
+        self._device = open_device(self.staging.arena, len(stores) * DEPTH)
+        self._vcl_position = position
+        self._ends: deque[tuple[Lsn, int]] = deque()
+        self._points: deque[tuple[Lsn, int]] = deque()
+        self._held: WalMessage | None = None
+        self._file_bytes = FIRST_FILE_BYTES
+        self._file_end = position + FIRST_FILE_BYTES
+        self._prepared_to = self._file_end
+        self._wal_segment_bytes = wal_segment_bytes
+        self._prepare, self._fell_behind, self._writer_lost = prepare, fell_behind, writer_lost
+        self._client: ReplicationClient | None = None
+        self._writer_fault: Fault | None = None
+        self._timeline = 1
+        self._wake, self._waker = os.pipe()
+        for end in (self._wake, self._waker):
+            os.set_blocking(end, False)
+        self._commands: deque[Callable[[], None]] = deque()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timer_number = 0
+        self._watchers: tuple[int, ...] = ()
+        self._random = random.Random(volume.epoch)
+        self._closing = False
+        self._poll = select.poll()
+        self._poll.register(self._wake, select.POLLIN)
+        self._poll.register(self._device.fileno(), select.POLLIN)
+        self._polled: ReplicationClient | None = None
+        self._thread = threading.Thread(target=self._run, name="borealis-storage", daemon=True)
+
+    # from any thread --------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the writer's connection and wait for writes under way. Segments stay open."""
+        if self._thread.is_alive():
+            self.call(self._stop)
+            self._thread.join()
+        self._device.close()
+        os.close(self._wake)
+        os.close(self._waker)
+
+    def call(self, action: Callable[[], _Result]) -> _Result:
+        """Run something on the node's thread; return or raise what it does."""
+        done: Future[_Result] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(action())
+            except BaseException as error:  # noqa: BLE001 - handed to the caller as it is
+                done.set_exception(error)
+
+        self.post(run)
+        return done.result()
+
+    def post(self, action: Callable[[], None]) -> None:
+        """Have something run on the node's thread, soon."""
+        self._commands.append(action)
+        with suppress(BlockingIOError):
+            os.write(self._waker, b"x")
+
+    def watch(self, fd: int) -> None:
+        """Write to `fd` (non-blocking) whenever the VDL moves."""
+        with self.lock:
+            self._watchers = (*self._watchers, fd)
+
+    def unwatch(self, fd: int) -> None:
+        with self.lock:
+            self._watchers = tuple(each for each in self._watchers if each != fd)
+
+    @property
+    def attached(self) -> bool:
+        return self._client is not None
+
+    # on the node's thread ---------------------------------------------------------------------
+
+    def attach(self, client: ReplicationClient, timeline: int) -> None:
+        """Take WAL from a client that has started to stream at `end_lsn`."""
+        if self.volume.fenced_by is not None:
+            raise self._stale()
+        self._client, self._timeline = client, timeline
+        client.acknowledge(self.volume.vdl)
+
+    def detach(self) -> None:
+        """Let the writer go; its commits wait from now on."""
+        if self._client is not None:
+            self._ignore_writer()
+            self._held = None
+            self._client.close()
+            self._client = None
+
+    def set_fault(self, lane: Lane, fault: Fault | None) -> None:
+        """Give a segment a fault, or take the one it has."""
+        lane.fault = fault
+        if fault is None or not fault.unreachable:
+            lane.unreachable_since = None
+            if not lane.live:
+                self._fell_behind(lane.store.id)
+        else:
+            lane.live = False
+            lane.unreachable_since = time.monotonic()
+
+    def set_storage_type(self, storage_type: StorageType) -> None:
+        self.storage_type = storage_type
+
+    def lost(self, lane: Lane, end: int, lsn: Lsn, consistent: Lsn) -> None:
+        """A segment's log is damaged behind `end`: what follows comes from its peers."""
+        if lane.live:
+            lane.live = False
+            lane.store.core.corrupted(lsn, consistent)
+            lane.store.end = end
+            self.volume.lost(lane.store.id, lsn)
+            self._fell_behind(lane.store.id)
+
+    def set_writer_fault(self, fault: Fault | None) -> None:
+        self._writer_fault = fault
+
+    def caught_up(self, lane: Lane, end: int, lsn: Lsn) -> bool:
+        """A segment got the log up to `end` from its peers, on disk; returns whether it is live.
+
+        Where it is still behind the ring, it has to go on.
+        """
+        if not lane.reachable:
+            return False
+        core = lane.store.core
+        if lsn > core.tail:
+            batch = Batch(core.epoch, core.tail, core.tail, lsn)
+            core.receive_gossip([batch], core.history)
+            self._synced(lane, lsn, core.epoch)
+        lane.issued = lane.store.end = end
+        lane.live = end >= self.staging.oldest
+        if lane.live:
+            lane.problem = ""
+            lane.unreachable_since = None
+        self._advance()
+        return lane.live
+
+    def begin_catching_up(self, lane: Lane) -> tuple[int, Lsn] | None:
+        """Position and LSN that a segment which is not live goes on from.
+
+        None while it cannot: writes are under way, or its fault keeps it from its peers.
+        """
+        full = lane.fault is not None and lane.fault.kind is FaultKind.DISK_FULL
+        if lane.live or lane.flights or not lane.reachable or full or self.volume.fenced_by:
+            return None
+        core = lane.store.core
+        core.restart(core.scl, core.consistent)
+        return lane.store.end, core.scl
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                self._step()
+        except BaseException as error:
+            _log.error("the storage node failed", error=repr(error))
+            self._lose_writer(StorageError(f"the storage node failed: {error!r}"))
+            raise
+
+    def _step(self) -> None:
+        self._listen_to_writer()
+        client = self._polled
+        arrived = client is not None and client.has_more
+        for fd, _ in self._poll.poll(0 if arrived else self._patience_ms()):
+            if fd == self._wake:
+                with suppress(BlockingIOError):
+                    os.read(self._wake, 4096)
+            elif client is not None and fd == client.fileno():
+                arrived = True
+        for slot, result in self._device.completed():
+            self._ended(slot, result)
+        while self._commands:
+            self._commands.popleft()()
+        self._fire_timers()
+        if arrived and client is not None and client is self._client:
+            self._receive(client)
+        for lane in self.lanes:
+            if lane.live:
+                self._write(lane)
+        self._device.submit()
+        self._advance()
+
+    def _listen_to_writer(self) -> None:
+        """Poll the writer's connection unless a fault or the backlog speaks against it."""
+        client = self._client
+        partitioned = self._writer_fault is not None and self._writer_fault.unreachable
+        if partitioned or self.staging.head - self._vcl_position > BACKLOG_BYTES:
+            client = None
+        if client is not self._polled:
+            self._ignore_writer()
+            if client is not None:
+                self._poll.register(client.fileno(), select.POLLIN)
+                self._polled = client
+
+    def _ignore_writer(self) -> None:
+        if self._polled is not None:
+            with suppress(KeyError, ValueError):
+                self._poll.unregister(self._polled.fileno())
+            self._polled = None
+
+    def _receive(self, client: ReplicationClient) -> None:
+        try:
+            messages = client.receive(BATCH_BYTES)
+        except ReplicationEndedError as error:
+            self._lose_writer(error)
+            return
+        if messages:
+            self._append(messages)
+
+    def _append(self, messages: list[WalMessage]) -> None:
+        """Make a batch of WAL and put its frame into the ring."""
+        if self._held is not None:
+            messages = [self._held, *messages]
+            self._held = None
+        first, last = messages[0], messages[-1]
+        if first.start != self.end_lsn:
+            self._lose_writer(
+                StorageError(f"the writer sent WAL from {first.start:#x} after {self.end_lsn:#x}")
+            )
+            return
+        end = Lsn(last.end)
+        boundary = last_record_end(last.start, last.wal, self._wal_segment_bytes)
+        consistent = boundary is not None
+        if boundary is not None and boundary < end:
+            # The start of a record whose rest is yet to come: it goes with its rest.
+            kept = boundary - last.start
+            self._held = WalMessage(boundary, last.wal[kept:])
+            messages[-1] = WalMessage(last.start, last.wal[:kept])
+            end = Lsn(boundary)
+            if end == first.start:
+                return
+        epoch = self.volume.epoch
+        batch = Batch(epoch, self.end_lsn, Lsn(first.start), end, self._timeline, consistent)
+        payload = [message.wal for message in messages]
+        header = encode_header(self.lanes[0].store.volume, batch, payload)
+        size = frame_bytes(end - first.start)
+        staging = self.staging
+        with self.lock:
+            if self.storage_type == "aurora-iopt1":
+                staging.skip_to(staging.head + -staging.head % PAGE_BYTES)
+            if staging.head + size > self._file_end:
+                staging.skip_to(self._file_end)
+                self._file_bytes = FILE_BYTES
+                self._file_end += FILE_BYTES
+                self.marks.append(
+                    Mark(staging.head, self.end_lsn, self.end_lsn, epoch, self._timeline)
+                )
+            staging.append((header, *payload), end)
+        self.volume.appended(end, consistent)
+        self._ends.append((end, staging.head))
+        if consistent:
+            self._points.append((end, staging.head))
+        self.end_lsn = end
+        self.counts.batches += 1
+        self.counts.wal_bytes += end - first.start
+        half_full = staging.head > self._file_end - self._file_bytes // 2
+        if half_full and self._prepared_to == self._file_end:
+            self._prepare(self._file_end)
+            self._prepared_to += FILE_BYTES
+
+    def _write(self, lane: Lane) -> None:
+        """Start a durable write of what a segment has not got yet, where it may have one more."""
+        allowed = 1 if self.storage_type == "aurora" else DEPTH
+        if len(lane.flights) >= allowed or not lane.free:
+            return
+        staging = self.staging
+        if lane.issued < staging.oldest:
+            self._leave_behind(lane)
+            return
+        start = staging.start_after(lane.issued)
+        if start is None:
+            return
+        if lane.fault is not None and self._loses(lane, lane.fault):
+            return
+        try:
+            file = lane.store.log.file_at(start)
+            fd = lane.store.log.writer(file)
+        except LookupError:
+            return
+        except OSError as error:
+            self.fail(lane, error)
+            return
+        run = staging.run(lane.issued, min(file.end, start + WRITE_BYTES))
+        if run is None:
+            return
+        start, end, lsn = run
+        core = lane.store.core
+        epoch = self.volume.epoch
+        if any(isinstance(each, Refuse) for each in self._hand_over(lane, lsn)):
+            self._refused(lane)
+            return
+        page = start - start % PAGE_BYTES
+        slot = lane.free.pop()
+        vectors = staging.vectors(slot, page, end)
+        length = sum(part for _, part in vectors)
+        self._device.start(slot, fd, vectors, file.offset(page))
+        lane.flights.append(_Flight(slot, end, lsn, core.epoch, length))
+        lane.issued = end
+        self.counts.segment_writes += 1
+        self.counts.segment_bytes += length
+        self.counts.write_ios += length // PAGE_BYTES
+        assert epoch == core.epoch, "a lane of another epoch is never live"
+
+    def _hand_over(self, lane: Lane, lsn: Lsn) -> list[object]:
+        core = lane.store.core
+        batch = Batch(core.epoch, core.tail, core.tail, lsn, self._timeline)
+        return list(core.receive(batch, self.volume.epoch))
+
+    def _loses(self, lane: Lane, fault: Fault) -> bool:
+        """Whether a fault swallows this delivery."""
+        if fault.kind is FaultKind.DISK_FULL:
+            self.fail(lane, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            return True
+        if fault.kind is FaultKind.DROP and self._random.uniform(0, 100) < fault.amount:
+            self._leave_behind(lane)
+            return True
+        return False
+
+    def _ended(self, slot: int, result: int) -> None:
+        lane = self.lanes[slot // DEPTH]
+        fault = lane.fault
+        if fault is not None and fault.kind is FaultKind.SLOW:
+            self._after(fault.amount / 1000, lambda: self._take_end(lane, slot, result))
+        else:
+            self._take_end(lane, slot, result)
+
+    def _take_end(self, lane: Lane, slot: int, result: int) -> None:
+        """A write of a segment has ended."""
+        for flight in lane.flights:
+            if flight.slot == slot:
+                break
+        else:
+            raise AssertionError(f"slot {slot} has no write under way")
+        flight.done = True
+        if result != flight.length:
+            code = -result if result < 0 else errno.EIO
+            self.fail(lane, OSError(code, os.strerror(code)))
+        while lane.flights and lane.flights[0].done:
+            flight = lane.flights.popleft()
+            lane.free.append(flight.slot)
+            if lane.live:
+                lane.store.end = flight.end
+                self._synced(lane, flight.lsn, flight.epoch)
+
+    def _synced(self, lane: Lane, lsn: Lsn, epoch: Epoch) -> None:
+        """A segment has the log up to `lsn` on disk: count it, unless there is a newer writer."""
+        if lane.store.promised_now > self.volume.epoch:
+            self._refused(lane)
+            return
+        for action in lane.store.core.synced(lsn, epoch):
+            if isinstance(action, Acknowledge):
+                self.volume.acknowledged(lane.store.id, action.scl, action.epoch)
+
+    def _advance(self) -> None:
+        """Tell everybody how far the log is durable, where that moved."""
+        vcl, vdl = self.volume.vcl, self.volume.vdl
+        while self._ends and self._ends[0][0] <= vcl:
+            self._vcl_position = self._ends.popleft()[1]
+        points = self._points
+        if not points or points[0][0] > vdl:
+            return
+        with self.lock:
+            while points and points[0][0] <= vdl:
+                self.vdl_position = points.popleft()[1]
+            watchers = self._watchers
+        self._acknowledge(vdl)
+        for fd in watchers:
+            with suppress(BlockingIOError, BrokenPipeError):
+                os.write(fd, b"x")
+
+    def _acknowledge(self, vdl: Lsn) -> None:
+        client, fault = self._client, self._writer_fault
+        if client is None or (fault is not None and fault.unreachable):
+            return
+        if fault is not None and fault.kind is FaultKind.SLOW:
+            self._after(fault.amount / 1000, lambda: self._send_acknowledgement(vdl))
+        else:
+            self._send_acknowledgement(vdl)
+
+    def _send_acknowledgement(self, vdl: Lsn) -> None:
+        if self._client is None:
+            return
+        try:
+            self._client.acknowledge(vdl)
+            self.counts.acknowledgements += 1
+        except ReplicationEndedError as error:
+            self._lose_writer(error)
+
+    def _leave_behind(self, lane: Lane) -> None:
+        """A segment missed log: it gets it from its peers."""
+        lane.live = False
+        self._fell_behind(lane.store.id)
+
+    def fail(self, lane: Lane, error: OSError) -> None:
+        """A segment's disk refused a write: it is tried again from its peers, later."""
+        if lane.unreachable_since is None:
+            lane.unreachable_since = time.monotonic()
+            _log.warning("a segment cannot write", segment=lane.store.id, error=str(error))
+        lane.problem = str(error)
+        lane.live = False
+        self._after(1.0, lambda: self._fell_behind(lane.store.id))
+
+    def _refused(self, lane: Lane) -> None:
+        """A newer writer opened the volume: this one never acknowledges anything again."""
+        self.volume.refused(Epoch(lane.store.promised_now))
+        for each in self.lanes:
+            each.live = False
+        self._lose_writer(self._stale())
+
+    def _stale(self) -> StaleEpochError:
+        return StaleEpochError(
+            f"the volume was opened by a writer of epoch {self.volume.fenced_by}; this one has "
+            f"epoch {self.volume.epoch} and must stop"
+        )
+
+    def _lose_writer(self, error: StorageError) -> None:
+        if self._client is not None:
+            self.detach()
+            self._writer_lost(error)
+
+    def _after(self, seconds: float, action: Callable[[], None]) -> None:
+        self._timer_number += 1
+        heapq.heappush(self._timers, (time.monotonic() + seconds, self._timer_number, action))
+
+    def _patience_ms(self) -> float | None:
+        if not self._timers:
+            return None
+        return max(0.0, (self._timers[0][0] - time.monotonic()) * 1000)
+
+    def _fire_timers(self) -> None:
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            heapq.heappop(self._timers)[2]()
+
+    def _stop(self) -> None:
+        self.detach()
+        self._closing = True
+
+    def _lane(self, store: SegmentStore, index: int, position: int) -> Lane:
+        free = [index * DEPTH + number for number in range(DEPTH)]
+        return Lane(store, index, position, free=free)

@@ -1,0 +1,164 @@
+"""Opening a volume: the segments' files are read, fenced, cut, and brought to one end.
+
+`Opening` (volume.py) decides; this module reads and writes. Nothing here runs while writes are
+under way. A crash in the middle leaves a volume that opens again.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from cluster_runtime.errors import QuorumLostError
+from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.batch import Batch
+from cluster_runtime.storage.disk import PAGE_BYTES
+from cluster_runtime.storage.gossip import copy_log
+from cluster_runtime.storage.quorum import Membership
+from cluster_runtime.storage.segment import Cut, History
+from cluster_runtime.storage.segment_store import (
+    STATE_FILE,
+    SegmentStore,
+    SegmentUnreadableError,
+)
+from cluster_runtime.storage.types import AZS, Epoch, Lsn, SegmentId
+from cluster_runtime.storage.volume import Opening, Volume, read_point
+
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class OpenedVolume:
+    """position: where the log of this epoch begins. read_only: no write quorum answers.
+
+    missing: members whose files are not there, or not readable; they have to be replaced.
+    """
+
+    volume: Volume
+    stores: dict[SegmentId, SegmentStore]
+    position: int
+    missing: tuple[SegmentId, ...]
+    read_only: bool = False
+
+
+def open_volume(
+    root: Path, volume: UUID, *, timeline: int, unreachable: frozenset[SegmentId], direct: bool
+) -> OpenedVolume:
+    """Open what answers of a volume's segments, for a new writer where a write quorum does.
+
+    unreachable: segments that a fault keeps away. Raises QuorumLostError where fewer than a read
+    quorum answers.
+    """
+    membership = newest_membership(root)
+    stores: dict[SegmentId, SegmentStore] = {}
+    missing = []
+    for segment in membership.segments:
+        if segment in unreachable:
+            continue
+        try:
+            stores[segment] = SegmentStore.open(root, volume, segment, direct=direct)
+        except SegmentUnreadableError as error:
+            _log.warning("a segment is lost", segment=segment, error=str(error))
+            missing.append(segment)
+    try:
+        opening = _promise(stores)
+        if opening.may_cut:
+            return _open_for_writing(opening, stores, timeline, tuple(missing))
+        return _open_for_reading(stores, membership, tuple(missing))
+    except BaseException:
+        for store in stores.values():
+            store.close()
+        raise
+
+
+def align(store: SegmentStore, history: History, membership: Membership) -> None:
+    """Make a segment that missed openings drop what they cut."""
+    store.perform(store.core.adopt(history, membership))
+
+
+def catch_up(store: SegmentStore, sources: list[SegmentStore], until: Lsn) -> bool:
+    """Copy log from peers up to an LSN at which a batch ends; return whether that was reached."""
+    for source in sources:
+        if store.core.scl >= until:
+            break
+        if source is store or source.core.scl < until:
+            continue
+        limit = source.position_of(until)
+        take(store, *copy_log(store, source, store.end, store.core.tail, limit))
+    return store.core.scl >= until
+
+
+def take(store: SegmentStore, end: int, lsn: Lsn) -> None:
+    """Note that a segment holds the log up to `end`, on disk."""
+    core = store.core
+    if lsn > core.tail:
+        core.receive_gossip([Batch(core.epoch, core.tail, core.tail, lsn)], core.history)
+        core.synced(lsn, core.epoch)
+    store.end = end
+
+
+def newest_membership(root: Path) -> Membership:
+    """The membership of the highest version that any segment's files name."""
+    newest = Membership()
+    for az in AZS:
+        for path in sorted((root / f"az-{az}").glob(f"*/{STATE_FILE}")):
+            try:
+                state = json.loads(path.read_text())
+                found = Membership(state["membership"], tuple(map(tuple, state["sets"])))
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            newest = max(newest, found, key=lambda each: each.version)
+    return newest
+
+
+def _promise(stores: dict[SegmentId, SegmentStore]) -> Opening:
+    opening = Opening()
+    for store in stores.values():
+        opening.seen(store.status())
+    for store in stores.values():
+        store.perform(store.core.promise(opening.epoch))
+        # A writer that was not fenced until now may have written since the segment was read.
+        store.find_end()
+        opening.promised(store.status())
+    return opening
+
+
+def _open_for_writing(
+    opening: Opening,
+    stores: dict[SegmentId, SegmentStore],
+    timeline: int,
+    missing: tuple[SegmentId, ...],
+) -> OpenedVolume:
+    history = opening.cut()
+    cut = history[-1]
+    for store in stores.values():
+        align(store, history, opening.membership)
+    sources = [store for store in stores.values() if store.core.scl >= cut.lsn]
+    for store in stores.values():
+        if store.core.scl < cut.lsn and not catch_up(store, sources, cut.lsn):
+            _log.warning("a segment could not catch up at once", segment=store.id)
+    position = -(-sources[0].end // PAGE_BYTES) * PAGE_BYTES
+    for store in stores.values():
+        if store.core.scl == cut.lsn:
+            store.begin_epoch(position, timeline)
+            opening.adopted(store.id, cut.lsn)
+    return OpenedVolume(opening.volume(), stores, position, missing)
+
+
+def _open_for_reading(
+    stores: dict[SegmentId, SegmentStore], membership: Membership, missing: tuple[SegmentId, ...]
+) -> OpenedVolume:
+    statuses = [store.status() for store in stores.values()]
+    point = read_point(statuses, membership)
+    sources = sorted(stores.values(), key=lambda store: store.core.scl, reverse=True)
+    behind = [each for each in sources if not catch_up(each, sources, point.lsn)]
+    if behind:
+        raise QuorumLostError(
+            f"segments {', '.join(each.id for each in behind)} cannot catch up to the end of the "
+            "log; heal others and try again"
+        )
+    history = point.history or (Cut(Epoch(0), point.lsn),)
+    complete = {each.id: point.lsn for each in sources}
+    volume = Volume(history, membership, complete, vcl=point.lsn, vdl=point.lsn)
+    position = sources[0].position_of(point.lsn)
+    return OpenedVolume(volume, stores, position, missing, read_only=True)
