@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import anyio
 import psycopg
 from anyio import to_thread
-from psycopg import generators, pq
+from psycopg import capabilities, generators, pq
 from psycopg.errors import error_from_result
 from psycopg.pq.abc import PGresult
 
@@ -47,6 +47,7 @@ RESULT_CHARACTERS = 262_144
 GUARD_LIMITS = checks.Limits(cost=math.inf)
 """A statement that its caller wrote runs whatever it costs, for as long as its timeout allows."""
 
+ROWS_AT_A_TIME = 64
 STATEMENTS_LISTED = 100
 
 CONNECTIONS = anyio.Semaphore(24)
@@ -198,9 +199,9 @@ async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult
     Stops the server as soon as the limits are reached. Raises RefusedError for what the guard or
     PostgreSQL refuses, nearest names included, and psycopg.Error for a lost connection.
     """
-    started = time.perf_counter()
     collected = Collected(limits)
     checked = await arun(connection, checks.check(sql, GUARD_LIMITS))
+    started = time.perf_counter()
     try:
         await _collect(connection, checked.sql, collected)
     except psycopg.Error as error:
@@ -243,6 +244,7 @@ async def execute(
     started = time.perf_counter()
     collected = Collected(limits)
     statements: list[tuple[str, int | None, Collected]] = []
+    done: tuple[str, int | None] = ("", None)
     async for result in _results(connection, sql, parameters, simple=not parameters):
         if result.status in COPYING:
             raise SqlRefusedError(
@@ -250,9 +252,10 @@ async def execute(
                 "rows, and run_query to read them. Nothing was changed"
             )
         collected.add(result)
-        if result.status != pq.ExecStatus.SINGLE_TUPLE:  # the statement's last result
-            tag = (result.command_status or b"").decode()
-            statements.append((tag, result.command_tuples, collected))
+        if result.command_status:  # libpq gives it with the last rows or after them
+            done = result.command_status.decode(), result.command_tuples
+        if result.status not in PARTS:  # the statement's last result
+            statements.append((*done, collected))
             collected = Collected(limits)
     elapsed_ms = _milliseconds_since(started)
     if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
@@ -289,6 +292,7 @@ async def with_nearest_names(connection: Connection, error: psycopg.Error) -> NL
     return await arun(connection, checks.refusal(error))
 
 
+PARTS = frozenset({pq.ExecStatus.SINGLE_TUPLE, pq.ExecStatus.TUPLES_CHUNK})
 COPYING = frozenset({pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH})
 
 TYPE_NAMES = """
@@ -315,7 +319,7 @@ async def type_names(
 async def _results(
     connection: Connection, sql: str, parameters: Sequence[Parameter], *, simple: bool
 ) -> AsyncIterator[PGresult]:
-    """Results as they come, a row at a time, so that a large one is never in memory at once."""
+    """Results as they come, some rows at a time: a large one is never in memory at once."""
     if "\x00" in sql:
         raise SqlRefusedError("the SQL holds a NUL character, which PostgreSQL does not take")
     statement = sql.encode()
@@ -323,7 +327,10 @@ async def _results(
         connection.pgconn.send_query(statement)
     else:
         connection.pgconn.send_query_params(statement, [_as_text(value) for value in parameters])
-    connection.pgconn.set_single_row_mode()
+    if capabilities.has_stream_chunked():
+        connection.pgconn.set_chunked_rows_mode(ROWS_AT_A_TIME)
+    else:  # a psycopg that was built against libpq before 17
+        connection.pgconn.set_single_row_mode()
     await connection.wait(generators.send(connection.pgconn))
     while (result := await connection.wait(generators.fetch(connection.pgconn))) is not None:
         if result.status == pq.ExecStatus.FATAL_ERROR:
