@@ -7,7 +7,8 @@ parent's recipe, so it costs a few bytes however large its value is.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from datetime import timedelta
+from typing import Any, LiteralString, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -19,14 +20,17 @@ from langgraph.checkpoint.base import (
     PendingWrite,
     writes_sort_key,
 )
-from psycopg import sql
 
+from memory.arrays import ByteaArray
 from memory.codec import ADDRESS_BYTES, Address, Codec, Recipe
 from memory.errors import ConfigurationError, CorruptedCheckpointError
 from memory.jsonsafe import to_jsonb
-from memory.text import original, storable
+from memory.text import original, pack_id, storable, unpack_id
 
 Recipes = dict[str, Recipe]
+
+# The id is a column; the values are recipes; a recipe's version is among the channel versions.
+NOT_IN_HEAD = frozenset({"id", "channel_values"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,9 @@ class Key:
     ns: str
     checkpoint_id: str | None
 
-    def stored(self) -> tuple[str, str, str | None]:
+    def stored(self) -> tuple[str, str, bytes | None]:
         """The same as PostgreSQL can store it."""
-        checkpoint = None if self.checkpoint_id is None else storable(self.checkpoint_id)
+        checkpoint = None if self.checkpoint_id is None else pack_id(self.checkpoint_id)
         return storable(self.thread_id), storable(self.ns), checkpoint
 
     def config(self) -> RunnableConfig:
@@ -87,11 +91,16 @@ def metadata_of(config: RunnableConfig, metadata: CheckpointMetadata) -> dict[st
 
 @dataclass(slots=True)
 class CheckpointRow:
-    """One checkpoint ready to be sent, and the chunks that it adds."""
+    """One checkpoint ready to be sent, and the chunks that it adds.
+
+    metadata: JSON text of what filters can see; exact: whether that is all of it.
+    """
 
     key: Key
     parent_id: str | None
-    metadata: dict[str, Any]
+    run_id: str | None
+    metadata: str
+    exact: bool
     head: bytes
     recipes: Recipes
     chunks: dict[Address, bytes] = field(default_factory=dict)
@@ -135,76 +144,77 @@ def build_row(
     key = key_of(config)
     inherited, to_encode = inherit(checkpoint, new_versions, parent)
     stored = {a for recipe in (parent or {}).values() for a in recipe.addresses}
-    recipes, chunks = inherited, dict[Address, bytes]()
+    recipes, chunks = dict[str, Recipe](), dict[Address, bytes]()
+    pieces = {channel: codec.settle(recipe) for channel, recipe in inherited.items()}
     for channel in to_encode:
         version = checkpoint["channel_versions"].get(channel, 0)
-        encoded = codec.encode(version, checkpoint["channel_values"][channel])
+        pieces[channel] = codec.encode(version, checkpoint["channel_values"][channel])
+    for channel, encoded in pieces.items():
         recipes[channel] = encoded.recipe
         for address, piece in encoded.chunks.items():
             if address not in stored and address not in chunks:
                 chunks[address] = codec.seal_chunk(piece)
     merged = metadata_of(config, metadata)
-    _, exact = to_jsonb(merged)
-    rest = {name: value for name, value in checkpoint.items() if name != "channel_values"}
+    visible, exact = to_jsonb(merged if codec.cipher is None else _unencrypted(merged))
+    exact = exact and codec.cipher is None
+    rest = {name: value for name, value in checkpoint.items() if name not in NOT_IN_HEAD}
     head = codec.seal(
         [
-            list(codec.serde.dumps_typed(rest)),
-            None if exact and codec.cipher is None else list(codec.serde.dumps_typed(merged)),
+            codec.serde.dumps_typed(rest),
+            None if exact else codec.serde.dumps_typed(merged),
             [
-                [channel, r.version, r.kind, r.prefix, len(r.addresses), r.tail]
-                for channel, r in (
-                    (storable(channel), recipe) for channel, recipe in recipes.items()
-                )
+                [storable(channel), r.kind, r.prefix, len(r.addresses), r.tail]
+                for channel, r in recipes.items()
             ],
         ]
     )
+    run_id = merged.get("run_id")
     return CheckpointRow(
-        Key(key.thread_id, key.ns, checkpoint["id"]),
-        key.checkpoint_id,
-        merged,
-        head,
-        recipes,
-        chunks,
+        key=Key(key.thread_id, key.ns, checkpoint["id"]),
+        parent_id=key.checkpoint_id,
+        run_id=run_id if isinstance(run_id, str) else None,
+        metadata=visible,
+        exact=exact,
+        head=head,
+        recipes=recipes,
+        chunks=chunks,
     )
 
 
-PUT = sql.SQL(
-    "select {schema}.memory_put(%s, %s, %s, %s, %s, %s, %s::jsonb, %b, %b, %b, %b,"
+def _unencrypted(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What stays readable of encrypted metadata, as filters and deletion need it."""
+    return {name: metadata[name] for name in ("source", "step", "run_id") if name in metadata}
+
+
+PUT: LiteralString = (
+    "select {schema}.memory_put(%s, %s, %s, %b, %b, %s, %s::jsonb, %b, %b, %b, %b,"
     " %b::bytea[], %b::bytea[], %b::interval)"
 )
 
 
-def put_parameters(tenant: str, row: CheckpointRow, ttl: Any, *, encrypted: bool) -> list[Any]:
-    """The arguments of `memory_put`.
-
-    With encryption only what filters and deletion need stays readable: source, step and run_id.
-    """
-    run_id = row.metadata.get("run_id")
-    visible = row.metadata
-    if encrypted:
-        visible = {k: v for k, v in visible.items() if k in ("source", "step", "run_id")}
-    text, exact = to_jsonb(visible)
+def put_parameters(tenant: str, row: CheckpointRow, ttl: timedelta | None) -> list[Any]:
+    """The arguments of `memory_put`."""
     thread, ns, checkpoint_id = row.key.stored()
     return [
         tenant,
         thread,
         ns,
         checkpoint_id,
-        None if row.parent_id is None else storable(row.parent_id),
-        storable(run_id) if isinstance(run_id, str) else None,
-        text,
-        exact and visible is row.metadata,
+        None if row.parent_id is None else pack_id(row.parent_id),
+        None if row.run_id is None else storable(row.run_id),
+        row.metadata,
+        row.exact,
         row.head,
         row.refs(),
         row.known(),
-        list(row.chunks),
-        list(row.chunks.values()),
+        ByteaArray(row.chunks),
+        ByteaArray(row.chunks.values()),
         ttl,
     ]
 
 
-PUT_WRITES = sql.SQL(
-    "select {schema}.memory_put_writes(%s, %s, %s, %s, %s, %b::int4[], %b::bytea[], %b::interval)"
+PUT_WRITES: LiteralString = (
+    "select {schema}.memory_put_writes(%s, %s, %s, %b, %b, %b::int4[], %b::bytea[], %b::interval)"
 )
 
 
@@ -215,7 +225,7 @@ def writes_parameters(
     writes: Sequence[tuple[str, Any]],
     task_id: str,
     task_path: str,
-    ttl: Any,
+    ttl: timedelta | None,
 ) -> list[Any]:
     """The arguments of `memory_put_writes`; of two writes with one index the last special wins."""
     rows: dict[int, bytes] = {}
@@ -225,7 +235,7 @@ def writes_parameters(
             continue
         kind, data = codec.serde.dumps_typed(value)
         rows[index] = codec.seal([storable(channel), kind, data, storable(task_path)])
-    return [tenant, *key.stored(), storable(task_id), list(rows), list(rows.values()), ttl]
+    return [tenant, *key.stored(), pack_id(task_id), list(rows), ByteaArray(rows.values()), ttl]
 
 
 # -- rows to read
@@ -249,31 +259,34 @@ def open_head(codec: Codec, frame: bytes, refs: bytes, metadata: Any) -> Head:
         (kind, data), own_metadata, entries = codec.open(frame)
         recipes: Recipes = {}
         position = 0
-        for channel, version, value_kind, prefix, count, tail in entries:
+        checkpoint = codec.serde.loads_typed((kind, data))
+        versions = checkpoint["channel_versions"]
+        for name, value_kind, prefix, count, tail in entries:
+            channel = original(name)
             end = position + count * ADDRESS_BYTES
             if end > len(refs):
                 raise CorruptedCheckpointError("a checkpoint's list of chunks is truncated")
             addresses = tuple(
                 Address(refs[at : at + ADDRESS_BYTES]) for at in range(position, end, ADDRESS_BYTES)
             )
-            recipes[original(channel)] = Recipe(version, value_kind, prefix, addresses, tail)
+            version = versions.get(channel, 0)
+            recipes[channel] = Recipe(version, value_kind, prefix, addresses, tail)
             position = end
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise CorruptedCheckpointError(f"a checkpoint's head cannot be read: {error}") from error
-    checkpoint = codec.serde.loads_typed((kind, data))
     if own_metadata is not None:
         metadata = codec.serde.loads_typed((own_metadata[0], own_metadata[1]))
     return Head(checkpoint, metadata, recipes)
 
 
 def open_writes(
-    codec: Codec, tasks: Sequence[str], indexes: Sequence[int], frames: Sequence[bytes]
+    codec: Codec, tasks: Sequence[bytes], indexes: Sequence[int], frames: Sequence[bytes]
 ) -> list[PendingWrite]:
     """Pending writes in the order in which live execution applied them."""
     rows = []
     for task, index, frame in zip(tasks, indexes, frames, strict=True):
         channel, kind, data, path = codec.open(frame)
-        task_id = original(task)
+        task_id = unpack_id(task)
         value = codec.serde.loads_typed((kind, data))
         rows.append(
             (
@@ -288,17 +301,20 @@ def open_writes(
 def assemble(
     codec: Codec,
     key: Key,
-    parent_id: str | None,
+    parent_id: bytes | None,
     head: Head,
     chunks: Mapping[Address, bytes],
     writes: list[PendingWrite],
 ) -> CheckpointTuple:
     """The tuple that LangGraph gets."""
     values = {channel: codec.decode(recipe, chunks) for channel, recipe in head.recipes.items()}
-    parent = None if parent_id is None else Key(key.thread_id, key.ns, original(parent_id))
+    parent = None if parent_id is None else Key(key.thread_id, key.ns, unpack_id(parent_id))
     return CheckpointTuple(
         config=key.config(),
-        checkpoint=cast(Checkpoint, {**head.checkpoint, "channel_values": values}),
+        checkpoint=cast(
+            Checkpoint,
+            {**head.checkpoint, "id": key.checkpoint_id, "channel_values": values},
+        ),
         metadata=cast(CheckpointMetadata, head.metadata),
         parent_config=None if parent is None else parent.config(),
         pending_writes=writes,

@@ -5,10 +5,10 @@ INLINE_BYTES are chunks, stored once for each thread under the hash of their con
 stays in the recipe, which stays in the checkpoint's row.
 
 A growing list costs what was added. Its bytes are cut at element boundaries into units of at least
-UNIT_BYTES, and the units are grouped as the digits of their number in base FANOUT: 27 units are one
-group of 16, two of 4 and a rest of 3. Every group but the rest is unchanged when units are
-appended, so it has the same address and is already stored; a list of n units has O(log n) chunks.
-The cut depends on the bytes alone: no state, no comparison with the previous value.
+UNIT_BYTES, and the units are grouped as the digits of their number in base FANOUT (27 units in
+base 4 are one group of 16, two of 4 and three of 1). When elements are appended, almost every
+group keeps its bytes, so it has the same address and is already stored; a list of n units has
+O(log n) chunks. The cut depends on the bytes alone: no state, no comparison with an older value.
 """
 
 import threading
@@ -31,7 +31,10 @@ from memory.serde import BorealisSerializer
 Address = NewType("Address", bytes)
 ADDRESS_BYTES = 16
 
-INLINE_BYTES = 256
+# A new value up to the first size stays in its checkpoint's row; when a second checkpoint takes it
+# over unchanged, it pays to store it once if it is above the second.
+INLINE_BYTES = 1024
+INHERIT_INLINE_BYTES = 256
 UNIT_BYTES = 1024
 FANOUT = 4
 BLOCK_BYTES = 16_384
@@ -116,10 +119,21 @@ class Codec:
     def encode(self, version: str | int | float, value: Any) -> Encoded:
         """Serialize a value and cut it into pieces."""
         kind, data = self.serde.dumps_typed(value)
+        if len(data) <= INLINE_BYTES:
+            return Encoded(Recipe(version, kind, b"", (), data), {})
         prefix, pieces, tail = cut(kind, data)
-        chunks = {self.address(piece): piece for piece in pieces}
-        addresses = tuple(self.address(piece) for piece in pieces) if pieces else ()
+        addresses = tuple(self.address(piece) for piece in pieces)
+        chunks = dict(zip(addresses, pieces, strict=True))
         return Encoded(Recipe(version, kind, prefix, addresses, tail), chunks)
+
+    def settle(self, recipe: Recipe) -> Encoded:
+        """The recipe of a value that is stored again unchanged: its inline part becomes a chunk."""
+        if len(recipe.tail) <= INHERIT_INLINE_BYTES:
+            return Encoded(recipe, {})
+        address = self.address(recipe.tail)
+        addresses = (*recipe.addresses, address)
+        settled = Recipe(recipe.version, recipe.kind, recipe.prefix, addresses, b"")
+        return Encoded(settled, {address: recipe.tail})
 
     def decode(self, recipe: Recipe, chunks: Mapping[Address, bytes]) -> Any:
         """Put a value together again from its recipe and plain chunks."""
@@ -244,9 +258,7 @@ def strict(serde: SerializerProtocol) -> SerializerProtocol:
 
 
 def cut(kind: str, data: bytes) -> tuple[bytes, list[bytes], bytes]:
-    """Cut serialized bytes into an inline prefix, chunks, and an inline tail."""
-    if len(data) <= INLINE_BYTES:
-        return b"", [], data
+    """Cut serialized bytes above INLINE_BYTES into an inline prefix, chunks, and an inline tail."""
     ends: Sequence[int] | None = None
     start = 0
     if kind == "msgpack" and (found := array_elements(data)) is not None:
@@ -277,12 +289,12 @@ def _units(start: int, end: int, element_ends: Sequence[int] | None) -> Iterator
 
 
 def _groups(start: int, unit_ends: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Spans of the groups of FANOUT, FANOUT**2, ... units, largest first, without the rest."""
-    size = FANOUT
+    """Spans of the groups of FANOUT**n units, largest first; what follows the units is left."""
+    size = 1
     while size * FANOUT <= len(unit_ends):
         size *= FANOUT
     done, position = 0, start
-    while size >= FANOUT:
+    while size:
         while done + size <= len(unit_ends):
             done += size
             yield position, unit_ends[done - 1]

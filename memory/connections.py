@@ -58,24 +58,21 @@ class DeadlineConnection(psycopg.Connection[Any]):
 
     deadline: float | None = None
 
-    def wait(self, gen: Any, interval: float = WAIT_INTERVAL_SECONDS) -> Any:
-        if self.deadline is not None:
-            gen = _until(gen, self.deadline)
-        return super().wait(gen, interval)
-
-
-def _until(gen: Generator[Any, Any, T], deadline: float) -> Generator[Any, Any, T]:
-    """Pass a psycopg generator through, but stop it when the deadline has passed."""
-    ready = None
-    while True:
+    def wait(
+        self,
+        gen: Generator[Any, Any, T],
+        interval: float = WAIT_INTERVAL_SECONDS,
+        timeout: float | None = None,
+    ) -> T:
+        if timeout is not None or self.deadline is None:
+            return super().wait(gen, interval, timeout)
+        left = max(0.001, self.deadline - time.monotonic())
         try:
-            state = gen.send(ready)
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
-        ready = yield state
-        if not ready and time.monotonic() > deadline:
-            gen.close()
-            raise psycopg.OperationalError("the server did not answer before the deadline")
+            return super().wait(gen, interval, left)
+        except psycopg.errors._WaitTimeout as error:
+            raise psycopg.OperationalError(
+                "the server did not answer before the deadline"
+            ) from error
 
 
 class Dialer:
@@ -296,8 +293,11 @@ class LentPool:
 
     @contextmanager
     def connection(self, deadline: float) -> Iterator[SyncConnection]:
-        with self._pool.connection(timeout=max(0.01, deadline - time.monotonic())) as connection:
+        connection = self._pool.getconn(timeout=max(0.01, deadline - time.monotonic()))
+        try:
             yield connection
+        finally:
+            self._pool.putconn(connection)
 
     def forget_idle(self) -> None:
         self._pool.check()
@@ -315,8 +315,11 @@ class AsyncLentPool:
     @asynccontextmanager
     async def connection(self, deadline: float) -> AsyncIterator[AsyncConnection]:
         timeout = max(0.01, deadline - time.monotonic())
-        async with self._pool.connection(timeout=timeout) as connection:
+        connection = await self._pool.getconn(timeout=timeout)
+        try:
             yield connection
+        finally:
+            await self._pool.putconn(connection)
 
     async def forget_idle(self) -> None:
         await self._pool.check()

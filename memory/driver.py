@@ -261,7 +261,7 @@ def _execute(connection: SyncConnection, step: DatabaseStep) -> Any:
                 .fetchall()
             )
         case Execute(statement, parameters):
-            return connection.execute(statement, parameters or None).rowcount
+            return connection.execute(statement, parameters or None, prepare=False).rowcount
         case CopyIn(statement, data):
             with connection.cursor().copy(statement) as copy:
                 copy.write(data)
@@ -281,7 +281,7 @@ async def _aexecute(connection: AsyncConnection, step: DatabaseStep) -> Any:
             )
             return await cursor.fetchall()
         case Execute(statement, parameters):
-            return (await connection.execute(statement, parameters or None)).rowcount
+            return (await connection.execute(statement, parameters or None, prepare=False)).rowcount
         case CopyIn(statement, data):
             async with connection.cursor().copy(statement) as copy:
                 await copy.write(data)

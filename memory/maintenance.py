@@ -2,43 +2,38 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-from psycopg import sql
+from typing import LiteralString
 
 from memory.checkpoints import Key
 from memory.codec import Codec
 from memory.errors import ConfigurationError
-from memory.reading import THREAD_KEY, walk
+from memory.reading import walk
 from memory.scope import Scope
 from memory.steps import FetchAll, FetchOne, Plan, Steps, attempt
-from memory.text import original, storable
+from memory.text import original, pack_id, storable, unpack_id
 
 BATCH_CHECKPOINTS = 500
 BATCH_ROWS = 2000
 STRATEGIES = ("keep_latest", "delete")
 
-COPY = sql.SQL("select {schema}.memory_copy(%s, %s, %s)")
-DELETE = sql.SQL("select {schema}.memory_delete(%s, %s)")
-DRAIN = sql.SQL("select {schema}.memory_drain(%s, %s)")
-EXPIRE = sql.SQL("select {schema}.memory_expire(%s, %s)")
-DELETED = sql.SQL(
+COPY: LiteralString = "select {schema}.memory_copy(%s, %s, %s)"
+DELETE: LiteralString = "select {schema}.memory_delete(%s, %s)"
+DRAIN: LiteralString = "select {schema}.memory_drain(%s, %s)"
+EXPIRE: LiteralString = "select {schema}.memory_expire(%s, %s)"
+DELETED: LiteralString = (
     "select thread_key from {schema}.memory_threads where deleted_at is not null and tenant = %s"
     " order by thread_key limit %s"
 )
-REMOVE = sql.SQL("select {schema}.memory_remove(%s, %s, %s::text[], %s::text[])")
-COLLECT = sql.SQL("select {schema}.memory_collect(%s, %s, %b, %s)")
-OF_RUNS = sql.SQL(
-    """select t.thread_id, c.ns, c.checkpoint_id
+REMOVE: LiteralString = "select {schema}.memory_remove(%s, %s, %s::text[], %b::bytea[])"
+COLLECT: LiteralString = "select {schema}.memory_collect(%s, %s, %b, %s)"
+OF_RUNS: LiteralString = """select t.thread_id, c.ns, c.checkpoint_id
     from {schema}.memory_checkpoints c join {schema}.memory_threads t using (thread_key)
     where c.run_id = any(%s) and t.tenant = %s and t.deleted_at is null
     order by t.thread_id limit %s"""
-)
-OUTLINE = sql.SQL(
-    """select ns, checkpoint_id, parent_id, exact,
+OUTLINE: LiteralString = """select ns, checkpoint_id, parent_id, exact,
         metadata -> 'counters_since_delta_snapshot' is not null, metadata -> 'parents' ->> ''
     from {schema}.memory_checkpoints where thread_key = {thread}
     order by ns, checkpoint_id desc"""
-)
 
 
 def copy(scope: Scope, source: str, target: str) -> Plan[None]:
@@ -46,7 +41,7 @@ def copy(scope: Scope, source: str, target: str) -> Plan[None]:
 
     def steps() -> Steps[None]:
         parameters = (scope.tenant, storable(str(source)), storable(str(target)))
-        yield FetchOne(scope.sql(COPY), parameters)
+        yield FetchOne(scope.render(COPY), parameters)
 
     yield from attempt(steps)
 
@@ -55,7 +50,7 @@ def delete(scope: Scope, thread_id: str) -> Plan[None]:
     """Cut a thread off, then remove its rows batch by batch."""
 
     def cut_off() -> Steps[int | None]:
-        row = yield FetchOne(scope.sql(DELETE), (scope.tenant, storable(str(thread_id))))
+        row = yield FetchOne(scope.render(DELETE), (scope.tenant, storable(str(thread_id))))
         return row[0]  # type: ignore[no-any-return]
 
     key = yield from attempt(cut_off)
@@ -67,7 +62,7 @@ def drain(scope: Scope, key: int) -> Plan[None]:
     """Remove the rows of a thread that is cut off."""
 
     def batch() -> Steps[bool]:
-        row = yield FetchOne(scope.sql(DRAIN), (key, BATCH_ROWS))
+        row = yield FetchOne(scope.render(DRAIN), (key, BATCH_ROWS))
         return row[0]  # type: ignore[no-any-return]
 
     while not (yield from attempt(batch)):
@@ -78,11 +73,11 @@ def sweep(scope: Scope, limit: int) -> Plan[int]:
     """Cut off what has expired, then remove what was cut off, here or by a process that died."""
 
     def expire() -> Steps[int]:
-        row = yield FetchOne(scope.sql(EXPIRE), (scope.tenant, limit))
+        row = yield FetchOne(scope.render(EXPIRE), (scope.tenant, limit))
         return row[0]  # type: ignore[no-any-return]
 
     def deleted() -> Steps[list[int]]:
-        rows = yield FetchAll(scope.sql(DELETED), (scope.tenant, max(limit, 1)))
+        rows = yield FetchAll(scope.render(DELETED), (scope.tenant, max(limit, 1)))
         return [key for (key,) in rows]
 
     expired = yield from attempt(expire)
@@ -99,8 +94,11 @@ def delete_runs(scope: Scope, run_ids: Sequence[str]) -> Plan[None]:
         return
     wanted = [storable(str(run_id)) for run_id in run_ids]
 
-    def find() -> Steps[list[tuple[str, str, str]]]:
-        return (yield FetchAll(scope.sql(OF_RUNS), (wanted, scope.tenant, BATCH_CHECKPOINTS)))
+    def find() -> Steps[list[tuple[str, str, bytes]]]:
+        rows: list[tuple[str, str, bytes]] = yield FetchAll(
+            scope.render(OF_RUNS), (wanted, scope.tenant, BATCH_CHECKPOINTS)
+        )
+        return rows
 
     touched: dict[str, None] = {}
     while found := (yield from attempt(find)):
@@ -140,9 +138,9 @@ class Outline:
     """
 
     ns: str
-    checkpoint_id: str
+    checkpoint_id: bytes
     delta: bool
-    root: str | None
+    root: bytes | None
 
 
 def latest(rows: Iterable[Outline], keep: int) -> list[Outline]:
@@ -167,12 +165,9 @@ def latest(rows: Iterable[Outline], keep: int) -> list[Outline]:
 
 def _keep_latest(scope: Scope, codec: Codec, thread: str, keep: int) -> Plan[None]:
     def outline() -> Steps[list[Outline]]:
-        statement = OUTLINE.format(
-            schema=scope.identifier, thread=THREAD_KEY.format(schema=scope.identifier)
-        )
-        rows = yield FetchAll(statement, (scope.tenant, thread))
+        rows = yield FetchAll(scope.render(OUTLINE), (scope.tenant, thread))
         return [
-            Outline(ns, checkpoint_id, delta or not exact, root)
+            Outline(ns, checkpoint_id, delta or not exact, None if root is None else pack_id(root))
             for ns, checkpoint_id, _, exact, delta, root in rows
         ]
 
@@ -181,7 +176,7 @@ def _keep_latest(scope: Scope, codec: Codec, thread: str, keep: int) -> Plan[Non
     keys = {(row.ns, row.checkpoint_id) for row in kept}
     for row in kept:
         if row.delta:
-            key = Key(original(thread), original(row.ns), original(row.checkpoint_id))
+            key = Key(original(thread), original(row.ns), unpack_id(row.checkpoint_id))
             needed = yield from attempt(lambda key=key: _needed(scope, codec, key))  # type: ignore[misc]
             keys |= {(row.ns, ancestor) for ancestor in needed}
     doomed = [
@@ -192,7 +187,7 @@ def _keep_latest(scope: Scope, codec: Codec, thread: str, keep: int) -> Plan[Non
         yield from collect(scope, thread)
 
 
-def _needed(scope: Scope, codec: Codec, key: Key) -> Steps[list[str]]:
+def _needed(scope: Scope, codec: Codec, key: Key) -> Steps[list[bytes]]:
     """The ancestors without which a DeltaChannel of this checkpoint could not be rebuilt."""
     _, chain = yield from walk(scope, codec, key, {""})
     if not chain:
@@ -206,14 +201,14 @@ def _needed(scope: Scope, codec: Codec, key: Key) -> Steps[list[str]]:
     return [ancestor.checkpoint_id for ancestor in chain]
 
 
-def remove(scope: Scope, thread: str, doomed: Sequence[tuple[str, str]]) -> Plan[None]:
+def remove(scope: Scope, thread: str, doomed: Sequence[tuple[str, bytes]]) -> Plan[None]:
     """Remove checkpoints, given as (namespace, id), with their writes."""
     for start in range(0, len(doomed), BATCH_CHECKPOINTS):
         batch = doomed[start : start + BATCH_CHECKPOINTS]
         parameters = (scope.tenant, thread, [ns for ns, _ in batch], [i for _, i in batch])
 
         def steps(parameters: tuple[object, ...] = parameters) -> Steps[None]:
-            yield FetchOne(scope.sql(REMOVE), parameters)
+            yield FetchOne(scope.render(REMOVE), parameters)
 
         yield from attempt(steps)
 
@@ -224,7 +219,7 @@ def collect(scope: Scope, thread: str) -> Plan[None]:
     while position is not None:
 
         def steps(after: bytes = position) -> Steps[bytes | None]:
-            row = yield FetchOne(scope.sql(COLLECT), (scope.tenant, thread, after, BATCH_ROWS))
+            row = yield FetchOne(scope.render(COLLECT), (scope.tenant, thread, after, BATCH_ROWS))
             return row[0]  # type: ignore[no-any-return]
 
         position = yield from attempt(steps)

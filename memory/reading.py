@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -14,7 +14,6 @@ from langgraph.checkpoint.base import (
 from psycopg import sql
 
 from memory.checkpoints import (
-    ADDRESS_BYTES,
     Head,
     Key,
     Recipes,
@@ -24,27 +23,22 @@ from memory.checkpoints import (
     open_head,
     open_writes,
 )
-from memory.codec import Address, Codec
+from memory.codec import ADDRESS_BYTES, Address, Codec
 from memory.jsonsafe import contains, to_jsonb
-from memory.scope import Scope
+from memory.scope import THREAD_KEY, Scope
 from memory.steps import FetchAll, FetchOne, Steps
-from memory.text import original, storable
+from memory.text import original, pack_id, storable, unpack_id
 
 PAGE = 100
 HISTORY_PAGE = 256
 
-GET = sql.SQL("select * from {schema}.memory_get(%s, %s, %s, %s)")
+GET: LiteralString = "select * from {schema}.memory_get(%s, %s, %s, %b)"
 
-# A thread that is deleted or has expired does not exist.
-THREAD_KEY = sql.SQL(
-    "(select thread_key from {schema}.memory_threads where tenant = %s and thread_id = %s"
-    " and deleted_at is null and (expires_at is null or expires_at > now()))"
-)
-RECIPES = sql.SQL(
+RECIPES: LiteralString = (
     "select head, refs, metadata from {schema}.memory_checkpoints"
-    " where thread_key = {thread} and ns = %s and checkpoint_id = %s"
+    " where thread_key = {thread} and ns = %s and checkpoint_id = %b"
 )
-CHUNKS = sql.SQL(
+CHUNKS: LiteralString = (
     "select b.address, b.data from unnest(%s::bigint[], %b::bytea[]) as n (thread_key, address)"
     " join {schema}.memory_chunks b using (thread_key, address)"
 )
@@ -61,11 +55,11 @@ class Found:
 
 def get(scope: Scope, codec: Codec, key: Key) -> Steps[Found | None]:
     """One checkpoint with its values and pending writes, in one round trip."""
-    row = yield FetchOne(scope.sql(GET), (scope.tenant, *key.stored()))
+    row = yield FetchOne(scope.render(GET), (scope.tenant, *key.stored()))
     if row is None:
         return None
     checkpoint_id, parent_id, frame, metadata, refs, frames, tasks, indexes, writes = row
-    exact = Key(key.thread_id, key.ns, original(checkpoint_id))
+    exact = Key(key.thread_id, key.ns, unpack_id(checkpoint_id))
     head = open_head(codec, frame, refs, metadata)
     chunks = open_chunks(codec, split(refs), frames or ())
     pending = open_writes(codec, tasks or (), indexes or (), writes or ())
@@ -76,10 +70,7 @@ def get(scope: Scope, codec: Codec, key: Key) -> Steps[Found | None]:
 def recipes(scope: Scope, codec: Codec, key: Key) -> Steps[Recipes | None]:
     """What a child of this checkpoint can take over; None if there is no such checkpoint."""
     thread, ns, checkpoint_id = key.stored()
-    statement = RECIPES.format(
-        schema=scope.identifier, thread=THREAD_KEY.format(schema=scope.identifier)
-    )
-    row = yield FetchOne(statement, (scope.tenant, thread, ns, checkpoint_id))
+    row = yield FetchOne(scope.render(RECIPES), (scope.tenant, thread, ns, checkpoint_id))
     return None if row is None else open_head(codec, row[0], row[1], row[2]).recipes
 
 
@@ -96,7 +87,7 @@ def fetch_chunks(
     if not pairs:
         return {}
     keys, addresses = [key for key, _ in pairs], [address for _, address in pairs]
-    rows = yield FetchAll(scope.sql(CHUNKS), (keys, addresses))
+    rows = yield FetchAll(scope.render(CHUNKS), (keys, addresses))
     return {Address(address): codec.open_chunk(Address(address), data) for address, data in rows}
 
 
@@ -123,13 +114,13 @@ class Listing:
         self._conditions: list[sql.Composable] = []
         self._parameters: list[Any] = []
         self._thread: tuple[Any, ...] | None = None
-        self._position: tuple[str, int, str] | None = None
+        self._position: tuple[bytes, int, str] | None = None
         self._chunks: dict[Address, bytes] = {}
         self.done = limit is not None and limit <= 0
         if config is not None and config.get("configurable"):
             self._narrow(config)
         if before is not None and (bound := get_checkpoint_id(before)):
-            self._where(sql.SQL("c.checkpoint_id < %s"), storable(str(bound)))
+            self._where(sql.SQL("c.checkpoint_id < %b"), pack_id(str(bound)))
         if filter:
             text, exact = to_jsonb(filter)
             if exact:
@@ -147,7 +138,7 @@ class Listing:
         if config["configurable"].get("checkpoint_ns") is not None:
             self._where(sql.SQL("c.ns = %s"), ns)
         if checkpoint_id is not None:
-            self._where(sql.SQL("c.checkpoint_id = %s"), checkpoint_id)
+            self._where(sql.SQL("c.checkpoint_id = %b"), checkpoint_id)
 
     def page(self, codec: Codec) -> Steps[list[CheckpointTuple]]:
         """The next page; sets `done` after the last one."""
@@ -161,7 +152,7 @@ class Listing:
         self._chunks = held | (yield from fetch_chunks(self._scope, codec, missing))
         result = []
         for row, head in matching[: self._left]:
-            key = Key(original(row[1]), original(row[2]), original(row[3]))
+            key = Key(original(row[1]), original(row[2]), unpack_id(row[3]))
             writes = open_writes(codec, row[9] or (), row[10] or (), row[11] or ())
             result.append(assemble(codec, key, row[4], head, self._chunks, writes))
         if rows:
@@ -185,8 +176,8 @@ class Listing:
         if self._position is not None:
             conditions.append(
                 sql.SQL(
-                    "(c.checkpoint_id <= %s and"
-                    " (c.checkpoint_id, c.thread_key, c.ns) < (%s, %s, %s))"
+                    "(c.checkpoint_id <= %b and"
+                    " (c.checkpoint_id, c.thread_key, c.ns) < (%b, %s, %s))"
                 )
             )
             parameters += [self._position[0], *self._position]
@@ -215,30 +206,27 @@ class Listing:
 
 # -- history of delta channels
 
-ANCESTORS = sql.SQL(
-    """select thread_key, checkpoint_id, parent_id, head, refs, metadata
+ANCESTORS: LiteralString = """select thread_key, checkpoint_id, parent_id, head, refs, metadata
     from {schema}.memory_checkpoints
-    where thread_key = {thread} and ns = %s and checkpoint_id <= %s
+    where thread_key = {thread} and ns = %s and checkpoint_id <= %b
     order by checkpoint_id desc limit %s"""
+LATEST: LiteralString = (
+    "select checkpoint_id from {schema}.memory_checkpoints"
+    " where thread_key = {thread} and ns = %s order by checkpoint_id desc limit 1"
 )
-LATEST = sql.SQL(
-    "select max(checkpoint_id) from {schema}.memory_checkpoints"
-    " where thread_key = {thread} and ns = %s"
-)
-WRITES_OF = sql.SQL(
-    """select checkpoint_id, array_agg(task_id), array_agg(idx), array_agg(data)
+WRITES_OF: LiteralString = """
+    select checkpoint_id, array_agg(task_id), array_agg(idx), array_agg(data)
     from {schema}.memory_writes
-    where thread_key = %s and ns = %s and checkpoint_id = any(%s)
+    where thread_key = %s and ns = %s and checkpoint_id = any(%b)
     group by checkpoint_id"""
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
     """One checkpoint of a parent chain."""
 
-    checkpoint_id: str
-    parent_id: str | None
+    checkpoint_id: bytes
+    parent_id: bytes | None
     head: Head
 
 
@@ -251,26 +239,25 @@ def walk(
     run from newer to older ids: a checkpoint's ancestors are older than itself (uuid6).
     """
     thread, ns, checkpoint_id = key.stored()
-    where = THREAD_KEY.format(schema=scope.identifier)
     if checkpoint_id is None:
-        statement = LATEST.format(schema=scope.identifier, thread=where)
-        row = yield FetchOne(statement, (scope.tenant, thread, ns))
-        checkpoint_id = row[0]
-    statement = ANCESTORS.format(schema=scope.identifier, thread=where)
-    seen: dict[str, Ancestor] = {}
+        row = yield FetchOne(scope.render(LATEST), (scope.tenant, thread, ns))
+        checkpoint_id = None if row is None else row[0]
+    seen: dict[bytes, Ancestor] = {}
     chain: list[Ancestor] = []
     thread_key: int | None = None
     left = set(wanted)
     current, below = checkpoint_id, checkpoint_id
     while current is not None and left:
         if current not in seen:
-            page = yield FetchAll(statement, (scope.tenant, thread, ns, below, HISTORY_PAGE))
+            page = yield FetchAll(
+                scope.render(ANCESTORS), (scope.tenant, thread, ns, below, HISTORY_PAGE)
+            )
             new = [row for row in page if row[1] not in seen]
-            for thread_key, found_id, parent_id, frame, refs, metadata in new:
+            for thread_key, found_id, parent_id, frame, refs, metadata in new:  # noqa: B007
                 head = open_head(codec, frame, refs, metadata)
                 seen[found_id] = Ancestor(found_id, parent_id, head)
                 below = found_id
-            if not new or current not in seen and len(page) < HISTORY_PAGE:
+            if not new or (current not in seen and len(page) < HISTORY_PAGE):
                 break
             continue
         ancestor = seen[current]
@@ -282,7 +269,7 @@ def walk(
 
 
 def delta_history(
-    scope: Scope, codec: Codec, key: Key, channels: list[str]
+    scope: Scope, codec: Codec, key: Key, channels: Sequence[str]
 ) -> Steps[dict[str, DeltaChannelHistory]]:
     """For each channel the writes since its last stored value, oldest first, and that value.
 
@@ -296,7 +283,7 @@ def delta_history(
     if thread_key is None or not ancestors:
         return result
     ids = [ancestor.checkpoint_id for ancestor in ancestors]
-    rows = yield FetchAll(scope.sql(WRITES_OF), (thread_key, storable(key.ns), ids))
+    rows = yield FetchAll(scope.render(WRITES_OF), (thread_key, storable(key.ns), ids))
     writes = {
         checkpoint_id: open_writes(codec, tasks, indexes, frames)
         for checkpoint_id, tasks, indexes, frames in rows

@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -17,7 +17,6 @@ from langgraph.checkpoint.base import (
     DeltaChannelHistory,
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
-from typing_extensions import Self
 
 from memory import maintenance, reading
 from memory.checkpoints import (
@@ -83,8 +82,6 @@ class BorealisSaver(BaseCheckpointSaver[Any]):
         self._codec = Codec(self.serde)
         self._ttl = _interval(ttl)
         self._recent = _Recent(REMEMBERED_CHECKPOINTS)
-        self._put = PUT.format(schema=self._scope.identifier)
-        self._put_writes = PUT_WRITES.format(schema=self._scope.identifier)
 
     def setup(self, *, partitions: int = 0) -> None:
         """Create the tables or bring them up to date; safe from many processes at once.
@@ -100,7 +97,7 @@ class BorealisSaver(BaseCheckpointSaver[Any]):
     # -- reading
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """The checkpoint that `config` names, or the latest of its thread; None if there is none."""
+        """The checkpoint that `config` names, or its thread's latest; None if there is none."""
         return self._driver.run(self._get(key_of(config)))
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -339,9 +336,8 @@ class BorealisSaver(BaseCheckpointSaver[Any]):
         return row.key.config()
 
     def _send(self, row: CheckpointRow) -> Steps[bool]:
-        encrypted = self._codec.cipher is not None
-        parameters = put_parameters(self._scope.tenant, row, self._ttl, encrypted=encrypted)
-        missing = yield FetchOne(self._put, parameters)
+        parameters = put_parameters(self._scope.tenant, row, self._ttl)
+        missing = yield FetchOne(self._scope.render(PUT), parameters)
         return missing[0] is None
 
     def _store_writes(
@@ -358,7 +354,7 @@ class BorealisSaver(BaseCheckpointSaver[Any]):
         )
 
         def send() -> Steps[None]:
-            yield FetchOne(self._put_writes, parameters)
+            yield FetchOne(self._scope.render(PUT_WRITES), parameters)
 
         yield from attempt(send)
 

@@ -20,6 +20,9 @@ from memory.steps import Execute, FetchAll, FetchOne, Steps
 DEFAULT_SCHEMA = "borealis"
 MOST_PARTITIONS = 1024
 
+# Two heads to a page, before a head moves out to TOAST: reading one is then a single page.
+WIDEST_ROW_BYTES = 4080
+
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -48,8 +51,9 @@ create index memory_threads_deleted on {schema}.memory_threads (thread_key)
 create table {schema}.memory_checkpoints (
     thread_key bigint not null,
     ns text collate "C" not null,
-    checkpoint_id text collate "C" not null,
-    parent_id text collate "C",
+    -- Ids are packed by memory.text.pack_id.
+    checkpoint_id bytea not null,
+    parent_id bytea,
     run_id text collate "C",
     -- What JSON can hold of the metadata, for filters; all of it unless the head has it too.
     metadata jsonb not null,
@@ -75,8 +79,8 @@ alter table {schema}.memory_chunks alter column data set storage external;
 create table {schema}.memory_writes (
     thread_key bigint not null,
     ns text collate "C" not null,
-    checkpoint_id text collate "C" not null,
-    task_id text collate "C" not null,
+    checkpoint_id bytea not null,
+    task_id bytea not null,
     idx integer not null,
     data bytea not null,
     primary key (thread_key, ns, checkpoint_id, task_id, idx)
@@ -125,9 +129,9 @@ language sql as $$
     where thread_key = p_key and (expires_at is null or expires_at < now() + p_ttl * 0.9);
 $$;
 
-create function {schema}.memory_get(p_tenant text, p_thread text, p_ns text, p_id text)
-returns table (checkpoint_id text, parent_id text, head bytea, metadata jsonb, refs bytea,
-               chunks bytea[], tasks text[], indexes integer[], writes bytea[])
+create function {schema}.memory_get(p_tenant text, p_thread text, p_ns text, p_id bytea)
+returns table (checkpoint_id bytea, parent_id bytea, head bytea, metadata jsonb, refs bytea,
+               chunks bytea[], tasks bytea[], indexes integer[], writes bytea[])
 language plpgsql stable
 set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
@@ -169,16 +173,25 @@ begin
 end $$;
 
 create function {schema}.memory_put(
-    p_tenant text, p_thread text, p_ns text, p_id text, p_parent text, p_run text,
+    p_tenant text, p_thread text, p_ns text, p_id bytea, p_parent bytea, p_run text,
     p_metadata jsonb, p_exact boolean, p_head bytea, p_refs bytea,
     p_known bytea, p_addresses bytea[], p_chunks bytea[], p_ttl interval
 ) returns bytea
 language plpgsql
 set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
-    v_key bigint := {schema}.memory_thread_key(p_tenant, p_thread);
+    v_key bigint;
+    v_expires timestamptz;
     v_missing bytea;
 begin
+    -- The usual case of memory_thread_key, without the cost of a call.
+    perform pg_advisory_xact_lock_shared(
+        hashtextextended(p_tenant || E'\\x1f' || p_thread, 4715));
+    select thread_key, expires_at into v_key, v_expires from {schema}.memory_threads
+    where tenant = p_tenant and thread_id = p_thread and deleted_at is null;
+    if not found or v_expires <= now() then
+        v_key := {schema}.memory_thread_key(p_tenant, p_thread);
+    end if;
     if length(p_known) > 0 then
         select string_agg(substring(p_known, g + 1, 16), ''::bytea) into v_missing
         from generate_series(0, length(p_known) - 1, 16) g
@@ -206,14 +219,22 @@ begin
 end $$;
 
 create function {schema}.memory_put_writes(
-    p_tenant text, p_thread text, p_ns text, p_id text, p_task text,
+    p_tenant text, p_thread text, p_ns text, p_id bytea, p_task bytea,
     p_indexes integer[], p_data bytea[], p_ttl interval
 ) returns void
 language plpgsql
 set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
-    v_key bigint := {schema}.memory_thread_key(p_tenant, p_thread);
+    v_key bigint;
+    v_expires timestamptz;
 begin
+    perform pg_advisory_xact_lock_shared(
+        hashtextextended(p_tenant || E'\\x1f' || p_thread, 4715));
+    select thread_key, expires_at into v_key, v_expires from {schema}.memory_threads
+    where tenant = p_tenant and thread_id = p_thread and deleted_at is null;
+    if not found or v_expires <= now() then
+        v_key := {schema}.memory_thread_key(p_tenant, p_thread);
+    end if;
     -- A task's ordinary write is kept as it was first made; errors, interrupts and resumes
     -- (negative indexes) take the latest.
     insert into {schema}.memory_writes (thread_key, ns, checkpoint_id, task_id, idx, data)
@@ -298,7 +319,7 @@ end $$;
 
 -- Remove the named checkpoints with their writes; kept children forget their parents.
 create function {schema}.memory_remove(
-    p_tenant text, p_thread text, p_nss text[], p_ids text[]) returns void
+    p_tenant text, p_thread text, p_nss text[], p_ids bytea[]) returns void
 language plpgsql as $$
 declare
     v_key bigint := {schema}.memory_lock_thread(p_tenant, p_thread);
@@ -307,7 +328,8 @@ begin
     where w.thread_key = v_key and w.ns = n.ns and w.checkpoint_id = n.id;
     delete from {schema}.memory_checkpoints c using unnest(p_nss, p_ids) as n (ns, id)
     where c.thread_key = v_key and c.ns = n.ns and c.checkpoint_id = n.id;
-    update {schema}.memory_checkpoints c set parent_id = null from unnest(p_nss, p_ids) as n (ns, id)
+    update {schema}.memory_checkpoints c set parent_id = null
+    from unnest(p_nss, p_ids) as n (ns, id)
     where c.thread_key = v_key and c.ns = n.ns and c.parent_id = n.id;
 end $$;
 
@@ -501,19 +523,29 @@ def install(schema: str, component: Component, *, partitions: int = 0) -> Steps[
         if component is CHECKPOINTS and number == 0:
             for table in PARTITIONED if partitions else ():
                 yield from _partition(schema, table, partitions)
+            for leaf in _leaves("memory_checkpoints", partitions):
+                yield Execute(
+                    sql.SQL("alter table {} set (toast_tuple_target = {})").format(
+                        sql.Identifier(schema, leaf), sql.Literal(WIDEST_ROW_BYTES)
+                    )
+                )
         yield FetchAll(
             sql.SQL("{} returning 1").format(INSERT_VERSION.format(schema=name)),
             (component.name, number + 1),
         )
 
 
+def _leaves(table: str, partitions: int) -> list[str]:
+    return [f"{table}_{remainder}" for remainder in range(partitions)] or [table]
+
+
 def _partition(schema: str, table: str, partitions: int) -> Steps[None]:
-    for remainder in range(partitions):
+    for remainder, leaf in enumerate(_leaves(table, partitions)):
         yield Execute(
             sql.SQL(
                 "create table {} partition of {} for values with (modulus {}, remainder {})"
             ).format(
-                sql.Identifier(schema, f"{table}_{remainder}"),
+                sql.Identifier(schema, leaf),
                 sql.Identifier(schema, table),
                 sql.Literal(partitions),
                 sql.Literal(remainder),

@@ -1,12 +1,22 @@
-"""Whose rows, and where: the schema and the tenant that every statement names."""
+"""Whose rows, and where: the schema and the tenant that every statement names.
+
+Statements are written with `{schema}`, and `{thread}` for the key of a thread by tenant and id.
+"""
 
 from dataclasses import dataclass, field
+from typing import LiteralString
 
 from psycopg import sql
 
 from memory.errors import ConfigurationError
 
 LONGEST_IDENTIFIER_BYTES = 63
+
+# A thread that is deleted or has expired does not exist.
+THREAD_KEY = sql.SQL(
+    "(select thread_key from {schema}.memory_threads where tenant = %s and thread_id = %s"
+    " and deleted_at is null and (expires_at is null or expires_at > now()))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +26,9 @@ class Scope:
     schema: str
     tenant: str
     identifier: sql.Identifier = field(init=False, repr=False)
+    _rendered: dict[LiteralString, bytes] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if not 0 < len(self.schema.encode()) <= LONGEST_IDENTIFIER_BYTES or "\0" in self.schema:
@@ -26,6 +39,15 @@ class Scope:
             raise ConfigurationError("a tenant may not contain NUL characters")
         object.__setattr__(self, "identifier", sql.Identifier(self.schema))
 
-    def sql(self, statement: sql.SQL) -> sql.Composed:
-        """A statement with `{schema}` filled in."""
-        return statement.format(schema=self.identifier)
+    def render(self, statement: LiteralString) -> bytes:
+        """A statement with `{schema}` filled in, rendered once."""
+        rendered = self._rendered.get(statement)
+        if rendered is None:
+            template = sql.SQL(statement)
+            rendered = template.format(schema=self.identifier, thread=self._thread).as_bytes()
+            self._rendered[statement] = rendered
+        return rendered
+
+    @property
+    def _thread(self) -> sql.Composed:
+        return THREAD_KEY.format(schema=self.identifier)

@@ -5,8 +5,7 @@ The key is random, made once for each tenant, and stored only encrypted by the u
 """
 
 import os
-
-from psycopg import sql
+from typing import LiteralString
 
 from memory.codec import Codec
 from memory.errors import ConfigurationError
@@ -14,11 +13,11 @@ from memory.scope import Scope
 from memory.steps import FetchOne, Plan, Steps, attempt
 
 NAME = "address-key"
-INSERT = sql.SQL(
+INSERT: LiteralString = (
     "insert into {schema}.memory_secrets (tenant, name, value) values (%s, %s, %b)"
     " on conflict do nothing returning value"
 )
-SELECT = sql.SQL("select value from {schema}.memory_secrets where tenant = %s and name = %s")
+SELECT: LiteralString = "select value from {schema}.memory_secrets where tenant = %s and name = %s"
 KEY_BYTES = 32
 
 
@@ -30,10 +29,10 @@ def address_key(scope: Scope, codec: Codec) -> Plan[bytes]:
     proposal = name.encode() + b"\0" + sealed
 
     def steps() -> Steps[bytes]:
-        row = yield FetchOne(scope.sql(SELECT), (scope.tenant, NAME))
+        row = yield FetchOne(scope.render(SELECT), (scope.tenant, NAME))
         if row is None:
-            yield FetchOne(scope.sql(INSERT), (scope.tenant, NAME, proposal))
-            row = yield FetchOne(scope.sql(SELECT), (scope.tenant, NAME))
+            yield FetchOne(scope.render(INSERT), (scope.tenant, NAME, proposal))
+            row = yield FetchOne(scope.render(SELECT), (scope.tenant, NAME))
         return bytes(row[0])
 
     label, _, ciphertext = (yield from attempt(steps)).partition(b"\0")

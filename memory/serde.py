@@ -193,7 +193,7 @@ class BorealisSerializer(JsonPlusSerializer):
             fields = {f.name: getattr(obj, f.name) for f in dataclasses.fields(obj) if f.init}
             return self._extension(EXT_CONSTRUCTOR_KW_ARGS, (*name, fields))
         if isinstance(obj, SendProtocol):
-            arguments = [obj.node, obj.arg]
+            arguments: list[Any] = [obj.node, obj.arg]
             if (limit := getattr(obj, "timeout", None)) is not None:
                 arguments.append(limit)
             return self._extension(EXT_CONSTRUCTOR_POS_ARGS, (*name, arguments))
@@ -207,8 +207,8 @@ class BorealisSerializer(JsonPlusSerializer):
         if numpy is not None and isinstance(obj, numpy.ndarray) and not obj.dtype.hasobject:
             fortran = obj.flags.f_contiguous and not obj.flags.c_contiguous
             order = "F" if fortran else "C"
-            value = [obj.dtype.str, list(obj.shape), order, obj.tobytes(order=order)]
-            return ormsgpack.Ext(EXT_NUMPY_ARRAY, self._pack(value))
+            array = [obj.dtype.str, list(obj.shape), order, obj.tobytes(order=order)]
+            return ormsgpack.Ext(EXT_NUMPY_ARRAY, self._pack(array))
         if numpy is not None and isinstance(obj, numpy.generic):
             raise TypeError(f"convert {cls.__name__} to a Python number first (`.item()`)")
         raise TypeError(f"a {cls.__module__}.{cls.__name__} cannot be serialized")

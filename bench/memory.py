@@ -1,0 +1,370 @@
+"""Agent memory against what LangChain ships: PostgresSaver, PostgresStore and PGVectorStore.
+
+Everything runs in one process on one server, over the same connection pool, the two sides taking
+turns; figures are medians. Values are those of a small agent: a message list where lists are
+measured, a few short fields where reading one checkpoint is.
+
+    python bench/memory.py [--dsn CONNINFO] [--only saver|store|vectors] [--million]
+
+Without --dsn a local cluster is made for the run. `--million` measures instead what 1,000,000
+checkpoints in 10,000 threads do to one thread (it takes several minutes).
+"""
+
+import argparse
+import contextlib
+import random
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, empty_checkpoint
+from langgraph.checkpoint.base.id import uuid6
+from langgraph.checkpoint.postgres import PostgresSaver
+from langgraph.graph import START, MessagesState, StateGraph
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
+from psycopg_pool import ConnectionPool
+from report import console, show, write_json
+
+sys.path.remove(str(Path(__file__).parent))  # or `memory` would be this file
+
+from memory import BorealisSaver
+
+Savers = dict[str, BaseCheckpointSaver[Any]]
+Rows = list[list[object]]
+
+OURS, THEIRS = "borealis", "langgraph"
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+INTERESTS = ["ships", "tea", "the sea"]
+
+
+def prose(words: int) -> str:
+    """Made-up words: as little compressible as text can be, which suits neither side."""
+    return " ".join("".join(random.choices(LETTERS, k=random.randint(2, 9))) for _ in range(words))
+
+
+def pool_of(dsn: str, size: int = 8) -> ConnectionPool[Any]:
+    """The connections of both sides, configured as PostgresSaver asks for."""
+    kwargs = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
+    return ConnectionPool(dsn, min_size=size, max_size=size, kwargs=kwargs, open=True)
+
+
+def fresh(dsn: str) -> str:
+    """A new empty database with pgvector; its conninfo."""
+    name = f"bench_{uuid.uuid4().hex[:10]}"
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    fresh_dsn = make_conninfo(dsn, dbname=name)
+    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
+        conn.execute("create extension if not exists vector")
+    return fresh_dsn
+
+
+def drop(dsn: str, fresh_dsn: str) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(fresh_dsn)["dbname"]
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(str(name))))
+
+
+def median_ms(action: Callable[[], object], times: int) -> float:
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        action()
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken) * 1000
+
+
+def in_turns(
+    actions: dict[str, Callable[[], object]],
+    times: int,
+    prepare: dict[str, Callable[[], object]] | None = None,
+) -> dict[str, float]:
+    """Medians in ms of actions that alternate, so that a noisy moment hits all of them.
+
+    prepare: what is done before each action, outside the time.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in actions}
+    for round_number in range(times + 1):
+        for name, action in actions.items():
+            if prepare is not None:
+                prepare[name]()
+            began = time.perf_counter()
+            action()
+            if round_number:
+                taken[name].append(time.perf_counter() - began)
+    return {name: statistics.median(times) * 1000 for name, times in taken.items()}
+
+
+# -- checkpoints
+
+
+class Thread:
+    """A thread that grows by one checkpoint at a time, as a graph with two nodes would make it."""
+
+    def __init__(self, saver: BaseCheckpointSaver[Any], name: str) -> None:
+        self.saver = saver
+        self.config: Any = {"configurable": {"thread_id": name, "checkpoint_ns": ""}}
+        self.latest: Any = self.config
+        self.step = 0
+        self.version: Any = None
+        self.versions: dict[str, Any] = {}
+        self.window: list[Any] = []
+        self.waiting: list[tuple[Checkpoint, dict[str, Any]]] = []
+        self.values: dict[str, Any] = {
+            "user": {"name": "Ada", "language": "en", "interests": INTERESTS},
+            "documents": [{"id": n, "text": prose(20)} for n in range(3)],
+        }
+
+    def checkpoint(self) -> tuple[Checkpoint, dict[str, Any]]:
+        self.version = self.saver.get_next_version(self.version, None)
+        self.step += 1
+        changed = {
+            "messages": self.messages(),
+            "plan": {"todo": [f"step {self.step + n}" for n in range(4)], "done": self.step % 3},
+            "scratchpad": {"thought": prose(12), "tool": {"name": "search", "query": prose(4)}},
+            "usage": {"input_tokens": 900 + self.step, "output_tokens": self.step},
+            "note": prose(6),
+        }
+        self.values |= changed
+        new = dict.fromkeys(changed if self.step > 1 else self.values, self.version)
+        self.versions |= new
+        checkpoint = {
+            **empty_checkpoint(),
+            "id": str(uuid6(clock_seq=self.step)),
+            "v": 4,
+            "channel_values": dict(self.values),
+            "channel_versions": dict(self.versions),
+            "versions_seen": {"__input__": {}, "agent": dict(new), "tools": dict(new)},
+        }
+        return checkpoint, new  # type: ignore[return-value]
+
+    def messages(self) -> list[Any]:
+        """The last four messages: a state of bounded size, so that only the thread grows."""
+        self.window = [*self.window[-3:], AIMessage(prose(12), id=str(uuid.uuid4()))]
+        return self.window
+
+    def prepare(self, turns: int = 1) -> None:
+        """Make up what the next turns will store."""
+        self.waiting = [self.checkpoint() for _ in range(turns)]
+
+    def put(self) -> None:
+        checkpoint, new = self.waiting.pop(0)
+        metadata: Any = {"source": "loop", "step": self.step, "parents": {}}
+        self.latest = self.saver.put(self.latest, checkpoint, metadata, new)
+
+    def put_writes(self) -> None:
+        writes = [("state", {"count": self.step}), ("note", "a short note"), ("plan", {"a": 1})]
+        self.saver.put_writes(self.latest, writes, str(uuid.uuid4()), "~__pregel_pull, agent")
+
+    def turn(self) -> None:
+        self.put_writes()
+        self.put()
+
+    def grow(self, length: int) -> "Thread":
+        while self.step < length:
+            self.prepare()
+            self.put()
+        return self
+
+
+def reading(savers: Savers) -> Rows:
+    short = {name: Thread(saver, "short").grow(10) for name, saver in savers.items()}
+    long = {name: Thread(saver, "long").grow(1000) for name, saver in savers.items()}
+    one = in_turns(
+        {
+            f"{name} {thread.step}": (lambda t=thread: t.saver.get_tuple(t.config))
+            for threads in (short, long)
+            for name, thread in threads.items()
+        },
+        300,
+    )
+    ten = in_turns(
+        {n: (lambda t=t: list(t.saver.list(t.config, limit=10))) for n, t in long.items()}, 30
+    )
+    whole = in_turns({n: (lambda t=t: list(t.saver.list(t.config))) for n, t in long.items()}, 3)
+    growth = one[f"{OURS} 1000"] / one[f"{OURS} 10"]
+    return [
+        row("get_tuple, thread of 10 (ms)", one[f"{OURS} 10"], one[f"{THEIRS} 10"], None),
+        row("get_tuple, thread of 1,000 (ms)", one[f"{OURS} 1000"], one[f"{THEIRS} 1000"], 3),
+        ["get_tuple, own time at 1,000 / at 10", growth, "", growth, "<= 1.2", growth <= 1.2],
+        row("list(limit=10) of 1,000 (ms)", ten[OURS], ten[THEIRS], 4),
+        row("list, whole thread of 1,000 (ms)", whole[OURS], whole[THEIRS], 3),
+    ]
+
+
+def writing(savers: Savers) -> Rows:
+    threads = {name: Thread(saver, "writing").grow(20) for name, saver in savers.items()}
+    prepare = {name: thread.prepare for name, thread in threads.items()}
+    put = in_turns({name: thread.put for name, thread in threads.items()}, 300, prepare)
+    both = in_turns({name: thread.turn for name, thread in threads.items()}, 300, prepare)
+    return [
+        row("put (ms)", put[OURS], put[THEIRS], 1.2),
+        row("put_writes + put (ms)", both[OURS], both[THEIRS], 1.3),
+    ]
+
+
+def concurrent(savers: Savers) -> Rows:
+    turns = 15
+    threads: dict[str, list[Thread]] = {}
+
+    def prepare(name: str) -> None:
+        threads[name] = [Thread(savers[name], str(uuid.uuid4())).grow(1) for _ in range(8)]
+        for thread in threads[name]:
+            thread.prepare(turns)
+
+    def work(thread: Thread) -> None:
+        for _ in range(turns):
+            thread.turn()
+            thread.saver.get_tuple(thread.config)
+
+    def all_at_once(name: str) -> None:
+        with ThreadPoolExecutor(8) as executor:
+            list(executor.map(work, threads[name]))
+
+    taken = in_turns(
+        {name: (lambda name=name: all_at_once(name)) for name in savers},
+        7,
+        {name: (lambda name=name: prepare(name)) for name in savers},
+    )
+    return [row("8 threads, 120 turns with a read (ms)", taken[OURS], taken[THEIRS], 2)]
+
+
+def sizes(dsn: str) -> Rows:
+    """Bytes on disk for each checkpoint, tables and indexes, after VACUUM FULL."""
+    figures: dict[str, dict[str, float]] = {}
+    for name in (OURS, THEIRS):
+        figures[name] = {}
+        for label, run in (("messages", run_messages), ("string", run_string)):
+            database = fresh(dsn)
+            with pool_of(database, 1) as pool:
+                saver = make_savers(pool)[name]
+                before = size_of(pool)
+                count = run(saver)
+                figures[name][label] = (size_of(pool) - before) / count
+            drop(dsn, database)
+    return [
+        row(
+            "200 add_messages turns (bytes each)",
+            figures[OURS]["messages"],
+            figures[THEIRS]["messages"],
+            14,
+            most=2600,
+        ),
+        row(
+            "unchanged 20 kB string x 200 (bytes each)",
+            figures[OURS]["string"],
+            figures[THEIRS]["string"],
+            None,
+            most=500,
+        ),
+    ]
+
+
+def run_messages(saver: BaseCheckpointSaver[Any]) -> int:
+    """200 turns of a chat with add_messages; how many checkpoints that made."""
+    random.seed(5)
+    builder = StateGraph(MessagesState)
+    builder.add_node("agent", lambda _: {"messages": [AIMessage(prose(30))]})
+    builder.add_edge(START, "agent")
+    graph = builder.compile(checkpointer=saver)
+    config: Any = {"configurable": {"thread_id": "chat"}}
+    for _ in range(200):
+        graph.invoke({"messages": [HumanMessage(prose(30))]}, config)
+    return sum(1 for _ in saver.list(config))
+
+
+def run_string(saver: BaseCheckpointSaver[Any]) -> int:
+    """A 20 kB string that never changes, beside a counter that does: ten threads of 200."""
+    random.seed(6)
+    document = saver.get_next_version(None, None)
+    for number in range(10):
+        text = prose(3000)[:20_000]
+        config: Any = {"configurable": {"thread_id": f"string {number}", "checkpoint_ns": ""}}
+        version = document
+        for step in range(200):
+            version = saver.get_next_version(version, None)
+            new = {"count": version} if step else {"count": version, "document": document}
+            checkpoint: Any = {
+                **empty_checkpoint(),
+                "id": str(uuid6(clock_seq=step)),
+                "v": 4,
+                "channel_values": {"document": text, "count": step},
+                "channel_versions": {"document": document, "count": version},
+                "versions_seen": {"agent": {"count": version}},
+            }
+            metadata: Any = {"source": "loop", "step": step, "parents": {}}
+            config = saver.put(config, checkpoint, metadata, new)
+    return 2000
+
+
+def size_of(pool: ConnectionPool[Any]) -> int:
+    with pool.connection() as conn:
+        conn.execute("vacuum full analyze")
+        found = conn.execute(
+            "select sum(pg_total_relation_size(c.oid))::bigint as size from pg_class c"
+            " join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p')"
+            " and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
+        ).fetchone()
+        return int(found["size"])
+
+
+def make_savers(pool: ConnectionPool[Any]) -> Savers:
+    ours, theirs = BorealisSaver(pool), PostgresSaver(pool)
+    ours.setup()
+    theirs.setup()
+    return {OURS: ours, THEIRS: theirs}
+
+
+def row(
+    what: str, ours: float, theirs: float, least: float | None, *, most: float | None = None
+) -> list[object]:
+    """One line of the table: figures, how many times better ours is, and what must hold."""
+    ratio = theirs / ours
+    goals = ([] if least is None else [f">= {least}x"]) + ([] if most is None else [f"<= {most:g}"])
+    held = (least is None or ratio >= least) and (most is None or ours <= most)
+    return [what, ours, theirs, ratio, ", ".join(goals), held if goals else ""]
+
+
+def saver_rows(dsn: str) -> Rows:
+    database = fresh(dsn)
+    try:
+        with pool_of(database) as pool:
+            savers = make_savers(pool)
+            rows = [*reading(savers), *writing(savers), *concurrent(savers)]
+    finally:
+        drop(dsn, database)
+    return rows + sizes(dsn)
+
+
+@contextlib.contextmanager
+def server(dsn: str | None) -> Iterator[str]:
+    """The given server, or a local cluster for the time of the run."""
+    if dsn is not None:
+        yield dsn
+        return
+    raise SystemExit("pass --dsn")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dsn", help="conninfo of a server whose role may create databases")
+    parser.add_argument("--only", choices=["saver"])
+    arguments = parser.parse_args()
+    with server(arguments.dsn) as dsn:
+        rows = saver_rows(dsn)
+    columns = ["", OURS, "LangChain's", "times better", "must hold", "holds"]
+    show("Agent memory, medians", columns, rows)
+    console.print(f"written to {write_json('memory', {'rows': rows})}")
+
+
+if __name__ == "__main__":
+    main()
