@@ -1,7 +1,7 @@
 """Questions in English, answered from one database: the drivers of `answer.answering`.
 
     asker = Asker("postgresql://...")
-    asker.ask("how many singers are from France").rows
+    asker.ask("how many sailors are from France").rows
 
 A model is optional. With one, it and the built-in translator check each other; when it does not
 answer in time, the built-in translator answers alone.
@@ -34,6 +34,7 @@ from mcp_server.nl2sql.errors import ModelError, ModelTimeoutError, RefusedError
 from mcp_server.nl2sql.models import Message, Model, as_model
 from mcp_server.nl2sql.plan import Complete, PlanSettings
 from mcp_server.nl2sql.prompt import Example, Request
+from mcp_server.nl2sql.ranking import prune
 from mcp_server.nl2sql.reader import Reader, ResultSet
 from mcp_server.nl2sql.steps import Fetch, Steps, arun, run
 
@@ -207,7 +208,8 @@ class Asker:
     ) -> Steps[Request]:
         schema = yield from self._inside(describe())
         shown = tuple(Example(text, sql) for text, sql in solved.examples(pairs))
-        return Request(question, schema, evidence or "", examples=shown)
+        pruned = prune(schema, question, evidence or "")
+        return Request(question, pruned, evidence or "", examples=shown)
 
     def _inside(self, steps: Steps[T]) -> Steps[T]:
         """Run steps inside a read-only transaction of the reading role."""

@@ -43,7 +43,7 @@ class Scope:
 
 
 def humanise(name: str) -> str:
-    """`song_release_year` and `SongReleaseYear` are "song release year"."""
+    """`first_launch_year` and `FirstLaunchYear` are "first launch year"."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     return " ".join(re.sub(r"[_\-.]+", " ", spaced).split()).lower() or name
 

@@ -5,14 +5,11 @@ The schema and its values come from the database, so they are data to the model 
 instruct it; nothing depends on its resisting, since every query passes the guard.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mcp_server.nl2sql.models import Message
 from mcp_server.nl2sql.plan import CANNOT
 
-WHOLE_SCHEMA_COLUMNS = 150
-"""A schema of at most this many columns is shown whole."""
 EXAMPLES = 3
 EXAMPLE_CHARACTERS = 40
 
@@ -87,21 +84,18 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question with everything that helps to answer it."""
+    """One question with everything that helps to answer it. schema: pruned (`ranking.prune`)."""
 
     question: str
     schema: PromptSchema
     evidence: str = ""
     values: tuple[FoundValue, ...] = ()
     examples: tuple[Example, ...] = ()
-    scores: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """How likely the question needs (table, column); for pruning a large schema."""
 
 
 def messages(request: Request) -> tuple[Message, ...]:
     """The conversation that asks for a query."""
-    kept = prune(request.schema, request.scores)
-    parts = [f"<schema>\n{m_schema(kept)}\n</schema>"]
+    parts = [f"<schema>\n{m_schema(request.schema)}\n</schema>"]
     if request.values:
         found = "\n".join(
             f"- {v.said!r} is found in {v.table}.{v.column} as {quoted(v.value)}"
@@ -135,71 +129,6 @@ def m_schema(schema: PromptSchema) -> str:
             pairs = zip(key.columns, key.target_columns, strict=True)
             lines += [f"{key.table}.{own}={key.target}.{theirs}" for own, theirs in pairs]
     return "\n".join(lines)
-
-
-def prune(
-    schema: PromptSchema,
-    scores: Mapping[tuple[str, str], float],
-    most_columns: int = WHOLE_SCHEMA_COLUMNS,
-) -> PromptSchema:
-    """The part of a large schema that the question may need; all of a small one.
-
-    Keys are kept, and so are the tables that join two kept ones, since a query needs them though
-    no question names them.
-    """
-    size = sum(len(table.columns) for table in schema.tables)
-    if size <= most_columns:
-        return schema
-    ranked = sorted(
-        schema.tables,
-        key=lambda t: max((scores.get((t.name, c.name), 0.0) for c in t.columns), default=0.0),
-        reverse=True,
-    )
-    kept: list[str] = []
-    budget = most_columns
-    for table in ranked:
-        needed = sum(1 for c in table.columns if _is_kept(table, c, schema, scores))
-        if kept and needed > budget:
-            break
-        kept.append(table.name)
-        budget -= max(needed, 1)
-    names = set(kept) | set(_joining(schema.keys, set(kept)))
-    tables = tuple(
-        PromptTable(
-            table.name,
-            tuple(c for c in table.columns if _is_kept(table, c, schema, scores))
-            or table.columns[:5],
-            table.comment,
-            table.rows,
-        )
-        for table in schema.tables
-        if table.name in names
-    )
-    keys = tuple(key for key in schema.keys if key.table in names and key.target in names)
-    return PromptSchema(schema.database, tables, keys)
-
-
-def _is_kept(
-    table: PromptTable,
-    column: PromptColumn,
-    schema: PromptSchema,
-    scores: Mapping[tuple[str, str], float],
-) -> bool:
-    key = column.primary_key or any(
-        (k.table == table.name and column.name in k.columns)
-        or (k.target == table.name and column.name in k.target_columns)
-        for k in schema.keys
-    )
-    return key or scores.get((table.name, column.name), 0.0) > 0
-
-
-def _joining(keys: Sequence[PromptKey], kept: set[str]) -> Iterable[str]:
-    """Tables with foreign keys to two or more kept tables."""
-    targets: dict[str, set[str]] = {}
-    for key in keys:
-        if key.table not in kept and key.target in kept:
-            targets.setdefault(key.table, set()).add(key.target)
-    return (table for table, reached in targets.items() if len(reached) > 1)
 
 
 def _column(column: PromptColumn) -> str:

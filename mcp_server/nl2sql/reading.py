@@ -63,14 +63,14 @@ def _select(node: exp.Select, outer: Scope) -> str:
     sources, origin = _origin(node, outer)
     scope, within = _scopes(node, sources, outer)
     what = _what(node, within)
-    # "the number of singers of singers" would say it twice
+    # "the number of sailors of sailors" would say it twice
     said = len(sources) == 1 and f"the number of {scope.rows}" in what
     text = f"{what} of {origin}" if origin and not said else what
     return text + _restrictions(node, scope, within)
 
 
 def _rows(node: exp.Expr, outer: Scope) -> str:
-    """The rows that a query finds, whatever it selects of them: "concerts where year is 2014"."""
+    """The rows that a query finds, whatever it selects of them: "voyages where year is 2014"."""
     if isinstance(node, exp.Subquery):
         node = node.unnest()
     if not isinstance(node, exp.Select) or node.args.get("from_") is None:
@@ -122,7 +122,7 @@ def _what(node: exp.Select, scope: Scope) -> str:
 
 
 def _origin(node: exp.Select, outer: Scope) -> tuple[dict[str, Source], str]:
-    """The sources by alias, and what they are together: "singers with their concerts"."""
+    """The sources by alias, and what they are together: "sailors with their voyages"."""
     from_ = node.args.get("from_")
     if from_ is None:
         return {}, ""

@@ -1,20 +1,20 @@
 -- Each line is one text that the guard refuses; \n stands for a new line.
-insert into singer values (99, 'x', 1, 'x')
-update singer set age = 1
-delete from singer
-truncate singer
-merge into singer s using concert c on s.id = c.id when matched then delete
-drop table singer
+insert into sailor values (99, 'x', 1, 'x')
+update sailor set age = 1
+delete from sailor
+truncate sailor
+merge into sailor s using voyage c on s.id = c.id when matched then delete
+drop table sailor
 create table t (a int)
-create table t as select * from singer
-alter table singer add column x int
+create table t as select * from sailor
+alter table sailor add column x int
 alter system set work_mem = '1GB'
-grant select on singer to public
-revoke select on singer from public
-comment on table singer is 'x'
-copy singer to stdout
-copy singer from '/etc/passwd'
-copy singer to program 'id'
+grant select on sailor to public
+revoke select on sailor from public
+comment on table sailor is 'x'
+copy sailor to stdout
+copy sailor from '/etc/passwd'
+copy sailor to program 'id'
 copy (select 1) to '/tmp/x'
 do $$ begin perform 1; end $$
 call proc()
@@ -28,7 +28,7 @@ begin
 commit
 rollback
 savepoint a
-lock table singer
+lock table sailor
 listen x
 notify x
 notify x, 'y'
@@ -41,40 +41,40 @@ fetch 1 from c
 close c
 discard all
 vacuum
-analyze singer
+analyze sailor
 cluster
-reindex table singer
+reindex table sailor
 checkpoint
 load 'plpgsql'
 refresh materialized view x
-security label on table singer is 'x'
+security label on table sailor is 'x'
 import foreign schema x from server y into z
 show all
 show data_directory
-explain analyze delete from singer
-explain delete from singer
-explain (analyze) insert into singer values (1)
+explain analyze delete from sailor
+explain delete from sailor
+explain (analyze) insert into sailor values (1)
 explain analyze create table t as select 1
-with gone as (delete from singer returning *) select * from gone
-with new as (insert into singer values (99, 'x', 1, 'x') returning id) select * from new
-with changed as (update singer set age = 1 returning id) select count(*) from changed
-with m as (merge into singer s using concert c on s.id = c.id when matched then delete returning s.id) select 1
-select * into copy_of from singer
-select * into temp copy_of from singer
-select * from singer for update
-select * from singer for share
-select * from singer for no key update
-select * from singer for key share skip locked
-select * from (select * from singer for update) x
+with gone as (delete from sailor returning *) select * from gone
+with new as (insert into sailor values (99, 'x', 1, 'x') returning id) select * from new
+with changed as (update sailor set age = 1 returning id) select count(*) from changed
+with m as (merge into sailor s using voyage c on s.id = c.id when matched then delete returning s.id) select 1
+select * into copy_of from sailor
+select * into temp copy_of from sailor
+select * from sailor for update
+select * from sailor for share
+select * from sailor for no key update
+select * from sailor for key share skip locked
+select * from (select * from sailor for update) x
 select 1; select 2
-select 1; drop table singer
-select 1;;drop table singer
-;select 1; delete from singer
-select 1 /* */ ; /* */ truncate singer
-select ';' ; delete from singer
-select $$;$$ ; delete from singer
-select $a$ $$;$$ $a$ ; delete from singer
-select 1 -- ; innocent\n; delete from singer
+select 1; drop table sailor
+select 1;;drop table sailor
+;select 1; delete from sailor
+select 1 /* */ ; /* */ truncate sailor
+select ';' ; delete from sailor
+select $$;$$ ; delete from sailor
+select $a$ $$;$$ $a$ ; delete from sailor
+select 1 -- ; innocent\n; delete from sailor
 select pg_sleep(10)
 select pg_catalog.pg_sleep(10)
 select "pg_sleep"(10)
@@ -84,14 +84,14 @@ select pg_sleep /* x */ (10)
 select pg_sleep -- x\n (10)
 select * from pg_sleep(10)
 select * from rows from (pg_sleep(10))
-select 1 from singer where pg_sleep(1) is null
-select 1 from singer order by pg_sleep(1)
+select 1 from sailor where pg_sleep(1) is null
+select 1 from sailor order by pg_sleep(1)
 select (select pg_sleep(1))
 select array(select pg_sleep(1))
 select case when true then pg_sleep(1) end
-select count(*) filter (where pg_sleep(1) is null) from singer
+select count(*) filter (where pg_sleep(1) is null) from sailor
 select coalesce(pg_sleep(1)::text, '')
-select * from singer join lateral pg_sleep(1) on true
+select * from sailor join lateral pg_sleep(1) on true
 values (pg_sleep(1))
 with a as (select pg_sleep(1)) select * from a
 with recursive pg_sleep(a) as (select 1) select pg_sleep(1) from pg_sleep
@@ -156,21 +156,21 @@ select pg_nextoid('pg_class', 'oid', 'pg_class_oid_index')
 select txid_current()
 select pg_current_xact_id()
 select setseed(0.5)
-select query_to_xml('delete from singer', true, true, '')
+select query_to_xml('delete from sailor', true, true, '')
 select query_to_xml('select * from pg_authid', true, true, '')
 select table_to_xml('pg_authid', true, true, '')
 select schema_to_xml('public', true, true, '')
 select database_to_xml(true, true, '')
 select cursor_to_xml('c', 1, true, true, '')
-select * from ts_stat('select to_tsvector(name) from singer')
+select * from ts_stat('select to_tsvector(name) from sailor')
 select ts_rewrite('a'::tsquery, 'select 1')
-select currtid2('singer', '(0,1)')
+select currtid2('sailor', '(0,1)')
 select binary_upgrade_set_next_pg_type_oid(1)
 select quiet_write()
 select public.quiet_write()
 select "quiet_write"()
 select * from quiet_write()
-select sneaky(age) from singer
+select sneaky(age) from sailor
 select other.fine(1)
 select within(1)
 select proc()
@@ -184,16 +184,16 @@ table pg_authid
 select * from pg_largeobject
 select * from pg_file_settings
 select * from pg_catalog.pg_statistic
-select age operator(pg_catalog.+) 1 from singer
+select age operator(pg_catalog.+) 1 from sailor
 select $1
-select * from singer where id = :id
-select * from singer where id = ?
+select * from sailor where id = :id
+select * from sailor where id = ?
 explain select pg_sleep(1)
 explain analyze select pg_sleep(1)
 explain (analyze, buffers) select quiet_write()
 explain
-selec * from singer
-select * from singer where
+selec * from sailor
+select * from sailor where
 select |/ pg_sleep(1)
 select 'unclosed
 select "unclosed

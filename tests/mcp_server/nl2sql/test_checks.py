@@ -27,21 +27,21 @@ from mcp_server.nl2sql.reader import Reader
 from mcp_server.nl2sql.steps import run
 
 SCHEMA = """
-create table singer (id int primary key, name text not null, age int, country text);
-create table concert (
-  id int primary key, singer_id int references singer, year int, "Venue Name" text);
-create view adults as select * from singer where age >= 18;
+create table sailor (id int primary key, name text not null, age int, country text);
+create table voyage (
+  id int primary key, sailor_id int references sailor, year int, "Venue Name" text);
+create view adults as select * from sailor where age >= 18;
 create sequence counter;
-insert into singer
-  select i, 'singer ' || i, 15 + i, case when i % 2 = 0 then 'France' else 'Chad' end
+insert into sailor
+  select i, 'sailor ' || i, 15 + i, case when i % 2 = 0 then 'France' else 'Chad' end
   from generate_series(1, 50) i;
-insert into concert select i, 1 + i % 20, 2000 + i % 10, 'hall ' || i from generate_series(1, 90) i;
-create function quiet_write() returns int language sql volatile as 'delete from concert; select 1';
+insert into voyage select i, 1 + i % 20, 2000 + i % 10, 'hall ' || i from generate_series(1, 90) i;
+create function quiet_write() returns int language sql volatile as 'delete from voyage; select 1';
 create function fine(int) returns int language sql immutable as 'select $1 + 1';
 create function trip(int, int) returns int language sql volatile as 'select $1 + $2';
 create aggregate sneaky(int) (sfunc = trip, stype = int, initcond = '0');
 create function "within"(int) returns int language sql volatile as 'select $1';
-create procedure proc() language sql as 'delete from concert';
+create procedure proc() language sql as 'delete from voyage';
 create schema other;
 create table other.secret (x int);
 create function other.fine(int) returns int language sql volatile as 'select $1';
@@ -66,8 +66,8 @@ def dsn(fresh_dsn: str) -> str:
 def everything(dsn: str) -> list[tuple[object, ...]]:
     with psycopg.connect(dsn) as conn:
         return [
-            *conn.execute("select * from singer order by id").fetchall(),
-            *conn.execute("select * from concert order by id").fetchall(),
+            *conn.execute("select * from sailor order by id").fetchall(),
+            *conn.execute("select * from voyage order by id").fetchall(),
             *conn.execute("select last_value, is_called from counter").fetchall(),
             *conn.execute(
                 "select relname from pg_class "
@@ -127,30 +127,30 @@ def test_a_node_that_nobody_classified_is_refused(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("sql", "error", "message"),
     [
-        ("delete from singer", ForbiddenError, "DELETE is not a query"),
+        ("delete from sailor", ForbiddenError, "DELETE is not a query"),
         ("select 1; select 2", ForbiddenError, "more than one statement"),
         ("", InvalidSyntaxError, "empty"),
         (" ; ", InvalidSyntaxError, "empty"),
-        ("select * from singer for update", ForbiddenError, "FOR UPDATE/SHARE locks rows"),
-        ("select * into x from singer", ForbiddenError, "SELECT INTO writes data"),
-        ("with d as (delete from singer returning 1) select 1", ForbiddenError, "DELETE writes"),
+        ("select * from sailor for update", ForbiddenError, "FOR UPDATE/SHARE locks rows"),
+        ("select * into x from sailor", ForbiddenError, "SELECT INTO writes data"),
+        ("with d as (delete from sailor returning 1) select 1", ForbiddenError, "DELETE writes"),
         ("select pg_sleep(1)", ForbiddenError, r"pg_sleep\(\) may not be called.*VOLATILE"),
-        ("select sneaky(age) from singer", ForbiddenError, "sneaky.*VOLATILE"),
-        ("select lenght(name) from singer", UnknownNameError, "nearest: length"),
-        ("select nmae from singer", UnknownNameError, "nearest: singer.name"),
-        ("select singer.yeer from singer", UnknownNameError, "singer.yeer"),
-        ("select year from singer", UnknownNameError, "no column 'year'"),
-        ("select s.year from singer s, concert c where c.id = s.id", UnknownNameError, "s.year"),
-        ("select x.nope from (select name from singer) x", UnknownNameError, "x.nope"),
-        ("select * from singers", UnknownNameError, "nearest: singer"),
+        ("select sneaky(age) from sailor", ForbiddenError, "sneaky.*VOLATILE"),
+        ("select lenght(name) from sailor", UnknownNameError, "nearest: length"),
+        ("select nmae from sailor", UnknownNameError, "nearest: sailor.name"),
+        ("select sailor.yeer from sailor", UnknownNameError, "sailor.yeer"),
+        ("select year from sailor", UnknownNameError, "no column 'year'"),
+        ("select s.year from sailor s, voyage c where c.id = s.id", UnknownNameError, "s.year"),
+        ("select x.nope from (select name from sailor) x", UnknownNameError, "x.nope"),
+        ("select * from sailors", UnknownNameError, "nearest: sailor"),
         ("select * from secret", UnknownNameError, "did you mean 'other.secret'"),
-        ("select * from Concert where Venue = 'x'", UnknownNameError, "concert.Venue Name"),
-        ("select * from zzz", UnknownNameError, "tables here: other.secret, adults, concert"),
-        ("select name, count(*) from singer", InvalidQueryError, "GROUP BY"),
-        ("select name + 1 from singer", InvalidQueryError, "integer"),
+        ("select * from Voyage where Venue = 'x'", UnknownNameError, "voyage.Venue Name"),
+        ("select * from zzz", UnknownNameError, "tables here: other.secret, adults, sailor"),
+        ("select name, count(*) from sailor", InvalidQueryError, "GROUP BY"),
+        ("select name + 1 from sailor", InvalidQueryError, "integer"),
         ("select 1 / 0", InvalidQueryError, "division by zero"),
-        ("select age / (age - age) from singer", InvalidQueryError, "division by zero"),
-        ("select id from singer s, concert c where true", InvalidQueryError, "ambiguous"),
+        ("select age / (age - age) from sailor", InvalidQueryError, "division by zero"),
+        ("select id from sailor s, voyage c where true", InvalidQueryError, "ambiguous"),
         ("select from where", InvalidSyntaxError, 'syntax error at or near "where"'),
         ("select @ -5", InvalidSyntaxError, "write it more simply"),
         ("select " + "(" * 100 + "1" + ")" * 100, InvalidSyntaxError, "brackets deep"),
@@ -167,7 +167,7 @@ def test_a_refusal_says_what_is_wrong(
 
 def test_a_query_beyond_the_cost_limit_is_refused_before_it_runs(dsn: str) -> None:
     with pytest.raises(TooExpensiveError, match="join condition"):
-        Reader(dsn, limits=Limits(cost=1e4)).query("select 1 from concert a, concert b, concert c")
+        Reader(dsn, limits=Limits(cost=1e4)).query("select 1 from voyage a, voyage b, voyage c")
 
 
 def test_a_query_that_runs_too_long_is_stopped(dsn: str) -> None:
@@ -179,7 +179,7 @@ def test_a_query_that_runs_too_long_is_stopped(dsn: str) -> None:
 def test_rows_and_bytes_are_bounded(dsn: str) -> None:
     many = Reader(dsn, limits=Limits(rows=250)).query("select * from generate_series(1, 100000) i")
     assert (len(many.rows), many.truncated) == (250, True)
-    exact = Reader(dsn, limits=Limits(rows=50)).query("select id from singer")
+    exact = Reader(dsn, limits=Limits(rows=50)).query("select id from sailor")
     assert (len(exact.rows), exact.truncated) == (50, False)
     wide = Reader(dsn, limits=Limits(bytes=10_000)).query(
         "select repeat('x', 1000) from generate_series(1, 100)"
@@ -188,7 +188,7 @@ def test_rows_and_bytes_are_bounded(dsn: str) -> None:
 
 
 def test_a_query_without_rows_still_names_its_columns(dsn: str) -> None:
-    result = Reader(dsn).query("select name, age from singer where false")
+    result = Reader(dsn).query("select name, age from sailor where false")
     assert (result.columns, result.rows) == (("name", "age"), [])
 
 
@@ -202,10 +202,10 @@ def test_dates_that_python_cannot_hold_come_back_as_text(dsn: str) -> None:
 
 async def test_the_async_reader_gives_the_same_rows_and_the_same_refusals(dsn: str) -> None:
     reader = Reader(dsn)
-    sql = "select name from singer order by id"
+    sql = "select name from sailor order by id"
     assert (await reader.aquery(sql)).rows == reader.query(sql).rows
-    with pytest.raises(UnknownNameError, match=r"nearest: singer\.name"):
-        await reader.aquery("select nmae from singer")
+    with pytest.raises(UnknownNameError, match=r"nearest: sailor\.name"):
+        await reader.aquery("select nmae from sailor")
 
 
 def test_the_transaction_is_read_only_even_if_the_guard_were_fooled(dsn: str) -> None:
@@ -214,7 +214,7 @@ def test_the_transaction_is_read_only_even_if_the_guard_were_fooled(dsn: str) ->
     with reader.connect() as conn:
         run(conn, checks.begin(reader.limits))
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-            conn.execute("delete from singer")
+            conn.execute("delete from sailor")
         conn.execute("rollback")
         run(conn, checks.begin(reader.limits))
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -229,14 +229,14 @@ def test_a_superuser_reads_as_a_lesser_role_and_others_stay_themselves(dsn: str)
         role = f"{conn.info.dbname}_reader"
         conn.execute(f"create role {role}")
         try:
-            conn.execute(f"grant {role} to current_user; grant select (name) on singer to {role}")
+            conn.execute(f"grant {role} to current_user; grant select (name) on sailor to {role}")
             reader = Reader(dsn, role=role)
             assert reader.query("select current_user").rows == [(role,)]
-            assert len(reader.query("select name from singer").rows) == 50
+            assert len(reader.query("select name from sailor").rows) == 50
             with pytest.raises(ForbiddenError, match="permission denied"):
-                reader.query("select age from singer")
+                reader.query("select age from sailor")
         finally:
-            conn.execute(f"revoke all on singer from {role}; drop role {role}")
+            conn.execute(f"revoke all on sailor from {role}; drop role {role}")
     with pytest.raises(ForbiddenError, match="cannot read as role"):
         Reader(dsn, role="nobody_at_all").query("select 1")
 
@@ -283,7 +283,7 @@ FRAGMENTS = st.sampled_from(
             "||",
         ),
         *("a", "x.", "pg_sleep", "pg_sleep(1)", "select", ",", "U&", "1", "e", "$1", "{", ":"),
-        "delete from singer",
+        "delete from sailor",
     ]
 )
 

@@ -25,12 +25,10 @@ from mcp_server.nl2sql.prompt import (
     Example,
     FoundValue,
     PromptColumn,
-    PromptKey,
     PromptSchema,
     PromptTable,
     Request,
     messages,
-    prune,
 )
 
 
@@ -479,32 +477,6 @@ def test_a_digest_tells_results_apart_but_not_their_order() -> None:
 
 def column(name: str, **facts: Any) -> PromptColumn:
     return PromptColumn(name, "text", **facts)
-
-
-def test_a_large_schema_is_pruned_but_keys_and_joining_tables_stay() -> None:
-    wide = tuple(column(f"c{i}") for i in range(80))
-    schema = PromptSchema(
-        "big",
-        (
-            PromptTable("left_side", (column("id", primary_key=True), *wide)),
-            PromptTable("right_side", (column("id", primary_key=True), *wide)),
-            PromptTable("between", (column("l"), column("r"), *wide)),
-            PromptTable("elsewhere", (column("id", primary_key=True), *wide)),
-        ),
-        (
-            PromptKey("between", ("l",), "left_side", ("id",)),
-            PromptKey("between", ("r",), "right_side", ("id",)),
-        ),
-    )
-    scores = {("left_side", "c1"): 0.9, ("right_side", "c2"): 0.8}
-    kept = prune(schema, scores, most_columns=6)
-    assert {t.name: [c.name for c in t.columns] for t in kept.tables} == {
-        "left_side": ["id", "c1"],
-        "right_side": ["id", "c2"],
-        "between": ["l", "r"],
-    }
-    assert kept.keys == schema.keys
-    assert prune(schema, scores, most_columns=10_000) is schema
 
 
 def test_data_cannot_close_the_mark_that_says_where_data_ends() -> None:

@@ -10,53 +10,53 @@ from mcp_server.nl2sql.phrases import humanise, plural, singular
 from mcp_server.nl2sql.reading import reading
 
 READINGS = {
-    "select count(*) from singer": "The number of singers.",
-    "select name, age from singer where age > 20 order by age desc limit 3": (
-        "The name and age of singers where age is greater than 20, the 3 with the highest age."
+    "select count(*) from sailor": "The number of sailors.",
+    "select name, age from sailor where age > 20 order by age desc limit 3": (
+        "The name and age of sailors where age is greater than 20, the 3 with the highest age."
     ),
-    "select name from singer order by name": "The name of singers, sorted by name (lowest first).",
-    "select name from singer order by 1 desc, age limit 1": (
-        "The name of singers, the one with the highest name, then age (lowest first)."
+    "select name from sailor order by name": "The name of sailors, sorted by name (lowest first).",
+    "select name from sailor order by 1 desc, age limit 1": (
+        "The name of sailors, the one with the highest name, then age (lowest first)."
     ),
-    "select distinct country from singer": "The different values of country of singers.",
-    "select * from singer limit 5": "All columns of singers, any 5 of them.",
-    "select * from singer order by age limit 5 offset 10": (
-        "All columns of singers, sorted by age (lowest first), after the first 10, only 5 of them."
+    "select distinct country from sailor": "The different values of country of sailors.",
+    "select * from sailor limit 5": "All columns of sailors, any 5 of them.",
+    "select * from sailor order by age limit 5 offset 10": (
+        "All columns of sailors, sorted by age (lowest first), after the first 10, only 5 of them."
     ),
-    "select country, avg(age) from singer group by country having count(*) >= 2": (
-        "The country and the average age of singers, for each country where the number of singers "
+    "select country, avg(age) from sailor group by country having count(*) >= 2": (
+        "The country and the average age of sailors, for each country where the number of sailors "
         "is at least 2."
     ),
-    "select country, count(*) from singer group by 1 order by 2 desc limit 1": (
-        "The country and the number of singers, for each country, the one with the highest number "
-        "of singers."
+    "select country, count(*) from sailor group by 1 order by 2 desc limit 1": (
+        "The country and the number of sailors, for each country, the one with the highest number "
+        "of sailors."
     ),
-    "select count(distinct country) from singer": (
-        "The number of different values of country of singers."
+    "select count(distinct country) from sailor": (
+        "The number of different values of country of sailors."
     ),
-    "select s.name, c.year from singer s join concert c on c.singer_id = s.id": (
-        "The singer name and concert year of singers with their concerts "
-        "(concert singer id is singer id)."
+    "select s.name, c.year from sailor s join voyage c on c.sailor_id = s.id": (
+        "The sailor name and voyage year of sailors with their voyages "
+        "(voyage sailor id is sailor id)."
     ),
-    "select s.name from singer s left join concert c on c.singer_id = s.id where c.id is null": (
-        "The singer name of singers without any concert (concert singer id is singer id)."
+    "select s.name from sailor s left join voyage c on c.sailor_id = s.id where c.id is null": (
+        "The sailor name of sailors without any voyage (voyage sailor id is sailor id)."
     ),
-    "select s.name from singer s left join concert c on c.sid = s.id where c.id is not null": (
-        "The singer name of singers, with concerts where there are any (concert sid is singer id) "
-        "where concert id is known."
+    "select s.name from sailor s left join voyage c on c.sid = s.id where c.id is not null": (
+        "The sailor name of sailors, with voyages where there are any (voyage sid is sailor id) "
+        "where voyage id is known."
     ),
-    "select s.name, c.year from singer s left join concert c using (id)": (
-        "The singer name and concert year of singers, with concerts where there are any (same id)."
+    "select s.name, c.year from sailor s left join voyage c using (id)": (
+        "The sailor name and voyage year of sailors, with voyages where there are any (same id)."
     ),
     "select a.x from a cross join b": "The a x of as combined with all bs.",
-    "select name from singer where id not in (select singer_id from concert)": (
-        "The name of singers where id is not among (the singer id of concerts)."
+    "select name from sailor where id not in (select sailor_id from voyage)": (
+        "The name of sailors where id is not among (the sailor id of voyages)."
     ),
-    "select name from singer s where not exists (select 1 from concert c where c.sid = s.id)": (
-        "The name of singers where there are no concerts where concert sid is singer id."
+    "select name from sailor s where not exists (select 1 from voyage c where c.sid = s.id)": (
+        "The name of sailors where there are no voyages where voyage sid is sailor id."
     ),
-    "select name from singer where age > (select avg(age) from singer)": (
-        "The name of singers where age is greater than (the average age of singers)."
+    "select name from sailor where age > (select avg(age) from sailor)": (
+        "The name of sailors where age is greater than (the average age of sailors)."
     ),
     "select a.name from person a join person b on a.boss_id = b.id where a.pay > b.pay": (
         "The first person name of first persons with their second persons (first person boss id is "
@@ -102,31 +102,31 @@ READINGS = {
     "select name from s where age > all (select age from t)": (
         "The name of s where age is greater than every one of (the age of ts)."
     ),
-    "select 100.0 * sum(case when age > 20 then 1 else 0 end) / nullif(count(*), 0) from singer": (
-        "(100.0 times the number of singers where age is greater than 20) divided by the number of "
-        "singers."
+    "select 100.0 * sum(case when age > 20 then 1 else 0 end) / nullif(count(*), 0) from sailor": (
+        "(100.0 times the number of sailors where age is greater than 20) divided by the number of "
+        "sailors."
     ),
-    "select case when age > 60 then 'old' else 'young' end from singer": (
-        "'old' where age is greater than 60, 'young' otherwise of singers."
+    "select case when age > 60 then 'old' else 'young' end from sailor": (
+        "'old' where age is greater than 60, 'young' otherwise of sailors."
     ),
-    "select extract(year from born), count(*) from singer group by 1": (
-        "The year of born and the number of singers, for each year of born."
+    "select extract(year from born), count(*) from sailor group by 1": (
+        "The year of born and the number of sailors, for each year of born."
     ),
-    "select to_char(born, 'YYYY-MM') from singer": "The born written as 'YYYY-MM' of singers.",
-    "select rank() over (partition by country order by age desc) from singer": (
-        "The rank within each country by age (highest first) of singers."
+    "select to_char(born, 'YYYY-MM') from sailor": "The born written as 'YYYY-MM' of sailors.",
+    "select rank() over (partition by country order by age desc) from sailor": (
+        "The rank within each country by age (highest first) of sailors."
     ),
-    "with old as (select * from singer where age > 60) select count(*) from old": (
-        "The number of olds; where olds are: all columns of singers where age is greater than 60."
+    "with old as (select * from sailor where age > 60) select count(*) from old": (
+        "The number of olds; where olds are: all columns of sailors where age is greater than 60."
     ),
-    "select max(n) from (select count(*) as n from singer group by country) t": (
-        "The highest n of (the number of singers, for each country)."
+    "select max(n) from (select count(*) as n from sailor group by country) t": (
+        "The highest n of (the number of sailors, for each country)."
     ),
-    "select exists (select 1 from singer where age > 90)": (
-        "Whether there are singers where age is greater than 90."
+    "select exists (select 1 from sailor where age > 90)": (
+        "Whether there are sailors where age is greater than 90."
     ),
-    "select distinct on (country) country, name from singer": (
-        "Country and name, one for each country, of singers."
+    "select distinct on (country) country, name from sailor": (
+        "Country and name, one for each country, of sailors."
     ),
     "select name from item order by embedding <-> '[1,2]' limit 3": (
         "The name of items, the 3 with the lowest distance of embedding from '[1,2]'."
@@ -143,7 +143,7 @@ def test_a_query_reads_in_plain_words(sql: str) -> None:
 
 def test_different_conditions_never_read_the_same() -> None:
     """A reading that drops a part of the query would hide a wrong answer."""
-    template = "select name from singer where {}"
+    template = "select name from sailor where {}"
     conditions = [
         *("age = 1", "age <> 1", "age > 1", "age >= 1", "age < 1", "age <= 1", "age is null"),
         *("age is not null", "age = 1 and id = 2", "age = 1 or id = 2", "not (age = 1 and id = 2)"),
@@ -185,9 +185,9 @@ ASSUMPTIONS = {
     "select avg(age) from s": ["Rows where age is missing do not count in the average."],
     "select name from s where id not in (select sid from t)": ["If a value of sid is missing"],
     "select s.name from s join t on t.sid = s.id": ["Only s that have a matching t are taken in."],
-    "select count(*) from s join concert on concert.sid = s.id": [
-        "Only s that have a matching concert",
-        "A s counts once for each matching concert.",
+    "select count(*) from s join voyage on voyage.sid = s.id": [
+        "Only s that have a matching voyage",
+        "A s counts once for each matching voyage.",
     ],
     "select name from s where d = current_date": ["Today is what the database's clock says."],
 }
@@ -203,7 +203,7 @@ def test_what_a_query_takes_for_granted_is_said(sql: str) -> None:
 
 @pytest.mark.parametrize(
     ("one", "many"),
-    [("singer", "singers"), ("city", "cities"), ("box", "boxes"), ("day", "days"),
+    [("sailor", "sailors"), ("city", "cities"), ("box", "boxes"), ("day", "days"),
      ("class", "classes"), ("campus", "campuses"), ("order item", "order items")],
 )  # fmt: skip
 def test_nouns_have_both_numbers(one: str, many: str) -> None:
@@ -212,6 +212,6 @@ def test_nouns_have_both_numbers(one: str, many: str) -> None:
 
 
 def test_names_are_read_as_words() -> None:
-    assert humanise("song_release_year") == "song release year"
-    assert humanise("SongReleaseYear") == "song release year"
+    assert humanise("first_launch_year") == "first launch year"
+    assert humanise("FirstLaunchYear") == "first launch year"
     assert humanise("Venue Name") == "venue name"
