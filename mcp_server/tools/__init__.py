@@ -1,8 +1,8 @@
 """The tools of the MCP server, as definitions over the control plane."""
 
 from mcp_server.tools import clusters, queries, questions, schemas
-from mcp_server.tools.definition import Scope, ToolDefinition, bind
-from mcp_server.tools.platform import Platform
+from mcp_server.tools.definition import ToolDefinition, bind
+from mcp_server.tools.platform import Platform, Scope
 
 DEFINITIONS: tuple[ToolDefinition, ...] = (
     *clusters.TOOLS,

@@ -24,7 +24,7 @@ from mcp_server.models import Answer
 from mcp_server.nl2sql.errors import NL2SQLError
 from mcp_server.progress import Progress
 from mcp_server.tools.arguments import CLUSTER_PARAMETER, explain_arguments
-from mcp_server.tools.platform import Call, Platform
+from mcp_server.tools.platform import Call, Platform, Scope
 
 
 class Effect(Enum):
@@ -52,19 +52,14 @@ class Reach(Enum):
     SERVER = "the clusters of the server"
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a server may do. cluster: the only one it works on, or None for all of them."""
-
-    cluster: str | None = None
-    read_only: bool = False
+Run = Callable[..., Awaitable[Answer | InputRequiredResult]]
 
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
     """One tool. Its name and description are those of `run`, its parameters those after `call`."""
 
-    run: "Run"
+    run: Run
     title: str
     effect: Effect
     reach: Reach
@@ -77,9 +72,6 @@ class ToolDefinition:
         if scope.read_only and self.effect.writes:
             return False
         return scope.cluster is None or self.reach is Reach.CLUSTER
-
-
-Run = Callable[..., Awaitable[Answer | InputRequiredResult]]
 
 
 def tool(

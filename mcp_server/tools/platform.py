@@ -1,8 +1,8 @@
-"""What tools stand on: the narrow port to the clusters, and one call's view of it."""
+"""What tools stand on: the narrow port to the clusters, what a server may do, and one call."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from anyio import to_thread
 from mcp.server.mcpserver import Context
@@ -10,9 +10,6 @@ from mcp.server.mcpserver import Context
 from cluster_runtime.control.plane import Cluster, ControlPlane
 from mcp_server.progress import Progress
 from mcp_server.questions import Questions
-
-if TYPE_CHECKING:
-    from mcp_server.tools.definition import Scope
 
 T = TypeVar("T")
 
@@ -26,11 +23,19 @@ class Platform:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What a server may do. cluster: the only one it works on, or None for all of them."""
+
+    cluster: str | None = None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call of one tool. `off_loop` runs what blocks, so that other calls go on meanwhile."""
 
     platform: Platform
-    scope: "Scope"
+    scope: Scope
     progress: Progress
     context: Context[Any, Any]
 
