@@ -83,7 +83,7 @@ class Questions:
 
         key = (cluster.id, database)
         translator = self._translators.setdefault(key, Translator(dsn))
-        translator.dsn = dsn  # the token in an old one opens no new connections
+        translator._dsn = dsn  # the token in an old one opens no new connections
         self._translators.move_to_end(key)
         while len(self._translators) > TRANSLATORS_KEPT:
             self._translators.popitem(last=False)
