@@ -1,0 +1,116 @@
+"""All rules in their order: from a linked question to the logical form."""
+
+from mcp_server.nl2sql import rules_filter, rules_group, rules_order, rules_select
+from mcp_server.nl2sql.logical import AnyOf, Compare, Linked, Output
+from mcp_server.nl2sql.question import Question, letters
+
+STRONG_MENTION = 0.85
+
+
+def analyse(question: Question) -> None:
+    """Fill `question.query`."""
+    query = question.query
+    rules_order.order_by(question)
+    rules_group.groups(question)
+    rules_filter.averages(question)
+    rules_group.having(question)
+    rules_order.superlatives(question)
+    rules_select.aggregates(question)
+    missing = rules_filter.absent(question)
+    query.where += rules_filter.comparisons(question)
+    query.where += rules_filter.values(question)
+    rules_select.columns(question)
+    query.subject = question.subject
+    if missing is not None:
+        _attach_missing(question, missing)
+    rules_select.fallback(question)
+    _settle_subject(question)
+    _settle_both(question)
+    _settle_groups(question)
+    _settle_mentions(question)
+
+
+def _attach_missing(question: Question, missing: Linked) -> None:
+    query = question.query
+    shown = [output.column.table for output in query.select if output.column is not None]
+    shown += [output.table for output in query.select if output.table is not None]
+    if shown and shown[0] is not missing.table:
+        query.subject = shown[0]
+    elif query.subject is missing.table:
+        others = [table for table in question.mentioned if table is not missing.table]
+        query.subject = others[0] if others else query.subject
+    query.where.append(missing)
+
+
+def _settle_subject(question: Question) -> None:
+    """A table that only words the question is left out where its key alone would be used."""
+    query = question.query
+    if query.select and all(o.aggregate is None for o in query.select):
+        shown = {output.column.table for output in query.select if output.column is not None}
+        if query.subject is not None and query.subject not in shown and len(shown) == 1:
+            (only,) = shown
+            if question.graph.distance(query.subject, only) > 3:
+                query.subject = only
+
+
+def _settle_both(question: Question) -> None:
+    """`both A and B`: one row cannot be both, so rows of it are looked for twice."""
+    query = question.query
+    if "both" not in question.notes:
+        return
+    for condition in list(query.where):
+        if not isinstance(condition, AnyOf):
+            continue
+        first = condition.conditions[0]
+        if not isinstance(first, Compare):
+            continue
+        table = first.column.table
+        subject = query.select[0].column.table if query.select and query.select[0].column else None
+        subject = subject or query.subject
+        if subject is not None and table is not subject:
+            query.subject = subject
+            query.where.remove(condition)
+            query.where += [Linked(table, (each,)) for each in condition.conditions]
+
+
+def _settle_groups(question: Question) -> None:
+    """What a group is shown by, where the question does not say."""
+    query = question.query
+    aggregated = [output for output in query.select if output.aggregate]
+    plain = [output for output in query.select if not output.aggregate]
+    if query.group or query.group_tables:
+        if aggregated and not plain:
+            for column in query.group:
+                query.select.append(Output(column))
+            for table in query.group_tables:
+                query.select += [Output(column) for column in rules_select.display(table)]
+        if not aggregated and not query.order and not query.having and not query.limit:
+            query.group.clear()
+            query.group_tables.clear()
+    counted = next((output.table for output in aggregated if output.table is not None), None)
+    if plain and counted is not None and plain[0].column is not None:
+        owner = plain[0].column.table
+        if owner is not counted and owner not in query.group_tables and not query.group:
+            query.group_tables.append(owner)
+
+
+def _settle_mentions(question: Question) -> None:
+    """Tables that the question names and no rule has used: rows of them must exist."""
+    query = question.query
+    used = set()
+    for output in query.select:
+        used.add(output.column.table if output.column is not None else output.table)
+    used.update(query.group_tables)
+    used.update(column.table for column in query.group)
+    for item in question.items:
+        if item.used or item.ref is None or "t" not in letters(item):
+            continue
+        item.used = True
+        table, score = item.ref.tables[0]
+        if score < STRONG_MENTION or table in used or table is query.subject:
+            continue
+        if any(isinstance(each, Linked) and each.table is table for each in query.where):
+            continue
+        if query.subject is not None and question.graph.path(query.subject, table) is not None:
+            query.where.append(Linked(table))
+            question.doubt += 0.02

@@ -1,0 +1,364 @@
+"""From the logical form to SQL: joins, grouping, subqueries; a sqlglot tree in the end."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from mcp_server.nl2sql.joins import JoinGraph
+from mcp_server.nl2sql.logical import (
+    AnyOf,
+    Between,
+    Compare,
+    Condition,
+    Having,
+    Like,
+    Linked,
+    Nested,
+    Null,
+    Order,
+    Output,
+    Query,
+    Scalar,
+)
+from mcp_server.nl2sql.profile import Column, ForeignKey, Kind, Table
+
+
+RESERVED = frozenset(
+    "all analyse analyze and any array as asc asymmetric both case cast check collate column "  # noqa: SIM905
+    "constraint create current_catalog current_date current_role current_time current_timestamp "
+    "current_user default deferrable desc distinct do else end except false fetch for foreign from "
+    "grant group having in initially intersect into lateral leading limit localtime localtimestamp "
+    "not null offset on only or order placing primary references returning select session_user "
+    "some symmetric system_user table then to trailing true union unique user using variadic when "
+    "where window with".split()
+)
+"""PostgreSQL's reserved words (manual, "SQL Key Words")."""
+
+
+class NoJoinError(ValueError):
+    """Two tables of the question have no key between them."""
+
+
+_OPERATORS: dict[str, type[exp.Binary]] = {
+    "=": exp.EQ,
+    "<>": exp.NEQ,
+    "<": exp.LT,
+    "<=": exp.LTE,
+    ">": exp.GT,
+    ">=": exp.GTE,
+}
+
+
+@dataclass(slots=True)
+class Scope:
+    """The tables of one SELECT and their aliases; alone, a table needs none."""
+
+    graph: JoinGraph
+    tables: list[Table]
+    keys: list[ForeignKey] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        keys = self.graph.tree(self.tables)
+        if keys is None:
+            raise NoJoinError(f"nothing joins {' and '.join(t.name for t in self.tables)}")
+        self.keys = keys
+        for key in keys:
+            for table in (key.column.table, key.target.table):
+                if table not in self.tables:
+                    self.tables.append(table)
+
+    def column(self, column: Column) -> exp.Expression:
+        return exp.column(
+            exp.to_identifier(column.name, quoted=_quote(column.name)),
+            table=self.alias(column.table) if len(self.tables) > 1 else None,
+        )
+
+    def alias(self, table: Table) -> str:
+        return f"t{self.tables.index(table) + 1}"
+
+    def source(self) -> exp.Select:
+        query = exp.Select().from_(self._table(self.tables[0]))
+        placed = [self.tables[0]]
+        waiting = list(self.keys)
+        while waiting:
+            key = next(
+                key
+                for key in waiting
+                if (key.column.table in placed) or (key.target.table in placed)
+            )
+            waiting.remove(key)
+            one, other = key.column.table, key.target.table
+            condition = exp.EQ(this=self.column(key.column), expression=self.column(key.target))
+            if one in placed and other in placed:
+                query = query.where(condition)
+                continue
+            new = other if one in placed else one
+            placed.append(new)
+            query = query.join(self._table(new), on=condition, join_type="INNER")
+        return query
+
+    def _table(self, table: Table) -> exp.Expression:
+        named = exp.Table(
+            this=exp.to_identifier(table.name, quoted=_quote(table.name)),
+            db=exp.to_identifier(table.schema, quoted=_quote(table.schema))
+            if table.schema != "public"
+            else None,
+        )
+        return exp.alias_(named, self.alias(table), table=True) if len(self.tables) > 1 else named
+
+
+def _quote(name: str) -> bool:
+    """Whether PostgreSQL needs the name in quotes: upper case, odd characters, a keyword."""
+    return re.fullmatch(r"[a-z_][a-z0-9_]*", name) is None or name in RESERVED
+
+
+def compile_query(query: Query, graph: JoinGraph) -> exp.Select:
+    """The SELECT for a logical form. Raises NoJoinError."""
+    tables = _tables(query)
+    if not tables:
+        raise NoJoinError("the question names no table")
+    scope = Scope(graph, tables)
+    select = scope.source()
+    group = _group(query, scope)
+    grouped = bool(group)
+    outputs = [_output(output, scope, query) for output in query.select]
+    select = select.select(*outputs)
+    for condition in query.where:
+        select = select.where(_condition(condition, scope, query))
+    if grouped:
+        select = select.group_by(*(scope.column(column) for column in group))
+    for having in query.having:
+        select = select.having(_having(having, scope, query))
+    for order in query.order:
+        select = select.order_by(_order(order, scope, query))
+    if query.limit is not None:
+        select = select.limit(query.limit)
+    if not grouped and (query.distinct or _multiplies(query, scope)):
+        if query.order and not all(
+            any(output.column is order.column for output in query.select) for order in query.order
+        ):
+            return select
+        select = select.distinct()
+    return select
+
+
+def _tables(query: Query) -> list[Table]:
+    found: list[Table] = []
+
+    def add(table: Table | None) -> None:
+        if table is not None and table not in found:
+            found.append(table)
+
+    for output in query.select:
+        add(output.column.table if output.column is not None else output.table)
+    for table in query.group_tables:
+        add(table)
+    add(query.subject)
+    for column in query.group:
+        add(column.table)
+    for condition in query.where:
+        for table in _condition_tables(condition):
+            add(table)
+    for having in query.having:
+        add(having.column.table if having.column is not None else having.table)
+    for order in query.order:
+        add(order.column.table if order.column is not None else order.table)
+    return found
+
+
+def _condition_tables(condition: Condition) -> Iterable[Table]:
+    match condition:
+        case AnyOf(conditions):
+            for each in conditions:
+                yield from _condition_tables(each)
+        case Linked():
+            return
+        case _:
+            yield condition.column.table
+
+
+def _counts_rows(query: Query) -> bool:
+    return any(each.aggregate for each in query.select) or any(
+        each.aggregate for each in query.order
+    )
+
+
+def _group(query: Query, scope: Scope) -> list[Column]:
+    plain = [each.column for each in query.select if each.aggregate is None and each.column]
+    aggregated = any(each.aggregate for each in query.select)
+    wanted = list(query.group)
+    for table in query.group_tables:
+        if table.key is not None:
+            wanted.append(table.key)
+    ordered = any(each.aggregate for each in query.order)
+    if wanted or query.having or ordered or (aggregated and plain):
+        if not wanted and not aggregated and (query.having or ordered):
+            main = plain[0].table if plain else query.subject
+            if main is not None and main.key is not None and _identifies(plain, main, query):
+                wanted.append(main.key)
+        for column in plain:
+            if column not in wanted:
+                wanted.append(column)
+        return list(dict.fromkeys(wanted))
+    return []
+
+
+def _identifies(plain: Sequence[Column], main: Table, query: Query) -> bool:
+    """Whether the rows of a table are what is grouped, and not the values of a column of it."""
+    counted = {each.table for each in (*query.having, *query.order)}
+    if main in counted or counted == {None}:
+        return False
+    return True
+
+
+def _multiplies(query: Query, scope: Scope) -> bool:
+    """Whether the joins repeat rows of what is shown."""
+    if any(each.aggregate for each in query.select) or query.limit is not None:
+        return False
+    shown = {each.column.table for each in query.select if each.column is not None}
+    return any(key.target.table in shown and key.column.table not in shown for key in scope.keys)
+
+
+def _output(output: Output, scope: Scope, query: Query) -> exp.Expression:
+    if output.aggregate == "count":
+        if output.column is not None:
+            inner: exp.Expression = scope.column(output.column)
+            if output.distinct:
+                inner = exp.Distinct(expressions=[inner])
+            return exp.Count(this=inner)
+        return _count_of(output.table, scope, query)
+    assert output.column is not None
+    column = scope.column(output.column)
+    if output.aggregate is None:
+        return column
+    if output.column.numeric_text:
+        column = exp.cast(column, "double precision", dialect="postgres")
+    return {"sum": exp.Sum, "avg": exp.Avg, "min": exp.Min, "max": exp.Max}[output.aggregate](
+        this=column
+    )
+
+
+def _count_of(table: Table | None, scope: Scope, query: Query) -> exp.Expression:
+    """count(*), or the count of a table's keys where a join repeats its rows."""
+    grouped = query.group or query.group_tables or any(not o.aggregate for o in query.select)
+    if table is not None and not grouped and table.key is not None:
+        repeated = any(
+            key.target.table is table
+            or (key.target.table is not table and key.column.table is not table)
+            for key in scope.keys
+        )
+        if repeated:
+            return exp.Count(this=exp.Distinct(expressions=[scope.column(table.key)]))
+    return exp.Count(this=exp.Star())
+
+
+def _having(having: Having, scope: Scope, query: Query) -> exp.Expression:
+    if having.column is not None:
+        left = _output(Output(having.column, having.aggregate), scope, query)
+    else:
+        left = exp.Count(this=exp.Star())
+    return _OPERATORS[having.operator](this=left, expression=_literal(having.value))
+
+
+def _order(order: Order, scope: Scope, query: Query) -> exp.Expression:
+    if order.aggregate == "count":
+        key: exp.Expression = exp.Count(this=exp.Star())
+    elif order.column is not None:
+        key = _output(Output(order.column, order.aggregate), scope, query)
+        if order.aggregate is None and order.column.numeric_text:
+            key = exp.cast(key, "double precision", dialect="postgres")
+    else:
+        key = _output(query.select[0], scope, query)
+    return exp.Ordered(this=key, desc=order.descending, nulls_first=False)
+
+
+def _condition(condition: Condition, scope: Scope, query: Query) -> exp.Expression:
+    match condition:
+        case Compare(column, operator, value):
+            return _compare(column, operator, value, scope)
+        case Between(column, low, high):
+            return exp.Between(
+                this=_number(column, scope, low), low=_literal(low), high=_literal(high)
+            )
+        case Like(column, pattern, negated):
+            like = exp.ILike(this=scope.column(column), expression=exp.Literal.string(pattern))
+            return exp.Not(this=like) if negated else like
+        case Null(column, negated):
+            test = exp.Is(this=scope.column(column), expression=exp.Null())
+            return exp.Not(this=test) if negated else test
+        case AnyOf(conditions):
+            parts = [_condition(each, scope, query) for each in conditions]
+            return exp.paren(exp.or_(*parts))
+        case Linked():
+            return _linked(condition, scope, query)
+
+
+def _compare(
+    column: Column, operator: str, value: "Scalar | Column | Nested", scope: Scope
+) -> exp.Expression:
+    kind = _OPERATORS[operator]
+    match value:
+        case Nested(aggregate, other):
+            inner = Scope(scope.graph, [other.table])
+            subquery = inner.source().select(_output(Output(other, aggregate), inner, Query()))
+            left = scope.column(column)
+            if column.numeric_text:
+                left = exp.cast(left, "double precision", dialect="postgres")
+            return kind(this=left, expression=subquery.subquery())
+        case Column():
+            return kind(this=scope.column(column), expression=scope.column(value))
+        case str() if column.kind is Kind.NUMBER:
+            return kind(
+                this=exp.cast(scope.column(column), "text", dialect="postgres"),
+                expression=exp.Literal.string(value),
+            )
+        case str():
+            return kind(this=scope.column(column), expression=exp.Literal.string(value))
+        case _:
+            if column.kind is Kind.TEXT and operator in ("=", "<>") and not column.numeric_text:
+                return kind(this=scope.column(column), expression=exp.Literal.string(str(value)))
+            return kind(this=_number(column, scope, value), expression=_literal(value))
+
+
+def _number(column: Column, scope: Scope, value: Scalar) -> exp.Expression:
+    """A column as it is compared with a number: text cast, a date by its year."""
+    inner = scope.column(column)
+    if isinstance(value, str):
+        return inner
+    if column.kind is Kind.DATE:
+        return exp.Extract(this=exp.var("year"), expression=inner)
+    if column.kind is Kind.TEXT:
+        return exp.cast(inner, "double precision", dialect="postgres")
+    return inner
+
+
+def _linked(linked: Linked, scope: Scope, query: Query) -> exp.Expression:
+    subject = query.subject or scope.tables[0]
+    path = scope.graph.path(subject, linked.table)
+    if not path:
+        raise NoJoinError(f"nothing joins {subject.name} and {linked.table.name}")
+    first = path[0]
+    outward = first.column.table is not subject
+    here, there = (first.target, first.column) if outward else (first.column, first.target)
+    needed = [there.table]
+    if linked.where or len(path) > 1:
+        for condition in linked.where:
+            needed += [t for t in _condition_tables(condition) if t is not subject]
+        if not (len(path) == 2 and not linked.where and path[1].column.table is there.table):
+            needed.append(linked.table)
+    inner = Scope(scope.graph, list(dict.fromkeys(needed)))
+    rows = inner.source().select(inner.column(there))
+    for condition in linked.where:
+        rows = rows.where(_condition(condition, inner, Query(subject=linked.table)))
+    if linked.negated:
+        rows = rows.where(exp.Not(this=exp.Is(this=inner.column(there), expression=exp.Null())))
+    test = exp.In(this=scope.column(here), query=rows.subquery())
+    return exp.Not(this=test) if linked.negated else test
+
+
+def _literal(value: Scalar) -> exp.Expression:
+    if isinstance(value, str):
+        return exp.Literal.string(value)
+    return exp.Literal.number(value)

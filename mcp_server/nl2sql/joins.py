@@ -1,0 +1,77 @@
+"""Which tables to join, and on what: the smallest tree of foreign keys that holds them all."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from mcp_server.nl2sql.profile import Column, ForeignKey, Profile, Table
+
+INFERRED_COST = 1.5
+
+
+class JoinGraph:
+    """Tables and the keys between them; shortest paths are remembered."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._edges: dict[Table, list[tuple[Table, ForeignKey]]] = {}
+        for key in sorted(profile.foreign_keys, key=lambda each: each.inferred):
+            self._edges.setdefault(key.column.table, []).append((key.target.table, key))
+            self._edges.setdefault(key.target.table, []).append((key.column.table, key))
+        self._paths: dict[tuple[Table, Table], list[ForeignKey] | None] = {}
+
+    def path(self, start: Table, end: Table) -> list[ForeignKey] | None:
+        """The keys along the shortest way between two tables; None where there is none."""
+        if (start, end) not in self._paths:
+            self._paths[start, end] = self._search(start, end)
+        return self._paths[start, end]
+
+    def distance(self, start: Table, end: Table) -> int:
+        """How many joins lie between two tables; a large number where none leads there."""
+        path = self.path(start, end)
+        return 99 if path is None else len(path)
+
+    def keys_between(self, one: Table, other: Table) -> list[ForeignKey]:
+        """Every key that joins two tables directly."""
+        return [key for table, key in self._edges.get(one, []) if table is other]
+
+    def tree(self, tables: Sequence[Table]) -> list[ForeignKey] | None:
+        """Keys that join all the tables, beginning at the first; None where they do not join."""
+        joined: list[Table] = list(tables[:1])
+        keys: list[ForeignKey] = []
+        waiting = [table for table in dict.fromkeys(tables) if table not in joined]
+        while waiting:
+            options = [
+                (len(path), position, path)
+                for position, table in enumerate(waiting)
+                for start in joined
+                if (path := self.path(start, table)) is not None
+            ]
+            if not options:
+                return None
+            _, position, path = min(options, key=lambda option: option[:2])
+            waiting.pop(position)
+            for key in path:
+                if key not in keys:
+                    keys.append(key)
+                for table in (key.column.table, key.target.table):
+                    if table not in joined:
+                        joined.append(table)
+            waiting = [table for table in waiting if table not in joined]
+        return keys
+
+    def _search(self, start: Table, end: Table) -> list[ForeignKey] | None:
+        ways: dict[Table, list[ForeignKey]] = {start: []}
+        queue = deque([start])
+        while queue:
+            table = queue.popleft()
+            if table is end:
+                return ways[table]
+            for other, key in self._edges.get(table, []):
+                if other not in ways:
+                    ways[other] = [*ways[table], key]
+                    queue.append(other)
+        return None
+
+
+def referring(keys: Iterable[ForeignKey], table: Table) -> Column | None:
+    """The column by which one of the keys refers to a table."""
+    return next((key.column for key in keys if key.target.table is table), None)

@@ -1,0 +1,224 @@
+"""Which words of a question name which tables, columns and values, and how sure that is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TypeVar
+
+from mcp_server.nl2sql.lexicon import DEMONYMS, NOISE_IN_TABLE_NAMES, STOP, synonyms
+from mcp_server.nl2sql.profile import Column, Profile, Table
+from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, normal_text, stem
+
+T = TypeVar("T")
+
+SPAN_MAX = 6
+KEEP_WITHIN = 0.3
+THRESHOLD = 0.5
+_INNER = frozenset({"of", "the", "in", "by", "a", "an", "and", "for", "to", "on"})
+
+
+@dataclass(slots=True)
+class Ref:
+    """A span of tokens [start, end) and what it may name, each with a score from 0 to 1."""
+
+    start: int
+    end: int
+    text: str
+    columns: list[tuple[Column, float]] = field(default_factory=list)
+    tables: list[tuple[Table, float]] = field(default_factory=list)
+    values: list[tuple[Column, str]] = field(default_factory=list)
+    score: float = 0.0
+
+    @property
+    def best_column(self) -> float:
+        return max((score for _, score in self.columns), default=0.0)
+
+    @property
+    def best_table(self) -> float:
+        return max((score for _, score in self.tables), default=0.0)
+
+
+@lru_cache(maxsize=100_000)
+def word_match(asked: str, named: str) -> float:
+    """How well one word of a question fits one word of a name."""
+    if asked == named:
+        return 1.0
+    if named in synonyms(asked):
+        return 0.85
+    if len(asked) > 3 and len(named) > 3 and stem(asked) == stem(named):
+        return 0.92
+    shorter, longer = sorted((asked, named), key=len)
+    if len(shorter) >= 4 and longer.startswith(shorter) and len(shorter) >= 0.55 * len(longer):
+        return 0.8
+    if len(named) >= 3 and named == asked[: len(named)] and len(asked) - len(named) >= 3:
+        return 0.6
+    return 0.0
+
+
+def name_match(asked: Sequence[str], named: Sequence[str]) -> float:
+    """How well a span fits a name, as words: 1 for the same words, less for a part of them."""
+    asked = [word for word in asked if word not in _INNER] or list(asked)
+    named = [word for word in named if word not in _INNER] or list(named)
+    if not asked or not named:
+        return 0.0
+    if "".join(asked) == "".join(named):
+        return 1.0
+    left = list(named)
+    total = 0.0
+    last_matched = False
+    for word in asked:
+        best = max(left, key=lambda each: word_match(word, each), default=None)
+        score = word_match(word, best) if best is not None else 0.0
+        if not score or best is None:
+            return _compound_match(asked, named)
+        total += score
+        last_matched = last_matched or best == named[-1]
+        left.remove(best)
+    quality = total / len(asked)
+    if not left:
+        return quality
+    coverage = len(asked) / len(named)
+    partial = (0.55 if last_matched else 0.42) + 0.35 * coverage
+    return max(quality * partial, _compound_match(asked, named))
+
+
+def _compound_match(asked: Sequence[str], named: Sequence[str]) -> float:
+    """A name written as one word (`sourceairport`) against the words of a span."""
+    if len(named) != 1 or len(named[0]) < 6:
+        return 0.0
+    name, joined = named[0], "".join(asked)
+    if len(joined) < 3 or not (name.startswith(joined) or name.endswith(joined)):
+        rest = name
+        for word in asked:
+            if len(word) >= 3 and rest.startswith(word):
+                rest = rest[len(word) :]
+            elif len(word) >= 5 and rest.startswith(word[:4]):
+                rest = rest[4:]
+            else:
+                return 0.0
+        return 0.9 if not rest else 0.5
+    coverage = len(joined) / len(name)
+    return (0.5 if name.endswith(joined) else 0.4) + 0.4 * coverage
+
+
+class Linker:
+    """Links for one database; the matches of words and names are remembered."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._columns: dict[tuple[str, ...], list[tuple[Column, float]]] = {}
+        self._tables: dict[tuple[str, ...], list[tuple[Table, float]]] = {}
+
+    def columns(self, words: tuple[str, ...]) -> list[tuple[Column, float]]:
+        if words not in self._columns:
+            found = [(column, self._column_score(words, column)) for column in self.profile.columns]
+            self._columns[words] = _best(found)
+        return self._columns[words]
+
+    def tables(self, words: tuple[str, ...]) -> list[tuple[Table, float]]:
+        if words not in self._tables:
+            found = [(table, self._table_score(words, table)) for table in self.profile.tables]
+            self._tables[words] = _best(found)
+        return self._tables[words]
+
+    def _column_score(self, words: tuple[str, ...], column: Column) -> float:
+        own = column.words
+        table = column.table.words
+        score = name_match(words, own)
+        residual = own[len(table) :] if own[: len(table)] == table else ()
+        if residual and name_match(words, residual) >= 0.9:
+            score = max(score, 0.96 * name_match(words, residual))
+        if len(words) > 1 and score < 1:
+            with_table = name_match(words, (*table, *own))
+            if with_table >= 0.9:
+                score = max(score, with_table)
+        if column.comment:
+            score = max(score, 0.9 * name_match(words, identifier_words(column.comment)))
+        return score
+
+    def _table_score(self, words: tuple[str, ...], table: Table) -> float:
+        own = tuple(word for word in table.words if word not in NOISE_IN_TABLE_NAMES)
+        return name_match(words, own or table.words)
+
+    def refs(self, tokens: Sequence[Token]) -> list[Ref]:
+        """The best cover of the tokens by spans that name something, in order."""
+        best: list[tuple[float, list[Ref]]] = [(0.0, [])]
+        for end in range(1, len(tokens) + 1):
+            options = [best[end - 1]]
+            for start in range(max(0, end - SPAN_MAX), end):
+                ref = self._ref(tokens, start, end)
+                if ref is not None:
+                    score, chosen = best[start]
+                    options.append((score + ref.score, [*chosen, ref]))
+            best.append(max(options, key=lambda option: option[0]))
+        return best[-1][1]
+
+    def _ref(self, tokens: Sequence[Token], start: int, end: int) -> Ref | None:
+        span = tokens[start:end]
+        text = " ".join(token.text for token in span)
+        if len(span) == 1 and span[0].mark is Mark.QUOTED:
+            values = self._quoted(text)
+            return Ref(start, end, text, values=values, score=3.0)
+        if any(token.mark in (Mark.PUNCTUATION, Mark.QUOTED, Mark.DATE) for token in span):
+            return None
+        ref = Ref(start, end, text)
+        length = len(span)
+        words = tuple(token.lemma for token in span)
+        edges = span[0].lemma in STOP or span[-1].lemma in STOP
+        if not edges and not all(token.mark is Mark.NUMBER for token in span):
+            inner = {word for word in words if word in STOP}
+            ref.columns = [
+                pair for pair in self.columns(words) if inner <= set(pair[0].words) or not inner
+            ]
+            ref.tables = self.tables(words) if not inner else []
+        values = self._values(span, text)
+        named = max(ref.best_column, ref.best_table)
+        if values and (named < 0.85 or _is_name(span)):
+            ref.values = values
+        content = sum(word not in STOP for word in words)
+        score = named if named >= THRESHOLD else 0.0
+        if ref.values:
+            sure = 0.95 if _is_name(span) or length > 1 else 0.75
+            score = max(score, sure)
+        if not score:
+            return None
+        ref.score = score * content + 0.12 * (length - 1) * (score >= 0.85)
+        return ref
+
+    def _values(self, span: Sequence[Token], text: str) -> list[tuple[Column, str]]:
+        if len(span) == 1 and (span[0].lemma in STOP or span[0].mark is Mark.NUMBER):
+            return []
+        if span[0].lemma in ("the", "a", "in", "of") and not span[0].capitalised:
+            return []
+        index = self.profile.value_index
+        found = index.get(normal_text(text), [])
+        if not found and len(span) <= 2:
+            found = index.get(" ".join(token.lemma for token in span), [])
+        if not found and len(span) == 1:
+            for other in DEMONYMS.get(span[0].lemma, "").split():
+                found = index.get(other.replace("-", " "), [])
+                if found:
+                    break
+        short = len(text) <= 2 and not text.isupper()
+        return [] if short else found
+
+    def _quoted(self, text: str) -> list[tuple[Column, str]]:
+        index = self.profile.value_index
+        normal = normal_text(text)
+        if normal in index:
+            return index[normal]
+        return []
+
+
+def _is_name(span: Sequence[Token]) -> bool:
+    return any(token.capitalised for token in span[1:]) or (
+        span[0].capitalised and (len(span) > 1 or span[0].text.isupper() or len(span[0].text) > 2)
+    )
+
+
+def _best(found: list[tuple[T, float]]) -> list[tuple[T, float]]:
+    top = max((score for _, score in found), default=0.0)
+    if top < THRESHOLD:
+        return []
+    kept = [pair for pair in found if pair[1] >= max(THRESHOLD, top - KEEP_WITHIN)]
+    return sorted(kept, key=lambda pair: -pair[1])

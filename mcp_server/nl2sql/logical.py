@@ -1,0 +1,111 @@
+"""The logical form of a question: what to show, of which rows, in which order. No SQL yet."""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from mcp_server.nl2sql.profile import Column, Table
+
+Aggregate = Literal["count", "sum", "avg", "min", "max"]
+Operator = Literal["=", "<>", "<", "<=", ">", ">="]
+Scalar: TypeAlias = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A column of the answer. column None with `count`: rows of `table`."""
+
+    column: Column | None
+    aggregate: Aggregate | None = None
+    distinct: bool = False
+    table: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """column operator value; the value may be a scalar, a column, or an aggregate of one."""
+
+    column: Column
+    operator: Operator
+    value: "Scalar | Column | Nested"
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """An aggregate over all rows of a column's table: `(select avg(c) from t)`."""
+
+    aggregate: Aggregate
+    column: Column
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    column: Column
+    low: Scalar
+    high: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    column: Column
+    pattern: str
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    column: Column
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of the conditions."""
+
+    conditions: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """Rows of the subject that have (or, negated, have not) rows of `table` that meet `where`."""
+
+    table: Table
+    where: tuple["Condition", ...] = ()
+    negated: bool = False
+
+
+Condition: TypeAlias = Compare | Between | Like | Null | AnyOf | Linked
+
+
+@dataclass(frozen=True, slots=True)
+class Having:
+    """A condition on groups: count of rows of `table`, or an aggregate of a column."""
+
+    operator: Operator
+    value: Scalar
+    aggregate: Aggregate = "count"
+    column: Column | None = None
+    table: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One sort key: a column, an aggregate of one, or the count of rows of `table`."""
+
+    descending: bool
+    column: Column | None = None
+    aggregate: Aggregate | None = None
+    table: Table | None = None
+
+
+@dataclass(slots=True)
+class Query:
+    subject: Table | None = None
+    select: list[Output] = field(default_factory=list)
+    where: list[Condition] = field(default_factory=list)
+    group: list[Column] = field(default_factory=list)
+    group_tables: list[Table] = field(default_factory=list)
+    having: list[Having] = field(default_factory=list)
+    order: list[Order] = field(default_factory=list)
+    limit: int | None = None
+    distinct: bool = False
+    combine: tuple[Literal["intersect", "except", "union"], "Query"] | None = None

@@ -1,0 +1,277 @@
+"""What a database holds: tables, columns, keys, sizes, and the text values that people name.
+
+Read from `pg_catalog` and `pg_statistic`'s view, and from bounded samples of the data, as the role
+that asks: a column that it may not read is not in the profile.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from mcp_server.nl2sql.tokens import identifier_words, normal_text
+
+VALUES_PER_COLUMN = 2_000
+VALUE_MAX_CHARACTERS = 80
+SAMPLE_ROWS = 20_000
+TABLES_MAX = 400
+
+SYSTEM_SCHEMAS = ("pg_catalog", "information_schema", "pg_toast")
+
+
+class Kind(Enum):
+    """What a column's values are like, as far as questions care."""
+
+    NUMBER = "number"
+    TEXT = "text"
+    DATE = "date"
+    BOOLEAN = "boolean"
+    OTHER = "other"
+
+
+@dataclass(slots=True, eq=False)
+class Column:
+    """One column. `distinct` is an estimate; `numeric_text`: text whose values are numbers."""
+
+    table: "Table"
+    name: str
+    type: str
+    kind: Kind
+    comment: str = ""
+    primary: bool = False
+    foreign: bool = False
+    unique: bool = False
+    distinct: int = 0
+    numeric_text: bool = False
+    year_like: bool = False
+    values: dict[str, str] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"{self.table.name}.{self.name}"
+
+    @property
+    def counts(self) -> bool:
+        """Whether comparisons with numbers make sense."""
+        return self.kind is Kind.NUMBER or self.numeric_text
+
+
+@dataclass(slots=True, eq=False)
+class Table:
+    schema: str
+    name: str
+    comment: str = ""
+    rows: int = 0
+    columns: list[Column] = field(default_factory=list)
+    words: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def key(self) -> Column | None:
+        """The single column that identifies a row, where there is one."""
+        keys = [column for column in self.columns if column.primary]
+        if len(keys) == 1:
+            return keys[0]
+        unique = [column for column in self.columns if column.unique]
+        return unique[0] if unique and not keys else None
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """`column` refers to `target`. inferred: found by names and values, not declared."""
+
+    column: Column
+    target: Column
+    inferred: bool = False
+
+
+@dataclass(slots=True)
+class Profile:
+    tables: list[Table]
+    foreign_keys: list[ForeignKey]
+    value_index: dict[str, list[tuple[Column, str]]] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> Iterator[Column]:
+        for table in self.tables:
+            yield from table.columns
+
+
+RELATIONS = """
+select c.oid, n.nspname, c.relname, coalesce(obj_description(c.oid, 'pg_class'), ''),
+       greatest(c.reltuples, 0)::bigint
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname <> all (%s)
+  and n.nspname not like 'pg\\_temp%%' and has_schema_privilege(n.oid, 'usage')
+order by n.nspname <> all (current_schemas(false)), c.relname
+limit %s
+"""
+
+COLUMNS = """
+select a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), t.typcategory, t.typname,
+       coalesce(col_description(a.attrelid, a.attnum), ''), coalesce(s.n_distinct, 0)::float8
+from pg_attribute a join pg_type t on t.oid = a.atttypid
+join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+left join pg_stats s
+  on s.schemaname = n.nspname and s.tablename = c.relname and s.attname = a.attname
+where a.attrelid = any (%s) and a.attnum > 0 and not a.attisdropped
+  and has_column_privilege(a.attrelid, a.attnum, 'select')
+order by a.attrelid, a.attnum
+"""
+
+CONSTRAINTS = """
+select conrelid, contype::text, confrelid,
+       array(select attname::text from unnest(conkey) with ordinality k(num, at)
+             join pg_attribute on attrelid = conrelid and attnum = num order by at),
+       array(select attname::text from unnest(confkey) with ordinality k(num, at)
+             join pg_attribute on attrelid = confrelid and attnum = num order by at)
+from pg_constraint where contype in ('p', 'u', 'f') and conrelid = any (%s)
+"""
+
+
+def profile(conn: psycopg.Connection[Any]) -> Profile:
+    """Profile the database of a connection, which should be in autocommit mode."""
+    tables: dict[int, Table] = {}
+    for oid, schema, name, comment, rows in conn.execute(
+        RELATIONS, [list(SYSTEM_SCHEMAS), TABLES_MAX]
+    ):
+        tables[oid] = Table(schema, name, comment, rows, words=identifier_words(name))
+    for oid, name, type_name, category, base, comment, distinct in conn.execute(
+        COLUMNS, [list(tables)]
+    ):
+        table = tables[oid]
+        kind = _kind(category, base)
+        column = Column(table, name, type_name, kind, comment, words=identifier_words(name))
+        column.distinct = int(distinct if distinct >= 0 else -distinct * table.rows)
+        table.columns.append(column)
+    foreign = _constraints(conn, tables)
+    found = Profile([table for table in tables.values() if table.columns], foreign)
+    for table in found.tables:
+        _sample(conn, table)
+    found.foreign_keys += _inferred(found)
+    index: dict[str, list[tuple[Column, str]]] = defaultdict(list)
+    for column in found.columns:
+        for normal, value in column.values.items():
+            index[normal].append((column, value))
+    found.value_index = dict(index)
+    return found
+
+
+def _kind(category: str, base: str) -> Kind:
+    match category:
+        case "N":
+            return Kind.NUMBER
+        case "S" | "E":
+            return Kind.TEXT
+        case "D":
+            return Kind.DATE
+        case "B":
+            return Kind.BOOLEAN
+        case _:
+            return Kind.TEXT if base == "uuid" else Kind.OTHER
+
+
+def _constraints(conn: psycopg.Connection[Any], tables: dict[int, Table]) -> list[ForeignKey]:
+    found = []
+    for oid, kind, target_oid, names, targets in conn.execute(CONSTRAINTS, [list(tables)]):
+        columns = [tables[oid].column(name) for name in names]
+        if kind == "f":
+            target = tables.get(target_oid)
+            for column, name in zip(columns, targets, strict=True):
+                other = target.column(name) if target is not None else None
+                if column is not None and other is not None:
+                    column.foreign = True
+                    found.append(ForeignKey(column, other))
+        for column in columns:
+            if column is not None and kind == "p":
+                column.primary = True
+            if column is not None and kind in "pu" and len(columns) == 1:
+                column.unique = True
+    return found
+
+
+def _sample(conn: psycopg.Connection[Any], table: Table) -> None:
+    """Distinct text values, and which text columns hold numbers, from the first rows."""
+    text = [column for column in table.columns if column.kind is Kind.TEXT]
+    numbers = [column for column in table.columns if column.kind is Kind.NUMBER]
+    source = sql.SQL("(select * from {} limit {}) as sample").format(
+        sql.Identifier(table.schema, table.name), sql.Literal(SAMPLE_ROWS)
+    )
+    for column in text:
+        name = sql.Identifier(column.name)
+        query = sql.SQL(
+            "select distinct left({}::text, {}) from {} where {} is not null limit {}"
+        ).format(
+            name,
+            sql.Literal(VALUE_MAX_CHARACTERS + 1),
+            source,
+            name,
+            sql.Literal(VALUES_PER_COLUMN),
+        )
+        try:
+            values = [value for (value,) in conn.execute(query)]
+        except psycopg.errors.InsufficientPrivilege:
+            continue
+        column.distinct = max(column.distinct, len(values))
+        filled = [value for value in values if value.strip()]
+        column.numeric_text = bool(filled) and all(_is_number(value) for value in filled)
+        for value in filled:
+            if len(value) <= VALUE_MAX_CHARACTERS:
+                column.values.setdefault(normal_text(value), value)
+    if numbers:
+        parts = sql.SQL(", ").join(
+            sql.SQL("min({0}), max({0})").format(sql.Identifier(column.name)) for column in numbers
+        )
+        try:
+            row = conn.execute(sql.SQL("select {} from {}").format(parts, source)).fetchone()
+        except psycopg.errors.InsufficientPrivilege:
+            return
+        for number, column in enumerate(numbers):
+            low, high = (row or ())[2 * number : 2 * number + 2]
+            column.year_like = bool(
+                low is not None and low >= 1000 and high <= 2100 and low == int(low)
+            )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", ""))
+    except ValueError:
+        return False
+    return True
+
+
+def _inferred(found: Profile) -> list[ForeignKey]:
+    """Joins that nobody declared: a column named as another table's key, with values of it."""
+    declared = {(key.column, key.target.table) for key in found.foreign_keys}
+    guesses = []
+    for column in found.columns:
+        if column.foreign or (column.primary and column.table.key is column):
+            continue
+        for table in found.tables:
+            key = table.key
+            if key is None or table is column.table or (column, table) in declared:
+                continue
+            if key.kind is not column.kind:
+                continue
+            same_name = key.name == column.name and key.name not in ("id", "name", "code")
+            named_for = column.words in (
+                (*table.words, *key.words[-1:]),
+                (*table.words, "id"),
+                table.words,
+            )
+            if not (same_name or named_for):
+                continue
+            if key.values and column.values and not set(column.values) <= set(key.values):
+                continue
+            guesses.append(ForeignKey(column, key, inferred=True))
+    return guesses

@@ -1,0 +1,261 @@
+"""A question as the rules see it: one string in which each linked span is a marked number.
+
+`names of singers older than 30` becomes `@c0 of @t1 older than @n2`. The letters say what the span
+may be: c a column, t a table, v a value, q quoted text, n a number, d a date. Rules are regular
+expressions over that string; what one has understood is struck out (`#`), so that the next does
+not read it again, and what is left at the end was not understood.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from mcp_server.nl2sql.joins import JoinGraph
+from mcp_server.nl2sql.lexicon import FILLER, POLITE, STOP
+from mcp_server.nl2sql.linking import Linker, Ref
+from mcp_server.nl2sql.logical import Query
+from mcp_server.nl2sql.profile import Column, Kind, Table
+from mcp_server.nl2sql.tokens import Mark, Token
+
+STRUCK = "#"
+DET = r"(?:(?:the|a|an|all|any|every|its|their|his|her|our|this|that|those|these|of|some) )*"
+COLUMN_TABLE_GAP = 0.25
+
+
+def col(name: str) -> str:
+    """A pattern for a span that may be a column."""
+    return rf"@(?=[a-z]*c)[a-z]+(?P<{name}>\d+)(?!\d)"
+
+
+def tab(name: str) -> str:
+    """A pattern for a span that may be a table."""
+    return rf"@(?=[a-z]*t)[a-z]+(?P<{name}>\d+)(?!\d)"
+
+
+def num(name: str) -> str:
+    return rf"@n(?P<{name}>\d+)(?!\d)"
+
+
+def val(name: str) -> str:
+    """A pattern for a span that may be a value: known, quoted, or a date."""
+    return rf"@(?=[a-z]*[vqd])[a-z]+(?P<{name}>\d+)(?!\d)"
+
+
+@dataclass(slots=True)
+class Item:
+    """A place in the question: a plain token, or a linked span."""
+
+    token: Token
+    ref: Ref | None = None
+    used: bool = False
+
+
+@dataclass(slots=True)
+class Question:
+    """The question under analysis and the query that grows from it."""
+
+    text: str
+    linker: Linker
+    graph: JoinGraph
+    items: list[Item]
+    query: Query = field(default_factory=Query)
+    subject: Table | None = None
+    mentioned: dict[Table, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    doubt: float = 0.0
+    chosen: dict[int, Column] = field(default_factory=dict)
+
+    @property
+    def code(self) -> str:
+        return " ".join(self._codes())
+
+    def _codes(self) -> Iterator[str]:
+        for index, item in enumerate(self.items):
+            if item.used:
+                yield STRUCK
+            elif item.ref is not None:
+                yield f"@{letters(item)}{index}"
+            elif item.token.mark is Mark.NUMBER:
+                yield f"@n{index}"
+            elif item.token.mark is Mark.DATE:
+                yield f"@d{index}"
+            else:
+                yield item.token.lemma.replace("@", "").replace(" ", "-") or STRUCK
+
+    def search(self, pattern: str) -> re.Match[str] | None:
+        return re.search(rf"(?:(?<=\s)|^){pattern}(?=\s|$)", self.code)
+
+    def strike(self, match: re.Match[str], group: str | int = 0) -> None:
+        """Mark what a match (or one group of it) covers as understood."""
+        if match.start(group) < 0:
+            return
+        before = match.string[: match.start(group)]
+        first = len(before.split())
+        count = len(match.group(group).split())
+        for item in self.items[first : first + count]:
+            item.used = True
+
+    def ref(self, match: re.Match[str], name: str) -> tuple[int, Ref]:
+        index = int(match.group(name))
+        found = self.items[index].ref
+        assert found is not None
+        return index, found
+
+    def number(self, match: re.Match[str], name: str) -> int | float:
+        value = self.items[int(match.group(name))].token.value
+        assert value is not None
+        return value
+
+    # resolution ------------------------------------------------------------------------------
+
+    def table(self, index: int) -> Table | None:
+        ref = self.items[index].ref
+        return ref.tables[0][0] if ref is not None and ref.tables else None
+
+    def column(
+        self, index: int, *, near: Table | None = None, numeric: bool = False
+    ) -> Column | None:
+        """The column that a span most likely names, given the tables around it."""
+        ref = self.items[index].ref
+        if ref is None or not ref.columns:
+            return None
+        if index in self.chosen and near is None and not numeric:
+            return self.chosen[index]
+        local = near or self._local_table(index)
+
+        def weight(pair: tuple[Column, float]) -> float:
+            column, score = pair
+            bonus = 0.0
+            if column.table is local:
+                bonus += 0.35
+            if column.table is self.subject:
+                bonus += 0.2
+            if column.table in self.mentioned:
+                bonus += 0.12
+            if self.subject is not None and column.table is not self.subject:
+                bonus -= 0.05 * min(self.graph.distance(self.subject, column.table), 6)
+            if column.foreign:
+                bonus -= 0.04
+            if numeric and not column.counts:
+                bonus -= 0.4
+            return score + bonus
+
+        ranked = sorted(ref.columns, key=weight, reverse=True)
+        if len(ranked) > 1:
+            margin = weight(ranked[0]) - weight(ranked[1])
+            self.doubt += max(0.0, 0.08 - margin)
+        self.chosen[index] = ranked[0][0]
+        return ranked[0][0]
+
+    def _local_table(self, index: int) -> Table | None:
+        """The table that the words right beside a span name: `age of the dogs`, `dog ages`."""
+        after = index + 1
+        while after < len(self.items) and self.items[after].ref is None:
+            if self.items[after].token.lemma not in (
+                "of", "for", "the", "all", "each", "every", "a", "an", "from", "in", "any",
+            ):  # fmt: skip
+                break
+            after += 1
+        else:
+            if after < len(self.items) and after > index + 1 and "t" in letters(self.items[after]):
+                return self.table(after)
+        if index and "t" in letters(self.items[index - 1]):
+            return self.table(index - 1)
+        return None
+
+    def value_columns(self, index: int) -> list[tuple[Column, str]]:
+        """The columns that hold a value, those of tables at hand first."""
+        ref = self.items[index].ref
+        if ref is None:
+            return []
+
+        def weight(pair: tuple[Column, str]) -> float:
+            column = pair[0]
+            near = 0.0
+            if column.table is self.subject:
+                near += 1.0
+            if column.table in self.mentioned:
+                near += 0.8
+            if self.subject is not None:
+                near -= 0.2 * min(self.graph.distance(self.subject, column.table), 6)
+            return near - 0.1 * column.foreign
+
+        return sorted(ref.values, key=weight, reverse=True)
+
+    def adjective_column(self, hints: Sequence[str], near: Table | None) -> Column | None:
+        """The column that an adjective speaks of: `oldest` and a column for age."""
+        tables = [t for t in (near, self.subject, *self.mentioned) if t is not None]
+        for table in dict.fromkeys(tables):
+            for hint in hints:
+                for column in table.columns:
+                    if column.foreign or column.primary:
+                        continue
+                    if column.kind not in (Kind.NUMBER, Kind.DATE) and not column.numeric_text:
+                        continue
+                    if hint in column.words or any(
+                        word.endswith(hint) and len(hint) > 3 for word in column.words
+                    ):
+                        return column
+        return None
+
+    # what was not understood -----------------------------------------------------------------
+
+    def unused(self) -> list[str]:
+        """Words that carry meaning and that no rule has used."""
+        return [
+            item.token.text
+            for item in self.items
+            if not item.used
+            and item.token.mark is not Mark.PUNCTUATION
+            and item.token.lemma not in STOP
+            and item.token.lemma not in FILLER
+            and item.token.lemma not in POLITE
+        ]
+
+
+def letters(item: Item) -> str:
+    """What a linked span may be."""
+    ref = item.ref
+    if ref is None:
+        return ""
+    found = ""
+    column, table = ref.best_column, ref.best_table
+    if column and column >= table - COLUMN_TABLE_GAP:
+        found += "c"
+    if table and (table >= column - COLUMN_TABLE_GAP):
+        found += "t"
+    if ref.values:
+        found += "v"
+    elif item.token.mark is Mark.QUOTED:
+        found += "q"
+    return found
+
+
+def build(text: str, tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Question:
+    """A question with its spans linked, its subject and the tables that it names."""
+    refs = linker.refs(tokens)
+    items: list[Item] = []
+    position = 0
+    for ref in refs:
+        items.extend(Item(token) for token in tokens[position : ref.start])
+        token = tokens[ref.start] if ref.end == ref.start + 1 else _joined(tokens, ref)
+        items.append(Item(token, ref))
+        position = ref.end
+    items.extend(Item(token) for token in tokens[position:])
+    question = Question(text, linker, graph, items)
+    for item in items:
+        if item.ref is not None and "t" in letters(item):
+            table, score = item.ref.tables[0]
+            question.mentioned[table] = max(score, question.mentioned.get(table, 0.0))
+    strong = [table for table, score in question.mentioned.items() if score >= 0.85]
+    question.subject = next(iter(strong or question.mentioned), None)
+    return question
+
+
+def _joined(tokens: Sequence[Token], ref: Ref) -> Token:
+    span = tokens[ref.start : ref.end]
+    return Token(
+        " ".join(token.text for token in span),
+        "-".join(token.lemma for token in span),
+        Mark.WORD,
+    )

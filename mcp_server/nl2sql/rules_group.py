@@ -1,0 +1,136 @@
+"""Rules for groups: `for each`, `per`, and conditions on how many rows a group has."""
+
+import re
+
+from mcp_server.nl2sql.logical import Having, Operator
+from mcp_server.nl2sql.question import DET, Question, col, num, tab
+
+OPERATORS: dict[str, Operator] = {
+    "more than": ">",
+    "greater than": ">",
+    "larger than": ">",
+    "higher than": ">",
+    "over": ">",
+    "above": ">",
+    "at least": ">=",
+    "minimum of": ">=",
+    "no less than": ">=",
+    "no fewer than": ">=",
+    "not less than": ">=",
+    "less than": "<",
+    "fewer than": "<",
+    "lower than": "<",
+    "smaller than": "<",
+    "under": "<",
+    "below": "<",
+    "at most": "<=",
+    "no more than": "<=",
+    "not more than": "<=",
+    "maximum of": "<=",
+    "up to": "<=",
+    "exactly": "=",
+    "only": "=",
+}
+OPERATOR = "|".join(OPERATORS)
+
+
+def groups(question: Question) -> None:
+    """`for each country`, `per store`, `in each department`, `of each`."""
+    things = rf"(?P<x>@[a-z]+\d+)(?: (?:and|,) (?:each |every )?(?P<y>@[a-z]*c[a-z]*\d+))?"
+    patterns = (
+        rf"(?:, )?(?:for|of|in|by|from|on|at|to|with|across|within|among|belong to|live in|under) "
+        rf"(?:each|every)(?: of the| different| possible| distinct| type of| kind of| single)* {things}",
+        rf"(?:, )?(?:grouped|group|broken down|separated|categorized) (?:by|into) {DET}{things}",
+        rf"(?:, )?per {things}",
+        rf"(?:, )?(?:do|does) each (?:of the )?{things}",
+        rf"(?:, )?each {things}",
+        rf"(?:, )?(?:for|of|in|from|by|across) (?:all )?(?:the )?different {things}",
+    )
+    for pattern in patterns:
+        match = question.search(pattern)
+        if match is not None:
+            for name in ("x", "y"):
+                if match[name]:
+                    _group_by(question, int(re.sub(r"\D", "", match[name])))
+            question.strike(match)
+            return
+    match = question.search(
+        r"(?:, )?(?:for|of|in|by|from|with|belonging to|corresponding to) (?:each|every)"
+        r"(?: (?:one|of them|group|person|of these))?(?= [?.#,]| and|$)"
+    ) or question.search(r"(?:for|of) (?:each|them)(?=$| [?.])")
+    if match is not None:
+        question.notes.append("each")
+        question.strike(match)
+        return
+    match = question.search(r"(?:respectively|each)(?=$| [?.,#])")
+    if match is not None:
+        question.notes.append("each")
+        question.strike(match)
+
+
+def _group_by(question: Question, index: int) -> None:
+    from mcp_server.nl2sql.question import letters
+
+    kinds = letters(question.items[index])
+    ref = question.items[index].ref
+    if "t" in kinds and ref is not None and ("c" not in kinds or ref.best_table > ref.best_column):
+        table = question.table(index)
+        if table is not None:
+            question.query.group_tables.append(table)
+            return
+    column = question.column(index)
+    if column is not None:
+        question.query.group.append(column)
+    elif "t" in kinds:
+        table = question.table(index)
+        if table is not None:
+            question.query.group_tables.append(table)
+
+
+def having(question: Question) -> None:
+    """`with at least 3 concerts`, `that have more than one pet`, `two or more employees`."""
+    lead = (
+        r"(?:(?:that|which|who|whose) )?(?:(?:be|do) )?(?:with|have|has|had|having|own|contain|"
+        r"speak|use|used by|used in|shared by|belong to|offer|take|make|play|get|receive|teach|"
+        r"attend|enrolled in|enroll in|produce|build|published|write|written|visited|visit|for|"
+        r"list|include|live in|by|treated|operate|appear in|owned)?"
+    )
+    patterns = (
+        rf"{lead} ?(?:a )?(?P<op>{OPERATOR}) {num('n')} (?:or (?P<or>more|fewer|less) )?"
+        rf"(?:different |distinct |kind of |type of |unique )*{tab('t')}",
+        rf"{lead} ?{num('n')} or (?P<or>more|fewer|less) (?:different |distinct )?{tab('t')}",
+        rf"(?:whose |with |and )?(?:the )?(?:number|count) of {DET}{tab('t')} (?:be |that be )?"
+        rf"(?P<op>{OPERATOR}) {num('n')}",
+        rf"{lead} (?P<op>exactly )?{num('n')} (?:different |distinct )?{tab('t')}",
+    )
+    for position, pattern in enumerate(patterns):
+        match = question.search(pattern)
+        if match is None:
+            continue
+        index = int(match["t"])
+        table = question.table(index)
+        ref = question.items[index].ref
+        if table is None or ref is None or ref.best_table < 0.7:
+            continue
+        if position == 3 and not re.search(r"with|have|has|had|own|use", match[0]):
+            continue
+        found = match.groupdict()
+        if found.get("or"):
+            operator: Operator = ">=" if found["or"] == "more" else "<="
+        else:
+            operator = OPERATORS[(found.get("op") or "exactly").strip()]
+        value = question.number(match, "n")
+        question.query.having.append(Having(operator, value, table=table))
+        question.strike(match)
+        return
+    match = question.search(
+        rf"(?:(?:that|which|who) )?(?:be )?(?:[a-z]+ )?(?P<op>{OPERATOR}) {num('n')} time"
+    ) or question.search(rf"(?P<op>{OPERATOR})? ?{num('n')} time")
+    if match is not None:
+        operator = OPERATORS[match["op"] or "exactly"]
+        question.query.having.append(Having(operator, question.number(match, "n")))
+        question.strike(match)
+
+
+def column_of(question: Question, index: int) -> str:
+    return col(str(index))

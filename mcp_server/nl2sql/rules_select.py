@@ -1,0 +1,257 @@
+"""Rules for what is shown: counts, aggregates, columns, and the name of a thing asked for."""
+
+import re
+
+from mcp_server.nl2sql.logical import Aggregate, Output
+from mcp_server.nl2sql.profile import Column, Kind, Table
+from mcp_server.nl2sql.question import DET, Question, col, letters
+
+AGGREGATES: dict[str, Aggregate] = {
+    "average": "avg",
+    "mean": "avg",
+    "avg": "avg",
+    "maximum": "max",
+    "max": "max",
+    "highest": "max",
+    "largest": "max",
+    "greatest": "max",
+    "biggest": "max",
+    "longest": "max",
+    "oldest": "max",
+    "latest": "max",
+    "most": "max",
+    "minimum": "min",
+    "min": "min",
+    "lowest": "min",
+    "smallest": "min",
+    "least": "min",
+    "shortest": "min",
+    "youngest": "min",
+    "earliest": "min",
+    "total": "sum",
+    "sum": "sum",
+    "combined": "sum",
+    "overall": "sum",
+}
+WORD = "|".join(AGGREGATES)
+DISTINCT = r"(?:different|distinct|unique|various|distinctive)"
+CLOSING = frozenset({"that", "who", "whose", "with", "where", "from", "by", "when", "whom"})
+REOPENING = frozenset({"list", "show", "give", "return", "tell", "find", "what", "report"})
+TIES = ("their", "its", "his", "her")
+
+
+def aggregates(question: Question) -> None:
+    """`how many X`, `number of X`, `average age`, `the minimum and maximum of`."""
+    while _aggregate(question) or _count(question):
+        pass
+
+
+def _aggregate(question: Question) -> bool:
+    more = rf"(?P<more>(?:(?: ,| and| as-well-as| or| as well as)+ (?:the )?(?:{WORD}))*)"
+    match = question.search(
+        rf"(?:the )?(?P<first>{WORD}){more} (?:(?:value|amount|number|total|score) )*(?:of )?{DET}"
+        rf"(?:{DISTINCT} )?{col('c')}(?P<rest>(?: (?:and|,) (?:the )?@(?=[a-z]*c)[a-z]+\d+(?! (?:of|for) ))*)"
+    )
+    if match is None:
+        match = question.search(
+            rf"(?:how much|what be the amount of|the amount of) {DET}(?:[a-z]+ )?{col('c')}"
+        )
+        if match is None:
+            return False
+        words = ["total"]
+    else:
+        words = [match["first"], *re.findall(WORD, match["more"])]
+    index = int(match["c"])
+    numeric = words[0] not in ("latest", "earliest", "most", "least")
+    column = question.column(index, numeric=numeric)
+    if column is None:
+        return False
+    if not column.counts and column.kind is not Kind.DATE:
+        if words == ["total"] or AGGREGATES[words[0]] in ("sum", "avg"):
+            return False
+    columns = [column]
+    if len(words) == 1 and words[0] in ("average", "mean", "avg", "total", "sum", "maximum",
+                                        "minimum"):  # fmt: skip
+        for each in re.findall(r"@[a-z]+(\d+)", match.groupdict().get("rest") or ""):
+            other = question.column(int(each), numeric=True)
+            if other is not None and other.counts:
+                columns.append(other)
+                question.items[int(each)].used = True
+    for each_column in columns:
+        for word in words:
+            question.query.select.append(Output(each_column, AGGREGATES[word]))
+    end = match.start("rest") if match.groupdict().get("rest") is not None else match.end()
+    first = len(match.string[: match.start()].split())
+    for item in question.items[first : first + len(match.string[match.start() : end].split())]:
+        item.used = True
+    return True
+
+
+def _count(question: Question) -> bool:
+    match = question.search(
+        rf"(?:how many|(?:the )?(?:total )?(?:number|count|quantity|no|amount) of|count(?: up)?(?: the)?"
+        rf"(?: number of)?)(?: the| all| of| total| type of| kind of| (?P<d>{DISTINCT}))* "
+        rf"(?P<x>@(?=[a-z]*[ct])[a-z]+(?P<i>\d+))(?: (?P<y>@[a-z]*t[a-z]*(?P<j>\d+)))?"
+    )
+    if match is None:
+        return False
+    index = int(match["i"])
+    kinds = letters(question.items[index])
+    ref = question.items[index].ref
+    assert ref is not None
+    distinct = bool(match["d"])
+    table = question.table(index) if "t" in kinds else None
+    end = match.end("x")
+    if match["y"] and table is None:
+        other = question.table(int(match["j"]))
+        column = question.column(index)
+        if other is not None and (column is None or ref.best_column < 0.75):
+            table, end = other, match.end()
+    if (
+        table is not None
+        and ref.best_table >= ref.best_column - 0.05
+        and not (distinct and "c" in kinds and ref.best_column >= ref.best_table)
+    ):
+        question.query.select.append(Output(None, "count", distinct, table))
+    else:
+        column = question.column(index)
+        if column is None:
+            return False
+        if (
+            column.counts
+            and not distinct
+            and not column.primary
+            and not column.foreign
+            and ("total" in match[0] or "number" in match[0])
+            and column.kind is Kind.NUMBER
+        ):
+            question.query.select.append(Output(column, "sum"))
+        else:
+            question.query.select.append(Output(column, "count", distinct=True))
+    first = len(match.string[: match.start()].split())
+    for item in question.items[first : first + len(match.string[match.start() : end].split())]:
+        item.used = True
+    return True
+
+
+def columns(question: Question) -> None:
+    """The columns that are asked for by name, in the parts of the question that ask."""
+    open_ = True
+    seen_ref = False
+    distinct = False
+    items = question.items
+    chosen: list[tuple[int, Column]] = []
+    for index, item in enumerate(items):
+        word = item.token.lemma
+        if item.ref is None or item.used:
+            if item.used:
+                continue
+            if word in REOPENING or (
+                word in TIES and items[index - 1].token.lemma in ("and", "with")
+            ):
+                open_ = True
+            elif word in ("different", "distinct", "unique"):
+                distinct = True
+            elif word in CLOSING and seen_ref:
+                open_ = (
+                    word == "with"
+                    and index + 1 < len(items)
+                    and (items[index + 1].token.lemma in TIES)
+                )
+            elif word in ("along", "together", "including", "also", "well"):
+                open_ = True
+            elif word == "in" and seen_ref and index + 1 < len(items):
+                open_ = False
+            continue
+        seen_ref = True
+        kinds = letters(item)
+        if not open_ or "c" not in kinds or item.ref.best_column < 0.55:
+            continue
+        if "t" in kinds and item.ref.best_table > item.ref.best_column - 0.02:
+            column = _own_name(question, index)
+            if column is None or not _asks(question, index):
+                continue
+        else:
+            found = question.column(index)
+            if found is None:
+                continue
+            column = found
+        chosen.append((index, column))
+    for index, column in chosen:
+        if all(output.column is not column or output.aggregate for output in question.query.select):
+            question.query.select.append(Output(column))
+        items[index].used = True
+    question.query.distinct = question.query.distinct or (
+        distinct and not any(output.aggregate for output in question.query.select)
+    )
+
+
+def _asks(question: Question, index: int) -> bool:
+    return True
+
+
+def _own_name(question: Question, index: int) -> Column | None:
+    """A column named as its own table (`airlines.airline`): the thing itself is meant."""
+    table = question.table(index)
+    ref = question.items[index].ref
+    if ref is None or table is None:
+        return None
+    if ref.best_column < 0.97:
+        return None
+    if question.query.select or _others_ask(question, index):
+        return None
+    return next(
+        (column for column, score in ref.columns if column.table is table and score > 0.9), None
+    )
+
+
+def _others_ask(question: Question, index: int) -> bool:
+    return any(
+        other != index
+        and not item.used
+        and item.ref is not None
+        and item.ref.best_column > item.ref.best_table
+        and item.ref.best_column >= 0.7
+        for other, item in enumerate(question.items[:index])
+    )
+
+
+def fallback(question: Question) -> None:
+    """Nothing is asked for by name: the things themselves are, by theirs."""
+    query = question.query
+    if query.select:
+        return
+    if query.group:
+        query.select.extend(Output(column) for column in query.group)
+        return
+    for table in (*query.group_tables, question.subject):
+        if table is not None:
+            query.select.extend(Output(column) for column in display(table))
+            return
+
+
+def display(table: Table) -> list[Column]:
+    """The column that tells a person which row is meant: a name, a title, else the key."""
+    text = [column for column in table.columns if column.kind is Kind.TEXT and not column.foreign]
+    for ending in (("name",), ("title",)):
+        exact = [column for column in text if column.words == ending]
+        named = [
+            column
+            for column in text
+            if column.words[-1:] == ending
+            and set(column.words[:-1]) <= {*table.words, "full", "short"}
+        ]
+        if exact or named:
+            return (exact or named)[:1]
+    person = [
+        c for c in text if c.words in (("first", "name"), ("last", "name"), ("fname",), ("lname",))
+    ]
+    if len(person) >= 2:
+        return person[:2]
+    named = [column for column in text if column.words[-1:] in (("name",), ("title",))]
+    own = [column for column in text if set(column.words) & set(table.words) and not column.primary]
+    if named or own:
+        return (named or own)[:1]
+    if table.key is not None:
+        return [table.key]
+    return (text or table.columns)[:1]
