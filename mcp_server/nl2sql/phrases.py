@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -173,7 +173,7 @@ class Phrases:
             output = scope.outputs.get(name)
             # An output column that holds something computed is named by what it holds.
             if output is not None and not isinstance(output, exp.Column) and output is not node:
-                return self.expression(output, scope)
+                return self.expression(output, replace(scope, outputs={}))
             return words
         source = scope.source(qualifier)
         if source is None or (qualifier in scope.sources and not scope.qualified):

@@ -107,7 +107,7 @@ def _restrictions(node: exp.Select, scope: Scope, within: Scope) -> str:
 
 def _what(node: exp.Select, scope: Scope) -> str:
     distinct = node.args.get("distinct")
-    items = [PHRASES.expression(item, scope) for item in node.expressions]
+    items = [words for item in node.expressions if (words := PHRASES.expression(item, scope))]
     if not items:
         return "the existence"
     what = listing(dict.fromkeys(items))
@@ -161,6 +161,8 @@ def _source_text(part: exp.Expr, source: Source, outer: Scope) -> str:
             return f"({_query(part, outer)})"
         case exp.Lateral():
             return f"({PHRASES.expression(part.this, outer)})"
+        case exp.Table() if part.this is None:  # ROWS FROM
+            return part.sql(dialect="postgres", comments=False)
         case exp.Table() if not isinstance(part.this, exp.Identifier):
             return PHRASES.expression(part.this, outer)
         case exp.Table() if part.args.get("sample"):

@@ -131,6 +131,12 @@ READINGS = {
     "select name from item order by embedding <-> '[1,2]' limit 3": (
         "The name of items, the 3 with the lowest distance of embedding from '[1,2]'."
     ),
+    "select upper(name) as name from sailor order by name": (
+        "The name in upper case of sailors, sorted by name in upper case (lowest first)."
+    ),
+    "select * from rows from (generate_series(1, 2))": (
+        "All columns of ROWS FROM (GENERATE_SERIES(1, 2))."
+    ),
     "select 1": "1.",
     "values (1), (2)": "2 given rows.",
 }
