@@ -161,6 +161,10 @@ async def _ask(demo: Demo) -> None:
         drawing.answer(answer, demo.out, ROWS_SHOWN)
         if not answer.answered:
             raise DemoError(f"{question!r} was declined: {answer.reason}")
+    demo.out.rule(Text(shop.BESIDE_THE_POINT), align="left")
+    with demo.step(f"ask: {shop.BESIDE_THE_POINT}"):
+        declined = await demo.call("ask", cluster=CLUSTER, question=shop.BESIDE_THE_POINT)
+    drawing.answer(QuestionAnswer(**declined), demo.out)
 
 
 async def _remember_and_recall(demo: Demo) -> None:

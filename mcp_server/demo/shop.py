@@ -60,11 +60,12 @@ comment on column reviews.rating is 'Stars, 1 (bad) to 5 (good)';
 
 QUESTIONS = (
     "How many customers are from Germany?",
-    "What is the average price of products in each category?",
-    "Which 5 customers have the most orders?",
+    "What are the 3 most expensive products?",
+    "Show the average rating of each product category",
     "List the names of products that have no reviews",
-    "What is the total of all orders that were returned in 2024?",
+    "How many orders were returned in 2024?",
 )
+BESIDE_THE_POINT = "What is the weather in Paris?"
 
 FIRST = (
     "Ada Ben Cleo Dan Eva Finn Gwen Hugo Ines Jan Kira Leo Mia Nils Olga Paul Rosa Sven Tara Udo"
