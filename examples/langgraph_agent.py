@@ -34,7 +34,7 @@ def respond(state: MessagesState) -> dict:
 
 def say(cluster: Cluster, text: str) -> list:
     """One turn of the conversation, by an agent that starts from nothing but the cluster."""
-    with BorealisSaver(cluster) as saver, BorealisStore(cluster) as store:
+    with BorealisSaver(cluster) as saver, BorealisStore(cluster, index={}) as store:
         saver.setup()
         store.setup()
         graph = StateGraph(MessagesState)

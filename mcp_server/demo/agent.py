@@ -91,7 +91,7 @@ def build_agent(
 def main(text: str) -> None:
     """Say one thing to the agent; prints its reply, as a line of JSON."""
     dsn = os.environ[DSN_VARIABLE]
-    with BorealisSaver(dsn) as saver, BorealisStore(dsn) as store:
+    with BorealisSaver(dsn) as saver, BorealisStore(dsn, index={}) as store:
         saver.setup()
         store.setup()
         agent = build_agent(saver, store)

@@ -192,7 +192,7 @@ async def _say(demo: Demo, text: str) -> dict[str, Any]:
     )
     if process.returncode:
         raise DemoError(f"the agent failed: {process.stderr.decode(errors='replace')}")
-    reply: dict[str, Any] = json.loads(process.stdout)
+    reply: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
     return reply
 
 
