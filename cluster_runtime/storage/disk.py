@@ -25,6 +25,8 @@ from typing import Protocol
 PAGE_BYTES = 4096
 """Unit and alignment of every write to the log: Aurora counts its write I/O in the same unit."""
 
+_FLUSH_THE_DEVICE = {"ext4", "xfs"}
+
 Vector = tuple[int, int]
 """A part of the arena: offset and length, both in bytes."""
 
@@ -44,13 +46,22 @@ class LogDevice(Protocol):
     """Writes on lanes 0..n-1; a lane has at most one write under way at a time."""
 
     direct: bool
-    """Whether files should be opened with O_DIRECT (offset and lengths are whole pages)."""
+    """Whether it writes past the page cache where files are open with O_DIRECT."""
 
     def fileno(self) -> int:
         """Readable while completions wait to be taken."""
 
-    def start(self, lane: int, fd: int, vectors: Sequence[Vector], offset: int) -> None:
-        """Prepare a durable write of parts of the arena at `offset`; `submit` starts it."""
+    def start(
+        self, lane: int, fd: int, vectors: Sequence[Vector], offset: int, *, durable: bool
+    ) -> None:
+        """Prepare a write of parts of the arena at `offset`; `submit` starts it.
+
+        durable: the write has ended when its bytes are on the disk; otherwise they are when a
+        `flush` that was prepared after its end has ended.
+        """
+
+    def flush(self, lane: int, fd: int) -> None:
+        """Prepare to have the disk write out its cache; `submit` starts it. Results in 0."""
 
     def submit(self) -> None:
         """Start every write prepared since the last call."""
@@ -79,12 +90,34 @@ def sync_file(fd: int) -> None:
         os.fdatasync(fd)
 
 
+def share_a_disk(fds: Sequence[int]) -> bool:
+    """Whether flushing the disk below one of these files flushes it for all of them.
+
+    So it is where they were opened past the page cache, on one block device, with a file system
+    that passes every fdatasync on to the device and writes in place.
+    """
+    devices = {os.fstat(fd).st_dev for fd in fds}
+    if sys.platform != "linux" or len(devices) != 1:
+        return False
+    if not all(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT for fd in fds):
+        return False
+    device = devices.pop()
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+        for line in mounts:
+            fields = line.split()
+            if fields[2] == wanted:
+                return fields[fields.index("-") + 1] in _FLUSH_THE_DEVICE
+    return False
+
+
 # io_uring -------------------------------------------------------------------------------------
 
 _SYS_IO_URING_SETUP, _SYS_IO_URING_ENTER, _SYS_IO_URING_REGISTER = 425, 426, 427
 _REGISTER_EVENTFD = 4
 _ENTER_GETEVENTS = 1
-_OP_WRITEV = 2
+_OP_WRITEV, _OP_FSYNC = 2, 3
+_FSYNC_DATASYNC = 1
 _RWF_DSYNC = 2
 _SQES_OFFSET = 0x1000_0000
 _PARAMS_BYTES = 120
@@ -136,18 +169,28 @@ class UringDevice:
     def fileno(self) -> int:
         return self._event
 
-    def start(self, lane: int, fd: int, vectors: Sequence[Vector], offset: int) -> None:
+    def start(
+        self, lane: int, fd: int, vectors: Sequence[Vector], offset: int, *, durable: bool
+    ) -> None:
         first = lane * _MAX_VECTORS * _IOVEC.size
         for index, (at, length) in enumerate(vectors):
             _IOVEC.pack_into(
                 self._iovecs.view, first + index * _IOVEC.size, self._arena.address + at, length
             )
+        address = self._iovecs.address + first
+        flags = _RWF_DSYNC if durable else 0
+        self._queue(_OP_WRITEV, fd, offset, address, len(vectors), flags, lane)
+
+    def flush(self, lane: int, fd: int) -> None:
+        self._queue(_OP_FSYNC, fd, 0, 0, 0, _FSYNC_DATASYNC, lane)
+
+    def _queue(
+        self, operation: int, fd: int, offset: int, address: int, length: int, flags: int, lane: int
+    ) -> None:
         tail = self._sq_tail.value
+        at = (tail % self._sq_entries) * 64
         _SQE.pack_into(
-            self._sqes,
-            (tail % self._sq_entries) * 64,
-            *(_OP_WRITEV, 0, 0, fd, offset, self._iovecs.address + first, len(vectors)),
-            *(_RWF_DSYNC, lane, 0, 0, 0, 0, 0),
+            self._sqes, at, operation, 0, 0, fd, offset, address, length, flags, lane, 0, 0, 0, 0, 0
         )
         self._sq_tail.value = (tail + 1) & 0xFFFF_FFFF
         self._prepared += 1
@@ -223,11 +266,17 @@ class ThreadDevice:
     def fileno(self) -> int:
         return self._told
 
-    def start(self, lane: int, fd: int, vectors: Sequence[Vector], offset: int) -> None:
+    def start(
+        self, lane: int, fd: int, vectors: Sequence[Vector], offset: int, *, durable: bool
+    ) -> None:
+        assert durable, "a write through the page cache is made durable by itself"
         parts = [self._arena.view[at : at + length] for at, length in vectors]
         if lane not in self._queues:
             self._begin(lane)
         self._queues[lane].put((fd, parts, offset))
+
+    def flush(self, lane: int, fd: int) -> None:
+        raise NotImplementedError("every write of this device is durable by itself")
 
     def submit(self) -> None:
         """Writes start as they are prepared."""

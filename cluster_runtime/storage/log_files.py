@@ -98,8 +98,7 @@ class SegmentLog:
         """Make an empty log that starts at `mark`."""
         directory.mkdir(parents=True, exist_ok=False)
         log = cls(directory, direct=direct)
-        log.add_file(mark.position, FIRST_FILE_BYTES, mark)
-        sync_directory(directory)
+        log.add_file(mark.position, FIRST_FILE_BYTES, mark, sync=False)
         return log
 
     @classmethod
@@ -191,9 +190,13 @@ class SegmentLog:
         finally:
             os.close(fd)
 
-    def add_file(self, start: int, size: int = FILE_BYTES, mark: Mark | None = None) -> LogFile:
+    def add_file(
+        self, start: int, size: int = FILE_BYTES, mark: Mark | None = None, *, sync: bool = True
+    ) -> LogFile:
         """Prepare the file that starts at `start`: zeros, on the disk, under its final name.
 
+        sync: a file that device writes will go to must be on the disk, blocks and all, before:
+        such a write makes its bytes durable and nothing else.
         Raises OSError (ENOSPC) where the disk is full; nothing half-made remains.
         """
         path = self._directory / f"{start:016x}.log"
@@ -204,7 +207,7 @@ class SegmentLog:
             os.write(fd, first.ljust(PAGE_BYTES, b"\0"))
             for at in range(0, size, len(_ZEROS)):
                 os.write(fd, _ZEROS[: size - at])
-            if mark is None:
+            if sync:
                 sync_file(fd)
         except OSError:
             partial.unlink()
@@ -212,7 +215,7 @@ class SegmentLog:
         finally:
             os.close(fd)
         partial.rename(path)
-        if mark is None:
+        if sync:
             sync_directory(self._directory)
         if self.files and self.files[-1].end > start:
             self.files[-1].end = start
@@ -244,7 +247,6 @@ class SegmentLog:
                 file.close()
             file.path.unlink()
         self.add_file(position, FIRST_FILE_BYTES, mark)
-        sync_directory(self._directory)
 
     def chunks(self, position: int, end: int | None = None) -> Iterator[tuple[int, bytes]]:
         """(position, bytes) from a position up to `end`, a file (or a MiB of it) at a time."""

@@ -25,9 +25,10 @@ from typing import Literal, TypeVar
 from cluster_runtime.errors import StaleEpochError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.batch import Batch, encode_header, frame_bytes
-from cluster_runtime.storage.disk import PAGE_BYTES, open_device
+from cluster_runtime.storage.disk import PAGE_BYTES, open_device, share_a_disk
 from cluster_runtime.storage.faults import Fault, FaultKind
 from cluster_runtime.storage.log_files import FILE_BYTES, FIRST_FILE_BYTES, Mark
+from cluster_runtime.storage.quorum import WRITE_QUORUM
 from cluster_runtime.storage.replication import (
     ReplicationClient,
     ReplicationEndedError,
@@ -48,7 +49,9 @@ WRITE_BYTES = 2 << 20
 BACKLOG_BYTES = RING_BYTES // 2
 """Log that may wait for the write quorum before no more is taken from the writer."""
 DEPTH = 4
-"""Writes of one segment under way at once with I/O-Optimized storage; standard storage has one."""
+"""Writes of one segment that wait for their end, or for a flush, at once."""
+STRAGGLER_S = 0.002
+"""How long writes that missed a shared flush wait for the next one before they get their own."""
 GONE_AFTER_S = 10.0
 
 _log = get_logger(__name__)
@@ -62,6 +65,7 @@ class IoCounts:
     wal_bytes: int = 0
     batches: int = 0
     segment_writes: int = 0
+    syncs: int = 0
     segment_bytes: int = 0
     write_ios: int = 0
     acknowledgements: int = 0
@@ -69,13 +73,18 @@ class IoCounts:
 
 @dataclass(slots=True)
 class _Flight:
-    """A write under way: what the segment will hold once it, and those before it, have ended."""
+    """A write under way: what the segment will hold once it, and those before it, are done.
+
+    written: it has ended. done: it is on the disk.
+    """
 
     slot: int
     end: int
     lsn: Lsn
     epoch: Epoch
     length: int
+    durable: bool
+    written: bool = False
     done: bool = False
 
 
@@ -138,7 +147,11 @@ class StorageNode:
         self.end_lsn = volume.vdl
         self.marks: deque[Mark] = deque()
         self.storage_type: StorageType = storage_type
-        self._device = open_device(self.staging.arena, len(stores) * DEPTH)
+        self._flush_slot = len(stores) * DEPTH
+        self._device = open_device(self.staging.arena, self._flush_slot + 1)
+        self._shared: bool | None = None
+        self._flushing: list[_Flight] = []
+        self._straggler_timer = self._stragglers_due = False
         self._vcl_position = position
         self._ends: deque[tuple[Lsn, int]] = deque()
         self._points: deque[tuple[Lsn, int]] = deque()
@@ -316,6 +329,7 @@ class StorageNode:
         for lane in self.lanes:
             if lane.live:
                 self._write(lane)
+        self._flush()
         self._device.submit()
         self._advance()
 
@@ -375,8 +389,6 @@ class StorageNode:
         size = frame_bytes(end - first.start)
         staging = self.staging
         with self.lock:
-            if self.storage_type == "aurora-iopt1":
-                staging.skip_to(staging.head + -staging.head % PAGE_BYTES)
             if staging.head + size > self._file_end:
                 staging.skip_to(self._file_end)
                 self._file_bytes = FILE_BYTES
@@ -399,8 +411,7 @@ class StorageNode:
 
     def _write(self, lane: Lane) -> None:
         """Start a durable write of what a segment has not got yet, where it may have one more."""
-        allowed = 1 if self.storage_type == "aurora" else DEPTH
-        if len(lane.flights) >= allowed or not lane.free:
+        if not lane.free or (lane.flights and not lane.flights[-1].written):
             return
         staging = self.staging
         if lane.issued < staging.oldest:
@@ -432,12 +443,14 @@ class StorageNode:
         slot = lane.free.pop()
         vectors = staging.vectors(slot, page, end)
         length = sum(part for _, part in vectors)
-        self._device.start(slot, fd, vectors, file.offset(page))
-        lane.flights.append(_Flight(slot, end, lsn, core.epoch, length))
+        durable = not self._shares_flushes(fd)
+        self._device.start(slot, fd, vectors, file.offset(page), durable=durable)
+        lane.flights.append(_Flight(slot, end, lsn, core.epoch, length, durable))
         lane.issued = end
         self.counts.segment_writes += 1
         self.counts.segment_bytes += length
         self.counts.write_ios += length // PAGE_BYTES
+        self.counts.syncs += durable
         assert epoch == core.epoch, "a lane of another epoch is never live"
 
     def _hand_over(self, lane: Lane, lsn: Lsn) -> list[object]:
@@ -456,6 +469,9 @@ class StorageNode:
         return False
 
     def _ended(self, slot: int, result: int) -> None:
+        if slot == self._flush_slot:
+            self._flushed(result)
+            return
         lane = self.lanes[slot // DEPTH]
         fault = lane.fault
         if fault is not None and fault.kind is FaultKind.SLOW:
@@ -470,10 +486,68 @@ class StorageNode:
                 break
         else:
             raise AssertionError(f"slot {slot} has no write under way")
-        flight.done = True
+        flight.written = True
+        flight.done = flight.durable
         if result != flight.length:
             code = -result if result < 0 else errno.EIO
+            flight.done = True
             self.fail(lane, OSError(code, os.strerror(code)))
+        self._land(lane)
+
+    def _shares_flushes(self, fd: int) -> bool:
+        """Whether writes are made durable by a flush of the disk that all segments share.
+
+        I/O-Optimized storage acknowledges from what is, then, the segments' durable incoming
+        queue: one flush for a batch instead of six.
+        """
+        if self.storage_type == "aurora":
+            return False
+        if self._shared is None:
+            self._shared = self._device.direct and share_a_disk(
+                [fd, *(lane.store.log.writer(lane.store.log.files[-1]) for lane in self.lanes)]
+            )
+        return self._shared
+
+    def _flush(self) -> None:
+        """Flush the shared disk once a write quorum waits for that, or stragglers have long."""
+        if self._flushing:
+            return
+        waiting = [
+            flight
+            for lane in self.lanes
+            for flight in lane.flights
+            if flight.written and not flight.done
+        ]
+        if not waiting:
+            return
+        dirty = sum(any(f.written and not f.done for f in lane.flights) for lane in self.lanes)
+        if dirty < WRITE_QUORUM and not self._stragglers_due:
+            if not self._straggler_timer:
+                self._straggler_timer = True
+                self._after(STRAGGLER_S, self._end_patience)
+            return
+        self._stragglers_due = False
+        self._flushing = waiting
+        lane = next(each for each in self.lanes if waiting[-1] in each.flights)
+        self._device.flush(self._flush_slot, lane.store.log.writer(lane.store.log.files[-1]))
+        self.counts.syncs += 1
+
+    def _end_patience(self) -> None:
+        self._straggler_timer = False
+        self._stragglers_due = True
+
+    def _flushed(self, result: int) -> None:
+        """The shared disk has written out what was written before the flush began."""
+        for flight in self._flushing:
+            flight.done = True
+        self._flushing = []
+        for lane in self.lanes:
+            if result < 0 and lane.live:
+                self.fail(lane, OSError(-result, os.strerror(-result)))
+            self._land(lane)
+
+    def _land(self, lane: Lane) -> None:
+        """Count what a segment holds now without a gap."""
         while lane.flights and lane.flights[0].done:
             flight = lane.flights.popleft()
             lane.free.append(flight.slot)
