@@ -20,7 +20,7 @@ import psycopg
 from report import show, write_json
 
 from cluster_runtime import Runtime
-from cluster_runtime.engine.home import cache_directory
+from cluster_runtime.engine.home import shared_directory
 from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import as_user, engine_environment
@@ -45,7 +45,7 @@ def create_and_ask(runtime: Runtime) -> float:
 def initdb_and_ask(folder: Path) -> float:
     """The same with PostgreSQL's own programs."""
     user = engine_user()
-    installation = find_installation().reachable_by(user, cache_directory(user))
+    installation = find_installation().reachable_by(user, shared_directory(user))
     data = folder / "initdb"
     user.make_private_directory(data)
     run = {

@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from cluster_runtime.engine.control_file import new_system_identifier
-from cluster_runtime.engine.home import cache_directory
+from cluster_runtime.engine.home import shared_directory
 from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
@@ -56,7 +56,7 @@ def server_dsn() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="borealis-test-", dir="/tmp"))
     folder.chmod(0o711)
     user = engine_user()
-    cache = cache_directory(user)
+    cache = shared_directory(user)
     template = ensure_template(find_installation().reachable_by(user, cache), user, cache)
     template.copy_to(folder / "data", new_system_identifier())
     postmaster = Postmaster(

@@ -1,4 +1,4 @@
-"""The writer of one cluster: started, paused and asked about its roles.
+"""An instance of a cluster on the event loop: started, paused and asked about its roles.
 
 A transition at a time: callers that come while one is under way wait for its end.
 """
@@ -12,8 +12,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
+from cluster_runtime.control.instances import Instance
 from cluster_runtime.engine.home import SOCKET_NAME
-from cluster_runtime.engine.postmaster import Postmaster, Shutdown
+from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.gateway import LOGIN_QUERY, Login
 from cluster_runtime.logs import get_logger
@@ -24,10 +25,10 @@ ALL_LOGINS = "select rolname from pg_roles where rolcanlogin and not rolsuper"
 
 
 class Compute:
-    """The postmaster of a writer, and the runtime's own connection to it."""
+    """An instance, and the runtime's own connection to it."""
 
-    def __init__(self, postmaster: Postmaster) -> None:
-        self._postmaster = postmaster
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
         self._transition = asyncio.Lock()
         self._admin: psycopg.AsyncConnection[TupleRow] | None = None
         self._admin_lock = asyncio.Lock()
@@ -41,22 +42,22 @@ class Compute:
     @property
     def socket(self) -> Path | None:
         """The socket file that PostgreSQL listens at; None while no process runs."""
-        if not self._postmaster.running:
+        if not self._instance.running:
             return None
-        return self._postmaster.socket_directory / SOCKET_NAME
+        return self._instance.socket_directory / SOCKET_NAME
 
     async def ensure_running(self) -> Path:
         """Start PostgreSQL where it does not run; return its socket file.
 
-        Raises EngineError.
+        Raises EngineError, StorageError.
         """
         async with self._transition:
             if self.socket is None:
                 await self._close_admin()
-                await asyncio.to_thread(self._postmaster.start, self._settings())
+                await asyncio.to_thread(self._instance.start)
                 self._logins_while_paused.clear()
                 self._on_start()
-            return self._postmaster.socket_directory / SOCKET_NAME
+            return self._instance.socket_directory / SOCKET_NAME
 
     async def pause(self, only_if: Callable[[], bool] = lambda: True) -> bool:
         """Stop PostgreSQL cleanly, and keep in mind who may log in, so that only they wake it.
@@ -85,7 +86,7 @@ class Compute:
         """End PostgreSQL as a crash would (SIGKILL)."""
         async with self._transition:
             await self._close_admin()
-            await asyncio.to_thread(self._postmaster.kill)
+            await asyncio.to_thread(self._instance.kill)
 
     async def login(self, user: str) -> Login | None:
         """What credential a role may use; wakes a paused writer only for a role it may have."""
@@ -123,12 +124,12 @@ class Compute:
 
     async def _stop(self, mode: Shutdown) -> None:
         await self._close_admin()
-        await asyncio.to_thread(self._postmaster.stop, mode)
+        await asyncio.to_thread(self._instance.stop, mode)
 
     async def _admin_connection(self) -> psycopg.AsyncConnection[TupleRow]:
         if self._admin is None:
             self._admin = await psycopg.AsyncConnection.connect(
-                host=str(self._postmaster.socket_directory),
+                host=str(self._instance.socket_directory),
                 user=SUPERUSER,
                 dbname="postgres",
                 autocommit=True,
@@ -139,9 +140,6 @@ class Compute:
         if self._admin is not None:
             await self._admin.close()
             self._admin = None
-
-    def _settings(self) -> dict[str, str | int | float | bool]:
-        return {"fsync": True}
 
 
 def _nothing() -> None:

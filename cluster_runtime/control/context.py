@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from cluster_runtime.control.catalog import Catalog
 from cluster_runtime.control.compute import Compute
 from cluster_runtime.control.identifiers import not_found
+from cluster_runtime.control.instances import ClusterStorage, Writer
 from cluster_runtime.control.model import ClusterStatus, DBCluster, EndpointKind
 from cluster_runtime.control.state_directory import AccessKey, StateDirectory
 from cluster_runtime.engine.home import EngineHome
+from cluster_runtime.engine.installation import Installation
+from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.template import Template
 from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import InvalidClusterStateError
@@ -25,13 +28,29 @@ UNNAMED_MARK = "unnamed"
 
 
 @dataclass(slots=True)
+class Instances:
+    """The volume of a cluster, its writer, and the reader that serves while no writer can."""
+
+    storage: ClusterStorage
+    writer: Writer
+    compute: Compute
+    reader: Compute
+
+    async def stop(self, mode: Shutdown) -> None:
+        """Stop both, then close the volume."""
+        await self.reader.stop(Shutdown.IMMEDIATE)
+        await self.compute.stop(mode)
+        await asyncio.to_thread(self.storage.close)
+
+
+@dataclass(slots=True)
 class UnnamedCluster:
     """A started cluster that no create has taken yet."""
 
     resource_id: str
     engine_version: str
     directory: Path
-    compute: Compute
+    instances: Instances
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +59,7 @@ class HostedCluster:
 
     facts: DBCluster
     directory: Path
-    compute: Compute
+    instances: Instances
     endpoints: dict[EndpointKind, Endpoint] = field(default_factory=dict)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     watch: "ConnectionWatch | None" = None
@@ -48,6 +67,11 @@ class HostedCluster:
     @property
     def id(self) -> str:
         return self.facts.db_cluster_resource_id
+
+    @property
+    def compute(self) -> Compute:
+        """The writer."""
+        return self.instances.compute
 
     @property
     def identifier(self) -> str:
@@ -81,6 +105,7 @@ class Context:
     certificates: CertificateAuthority
     access_key: AccessKey
     region: str
+    installation: Callable[[str | None], Installation]
     template: Callable[[str | None], Template]
     pool: WarmPool[UnnamedCluster]
     clusters: dict[str, HostedCluster] = field(default_factory=dict)

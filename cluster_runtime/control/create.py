@@ -12,10 +12,18 @@ from cluster_runtime.control.context import (
     UNNAMED_MARK,
     Context,
     HostedCluster,
+    Instances,
     UnnamedCluster,
 )
 from cluster_runtime.control.endpoints import close_endpoints, endpoint_names, open_endpoints
 from cluster_runtime.control.identifiers import check_identifier, check_role_name, new_resource_id
+from cluster_runtime.control.instances import (
+    ClusterStorage,
+    Reader,
+    Writer,
+    postmaster_of,
+    wal_sockets_of,
+)
 from cluster_runtime.control.model import (
     ClusterStatus,
     DBCluster,
@@ -24,7 +32,8 @@ from cluster_runtime.control.model import (
 )
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.files import remove_tree
-from cluster_runtime.engine.postmaster import Postmaster, Shutdown
+from cluster_runtime.engine.installation import Installation
+from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.roles import MASTER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterError
@@ -112,35 +121,34 @@ async def make_unnamed(context: Context, engine_version: str | None) -> UnnamedC
     template = await asyncio.to_thread(context.template, engine_version)
     resource_id = new_resource_id()
     directory = context.home.clusters / resource_id
+    instances = instances_over(context, template.installation, resource_id)
     try:
-        await asyncio.to_thread(_lay_out, context, template, resource_id)
-        compute = compute_over(context, template, resource_id)
-        await compute.ensure_running()
+        await asyncio.to_thread(_lay_out, context, template, resource_id, instances.storage)
+        await instances.compute.ensure_running()
     except BaseException:
+        await instances.stop(Shutdown.IMMEDIATE)
         await asyncio.to_thread(remove_tree, directory)
         raise
-    return UnnamedCluster(resource_id, template.installation.version, directory, compute)
+    return UnnamedCluster(resource_id, template.installation.version, directory, instances)
 
 
 async def discard_unnamed(unnamed: UnnamedCluster) -> None:
     """Undo `make_unnamed`."""
-    await unnamed.compute.stop(Shutdown.IMMEDIATE)
+    await unnamed.instances.stop(Shutdown.IMMEDIATE)
     await asyncio.to_thread(remove_tree, unnamed.directory)
 
 
-def compute_over(context: Context, template: Template, resource_id: str) -> Compute:
-    """The writer over the directory of a cluster."""
-    directory = context.home.clusters / resource_id
-    sockets = context.home.run / resource_id.removeprefix("cluster-")
-    return Compute(
-        Postmaster(
-            template.installation,
-            template.user,
-            directory / "data",
-            sockets,
-            directory / "postgresql.log",
-        )
+def instances_over(context: Context, installation: Installation, resource_id: str) -> Instances:
+    """What serves the directory of a cluster; nothing runs or is opened yet."""
+    home = context.home
+    storage = ClusterStorage(home.clusters / resource_id, home)
+    writer = Writer(postmaster_of(home, installation, resource_id, "writer"), storage)
+    reader = Reader(
+        postmaster_of(home, installation, resource_id, "reader"),
+        storage,
+        wal_sockets_of(home, resource_id),
     )
+    return Instances(storage, writer, Compute(writer), Compute(reader))
 
 
 async def create_db_cluster(context: Context, request: CreateRequest) -> HostedCluster:
@@ -196,9 +204,12 @@ async def _name(
             port_was_requested=request.port is not None,
         ),
         directory=unnamed.directory,
-        compute=unnamed.compute,
+        instances=unnamed.instances,
     )
     await _apply_names(cluster.compute, request)
+    if request.storage_type != "aurora":
+        storage = cluster.instances.storage
+        await asyncio.to_thread(storage.set_storage_type, request.storage_type)
     await open_endpoints(context, cluster)
     try:
         await asyncio.to_thread(context.catalog.add, cluster.facts)
@@ -236,11 +247,16 @@ async def set_password(compute: Compute, user: str, password: str) -> None:
     )
 
 
-def _lay_out(context: Context, template: Template, resource_id: str) -> None:
+def _lay_out(
+    context: Context, template: Template, resource_id: str, storage: ClusterStorage
+) -> None:
     directory = context.home.clusters / resource_id
     context.home.user.make_private_directory(directory)
     (directory / UNNAMED_MARK).touch()
-    template.copy_to(directory / "data", new_system_identifier())
+    identifier = new_system_identifier()
+    template.copy_to(directory / "data", identifier)
+    storage.create(template, identifier)
+    storage.open().release(directory / "data")
 
 
 def renamed(facts: DBCluster, identifier: str) -> DBCluster:

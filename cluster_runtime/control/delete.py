@@ -28,7 +28,7 @@ async def delete_db_cluster(context: Context, cluster: HostedCluster) -> DBClust
             )
         await context.store(cluster, replace(cluster.facts, status=ClusterStatus.DELETING))
         await close_endpoints(context, cluster)
-        await cluster.compute.stop(Shutdown.IMMEDIATE)
+        await cluster.instances.stop(Shutdown.IMMEDIATE)
         await finish_delete(context, cluster)
         return cluster.facts
 

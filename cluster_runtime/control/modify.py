@@ -1,5 +1,6 @@
 """ModifyDBCluster. Every change applies at once, and none of them ends a connection."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
@@ -82,6 +83,9 @@ async def modify_db_cluster(
             cluster.require(ClusterStatus.AVAILABLE)
             await cluster.compute.ensure_running()
             await set_password(cluster.compute, after.master_username, request.master_user_password)
+        if request.storage_type is not None:
+            storage = cluster.instances.storage
+            await asyncio.to_thread(storage.set_storage_type, request.storage_type)
         before = cluster.facts
         await context.store(cluster, after)
         if request.scaling is not None and cluster.watch is not None:

@@ -15,7 +15,7 @@ async def stop_db_cluster(context: Context, cluster: HostedCluster) -> DBCluster
         cluster.require(ClusterStatus.AVAILABLE)
         cluster.facts = replace(cluster.facts, status=ClusterStatus.STOPPING)
         await close_endpoints(context, cluster)
-        await cluster.compute.stop(Shutdown.FAST)
+        await cluster.instances.stop(Shutdown.FAST)
         await context.store(cluster, replace(cluster.facts, status=ClusterStatus.STOPPED))
         return cluster.facts
 
@@ -32,7 +32,7 @@ async def start_db_cluster(context: Context, cluster: HostedCluster) -> DBCluste
                 await open_endpoints(context, cluster)
         except BorealisError:
             cluster.facts = before
-            await cluster.compute.stop(Shutdown.IMMEDIATE)
+            await cluster.instances.stop(Shutdown.IMMEDIATE)
             raise
         await context.store(cluster, replace(cluster.facts, status=ClusterStatus.AVAILABLE))
         return cluster.facts

@@ -5,7 +5,7 @@ import contextlib
 from dataclasses import replace
 
 from cluster_runtime.control.context import UNNAMED_MARK, Context, HostedCluster
-from cluster_runtime.control.create import compute_over
+from cluster_runtime.control.create import instances_over
 from cluster_runtime.control.delete import finish_delete
 from cluster_runtime.control.endpoints import open_endpoints
 from cluster_runtime.control.model import ClusterStatus, DBCluster
@@ -32,10 +32,10 @@ async def recover(context: Context) -> None:
 
 
 async def _bring_back(context: Context, facts: DBCluster) -> None:
-    template = await asyncio.to_thread(context.template, facts.engine_version)
-    compute = compute_over(context, template, facts.db_cluster_resource_id)
+    installation = await asyncio.to_thread(context.installation, facts.engine_version)
+    instances = instances_over(context, installation, facts.db_cluster_resource_id)
     directory = context.home.clusters / facts.db_cluster_resource_id
-    cluster = HostedCluster(facts, directory, compute)
+    cluster = HostedCluster(facts, directory, instances)
     if facts.status is ClusterStatus.DELETING:
         await finish_delete(context, cluster)
         return

@@ -14,8 +14,8 @@ from cluster_runtime.control.modify import ModifyRequest
 from cluster_runtime.control.recover import recover
 from cluster_runtime.control.state_directory import StateDirectory
 from cluster_runtime.control.tokens import generate_db_auth_token
-from cluster_runtime.engine.home import cache_directory, open_home
-from cluster_runtime.engine.installation import find_installation
+from cluster_runtime.engine.home import open_home, shared_directory
+from cluster_runtime.engine.installation import Installation, find_installation
 from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.template import Template, ensure_template
@@ -60,11 +60,12 @@ class ControlService:
                 region=options.region,
             )
 
-            def template(engine_version: str | None) -> Template:
-                cache = cache_directory(user)
+            def installation(engine_version: str | None) -> Installation:
                 wanted = engine_version or options.engine_version
-                installation = find_installation(wanted).reachable_by(user, cache)
-                return ensure_template(installation, user, cache)
+                return find_installation(wanted).reachable_by(user, shared_directory(user))
+
+            def template(engine_version: str | None) -> Template:
+                return ensure_template(installation(engine_version), user, shared_directory(user))
 
             async def make() -> UnnamedCluster:
                 return await create.make_unnamed(context, None)
@@ -77,6 +78,7 @@ class ControlService:
                 certificates=certificates,
                 access_key=access_key,
                 region=options.region,
+                installation=installation,
                 template=template,
                 pool=WarmPool(make, create.discard_unnamed, options.warm_pool_size),
             )
@@ -166,4 +168,4 @@ class ControlService:
         async with cluster.changing:
             if cluster.facts.status is not ClusterStatus.DELETING:
                 await close_endpoints(self._context, cluster)
-                await cluster.compute.stop(Shutdown.FAST)
+                await cluster.instances.stop(Shutdown.FAST)

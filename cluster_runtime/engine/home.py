@@ -16,7 +16,6 @@ from pathlib import Path
 from cluster_runtime.engine.os_user import OsUser
 
 SYSTEM_HOMES = Path("/var/lib/borealis")
-SYSTEM_CACHE = Path("/var/cache/borealis")
 SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_PATH_MAX_BYTES = 100
 """sockaddr_un holds 104 bytes on macOS and 108 on Linux, the closing NUL included."""
@@ -55,11 +54,14 @@ def open_home(state_dir: Path, user: OsUser) -> EngineHome:
     return home
 
 
-def cache_directory(user: OsUser) -> Path:
-    """Where binaries and templates are kept for all state directories of this user."""
+def shared_directory(user: OsUser) -> Path:
+    """Where binaries and templates are kept for all state directories of this user.
+
+    No cache: a template is the first page image of every volume that began with it.
+    """
     if user.drops:
-        return user.make_private_directory(SYSTEM_CACHE)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return user.make_private_directory(SYSTEM_HOMES / "shared")
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return user.make_private_directory(Path(base) / "borealis")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster_runtime.engine.home import cache_directory
+from cluster_runtime.engine.home import shared_directory
 from cluster_runtime.engine.installation import Installation, find_installation
 from cluster_runtime.engine.os_user import OsUser, engine_user
 from cluster_runtime.engine.template import Template, ensure_template
@@ -15,9 +15,9 @@ def user() -> OsUser:
 
 @pytest.fixture(scope="session")
 def installation(user: OsUser) -> Installation:
-    return find_installation().reachable_by(user, cache_directory(user))
+    return find_installation().reachable_by(user, shared_directory(user))
 
 
 @pytest.fixture(scope="session")
 def template(installation: Installation, user: OsUser) -> Template:
-    return ensure_template(installation, user, cache_directory(user))
+    return ensure_template(installation, user, shared_directory(user))
