@@ -307,6 +307,32 @@ def mcp(
     hosting.run(options)
 
 
+@memory.command()
+def migrate(
+    name: Name,
+    state_dir: StateDir = STATE_DIR,
+    database: Annotated[str | None, typer.Option(help="Database of the memory.")] = None,
+    schema: Annotated[
+        str | None, typer.Option(help="Schema that its tables are in; default: borealis.")
+    ] = None,
+) -> None:
+    """Make the tables of agent memory, or bring those that are there up to date."""
+    from memory import BorealisSaver, BorealisStore  # LangGraph takes a while to load
+    from memory.errors import AgentMemoryError
+    from memory.schema import DEFAULT_SCHEMA
+
+    with opened(state_dir) as runtime:
+        dsn = runtime.cluster(name).dsn(dbname=database)
+        try:
+            with BorealisSaver(dsn, schema=schema or DEFAULT_SCHEMA) as saver:
+                saver.setup()
+            with BorealisStore(dsn, schema=schema or DEFAULT_SCHEMA, index={}) as store:
+                store.setup()
+        except AgentMemoryError as error:
+            raise McpServerError(str(error)) from error
+        console.note(f"the memory in cluster {name!r} is up to date")
+
+
 @app.command()
 def demo(
     state_dir: Annotated[

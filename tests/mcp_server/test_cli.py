@@ -105,6 +105,20 @@ def test_a_delete_asks_first(borealis: Borealis, monkeypatch: pytest.MonkeyPatch
     borealis("delete", "kept", "--yes")
 
 
+def test_agent_memory_is_brought_up_to_date(borealis: Borealis) -> None:
+    borealis("create", "remember")
+    assert "up to date" in borealis("memory", "migrate", "remember").err
+    assert "up to date" in borealis("memory", "migrate", "remember").err
+    tables = borealis(
+        "psql", "remember", "-c", "select count(*) > 0 as made from borealis.memory_threads"
+    )
+    assert tables.status == 0
+    refused = borealis("memory", "migrate", "remember", "--schema", "x" * 64)
+    assert refused.status == 1
+    assert refused.err.startswith("error: schema")
+    borealis("delete", "remember", "--yes")
+
+
 def test_settings_are_changed_one_at_a_time(borealis: Borealis) -> None:
     borealis("create", "settings", "--auto-pause", "60", "--deletion-protection")
     assert borealis("delete", "settings", "--yes").status == 1
