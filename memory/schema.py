@@ -441,7 +441,47 @@ create policy memory_tenant on {schema}.memory_items using (exists (
     select from {schema}.memory_namespaces n where n.ns_key = memory_items.ns_key));
 """
 
-ITEMS_COMPONENT = Component("items", (ITEMS, ITEM_POLICIES))
+ITEM_FUNCTIONS: LiteralString = """
+-- Store items of one namespace; returns their keys in the order given.
+create function {schema}.memory_put_items(
+    p_tenant text, p_path text[], p_keys text[], p_values jsonb[], p_sealed bytea[],
+    p_ttls interval[], p_searches text[], p_language regconfig
+) returns bigint[]
+language plpgsql set enable_seqscan = off as $$
+declare
+    v_ns bigint;
+    v_result bigint[];
+begin
+    loop
+        -- Locked, so that a sweep cannot remove the namespace before its item is there.
+        select ns_key into v_ns from {schema}.memory_namespaces
+        where tenant = p_tenant and path = p_path for key share;
+        exit when found;
+        insert into {schema}.memory_namespaces (tenant, path) values (p_tenant, p_path)
+        on conflict (tenant, path) do nothing;
+    end loop;
+    with put as (
+        insert into {schema}.memory_items
+            (ns_key, key, value, sealed, ttl, expires_at, search)
+        select v_ns, n.key, n.value, n.sealed, n.ttl, now() + n.ttl,
+               to_tsvector(p_language, n.search)
+        from unnest(p_keys, p_values, p_sealed, p_ttls, p_searches)
+            as n (key, value, sealed, ttl, search)
+        -- In one order, or two batches with the same keys could wait for each other.
+        order by n.key
+        on conflict (ns_key, key) do update
+        set value = excluded.value, sealed = excluded.sealed, ttl = excluded.ttl,
+            expires_at = excluded.expires_at, search = excluded.search,
+            updated_at = clock_timestamp()
+        returning item_key, key
+    )
+    select array_agg(put.item_key order by n.position) into v_result
+    from unnest(p_keys) with ordinality as n (key, position) join put using (key);
+    return v_result;
+end $$;
+"""
+
+ITEMS_COMPONENT = Component("items", (ITEMS, ITEM_FUNCTIONS, ITEM_POLICIES))
 
 MESSAGES: LiteralString = """
 create table {schema}.memory_messages (

@@ -35,7 +35,7 @@ class FetchOne:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Run a statement without parameters or result rows (DDL); the answer is its row count."""
+    """Run a statement without result rows, unprepared; the answer is its row count."""
 
     statement: Statement
     parameters: Sequence[Any] = ()
@@ -85,3 +85,9 @@ def attempt(steps: Callable[[], Steps[T]], *, transaction: bool = False) -> Plan
     """The plan that consists of one attempt."""
     result: T = yield Attempt(steps, transaction)
     return result
+
+
+def fetch_all(statement: Statement, parameters: Sequence[Any] = ()) -> Steps[list[Row]]:
+    """The steps that consist of one query."""
+    rows: list[Row] = yield FetchAll(statement, parameters)
+    return rows

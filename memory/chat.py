@@ -1,0 +1,139 @@
+"""`BorealisChatMessageHistory`: a session's messages in PostgreSQL."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, LiteralString, Self
+
+from langchain_core.chat_history import BaseChatMessageHistory
+from langchain_core.messages import BaseMessage
+
+from memory.arrays import ByteaArray
+from memory.codec import Codec
+from memory.connections import ConnectionSource
+from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver
+from memory.errors import ConfigurationError
+from memory.schema import DEFAULT_SCHEMA, MESSAGES_COMPONENT
+from memory.scope import Scope
+from memory.serde import BorealisSerializer
+from memory.setup import setup_plan
+from memory.steps import FetchAll, Plan, Steps, attempt
+from memory.text import storable
+
+ADD: LiteralString = (
+    "insert into {schema}.memory_messages (tenant, session_id, message_id, data)"
+    " select %s, %s, n.id, n.data from unnest(%s::uuid[], %b::bytea[])"
+    " with ordinality as n (id, data, position) order by n.position"
+    " on conflict do nothing returning 1"
+)
+READ: LiteralString = (
+    "select data from {schema}.memory_messages where tenant = %s and session_id = %s"
+    " order by message_key desc limit %s"
+)
+CLEAR: LiteralString = (
+    "delete from {schema}.memory_messages where tenant = %s and session_id = %s returning 1"
+)
+
+
+class BorealisChatMessageHistory(BaseChatMessageHistory):
+    """A LangChain message history. Call `setup()` once for each database.
+
+    source: a cluster (anything with `dsn()`), a DSN, or a psycopg pool or autocommit connection.
+    session_id: any string.
+    limit: `messages` are the latest so many; None is all.
+    schema, tenant, deadline, pool: as in `BorealisSaver`.
+    """
+
+    def __init__(
+        self,
+        source: ConnectionSource,
+        session_id: str,
+        *,
+        limit: int | None = None,
+        schema: str = DEFAULT_SCHEMA,
+        tenant: str = "",
+        deadline: float = DEFAULT_DEADLINE_SECONDS,
+        **pool: Any,
+    ) -> None:
+        if limit is not None and limit < 0:
+            raise ConfigurationError(f"limit is {limit}; it must not be negative")
+        self._driver = Driver(source, tenant=tenant, deadline=deadline, **pool)
+        self._scope = Scope(schema, tenant)
+        self._codec = Codec(BorealisSerializer())
+        self.session_id = session_id
+        self.limit = limit
+
+    def setup(self) -> None:
+        """Create the table or bring it up to date; safe from many processes at once."""
+        self._driver.run(setup_plan(self._scope.schema, MESSAGES_COMPONENT))
+
+    async def asetup(self) -> None:
+        """`setup`, asynchronously."""
+        await self._driver.arun(setup_plan(self._scope.schema, MESSAGES_COMPONENT))
+
+    @property
+    def messages(self) -> list[BaseMessage]:  # type: ignore[override]
+        """The session's messages, oldest first: the latest `limit` of them."""
+        return self._driver.run(self._read())
+
+    async def aget_messages(self) -> list[BaseMessage]:
+        """`messages`, asynchronously."""
+        return await self._driver.arun(self._read())
+
+    def add_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Append messages, in one statement."""
+        self._driver.run(self._add(messages))
+
+    async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """`add_messages`, asynchronously."""
+        await self._driver.arun(self._add(messages))
+
+    def clear(self) -> None:
+        """Remove the session's messages."""
+        self._driver.run(self._clear())
+
+    async def aclear(self) -> None:
+        """`clear`, asynchronously."""
+        await self._driver.arun(self._clear())
+
+    def close(self) -> None:
+        """Close the connections of our own pool."""
+        self._driver.close()
+
+    async def aclose(self) -> None:
+        """`close`, for this event loop's connections too."""
+        await self._driver.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _key(self) -> tuple[str, str]:
+        return self._scope.tenant, storable(str(self.session_id))
+
+    def _read(self) -> Plan[list[BaseMessage]]:
+        def steps() -> Steps[list[BaseMessage]]:
+            rows = yield FetchAll(self._scope.render(READ), (*self._key(), self.limit))
+            opened = (self._codec.open(data) for (data,) in reversed(rows))
+            return [self._codec.serde.loads_typed((kind, data)) for kind, data in opened]
+
+        return (yield from attempt(steps))
+
+    def _add(self, messages: Sequence[BaseMessage]) -> Plan[None]:
+        if not messages:
+            return
+        # Identified here, so that an insert whose answer was lost adds nothing when made again.
+        ids = [uuid.uuid4() for _ in messages]
+        frames = [self._codec.seal(list(self._codec.serde.dumps_typed(m))) for m in messages]
+
+        def steps() -> Steps[None]:
+            yield FetchAll(self._scope.render(ADD), (*self._key(), ids, ByteaArray(frames)))
+
+        yield from attempt(steps)
+
+    def _clear(self) -> Plan[None]:
+        def steps() -> Steps[None]:
+            yield FetchAll(self._scope.render(CLEAR), self._key())
+
+        yield from attempt(steps)
