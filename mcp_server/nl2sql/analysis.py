@@ -1,7 +1,10 @@
 """All rules in their order: from a linked question to the logical form."""
 
+from itertools import pairwise
+
 from mcp_server.nl2sql import rules_filter, rules_group, rules_order, rules_select
-from mcp_server.nl2sql.logical import AnyOf, Compare, Linked, Output
+from mcp_server.nl2sql.logical import AnyOf, Compare, Condition, Linked, Output
+from mcp_server.nl2sql.profile import Column
 from mcp_server.nl2sql.question import Question, letters
 
 STRONG_MENTION = 0.85
@@ -19,15 +22,67 @@ def analyse(question: Question) -> None:
     missing = rules_filter.absent(question)
     query.where += rules_filter.comparisons(question)
     query.where += rules_filter.values(question)
+    _settle_alternatives(question)
     rules_select.columns(question)
     query.subject = question.subject
     if missing is not None:
         _attach_missing(question, missing)
+    _drop_constants(question)
     rules_select.fallback(question)
     _settle_subject(question)
     _settle_both(question)
     _settle_groups(question)
     _settle_mentions(question)
+
+
+def _settle_alternatives(question: Question) -> None:
+    """Conditions with `or` between them; and two values of one column, which none has at once."""
+    query = question.query
+    words = [item.token.lemma for item in question.items]
+    placed = sorted(
+        (question.places[id(c)], i) for i, c in enumerate(query.where) if id(c) in question.places
+    )
+    merged: dict[int, int] = {}
+    for ((_, end), one), ((start, _), other) in pairwise(placed):
+        between = words[end:start]
+        if "or" in between and len(between) <= 5:
+            merged[other] = merged.get(one, one)
+    for other in sorted(merged, reverse=True):
+        one = merged[other]
+        query.where[one] = AnyOf((*_alternatives(query.where[one]), query.where[other]))
+    for other in sorted(merged, reverse=True):
+        del query.where[other]
+    equal: dict[Column, int] = {}
+    for index, condition in enumerate(list(query.where)):
+        if isinstance(condition, Compare) and condition.operator == "=":
+            if condition.column in equal and "both" not in question.notes:
+                first = query.where[equal[condition.column]]
+                query.where[equal[condition.column]] = AnyOf((*_alternatives(first), condition))
+                query.where.remove(condition)
+            else:
+                equal[condition.column] = index
+
+
+def _alternatives(condition: Condition) -> tuple[Condition, ...]:
+    return condition.conditions if isinstance(condition, AnyOf) else (condition,)
+
+
+def _drop_constants(question: Question) -> None:
+    """A column that is compared with a value was named for that, and is the same in every row."""
+    query = question.query
+    compared = {
+        c.column for c in query.where if isinstance(c, Compare) and c.operator in ("=", "<>")
+    }
+    for condition in query.where:
+        if isinstance(condition, AnyOf) and "both" not in question.notes:
+            compared |= {c.column for c in condition.conditions if isinstance(c, Compare)}
+    if any(output.aggregate for output in query.select) and not query.group:
+        compared |= {c.column for c in query.where if isinstance(c, Compare)}
+    query.select = [
+        output
+        for output in query.select
+        if output.aggregate or output.column not in compared or output.column.primary
+    ]
 
 
 def _attach_missing(question: Question, missing: Linked) -> None:

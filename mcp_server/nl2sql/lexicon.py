@@ -55,7 +55,6 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "country nation",
         "state province",
         "speak language",
-        "live reside address",
         "enrol enroll enrolment enrollment",
         "colour color",
         "theatre theater",
@@ -94,9 +93,10 @@ SUPERLATIVES: dict[str, tuple[tuple[str, ...], bool]] = {
 }
 
 PHRASE_SUPERLATIVES: dict[str, tuple[tuple[str, ...], bool]] = {
-    "most expensive": (("price", "cost", "fee", "rate"), True),
-    "least expensive": (("price", "cost", "fee", "rate"), False),
+    "most expensive": (("price", "cost", "fee", "charge", "rate", "amount"), True),
+    "least expensive": (("price", "cost", "fee", "charge", "rate", "amount"), False),
     "most recent": (("date", "year", "time"), True),
+    "most recently": (("date", "year", "time"), True),
     "least recent": (("date", "year", "time"), False),
     "most populous": (("population",), True),
     "least populous": (("population",), False),

@@ -11,6 +11,12 @@ from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, normal_text,
 
 T = TypeVar("T")
 
+_CODES = frozenset({"code", "cd", "id", "no", "yn", "flag", "nbr"})
+_CALCULATING = frozenset(
+    {"average", "mean", "maximum", "minimum", "max", "min", "total", "sum", "avg"}
+)
+_COUNTING = frozenset({"number", "count", "amount", "total", "quantity", "no"})
+
 SPAN_MAX = 6
 KEEP_WITHIN = 0.3
 THRESHOLD = 0.5
@@ -125,9 +131,14 @@ class Linker:
         own = column.words
         table = column.table.words
         score = name_match(words, own)
-        residual = own[len(table) :] if own[: len(table)] == table else ()
-        if residual and name_match(words, residual) >= 0.9:
+        residual = tuple(word for word in own if word not in table and word not in _INNER)
+        if residual and residual != own and name_match(words, residual) >= 0.9:
             score = max(score, 0.96 * name_match(words, residual))
+        core = tuple(word for word in residual or own if word not in _CODES)
+        if core and core != own and name_match(words, core) >= 0.9:
+            score = max(score, 0.88 * name_match(words, core))
+        if len(words) > 2 and own == ("".join(word[0] for word in words),):
+            score = max(score, 0.95)  # miles per gallon: mpg
         if len(words) > 1 and score < 1:
             with_table = name_match(words, (*table, *own))
             if with_table >= 0.9:
@@ -161,6 +172,11 @@ class Linker:
             return Ref(start, end, text, values=values, score=3.0)
         if any(token.mark in (Mark.PUNCTUATION, Mark.QUOTED, Mark.DATE) for token in span):
             return None
+        following = tokens[end].lemma if end < len(tokens) else ""
+        if len(span) == 1 and span[0].lemma in _COUNTING and following in ("of", "be"):
+            return None  # "number of X" counts
+        if span[0].lemma in _CALCULATING and (len(span) == 1) and following:
+            return None
         ref = Ref(start, end, text)
         length = len(span)
         words = tuple(token.lemma for token in span)
@@ -168,7 +184,9 @@ class Linker:
         if not edges and not all(token.mark is Mark.NUMBER for token in span):
             inner = {word for word in words if word in STOP}
             ref.columns = [
-                pair for pair in self.columns(words) if inner <= set(pair[0].words) or not inner
+                pair
+                for pair in self.columns(words)
+                if not inner or inner <= set(pair[0].words) or pair[1] >= 0.95
             ]
             ref.tables = self.tables(words) if not inner else []
         values = self._values(span, text)

@@ -226,7 +226,8 @@ def _sample(conn: psycopg.Connection[Any], table: Table) -> None:
         column.numeric_text = bool(filled) and all(_is_number(value) for value in filled)
         for value in filled:
             if len(value) <= VALUE_MAX_CHARACTERS:
-                column.values.setdefault(normal_text(value), value)
+                if column.values.setdefault(normal_text(value), value) != value.strip():
+                    column.values[normal_text(value)] = value  # without blanks where both exist
     if numbers:
         parts = sql.SQL(", ").join(
             sql.SQL("min({0}), max({0})").format(sql.Identifier(column.name)) for column in numbers

@@ -64,6 +64,9 @@ class Question:
     notes: list[str] = field(default_factory=list)
     doubt: float = 0.0
     chosen: dict[int, Column] = field(default_factory=dict)
+    struck: tuple[int, int] = (0, 0)
+    places: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Where in the question each condition (by id) was read."""
 
     @property
     def code(self) -> str:
@@ -92,6 +95,7 @@ class Question:
         before = match.string[: match.start(group)]
         first = len(before.split())
         count = len(match.group(group).split())
+        self.struck = (first, first + count)
         for item in self.items[first : first + count]:
             item.used = True
 

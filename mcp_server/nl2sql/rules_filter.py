@@ -69,12 +69,42 @@ def comparisons(question: Question) -> list[Condition]:
     """Conditions with numbers and dates."""
     found: list[Condition] = []
     while (condition := _one_comparison(question)) is not None:
+        condition = _or_another(question, condition)
+        question.places[id(condition)] = question.struck
         found.append(condition)
     return found
 
 
+def _or_another(question: Question, condition: Condition) -> Condition:
+    """`in 2014 or 2015`, `aged 32 or 33`: another value for the same comparison."""
+    if not isinstance(condition, Compare) or condition.operator not in ("=", "<>"):
+        return condition
+    first, end = question.struck
+    rest = " ".join(question.code.split()[end:])
+    match = re.match(
+        r"(?:or|and|,)(?: or| and)? (?:in |be |the |year )*@[nd](?P<n>\d+)(?= |$)", rest
+    )
+    if match is None:
+        return condition
+    index = int(match["n"])
+    for item in question.items[end : index + 1]:
+        item.used = True
+    question.struck = (first, index + 1)
+    other = Compare(condition.column, condition.operator, _scalar(question, index))
+    return AnyOf((condition, other))
+
+
 def _one_comparison(question: Question) -> Condition | None:
-    for rule in (_between, _operator, _adjective_than, _counted_column, _period, _equal):
+    for rule in (
+        _between,
+        _both_bounds,
+        _operator,
+        _operator_first,
+        _adjective_than,
+        _counted_column,
+        _period,
+        _equal,
+    ):
         condition = rule(question)
         if condition is not None:
             return condition
@@ -131,6 +161,39 @@ def _operator(question: Question) -> Condition | None:
     value = _scalar(question, int(match["n"]))
     question.strike(match)
     return Compare(column, operator, value)
+
+
+def _operator_first(question: Question) -> Condition | None:
+    """`above age 20`, `under the age of 30`."""
+    match = question.search(
+        rf"(?:(?:with|be|of|that|who|which) )*(?P<op>{OPERATOR}) (?:the |an |a )?{col('c')} "
+        rf"(?:of |be )?@[nd](?P<n>\d+)"
+    )
+    if match is None:
+        return None
+    column = question.column(int(match["c"]), numeric=True)
+    if column is None:
+        return None
+    value = _scalar(question, int(match["n"]))
+    question.strike(match)
+    return Compare(column, OPERATORS[match["op"]], value)
+
+
+def _both_bounds(question: Question) -> Condition | None:
+    """`weighing at least 3000 and at most 4000`: two bounds of one column."""
+    match = question.search(
+        rf"(?:(?:with|whose|that|which|have|be|of) )*{DET}{col('c')} (?:be )?(?P<op>{OPERATOR}) "
+        rf"@[nd](?P<n>\d+) (?:and|but|,) (?:be )?(?P<op2>{OPERATOR}) @[nd](?P<m>\d+)"
+    )
+    if match is None:
+        return None
+    column = question.column(int(match["c"]), numeric=True)
+    if column is None:
+        return None
+    first, second = (_scalar(question, int(match[name])) for name in ("n", "m"))
+    question.query.where.append(Compare(column, OPERATORS[match["op"]], first))
+    question.strike(match)
+    return Compare(column, OPERATORS[match["op2"]], second)
 
 
 def _operator_of(words: str) -> Operator:
@@ -228,7 +291,7 @@ def _time_column(question: Question, value: Scalar) -> Column | None:
     tables = [t for t in (question.subject, *question.mentioned) if t is not None]
     for table in dict.fromkeys(tables):
         for column in table.columns:
-            year = column.year_like or "year" in column.words or column.words[-1:] == ("year",)
+            year = column.year_like or column.name.lower().endswith("year")
             if isinstance(value, int) and year and (column.counts or column.kind is Kind.TEXT):
                 return column
             if column.kind is Kind.DATE and not column.foreign:
@@ -254,11 +317,10 @@ def _equal(question: Question) -> Condition | None:
 def values(question: Question) -> list[Condition]:
     """Conditions with texts: known values, quoted ones, and patterns."""
     found: list[Condition] = []
-    for rule in (_pattern, _missing):
+    for rule in (_pattern, _missing, _one_value):
         while (condition := rule(question)) is not None:
+            question.places[id(condition)] = question.struck
             found.append(condition)
-    while (condition := _one_value(question)) is not None:
-        found.append(condition)
     return found
 
 
@@ -273,6 +335,7 @@ def _pattern(question: Question) -> Condition | None:
     )
     match = question.search(
         rf"(?:(?:with|whose|that|which|who|where|have|the|in|its|their) )*{col('c')} "
+        rf"(?:(?:whose|which|that|with|where) (?:the |its )?(?:name |@[a-z]*c[a-z]*\d+ )?)?"
         rf"(?P<not>(?:do )?not )?{verbs} {filler}(?:(?P<v>@[a-z]*[vqct]+(?P<i>\d+))|(?P<w>[a-z]+)(?= |$))"
     )
     if match is None or (
@@ -315,8 +378,8 @@ def _missing(question: Question) -> Condition | None:
 def _one_value(question: Question) -> Condition | None:
     either = rf"{val('v')}(?P<more>(?: (?:or|and|,|nor)+ (?:either |in |from |by |the )*@[a-z]*[vqd]+\d+)*)"
     match = question.search(
-        rf"(?:(?:with|whose|that have|have|where|of|in|for|the|from|and|by|on|a|an) )*{col('c')} "
-        rf"(?P<not>{NOT} )?{BE}(?P<not2>{NOT} )?(?:the |either |both |in |to )*{either}"
+        rf"(?:(?:with|whose|that have|have|where|of|in|for|the|from|and|by|on|a|an|do) )*"
+        rf"(?P<not>not have (?:the |a |an )?)?{col('c')} (?P<not3>{NOT} )?{BE}(?P<not2>{NOT} )?(?:the |either |both |in |to )*{either}"
     )
     if match is not None:
         index = int(match["c"])
@@ -358,7 +421,7 @@ def _column_for_value(question: Question, index: int, value: int) -> Column | No
 
 def _value_condition(question: Question, match: re.Match[str], column: Column) -> Condition:
     indexes = [int(match["v"]), *(int(each) for each in re.findall(r"@[a-z]+(\d+)", match["more"]))]
-    negated = bool(match["not"] or match["not2"])
+    negated = bool(match["not"] or match["not2"] or match.groupdict().get("not3"))
     both = bool(re.search(r"\b(?:both)\b", match[0])) or (
         " and " in match["more"] and " or " not in match["more"]
     )

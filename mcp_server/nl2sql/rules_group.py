@@ -28,14 +28,34 @@ OPERATORS: dict[str, Operator] = {
     "not more than": "<=",
     "maximum of": "<=",
     "up to": "<=",
+    "not higher than": "<=",
+    "not greater than": "<=",
+    "not larger than": "<=",
+    "no greater than": "<=",
+    "no higher than": "<=",
+    "not over": "<=",
+    "not lower than": ">=",
+    "not smaller than": ">=",
+    "not fewer than": ">=",
+    "no lower than": ">=",
+    "older than": ">",
+    "younger than": "<",
     "exactly": "=",
     "only": "=",
 }
 OPERATOR = "|".join(OPERATORS)
 
 
+_AGGREGATED = (
+    r"\b(?:how many|how much|number|count|average|mean|avg|total|sum|maximum|minimum|max|min|most|"
+    r"least|highest|lowest|largest|smallest|oldest|youngest|longest|shortest|latest|earliest|"
+    r"percentage|proportion|ratio)\b"
+)
+
+
 def groups(question: Question) -> None:
     """`for each country`, `per store`, `in each department`, `of each`."""
+    aggregated = re.search(_AGGREGATED, question.code) is not None
     things = rf"(?P<x>@[a-z]+\d+)(?: (?:and|,) (?:each |every )?(?P<y>@[a-z]*c[a-z]*\d+))?"
     patterns = (
         rf"(?:, )?(?:for|of|in|by|from|on|at|to|with|across|within|among|belong to|live in|under) "
@@ -48,7 +68,7 @@ def groups(question: Question) -> None:
     )
     for pattern in patterns:
         match = question.search(pattern)
-        if match is not None:
+        if match is not None and aggregated:
             for name in ("x", "y"):
                 if match[name]:
                     _group_by(question, int(re.sub(r"\D", "", match[name])))

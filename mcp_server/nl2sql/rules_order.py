@@ -91,7 +91,15 @@ def _aggregate(word: str):  # type: ignore[no-untyped-def]
 
 def superlatives(question: Question) -> None:
     """`the 3 youngest`, `with the most concerts`, `the most common nationality`."""
-    for rule in (_top_of, _most_common, _most_of_table, _extreme_column, _adjective, _most_verb):
+    for rule in (
+        _top_of,
+        _phrase,
+        _most_common,
+        _most_of_table,
+        _extreme_column,
+        _adjective,
+        _most_verb,
+    ):
         if rule(question):
             return
 
@@ -232,12 +240,15 @@ def _follows_subject(question: Question, before: list[str], match: re.Match[str]
     )
 
 
-def _adjective(question: Question) -> bool:
-    """`the oldest dog`, `the 5 largest countries`, `the most expensive car`."""
-    phrases = "|".join(re.escape(each) for each in PHRASE_SUPERLATIVES)
-    words = "|".join(SUPERLATIVES)
+def _phrase(question: Question) -> bool:
+    """`the most expensive car`, `the most recently finished race`."""
+    return _adjective(question, "|".join(re.escape(each) for each in PHRASE_SUPERLATIVES))
+
+
+def _adjective(question: Question, words: str = "|".join(SUPERLATIVES)) -> bool:
+    """`the oldest dog`, `the 5 largest countries`."""
     match = question.search(
-        rf"(?:the )?(?:{num('n')} )?(?P<way>{phrases}|{words})(?: (?P<x>@[a-z]+\d+))?"
+        rf"(?:the )?(?:{num('n')} )?(?P<way>{words})(?: [a-z]+ed)?(?: (?P<x>@[a-z]+\d+))?"
     )
     if match is None:
         return False

@@ -89,8 +89,8 @@ def _aggregate(question: Question) -> bool:
 
 def _count(question: Question) -> bool:
     match = question.search(
-        rf"(?:how many|(?:the )?(?:total )?(?:number|count|quantity|no|amount) of|count(?: up)?(?: the)?"
-        rf"(?: number of)?)(?: the| all| of| total| type of| kind of| (?P<d>{DISTINCT}))* "
+        rf"(?:how many|(?:count )?(?:the )?(?:total )?(?:number|count|quantity|no|amount) of|"
+        rf"count(?: up)?(?: the)?)(?: (?:@[a-z]*v[a-z]*\d+)(?= @[a-z]*t))?(?: the| all| of| total| type of| kind of| (?P<d>{DISTINCT}))* "
         rf"(?P<x>@(?=[a-z]*[ct])[a-z]+(?P<i>\d+))(?: (?P<y>@[a-z]*t[a-z]*(?P<j>\d+)))?"
     )
     if match is None:

@@ -8,6 +8,7 @@ from functools import lru_cache
 import snowballstemmer
 
 IRREGULAR = {
+    "ids": "id",
     "people": "person",
     "men": "man",
     "women": "woman",
