@@ -307,6 +307,15 @@ def mcp(
     hosting.run(options)
 
 
+@storage.command()
+def show(name: Name, state_dir: StateDir = STATE_DIR) -> None:
+    """Draw the volume of a cluster: three availability zones, six segments, how far each is."""
+    from mcp_server import volume_view
+
+    with opened(state_dir) as runtime:
+        console.out.print(volume_view.draw(runtime.describe_volume(name)))
+
+
 @memory.command()
 def migrate(
     name: Name,

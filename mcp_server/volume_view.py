@@ -1,0 +1,80 @@
+"""The storage volume of a cluster, drawn: three availability zones with two segments each."""
+
+from collections.abc import Sequence
+
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from cluster_runtime.storage.host import SegmentDescription, VolumeDescription
+from cluster_runtime.storage.types import AZS, SegmentState
+from cluster_runtime.storage.wal_records import format_lsn
+
+STYLES = {
+    SegmentState.HEALTHY: "green",
+    SegmentState.SUSPECT: "red",
+    SegmentState.REPAIRING: "yellow",
+    SegmentState.GONE: "red",
+}
+KIB = 1024
+
+
+def draw(volume: VolumeDescription) -> RenderableType:
+    """The volume as something that rich prints."""
+    return Group(_facts(volume), Columns([_zone(volume, az) for az in AZS], equal=True))
+
+
+def _facts(volume: VolumeDescription) -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    for name, value in (
+        ("Volume", volume.volume_id),
+        ("Storage", volume.storage_type),
+        ("Epoch", str(volume.epoch)),
+        ("Durable LSN (VDL)", format_lsn(volume.vdl)),
+        ("Complete LSN (VCL)", format_lsn(volume.vcl)),
+        (
+            "Pages at LSN",
+            f"{format_lsn(volume.image_lsn)}, {size(volume.log_bytes_since_image)} behind",
+        ),
+    ):
+        table.add_row(name, Text(value))
+    writable = (
+        Text("yes", "green") if volume.writable else Text("no: the write quorum is lost", "red")
+    )
+    table.add_row("Writable", writable)
+    return table
+
+
+def _zone(volume: VolumeDescription, az: str) -> Panel:
+    segments = [segment for segment in volume.segments if segment.az == az]
+    return Panel(_segments(segments, volume.vdl), title=f"AZ {az}", expand=False)
+
+
+def _segments(segments: Sequence[SegmentDescription], vdl: int) -> Table:
+    table = Table("", "", "LSN", "Lag", "Size", box=None, pad_edge=False)
+    for one in segments:
+        style = STYLES[one.state]
+        reachable = one.state in (SegmentState.HEALTHY, SegmentState.REPAIRING)
+        table.add_row(
+            Text("▣ " if reachable else "▢ ", style) + Text(one.id, style),
+            Text(one.kind.value, style="dim"),
+            format_lsn(one.scl) if reachable else Text(one.state.value, style),
+            size(max(0, vdl - one.scl)) if reachable else "",
+            size(one.bytes),
+        )
+        if one.problem:
+            table.add_row("", "", Text(one.problem, style="red"), "", "")
+    return table
+
+
+def size(count: int) -> str:
+    """Bytes with a unit: `512 B`, `3.2 MiB`."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < KIB or unit == "GiB":
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= KIB
+    raise AssertionError("the loop returns")

@@ -1,0 +1,40 @@
+"""The volume as `borealis storage show` draws it, healthy and with a segment lost."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cluster_runtime import Runtime
+from mcp_server.volume_view import draw, size
+
+
+def drawn(volume: Any) -> str:
+    console = Console(file=io.StringIO(), width=140)
+    console.print(draw(volume))
+    return console.file.getvalue()
+
+
+def test_three_zones_with_two_segments_each_are_drawn(runtime: Runtime) -> None:
+    runtime.create_db_cluster("drawn")
+    picture = drawn(runtime.describe_volume("drawn"))
+    for part in ("AZ a", "AZ b", "AZ c", "a1  full", "a2  tail", "Durable LSN", "Writable", "yes"):
+        assert part in picture
+    assert picture.count("▣") == 6
+
+
+def test_a_lost_segment_is_drawn_as_lost(runtime: Runtime) -> None:
+    runtime.create_db_cluster("wounded")
+    runtime.inject_fault("wounded", "segment:b2", "crash")
+    picture = drawn(runtime.describe_volume("wounded"))
+    assert picture.count("▣") == 5
+    assert "▢ b2" in picture
+    runtime.heal_fault("wounded")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 * 2**40, "5120.0 GiB")]
+)
+def test_sizes_have_units(count: int, text: str) -> None:
+    assert size(count) == text
