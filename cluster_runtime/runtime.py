@@ -26,6 +26,7 @@ from cluster_runtime.control.modify import ModifyOptions, ModifyRequest
 from cluster_runtime.control.service import DEFAULT_REGION, ControlService, RuntimeOptions
 from cluster_runtime.control.state_directory import StateDirectory
 from cluster_runtime.errors import InvalidClusterStateError
+from cluster_runtime.storage.host import VolumeDescription
 
 LOOPBACK = "127.0.0.1"
 
@@ -258,6 +259,29 @@ class Runtime:
         """
         return self._thread.call(self._service.delete_db_cluster(identifier, skip_final_snapshot))
 
+    def describe_volume(self, identifier: str) -> VolumeDescription:
+        """The storage volume of a cluster: LSNs, epoch, and its six segments."""
+        return self._thread.call(self._service.describe_volume(identifier))
+
+    def inject_fault(
+        self, identifier: str, target: str, kind: str, duration: float | None = None
+    ) -> None:
+        """Make part of a cluster fail, for `duration` seconds or until `heal_fault`.
+
+        target: `segment:<id>`, `az:<a, b or c>` or `writer`.
+        kind: `crash`, `partition`, `slow:<ms>`, `drop:<percent>`, `corrupt` or `disk-full`.
+        Raises InvalidParameterError for another target or kind.
+        """
+        self._thread.call(self._service.inject_fault(identifier, target, kind, duration))
+
+    def heal_fault(self, identifier: str, target: str | None = None) -> None:
+        """End the faults of a target, or all of them."""
+        self._thread.call(self._service.heal_fault(identifier, target))
+
+    def lose_compute(self, identifier: str) -> None:
+        """Kill the writer and delete its data directory; the next connect rebuilds it."""
+        self._thread.call(self._service.lose_compute(identifier))
+
     def warm(self) -> None:
         """Wait until the warm pool is full."""
         self._thread.call(self._service.warm())
@@ -310,6 +334,20 @@ class AsyncRuntime:
         return await self._thread.acall(
             self._service.delete_db_cluster(identifier, skip_final_snapshot)
         )
+
+    async def describe_volume(self, identifier: str) -> VolumeDescription:
+        return await self._thread.acall(self._service.describe_volume(identifier))
+
+    async def inject_fault(
+        self, identifier: str, target: str, kind: str, duration: float | None = None
+    ) -> None:
+        await self._thread.acall(self._service.inject_fault(identifier, target, kind, duration))
+
+    async def heal_fault(self, identifier: str, target: str | None = None) -> None:
+        await self._thread.acall(self._service.heal_fault(identifier, target))
+
+    async def lose_compute(self, identifier: str) -> None:
+        await self._thread.acall(self._service.lose_compute(identifier))
 
     async def warm(self) -> None:
         await self._thread.acall(self._service.warm())

@@ -46,6 +46,11 @@ class Compute:
             return None
         return self._instance.socket_directory / SOCKET_NAME
 
+    @property
+    def knows_logins(self) -> bool:
+        """Whether it is paused and remembers who may wake it."""
+        return self.socket is None and bool(self._logins_while_paused)
+
     async def ensure_running(self) -> Path:
         """Start PostgreSQL where it does not run; return its socket file.
 
@@ -82,15 +87,16 @@ class Compute:
             self._logins_while_paused.clear()
             await self._stop(mode)
 
-    async def crash(self) -> None:
-        """End PostgreSQL as a crash would (SIGKILL)."""
+    async def lose(self, destroy: Callable[[], None]) -> None:
+        """Have `destroy`, which blocks, end the instance in a way that nobody asked for."""
         async with self._transition:
             await self._close_admin()
-            await asyncio.to_thread(self._instance.kill)
+            self._logins_while_paused.clear()
+            await asyncio.to_thread(destroy)
 
     async def login(self, user: str) -> Login | None:
         """What credential a role may use; wakes a paused writer only for a role it may have."""
-        if self.socket is None and self._logins_while_paused:
+        if self.knows_logins:
             return self._logins_while_paused.get(user)
         await self.ensure_running()
         rows = await self.admin_execute(LOGIN_QUERY, user)

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+from cluster_runtime.control.compute import Compute
 from cluster_runtime.control.context import Context, HostedCluster
 from cluster_runtime.control.identifiers import endpoint_name
 from cluster_runtime.control.model import DBCluster, EndpointKind
 from cluster_runtime.control.watch import ConnectionWatch
-from cluster_runtime.errors import PortInUseError
+from cluster_runtime.errors import PortInUseError, QuorumLostError
 from cluster_runtime.gateway import EndpointSpec, Login
 from cluster_runtime.logs import get_logger
 
@@ -27,15 +28,35 @@ class ClusterBackend:
 
     async def login(self, user: str) -> Login | None:
         await self._cluster.settled()
-        return await self._cluster.compute.login(user)
+        return await (await self._instance()).login(user)
 
     async def wake(self) -> Path:
         await self._cluster.settled()
-        return await self._cluster.compute.ensure_running()
+        return await (await self._instance()).ensure_running()
 
     @property
     def running(self) -> Path | None:
-        return self._cluster.compute.socket
+        instances = self._cluster.instances
+        if self._kind == "reader" and instances.reader.socket is not None:
+            return instances.reader.socket
+        return instances.compute.socket
+
+    async def _instance(self) -> Compute:
+        """The writer; for readers, a hot standby while too few segments answer for a writer."""
+        instances = self._cluster.instances
+        if self._kind == "writer":
+            return instances.compute
+        if instances.reader.socket is None:
+            try:
+                if not instances.compute.knows_logins:
+                    await instances.compute.ensure_running()
+                return instances.compute
+            except QuorumLostError as error:
+                _log.warning(
+                    "no writer: a reader serves", cluster=self._cluster.identifier, error=str(error)
+                )
+        await instances.reader.ensure_running()
+        return instances.reader
 
     def opened(self) -> None:
         self._watch.opened()

@@ -173,7 +173,7 @@ class Reader:
         volume = self._storage.open()
         volume.serve_wal(self._wal_sockets)
         settings = volume.lay_out_standby(self._postmaster.data_directory, SUPERUSER)
-        self._postmaster.start(settings, until=frozenset({"standby"}))
+        self._postmaster.start(settings)
 
     def stop(self, mode: Shutdown) -> None:
         self._postmaster.stop(Shutdown.IMMEDIATE)

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cluster_runtime.control import create, delete, modify, power
+from cluster_runtime.control import create, delete, faults, modify, power
 from cluster_runtime.control.catalog import Catalog
 from cluster_runtime.control.context import Context, HostedCluster, UnnamedCluster
 from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU, CreateRequest
@@ -23,6 +23,7 @@ from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.gateway import CertificateAuthority, Gateway
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.host import VolumeDescription
 
 DEFAULT_REGION = "us-east-1"
 
@@ -147,6 +148,20 @@ class ControlService:
                 f"{identifier!r} without one"
             )
         return await delete.delete_db_cluster(self._context, self.find(identifier))
+
+    async def describe_volume(self, identifier: str) -> VolumeDescription:
+        return await faults.describe_volume(self.find(identifier))
+
+    async def inject_fault(
+        self, identifier: str, target: str, kind: str, duration: float | None
+    ) -> None:
+        await faults.inject_fault(self.find(identifier), target, kind, duration)
+
+    async def heal_fault(self, identifier: str, target: str | None) -> None:
+        await faults.heal_fault(self.find(identifier), target)
+
+    async def lose_compute(self, identifier: str) -> None:
+        await faults.lose_compute(self.find(identifier))
 
     @property
     def certificate_path(self) -> Path:

@@ -87,12 +87,13 @@ class Postmaster:
         self,
         settings: Settings,
         *,
-        until: frozenset[str] = frozenset({"ready", "standby"}),
+        until: frozenset[str] = frozenset({"ready"}),
         timeout: float = START_TIMEOUT_S,
     ) -> None:
         """Start with these settings over those of the template; return once it takes connections.
 
-        until: the states of postmaster.pid to wait for; an empty set returns at once.
+        until: the states of postmaster.pid to wait for (a hot standby that takes connections is
+            `ready` too); an empty set returns at once.
         Raises EngineError, which quotes the server's log, where it ends or is too slow.
         """
         if self.running:
@@ -120,7 +121,7 @@ class Postmaster:
             self._process.send_signal(signal.SIGHUP)
 
     def wait_for(self, states: frozenset[str], timeout: float = START_TIMEOUT_S) -> None:
-        """Block until postmaster.pid names one of `states` (`ready`, `standby`)."""
+        """Block until postmaster.pid names one of `states`."""
         deadline = time.monotonic() + timeout
         while self.status() not in states:
             if self._process is None or self._process.poll() is not None:

@@ -1,0 +1,52 @@
+"""Faults on purpose, and the volume as it is: for tests, drills and the curious.
+
+Targets: `segment:<id>`, `az:<name>`, `writer`; kinds: `crash`, `partition`, `slow:<ms>`,
+`drop:<percent>`, `corrupt`, `disk-full` (see `cluster_runtime/storage/faults.py`).
+"""
+
+import asyncio
+
+from cluster_runtime.control.context import HostedCluster
+from cluster_runtime.control.endpoints import disconnect
+from cluster_runtime.control.model import ClusterStatus
+from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.storage.host import StorageVolume, VolumeDescription
+
+
+async def describe_volume(cluster: HostedCluster) -> VolumeDescription:
+    """The volume's LSNs, epoch and segments. Opens the volume of a paused cluster."""
+    volume = await _volume(cluster)
+    return await asyncio.to_thread(volume.describe)
+
+
+async def inject_fault(
+    cluster: HostedCluster, target: str, kind: str, duration: float | None
+) -> None:
+    """Make something fail, for `duration` seconds or until `heal_fault`.
+
+    Raises InvalidParameterError for a target or kind that there is not.
+    """
+    volume = await _volume(cluster)
+    await asyncio.to_thread(volume.inject_fault, target, kind, duration)
+
+
+async def heal_fault(cluster: HostedCluster, target: str | None) -> None:
+    """End the faults of a target, or all of them."""
+    volume = await _volume(cluster)
+    await asyncio.to_thread(volume.heal, target)
+    # A reader that stood in follows the log as it was: the next connect finds a writer.
+    await cluster.instances.reader.stop(Shutdown.IMMEDIATE)
+
+
+async def lose_compute(cluster: HostedCluster) -> None:
+    """Kill the writer with SIGKILL and delete its data directory, as if its machine were gone."""
+    cluster.require(ClusterStatus.AVAILABLE)
+    await cluster.compute.lose(cluster.instances.writer.lose_data_directory)
+    await disconnect(cluster)
+
+
+async def _volume(cluster: HostedCluster) -> StorageVolume:
+    cluster.require(
+        ClusterStatus.AVAILABLE, ClusterStatus.STOPPED, ClusterStatus.INCOMPATIBLE_NETWORK
+    )
+    return await asyncio.to_thread(cluster.instances.storage.open)
