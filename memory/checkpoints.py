@@ -218,24 +218,29 @@ PUT_WRITES: LiteralString = (
 )
 
 
+def indexed(writes: Sequence[tuple[str, Any]]) -> dict[int, tuple[str, Any]]:
+    """Writes by index: their position, or the fixed index of a special channel (last one wins)."""
+    return {
+        WRITES_IDX_MAP.get(channel, position): (channel, value)
+        for position, (channel, value) in enumerate(writes)
+    }
+
+
 def writes_parameters(
     codec: Codec,
     tenant: str,
     key: Key,
-    writes: Sequence[tuple[str, Any]],
+    writes: Mapping[int, tuple[str, Any]],
     task_id: str,
     task_path: str,
     ttl: timedelta | None,
 ) -> list[Any]:
-    """The arguments of `memory_put_writes`; of two writes with one index the last special wins."""
-    rows: dict[int, bytes] = {}
-    for position, (channel, value) in enumerate(writes):
-        index = WRITES_IDX_MAP.get(channel, position)
-        if index in rows and index >= 0:
-            continue
+    """The arguments of `memory_put_writes`."""
+    frames = []
+    for channel, value in writes.values():
         kind, data = codec.serde.dumps_typed(value)
-        rows[index] = codec.seal([storable(channel), kind, data, storable(task_path)])
-    return [tenant, *key.stored(), pack_id(task_id), list(rows), ByteaArray(rows.values()), ttl]
+        frames.append(codec.seal([storable(channel), kind, data, storable(task_path)]))
+    return [tenant, *key.stored(), pack_id(task_id), list(writes), ByteaArray(frames), ttl]
 
 
 # -- rows to read

@@ -26,6 +26,7 @@ from memory.checkpoints import (
     Key,
     Recipes,
     build_row,
+    indexed,
     key_of,
     put_parameters,
     writes_parameters,
@@ -176,7 +177,7 @@ class BorealisSaver(BaseCheckpointSaver[Any]):
         task_path: str = "",
     ) -> None:
         """Store a task's writes, in one round trip; storing them again changes nothing."""
-        self._driver.run(self._store_writes(config, writes, task_id, task_path))
+        self._driver.run(self._store_writes(config, indexed(writes), task_id, task_path))
 
     async def aput_writes(
         self,
@@ -186,7 +187,17 @@ class BorealisSaver(BaseCheckpointSaver[Any]):
         task_path: str = "",
     ) -> None:
         """`put_writes`, asynchronously."""
-        await self._driver.arun(self._store_writes(config, writes, task_id, task_path))
+        await self._driver.arun(self._store_writes(config, indexed(writes), task_id, task_path))
+
+    def import_writes(
+        self,
+        config: RunnableConfig,
+        writes: Mapping[int, tuple[str, Any]],
+        task_id: str,
+        task_path: str,
+    ) -> None:
+        """Store writes under the indexes that another saver gave them."""
+        self._driver.run(self._store_writes(config, writes, task_id, task_path))
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy every checkpoint and write of a thread, inside the database."""
@@ -341,7 +352,11 @@ class BorealisSaver(BaseCheckpointSaver[Any]):
         return missing[0] is None
 
     def _store_writes(
-        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, path: str
+        self,
+        config: RunnableConfig,
+        writes: Mapping[int, tuple[str, Any]],
+        task_id: str,
+        path: str,
     ) -> Plan[None]:
         key = key_of(config)
         if key.checkpoint_id is None:

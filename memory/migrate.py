@@ -1,0 +1,194 @@
+"""Moving a database of `PostgresSaver` and `PostgresStore` into the tables of this package.
+
+In place: the same database, thread by thread and namespace by namespace. The old tables keep their
+rows (and are brought to LangGraph's latest version first). It may be stopped and started again:
+moving something twice changes nothing. Point the
+application at `BorealisSaver` and `BorealisStore` when it is done, and drop the old tables when
+you are sure.
+
+Values are read with LangGraph's own code and its old rules (pending sends of checkpoints before
+version 4 included) but with the strict serializer: name your classes in `allow`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.postgres import PostgresSaver
+from langgraph.store.base import PutOp
+from psycopg import sql
+from psycopg.rows import DictRow, dict_row
+
+from memory.connections import Dialer, HasDsn
+from memory.index import BorealisIndexConfig
+from memory.saver import BorealisSaver
+from memory.schema import DEFAULT_SCHEMA
+from memory.serde import BorealisSerializer, TypeKey
+from memory.store import BorealisStore
+
+PAGE = 200
+
+THREADS = """
+select distinct thread_id from checkpoints where thread_id > %s order by thread_id limit %s
+"""
+NAMESPACES = "select distinct checkpoint_ns from checkpoints where thread_id = %s"
+CHECKPOINT_IDS = """
+select checkpoint_id from checkpoints where thread_id = %s and checkpoint_ns = %s
+order by checkpoint_id
+"""
+WRITES = """
+select checkpoint_id, task_id, task_path, idx, channel, type, blob from checkpoint_writes
+where thread_id = %s and checkpoint_ns = %s order by checkpoint_id, task_id, idx
+"""
+ITEMS = """
+select prefix, key, value, created_at, updated_at,
+    extract(epoch from expires_at - now()) / 60 as minutes_left
+from store where (prefix, key) > (%s, %s)
+and (expires_at is null or expires_at > now()) order by prefix, key limit %s
+"""
+
+
+TIMES = """
+update {schema}.memory_items i set created_at = o.created_at, updated_at = o.updated_at
+from store o join {schema}.memory_namespaces n on n.path = string_to_array(o.prefix, '.')
+where n.tenant = '' and i.ns_key = n.ns_key and i.key = o.key
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """How much was moved."""
+
+    threads: int
+    checkpoints: int
+    items: int
+
+
+def migrate(
+    dsn: HasDsn | str,
+    *,
+    schema: str = DEFAULT_SCHEMA,
+    allow: Iterable[type | TypeKey] = (),
+    index: BorealisIndexConfig | dict[str, Any] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Migrated:
+    """Copy every checkpoint, write and item of LangGraph's tables into this package's.
+
+    dsn: a cluster or conninfo of the database. allow: classes of your states. index: the store's
+        index; items are embedded anew. progress: called with a line for each thread.
+    Returns what was moved; zeros where LangGraph's tables do not exist.
+    """
+    report = progress or (lambda _: None)
+    threads = checkpoints = items = 0
+    with _connect(dsn) as old:
+        if _exists(old, "checkpoints"):
+            with BorealisSaver(dsn, schema=schema, allow=allow) as saver:
+                saver.setup()
+                theirs = PostgresSaver(old, serde=BorealisSerializer(allow=allow))
+                theirs.setup()
+                for thread_id in _threads(old):
+                    count = _move_thread(old, theirs, saver, thread_id)
+                    threads, checkpoints = threads + 1, checkpoints + count
+                    report(f"thread {thread_id}: {count} checkpoints")
+        if _exists(old, "store"):
+            with BorealisStore(dsn, schema=schema, index=index) as store:
+                store.setup()
+                items = _move_items(old, store)
+                old.execute(sql.SQL(TIMES).format(schema=sql.Identifier(schema)))
+                report(f"store: {items} items")
+    return Migrated(threads, checkpoints, items)
+
+
+@contextmanager
+def _connect(dsn: HasDsn | str) -> Iterator[psycopg.Connection[DictRow]]:
+    dialer = Dialer(dsn, prepare=False, application_name="borealis-memory-migrate")
+    with psycopg.connect(dialer.conninfo(30), row_factory=dict_row, autocommit=True) as connection:
+        yield connection
+
+
+def _exists(old: psycopg.Connection[DictRow], table: str) -> bool:
+    row = old.execute("select to_regclass(%s) is not null as there", (table,)).fetchone()
+    return bool(row and row["there"])
+
+
+def _threads(old: psycopg.Connection[DictRow]) -> Iterator[str]:
+    last = ""
+    while rows := old.execute(THREADS, (last, PAGE)).fetchall():
+        for row in rows:
+            yield row["thread_id"]
+        last = rows[-1]["thread_id"]
+
+
+def _move_thread(
+    old: psycopg.Connection[DictRow], theirs: PostgresSaver, saver: BorealisSaver, thread_id: str
+) -> int:
+    """Oldest checkpoint first, so that each finds its parent's values in place."""
+    count = 0
+    for namespace in old.execute(NAMESPACES, (thread_id,)).fetchall():
+        ns = namespace["checkpoint_ns"]
+        for row in old.execute(CHECKPOINT_IDS, (thread_id, ns)).fetchall():
+            config: Any = {
+                "configurable": {
+                    "thread_id": thread_id,
+                    "checkpoint_ns": ns,
+                    "checkpoint_id": row["checkpoint_id"],
+                }
+            }
+            found = theirs.get_tuple(config)
+            if found is not None:
+                _put(saver, found, thread_id, ns)
+                count += 1
+        _move_writes(old, theirs, saver, thread_id, ns)
+    return count
+
+
+def _put(saver: BorealisSaver, found: CheckpointTuple, thread_id: str, ns: str) -> None:
+    config: Any = {"configurable": {"thread_id": thread_id, "checkpoint_ns": ns}}
+    if found.parent_config is not None:
+        config["configurable"]["checkpoint_id"] = found.parent_config["configurable"][
+            "checkpoint_id"
+        ]
+    # No version is named as new: what the parent has at the same version is taken from it.
+    saver.put(config, found.checkpoint, found.metadata, {})
+
+
+def _move_writes(
+    old: psycopg.Connection[DictRow],
+    theirs: PostgresSaver,
+    saver: BorealisSaver,
+    thread_id: str,
+    ns: str,
+) -> None:
+    groups: dict[tuple[str, str, str], dict[int, tuple[str, Any]]] = {}
+    for row in old.execute(WRITES, (thread_id, ns)).fetchall():
+        value = theirs.serde.loads_typed((row["type"], row["blob"]))
+        key = (row["checkpoint_id"], row["task_id"], row["task_path"])
+        groups.setdefault(key, {})[row["idx"]] = (row["channel"], value)
+    for (checkpoint_id, task_id, task_path), writes in groups.items():
+        config: Any = {
+            "configurable": {
+                "thread_id": thread_id,
+                "checkpoint_ns": ns,
+                "checkpoint_id": checkpoint_id,
+            }
+        }
+        saver.import_writes(config, writes, task_id, task_path)
+
+
+def _move_items(old: psycopg.Connection[DictRow], store: BorealisStore) -> int:
+    count, last = 0, ("", "")
+    while rows := old.execute(ITEMS, (*last, PAGE)).fetchall():
+        store.batch(
+            PutOp(
+                namespace=tuple(row["prefix"].split(".")),
+                key=row["key"],
+                value=row["value"],
+                ttl=None if row["minutes_left"] is None else float(row["minutes_left"]),
+            )
+            for row in rows
+        )
+        count, last = count + len(rows), (rows[-1]["prefix"], rows[-1]["key"])
+    return count

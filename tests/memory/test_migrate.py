@@ -1,0 +1,58 @@
+"""A database of PostgresSaver and PostgresStore, moved in place."""
+
+from typing import Any
+
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.postgres import PostgresSaver
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.store.postgres import PostgresStore
+from langgraph.types import Command, interrupt
+
+from memory import BorealisSaver, BorealisStore
+from memory.migrate import Migrated, migrate
+
+
+def graph() -> StateGraph[Any]:
+    def agent(state: MessagesState) -> dict[str, Any]:
+        if state["messages"][-1].content == "ask":
+            return {"messages": [AIMessage(f"you said {interrupt('well?')}")]}
+        return {"messages": [AIMessage("hello")]}
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("agent", agent)
+    builder.add_edge(START, "agent")
+    return builder
+
+
+def test_threads_and_items_move_and_a_moved_graph_goes_on_where_it_was(fresh_dsn: str) -> None:
+    config: Any = {"configurable": {"thread_id": "one"}}
+    with PostgresSaver.from_conn_string(fresh_dsn) as theirs:
+        theirs.setup()
+        app = graph().compile(checkpointer=theirs)
+        for text in ("hi", "again", "ask"):
+            app.invoke({"messages": [HumanMessage(text)]}, config)
+        before = list(theirs.list(config))
+    with PostgresStore.from_conn_string(fresh_dsn) as old_store:
+        old_store.setup()
+        old_store.put(("users", "ada"), "prefs", {"theme": "dark", "n": 1.5})
+        item = old_store.get(("users", "ada"), "prefs")
+
+    assert migrate(fresh_dsn) == Migrated(threads=1, checkpoints=len(before), items=1)
+    assert migrate(fresh_dsn).checkpoints == len(before)
+
+    with BorealisSaver(fresh_dsn) as saver, BorealisStore(fresh_dsn) as store:
+        assert [found.checkpoint for found in saver.list(config)] == [t.checkpoint for t in before]
+        assert [found.metadata for found in saver.list(config)] == [t.metadata for t in before]
+        assert [found.pending_writes for found in saver.list(config)] == [
+            t.pending_writes for t in before
+        ]
+        app = graph().compile(checkpointer=saver)
+        done = app.invoke(Command(resume="yes"), config)
+        assert done["messages"][-1].content == "you said yes"
+        app.invoke({"messages": [HumanMessage("more")]}, config)
+        assert len(app.get_state(config).values["messages"]) == 8
+        assert store.get(("users", "ada"), "prefs") == item
+
+
+def test_a_database_without_langgraph_tables_is_left_alone(fresh_dsn: str) -> None:
+    assert migrate(fresh_dsn) == Migrated(threads=0, checkpoints=0, items=0)
