@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster_runtime.control.loop_thread import LoopThread
-from cluster_runtime.engine.home import SOCKET_NAME, cache_directory
+from cluster_runtime.engine.home import SOCKET_NAME, shared_directory
 from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.engine.os_user import OsUser, engine_user
 from cluster_runtime.engine.postmaster import Postmaster, as_user, superuser_connection
@@ -174,11 +174,11 @@ def pgbench(setting: Setting, contender: Contender, clients: int, seconds: float
 def running(bouncer: str | None) -> Iterator[list[Setting]]:
     """A server with pgbench's tables, the gateway and pgbouncer before it."""
     user = engine_user()
-    installation = find_installation().reachable_by(user, cache_directory(user))
+    installation = find_installation().reachable_by(user, shared_directory(user))
     home = Path(tempfile.mkdtemp(prefix="borealis-bench-", dir="/tmp"))
     user.own(home)
     server = Postmaster(installation, user, home / "data", home / "s", home / "log")
-    ensure_template(installation, user, cache_directory(user)).copy_to(
+    ensure_template(installation, user, shared_directory(user)).copy_to(
         server.data_directory, secrets.randbits(63)
     )
     # Both relays reach the server in the same way; pgbouncer has another user than this process.

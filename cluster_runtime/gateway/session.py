@@ -120,6 +120,7 @@ class Session:
         finally:
             if self._relay is None:
                 self._refuse_without_waiting(closing)
+                self._stream.discard_unread()
                 close_client(self._stream.sock)
                 self._finish()
 

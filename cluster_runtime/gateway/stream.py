@@ -7,6 +7,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 
 from cluster_runtime.gateway.relay import NOT_NOW
 
@@ -90,6 +91,12 @@ class ClientStream:
         """What the client sent ahead of its turn."""
         data, self._early = self._early, b""
         return data
+
+    def discard_unread(self) -> None:
+        """Take in what has arrived. Closing a socket over unread bytes resets the connection, and
+        the client loses the error that it was just sent."""
+        with suppress(OSError):
+            self.sock.recv(EARLY_BYTES_MAX)
 
     async def _readable(self) -> None:
         await _ready(self.sock.fileno(), self._loop.add_reader, self._loop.remove_reader)

@@ -5,7 +5,7 @@ import secrets
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any
 import boto3
 import psycopg
 import pytest
+import uvloop
 
 from cluster_runtime.control.loop_thread import LoopThread
-from cluster_runtime.engine.home import SOCKET_NAME, cache_directory
+from cluster_runtime.engine.home import SOCKET_NAME, shared_directory
 from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import Postmaster, superuser_connection
@@ -38,12 +39,24 @@ SECRET_ACCESS_KEY = "a-secret-of-the-tests-that-signs-tokens"
 PASSWORD = "correct horse b@ttery/staple"
 
 
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The relay is tested on both kinds of loop; what is a client elsewhere needs but one."""
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+        "asyncio": asyncio.new_event_loop
+    }
+    if item.path.name == "test_relay.py":
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
+
+
 @pytest.fixture(scope="session")
 def postmaster() -> Iterator[Postmaster]:
     """A running PostgreSQL with the roles of the template, and three more."""
     user = engine_user()
-    installation = find_installation().reachable_by(user, cache_directory(user))
-    template = ensure_template(installation, user, cache_directory(user))
+    installation = find_installation().reachable_by(user, shared_directory(user))
+    template = ensure_template(installation, user, shared_directory(user))
     home = Path(tempfile.mkdtemp(prefix="borealis-gateway-", dir="/tmp"))
     user.own(home)
     template.copy_to(home / "data", secrets.randbits(63))
@@ -80,8 +93,9 @@ class ServerBackend:
     logins: list[str] = field(default_factory=list)
     failure: Exception | None = None
     asleep: asyncio.Event | None = None
-    """While set (in the other sense of the word), wake waits for it."""
+    """What a wake waits for, if it is to take its time."""
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def login(self, user: str) -> Login | None:
         self.logins.append(user)
@@ -108,13 +122,20 @@ class ServerBackend:
     def opened(self) -> None:
         self.open_connections += 1
         self.opened_ever += 1
+        self.idle.clear()
 
     def closed(self) -> None:
         self.open_connections -= 1
+        if not self.open_connections:
+            self.idle.set()
 
 
 class House:
     """A gateway with one endpoint, and how to reach it."""
+
+    name = NAME
+    region = REGION
+    password = PASSWORD
 
     def __init__(self, tls_directory: Path, socket_path: Path) -> None:
         self.thread = LoopThread("gateway-test")
@@ -173,15 +194,9 @@ class House:
     def token(self, user: str = "agent", **kwargs: Any) -> str:
         return make_token(self.endpoint.port, user, **kwargs)
 
-    def wait_until(self, condition: Any) -> None:
-        """Give the loop turns until a condition of its own holds."""
-
-        async def wait() -> None:
-            async with asyncio.timeout(20):
-                while not condition():
-                    await asyncio.sleep(0.001)
-
-        self.call(wait())
+    def wait_until_idle(self) -> None:
+        """Until the backend has been told that its last connection is closed."""
+        self.call(asyncio.wait_for(self.backend.idle.wait(), 20))
 
     def close(self) -> None:
         self.call(self.gateway.close())

@@ -1,0 +1,182 @@
+"""Waking, limits, time-outs and the end: what happens around a connection."""
+
+import asyncio
+import socket
+import struct
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from cluster_runtime.errors import (
+    EngineError,
+    InvalidClusterStateError,
+    InvalidParameterError,
+    PortInUseError,
+)
+from cluster_runtime.gateway import EndpointSpec
+from cluster_runtime.gateway.protocol import CANCEL_REQUEST, SSL_REQUEST
+
+
+def refused(house: Any, **kwargs: Any) -> str:
+    with pytest.raises(psycopg.OperationalError) as caught:
+        house.connect(**kwargs)
+    return str(caught.value)
+
+
+def raw(house: Any, data: bytes = b"") -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", house.endpoint.port), timeout=20)
+    sock.sendall(data)
+    return sock
+
+
+def everything(sock: socket.socket) -> bytes:
+    with sock:
+        return b"".join(iter(lambda: sock.recv(4096), b""))
+
+
+def put_to_sleep(house: Any) -> None:
+    """The next wake waits until `house.backend.asleep` is set."""
+    house.backend.paused = True
+    house.backend.asleep = asyncio.Event()
+
+
+async def test_clients_that_connect_while_it_wakes_share_one_wake(house: Any) -> None:
+    put_to_sleep(house)
+    connects = [
+        asyncio.create_task(psycopg.AsyncConnection.connect(**house.conninfo())) for _ in range(5)
+    ]
+    await asyncio.wrap_future(house.thread.submit(house.backend.waiting.wait()))
+    house.on_loop(house.backend.asleep.set)
+    for connect in connects:
+        conn = await connect
+        await conn.execute("select 1")
+        await conn.close()
+    assert house.backend.opened_ever == 5
+    assert 1 <= house.backend.wakes <= 5
+
+
+async def test_a_client_that_leaves_while_it_wakes_is_forgotten_and_the_wake_goes_on(
+    house: Any,
+) -> None:
+    put_to_sleep(house)
+    connect = asyncio.create_task(psycopg.AsyncConnection.connect(**house.conninfo()))
+    await asyncio.wrap_future(house.thread.submit(house.backend.waiting.wait()))
+    connect.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connect
+    await asyncio.wrap_future(house.thread.submit(house.backend.idle.wait()))
+    house.on_loop(house.backend.asleep.set)
+    async with await psycopg.AsyncConnection.connect(**house.conninfo()) as conn:
+        await conn.execute("select 1")
+
+
+def test_the_status_that_forbids_a_connection_is_told(house: Any) -> None:
+    house.backend.failure = InvalidClusterStateError("cluster notes is stopped: start it first")
+    assert "cluster notes is stopped" in refused(house)
+
+
+def test_why_the_engine_does_not_start_is_not_told_to_clients(house: Any) -> None:
+    house.backend.failure = EngineError("log of PostgreSQL with the path /secret")
+    text = refused(house)
+    assert "could not be started" in text
+    assert "secret" not in text
+
+
+def test_a_server_that_is_gone_after_all_is_reported(house: Any) -> None:
+    house.backend.socket_path, path = house.certificates.root_path, house.backend.socket_path
+
+    async def login(user: str) -> Any:
+        house.backend.socket_path = path
+        try:
+            return await type(house.backend).login(house.backend, user)
+        finally:
+            house.backend.socket_path = house.certificates.root_path
+
+    house.backend.login = login
+    assert "went away while connecting" in refused(house)
+
+
+def test_a_failure_of_the_gateway_itself_ends_that_connection_only(house: Any) -> None:
+    house.backend.failure = ZeroDivisionError("a bug")
+    assert "the gateway failed" in refused(house)
+    house.backend.failure = None
+    with house.connect() as conn:
+        conn.execute("select 1")
+
+
+def test_a_cancel_request_does_not_wake_a_paused_cluster(house: Any) -> None:
+    house.backend.paused = True
+    assert everything(raw(house, struct.pack("!IIII", 16, CANCEL_REQUEST, 1, 2))) == b""
+    assert (house.backend.wakes, house.backend.opened_ever) == (0, 0)
+
+
+def test_a_silent_client_is_told_to_go_when_its_time_is_up(house: Any) -> None:
+    house.reopen(authentication_timeout=0.1)
+    assert b"57014" in everything(raw(house))
+    assert everything(raw(house, struct.pack("!II", 8, SSL_REQUEST))) == b"S"
+
+
+def test_too_many_clients_in_their_startup_are_turned_away(house: Any) -> None:
+    house.reopen(unauthenticated_max=1)
+    with raw(house, struct.pack("!II", 8, SSL_REQUEST)) as first:
+        assert first.recv(1) == b"S"
+        assert b"53300" in everything(raw(house))
+    # Established connections do not count.
+    house.call(house.endpoint.disconnect())
+    with house.connect(), house.connect() as conn:
+        conn.execute("select 1")
+
+
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\0\0\0\x08\0\0\0\0", b"\0"]
+)
+def test_strangers_are_answered_and_closed(house: Any, data: bytes) -> None:
+    with raw(house, data) as sock:
+        sock.shutdown(socket.SHUT_WR)
+        everything(sock)
+    with house.connect() as conn:
+        conn.execute("select 1")
+
+
+def test_disconnect_ends_connections_with_57p01_and_goes_on_listening(house: Any) -> None:
+    conn = house.connect()
+    starting = raw(house)
+    house.call(house.endpoint.disconnect())
+    with pytest.raises(errors.AdminShutdown):
+        conn.execute("select 1")
+    assert b"57P01" in everything(starting)
+    assert house.backend.open_connections == 0
+    with house.connect() as conn:
+        conn.execute("select 1")
+
+
+def test_a_closed_endpoint_refuses_and_its_port_is_free_again(house: Any) -> None:
+    port = house.endpoint.port
+    with house.connect():
+        house.call(house.gateway.close_endpoint(house.endpoint))
+        assert "refused" in refused(house)
+    spec = EndpointSpec("cluster-DEF", ("x.localhost",), port=port)
+    assert house.call(house.gateway.open_endpoint(spec, house.backend)).port == port
+
+
+def test_a_port_that_is_taken_is_an_error_of_its_own(house: Any) -> None:
+    spec = EndpointSpec("cluster-DEF", ("x.localhost",), port=house.endpoint.port)
+    with pytest.raises(PortInUseError, match=str(spec.port)):
+        house.call(house.gateway.open_endpoint(spec, house.backend))
+    with house.connect() as conn:
+        conn.execute("select 1")
+
+
+def test_an_endpoint_cannot_move_to_another_port(house: Any) -> None:
+    with pytest.raises(InvalidParameterError):
+        house.configure(port=house.endpoint.port + 1)
+
+
+def test_a_new_name_is_in_the_certificate_from_then_on(house: Any) -> None:
+    name = "renamed.cluster-abc123.us-east-1.localhost"
+    assert "certificate" in refused(house, host=name)
+    house.configure(names=(name,))
+    with house.connect(host=name) as conn:
+        conn.execute("select 1")

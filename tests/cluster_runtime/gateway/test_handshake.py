@@ -1,0 +1,434 @@
+"""The startup state machine, without a socket: every packet a client may begin with."""
+
+import base64
+import hashlib
+import hmac
+import struct
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster_runtime.gateway import protocol
+from cluster_runtime.gateway.backend import Login
+from cluster_runtime.gateway.handshake import (
+    Action,
+    Cancel,
+    CheckCredential,
+    Close,
+    Connect,
+    Handshake,
+    LookUp,
+    Policy,
+    Send,
+    StartTls,
+    State,
+)
+from cluster_runtime.gateway.protocol import ProtocolVersion
+from cluster_runtime.gateway.scram import make_verifier
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+CERTIFICATE_HASH = b"c" * 32
+IN_CLEAR = Policy(require_tls=False)
+V3_0, V3_2 = ProtocolVersion(3, 0), ProtocolVersion(3, 2)
+SSL_REQUEST = struct.pack("!II", 8, protocol.SSL_REQUEST)
+GSSENC_REQUEST = struct.pack("!II", 8, protocol.GSSENC_REQUEST)
+
+
+def start(policy: Policy = IN_CLEAR) -> Handshake:
+    return Handshake(policy, nonce="servernonce", mock_secret=b"m" * 32)
+
+
+def startup(version: ProtocolVersion = V3_0, **parameters: str) -> bytes:
+    return protocol.startup_message(version, {"user": "app", **parameters})
+
+
+def feed(shake: Handshake, data: bytes, chunk: int = 1 << 20) -> list[Action]:
+    """Bytes as a driver reads them: never more than the machine wants."""
+    actions: list[Action] = []
+    while data and (limit := min(shake.wants, chunk)):
+        actions += shake.receive(data[:limit])
+        data = data[limit:]
+    return actions
+
+
+def in_tls(policy: Policy | None = None) -> Handshake:
+    shake = start(policy or Policy())
+    assert feed(shake, SSL_REQUEST) == [Send(b"S"), StartTls()]
+    assert shake.tls_established(alpn=None, server_end_point=CERTIFICATE_HASH) == []
+    return shake
+
+
+def refusal(actions: list[Action]) -> tuple[str, str]:
+    """SQLSTATE and text of a FATAL that ends the connection."""
+    sent, close = actions[-2:]
+    assert isinstance(sent, Send)
+    assert isinstance(close, Close)
+    assert sent.data[:1] == b"E"
+    fields = {part[:1]: part[1:].decode() for part in sent.data[5:].split(b"\0") if part}
+    assert fields[b"S"] == "FATAL"
+    return fields[b"C"], fields[b"M"]
+
+
+def password(text: str) -> bytes:
+    return protocol.message(b"p", text.encode() + b"\0")
+
+
+def sasl_messages(challenge: Send, secret: str) -> bytes:
+    """What a client answers to a server-first-message, by RFC 5802."""
+    server_first = challenge.data[9:].decode()
+    fields = dict(part.split("=", 1) for part in server_first.split(","))
+    salted = hashlib.pbkdf2_hmac(
+        "sha256", secret.encode(), base64.b64decode(fields["s"]), int(fields["i"])
+    )
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    without_proof = f"c=biws,r={fields['r']}"
+    auth = f"n=,r=clientnonce,{server_first},{without_proof}".encode()
+    signature = hmac.digest(hashlib.sha256(client_key).digest(), auth, "sha256")
+    proof = base64.b64encode(bytes(a ^ b for a, b in zip(client_key, signature, strict=True)))
+    return protocol.message(b"p", f"{without_proof},p={proof.decode()}".encode())
+
+
+def sasl_first(mechanism: str = "SCRAM-SHA-256", data: bytes = b"n,,n=,r=clientnonce") -> bytes:
+    return protocol.message(b"p", mechanism.encode() + b"\0" + struct.pack("!i", len(data)) + data)
+
+
+def authenticate(shake: Handshake, login: Login | None, secret: str) -> list[Action]:
+    shake.login_found(login, now=NOW)
+    (challenge,) = feed(shake, sasl_first())
+    assert isinstance(challenge, Send)
+    return feed(shake, sasl_messages(challenge, secret))
+
+
+def test_a_password_role_authenticates_with_scram_and_then_the_backend_is_opened() -> None:
+    shake = start()
+    assert feed(shake, startup(application_name="x")) == [LookUp("app")]
+    final, connect = authenticate(shake, Login("app", make_verifier("s3cret")), "s3cret")
+    assert isinstance(final, Send)
+    assert final.data[:1] + final.data[5:9] == b"R" + struct.pack("!I", 12)
+    assert connect == Connect(startup(application_name="x"), user="app", database="app")
+
+
+def test_a_wrong_password_and_an_unknown_user_look_the_same() -> None:
+    answers = set()
+    for login in (Login("app", make_verifier("s3cret")), None, Login("app"), Login("app", "md5ab")):
+        shake = start()
+        feed(shake, startup())
+        answers.add(refusal(authenticate(shake, login, "guess")))
+    assert answers == {("28P01", 'password authentication failed for user "app"')}
+
+
+def test_an_unknown_user_is_shown_the_same_salt_each_time() -> None:
+    salts = set()
+    for _ in range(2):
+        shake = start()
+        feed(shake, startup())
+        shake.login_found(None, now=NOW)
+        (challenge,) = feed(shake, sasl_first())
+        assert isinstance(challenge, Send)
+        salts.add(challenge.data.split(b",s=")[1])
+    assert len(salts) == 1
+
+
+def test_the_right_password_of_an_expired_role_is_refused() -> None:
+    shake = start()
+    feed(shake, startup())
+    login = Login("app", make_verifier("s3cret"), valid_until=NOW - timedelta(seconds=1))
+    assert refusal(authenticate(shake, login, "s3cret"))[0] == "28P01"
+
+
+def test_a_superuser_is_refused_even_with_its_password() -> None:
+    shake = start()
+    feed(shake, startup())
+    login = Login("app", make_verifier("s3cret"), superuser=True)
+    assert refusal(authenticate(shake, login, "s3cret"))[0] == "28P01"
+
+
+def test_an_iam_role_is_asked_for_its_token_inside_tls() -> None:
+    shake = in_tls()
+    feed(shake, startup())
+    login = Login("app", iam=True)
+    assert shake.login_found(login, now=NOW) == [Send(protocol.AUTHENTICATION_CLEARTEXT_PASSWORD)]
+    assert feed(shake, password("a token")) == [CheckCredential(login, "a token")]
+    (connect,) = shake.credential_checked(True)
+    assert isinstance(connect, Connect)
+
+
+def test_a_token_that_does_not_fit_is_refused() -> None:
+    shake = in_tls()
+    feed(shake, startup())
+    shake.login_found(Login("app", iam=True), now=NOW)
+    feed(shake, password("a token"))
+    assert refusal(shake.credential_checked(False))[0] == "28P01"
+
+
+@pytest.mark.parametrize("shake", [start(), in_tls(Policy(iam_enabled=False))])
+def test_no_token_is_asked_for_in_clear_or_where_iam_is_off(shake: Handshake) -> None:
+    feed(shake, startup())
+    (offer,) = shake.login_found(Login("app", iam=True), now=NOW)
+    assert isinstance(offer, Send)
+    assert b"SCRAM-SHA-256\0" in offer.data
+
+
+def test_channel_binding_is_offered_in_tls_only() -> None:
+    offers = []
+    for shake in (start(), in_tls()):
+        feed(shake, startup())
+        (offer,) = shake.login_found(None, now=NOW)
+        assert isinstance(offer, Send)
+        offers.append(b"SCRAM-SHA-256-PLUS\0" in offer.data)
+    assert offers == [False, True]
+
+
+def test_plaintext_is_refused_where_tls_is_required() -> None:
+    code, text = refusal(feed(start(Policy(require_tls=True)), startup()))
+    assert code == "28000"
+    assert "TLS" in text
+
+
+@pytest.mark.parametrize("user", ["rdsadmin", "rds_superuser", "rds_iam", "pg_read_all_data"])
+def test_reserved_roles_are_refused_before_anything_is_looked_up(user: str) -> None:
+    code, text = refusal(feed(start(), startup(user=user)))
+    assert code == "28000"
+    assert user in text
+
+
+@pytest.mark.parametrize("value", ["true", "database", "false", "1"])
+def test_replication_connections_are_refused(value: str) -> None:
+    assert refusal(feed(start(), startup(replication=value)))[0] == "0A000"
+
+
+def test_a_startup_message_without_a_user_is_refused() -> None:
+    assert refusal(feed(start(), startup(user="")))[0] == "28000"
+
+
+@pytest.mark.parametrize("parameters", [{"user": "u" * 64}, {"database": "d" * 64}])
+def test_names_that_postgresql_would_cut_off_are_refused(parameters: dict[str, str]) -> None:
+    assert refusal(feed(start(), startup(**parameters)))[0] == "28000"
+
+
+def test_of_a_repeated_parameter_the_server_sees_the_value_that_was_checked() -> None:
+    shake = start()
+    body = b"user\0rdsadmin\0user\0app\0database\0x\0\0"
+    packet = struct.pack("!II", len(body) + 8, V3_0.code) + body
+    assert feed(shake, packet) == [LookUp("app")]
+    connect = authenticate(shake, Login("app", make_verifier("s")), "s")[-1]
+    assert isinstance(connect, Connect)
+    assert b"rdsadmin" not in connect.startup_message
+
+
+def test_protocol_3_2_is_passed_on() -> None:
+    shake = start()
+    assert feed(shake, startup(V3_2)) == [LookUp("app")]
+    connect = authenticate(shake, Login("app", make_verifier("s")), "s")[-1]
+    assert isinstance(connect, Connect)
+    assert connect.startup_message == startup(V3_2)
+
+
+def test_a_newer_minor_version_and_unknown_options_are_negotiated_down() -> None:
+    shake = start()
+    packet = startup(ProtocolVersion(3, 9999), **{"_pq_.feature": "on"})
+    negotiated, look_up = feed(shake, packet)
+    assert look_up == LookUp("app")
+    assert negotiated == Send(protocol.negotiate_protocol_version(V3_2, ("_pq_.feature",)))
+    connect = authenticate(shake, Login("app", make_verifier("s")), "s")[-1]
+    assert isinstance(connect, Connect)
+    assert connect.startup_message == startup(V3_2)
+
+
+@pytest.mark.parametrize("code", [2 << 16, 4 << 16, 0, 1234 << 16 | 5000])
+def test_other_major_versions_are_refused(code: int) -> None:
+    assert refusal(feed(start(), struct.pack("!II", 8, code)))[0] == "0A000"
+
+
+def test_gss_encryption_is_declined_and_tls_may_follow() -> None:
+    shake = start(Policy())
+    assert feed(shake, GSSENC_REQUEST) == [Send(b"N")]
+    assert feed(shake, SSL_REQUEST) == [Send(b"S"), StartTls()]
+
+
+def test_a_request_for_encryption_is_answered_once() -> None:
+    shake = start()
+    feed(shake, GSSENC_REQUEST)
+    assert refusal(feed(shake, GSSENC_REQUEST))[0] == "0A000"
+    assert refusal(feed(in_tls(), SSL_REQUEST))[0] == "0A000"
+
+
+def test_bytes_in_clear_behind_an_ssl_request_are_refused() -> None:
+    # CVE-2021-23222: they would be taken for the first bytes inside TLS.
+    shake = start()
+    code, text = refusal(shake.receive(SSL_REQUEST + startup()))
+    assert code == "08P01"
+    assert "unencrypted data" in text
+
+
+def test_after_an_ssl_request_nothing_more_is_read_in_clear() -> None:
+    shake = start()
+    feed(shake, SSL_REQUEST)
+    assert shake.wants == 0
+
+
+def test_direct_tls_needs_alpn() -> None:
+    for alpn, refused in ((None, True), ("http/1.1", True), ("postgresql", False)):
+        shake = start(Policy())
+        assert shake.first_byte(protocol.TLS_HANDSHAKE_RECORD) == [StartTls()]
+        actions = shake.tls_established(alpn=alpn, server_end_point=CERTIFICATE_HASH)
+        assert bool(actions) == refused
+    assert start().first_byte(0) == []
+
+
+@pytest.mark.parametrize("key_bytes", [4, 32, 256])
+def test_a_cancel_request_is_passed_on_whatever_the_policy(key_bytes: int) -> None:
+    packet = struct.pack("!III", 12 + key_bytes, protocol.CANCEL_REQUEST, 77) + b"k" * key_bytes
+    assert feed(start(Policy(require_tls=True)), packet) == [Cancel(packet)]
+    assert feed(in_tls(), packet) == [Cancel(packet)]
+
+
+@pytest.mark.parametrize("key_bytes", [0, 257])
+def test_a_cancel_request_of_another_length_is_refused(key_bytes: int) -> None:
+    packet = struct.pack("!III", 12 + key_bytes, protocol.CANCEL_REQUEST, 77) + b"k" * key_bytes
+    assert refusal(feed(start(), packet))[0] == "08P01"
+
+
+@pytest.mark.parametrize("length", [0, 7, 10_001, 0xFFFFFFFF])
+def test_a_startup_packet_of_a_wrong_length_is_refused_before_its_body_is_read(length: int) -> None:
+    assert refusal(feed(start(), struct.pack("!I", length)))[0] == "08P01"
+
+
+def test_a_startup_message_of_10_kilobytes_is_read() -> None:
+    frame = len(startup(options=""))
+    assert feed(start(), startup(options="x" * (10_000 - frame))) == [LookUp("app")]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"user\0app", b"user\0app\0", b"user\0\0", b"\0x\0\0", b"user\0app\0\0\0"]
+)
+def test_a_malformed_startup_message_is_refused(body: bytes) -> None:
+    packet = struct.pack("!II", len(body) + 8, V3_0.code) + body
+    assert refusal(feed(start(), packet))[0] in ("08P01", "28000")
+
+
+def test_parameters_that_are_not_utf8_are_refused() -> None:
+    body = b"user\0\xff\xfe\0\0"
+    packet = struct.pack("!II", len(body) + 8, V3_0.code) + body
+    assert refusal(feed(start(), packet))[0] == "22021"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        protocol.message(b"Q", b"select 1\0"),
+        b"p" + struct.pack("!I", 3),
+        b"p" + struct.pack("!I", protocol.CREDENTIAL_BYTES_MAX + 1),
+        sasl_first("SCRAM-SHA-1"),
+        sasl_first("SCRAM-SHA-256-PLUS"),
+        sasl_first(data=b"p=tls-server-end-point,,n=,r=x"),
+        sasl_first(data=b"n,a=admin,n=,r=x"),
+        sasl_first(data=b"garbage"),
+        protocol.message(b"p", b"SCRAM-SHA-256\0\x00\x00\x00\x09n,,"),
+        protocol.message(b"p", b"SCRAM-SHA-256"),
+    ],
+)
+def test_a_malformed_answer_to_the_password_request_is_refused(message: bytes) -> None:
+    shake = start()
+    feed(shake, startup())
+    shake.login_found(None, now=NOW)
+    assert refusal(feed(shake, message))[0] == "08P01"
+
+
+def test_the_end_of_time_is_told_to_the_client_once() -> None:
+    shake = start()
+    assert refusal(shake.timed_out())[0] == "57014"
+    assert shake.timed_out() == []
+
+
+def test_a_client_that_closes_is_let_go() -> None:
+    (close,) = start().receive(b"")
+    assert isinstance(close, Close)
+
+
+def test_no_action_shows_a_credential_in_its_repr() -> None:
+    shake = in_tls()
+    feed(shake, startup())
+    verifier = make_verifier("s3cret")
+    shake.login_found(Login("app", verifier, iam=True), now=NOW)
+    shown = repr(feed(shake, password("hunter2")))
+    assert "hunter2" not in shown
+    assert verifier not in shown
+
+
+chunks = st.integers(min_value=1, max_value=64)
+packets = st.one_of(
+    st.just(SSL_REQUEST),
+    st.just(GSSENC_REQUEST),
+    st.just(startup()),
+    st.just(startup(V3_2, database="d")),
+    st.just(sasl_first()),
+    st.just(password("pw")),
+    st.binary(max_size=64),
+    st.builds(
+        lambda code, body: struct.pack("!II", 8 + len(body), code) + body,
+        st.sampled_from([V3_0.code, V3_2.code, protocol.CANCEL_REQUEST]),
+        st.binary(max_size=64),
+    ),
+    st.builds(protocol.message, st.sampled_from([b"p", b"Q", b"X"]), st.binary(max_size=64)),
+)
+
+
+def run(
+    stream: bytes, policy: Policy, login: Login | None, chunk: int
+) -> tuple[list[Action], State]:
+    """A whole conversation: the driver's part done at once, until the bytes are used up."""
+    shake = start(policy)
+    actions: list[Action] = []
+    pending = shake.first_byte(stream[0]) if stream else []
+    while True:
+        actions += pending
+        match pending[-1] if pending else None:
+            case StartTls():
+                pending = shake.tls_established(alpn=None, server_end_point=CERTIFICATE_HASH)
+            case LookUp():
+                pending = shake.login_found(login, now=NOW)
+            case CheckCredential():
+                pending = shake.credential_checked(False)
+            case Close() | Cancel() | Connect():
+                return actions, shake.state
+            case _:
+                limit = min(shake.wants, chunk, len(stream))
+                if not limit:
+                    return actions, shake.state
+                pending, stream = shake.receive(stream[:limit]), stream[limit:]
+
+
+@given(
+    stream=st.lists(packets, max_size=6).map(b"".join),
+    policy=st.builds(Policy, st.booleans(), st.booleans()),
+    login=st.sampled_from([None, Login("app", iam=True), Login("app")]),
+    chunk=chunks,
+)
+def test_whatever_arrives_is_answered_and_chunking_changes_nothing(
+    stream: bytes, policy: Policy, login: Login | None, chunk: int
+) -> None:
+    actions, state = run(stream, policy, login, chunk)
+    assert (actions, state) == run(stream, policy, login, 1 << 20)
+    assert not any(isinstance(action, Connect) for action in actions)
+    # Either it waits for more bytes, or the client knows how it ended.
+    waiting = state in {State.STARTUP, State.SASL, State.SASL_FINAL, State.PASSWORD, State.TLS}
+    assert waiting or isinstance(actions[-1], Close | Cancel)
+    if isinstance(actions[-1] if actions else None, Close) and not policy.require_tls:
+        assert isinstance(actions[-2], Send)
+
+
+@given(data=st.binary(max_size=200), cut=st.integers(0, 200))
+def test_the_servers_greeting_is_understood_in_any_chunks(data: bytes, cut: int) -> None:
+    negotiation = protocol.negotiate_protocol_version(V3_0, ())
+    greeting = negotiation + protocol.AUTHENTICATION_OK + data
+    early = protocol.server_greeting(greeting[: min(cut, len(greeting))])
+    assert early is None or greeting.endswith(early + greeting[cut:])
+    assert protocol.server_greeting(greeting) == protocol.AUTHENTICATION_OK + data
+
+
+def test_a_server_that_asks_for_a_password_is_not_answered() -> None:
+    with pytest.raises(protocol.ProtocolError):
+        protocol.server_greeting(protocol.AUTHENTICATION_CLEARTEXT_PASSWORD)

@@ -1,0 +1,143 @@
+"""IAM tokens as botocore signs them, and every way in which one may not fit."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster_runtime.gateway import iam
+
+HOST = "notes.cluster-abc.us-east-1.localhost"
+KEY_ID, SECRET = "AKIDEXAMPLE", "secret/with+signs"
+FACTS: dict[str, Any] = {
+    "user": "agent",
+    "hosts": {HOST, "localhost", "127.0.0.1", "::1"},
+    "port": 5432,
+    "region": "us-east-1",
+    "access_keys": {KEY_ID: SECRET},
+}
+
+
+def make(
+    host: str = HOST,
+    port: int = 5432,
+    user: str = "agent",
+    region: str = "us-east-1",
+    key_id: str = KEY_ID,
+    secret: str = SECRET,
+    session_token: str | None = None,
+) -> str:
+    client = boto3.client(
+        "rds",
+        region_name=region,
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
+        aws_session_token=session_token,
+    )
+    token: str = client.generate_db_auth_token(host, port, user)
+    return token
+
+
+def signed_at(token: str) -> datetime:
+    text = token.partition("X-Amz-Date=")[2][:16]
+    return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def fits(token: str, **facts: Any) -> bool:
+    return iam.verify_token(token, **{**FACTS, "now": datetime.now(UTC), **facts})
+
+
+TOKEN = make()
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        TOKEN,
+        make(host=HOST.upper()),
+        make(host="127.0.0.1"),
+        make(host="localhost"),
+        make(host="[::1]"),
+        TOKEN.replace("/?", "?"),  # as the SDK for Go writes it
+    ],
+)
+def test_a_token_for_one_of_the_endpoints_names_opens_a_connection(token: str) -> None:
+    assert fits(token)
+
+
+@pytest.mark.parametrize("user", ["an agent", "ägent", "a+b&c=d/e?f%41"])
+def test_any_user_name_can_be_in_a_token(user: str) -> None:
+    assert fits(make(user=user), user=user)
+
+
+def test_the_order_of_parameters_does_not_matter() -> None:
+    base, _, query = TOKEN.partition("?")
+    assert fits(base + "?" + "&".join(reversed(query.split("&"))))
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        make(user="someone"),
+        make(host="other.cluster-abc.us-east-1.localhost"),
+        make(port=5433),
+        make(region="eu-west-1"),
+        make(key_id="AKIDUNKNOWN"),
+        make(secret="another secret"),
+        make(session_token="session"),
+        "https://" + TOKEN,
+        TOKEN + "&X-Amz-Expires=604800",
+        TOKEN.replace("X-Amz-Expires=900", "X-Amz-Expires=901"),
+        TOKEN.replace("X-Amz-Expires=900", "X-Amz-Expires=0"),
+        TOKEN.replace("Action=connect", "Action=describe"),
+        TOKEN.replace("X-Amz-SignedHeaders=host&", "X-Amz-SignedHeaders=&"),
+        TOKEN.replace("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1"),
+        TOKEN.replace("rds-db", "rds"),
+        TOKEN.replace("%2Faws4_request", ""),
+        TOKEN[:-1],
+        TOKEN[:-64] + "0" * 64,
+        TOKEN[:-64] + "é" * 64,
+        TOKEN.partition("&X-Amz-Signature")[0],
+        "",
+        "a password",
+    ],
+)
+def test_a_token_that_is_made_for_something_else_or_changed_opens_nothing(token: str) -> None:
+    assert token != TOKEN
+    assert not fits(token)
+
+
+@pytest.mark.parametrize(
+    ("offset", "expected"),
+    [
+        (timedelta(0), True),
+        (timedelta(minutes=15) - timedelta(seconds=1), True),
+        (timedelta(minutes=15), False),
+        (timedelta(days=365), False),
+        (-iam.CLOCK_SKEW_MAX, True),
+        (-iam.CLOCK_SKEW_MAX - timedelta(seconds=1), False),
+    ],
+)
+def test_a_token_counts_for_15_minutes(offset: timedelta, expected: bool) -> None:
+    assert fits(TOKEN, now=signed_at(TOKEN) + offset) is expected
+
+
+def test_a_removed_access_key_opens_nothing() -> None:
+    assert not fits(TOKEN, access_keys={})
+
+
+@given(position=st.integers(0, len(TOKEN) - 1), char=st.characters(codec="utf-8"))
+def test_no_character_of_a_token_can_be_changed(position: int, char: str) -> None:
+    changed = TOKEN[:position] + char + TOKEN[position + 1 :]
+    same_host = changed.partition(":")[0].lower() == TOKEN.partition(":")[0]
+    same_rest = changed.partition(":")[2] == TOKEN.partition(":")[2]
+    assert fits(changed, now=signed_at(TOKEN)) is (same_host and same_rest)
+
+
+@given(st.text() | st.text().map(lambda text: f"{HOST}:5432/?" + quote(text, safe="&=%")))
+def test_arbitrary_text_is_refused_and_never_an_error(text: str) -> None:
+    assert not fits(text)

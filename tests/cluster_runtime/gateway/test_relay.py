@@ -1,0 +1,177 @@
+"""The relay over sockets of the test's own: order, backpressure, and how either end ends."""
+
+import asyncio
+import hashlib
+import random
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cluster_runtime.gateway.relay import BUFFER_BYTES, Relay
+from cluster_runtime.gateway.stream import ClientStream
+from cluster_runtime.gateway.tls import CertificateAuthority
+
+READY = b"Z\0\0\0\x05I"
+
+
+@dataclass
+class Ends:
+    """A client, a server, and the relay between them."""
+
+    relay: Relay
+    client_reader: asyncio.StreamReader
+    client: asyncio.StreamWriter
+    server_reader: asyncio.StreamReader
+    server: asyncio.StreamWriter
+    server_socket: socket.socket
+    closed: asyncio.Future[str]
+
+
+@pytest.fixture(params=["clear", "tls"])
+async def ends(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ends]:
+    loop = asyncio.get_running_loop()
+    outside, client = socket.socketpair()
+    inside, server = socket.socketpair()
+    for sock in (outside, client, inside, server):
+        sock.setblocking(False)
+    closed: asyncio.Future[str] = loop.create_future()
+    context = None
+    if request.param == "tls":
+        authority = CertificateAuthority.open(tmp_path)
+        stream = ClientStream(loop, client)
+        certificate = authority.server_certificate(["x.localhost"])
+        serving = asyncio.create_task(stream.start_tls(certificate.context))
+        context = ssl.create_default_context(cafile=str(authority.root_path))
+    client_reader, client_writer = await asyncio.open_connection(
+        sock=outside, ssl=context, server_hostname="x.localhost" if context else None
+    )
+    if context:
+        client = await serving
+    server_reader, server_writer = await asyncio.open_connection(sock=server)
+    buffer = memoryview(bytearray(BUFFER_BYTES))
+    relay = Relay(loop, client, inside, buffer=buffer, on_closed=closed.set_result)
+    yield Ends(relay, client_reader, client_writer, server_reader, server_writer, server, closed)
+    relay.terminate("end of the test")
+    await closed
+    for writer in (client_writer, server_writer):
+        writer.close()
+
+
+async def test_what_was_read_before_comes_first(ends: Ends) -> None:
+    ends.relay.start(to_client=b"greeting", to_backend=b"early ")
+    ends.client.write(b"late")
+    assert await ends.client_reader.readexactly(8) == b"greeting"
+    assert await ends.server_reader.readexactly(10) == b"early late"
+
+
+@pytest.mark.parametrize("upwards", [True, False])
+async def test_a_slow_reader_holds_its_sender_back_and_loses_nothing(
+    ends: Ends, upwards: bool
+) -> None:
+    ends.relay.start(to_client=b"", to_backend=b"")
+    writer = ends.client if upwards else ends.server
+    reader = ends.server_reader if upwards else ends.client_reader
+    data = random.Random(7).randbytes(8 * 1024 * 1024)
+
+    async def send() -> None:
+        position = 0
+        while position < len(data):
+            writer.write(data[position : position + 60_000])
+            await writer.drain()
+            position += 60_000
+
+    sending = asyncio.create_task(send())
+    # Nobody reads: the sender must come to a stop far from the end, and stay there.
+    done, _ = await asyncio.wait({sending}, timeout=0.3)
+    assert not done
+    received = hashlib.md5(await reader.readexactly(len(data)))
+    await sending
+    assert received.digest() == hashlib.md5(data).digest()
+
+
+async def test_both_directions_flow_at_once(ends: Ends) -> None:
+    ends.relay.start(to_client=b"", to_backend=b"")
+    up, down = (random.Random(seed).randbytes(3_000_000) for seed in (1, 2))
+    ends.client.write(up)
+    ends.server.write(down)
+    got_up, got_down = await asyncio.gather(
+        ends.server_reader.readexactly(len(up)), ends.client_reader.readexactly(len(down))
+    )
+    assert (got_up, got_down) == (up, down)
+
+
+async def test_a_client_that_is_done_still_gets_its_answer(ends: Ends) -> None:
+    if ends.client.can_write_eof():
+        ends.relay.start(to_client=b"", to_backend=b"")
+        ends.client.write(b"last question")
+        ends.client.write_eof()
+        assert await ends.server_reader.read() == b"last question"
+        ends.server.write(b"answer")
+        ends.server.close()
+        assert await ends.client_reader.read() == b"answer"
+        assert await ends.closed == "the client closed the connection"
+
+
+async def test_a_client_that_terminates_gets_no_goodbye(ends: Ends) -> None:
+    ends.relay.start(to_client=READY, to_backend=b"X\0\0\0\x04")
+    assert await ends.server_reader.readexactly(5) == b"X\0\0\0\x04"
+    ends.server.close()
+    assert await ends.client_reader.read() == READY
+    assert await ends.closed == "the client closed the connection"
+
+
+@pytest.mark.parametrize("pieces", [[READY], [b"Z", b"\0\0\0", b"\x05I"], [b"row" * 50 + READY]])
+async def test_when_the_server_dies_between_messages_the_client_is_told(
+    ends: Ends, pieces: list[bytes]
+) -> None:
+    ends.relay.start(to_client=b"", to_backend=b"")
+    for piece in pieces:
+        ends.server.write(piece)
+        assert await ends.client_reader.readexactly(len(piece)) == piece
+    ends.server.close()
+    goodbye = await ends.client_reader.read()
+    assert goodbye[:1] == b"E"
+    assert b"C57P01\0" in goodbye
+    assert await ends.closed == "the server closed the connection"
+
+
+async def test_when_the_server_dies_inside_a_message_nothing_is_put_into_it(ends: Ends) -> None:
+    ends.relay.start(to_client=READY, to_backend=b"")
+    ends.server.write(b"D\0\0\1\0half a row")
+    ends.server.close()
+    assert await ends.client_reader.read() == READY + b"D\0\0\1\0half a row"
+    assert await ends.closed == "the server closed the connection"
+
+
+async def test_a_server_that_takes_no_more_is_still_heard(ends: Ends) -> None:
+    ends.relay.start(to_client=b"", to_backend=b"")
+    ends.server.write(b"E last words")
+    ends.server_socket.shutdown(socket.SHUT_RD)
+    ends.client.write(b"question")
+    assert await ends.client_reader.readexactly(12) == b"E last words"
+    ends.server.close()
+    assert await ends.client_reader.read() == b""
+    await ends.closed
+
+
+async def test_a_client_that_vanishes_closes_the_server_side(ends: Ends) -> None:
+    ends.relay.start(to_client=b"", to_backend=b"")
+    ends.client.transport.abort()
+    assert await ends.server_reader.read() == b""
+    ends.server.close()
+    await ends.closed
+
+
+@pytest.mark.parametrize(("last", "told"), [(READY, True), (b"D\0\0\1\0half a row", False)])
+async def test_terminate_speaks_only_between_messages(ends: Ends, last: bytes, told: bool) -> None:
+    ends.relay.start(to_client=last, to_backend=b"")
+    ends.relay.terminate("goodbye")
+    ends.relay.terminate("twice")
+    received = await ends.client_reader.read()
+    assert received.startswith(last)
+    assert (b"Mgoodbye\0" in received) is told
+    assert await ends.closed == "goodbye"
