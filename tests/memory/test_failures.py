@@ -1,0 +1,213 @@
+"""Lost backends and cut connections in the middle of a graph: latency, never an error."""
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypedDict
+
+import psycopg
+import pytest
+from langgraph.graph import END, START, StateGraph
+from psycopg_pool import ConnectionPool
+
+from memory import BorealisSaver, BorealisStore
+from memory.errors import ConfigurationError, OperationTimeoutError
+from tests.memory.proxy import CuttingProxy
+
+STEPS = 1000
+
+
+class Count(TypedDict):
+    n: int
+    seen: list[int]
+
+
+def counting_graph(steps: int) -> StateGraph[Any]:
+    """One node that runs `steps` times and notes each number it saw."""
+    builder = StateGraph(Count)
+    builder.add_node("add", lambda s: {"n": s["n"] + 1, "seen": [*s["seen"][-20:], s["n"]]})
+    builder.add_edge(START, "add")
+    builder.add_conditional_edges("add", lambda s: END if s["n"] >= steps else "add")
+    return builder
+
+
+class Troublemaker:
+    """Does harm again and again, from a thread, until it is stopped."""
+
+    def __init__(self, harm: Callable[[], int]) -> None:
+        self.harm, self.done = harm, 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        while not self._stop.wait(random.uniform(0.02, 0.12)):
+            self.done += self.harm()
+
+    def __enter__(self) -> "Troublemaker":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+@pytest.fixture
+def killer(fresh_dsn: str) -> Iterator[Callable[[], int]]:
+    with psycopg.connect(fresh_dsn, autocommit=True) as admin:
+
+        def kill() -> int:
+            row = admin.execute(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid()"
+                " and application_name = 'borealis-memory'"
+            ).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        yield kill
+
+
+def check_no_step_lost_or_doubled(saver: BorealisSaver, config: Any, steps: int) -> None:
+    found = list(saver.list(config))
+    assert [t.metadata["step"] for t in found] == list(range(steps, -2, -1))
+    counts = [t.checkpoint["channel_values"].get("n") for t in found][: steps + 1]
+    assert counts == list(range(steps, -1, -1))
+    for child, parent in zip(found, found[1:], strict=False):
+        assert child.parent_config is not None
+        parent_id = child.parent_config["configurable"]["checkpoint_id"]
+        assert parent_id == parent.config["configurable"]["checkpoint_id"]
+    writes = [len(t.pending_writes or ()) for t in found[1:-1]]
+    assert len(set(writes[1:-1])) == 1
+
+
+@pytest.mark.timeout(120)
+def test_a_thousand_steps_survive_killed_backends(
+    fresh_dsn: str, killer: Callable[[], int]
+) -> None:
+    config: Any = {"configurable": {"thread_id": "t"}, "recursion_limit": STEPS + 5}
+    with BorealisSaver(fresh_dsn) as saver:
+        saver.setup()
+        graph = counting_graph(STEPS).compile(checkpointer=saver)
+        with Troublemaker(killer) as trouble:
+            result = graph.invoke({"n": 0, "seen": []}, config, durability="sync")
+        assert result["n"] == STEPS
+        assert trouble.done > 5
+        check_no_step_lost_or_doubled(saver, config, STEPS)
+
+
+@pytest.mark.timeout(120)
+async def test_a_thousand_asynchronous_steps_survive_cut_connections(fresh_dsn: str) -> None:
+    config: Any = {"configurable": {"thread_id": "t"}, "recursion_limit": STEPS + 5}
+    with CuttingProxy(fresh_dsn) as proxy:
+        async with BorealisSaver(proxy.dsn) as saver:
+            await saver.asetup()
+            graph = counting_graph(STEPS).compile(checkpointer=saver)
+            with Troublemaker(proxy.cut) as trouble:
+                result = await graph.ainvoke({"n": 0, "seen": []}, config, durability="async")
+            assert result["n"] == STEPS
+            assert trouble.done > 5
+            await asyncio.to_thread(check_no_step_lost_or_doubled, saver, config, STEPS)
+
+
+def test_a_pool_of_the_callers_recovers_from_killed_backends(fresh_dsn: str) -> None:
+    kwargs = {"autocommit": True, "application_name": "borealis-memory"}
+    with (
+        ConnectionPool(fresh_dsn, min_size=4, max_size=4, kwargs=kwargs, open=True) as pool,
+        psycopg.connect(fresh_dsn, autocommit=True) as admin,
+    ):
+        pool.wait()
+        store = BorealisStore(pool, deadline=30)
+        store.setup()
+        for number in range(5):
+            admin.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where application_name = 'borealis-memory' and datname = current_database()"
+            )
+            store.put(("a",), "k", {"n": number})
+        item = store.get(("a",), "k")
+        assert item is not None
+        assert item.value == {"n": 4}
+
+
+def test_a_server_that_never_comes_back_is_an_error_at_the_deadline(fresh_dsn: str) -> None:
+    with CuttingProxy(fresh_dsn) as proxy:
+        saver = BorealisSaver(proxy.dsn, deadline=0.5)
+        saver.setup()
+    began = time.monotonic()
+    with pytest.raises(OperationTimeoutError, match=r"could not be used for 0\.5 s"):
+        saver.get_tuple({"configurable": {"thread_id": "t"}})
+    assert time.monotonic() - began < 5
+    saver.close()
+
+
+def test_a_server_that_stops_answering_is_an_error_at_the_deadline(fresh_dsn: str) -> None:
+    with BorealisSaver(fresh_dsn, deadline=1) as saver:
+        saver.setup()
+        with psycopg.connect(fresh_dsn) as blocker:
+            blocker.execute("lock table borealis.memory_threads in access exclusive mode")
+            with pytest.raises(OperationTimeoutError):
+                saver.get_tuple({"configurable": {"thread_id": "t"}})
+        assert saver.get_tuple({"configurable": {"thread_id": "t"}}) is None
+
+
+async def test_the_deadline_holds_for_asynchronous_calls_too(fresh_dsn: str) -> None:
+    async with BorealisSaver(fresh_dsn, deadline=1) as saver:
+        await saver.asetup()
+        async with await psycopg.AsyncConnection.connect(fresh_dsn) as blocker:
+            await blocker.execute("lock table borealis.memory_threads in access exclusive mode")
+            with pytest.raises(OperationTimeoutError):
+                await saver.aget_tuple({"configurable": {"thread_id": "t"}})
+        assert await saver.aget_tuple({"configurable": {"thread_id": "t"}}) is None
+
+
+def test_what_waiting_cannot_change_is_an_error_at_once(fresh_dsn: str) -> None:
+    from psycopg.conninfo import make_conninfo
+
+    saver = BorealisSaver(make_conninfo(fresh_dsn, dbname="no_such_database"))
+    began = time.monotonic()
+    with pytest.raises(psycopg.OperationalError, match="no_such_database"):
+        saver.setup()
+    assert time.monotonic() - began < 5
+    with pytest.raises(ConfigurationError, match="autocommit"), psycopg.connect(fresh_dsn) as conn:
+        BorealisSaver(conn)
+    with pytest.raises(ConfigurationError, match="cannot connect through"):
+        BorealisSaver(42)  # type: ignore[arg-type]
+
+
+def test_idle_connections_are_closed_so_that_a_cluster_can_pause(fresh_dsn: str) -> None:
+    class Cluster:
+        asked = 0
+
+        def dsn(self, endpoint: str = "writer") -> str:
+            self.asked += 1
+            return proxy.dsn
+
+    cluster = Cluster()
+    with CuttingProxy(fresh_dsn) as proxy, BorealisSaver(cluster, max_idle=0.2) as saver:
+        saver.setup()
+        threads = [
+            threading.Thread(target=saver.get_tuple, args=({"configurable": {"thread_id": "t"}},))
+            for _ in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert cluster.asked == proxy.accepted >= 1
+        until = time.monotonic() + 5
+        while proxy.connections and time.monotonic() < until:
+            time.sleep(0.02)
+        assert proxy.connections == 0
+        assert saver.get_tuple({"configurable": {"thread_id": "t"}}) is None
+        assert cluster.asked == proxy.accepted
+
+
+def test_an_object_on_an_asynchronous_pool_says_what_its_synchronous_methods_need() -> None:
+    from psycopg_pool import AsyncConnectionPool
+
+    saver = BorealisSaver(AsyncConnectionPool("host=nowhere", open=False))
+    with pytest.raises(ConfigurationError, match="asynchronous"):
+        saver.get_tuple({"configurable": {"thread_id": "t"}})
