@@ -42,6 +42,9 @@ StateDir = Annotated[
     ),
 ]
 Name = Annotated[str, typer.Argument(help="Identifier of the cluster.", metavar="CLUSTER")]
+WarmPool = Annotated[
+    int, typer.Option(min=0, help="Started clusters kept ready for the next create.")
+]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -81,9 +84,7 @@ def opened(state_dir: Path, *, warm_pool_size: int = 0) -> Iterator[Runtime]:
 @app.command()
 def serve(
     state_dir: StateDir = STATE_DIR,
-    warm_pool: Annotated[
-        int, typer.Option(min=0, help="Started clusters kept ready for the next create.")
-    ] = 1,
+    warm_pool: WarmPool = 1,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every event.")] = False,
 ) -> None:
     """Host all clusters until interrupted, so that programs can connect to them."""
@@ -282,6 +283,7 @@ def mcp(
         bool, typer.Option("--read-only", help="Leave out the tools that write.")
     ] = False,
     model: Model = None,
+    warm_pool: WarmPool = 1,
     http: Annotated[
         bool, typer.Option("--http", help="Serve streamable HTTP instead of standard input.")
     ] = False,
@@ -303,6 +305,7 @@ def mcp(
         model=model,
         listen=(host, port) if http else None,
         token_file=token_file,
+        warm_pool=warm_pool,
     )
     hosting.run(options)
 

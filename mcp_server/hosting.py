@@ -24,8 +24,8 @@ class Options:
     """listen: host and port for HTTP, or None for standard input and output.
 
     create: make the cluster of the scope where it does not exist. model: a LangChain
-    `init_chat_model` string for `ask`. token_file: with HTTP, a file
-    whose content clients must send as a bearer token.
+    `init_chat_model` string for `ask`. warm_pool: started clusters kept ready.
+    token_file: with HTTP, a file whose content clients must send as a bearer token.
     """
 
     state_dir: Path
@@ -35,6 +35,7 @@ class Options:
     model: str | None = None
     listen: tuple[str, int] | None = None
     token_file: Path | None = None
+    warm_pool: int = 1
 
 
 def run(options: Options) -> None:
@@ -48,7 +49,7 @@ def run(options: Options) -> None:
         raise ScopeError("--token-file needs --http: over standard input there is only one client")
     token = _token(options.token_file) if options.token_file else None
     listener = listen(*options.listen) if options.listen else None
-    with Runtime.open(options.state_dir) as runtime:
+    with Runtime.open(options.state_dir, warm_pool_size=options.warm_pool) as runtime:
         if options.create and options.cluster is not None:
             _ensure(runtime, options.cluster)
         server = build_server(

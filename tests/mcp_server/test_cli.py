@@ -141,7 +141,10 @@ def test_a_state_directory_in_use_is_named_with_its_process(
 
 def test_serve_hosts_until_it_is_told_to_end(state_dir: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "mcp_server.cli", "serve", "--state-dir", str(state_dir / "serve")],
+        [
+            *(sys.executable, "-m", "mcp_server.cli", "serve", "--warm-pool", "0"),
+            *("--state-dir", str(state_dir / "serve")),
+        ],
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -34,7 +34,9 @@ ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 def server(*arguments: str) -> StdioServerParameters:
     return StdioServerParameters(
-        command=sys.executable, args=["-m", "mcp_server", *arguments], env=dict(os.environ)
+        command=sys.executable,
+        args=["-m", "mcp_server", "--warm-pool", "0", *arguments],
+        env=dict(os.environ),
     )
 
 
@@ -66,7 +68,10 @@ async def test_a_client_works_over_stdio_and_the_next_one_finds_its_work(
 def test_a_server_told_to_end_closes_its_clusters(state_dir: Path) -> None:
     home = str(state_dir / "signal")
     process = subprocess.Popen(
-        [sys.executable, "-m", "mcp_server", "--state-dir", home, "--cluster", "one", "--create"],
+        [
+            *(sys.executable, "-m", "mcp_server", "--state-dir", home, "--warm-pool", "0"),
+            *("--cluster", "one", "--create"),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -117,7 +122,7 @@ def http_url(state_dir: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "mcp_server", "--state-dir", str(state_dir / "http")),
-            *("--http", "--port", "0", "--cluster", "web", "--create"),
+            *("--http", "--port", "0", "--warm-pool", "0", "--cluster", "web", "--create"),
         ],
         stderr=subprocess.PIPE,
         text=True,
