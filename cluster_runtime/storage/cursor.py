@@ -41,6 +41,11 @@ class LogIndex:
         """The lowest LSN that it knows of."""
         return self._lsns[0]
 
+    def forget_below(self, position: int) -> None:
+        """Log below a position is gone."""
+        first = bisect_right(self._positions, position - 1)
+        self._lsns, self._positions = self._lsns[first:], self._positions[first:]
+
     def before(self, lsn: int) -> int:
         """A position from which the batch that holds an LSN can be found by going forward.
 

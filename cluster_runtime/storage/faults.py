@@ -61,8 +61,11 @@ def segments_of(target: str, known: tuple[SegmentId, ...]) -> tuple[SegmentId, .
     kind, _, name = target.partition(":")
     if kind == "az" and name in AZS:
         return tuple(each for each in known if az_of(each) == name)
-    if kind == "segment" and name in known:
-        return (SegmentId(name),)
+    if kind == "segment":
+        # A successor, such as a1.2, also answers to the name of its place.
+        found = tuple(each for each in known if name in (each, each.partition(".")[0]))
+        if found:
+            return found
     raise InvalidParameterError(
         f"fault target {target!r} is unknown; use segment:<{', '.join(known)}>, "
         f"az:<{', '.join(AZS)}> or {WRITER}"

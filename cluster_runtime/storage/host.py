@@ -22,9 +22,13 @@ from pathlib import Path
 from typing import Self
 from uuid import UUID
 
+import psycopg
+
 from cluster_runtime.engine.control_file import set_system_identifier
 from cluster_runtime.engine.files import copy_tree, remove_tree
+from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import (
     InvalidClusterStateError,
     QuorumLostError,
@@ -32,6 +36,12 @@ from cluster_runtime.errors import (
     StorageError,
 )
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.coalescer import (
+    COALESCE_LOG_BYTES,
+    COALESCE_SHARE,
+    Coalescer,
+    CoalescingThread,
+)
 from cluster_runtime.storage.compute_directory import (
     Claim,
     ControlFile,
@@ -51,7 +61,7 @@ from cluster_runtime.storage.gossip import copy_log
 from cluster_runtime.storage.log_files import FILE_BYTES, Mark, write_durably
 from cluster_runtime.storage.node import IoCounts, Lane, StorageNode, StorageType
 from cluster_runtime.storage.opening import OpenedVolume, align, open_volume
-from cluster_runtime.storage.page_images import PageImage, images
+from cluster_runtime.storage.page_images import PageImage, images, make_image, remove_images
 from cluster_runtime.storage.quorum import Membership
 from cluster_runtime.storage.replication import ReplicationClient
 from cluster_runtime.storage.segment_store import SegmentStore
@@ -70,7 +80,7 @@ from cluster_runtime.storage.wal_protocol import LogFacts
 from cluster_runtime.storage.wal_records import format_lsn
 from cluster_runtime.storage.wal_service import WalService
 
-WRITER_SETTINGS = {
+WRITER_SETTINGS: Settings = {
     "fsync": False,
     "full_page_writes": False,
     "synchronous_standby_names": "storage",
@@ -82,6 +92,7 @@ WRITER_SETTINGS = {
 """What a writer on a volume runs with. Its directory is a cache, so nothing of it is synced; a
 crashed backend ends it, because a directory that a crash left is rebuilt and not recovered."""
 
+COALESCER = "coalescer"
 VOLUME_FILE = "volume.json"
 RETRY_S = 0.2
 
@@ -161,6 +172,11 @@ class StorageVolume:
         self._writer_lost: Callable[[StorageError], None] = _log_loss
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closed = False
+        self._superuser = ""
+        self._writer_at: Path | None = None
+        self._coalescer: Coalescer | None = None
+        self._coalescing: CoalescingThread | None = None
+        self._coalescing_lock = threading.Lock()
         self._node, self._opened = self._open()
         self._index = self._make_index()
         self._worker = threading.Thread(target=self._serve_work, name="borealis-gossip")
@@ -221,6 +237,8 @@ class StorageVolume:
 
     def close(self) -> None:
         """Let writer and readers go and close the segments' files."""
+        if self._coalescing is not None:
+            self._coalescing.close()
         with self._changing:
             if self._closed:
                 return
@@ -268,6 +286,7 @@ class StorageVolume:
                     )
                 client.start(start, system.timeline)
                 self._writer_lost = lost or _log_loss
+                self._writer_at, self._superuser = socket_directory, superuser
                 node.call(lambda: node.attach(client, system.timeline))
             except BaseException:
                 client.close()
@@ -363,7 +382,7 @@ class StorageVolume:
         return LogFacts(
             facts.system_identifier,
             facts.timelines,
-            self._oldest_lsn(),
+            self._index.oldest,
             self._node.volume.vdl,
             facts.wal_segment_bytes,
             facts.server_version,
@@ -475,6 +494,55 @@ class StorageVolume:
                 damaged.append(lane.store.id)
                 self._found_damage(lane.store)
         return damaged
+
+    def start_coalescing(
+        self, installation: Installation, sockets: Path, superuser: str, *, automatic: bool = True
+    ) -> None:
+        """Make page images from now on, by a standby that only replays; the WAL service must run.
+
+        sockets: a private directory of the standby's own. automatic: make one whenever it is due,
+        on a thread of its own; otherwise only when `coalesce` is called.
+        """
+        with self._changing:
+            self._superuser = superuser
+            self._coalescer = Coalescer(installation, self._user, self.directory, sockets)
+            if automatic and self._coalescing is None:
+                self._coalescing = CoalescingThread(self._image_is_due, self.coalesce)
+
+    def coalesce(self) -> PageImage:
+        """Turn the log up to the volume durable LSN into a page image on each full segment.
+
+        Log that no image needs any more is removed. Raises InvalidClusterStateError before
+        `start_coalescing`, EngineError where replay fails, OSError where a disk is full.
+        """
+        with self._coalescing_lock:
+            coalescer = self._coalescer
+            if coalescer is None or self._service is None:
+                raise InvalidClusterStateError("coalescing was not started on this volume")
+            self._checkpoint_writer()
+            if not coalescer.is_reusable:
+                self.lay_out_standby(coalescer.data_directory, self._superuser)
+            until = int(self._node.volume.vdl)
+            control = coalescer.replay(
+                f"{self.wal_conninfo} user={self._superuser} application_name={COALESCER}",
+                until,
+                self._coalescer_replayed,
+            )
+            made = [
+                make_image(
+                    lane.store.pages,
+                    coalescer.data_directory,
+                    redo=control.redo,
+                    lsn=until,
+                    timeline=control.timeline,
+                )
+                for lane in self._node.lanes
+                if lane.reachable and kind_of(lane.store.id) is SegmentKind.FULL
+            ]
+            if not made:
+                raise QuorumLostError("no full segment answers; heal one and coalesce again")
+            self._collect(control.redo)
+            return made[0]
 
     def newest_image(self) -> PageImage | None:
         """The newest page image that any full segment which answers holds whole."""
@@ -620,8 +688,49 @@ class StorageVolume:
         while chunk := cursor.read(1 << 20):
             yield chunk
 
-    def _oldest_lsn(self) -> int:
-        return self.facts.start_lsn if self.newest_image() is None else self._index.oldest
+    def _image_is_due(self) -> bool:
+        image = self.newest_image()
+        since = self._node.volume.vdl - (image.lsn if image is not None else self.facts.start_lsn)
+        size = image.size_bytes if image is not None else 0
+        return since > max(COALESCE_LOG_BYTES, size // COALESCE_SHARE) and self._node.attached
+
+    def _checkpoint_writer(self) -> None:
+        """Have the writer checkpoint: an image begins with the last one that was replayed."""
+        where = self._writer_at
+        if where is not None and self._node.attached:
+            with psycopg.connect(
+                host=str(where), user=self._superuser, dbname="postgres", autocommit=True
+            ) as conn:
+                conn.execute("checkpoint")
+
+    def _coalescer_replayed(self) -> int:
+        if self._service is None:
+            return 0
+        status = self._service.readers().get(COALESCER)
+        return status.replayed if status is not None else 0
+
+    def _collect(self, redo: int) -> None:
+        """Remove log and images that are older than an image that every full segment now has."""
+        node = self._node
+        streaming = self._service.readers().values() if self._service is not None else ()
+        redo = min([redo, *(each.flushed for each in streaming if each.flushed)])
+        floor = redo - redo % self.facts.wal_segment_bytes
+        try:
+            position = self._index.before(floor)
+        except LookupError:
+            return
+
+        def collect() -> None:
+            for lane in node.lanes:
+                lane.store.core.collect(Lsn(floor))
+                lane.store.log.remove_below(min(position, lane.store.end))
+
+        node.call(collect)
+        self._index.forget_below(position)
+        for lane in node.lanes:
+            if lane.reachable:
+                lane.store.persist()
+                remove_images(lane.store.pages, below=redo)
 
     # on the worker thread ---------------------------------------------------------------------
 

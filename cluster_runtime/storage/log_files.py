@@ -88,8 +88,8 @@ class SegmentLog:
     """The files of one segment. One thread writes; files are added and read by others."""
 
     def __init__(self, directory: Path, *, direct: bool) -> None:
-        self._directory = directory
-        self._direct = direct
+        self.directory = directory
+        self.direct = direct
         self.files: tuple[LogFile, ...] = ()
         self._reading = threading.Lock()
 
@@ -142,7 +142,7 @@ class SegmentLog:
                 if position < file.end:
                     return file
                 break
-        raise LookupError(f"{self._directory} holds no log at position {position}")
+        raise LookupError(f"{self.directory} holds no log at position {position}")
 
     def writer(self, file: LogFile) -> int:
         """A descriptor for durable writes of whole pages to a file."""
@@ -199,7 +199,7 @@ class SegmentLog:
         such a write makes its bytes durable and nothing else.
         Raises OSError (ENOSPC) where the disk is full; nothing half-made remains.
         """
-        path = self._directory / f"{start:016x}.log"
+        path = self.directory / f"{start:016x}.log"
         partial = path.with_suffix(".new")
         fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -216,7 +216,7 @@ class SegmentLog:
             os.close(fd)
         partial.rename(path)
         if sync:
-            sync_directory(self._directory)
+            sync_directory(self.directory)
         if self.files and self.files[-1].end > start:
             self.files[-1].end = start
         file = LogFile(path, start, start + size)
@@ -263,7 +263,7 @@ class SegmentLog:
 
     def _open_for_writing(self, path: Path) -> int:
         flags = os.O_WRONLY | os.O_CLOEXEC
-        if self._direct and _O_DIRECT:
+        if self.direct and _O_DIRECT:
             try:
                 return os.open(path, flags | _O_DIRECT)
             except OSError as error:

@@ -5,6 +5,7 @@ under way. A crash in the middle leaves a volume that opens again.
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -14,14 +15,24 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.batch import Batch
 from cluster_runtime.storage.disk import PAGE_BYTES
 from cluster_runtime.storage.gossip import copy_log
+from cluster_runtime.storage.page_images import DATA, images, make_image
 from cluster_runtime.storage.quorum import Membership
 from cluster_runtime.storage.segment import Cut, History
 from cluster_runtime.storage.segment_store import (
     STATE_FILE,
     SegmentStore,
     SegmentUnreadableError,
+    segment_directory,
 )
-from cluster_runtime.storage.types import AZS, Epoch, Lsn, SegmentId
+from cluster_runtime.storage.types import (
+    AZS,
+    Epoch,
+    Lsn,
+    SegmentId,
+    SegmentKind,
+    kind_of,
+    successor_of,
+)
 from cluster_runtime.storage.volume import Opening, Volume, read_point
 
 _log = get_logger(__name__)
@@ -31,7 +42,8 @@ _log = get_logger(__name__)
 class OpenedVolume:
     """position: where the log of this epoch begins. read_only: no write quorum answers.
 
-    missing: members whose files are not there, or not readable; they have to be replaced.
+    missing: members whose files were not there, or not readable; where the volume opened for
+    writes they have been replaced by successors.
     """
 
     volume: Volume
@@ -142,7 +154,76 @@ def _open_for_writing(
         if store.core.scl == cut.lsn:
             store.begin_epoch(position, timeline)
             opening.adopted(store.id, cut.lsn)
-    return OpenedVolume(opening.volume(), stores, position, missing)
+    opened = OpenedVolume(opening.volume(), stores, position, missing)
+    for segment in missing:
+        _replace(opened, segment, timeline)
+    return opened
+
+
+def _replace(opened: OpenedVolume, lost: SegmentId, timeline: int) -> None:
+    """Make the successor of a lost segment from its peers, by quorum sets.
+
+    Until the successor holds everything, writes need a quorum of the old set and of the new one;
+    a crash in the middle leaves a volume that opens with both.
+    """
+    volume, stores = opened.volume, opened.stores
+    source = max(stores.values(), key=lambda store: store.core.scl)
+    first = source.log.mark(source.log.files[0])
+    if first is None or volume.membership.changing:
+        _log.warning("a segment cannot be replaced now", segment=lost)
+        return
+    _store_membership(opened, volume.begin_replacement(lost))
+    successor = successor_of(lost)
+    root = source.directory.parent.parent
+    shutil.rmtree(segment_directory(root, successor), ignore_errors=True)
+    store = SegmentStore.create(
+        root,
+        source.volume,
+        successor,
+        first,
+        volume.membership,
+        direct=source.log.direct,
+        history=volume.history,
+    )
+    store.core.promised = volume.epoch
+    store.core.restart(Lsn(first.lsn), Lsn(first.lsn))
+    if not catch_up(store, list(stores.values()), volume.vdl):
+        store.close()
+        _store_membership(opened, volume.abandon_replacement())
+        return
+    if kind_of(successor) is SegmentKind.FULL:
+        _copy_images(store, stores)
+    stores[successor] = store
+    store.begin_epoch(opened.position, timeline)
+    volume.acknowledged(successor, store.core.scl, volume.epoch)
+    _store_membership(opened, volume.membership)
+    finished = volume.finish_replacement()
+    if finished is not None:
+        _store_membership(opened, finished)
+        shutil.rmtree(segment_directory(root, lost), ignore_errors=True)
+        _log.warning("a segment was replaced", lost=lost, successor=successor)
+
+
+def _store_membership(opened: OpenedVolume, membership: Membership) -> None:
+    for store in opened.stores.values():
+        store.perform(store.core.change_membership(membership, opened.volume.epoch))
+        opened.volume.membership_stored(store.id, membership.version)
+
+
+def _copy_images(target: SegmentStore, stores: dict[SegmentId, SegmentStore]) -> None:
+    """Give a new full segment the newest page image of its peers."""
+    found = [image for store in stores.values() for image in images(store.pages)]
+    for image in sorted(found, key=lambda each: each.redo, reverse=True):
+        if not image.damaged():
+            target.pages.mkdir()
+            make_image(
+                target.pages,
+                image.directory / DATA,
+                redo=image.redo,
+                lsn=image.lsn,
+                timeline=image.timeline,
+            )
+            return
 
 
 def _open_for_reading(

@@ -8,6 +8,7 @@ CRC32C; the scrub and a rebuild compare them.
     pages/0000000001a00000/data/base/5/1259 ...
 """
 
+import ctypes
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ import google_crc32c
 
 from cluster_runtime.engine.files import copy_tree
 from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.storage.disk import sync_file
 from cluster_runtime.storage.log_files import sync_directory, write_durably
 
 MANIFEST = "manifest.json"
@@ -37,11 +39,16 @@ _EMPTY_FOLDERS = {"pg_wal", "pg_stat_tmp", "pg_replslot", "pg_notify", "pg_dynsh
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One file of an image; `path` is relative to its data directory."""
+    """One file of an image; `path` is relative to its data directory.
+
+    modified_ns: when the coalescer last wrote it. The checksum alone cannot tell that a file did
+    not change: pg_control ends with its own CRC32C, which gives all its versions the same one.
+    """
 
     path: str
     size: int
     crc32c: int
+    modified_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +114,15 @@ def make_image(folder: Path, source: Path, *, redo: int, lsn: int, timeline: int
             (partial / DATA / path).mkdir(mode=0o700, exist_ok=True)
         for path in _files(source):
             kept = before.get(path)
-            facts = ImageFile(path, (source / path).stat().st_size, checksum(source / path))
+            stat = (source / path).stat()
+            facts = ImageFile(path, stat.st_size, checksum(source / path), stat.st_mtime_ns)
             copy = partial / DATA / path
             if kept == facts:
                 os.link(newest / DATA / path, copy)
             else:
-                _copy_durably(source / path, copy)
+                _copy(source / path, copy)
             files.append(facts)
+        _sync_all(partial)
         manifest = {"redo": redo, "lsn": lsn, "timeline": timeline}
         listed = {**manifest, "files": [asdict(each) for each in files]}
         write_durably(partial / MANIFEST, json.dumps(listed).encode())
@@ -158,13 +167,13 @@ def _folders(source: Path) -> Iterator[str]:
 def _files(source: Path) -> Iterator[str]:
     for folder, names, files in os.walk(source):
         relative = Path(folder).relative_to(source)
-        if relative.name in _EMPTY_FOLDERS:
+        if relative.name in _EMPTY_FOLDERS or relative.parent.name == "pg_wal":
             names.clear()
             continue
         yield from (str(relative / name) for name in sorted(files) if name not in _NOT_PAGES)
 
 
-def _copy_durably(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path) -> None:
     with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
         os.fchmod(writer.fileno(), 0o600)
         if hasattr(os, "copy_file_range"):
@@ -173,7 +182,23 @@ def _copy_durably(source: Path, target: Path) -> None:
                 left -= copied
         while chunk := reader.read(_CHUNK_BYTES):
             writer.write(chunk)
-        os.fsync(writer.fileno())
+
+
+def _sync_all(folder: Path) -> None:
+    """Force everything below a folder to the disk: at once where the system can."""
+    syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
+    if syncfs is not None:
+        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if syncfs(fd) == 0:
+                return
+        finally:
+            os.close(fd)
+    for inside, _, files in os.walk(folder):
+        for name in files:
+            with (Path(inside) / name).open("rb") as file:
+                sync_file(file.fileno())
+        sync_directory(Path(inside))
 
 
 def _copy_range(source: int, target: int, count: int) -> int:

@@ -29,6 +29,7 @@ SOCKET_NAME = ".s.PGSQL.5432"
 SEND_BYTES = 128 * 1024
 """Largest WAL message, as walsender's MAX_SEND_SIZE; a message ends at the VDL or at a page."""
 KEEPALIVE_S = 10.0
+ASK_AGAIN_S = 0.1
 
 _log = get_logger(__name__)
 
@@ -160,7 +161,7 @@ class _Reader:
         poll.register(self._moved, select.POLLIN)
         while not self.session.closed:
             more = self._send_wal()
-            ready = [fd for fd, _ in poll.poll(0 if more else KEEPALIVE_S * 1000)]
+            ready = [fd for fd, _ in poll.poll(0 if more else self._patience_s() * 1000)]
             if self._moved in ready:
                 with suppress(BlockingIOError):
                     os.read(self._moved, 4096)
@@ -175,6 +176,12 @@ class _Reader:
             elif not ready and not more and self._streaming:
                 end = self._source.log_facts().end
                 self._conn.sendall(self.session.keepalive(end, time.time(), reply=True))
+
+    def _patience_s(self) -> float:
+        """How long to sleep: a standby that has not replayed all of it is asked again soon."""
+        stream = self.session.stream
+        behind = stream is not None and self.session.status.replayed < stream.position
+        return ASK_AGAIN_S if behind else KEEPALIVE_S
 
     @property
     def _streaming(self) -> bool:
