@@ -244,21 +244,14 @@ def gateway(home: Path, path: Path, login: Login) -> Iterator[tuple[Contender, C
     clear = thread.call(made.open_endpoint(spec, backend))
     tls = thread.call(made.open_endpoint(replace(spec, require_tls=True), backend))
 
-    def cpu() -> float:
-        return float(thread.call(thread_time()))
-
     try:
         yield (
-            Contender("gateway", "127.0.0.1", clear.port, cpu),
-            Contender("gateway", "127.0.0.1", tls.port, cpu),
+            Contender("gateway", "127.0.0.1", clear.port, time.process_time),
+            Contender("gateway", "127.0.0.1", tls.port, time.process_time),
         )
     finally:
         thread.call(made.close())
         thread.close()
-
-
-async def thread_time() -> float:
-    return time.thread_time()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from cluster_runtime.gateway.handshake import Policy
 from cluster_runtime.gateway.iam import verify_token
 from cluster_runtime.gateway.listener import Listener, bind_loopback
 from cluster_runtime.gateway.protocol import fatal
+from cluster_runtime.gateway.reactor import Reactor, new_reactor
 from cluster_runtime.gateway.relay import BUFFER_BYTES
 from cluster_runtime.gateway.session import TOO_MANY_CONNECTIONS, Session
 from cluster_runtime.gateway.tls import LOOPBACK_HOSTS, CertificateAuthority, ServerCertificate
@@ -79,6 +80,7 @@ class Gateway:
         self.mock_secret = certificates.derive_secret("scram mock authentication")
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
         self._endpoints: set[Endpoint] = set()
+        self._reactor: Reactor | None = None
 
     async def open_endpoint(self, spec: EndpointSpec, backend: Backend) -> "Endpoint":
         """Listen for clients of a cluster endpoint.
@@ -103,8 +105,19 @@ class Gateway:
         await endpoint.disconnect()
 
     async def close(self) -> None:
+        """Close every endpoint. The gateway may be used again afterwards."""
         for endpoint in list(self._endpoints):
             await self.close_endpoint(endpoint)
+        if self._reactor is not None:
+            self._reactor.close()
+            self._reactor = None
+
+    @property
+    def reactor(self) -> Reactor:
+        """What all relays run on; started with the first."""
+        if self._reactor is None:
+            self._reactor = new_reactor(asyncio.get_running_loop())
+        return self._reactor
 
 
 class Endpoint:
@@ -170,6 +183,10 @@ class Endpoint:
     @property
     def mock_secret(self) -> bytes:
         return self._gateway.mock_secret
+
+    @property
+    def reactor(self) -> Reactor:
+        return self._gateway.reactor
 
     @property
     def buffer(self) -> memoryview:

@@ -1,12 +1,11 @@
 """Bytes between a client and its PostgreSQL backend, both ways, until one of them is done.
 
-No transport lies between the sockets and this: `recv_into` a shared buffer and `send` from it, in
-the callback of the event loop, is as fast as uvloop's own transports and the same for TLS, where
-OpenSSL reads and writes the socket itself. Only what a slow receiver does not take is copied; its
+No transport lies between the sockets and this: `recv_into` a shared buffer and `send` from it is at
+least as fast as uvloop's own transports, and the same for TLS, where OpenSSL reads and writes the
+socket itself. Only what a slow receiver does not take is copied; its
 sender is then not read until that is gone.
 """
 
-import asyncio
 import socket
 import ssl
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from cluster_runtime.gateway.protocol import (
     ends_with_ready_for_query,
     fatal,
 )
+from cluster_runtime.gateway.reactor import Reactor
 
 BUFFER_BYTES = 256 * 1024
 TAIL_BYTES = READY_FOR_QUERY_BYTES
@@ -30,13 +30,13 @@ NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantW
 class Relay:
     """One established connection. It owns both sockets and closes them.
 
-    buffer: BUFFER_BYTES or more (at least a TLS record), shared by the relays of one event loop.
-    on_closed: called once, with the reason in a few words.
+    Its methods run on the reactor's thread. buffer: BUFFER_BYTES or more (at least a TLS record),
+    shared by the relays of one reactor. on_closed: called once, with the reason in a few words.
     """
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        reactor: Reactor,
         client: socket.socket,
         backend: socket.socket,
         *,
@@ -48,10 +48,10 @@ class Relay:
         self._on_closed = on_closed
         self._closed = False
         self._from_client = _Flow(
-            loop, client, backend, buffer, ended=self._client_ended, broken=self._backend_broken
+            reactor, client, backend, buffer, ended=self._client_ended, broken=self._backend_broken
         )
         self._from_backend = _Flow(
-            loop, backend, client, buffer, ended=self._backend_ended, broken=self._client_broken
+            reactor, backend, client, buffer, ended=self._backend_ended, broken=self._client_broken
         )
 
     def start(self, *, to_client: bytes, to_backend: bytes) -> None:
@@ -115,7 +115,7 @@ class _Flow:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        reactor: Reactor,
         source: socket.socket,
         sink: socket.socket,
         buffer: memoryview,
@@ -123,7 +123,7 @@ class _Flow:
         ended: Callable[[], None],
         broken: Callable[[], None],
     ) -> None:
-        self._loop = loop
+        self._reactor = reactor
         self._source_fd = source.fileno()
         self._sink_fd = sink.fileno()
         self._send = sink.send
@@ -152,7 +152,7 @@ class _Flow:
         self._pause()
         if self._writing:
             self._writing = False
-            self._loop.remove_writer(self._sink_fd)
+            self._reactor.remove_writer(self._sink_fd)
 
     def _reader(
         self,
@@ -160,7 +160,7 @@ class _Flow:
         send: Callable[[memoryview], int],
         buffer: memoryview,
     ) -> Callable[[], None]:
-        """What the loop calls for each arrival: a closure, since it runs for every message.
+        """What the reactor calls for each arrival: a closure, since it runs for every message.
 
         One read a call: TLS reads one record, and OpenSSL leaves the next one in the socket, so
         that the loop calls again.
@@ -204,7 +204,7 @@ class _Flow:
         self._held = memoryview(bytes(rest))
         self._pause()
         self._writing = True
-        self._loop.add_writer(self._sink_fd, self._writable)
+        self._reactor.add_writer(self._sink_fd, self._writable)
 
     def _writable(self) -> None:
         rest = self._send_some(self._held)
@@ -213,7 +213,7 @@ class _Flow:
         self._held = rest
         if not rest:
             self._writing = False
-            self._loop.remove_writer(self._sink_fd)
+            self._reactor.remove_writer(self._sink_fd)
             self._resume()
 
     def _send_some(self, data: memoryview) -> memoryview | None:
@@ -231,9 +231,9 @@ class _Flow:
 
     def _resume(self) -> None:
         self._reading = True
-        self._loop.add_reader(self._source_fd, self._readable)
+        self._reactor.add_reader(self._source_fd, self._readable)
 
     def _pause(self) -> None:
         if self._reading:
             self._reading = False
-            self._loop.remove_reader(self._source_fd)
+            self._reactor.remove_reader(self._source_fd)

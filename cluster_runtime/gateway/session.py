@@ -7,6 +7,7 @@ import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -18,6 +19,7 @@ from cluster_runtime.gateway.backend import Login
 from cluster_runtime.gateway.handshake import Action, Handshake, Policy
 from cluster_runtime.gateway.iam import looks_like_token
 from cluster_runtime.gateway.protocol import ProtocolError
+from cluster_runtime.gateway.reactor import Reactor
 from cluster_runtime.gateway.relay import ADMIN_SHUTDOWN, Relay, close_client
 from cluster_runtime.gateway.scram import Verifier, verify_password
 from cluster_runtime.gateway.stream import ClientStream
@@ -46,6 +48,8 @@ class Door(Protocol):
     def certificate(self) -> ServerCertificate: ...
     @property
     def mock_secret(self) -> bytes: ...
+    @property
+    def reactor(self) -> Reactor: ...
     @property
     def buffer(self) -> memoryview: ...
     @property
@@ -94,7 +98,7 @@ class Session:
     def terminate(self, text: str) -> None:
         """End it now, with a FATAL 57P01 where the protocol allows one."""
         if self._relay is not None:
-            self._relay.terminate(text)
+            self._door.reactor.call(partial(self._relay.terminate, text))
         else:
             self._task.cancel(text)
 
@@ -210,14 +214,15 @@ class Session:
         self._log = self._log.bind(user=connect.user, database=connect.database)
         self._log.info("connection opened", tls=self._handshake.in_tls)
         self._on_established()
-        self._relay = Relay(
-            self._loop,
+        relay = self._relay = Relay(
+            self._door.reactor,
             self._stream.sock,
             backend,
             buffer=self._door.buffer,
             on_closed=self._relay_closed,
         )
-        self._relay.start(to_client=greeting, to_backend=self._stream.take_early())
+        early = self._stream.take_early()
+        self._door.reactor.call(partial(relay.start, to_client=greeting, to_backend=early))
         return []
 
     async def _connect_socket(self, sock: socket.socket, path: Path) -> None:
@@ -281,6 +286,10 @@ class Session:
                     self._log.info("connection refused", reason=reason, user=self._handshake.user)
 
     def _relay_closed(self, reason: str) -> None:
+        """Called by the reactor, on its thread."""
+        self._loop.call_soon_threadsafe(self._relayed, reason)
+
+    def _relayed(self, reason: str) -> None:
         self._log.info("connection closed", reason=reason)
         self._finish()
 

@@ -7,10 +7,12 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from cluster_runtime.gateway.reactor import LoopReactor, Reactor, new_reactor
 from cluster_runtime.gateway.relay import BUFFER_BYTES, Relay
 from cluster_runtime.gateway.stream import ClientStream
 from cluster_runtime.gateway.tls import CertificateAuthority
@@ -20,9 +22,10 @@ READY = b"Z\0\0\0\x05I"
 
 @dataclass
 class Ends:
-    """A client, a server, and the relay between them."""
+    """A client, a server, and the relay between them on its reactor."""
 
     relay: Relay
+    reactor: Reactor
     client_reader: asyncio.StreamReader
     client: asyncio.StreamWriter
     server_reader: asyncio.StreamReader
@@ -30,9 +33,30 @@ class Ends:
     server_socket: socket.socket
     closed: asyncio.Future[str]
 
+    def start(self, to_client: bytes = b"", to_backend: bytes = b"") -> None:
+        self.reactor.call(partial(self.relay.start, to_client=to_client, to_backend=to_backend))
+
+    def terminate(self, text: str) -> None:
+        self.reactor.call(partial(self.relay.terminate, text))
+
 
 @pytest.fixture(params=["clear", "tls"])
-async def ends(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ends]:
+def sslmode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["thread", "loop"])
+async def reactor(request: pytest.FixtureRequest) -> AsyncIterator[Reactor]:
+    made = new_reactor(asyncio.get_running_loop())
+    if request.param == "loop":
+        made.close()
+        made = LoopReactor(asyncio.get_running_loop())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def ends(sslmode: str, reactor: Reactor, tmp_path: Path) -> AsyncIterator[Ends]:
     loop = asyncio.get_running_loop()
     outside, client = socket.socketpair()
     inside, server = socket.socketpair()
@@ -40,7 +64,7 @@ async def ends(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         sock.setblocking(False)
     closed: asyncio.Future[str] = loop.create_future()
     context = None
-    if request.param == "tls":
+    if sslmode == "tls":
         authority = CertificateAuthority.open(tmp_path)
         stream = ClientStream(loop, client)
         certificate = authority.server_certificate(["x.localhost"])
@@ -53,16 +77,23 @@ async def ends(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         client = await serving
     server_reader, server_writer = await asyncio.open_connection(sock=server)
     buffer = memoryview(bytearray(BUFFER_BYTES))
-    relay = Relay(loop, client, inside, buffer=buffer, on_closed=closed.set_result)
-    yield Ends(relay, client_reader, client_writer, server_reader, server_writer, server, closed)
-    relay.terminate("end of the test")
+
+    def on_closed(reason: str) -> None:
+        loop.call_soon_threadsafe(closed.set_result, reason)
+
+    relay = Relay(reactor, client, inside, buffer=buffer, on_closed=on_closed)
+    ends = Ends(
+        relay, reactor, client_reader, client_writer, server_reader, server_writer, server, closed
+    )
+    yield ends
+    ends.terminate("end of the test")
     await closed
     for writer in (client_writer, server_writer):
         writer.close()
 
 
 async def test_what_was_read_before_comes_first(ends: Ends) -> None:
-    ends.relay.start(to_client=b"greeting", to_backend=b"early ")
+    ends.start(to_client=b"greeting", to_backend=b"early ")
     ends.client.write(b"late")
     assert await ends.client_reader.readexactly(8) == b"greeting"
     assert await ends.server_reader.readexactly(10) == b"early late"
@@ -72,7 +103,7 @@ async def test_what_was_read_before_comes_first(ends: Ends) -> None:
 async def test_a_slow_reader_holds_its_sender_back_and_loses_nothing(
     ends: Ends, upwards: bool
 ) -> None:
-    ends.relay.start(to_client=b"", to_backend=b"")
+    ends.start()
     writer = ends.client if upwards else ends.server
     reader = ends.server_reader if upwards else ends.client_reader
     data = random.Random(7).randbytes(8 * 1024 * 1024)
@@ -94,7 +125,7 @@ async def test_a_slow_reader_holds_its_sender_back_and_loses_nothing(
 
 
 async def test_both_directions_flow_at_once(ends: Ends) -> None:
-    ends.relay.start(to_client=b"", to_backend=b"")
+    ends.start()
     up, down = (random.Random(seed).randbytes(3_000_000) for seed in (1, 2))
     ends.client.write(up)
     ends.server.write(down)
@@ -106,7 +137,7 @@ async def test_both_directions_flow_at_once(ends: Ends) -> None:
 
 async def test_a_client_that_is_done_still_gets_its_answer(ends: Ends) -> None:
     if ends.client.can_write_eof():
-        ends.relay.start(to_client=b"", to_backend=b"")
+        ends.start()
         ends.client.write(b"last question")
         ends.client.write_eof()
         assert await ends.server_reader.read() == b"last question"
@@ -117,7 +148,7 @@ async def test_a_client_that_is_done_still_gets_its_answer(ends: Ends) -> None:
 
 
 async def test_a_client_that_terminates_gets_no_goodbye(ends: Ends) -> None:
-    ends.relay.start(to_client=READY, to_backend=b"X\0\0\0\x04")
+    ends.start(to_client=READY, to_backend=b"X\0\0\0\x04")
     assert await ends.server_reader.readexactly(5) == b"X\0\0\0\x04"
     ends.server.close()
     assert await ends.client_reader.read() == READY
@@ -128,7 +159,7 @@ async def test_a_client_that_terminates_gets_no_goodbye(ends: Ends) -> None:
 async def test_when_the_server_dies_between_messages_the_client_is_told(
     ends: Ends, pieces: list[bytes]
 ) -> None:
-    ends.relay.start(to_client=b"", to_backend=b"")
+    ends.start()
     for piece in pieces:
         ends.server.write(piece)
         assert await ends.client_reader.readexactly(len(piece)) == piece
@@ -140,7 +171,7 @@ async def test_when_the_server_dies_between_messages_the_client_is_told(
 
 
 async def test_when_the_server_dies_inside_a_message_nothing_is_put_into_it(ends: Ends) -> None:
-    ends.relay.start(to_client=READY, to_backend=b"")
+    ends.start(to_client=READY)
     ends.server.write(b"D\0\0\1\0half a row")
     ends.server.close()
     assert await ends.client_reader.read() == READY + b"D\0\0\1\0half a row"
@@ -148,7 +179,7 @@ async def test_when_the_server_dies_inside_a_message_nothing_is_put_into_it(ends
 
 
 async def test_a_server_that_takes_no_more_is_still_heard(ends: Ends) -> None:
-    ends.relay.start(to_client=b"", to_backend=b"")
+    ends.start()
     ends.server.write(b"E last words")
     ends.server_socket.shutdown(socket.SHUT_RD)
     ends.client.write(b"question")
@@ -159,7 +190,7 @@ async def test_a_server_that_takes_no_more_is_still_heard(ends: Ends) -> None:
 
 
 async def test_a_client_that_vanishes_closes_the_server_side(ends: Ends) -> None:
-    ends.relay.start(to_client=b"", to_backend=b"")
+    ends.start()
     ends.client.transport.abort()
     assert await ends.server_reader.read() == b""
     ends.server.close()
@@ -168,9 +199,9 @@ async def test_a_client_that_vanishes_closes_the_server_side(ends: Ends) -> None
 
 @pytest.mark.parametrize(("last", "told"), [(READY, True), (b"D\0\0\1\0half a row", False)])
 async def test_terminate_speaks_only_between_messages(ends: Ends, last: bytes, told: bool) -> None:
-    ends.relay.start(to_client=last, to_backend=b"")
-    ends.relay.terminate("goodbye")
-    ends.relay.terminate("twice")
+    ends.start(to_client=last)
+    ends.terminate("goodbye")
+    ends.terminate("twice")
     received = await ends.client_reader.read()
     assert received.startswith(last)
     assert (b"Mgoodbye\0" in received) is told
