@@ -4,7 +4,8 @@ from itertools import pairwise
 
 from mcp_server.nl2sql import rules_filter, rules_group, rules_order, rules_select
 from mcp_server.nl2sql.logical import AnyOf, Compare, Condition, Linked, Output
-from mcp_server.nl2sql.profile import Column
+from mcp_server.nl2sql.profile import Column, Table
+from mcp_server.nl2sql.profile import Table
 from mcp_server.nl2sql.question import Question, letters
 
 STRONG_MENTION = 0.85
@@ -65,6 +66,20 @@ def _settle_alternatives(question: Question) -> None:
 
 def _alternatives(condition: Condition) -> tuple[Condition, ...]:
     return condition.conditions if isinstance(condition, AnyOf) else (condition,)
+
+
+def _speaks_of(question: Question, condition: Condition, table: Table) -> bool:
+    """Whether a condition is on a table, or on a key to it: `from airport X` needs no airport."""
+    match condition:
+        case AnyOf(conditions):
+            return any(_speaks_of(question, each, table) for each in conditions)
+        case Linked():
+            return _covers(question, condition, table)
+        case _:
+            column = condition.column
+            return column.table is table or any(
+                key.column is column for key in question.graph.keys_between(column.table, table)
+            )
 
 
 def _drop_constants(question: Question) -> None:
@@ -164,8 +179,17 @@ def _settle_mentions(question: Question) -> None:
         table, score = item.ref.tables[0]
         if score < STRONG_MENTION or table in used or table is query.subject:
             continue
-        if any(isinstance(each, Linked) and each.table is table for each in query.where):
+        if any(_speaks_of(question, each, table) for each in query.where):
             continue
         if query.subject is not None and question.graph.path(query.subject, table) is not None:
             query.where.append(Linked(table))
             question.doubt += 0.02
+
+
+def _covers(question: Question, linked: Linked, table: Table) -> bool:
+    """Whether a condition on linked rows speaks of a table, or passes through it."""
+    if linked.table is table:
+        return True
+    subject = question.query.subject
+    path = question.graph.path(subject, linked.table) if subject is not None else None
+    return any(table in (key.column.table, key.target.table) for key in path or ())

@@ -13,7 +13,7 @@ class JoinGraph:
 
     def __init__(self, profile: Profile) -> None:
         self._edges: dict[Table, list[tuple[Table, ForeignKey]]] = {}
-        for key in sorted(profile.foreign_keys, key=lambda each: each.inferred):
+        for key in sorted(profile.foreign_keys, key=_preference):
             self._edges.setdefault(key.column.table, []).append((key.target.table, key))
             self._edges.setdefault(key.target.table, []).append((key.column.table, key))
         self._paths: dict[tuple[Table, Table], list[ForeignKey] | None] = {}
@@ -70,6 +70,13 @@ class JoinGraph:
                     ways[other] = [*ways[table], key]
                     queue.append(other)
         return None
+
+
+def _preference(key: ForeignKey) -> tuple[bool, bool, int]:
+    """Declared keys first; of two between the same tables, the one that is not named for its own
+    table (`follow.follow_id` is whom the row speaks of, `follow.person_id` whose it is)."""
+    own = set(key.column.table.words) & set(key.column.words[:-1])
+    return key.inferred, bool(own), key.column.table.columns.index(key.column)
 
 
 def referring(keys: Iterable[ForeignKey], table: Table) -> Column | None:

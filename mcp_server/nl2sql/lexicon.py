@@ -65,6 +65,8 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
 SUPERLATIVES: dict[str, tuple[tuple[str, ...], bool]] = {
     # adjective: (what columns it may speak of, best first; whether the largest value is meant)
     "old": (("age",), True),
+    "first": (("date", "year", "time", "start"), False),
+    "last": (("date", "year", "time", "end"), True),
     "oldest": (("age", "birth", "born", "built", "founded", "opening", "year", "date"), True),
     "eldest": (("age", "birth"), True),
     "youngest": (("age", "birth", "born"), False),

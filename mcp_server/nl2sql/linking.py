@@ -11,7 +11,8 @@ from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, normal_text,
 
 T = TypeVar("T")
 
-_CODES = frozenset({"code", "cd", "id", "no", "yn", "flag", "nbr"})
+_CODES = frozenset({"code", "cd", "no", "yn", "flag", "nbr"})
+_VERBS = frozenset({"count", "list", "name", "state", "order", "sort", "number", "rank", "report"})
 _CALCULATING = frozenset(
     {"average", "mean", "maximum", "minimum", "max", "min", "total", "sum", "avg"}
 )
@@ -90,9 +91,11 @@ def name_match(asked: Sequence[str], named: Sequence[str]) -> float:
 
 def _compound_match(asked: Sequence[str], named: Sequence[str]) -> float:
     """A name written as one word (`sourceairport`) against the words of a span."""
-    if len(named) != 1 or len(named[0]) < 6:
+    if len(named) != 1 or len(named[0]) < 5:
         return 0.0
     name, joined = named[0], "".join(asked)
+    if len(asked) > 1 and name == asked[0][0] + "".join(asked[1:]):
+        return 0.92  # fname, lname
     if len(joined) < 3 or not (name.startswith(joined) or name.endswith(joined)):
         rest = name
         for word in asked:
@@ -137,6 +140,8 @@ class Linker:
         core = tuple(word for word in residual or own if word not in _CODES)
         if core and core != own and name_match(words, core) >= 0.9:
             score = max(score, 0.88 * name_match(words, core))
+        if len(words) > 1 and words[-1] == "name" and "name" not in own:
+            score = max(score, 0.95 * name_match(words[:-1], own))
         if len(words) > 2 and own == ("".join(word[0] for word in words),):
             score = max(score, 0.95)  # miles per gallon: mpg
         if len(words) > 1 and score < 1:
@@ -175,6 +180,10 @@ class Linker:
         following = tokens[end].lemma if end < len(tokens) else ""
         if len(span) == 1 and span[0].lemma in _COUNTING and following in ("of", "be"):
             return None  # "number of X" counts
+        if len(span) == 1 and span[0].lemma in ("first", "last") and following not in ("and", ","):
+            return None
+        if len(span) == 1 and start == 0 and span[0].lemma in _VERBS:
+            return None  # what to do, and not a column
         if span[0].lemma in _CALCULATING and (len(span) == 1) and following:
             return None
         ref = Ref(start, end, text)
@@ -186,7 +195,9 @@ class Linker:
             ref.columns = [
                 pair
                 for pair in self.columns(words)
-                if not inner or inner <= set(pair[0].words) or pair[1] >= 0.95
+                if not inner
+                or inner <= set(pair[0].words)
+                or name_match(words, pair[0].words) >= 0.95
             ]
             ref.tables = self.tables(words) if not inner else []
         values = self._values(span, text)

@@ -157,6 +157,7 @@ def profile(conn: psycopg.Connection[Any]) -> Profile:
     found = Profile([table for table in tables.values() if table.columns], foreign)
     for table in found.tables:
         _sample(conn, table)
+    _take_names_apart(found)
     found.foreign_keys += _inferred(found)
     index: dict[str, list[tuple[Column, str]]] = defaultdict(list)
     for column in found.columns:
@@ -164,6 +165,28 @@ def profile(conn: psycopg.Connection[Any]) -> Profile:
             index[normal].append((column, value))
     found.value_index = dict(index)
     return found
+
+
+_ENDINGS = ("id", "name", "type", "code", "date", "number", "no")
+
+
+def _take_names_apart(found: Profile) -> None:
+    """`petid` and `stuid` are two words where the first is, or begins, a word of a table."""
+    words = {word for table in found.tables for word in table.words if len(word) > 2}
+    for column in found.columns:
+        if len(column.words) != 1:
+            continue
+        name = column.words[0]
+        for ending in _ENDINGS:
+            start = name.removesuffix(ending)
+            if start == name or len(start) < 3:
+                continue
+            whole = next((w for w in sorted(words) if w == start), None) or next(
+                (w for w in (*column.table.words, *sorted(words)) if w.startswith(start)), None
+            )
+            if whole is not None:
+                column.words = (whole, ending)
+            break
 
 
 def _kind(category: str, base: str) -> Kind:

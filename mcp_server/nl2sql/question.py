@@ -11,15 +11,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mcp_server.nl2sql.joins import JoinGraph
-from mcp_server.nl2sql.lexicon import FILLER, POLITE, STOP
+from mcp_server.nl2sql.lexicon import FILLER, POLITE, STOP, SUPERLATIVES
 from mcp_server.nl2sql.linking import Linker, Ref
 from mcp_server.nl2sql.logical import Query
 from mcp_server.nl2sql.profile import Column, Kind, Table
-from mcp_server.nl2sql.tokens import Mark, Token
+from mcp_server.nl2sql.tokens import Mark, Token, lemma
 
 STRUCK = "#"
 DET = r"(?:(?:the|a|an|all|any|every|its|their|his|her|our|this|that|those|these|of|some) )*"
 COLUMN_TABLE_GAP = 0.25
+BINDERS = frozenset(["of", "for", "from", "in", "about"])
+IN_LISTS = frozenset(
+    ["and", "or", ",", "the", "a", "an", "its", "their", "his", "her", "all", "each", "every",
+     "also", "any", "as-well-as", "well", "as", "along", "with", "both", "different", "distinct",
+     "unique", "these", "those", "this", "that", "some", "respective", "corresponding", "other",
+     "average", "total", "maximum", "minimum", "number"]
+)  # fmt: skip
+BEFORE_NOUNS = frozenset([*SUPERLATIVES, "most", "least", "expensive", "recent", "common",
+                          "popular", "top", "single", "certain", "various"])  # fmt: skip
 
 
 def col(name: str) -> str:
@@ -126,12 +135,16 @@ class Question:
         if index in self.chosen and near is None and not numeric:
             return self.chosen[index]
         local = near or self._local_table(index)
+        generic = self._generic(ref, local or self.subject) if not numeric else None
+        if generic is not None:
+            self.chosen[index] = generic
+            return generic
 
         def weight(pair: tuple[Column, float]) -> float:
             column, score = pair
             bonus = 0.0
             if column.table is local:
-                bonus += 0.35
+                bonus += 0.45
             if column.table is self.subject:
                 bonus += 0.2
             if column.table in self.mentioned:
@@ -151,20 +164,39 @@ class Question:
         self.chosen[index] = ranked[0][0]
         return ranked[0][0]
 
+    def _generic(self, ref: Ref, owner: Table | None) -> Column | None:
+        """`id` and `name` of a thing are its key and the column that it is called by."""
+        words = tuple(word for word in ref.text.lower().split() if word not in ("the", "of"))
+        if owner is None or len(words) != 1:
+            return None
+        word = lemma(words[0])
+        if word == "id":
+            return owner.key or next((c for c in owner.columns if c.words[-1:] == ("id",)), None)
+        if word == "name":
+            return name_column(owner)
+        return None
+
     def _local_table(self, index: int) -> Table | None:
-        """The table that the words right beside a span name: `age of the dogs`, `dog ages`."""
-        after = index + 1
-        while after < len(self.items) and self.items[after].ref is None:
-            if self.items[after].token.lemma not in (
-                "of", "for", "the", "all", "each", "every", "a", "an", "from", "in", "any",
-            ):  # fmt: skip
-                break
-            after += 1
-        else:
-            if after < len(self.items) and after > index + 1 and "t" in letters(self.items[after]):
-                return self.table(after)
-        if index and "t" in letters(self.items[index - 1]):
+        """The table that the words around a span name: `dog ages`, `age and weight of the dogs`."""
+        if index and "t" in letters(self.items[index - 1]) and not self.items[index - 1].used:
             return self.table(index - 1)
+        after = index + 1
+        bound = False
+        while after < len(self.items):
+            item = self.items[after]
+            word = item.token.lemma
+            if item.ref is not None:
+                kinds = letters(item)
+                if "t" in kinds and bound and not ("c" in kinds and _is_listed(self, after)):
+                    return self.table(after)
+                if "c" not in kinds and "v" not in kinds and not bound:
+                    return None
+            elif word in BINDERS:
+                bound = True
+            elif word not in IN_LISTS and not (bound and item.token.mark is Mark.NUMBER):
+                if not (bound and word in BEFORE_NOUNS):
+                    return None
+            after += 1
         return None
 
     def value_columns(self, index: int) -> list[tuple[Column, str]]:
@@ -217,6 +249,32 @@ class Question:
         ]
 
 
+def _is_listed(question: "Question", index: int) -> bool:
+    """Whether a span that may be a column too stands in a list of columns."""
+    following = question.items[index + 1] if index + 1 < len(question.items) else None
+    return following is not None and following.token.lemma in BINDERS
+
+
+def name_column(table: Table) -> Column | None:
+    """The column that rows of a table are called by, where there is one."""
+    text = [column for column in table.columns if column.kind is Kind.TEXT]
+    exact = [column for column in text if column.words == ("name",)]
+    own = [
+        column
+        for column in text
+        if column.words[-1:] == ("name",) and set(column.words[:-1]) <= set(table.words)
+    ]
+    joined = [column for column in text if column.name.lower() == "".join(table.words) + "name"]
+    compound = [
+        column
+        for column in text
+        if column.name.lower().endswith("name")
+        and any(word in column.name.lower() for word in table.words)
+    ]
+    some = exact or own or joined or compound
+    return some[0] if some else None
+
+
 def letters(item: Item) -> str:
     """What a linked span may be."""
     ref = item.ref
@@ -253,6 +311,10 @@ def build(text: str, tokens: Sequence[Token], linker: Linker, graph: JoinGraph) 
             question.mentioned[table] = max(score, question.mentioned.get(table, 0.0))
     strong = [table for table, score in question.mentioned.items() if score >= 0.85]
     question.subject = next(iter(strong or question.mentioned), None)
+    if question.subject is None:  # no table is named: the one of the first column that is
+        named = [item.ref.columns[0] for item in items if item.ref is not None and item.ref.columns]
+        sure = [column.table for column, score in named if score >= 0.85]
+        question.subject = sure[0] if sure else None
     return question
 
 

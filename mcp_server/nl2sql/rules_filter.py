@@ -225,7 +225,9 @@ def _adjective_than(question: Question) -> Condition | None:
             return Compare(column, operator, value)
     match = question.search(
         rf"(?P<op>{OPERATOR})? ?@n(?P<n>\d+) year(?: old| of age)?(?: or (?P<or>older|younger))?"
-    ) or question.search(r"(?:aged|age) (?P<op>over|under)? ?@n(?P<n>\d+)")
+    ) or question.search(
+        r"(?:be )?(?:aged|age) (?:either |at )?(?:(?P<op>over|under) )?@n(?P<n>\d+)"
+    )
     if match is not None:
         column = question.adjective_column(("age",), None)
         if column is not None:
@@ -302,7 +304,7 @@ def _time_column(question: Question, value: Scalar) -> Column | None:
 def _equal(question: Question) -> Condition | None:
     match = question.search(
         rf"(?:(?:with|whose|that have|have|where|of|and|in|by|for) )*{DET}{col('c')} "
-        rf"(?P<not>not )?(?:(?:be|of|equal to|=|number|as|is|to|value|a|an) )*(?P<not2>not )?@n(?P<n>\d+)"
+        rf"(?P<not>not )?(?:(?:be|of|equal to|=|number|as|is|to|value|a|an|either) )*(?P<not2>not )?@n(?P<n>\d+)"
     )
     if match is None:
         return None
@@ -338,13 +340,22 @@ def _pattern(question: Question) -> Condition | None:
         rf"(?:(?:whose|which|that|with|where) (?:the |its )?(?:name |@[a-z]*c[a-z]*\d+ )?)?"
         rf"(?P<not>(?:do )?not )?{verbs} {filler}(?:(?P<v>@[a-z]*[vqct]+(?P<i>\d+))|(?P<w>[a-z]+)(?= |$))"
     )
-    if match is None or (
+    if match is None:
+        return _letter_in(question)
+    if match["i"] is None and match["verb"] in ("have", "has", "with") and "the" not in match[0]:
+        return None
+    if match["i"] and (
         match["verb"] in ("have", "has", "with")
         and not (match["i"] and question.items[int(match["i"])].token.mark is Mark.QUOTED)
     ):
         return None
     if match["i"]:
         text = question.items[int(match["i"])].token.text
+    elif re.search(
+        r"\b(?:substring|word|letter|string|phrase|character|prefix|suffix)\b", match[0]
+    ):
+        place = len(match.string[: match.start("w")].split())
+        text = question.items[place].token.text
     else:
         return None
     column = question.column(int(match["c"]))
@@ -359,6 +370,25 @@ def _pattern(question: Question) -> Condition | None:
         pattern = f"%{escaped}%"
     question.strike(match)
     return Like(column, pattern, bool(match["not"]))
+
+
+def _letter_in(question: Question) -> Condition | None:
+    """`with the letter w in their description`."""
+    match = question.search(
+        r"(?:(?:that|which|who|with|have|contain|containing|include|including) )+(?:the |a )?"
+        r"(?:letter|word|substring|string|phrase|character) (?P<w>@?[a-z0-9]+) (?:in|within) "
+        rf"{DET}{col('c')}"
+    )
+    if match is None:
+        return None
+    column = question.column(int(match["c"]))
+    if column is None:
+        return None
+    place = len(match.string[: match.start("w")].split())
+    text = question.items[place].token.text
+    question.strike(match)
+    escaped = re.sub(r"([%_\\])", r"\\\1", text)
+    return Like(column, f"%{escaped}%")
 
 
 def _missing(question: Question) -> Condition | None:

@@ -64,7 +64,7 @@ def groups(question: Question) -> None:
         rf"(?:, )?per {things}",
         rf"(?:, )?(?:do|does) each (?:of the )?{things}",
         rf"(?:, )?each {things}",
-        rf"(?:, )?(?:for|of|in|from|by|across) (?:all )?(?:the )?different {things}",
+        rf"(?:, )?(?:for|in|from|by|across) (?:all )?(?:the )?different {things}",
     )
     for pattern in patterns:
         match = question.search(pattern)

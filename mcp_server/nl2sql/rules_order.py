@@ -26,7 +26,7 @@ def order_by(question: Question) -> None:
     """`sorted by age in descending order`, `in alphabetical order of name`."""
     counted = rf"(?:(?P<counted>{COUNT}) of {DET}{tab('t')}|(?P<bare>count|frequency))"
     averaged = rf"(?:(?P<agg>average|mean|total|sum of|maximum|minimum) {DET}{col('ac')})"
-    what = rf"(?:{counted}|{averaged}|{col('c')})"
+    what = rf"(?:{counted}|{averaged}|(?:{COUNT} of )?{col('c')})"
     tail = (
         rf"(?: ,?(?: ?(?:in|by|from|with))?(?: (?:an?|the))?(?: (?P<dir2>{DIRECTION}))"
         rf"(?: alphabetical)?(?: order)?)?"
@@ -37,7 +37,7 @@ def order_by(question: Question) -> None:
         rf"(?:, )?(?:and )?(?:{SORT} )?(?:(?:the )?result )?(?:in|by|with) (?:an? |the )?"
         rf"(?P<dir>{DIRECTION})(?: alphabetical)? order (?:of|by|for|with|on|according to|based on)"
         rf" {DET}{what}",
-        rf"(?:, )?(?:and )?{SORT}(?: (?!by|in)[a-z@0-9]+){{0,3}} (?:by|in order of|according to|"
+        rf"(?:, )?(?:and )?{SORT}(?P<mid>(?: (?!by|in)[a-z@0-9]+){{0,3}}) (?:by|in order of|according to|"
         rf"based on|on|in term of) {DET}(?:(?P<dir>{DIRECTION})(?: order of)? )?{DET}{what}{more}"
         rf"{tail}",
         rf"(?:, )?in order of {DET}{what}{tail}",
@@ -52,6 +52,8 @@ def order_by(question: Question) -> None:
         if match is not None:
             _add_order(question, match)
             question.strike(match)
+            for index in re.findall(r"@[a-z]+(\d+)", match.groupdict().get("mid") or ""):
+                question.items[int(index)].used = False  # `sort the names by age` asks for names
             return
 
 
@@ -190,9 +192,9 @@ def _most_of_table(question: Question) -> bool:
 def _extreme_column(question: Question) -> bool:
     """`with the highest salary`; after `what is the` it is an aggregate instead."""
     match = question.search(
-        rf"(?P<lead>(?:(?:that|which|who|whose|where) )?{HAVE} )?(?:the )?(?:{num('n')} )?"
+        rf"(?P<lead>(?:(?:that|which|who|whose|where) (?:[a-z]+ )?)?{HAVE} |(?:that|which|who) [a-z]+ )?(?:the )?(?:{num('n')} )?"
         rf"(?P<way>{MOST}|{LEAST}|top|best|worst|longest|shortest|earliest|latest|youngest|oldest)"
-        rf" (?:(?:amount|value|total|total amount|degree|level) of )?{DET}{col('c')}"
+        rf" (?:(?:amount|value|total|total amount|degree|level|number) of )?{DET}{col('c')}"
     )
     if match is None:
         match = question.search(

@@ -169,7 +169,10 @@ def columns(question: Question) -> None:
             continue
         if "t" in kinds and item.ref.best_table > item.ref.best_column - 0.02:
             column = _own_name(question, index)
-            if column is None or not _asks(question, index):
+            if column is None and chosen and _continues_list(question, index):
+                table = question.table(index)
+                column = display(table)[0] if table is not None else None
+            if column is None:
                 continue
         else:
             found = question.column(index)
@@ -186,8 +189,12 @@ def columns(question: Question) -> None:
     )
 
 
-def _asks(question: Question, index: int) -> bool:
-    return True
+def _continues_list(question: Question, index: int) -> bool:
+    """`the names of conductors and the orchestras`: a thing in a list of what is asked for."""
+    before = [item.token.lemma for item in question.items[max(0, index - 3) : index]]
+    while before and before[-1] in ("the", "all", "their", "corresponding", "each", "of"):
+        before.pop()
+    return bool(before) and before[-1] in ("and", ",", "as-well-as", "well-as")
 
 
 def _own_name(question: Question, index: int) -> Column | None:
@@ -219,6 +226,7 @@ def _others_ask(question: Question, index: int) -> bool:
 def fallback(question: Question) -> None:
     """Nothing is asked for by name: the things themselves are, by theirs."""
     query = question.query
+    query.select = list(dict.fromkeys(query.select))
     if query.select:
         return
     if query.group:
