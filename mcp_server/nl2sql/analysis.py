@@ -2,7 +2,14 @@
 
 from itertools import pairwise
 
-from mcp_server.nl2sql import rules_filter, rules_group, rules_order, rules_select
+from mcp_server.nl2sql import (
+    rules_absence,
+    rules_filter,
+    rules_group,
+    rules_order,
+    rules_select,
+    settle,
+)
 from mcp_server.nl2sql.logical import AnyOf, Compare, Condition, Linked, Output
 from mcp_server.nl2sql.profile import Column, Table
 from mcp_server.nl2sql.profile import Table
@@ -20,7 +27,7 @@ def analyse(question: Question) -> None:
     rules_group.having(question)
     rules_order.superlatives(question)
     rules_select.aggregates(question)
-    missing = rules_filter.absent(question)
+    missing = rules_absence.absent(question)
     query.where += rules_filter.comparisons(question)
     query.where += rules_filter.values(question)
     _settle_alternatives(question)
@@ -33,7 +40,11 @@ def analyse(question: Question) -> None:
     _settle_subject(question)
     _settle_both(question)
     _settle_groups(question)
+    settle.negated_values(question)
     _settle_mentions(question)
+    settle.superlative_rows(question)
+    settle.contradictions(question)
+    settle.differing_values(question)
 
 
 def _settle_alternatives(question: Question) -> None:
@@ -141,6 +152,9 @@ def _settle_both(question: Question) -> None:
             query.subject = subject
             query.where.remove(condition)
             query.where += [Linked(table, (each,)) for each in condition.conditions]
+        elif subject is table and not any(output.aggregate for output in query.select):
+            settle.both_values(query, condition)
+            return
 
 
 def _settle_groups(question: Question) -> None:

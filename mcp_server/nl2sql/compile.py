@@ -21,6 +21,7 @@ from mcp_server.nl2sql.logical import (
     Output,
     Query,
     Scalar,
+    Top,
 )
 from mcp_server.nl2sql.profile import Column, ForeignKey, Kind, Table
 
@@ -114,8 +115,17 @@ def _quote(name: str) -> bool:
     return re.fullmatch(r"[a-z_][a-z0-9_]*", name) is None or name in RESERVED
 
 
-def compile_query(query: Query, graph: JoinGraph) -> exp.Select:
-    """The SELECT for a logical form. Raises NoJoinError."""
+def compile_query(query: Query, graph: JoinGraph) -> exp.Query:
+    """The query for a logical form. Raises NoJoinError."""
+    select = _select(query, graph)
+    if query.combine is None:
+        return select
+    how, other = query.combine
+    kinds = {"intersect": exp.Intersect, "except": exp.Except, "union": exp.Union}
+    return kinds[how](this=select, expression=_select(other, graph), distinct=True)
+
+
+def _select(query: Query, graph: JoinGraph) -> exp.Select:
     tables = _tables(query)
     if not tables:
         raise NoJoinError("the question names no table")
@@ -293,6 +303,17 @@ def _condition(condition: Condition, scope: Scope, query: Query) -> exp.Expressi
             return exp.paren(exp.or_(*parts))
         case Linked():
             return _linked(condition, scope, query)
+        case Top():
+            return _top(condition, scope)
+
+
+def _top(top: Top, scope: Scope) -> exp.Expression:
+    table = top.column.table
+    key = table.key or top.column
+    inner = Scope(scope.graph, [table])
+    order = exp.Ordered(this=inner.column(top.column), desc=top.descending, nulls_first=False)
+    rows = inner.source().select(inner.column(key)).order_by(order).limit(top.count)
+    return exp.In(this=scope.column(key), query=rows.subquery())
 
 
 def _compare(
@@ -300,9 +321,12 @@ def _compare(
 ) -> exp.Expression:
     kind = _OPERATORS[operator]
     match value:
-        case Nested(aggregate, other):
-            inner = Scope(scope.graph, [other.table])
+        case Nested(aggregate, other, where):
+            needed = [other.table, *(t for each in where for t in _condition_tables(each))]
+            inner = Scope(scope.graph, list(dict.fromkeys(needed)))
             subquery = inner.source().select(_output(Output(other, aggregate), inner, Query()))
+            for each in where:
+                subquery = subquery.where(_condition(each, inner, Query(subject=other.table)))
             left = scope.column(column)
             if column.numeric_text:
                 left = exp.cast(left, "double precision", dialect="postgres")

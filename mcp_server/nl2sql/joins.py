@@ -29,6 +29,15 @@ class JoinGraph:
         path = self.path(start, end)
         return 99 if path is None else len(path)
 
+    def single(self, start: Table, end: Table) -> bool:
+        """Whether each row of the first table meets at most one row of the other."""
+        here = start
+        for key in self.path(start, end) or ():
+            if key.column.table is not here:
+                return False
+            here = key.target.table
+        return here is end
+
     def keys_between(self, one: Table, other: Table) -> list[ForeignKey]:
         """Every key that joins two tables directly."""
         return [key for table, key in self._edges.get(one, []) if table is other]

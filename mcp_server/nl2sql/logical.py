@@ -31,10 +31,20 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """An aggregate over all rows of a column's table: `(select avg(c) from t)`."""
+    """An aggregate over rows of a column's table: `(select avg(c) from t where ...)`."""
 
     aggregate: Aggregate
     column: Column
+    where: "tuple[Condition, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """Rows among the first `count` of the column's table by that column."""
+
+    column: Column
+    descending: bool
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,7 @@ class Linked:
     negated: bool = False
 
 
-Condition: TypeAlias = Compare | Between | Like | Null | AnyOf | Linked
+Condition: TypeAlias = Compare | Between | Like | Null | AnyOf | Linked | Top
 
 
 @dataclass(frozen=True, slots=True)

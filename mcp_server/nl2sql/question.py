@@ -73,6 +73,8 @@ class Question:
     notes: list[str] = field(default_factory=list)
     doubt: float = 0.0
     chosen: dict[int, Column] = field(default_factory=dict)
+    as_said: list[object] = field(default_factory=list)
+    """Conditions whose column the question names, and which therefore stand as they are."""
     struck: tuple[int, int] = (0, 0)
     places: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Where in the question each condition (by id) was read."""
@@ -306,7 +308,13 @@ def build(text: str, tokens: Sequence[Token], linker: Linker, graph: JoinGraph) 
     items.extend(Item(token) for token in tokens[position:])
     question = Question(text, linker, graph, items)
     for item in items:
-        if item.ref is not None and "t" in letters(item):
+        if item.ref is None:
+            continue
+        if letters(item) == "c" and item.ref.columns[0][1] >= 0.9:
+            table = item.ref.columns[0][0].table
+            if set(table.words) < {lemma(word) for word in item.ref.text.split()}:
+                question.mentioned.setdefault(table, 0.9)  # `shop name` speaks of shops
+        if "t" in letters(item):
             table, score = item.ref.tables[0]
             question.mentioned[table] = max(score, question.mentioned.get(table, 0.0))
     strong = [table for table, score in question.mentioned.items() if score >= 0.85]

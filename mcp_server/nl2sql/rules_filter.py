@@ -9,7 +9,6 @@ from mcp_server.nl2sql.logical import (
     Compare,
     Condition,
     Like,
-    Linked,
     Nested,
     Null,
     Operator,
@@ -267,7 +266,7 @@ def _period(question: Question) -> Condition | None:
     match = question.search(
         rf"(?:(?:made|built|founded|held|happened|released|born|produced|published|established|dated) )?"
         rf"(?P<when>in|on|during|after|before|since|until|by|from|of|prior to|later than|earlier than)"
-        rf" (?:the |year )*@[nd](?P<n>\d+)"
+        rf" (?:the |year |of )*(?P<both>both |either )?@[nd](?P<n>\d+)(?: (?P<link>and|or) (?:in )?@[nd](?P<m>\d+))?"
     )
     if match is None:
         return None
@@ -275,6 +274,12 @@ def _period(question: Question) -> Condition | None:
     column = _time_column(question, value)
     if column is None:
         return None
+    if match["m"]:
+        other = _scalar(question, int(match["m"]))
+        if match["both"] or match["link"] == "and":
+            question.notes.append("both")
+        question.strike(match)
+        return AnyOf((Compare(column, "=", value), Compare(column, "=", other)))
     when = match["when"]
     question.strike(match)
     if when in ("after", "later than"):
@@ -415,10 +420,13 @@ def _one_value(question: Question) -> Condition | None:
         index = int(match["c"])
         column = _column_for_value(question, index, int(match["v"]))
         if column is not None:
-            return _value_condition(question, match, column)
+            condition = _value_condition(question, match, column)
+            question.as_said.append(condition)
+            return condition
     match = question.search(
         rf"(?:(?:that|which|who|whose|be|do) )*(?P<not>{NOT} )?(?:(?:in|from|of|for|at|on|by|to|with|named|called|the|be|a|an|as|"
-        rf"made|based|located|titled|entitled|have|use|using|own|either|both|live|living|any) )*(?P<not2>{NOT} )?{either}"
+        rf"made|based|located|titled|entitled|have|use|using|own|either|both|live|living|any) )*(?P<not2>{NOT} (?:[a-z]+ ){{0,2}})?{either}"
+        rf"(?P<not3> be not(?= ))?"
     )
     if match is None:
         return None
@@ -496,48 +504,3 @@ def _name_column(question: Question) -> Column | None:
             if column.kind is Kind.TEXT and column.words[-1:] in (("name",), ("title",)):
                 return column
     return None
-
-
-def absent(question: Question) -> Linked | None:
-    """`that do not have any pet`, `without orders`, `not used by any document`."""
-    match = question.search(
-        rf"(?:(?:that|which|who|but|and|whose) )*(?:(?:do|be|have|has|had) )?"
-        rf"(?P<not>not|never|without|no|not have any|have no|has no|nor) "
-        rf"(?:(?:have|has|had|own|be|use|used|ever|any|a|an|the|in|by|with|for|at|on|contain|belong|"
-        rf"to|been|take|taken|appear|participate|participated|involved|enrolled|enrol|enroll|treat|"
-        rf"treated|operate|operated|from|made|make|of|get|do|played|play|associated|assigned|offered|"
-        rf"serve|produce|produced|host|hosted|held|hold|hire|hired|written|shown|receive|received|"
-        rf"single|yet|visited|visit|attend|attended|affected|cause|caused|listed|ordered|order|speak|"
-        rf"teach|taught|win|won|owned|owning|related) )*{tab('t')}"
-    )
-    if match is None:
-        return None
-    index = int(match["t"])
-    table = question.table(index)
-    if table is None or (table is question.subject and len(question.mentioned) > 1):
-        return None
-    inner = _scoped(question, match.end())
-    question.strike(match)
-    return Linked(table, tuple(inner), negated=True)
-
-
-def _scoped(question: Question, end: int) -> list[Condition]:
-    """Conditions that stand behind a negation belong to what is absent."""
-    first = len(question.code[:end].split())
-    hidden = [item for item in question.items[:first] if not item.used]
-    for item in hidden:
-        item.used = True
-    subject = question.subject
-    inner = [*comparisons(question), *values(question)]
-    question.subject = subject
-    for item in hidden:
-        item.used = False
-    return inner
-
-
-def counterpart(question: Question, table: Table) -> Table | None:
-    return next((each for each in question.mentioned if each is not table), None)
-
-
-def number_pattern() -> str:
-    return num("n")

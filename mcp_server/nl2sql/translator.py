@@ -104,7 +104,7 @@ def _translate(
     )
 
 
-def _confidence(asked: Question, tree: exp.Select, unused: tuple[str, ...]) -> float:
+def _confidence(asked: Question, tree: exp.Query, unused: tuple[str, ...]) -> float:
     content = sum(1 for item in asked.items if item.used) or 1
     coverage = content / (content + 1.5 * len(unused))
     joins = len(tree.args.get("joins") or ())
