@@ -90,6 +90,30 @@ async def test_run_query_refuses_what_is_not_a_read(tools: Any, shop: Any, sql: 
     assert (await query(tools, "select count(*) from customers"))["rows"] == before["rows"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "delete from guarded",
+        "perform set_config('transaction_read_only', 'off', true); delete from guarded",
+        "set local role postgres; delete from guarded",
+    ],
+)
+async def test_a_function_that_lies_about_its_effects_changes_nothing(
+    tools: Any, bench: Any, body: str
+) -> None:
+    await execute(
+        tools,
+        "create table if not exists guarded (x int); truncate guarded;"
+        "insert into guarded values (1);"
+        "create or replace function innocent() returns int language plpgsql stable "
+        f"security definer as $$ begin {body}; return 1; end $$;"
+        "grant execute on function innocent() to public",
+    )
+    assert await tools.fails("run_query", cluster="bench", sql="select innocent()")
+    left = await tools("run_query", cluster="bench", sql="select count(*) from guarded")
+    assert left["rows"] == [[1]]
+
+
 async def test_run_query_is_another_role_in_a_read_only_transaction(tools: Any, shop: Any) -> None:
     answer = await query(
         tools,
@@ -180,9 +204,9 @@ async def test_more_calls_at_once_than_a_cluster_takes_connections_wait_their_tu
         answers.append(answer.structured_content)
 
     async with Client(tools.server) as client, anyio.create_task_group() as tasks:
-        for number in range(120):
+        for number in range(110):
             tasks.start_soon(call, number)
-    assert sorted(answer["rows"][0][0] for answer in answers) == list(range(120))
+    assert sorted(answer["rows"][0][0] for answer in answers) == list(range(110))
 
 
 async def test_a_long_call_reports_progress(tools: Any, shop: Any) -> None:
