@@ -1,6 +1,7 @@
 """Lost backends and cut connections in the middle of a graph: latency, never an error."""
 
 import asyncio
+import itertools
 import random
 import threading
 import time
@@ -75,7 +76,7 @@ def check_no_step_lost_or_doubled(saver: BorealisSaver, config: Any, steps: int)
     assert [t.metadata["step"] for t in found] == list(range(steps, -2, -1))
     counts = [t.checkpoint["channel_values"].get("n") for t in found][: steps + 1]
     assert counts == list(range(steps, -1, -1))
-    for child, parent in zip(found, found[1:], strict=False):
+    for child, parent in itertools.pairwise(found):
         assert child.parent_config is not None
         parent_id = child.parent_config["configurable"]["checkpoint_id"]
         assert parent_id == parent.config["configurable"]["checkpoint_id"]
