@@ -5,7 +5,9 @@ from itertools import pairwise
 from mcp_server.nl2sql import (
     rules_absence,
     rules_filter,
+    rules_flags,
     rules_group,
+    rules_nested,
     rules_order,
     rules_select,
     settle,
@@ -24,14 +26,19 @@ def analyse(question: Question) -> None:
     rules_order.order_by(question)
     rules_group.groups(question)
     rules_filter.averages(question)
+    rules_nested.nested(question)
     rules_group.having(question)
     rules_order.superlatives(question)
+    rules_nested.counts_beside(question)
+    query.where += rules_flags.flags(question)
     rules_select.aggregates(question)
     missing = rules_absence.absent(question)
     query.where += rules_filter.comparisons(question)
     query.where += rules_filter.values(question)
     _settle_alternatives(question)
-    rules_select.columns(question)
+    rules_select.everything(question)
+    if not any(output.column is None and output.aggregate is None for output in query.select):
+        rules_select.columns(question)
     query.subject = question.subject
     if missing is not None:
         _attach_missing(question, missing)

@@ -239,7 +239,8 @@ def _output(output: Output, scope: Scope, query: Query) -> exp.Expression:
                 inner = exp.Distinct(expressions=[inner])
             return exp.Count(this=inner)
         return _count_of(output.table, scope, query)
-    assert output.column is not None
+    if output.column is None:
+        return exp.Star()
     column = scope.column(output.column)
     if output.aggregate is None:
         return column
@@ -383,6 +384,8 @@ def _linked(linked: Linked, scope: Scope, query: Query) -> exp.Expression:
 
 
 def _literal(value: Scalar) -> exp.Expression:
+    if isinstance(value, bool):
+        return exp.Boolean(this=value)
     if isinstance(value, str):
         return exp.Literal.string(value)
     return exp.Literal.number(value)

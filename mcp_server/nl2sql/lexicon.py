@@ -94,6 +94,16 @@ SUPERLATIVES: dict[str, tuple[tuple[str, ...], bool]] = {
     "lowest": (("height", "altitude", "elevation", "score", "amount"), False),
 }
 
+# Where things come from and where they go: words of a question, and of a column's name.
+LEAVING = (
+    frozenset("from leave depart departing leaving departed source origin start".split()),  # noqa: SIM905
+    ("source", "src", "origin", "depart", "from", "start"),
+)
+ARRIVING = (
+    frozenset("to into arrive arriving land landing arrived destination toward".split()),  # noqa: SIM905
+    ("dest", "arriv", "target", "end"),
+)
+
 PHRASE_SUPERLATIVES: dict[str, tuple[tuple[str, ...], bool]] = {
     "most expensive": (("price", "cost", "fee", "charge", "rate", "amount"), True),
     "least expensive": (("price", "cost", "fee", "charge", "rate", "amount"), False),

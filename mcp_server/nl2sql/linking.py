@@ -152,6 +152,9 @@ class Linker:
             score = max(score, 0.9 * name_match(words, identifier_words(column.comment)))
         return score
 
+    def _names_a_table(self, word: str) -> bool:
+        return any(score >= 0.95 for _, score in self.tables((word,)))
+
     def _table_score(self, words: tuple[str, ...], table: Table) -> float:
         own = tuple(word for word in table.words if word not in NOISE_IN_TABLE_NAMES)
         return name_match(words, own or table.words)
@@ -197,7 +200,7 @@ class Linker:
                 for pair in self.columns(words)
                 if not inner
                 or inner <= set(pair[0].words)
-                or name_match(words, pair[0].words) >= 0.95
+                or (name_match(words, pair[0].words) >= 0.95 and not self._names_a_table(words[-1]))
             ]
             ref.tables = self.tables(words) if not inner else []
         values = self._values(span, text)

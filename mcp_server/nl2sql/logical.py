@@ -7,7 +7,7 @@ from mcp_server.nl2sql.profile import Column, Table
 
 Aggregate = Literal["count", "sum", "avg", "min", "max"]
 Operator = Literal["=", "<>", "<", "<=", ">", ">="]
-Scalar: TypeAlias = str | int | float
+Scalar: TypeAlias = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mcp_server.nl2sql.joins import JoinGraph
-from mcp_server.nl2sql.lexicon import FILLER, POLITE, STOP, SUPERLATIVES
+from mcp_server.nl2sql.lexicon import ARRIVING, FILLER, LEAVING, POLITE, STOP, SUPERLATIVES
 from mcp_server.nl2sql.linking import Linker, Ref
 from mcp_server.nl2sql.logical import Query
 from mcp_server.nl2sql.profile import Column, Kind, Table
@@ -76,6 +76,8 @@ class Question:
     as_said: list[object] = field(default_factory=list)
     """Conditions whose column the question names, and which therefore stand as they are."""
     struck: tuple[int, int] = (0, 0)
+    certain: set[Table] = field(default_factory=set)
+    """Tables that have the only column that a span can mean."""
     places: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Where in the question each condition (by id) was read."""
 
@@ -153,8 +155,11 @@ class Question:
                 bonus += 0.12
             if self.subject is not None and column.table is not self.subject:
                 bonus -= 0.05 * min(self.graph.distance(self.subject, column.table), 6)
+            if column.table in self.certain:
+                bonus += 0.1
             if column.foreign:
                 bonus -= 0.04
+            bonus += 0.1 * self.direction(column)
             if numeric and not column.counts:
                 bonus -= 0.4
             return score + bonus
@@ -216,9 +221,28 @@ class Question:
                 near += 0.8
             if self.subject is not None:
                 near -= 0.2 * min(self.graph.distance(self.subject, column.table), 6)
-            return near - 0.1 * column.foreign
+            return near - 0.1 * column.foreign + 0.5 * self.direction(column, index)
 
         return sorted(ref.values, key=weight, reverse=True)
+
+    def direction(self, column: Column, index: int | None = None) -> int:
+        """1 where a column is the way that the question speaks of, -1 where it is the other.
+
+        index: of the item whose words before count; without one, the whole question's do.
+        """
+        end = len(self.items) if index is None else index
+        first = 0 if index is None else max(0, index - 5)
+        words = {item.token.lemma for item in self.items[first:end]}
+        name = column.name.lower()
+        leaving = any(part in name for part in LEAVING[1])
+        arriving = any(part in name for part in ARRIVING[1])
+        if leaving == arriving:
+            return 0
+        goes = bool(words & ARRIVING[0])
+        comes = bool(words & LEAVING[0]) and not words & {"arrive", "arriving", "land", "landing"}
+        if comes and not (goes and "to" not in words):
+            return 1 if leaving else -1
+        return (1 if arriving else -1) if goes else 0
 
     def adjective_column(self, hints: Sequence[str], near: Table | None) -> Column | None:
         """The column that an adjective speaks of: `oldest` and a column for age."""
@@ -321,8 +345,13 @@ def build(text: str, tokens: Sequence[Token], linker: Linker, graph: JoinGraph) 
     question.subject = next(iter(strong or question.mentioned), None)
     if question.subject is None:  # no table is named: the one of the first column that is
         named = [item.ref.columns[0] for item in items if item.ref is not None and item.ref.columns]
-        sure = [column.table for column, score in named if score >= 0.85]
+        sure = [column.table for column, score in named if score >= 0.75]
+        sure += [item.ref.values[0][0].table for item in items if item.ref and item.ref.values]
         question.subject = sure[0] if sure else None
+    for item in items:
+        best = [c for c, score in item.ref.columns if score >= 0.85] if item.ref else []
+        if len(best) == 1 and "t" not in letters(item):
+            question.certain.add(best[0].table)
     return question
 
 

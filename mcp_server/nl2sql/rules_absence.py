@@ -69,7 +69,19 @@ def _end_of_clause(question: Question, first: int) -> int:
             words[index] in ("and", ",")
             and index + 1 < len(words)
             and words[index + 1]
-            in ("have", "be", "do", "who", "that", "whose", "which", "list", "show", "give", "where")
+            in (
+                "have",
+                "be",
+                "do",
+                "who",
+                "that",
+                "whose",
+                "which",
+                "list",
+                "show",
+                "give",
+                "where",
+            )
         ):
             return index
     return len(words)

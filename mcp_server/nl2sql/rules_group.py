@@ -123,6 +123,15 @@ def having(question: Question) -> None:
         rf"(?P<op>{OPERATOR}) {num('n')}",
         rf"{lead} (?P<op>exactly )?{num('n')} (?:different |distinct )?{tab('t')}",
     )
+    match = question.search(
+        rf"{lead} ?(?:between |from )?{num('n')} (?:and|to) {num('m')} (?:different )?{tab('t')}"
+    )
+    if match is not None:
+        table = question.table(int(match["t"]))
+        low, high = question.number(match, "n"), question.number(match, "m")
+        question.query.having += [Having(">=", low, table=table), Having("<=", high, table=table)]
+        question.strike(match)
+        return
     for position, pattern in enumerate(patterns):
         match = question.search(pattern)
         if match is None:

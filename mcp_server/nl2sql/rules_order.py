@@ -59,7 +59,7 @@ def order_by(question: Question) -> None:
 
 def _add_order(question: Question, match: re.Match[str]) -> None:
     found = match.groupdict()
-    words = " ".join(filter(None, (found.get("dir"), found.get("dir2"))))
+    words = " ".join(filter(None, (found.get("dir"), found.get("dir2"), found.get("mid"))))
     descending = bool(re.search(r"desc|decreas|reverse", words))
     first = found.get("first")
     if first is not None:
@@ -192,7 +192,7 @@ def _most_of_table(question: Question) -> bool:
 def _extreme_column(question: Question) -> bool:
     """`with the highest salary`; after `what is the` it is an aggregate instead."""
     match = question.search(
-        rf"(?P<lead>(?:(?:that|which|who|whose|where) (?:[a-z]+ )?)?{HAVE} |(?:that|which|who) [a-z]+ )?(?:the )?(?:{num('n')} )?"
+        rf"(?P<lead>(?:(?:that|which|who|whose|where) (?:[a-z]+ )?)?{HAVE} |(?:that|which|who) (?:[a-z]+ ){{1,2}})?(?:the )?(?:{num('n')} )?"
         rf"(?P<way>{MOST}|{LEAST}|top|best|worst|longest|shortest|earliest|latest|youngest|oldest)"
         rf" (?:(?:amount|value|total|total amount|degree|level|number) of )?{DET}{col('c')}"
     )

@@ -4,7 +4,7 @@ import re
 
 from mcp_server.nl2sql.logical import Aggregate, Output
 from mcp_server.nl2sql.profile import Column, Kind, Table
-from mcp_server.nl2sql.question import DET, Question, col, letters
+from mcp_server.nl2sql.question import DET, Question, col, letters, tab
 
 AGGREGATES: dict[str, Aggregate] = {
     "average": "avg",
@@ -62,6 +62,9 @@ def _aggregate(question: Question) -> bool:
     else:
         words = [match["first"], *re.findall(WORD, match["more"])]
     index = int(match["c"])
+    item = question.items[index]
+    if words == ["total"] and re.search(r"number|count", match[0]) and "t" in letters(item):
+        return False
     numeric = words[0] not in ("latest", "earliest", "most", "least")
     column = question.column(index, numeric=numeric)
     if column is None:
@@ -90,7 +93,7 @@ def _aggregate(question: Question) -> bool:
 def _count(question: Question) -> bool:
     match = question.search(
         rf"(?:how many|(?:count )?(?:the )?(?:total )?(?:number|count|quantity|no|amount) of|"
-        rf"count(?: up)?(?: the)?)(?: (?:@[a-z]*v[a-z]*\d+)(?= @[a-z]*t))?(?: the| all| of| total| type of| kind of| (?P<d>{DISTINCT}))* "
+        rf"count(?: up)?(?: the)?)(?: (?P<v>@[a-z]*v[a-z]*\d+)(?= @[a-z]*t))?(?: the| all| of| total| type of| kind of| (?P<d>{DISTINCT})(?: [a-z]+(?= @c))?)* "
         rf"(?P<x>@(?=[a-z]*[ct])[a-z]+(?P<i>\d+))(?: (?P<y>@[a-z]*t[a-z]*(?P<j>\d+)))?"
     )
     if match is None:
@@ -131,7 +134,25 @@ def _count(question: Question) -> bool:
     first = len(match.string[: match.start()].split())
     for item in question.items[first : first + len(match.string[match.start() : end].split())]:
         item.used = True
+    if match["v"]:
+        question.items[int(re.sub(r"\D", "", match["v"]))].used = False
     return True
+
+
+def everything(question: Question) -> None:
+    """`all the information about X`: every column of it."""
+    match = question.search(
+        r"(?:all |the |every |full |complete )*(?:information|info|detail|details|record|records|"
+        r"data|everything)(?: (?:about|of|for|on|regarding))? (?:all |the |every |each |a )*"
+        rf"{tab('t')}"
+    )
+    if match is None or question.query.select:
+        return
+    index = int(match["t"])
+    table = question.table(index)
+    if table is not None:
+        question.query.select.append(Output(None, table=table))
+        question.strike(match)
 
 
 def columns(question: Question) -> None:
@@ -179,13 +200,29 @@ def columns(question: Question) -> None:
             if found is None:
                 continue
             column = found
+        ordered = any(o.column is column and o.aggregate is None for o in question.query.order)
+        if ordered and item.ref.best_column < 0.85:
+            item.used = True
+            continue
         chosen.append((index, column))
     for index, column in chosen:
-        if all(output.column is not column or output.aggregate for output in question.query.select):
+        shown = [output.column for output in question.query.select if not output.aggregate]
+        if column not in shown and not any(
+            other is not None and other.name == column.name and _joined(question, other, column)
+            for other in shown
+        ):
             question.query.select.append(Output(column))
         items[index].used = True
     question.query.distinct = question.query.distinct or (
         distinct and not any(output.aggregate for output in question.query.select)
+    )
+
+
+def _joined(question: Question, one: Column, other: Column) -> bool:
+    """Whether two columns are the two ends of a key, and so hold the same."""
+    return any(
+        {key.column, key.target} == {one, other}
+        for key in question.graph.keys_between(one.table, other.table)
     )
 
 

@@ -84,7 +84,9 @@ def _contradiction(conditions: list[Condition]) -> tuple[Condition, Condition] |
         for other in compared:
             if one.column is not other.column or one is other:
                 continue
-            if isinstance(one.value, str | int | float) and isinstance(other.value, str | int | float):
+            if isinstance(one.value, str | int | float) and isinstance(
+                other.value, str | int | float
+            ):
                 if one.operator == other.operator == "=" and one.value != other.value:
                     return one, other
                 below = one.operator in ("<", "<=") and other.operator in (">", ">=")
