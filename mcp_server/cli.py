@@ -327,22 +327,22 @@ def migrate(
     schema: Annotated[
         str | None, typer.Option(help="Schema that its tables are in; default: borealis.")
     ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="A class in old states, as module:Class; may be repeated."),
+    ] = None,
 ) -> None:
-    """Make the tables of agent memory, or bring those that are there up to date."""
-    from memory import BorealisSaver, BorealisStore  # LangGraph takes a while to load
-    from memory.errors import AgentMemoryError
-    from memory.schema import DEFAULT_SCHEMA
+    """Make the tables of agent memory, and move those of LangGraph's PostgresSaver and Store."""
+    from mcp_server import agent_memory  # LangGraph takes a while to load
 
     with opened(state_dir) as runtime:
-        dsn = runtime.cluster(name).dsn(dbname=database)
-        try:
-            with BorealisSaver(dsn, schema=schema or DEFAULT_SCHEMA) as saver:
-                saver.setup()
-            with BorealisStore(dsn, schema=schema or DEFAULT_SCHEMA, index={}) as store:
-                store.setup()
-        except AgentMemoryError as error:
-            raise McpServerError(str(error)) from error
-        console.note(f"the memory in cluster {name!r} is up to date")
+        moved = agent_memory.migrate(
+            runtime.cluster(name), database, schema=schema, allow=allow or (), progress=console.note
+        )
+    console.note(
+        f"the memory in cluster {name!r} is up to date; moved {moved.threads} threads with "
+        f"{moved.checkpoints} checkpoints, and {moved.items} items"
+    )
 
 
 @app.command()

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from langgraph.store.postgres import PostgresStore
 
 from cluster_runtime import ClusterHandle, Runtime
 from mcp_server import shell
 from mcp_server.cli import main
+from memory import BorealisStore
 
 
 @dataclass
@@ -105,17 +107,29 @@ def test_a_delete_asks_first(borealis: Borealis, monkeypatch: pytest.MonkeyPatch
     borealis("delete", "kept", "--yes")
 
 
-def test_agent_memory_is_brought_up_to_date(borealis: Borealis) -> None:
+def test_the_tables_of_langgraph_are_moved_into_those_of_agent_memory(
+    borealis: Borealis, state_dir: Path
+) -> None:
     borealis("create", "remember")
-    assert "up to date" in borealis("memory", "migrate", "remember").err
-    assert "up to date" in borealis("memory", "migrate", "remember").err
-    tables = borealis(
-        "psql", "remember", "-c", "select count(*) > 0 as made from borealis.memory_threads"
-    )
-    assert tables.status == 0
-    refused = borealis("memory", "migrate", "remember", "--schema", "x" * 64)
-    assert refused.status == 1
-    assert refused.err.startswith("error: schema")
+    with (
+        Runtime.open(state_dir / "cli", warm_pool_size=0) as runtime,
+        PostgresStore.from_conn_string(runtime.cluster("remember").dsn()) as theirs,
+    ):
+        theirs.setup()
+        theirs.put(("users", "ada"), "colour", {"colour": "blue"})
+    migrated = borealis("memory", "migrate", "remember")
+    assert migrated.status == 0, migrated.err
+    assert "1 items" in migrated.err
+    assert borealis("memory", "migrate", "remember").status == 0
+    with (
+        Runtime.open(state_dir / "cli", warm_pool_size=0) as runtime,
+        BorealisStore(runtime.cluster("remember")) as store,
+    ):
+        assert store.get(("users", "ada"), "colour").value == {"colour": "blue"}
+    for wrong in (["--schema", "x" * 64], ["--allow", "NoModule"]):
+        refused = borealis("memory", "migrate", "remember", *wrong)
+        assert refused.status == 1
+        assert refused.err.startswith("error: ")
     borealis("delete", "remember", "--yes")
 
 
