@@ -1,10 +1,13 @@
 """One port number on both loopback addresses, or none at all."""
 
+import asyncio
+import errno
 import socket
 
 import pytest
 
 from cluster_runtime.errors import PortInUseError
+from cluster_runtime.gateway import listener
 from cluster_runtime.gateway.listener import bind_loopback
 
 FAMILIES = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
@@ -28,3 +31,34 @@ def test_a_port_taken_on_one_address_is_taken(family: socket.AddressFamily, host
             bind_loopback(port)
     for sock in bind_loopback(port):  # the failed attempt has left nothing behind
         sock.close()
+
+
+class ScarceSocket:
+    """A listening socket on a machine that is out of file descriptors for a while."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.failures = 1
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self.failures:
+            self.failures -= 1
+            raise OSError(errno.EMFILE, "too many open files")
+        return self._sock.accept()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+
+async def test_running_out_of_file_descriptors_is_survived(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(listener, "PAUSE_AFTER_ACCEPT_ERROR_SECONDS", 0.01)
+    loop = asyncio.get_running_loop()
+    accepted: asyncio.Future[socket.socket] = loop.create_future()
+    sockets = [ScarceSocket(sock) for sock in bind_loopback(None)]
+    listening = listener.Listener(loop, sockets, accepted.set_result)  # type: ignore[arg-type]
+    with socket.create_connection(("127.0.0.1", listening.port)):
+        (await asyncio.wait_for(accepted, 20)).close()
+    listening.close()
+    assert "too many open files" in caplog.text
