@@ -88,16 +88,12 @@ class ClusterStorage:
                 self._volume = None
 
 
-class Writer:
-    """PostgreSQL that writes to the volume. Its data directory is a cache of it.
-
-    lost: called, on another thread, when the server ended or was cut off without being asked to.
-    """
+class _OnVolume:
+    """A PostgreSQL over a data directory that the volume fills."""
 
     def __init__(self, postmaster: Postmaster, storage: ClusterStorage) -> None:
         self._postmaster = postmaster
         self._storage = storage
-        self._stopping = False
 
     @property
     def running(self) -> bool:
@@ -106,6 +102,14 @@ class Writer:
     @property
     def socket_directory(self) -> Path:
         return self._postmaster.socket_directory
+
+
+class Writer(_OnVolume):
+    """PostgreSQL that writes to the volume. Its data directory is a cache of it."""
+
+    def __init__(self, postmaster: Postmaster, storage: ClusterStorage) -> None:
+        super().__init__(postmaster, storage)
+        self._stopping = False
 
     def start(self) -> None:
         """Start over the data directory where it can be trusted, else over one made anew."""
@@ -153,21 +157,15 @@ class Writer:
         threading.Thread(target=self._postmaster.kill, name="borealis-lost-writer").start()
 
 
-class Reader:
-    """A hot standby that follows the volume up to its durable LSN."""
+class Reader(_OnVolume):
+    """A hot standby that follows the volume up to its durable LSN.
+
+    wal_sockets: a private folder for the socket of the volume's WAL service.
+    """
 
     def __init__(self, postmaster: Postmaster, storage: ClusterStorage, wal_sockets: Path) -> None:
-        self._postmaster = postmaster
-        self._storage = storage
+        super().__init__(postmaster, storage)
         self._wal_sockets = wal_sockets
-
-    @property
-    def running(self) -> bool:
-        return self._postmaster.running
-
-    @property
-    def socket_directory(self) -> Path:
-        return self._postmaster.socket_directory
 
     def start(self) -> None:
         volume = self._storage.open()
