@@ -319,6 +319,21 @@ def show(name: Name, state_dir: StateDir = STATE_DIR) -> None:
         console.out.print(volume_view.draw(runtime.describe_volume(name)))
 
 
+@storage.command()
+def dump(
+    file: Annotated[
+        Path, typer.Argument(help="A file in the folder log of a segment.", metavar="FILE")
+    ],
+) -> None:
+    """Print the frames of a log file; status 1 when some are damaged."""
+    from mcp_server import log_dump
+
+    found = log_dump.read(file)
+    console.out.print(log_dump.draw(found))
+    if found.damaged:
+        raise typer.Exit(1)
+
+
 @memory.command()
 def migrate(
     name: Name,
