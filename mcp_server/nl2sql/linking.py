@@ -11,6 +11,10 @@ from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, normal_text,
 
 T = TypeVar("T")
 
+_DIRECTIONS = frozenset(
+    {"ascending", "descending", "alphabetical", "alphabetic", "increasing", "decreasing", "in",
+     "lexicographic", "lexicographical", "chronological", "reverse", "asc", "desc"}
+)  # fmt: skip
 _CODES = frozenset({"code", "cd", "no", "yn", "flag", "nbr"})
 _VERBS = frozenset({"count", "list", "name", "state", "order", "sort", "number", "rank", "report"})
 _CALCULATING = frozenset(
@@ -140,6 +144,8 @@ class Linker:
         core = tuple(word for word in residual or own if word not in _CODES)
         if core and core != own and name_match(words, core) >= 0.9:
             score = max(score, 0.88 * name_match(words, core))
+        if len(own) > 1 and own[-1] == "id" and "id" not in words:
+            score = min(score, 0.5)  # the thing is named, and not its number
         if len(words) > 1 and words[-1] == "name" and "name" not in own:
             score = max(score, 0.95 * name_match(words[:-1], own))
         if len(words) > 2 and own == ("".join(word[0] for word in words),):
@@ -157,7 +163,10 @@ class Linker:
 
     def _table_score(self, words: tuple[str, ...], table: Table) -> float:
         own = tuple(word for word in table.words if word not in NOISE_IN_TABLE_NAMES)
-        return name_match(words, own or table.words)
+        score = name_match(words, own or table.words)
+        if len(own) > len(words) and words == own[: len(words)]:
+            score = max(score, 0.7)
+        return score
 
     def refs(self, tokens: Sequence[Token]) -> list[Ref]:
         """The best cover of the tokens by spans that name something, in order."""
@@ -185,6 +194,9 @@ class Linker:
             return None  # "number of X" counts
         if len(span) == 1 and span[0].lemma in ("first", "last") and following not in ("and", ","):
             return None
+        if len(span) == 1 and start and span[0].lemma == "order":
+            if tokens[start - 1].lemma in _DIRECTIONS:
+                return None
         if len(span) == 1 and start == 0 and span[0].lemma in _VERBS:
             return None  # what to do, and not a column
         if span[0].lemma in _CALCULATING and (len(span) == 1) and following:

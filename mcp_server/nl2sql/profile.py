@@ -177,6 +177,13 @@ def _take_names_apart(found: Profile) -> None:
         if len(column.words) != 1:
             continue
         name = column.words[0]
+        initial = column.table.words[-1][:1] if column.table.words else ""
+        if column.primary and name.endswith("id") and len(name) <= 4:
+            column.words = (column.table.words[-1], "id")
+            continue
+        if name == f"{initial}name" and initial not in ("f", "l", "m"):
+            column.words = (column.table.words[-1], "name")
+            continue
         for ending in _ENDINGS:
             start = name.removesuffix(ending)
             if start == name or len(start) < 3:

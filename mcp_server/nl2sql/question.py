@@ -76,6 +76,8 @@ class Question:
     as_said: list[object] = field(default_factory=list)
     """Conditions whose column the question names, and which therefore stand as they are."""
     struck: tuple[int, int] = (0, 0)
+    counted: set[int] = field(default_factory=set)
+    """Where counts begin."""
     certain: set[Table] = field(default_factory=set)
     """Tables that have the only column that a span can mean."""
     places: dict[int, tuple[int, int]] = field(default_factory=dict)

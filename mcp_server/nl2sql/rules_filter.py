@@ -165,7 +165,8 @@ def _operator(question: Question) -> Condition | None:
 def _operator_first(question: Question) -> Condition | None:
     """`above age 20`, `under the age of 30`."""
     match = question.search(
-        rf"(?:(?:with|be|of|that|who|which) )*(?P<op>{OPERATOR}) (?:the |an |a )?{col('c')} "
+        rf"(?:(?:with|be|of|that|who|which) )*(?P<op>{OPERATOR}|after|before|since|later than|"
+        rf"earlier than|prior to) (?:the |an |a )?{col('c')} "
         rf"(?:of |be )?@[nd](?P<n>\d+)"
     )
     if match is None:
@@ -175,7 +176,9 @@ def _operator_first(question: Question) -> Condition | None:
         return None
     value = _scalar(question, int(match["n"]))
     question.strike(match)
-    return Compare(column, OPERATORS[match["op"]], value)
+    later = {"after": ">", "later than": ">", "since": ">="}
+    operator = OPERATORS.get(match["op"]) or later.get(match["op"], "<")
+    return Compare(column, operator, value)  # type: ignore[arg-type]
 
 
 def _both_bounds(question: Question) -> Condition | None:
@@ -413,8 +416,9 @@ def _missing(question: Question) -> Condition | None:
 def _one_value(question: Question) -> Condition | None:
     either = rf"{val('v')}(?P<more>(?: (?:or|and|,|nor)+ (?:either |in |from |by |the )*@[a-z]*[vqd]+\d+)*)"
     match = question.search(
-        rf"(?:(?:with|whose|that have|have|where|of|in|for|the|from|and|by|on|a|an|do) )*"
-        rf"(?P<not>not have (?:the |a |an )?)?{col('c')} (?P<not3>{NOT} )?{BE}(?P<not2>{NOT} )?(?:the |either |both |in |to )*{either}"
+        rf"(?:(?:with|whose|that have|have|where|of|in|for|the|from|and|by|on|a|an|do|be|that|which|who) )*"
+        rf"(?P<not>(?:not|outside) (?:[a-z]+ed |have )?(?:(?:in|from|of|at|by|the|a|an) )*)?{col('c')} "
+        rf"(?P<not3>{NOT} )?(?:locate |located )?{BE}(?P<not2>{NOT} )?(?:the |either |both |in |to )*{either}"
     )
     if match is not None:
         index = int(match["c"])
@@ -424,13 +428,21 @@ def _one_value(question: Question) -> Condition | None:
             question.as_said.append(condition)
             return condition
     match = question.search(
-        rf"(?:(?:that|which|who|whose|be|do) )*(?P<not>{NOT} )?(?:(?:in|from|of|for|at|on|by|to|with|named|called|the|be|a|an|as|"
+        rf"(?:(?:that|which|who|whose|be|do) )*(?P<not>(?:{NOT}|outside) (?:(?!and|or)[a-z]+ (?=@|in|from|at|by|on))?)?(?:(?:in|from|of|for|at|on|by|to|with|named|called|the|be|a|an|as|"
         rf"made|based|located|titled|entitled|have|use|using|own|either|both|live|living|any) )*(?P<not2>{NOT} (?:[a-z]+ ){{0,2}})?{either}"
         rf"(?P<not3> be not(?= ))?"
     )
     if match is None:
         return None
     options = question.value_columns(int(match["v"]))
+    after = re.match(rf" {col('c')}(?= |$)", match.string[match.end() :])
+    if after is not None and not match["more"]:  # `Paris county`: the column says which value
+        ref = question.items[int(after["c"])].ref
+        named = {column for column, score in ref.columns if score >= 0.7} if ref else set()
+        held = [pair for pair in options if pair[0] in named]
+        if held:
+            question.items[int(after["c"])].used = True
+            options = held
     if options:
         if len(options) > 1 and options[0][0].table is not options[1][0].table:
             question.doubt += 0.03

@@ -53,6 +53,9 @@ _AGGREGATED = (
 )
 
 
+_TIMES = r"(?:time|record|entry|occurrence|instance)(?: on file)?"
+
+
 def groups(question: Question) -> None:
     """`for each country`, `per store`, `in each department`, `of each`."""
     aggregated = re.search(_AGGREGATED, question.code) is not None
@@ -117,7 +120,7 @@ def having(question: Question) -> None:
     )
     patterns = (
         rf"{lead} ?(?:a )?(?P<op>{OPERATOR}) {num('n')} (?:or (?P<or>more|fewer|less) )?"
-        rf"(?:different |distinct |kind of |type of |unique )*{tab('t')}",
+        rf"(?:different |distinct |kind of |type of |unique |corresponding )*{tab('t')}",
         rf"{lead} ?{num('n')} or (?P<or>more|fewer|less) (?:different |distinct )?{tab('t')}",
         rf"(?:whose |with |and )?(?:the )?(?:number|count) of {DET}{tab('t')} (?:be |that be )?"
         rf"(?P<op>{OPERATOR}) {num('n')}",
@@ -153,10 +156,14 @@ def having(question: Question) -> None:
         question.strike(match)
         return
     match = question.search(
-        rf"(?:(?:that|which|who) )?(?:be )?(?:[a-z]+ )?(?P<op>{OPERATOR}) {num('n')} time"
-    ) or question.search(rf"(?P<op>{OPERATOR})? ?{num('n')} time")
+        rf"(?:(?:that|which|who) )?(?:be |have )?(?:[a-z]+ )?(?P<op>{OPERATOR}) {num('n')} {_TIMES}"
+    ) or question.search(
+        rf"(?:have |with )?(?:(?P<op>{OPERATOR}) )?{num('n')}(?: or (?P<or>more|fewer|less))? {_TIMES}"
+    )
     if match is not None:
         operator = OPERATORS[match["op"] or "exactly"]
+        if match.groupdict().get("or"):
+            operator = ">=" if match["or"] == "more" else "<="
         question.query.having.append(Having(operator, question.number(match, "n")))
         question.strike(match)
 

@@ -132,6 +132,7 @@ def _count(question: Question) -> bool:
         else:
             question.query.select.append(Output(column, "count", distinct=True))
     first = len(match.string[: match.start()].split())
+    question.counted.add(first)
     for item in question.items[first : first + len(match.string[match.start() : end].split())]:
         item.used = True
     if match["v"]:
@@ -161,12 +162,21 @@ def columns(question: Question) -> None:
     seen_ref = False
     distinct = False
     items = question.items
+    counted = min(question.counted, default=None)
     chosen: list[tuple[int, Column]] = []
     for index, item in enumerate(items):
         word = item.token.lemma
+        if (
+            counted is not None
+            and index >= counted
+            and not (question.query.group or question.query.group_tables)
+        ):
+            open_, counted = False, None  # what follows a count belongs to it, until `and`
         if item.ref is None or item.used:
             if item.used:
                 continue
+            if not open_ and question.counted and word in ("and", ",") and not seen_ref:
+                open_ = True
             if word in REOPENING or (
                 word in TIES and items[index - 1].token.lemma in ("and", "with")
             ):

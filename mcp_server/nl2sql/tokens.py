@@ -155,6 +155,8 @@ def lemma(word: str) -> str:
         return low[:-3] + "y"
     if low.endswith(("sses", "shes", "ches", "xes", "zes")):
         return low[:-2]
+    if re.search(r"[^aeho]uses$", low):
+        return low[:-2]
     return low[:-1]
 
 
