@@ -46,19 +46,10 @@ def sql_error_text(error: psycopg.Error) -> str:
 
 def _advice(error: psycopg.Error) -> str | None:
     match error:
-        case pg.ReadOnlySqlTransaction():
-            return "This tool only reads; execute_sql writes"
-        case pg.InsufficientPrivilege():
-            return (
-                "Reading tools connect as the role borealis_reader, which sees what the master "
-                "user creates; for objects of others: GRANT SELECT ON ... TO borealis_reader"
-            )
         case pg.QueryCanceled():
             return "Narrow the statement, add an index, or raise timeout_seconds"
         case pg.InvalidCatalogName():
             return "list_schemas names the databases of a cluster"
-        case pg.UndefinedTable() | pg.UndefinedColumn():
-            return "describe_tables shows the tables and their columns"
         case pg.ActiveSqlTransaction():
             return "This statement cannot be part of a script: send it alone"
         case _:

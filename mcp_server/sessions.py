@@ -13,8 +13,8 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ import anyio
 import psycopg
 from anyio import to_thread
 from psycopg import capabilities, generators, pq
-from psycopg.errors import error_from_result
+from psycopg.errors import InsufficientPrivilege, error_from_result
 from psycopg.pq.abc import PGresult
 
 from cluster_runtime.control.plane import Cluster
@@ -30,7 +30,7 @@ from cluster_runtime.engine.roles import READER
 from mcp_server.errors import SqlRefusedError
 from mcp_server.models import ExecutionResult, QueryResult, ResultColumn, StatementResult
 from mcp_server.nl2sql import checks
-from mcp_server.nl2sql.errors import NL2SQLError
+from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError
 from mcp_server.nl2sql.steps import arun
 from mcp_server.rendering import Json, clip, render
 
@@ -53,6 +53,10 @@ STATEMENTS_LISTED = 100
 CONNECTIONS = anyio.Semaphore(24)
 """Calls at a time; others wait, for a cluster takes 100 connections and programs need some."""
 
+GRANT_ADVICE = (
+    f"reading tools connect as {READER}, which sees what the master user creates; for objects of "
+    f"other roles, GRANT SELECT ON ... TO {READER} and USAGE ON SCHEMA ..."
+)
 CONNECT_SECONDS = 30
 CANCEL_SECONDS = 5.0
 
@@ -200,10 +204,14 @@ async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult
     PostgreSQL refuses, nearest names included, and psycopg.Error for a lost connection.
     """
     collected = Collected(limits)
-    checked = await arun(connection, checks.check(sql, GUARD_LIMITS))
-    started = time.perf_counter()
     try:
+        checked = await arun(connection, checks.check(sql, GUARD_LIMITS))
+        started = time.perf_counter()
         await _collect(connection, checked.sql, collected)
+    except ForbiddenError as refused:
+        if isinstance(refused.__cause__, InsufficientPrivilege):
+            raise SqlRefusedError(f"{refused}: {GRANT_ADVICE}") from refused
+        raise
     except psycopg.Error as error:
         raise await with_nearest_names(connection, error) from error
     elapsed_ms = _milliseconds_since(started)
@@ -221,12 +229,13 @@ async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult
 
 
 async def _collect(connection: Connection, sql: str, collected: Collected) -> None:
-    async for result in _results(connection, sql, (), simple=False):
-        collected.add(result)
-        if collected.truncated:
-            await connection.cancel_safe(timeout=CANCEL_SECONDS)
-            await _to_the_end(connection)
-            return
+    async with aclosing(_results(connection, sql, (), simple=False)) as results:
+        async for result in results:
+            collected.add(result)
+            if collected.truncated:
+                await connection.cancel_safe(timeout=CANCEL_SECONDS)
+                await _to_the_end(connection)
+                return
 
 
 async def execute(
@@ -318,7 +327,7 @@ async def type_names(
 
 async def _results(
     connection: Connection, sql: str, parameters: Sequence[Parameter], *, simple: bool
-) -> AsyncIterator[PGresult]:
+) -> AsyncGenerator[PGresult, None]:
     """Results as they come, some rows at a time: a large one is never in memory at once."""
     if "\x00" in sql:
         raise SqlRefusedError("the SQL holds a NUL character, which PostgreSQL does not take")

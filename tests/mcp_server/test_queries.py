@@ -322,6 +322,25 @@ async def test_tables_that_execute_sql_makes_are_readable_by_run_query(
     assert answer["rows"] == [[7]]
 
 
+async def test_tables_of_other_roles_need_a_grant_and_the_error_says_which(
+    tools: Any, bench: Any
+) -> None:
+    await execute(
+        tools,
+        "create role clerk; grant clerk to current_user; create schema office authorization clerk;"
+        "set role clerk; create table office.files as select 1 as x; reset role",
+    )
+    read = {"cluster": "bench", "sql": "select x from office.files"}
+    refusal = await tools.fails("run_query", **read)
+    assert "GRANT SELECT" in refusal
+    await execute(
+        tools,
+        "set role clerk; grant usage on schema office to borealis_reader;"
+        "grant select on office.files to borealis_reader",
+    )
+    assert (await tools("run_query", **read))["rows"] == [[1]]
+
+
 @pytest.mark.parametrize(
     "sql",
     ["copy (select 1) to program 'id'", "select pg_read_file('/etc/passwd')", "set role rdsadmin"],
