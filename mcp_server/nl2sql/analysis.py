@@ -13,8 +13,7 @@ from mcp_server.nl2sql import (
     settle,
 )
 from mcp_server.nl2sql.logical import AnyOf, Compare, Condition, Linked, Output
-from mcp_server.nl2sql.profile import Column, Table
-from mcp_server.nl2sql.profile import Table
+from mcp_server.nl2sql.profile_model import Column, Table
 from mcp_server.nl2sql.question import Question, letters
 
 STRONG_MENTION = 0.85

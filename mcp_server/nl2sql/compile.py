@@ -23,7 +23,7 @@ from mcp_server.nl2sql.logical import (
     Scalar,
     Top,
 )
-from mcp_server.nl2sql.profile import Column, ForeignKey, Kind, Table
+from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Table
 
 
 RESERVED = frozenset(

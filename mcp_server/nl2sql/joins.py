@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from mcp_server.nl2sql.profile import Column, ForeignKey, Profile, Table
+from mcp_server.nl2sql.profile_model import Column, ForeignKey, Profile, Table
 
 INFERRED_COST = 1.5
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from mcp_server.nl2sql.lexicon import DEMONYMS, NOISE_IN_TABLE_NAMES, STOP, synonyms
-from mcp_server.nl2sql.profile import Column, Profile, Table
+from mcp_server.nl2sql.profile_model import Column, Profile, Table
 from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, normal_text, stem
 
 T = TypeVar("T")

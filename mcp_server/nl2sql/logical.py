@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from mcp_server.nl2sql.profile import Column, Table
+from mcp_server.nl2sql.profile_model import Column, Table
 
 Aggregate = Literal["count", "sum", "avg", "min", "max"]
 Operator = Literal["=", "<>", "<", "<=", ">", ">="]

@@ -5,14 +5,13 @@ that asks: a column that it may not read is not in the profile.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from mcp_server.nl2sql.inference import inferred
+from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Profile, Table
 from mcp_server.nl2sql.tokens import identifier_words, normal_text
 
 VALUES_PER_COLUMN = 2_000
@@ -21,89 +20,6 @@ SAMPLE_ROWS = 20_000
 TABLES_MAX = 400
 
 SYSTEM_SCHEMAS = ("pg_catalog", "information_schema", "pg_toast")
-
-
-class Kind(Enum):
-    """What a column's values are like, as far as questions care."""
-
-    NUMBER = "number"
-    TEXT = "text"
-    DATE = "date"
-    BOOLEAN = "boolean"
-    OTHER = "other"
-
-
-@dataclass(slots=True, eq=False)
-class Column:
-    """One column. `distinct` is an estimate; `numeric_text`: text whose values are numbers."""
-
-    table: "Table"
-    name: str
-    type: str
-    kind: Kind
-    comment: str = ""
-    primary: bool = False
-    foreign: bool = False
-    unique: bool = False
-    distinct: int = 0
-    numeric_text: bool = False
-    year_like: bool = False
-    values: dict[str, str] = field(default_factory=dict)
-    words: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"{self.table.name}.{self.name}"
-
-    @property
-    def counts(self) -> bool:
-        """Whether comparisons with numbers make sense."""
-        return self.kind is Kind.NUMBER or self.numeric_text
-
-
-@dataclass(slots=True, eq=False)
-class Table:
-    schema: str
-    name: str
-    comment: str = ""
-    rows: int = 0
-    columns: list[Column] = field(default_factory=list)
-    words: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return self.name
-
-    @property
-    def key(self) -> Column | None:
-        """The single column that identifies a row, where there is one."""
-        keys = [column for column in self.columns if column.primary]
-        if len(keys) == 1:
-            return keys[0]
-        unique = [column for column in self.columns if column.unique]
-        return unique[0] if unique and not keys else None
-
-    def column(self, name: str) -> Column | None:
-        return next((column for column in self.columns if column.name == name), None)
-
-
-@dataclass(frozen=True, slots=True)
-class ForeignKey:
-    """`column` refers to `target`. inferred: found by names and values, not declared."""
-
-    column: Column
-    target: Column
-    inferred: bool = False
-
-
-@dataclass(slots=True)
-class Profile:
-    tables: list[Table]
-    foreign_keys: list[ForeignKey]
-    value_index: dict[str, list[tuple[Column, str]]] = field(default_factory=dict)
-
-    @property
-    def columns(self) -> Iterator[Column]:
-        for table in self.tables:
-            yield from table.columns
 
 
 RELATIONS = """
@@ -158,7 +74,7 @@ def profile(conn: psycopg.Connection[Any]) -> Profile:
     for table in found.tables:
         _sample(conn, table)
     _take_names_apart(found)
-    found.foreign_keys += _inferred(found)
+    found.foreign_keys += inferred(found)
     index: dict[str, list[tuple[Column, str]]] = defaultdict(list)
     for column in found.columns:
         for normal, value in column.values.items():
@@ -279,30 +195,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _inferred(found: Profile) -> list[ForeignKey]:
-    """Joins that nobody declared: a column named as another table's key, with values of it."""
-    declared = {(key.column, key.target.table) for key in found.foreign_keys}
-    guesses = []
-    for column in found.columns:
-        if column.foreign or (column.primary and column.table.key is column):
-            continue
-        for table in found.tables:
-            key = table.key
-            if key is None or table is column.table or (column, table) in declared:
-                continue
-            if key.kind is not column.kind:
-                continue
-            same_name = key.name == column.name and key.name not in ("id", "name", "code")
-            named_for = column.words in (
-                (*table.words, *key.words[-1:]),
-                (*table.words, "id"),
-                table.words,
-            )
-            if not (same_name or named_for):
-                continue
-            if key.values and column.values and not set(column.values) <= set(key.values):
-                continue
-            guesses.append(ForeignKey(column, key, inferred=True))
-    return guesses

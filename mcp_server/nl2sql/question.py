@@ -14,7 +14,7 @@ from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.lexicon import ARRIVING, FILLER, LEAVING, POLITE, STOP, SUPERLATIVES
 from mcp_server.nl2sql.linking import Linker, Ref
 from mcp_server.nl2sql.logical import Query
-from mcp_server.nl2sql.profile import Column, Kind, Table
+from mcp_server.nl2sql.profile_model import Column, Kind, Table
 from mcp_server.nl2sql.tokens import Mark, Token, lemma
 
 STRUCK = "#"
@@ -156,7 +156,8 @@ class Question:
             if column.table in self.mentioned:
                 bonus += 0.12
             if self.subject is not None and column.table is not self.subject:
-                bonus -= 0.05 * min(self.graph.distance(self.subject, column.table), 6)
+                distance = self.graph.distance(self.subject, column.table)
+                bonus -= 0.05 * min(distance, 6) if distance < 99 else 0.6
             if column.table in self.certain:
                 bonus += 0.1
             if column.foreign:

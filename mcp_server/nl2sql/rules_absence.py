@@ -2,7 +2,7 @@
 
 from mcp_server.nl2sql import rules_filter
 from mcp_server.nl2sql.logical import Condition, Linked
-from mcp_server.nl2sql.profile import Table
+from mcp_server.nl2sql.profile_model import Table
 from mcp_server.nl2sql.question import Question, letters, tab
 
 

@@ -14,7 +14,7 @@ from mcp_server.nl2sql.logical import (
     Operator,
     Scalar,
 )
-from mcp_server.nl2sql.profile import Column, Kind, Table
+from mcp_server.nl2sql.profile_model import Column, Kind, Table
 from mcp_server.nl2sql.question import DET, Question, col, num, tab, val
 from mcp_server.nl2sql.rules_group import OPERATOR, OPERATORS
 from mcp_server.nl2sql.tokens import Mark

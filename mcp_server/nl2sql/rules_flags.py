@@ -1,7 +1,7 @@
 """Rules for columns that say yes or no: `official languages`, `full-time employees`."""
 
 from mcp_server.nl2sql.logical import Compare, Condition
-from mcp_server.nl2sql.profile import Column, Kind
+from mcp_server.nl2sql.profile_model import Column, Kind
 from mcp_server.nl2sql.question import Question, letters
 
 YES = ("t", "true", "y", "yes", "1")

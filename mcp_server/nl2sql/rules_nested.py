@@ -13,7 +13,7 @@ from mcp_server.nl2sql.logical import (
     Operator,
     Output,
 )
-from mcp_server.nl2sql.profile import Column
+from mcp_server.nl2sql.profile_model import Column
 from mcp_server.nl2sql.question import DET, Question, col, letters, num, tab
 from mcp_server.nl2sql.rules_group import OPERATOR, OPERATORS
 

@@ -4,7 +4,7 @@ import re
 
 from mcp_server.nl2sql.lexicon import PHRASE_SUPERLATIVES, SUPERLATIVES
 from mcp_server.nl2sql.logical import Order
-from mcp_server.nl2sql.profile import Column, Kind, Table
+from mcp_server.nl2sql.profile_model import Column, Kind, Table
 from mcp_server.nl2sql.question import DET, Question, col, num, tab
 
 DIRECTION = (

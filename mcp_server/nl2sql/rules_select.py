@@ -3,7 +3,7 @@
 import re
 
 from mcp_server.nl2sql.logical import Aggregate, Output
-from mcp_server.nl2sql.profile import Column, Kind, Table
+from mcp_server.nl2sql.profile_model import Column, Kind, Table
 from mcp_server.nl2sql.question import DET, Question, col, letters, tab
 
 AGGREGATES: dict[str, Aggregate] = {

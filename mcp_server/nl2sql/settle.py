@@ -7,7 +7,7 @@ one by one would not be what the sentence says.
 from dataclasses import replace
 
 from mcp_server.nl2sql.logical import AnyOf, Compare, Condition, Linked, Query, Top
-from mcp_server.nl2sql.profile import Column, Table
+from mcp_server.nl2sql.profile_model import Column, Table
 from mcp_server.nl2sql.question import Question
 
 

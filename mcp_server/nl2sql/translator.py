@@ -16,7 +16,8 @@ from mcp_server.nl2sql.assumptions import assumptions
 from mcp_server.nl2sql.compile import NoJoinError, compile_query
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
-from mcp_server.nl2sql.profile import Profile, profile
+from mcp_server.nl2sql.profile import profile
+from mcp_server.nl2sql.profile_model import Profile
 from mcp_server.nl2sql.question import Question, build
 from mcp_server.nl2sql.reading import reading
 from mcp_server.nl2sql.tokens import tokenize

@@ -1,0 +1,88 @@
+"""What is known of a database: tables, columns, keys, and the text values that people name."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Kind(Enum):
+    """What a column's values are like, as far as questions care."""
+
+    NUMBER = "number"
+    TEXT = "text"
+    DATE = "date"
+    BOOLEAN = "boolean"
+    OTHER = "other"
+
+
+@dataclass(slots=True, eq=False)
+class Column:
+    """One column. `distinct` is an estimate; `numeric_text`: text whose values are numbers."""
+
+    table: "Table"
+    name: str
+    type: str
+    kind: Kind
+    comment: str = ""
+    primary: bool = False
+    foreign: bool = False
+    unique: bool = False
+    distinct: int = 0
+    numeric_text: bool = False
+    year_like: bool = False
+    values: dict[str, str] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"{self.table.name}.{self.name}"
+
+    @property
+    def counts(self) -> bool:
+        """Whether comparisons with numbers make sense."""
+        return self.kind is Kind.NUMBER or self.numeric_text
+
+
+@dataclass(slots=True, eq=False)
+class Table:
+    schema: str
+    name: str
+    comment: str = ""
+    rows: int = 0
+    columns: list[Column] = field(default_factory=list)
+    words: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def key(self) -> Column | None:
+        """The single column that identifies a row, where there is one."""
+        keys = [column for column in self.columns if column.primary]
+        if len(keys) == 1:
+            return keys[0]
+        unique = [column for column in self.columns if column.unique]
+        return unique[0] if unique and not keys else None
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """`column` refers to `target`. inferred: found by names and values, not declared."""
+
+    column: Column
+    target: Column
+    inferred: bool = False
+
+
+@dataclass(slots=True)
+class Profile:
+    tables: list[Table]
+    foreign_keys: list[ForeignKey]
+    value_index: dict[str, list[tuple[Column, str]]] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> Iterator[Column]:
+        for table in self.tables:
+            yield from table.columns
