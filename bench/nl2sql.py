@@ -1,0 +1,218 @@
+"""The built-in translator, no model: accuracy, coverage, precision and latency per set.
+
+    python bench/nl2sql.py --data DIR [--sets a,b] [--questions questions.jsonl] [--limit N]
+                           [--dsn CONNINFO] [--threshold 0.5]
+
+DIR holds a matcher `eval.py` (its `match` compares two results) and a folder per set: in it
+`questions.jsonl` (db, question, evidence, gold_sql, gold_alternatives, difficulty) and a folder per
+database with `schema.sql`, `data.sql` and perhaps `comments.sql`. Databases are named
+`<set>__<db>` and loaded where they are missing. Without --dsn a local cluster is made for the run.
+
+Two peers are measured in the same run, on the same questions: the gold query of another question
+of the database, and `select *` from the table whose name the question repeats. Accuracy counts a
+declined question as wrong; precision is over those that were answered.
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from report import console, show, write_json
+
+sys.path.remove(str(Path(__file__).parent))
+
+from cluster_runtime import Runtime
+from mcp_server.nl2sql.profile import profile
+from mcp_server.nl2sql.translator import Translator
+
+MUST = {"spider_dev": 0.60, "spider_more": 0.55}
+ROWS_MAX = 50_000
+TIMEOUT_MS = 15_000
+DIFFICULTIES = ("easy", "medium", "hard", "extra")
+
+
+@dataclass(slots=True)
+class Outcome:
+    difficulty: str
+    answered: bool
+    right: bool
+    confidence: float
+    ms: float
+    right_other: bool
+    right_table: bool
+
+
+@contextlib.contextmanager
+def server(dsn: str | None) -> Iterator[str]:
+    if dsn is not None:
+        yield dsn
+        return
+    with tempfile.TemporaryDirectory(prefix="borealis-bench-") as state, Runtime.open(state) as rt:
+        yield rt.create_db_cluster("nl2sql", with_express_configuration=True).dsn()
+
+
+def matcher(folder: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("nl2sql_matcher", folder / "eval.py")
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{folder} has no eval.py with a `match` function")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def load(dsn: str, folder: Path, name: str) -> str:
+    """Make and fill a database unless it is there; its conninfo."""
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        known = admin.execute("select 1 from pg_database where datname = %s", [name]).fetchone()
+        if known is None:
+            admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    target = make_conninfo(dsn, dbname=name)
+    if known is None:
+        with psycopg.connect(target, autocommit=True) as conn:
+            for part in ("schema.sql", "data.sql", "comments.sql"):
+                text = (folder / part).read_text("utf-8") if (folder / part).exists() else ""
+                if text.strip():
+                    conn.execute(text.encode())
+            conn.execute("analyze")
+    return target
+
+
+def rows(conn: psycopg.Connection[Any], query: str) -> list[tuple[Any, ...]] | None:
+    try:
+        cursor = conn.execute(query.encode(), prepare=True)
+        return cursor.fetchmany(ROWS_MAX) if cursor.description else None
+    except psycopg.Error:
+        return None
+
+
+def run(
+    target: str, questions: list[dict[str, Any]], match: Any, threshold: float
+) -> Iterator[Outcome]:
+    translator = Translator(target)
+    translator.translate("how many rows")  # profiles
+    with psycopg.connect(target, autocommit=True) as conn:
+        conn.execute(f"set statement_timeout = {TIMEOUT_MS}")
+        conn.execute("set default_transaction_read_only = on")
+        tables = [table.name for table in profile(conn).tables]
+        golds = {q["gold_sql"]: rows(conn, q["gold_sql"]) for q in questions}
+        for number, question in enumerate(questions):
+            accepted = [golds[question["gold_sql"]]]
+            accepted += [rows(conn, other) for other in question.get("gold_alternatives", [])]
+
+            def right(found: Any, accepted: list[Any] = accepted) -> bool:
+                return found is not None and any(
+                    match(gold, found) for gold in accepted if gold is not None
+                )
+
+            began = time.perf_counter()
+            answer = translator.translate(question["question"], question.get("evidence"))
+            taken = (time.perf_counter() - began) * 1000
+            answered = answer.sql is not None and answer.confidence >= threshold
+            other = golds[questions[number - 1]["gold_sql"]]
+            named = best_named(question["question"], tables)
+            yield Outcome(
+                question.get("difficulty") or "all",
+                answered,
+                answered and right(rows(conn, answer.sql or "")),
+                answer.confidence,
+                taken,
+                right(other),
+                right(rows(conn, f'select * from "{named}"')),
+            )
+
+
+def best_named(question: str, tables: list[str]) -> str:
+    words = question.lower()
+    return max(tables, key=lambda name: (name.lower().rstrip("s") in words, len(name)))
+
+
+def figures(outcomes: list[Outcome]) -> dict[str, float]:
+    count = len(outcomes)
+    answered = [each for each in outcomes if each.answered]
+    return {
+        "questions": count,
+        "accuracy": sum(each.right for each in outcomes) / count,
+        "coverage": len(answered) / count,
+        "precision": sum(each.right for each in answered) / max(1, len(answered)),
+        "another_gold": sum(each.right_other for each in outcomes) / count,
+        "best_table": sum(each.right_table for each in outcomes) / count,
+        "median_ms": statistics.median(each.ms for each in outcomes),
+    }
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    arguments.add_argument("--data", type=Path)
+    arguments.add_argument("--dsn")
+    arguments.add_argument("--sets", default="spider_dev,spider_more")
+    arguments.add_argument("--questions", default="questions.jsonl")
+    arguments.add_argument("--limit", type=int, default=0, help="at most so many questions a set")
+    arguments.add_argument("--threshold", type=float, default=0.0)
+    options = arguments.parse_args()
+    if options.data is None:
+        console.print("nl2sql: name a folder of question sets with --data; nothing measured")
+        return
+    match = matcher(options.data).match
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    with server(options.dsn) as dsn:
+        for name in options.sets.split(","):
+            outcomes = list(measure(dsn, options, name, match))
+            parts = {"all": figures(outcomes)}
+            for difficulty in DIFFICULTIES:
+                of_it = [each for each in outcomes if each.difficulty == difficulty]
+                if of_it:
+                    parts[difficulty] = figures(of_it)
+            results[name] = parts
+            report(f"{name}, {options.questions}", parts)
+            curve(outcomes)
+            if name in MUST:
+                console.print(f"must hold: accuracy {MUST[name]:.0%} (all)")
+    write_json("nl2sql", {"questions": options.questions, "sets": results})
+
+
+def measure(dsn: str, options: argparse.Namespace, name: str, match: Any) -> Iterator[Outcome]:
+    folder = options.data / name
+    asked: dict[str, list[dict[str, Any]]] = {}
+    lines = (folder / options.questions).read_text("utf-8").splitlines()
+    questions = [json.loads(line) for line in lines if line.strip()]
+    if options.limit:
+        questions = questions[:: max(1, len(questions) // options.limit)][: options.limit]
+    for question in questions:
+        asked.setdefault(question["db"], []).append(question)
+    for database, of_it in sorted(asked.items()):
+        target = load(dsn, folder / database, f"{name}__{database}")
+        yield from run(target, of_it, match, options.threshold)
+
+
+def report(title: str, parts: dict[str, dict[str, float]]) -> None:
+    columns = list(next(iter(parts.values())))
+    show(title, ["", *columns], [[name, *part.values()] for name, part in parts.items()])
+
+
+def curve(outcomes: list[Outcome]) -> None:
+    """What precision the confidence buys at which coverage."""
+    ranked = sorted((o for o in outcomes if o.answered), key=lambda o: -o.confidence)
+    points = []
+    for share in (0.4, 0.5, 0.6, 0.7, 0.8):
+        kept = ranked[: int(len(outcomes) * share)]
+        if len(kept) == int(len(outcomes) * share) and kept:
+            precision = sum(o.right for o in kept) / len(kept)
+            points.append([f"{share:.0%}", precision, kept[-1].confidence])
+    show("precision by coverage", ["coverage", "precision", "confidence from"], points)
+
+
+if __name__ == "__main__":
+    main()
