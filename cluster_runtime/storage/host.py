@@ -438,13 +438,14 @@ class StorageVolume:
         Raises InvalidParameterError for a target or kind that there is not.
         """
         fault = Fault.parse(kind)
-        if target == WRITER:
-            check_writer_fault(fault)
-            node = self._node
-            node.call(lambda: node.set_writer_fault(fault))
-        else:
-            for segment in segments_of(target, self._members()):
-                self._fail_segment(segment, fault)
+        with self._changing:
+            if target == WRITER:
+                check_writer_fault(fault)
+                node = self._node
+                node.call(lambda: node.set_writer_fault(fault))
+            else:
+                for segment in segments_of(target, self._members()):
+                    self._fail_segment(segment, fault)
         if duration is not None:
             timer = threading.Timer(duration, self.heal, (target,))
             timer.daemon = True
@@ -453,19 +454,20 @@ class StorageVolume:
 
     def heal(self, target: str | None = None) -> None:
         """Take the faults of a target, or all of them; segments catch up from their peers."""
-        node = self._node
-        if target in (WRITER, None):
-            node.call(lambda: node.set_writer_fault(None))
-        if target == WRITER:
-            return
-        members = self._members()
-        for segment in segments_of(target, members) if target is not None else members:
-            self._faults.pop(segment, None)
-            lane = self._lane(segment)
-            if lane is not None:
+        with self._changing:
+            node = self._node
+            if target in (WRITER, None):
+                node.call(lambda: node.set_writer_fault(None))
+            if target == WRITER or self._closed:
+                return
+            members = self._members()
+            healed = segments_of(target, members) if target is not None else members
+            for segment in healed:
+                self._faults.pop(segment, None)
+            for lane in [each for each in map(self._lane, healed) if each is not None]:
                 self._set_lane_fault(lane, None)
-            else:
-                self._work.put(lambda: self._bring_back())
+            if any(self._lane(segment) is None for segment in healed):
+                self._work.put(self._bring_back)
 
     def recover(self) -> None:
         """Open the volume anew in place: readers are disconnected, the log ends at the VDL.
@@ -715,6 +717,7 @@ class StorageVolume:
         streaming = self._service.readers().values() if self._service is not None else ()
         redo = min([redo, *(each.flushed for each in streaming if each.flushed)])
         floor = redo - redo % self.facts.wal_segment_bytes
+        self._write_marks()
         try:
             position = self._index.before(floor)
         except LookupError:
@@ -723,7 +726,7 @@ class StorageVolume:
         def collect() -> None:
             for lane in node.lanes:
                 lane.store.core.collect(Lsn(floor))
-                lane.store.log.remove_below(min(position, lane.store.end))
+                lane.store.collect(position)
 
         node.call(collect)
         self._index.forget_below(position)
@@ -757,6 +760,11 @@ class StorageVolume:
             except OSError as error:
                 node.post(lambda lane=lane, error=error: node.fail(lane, error))  # type: ignore[misc]
         node.post(_nothing)
+        self._write_marks()
+
+    def _write_marks(self) -> None:
+        """Write the marks of log files that were begun, in the segments that have come so far."""
+        node = self._node
         while node.marks:
             mark = node.marks.popleft()
             self._index.add(mark.lsn, mark.position)
@@ -795,10 +803,10 @@ class StorageVolume:
     def _bring_back(self) -> None:
         """Take in segments that were away when the volume was opened."""
         with self._changing:
-            if self._closed or self._node.attached:
-                # A writer goes on without them; they join when it is attached the next time.
-                return
-            self.recover()
+            away = [each for each in self._members() if self._lane(each) is None]
+            if away and not self._closed and not self._node.attached:
+                # A writer that is attached goes on without them; they join at the next opening.
+                self.recover()
 
     def _fail_segment(self, segment: SegmentId, fault: Fault) -> None:
         lane = self._lane(segment)

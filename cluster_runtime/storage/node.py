@@ -172,7 +172,7 @@ class StorageNode:
         self._timer_number = 0
         self._watchers: tuple[int, ...] = ()
         self._random = random.Random(volume.epoch)
-        self._closing = False
+        self._closing = self._closed = False
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
         self._poll.register(self._device.fileno(), select.POLLIN)
@@ -185,7 +185,13 @@ class StorageNode:
         self._thread.start()
 
     def close(self) -> None:
-        """End the writer's connection and wait for writes under way. Segments stay open."""
+        """End the writer's connection and wait for writes under way. Segments stay open.
+
+        A second call does nothing.
+        """
+        if self._closed:
+            return
+        self._closed = True
         if self._thread.is_alive():
             self.call(self._stop)
             self._thread.join()
@@ -194,7 +200,10 @@ class StorageNode:
         os.close(self._waker)
 
     def call(self, action: Callable[[], _Result]) -> _Result:
-        """Run something on the node's thread; return or raise what it does."""
+        """Run something on the node's thread; return or raise what it does.
+
+        Raises StorageError once the node is closed.
+        """
         done: Future[_Result] = Future()
 
         def run() -> None:
@@ -204,7 +213,12 @@ class StorageNode:
                 done.set_exception(error)
 
         self.post(run)
-        return done.result()
+        while True:
+            try:
+                return done.result(timeout=1)
+            except TimeoutError:
+                if not self._thread.is_alive() and not done.done():
+                    raise StorageError("the storage node has ended") from None
 
     def post(self, action: Callable[[], None]) -> None:
         """Have something run on the node's thread, soon."""

@@ -168,6 +168,18 @@ class SegmentStore:
         self.log.cut(position, Mark(position, tail, tail, self.core.promised, timeline))
         self.end = position
 
+    def collect(self, position: int) -> None:
+        """Remove log files that no read from `position` on needs.
+
+        The oldest file that stays must have a mark: without one, nothing says where it begins.
+        """
+        if position > self.end:
+            return
+        for file in self.log.files:
+            if file.start <= position < file.end and self.log.mark(file) is not None:
+                self.log.remove_below(file.start)
+                return
+
     def find_end(self) -> None:
         """Find the end of the log: read the newest file, and older ones where that is needed."""
         for file in reversed(self.log.files):

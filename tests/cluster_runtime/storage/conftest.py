@@ -1,0 +1,83 @@
+"""A volume, and a writer on it, for the tests that need real PostgreSQL."""
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.rows import TupleRow
+
+from cluster_runtime.engine.control_file import new_system_identifier
+from cluster_runtime.engine.home import shared_directory
+from cluster_runtime.engine.installation import find_installation
+from cluster_runtime.engine.os_user import engine_user
+from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_connection
+from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.template import Template, ensure_template
+from cluster_runtime.storage.host import WRITER_SETTINGS, StorageVolume
+
+WAL_SEGMENT_BYTES = 1 << 20
+
+
+class Writer:
+    """PostgreSQL that writes to a volume; `kill` and `start` are what a crash and a restart are."""
+
+    def __init__(self, volume: StorageVolume, template: Template, folder: Path) -> None:
+        self.volume = volume
+        self.data = folder / "data"
+        self.postmaster = Postmaster(
+            template.installation, template.user, self.data, folder / "s", folder / "log"
+        )
+
+    def start(self) -> None:
+        if not self.volume.trusts(self.data):
+            self.volume.rebuild(self.data)
+        self.volume.claim(self.data)
+        self.postmaster.start(WRITER_SETTINGS)
+        self.volume.attach_writer(self.postmaster.socket_directory, SUPERUSER)
+
+    def stop(self) -> None:
+        clean = self.postmaster.stop(Shutdown.FAST)
+        self.volume.detach_writer()
+        if clean:
+            self.volume.release(self.data)
+
+    def lose(self) -> None:
+        """Kill it with -9 and delete its data directory."""
+        self.postmaster.kill()
+        shutil.rmtree(self.data)
+
+    def connect(self) -> psycopg.Connection[TupleRow]:
+        return superuser_connection(self.postmaster)
+
+
+@pytest.fixture(scope="session")
+def template() -> Template:
+    user = engine_user()
+    cache = shared_directory(user)
+    return ensure_template(find_installation().reachable_by(user, cache), user, cache)
+
+
+@pytest.fixture
+def volume(engine_dir: Path, template: Template) -> Iterator[StorageVolume]:
+    made = StorageVolume.create(
+        engine_dir / "volume",
+        uuid.uuid4(),
+        template.directory,
+        user=template.user,
+        system_identifier=new_system_identifier(),
+        server_version=template.installation.version,
+        wal_segment_bytes=WAL_SEGMENT_BYTES,
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def writer(volume: StorageVolume, template: Template, engine_dir: Path) -> Iterator[Writer]:
+    made = Writer(volume, template, engine_dir)
+    made.start()
+    yield made
+    made.postmaster.kill()

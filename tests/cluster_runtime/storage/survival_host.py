@@ -1,0 +1,113 @@
+"""The host process of `test_survival`: opens the volume, runs the writer, commits and says so.
+
+Prints one JSON object a line. Reads the names of disasters from standard input.
+"""
+
+import json
+import random
+import shutil
+import sys
+import threading
+from pathlib import Path
+
+import psycopg
+
+from cluster_runtime.engine.home import shared_directory
+from cluster_runtime.engine.installation import find_installation
+from cluster_runtime.engine.os_user import engine_user
+from cluster_runtime.engine.postmaster import Postmaster, superuser_connection
+from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.template import ensure_template
+from cluster_runtime.storage.host import WRITER_SETTINGS, StorageVolume
+
+CLIENTS = 3
+
+
+class Host:
+    def __init__(self, folder: Path, first: int, seed: int) -> None:
+        user = engine_user()
+        cache = shared_directory(user)
+        template = ensure_template(find_installation().reachable_by(user, cache), user, cache)
+        self.rng = random.Random(seed)
+        self.data = folder / "data"
+        self.volume = StorageVolume.open(folder / "volume", template.directory, user=user)
+        self.server = Postmaster(
+            template.installation, user, self.data, folder / "s", folder / "log"
+        )
+        self.saying = threading.Lock()
+        self.next_value = first
+        self.numbering = threading.Lock()
+
+    def say(self, **event: object) -> None:
+        with self.saying:
+            sys.stdout.write(json.dumps(event) + "\n")
+            sys.stdout.flush()
+
+    def start(self) -> None:
+        if not self.volume.trusts(self.data):
+            self.volume.rebuild(self.data)
+        self.volume.claim(self.data)
+        self.server.start(WRITER_SETTINGS)
+        self.volume.attach_writer(self.server.socket_directory, SUPERUSER)
+
+    def load(self) -> None:
+        """Commit numbers, one after the other, and say each that was acknowledged."""
+        while True:
+            try:
+                with superuser_connection(self.server) as conn:
+                    while True:
+                        with self.numbering:
+                            value = self.next_value
+                            self.next_value += 1
+                        conn.execute("insert into t values (%s, repeat('x', 200))", (value,))
+                        self.say(acknowledged=value)
+            except psycopg.Error:
+                threading.Event().wait(0.02)
+
+    def suffer(self, disaster: str) -> None:
+        match disaster:
+            case "kill the writer":
+                self.server.kill()
+                self.start()
+            case "lose the directory":
+                self.server.kill()
+                shutil.rmtree(self.data)
+                self.start()
+            case "lose a zone":
+                self.volume.inject_fault(f"az:{self.rng.choice('abc')}", "crash")
+                threading.Event().wait(0.2)
+                self.volume.heal()
+            case "lose a zone and a segment":
+                zone, other = self.rng.sample("abc", 2)
+                self.volume.inject_fault(f"az:{zone}", self.rng.choice(["crash", "partition"]))
+                self.volume.inject_fault(f"segment:{other}{self.rng.choice('12')}", "crash")
+                threading.Event().wait(0.2)
+                if self.rng.random() < 0.5:
+                    self.server.kill()
+                    shutil.rmtree(self.data)
+                    self.volume.heal()
+                    self.start()
+                self.volume.heal()
+            case "corrupt and lose segments":
+                self.volume.inject_fault(f"segment:{self.rng.choice('abc')}1", "corrupt")
+                self.volume.scrub()
+            case _:
+                raise AssertionError(disaster)
+
+
+def main() -> None:
+    host = Host(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    host.start()
+    with superuser_connection(host.server) as conn:
+        conn.execute("create table if not exists t (x int primary key, filler text)")
+        rows = conn.execute("select x from t").fetchall()
+    host.say(present=[row[0] for row in rows])
+    for _ in range(CLIENTS):
+        threading.Thread(target=host.load, daemon=True).start()
+    for line in sys.stdin:
+        host.suffer(line.strip())
+        host.say(event="survived")
+
+
+if __name__ == "__main__":
+    main()

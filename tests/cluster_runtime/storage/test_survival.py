@@ -1,0 +1,161 @@
+"""Rounds of load and disaster: whatever was acknowledged is there afterwards.
+
+A host process of its own runs the volume and its writer under load and prints what was
+acknowledged; each round something is done to it. BOREALIS_SURVIVAL_ROUNDS sets how many rounds
+(`python bench/survive.py` runs a hundred), BOREALIS_SURVIVAL_SEED which ones.
+"""
+
+import json
+import os
+import random
+import select
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from cluster_runtime.engine.control_file import new_system_identifier
+from cluster_runtime.engine.postmaster import (
+    Postmaster,
+    Shutdown,
+    end_orphans,
+    engine_environment,
+    superuser_connection,
+)
+from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.template import Template
+from cluster_runtime.storage.host import StorageVolume
+
+ROUNDS = int(os.environ.get("BOREALIS_SURVIVAL_ROUNDS", "3"))
+SEED = int(os.environ.get("BOREALIS_SURVIVAL_SEED", "1"))
+DISASTERS = (
+    "kill the host",
+    "kill the writer",
+    "lose the directory",
+    "lose a zone",
+    "lose a zone and a segment",
+    "corrupt and lose segments",
+)
+HOST = Path(__file__).parent / "survival_host.py"
+
+
+class Host:
+    """The process that hosts the volume; it prints a line of JSON for each event."""
+
+    def __init__(self, folder: Path, first: int, seed: int) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, HOST, folder, str(first), str(seed)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.acknowledged: set[int] = set()
+        self.present: set[int] = set()
+
+    def tell(self, word: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(word.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def listen(self, until: str, seconds: float = 60) -> None:
+        """Take events until one of that name came."""
+        assert self.process.stdout is not None
+        deadline = time.monotonic() + seconds
+        while select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))[0]:
+            line = self.process.stdout.readline()
+            assert line, f"the host ended before {until!r}"
+            if self._take(json.loads(line)) == until:
+                return
+        raise AssertionError(f"no {until!r} from the host within {seconds} s")
+
+    def drain(self) -> None:
+        """Take what a killed host still said; its last line may be cut short."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout.read().split(b"\n"):
+            if line.endswith(b"}"):
+                self._take(json.loads(line))
+
+    def _take(self, event: dict[str, object]) -> str:
+        match event:
+            case {"acknowledged": int(value)}:
+                self.acknowledged.add(value)
+                return "acknowledged"
+            case {"present": list(values)}:
+                self.present = set(values)
+                return "present"
+            case _:
+                return str(event["event"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 * ROUNDS + 120)
+def test_every_acknowledged_commit_survives_every_disaster(
+    engine_dir: Path, template: Template
+) -> None:
+    rng = random.Random(SEED)
+    folder = engine_dir / "cluster"
+    volume = StorageVolume.create(
+        folder / "volume",
+        uuid.uuid4(),
+        template.directory,
+        user=template.user,
+        system_identifier=new_system_identifier(),
+        server_version=template.installation.version,
+        wal_segment_bytes=1 << 20,
+    )
+    template.user.own(folder)
+    volume.close()
+    acknowledged: set[int] = set()
+    first = 1
+    for number in range(ROUNDS):
+        disaster = DISASTERS[number % len(DISASTERS)] if number < 6 else rng.choice(DISASTERS)
+        host = Host(folder, first, rng.randrange(1 << 30))
+        try:
+            host.listen("present")
+            assert acknowledged <= host.present, (number, sorted(acknowledged - host.present)[:10])
+            enough = rng.randrange(20, 200)
+            while len(host.acknowledged) < enough:
+                host.listen("acknowledged")
+            if disaster != "kill the host":
+                host.tell(disaster)
+                host.listen("survived")
+        finally:
+            host.process.kill()
+            host.process.wait()
+            host.drain()
+        acknowledged |= host.acknowledged
+        first = max(acknowledged) + 1000
+        end_orphans(folder)
+        if disaster == "corrupt and lose segments":
+            victim = rng.choice(["a", "b", "c"])
+            lost = sorted((folder / "volume" / f"az-{victim}").iterdir())
+            shutil.rmtree(rng.choice(lost))
+    check_with_amcheck(folder, template, acknowledged)
+
+
+def check_with_amcheck(folder: Path, template: Template, acknowledged: set[int]) -> None:
+    volume = StorageVolume.open(folder / "volume", template.directory, user=template.user)
+    server = Postmaster(
+        template.installation, template.user, folder / "data", folder / "s", folder / "log"
+    )
+    try:
+        volume.rebuild(folder / "data")
+        server.start({"fsync": False})
+        base = ["-h", folder / "s", "-U", SUPERUSER]
+        program = template.installation.program
+        for command in (
+            [program("psql"), *base, "-qc", "create extension amcheck", "postgres"],
+            [program("pg_amcheck"), *base, "--heapallindexed", "--parent-check", "postgres"],
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, env=engine_environment())
+            assert done.returncode == 0, done.stdout + done.stderr
+        with superuser_connection(server) as conn:
+            present = {row[0] for row in conn.execute("select x from t")}
+        assert acknowledged
+        assert acknowledged <= present
+    finally:
+        server.stop(Shutdown.IMMEDIATE)
+        volume.close()
