@@ -1,6 +1,7 @@
 """Servers that do not behave, played by the test: what the client is told."""
 
 import asyncio
+import queue
 import struct
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -50,15 +51,15 @@ def refused(house: Any) -> str:
 
 
 def test_a_server_that_asks_for_a_password_is_not_given_one(house: Any, play: Any) -> None:
-    answers: list[bytes] = []
+    answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(protocol.AUTHENTICATION_CLEARTEXT_PASSWORD)
-        answers.append(await reader.read())
+        answers.put(await reader.read())
 
     play(conversation)
     assert "does not know its gateway" in refused(house)
-    assert answers == [b""]
+    assert answers.get(timeout=20) == b""
 
 
 def test_a_server_that_closes_at_once_is_reported(house: Any, play: Any) -> None:
@@ -91,13 +92,12 @@ def test_when_the_server_is_killed_an_idle_client_sees_57p01(house: Any, play: A
 
 
 def test_a_server_that_never_answers_is_given_up_with_the_client(house: Any, play: Any) -> None:
-    given_up: list[bytes] = []
+    given_up: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        given_up.append(await reader.read())
+        given_up.put(await reader.read())
 
     play(conversation)
     house.reopen(authentication_timeout=1)
     assert "timeout" in refused(house)
-    house.wait_until_idle()
-    assert given_up == [b""]
+    assert given_up.get(timeout=20) == b""

@@ -117,7 +117,7 @@ async def test_a_slow_reader_holds_its_sender_back_and_loses_nothing(
 
     sending = asyncio.create_task(send())
     # Nobody reads: the sender must come to a stop far from the end, and stay there.
-    done, _ = await asyncio.wait({sending}, timeout=0.3)
+    done, _ = await asyncio.wait({sending}, timeout=0.15)
     assert not done
     received = hashlib.md5(await reader.readexactly(len(data)))
     await sending
