@@ -251,7 +251,7 @@ def _lay_out(
     context: Context, template: Template, resource_id: str, storage: ClusterStorage
 ) -> None:
     directory = context.home.clusters / resource_id
-    context.home.user.make_private_directory(directory)
+    context.home.user.make_passage(directory)
     (directory / UNNAMED_MARK).touch()
     identifier = new_system_identifier()
     template.copy_to(directory / "data", identifier)

@@ -23,17 +23,16 @@ def trusted_control_path(installation: Installation, user: OsUser, cache: Path) 
     """The value of `extension_control_path`, its files made where missing; None before 18."""
     if installation.major < CONTROL_PATH_SINCE:
         return None
-    base = user.make_private_directory(cache / "extensions")
-    base = user.make_private_directory(base / f"{installation.source}-{installation.version}")
-    folder = user.make_private_directory(base / "extension")
+    base = user.make_passage(cache / "extensions")
+    base = user.make_passage(base / f"{installation.source}-{installation.version}")
+    folder = base / "extension"
+    folder.mkdir(mode=0o755, exist_ok=True)
     system = _system_extensions(installation)
     for name in TRUSTED_HERE:
         for script in system.glob(f"{name}--*.sql"):
             shutil.copyfile(script, folder / script.name)
-            user.own(folder / script.name)
         control = (system / f"{name}.control").read_text(encoding="utf-8")
         (folder / f"{name}.control").write_text(f"{control}trusted = true\n", encoding="utf-8")
-        user.own(folder / f"{name}.control")
     return f"{base}:$system"
 
 

@@ -47,10 +47,10 @@ def open_home(state_dir: Path, user: OsUser) -> EngineHome:
     else:
         _remove_homes_of_lost_state_directories()
         root = SYSTEM_HOMES / hashlib.sha256(bytes(state_dir)).hexdigest()[:16]
-    user.make_private_directory(root)
+    user.make_passage(root)
     (root / _OWNER_FILE).write_bytes(bytes(state_dir))
     home = EngineHome(root, _run_directory(root, user), user)
-    user.make_private_directory(home.clusters)
+    user.make_passage(home.clusters)
     return home
 
 
@@ -60,20 +60,19 @@ def shared_directory(user: OsUser) -> Path:
     No cache: a template is the first page image of every volume that began with it.
     """
     if user.drops:
-        return user.make_private_directory(SYSTEM_HOMES / "shared")
+        return user.make_passage(SYSTEM_HOMES / "shared")
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return user.make_private_directory(Path(base) / "borealis")
+    return user.make_passage(Path(base) / "borealis")
 
 
 def _run_directory(root: Path, user: OsUser) -> Path:
-    """A private folder for sockets whose path is short enough for one."""
+    """A folder for the folders of sockets, whose path is short enough for one."""
     run = root / "run"
     if len(bytes(run / ("x" * 26) / SOCKET_NAME)) > SOCKET_PATH_MAX_BYTES:
         run = Path(tempfile.mkdtemp(prefix="borealis-", dir="/tmp"))
-        user.own(run)
-        return run
+        return user.make_passage(run)
     shutil.rmtree(run, ignore_errors=True)
-    return user.make_private_directory(run)
+    return user.make_passage(run)
 
 
 def _remove_homes_of_lost_state_directories() -> None:

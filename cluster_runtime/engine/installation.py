@@ -51,7 +51,7 @@ class Installation:
         """This installation, or a copy of it in `cache` where `user` cannot reach it."""
         if user.can_reach(self.program("postgres")):
             return self
-        home = user.make_private_directory(cache / "engines") / f"{self.source}-{self.version}"
+        home = user.make_passage(cache / "engines") / f"{self.source}-{self.version}"
         with exclusive(home.with_suffix(".lock")):
             if not home.exists():
                 partial = home.with_suffix(".partial")

@@ -50,6 +50,16 @@ class OsUser:
         if self.drops:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
+    def make_passage(self, path: Path) -> Path:
+        """Make a folder that the host alone writes to, and this user can only pass through.
+
+        So a PostgreSQL that was taken over could not replace binaries, templates or volumes.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        path.mkdir(exist_ok=True)
+        path.chmod(0o711 if self.drops else 0o700)
+        return path
+
     def make_private_directory(self, path: Path) -> Path:
         """Make a folder, and its parents, that only this user (and root) can enter."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)

@@ -64,7 +64,7 @@ def ensure_template(installation: Installation, user: OsUser, cache: Path) -> Te
 
     Safe to call from several processes at once.
     """
-    folder = user.make_private_directory(cache / "templates")
+    folder = user.make_passage(cache / "templates")
     settings = dict(TEMPLATE_SETTINGS)
     control_path = trusted_control_path(installation, user, cache)
     if control_path is not None:
@@ -75,7 +75,8 @@ def ensure_template(installation: Installation, user: OsUser, cache: Path) -> Te
             partial = directory.with_suffix(".partial")
             remove_tree(partial)
             try:
-                _initialise(partial, installation, user, settings)
+                _initialise(user.make_private_directory(partial), installation, user, settings)
+                _give_to_host(partial)
             except BaseException:
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
@@ -162,6 +163,12 @@ def _bootstrap(directory: Path, installation: Installation, user: OsUser) -> Non
             directory / "postmaster.opts",
         ):
             leftover.unlink(missing_ok=True)
+
+
+def _give_to_host(directory: Path) -> None:
+    """Take a finished template out of the reach of PostgreSQL's user: it is only ever copied."""
+    for path in (directory, *directory.rglob("*")):
+        os.chown(path, os.geteuid(), os.getegid())
 
 
 def _identity_map() -> str:
