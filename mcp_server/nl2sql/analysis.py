@@ -113,8 +113,23 @@ def _drop_constants(question: Question) -> None:
     query.select = [
         output
         for output in query.select
-        if output.aggregate or output.column not in compared or output.column.primary
+        if output.aggregate
+        or output.column not in compared
+        or output.column.primary
+        or _is_listed(question, output.column)
     ]
+
+
+def _is_listed(question: Question, column: Column) -> bool:
+    """Whether a column is asked for beside others: `the name, role and age of the one named X`."""
+    places = [i for i in question.selected if question.chosen.get(i) is column]
+    words = [item.token.lemma for item in question.items]
+    return any(
+        place + 1 < len(words)
+        and (words[place + 1] in (",", "and") or (place and words[place - 1] in (",", "and")))
+        and len(question.query.select) > 1
+        for place in places
+    ) and not any(output.aggregate for output in question.query.select)
 
 
 def _attach_missing(question: Question, missing: Linked) -> None:

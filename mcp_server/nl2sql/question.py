@@ -76,6 +76,10 @@ class Question:
     as_said: list[object] = field(default_factory=list)
     """Conditions whose column the question names, and which therefore stand as they are."""
     struck: tuple[int, int] = (0, 0)
+    ordered_at: int = 10_000
+    """Where an order is asked for."""
+    selected: set[int] = field(default_factory=set)
+    """Spans that are asked for by name."""
     counted: set[int] = field(default_factory=set)
     """Where counts begin."""
     certain: set[Table] = field(default_factory=set)

@@ -76,10 +76,29 @@ def comparisons(question: Question) -> list[Condition]:
 
 def _or_another(question: Question, condition: Condition) -> Condition:
     """`in 2014 or 2015`, `aged 32 or 33`: another value for the same comparison."""
-    if not isinstance(condition, Compare) or condition.operator not in ("=", "<>"):
+    if not isinstance(condition, Compare):
         return condition
     first, end = question.struck
     rest = " ".join(question.code.split()[end:])
+    bound = re.match(
+        rf"(?:or|and|but) (?:be )?(?P<op>{OPERATOR}|taller than|shorter than) @n(?P<n>\d+)(?= |$)",
+        rest,
+    )
+    if bound is not None and condition.operator not in ("=", "<>"):
+        index = int(bound["n"])
+        operator = {"taller than": ">", "shorter than": "<"}.get(bound["op"]) or OPERATORS[
+            bound["op"]
+        ]
+        for item in question.items[end : index + 1]:
+            item.used = True
+        question.struck = (first, index + 1)
+        other = Compare(condition.column, operator, _scalar(question, index))  # type: ignore[arg-type]
+        if rest.startswith("or"):
+            return AnyOf((condition, other))
+        question.query.where.append(other)
+        return condition
+    if condition.operator not in ("=", "<>"):
+        return condition
     match = re.match(
         r"(?:or|and|,)(?: or| and)? (?:in |be |the |year )*@[nd](?P<n>\d+)(?= |$)", rest
     )

@@ -52,6 +52,7 @@ def order_by(question: Question) -> None:
         if match is not None:
             _add_order(question, match)
             question.strike(match)
+            question.ordered_at = question.struck[0]
             for index in re.findall(r"@[a-z]+(\d+)", match.groupdict().get("mid") or ""):
                 question.items[int(index)].used = False  # `sort the names by age` asks for names
             return
@@ -250,7 +251,7 @@ def _phrase(question: Question) -> bool:
 def _adjective(question: Question, words: str = "|".join(SUPERLATIVES)) -> bool:
     """`the oldest dog`, `the 5 largest countries`."""
     match = question.search(
-        rf"(?:the )?(?:{num('n')} )?(?P<way>{words})(?: [a-z]+ed)?(?: (?P<x>@[a-z]+\d+))?"
+        rf"(?:the )?(?:{num('n')} )?(?P<way>{words})(?: {num('m')})?(?: [a-z]+ed)?(?: (?P<x>@[a-z]+\d+))?"
     )
     if match is None:
         return False
@@ -268,7 +269,9 @@ def _adjective(question: Question, words: str = "|".join(SUPERLATIVES)) -> bool:
         elif match["way"] == "youngest":
             descending = True
     question.query.order.append(Order(descending, column))
-    question.query.limit = _limit(question, match)
+    question.query.limit = (
+        int(question.number(match, "m")) if match["m"] else _limit(question, match)
+    )
     if match["x"]:
         _strike_span(question, match, match.start(), match.start("x"))
     else:

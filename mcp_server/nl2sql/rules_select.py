@@ -196,7 +196,7 @@ def columns(question: Question) -> None:
             continue
         seen_ref = True
         kinds = letters(item)
-        if not open_ or "c" not in kinds or item.ref.best_column < 0.55:
+        if not open_ or "c" not in kinds or item.ref.best_column < 0.52:
             continue
         if "t" in kinds and item.ref.best_table > item.ref.best_column - 0.02:
             column = _own_name(question, index)
@@ -211,11 +211,13 @@ def columns(question: Question) -> None:
                 continue
             column = found
         ordered = any(o.column is column and o.aggregate is None for o in question.query.order)
-        if ordered and item.ref.best_column < 0.85:
+        if ordered and item.ref.best_column < 0.85 and index > question.ordered_at:
             item.used = True
             continue
         chosen.append((index, column))
+    chosen = _of_one_table(question, chosen)
     for index, column in chosen:
+        question.selected.add(index)
         shown = [output.column for output in question.query.select if not output.aggregate]
         if column not in shown and not any(
             other is not None and other.name == column.name and _joined(question, other, column)
@@ -226,6 +228,33 @@ def columns(question: Question) -> None:
     question.query.distinct = question.query.distinct or (
         distinct and not any(output.aggregate for output in question.query.select)
     )
+
+
+def _of_one_table(question: Question, chosen: list[tuple[int, Column]]) -> list[tuple[int, Column]]:
+    """A list of columns is most likely of one table, where one has something for each."""
+    if len({column.table for _, column in chosen}) < 2:
+        return chosen
+    options: list[dict[Table, tuple[float, Column]]] = []
+    for index, column in chosen:
+        ref = question.items[index].ref
+        best: dict[Table, tuple[float, Column]] = {}
+        for other, score in ref.columns if ref is not None else []:
+            if score > best.get(other.table, (0.0, other))[0]:
+                best[other.table] = (score, other)
+        best.setdefault(column.table, (0.5, column))
+        options.append(best)
+    shared = set(options[0]).intersection(*options[1:])
+    now = sum(best[c.table][0] for best, (_, c) in zip(options, chosen, strict=True))
+    now -= 0.3 * (len({column.table for _, column in chosen}) - 1)
+
+    def worth(table: Table) -> float:
+        near = 0.1 * (table is question.subject) + 0.1 * (table in question.mentioned)
+        return sum(best[table][0] for best in options) + near
+
+    table = max(shared, key=worth, default=None)
+    if table is None or worth(table) <= now:
+        return chosen
+    return [(i, best[table][1]) for best, (i, _) in zip(options, chosen, strict=True)]
 
 
 def _joined(question: Question, one: Column, other: Column) -> bool:
@@ -279,8 +308,12 @@ def fallback(question: Question) -> None:
     if query.group:
         query.select.extend(Output(column) for column in query.group)
         return
+    if not question.mentioned:  # `the 3 highest rates`
+        query.select.extend(
+            Output(order.column) for order in query.order if order.column and not order.aggregate
+        )
     for table in (*query.group_tables, question.subject):
-        if table is not None:
+        if table is not None and not query.select:
             query.select.extend(Output(column) for column in display(table))
             return
 
