@@ -31,7 +31,7 @@ from mcp_server.demo import DSN_VARIABLE, shop
 from mcp_server.errors import McpServerError
 from mcp_server.models import QuestionAnswer, TableList
 
-CLUSTER = "demo-shop"
+CLUSTER, SCRATCH = "demo-shop", "demo-scratch"
 AUTO_PAUSE_SECONDS = 5
 PAUSE_PATIENCE_SECONDS = 60
 LOOKS_A_SECOND = 10
@@ -118,6 +118,7 @@ async def _work(demo: Demo) -> None:
     await _create_and_load(demo)
     await _show_schema(demo)
     await _ask(demo)
+    await _scratch(demo)
     await _remember_and_recall(demo)
     await _pause_and_wake(demo)
 
@@ -165,6 +166,16 @@ async def _ask(demo: Demo) -> None:
     with demo.step(f"ask: {shop.BESIDE_THE_POINT}"):
         declined = await demo.call("ask", cluster=CLUSTER, question=shop.BESIDE_THE_POINT)
     drawing.answer(QuestionAnswer(**declined), demo.out)
+
+
+async def _scratch(demo: Demo) -> None:
+    demo.out.rule("A scratch cluster for a task", align="left")
+    with demo.step("create another cluster, which was kept warm"):
+        await demo.call("create_cluster", cluster=SCRATCH)
+    with demo.step("read its first row"):
+        await demo.call("run_query", cluster=SCRATCH, sql="select version()")
+    with demo.step("delete it"):
+        await demo.call("delete_cluster", cluster=SCRATCH)
 
 
 async def _remember_and_recall(demo: Demo) -> None:

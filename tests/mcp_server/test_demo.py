@@ -18,6 +18,7 @@ STEPS = [
     "describe the tables",
     *(f"ask: {question}" for question in shop.QUESTIONS),
     "declined: ",
+    "create another cluster, which was kept warm",
     "tell an agent something; its process ends",
     "ask a new process",
     "until the cluster pauses by itself",
