@@ -1,0 +1,34 @@
+"""Timelines as PostgreSQL's history files tell them."""
+
+import pytest
+
+from cluster_runtime.storage.timelines import Timelines
+
+HISTORY = "1\t0/5000\tno recovery target specified\n\n2\t0/9000\tbefore\n"
+
+
+def test_a_history_file_is_read_and_written() -> None:
+    read = Timelines.from_history(3, HISTORY)
+    assert read == Timelines(3, ((1, 0x5000), (2, 0x9000)))
+    assert Timelines.from_history(3, read.history()) == read
+
+
+@pytest.mark.parametrize(
+    ("lsn", "timeline"), [(0, 1), (0x4FFF, 1), (0x5000, 2), (0x8FFF, 2), (0x9000, 3), (1 << 60, 3)]
+)
+def test_each_byte_of_the_log_belongs_to_one_timeline(lsn: int, timeline: int) -> None:
+    assert Timelines.from_history(3, HISTORY).at(lsn) == timeline
+
+
+def test_a_timeline_ends_where_the_next_one_begins() -> None:
+    timelines = Timelines().switched(2, 0x5000)
+    assert timelines.end_of(1) == 0x5000
+    assert timelines.end_of(2) is None
+    assert timelines.after(1) == 2
+    with pytest.raises(LookupError):
+        timelines.end_of(7)
+
+
+def test_a_damaged_history_is_an_error() -> None:
+    with pytest.raises(ValueError, match="abc"):
+        Timelines.from_history(2, "abc 0/1 x")
