@@ -119,6 +119,9 @@ class ServerBackend:
     def running(self) -> Path | None:
         return None if self.paused else self.socket_path
 
+    async def may_cancel(self, pid: int) -> bool:
+        return True
+
     def opened(self) -> None:
         self.open_connections += 1
         self.opened_ever += 1

@@ -3,8 +3,10 @@
 import asyncio
 import socket
 import struct
+from random import Random
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from psycopg import errors
@@ -15,8 +17,8 @@ from cluster_runtime.errors import (
     InvalidParameterError,
     PortInUseError,
 )
-from cluster_runtime.gateway import EndpointSpec
-from cluster_runtime.gateway.protocol import CANCEL_REQUEST, SSL_REQUEST
+from cluster_runtime.gateway import EndpointSpec, protocol
+from cluster_runtime.gateway.protocol import CANCEL_REQUEST, SSL_REQUEST, ProtocolVersion
 
 
 def refused(house: Any, **kwargs: Any) -> str:
@@ -180,3 +182,62 @@ def test_a_new_name_is_in_the_certificate_from_then_on(house: Any) -> None:
     house.configure(names=(name,))
     with house.connect(host=name) as conn:
         conn.execute("select 1")
+
+
+def conversation(house: Any) -> list[bytes]:
+    """What a client of the right password says in clear, up to its first query."""
+    startup = protocol.startup_message(
+        ProtocolVersion(3, 0), {"user": "app", "database": "postgres"}
+    )
+    first = b"n,,n=,r=clientnonce"
+    sasl = b"SCRAM-SHA-256\0" + struct.pack("!i", len(first)) + first
+    return [
+        startup,
+        protocol.message(b"p", sasl),
+        protocol.message(b"p", b"c=biws,r=wrong,p=" + b"A" * 43 + b"="),
+        protocol.message(b"Q", b"select 1\0"),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_left_of_clients_that_break_off_anywhere(house: Any, seed: int) -> None:
+    """Cut, garbled, reset or merely silent; while others come and go as they should."""
+    random = Random(seed)
+    house.configure(require_tls=False)
+    with house.connect() as conn:  # what is opened once is open now
+        conn.execute("select 1")
+    house.wait_until_idle()
+    before = psutil.Process().num_fds()
+    clients = []
+    for _ in range(40):
+        said = b"".join(conversation(house)[: random.randint(0, 4)])
+        if random.random() < 0.3:
+            said = struct.pack("!II", 8, SSL_REQUEST) + said
+        said = said[: random.randint(0, len(said))]
+        if said and random.random() < 0.3:
+            position = random.randrange(len(said))
+            said = said[:position] + random.randbytes(3) + said[position + 1 :]
+        client = raw(house, said)
+        match random.choice(["reset", "close", "half-close", "stay"]):
+            case "reset":
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.close()
+            case "close":
+                client.close()
+            case "half-close":
+                client.shutdown(socket.SHUT_WR)
+                clients.append(client)
+            case "stay":
+                clients.append(client)
+        if random.random() < 0.2:
+            with house.connect(sslmode=random.choice(["disable", "require"])) as conn:
+                assert conn.execute("select 1").fetchone() == (1,)
+    house.call(house.endpoint.disconnect())
+    for client in clients:
+        client.close()
+    assert house.backend.open_connections == 0
+    assert house.endpoint.connections == 0
+    assert house.gateway.unauthenticated == 0
+    assert psutil.Process().num_fds() == before
+    with house.connect() as conn:
+        assert conn.execute("select 1").fetchone() == (1,)
