@@ -1,0 +1,181 @@
+"""Questions to a small library, and the rows that their SQL finds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from mcp_server.nl2sql import Translation, Translator
+
+LIBRARY = """
+create table branch (branch_id int primary key, name text not null, city text, opened int);
+create table member (
+  member_id int primary key, name text not null, age int, sex text,
+  branch_id int references branch);
+create table book (
+  book_id int primary key, title text not null, pages int, price numeric(6, 2),
+  is_signed boolean, published date);
+create table loan (
+  loan_id int primary key, member_id int references member, book_id int references book,
+  days int);
+insert into branch values
+  (1, 'North', 'Oslo', 1990), (2, 'South', 'Oslo', 2005), (3, 'Harbour', 'Bergen', 2010),
+  (4, 'Hill', 'Tromso', 2015);
+insert into member values
+  (1, 'Ann', 31, 'F', 1), (2, 'Ben', 17, 'M', 1), (3, 'Cleo', 64, 'F', 2),
+  (4, 'Dag', 45, 'M', 3), (5, 'Eva', 28, 'F', 1), (6, 'Finn', 52, 'M', 3);
+insert into book values
+  (1, 'Winter', 320, 12.50, true, '2001-03-01'), (2, 'Ferry', 150, 8.00, false, '2010-06-15'),
+  (3, 'Granite', 480, 30.00, true, '2018-09-30'), (4, 'Moss', 210, 9.90, false, '2020-01-20');
+insert into loan values
+  (1, 1, 1, 10), (2, 1, 2, 5), (3, 2, 1, 21), (4, 3, 3, 14), (5, 5, 1, 7), (6, 3, 2, 3);
+analyze;
+"""
+
+
+@pytest.fixture
+def library(fresh_dsn: str) -> str:
+    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
+        conn.execute(LIBRARY)
+    return fresh_dsn
+
+
+@pytest.fixture
+def translator(library: str) -> Iterator[Translator]:
+    return Translator(library)
+
+
+def rows(dsn: str, found: Translation) -> list[tuple[Any, ...]]:
+    assert found.sql is not None, found.reason
+    with psycopg.connect(dsn) as conn:
+        return conn.execute(found.sql.encode()).fetchall()
+
+
+ANSWERS: list[tuple[str, list[tuple[Any, ...]]]] = [
+    ("How many members are there?", [(6,)]),
+    ("What are the names of the branches in Oslo?", [("North",), ("South",)]),
+    ("List the titles of books sorted by pages in descending order.",
+     [("Granite",), ("Winter",), ("Moss",), ("Ferry",)]),
+    ("What is the average age of members?", [(39.5,)]),
+    ("What is the minimum and maximum price of books?", [(8.0, 30.0)]),
+    ("Which members are older than 50?", [("Cleo",), ("Finn",)]),
+    ("Show the name of the youngest member.", [("Ben",)]),
+    ("What are the titles of the 2 most expensive books?", [("Granite",), ("Winter",)]),
+    ("How many members are there in each branch?", [("Harbour", 2), ("North", 3), ("South", 1)]),
+    ("What is the name of the branch with the most members?", [("North",)]),
+    ("Which branches have at least 2 members?", [("Harbour",), ("North",)]),
+    ("What are the names of members without any loan?", [("Dag",), ("Finn",)]),
+    ("Which books were never loaned?", [("Moss",)]),
+    ("List the names of members who are older than the average.",
+     [("Cleo",), ("Dag",), ("Finn",)]),
+    ("How many signed books are there?", [(2,)]),
+    ("What are the titles of books with between 200 and 400 pages?", [("Moss",), ("Winter",)]),
+    ("How many different cities are there?", [(3,)]),
+    ("What are the names of female members?", [("Ann",), ("Cleo",), ("Eva",)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "expected"), ANSWERS, ids=[each[0] for each in ANSWERS])
+def test_a_plain_question_finds_the_rows_that_it_asks_for(
+    library: str, translator: Translator, question: str, expected: list[tuple[Any, ...]]
+) -> None:
+    found = [
+        tuple(sorted(map(plain, row))) for row in rows(library, translator.translate(question))
+    ]
+
+    wanted = [tuple(sorted(map(plain, row))) for row in expected]
+    if "sorted" in question:
+        assert found == wanted
+    else:
+        assert sorted(found) == sorted(wanted)
+
+
+def plain(value: Any) -> str:
+    """A number of any type, or a text, in a form that compares."""
+    return value if isinstance(value, str) else f"{float(value):.4f}"
+
+
+def test_the_reading_is_made_from_the_sql_and_says_what_it_assumes(translator: Translator) -> None:
+    found = translator.translate("What is the name of the youngest member?")
+
+    assert "age" in found.reading
+    assert found.candidates[0].sql == found.sql
+    assert 0.5 <= found.confidence <= 1
+
+
+def test_explain_shows_what_the_words_were_taken_for(translator: Translator) -> None:
+    question = "How many members are from the branch North?"
+
+    assert translator.translate(question).links == ()
+    meanings = {link.meaning for link in translator.translate(question, explain=True).links}
+
+    assert {"member", "branch.name = 'North'"} <= meanings
+
+
+def test_words_that_play_no_part_in_the_sql_are_reported(translator: Translator) -> None:
+    found = translator.translate("How many members wear spectacles?")
+
+    assert "spectacles" in found.unused
+
+
+def test_a_value_is_found_whatever_its_case_and_quoted_as_it_is_stored(
+    library: str, translator: Translator
+) -> None:
+    assert rows(library, translator.translate("How many branches are in OSLO?")) == [(2,)]
+
+
+def test_a_quotation_mark_in_the_question_stays_inside_the_literal(
+    library: str, translator: Translator
+) -> None:
+    hostile = 'Which branches have the city "x\'; drop table branch; --"?'
+
+    found = translator.translate(hostile)
+
+    if found.sql is not None:
+        assert rows(library, found) == []
+    with psycopg.connect(library) as conn:
+        assert conn.execute("select count(*) from branch").fetchone() == (4,)
+
+
+def test_a_table_made_after_the_first_question_is_known_to_the_next(
+    library: str, translator: Translator
+) -> None:
+    translator.translate("How many members are there?")
+    with psycopg.connect(library, autocommit=True) as conn:
+        conn.execute("create table poster (poster_id int primary key, motif text)")
+        conn.execute("insert into poster values (1, 'whale'), (2, 'crane')")
+
+    assert rows(library, translator.translate("How many posters are there?")) == [(2,)]
+
+
+def test_names_that_need_quotes_are_quoted(fresh_dsn: str) -> None:
+    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
+        conn.execute('create table "Order" ("Id" int primary key, "group" text, "Ship To" text)')
+        conn.execute("insert into \"Order\" values (1, 'a', 'Rome'), (2, 'b', 'Lima')")
+
+    found = Translator(fresh_dsn).translate("How many orders are there?")
+
+    assert rows(fresh_dsn, found) == [(2,)]
+
+
+def test_columns_that_the_role_may_not_read_are_not_used(library: str) -> None:
+    role = "reader_of_" + psycopg.conninfo.conninfo_to_dict(library)["dbname"]
+    with psycopg.connect(library, autocommit=True) as admin:
+        admin.execute(sql.SQL("create role {} login").format(sql.Identifier(role)))
+        admin.execute(
+            sql.SQL("grant select (member_id, name) on member to {}").format(sql.Identifier(role))
+        )
+    try:
+        translator = Translator(psycopg.conninfo.make_conninfo(library, user=role))
+
+        assert rows(library, translator.translate("List the names of all members.")) == [
+            (name,) for name in ("Ann", "Ben", "Cleo", "Dag", "Eva", "Finn")
+        ]
+        found = translator.translate("What is the average age of members?")
+        assert found.sql is None or "age" not in found.sql
+    finally:
+        with psycopg.connect(library, autocommit=True) as admin:
+            admin.execute(sql.SQL("revoke all on member from {}").format(sql.Identifier(role)))
+            admin.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
