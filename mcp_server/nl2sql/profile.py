@@ -102,7 +102,8 @@ def _take_names_apart(found: Profile) -> None:
             continue
         for ending in _ENDINGS:
             start = name.removesuffix(ending)
-            if start == name or len(start) < 3:
+            own = any(word.startswith(start) for word in column.table.words)
+            if start == name or len(start) < (2 if own else 3):
                 continue
             whole = next((w for w in sorted(words) if w == start), None) or next(
                 (w for w in (*column.table.words, *sorted(words)) if w.startswith(start)), None

@@ -129,6 +129,11 @@ class Question:
         assert value is not None
         return value
 
+    def remove(self, index: int) -> None:
+        """Take a place out of the question, as if its words had not been said."""
+        del self.items[index]
+        self.chosen = {at - (at > index): column for at, column in self.chosen.items()}
+
     # resolution ------------------------------------------------------------------------------
 
     def table(self, index: int) -> Table | None:

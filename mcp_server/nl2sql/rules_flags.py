@@ -17,6 +17,7 @@ def flags(question: Question) -> list[Condition]:
     if ASKING & set(words):
         return []
     found: list[Condition] = []
+    taken: list[int] = []
     for index, item in enumerate(question.items):
         if item.used or item.ref is None or "c" not in letters(item):
             continue
@@ -33,11 +34,13 @@ def flags(question: Question) -> list[Condition]:
         values = truth_values(column)
         if values is None:
             continue
-        item.used = True
         negated = index > 0 and words[index - 1] in NEGATIONS
+        taken.append(index)
         if negated:
-            question.items[index - 1].used = True
+            taken.append(index - 1)
         found.append(Compare(column, "=", values[1] if negated else values[0]))
+    for index in sorted(taken, reverse=True):
+        question.remove(index)  # `how many signed books` counts books
     return found
 
 

@@ -6,6 +6,7 @@ from mcp_server.nl2sql import rules_filter
 from mcp_server.nl2sql.lexicon import COMPARATIVES
 from mcp_server.nl2sql.logical import (
     Aggregate,
+    Between,
     Compare,
     Condition,
     Having,
@@ -30,7 +31,7 @@ THAN = rf"(?:(?P<above>{LARGER})|(?P<below>{SMALLER}))"
 
 def nested(question: Question) -> None:
     """All of them; conditions go to the query, what was understood is struck out."""
-    while _group_average(question):
+    while _group_average(question) or _between_counted(question):
         pass
     _than_others(question) or _than_extreme(question)
 
@@ -50,6 +51,31 @@ def _group_average(question: Question) -> bool:
     operator = OPERATORS.get(match["op"]) or ("<" if match["op"] == "shorter than" else ">")
     value = question.number(match, "n")
     question.query.having.append(Having(operator, value, AGGREGATES[match["agg"]], column))
+    question.strike(match)
+    return True
+
+
+def _between_counted(question: Question) -> bool:
+    """`between 200 and 400 pages`, `with 1 to 2 paragraphs`: two bounds before what they limit."""
+    match = question.search(
+        rf"(?:(?:with|have|having|of|from|that|which|who) )*(?:between )?{num('a')} (?:and|to) "
+        rf"{num('b')} (?:different )?(?P<x>@[a-z]+(?P<i>\d+))"
+    )
+    if match is None:
+        return False
+    index = int(match["i"])
+    low, high = question.number(match, "a"), question.number(match, "b")
+    kinds = letters(question.items[index])
+    ref = question.items[index].ref
+    assert ref is not None
+    table = question.table(index) if "t" in kinds else None
+    if table is not None and ref.best_table >= ref.best_column:
+        question.query.having += [Having(">=", low, table=table), Having("<=", high, table=table)]
+    else:
+        column = question.column(index, numeric=True)
+        if column is None or not column.counts:
+            return False
+        question.query.where.append(Between(column, low, high))
     question.strike(match)
     return True
 

@@ -5,6 +5,7 @@ import re
 from mcp_server.nl2sql.logical import Aggregate, Output
 from mcp_server.nl2sql.profile_model import Column, Kind, Table
 from mcp_server.nl2sql.question import DET, Question, col, letters, tab
+from mcp_server.nl2sql.tokens import stem
 
 AGGREGATES: dict[str, Aggregate] = {
     "average": "avg",
@@ -125,7 +126,7 @@ def _count(question: Question) -> bool:
             and not distinct
             and not column.primary
             and not column.foreign
-            and ("total" in match[0] or "number" in match[0])
+            and ("total" in match[0] or _AMOUNTS & set(column.words))
             and column.kind is Kind.NUMBER
         ):
             question.query.select.append(Output(column, "sum"))
@@ -154,6 +155,11 @@ def everything(question: Question) -> None:
     if table is not None:
         question.query.select.append(Output(None, table=table))
         question.strike(match)
+
+
+_AMOUNTS = frozenset(
+    {"num", "number", "count", "total", "amount", "quantity", "population", "sum", "qty"}
+)
 
 
 def columns(question: Question) -> None:
@@ -198,6 +204,9 @@ def columns(question: Question) -> None:
         kinds = letters(item)
         if not open_ or "c" not in kinds or item.ref.best_column < 0.52:
             continue
+        if _is_verb(question, index) or (chosen and _owns(question, index)):
+            item.used = True
+            continue
         if "t" in kinds and item.ref.best_table > item.ref.best_column - 0.02:
             column = _own_name(question, index)
             if column is None and chosen and _continues_list(question, index):
@@ -228,6 +237,24 @@ def columns(question: Question) -> None:
     question.query.distinct = question.query.distinct or (
         distinct and not any(output.aggregate for output in question.query.select)
     )
+
+
+def _is_verb(question: Question, index: int) -> bool:
+    """`located in`, `was awarded`: what was done, and no column that is asked for."""
+    item = question.items[index]
+    if not item.token.text.lower().endswith("ed") or item.ref is None or item.ref.best_column >= 1:
+        return False
+    before = question.items[index - 1].token.lemma if index else ""
+    after = question.items[index + 1].token.lemma if index + 1 < len(question.items) else ""
+    return before in ("be", "have", "that", "which", "who") or after in ("in", "at", "by", "on", "to")
+
+
+def _owns(question: Question, index: int) -> bool:
+    """`area and county of all regions`: whose columns they are, said at the end."""
+    before = [item.token.lemma for item in question.items[max(0, index - 4) : index]]
+    while before and before[-1] in ("the", "all", "each", "every", "a", "an", "any"):
+        before.pop()
+    return bool(before) and before[-1] == "of"
 
 
 def _of_one_table(question: Question, chosen: list[tuple[int, Column]]) -> list[tuple[int, Column]]:
@@ -312,10 +339,34 @@ def fallback(question: Question) -> None:
         query.select.extend(
             Output(order.column) for order in query.order if order.column and not order.aggregate
         )
+    first = question.items[0].token.lemma if question.items else ""
+    if not query.select and question.subject is not None and first in ("when", "where"):
+        asked = _when_or_where(question, question.subject, first)
+        query.select.extend(Output(column) for column in asked[:1])
     for table in (*query.group_tables, question.subject):
         if table is not None and not query.select:
             query.select.extend(Output(column) for column in display(table))
             return
+
+
+_PLACES = ("location", "hometown", "city", "address", "place", "country", "state", "county")
+
+
+def _when_or_where(question: Question, table: Table, word: str) -> list[Column]:
+    """The columns that answer `when` or `where`, those named like a word of the question first."""
+    said = {stem(item.token.text) for item in question.items}
+    found = [
+        column
+        for column in table.columns
+        if (column.kind is Kind.DATE or column.year_like or set(column.words) & {"date", "year"})
+        if word == "when"
+    ] or [
+        column
+        for place in _PLACES
+        for column in table.columns
+        if word == "where" and place in column.words and not column.foreign
+    ]
+    return sorted(found, key=lambda column: -len({stem(w) for w in column.words} & said))
 
 
 def display(table: Table) -> list[Column]:
