@@ -62,3 +62,17 @@ async def test_running_out_of_file_descriptors_is_survived(
         (await asyncio.wait_for(accepted, 20)).close()
     listening.close()
     assert "too many open files" in caplog.text
+
+
+def test_a_machine_without_ipv6_is_served_on_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    listen = listener._listen
+
+    def without_ipv6(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+        if family is socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return listen(family, host, port)
+
+    monkeypatch.setattr(listener, "_listen", without_ipv6)
+    (only,) = bind_loopback(None)
+    assert only.family is socket.AF_INET
+    only.close()
