@@ -105,6 +105,9 @@ class BenchBackend:
     def running(self) -> Path | None:
         return self._path
 
+    async def may_cancel(self, pid: int) -> bool:
+        return True
+
     def opened(self) -> None:
         """Nothing pauses here."""
 

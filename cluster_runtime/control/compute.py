@@ -21,6 +21,7 @@ from cluster_runtime.logs import get_logger
 
 _log = get_logger(__name__)
 
+COMMIT_WAITS = "select 1 from pg_stat_activity where pid = %s and wait_event = 'SyncRep'"
 ALL_LOGINS = "select rolname from pg_roles where rolcanlogin and not rolsuper"
 
 
@@ -101,6 +102,10 @@ class Compute:
         await self.ensure_running()
         rows = await self.admin_execute(LOGIN_QUERY, user)
         return Login(*rows[0]) if rows else None
+
+    async def waits_for_the_volume(self, pid: int) -> bool:
+        """Whether a server process waits for its commit to become durable."""
+        return self.socket is not None and bool(await self.admin_execute(COMMIT_WAITS, pid))
 
     async def admin_execute(
         self, statement: LiteralString | sql.Composed, *values: object

@@ -41,6 +41,9 @@ class ClusterBackend:
             return instances.reader.socket
         return instances.compute.socket
 
+    async def may_cancel(self, pid: int) -> bool:
+        return not await self._cluster.compute.waits_for_the_volume(pid)
+
     async def _instance(self) -> Compute:
         """The writer; for readers, a hot standby while too few segments answer for a writer."""
         instances = self._cluster.instances

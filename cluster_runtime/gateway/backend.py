@@ -62,6 +62,13 @@ class Backend(Protocol):
     def running(self) -> Path | None:
         """The unix socket file if PostgreSQL runs now; None while paused."""
 
+    async def may_cancel(self, pid: int) -> bool:
+        """Whether a CancelRequest for a server process may be passed on now.
+
+        Not while it waits for its commit to become durable: PostgreSQL would report success with
+        no more than a warning, and the client would believe in a commit that can still be lost.
+        """
+
     def opened(self) -> None:
         """A client has sent a startup message: from now on the cluster must not pause."""
 

@@ -200,6 +200,9 @@ class Endpoint:
     def running(self) -> Path | None:
         return self._backend.running
 
+    async def may_cancel(self, pid: int) -> bool:
+        return await self._backend.may_cancel(pid)
+
     def now(self) -> datetime:
         return self._gateway.now()
 

@@ -88,6 +88,12 @@ def startup_message(version: ProtocolVersion, parameters: dict[str, str]) -> byt
     return struct.pack("!II", len(body) + 8, version.code) + body
 
 
+def cancelled_process(packet: bytes) -> int:
+    """The process id that a CancelRequest, its length included, is for."""
+    (pid,) = struct.unpack_from("!I", packet, 8)
+    return int(pid)
+
+
 def message(kind: bytes, body: bytes = b"") -> bytes:
     """A typed message: one byte, the length (of itself and the body), the body."""
     return kind + struct.pack("!I", len(body) + 4) + body

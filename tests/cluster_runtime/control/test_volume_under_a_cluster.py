@@ -82,6 +82,32 @@ def test_with_an_az_and_one_more_lost_writes_wait_and_reads_go_on(
     assert count(loaded) == 1000
 
 
+def test_a_commit_that_waits_for_the_volume_cannot_be_cancelled_into_success(
+    runtime: Runtime, loaded: ClusterHandle
+) -> None:
+    """PostgreSQL would answer COMMIT, with a warning that the client may never look at."""
+    runtime.inject_fault(loaded.id, "az:c", "partition")
+    runtime.inject_fault(loaded.id, "segment:a1", "partition")
+    with loaded.connect(autocommit=True) as conn, loaded.connect("reader") as watch:
+        pid = conn.info.backend_pid
+        done = threading.Event()
+
+        def write() -> None:
+            conn.execute("insert into t values (1001)")
+            done.set()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        waiting = "select 1 from pg_stat_activity where pid = %s and wait_event = 'SyncRep'"
+        while watch.execute(waiting, [pid]).fetchone() is None:
+            watch.rollback()
+        conn.cancel_safe()
+        assert not done.wait(0.5), "the cancelled commit reported success"
+        runtime.heal_fault(loaded.id)
+        assert done.wait(20)
+        writer.join()
+
+
 @pytest.mark.parametrize(
     ("target", "kind"),
     [
