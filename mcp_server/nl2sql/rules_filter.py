@@ -2,7 +2,7 @@
 
 import re
 
-from mcp_server.nl2sql.lexicon import COMPARATIVES
+from mcp_server.nl2sql.lexicon import COMPARATIVES, FILLER, STOP
 from mcp_server.nl2sql.logical import (
     AnyOf,
     Between,
@@ -14,10 +14,10 @@ from mcp_server.nl2sql.logical import (
     Operator,
     Scalar,
 )
-from mcp_server.nl2sql.profile_model import Column, Kind, Table
-from mcp_server.nl2sql.question import DET, Question, col, num, tab, val
+from mcp_server.nl2sql.profile_model import Column, Kind
+from mcp_server.nl2sql.question import DET, Question, col, tab, val
 from mcp_server.nl2sql.rules_group import OPERATOR, OPERATORS
-from mcp_server.nl2sql.tokens import Mark
+from mcp_server.nl2sql.tokens import Mark, normal_text
 
 BE = r"(?:(?:be|that be|which be|value be|equal to|of|=|as|with|have|has|called|named|is) )*"
 NOT = r"(?:not|other than|except|except for|excluding|besides|apart from|never)"
@@ -81,14 +81,14 @@ def _or_another(question: Question, condition: Condition) -> Condition:
     first, end = question.struck
     rest = " ".join(question.code.split()[end:])
     bound = re.match(
-        rf"(?:or|and|but) (?:be )?(?P<op>{OPERATOR}|taller than|shorter than) @n(?P<n>\d+)(?= |$)",
+        rf"(?:or|and|but) (?:be )?(?P<op>{OPERATOR}|taller than|shorter than|after|before) @n(?P<n>\d+)(?= |$)",
         rest,
     )
     if bound is not None and condition.operator not in ("=", "<>"):
         index = int(bound["n"])
-        operator = {"taller than": ">", "shorter than": "<"}.get(bound["op"]) or OPERATORS[
+        operator = {"taller than": ">", "shorter than": "<", "after": ">", "before": "<"}.get(
             bound["op"]
-        ]
+        ) or OPERATORS[bound["op"]]
         for item in question.items[end : index + 1]:
             item.used = True
         question.struck = (first, index + 1)
@@ -122,6 +122,7 @@ def _one_comparison(question: Question) -> Condition | None:
         _counted_column,
         _period,
         _equal,
+        _numbered,
     ):
         condition = rule(question)
         if condition is not None:
@@ -134,7 +135,7 @@ def _between(question: Question) -> Condition | None:
         rf"(?:(?:with|whose|that have|have|where|of) )?{DET}{col('c')} (?:be |range |ranging |that be )*"
         rf"(?:between|from|in the range of|in the range) @[nd](?P<a>\d+) (?:and|to) @[nd](?P<b>\d+)"
     ) or question.search(
-        rf"(?:between|from) (?:the year )?@[nd](?P<a>\d+) (?:and|to) @[nd](?P<b>\d+)"
+        r"(?:between|from) (?:the year )?@[nd](?P<a>\d+) (?:and|to) @[nd](?P<b>\d+)"
     )
     if match is None:
         return None
@@ -174,6 +175,11 @@ def _operator(question: Question) -> Condition | None:
     if column is None:
         return None
     operator = _operator_of(match["op"])
+    if match["op"] in ("after", "before", "since", "later than", "earlier than") and not (
+        column.kind is Kind.DATE or column.counts
+    ):
+        dated = _time_column(question, _scalar(question, int(match["n"])))
+        column = dated if dated is not None else column
     if "equal" in match.groupdict() and match["equal"]:
         operator = ">=" if operator == ">" else "<="
     value = _scalar(question, int(match["n"]))
@@ -286,9 +292,9 @@ def _counted_column(question: Question) -> Condition | None:
 def _period(question: Question) -> Condition | None:
     """`in 2014`, `after 1990`, `before 2000-01-01`."""
     match = question.search(
-        rf"(?:(?:made|built|founded|held|happened|released|born|produced|published|established|dated) )?"
-        rf"(?P<when>in|on|during|after|before|since|until|by|from|of|prior to|later than|earlier than)"
-        rf" (?:the |year |of )*(?P<both>both |either )?@[nd](?P<n>\d+)(?: (?P<link>and|or) (?:in )?@[nd](?P<m>\d+))?"
+        r"(?:(?:made|built|founded|held|happened|released|born|produced|published|established|dated) )?"
+        r"(?P<when>in|on|during|after|before|since|until|by|from|of|prior to|later than|earlier than)"
+        r" (?:the |year |of )*(?P<both>both |either )?@[nd](?P<n>\d+)(?: (?P<link>and|or) (?:in )?@[nd](?P<m>\d+))?"
     )
     if match is None:
         return None
@@ -315,7 +321,7 @@ def _period(question: Question) -> Condition | None:
 
 def _time_column(question: Question, value: Scalar) -> Column | None:
     """The column for a year or a date, in the tables at hand."""
-    if isinstance(value, float) or (isinstance(value, int) and not 1000 <= value <= 2100):
+    if isinstance(value, float) or (isinstance(value, int) and not 1500 <= value <= 2100):
         return None
     tables = [t for t in (question.subject, *question.mentioned) if t is not None]
     for table in dict.fromkeys(tables):
@@ -346,7 +352,7 @@ def _equal(question: Question) -> Condition | None:
 def values(question: Question) -> list[Condition]:
     """Conditions with texts: known values, quoted ones, and patterns."""
     found: list[Condition] = []
-    for rule in (_pattern, _missing, _one_value):
+    for rule in (_pattern, _named_like, _missing, _bare_value, _one_value):
         while (condition := rule(question)) is not None:
             question.places[id(condition)] = question.struck
             found.append(condition)
@@ -418,6 +424,72 @@ def _letter_in(question: Question) -> Condition | None:
     return Like(column, f"%{escaped}%")
 
 
+def _named_like(question: Question) -> Condition | None:
+    """`with 'Ex' in its name`; `organizations that contain the word 'Party'`."""
+    match = question.search(
+        rf"(?:(?:that|which|who|with|have|contain|containing|include|including) )+(?:the |a )?"
+        rf"(?:letter |word |substring |string |phrase )?(?P<v>@[a-z]*[vq][a-z]*(?P<i>\d+)) "
+        rf"(?:in|within) (?:the|its|their|his|her) {col('c')}"
+    )
+    column = question.column(int(match["c"])) if match is not None else None
+    if match is None:
+        match = question.search(
+            r"(?:(?:that|which|who) )?(?:contain|containing|include|including|have|with) (?:the |a )?"
+            r"(?:word|substring|string|phrase) (?P<v>@[a-z]*[vq][a-z]*(?P<i>\d+))"
+        )
+        column = _name_column(question)
+    if match is None or column is None:
+        return None
+    text = question.items[int(match["i"])].token.text
+    question.strike(match)
+    escaped = re.sub(r"([%_\\])", r"\\\1", text)
+    return Like(column, f"%{escaped}%")
+
+
+def _bare_value(question: Question) -> Condition | None:
+    """`with code x`, `product voluptatem`: a plain word that the column before it holds."""
+    for kind in (col("x"), tab("x")):
+        for match in re.finditer(
+            rf"(?:(?<=\s)|^)(?:(?:with|of|for|in|the|whose) )*{kind} (?:be |of |named |called )?"
+            r"(?P<w>[a-z0-9]+)(?=\s|$)",
+            question.code,
+        ):
+            place = len(match.string[: match.start("w")].split())
+            token = question.items[place].token
+            if (
+                token.lemma in STOP
+                or token.lemma in FILLER
+                or question.items[place].ref is not None
+            ):
+                continue
+            ref = question.items[int(match["x"])].ref
+            columns = [column for column, _ in ref.columns] if ref is not None else []
+            if ref is not None and kind.startswith("@(?=[a-z]*t"):
+                columns = [c for table, _ in ref.tables for c in table.columns]
+            for column in columns:
+                stored = column.values.get(normal_text(token.text))
+                if stored is not None and column.kind is Kind.TEXT:
+                    question.strike(match)
+                    return Compare(column, "=", stored)
+    return None
+
+
+def _numbered(question: Question) -> Condition | None:
+    """`course 301`, `supplier 3`: the row with that key."""
+    match = question.search(
+        rf"(?:(?:by|of|for|with|in|the|from) )*{tab('t')} (?:id |number |no |with id |numbered )?@n(?P<n>\d+)"
+    )
+    if match is None or re.match(r" (?:or|to|and @n|time|year)", match.string[match.end() :]):
+        return None
+    table = question.table(int(match["t"]))
+    key = table.key if table is not None else None
+    if key is None or not key.counts:
+        return None
+    value = _scalar(question, int(match["n"]))
+    question.strike(match)
+    return Compare(key, "=", value)
+
+
 def _missing(question: Question) -> Condition | None:
     match = question.search(
         rf"(?:(?:with|whose|that|which|where) )*{DET}{col('c')} (?:be |have )?(?P<not>not )?"
@@ -447,7 +519,7 @@ def _one_value(question: Question) -> Condition | None:
             question.as_said.append(condition)
             return condition
     match = question.search(
-        rf"(?:(?:that|which|who|whose|be|do) )*(?P<not>(?:{NOT}|outside) (?:(?!and|or)[a-z]+ (?=@|in|from|at|by|on))?)?(?:(?:in|from|of|for|at|on|by|to|with|named|called|the|be|a|an|as|"
+        rf"(?:(?:that|which|who|whose|be|do) )*(?P<not>(?:{NOT}|outside) (?:(?!(?:and|or|but|be) )[a-z]+ ){{0,4}}?)?(?:(?:in|from|of|for|at|on|by|to|with|named|called|the|be|a|an|as|"
         rf"made|based|located|titled|entitled|have|use|using|own|either|both|live|living|any) )*(?P<not2>{NOT} (?:[a-z]+ ){{0,2}})?{either}"
         rf"(?P<not3> be not(?= ))?"
     )

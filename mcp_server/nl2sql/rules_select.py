@@ -246,7 +246,13 @@ def _is_verb(question: Question, index: int) -> bool:
         return False
     before = question.items[index - 1].token.lemma if index else ""
     after = question.items[index + 1].token.lemma if index + 1 < len(question.items) else ""
-    return before in ("be", "have", "that", "which", "who") or after in ("in", "at", "by", "on", "to")
+    return before in ("be", "have", "that", "which", "who") or after in (
+        "in",
+        "at",
+        "by",
+        "on",
+        "to",
+    )
 
 
 def _owns(question: Question, index: int) -> bool:

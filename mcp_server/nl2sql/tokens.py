@@ -78,6 +78,8 @@ _TOKEN = re.compile(
     r"""
     "(?P<double>[^"]+)" | “(?P<curly>[^”]+)” | ``(?P<tex>[^']+)''
   | (?<![A-Za-z0-9])'(?P<single>[^']+(?:'[a-z][^']*)*?)'(?![A-Za-z])
+  | (?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)
+  | (?P<slashed>\d{1,2}/\d{1,2}/\d{4})
   | (?P<date>\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2})?)?)
   | (?P<number>\d[\d,]*\.?\d*(?![A-Za-z\d]))
   | (?P<word>[A-Za-z0-9À-ɏ_]+(?:[-/.&][A-Za-z0-9À-ɏ_]+)*(?:'(?:s|t|re)\b)?)
@@ -120,6 +122,8 @@ def tokenize(question: str) -> list[Token]:
             case "double" | "curly" | "tex" | "single":
                 inner = (match.group(match.lastgroup) or "").strip()
                 found.append(Token(inner, normal_text(inner), Mark.QUOTED))
+            case "email" | "slashed":
+                found.append(Token(text, normal_text(text), Mark.QUOTED))
             case "date":
                 found.append(Token(text, text, Mark.DATE))
             case "number":
