@@ -13,8 +13,10 @@ checkpoints in 10,000 threads do to one thread (it takes several minutes).
 import argparse
 import contextlib
 import random
+import shutil
 import statistics
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,26 +24,35 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
 from langchain_core.messages import AIMessage, HumanMessage
+from langchain_postgres import PGEngine, PGVectorStore
 from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, empty_checkpoint
 from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.store.base import PutOp
+from langgraph.store.postgres import PostgresStore
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 from report import console, show, write_json
+from sqlalchemy import URL
 
 sys.path.remove(str(Path(__file__).parent))  # or `memory` would be this file
 
-from memory import BorealisSaver
+from cluster_runtime import Runtime
+from memory import BorealisSaver, BorealisStore, BorealisVectorStore
 
 Savers = dict[str, BaseCheckpointSaver[Any]]
 Rows = list[list[object]]
 
 OURS, THEIRS = "borealis", "langgraph"
+DIMS, STORE_DIMS = 384, 64
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 INTERESTS = ["ships", "tea", "the sea"]
 
@@ -110,8 +121,9 @@ def in_turns(
 class Thread:
     """A thread that grows by one checkpoint at a time, as a graph with two nodes would make it."""
 
-    def __init__(self, saver: BaseCheckpointSaver[Any], name: str) -> None:
+    def __init__(self, saver: BaseCheckpointSaver[Any], name: str, window: int = 4) -> None:
         self.saver = saver
+        self.longest = window
         self.config: Any = {"configurable": {"thread_id": name, "checkpoint_ns": ""}}
         self.latest: Any = self.config
         self.step = 0
@@ -148,8 +160,9 @@ class Thread:
         return checkpoint, new  # type: ignore[return-value]
 
     def messages(self) -> list[Any]:
-        """The last four messages: a state of bounded size, so that only the thread grows."""
-        self.window = [*self.window[-3:], AIMessage(prose(12), id=str(uuid.uuid4()))]
+        """A conversation, cut off when it has become too long: only the thread grows for ever."""
+        kept = self.window if len(self.window) < self.longest else self.window[:1]
+        self.window = [*kept, AIMessage(prose(12), id=str(uuid.uuid4()))]
         return self.window
 
     def prepare(self, turns: int = 1) -> None:
@@ -202,7 +215,7 @@ def reading(savers: Savers) -> Rows:
 
 
 def writing(savers: Savers) -> Rows:
-    threads = {name: Thread(saver, "writing").grow(20) for name, saver in savers.items()}
+    threads = {name: Thread(saver, "writing", window=40).grow(20) for name, saver in savers.items()}
     prepare = {name: thread.prepare for name, thread in threads.items()}
     put = in_turns({name: thread.put for name, thread in threads.items()}, 300, prepare)
     both = in_turns({name: thread.turn for name, thread in threads.items()}, 300, prepare)
@@ -345,25 +358,256 @@ def saver_rows(dsn: str) -> Rows:
     return rows + sizes(dsn)
 
 
+# -- the store
+
+
+def store_rows(dsn: str) -> Rows:
+    """Filtered search in namespaces of 20,000 items, and how much of the truth it finds."""
+    random.seed(7)
+    centres = np.random.default_rng(7).normal(size=(200, STORE_DIMS))
+    noise = np.random.default_rng(8)
+    vectors = {
+        f"text {n}": (centres[n % 200] + 0.7 * noise.normal(size=STORE_DIMS)).tolist()
+        for n in range(20_000)
+    }
+    queries = {
+        f"query {n}": (centres[n] + 0.7 * noise.normal(size=STORE_DIMS)).tolist() for n in range(20)
+    }
+    known = vectors | queries
+
+    def embed(texts: list[str]) -> list[list[float]]:
+        return [known[text] for text in texts]
+
+    sizes = {"few": 500, "some": 2000, "many": 5000, "rest": 12_500}
+    names = [name for name, size in sizes.items() for _ in range(size)]
+    random.shuffle(names)
+    places = dict(zip(vectors, names, strict=True))
+    index: Any = {"dims": STORE_DIMS, "embed": embed, "fields": ["text"]}
+    database = fresh(dsn)
+    rows: Rows = []
+    try:
+        with pool_of(database, 2) as pool:
+            stores: dict[str, Any] = {
+                OURS: BorealisStore(pool, index=index),
+                THEIRS: PostgresStore(pool, index=index),
+            }
+            for store in stores.values():
+                store.setup()
+                batch = [PutOp((places[text],), text, {"text": text}) for text in vectors]
+                for start in range(0, len(batch), 1000):
+                    store.batch(batch[start : start + 1000])
+            with pool.connection() as conn:
+                conn.execute("vacuum analyze")
+            for name in ("few", "some", "many"):
+                rows += searching(stores, name, vectors, queries, places)
+    finally:
+        drop(dsn, database)
+    return rows
+
+
+def searching(
+    stores: dict[str, Any],
+    namespace: str,
+    vectors: dict[str, list[float]],
+    queries: dict[str, list[float]],
+    places: dict[str, str],
+) -> Rows:
+    own = [text for text in vectors if places[text] == namespace]
+    matrix = np.array([vectors[text] for text in own])
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    recall: dict[str, list[float]] = {name: [] for name in stores}
+    fewest = dict.fromkeys(stores, 10)
+    for query, vector in queries.items():
+        order = np.argsort(-(matrix @ np.array(vector)), kind="stable")[:10]
+        truth = {own[position] for position in order}
+        for name, store in stores.items():
+            found = {item.key for item in store.search((namespace,), query=query, limit=10)}
+            fewest[name] = min(fewest[name], len(found))
+            recall[name].append(len(found & truth) / 10)
+    taken = in_turns(
+        {
+            name: (lambda s=store: s.search((namespace,), query="query 3", limit=10))
+            for name, store in stores.items()
+        },
+        15,
+    )
+    size = len(own)
+    mean = {name: statistics.mean(recall[name]) for name in stores}
+    return [
+        row(f"search in {size:,} of 20,000 (ms)", taken[OURS], taken[THEIRS], None),
+        ["... rows of 10, at least", fewest[OURS], fewest[THEIRS], "", "= 10", fewest[OURS] == 10],
+        ["... recall@10", mean[OURS], mean[THEIRS], "", ">= 0.95", mean[OURS] >= 0.95],
+    ]
+
+
+# -- the vector store
+
+
+def vector_rows(dsn: str) -> Rows:
+    """Adding documents whose embeddings cost nothing, so that the database is what is measured."""
+    vectors = np.random.default_rng(9).normal(size=(64, DIMS)).tolist()
+    embeddings = FixedEmbeddings(vectors)
+    database = fresh(dsn)
+    parts = psycopg.conninfo.conninfo_to_dict(database)
+    url = URL.create(
+        "postgresql+psycopg",
+        username=str(parts.get("user", "postgres")),
+        password=parts.get("password"),
+        database=str(parts["dbname"]),
+        query={"host": str(parts["host"]), "port": str(parts.get("port", 5432))},
+    )
+    engine = PGEngine.from_connection_string(url)
+    try:
+        engine.init_vectorstore_table("theirs", DIMS)
+        theirs = PGVectorStore.create_sync(engine, embeddings, "theirs")
+        ours = BorealisVectorStore(database, embeddings, table_name="ours")
+        ours.setup(dims=DIMS, ann=False, id_type="uuid")
+
+        def rate(store: Any, count: int) -> float:
+            documents = [
+                Document(f"document {n} {prose(20)}", metadata={"n": n, "tag": "x"})
+                for n in range(count)
+            ]
+            began = time.perf_counter()
+            store.add_documents(documents)
+            return count / (time.perf_counter() - began)
+
+        rates: dict[str, list[float]] = {OURS: [], THEIRS: []}
+        for _ in range(5):
+            rates[OURS].append(rate(ours, 5000))
+            rates[THEIRS].append(rate(theirs, 300))
+        ours.close()
+    finally:
+        engine._run_as_sync(engine._pool.dispose())
+        drop(dsn, database)
+    fast, slow = statistics.median(rates[OURS]), statistics.median(rates[THEIRS])
+    return [["add_documents (documents/s)", fast, slow, fast / slow, ">= 20x", fast >= 20 * slow]]
+
+
+class FixedEmbeddings(Embeddings):
+    """Vectors that are there already."""
+
+    def __init__(self, vectors: list[list[float]]) -> None:
+        self._vectors = vectors
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self._vectors[n % len(self._vectors)] for n in range(len(texts))]
+
+    def embed_query(self, text: str) -> list[float]:
+        return self._vectors[0]
+
+
+# -- a million checkpoints
+
+
+def million_rows(dsn: str) -> Rows:
+    """One thread's latencies before and after 1,000,000 checkpoints in 10,000 threads are there."""
+    database = fresh(dsn)
+    try:
+        with pool_of(database, 4) as pool:
+            saver = BorealisSaver(pool)
+            saver.setup()
+            before = latencies(saver, "before")
+            seed = Thread(saver, "seed").grow(100)
+            multiply(pool, seed)
+            after = latencies(saver, "after")
+            pruning = while_pruning(saver)
+    finally:
+        drop(dsn, database)
+    rows: Rows = [
+        [
+            f"{what} (ms)",
+            after[what],
+            before[what],
+            after[what] / before[what],
+            "<= 1.5x",
+            after[what] <= 1.5 * before[what],
+        ]
+        for what in before
+    ]
+    return [*rows, *pruning]
+
+
+def latencies(saver: BorealisSaver, name: str) -> dict[str, float]:
+    thread = Thread(saver, name).grow(100)
+    return {
+        "get_tuple": in_turns({"": lambda: saver.get_tuple(thread.config)}, 500)[""],
+        "put": in_turns({"": thread.put}, 500, {"": thread.prepare})[""],
+        "list(limit=10)": in_turns({"": lambda: list(saver.list(thread.config, limit=10))}, 100)[
+            ""
+        ],
+    }
+
+
+def multiply(pool: ConnectionPool[Any], seed: Thread) -> None:
+    """Copy one thread of 100 checkpoints to 9,999 more, inside the database."""
+    name = seed.config["configurable"]["thread_id"]
+    with pool.connection() as conn:
+        for start in range(1, 10_000, 250):
+            conn.execute(
+                "select borealis.memory_copy('', %s, 'thread ' || n)"
+                " from generate_series(%s::int, %s::int) n",
+                (name, start, min(start + 249, 9_999)),
+            )
+        conn.execute("vacuum analyze")
+
+
+def while_pruning(saver: BorealisSaver) -> Rows:
+    """Latencies of a writer while another thread prunes 300 threads to their latest checkpoint."""
+    thread = Thread(saver, "writer").grow(20)
+    quiet = in_turns({"": thread.put}, 200, {"": thread.prepare})[""]
+    taken: list[float] = []
+    with ThreadPoolExecutor(1) as executor:
+        doomed = executor.submit(saver.prune, [f"thread {n}" for n in range(1, 301)])
+        while not doomed.done():
+            thread.prepare()
+            began = time.perf_counter()
+            thread.put()
+            taken.append((time.perf_counter() - began) * 1000)
+        doomed.result()
+    worst = max(taken)
+    return [
+        ["put while 300 threads are pruned (ms)", statistics.median(taken), quiet, "", "", ""],
+        ["... the longest of them (ms)", worst, quiet, "", "<= 250", worst <= 250],
+    ]
+
+
 @contextlib.contextmanager
 def server(dsn: str | None) -> Iterator[str]:
     """The given server, or a local cluster for the time of the run."""
     if dsn is not None:
         yield dsn
         return
-    raise SystemExit("pass --dsn")
+    folder = Path(tempfile.mkdtemp(prefix="borealis-bench-", dir="/tmp"))
+    folder.chmod(0o711)
+    try:
+        with Runtime.open(folder / "state", warm_pool_size=0) as runtime:
+            yield runtime.create_db_cluster("bench").dsn()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dsn", help="conninfo of a server whose role may create databases")
-    parser.add_argument("--only", choices=["saver"])
+    parser.add_argument("--only", choices=["saver", "store", "vectors"])
+    parser.add_argument("--million", action="store_true")
     arguments = parser.parse_args()
-    with server(arguments.dsn) as dsn:
-        rows = saver_rows(dsn)
+    parts = {"saver": saver_rows, "store": store_rows, "vectors": vector_rows}
+    name = "memory"
+    if arguments.million:
+        parts, name = {"million": million_rows}, "memory_million"
     columns = ["", OURS, "LangChain's", "times better", "must hold", "holds"]
+    if arguments.million:
+        columns = ["", "after", "before", "ratio", "must hold", "holds"]
+    rows: Rows = []
+    with server(arguments.dsn) as dsn:
+        for part, measure in parts.items():
+            if arguments.only in (None, part):
+                random.seed(1)
+                rows += measure(dsn)
     show("Agent memory, medians", columns, rows)
-    console.print(f"written to {write_json('memory', {'rows': rows})}")
+    console.print(f"written to {write_json(name, {'rows': rows})}")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ DEFAULT_POOL_SIZE = 8
 DEFAULT_MAX_IDLE_SECONDS = 5.0
 WAIT_INTERVAL_SECONDS = 0.1
 
+# RDS's fault code for "not in this state", and the states that do not pass by waiting.
+WRONG_STATE = "InvalidDBClusterStateFault"
+LASTING_STATES = frozenset({"stopped", "stopping", "deleting"})
+
 
 @runtime_checkable
 class HasDsn(Protocol):
@@ -92,10 +96,22 @@ class Dialer:
             "prepare_threshold": 5 if prepare else None,
         }
         self._application_name = application_name
+        self._source = source
+
+    def _current_dsn(self) -> str:
+        """The DSN; while a cluster changes state, an error that passes instead of the cluster's."""
+        try:
+            return self._dsn()
+        except Exception as error:
+            code = getattr(error, "code", None)
+            status = str(getattr(self._source, "status", ""))
+            if code == WRONG_STATE and status not in LASTING_STATES:
+                raise psycopg.OperationalError(str(error)) from error
+            raise
 
     def conninfo(self, timeout: float) -> str:
         """Conninfo that gives up connecting after `timeout` seconds (libpq's minimum is 2)."""
-        given = conninfo_to_dict(self._dsn())
+        given = conninfo_to_dict(self._current_dsn())
         defaults: dict[str, Any] = {
             "application_name": self._application_name,
             "keepalives_idle": 30,

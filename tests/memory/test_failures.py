@@ -25,10 +25,17 @@ class Count(TypedDict):
     seen: list[int]
 
 
-def counting_graph(steps: int) -> StateGraph[Any]:
+def counting_graph(
+    steps: int, at_step: Callable[[int], object] = lambda step: None
+) -> StateGraph[Any]:
     """One node that runs `steps` times and notes each number it saw."""
+
+    def add(state: Count) -> dict[str, Any]:
+        at_step(state["n"])
+        return {"n": state["n"] + 1, "seen": [*state["seen"][-20:], state["n"]]}
+
     builder = StateGraph(Count)
-    builder.add_node("add", lambda s: {"n": s["n"] + 1, "seen": [*s["seen"][-20:], s["n"]]})
+    builder.add_node("add", add)
     builder.add_edge(START, "add")
     builder.add_conditional_edges("add", lambda s: END if s["n"] >= steps else "add")
     return builder
