@@ -1,11 +1,18 @@
-"""Reading the log by LSN: from the ring while it is young, from the segments' files after that."""
+"""Reading the log by LSN: from the ring while it is young, from the segments' files after that.
+
+A frame counts when its checksum fits, its back-link names the end of what was read before it, and
+no cut made it void. Other bytes may lie between two frames: zeros, where a batch begins with a new
+page or file; and, from the end of an epoch's log to the end of that page, what an older writer had
+put there. A segment in which no frame follows is damaged, and another one is read.
+"""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.batch import (
     HEADER_BYTES,
+    Batch,
     CorruptFrameError,
     EndOfLogError,
     decode,
@@ -13,6 +20,7 @@ from cluster_runtime.storage.batch import (
 )
 from cluster_runtime.storage.disk import PAGE_BYTES
 from cluster_runtime.storage.node import BATCH_BYTES, StorageNode
+from cluster_runtime.storage.segment import is_void
 from cluster_runtime.storage.segment_store import SegmentStore
 from cluster_runtime.storage.types import Lsn
 
@@ -51,10 +59,14 @@ class LogIndex:
 
         Raises LookupError where the log no longer reaches that far back.
         """
+        return self.start_before(lsn)[0]
+
+    def start_before(self, lsn: int) -> tuple[int, Lsn]:
+        """The same, and the LSN at which the log from that position on begins."""
         index = bisect_right(self._lsns, lsn) - 1
         if index < 0:
             raise LookupError(f"the log begins behind LSN {lsn:#x}")
-        return self._positions[index]
+        return self._positions[index], Lsn(self._lsns[index])
 
 
 class LogCursor:
@@ -64,97 +76,114 @@ class LogCursor:
         self,
         node: StorageNode,
         lsn: int,
-        position: int,
+        start: tuple[int, Lsn],
         damaged: Callable[[SegmentStore], None],
     ) -> None:
+        """start: a position at or before `lsn`, and the LSN that the log has there."""
         self._node = node
         self._damaged = damaged
-        self._position = self._next = position
+        self._volume = node.lanes[0].store.volume
+        self._position, self._tail = start
         self._content = b""
-        self._content_at = position
+        self._content_at = self._position
+        self._batch: Batch | None = None
+        self._wal = memoryview(b"")
         self.lsn = lsn
 
     def read(self, limit_bytes: int) -> bytes:
-        """The next WAL bytes, `limit_bytes` at most; empty at the volume durable LSN."""
+        """The next WAL bytes, `limit_bytes` at most; empty at the volume durable LSN.
+
+        Raises StorageError where no segment that answers has the log that follows.
+        """
         parts: list[bytes] = []
         left = limit_bytes
-        for start, wal in self._batches():
-            skip = max(self.lsn - start, 0)
-            part = bytes(wal[skip : skip + left])
+        while left:
+            if self._batch is None or self.lsn >= self._batch.end:
+                if self._tail >= self._node.volume.vdl:
+                    break
+                self._advance()
+                continue
+            skip = self.lsn - self._batch.start
+            part = bytes(self._wal[skip : skip + left])
             parts.append(part)
             self.lsn += len(part)
             left -= len(part)
-            if skip + len(part) == len(wal):
-                self._position = self._next
-            if not left:
-                break
         return b"".join(parts)
 
-    def _batches(self) -> Iterator[tuple[int, memoryview]]:
-        """Start LSN and WAL of each durable batch from the cursor's position on."""
-        position = self._position
-        while position < self._node.vdl_position:
-            found = self._frame(position)
-            if found is None:
-                position += -position % PAGE_BYTES or PAGE_BYTES
-                self._position = position
-                continue
-            start, end_lsn, wal = found
-            self._next = position + frame_bytes(len(wal))
-            if end_lsn <= self.lsn:
-                self._position = self._next
-            else:
-                yield start, wal
-            position = self._next
+    def _advance(self) -> None:
+        """Go on to the batch that follows the last one."""
+        found = self._search(self._load)
+        if found is None:
+            found = self._search_segments()
+        position, self._batch, self._wal = found
+        self._position = position + frame_bytes(len(self._wal))
+        self._tail = self._batch.end
 
-    def _frame(self, position: int) -> tuple[int, Lsn, memoryview] | None:
-        """The frame at a position; None for zeros, behind which a page may begin another one."""
-        for again in (False, True):
-            at = position - self._content_at
-            if again or not 0 <= at < len(self._content):
-                self._content, self._content_at = self._load(position), position
-                at = 0
+    def _search(self, load: Callable[[int], bytes]) -> tuple[int, Batch, memoryview] | None:
+        """The frame that continues the log, at the cursor's position or a page's start behind it.
+
+        load: reads the log from a position on.
+        """
+        at, last = self._position, self._position + _READ_BYTES
+        fresh = False
+        while at < last:
+            inside = at - self._content_at
+            if fresh or not 0 <= inside < len(self._content):
+                self._content, self._content_at, inside = load(at), at, 0
             try:
-                batch, wal = decode(None, memoryview(self._content), at)
+                batch, wal = decode(self._volume, memoryview(self._content), inside)
             except EndOfLogError:
-                if again or len(self._content) - at >= HEADER_BYTES:
-                    return None
+                passed = inside + HEADER_BYTES <= len(self._content)
             except CorruptFrameError:
-                # Perhaps only cut short by the end of what was read.
-                continue
+                passed = False
             else:
-                return batch.start, batch.end, wal
-        return self._from_any_segment(position)
+                passed = is_void(batch, self._node.volume.history)
+                if not passed:
+                    return (at, batch, wal) if batch.previous == self._tail else None
+            if passed or self._content_at == at:
+                at += -at % PAGE_BYTES or PAGE_BYTES
+                fresh = False
+            else:
+                # Perhaps only cut short by the end of what was read.
+                fresh = True
+        return None
 
-    def _load(self, position: int) -> bytes:
+    def _search_segments(self) -> tuple[int, Batch, memoryview]:
+        """The same from whichever segment has it unharmed; damaged ones are reported."""
+        damaged: list[SegmentStore] = []
+        for lane in self._node.lanes:
+            store = lane.store
+            if not lane.reachable or store.end <= self._position:
+                continue
+            self._content = b""
+            try:
+                found = self._search(lambda at, store=store: self._load(at, store))  # type: ignore[misc]
+            except (LookupError, OSError):
+                continue
+            if found is not None:
+                for each in damaged:
+                    self._damaged(each)
+                return found
+            damaged.append(store)
+        self._content = b""
+        raise StorageError(
+            f"every segment that answers is damaged at log position {self._position}, or no longer "
+            "holds it; heal others"
+        )
+
+    def _load(self, position: int, wanted: SegmentStore | None = None) -> bytes:
+        """Log from a position on: from the ring, else from one segment, or the first that can."""
         node = self._node
         with node.lock:
             if position >= node.staging.oldest:
                 length = min(_READ_BYTES, node.staging.head - position)
-                return node.staging.read(position, length)
+                return node.staging.read(position, length) if length > 0 else b""
+        if wanted is not None:
+            return wanted.log.read(position, _READ_BYTES)
         for lane in node.lanes:
             if lane.reachable and lane.store.end > position:
                 try:
                     return lane.store.log.read(position, _READ_BYTES)
                 except (LookupError, OSError):
                     continue
-        raise LookupError(f"no segment that answers holds the log at position {position}")
-
-    def _from_any_segment(self, position: int) -> tuple[int, Lsn, memoryview]:
-        """The frame at a position from whichever segment has it unharmed."""
-        for lane in self._node.lanes:
-            if not lane.reachable or lane.store.end <= position:
-                continue
-            try:
-                content = lane.store.log.read(position, _READ_BYTES)
-                batch, wal = decode(lane.store.volume, memoryview(content))
-            except (LookupError, OSError):
-                continue
-            except (CorruptFrameError, EndOfLogError):
-                self._damaged(lane.store)
-                continue
-            self._content, self._content_at = content, position
-            return batch.start, batch.end, wal
-        raise StorageError(
-            f"every segment that answers is damaged at log position {position}; heal others"
-        )
+        return b""

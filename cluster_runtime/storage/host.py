@@ -390,7 +390,7 @@ class StorageVolume:
 
     def cursor(self, lsn: int) -> LogCursor:
         """A reader of the log from an LSN on. Raises LookupError where that has been collected."""
-        return LogCursor(self._node, lsn, self._index.before(lsn), self._found_damage)
+        return LogCursor(self._node, lsn, self._index.start_before(lsn), self._found_damage)
 
     def watch(self, fd: int) -> None:
         """Have `fd` (non-blocking) written to whenever the volume durable LSN moves."""

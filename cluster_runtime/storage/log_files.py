@@ -241,12 +241,20 @@ class SegmentLog:
         Whatever was written behind the position lies in sealed or removed files from now on, and
         so does what a stale writer may still write.
         """
-        for file in [each for each in self.files if each.start >= position]:
+        self.remove_from(position)
+        self.add_file(position, FIRST_FILE_BYTES, mark)
+
+    def remove_from(self, position: int) -> None:
+        """Delete the files that begin at a position or behind it, the newest first."""
+        while self.files and self.files[-1].start >= position:
+            *left, file = self.files
             with self._reading:
-                self.files = tuple(each for each in self.files if each is not file)
+                self.files = tuple(left)
                 file.close()
             file.path.unlink()
-        self.add_file(position, FIRST_FILE_BYTES, mark)
+            if left:
+                # It had sealed the one before it, which goes on to its own end again.
+                left[-1].end = left[-1].start + left[-1].path.stat().st_size - PAGE_BYTES
 
     def chunks(self, position: int, end: int | None = None) -> Iterator[tuple[int, bytes]]:
         """(position, bytes) from a position up to `end`, a file (or a MiB of it) at a time."""

@@ -95,8 +95,14 @@ def catch_up(store: SegmentStore, sources: list[SegmentStore], until: Lsn) -> bo
             break
         if source is store or source.core.scl < until:
             continue
+        try:
+            position = source.position_of(store.core.tail)
+        except LookupError:
+            continue  # collected there
+        # Files behind its end hold nothing, and may begin where those of its peers do not.
+        store.log.remove_from(max(position, store.log.start + 1))
         limit = source.position_of(until)
-        take(store, *copy_log(store, source, store.end, store.core.tail, limit))
+        take(store, *copy_log(store, source, position, store.core.tail, limit))
     return store.core.scl >= until
 
 
@@ -231,6 +237,8 @@ def _open_for_reading(
 ) -> OpenedVolume:
     statuses = [store.status() for store in stores.values()]
     point = read_point(statuses, membership)
+    for store in stores.values():
+        store.perform(store.core.follow(point.history, membership))
     sources = sorted(stores.values(), key=lambda store: store.core.scl, reverse=True)
     behind = [each for each in sources if not catch_up(each, sources, point.lsn)]
     if behind:

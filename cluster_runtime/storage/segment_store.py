@@ -35,6 +35,7 @@ from cluster_runtime.storage.segment import (
     Persist,
     Segment,
     SegmentStatus,
+    is_void,
 )
 from cluster_runtime.storage.types import Epoch, Lsn, SegmentId, az_of
 
@@ -141,6 +142,9 @@ class SegmentStore:
             match action:
                 case CutLog(lsn):
                     self.end = self.position_of(lsn)
+                    # A file that begins behind it belongs to an opening that came to nothing; it
+                    # would split the frames that are to lie there.
+                    self.log.remove_from(self.end + 1)
                     self.persist()
                 case Persist():
                     self.persist()
@@ -251,14 +255,13 @@ class SegmentStore:
                 continue
             except CorruptFrameError:
                 return
-            if (previous is not None and batch.previous != previous) or self._is_void(batch):
+            if (previous is not None and batch.previous != previous) or is_void(
+                batch, self.core.history
+            ):
                 return
             yield Frame(start + at, batch, wal)
             previous = batch.end
             at += frame_bytes(len(wal))
-
-    def _is_void(self, batch: Batch) -> bool:
-        return any(cut.epoch > batch.epoch and batch.end > cut.lsn for cut in self.core.history)
 
     def _is_cut(self, lsn: Lsn) -> bool:
         return any(cut.lsn == lsn for cut in self.core.history) or lsn == self.core.floor
