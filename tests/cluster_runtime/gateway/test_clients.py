@@ -206,6 +206,23 @@ def read_and_cancel(cursor: psycopg.Cursor[Any], cancel: Callable[[], None]) -> 
         list(copy)
 
 
+def test_a_cancel_request_that_the_backend_forbids_is_not_passed_on(house: Any) -> None:
+    asked: list[int] = []
+
+    async def may_cancel(pid: int) -> bool:
+        asked.append(pid)
+        return False
+
+    house.backend.may_cancel = may_cancel
+    with house.connect() as conn, conn.cursor() as cursor:
+        with cursor.copy(RUNS_LONG.replace("60", "0.2")) as copy:
+            assert copy.read()
+            conn.cancel_safe()  # returns when the gateway has answered, which is by closing
+            assert asked == [conn.info.backend_pid]
+            list(copy)
+        assert cursor.rowcount == 2
+
+
 def test_a_cancel_request_in_clear_is_served_as_by_postgresql(house: Any) -> None:
     # PQcancel speaks no TLS. psycopg calls it with the interpreter locked, so that it can only be
     # answered by a gateway of another process; cancel_safe() has no such limit.
