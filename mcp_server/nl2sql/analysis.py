@@ -71,14 +71,15 @@ def _settle_alternatives(question: Question) -> None:
     for other in sorted(merged, reverse=True):
         del query.where[other]
     equal: dict[Column, int] = {}
-    for index, condition in enumerate(list(query.where)):
+    kept: list[Condition] = []
+    for condition in query.where:
         if isinstance(condition, Compare) and condition.operator == "=":
-            if condition.column in equal and "both" not in question.notes:
-                first = query.where[equal[condition.column]]
-                query.where[equal[condition.column]] = AnyOf((*_alternatives(first), condition))
-                query.where.remove(condition)
-            else:
-                equal[condition.column] = index
+            at = equal.setdefault(condition.column, len(kept))
+            if at < len(kept) and "both" not in question.notes:
+                kept[at] = AnyOf((*_alternatives(kept[at]), condition))
+                continue
+        kept.append(condition)
+    query.where = kept
 
 
 def _alternatives(condition: Condition) -> tuple[Condition, ...]:

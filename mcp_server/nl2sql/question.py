@@ -149,7 +149,7 @@ class Question:
             return None
         if index in self.chosen and near is None and not numeric:
             return self.chosen[index]
-        local = near or self._local_table(index)
+        local = near or self.table_around(index)
         generic = self._generic(ref, local or self.subject) if not numeric else None
         if generic is not None:
             self.chosen[index] = generic
@@ -195,7 +195,7 @@ class Question:
             return name_column(owner)
         return None
 
-    def _local_table(self, index: int) -> Table | None:
+    def table_around(self, index: int) -> Table | None:
         """The table that the words around a span name: `dog ages`, `age and weight of the dogs`."""
         if index and "t" in letters(self.items[index - 1]) and not self.items[index - 1].used:
             return self.table(index - 1)

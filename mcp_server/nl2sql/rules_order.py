@@ -36,11 +36,11 @@ def order_by(question: Question) -> None:
     patterns = (
         rf"(?:, )?(?:and )?(?:{SORT} )?(?:(?:the )?result )?(?:in|by|with) (?:an? |the )?"
         rf"(?P<dir>{DIRECTION})(?: alphabetical)? order (?:of|by|for|with|on|according to|based on)"
-        rf" {DET}{what}",
+        rf" {DET}{what}{more}",
         rf"(?:, )?(?:and )?{SORT}(?P<mid>(?: (?!by|in)[a-z@0-9]+){{0,3}}) (?:by|in order of|according to|"
         rf"based on|on|in term of) {DET}(?:(?P<dir>{DIRECTION})(?: order of)? )?{DET}{what}{more}"
         rf"{tail}",
-        rf"(?:, )?in order of {DET}{what}{tail}",
+        rf"(?:, )?in order of {DET}{what}{more}{tail}",
         rf"(?:, )?by (?P<dir>{DIRECTION}) (?:order of )?{DET}{what}",
         rf"(?:, )?(?:and )?{SORT} (?:them |it |the result |the @[a-z]+\d+ )?(?:in |by )?(?:an? |the )?"
         rf"(?P<dir>{DIRECTION})(?: (?:alphabetical|order))*",
@@ -104,6 +104,13 @@ def superlatives(question: Question) -> None:
         _most_verb,
     ):
         if rule(question):
+            ahead = question.search(
+                rf"(?:the |top )?{num('n')} {tab('t')} (?:who|that|which|with|whose)"
+            )
+            if question.query.limit == 1 and ahead is not None:
+                question.query.limit = int(question.number(ahead, "n"))
+                question.strike(ahead, "n")
+                question.items[int(ahead["n"])].used = True
             return
 
 

@@ -265,7 +265,8 @@ def _owns(question: Question, index: int) -> bool:
 
 def _of_one_table(question: Question, chosen: list[tuple[int, Column]]) -> list[tuple[int, Column]]:
     """A list of columns is most likely of one table, where one has something for each."""
-    if len({column.table for _, column in chosen}) < 2:
+    said = {table for index, _ in chosen if (table := question.table_around(index)) is not None}
+    if len({column.table for _, column in chosen}) < 2 or len(said) > 1:
         return chosen
     options: list[dict[Table, tuple[float, Column]]] = []
     for index, column in chosen:
@@ -336,6 +337,12 @@ def fallback(question: Question) -> None:
     """Nothing is asked for by name: the things themselves are, by theirs."""
     query = question.query
     query.select = list(dict.fromkeys(query.select))
+    computed = {output.column for output in query.select if output.aggregate}
+    query.select = [
+        output
+        for output in query.select
+        if output.aggregate or output.column not in computed or output.column in query.group
+    ]
     if query.select:
         return
     if query.group:

@@ -89,6 +89,25 @@ _TOKEN = re.compile(
 )
 
 
+_SHARED_NOUN = (
+    re.compile(
+        r"\b(?P<list>(?:first|middle|last|given|family)(?:(?:,? and |, | or )"
+        r"(?:first|middle|last|given|family))+) (?P<noun>names?)\b",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"\b(?P<list>(?:start|starting|begin|end|ending|arrival|departure)(?:,? and |, | or )"
+        r"(?:start|starting|end|ending|arrival|departure)) (?P<noun>dates?|times?|years?|points?)\b",
+        re.IGNORECASE,
+    ),
+)
+"""Lists in which a noun is said once: `first and last name` is two names."""
+
+
+def _spread(match: re.Match[str]) -> str:
+    return re.sub(r"(?<=\w)(?=,? and |, | or |$)", f" {match['noun']}", match["list"])
+
+
 class Mark(Enum):
     """What a token is."""
 
@@ -116,7 +135,10 @@ class Token:
 def tokenize(question: str) -> list[Token]:
     """The tokens of a question; possessive endings are dropped."""
     found = []
-    for match in _TOKEN.finditer(question.replace("’", "'").replace("‘", "'")):
+    text = question.replace("’", "'").replace("‘", "'")
+    for shared in _SHARED_NOUN:
+        text = shared.sub(_spread, text)
+    for match in _TOKEN.finditer(text):
         text = match.group()
         match match.lastgroup:
             case "double" | "curly" | "tex" | "single":
