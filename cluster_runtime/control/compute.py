@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from cluster_runtime.control.instances import Instance
+from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.engine.home import SOCKET_NAME
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.roles import SUPERUSER
@@ -60,7 +61,7 @@ class Compute:
         async with self._transition:
             if self.socket is None:
                 await self._close_admin()
-                await asyncio.to_thread(self._instance.start)
+                await in_thread(self._instance.start)
                 self._logins_while_paused.clear()
                 self._on_start()
             return self._instance.socket_directory / SOCKET_NAME
@@ -93,7 +94,7 @@ class Compute:
         async with self._transition:
             await self._close_admin()
             self._logins_while_paused.clear()
-            await asyncio.to_thread(destroy)
+            await in_thread(destroy)
 
     async def login(self, user: str) -> Login | None:
         """What credential a role may use; wakes a paused writer only for a role it may have."""
@@ -135,7 +136,7 @@ class Compute:
 
     async def _stop(self, mode: Shutdown) -> None:
         await self._close_admin()
-        await asyncio.to_thread(self._instance.stop, mode)
+        await in_thread(self._instance.stop, mode)
 
     async def _admin_connection(self) -> psycopg.AsyncConnection[TupleRow]:
         if self._admin is None:

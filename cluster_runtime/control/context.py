@@ -10,6 +10,7 @@ from cluster_runtime.control.catalog import Catalog
 from cluster_runtime.control.compute import Compute
 from cluster_runtime.control.identifiers import not_found
 from cluster_runtime.control.instances import ClusterStorage, Writer
+from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.model import ClusterStatus, DBCluster, EndpointKind
 from cluster_runtime.control.state_directory import AccessKey, StateDirectory
 from cluster_runtime.engine.home import EngineHome
@@ -40,7 +41,7 @@ class Instances:
         """Stop both, then close the volume."""
         await self.reader.stop(Shutdown.IMMEDIATE)
         await self.compute.stop(mode)
-        await asyncio.to_thread(self.storage.close)
+        await in_thread(self.storage.close)
 
 
 @dataclass(slots=True)
@@ -120,5 +121,5 @@ class Context:
 
     async def store(self, cluster: HostedCluster, facts: DBCluster) -> None:
         """Make `facts` the cluster's, durably."""
-        await asyncio.to_thread(self.catalog.put, facts)
+        await in_thread(self.catalog.put, facts)
         cluster.facts = facts

@@ -1,6 +1,5 @@
 """CreateDBCluster, and the unnamed clusters that the warm pool holds."""
 
-import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypedDict
@@ -24,6 +23,7 @@ from cluster_runtime.control.instances import (
     postmaster_of,
     wal_sockets_of,
 )
+from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.model import (
     ClusterStatus,
     DBCluster,
@@ -118,16 +118,16 @@ def check_password(password: str | None) -> None:
 
 async def make_unnamed(context: Context, engine_version: str | None) -> UnnamedCluster:
     """Copy the template, start PostgreSQL over the copy. Nothing remains where that fails."""
-    template = await asyncio.to_thread(context.template, engine_version)
+    template = await in_thread(context.template, engine_version)
     resource_id = new_resource_id()
     directory = context.home.clusters / resource_id
     instances = instances_over(context, template.installation, resource_id)
     try:
-        await asyncio.to_thread(_lay_out, context, template, resource_id, instances.storage)
+        await in_thread(_lay_out, context, template, resource_id, instances.storage)
         await instances.compute.ensure_running()
     except BaseException:
         await instances.stop(Shutdown.IMMEDIATE)
-        await asyncio.to_thread(remove_tree, directory)
+        await in_thread(remove_tree, directory)
         raise
     return UnnamedCluster(resource_id, template.installation.version, directory, instances)
 
@@ -135,7 +135,7 @@ async def make_unnamed(context: Context, engine_version: str | None) -> UnnamedC
 async def discard_unnamed(unnamed: UnnamedCluster) -> None:
     """Undo `make_unnamed`."""
     await unnamed.instances.stop(Shutdown.IMMEDIATE)
-    await asyncio.to_thread(remove_tree, unnamed.directory)
+    await in_thread(remove_tree, unnamed.directory)
 
 
 def instances_over(context: Context, installation: Installation, resource_id: str) -> Instances:
@@ -209,15 +209,17 @@ async def _name(
     await _apply_names(cluster.compute, request)
     if request.storage_type != "aurora":
         storage = cluster.instances.storage
-        await asyncio.to_thread(storage.set_storage_type, request.storage_type)
+        await in_thread(storage.set_storage_type, request.storage_type)
     await open_endpoints(context, cluster)
     try:
-        await asyncio.to_thread(context.catalog.add, cluster.facts)
+        await in_thread(context.catalog.add, cluster.facts)
     except BaseException:
+        # A cancelled caller comes here although the row was written.
+        await in_thread(context.catalog.remove, cluster.id)
         await close_endpoints(context, cluster)
         raise
     context.clusters[cluster.id] = cluster
-    await asyncio.to_thread((unnamed.directory / UNNAMED_MARK).unlink)
+    (unnamed.directory / UNNAMED_MARK).unlink()
     return cluster
 
 

@@ -4,10 +4,9 @@ Targets: `segment:<id>`, `az:<name>`, `writer`; kinds: `crash`, `partition`, `sl
 `drop:<percent>`, `corrupt`, `disk-full` (see `cluster_runtime/storage/faults.py`).
 """
 
-import asyncio
-
 from cluster_runtime.control.context import HostedCluster
 from cluster_runtime.control.endpoints import disconnect
+from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.model import ClusterStatus
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.storage.host import StorageVolume, VolumeDescription
@@ -16,7 +15,7 @@ from cluster_runtime.storage.host import StorageVolume, VolumeDescription
 async def describe_volume(cluster: HostedCluster) -> VolumeDescription:
     """The volume's LSNs, epoch and segments. Opens the volume of a paused cluster."""
     volume = await _volume(cluster)
-    return await asyncio.to_thread(volume.describe)
+    return await in_thread(volume.describe)
 
 
 async def inject_fault(
@@ -27,13 +26,13 @@ async def inject_fault(
     Raises InvalidParameterError for a target or kind that there is not.
     """
     volume = await _volume(cluster)
-    await asyncio.to_thread(volume.inject_fault, target, kind, duration)
+    await in_thread(volume.inject_fault, target, kind, duration)
 
 
 async def heal_fault(cluster: HostedCluster, target: str | None) -> None:
     """End the faults of a target, or all of them."""
     volume = await _volume(cluster)
-    await asyncio.to_thread(volume.heal, target)
+    await in_thread(volume.heal, target)
     # A reader that stood in follows the log as it was: the next connect finds a writer.
     await cluster.instances.reader.stop(Shutdown.IMMEDIATE)
 
@@ -49,4 +48,4 @@ async def _volume(cluster: HostedCluster) -> StorageVolume:
     cluster.require(
         ClusterStatus.AVAILABLE, ClusterStatus.STOPPED, ClusterStatus.INCOMPATIBLE_NETWORK
     )
-    return await asyncio.to_thread(cluster.instances.storage.open)
+    return await in_thread(cluster.instances.storage.open)

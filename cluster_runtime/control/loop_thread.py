@@ -70,6 +70,20 @@ class LoopThread:
         self.loop.run_forever()
 
 
+async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
+    """Run blocking work in a worker thread, to its end.
+
+    A thread cannot be cancelled. A cancelled caller leaves only when the work has ended, so that
+    nobody cleans up under it.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise
+
+
 async def _cancel_the_rest() -> None:
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:

@@ -1,6 +1,5 @@
 """ModifyDBCluster. Every change applies at once, and none of them ends a connection."""
 
-import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
@@ -8,6 +7,7 @@ from cluster_runtime.control.context import Context, HostedCluster
 from cluster_runtime.control.create import check_password, renamed, set_password
 from cluster_runtime.control.endpoints import close_endpoints, open_endpoints, update_endpoints
 from cluster_runtime.control.identifiers import check_identifier
+from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.model import (
     ClusterStatus,
     DBCluster,
@@ -85,7 +85,7 @@ async def modify_db_cluster(
             await set_password(cluster.compute, after.master_username, request.master_user_password)
         if request.storage_type is not None:
             storage = cluster.instances.storage
-            await asyncio.to_thread(storage.set_storage_type, request.storage_type)
+            await in_thread(storage.set_storage_type, request.storage_type)
         before = cluster.facts
         await context.store(cluster, after)
         if request.scaling is not None and cluster.watch is not None:

@@ -182,3 +182,13 @@ def test_a_cluster_whose_postgresql_was_killed_comes_back_on_connect(runtime: Ru
             conn.execute("select 1")
     with cluster.connect() as conn:
         assert conn.execute("select x from t").fetchone() == (1,)
+
+
+def test_a_runtime_that_closes_while_its_pool_refills_leaves_nothing(
+    state_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Found by use: the directory was removed under the thread that still filled it."""
+    for _ in range(3):
+        Runtime.open(state_dir, warm_pool_size=1).close()
+        assert list((state_dir / "engine" / "clusters").iterdir()) == []
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
