@@ -172,7 +172,7 @@ def _settle_both(question: Question) -> None:
         subject = subject or query.subject
         if subject is not None and table is not subject:
             query.subject = subject
-            query.where.remove(condition)
+            query.where = [each for each in query.where if each is not condition]
             query.where += [Linked(table, (each,)) for each in condition.conditions]
         elif subject is table and not any(output.aggregate for output in query.select):
             settle.both_values(query, condition)
