@@ -17,6 +17,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -95,6 +96,7 @@ crashed backend ends it, because a directory that a crash left is rebuilt and no
 COALESCER = "coalescer"
 VOLUME_FILE = "volume.json"
 RETRY_S = 0.2
+DATABASE_PAGE_BYTES = 8192
 
 _log = get_logger(__name__)
 
@@ -172,11 +174,14 @@ class StorageVolume:
         self._writer_lost: Callable[[StorageError], None] = _log_loss
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closed = False
+        self._counts = IoCounts()
         self._superuser = ""
         self._writer_at: Path | None = None
         self._coalescer: Coalescer | None = None
         self._coalescing: CoalescingThread | None = None
         self._coalescing_lock = threading.Lock()
+        self._marking = threading.Lock()
+        self._unmarked: list[tuple[Mark, set[SegmentId]]] = []
         self._node, self._opened = self._open()
         self._index = self._make_index()
         self._worker = threading.Thread(target=self._serve_work, name="borealis-gossip")
@@ -247,8 +252,10 @@ class StorageVolume:
                 timer.cancel()
             if self._service is not None:
                 self._service.close()
-            self._work.put(None)
-            self._worker.join()
+        # Its work may wait for the lock.
+        self._work.put(None)
+        self._worker.join()
+        with self._changing:
             self._close_node()
 
     # writer -----------------------------------------------------------------------------------
@@ -456,7 +463,7 @@ class StorageVolume:
         """Take the faults of a target, or all of them; segments catch up from their peers."""
         with self._changing:
             node = self._node
-            if target in (WRITER, None):
+            if target in (WRITER, None) and not node.ended:
                 node.call(lambda: node.set_writer_fault(None))
             if target == WRITER or self._closed:
                 return
@@ -466,7 +473,7 @@ class StorageVolume:
                 self._faults.pop(segment, None)
             for lane in [each for each in map(self._lane, healed) if each is not None]:
                 self._set_lane_fault(lane, None)
-            if any(self._lane(segment) is None for segment in healed):
+            if node.ended or any(self._lane(segment) is None for segment in healed):
                 self._work.put(self._bring_back)
 
     def recover(self) -> None:
@@ -494,7 +501,8 @@ class StorageVolume:
         for lane in self._node.lanes:
             if lane.reachable and lane.live and not self._is_whole(lane):
                 damaged.append(lane.store.id)
-                self._found_damage(lane.store)
+                _log.warning("a segment's log is damaged", segment=lane.store.id)
+                self._repair_damage(lane.store.id)
         return damaged
 
     def start_coalescing(
@@ -543,7 +551,10 @@ class StorageVolume:
             ]
             if not made:
                 raise QuorumLostError("no full segment answers; heal one and coalesce again")
-            self._collect(control.redo)
+            full = [each for each in self._members() if kind_of(each) is SegmentKind.FULL]
+            if len(made) == len(full):
+                # While one of them lacks the image, the loss of the others must leave its log.
+                self._collect(control.redo)
             return made[0]
 
     def newest_image(self) -> PageImage | None:
@@ -578,6 +589,7 @@ class StorageVolume:
             position=opened.position,
             wal_segment_bytes=self.facts.wal_segment_bytes,
             storage_type=self.facts.storage_type,
+            counts=self._counts,
             prepare=lambda position: self._work.put(lambda: self._prepare_file(position)),
             fell_behind=lambda segment: self._work.put(lambda: self._catch_up(segment)),
             writer_lost=lambda error: self._work.put(lambda: self._writer_lost(error)),
@@ -665,8 +677,11 @@ class StorageVolume:
         image = self.newest_image()
         if image is not None:
             image.copy_to(data_directory, self._user)
+            self._counts.read_ios += image.size_bytes // DATABASE_PAGE_BYTES
             return image.redo
         copy_tree(self._base_image, data_directory, self._user)
+        size = sum(path.stat().st_size for path in (data_directory / "base").rglob("*"))
+        self._counts.read_ios += size // DATABASE_PAGE_BYTES
         set_system_identifier(data_directory, self.facts.system_identifier)
         return ControlFile.read(data_directory).redo
 
@@ -765,12 +780,19 @@ class StorageVolume:
     def _write_marks(self) -> None:
         """Write the marks of log files that were begun, in the segments that have come so far."""
         node = self._node
-        while node.marks:
-            mark = node.marks.popleft()
-            self._index.add(mark.lsn, mark.position)
-            for lane in node.lanes:
-                if lane.store.end > mark.position:
-                    lane.store.log.set_mark(lane.store.log.file_at(mark.position), mark)
+        with self._marking:
+            while node.marks:
+                mark = node.marks.popleft()
+                self._index.add(mark.lsn, mark.position)
+                self._unmarked.append((mark, {lane.store.id for lane in node.lanes}))
+            for mark, segments in self._unmarked:
+                for lane in node.lanes:
+                    if lane.store.id in segments and lane.store.end > mark.position:
+                        segments.remove(lane.store.id)
+                        with suppress(LookupError):
+                            file = lane.store.log.file_at(mark.position)
+                            lane.store.log.set_mark(file, mark)
+            self._unmarked = [each for each in self._unmarked if each[1]]
 
     def _catch_up(self, segment: SegmentId) -> None:
         """Bring a segment that missed log up to the others."""
@@ -804,7 +826,7 @@ class StorageVolume:
         """Take in segments that were away when the volume was opened."""
         with self._changing:
             away = [each for each in self._members() if self._lane(each) is None]
-            if away and not self._closed and not self._node.attached:
+            if (away or self._node.ended) and not self._closed and not self._node.attached:
                 # A writer that is attached goes on without them; they join at the next opening.
                 self.recover()
 
@@ -820,16 +842,23 @@ class StorageVolume:
 
     def _set_lane_fault(self, lane: Lane, fault: Fault | None) -> None:
         node = self._node
-        node.call(lambda: node.set_fault(lane, fault))
+        if not node.ended:
+            node.call(lambda: node.set_fault(lane, fault))
 
     def _is_whole(self, lane: Lane) -> bool:
         """Whether the segment's log can be read from its first frame to its end."""
         store = lane.store
         end = store.end
-        reached = store.log.start
-        for frame in store.frames(store.log.start, end=end):
-            reached = frame.end
-        return reached >= end or store.log.file_at(end).start >= end
+        mark = store.log.mark(store.log.files[0])
+        reached, lsn = store.log.start, mark.lsn if mark is not None else None
+        for frame in store.frames(reached, previous=_lsn_of(mark), end=end):
+            reached, lsn = frame.end, frame.batch.end
+        if reached >= end:
+            return True
+        # Between the last frame of an epoch and the file of the next one there may be anything.
+        begun = store.log.file_at(end)
+        following = store.log.mark(begun)
+        return begun.start >= end and following is not None and following.lsn == lsn
 
     def _found_damage(self, store: SegmentStore) -> None:
         """Have a segment whose log is damaged take everything behind the damage from its peers."""
@@ -841,15 +870,18 @@ class StorageVolume:
         if lane is None or not lane.reachable or not lane.live or self._is_whole(lane):
             return
         store = lane.store
-        good, lsn, consistent = store.log.start, Lsn(0), Lsn(0)
-        for frame in store.frames(store.log.start, end=store.end):
+        mark = store.log.mark(store.log.files[0])
+        good, lsn = store.log.start, _lsn_of(mark) or Lsn(0)
+        consistent = lsn
+        for frame in store.frames(good, previous=_lsn_of(mark), end=store.end):
             good, lsn = frame.end, frame.batch.end
             consistent = lsn if frame.batch.consistent else consistent
-        mark = store.log.mark(store.log.files[0])
-        if not lsn and mark is not None:
-            lsn = consistent = Lsn(mark.lsn)
         node = self._node
         node.call(lambda: node.lost(lane, good, lsn, consistent))
+
+
+def _lsn_of(mark: Mark | None) -> Lsn | None:
+    return Lsn(mark.lsn) if mark is not None else None
 
 
 def _damage(store: SegmentStore) -> None:

@@ -60,7 +60,12 @@ _Result = TypeVar("_Result")
 
 @dataclass(slots=True)
 class IoCounts:
-    """I/O since the node began. Writes are counted in units of 4 KiB, as Aurora bills them."""
+    """I/O of a volume since this process opened it.
+
+    write_ios, read_ios: as Aurora bills them: log in units of 4 KiB, counted once and not six
+        times; pages of 8 KiB that data directories were made from.
+    segment_writes, syncs, segment_bytes: what the six segments' disks did for that.
+    """
 
     wal_bytes: int = 0
     batches: int = 0
@@ -68,6 +73,7 @@ class IoCounts:
     syncs: int = 0
     segment_bytes: int = 0
     write_ios: int = 0
+    read_ios: int = 0
     acknowledgements: int = 0
 
 
@@ -129,6 +135,7 @@ class StorageNode:
         position: int,
         wal_segment_bytes: int,
         storage_type: StorageType,
+        counts: IoCounts,
         prepare: Callable[[int], None],
         fell_behind: Callable[[SegmentId], None],
         writer_lost: Callable[[StorageError], None],
@@ -139,10 +146,11 @@ class StorageNode:
         position, and to have a segment catch up; both must return at once.
         """
         self.volume = volume
-        self.counts = IoCounts()
+        self.counts = counts
         self.staging = Staging(len(stores) * DEPTH, position)
         self.lanes = [self._lane(store, index, position) for index, store in enumerate(stores)]
         self.lock = threading.Lock()
+        self._waking = threading.Lock()
         self.vdl_position = position
         self.end_lsn = volume.vdl
         self.marks: deque[Mark] = deque()
@@ -152,7 +160,7 @@ class StorageNode:
         self._shared: bool | None = None
         self._flushing: list[_Flight] = []
         self._straggler_timer = self._stragglers_due = False
-        self._vcl_position = position
+        self._staged = self._vcl_position = position
         self._ends: deque[tuple[Lsn, int]] = deque()
         self._points: deque[tuple[Lsn, int]] = deque()
         self._held: WalMessage | None = None
@@ -196,8 +204,15 @@ class StorageNode:
             self.call(self._stop)
             self._thread.join()
         self._device.close()
-        os.close(self._wake)
-        os.close(self._waker)
+        with self._waking:
+            os.close(self._wake)
+            os.close(self._waker)
+            self._waker = -1
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed: nothing runs on its thread any more."""
+        return self._closed
 
     def call(self, action: Callable[[], _Result]) -> _Result:
         """Run something on the node's thread; return or raise what it does.
@@ -223,8 +238,10 @@ class StorageNode:
     def post(self, action: Callable[[], None]) -> None:
         """Have something run on the node's thread, soon."""
         self._commands.append(action)
-        with suppress(BlockingIOError):
-            os.write(self._waker, b"x")
+        # A descriptor that was closed may be another file's by now.
+        with self._waking, suppress(BlockingIOError):
+            if self._waker >= 0:
+                os.write(self._waker, b"x")
 
     def watch(self, fd: int) -> None:
         """Write to `fd` (non-blocking) whenever the VDL moves."""
@@ -341,7 +358,7 @@ class StorageNode:
         if arrived and client is not None and client is self._client:
             self._receive(client)
         for lane in self.lanes:
-            if lane.live:
+            if lane.live and lane.issued < self._staged:
                 self._write(lane)
         self._flush()
         self._device.submit()
@@ -412,12 +429,14 @@ class StorageNode:
                 )
             staging.append((header, *payload), end)
         self.volume.appended(end, consistent)
+        self._staged = staging.head
         self._ends.append((end, staging.head))
         if consistent:
             self._points.append((end, staging.head))
         self.end_lsn = end
         self.counts.batches += 1
         self.counts.wal_bytes += end - first.start
+        self.counts.write_ios += -(-size // PAGE_BYTES)
         half_full = staging.head > self._file_end - self._file_bytes // 2
         if half_full and self._prepared_to == self._file_end:
             self._prepare(self._file_end)
@@ -463,7 +482,6 @@ class StorageNode:
         lane.issued = end
         self.counts.segment_writes += 1
         self.counts.segment_bytes += length
-        self.counts.write_ios += length // PAGE_BYTES
         self.counts.syncs += durable
         assert epoch == core.epoch, "a lane of another epoch is never live"
 
@@ -524,7 +542,7 @@ class StorageNode:
 
     def _flush(self) -> None:
         """Flush the shared disk once a write quorum waits for that, or stragglers have long."""
-        if self._flushing:
+        if self._flushing or not self._shared:
             return
         waiting = [
             flight

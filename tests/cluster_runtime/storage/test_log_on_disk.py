@@ -14,7 +14,7 @@ from cluster_runtime.storage.batch import Batch, encode, frame_bytes
 from cluster_runtime.storage.cursor import LogCursor, LogIndex
 from cluster_runtime.storage.disk import PAGE_BYTES
 from cluster_runtime.storage.log_files import Mark
-from cluster_runtime.storage.node import StorageNode
+from cluster_runtime.storage.node import IoCounts, StorageNode
 from cluster_runtime.storage.opening import OpenedVolume, open_volume
 from cluster_runtime.storage.quorum import Membership
 from cluster_runtime.storage.segment import Cut
@@ -71,6 +71,7 @@ def read_all(volume: OpenedVolume, damaged: Callable[[SegmentStore], None] | Non
         position=volume.position,
         wal_segment_bytes=1 << 20,
         storage_type="aurora",
+        counts=IoCounts(),
         prepare=lambda position: None,
         fell_behind=lambda segment: None,
         writer_lost=lambda error: None,

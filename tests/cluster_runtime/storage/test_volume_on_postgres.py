@@ -350,3 +350,55 @@ def test_a_damaged_page_image_is_passed_over(
     writer.start()
     with writer.connect() as conn:
         assert stored(conn) == [1]
+
+
+def test_a_volume_that_lost_four_segments_comes_back_once_they_are_healed(
+    writer: Writer, volume: StorageVolume
+) -> None:
+    insert(writer, 1)
+    writer.lose()
+    volume.inject_fault("az:a", "crash")
+    volume.inject_fault("az:b", "crash")
+    with pytest.raises(QuorumLostError, match="reading takes 3"):
+        volume.rebuild(writer.data)
+    with pytest.raises(QuorumLostError, match="reading takes 3"):
+        volume.rebuild(writer.data)
+    volume.heal()
+    writer.start()
+    with writer.connect() as conn:
+        assert stored(conn) == [1]
+
+
+def test_damage_in_the_oldest_frame_is_found_by_the_scrub(
+    writer: Writer, volume: StorageVolume
+) -> None:
+    insert(writer, 1)
+    writer.lose()
+    writer.start()  # the new epoch has a log file of its own
+    log = next(
+        path
+        for path in sorted((volume.directory / "az-c" / "c1" / "log").iterdir())
+        if path.suffix == ".log"
+    )
+    with log.open("r+b") as file:
+        file.seek(4096 + 80)
+        file.write(b"rot")
+    assert volume.scrub() == ["c1"]
+    wait_until_healthy(volume)
+    assert volume.scrub() == []
+
+
+def test_log_is_kept_while_a_full_segment_lacks_the_pages(
+    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
+) -> None:
+    volume.serve_wal(engine_dir / "w")
+    volume.start_coalescing(template.installation, engine_dir / "c", SUPERUSER, automatic=False)
+    with writer.connect() as conn:
+        conn.execute("create table big as select repeat('x', 500) from generate_series(1, 6000)")
+    volume.inject_fault("segment:b1", "partition")
+    volume.coalesce()
+    assert volume.log_facts().oldest == volume.facts.start_lsn
+    volume.heal()
+    wait_until_healthy(volume)
+    volume.coalesce()
+    assert volume.log_facts().oldest > volume.facts.start_lsn
