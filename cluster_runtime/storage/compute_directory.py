@@ -101,7 +101,9 @@ def write_wal(
         view = memoryview(chunk)
         while view:
             if file is None:
-                path = folder / wal_file_name(timelines.at(lsn), lsn, wal_segment_bytes)
+                # A file in which a timeline begins belongs to that one, as PostgreSQL names it.
+                last = lsn - lsn % wal_segment_bytes + wal_segment_bytes - 1
+                path = folder / wal_file_name(timelines.at(last), lsn, wal_segment_bytes)
                 file = path.open("wb")
                 os.fchmod(file.fileno(), 0o600)
                 user.own(path)
