@@ -108,11 +108,6 @@ class CheckpointRow:
     def refs(self) -> bytes:
         return b"".join(a for recipe in self.recipes.values() for a in recipe.addresses)
 
-    def known(self) -> bytes:
-        """Addresses that are not sent, because the database should have them."""
-        addresses = {a for recipe in self.recipes.values() for a in recipe.addresses}
-        return b"".join(addresses - self.chunks.keys())
-
 
 def inherit(
     checkpoint: Checkpoint, changed: Mapping[str, Any], parent: Recipes | None
@@ -187,7 +182,7 @@ def _unencrypted(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 PUT: LiteralString = (
-    "select {schema}.memory_put(%s, %s, %s, %b, %b, %s, %s::jsonb, %b, %b, %b, %b,"
+    "select {schema}.memory_put(%s, %s, %s, %b, %b, %s, %s::jsonb, %b, %b, %b,"
     " %b::bytea[], %b::bytea[], %b::interval)"
 )
 
@@ -206,7 +201,6 @@ def put_parameters(tenant: str, row: CheckpointRow, ttl: timedelta | None) -> li
         row.exact,
         row.head,
         row.refs(),
-        row.known(),
         ByteaArray(row.chunks),
         ByteaArray(row.chunks.values()),
         ttl,

@@ -36,6 +36,16 @@ def array_elements(data: bytes) -> tuple[int, Sequence[int]] | None:
     ends: list[int] = []
     budget = MOST_ITEMS
     for _ in range(count):
+        if position + 2 < len(data):
+            # Messages: extension values of up to 255, or up to 65,535 bytes.
+            if data[position] == 0xC8:
+                position += 4 + (data[position + 1] << 8) + data[position + 2]
+                ends.append(position)
+                continue
+            if data[position] == 0xC7:
+                position += 3 + data[position + 1]
+                ends.append(position)
+                continue
         pending = 1
         while pending:
             budget -= 1

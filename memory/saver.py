@@ -348,8 +348,8 @@ class BorealisSaver(BaseCheckpointSaver[Any]):
 
     def _send(self, row: CheckpointRow) -> Steps[bool]:
         parameters = put_parameters(self._scope.tenant, row, self._ttl)
-        missing = yield FetchOne(self._scope.render(PUT), parameters)
-        return missing[0] is None
+        stored = yield FetchOne(self._scope.render(PUT), parameters)
+        return bool(stored[0])
 
     def _store_writes(
         self,

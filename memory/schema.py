@@ -175,14 +175,13 @@ end $$;
 create function {schema}.memory_put(
     p_tenant text, p_thread text, p_ns text, p_id bytea, p_parent bytea, p_run text,
     p_metadata jsonb, p_exact boolean, p_head bytea, p_refs bytea,
-    p_known bytea, p_addresses bytea[], p_chunks bytea[], p_ttl interval
-) returns bytea
+    p_addresses bytea[], p_chunks bytea[], p_ttl interval
+) returns boolean
 language plpgsql
 set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
     v_key bigint;
     v_expires timestamptz;
-    v_missing bytea;
 begin
     -- The usual case of memory_thread_key, without the cost of a call.
     perform pg_advisory_xact_lock_shared(
@@ -192,19 +191,19 @@ begin
     if not found or v_expires <= now() then
         v_key := {schema}.memory_thread_key(p_tenant, p_thread);
     end if;
-    if length(p_known) > 0 then
-        select string_agg(substring(p_known, g + 1, 16), ''::bytea) into v_missing
-        from generate_series(0, length(p_known) - 1, 16) g
-        where (select true from {schema}.memory_chunks b
-               where b.thread_key = v_key and b.address = substring(p_known, g + 1, 16)) is null;
-        if v_missing is not null then
-            return v_missing;
-        end if;
-    end if;
     if array_length(p_addresses, 1) > 0 then
         insert into {schema}.memory_chunks (thread_key, address, data)
         select v_key, n.address, n.data from unnest(p_addresses, p_chunks) as n (address, data)
         on conflict do nothing;
+    end if;
+    if length(p_refs) > 0 then
+        perform from generate_series(0, length(p_refs) - 1, 16) g
+        where (select true from {schema}.memory_chunks b
+               where b.thread_key = v_key and b.address = substring(p_refs, g + 1, 16)) is null;
+        if found then
+            -- The client counted on a chunk that is gone: it has to send everything.
+            return false;
+        end if;
     end if;
     insert into {schema}.memory_checkpoints
         (thread_key, ns, checkpoint_id, parent_id, run_id, metadata, exact, head, refs)
@@ -215,7 +214,7 @@ begin
     if p_ttl is not null then
         perform {schema}.memory_renew(v_key, p_ttl);
     end if;
-    return null;
+    return true;
 end $$;
 
 create function {schema}.memory_put_writes(

@@ -6,6 +6,7 @@ replaces, refuses and drops them). Strict: a class that is not on the allow-list
 name before anything is imported, when it is written and when it is read; there is no pickle.
 """
 
+import contextlib
 import dataclasses
 import decimal
 import importlib
@@ -75,6 +76,7 @@ class BorealisSerializer(JsonPlusSerializer):
 
     def __init__(self, *, allow: Iterable[type | TypeKey] = ()) -> None:
         self._allowed = ALWAYS_ALLOWED | {_key(entry) for entry in allow}
+        self._models: dict[type, tuple[str, str]] = {}
         super().__init__(
             pickle_fallback=False,
             allowed_msgpack_modules=tuple(self._allowed),
@@ -143,6 +145,13 @@ class BorealisSerializer(JsonPlusSerializer):
 
     def _encode(self, obj: Any) -> ormsgpack.Ext | str:
         """What ormsgpack does not know: one extension value, its arguments packed inside."""
+        name = self._models.get(type(obj))
+        if name is not None:
+            # Messages, mostly: the rest of this class only costs time for them.
+            with contextlib.suppress(ormsgpack.MsgpackEncodeError):
+                fields = [*name, obj.model_dump(), "model_validate_json"]
+                packed = ormsgpack.packb(fields, default=self._encode, option=PACK)
+                return ormsgpack.Ext(EXT_PYDANTIC_V2, packed)
         try:
             return self._encode_known(obj)
         except Exception as error:
@@ -181,7 +190,9 @@ class BorealisSerializer(JsonPlusSerializer):
                 # Never rebuilt: an exception's constructor is arbitrary code.
                 return repr(obj)
         if (dump := _method(obj, "model_dump")) is not None:
-            return self._extension(EXT_PYDANTIC_V2, (*name, dump(), "model_validate_json"))
+            extension = self._extension(EXT_PYDANTIC_V2, (*name, dump(), "model_validate_json"))
+            self._models[cls] = name
+            return extension
         if (reveal := _method(obj, "get_secret_value")) is not None:
             return self._extension(EXT_CONSTRUCTOR_SINGLE_ARG, (*name, reveal()))
         if isinstance(obj, Item):
