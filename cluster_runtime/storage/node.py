@@ -607,11 +607,11 @@ class StorageNode:
         with self.lock:
             while points and points[0][0] <= vdl:
                 self.vdl_position = points.popleft()[1]
-            watchers = self._watchers
+            # Under the lock: who stops to watch may close its descriptor at once.
+            for fd in self._watchers:
+                with suppress(BlockingIOError, BrokenPipeError):
+                    os.write(fd, b"x")
         self._acknowledge(vdl)
-        for fd in watchers:
-            with suppress(BlockingIOError, BrokenPipeError):
-                os.write(fd, b"x")
 
     def _acknowledge(self, vdl: Lsn) -> None:
         client, fault = self._client, self._writer_fault
