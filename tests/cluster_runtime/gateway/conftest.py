@@ -96,9 +96,14 @@ class ServerBackend:
     """What a wake waits for, if it is to take its time."""
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
+    looking_up: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def login(self, user: str) -> Login | None:
         self.logins.append(user)
+        task = asyncio.current_task()
+        assert task is not None
+        self.looking_up.add(task)
+        task.add_done_callback(self.looking_up.discard)
         async with await psycopg.AsyncConnection.connect(
             host=str(self.socket_path.parent), user="rdsadmin", dbname="postgres"
         ) as conn:
@@ -200,6 +205,16 @@ class House:
     def wait_until_idle(self) -> None:
         """Until the backend has been told that its last connection is closed."""
         self.call(asyncio.wait_for(self.backend.idle.wait(), 20))
+
+    def settle(self) -> None:
+        """End all connections, and wait for what went on without its client."""
+
+        async def wait() -> None:
+            await self.endpoint.disconnect()
+            if self.backend.looking_up:
+                await asyncio.wait(self.backend.looking_up)
+
+        self.call(wait())
 
     def close(self) -> None:
         self.call(self.gateway.close())
