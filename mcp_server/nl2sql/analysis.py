@@ -10,6 +10,7 @@ from mcp_server.nl2sql import (
     rules_nested,
     rules_order,
     rules_select,
+    rules_value,
     settle,
 )
 from mcp_server.nl2sql.logical import AnyOf, Compare, Condition, Linked, Output
@@ -33,7 +34,7 @@ def analyse(question: Question) -> None:
     rules_select.aggregates(question)
     missing = rules_absence.absent(question)
     query.where += rules_filter.comparisons(question)
-    query.where += rules_filter.values(question)
+    query.where += rules_value.values(question)
     _settle_alternatives(question)
     rules_select.everything(question)
     if not any(output.column is None and output.aggregate is None for output in query.select):

@@ -25,7 +25,6 @@ from mcp_server.nl2sql.logical import (
 )
 from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Table
 
-
 RESERVED = frozenset(
     "all analyse analyze and any array as asc asymmetric both case cast check collate column "  # noqa: SIM905
     "constraint create current_catalog current_date current_role current_time current_timestamp "
@@ -70,7 +69,7 @@ class Scope:
                 if table not in self.tables:
                     self.tables.append(table)
 
-    def column(self, column: Column) -> exp.Expression:
+    def column(self, column: Column) -> exp.Expr:
         return exp.column(
             exp.to_identifier(column.name, quoted=_quote(column.name)),
             table=self.alias(column.table) if len(self.tables) > 1 else None,
@@ -100,7 +99,7 @@ class Scope:
             query = query.join(self._table(new), on=condition, join_type="INNER")
         return query
 
-    def _table(self, table: Table) -> exp.Expression:
+    def _table(self, table: Table) -> exp.Expr:
         named = exp.Table(
             this=exp.to_identifier(table.name, quoted=_quote(table.name)),
             db=exp.to_identifier(table.schema, quoted=_quote(table.schema))
@@ -217,10 +216,8 @@ def _group(query: Query, scope: Scope) -> list[Column]:
 
 def _identifies(plain: Sequence[Column], main: Table, query: Query) -> bool:
     """Whether the rows of a table are what is grouped, and not the values of a column of it."""
-    counted = {each.table for each in (*query.having, *query.order)}
-    if main in counted or counted == {None}:
-        return False
-    return True
+    counted = {each.table for each in query.having} | {each.table for each in query.order}
+    return main not in counted and counted != {None}
 
 
 def _multiplies(query: Query, scope: Scope) -> bool:
@@ -231,10 +228,10 @@ def _multiplies(query: Query, scope: Scope) -> bool:
     return any(key.target.table in shown and key.column.table not in shown for key in scope.keys)
 
 
-def _output(output: Output, scope: Scope, query: Query) -> exp.Expression:
+def _output(output: Output, scope: Scope, query: Query) -> exp.Expr:
     if output.aggregate == "count":
         if output.column is not None:
-            inner: exp.Expression = scope.column(output.column)
+            inner: exp.Expr = scope.column(output.column)
             if output.distinct:
                 inner = exp.Distinct(expressions=[inner])
             return exp.Count(this=inner)
@@ -251,7 +248,7 @@ def _output(output: Output, scope: Scope, query: Query) -> exp.Expression:
     )
 
 
-def _count_of(table: Table | None, scope: Scope, query: Query) -> exp.Expression:
+def _count_of(table: Table | None, scope: Scope, query: Query) -> exp.Expr:
     """count(*), or the count of a table's keys where a join repeats its rows."""
     grouped = query.group or query.group_tables or any(not o.aggregate for o in query.select)
     if table is not None and not grouped and table.key is not None:
@@ -265,7 +262,7 @@ def _count_of(table: Table | None, scope: Scope, query: Query) -> exp.Expression
     return exp.Count(this=exp.Star())
 
 
-def _having(having: Having, scope: Scope, query: Query) -> exp.Expression:
+def _having(having: Having, scope: Scope, query: Query) -> exp.Expr:
     if having.column is not None:
         left = _output(Output(having.column, having.aggregate), scope, query)
     else:
@@ -273,9 +270,9 @@ def _having(having: Having, scope: Scope, query: Query) -> exp.Expression:
     return _OPERATORS[having.operator](this=left, expression=_literal(having.value))
 
 
-def _order(order: Order, scope: Scope, query: Query) -> exp.Expression:
+def _order(order: Order, scope: Scope, query: Query) -> exp.Expr:
     if order.aggregate == "count":
-        key: exp.Expression = exp.Count(this=exp.Star())
+        key: exp.Expr = exp.Count(this=exp.Star())
     elif order.column is not None:
         key = _output(Output(order.column, order.aggregate), scope, query)
         if order.aggregate is None and order.column.numeric_text:
@@ -285,7 +282,7 @@ def _order(order: Order, scope: Scope, query: Query) -> exp.Expression:
     return exp.Ordered(this=key, desc=order.descending, nulls_first=False)
 
 
-def _condition(condition: Condition, scope: Scope, query: Query) -> exp.Expression:
+def _condition(condition: Condition, scope: Scope, query: Query) -> exp.Expr:
     match condition:
         case Compare(column, operator, value):
             return _compare(column, operator, value, scope)
@@ -308,7 +305,7 @@ def _condition(condition: Condition, scope: Scope, query: Query) -> exp.Expressi
             return _top(condition, scope)
 
 
-def _top(top: Top, scope: Scope) -> exp.Expression:
+def _top(top: Top, scope: Scope) -> exp.Expr:
     table = top.column.table
     key = table.key or top.column
     inner = Scope(scope.graph, [table])
@@ -319,7 +316,7 @@ def _top(top: Top, scope: Scope) -> exp.Expression:
 
 def _compare(
     column: Column, operator: str, value: "Scalar | Column | Nested", scope: Scope
-) -> exp.Expression:
+) -> exp.Expr:
     kind = _OPERATORS[operator]
     match value:
         case Nested(aggregate, other, where):
@@ -347,7 +344,7 @@ def _compare(
             return kind(this=_number(column, scope, value), expression=_literal(value))
 
 
-def _number(column: Column, scope: Scope, value: Scalar) -> exp.Expression:
+def _number(column: Column, scope: Scope, value: Scalar) -> exp.Expr:
     """A column as it is compared with a number: text cast, a date by its year."""
     inner = scope.column(column)
     if isinstance(value, str):
@@ -359,7 +356,7 @@ def _number(column: Column, scope: Scope, value: Scalar) -> exp.Expression:
     return inner
 
 
-def _linked(linked: Linked, scope: Scope, query: Query) -> exp.Expression:
+def _linked(linked: Linked, scope: Scope, query: Query) -> exp.Expr:
     subject = query.subject or scope.tables[0]
     path = scope.graph.path(subject, linked.table)
     if not path:
@@ -383,7 +380,7 @@ def _linked(linked: Linked, scope: Scope, query: Query) -> exp.Expression:
     return exp.Not(this=test) if linked.negated else test
 
 
-def _literal(value: Scalar) -> exp.Expression:
+def _literal(value: Scalar) -> exp.Expr:
     if isinstance(value, bool):
         return exp.Boolean(this=value)
     if isinstance(value, str):

@@ -194,9 +194,9 @@ class Linker:
             return None  # "number of X" counts
         if len(span) == 1 and span[0].lemma in ("first", "last") and following not in ("and", ","):
             return None
-        if len(span) == 1 and start and span[0].lemma == "order":
-            if tokens[start - 1].lemma in _DIRECTIONS:
-                return None
+        ordering = start and tokens[start - 1].lemma in _DIRECTIONS
+        if len(span) == 1 and span[0].lemma == "order" and ordering:
+            return None
         if len(span) == 1 and start == 0 and span[0].lemma in _VERBS:
             return None  # what to do, and not a column
         if span[0].lemma in _CALCULATING and (len(span) == 1) and following:

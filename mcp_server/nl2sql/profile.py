@@ -4,7 +4,9 @@ Read from `pg_catalog` and `pg_statistic`'s view, and from bounded samples of th
 that asks: a column that it may not read is not in the profile.
 """
 
+import time
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import psycopg
@@ -17,6 +19,11 @@ from mcp_server.nl2sql.tokens import identifier_words, normal_text
 VALUES_PER_COLUMN = 2_000
 VALUE_MAX_CHARACTERS = 80
 SAMPLE_ROWS = 20_000
+SAMPLE_ROWS_TOTAL = 500_000
+"""Of all tables together; a table gets its share, and at least SAMPLE_ROWS_MIN."""
+SAMPLE_ROWS_MIN = 1_000
+SAMPLE_SECONDS = 6.0
+"""When this is over, the remaining tables keep what the statistics say of them."""
 TABLES_MAX = 400
 
 SYSTEM_SCHEMAS = ("pg_catalog", "information_schema", "pg_toast")
@@ -34,7 +41,8 @@ limit %s
 
 COLUMNS = """
 select a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), t.typcategory, t.typname,
-       coalesce(col_description(a.attrelid, a.attnum), ''), coalesce(s.n_distinct, 0)::float8
+       coalesce(col_description(a.attrelid, a.attnum), ''), coalesce(s.n_distinct, 0)::float8,
+       case when t.typcategory = 'S' then s.most_common_vals::text::text[] end
 from pg_attribute a join pg_type t on t.oid = a.atttypid
 join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
 left join pg_stats s
@@ -61,18 +69,24 @@ def profile(conn: psycopg.Connection[Any]) -> Profile:
         RELATIONS, [list(SYSTEM_SCHEMAS), TABLES_MAX]
     ):
         tables[oid] = Table(schema, name, comment, rows, words=identifier_words(name))
-    for oid, name, type_name, category, base, comment, distinct in conn.execute(
+    for oid, name, type_name, category, base, comment, distinct, common in conn.execute(
         COLUMNS, [list(tables)]
     ):
         table = tables[oid]
         kind = _kind(category, base)
         column = Column(table, name, type_name, kind, comment, words=identifier_words(name))
         column.distinct = int(distinct if distinct >= 0 else -distinct * table.rows)
+        _take_values(column, common or ())
         table.columns.append(column)
     foreign = _constraints(conn, tables)
     found = Profile([table for table in tables.values() if table.columns], foreign)
-    for table in found.tables:
-        _sample(conn, table)
+    share = SAMPLE_ROWS_TOTAL // max(1, len(found.tables))
+    rows = min(SAMPLE_ROWS, max(SAMPLE_ROWS_MIN, share))
+    ends = time.monotonic() + SAMPLE_SECONDS
+    for table in sorted(found.tables, key=lambda each: each.rows):
+        if time.monotonic() > ends:
+            break
+        _sample(conn, table, rows)
     _take_names_apart(found)
     found.foreign_keys += inferred(found)
     index: dict[str, list[tuple[Column, str]]] = defaultdict(list)
@@ -146,48 +160,65 @@ def _constraints(conn: psycopg.Connection[Any], tables: dict[int, Table]) -> lis
     return found
 
 
-def _sample(conn: psycopg.Connection[Any], table: Table) -> None:
+def _sample(conn: psycopg.Connection[Any], table: Table, rows: int) -> None:
     """Distinct text values, and which text columns hold numbers, from the first rows."""
     text = [column for column in table.columns if column.kind is Kind.TEXT]
     numbers = [column for column in table.columns if column.kind is Kind.NUMBER]
-    source = sql.SQL("(select * from {} limit {}) as sample").format(
-        sql.Identifier(table.schema, table.name), sql.Literal(SAMPLE_ROWS)
+    if not text and not numbers:
+        return
+    named = [sql.Identifier(column.name) for column in (*text, *numbers)]
+    source = sql.SQL("(select {} from {} limit {}) as sample").format(
+        sql.SQL(", ").join(named),
+        sql.Identifier(table.schema, table.name),
+        sql.Literal(rows),
     )
-    for column in text:
-        name = sql.Identifier(column.name)
-        query = sql.SQL(
-            "select distinct left({}::text, {}) from {} where {} is not null limit {}"
-        ).format(
-            name,
+    try:
+        for column in text:
+            _take_values(column, _distinct(conn, column, source))
+            filled = [value for value in column.values.values() if value.strip()]
+            column.numeric_text = bool(filled) and all(_is_number(value) for value in filled)
+        if numbers:
+            _take_ranges(conn, numbers, source)
+    except psycopg.errors.InsufficientPrivilege:
+        return  # a view over what this role may not read
+
+
+def _distinct(conn: psycopg.Connection[Any], column: Column, source: sql.Composed) -> Iterable[str]:
+    query = sql.SQL("select distinct left({0}::text, {1}) from {2} where {0} is not null limit {3}")
+    found = conn.execute(
+        query.format(
+            sql.Identifier(column.name),
             sql.Literal(VALUE_MAX_CHARACTERS + 1),
             source,
-            name,
             sql.Literal(VALUES_PER_COLUMN),
         )
-        try:
-            values = [value for (value,) in conn.execute(query)]
-        except psycopg.errors.InsufficientPrivilege:
+    )
+    return [value for (value,) in found]
+
+
+def _take_values(column: Column, values: Iterable[str]) -> None:
+    count = 0
+    for value in values:
+        count += 1
+        if not value.strip() or len(value) > VALUE_MAX_CHARACTERS:
             continue
-        column.distinct = max(column.distinct, len(values))
-        filled = [value for value in values if value.strip()]
-        column.numeric_text = bool(filled) and all(_is_number(value) for value in filled)
-        for value in filled:
-            if len(value) <= VALUE_MAX_CHARACTERS:
-                if column.values.setdefault(normal_text(value), value) != value.strip():
-                    column.values[normal_text(value)] = value  # without blanks where both exist
-    if numbers:
-        parts = sql.SQL(", ").join(
-            sql.SQL("min({0}), max({0})").format(sql.Identifier(column.name)) for column in numbers
+        if column.values.setdefault(normal_text(value), value) != value.strip():
+            column.values[normal_text(value)] = value  # without blanks where both exist
+    column.distinct = max(column.distinct, count)
+
+
+def _take_ranges(
+    conn: psycopg.Connection[Any], numbers: Sequence[Column], source: sql.Composed
+) -> None:
+    parts = sql.SQL(", ").join(
+        sql.SQL("min({0}), max({0})").format(sql.Identifier(column.name)) for column in numbers
+    )
+    row = conn.execute(sql.SQL("select {} from {}").format(parts, source)).fetchone() or ()
+    for number, column in enumerate(numbers):
+        low, high = row[2 * number : 2 * number + 2]
+        column.year_like = bool(
+            low is not None and low >= 1000 and high <= 2100 and low == int(low)
         )
-        try:
-            row = conn.execute(sql.SQL("select {} from {}").format(parts, source)).fetchone()
-        except psycopg.errors.InsufficientPrivilege:
-            return
-        for number, column in enumerate(numbers):
-            low, high = (row or ())[2 * number : 2 * number + 2]
-            column.year_like = bool(
-                low is not None and low >= 1000 and high <= 2100 and low == int(low)
-            )
 
 
 def _is_number(text: str) -> bool:

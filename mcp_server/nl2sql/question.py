@@ -212,9 +212,10 @@ class Question:
                     return None
             elif word in BINDERS:
                 bound = True
-            elif word not in IN_LISTS and not (bound and item.token.mark is Mark.NUMBER):
-                if not (bound and word in BEFORE_NOUNS):
-                    return None
+            elif word not in IN_LISTS and not (
+                bound and (item.token.mark is Mark.NUMBER or word in BEFORE_NOUNS)
+            ):
+                return None
             after += 1
         return None
 

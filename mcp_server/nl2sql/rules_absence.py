@@ -1,6 +1,7 @@
-"""Rules for what is absent: `without orders`, `that do not have any pet`, `except those in 2014`."""
+"""Rules for what is absent: `without orders`, `that do not have any pet`, `except those in "
+"2014`."""
 
-from mcp_server.nl2sql import rules_filter
+from mcp_server.nl2sql import rules_filter, rules_value
 from mcp_server.nl2sql.logical import Condition, Linked
 from mcp_server.nl2sql.profile_model import Table
 from mcp_server.nl2sql.question import Question, letters, tab
@@ -8,7 +9,10 @@ from mcp_server.nl2sql.question import Question, letters, tab
 
 def absent(question: Question) -> Linked | None:
     """`that do not have any pet`, `without orders`, `not used by any document`."""
-    gap = r"(?: (?!(?:and|or|but|whose|who|that|which|where|than|more|less|least|most) )[a-z-]+){0,5}?"
+    gap = (
+        r"(?: (?!(?:and|or|but|whose|who|that|which|where|than|more|less|least|most) "
+        r")[a-z-]+){0,5}?"
+    )
     match = question.search(
         rf"(?:(?:that|which|who|but|and|whose|where|there) )*(?:(?:do|be|have|has|had) )?"
         rf"(?:not|never|without|no|nor|except|excluding){gap}"
@@ -52,7 +56,7 @@ def _scoped(question: Question, end: int, table: Table) -> list[Condition]:
     for item in hidden:
         item.used = True
     subject, question.subject = question.subject, table
-    inner = [*rules_filter.comparisons(question), *rules_filter.values(question)]
+    inner = [*rules_filter.comparisons(question), *rules_value.values(question)]
     for item in question.items[first:last]:
         if item.ref is not None and question.subject is table:
             item.used = True

@@ -3,7 +3,7 @@
 import re
 
 from mcp_server.nl2sql.logical import Having, Operator
-from mcp_server.nl2sql.question import DET, Question, col, num, tab
+from mcp_server.nl2sql.question import DET, Question, letters, num, tab
 
 OPERATORS: dict[str, Operator] = {
     "more than": ">",
@@ -59,10 +59,11 @@ _TIMES = r"(?:time|record|entry|occurrence|instance)(?: on file)?"
 def groups(question: Question) -> None:
     """`for each country`, `per store`, `in each department`, `of each`."""
     aggregated = re.search(_AGGREGATED, question.code) is not None
-    things = rf"(?P<x>@[a-z]+\d+)(?: (?:and|,) (?:each |every )?(?P<y>@[a-z]*c[a-z]*\d+))?"
+    things = r"(?P<x>@[a-z]+\d+)(?: (?:and|,) (?:each |every )?(?P<y>@[a-z]*c[a-z]*\d+))?"
     patterns = (
         rf"(?:, )?(?:for|of|in|by|from|on|at|to|with|across|within|among|belong to|live in|under) "
-        rf"(?:each|every)(?: of the| different| possible| distinct| type of| kind of| single)* {things}",
+        rf"(?:each|every)(?: of the| different| possible| distinct| type of| kind of| single)* "
+        rf"{things}",
         rf"(?:, )?(?:grouped|group|broken down|separated|categorized) (?:by|into) {DET}{things}",
         rf"(?:, )?per {things}",
         rf"(?:, )?(?:do|does) each (?:of the )?{things}",
@@ -92,8 +93,6 @@ def groups(question: Question) -> None:
 
 
 def _group_by(question: Question, index: int) -> None:
-    from mcp_server.nl2sql.question import letters
-
     kinds = letters(question.items[index])
     ref = question.items[index].ref
     if "t" in kinds and ref is not None and ("c" not in kinds or ref.best_table > ref.best_column):
@@ -158,7 +157,8 @@ def having(question: Question) -> None:
     match = question.search(
         rf"(?:(?:that|which|who) )?(?:be |have )?(?:[a-z]+ )?(?P<op>{OPERATOR}) {num('n')} {_TIMES}"
     ) or question.search(
-        rf"(?:have |with )?(?:(?P<op>{OPERATOR}) )?{num('n')}(?: or (?P<or>more|fewer|less))? {_TIMES}"
+        rf"(?:have |with )?(?:(?P<op>{OPERATOR}) )?{num('n')}(?: or (?P<or>more|fewer|less))? "
+        rf"{_TIMES}"
     )
     if match is not None:
         operator = OPERATORS[match["op"] or "exactly"]
@@ -166,7 +166,3 @@ def having(question: Question) -> None:
             operator = ">=" if match["or"] == "more" else "<="
         question.query.having.append(Having(operator, question.number(match, "n")))
         question.strike(match)
-
-
-def column_of(question: Question, index: int) -> str:
-    return col(str(index))

@@ -2,7 +2,7 @@
 
 import re
 
-from mcp_server.nl2sql import rules_filter
+from mcp_server.nl2sql import rules_filter, rules_value
 from mcp_server.nl2sql.lexicon import COMPARATIVES
 from mcp_server.nl2sql.logical import (
     Aggregate,
@@ -87,7 +87,8 @@ def _than_others(question: Question) -> bool:
         rf"(?: the| other)* (?:{tab('t')}|@[a-z]*v[a-z]*\d+)"
     )
     match = question.search(
-        rf"(?:(?:with|whose|that|which|have|be|and|a|an|the|of|value) )*{THAN} {DET}{col('c')} {others}"
+        rf"(?:(?:with|whose|that|which|have|be|and|a|an|the|of|value) )*{THAN} {DET}{col('c')} "
+        rf"{others}"
     ) or question.search(
         rf"(?:(?:with|whose|that|which|have|be|and|a|an|the|of|value) )*{col('c')} "
         rf"(?:(?:be|that be|that) )*{THAN} {others}"
@@ -131,11 +132,8 @@ def _than_extreme(question: Question) -> bool:
     column = question.column(int(match["c"] or match["d"]), numeric=True)
     if column is None or not column.counts:
         return False
-    operator: Operator
-    if match["op"]:
-        operator = OPERATORS[match["op"]]
-    else:
-        operator = ">" if match["above"] else "<"
+    above: Operator = ">" if match["above"] else "<"
+    operator = OPERATORS[match["op"]] if match["op"] else above
     where = _rest(question, len(match.string[: match.end()].split())) if match["of"] else ()
     question.strike(match)
     nested_value = Nested(AGGREGATES[match["agg"]], column, where)
@@ -155,7 +153,7 @@ def _rest(question: Question, first: int) -> tuple[Condition, ...]:
     hidden = [item for item in question.items[:first] if not item.used]
     for item in hidden:
         item.used = True
-    where = tuple([*rules_filter.comparisons(question), *rules_filter.values(question)])
+    where = (*rules_filter.comparisons(question), *rules_value.values(question))
     for item in question.items[first:]:
         if item.ref is not None and "t" in letters(item):
             item.used = True

@@ -3,8 +3,8 @@
 import re
 
 from mcp_server.nl2sql.lexicon import PHRASE_SUPERLATIVES, SUPERLATIVES
-from mcp_server.nl2sql.logical import Order
-from mcp_server.nl2sql.profile_model import Column, Kind, Table
+from mcp_server.nl2sql.logical import Aggregate, Order
+from mcp_server.nl2sql.profile_model import Kind
 from mcp_server.nl2sql.question import DET, Question, col, num, tab
 
 DIRECTION = (
@@ -19,6 +19,12 @@ LEAST = r"(?:fewest|least|lowest|smallest|minimum|min)"
 HAVE = (
     r"(?:with|have|has|had|having|that have|who have|which have|own|get|receive|received|contain|"
     r"offer|make|made|take|use|used|produce|serve|for|of|in)"
+)
+
+
+_HIGH_END = frozenset(
+    {"high", "highest", "large", "largest", "oldest", "most", "latest", "biggest", "newest"}
+    | {"longest", "old", "greatest", "recent"}
 )
 
 
@@ -37,15 +43,17 @@ def order_by(question: Question) -> None:
         rf"(?:, )?(?:and )?(?:{SORT} )?(?:(?:the )?result )?(?:in|by|with) (?:an? |the )?"
         rf"(?P<dir>{DIRECTION})(?: alphabetical)? order (?:of|by|for|with|on|according to|based on)"
         rf" {DET}{what}{more}",
-        rf"(?:, )?(?:and )?{SORT}(?P<mid>(?: (?!by|in)[a-z@0-9]+){{0,3}}) (?:by|in order of|according to|"
+        rf"(?:, )?(?:and )?{SORT}(?P<mid>(?: (?!by|in)[a-z@0-9]+){{0,3}}) (?:by|in order of|"
+        rf"according to|"
         rf"based on|on|in term of) {DET}(?:(?P<dir>{DIRECTION})(?: order of)? )?{DET}{what}{more}"
         rf"{tail}",
         rf"(?:, )?in order of {DET}{what}{more}{tail}",
         rf"(?:, )?by (?P<dir>{DIRECTION}) (?:order of )?{DET}{what}",
-        rf"(?:, )?(?:and )?{SORT} (?:them |it |the result |the @[a-z]+\d+ )?(?:in |by )?(?:an? |the )?"
+        rf"(?:, )?(?:and )?{SORT} (?:them |it |the result |the @[a-z]+\d+ )?(?:in |by )?(?:an? |"
+        rf"the )?"
         rf"(?P<dir>{DIRECTION})(?: (?:alphabetical|order))*",
         rf"(?:, )?in (?:an? |the )?(?P<dir>{DIRECTION})(?: alphabetical)? order",
-        rf"(?P<dir>alphabetically|lexicographically)",
+        r"(?P<dir>alphabetically|lexicographically)",
     )
     for pattern in patterns:
         match = question.search(pattern)
@@ -64,8 +72,7 @@ def _add_order(question: Question, match: re.Match[str]) -> None:
     descending = bool(re.search(r"desc|decreas|reverse", words))
     first = found.get("first")
     if first is not None:
-        descending = first in ("high", "highest", "large", "largest", "oldest", "most", "latest",
-                               "biggest", "newest", "longest", "old", "greatest", "recent")  # fmt: skip
+        descending = first in _HIGH_END
         if first == "z":
             descending = True
     order = question.query.order
@@ -75,7 +82,7 @@ def _add_order(question: Question, match: re.Match[str]) -> None:
     elif found.get("bare"):
         order.append(Order(descending, aggregate="count"))
     elif found.get("ac"):
-        aggregate = _aggregate(found["agg"])
+        aggregate = _AGGREGATES[found["agg"]]
         column = question.column(int(found["ac"]))
         order.append(Order(descending, column, aggregate))
     elif found.get("c"):
@@ -87,9 +94,14 @@ def _add_order(question: Question, match: re.Match[str]) -> None:
         order.append(Order(descending))
 
 
-def _aggregate(word: str):  # type: ignore[no-untyped-def]
-    return {"average": "avg", "mean": "avg", "total": "sum", "sum of": "sum",
-            "maximum": "max", "minimum": "min"}[word]  # fmt: skip
+_AGGREGATES: dict[str, Aggregate] = {
+    "average": "avg",
+    "mean": "avg",
+    "total": "sum",
+    "sum of": "sum",
+    "maximum": "max",
+    "minimum": "min",
+}
 
 
 def superlatives(question: Question) -> None:
@@ -200,7 +212,8 @@ def _most_of_table(question: Question) -> bool:
 def _extreme_column(question: Question) -> bool:
     """`with the highest salary`; after `what is the` it is an aggregate instead."""
     match = question.search(
-        rf"(?P<lead>(?:(?:that|which|who|whose|where) (?:[a-z]+ )?)?{HAVE} |(?:that|which|who) (?:[a-z]+ ){{1,2}})?(?:the )?(?:{num('n')} )?"
+        rf"(?P<lead>(?:(?:that|which|who|whose|where) (?:[a-z]+ )?)?{HAVE} |(?:that|which|who) "
+        rf"(?:[a-z]+ ){{1,2}})?(?:the )?(?:{num('n')} )?"
         rf"(?P<way>{MOST}|{LEAST}|top|best|worst|longest|shortest|earliest|latest|youngest|oldest)"
         rf" (?:(?:amount|value|total|total amount|degree|level|number) of )?{DET}{col('c')}"
     )
@@ -215,15 +228,13 @@ def _extreme_column(question: Question) -> bool:
     index = int(match["c"])
     if match["lead"] is None and not _follows_subject(question, before, match):
         return False
-    if match["lead"] is not None and match["lead"].split()[-1] in (
-        "of",
-        "for",
-        "in",
-        "use",
-        "make",
+    led_by = match["lead"].split()[-1] if match["lead"] is not None else ""
+    if (
+        led_by in ("of", "for", "in", "use", "make")
+        and not question.query.select
+        and not _has_earlier_ref(question, before)
     ):
-        if not question.query.select and not _has_earlier_ref(question, before):
-            return False
+        return False
     column = question.column(index, numeric=match["way"] in ("most", "least"))
     if column is None:
         return False
@@ -243,11 +254,8 @@ def _has_earlier_ref(question: Question, before: list[str]) -> bool:
 def _follows_subject(question: Question, before: list[str], match: re.Match[str]) -> bool:
     """`which dog has the highest weight` after its lead was lost; not `what is the highest`."""
     tail = match.string[match.end() :].split()
-    return (
-        bool(match["n"])
-        and bool(tail)
-        or (bool(before) and before[-1] in ("have", "has", "with", "had"))
-    )
+    led = bool(before) and before[-1] in ("have", "has", "with", "had")
+    return led or (bool(match["n"]) and bool(tail))
 
 
 def _phrase(question: Question) -> bool:
@@ -258,7 +266,8 @@ def _phrase(question: Question) -> bool:
 def _adjective(question: Question, words: str = "|".join(SUPERLATIVES)) -> bool:
     """`the oldest dog`, `the 5 largest countries`."""
     match = question.search(
-        rf"(?:the )?(?:{num('n')} )?(?P<way>{words})(?: {num('m')})?(?: [a-z]+ed)?(?: (?P<x>@[a-z]+\d+))?"
+        rf"(?:the )?(?:{num('n')} )?(?P<way>{words})(?: {num('m')})?(?: [a-z]+ed)?(?: "
+        rf"(?P<x>@[a-z]+\d+))?"
     )
     if match is None:
         return False
@@ -298,12 +307,3 @@ def _most_verb(question: Question) -> bool:
     question.query.limit = 1
     question.strike(match)
     return True
-
-
-def default_order_column(question: Question, selected: list[Column]) -> Column | None:
-    """What an order without an object means: the first column that is shown."""
-    return selected[0] if selected else None
-
-
-def table_of(question: Question, index: int) -> Table | None:
-    return question.table(index)

@@ -51,7 +51,8 @@ def _aggregate(question: Question) -> bool:
     more = rf"(?P<more>(?:(?: ,| and| as-well-as| or| as well as)+ (?:the )?(?:{WORD}))*)"
     match = question.search(
         rf"(?:the )?(?P<first>{WORD}){more} (?:(?:value|amount|number|total|score) )*(?:of )?{DET}"
-        rf"(?:{DISTINCT} )?{col('c')}(?P<rest>(?: (?:and|,) (?:the )?@(?=[a-z]*c)[a-z]+\d+(?! (?:of|for) ))*)"
+        rf"(?:{DISTINCT} )?{col('c')}(?P<rest>(?: (?:and|,) (?:the )?@(?=[a-z]*c)[a-z]+\d+(?! "
+        rf"(?:of|for) ))*)"
     )
     if match is None:
         match = question.search(
@@ -70,9 +71,9 @@ def _aggregate(question: Question) -> bool:
     column = question.column(index, numeric=numeric)
     if column is None:
         return False
-    if not column.counts and column.kind is not Kind.DATE:
-        if words == ["total"] or AGGREGATES[words[0]] in ("sum", "avg"):
-            return False
+    adds = AGGREGATES[words[0]] in ("sum", "avg")
+    if adds and not column.counts and column.kind is not Kind.DATE:
+        return False
     columns = [column]
     if len(words) == 1 and words[0] in ("average", "mean", "avg", "total", "sum", "maximum",
                                         "minimum"):  # fmt: skip
@@ -94,7 +95,8 @@ def _aggregate(question: Question) -> bool:
 def _count(question: Question) -> bool:
     match = question.search(
         rf"(?:how many|(?:count )?(?:the )?(?:total )?(?:number|count|quantity|no|amount) of|"
-        rf"count(?: up)?(?: the)?)(?: (?P<v>@[a-z]*v[a-z]*\d+)(?= @[a-z]*t))?(?: the| all| of| total| type of| kind of| (?P<d>{DISTINCT})(?: [a-z]+(?= @c))?)* "
+        rf"count(?: up)?(?: the)?)(?: (?P<v>@[a-z]*v[a-z]*\d+)(?= @[a-z]*t))?(?: the| all| of| "
+        rf"total| type of| kind of| (?P<d>{DISTINCT})(?: [a-z]+(?= @c))?)* "
         rf"(?P<x>@(?=[a-z]*[ct])[a-z]+(?P<i>\d+))(?: (?P<y>@[a-z]*t[a-z]*(?P<j>\d+)))?"
     )
     if match is None:

@@ -97,7 +97,8 @@ _SHARED_NOUN = (
     ),
     re.compile(
         r"\b(?P<list>(?:start|starting|begin|end|ending|arrival|departure)(?:,? and |, | or )"
-        r"(?:start|starting|end|ending|arrival|departure)) (?P<noun>dates?|times?|years?|points?)\b",
+        r"(?:start|starting|end|ending|arrival|departure)) "
+        r"(?P<noun>dates?|times?|years?|points?)\b",
         re.IGNORECASE,
     ),
 )
