@@ -162,7 +162,7 @@ class Thread:
     def messages(self) -> list[Any]:
         """A conversation, cut off when it has become too long: only the thread grows for ever."""
         kept = self.window if len(self.window) < self.longest else self.window[:1]
-        self.window = [*kept, AIMessage(prose(12), id=str(uuid.uuid4()))]
+        self.window = [*kept, AIMessage(prose(60), id=str(uuid.uuid4()))]
         return self.window
 
     def prepare(self, turns: int = 1) -> None:

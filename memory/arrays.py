@@ -1,4 +1,4 @@
-"""Arrays of bytes in PostgreSQL's binary format, made directly.
+"""Arrays of bytes and of integers in PostgreSQL's binary format, made directly.
 
 psycopg's own list dumper looks at every element's type anew; in the hot statements that costs
 more than the rest of the parameters together. Source: PostgreSQL's `array_send`.
@@ -13,6 +13,7 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 BYTEA_OID, BYTEA_ARRAY_OID = 17, 1001
+INT4_OID, INT4_ARRAY_OID = 23, 1007
 _EMPTY = struct.pack("!iii", 0, 0, BYTEA_OID)
 
 
@@ -29,6 +30,17 @@ class ByteaArray:
         self.data = b"".join(parts)
 
 
+class Int4Array:
+    """An `integer[]` parameter that is not empty; use it with a `%b` placeholder."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, values: Iterable[int]) -> None:
+        flat = [field for value in values for field in (4, value)]
+        count = len(flat) // 2
+        self.data = struct.pack(f"!5i{len(flat)}i", 1, 0, INT4_OID, count, 1, *flat)
+
+
 class _ByteaArrayDumper(Dumper):
     format = Format.BINARY
     oid = BYTEA_ARRAY_OID
@@ -38,3 +50,14 @@ class _ByteaArrayDumper(Dumper):
 
 
 psycopg.adapters.register_dumper(ByteaArray, _ByteaArrayDumper)
+
+
+class _Int4ArrayDumper(Dumper):
+    format = Format.BINARY
+    oid = INT4_ARRAY_OID
+
+    def dump(self, obj: Int4Array) -> Buffer:
+        return obj.data
+
+
+psycopg.adapters.register_dumper(Int4Array, _Int4ArrayDumper)

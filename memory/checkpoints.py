@@ -21,7 +21,7 @@ from langgraph.checkpoint.base import (
     writes_sort_key,
 )
 
-from memory.arrays import ByteaArray
+from memory.arrays import ByteaArray, Int4Array
 from memory.codec import ADDRESS_BYTES, Address, Codec, Recipe
 from memory.errors import ConfigurationError, CorruptedCheckpointError
 from memory.jsonsafe import to_jsonb
@@ -234,7 +234,7 @@ def writes_parameters(
     for channel, value in writes.values():
         kind, data = codec.serde.dumps_typed(value)
         frames.append(codec.seal([storable(channel), kind, data, storable(task_path)]))
-    return [tenant, *key.stored(), pack_id(task_id), list(writes), ByteaArray(frames), ttl]
+    return [tenant, *key.stored(), pack_id(task_id), Int4Array(writes), ByteaArray(frames), ttl]
 
 
 # -- rows to read

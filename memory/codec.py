@@ -41,7 +41,7 @@ BLOCK_BYTES = 16_384
 
 RAW, ZSTD = 0, 1
 ENCRYPTED = 0x80
-COMPRESS_FROM_BYTES = 48
+COMPRESS_FROM_BYTES = 128
 ZSTD_LEVEL = 3
 
 # What messages and checkpoints of LangGraph look like, most frequent last: zstd refers to it as if
