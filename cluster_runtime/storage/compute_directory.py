@@ -31,6 +31,12 @@ _STATE_OFFSET = 16
 _CRC_SEARCH = range(200, 508, 4)
 
 
+_ARCHIVE_RECOVERY = (
+    "restore_command = 'false'\nrecovery_target_timeline = 'latest'\nhot_standby = 'off'\n"
+)
+"""Without hot_standby the server takes no connection before it has its new timeline."""
+
+
 class DatabaseState(IntEnum):
     """DBState of pg_control."""
 
@@ -77,6 +83,19 @@ def mark_in_production(data_directory: Path) -> None:
         file.write(content)
 
 
+def recover_along_timelines(data_directory: Path, user: OsUser) -> None:
+    """Make the next start replay log that goes through several timelines.
+
+    Crash recovery stays on the timeline of its checkpoint; archive recovery follows the history
+    file, and begins a timeline of its own at the end of the log. All it reads is in pg_wal.
+    """
+    signal = data_directory / "recovery.signal"
+    signal.touch(0o600)
+    user.own(signal)
+    with (data_directory / "postgresql.auto.conf").open("a", encoding="utf-8") as file:
+        file.write(_ARCHIVE_RECOVERY)
+
+
 def clear_wal(data_directory: Path) -> None:
     """Remove every WAL and history file of a data directory."""
     for path in (data_directory / "pg_wal").iterdir():
@@ -117,9 +136,9 @@ def write_wal(
     if file is not None:
         file.truncate(wal_segment_bytes)
         file.close()
-    if timelines.ended:
-        history = folder / f"{timelines.current:08X}.history"
-        history.write_text(timelines.history())
+    for timeline in timelines.known[1:]:
+        history = folder / f"{timeline:08X}.history"
+        history.write_text(timelines.history(timeline))
         user.own(history)
 
 

@@ -48,6 +48,7 @@ from cluster_runtime.storage.compute_directory import (
     ControlFile,
     boot_id,
     mark_in_production,
+    recover_along_timelines,
     write_wal,
 )
 from cluster_runtime.storage.cursor import LogCursor, LogIndex
@@ -338,7 +339,8 @@ class StorageVolume:
         """Replace a data directory by the newest page image and the log up to the VDL.
 
         The next server over it replays that log and writes on behind it, as this volume's next
-        writer. Anything the last writer had not made durable is cut off, under a new epoch.
+        writer. Anything the last writer had not made durable is cut off, under a new epoch. Where
+        the log changes its timeline behind the image, that server begins a timeline of its own.
         """
         with self._changing:
             self.recover()
@@ -346,7 +348,10 @@ class StorageVolume:
             remove_tree(data_directory)
             redo = self._lay_out_pages(data_directory)
             if self._lay_out_log(data_directory, redo):
-                mark_in_production(data_directory)
+                if self.facts.timelines.at(redo) == self.facts.timelines.current:
+                    mark_in_production(data_directory)
+                else:
+                    recover_along_timelines(data_directory, self._user)
             self.claim(data_directory)
 
     def lay_out_standby(self, data_directory: Path, superuser: str) -> dict[str, str | bool]:
@@ -664,10 +669,11 @@ class StorageVolume:
                 f"the server's timeline {timeline} does not descend from this volume's timeline "
                 f"{known.current}; rebuild its data directory"
             )
-        if timelines.ended[-1][1] > self._node.end_lsn:
+        if timelines.ended[-1][1] != self._node.end_lsn:
             raise StorageError(
                 f"the server left timeline {known.current} at "
-                f"{format_lsn(timelines.ended[-1][1])}, past the end of the volume; rebuild it"
+                f"{format_lsn(timelines.ended[-1][1])}, the volume ends at "
+                f"{format_lsn(self._node.end_lsn)}; rebuild it"
             )
         self.facts = replace(self.facts, timelines=timelines)
         self.facts.write(self.directory)

@@ -28,9 +28,17 @@ class Timelines:
                 ended.append((int(timeline), parse_lsn(lsn)))
         return cls(current, tuple(ended))
 
-    def history(self) -> str:
-        """The history file of the current timeline."""
-        return "".join(f"{each}\t{format_lsn(lsn)}\tpromoted\n\n" for each, lsn in self.ended)
+    @property
+    def known(self) -> tuple[int, ...]:
+        """Every timeline of the log, in order."""
+        return (*(each for each, _ in self.ended), self.current)
+
+    def history(self, timeline: int) -> str:
+        """The history file of a timeline: those that were left before it. Raises LookupError."""
+        if timeline not in self.known:
+            raise LookupError(timeline)
+        before = self.ended[: self.known.index(timeline)]
+        return "".join(f"{each}\t{format_lsn(lsn)}\tpromoted\n\n" for each, lsn in before)
 
     def at(self, lsn: int) -> int:
         """The timeline whose WAL file holds the byte at an LSN."""
@@ -48,9 +56,7 @@ class Timelines:
 
     def after(self, timeline: int) -> int:
         """The timeline that followed one that was left."""
-        known = [each for each, _ in self.ended]
-        index = known.index(timeline) + 1
-        return known[index] if index < len(known) else self.current
+        return self.known[self.known.index(timeline) + 1]
 
     def switched(self, timeline: int, lsn: int) -> "Timelines":
         """These timelines, and one more that begins at an LSN."""

@@ -252,9 +252,9 @@ class ReplicationSession:
 
 
 def _history(facts: LogFacts, timeline: int) -> bytes:
-    if timeline != facts.timelines.current or timeline == 1:
+    if timeline not in facts.timelines.known[1:]:
         return _error("58P01", f"the volume keeps no history file of timeline {timeline}")
-    row = (f"{timeline:08X}.history", facts.timelines.history())
+    row = (f"{timeline:08X}.history", facts.timelines.history(timeline))
     return _rows((("filename", _TEXT), ("content", _TEXT)), row) + _complete("TIMELINE_HISTORY")
 
 

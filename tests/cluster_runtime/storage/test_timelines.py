@@ -10,7 +10,9 @@ HISTORY = "1\t0/5000\tno recovery target specified\n\n2\t0/9000\tbefore\n"
 def test_a_history_file_is_read_and_written() -> None:
     read = Timelines.from_history(3, HISTORY)
     assert read == Timelines(3, ((1, 0x5000), (2, 0x9000)))
-    assert Timelines.from_history(3, read.history()) == read
+    assert Timelines.from_history(3, read.history(3)) == read
+    assert read.history(2) == "1\t0/5000\tpromoted\n\n"
+    assert read.history(1) == ""
 
 
 @pytest.mark.parametrize(

@@ -402,3 +402,35 @@ def test_log_is_kept_while_a_full_segment_lacks_the_pages(
     wait_until_healthy(volume)
     volume.coalesce()
     assert volume.log_facts().oldest > volume.facts.start_lsn
+
+
+def test_a_promoted_reader_becomes_the_writer_on_a_timeline_of_its_own(
+    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
+) -> None:
+    insert(writer, 1)
+    volume.serve_wal(engine_dir / "w")
+    reader = reader_of(volume, template, engine_dir)
+    try:
+        writer.lose()
+        volume.recover()
+        with superuser_connection(reader) as conn:
+            while stored(conn) != [1]:
+                time.sleep(0.01)
+            conn.execute("select pg_promote(wait => true)")
+            volume.attach_writer(reader.socket_directory, SUPERUSER)
+            conn.execute("alter system set synchronous_standby_names = 'storage'")
+            conn.execute("select pg_reload_conf()")
+            conn.execute("insert into t values (2)")
+        assert volume.facts.timelines.current == 2
+    finally:
+        reader.kill()
+
+    writer.start()
+    with writer.connect() as conn:
+        assert stored(conn) == [1, 2]
+        conn.execute("insert into t values (3)")
+    assert volume.facts.timelines.current == 3
+    writer.lose()
+    writer.start()
+    with writer.connect() as conn:
+        assert stored(conn) == [1, 2, 3]

@@ -114,6 +114,8 @@ def test_the_history_file_lists_every_timeline_that_was_left(session: Replicatio
     assert b"00000003.history" in answer
     assert b"1\t0/5000\t" in answer
     assert b"2\t0/9000\t" in answer
+    assert b"2\t0/9000\t" not in session.receive(query("TIMELINE_HISTORY 2"))
+    assert kinds(session.receive(query("TIMELINE_HISTORY 4"))) == [b"E", b"Z"]
 
 
 def test_a_standby_status_update_is_taken(session: ReplicationSession) -> None:
