@@ -17,7 +17,7 @@ from cluster_runtime.storage.disk import PAGE_BYTES
 from cluster_runtime.storage.gossip import copy_log
 from cluster_runtime.storage.page_images import DATA, images, make_image
 from cluster_runtime.storage.quorum import Membership
-from cluster_runtime.storage.segment import Cut, History
+from cluster_runtime.storage.segment import History
 from cluster_runtime.storage.segment_store import (
     STATE_FILE,
     SegmentStore,
@@ -76,7 +76,7 @@ def open_volume(
         opening = _promise(stores)
         if opening.may_cut:
             return _open_for_writing(opening, stores, timeline, tuple(missing))
-        return _open_for_reading(stores, membership, tuple(missing))
+        return _open_for_reading(opening.epoch, stores, membership, tuple(missing))
     except BaseException:
         for store in stores.values():
             store.close()
@@ -233,12 +233,16 @@ def _copy_images(target: SegmentStore, stores: dict[SegmentId, SegmentStore]) ->
 
 
 def _open_for_reading(
-    stores: dict[SegmentId, SegmentStore], membership: Membership, missing: tuple[SegmentId, ...]
+    epoch: Epoch,
+    stores: dict[SegmentId, SegmentStore],
+    membership: Membership,
+    missing: tuple[SegmentId, ...],
 ) -> OpenedVolume:
     statuses = [store.status() for store in stores.values()]
     point = read_point(statuses, membership)
+    history = point.cut(epoch)
     for store in stores.values():
-        store.perform(store.core.follow(point.history, membership))
+        align(store, history, membership)
     sources = sorted(stores.values(), key=lambda store: store.core.scl, reverse=True)
     behind = [each for each in sources if not catch_up(each, sources, point.lsn)]
     if behind:
@@ -246,7 +250,6 @@ def _open_for_reading(
             f"segments {', '.join(each.id for each in behind)} cannot catch up to the end of the "
             "log; heal others and try again"
         )
-    history = point.history or (Cut(Epoch(0), point.lsn),)
     complete = {each.id: point.lsn for each in sources}
     volume = Volume(history, membership, complete, vcl=point.lsn, vdl=point.lsn)
     position = sources[0].position_of(point.lsn)

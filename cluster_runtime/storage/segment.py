@@ -189,20 +189,6 @@ class Segment:
         if epoch < self.promised:
             return [Refuse(self.promised)]
         self.promised = epoch
-        return self._follow(history, membership)
-
-    def follow(self, history: History, membership: Membership) -> list[Action]:
-        """Take over the history that a read quorum agrees on while nobody can open the volume.
-
-        It comes from a peer and not from a writer, so no promise speaks against it, and it makes
-        none: whoever decided on the history had the promises of a write quorum.
-        """
-        if not history or history[-1].epoch < self.epoch:
-            return []
-        return self._follow(history, membership)
-
-    def _follow(self, history: History, membership: Membership) -> list[Action]:
-        epoch = history[-1].epoch
         self.membership = max(self.membership, membership, key=lambda each: each.version)
         if history == self.history:
             return [Persist(), Acknowledge(epoch, self.scl)]

@@ -207,12 +207,21 @@ class ReadPoint:
     history: History
     lsn: Lsn
 
+    def cut(self, epoch: Epoch) -> History:
+        """The history that the answering segments adopt, under the epoch they have promised.
+
+        The cut says that readers were shown the log up to here. Without it, a writer whose opening
+        came to nothing could have cut lower, and its history would win over theirs.
+        """
+        return (*self.history, Cut(epoch, self.lsn))
+
 
 def read_point(statuses: Iterable[SegmentStatus], membership: Membership) -> ReadPoint:
     """The end of the log for readers while no write quorum answers.
 
-    The caller lets each of the answering segments catch up to it by gossip before it shows
-    anything: then every later write quorum meets a segment that holds what was shown.
+    Having promised an epoch, the answering segments let no older writer commit or open any more.
+    The caller has each of them adopt `cut` and catch up by gossip before it shows anything: then
+    every later write quorum meets a segment that holds what was shown, and says so.
     Raises QuorumLostError with fewer than three of six.
     """
     found = {status.segment: status for status in statuses}

@@ -6,6 +6,7 @@ replaced under load. After every step the invariants of a volume are checked.
 
     python -m cluster_runtime.storage.simulation --seeds 1000
     python -m cluster_runtime.storage.simulation --seed 42 --trace
+    python -m cluster_runtime.storage.simulation --mutation cut_too_low
 """
 
 from cluster_runtime.storage.simulation.run import Violation, run_seed

@@ -3,7 +3,9 @@
 import argparse
 import sys
 import time
+from contextlib import nullcontext
 
+from cluster_runtime.storage.simulation.mutations import MUTATIONS, mutated
 from cluster_runtime.storage.simulation.run import STEPS, Violation, run_seed
 
 
@@ -14,14 +16,17 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--steps", type=int, default=STEPS, help="events of each run")
     parser.add_argument("--trace", action="store_true", help="print each event")
+    parser.add_argument("--mutation", choices=sorted(MUTATIONS), help="with a deliberate bug")
     options = parser.parse_args()
     first, count = (options.seed, 1) if options.seed is not None else (options.first, options.seeds)
     began = time.perf_counter()
     promised = 0
+    trace = print if options.trace else None
+    bug = options.mutation
     try:
-        for seed in range(first, first + count):
-            trace = print if options.trace else None
-            promised += run_seed(seed, steps=options.steps, trace=trace)
+        with mutated(bug) if bug else nullcontext():
+            for seed in range(first, first + count):
+                promised += run_seed(seed, steps=options.steps, trace=trace, mutation=bug)
     except Violation as violation:
         print(violation, file=sys.stderr)
         return 1

@@ -102,6 +102,23 @@ class Node:
             self._writers[epoch] = writer
             self._do(self.core.change_membership(membership, epoch), writer)
 
+    # readers ---------------------------------------------------------------------------------
+
+    def follow(self, history: History, membership: Membership) -> None:
+        self._do(self.core.adopt(history, membership), None)
+
+    def copy(self, batches: list[Batch]) -> None:
+        """Take log from a peer, onto the disk before anything else happens."""
+        self._do(self.core.receive_gossip(batches, self.core.history), None)
+        self.synced = len(self.log)
+        if self.log:
+            self._do(self.core.synced(self.log[-1].end, self.core.epoch), None)
+
+    def fence(self, epoch: Epoch) -> SegmentStatus:
+        """Promise an epoch at once, and say what is on the disk."""
+        self._do(self.core.promise(epoch), None)
+        return self.core.status()
+
     # gossip ----------------------------------------------------------------------------------
 
     def hear(self, peer: "Node", scl: Lsn, history: History) -> None:

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from cluster_runtime.errors import StorageError
+from cluster_runtime.errors import QuorumLostError, StorageError
 from cluster_runtime.storage.batch import Batch
-from cluster_runtime.storage.quorum import WRITE_QUORUM
+from cluster_runtime.storage.quorum import READ_QUORUM, WRITE_QUORUM, Membership
 from cluster_runtime.storage.segment import SegmentStatus
 from cluster_runtime.storage.simulation.node import Node
 from cluster_runtime.storage.simulation.scheduler import Scheduler
 from cluster_runtime.storage.simulation.writer import SimulatedWriter
-from cluster_runtime.storage.types import AZS, SEGMENT_IDS, Lsn, SegmentId
+from cluster_runtime.storage.types import AZS, SEGMENT_IDS, Epoch, Lsn, SegmentId
 from cluster_runtime.storage.volume import read_point
 
 STEPS = 700
@@ -23,13 +23,17 @@ class Violation(AssertionError):
 class World:
     """Six nodes, writers that come and go, and what has been promised to clients."""
 
-    def __init__(self, seed: int, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, seed: int, trace: Callable[[str], None] | None = None, mutation: str | None = None
+    ) -> None:
         self.seed = seed
+        self.mutation = mutation
         self.scheduler = Scheduler(seed, trace)
         self.nodes: dict[SegmentId, Node] = {}
         self.writers: list[SimulatedWriter] = []
         self.promised: list[Batch] = []
-        self.checked: dict[SimulatedWriter, int] = {}
+        self.shown: list[Batch] = []
+        self.shown_at = Epoch(0)
         for segment in SEGMENT_IDS:
             self.add_node(segment)
         self.take_over()
@@ -39,7 +43,8 @@ class World:
         self.scheduler.sometimes(storm.corrupt_every, self.corrupt)
         self.scheduler.sometimes(storm.takeover_every, self.take_over)
         self.scheduler.sometimes(storm.replace_every, self.replace)
-        self.scheduler.sometimes(storm.az_every, self.check_az_and_one_more)
+        self.scheduler.sometimes(storm.replace_every, self.check_az_and_one_more)
+        self.scheduler.sometimes(storm.takeover_every * 5, self.open_for_readers)
 
     # faults ----------------------------------------------------------------------------------
 
@@ -77,6 +82,7 @@ class World:
         """Damage one copy; never a second one before the first is whole again."""
         self.note_repairs()
         if not any(node.damaged for node in self.nodes.values()):
+            self.shown = []  # three copies are too few for a loss on top of what does not answer
             self.scheduler.rng.choice(list(self.nodes.values())).corrupt()
 
     def note_repairs(self) -> None:
@@ -93,6 +99,32 @@ class World:
                 members = writer.volume.membership.sets[0]
                 writer.replace(self.scheduler.rng.choice(members))
 
+    def open_for_readers(self) -> None:
+        """Only three of six answer: they agree on the end of the log, and readers see up to it."""
+        if any(node.damaged for node in self.nodes.values()):
+            return
+        up = [node for node in self.nodes.values() if node.up]
+        newest = max((node.core.membership for node in up), key=_version, default=Membership())
+        members = [node for node in up if node.core.id in newest.segments]
+        answering = self.scheduler.rng.sample(members, min(len(members), READ_QUORUM))
+        epoch = Epoch(max((node.core.promised for node in answering), default=Epoch(0)) + 1)
+        try:
+            point = read_point([node.fence(epoch) for node in answering], newest)
+        except QuorumLostError:
+            return
+        for node in answering:
+            node.follow(point.cut(epoch), newest)
+        best = max(answering, key=lambda node: node.core.scl)
+        log = [batch for batch in best.durable if batch.end <= point.lsn]
+        for node in answering:
+            node.copy([batch for batch in log if batch.previous >= node.core.scl])
+            if node.durable[: len(log)] != log:
+                self.fail(f"{node.core.id} does not hold what readers are shown")
+        common = min(len(log), len(self.promised))
+        if len(log) < len(self.promised) or log[:common] != self.promised[:common]:
+            self.fail("readers are shown something else than what was promised (invariant 2)")
+        self.shown, self.shown_at = log, epoch
+
     # invariants ------------------------------------------------------------------------------
 
     def became_durable(self, writer: SimulatedWriter) -> None:
@@ -105,6 +137,10 @@ class World:
         common = min(len(log), len(self.promised))
         if log[:common] != self.promised[:common]:
             self.fail("two writers told their clients different things (invariants 1 and 3)")
+        common = min(len(log), len(self.shown))
+        later = writer.volume is not None and writer.volume.epoch > self.shown_at
+        if log[:common] != self.shown[:common] or (later and common < len(self.shown)):
+            self.fail("what readers were shown is no part of the log any more (invariant 2)")
         self.check_copies(writer)
         if len(log) > len(self.promised):
             self.promised = log
@@ -152,15 +188,28 @@ class World:
         )
 
     def fail(self, what: str) -> None:
+        mutation = f" --mutation {self.mutation}" if self.mutation else ""
         raise Violation(
             f"seed {self.seed} at {self.scheduler.now:.2f} ms: {what}\n"
-            f"python -m cluster_runtime.storage.simulation --seed {self.seed} --trace"
+            f"python -m cluster_runtime.storage.simulation --seed {self.seed}{mutation} --trace"
         )
 
 
-def run_seed(seed: int, *, steps: int = STEPS, trace: Callable[[str], None] | None = None) -> int:
-    """Run one seed; return how many bytes of log were promised. Raises Violation."""
-    world = World(seed, trace)
-    for _ in range(steps):
-        world.scheduler.step()
+def run_seed(
+    seed: int,
+    *,
+    steps: int = STEPS,
+    trace: Callable[[str], None] | None = None,
+    mutation: str | None = None,
+) -> int:
+    """Run one seed; return how many bytes of log were promised. Raises Violation.
+
+    mutation: the deliberate bug that the cores have now (see `mutations.mutated`).
+    """
+    world = World(seed, trace, mutation)
+    world.scheduler.run(steps)
     return world.promised[-1].end if world.promised else 0
+
+
+def _version(membership: Membership) -> int:
+    return membership.version

@@ -71,12 +71,14 @@ class Scheduler:
 
         self.after(self.rng.expovariate(1 / every), again)
 
-    def step(self) -> bool:
-        if not self._events:
-            return False
-        self.now, _, call, arguments = heapq.heappop(self._events)
-        if self.trace is not None:
-            shown = ", ".join(map(str, arguments))
-            self.trace(f"{self.now:8.2f}  {getattr(call, '__qualname__', call)}({shown})")
-        call(*arguments)
-        return True
+    def run(self, steps: int) -> None:
+        """Let that many events happen."""
+        events, pop, trace = self._events, heapq.heappop, self.trace
+        for _ in range(steps):
+            if not events:
+                return
+            self.now, _, call, arguments = pop(events)
+            if trace is not None:
+                shown = ", ".join(map(str, arguments))
+                trace(f"{self.now:8.2f}  {getattr(call, '__qualname__', call)}({shown})")
+            call(*arguments)
