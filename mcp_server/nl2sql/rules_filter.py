@@ -149,7 +149,9 @@ def _between(question: Question) -> Condition | None:
 
 def _scalar(question: Question, index: int) -> Scalar:
     token = question.items[index].token
-    return token.text if token.value is None else token.value
+    if token.value is None or (len(token.text) > 1 and token.text.startswith("0")):
+        return token.text  # a telephone number is no number
+    return token.value
 
 
 def _operator(question: Question) -> Condition | None:

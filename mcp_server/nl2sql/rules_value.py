@@ -16,7 +16,7 @@ from mcp_server.nl2sql.question import DET, Question, col, tab, val
 from mcp_server.nl2sql.tokens import Mark, normal_text
 
 BE = r"(?:(?:be|that be|which be|value be|equal to|of|=|as|with|have|has|called|named|is) )*"
-NOT = r"(?:not|other than|except|except for|excluding|besides|apart from|never)"
+NOT = r"(?:not|non|other than|except|except for|excluding|besides|apart from|never)"
 
 
 def values(question: Question) -> list[Condition]:
