@@ -17,6 +17,7 @@ from cluster_runtime.storage.segment import (
     Segment,
     Write,
     common_end,
+    is_void,
 )
 from cluster_runtime.storage.types import Epoch, Lsn, SegmentId
 
@@ -156,3 +157,13 @@ def test_two_logs_agree_up_to_the_first_cut_that_only_one_knows(
     end = common_end(one, other)
     assert end == common_end(other, one)
     assert (end is None) == (set(one) == set(other))
+
+
+@given(cuts, st.integers(1, 5), st.integers(1, 12))
+def test_a_batch_is_void_where_any_newer_writer_began_below_its_end(
+    history: tuple[Cut, ...], epoch: int, end: int
+) -> None:
+    ordered = tuple(sorted(history))
+    batch = Batch(Epoch(epoch), Lsn(0), Lsn(0), Lsn(end))
+    expected = any(cut.epoch > epoch and cut.lsn < end for cut in ordered)
+    assert is_void(batch, ordered) == expected

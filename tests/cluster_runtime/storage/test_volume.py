@@ -136,6 +136,25 @@ def test_three_answers_open_a_volume_for_readers_only() -> None:
         read_point(three[:2], Membership())
 
 
+def test_what_readers_of_three_saw_outlives_a_lower_cut_of_an_opening_that_came_to_nothing() -> (
+    None
+):
+    """Found by simulation, seed 1585: epoch 2 cut at 4 on a1 alone, and crashed."""
+    first = (Cut(Epoch(1), Lsn(0)),)
+    shown = read_point(
+        [status(s, n, history=first) for s, n in (("b1", 0), ("b2", 4), ("c2", 9))], Membership()
+    )
+    readers = shown.cut(Epoch(3))
+    assert readers == (*first, Cut(Epoch(3), Lsn(9)))
+    opening = opened(
+        status("a1", 4, epoch=2, history=(*first, Cut(Epoch(2), Lsn(4)))),
+        status("a2", 4, history=first),
+        status("c1", 4, history=first),
+        status("b1", 9, epoch=3, history=readers),
+    )
+    assert opening.cut() == (*readers, Cut(Epoch(4), Lsn(9)))
+
+
 def test_the_newest_writers_cut_beats_a_longer_log() -> None:
     first = (Cut(Epoch(1), Lsn(0)),)
     second = (*first, Cut(Epoch(2), Lsn(4)))
