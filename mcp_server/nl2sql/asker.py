@@ -29,7 +29,7 @@ from mcp_server.nl2sql.answer import (
 )
 from mcp_server.nl2sql.background import run_in_background
 from mcp_server.nl2sql.checks import Limits, begin
-from mcp_server.nl2sql.describe import describe
+from mcp_server.nl2sql.describe import describe_for
 from mcp_server.nl2sql.errors import ModelError, ModelTimeoutError, RefusedError
 from mcp_server.nl2sql.models import Message, Model, as_model
 from mcp_server.nl2sql.plan import Complete, PlanSettings
@@ -206,10 +206,11 @@ class Asker:
     def _request(
         self, question: str, evidence: str | None, pairs: tuple[solved.Solved, ...]
     ) -> Steps[Request]:
-        schema = yield from self._inside(describe())
+        said = f"{question} {evidence or ''}"
+        schema, values = yield from self._inside(describe_for(said))
         shown = tuple(Example(text, sql) for text, sql in solved.examples(pairs))
         pruned = prune(schema, question, evidence or "")
-        return Request(question, pruned, evidence or "", examples=shown)
+        return Request(question, pruned, evidence or "", values, shown)
 
     def _inside(self, steps: Steps[T]) -> Steps[T]:
         """Run steps inside a read-only transaction of the reading role."""

@@ -4,9 +4,17 @@ Example values come from `pg_stats`, which hides columns that the role may not r
 look at the tables.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
-from mcp_server.nl2sql.prompt import PromptColumn, PromptKey, PromptSchema, PromptTable
+from mcp_server.nl2sql.prompt import (
+    FoundValue,
+    PromptColumn,
+    PromptKey,
+    PromptSchema,
+    PromptTable,
+)
 from mcp_server.nl2sql.solved import SCHEMA as SOLVED_SCHEMA
 from mcp_server.nl2sql.steps import Fetch, Steps
 
@@ -27,7 +35,8 @@ select a.attrelid, quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
        coalesce(col_description(a.attrelid, a.attnum), ''),
        exists (select from pg_index i
                where i.indrelid = a.attrelid and i.indisprimary and a.attnum = any (i.indkey)),
-       coalesce(s.most_common_vals::text::text[], s.histogram_bounds::text::text[], '{}')
+       coalesce(s.most_common_vals::text::text[], '{}')
+         || coalesce(s.histogram_bounds::text::text[], '{}')
 from pg_attribute a
 join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
 left join pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname
@@ -49,22 +58,33 @@ order by k.oid
 """
 
 
+MOST_FOUND_VALUES = 20
+
+
 def describe() -> Steps[PromptSchema]:
     """Every table and view that the role may read, learning's own left out."""
+    schema, _ = yield from describe_for("")
+    return schema
+
+
+def describe_for(question: str) -> Steps[tuple[PromptSchema, tuple[FoundValue, ...]]]:
+    """The schema, and the values of it that the question says, as they are spelled there."""
+    found: list[FoundValue] = []
     tables = (yield Fetch(TABLES, (SOLVED_SCHEMA,))).rows
     oids = [row[0] for row in tables]
+    names = {oid: name for oid, name, _, _ in tables}
     columns: dict[int, list[PromptColumn]] = {oid: [] for oid in oids}
     for oid, name, kind, comment, primary, values in (
         yield Fetch(COLUMNS, (oids, MOST_COLUMNS))
     ).rows:
         columns[oid].append(PromptColumn(name, kind, primary, comment, _examples(values)))
-    names = {oid: name for oid, name, _, _ in tables}
+        found += _said(question, names[oid], name, values)
     keys = tuple(
         PromptKey(names[own], tuple(mine), names[target], tuple(theirs))
         for own, target, mine, theirs in (yield Fetch(KEYS, (oids, oids))).rows
     )
     database = (yield Fetch("select current_database()", ())).rows[0][0]
-    return PromptSchema(
+    schema = PromptSchema(
         database,
         tuple(
             PromptTable(name, tuple(columns[oid]), comment, rows if rows >= 0 else None)
@@ -72,6 +92,22 @@ def describe() -> Steps[PromptSchema]:
         ),
         keys,
     )
+    longest_first = sorted(found, key=lambda value: -len(value.value))
+    return schema, tuple(longest_first[:MOST_FOUND_VALUES])
+
+
+def _said(question: str, table: str, column: str, values: Sequence[str | None]) -> list[FoundValue]:
+    """The values of one column that stand in the question as whole words, in any case."""
+    low = question.lower()
+    found = []
+    for value in dict.fromkeys(values):
+        text = (value or "").strip()
+        if len(text) < 2 or text.lower() not in low or not re.search(r"[^\W\d_]", text):
+            continue
+        match = re.search(rf"(?<!\w){re.escape(text)}(?!\w)", question, re.IGNORECASE)
+        if match is not None:
+            found.append(FoundValue(match[0], table, column, text))
+    return found
 
 
 def _examples(values: list[Any]) -> tuple[str, ...]:

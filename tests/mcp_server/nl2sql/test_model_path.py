@@ -316,6 +316,15 @@ def test_the_prompt_holds_schema_keys_and_example_values(shop: str) -> None:
     assert user.content.endswith(f"Question: {QUESTION}")
 
 
+def test_values_of_the_data_that_the_question_says_are_pointed_out(shop: str) -> None:
+    model = ScriptedModel([sql(BY_CITY)])
+    asker(shop, model).ask("how many customers are from rome or LIMA, not from Romeo")
+    prompt = model.asked[0][0][1].content
+    assert "- 'rome' is found in customer.city as 'Rome'" in prompt
+    assert "- 'LIMA' is found in customer.city as 'Lima'" in prompt
+    assert "Oslo' is found" not in prompt
+
+
 def test_accepted_questions_help_the_model_as_examples(shop: str) -> None:
     model = ScriptedModel([sql("select count(*) from customer where city = 'Oslo'")])
     with_learning = asker(shop, model)
