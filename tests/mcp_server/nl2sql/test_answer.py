@@ -203,3 +203,12 @@ def test_a_long_value_is_cut() -> None:
 )  # fmt: skip
 def test_whatever_comes_out_of_the_database_can_be_written_as_json(value: object) -> None:
     json.dumps(jsonable(value), allow_nan=False)
+
+
+def test_with_the_built_in_translator_a_question_becomes_rows(shop: str) -> None:
+    answer = Asker(shop).ask("how many customers are from Rome", explain=True)
+    assert answer.rows == ((10,),)
+    assert answer.origin == "built-in"
+    assert answer.reading.startswith("The number of customers where city is 'Rome'")
+    assert answer.links
+    assert Asker(shop).ask("what is the weather in the mountains").sql is None
