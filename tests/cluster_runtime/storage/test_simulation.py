@@ -55,4 +55,4 @@ def test_the_command_line_replays_a_seed_and_says_what_broke() -> None:
     again = subprocess.run([sys.executable, *replay], capture_output=True, text=True)
     assert again.returncode == 1
     assert again.stderr == broken.stderr
-    assert "SimulatedWriter._append" in again.stdout
+    assert "Node.receive(" in again.stdout
