@@ -9,7 +9,7 @@ from langgraph.store.base import IndexConfig, get_text_at_path, tokenize_path
 from psycopg import sql
 
 from memory.embeddings import dimensions_of, embeddings_from
-from memory.errors import ConfigurationError, SetupRequiredError
+from memory.errors import ConfigurationError
 from memory.steps import Execute, FetchOne, Steps
 
 VectorType = Literal["vector", "halfvec", "bit"]
@@ -188,9 +188,3 @@ def _ann_index(schema: sql.Identifier, index: Index) -> sql.Composed:
     return sql.SQL("create index memory_vectors_ann on {}.memory_vectors using hnsw ({}){}").format(
         schema, target, with_options
     )
-
-
-def require_vectors(row: Any) -> None:
-    """Raise if the vector table is not there."""
-    if row is None or row[0] is None:
-        raise SetupRequiredError("the store has no vector table; call setup() with the same index")

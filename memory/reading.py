@@ -147,7 +147,8 @@ class Listing:
         opened = [(row, open_head(codec, row[5], row[6], row[7])) for row in rows]
         matching = [(row, head) for row, head in opened if self._matches(row, head)]
         wanted = {(row[0], address) for row, head in matching for address in head.addresses()}
-        held = {a: piece for a, piece in self._chunks.items() if any(a == b for _, b in wanted)}
+        addresses = {address for _, address in wanted}
+        held = {a: piece for a, piece in self._chunks.items() if a in addresses}
         missing = (pair for pair in wanted if pair[1] not in held)
         self._chunks = held | (yield from fetch_chunks(self._scope, codec, missing))
         result = []

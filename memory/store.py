@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, Self
 
+import psycopg
 import structlog
 from langgraph.store.base import (
     BaseStore,
@@ -221,7 +222,7 @@ class BorealisStore(BaseStore):
         while not self._stop.wait(interval):
             try:
                 removed = self.sweep_ttl()
-            except AgentMemoryError as error:
+            except (AgentMemoryError, psycopg.Error) as error:
                 log.warning("memory.sweep_failed", error=str(error))
             else:
                 log.debug("memory.swept", items=removed)
