@@ -737,6 +737,9 @@ class StorageVolume:
         node = self._node
         streaming = self._service.readers().values() if self._service is not None else ()
         redo = min([redo, *(each.flushed for each in streaming if each.flushed)])
+        lanes = [self._lane(each) for each in self._members()]
+        # A segment that is behind, or away, can only get what it misses from its peers' log.
+        redo = min([redo, *(lane.store.core.scl if lane is not None else 0 for lane in lanes)])
         floor = redo - redo % self.facts.wal_segment_bytes
         self._write_marks()
         try:

@@ -388,14 +388,15 @@ def test_damage_in_the_oldest_frame_is_found_by_the_scrub(
     assert volume.scrub() == []
 
 
-def test_log_is_kept_while_a_full_segment_lacks_the_pages(
-    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
+@pytest.mark.parametrize("away", ["b1", "b2"])
+def test_log_is_kept_while_a_segment_lacks_the_pages_or_the_log(
+    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path, away: str
 ) -> None:
     volume.serve_wal(engine_dir / "w")
     volume.start_coalescing(template.installation, engine_dir / "c", SUPERUSER, automatic=False)
+    volume.inject_fault(f"segment:{away}", "partition")
     with writer.connect() as conn:
         conn.execute("create table big as select repeat('x', 500) from generate_series(1, 6000)")
-    volume.inject_fault("segment:b1", "partition")
     volume.coalesce()
     assert volume.log_facts().oldest == volume.facts.start_lsn
     volume.heal()
