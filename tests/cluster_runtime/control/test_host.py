@@ -174,10 +174,11 @@ def test_a_cluster_whose_postgresql_was_killed_comes_back_on_connect(runtime: Ru
         conn.execute("create table t as select 1 as x")
         conn.commit()
         (pid,) = conn.execute("select pg_backend_pid()").fetchone() or (0,)
-        postmaster = psutil.Process(pid).parent()
+        backend = psutil.Process(pid)
+        postmaster = backend.parent()
         assert postmaster is not None
         postmaster.kill()
-        postmaster.wait()
+        psutil.wait_procs([postmaster, backend], timeout=20)
         with pytest.raises(psycopg.OperationalError):
             conn.execute("select 1")
     with cluster.connect() as conn:
