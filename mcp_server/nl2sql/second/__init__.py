@@ -1,0 +1,1 @@
+"""A second reading of questions, independent of the rules of the first."""

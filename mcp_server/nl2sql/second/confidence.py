@@ -1,0 +1,174 @@
+# ruff: noqa: E501 -- a pattern reads best on one line
+"""How likely a query is what a question asks: signs that the two fit, weighed by a logistic model.
+
+The signs are about English and SQL only (`each` asks for a grouping, a number in the question
+belongs into the query), never about a database. The weights in `weights.py` were fitted on solved
+questions about 93 databases.
+"""
+
+import math
+import re
+
+from sqlglot import exp
+
+from mcp_server.nl2sql.second.weights import BIAS, WEIGHTS
+
+_NEGATION = re.compile(
+    r"\b(not|no|never|without|except|excluding|neither|nor|n't|don't|didn't|doesn't|other than|besides|but not|outside)\b|n't\b"
+)
+_GROUP = re.compile(r"\b(each|every|per|for all the different|respectively|by)\b")
+_COUNT = re.compile(r"\b(how many|number of|count|amount of)\b")
+_SUPER = re.compile(
+    r"\b(most|least|highest|lowest|largest|smallest|biggest|fewest|top|maximum|minimum|max|min|best|worst|greatest|\w{3,}est)\b"
+)
+_AVERAGE = re.compile(r"\b(average|mean|avg)\b")
+_SUM = re.compile(r"\b(total|sum|altogether|overall|how much)\b")
+_MORE = re.compile(
+    r"\b(more|less|greater|larger|higher|lower|smaller|above|below|over|under|at least|at most|after|before|older|younger|fewer|between|exceed\w*|since|taller|longer|shorter|heavier|later|earlier|multiple|several|once|twice|only)\b"
+)
+_ORDER = re.compile(
+    r"\b(sort\w*|order|ordered|rank\w*|ascending|descending|alphabetical\w*|increasing|decreasing)\b"
+)
+_DISTINCT = re.compile(r"\b(different|distinct|unique)\b")
+_LIKE = re.compile(
+    r"\b(contain\w*|include\w*|substring|start\w*|begin\w*|end\w*|letter|word|phrase|like)\b"
+)
+_NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w])")
+_QUOTED = re.compile(r"[\"“`]([^\"”`]+)[\"”']|(?<!\w)'([^']+)'(?!\w)")
+
+
+def signs(question: str, tree: exp.Expr) -> dict[str, float]:
+    """Signs for and against, each about 0..1, or a small count."""
+    low = question.lower()
+    text = tree.sql(dialect="postgres")
+    lower = text.lower()
+    outer = tree if isinstance(tree, exp.Select) else tree.find(exp.Select) or exp.Select()
+    group, order, limit = (outer.args.get(name) for name in ("group", "order", "limit"))
+    joins = outer.args.get("joins") or []
+    where, having = outer.args.get("where"), outer.args.get("having")
+    aggregates = {type(node).__name__ for node in tree.find_all(exp.AggFunc)}
+    plain = [e for e in outer.expressions if not e.find(exp.AggFunc)]
+    negated = bool(re.search(r"<>|\bnot\b|except| is null", lower.replace("is null)", "")))
+    compared = bool(re.search(r"[<>]=? |between|>|<", lower.replace("<>", "")))
+    distinct = outer.args.get("distinct") is not None
+    counting = "Count" in aggregates
+    grouping = group is not None
+    subqueries = sum(1 for _ in tree.find_all(exp.Subquery, exp.In))
+    found: dict[str, float] = {}
+
+    def cue(name: str, pattern: re.Pattern[str], present: bool) -> bool:
+        asked = bool(pattern.search(low))
+        found[f"{name} asked, absent"] = float(asked and not present)
+        found[f"{name} unasked, present"] = float(present and not asked)
+        found[f"{name} asked, present"] = float(present and asked)
+        return asked
+
+    cue("negation", _NEGATION, negated)
+    cue("group", _GROUP, grouping)
+    cue("count", _COUNT, counting or "Sum" in aggregates)
+    cue("superlative", _SUPER, limit is not None or bool({"Max", "Min"} & aggregates))
+    cue("average", _AVERAGE, "Avg" in aggregates)
+    cue("sum", _SUM, "Sum" in aggregates)
+    cue("compare", _MORE, compared)
+    cue("order", _ORDER, order is not None and limit is None)
+    cue("distinct", _DISTINCT, distinct or "distinct" in lower)
+    cue("like", _LIKE, "like" in lower)
+    found["and, one column"] = float(
+        " and " in low and len(outer.expressions) == 1 and where is None
+    )
+    found["or, absent"] = float(" or " in low and " or " not in lower)
+    found["both, absent"] = float(
+        " both " in low and "intersect" not in lower and "in (select" not in lower
+    )
+    numbers = {n.replace(",", "") for n in _NUMBER.findall(low)}
+    found["numbers lost"] = float(sum(n not in lower for n in numbers))
+    quoted = [a or b for a, b in _QUOTED.findall(question)]
+    found["quoted lost"] = float(sum(q.strip().lower() not in lower for q in quoted))
+    names = re.findall(r"(?<=[a-z,] )[A-Z][\w.&-]+", question)
+    found["names lost"] = float(
+        min(3, sum(n.lower() not in lower and n.lower()[:4] not in lower for n in names))
+    )
+    found["joins"] = float(len(joins))
+    found["joins over two"] = float(max(0, len(joins) - 2))
+    found["join, no filter or group"] = float(bool(joins) and where is None and not grouping)
+    found["join, distinct"] = float(bool(joins) and distinct)
+    found["join, no distinct, plain"] = float(
+        bool(joins) and not distinct and not aggregates and limit is None
+    )
+    found["columns"] = float(min(5, len(outer.expressions)))
+    found["many columns"] = float(len(outer.expressions) > 4)
+    found["count and plain"] = float(counting and bool(plain))
+    found["group without aggregate"] = float(grouping and not aggregates)
+    found["grouped, three keys"] = float(
+        grouping and len(group.expressions) > 2 if group else False
+    )
+    found["having"] = float(having is not None)
+    found["subqueries"] = float(min(3, subqueries))
+    found["set operation"] = float(isinstance(tree, exp.SetOperation))
+    found["conditions"] = float(
+        min(4, len(list(where.find_all(exp.Predicate))) if where is not None else 0)
+    )
+    found["several aggregates"] = float(
+        sum(1 for e in outer.expressions if e.find(exp.AggFunc)) > 1
+    )
+    found["bare select"] = float(
+        where is None and not grouping and order is None and not joins and not subqueries
+    )
+    words = len(low.split())
+    found["long"] = max(0, words - 12) / 10
+    found["long, bare"] = found["bare select"] * max(0, words - 7) / 5
+    found["sentences"] = float(bool(re.search(r"[.?!]\s+\w", question)))
+    found["limit, group"] = float(limit is not None and grouping)
+    found["limit, joins"] = float(limit is not None and bool(joins))
+    found["star count, join"] = float("count(*)" in lower and bool(joins) and not grouping)
+    return found
+
+
+def confidence(found: dict[str, float]) -> float:
+    """0..1 for the signs of one candidate."""
+    total = BIAS + sum(WEIGHTS.get(name, 0.0) * value for name, value in found.items())
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
+
+
+def canonical(tree: exp.Expr) -> str:
+    """The query with its aliases resolved and its unordered parts sorted, to compare candidates."""
+    copy = tree.copy()
+    for select in copy.find_all(exp.Select):
+        named = {}
+        for table in select.find_all(exp.Table):
+            if table.parent_select is select and table.alias:
+                named[table.alias] = table.name
+        for column in select.find_all(exp.Column):
+            if column.table in named:
+                column.set("table", exp.to_identifier(named[column.table]))
+            elif not column.table and len(named) == 0:
+                source = select.args.get("from_") or select.args.get("from")
+                if source is not None and isinstance(source.this, exp.Table):
+                    column.set("table", exp.to_identifier(source.this.name))
+    parts = []
+    for select in copy.find_all(exp.Select):
+        where = select.args.get("where")
+        order = select.args.get("order")
+        having = select.args.get("having")
+        conditions = (
+            sorted(c.sql() for c in where.this.flatten())
+            if where is not None and isinstance(where.this, exp.And)
+            else [where.this.sql()]
+            if where is not None
+            else []
+        )
+        parts.append(
+            str(
+                (
+                    sorted(e.sql() for e in select.expressions),
+                    conditions,
+                    sorted(t.name for t in select.find_all(exp.Table) if t.parent_select is select),
+                    order.sql() if order is not None else "",
+                    having.sql() if having is not None else "",
+                    bool(select.args.get("group")),
+                    select.args["limit"].sql() if select.args.get("limit") else "",
+                    select.args.get("distinct") is not None,
+                )
+            )
+        )
+    return f"{type(tree).__name__}{parts}"
