@@ -449,13 +449,8 @@ def vector_rows(dsn: str) -> Rows:
     embeddings = FixedEmbeddings(vectors)
     database = fresh(dsn)
     parts = psycopg.conninfo.conninfo_to_dict(database)
-    url = URL.create(
-        "postgresql+psycopg",
-        username=str(parts.get("user", "postgres")),
-        password=parts.get("password"),
-        database=str(parts["dbname"]),
-        query={"host": str(parts["host"]), "port": str(parts.get("port", 5432))},
-    )
+    given = {key: str(value) for key, value in parts.items() if value not in (None, "")}
+    url = URL.create("postgresql+psycopg", query=given)
     engine = PGEngine.from_connection_string(url)
     try:
         engine.init_vectorstore_table("theirs", DIMS)
