@@ -76,6 +76,9 @@ class Host:
             case "lose a zone":
                 self.volume.inject_fault(f"az:{self.rng.choice('abc')}", "crash")
                 threading.Event().wait(0.2)
+                self.server.kill()
+                shutil.rmtree(self.data)
+                self.start()  # with the zone away: four of six open the volume
                 self.volume.heal()
             case "lose a zone and a segment":
                 zone, other = self.rng.sample("abc", 2)
