@@ -29,6 +29,8 @@ from cluster_runtime.errors import InvalidClusterStateError
 from cluster_runtime.storage.host import VolumeDescription
 
 LOOPBACK = "127.0.0.1"
+TAKES_CONNECTIONS = (ClusterStatus.AVAILABLE, ClusterStatus.MODIFYING, ClusterStatus.FAILING_OVER)
+"""Through a failover the gateway lets clients wait."""
 
 
 class ClusterHandle:
@@ -69,8 +71,8 @@ class ClusterHandle:
         new connection. Raises InvalidClusterStateError where the endpoint is not open.
         """
         facts = self.describe()
-        if facts.status is not ClusterStatus.AVAILABLE or not facts.internet_access_gateway_enabled:
-            why = "its gateway is off" if facts.status is ClusterStatus.AVAILABLE else facts.status
+        if facts.status not in TAKES_CONNECTIONS or not facts.internet_access_gateway_enabled:
+            why = "its gateway is off" if facts.status in TAKES_CONNECTIONS else facts.status
             raise InvalidClusterStateError(
                 f"cluster {self.identifier!r} takes no connections: {why}"
             )
