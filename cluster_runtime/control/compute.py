@@ -5,6 +5,7 @@ A transition at a time: callers that come while one is under way wait for its en
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import LiteralString
 
@@ -17,11 +18,14 @@ from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.engine.home import SOCKET_NAME
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.errors import EngineError
 from cluster_runtime.gateway import LOGIN_QUERY, Login
 from cluster_runtime.logs import get_logger
 
 _log = get_logger(__name__)
 
+ADMIN_TIMEOUT_S = 15.0
+LOGIN_ATTEMPTS = 4
 COMMIT_WAITS = "select 1 from pg_stat_activity where pid = %s and wait_event = 'SyncRep'"
 ALL_LOGINS = "select rolname from pg_roles where rolcanlogin and not rolsuper"
 
@@ -100,7 +104,15 @@ class Compute:
         """What credential a role may use; wakes a paused writer only for a role it may have."""
         if self.knows_logins:
             return self._logins_while_paused.get(user)
+        for _ in range(LOGIN_ATTEMPTS - 1):
+            await self.ensure_running()
+            with suppress(psycopg.OperationalError):
+                return await self._login(user)
+            # It stopped between the two: wait for that, and start it again.
         await self.ensure_running()
+        return await self._login(user)
+
+    async def _login(self, user: str) -> Login | None:
         rows = await self.admin_execute(LOGIN_QUERY, user)
         return Login(*rows[0]) if rows else None
 
@@ -117,15 +129,23 @@ class Compute:
                 return await self._execute(statement, values)
             except psycopg.OperationalError:
                 # The connection outlived a restart of the server: a new one tells whether it is up.
-                await self._close_admin()
+                await self._drop_admin()
                 return await self._execute(statement, values)
 
     async def _execute(
         self, statement: LiteralString | sql.Composed, values: tuple[object, ...]
     ) -> list[TupleRow]:
-        conn = await self._admin_connection()
-        cursor = await conn.execute(statement, values or None)
-        return await cursor.fetchall() if cursor.description else []
+        try:
+            async with asyncio.timeout(ADMIN_TIMEOUT_S):
+                conn = await self._admin_connection()
+                cursor = await conn.execute(statement, values or None)
+                return await cursor.fetchall() if cursor.description else []
+        except TimeoutError as error:
+            await self._drop_admin()
+            raise EngineError(
+                f"PostgreSQL at {self._instance.socket_directory} did not answer the runtime "
+                f"within {ADMIN_TIMEOUT_S:g} s"
+            ) from error
 
     async def _all_logins(self) -> dict[str, Login]:
         found = {}
@@ -149,6 +169,11 @@ class Compute:
         return self._admin
 
     async def _close_admin(self) -> None:
+        # Never under a statement: whoever waits for a closed socket waits for ever.
+        async with self._admin_lock:
+            await self._drop_admin()
+
+    async def _drop_admin(self) -> None:
         if self._admin is not None:
             await self._admin.close()
             self._admin = None
