@@ -130,7 +130,7 @@ class Endpoint:
         self._backend = backend
         self._certificate = gateway.certificates.server_certificate(spec.names, now=gateway.now())
         self._sessions: set[Session] = set()
-        self._all_closed = asyncio.Event()
+        self._one_closed = asyncio.Event()
         self._waking: asyncio.Future[Path] | None = None
         self._loop = asyncio.get_running_loop()
         self._listener = Listener(self._loop, bind_loopback(spec.port), self._accept)
@@ -157,12 +157,16 @@ class Endpoint:
     async def disconnect(
         self, text: str = "terminating connection due to administrator command"
     ) -> None:
-        """End every connection with a FATAL 57P01; returns when all are closed."""
-        for session in list(self._sessions):
+        """End every connection of now with a FATAL 57P01; returns when those are closed.
+
+        Later ones are not waited for: during a failover they wait for the caller themselves.
+        """
+        ending = set(self._sessions)
+        for session in ending:
             session.terminate(text)
-        while self._sessions:
-            self._all_closed.clear()
-            await self._all_closed.wait()
+        while ending & self._sessions:
+            self._one_closed.clear()
+            await self._one_closed.wait()
 
     # What a Session asks of its door:
 
@@ -256,8 +260,7 @@ class Endpoint:
         def closed() -> None:
             established()
             self._sessions.discard(session)
-            if not self._sessions:
-                self._all_closed.set()
+            self._one_closed.set()
 
         session = Session(
             self._loop, sock, self, on_established=established, on_closed=closed, log=self._log
