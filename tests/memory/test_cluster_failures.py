@@ -29,7 +29,6 @@ def cluster(runtime: Runtime) -> ClusterHandle:
 HARMS = {200: "failover_db_cluster", 450: "pause_db_cluster", 700: "lose_compute"}
 
 
-@pytest.mark.skip(reason="known bug: a failover can hang while clients log in (CHANGELOG)")
 @pytest.mark.timeout(120)
 def test_a_thousand_steps_survive_failover_pause_and_a_rebuilt_writer(
     runtime: Runtime, cluster: ClusterHandle

@@ -1,5 +1,7 @@
 """Modify, stop, start, pause, failover, delete."""
 
+import asyncio
+import contextlib
 import time
 
 import psycopg
@@ -146,6 +148,27 @@ def test_a_failover_keeps_what_was_committed(runtime: Runtime, cluster: ClusterH
     runtime.failover_db_cluster("notes")
     with cluster.connect() as conn:
         assert conn.execute("select x from t").fetchone() == (1,)
+
+
+async def test_a_failover_does_not_wait_for_clients_that_wait_for_it(
+    runtime: Runtime, cluster: ClusterHandle
+) -> None:
+    """Found by use: those that came while it ended the others kept it, and themselves, for ever."""
+    stop = asyncio.Event()
+
+    async def connect_again_and_again() -> None:
+        while not stop.is_set():
+            with contextlib.suppress(psycopg.OperationalError):  # 57P01: a failover ended it
+                async with await cluster.aconnect(connect_timeout=20) as conn:
+                    await conn.execute("select 1")
+
+    clients = [asyncio.create_task(connect_again_and_again()) for _ in range(4)]
+    for _ in range(5):
+        await asyncio.wait_for(asyncio.to_thread(runtime.failover_db_cluster, "notes"), 20)
+    stop.set()
+    await asyncio.wait_for(asyncio.gather(*clients), 30)
+    async with await cluster.aconnect(connect_timeout=20) as conn:
+        await conn.execute("select 1")
 
 
 def test_open_connections_end_with_a_delete(runtime: Runtime, cluster: ClusterHandle) -> None:
