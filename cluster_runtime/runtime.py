@@ -26,7 +26,7 @@ from cluster_runtime.control.modify import ModifyOptions, ModifyRequest
 from cluster_runtime.control.service import DEFAULT_REGION, ControlService, RuntimeOptions
 from cluster_runtime.control.state_directory import StateDirectory
 from cluster_runtime.errors import InvalidClusterStateError
-from cluster_runtime.storage.host import VolumeDescription
+from cluster_runtime.storage.description import VolumeDescription
 
 LOOPBACK = "127.0.0.1"
 TAKES_CONNECTIONS = (ClusterStatus.AVAILABLE, ClusterStatus.MODIFYING, ClusterStatus.FAILING_OVER)

@@ -8,7 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from cluster_runtime.storage.host import SegmentDescription, VolumeDescription
+from cluster_runtime.storage.description import SegmentDescription, VolumeDescription
 from cluster_runtime.storage.types import AZS, SegmentState
 from cluster_runtime.storage.wal_records import format_lsn
 

@@ -9,7 +9,8 @@ from cluster_runtime.control.endpoints import disconnect
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.model import ClusterStatus
 from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.storage.host import StorageVolume, VolumeDescription
+from cluster_runtime.storage.description import VolumeDescription
+from cluster_runtime.storage.host import StorageVolume
 
 
 async def describe_volume(cluster: HostedCluster) -> VolumeDescription:

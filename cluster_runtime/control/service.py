@@ -23,7 +23,7 @@ from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.gateway import CertificateAuthority, Gateway
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.host import VolumeDescription
+from cluster_runtime.storage.description import VolumeDescription
 
 DEFAULT_REGION = "us-east-1"
 

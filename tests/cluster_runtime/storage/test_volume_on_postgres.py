@@ -226,7 +226,7 @@ def test_a_directory_of_another_boot_is_not_trusted(
     writer: Writer, volume: StorageVolume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.stop()
-    monkeypatch.setattr("cluster_runtime.storage.host.boot_id", lambda: "another boot")
+    monkeypatch.setattr("cluster_runtime.storage.data_directories.boot_id", lambda: "another boot")
     assert not volume.trusts(writer.data)
 
 

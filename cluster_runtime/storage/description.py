@@ -1,0 +1,81 @@
+"""A volume as `describe` shows it."""
+
+import time
+from dataclasses import dataclass, replace
+
+from cluster_runtime.storage.mount import Mount, is_full
+from cluster_runtime.storage.node import IoCounts, StorageType
+from cluster_runtime.storage.page_images import PageImage, images
+from cluster_runtime.storage.types import (
+    Epoch,
+    Lsn,
+    SegmentId,
+    SegmentKind,
+    SegmentState,
+    az_of,
+    kind_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentDescription:
+    """One segment. scl: segment complete LSN. bytes: on disk, log and pages."""
+
+    id: SegmentId
+    az: str
+    kind: SegmentKind
+    state: SegmentState
+    scl: Lsn
+    bytes: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeDescription:
+    """A volume now. LSNs are byte positions in the WAL."""
+
+    volume_id: str
+    storage_type: StorageType
+    epoch: Epoch
+    vcl: Lsn
+    vdl: Lsn
+    writable: bool
+    segments: tuple[SegmentDescription, ...]
+    image_lsn: Lsn
+    log_bytes_since_image: int
+    io: IoCounts
+
+
+def describe(mount: Mount, image: PageImage | None) -> VolumeDescription:
+    """image: the newest one."""
+    facts, volume = mount.facts, mount.node.volume
+    image_lsn = image.lsn if image is not None else facts.start_lsn
+    return VolumeDescription(
+        facts.volume_id,
+        facts.storage_type,
+        volume.epoch,
+        volume.vcl,
+        volume.vdl,
+        not mount.opened.read_only,
+        tuple(_describe_segment(mount, each) for each in mount.members),
+        Lsn(image_lsn),
+        max(0, volume.vdl - image_lsn),
+        replace(mount.counts),
+    )
+
+
+def _describe_segment(mount: Mount, segment: SegmentId) -> SegmentDescription:
+    lane = mount.lane(segment)
+    kind = kind_of(segment)
+    if lane is None:
+        state = SegmentState.SUSPECT if segment in mount.faults else SegmentState.GONE
+        return SegmentDescription(segment, az_of(segment), kind, state, Lsn(0), 0)
+    size = lane.store.log.size_bytes
+    if is_full(segment):
+        size += sum(image.size_bytes for image in images(lane.store.pages))
+    state = lane.state(time.monotonic())
+    if mount.opened.read_only and lane.reachable:
+        state = SegmentState.HEALTHY
+    return SegmentDescription(
+        segment, az_of(segment), kind, state, lane.store.core.scl, size, lane.problem
+    )

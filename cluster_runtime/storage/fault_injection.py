@@ -1,0 +1,98 @@
+"""Faults on purpose: given to a segment, a zone or the writer's connection, and taken back."""
+
+import random
+import threading
+
+from cluster_runtime.storage.faults import (
+    WRITER,
+    Fault,
+    FaultKind,
+    check_writer_fault,
+    segments_of,
+)
+from cluster_runtime.storage.mount import Mount
+from cluster_runtime.storage.node import Lane
+from cluster_runtime.storage.repair import Repair
+from cluster_runtime.storage.segment_store import SegmentStore
+from cluster_runtime.storage.types import SegmentId
+
+
+class FaultInjection:
+    """The faults of one volume."""
+
+    def __init__(self, mount: Mount, repair: Repair) -> None:
+        self._mount = mount
+        self._repair = repair
+        self._timers: set[threading.Timer] = set()
+
+    def close(self) -> None:
+        """No fault heals by itself any more."""
+        for timer in self._timers:
+            timer.cancel()
+
+    def inject(self, target: str, kind: str, duration: float | None) -> None:
+        """duration: seconds after which it heals; None until `heal`.
+
+        Raises InvalidParameterError for a target or kind that there is not.
+        """
+        fault = Fault.parse(kind)
+        with self._mount.changing:
+            if target == WRITER:
+                check_writer_fault(fault)
+                node = self._mount.node
+                node.call(lambda: node.set_writer_fault(fault))
+            else:
+                for segment in segments_of(target, self._mount.members):
+                    self._fail(segment, fault)
+        if duration is not None:
+            timer = threading.Timer(duration, self.heal, (target,))
+            timer.daemon = True
+            self._timers.add(timer)
+            timer.start()
+
+    def heal(self, target: str | None) -> None:
+        """Take the faults of a target, or all of them; segments catch up from their peers."""
+        mount = self._mount
+        with mount.changing:
+            node = mount.node
+            if target in (WRITER, None) and not node.ended:
+                node.call(lambda: node.set_writer_fault(None))
+            if target == WRITER or mount.closed:
+                return
+            healed = mount.members if target is None else segments_of(target, mount.members)
+            for segment in healed:
+                mount.faults.pop(segment, None)
+            lanes = [mount.lane(segment) for segment in healed]
+            for lane in lanes:
+                if lane is not None:
+                    self._set(lane, None)
+            if node.ended or None in lanes:
+                self._repair.bring_back()
+
+    def _fail(self, segment: SegmentId, fault: Fault) -> None:
+        lane = self._mount.lane(segment)
+        if fault.kind is FaultKind.CORRUPT:
+            if lane is not None:
+                _damage(lane.store)
+            return
+        self._mount.faults[segment] = fault
+        if lane is not None:
+            self._set(lane, fault)
+
+    def _set(self, lane: Lane, fault: Fault | None) -> None:
+        node = self._mount.node
+        if not node.ended:
+            node.call(lambda: node.set_fault(lane, fault))
+
+
+def _damage(store: SegmentStore) -> None:
+    """Turn over some bytes of a segment's log, as a failing disk would."""
+    frames = list(store.frames(store.log.start, end=store.end))
+    if not frames:
+        return
+    victim = random.choice(frames)
+    file = store.log.file_at(victim.position)
+    content = bytes(each ^ 0xFF for each in store.log.read(victim.position + 8, 64))
+    with file.path.open("r+b") as opened:
+        opened.seek(file.offset(victim.position + 8))
+        opened.write(content)

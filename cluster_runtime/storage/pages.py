@@ -1,0 +1,139 @@
+"""A volume's page images: made by the coalescer, kept by the full segments, and what they free.
+
+An image that every full segment has makes the log before it, and older images, superfluous.
+"""
+
+import threading
+
+import psycopg
+
+from cluster_runtime.errors import InvalidClusterStateError, QuorumLostError
+from cluster_runtime.storage.coalescer import (
+    COALESCE_LOG_BYTES,
+    COALESCE_SHARE,
+    Coalescer,
+    CoalescingThread,
+)
+from cluster_runtime.storage.data_directories import DataDirectories
+from cluster_runtime.storage.mount import Mount, is_full
+from cluster_runtime.storage.page_images import PageImage, images, make_image, remove_images
+from cluster_runtime.storage.repair import Repair
+from cluster_runtime.storage.types import Lsn
+
+COALESCER = "coalescer"
+
+
+class Pages:
+    """The images of one volume. `coalesce` may run beside commits; one run at a time."""
+
+    def __init__(self, mount: Mount, repair: Repair, directories: DataDirectories) -> None:
+        self._mount = mount
+        self._repair = repair
+        self._directories = directories
+        self._coalescer: Coalescer | None = None
+        self._superuser = ""
+        self._thread: CoalescingThread | None = None
+        self._running = threading.Lock()
+
+    def newest(self) -> PageImage | None:
+        """The newest page image that any full segment which answers holds whole."""
+        found = [image for lane in self._mount.full_lanes() for image in images(lane.store.pages)]
+        for image in sorted(found, key=lambda each: each.redo, reverse=True):
+            if not image.damaged(sizes_only=True):
+                return image
+        return None
+
+    def start(self, coalescer: Coalescer, superuser: str, *, automatic: bool) -> None:
+        """automatic: make an image whenever one is due, on a thread of its own."""
+        self._coalescer, self._superuser = coalescer, superuser
+        if automatic and self._thread is None:
+            self._thread = CoalescingThread(self._is_due, self.coalesce)
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._thread.close()
+
+    def coalesce(self) -> PageImage:
+        """Turn the log up to the volume durable LSN into a page image on each full segment.
+
+        Log that no image needs any more is removed. Raises InvalidClusterStateError before
+        `start`, EngineError where replay fails, OSError where a disk is full.
+        """
+        with self._running:
+            mount, coalescer, service = self._mount, self._coalescer, self._mount.service
+            if coalescer is None or service is None:
+                raise InvalidClusterStateError("coalescing was not started on this volume")
+            self._checkpoint_writer()
+            if not coalescer.is_reusable:
+                with mount.changing:
+                    self._directories.make_standbys(coalescer.data_directory, self.newest())
+            until = int(mount.node.volume.vdl)
+            control = coalescer.replay(
+                f"{service.conninfo} user={self._superuser} application_name={COALESCER}",
+                until,
+                self._replayed,
+            )
+            made = [
+                make_image(
+                    lane.store.pages,
+                    coalescer.data_directory,
+                    redo=control.redo,
+                    lsn=until,
+                    timeline=control.timeline,
+                )
+                for lane in mount.full_lanes()
+            ]
+            if not made:
+                raise QuorumLostError("no full segment answers; heal one and coalesce again")
+            if len(made) == len([each for each in mount.members if is_full(each)]):
+                # While one of them lacks the image, the loss of the others must leave its log.
+                self._collect(control.redo)
+            return made[0]
+
+    def _is_due(self) -> bool:
+        mount, image = self._mount, self.newest()
+        last = image.lsn if image is not None else mount.facts.start_lsn
+        size = image.size_bytes if image is not None else 0
+        since = mount.node.volume.vdl - last
+        return since > max(COALESCE_LOG_BYTES, size // COALESCE_SHARE) and mount.node.attached
+
+    def _checkpoint_writer(self) -> None:
+        """Have the writer checkpoint: an image begins with the last one that was replayed."""
+        where = self._mount.writer_sockets
+        if where is not None and self._mount.node.attached:
+            with psycopg.connect(
+                host=str(where), user=self._superuser, dbname="postgres", autocommit=True
+            ) as conn:
+                conn.execute("checkpoint")
+
+    def _replayed(self) -> int:
+        service = self._mount.service
+        status = service.readers().get(COALESCER) if service is not None else None
+        return status.replayed if status is not None else 0
+
+    def _collect(self, redo: int) -> None:
+        """Remove log and images that are older than an image that every full segment now has."""
+        mount, node, service = self._mount, self._mount.node, self._mount.service
+        streaming = service.readers().values() if service is not None else ()
+        redo = min([redo, *(each.flushed for each in streaming if each.flushed)])
+        lanes = [mount.lane(each) for each in mount.members]
+        # A segment that is behind, or away, can only get what it misses from its peers' log.
+        redo = min([redo, *(lane.store.core.scl if lane is not None else 0 for lane in lanes)])
+        floor = redo - redo % mount.facts.wal_segment_bytes
+        self._repair.write_marks()
+        try:
+            position = mount.index.before(floor)
+        except LookupError:
+            return
+
+        def collect() -> None:
+            for lane in node.lanes:
+                lane.store.core.collect(Lsn(floor))
+                lane.store.collect(position)
+
+        node.call(collect)
+        mount.index.forget_below(position)
+        for lane in node.lanes:
+            if lane.reachable:
+                lane.store.persist()
+                remove_images(lane.store.pages, below=redo)
