@@ -175,7 +175,7 @@ class Postmaster:
         self._process.wait()
         for child in family:
             _kill_quietly(child)
-        psutil.wait_procs(family, timeout=10)
+        wait_until_gone(family, 10)
         self._reap()
 
     def wait(self) -> int:
@@ -247,11 +247,26 @@ def end_orphans(folder: Path) -> list[int]:
             process.send_signal(signal.SIGQUIT)
         except psutil.NoSuchProcess:
             continue
-    _, alive = psutil.wait_procs(orphans, timeout=5)
+    alive = wait_until_gone(orphans, 5)
     for process in alive:
         _kill_quietly(process)
-    psutil.wait_procs(alive, timeout=5)
+    wait_until_gone(alive, 5)
     return [process.pid for process in orphans]
+
+
+def wait_until_gone(processes: list[psutil.Process], timeout_s: float) -> list[psutil.Process]:
+    """Wait for their end; return those that run still.
+
+    A zombie has ended: its memory, files and locks are free. The children of a killed postmaster
+    are left to pid 1, which is slow to reap them or, in many a container, never does;
+    `psutil.wait_procs` would wait for that.
+    """
+    deadline = time.monotonic() + timeout_s
+    while alive := [process for process in processes if _lives(process)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(POLL_S)
+    return alive
 
 
 def engine_environment() -> dict[str, str]:
@@ -284,6 +299,13 @@ def _kill_quietly(process: psutil.Process) -> None:
         process.kill()
     except psutil.NoSuchProcess:
         return
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @cache

@@ -15,6 +15,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from starlette.responses import PlainTextResponse
 
+from cluster_runtime.engine.postmaster import wait_until_gone
 from mcp_server.cli import main
 from mcp_server.errors import ScopeError
 from mcp_server.server import RequireToken, listen
@@ -88,7 +89,7 @@ def test_a_server_told_to_end_closes_its_clusters(state_dir: Path) -> None:
     assert children
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert wait_until_gone(children, 10) == []
     process.stdin.close()
     process.stdout.close()
 

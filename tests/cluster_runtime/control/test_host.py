@@ -14,6 +14,7 @@ import pytest
 
 from cluster_runtime import Runtime
 from cluster_runtime.control.catalog import MIGRATIONS
+from cluster_runtime.engine.postmaster import wait_until_gone
 from cluster_runtime.errors import (
     BorealisError,
     CatalogCorruptedError,
@@ -178,7 +179,7 @@ def test_a_cluster_whose_postgresql_was_killed_comes_back_on_connect(runtime: Ru
         postmaster = backend.parent()
         assert postmaster is not None
         postmaster.kill()
-        psutil.wait_procs([postmaster, backend], timeout=20)
+        assert wait_until_gone([postmaster, backend], 20) == []
         with pytest.raises(psycopg.OperationalError):
             conn.execute("select 1")
     with cluster.connect() as conn:

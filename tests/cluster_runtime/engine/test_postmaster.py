@@ -1,10 +1,13 @@
 """Postmasters: private, unprivileged, and never left behind."""
 
+import ctypes
+import functools
 import os
 import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -12,7 +15,7 @@ import psycopg
 import pytest
 
 from cluster_runtime.engine import postmaster as module
-from cluster_runtime.engine.postmaster import Postmaster, Shutdown, end_orphans
+from cluster_runtime.engine.postmaster import Postmaster, Shutdown, end_orphans, wait_until_gone
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import EngineError
 
@@ -73,6 +76,7 @@ server = module.Postmaster(
 server.start({})
 print(server.pid, flush=True)
 sys.stdin.read()
+server.kill()
 """
 
 
@@ -92,8 +96,7 @@ def test_it_dies_with_its_host(stopped: Postmaster, engine_dir: Path, way: str) 
         assert host.stdout is not None
         server = psutil.Process(int(host.stdout.readline()))
         host.send_signal(signal.SIGKILL)
-        server.wait(timeout=20)
-    assert not server.is_running()
+        assert wait_until_gone([server], 20) == []
 
 
 def test_orphans_are_found_by_their_data_directory_and_ended(
@@ -105,6 +108,34 @@ def test_orphans_are_found_by_their_data_directory_and_ended(
     assert stopped.running
     assert pid in end_orphans(engine_dir)
     assert not stopped.running
+
+
+@pytest.fixture
+def nobody_reaps() -> Iterator[None]:
+    """Orphans become children of this process, which leaves them zombies: a pid 1 that never reaps.
+
+    Source: prctl(2), PR_SET_CHILD_SUBREAPER.
+    """
+    subreaper = functools.partial(ctypes.CDLL(None).prctl, 36)
+    assert subreaper(1) == 0
+    yield
+    assert subreaper(0) == 0
+    for process in psutil.Process().children():
+        if process.status() == psutil.STATUS_ZOMBIE:
+            os.waitpid(process.pid, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+@pytest.mark.usefixtures("nobody_reaps")
+def test_a_kill_waits_for_processes_to_end_not_for_somebody_to_reap_them(
+    stopped: Postmaster, engine_dir: Path
+) -> None:
+    argv = [sys.executable, "-c", HOST, stopped.installation.prefix, engine_dir, "pdeathsig"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        family = psutil.Process(int(host.stdout.readline())).children(recursive=True)
+        host.communicate(timeout=8)
+    assert {process.status() for process in family} == {psutil.STATUS_ZOMBIE}
 
 
 def test_settings_with_a_line_break_are_refused(stopped: Postmaster) -> None:
