@@ -1,9 +1,10 @@
 """The storage node: one thread between the writer's log and the segments' disks.
 
 It takes WAL from the replication connection, makes a batch of what has come, starts a durable
-write of it to each segment that has none under way, and acknowledges to the writer when a write
-quorum has it. While writes are under way, WAL gathers: the next write takes all of it, so that
-commits share disk synchronisations without waiting for each other.
+write of it to each segment, and acknowledges to the writer when a write quorum has it. Writes go
+in rounds: while one is short of its quorum, WAL gathers, and the next one takes all of it, so that
+commits share disk synchronisations. A round never waits for the fifth and the sixth segment: one
+that is late joins a later round, with all that it has not got yet.
 
 What is decided is decided by `Volume` and `Segment`; this module moves bytes and time.
 """
@@ -37,7 +38,7 @@ from cluster_runtime.storage.replication import (
 from cluster_runtime.storage.segment import Acknowledge, Refuse
 from cluster_runtime.storage.segment_store import SegmentStore
 from cluster_runtime.storage.staging import RING_BYTES, Staging
-from cluster_runtime.storage.types import Epoch, Lsn, SegmentId, SegmentState
+from cluster_runtime.storage.types import SEGMENT_IDS, Epoch, Lsn, SegmentId, SegmentState
 from cluster_runtime.storage.volume import Volume
 from cluster_runtime.storage.wal_records import last_record_end
 
@@ -147,20 +148,21 @@ class StorageNode:
         """
         self.volume = volume
         self.counts = counts
-        self.staging = Staging(len(stores) * DEPTH, position)
+        slots = max(len(stores), len(SEGMENT_IDS)) * DEPTH  # members that were away may join
+        self.staging = Staging(slots, position)
         self.lanes = [self._lane(store, index, position) for index, store in enumerate(stores)]
         self.lock = threading.Lock()
         self._waking = threading.Lock()
         self.vdl_position = position
-        self.end_lsn = volume.vdl
+        self.end_lsn = self._round_lsn = volume.vdl
         self.marks: deque[Mark] = deque()
         self.storage_type: StorageType = storage_type
-        self._flush_slot = len(stores) * DEPTH
+        self._flush_slot = slots
         self._device = open_device(self.staging.arena, self._flush_slot + 1)
         self._shared: bool | None = None
         self._flushing: list[_Flight] = []
         self._straggler_timer = self._stragglers_due = False
-        self._staged = self._vcl_position = position
+        self._staged = self._round = self._vcl_position = position
         self._ends: deque[tuple[Lsn, int]] = deque()
         self._points: deque[tuple[Lsn, int]] = deque()
         self._held: WalMessage | None = None
@@ -273,6 +275,13 @@ class StorageNode:
             self._client.close()
             self._client = None
 
+    def join(self, store: SegmentStore) -> Lane:
+        """Take in a member that was away when the volume was opened; it has to catch up first."""
+        lane = self._lane(store, len(self.lanes), store.end)
+        lane.live = False
+        self.lanes.append(lane)
+        return lane
+
     def set_fault(self, lane: Lane, fault: Fault | None) -> None:
         """Give a segment a fault, or take the one it has."""
         lane.fault = fault
@@ -342,6 +351,7 @@ class StorageNode:
 
     def _step(self) -> None:
         self._listen_to_writer()
+        self._device.wait(self._awaited())
         client = self._polled
         arrived = client is not None and client.has_more
         for fd, _ in self._poll.poll(0 if arrived else self._patience_ms()):
@@ -357,8 +367,9 @@ class StorageNode:
         self._fire_timers()
         if arrived and client is not None and client is self._client:
             self._receive(client)
+        self._begin_round()
         for lane in self.lanes:
-            if lane.live and lane.issued < self._staged:
+            if lane.live and lane.issued < self._round:
                 self._write(lane)
         self._flush()
         self._device.submit()
@@ -442,6 +453,32 @@ class StorageNode:
             self._prepare(self._file_end)
             self._prepared_to += FILE_BYTES
 
+    def _begin_round(self) -> None:
+        """Let the lanes write what has come, once the round before has its write quorum.
+
+        In a bulk load, which waits for no commit, a full write is reason enough.
+        """
+        waiting = self._staged - self._round
+        if waiting and (self.volume.vcl >= self._round_lsn or waiting >= WRITE_BYTES):
+            self._round, self._round_lsn = self._staged, self.end_lsn
+
+    def _awaited(self) -> int:
+        """How many writes must end before there is something to do; 0 where that is unsure."""
+        more_wal = self._polled is not None and self._polled.has_more
+        if more_wal or self.volume.vcl >= self._round_lsn:
+            return 0
+        if self._flushing:
+            return 1
+        ready = under_way = 0
+        for lane in self.lanes:
+            if lane.fault is not None:
+                return 0
+            if lane.flights and not lane.flights[-1].written:
+                under_way += 1
+            elif lane.live and lane.issued >= self._round:
+                ready += 1
+        return max(0, min(WRITE_QUORUM - ready, under_way))
+
     def _write(self, lane: Lane) -> None:
         """Start a durable write of what a segment has not got yet, where it may have one more."""
         if not lane.free or (lane.flights and not lane.flights[-1].written):
@@ -463,7 +500,7 @@ class StorageNode:
         except OSError as error:
             self.fail(lane, error)
             return
-        run = staging.run(lane.issued, min(file.end, start + WRITE_BYTES))
+        run = staging.run(lane.issued, min(file.end, start + WRITE_BYTES, self._round))
         if run is None:
             return
         start, end, lsn = run
