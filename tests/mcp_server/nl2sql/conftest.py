@@ -19,9 +19,23 @@ analyze;
 """
 
 
+def filled(dsn: str, content: str) -> str:
+    """The same conninfo, once the database holds this."""
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute(content)
+    return dsn
+
+
+@pytest.fixture(scope="module")
+def shop(module_dsn: str) -> str:
+    """A database of customers and their purchases: 30 customers, ten of each city; 60 purchases.
+
+    No test changes it.
+    """
+    return filled(module_dsn, SHOP)
+
+
 @pytest.fixture
-def shop(fresh_dsn: str) -> str:
-    """A database of customers and their purchases: 30 customers, ten of each city; 60 purchases."""
-    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
-        conn.execute(SHOP)
-    return fresh_dsn
+def own_shop(fresh_dsn: str) -> str:
+    """The same for a test that changes it, or learns from use."""
+    return filled(fresh_dsn, SHOP)

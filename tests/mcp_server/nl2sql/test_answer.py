@@ -104,9 +104,9 @@ def test_explain_shows_the_links_and_without_it_they_are_left_out(shop: str) -> 
     assert link == {"words": "customers", "target": "customer", "score": 0.9}
 
 
-def test_a_kept_pair_and_the_translator_speak_for_each_other(shop: str) -> None:
+def test_a_kept_pair_and_the_translator_speak_for_each_other(own_shop: str) -> None:
     sql = "select count(*) from customer where city = 'Rome'"
-    asker = Asker(shop, translator=Scripted(sql, confidence=0.6))
+    asker = Asker(own_shop, translator=Scripted(sql, confidence=0.6))
     asker.enable_learning()
     asker.accept("how many in Rome", sql)
     agreed = asker.ask("how many in Rome")

@@ -25,6 +25,7 @@ from mcp_server.nl2sql.errors import (
 )
 from mcp_server.nl2sql.reader import Reader
 from mcp_server.nl2sql.steps import run
+from tests.mcp_server.nl2sql.conftest import filled
 
 SCHEMA = """
 create table sailor (id int primary key, name text not null, age int, country text);
@@ -56,11 +57,9 @@ HOSTILE_SQL = [line.encode().decode("unicode_escape") for line in lines_of("host
 HARMLESS_SQL = lines_of("harmless.sql")
 
 
-@pytest.fixture
-def dsn(fresh_dsn: str) -> str:
-    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
-        conn.execute(SCHEMA)
-    return fresh_dsn
+@pytest.fixture(scope="module")
+def dsn(module_dsn: str) -> str:
+    return filled(module_dsn, SCHEMA)
 
 
 def everything(dsn: str) -> list[tuple[object, ...]]:

@@ -325,9 +325,9 @@ def test_values_of_the_data_that_the_question_says_are_pointed_out(shop: str) ->
     assert "Oslo' is found" not in prompt
 
 
-def test_accepted_questions_help_the_model_as_examples(shop: str) -> None:
+def test_accepted_questions_help_the_model_as_examples(own_shop: str) -> None:
     model = ScriptedModel([sql("select count(*) from customer where city = 'Oslo'")])
-    with_learning = asker(shop, model)
+    with_learning = asker(own_shop, model)
     with_learning.enable_learning()
     with_learning.accept("how many customers live in Rome?", BY_CITY)
     with_learning.ask("number of customers who live in Oslo")

@@ -9,6 +9,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def strings(path: Path) -> Iterator[str]:
             yield node.value
 
 
+@cache
 def own_names() -> set[str]:
     """Attributes, arguments and functions of the translator itself, which strings may repeat."""
     names = set[str]()

@@ -31,8 +31,8 @@ SQL = "select count(*) from customer where city = 'Rome'"
 
 
 @pytest.fixture
-def asker(shop: str) -> Asker:
-    asker = Asker(shop, translator=Declines())
+def asker(own_shop: str) -> Asker:
+    asker = Asker(own_shop, translator=Declines())
     asker.enable_learning()
     return asker
 

@@ -1,6 +1,5 @@
 """Questions to a small library, and the rows that their SQL finds."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -8,6 +7,7 @@ import pytest
 from psycopg import sql
 
 from mcp_server.nl2sql import Translation, Translator
+from tests.mcp_server.nl2sql.conftest import filled
 
 LIBRARY = """
 create table branch (branch_id int primary key, name text not null, city text, opened int);
@@ -35,15 +35,13 @@ analyze;
 """
 
 
-@pytest.fixture
-def library(fresh_dsn: str) -> str:
-    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
-        conn.execute(LIBRARY)
-    return fresh_dsn
+@pytest.fixture(scope="module")
+def library(module_dsn: str) -> str:
+    return filled(module_dsn, LIBRARY)
 
 
 @pytest.fixture
-def translator(library: str) -> Iterator[Translator]:
+def translator(library: str) -> Translator:
     return Translator(library)
 
 
@@ -139,15 +137,14 @@ def test_a_quotation_mark_in_the_question_stays_inside_the_literal(
         assert conn.execute("select count(*) from branch").fetchone() == (4,)
 
 
-def test_a_table_made_after_the_first_question_is_known_to_the_next(
-    library: str, translator: Translator
-) -> None:
+def test_a_table_made_after_the_first_question_is_known_to_the_next(fresh_dsn: str) -> None:
+    translator = Translator(filled(fresh_dsn, LIBRARY))
     translator.translate("How many members are there?")
-    with psycopg.connect(library, autocommit=True) as conn:
+    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
         conn.execute("create table poster (poster_id int primary key, motif text)")
         conn.execute("insert into poster values (1, 'whale'), (2, 'crane')")
 
-    assert rows(library, translator.translate("How many posters are there?")) == [(2,)]
+    assert rows(fresh_dsn, translator.translate("How many posters are there?")) == [(2,)]
 
 
 def test_names_that_need_quotes_are_quoted(fresh_dsn: str) -> None:
