@@ -65,8 +65,17 @@ class Node:
     def durable(self) -> list[Batch]:
         return self.log[: self.synced]
 
-    def status(self) -> SegmentStatus:
-        return self.core.status()
+    def holds(self, log: list[Batch]) -> bool:
+        """Whether its disk holds this beginning of the log."""
+        return len(log) <= self.synced and self.log[: len(log)] == log
+
+    def status_on_disk(self) -> SegmentStatus:
+        """What it would say if it came back from a crash that left only what was synced."""
+        core = self.core
+        scl, consistent = _ends(self.durable)
+        return SegmentStatus(
+            core.id, core.promised, core.history, scl, consistent, core.floor, core.membership
+        )
 
     def batches_after(self, lsn: Lsn) -> list[Batch]:
         return [batch for batch in self.durable if batch.previous >= lsn][:GOSSIP_BATCHES]
@@ -157,7 +166,7 @@ class Node:
             self._syncing = False
             core = self.core
             core.promised, core.history, core.membership = self._kept
-            core.restart(*self._ends())
+            core.restart(*_ends(self.log))
 
     def corrupt(self) -> bool:
         """Damage one batch on the disk, and let the scrub find it. Whether there was one."""
@@ -166,13 +175,8 @@ class Node:
         self.damaged_below = self.core.scl
         self.synced = self._scheduler.rng.randrange(self.synced)
         del self.log[self.synced :]
-        self._do(self.core.corrupted(*self._ends()), None)
+        self._do(self.core.corrupted(*_ends(self.log)), None)
         return True
-
-    def _ends(self) -> tuple[Lsn, Lsn]:
-        tail = self.log[-1].end if self.log else Lsn(0)
-        points = (batch.end for batch in reversed(self.log) if batch.consistent)
-        return tail, next(points, Lsn(0))
 
     # actions ---------------------------------------------------------------------------------
 
@@ -220,3 +224,9 @@ class Node:
                 self._do(self.core.synced(self.log[self.synced - 1].end, epoch), None)
         if self.synced < len(self.log):
             self._sync_later()
+
+
+def _ends(log: list[Batch]) -> tuple[Lsn, Lsn]:
+    """Where a log ends, and its last consistency point."""
+    tail = log[-1].end if log else Lsn(0)
+    return tail, next((batch.end for batch in reversed(log) if batch.consistent), Lsn(0))

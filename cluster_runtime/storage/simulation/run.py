@@ -1,16 +1,14 @@
 """One seed: a world, its faults, and the invariants after every step."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from cluster_runtime.errors import QuorumLostError, StorageError
 from cluster_runtime.storage.batch import Batch
 from cluster_runtime.storage.quorum import READ_QUORUM, WRITE_QUORUM, Membership
-from cluster_runtime.storage.segment import SegmentStatus
 from cluster_runtime.storage.simulation.node import Node
 from cluster_runtime.storage.simulation.scheduler import Scheduler
 from cluster_runtime.storage.simulation.writer import SimulatedWriter
-from cluster_runtime.storage.types import AZS, SEGMENT_IDS, Epoch, Lsn, SegmentId
+from cluster_runtime.storage.types import AZS, SEGMENT_IDS, Epoch, SegmentId
 from cluster_runtime.storage.volume import read_point
 
 STEPS = 700
@@ -118,7 +116,7 @@ class World:
         log = [batch for batch in best.durable if batch.end <= point.lsn]
         for node in answering:
             node.copy([batch for batch in log if batch.previous >= node.core.scl])
-            if node.durable[: len(log)] != log:
+            if not node.holds(log):
                 self.fail(f"{node.core.id} does not hold what readers are shown")
         common = min(len(log), len(self.promised))
         if len(log) < len(self.promised) or log[:common] != self.promised[:common]:
@@ -129,11 +127,12 @@ class World:
 
     def became_durable(self, writer: SimulatedWriter) -> None:
         """A writer tells its clients that everything up to its VDL is durable."""
-        log = [batch for batch in writer.log if batch.end <= writer.vdl]
+        vdl = writer.vdl
+        log = [batch for batch in writer.log if batch.end <= vdl]
         if log and not log[-1].consistent:
-            self.fail(f"the VDL {writer.vdl} is no consistency point")
-        if (log[-1].end if log else 0) != writer.vdl:
-            self.fail(f"the VDL {writer.vdl} is the end of no batch of its writer")
+            self.fail(f"the VDL {vdl} is no consistency point")
+        if (log[-1].end if log else 0) != vdl:
+            self.fail(f"the VDL {vdl} is the end of no batch of its writer")
         common = min(len(log), len(self.promised))
         if log[:common] != self.promised[:common]:
             self.fail("two writers told their clients different things (invariants 1 and 3)")
@@ -141,18 +140,16 @@ class World:
         later = writer.volume is not None and writer.volume.epoch > self.shown_at
         if log[:common] != self.shown[:common] or (later and common < len(self.shown)):
             self.fail("what readers were shown is no part of the log any more (invariant 2)")
-        self.check_copies(writer)
+        self.check_copies(writer, log)
         if len(log) > len(self.promised):
             self.promised = log
 
-    def check_copies(self, writer: SimulatedWriter) -> None:
+    def check_copies(self, writer: SimulatedWriter, log: list[Batch]) -> None:
         """What is said to be durable lies on the disks of a write quorum (invariants 1 and 2)."""
         assert writer.volume is not None
-        log = [batch for batch in writer.log if batch.end <= writer.vdl]
         for members in writer.volume.membership.sets:
             copies = sum(
-                self.nodes[each].damaged or self.nodes[each].durable[: len(log)] == log
-                for each in members
+                self.nodes[each].damaged or self.nodes[each].holds(log) for each in members
             )
             if copies < WRITE_QUORUM and not self.superseded(writer):
                 self.fail(f"{copies} copies of what epoch {writer.volume.epoch} called durable")
@@ -172,20 +169,11 @@ class World:
         left = [each for each in newest.segments if not each.startswith(az)]
         left.remove(self.scheduler.rng.choice(left))
         try:
-            point = read_point((self.status_on_disk(each) for each in left), newest)
+            point = read_point((self.nodes[each].status_on_disk() for each in left), newest)
         except StorageError:
             return  # a replacement under way can need more than is left
         if point.lsn < self.promised[-1].end:
             self.fail(f"lost {self.promised[-1].end - point.lsn} bytes with {az} and one more")
-
-    def status_on_disk(self, segment: SegmentId) -> SegmentStatus:
-        node = self.nodes[segment]
-        points = [batch.end for batch in node.durable if batch.consistent]
-        return replace(
-            node.status(),
-            scl=node.durable[-1].end if node.durable else Lsn(0),
-            consistent=points[-1] if points else Lsn(0),
-        )
 
     def fail(self, what: str) -> None:
         mutation = f" --mutation {self.mutation}" if self.mutation else ""

@@ -1,9 +1,9 @@
 """Virtual time and a network that misbehaves, both from one seed."""
 
-import heapq
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Any
 
 
@@ -42,6 +42,7 @@ class Scheduler:
 
     def __init__(self, seed: int, trace: Callable[[str], None] | None) -> None:
         self.rng = random.Random(seed)
+        self._draw = self.rng.random
         self.storm = Storm.of(self.rng)
         self.now = 0.0
         self.trace = trace
@@ -50,34 +51,35 @@ class Scheduler:
 
     def after(self, delay: float, call: Callable[..., None], *arguments: Any) -> None:
         self._made += 1
-        heapq.heappush(self._events, (self.now + delay, self._made, call, arguments))
+        heappush(self._events, (self.now + delay, self._made, call, arguments))
 
     def send(self, call: Callable[..., None], *arguments: Any) -> None:
         """Deliver a message: later, perhaps never, perhaps twice, perhaps overtaken."""
-        draw = self.rng.random
-        storm = self.storm
+        draw, storm = self._draw, self.storm
         if draw() < storm.loss:
             return
-        self.after(draw() * storm.delay, call, *arguments)
+        self._made += 1  # `after`, spelled out: half of a run is spent sending
+        heappush(self._events, (self.now + draw() * storm.delay, self._made, call, arguments))
         if storm.duplication and draw() < storm.duplication:
             self.after(draw() * storm.delay * 4, call, *arguments)
 
     def sometimes(self, every: float, call: Callable[[], None]) -> None:
         """Call again and again, with a random time between."""
+        rate = 1 / every
 
         def again() -> None:
             call()
-            self.after(self.rng.expovariate(1 / every), again)
+            self.after(self.rng.expovariate(rate), again)
 
-        self.after(self.rng.expovariate(1 / every), again)
+        self.after(self.rng.expovariate(rate), again)
 
     def run(self, steps: int) -> None:
         """Let that many events happen."""
-        events, pop, trace = self._events, heapq.heappop, self.trace
+        events, trace = self._events, self.trace
         for _ in range(steps):
             if not events:
                 return
-            self.now, _, call, arguments = pop(events)
+            self.now, _, call, arguments = heappop(events)
             if trace is not None:
                 shown = ", ".join(map(str, arguments))
                 trace(f"{self.now:8.2f}  {getattr(call, '__qualname__', call)}({shown})")
