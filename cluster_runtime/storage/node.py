@@ -51,8 +51,8 @@ BACKLOG_BYTES = RING_BYTES // 2
 """Log that may wait for the write quorum before no more is taken from the writer."""
 DEPTH = 4
 """Writes of one segment that wait for their end, or for a flush, at once."""
-STRAGGLER_S = 0.002
-"""How long writes that missed a shared flush wait for the next one before they get their own."""
+STRAGGLER_S = 0.05
+"""How long writes that missed a shared flush wait for that of the next round."""
 GONE_AFTER_S = 10.0
 
 _log = get_logger(__name__)
