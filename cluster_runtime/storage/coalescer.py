@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
+
 from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.settings import Settings
-from cluster_runtime.errors import EngineError
+from cluster_runtime.errors import BorealisError, EngineError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.compute_directory import ControlFile, DatabaseState
 
@@ -113,5 +115,5 @@ class CoalescingThread:
                 continue
             try:
                 self._coalesce()
-            except (OSError, LookupError, EngineError) as error:
+            except (OSError, LookupError, psycopg.Error, BorealisError) as error:
                 _log.warning("coalescing failed; it is tried again", error=str(error))

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from collections.abc import Callable
 
 from cluster_runtime.storage.faults import (
     WRITER,
@@ -12,7 +13,6 @@ from cluster_runtime.storage.faults import (
 )
 from cluster_runtime.storage.mount import Mount
 from cluster_runtime.storage.node import Lane
-from cluster_runtime.storage.repair import Repair
 from cluster_runtime.storage.segment_store import SegmentStore
 from cluster_runtime.storage.types import SegmentId
 
@@ -20,9 +20,10 @@ from cluster_runtime.storage.types import SegmentId
 class FaultInjection:
     """The faults of one volume."""
 
-    def __init__(self, mount: Mount, repair: Repair) -> None:
+    def __init__(self, mount: Mount, healed: Callable[[], None]) -> None:
+        """healed: called when a segment may be back that has no place in the node."""
         self._mount = mount
-        self._repair = repair
+        self._healed = healed
         self._timers: set[threading.Timer] = set()
 
     def close(self) -> None:
@@ -67,7 +68,7 @@ class FaultInjection:
                 if lane is not None:
                     self._set(lane, None)
             if node.ended or None in lanes:
-                self._repair.bring_back()
+                self._healed()
 
     def _fail(self, segment: SegmentId, fault: Fault) -> None:
         lane = self._mount.lane(segment)

@@ -4,6 +4,7 @@ Log positions are the same in all segments, and so are the files: what is copied
 segment's own writes would have put it.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from cluster_runtime.storage.log_files import FILE_BYTES, Mark
@@ -13,12 +14,23 @@ from cluster_runtime.storage.types import Lsn
 COPY_BYTES = 1 << 20
 
 
+def _never() -> bool:
+    return False
+
+
 def copy_log(
-    target: SegmentStore, source: SegmentStore, position: int, tail: Lsn, until: int | None = None
+    target: SegmentStore,
+    source: SegmentStore,
+    position: int,
+    tail: Lsn,
+    until: int | None = None,
+    *,
+    stopped: Callable[[], bool] = _never,
 ) -> tuple[int, Lsn]:
     """Copy frames from a position on; return where the target's log ends now, and its last LSN.
 
-    tail: the LSN that the target holds. until: a position that must not be passed.
+    tail: the LSN that the target holds. until: a position that must not be passed. stopped: asked
+    between two writes whether to leave it at that.
     Stops at damage in the source: another peer may have what follows. Blocking; the target takes
     no other writes meanwhile. Raises OSError where the target's disk is full.
     """
@@ -30,6 +42,8 @@ def copy_log(
         crosses = source.log.file_at(frame.position).start > begun
         if crosses or len(pending) + gap > COPY_BYTES:
             _write(target, source, begun, pending)
+            if stopped():
+                return end, lsn
             begun, pending, gap = frame.position, bytearray(), 0
         pending += bytes(gap)
         pending += source_bytes(source, frame.position, frame.end)

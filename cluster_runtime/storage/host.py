@@ -30,13 +30,16 @@ from cluster_runtime.storage.data_directories import DataDirectories
 from cluster_runtime.storage.description import VolumeDescription, describe
 from cluster_runtime.storage.facts import VolumeFacts
 from cluster_runtime.storage.fault_injection import FaultInjection
+from cluster_runtime.storage.file_preparation import FilePreparation
 from cluster_runtime.storage.log_files import Mark
-from cluster_runtime.storage.mount import Mount
+from cluster_runtime.storage.mount import Mount, Upkeep
 from cluster_runtime.storage.node import StorageType
 from cluster_runtime.storage.page_images import PageImage
 from cluster_runtime.storage.pages import Pages
 from cluster_runtime.storage.quorum import Membership
 from cluster_runtime.storage.repair import Repair
+from cluster_runtime.storage.replacement import ReplacementPolicy
+from cluster_runtime.storage.replacing import Replacing
 from cluster_runtime.storage.replication import ReplicationClient
 from cluster_runtime.storage.segment_store import SegmentStore
 from cluster_runtime.storage.timelines import Timelines
@@ -44,6 +47,7 @@ from cluster_runtime.storage.types import SEGMENT_IDS, SegmentId
 from cluster_runtime.storage.wal_protocol import LogFacts
 from cluster_runtime.storage.wal_records import format_lsn
 from cluster_runtime.storage.wal_service import WalService
+from cluster_runtime.storage.worker import Worker
 
 WRITER_SETTINGS: Settings = {
     "fsync": False,
@@ -57,6 +61,8 @@ WRITER_SETTINGS: Settings = {
 """What a writer on a volume runs with. Its directory is a cache, so nothing of it is synced; a
 crashed backend ends it, because a directory that a crash left is rebuilt and not recovered."""
 
+LOOK_EVERY_S = 2.0
+
 _log = get_logger(__name__)
 
 
@@ -67,13 +73,25 @@ class StorageVolume:
         self.directory = directory
         self._user = user
         self._writer_lost: Callable[[StorageError], None] = _log_loss
-        self._mount = Mount(directory, facts)
-        self._repair = Repair(self._mount, lambda error: self._writer_lost(error))
-        self._directories = DataDirectories(self._mount, base_image, user)
-        self._pages = Pages(self._mount, self._repair, self._directories)
-        self._faults = FaultInjection(self._mount, self._repair)
-        self._mount.open(self._repair)
-        self._repair.start()
+        mount = self._mount = Mount(directory, facts)
+        self._quick = Worker("borealis-files")
+        self._slow = Worker("borealis-repair", self._look_after_segments, LOOK_EVERY_S)
+        files = FilePreparation(mount, self._quick)
+        self._repair = Repair(mount, self._slow)
+        self._directories = DataDirectories(mount, base_image, user)
+        self._pages = Pages(mount, files, self._directories)
+        self._faults = FaultInjection(mount, self._bring_back)
+        self._replacing = Replacing(mount, self._repair, self._pages, ReplacementPolicy())
+        mount.open(
+            Upkeep(
+                files.prepare_file,
+                self._repair.catch_up,
+                self._repair.repair_damage,
+                lambda error: self._quick.put(lambda: self._writer_lost(error)),
+            )
+        )
+        self._quick.start()
+        self._slow.start()
 
     # life -------------------------------------------------------------------------------------
 
@@ -138,8 +156,10 @@ class StorageVolume:
             self._faults.close()
             if mount.service is not None:
                 mount.service.close()
-        # Its work may wait for the lock.
-        self._repair.close()
+        mount.leaving.set()
+        # Their work may wait for the lock.
+        self._quick.close()
+        self._slow.close()
         with mount.changing:
             mount.close_node()
 
@@ -349,6 +369,13 @@ class StorageVolume:
         return self._pages.newest()
 
     # inside -----------------------------------------------------------------------------------
+
+    def _bring_back(self) -> None:
+        self._repair.bring_back()
+        self._slow.put(self._look_after_segments)
+
+    def _look_after_segments(self) -> None:
+        self._replacing.look()
 
     def _change_facts(self, facts: VolumeFacts) -> None:
         facts.write(self.directory)

@@ -91,14 +91,17 @@ class SegmentLog:
         self.directory = directory
         self.direct = direct
         self.files: tuple[LogFile, ...] = ()
-        self._reading = threading.Lock()
+        self._changing = threading.Lock()
+        self._adding = threading.Lock()
 
     @classmethod
-    def create(cls, directory: Path, mark: Mark, *, direct: bool) -> "SegmentLog":
+    def create(
+        cls, directory: Path, mark: Mark, first_file_bytes: int, *, direct: bool
+    ) -> "SegmentLog":
         """Make an empty log that starts at `mark`."""
         directory.mkdir(parents=True, exist_ok=False)
         log = cls(directory, direct=direct)
-        log.add_file(mark.position, FIRST_FILE_BYTES, mark, sync=False)
+        log.add_file(mark.position, first_file_bytes, mark, sync=False)
         return log
 
     @classmethod
@@ -152,7 +155,7 @@ class SegmentLog:
 
     def read(self, position: int, length: int) -> bytes:
         """Bytes from a position on: at most `length`, and never past the end of the file."""
-        with self._reading:
+        with self._changing:
             file = self.file_at(position)
             if file.reader < 0:
                 file.reader = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -197,8 +200,14 @@ class SegmentLog:
 
         sync: a file that device writes will go to must be on the disk, blocks and all, before:
         such a write makes its bytes durable and nothing else.
+        A file that starts there already stays as it is.
         Raises OSError (ENOSPC) where the disk is full; nothing half-made remains.
         """
+        with self._adding:
+            there = next((file for file in self.files if file.start == start), None)
+            return there or self._add_file(start, size, mark, sync=sync)
+
+    def _add_file(self, start: int, size: int, mark: Mark | None, *, sync: bool) -> LogFile:
         path = self.directory / f"{start:016x}.log"
         partial = path.with_suffix(".new")
         fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -217,18 +226,19 @@ class SegmentLog:
         partial.rename(path)
         if sync:
             sync_directory(self.directory)
-        if self.files and self.files[-1].end > start:
-            self.files[-1].end = start
         file = LogFile(path, start, start + size)
-        self.files = (*self.files, file)
+        with self._changing:
+            if self.files and self.files[-1].end > start:
+                self.files[-1].end = start
+            self.files = (*self.files, file)
         return file
 
     def remove_below(self, position: int) -> int:
         """Delete files that lie wholly below a position; return the bytes that this freed."""
         freed = 0
         while len(self.files) > 1 and self.files[0].end <= position:
-            file, *left = self.files
-            with self._reading:
+            with self._changing:
+                file, *left = self.files
                 self.files = tuple(left)
                 file.close()
             file.path.unlink()
@@ -247,8 +257,8 @@ class SegmentLog:
     def remove_from(self, position: int) -> None:
         """Delete the files that begin at a position or behind it, the newest first."""
         while self.files and self.files[-1].start >= position:
-            *left, file = self.files
-            with self._reading:
+            with self._changing:
+                *left, file = self.files
                 self.files = tuple(left)
                 file.close()
             file.path.unlink()
@@ -265,7 +275,7 @@ class SegmentLog:
             position += len(content)
 
     def close(self) -> None:
-        with self._reading:
+        with self._changing:
             for file in self.files:
                 file.close()
 

@@ -5,8 +5,9 @@
 """
 
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 from uuid import UUID
 
 from cluster_runtime.errors import (
@@ -25,26 +26,27 @@ from cluster_runtime.storage.types import SegmentId, SegmentKind, kind_of
 from cluster_runtime.storage.wal_service import WalService
 
 
-class Upkeep(Protocol):
-    """What the node asks for and cannot wait for. Every method returns at once."""
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What is asked for while commits go on, and done on other threads: every call returns at once.
 
-    def prepare_file(self, position: int) -> None:
-        """Make the log file that starts at a position."""
+    prepare_file: make the log file that starts at a position. catch_up: bring a segment that missed
+    log up to the others. repair_damage: have one take what is behind its first damage from its
+    peers. writer_lost: tell whoever attached the writer that its stream ended.
+    """
 
-    def catch_up(self, segment: SegmentId) -> None:
-        """Bring a segment that missed log up to the others."""
-
-    def repair_damage(self, segment: SegmentId) -> None:
-        """Have a segment take everything behind its first damage from its peers."""
-
-    def writer_lost(self, error: StorageError) -> None:
-        """Tell whoever attached the writer that its stream ended."""
+    prepare_file: Callable[[int], None]
+    catch_up: Callable[[SegmentId], None]
+    repair_damage: Callable[[SegmentId], None]
+    writer_lost: Callable[[StorageError], None]
 
 
 class Mount:
     """`node`, `opened` and `index` are there from `open` on, and change with each `reopen`.
 
-    changing: held by whoever changes what the volume consists of, or who writes to it.
+    changing: held by whoever changes who writes to the volume, or how it is found.
+    filling: held by whoever copies log into a segment, or changes which segments there are. It may
+        be taken while `changing` is held, never the other way round. leaving: asks for it.
     faults: those that were injected, by segment. service: where standbys are served.
     writer_sockets: the socket directory of the writer that was attached last.
     """
@@ -59,6 +61,8 @@ class Mount:
         self.counts = IoCounts()
         self.faults: dict[SegmentId, Fault] = {}
         self.changing = threading.RLock()
+        self.filling = threading.Lock()
+        self.leaving = threading.Event()
         self.service: WalService | None = None
         self.writer_sockets: Path | None = None
         self.closed = False
@@ -79,8 +83,11 @@ class Mount:
         with self.changing:
             if self.service is not None:
                 self.service.disconnect_all()
-            self.close_node()
-            self._open()
+            self.leaving.set()
+            with self.filling:
+                self.leaving.clear()
+                self.close_node()
+                self._open()
             with self._watch_lock:
                 for fd in self._watchers:
                     self.node.watch(fd)
@@ -91,11 +98,19 @@ class Mount:
             lane.store.close()
 
     @property
+    def is_writable(self) -> bool:
+        """Whether this process may change the volume, as far as it knows."""
+        node = self.node
+        if self.closed or node.ended or self.opened.read_only or node.volume.fenced_by is not None:
+            return False
+        return all(lane.store.promised_now <= node.volume.epoch for lane in node.lanes)
+
+    @property
     def members(self) -> tuple[SegmentId, ...]:
         return self.node.volume.membership.segments
 
     def lane(self, segment: SegmentId) -> Lane | None:
-        """None for a member that was away when the volume was opened."""
+        """None for a member that is not, or not yet, there."""
         for lane in self.node.lanes:
             if lane.store.id == segment:
                 return lane
@@ -105,6 +120,28 @@ class Mount:
         """The lanes of full segments that answer."""
         lanes = self.node.lanes
         return [each for each in lanes if each.reachable and is_full(each.store.id)]
+
+    def put(self, store: SegmentStore, lane: Lane | None) -> None:
+        """Have the node work with a segment's files, in a lane whose segment is gone, or a new one.
+
+        It has to catch up. The lane's last store is closed; no write to it may be under way.
+        """
+        node, fault = self.node, self.faults.get(store.id)
+
+        def put() -> None:
+            if lane is None:
+                node.join(store).fault = fault
+                return
+            lane.store.close()
+            lane.store, lane.issued, lane.live = store, store.end, False
+            lane.fault, lane.problem, lane.unreachable_since = fault, "", None
+
+        node.call(put)
+
+    def vacant_lane(self) -> Lane | None:
+        """A lane whose segment is no member any more."""
+        lanes = (lane for lane in self.node.lanes if lane.store.id not in self.members)
+        return next(lanes, None)
 
     def require_writable(self) -> None:
         """Raises InvalidClusterStateError, QuorumLostError or StaleEpochError."""

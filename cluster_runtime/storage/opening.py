@@ -6,6 +6,7 @@ under way. A crash in the middle leaves a volume that opens again.
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -15,7 +16,7 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.batch import Batch
 from cluster_runtime.storage.disk import PAGE_BYTES
 from cluster_runtime.storage.gossip import copy_log
-from cluster_runtime.storage.page_images import DATA, images, make_image
+from cluster_runtime.storage.page_images import images
 from cluster_runtime.storage.quorum import Membership
 from cluster_runtime.storage.segment import History
 from cluster_runtime.storage.segment_store import (
@@ -29,9 +30,6 @@ from cluster_runtime.storage.types import (
     Epoch,
     Lsn,
     SegmentId,
-    SegmentKind,
-    kind_of,
-    successor_of,
 )
 from cluster_runtime.storage.volume import Opening, Volume, read_point
 
@@ -42,14 +40,12 @@ _log = get_logger(__name__)
 class OpenedVolume:
     """position: where the log of this epoch begins. read_only: no write quorum answers.
 
-    missing: members whose files were not there, or not readable; where the volume opened for
-    writes they have been replaced by successors.
+    stores: of the members that answered; one that is lost is replaced while the volume runs.
     """
 
     volume: Volume
     stores: dict[SegmentId, SegmentStore]
     position: int
-    missing: tuple[SegmentId, ...]
     read_only: bool = False
 
 
@@ -63,7 +59,6 @@ def open_volume(
     """
     membership = newest_membership(root)
     stores: dict[SegmentId, SegmentStore] = {}
-    missing = []
     for segment in membership.segments:
         if segment in unreachable:
             continue
@@ -71,12 +66,11 @@ def open_volume(
             stores[segment] = SegmentStore.open(root, volume, segment, direct=direct)
         except SegmentUnreadableError as error:
             _log.warning("a segment is lost", segment=segment, error=str(error))
-            missing.append(segment)
     try:
         opening = _promise(stores)
         if opening.may_cut:
-            return _open_for_writing(opening, stores, timeline, tuple(missing))
-        return _open_for_reading(opening.epoch, stores, membership, tuple(missing))
+            return _open_for_writing(opening, stores, timeline)
+        return _open_for_reading(opening.epoch, stores, membership)
     except BaseException:
         for store in stores.values():
             store.close()
@@ -145,7 +139,6 @@ def _open_for_writing(
     opening: Opening,
     stores: dict[SegmentId, SegmentStore],
     timeline: int,
-    missing: tuple[SegmentId, ...],
 ) -> OpenedVolume:
     history = opening.cut()
     cut = history[-1]
@@ -160,54 +153,62 @@ def _open_for_writing(
         if store.core.scl == cut.lsn:
             store.begin_epoch(position, timeline)
             opening.adopted(store.id, cut.lsn)
-    opened = OpenedVolume(opening.volume(), stores, position, missing)
-    for segment in missing:
-        _replace(opened, segment, timeline)
+    opened = OpenedVolume(opening.volume(), stores, position)
+    _settle(opened)
     return opened
 
 
-def _replace(opened: OpenedVolume, lost: SegmentId, timeline: int) -> None:
-    """Make the successor of a lost segment from its peers, by quorum sets.
+def _settle(opened: OpenedVolume) -> None:
+    """End a replacement that was under way: go on where the candidate holds everything, else back.
 
-    Until the successor holds everything, writes need a quorum of the old set and of the new one;
-    a crash in the middle leaves a volume that opens with both.
+    Whoever lacks a segment after that is told of it by `OpenedVolume.stores`.
     """
     volume, stores = opened.volume, opened.stores
-    source = max(stores.values(), key=lambda store: store.core.scl)
-    first = source.log.mark(source.log.files[0])
-    if first is None or volume.membership.changing:
-        _log.warning("a segment cannot be replaced now", segment=lost)
+    candidate, replaced = volume.membership.candidate, volume.membership.replaced
+    if candidate is None or replaced is None:
         return
-    _store_membership(opened, volume.begin_replacement(lost))
-    successor = successor_of(lost)
-    root = source.directory.parent.parent
+    _store_membership(opened, volume.membership)
+    finished = None
+    if candidate in stores and has_newest_image(stores[candidate].pages, stores.values()):
+        finished = volume.finish_replacement()
+    _store_membership(opened, finished or volume.abandon_replacement())
+    gone = replaced if finished else candidate
+    _log.warning("a replacement was under way", successor=candidate, finished=bool(finished))
+    left = stores.pop(gone, None)
+    if left is not None:
+        left.close()
+    root = next(iter(stores.values())).directory.parent.parent
+    shutil.rmtree(segment_directory(root, gone), ignore_errors=True)
+
+
+def successor_store(
+    source: SegmentStore, successor: SegmentId, membership: Membership, history: History
+) -> SegmentStore:
+    """Make an empty segment whose log begins where that of a peer does, in files like that peer's.
+
+    Raises OSError where the disk is full.
+    """
+    root, file = source.directory.parent.parent, source.log.files[0]
+    mark = source.log.mark(file)
+    if mark is None:
+        raise OSError(f"{file.path} does not say where it starts")
     shutil.rmtree(segment_directory(root, successor), ignore_errors=True)
-    store = SegmentStore.create(
+    return SegmentStore.create(
         root,
         source.volume,
         successor,
-        first,
-        volume.membership,
+        mark,
+        membership,
         direct=source.log.direct,
-        history=volume.history,
+        history=history,
+        first_file_bytes=file.path.stat().st_size - PAGE_BYTES,
     )
-    store.core.promised = volume.epoch
-    store.core.restart(Lsn(first.lsn), Lsn(first.lsn))
-    if not catch_up(store, list(stores.values()), volume.vdl):
-        store.close()
-        _store_membership(opened, volume.abandon_replacement())
-        return
-    if kind_of(successor) is SegmentKind.FULL:
-        _copy_images(store, stores)
-    stores[successor] = store
-    store.begin_epoch(opened.position, timeline)
-    volume.acknowledged(successor, store.core.scl, volume.epoch)
-    _store_membership(opened, volume.membership)
-    finished = volume.finish_replacement()
-    if finished is not None:
-        _store_membership(opened, finished)
-        shutil.rmtree(segment_directory(root, lost), ignore_errors=True)
-        _log.warning("a segment was replaced", lost=lost, successor=successor)
+
+
+def has_newest_image(pages: Path, stores: Iterable[SegmentStore]) -> bool:
+    """Whether a folder of images holds one that is as new as that of any segment."""
+    newest = max((image.redo for store in stores for image in images(store.pages)), default=0)
+    return any(image.redo >= newest for image in images(pages)) or not newest
 
 
 def _store_membership(opened: OpenedVolume, membership: Membership) -> None:
@@ -216,27 +217,10 @@ def _store_membership(opened: OpenedVolume, membership: Membership) -> None:
         opened.volume.membership_stored(store.id, membership.version)
 
 
-def _copy_images(target: SegmentStore, stores: dict[SegmentId, SegmentStore]) -> None:
-    """Give a new full segment the newest page image of its peers."""
-    found = [image for store in stores.values() for image in images(store.pages)]
-    for image in sorted(found, key=lambda each: each.redo, reverse=True):
-        if not image.damaged():
-            target.pages.mkdir()
-            make_image(
-                target.pages,
-                image.directory / DATA,
-                redo=image.redo,
-                lsn=image.lsn,
-                timeline=image.timeline,
-            )
-            return
-
-
 def _open_for_reading(
     epoch: Epoch,
     stores: dict[SegmentId, SegmentStore],
     membership: Membership,
-    missing: tuple[SegmentId, ...],
 ) -> OpenedVolume:
     statuses = [store.status() for store in stores.values()]
     point = read_point(statuses, membership)
@@ -253,4 +237,4 @@ def _open_for_reading(
     complete = {each.id: point.lsn for each in sources}
     volume = Volume(history, membership, complete, vcl=point.lsn, vdl=point.lsn)
     position = sources[0].position_of(point.lsn)
-    return OpenedVolume(volume, stores, position, missing, read_only=True)
+    return OpenedVolume(volume, stores, position, read_only=True)

@@ -20,6 +20,7 @@ import google_crc32c
 
 from cluster_runtime.engine.files import copy_tree
 from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.disk import sync_file
 from cluster_runtime.storage.log_files import sync_directory, write_durably
 
@@ -35,6 +36,10 @@ _NOT_PAGES = {
     "borealis.volume",
 }
 _EMPTY_FOLDERS = {"pg_wal", "pg_stat_tmp", "pg_replslot", "pg_notify", "pg_dynshmem", "pgsql_tmp"}
+
+
+class ImageDamagedError(StorageError):
+    """Files of a page image are not what its manifest says. It is taken from a peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,20 @@ def make_image(folder: Path, source: Path, *, redo: int, lsn: int, timeline: int
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return PageImage(target, redo, lsn, timeline, tuple(files))
+
+
+def copy_image(image: PageImage, folder: Path) -> PageImage:
+    """Give another segment an image, which it then holds exactly as the manifest says.
+
+    Raises ImageDamagedError where the image is not what its manifest says, OSError where the disk
+    is full.
+    """
+    damaged = image.damaged()
+    if damaged:
+        raise ImageDamagedError(f"{image.directory} is damaged: {', '.join(damaged)}")
+    return make_image(
+        folder, image.directory / DATA, redo=image.redo, lsn=image.lsn, timeline=image.timeline
+    )
 
 
 def remove_images(folder: Path, *, below: int) -> None:

@@ -15,9 +15,17 @@ from cluster_runtime.storage.coalescer import (
     CoalescingThread,
 )
 from cluster_runtime.storage.data_directories import DataDirectories
+from cluster_runtime.storage.file_preparation import FilePreparation
 from cluster_runtime.storage.mount import Mount, is_full
-from cluster_runtime.storage.page_images import PageImage, images, make_image, remove_images
-from cluster_runtime.storage.repair import Repair
+from cluster_runtime.storage.node import Lane
+from cluster_runtime.storage.opening import has_newest_image
+from cluster_runtime.storage.page_images import (
+    PageImage,
+    copy_image,
+    images,
+    make_image,
+    remove_images,
+)
 from cluster_runtime.storage.types import Lsn
 
 COALESCER = "coalescer"
@@ -26,9 +34,9 @@ COALESCER = "coalescer"
 class Pages:
     """The images of one volume. `coalesce` may run beside commits; one run at a time."""
 
-    def __init__(self, mount: Mount, repair: Repair, directories: DataDirectories) -> None:
+    def __init__(self, mount: Mount, files: FilePreparation, directories: DataDirectories) -> None:
         self._mount = mount
-        self._repair = repair
+        self._files = files
         self._directories = directories
         self._coalescer: Coalescer | None = None
         self._superuser = ""
@@ -42,6 +50,22 @@ class Pages:
             if not image.damaged(sizes_only=True):
                 return image
         return None
+
+    def are_on(self, lane: Lane) -> bool:
+        """Whether a segment holds the newest pages, or need hold none."""
+        if not is_full(lane.store.id):
+            return True
+        return has_newest_image(lane.store.pages, [one.store for one in self._mount.full_lanes()])
+
+    def give(self, lane: Lane) -> None:
+        """Copy the newest image to a full segment that lacks it, unless one is being made now."""
+        image = self.newest()
+        if image is None or self.are_on(lane) or not self._running.acquire(blocking=False):
+            return
+        try:
+            copy_image(image, lane.store.pages)
+        finally:
+            self._running.release()
 
     def start(self, coalescer: Coalescer, superuser: str, *, automatic: bool) -> None:
         """automatic: make an image whenever one is due, on a thread of its own."""
@@ -120,7 +144,7 @@ class Pages:
         # A segment that is behind, or away, can only get what it misses from its peers' log.
         redo = min([redo, *(lane.store.core.scl if lane is not None else 0 for lane in lanes)])
         floor = redo - redo % mount.facts.wal_segment_bytes
-        self._repair.write_marks()
+        self._files.write_marks()
         try:
             position = mount.index.before(floor)
         except LookupError:
@@ -128,8 +152,9 @@ class Pages:
 
         def collect() -> None:
             for lane in node.lanes:
-                lane.store.core.collect(Lsn(floor))
-                lane.store.collect(position)
+                if lane.reachable:
+                    lane.store.core.collect(Lsn(floor))
+                    lane.store.collect(position)
 
         node.call(collect)
         mount.index.forget_below(position)

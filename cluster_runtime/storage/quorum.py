@@ -45,8 +45,21 @@ class Membership:
         (members,) = self.sets
         if segment not in members:
             raise ValueError(f"segment {segment!r} is not a member of {members}")
-        changed = tuple(successor_of(each) if each == segment else each for each in members)
-        return Membership(self.version + 1, (members, changed))
+        version = self.version + 1
+        changed = tuple(
+            successor_of(each, version) if each == segment else each for each in members
+        )
+        return Membership(version, (members, changed))
+
+    @property
+    def replaced(self) -> SegmentId | None:
+        """The segment that a replacement under way takes out; None while there is none."""
+        return next((each for each in self.sets[0] if each not in self.sets[-1]), None)
+
+    @property
+    def candidate(self) -> SegmentId | None:
+        """The segment that a replacement under way brings in; None while there is none."""
+        return next((each for each in self.sets[-1] if each not in self.sets[0]), None)
 
     def with_replacement(self) -> "Membership":
         """The membership after the replacement: the new set alone."""
@@ -63,6 +76,6 @@ class Membership:
     def held_by(self, complete: Mapping[SegmentId, Lsn], size: int = WRITE_QUORUM) -> Lsn:
         """The highest LSN that `size` segments of every set hold without a gap below it."""
         return min(
-            sorted((complete.get(each, Lsn(0)) for each in members), reverse=True)[size - 1]
+            sorted([complete.get(each, Lsn(0)) for each in members])[-size]
             for members in self.sets
         )

@@ -7,16 +7,18 @@ az-a/a1/log/*.log         the hot log
 az-a/a1/pages/<lsn>/      page images (full segments)
 """
 
+import fcntl
 import json
 import mmap
 import os
 import struct
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from cluster_runtime.errors import StorageError
+from cluster_runtime.errors import StaleEpochError, StorageError
 from cluster_runtime.storage.batch import (
     Batch,
     CorruptFrameError,
@@ -25,7 +27,13 @@ from cluster_runtime.storage.batch import (
     frame_bytes,
 )
 from cluster_runtime.storage.disk import PAGE_BYTES
-from cluster_runtime.storage.log_files import Mark, SegmentLog, sync_directory, write_durably
+from cluster_runtime.storage.log_files import (
+    FIRST_FILE_BYTES,
+    Mark,
+    SegmentLog,
+    sync_directory,
+    write_durably,
+)
 from cluster_runtime.storage.quorum import Membership
 from cluster_runtime.storage.segment import (
     Action,
@@ -69,7 +77,9 @@ class SegmentStore:
         self.core = core
         self.log = log
         self.end = log.start
-        self._promised = _map_epoch(directory / PROMISED_FILE)
+        self._promised_fd, self._promised = _map_epoch(directory / PROMISED_FILE)
+        self._persisting = threading.Lock()
+        core.promised = Epoch(max(core.promised, self.promised_now))
 
     @classmethod
     def create(
@@ -82,13 +92,18 @@ class SegmentStore:
         *,
         direct: bool,
         history: History = (),
+        first_file_bytes: int = FIRST_FILE_BYTES,
     ) -> "SegmentStore":
-        """Make an empty segment whose log begins at `start`."""
+        """Make an empty segment whose log begins at `start`.
+
+        first_file_bytes: of the log; what is copied from a peer needs files like that peer's.
+        """
         directory = segment_directory(root, segment)
         directory.mkdir(parents=True)
-        log = SegmentLog.create(directory / "log", start, direct=direct)
+        log = SegmentLog.create(directory / "log", start, first_file_bytes, direct=direct)
         lsn = Lsn(start.lsn)
-        core = Segment(segment, membership, Epoch(start.epoch), history, lsn, lsn, lsn, floor=lsn)
+        epoch = history[-1].epoch if history else Epoch(start.epoch)
+        core = Segment(segment, membership, epoch, history, lsn, lsn, lsn, floor=lsn)
         store = cls(directory, volume, core, log)
         store.persist()
         sync_directory(directory)
@@ -153,7 +168,23 @@ class SegmentStore:
                     continue
 
     def persist(self) -> None:
-        """Make promise, history, membership and floor durable."""
+        """Make promise, history, membership and floor durable.
+
+        Raises StaleEpochError where another process has promised more: its state stays.
+        """
+        with self._persisting:
+            fcntl.flock(self._promised_fd, fcntl.LOCK_EX)
+            try:
+                if self.promised_now > self.core.promised:
+                    raise StaleEpochError(
+                        f"segment {self.id} was promised to epoch {self.promised_now}; the writer "
+                        f"of epoch {self.core.promised} must stop"
+                    )
+                self._persist()
+            finally:
+                fcntl.flock(self._promised_fd, fcntl.LOCK_UN)
+
+    def _persist(self) -> None:
         state = {
             "volume": str(self.volume),
             "segment": self.core.id,
@@ -165,6 +196,14 @@ class SegmentStore:
         }
         write_durably(self.directory / STATE_FILE, json.dumps(state).encode())
         _EPOCH.pack_into(self._promised, 0, self.core.promised)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the files are still under their names: an open file outlives its deletion."""
+        if not (self.directory / STATE_FILE).exists():
+            return False
+        missing = [file for file in self.log.files if not file.path.exists()]
+        return not any(file in self.log.files for file in missing)
 
     def begin_epoch(self, position: int, timeline: int) -> None:
         """Seal the log at a position and begin the file of a new writer there."""
@@ -237,8 +276,12 @@ class SegmentStore:
         raise LookupError(f"segment {self.id} has no batch that ends at {lsn:#x}")
 
     def close(self) -> None:
+        """A second call does nothing."""
         self.log.close()
         self._promised.close()
+        if self._promised_fd >= 0:
+            os.close(self._promised_fd)
+            self._promised_fd = -1
 
     def _frames_of(self, content: memoryview, start: int, previous: Lsn | None) -> Iterator[Frame]:
         at = 0
@@ -272,11 +315,12 @@ def segment_directory(root: Path, segment: SegmentId) -> Path:
     return root / f"az-{az_of(segment)}" / segment
 
 
-def _map_epoch(path: Path) -> mmap.mmap:
+def _map_epoch(path: Path) -> tuple[int, mmap.mmap]:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if os.fstat(fd).st_size < PAGE_BYTES:
             os.ftruncate(fd, PAGE_BYTES)
-        return mmap.mmap(fd, PAGE_BYTES)
-    finally:
+        return fd, mmap.mmap(fd, PAGE_BYTES)
+    except BaseException:
         os.close(fd)
+        raise

@@ -10,7 +10,7 @@ Epoch = NewType("Epoch", int)
 """Number of the writer that may write; a volume raises it each time it is opened."""
 
 SegmentId = NewType("SegmentId", str)
-"""Zone and number, such as `a1`; a replacement adds its generation: `a1.2`."""
+"""Zone and number, such as `a1`; a successor adds when it came: `a1.2`."""
 
 AZS = ("a", "b", "c")
 SEGMENT_IDS = tuple(SegmentId(f"{az}{number}") for az in AZS for number in (1, 2))
@@ -42,7 +42,10 @@ def kind_of(segment: SegmentId) -> SegmentKind:
     return SegmentKind.FULL if segment[1] == "1" else SegmentKind.TAIL
 
 
-def successor_of(segment: SegmentId) -> SegmentId:
-    """The id of the segment that replaces this one."""
-    slot, _, generation = segment.partition(".")
-    return SegmentId(f"{slot}.{int(generation or 1) + 1}")
+def successor_of(segment: SegmentId, membership: int) -> SegmentId:
+    """The id of the segment that replaces this one in the membership of that version.
+
+    So a name is never given twice: what was heard of a candidate that came to nothing does not
+    count for the next one.
+    """
+    return SegmentId(f"{segment.partition('.')[0]}.{membership}")

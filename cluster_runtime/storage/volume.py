@@ -75,7 +75,10 @@ class Volume:
         self.stored[segment] = max(version, self.stored.get(segment, 0))
 
     def begin_replacement(self, segment: SegmentId) -> Membership:
-        """Make the successor of a segment a candidate. Writes need both sets from now on."""
+        """Make the successor of a segment a candidate. Writes need both sets from now on.
+
+        Raises ValueError while another replacement is under way.
+        """
         self.membership = self.membership.replacing(segment)
         return self.membership
 

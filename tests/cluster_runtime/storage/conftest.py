@@ -1,6 +1,7 @@
 """A volume, and a writer on it, for the tests that need real PostgreSQL."""
 
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_co
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.storage.host import WRITER_SETTINGS, StorageVolume
+from cluster_runtime.storage.types import SegmentState
 
 WAL_SEGMENT_BYTES = 1 << 20
 
@@ -81,3 +83,34 @@ def writer(volume: StorageVolume, template: Template, engine_dir: Path) -> Itera
     made.start()
     yield made
     made.postmaster.kill()
+
+
+def insert(writer: Writer, *values: int) -> None:
+    with writer.connect() as conn:
+        conn.execute("create table if not exists t (x int)")
+        for value in values:
+            conn.execute("insert into t values (%s)", (value,))
+
+
+def stored(conn: psycopg.Connection[tuple[object, ...]]) -> list[object]:
+    return [row[0] for row in conn.execute("select x from t order by x")]
+
+
+def wait_until_healthy(volume: StorageVolume) -> None:
+    """Every segment holds everything that is durable."""
+    deadline = time.monotonic() + 20
+    while True:
+        facts = volume.describe()
+        if all(s.state is SegmentState.HEALTHY and s.scl >= facts.vdl for s in facts.segments):
+            return
+        assert time.monotonic() < deadline, facts
+        time.sleep(0.01)
+
+
+def wait_until_members(volume: StorageVolume, *segments: str) -> None:
+    """Exactly these segments belong to the volume, and hold everything."""
+    deadline = time.monotonic() + 30
+    while tuple(each.id for each in volume.describe().segments) != segments:
+        assert time.monotonic() < deadline, volume.describe()
+        time.sleep(0.01)
+    wait_until_healthy(volume)

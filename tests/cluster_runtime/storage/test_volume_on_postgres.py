@@ -1,6 +1,5 @@
 """The invariants of the volume, with a real writer, real files and real faults."""
 
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -13,30 +12,7 @@ from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import QuorumLostError, StaleEpochError, StorageError
 from cluster_runtime.storage.host import StorageVolume
-from cluster_runtime.storage.types import SegmentState
-from tests.cluster_runtime.storage.conftest import Writer
-
-
-def insert(writer: Writer, *values: int) -> None:
-    with writer.connect() as conn:
-        conn.execute("create table if not exists t (x int)")
-        for value in values:
-            conn.execute("insert into t values (%s)", (value,))
-
-
-def stored(conn: psycopg.Connection[tuple[object, ...]]) -> list[object]:
-    return [row[0] for row in conn.execute("select x from t order by x")]
-
-
-def wait_until_healthy(volume: StorageVolume) -> None:
-    """Every segment holds everything that is durable."""
-    deadline = time.monotonic() + 20
-    while True:
-        facts = volume.describe()
-        if all(s.state is SegmentState.HEALTHY and s.scl >= facts.vdl for s in facts.segments):
-            return
-        assert time.monotonic() < deadline, facts
-        time.sleep(0.01)
+from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
 
 
 def test_commits_survive_the_loss_of_the_writer_and_its_directory(writer: Writer) -> None:
@@ -160,23 +136,6 @@ def test_a_rebuild_reads_past_corruption_in_any_one_segment(
     writer.start()
     with writer.connect() as conn:
         assert stored(conn) == list(range(20))
-
-
-def test_a_lost_segment_is_replaced_when_the_volume_is_opened(
-    writer: Writer, volume: StorageVolume, template: Template
-) -> None:
-    insert(writer, 1)
-    writer.lose()
-    volume.close()
-    shutil.rmtree(volume.directory / "az-b" / "b1")
-    with_replacement = StorageVolume.open(volume.directory, template.directory, user=template.user)
-    try:
-        facts = with_replacement.describe()
-        assert [each.id for each in facts.segments] == ["a1", "a2", "b1.2", "b2", "c1", "c2"]
-        assert {each.scl for each in facts.segments} == {facts.vdl}
-        with_replacement.rebuild(writer.data)
-    finally:
-        with_replacement.close()
 
 
 def test_a_stale_writer_is_refused_once_another_host_opened_the_volume(
