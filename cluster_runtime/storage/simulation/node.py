@@ -43,6 +43,7 @@ class Node:
         self.synced = 0
         self.alive = True
         self.reachable = True
+        self.lost = False
         self.damaged_below: Lsn | None = None
         self._peers = peers
         self._scheduler = scheduler
@@ -58,8 +59,8 @@ class Node:
 
     @property
     def damaged(self) -> bool:
-        """Whether log that it once acknowledged has rotted and is not back yet."""
-        return self.damaged_below is not None
+        """Whether log that it once acknowledged has rotted, or is lost, and is not back yet."""
+        return self.lost or self.damaged_below is not None
 
     @property
     def durable(self) -> list[Batch]:
@@ -152,6 +153,20 @@ class Node:
 
     # faults ----------------------------------------------------------------------------------
 
+    def lose(self) -> None:
+        """Its disk is gone, with all that was on it, and nothing ever answers from there again."""
+        self.crash()
+        self.lost = True
+        self.log, self.synced = [], 0
+
+    def begin_anew(self) -> None:
+        """An empty segment takes the name of one that came to nothing."""
+        self._life += 1
+        self.core = Segment(self.core.id)
+        self.log, self.synced, self.damaged_below = [], 0, None
+        self.alive, self.lost, self._syncing = True, False, False
+        self._persist()
+
     def crash(self) -> None:
         """Lose what was not synced, but for what happened to reach the disk all the same."""
         if self.alive:
@@ -161,7 +176,7 @@ class Node:
             del self.log[self.synced :]
 
     def restart(self) -> None:
-        if not self.alive:
+        if not self.alive and not self.lost:
             self.alive = True
             self._syncing = False
             core = self.core

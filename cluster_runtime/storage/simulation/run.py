@@ -39,6 +39,7 @@ class World:
         self.scheduler.sometimes(storm.crash_every, self.crash_node)
         self.scheduler.sometimes(storm.az_every, self.lose_az)
         self.scheduler.sometimes(storm.corrupt_every, self.corrupt)
+        self.scheduler.sometimes(storm.corrupt_every, self.lose_disk)
         self.scheduler.sometimes(storm.takeover_every, self.take_over)
         self.scheduler.sometimes(storm.replace_every, self.replace)
         self.scheduler.sometimes(storm.replace_every, self.check_az_and_one_more)
@@ -46,17 +47,32 @@ class World:
 
     # faults ----------------------------------------------------------------------------------
 
-    def add_node(self, segment: SegmentId) -> Node:
+    def add_node(self, segment: SegmentId, epoch: Epoch = Epoch(0)) -> None:
+        """A new segment, or a new one of a name that an older writer has given to a candidate."""
         if segment not in self.nodes:
             self.nodes[segment] = Node(segment, self.scheduler, self.nodes.values)
-        return self.nodes[segment]
+            return
+        node = self.nodes[segment]
+        if node.lost or node.core.promised < epoch:
+            node.begin_anew()
+
+    def remove_node(self, segment: SegmentId) -> None:
+        """No membership names it any more: its disk is put to other use."""
+        self.nodes[segment].lose()
 
     def take_over(self) -> None:
         """A new writer opens the volume; the old one may not know, or may be dead."""
         if self.writers and self.scheduler.rng.random() < 0.5:
             self.writers[-1].alive = False
         self.writers.append(
-            SimulatedWriter(self.scheduler, self.nodes.values, self.add_node, self.became_durable)
+            SimulatedWriter(
+                self.scheduler,
+                self.nodes,
+                self.add_node,
+                self.remove_node,
+                self.became_durable,
+                self.check_members,
+            )
         )
 
     def crash_node(self) -> None:
@@ -79,9 +95,28 @@ class World:
     def corrupt(self) -> None:
         """Damage one copy; never a second one before the first is whole again."""
         self.note_repairs()
-        if not any(node.damaged for node in self.nodes.values()):
+        if not self.wounded:
             self.shown = []  # three copies are too few for a loss on top of what does not answer
             self.scheduler.rng.choice(list(self.nodes.values())).corrupt()
+
+    def lose_disk(self) -> None:
+        """Lose one copy for good; never a second one before the first was replaced."""
+        self.note_repairs()
+        if not self.wounded:
+            self.shown = []
+            self.nodes[self.scheduler.rng.choice(self.newest_membership.segments)].lose()
+
+    @property
+    def wounded(self) -> bool:
+        """Whether a copy is damaged, or lost and not yet replaced."""
+        return any(
+            node.damaged and (not node.lost or node.core.id in self.newest_membership.segments)
+            for node in self.nodes.values()
+        )
+
+    @property
+    def newest_membership(self) -> Membership:
+        return max((node.core.membership for node in self.nodes.values()), key=_version)
 
     def note_repairs(self) -> None:
         """A damaged copy is whole again once it holds all that it had ever acknowledged."""
@@ -93,13 +128,15 @@ class World:
 
     def replace(self) -> None:
         for writer in self.writers[-2:]:
-            if writer.volume is not None:
+            if writer.volume is not None and self.scheduler.rng.random() < 0.5:
                 members = writer.volume.membership.sets[0]
                 writer.replace(self.scheduler.rng.choice(members))
+            else:
+                writer.look()
 
     def open_for_readers(self) -> None:
         """Only three of six answer: they agree on the end of the log, and readers see up to it."""
-        if any(node.damaged for node in self.nodes.values()):
+        if self.wounded:
             return
         up = [node for node in self.nodes.values() if node.up]
         newest = max((node.core.membership for node in up), key=_version, default=Membership())
@@ -154,6 +191,17 @@ class World:
             if copies < WRITE_QUORUM and not self.superseded(writer):
                 self.fail(f"{copies} copies of what epoch {writer.volume.epoch} called durable")
 
+    def check_members(self, writer: SimulatedWriter) -> None:
+        """A set that counts alone from now on holds on its disks what is durable (invariant 1)."""
+        assert writer.volume is not None
+        if any(node.core.promised > writer.volume.epoch for node in self.nodes.values()):
+            return
+        log = [batch for batch in writer.log if batch.end <= writer.vdl]
+        members = [self.nodes[each] for each in writer.volume.membership.segments]
+        copies = sum(each.damaged or each.durable[: len(log)] == log for each in members)
+        if copies < WRITE_QUORUM:
+            self.fail(f"{copies} copies in the set that a replacement left")
+
     def superseded(self, writer: SimulatedWriter) -> bool:
         """Whether what this writer calls durable was promised before, by whomever."""
         return bool(self.promised) and writer.vdl <= self.promised[-1].end
@@ -161,10 +209,9 @@ class World:
     def check_az_and_one_more(self) -> None:
         """With a zone and one more segment lost, the rest still knows all that was promised."""
         self.note_repairs()
-        if not self.promised or any(node.damaged for node in self.nodes.values()):
+        if not self.promised or self.wounded:
             return
-        known = (node.core.membership for node in self.nodes.values())
-        newest = max(known, key=lambda membership: membership.version)
+        newest = self.newest_membership
         az = self.scheduler.rng.choice(AZS)
         left = [each for each in newest.segments if not each.startswith(az)]
         left.remove(self.scheduler.rng.choice(left))

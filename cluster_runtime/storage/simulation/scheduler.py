@@ -58,7 +58,7 @@ class Scheduler:
         draw, storm = self._draw, self.storm
         if draw() < storm.loss:
             return
-        self._made += 1  # `after`, spelled out: half of a run is spent sending
+        self._made += 1  # `after`, spelled out: nothing runs as often as this
         heappush(self._events, (self.now + draw() * storm.delay, self._made, call, arguments))
         if storm.duplication and draw() < storm.duplication:
             self.after(draw() * storm.delay * 4, call, *arguments)

@@ -1,10 +1,11 @@
 """A writer: opens the volume, appends batches, replaces segments, until a newer one fences it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 from cluster_runtime.errors import StaleEpochError
 from cluster_runtime.storage.batch import Batch
-from cluster_runtime.storage.quorum import Membership
+from cluster_runtime.storage.quorum import WRITE_QUORUM, Membership
+from cluster_runtime.storage.replacement import Abandon, Begin, Condition, ReplacementPolicy
 from cluster_runtime.storage.segment import SegmentStatus
 from cluster_runtime.storage.simulation.node import Node
 from cluster_runtime.storage.simulation.scheduler import Scheduler
@@ -14,6 +15,7 @@ from cluster_runtime.storage.volume import Opening, Volume
 OPENING_RETRY = 8.0
 APPEND_EVERY = 1.5
 BATCH_MAX_BYTES = 64
+AWAY_LIMIT = 10.0
 
 
 class SimulatedWriter:
@@ -22,14 +24,21 @@ class SimulatedWriter:
     def __init__(
         self,
         scheduler: Scheduler,
-        nodes: Callable[[], Iterable[Node]],
-        add_node: Callable[[SegmentId], Node],
+        nodes: Mapping[SegmentId, Node],
+        add_node: Callable[[SegmentId, Epoch], None],
+        remove_node: Callable[[SegmentId], None],
         on_durable: Callable[["SimulatedWriter"], None],
+        on_replaced: Callable[["SimulatedWriter"], None],
     ) -> None:
         self._scheduler = scheduler
-        self._nodes = nodes
+        self._segments = nodes
+        self._nodes = nodes.values
         self._add_node = add_node
+        self._remove_node = remove_node
+        self._policy = ReplacementPolicy(away_limit_s=AWAY_LIMIT)
+        self._leaving: SegmentId | None = None
         self._on_durable = on_durable
+        self._on_replaced = on_replaced
         self.opening = Opening()
         self.volume: Volume | None = None
         self.log: list[Batch] = []
@@ -123,14 +132,62 @@ class SimulatedWriter:
         if not self.alive or volume is None:
             return
         if volume.membership.changing:
-            if volume.finish_replacement() is None and self._scheduler.rng.random() < 0.3:
-                volume.abandon_replacement()
-                self._on_durable(self)
+            if not self._finish(volume) and self._scheduler.rng.random() < 0.3:
+                self._abandon(volume)
         elif segment in volume.membership.segments:
-            membership = volume.begin_replacement(segment)
-            self._add_node(membership.sets[1][membership.sets[0].index(segment)])
-            self._send_history()
+            self._replace(volume, segment)
         self._send_membership()
+
+    def look(self) -> None:
+        """Do what the policy says, as the storage volume's driver does."""
+        volume = self.volume
+        if not self.alive or volume is None:
+            return
+        membership = volume.membership
+        if not (membership.changing and self._finish(volume)):
+            conditions = {each: self._condition(each) for each in membership.segments}
+            match self._policy.decide(self._scheduler.now, membership, conditions):
+                case Begin(segment):
+                    self._replace(volume, segment)
+                case Abandon():
+                    self._abandon(volume)
+                case None:
+                    pass
+        self._send_membership()
+
+    def _condition(self, segment: SegmentId) -> Condition:
+        node = self._segments[segment]
+        if node.lost:
+            return Condition.LOST
+        return Condition.ANSWERS if node.up else Condition.AWAY
+
+    def _replace(self, volume: Volume, segment: SegmentId) -> None:
+        candidate = volume.begin_replacement(segment).candidate
+        assert candidate is not None
+        self._add_node(candidate, volume.epoch)
+        self._leaving = None
+        self._send_history()
+
+    def _finish(self, volume: Volume) -> bool:
+        replaced = volume.membership.replaced
+        if volume.finish_replacement() is None:
+            return False
+        self._leaving = replaced
+        self._on_replaced(self)
+        return True
+
+    def _abandon(self, volume: Volume) -> None:
+        self._leaving = volume.membership.candidate
+        volume.abandon_replacement()
+        self._on_durable(self)
+
+    def _remove_who_left(self, volume: Volume) -> None:
+        """Once a write quorum knows of the change, nobody asks the one that left any more."""
+        left, version = self._leaving, volume.membership.version
+        told = [each for each, stored in volume.stored.items() if stored >= version]
+        if left is not None and volume.membership.has_quorum(told, WRITE_QUORUM):
+            self._leaving = None
+            self._remove_node(left)
 
     def _send_membership(self) -> None:
         assert self.volume is not None
@@ -152,6 +209,7 @@ class SimulatedWriter:
             return
         before = self.volume.vdl
         self.volume.membership_stored(segment, membership)
+        self._remove_who_left(self.volume)
         if self.volume.acknowledged(segment, scl, epoch) > before:
             self._on_durable(self)
 
