@@ -93,8 +93,9 @@ class Session:
         self._log = log.bind(peer=_address(sock))
         self._admitted = False
         self._relay: Relay | None = None
+        self._closing: list[Action] = []
         self._task = loop.create_task(self._start())
-        self._task.add_done_callback(self._report)
+        self._task.add_done_callback(self._ended)
 
     def terminate(self, text: str) -> None:
         """End it now, with a FATAL 57P01 where the protocol allows one."""
@@ -104,30 +105,40 @@ class Session:
             self._task.cancel(text)
 
     async def _start(self) -> None:
-        """The time from accept to the relay; whatever happens, nothing stays open."""
-        closing: list[Action] = []
+        """The time from accept to the relay; what it says last is left for `_ended`."""
         try:
             async with asyncio.timeout(self._door.authentication_timeout):
                 await self._shake_hands()
         except TimeoutError:
-            closing = self._handshake.timed_out()
+            self._closing = self._handshake.timed_out()
         except ClientLeftError:
             self._log.info("connection left", user=self._handshake.user)
         except asyncio.CancelledError:
-            closing = self._handshake.refuse(
-                ADMIN_SHUTDOWN, "terminating connection due to administrator command"
-            )
+            self._closing = self._shut_down()
         except OSError as error:
             self._log.info("connection lost", error=str(error), user=self._handshake.user)
         except Exception:
-            closing = self._handshake.refuse(INTERNAL_ERROR, "the gateway failed; see its log")
+            self._closing = self._handshake.refuse(
+                INTERNAL_ERROR, "the gateway failed; see its log"
+            )
             raise
-        finally:
-            if self._relay is None:
-                self._refuse_without_waiting(closing)
-                self._stream.discard_unread()
-                close_client(self._stream.sock)
-                self._finish()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Unless a relay goes on, nothing stays open, whatever happened."""
+        if task.cancelled():  # before its first step, so that `_start` saw nothing of it
+            self._closing = self._shut_down()
+        elif (error := task.exception()) is not None:
+            self._log.error("connection failed", exc_info=error)
+        if self._relay is None:
+            self._refuse_without_waiting(self._closing)
+            self._stream.discard_unread()
+            close_client(self._stream.sock)
+            self._finish()
+
+    def _shut_down(self) -> list[Action]:
+        return self._handshake.refuse(
+            ADMIN_SHUTDOWN, "terminating connection due to administrator command"
+        )
 
     async def _shake_hands(self) -> None:
         first = await self._stream.peek()
@@ -270,10 +281,6 @@ class Session:
                 each.cancel()
             # `left` reads from the socket: it must have ended before anyone else does.
             await asyncio.gather(task, left, return_exceptions=True)
-
-    def _report(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error("connection failed", exc_info=error)
 
     def _refuse_without_waiting(self, actions: list[Action]) -> None:
         for action in actions:

@@ -20,6 +20,8 @@ from cluster_runtime.errors import (
 )
 from cluster_runtime.gateway import EndpointSpec, protocol
 from cluster_runtime.gateway.protocol import CANCEL_REQUEST, SSL_REQUEST, ProtocolVersion
+from cluster_runtime.gateway.session import Session
+from cluster_runtime.logs import get_logger
 
 
 def refused(house: Any, **kwargs: Any) -> str:
@@ -154,6 +156,29 @@ def test_disconnect_ends_connections_with_57p01_and_goes_on_listening(house: Any
     assert house.backend.open_connections == 0
     with house.connect() as conn:
         conn.execute("select 1")
+
+
+def test_a_connection_that_is_ended_before_its_first_step_is_closed(house: Any) -> None:
+    """Found by use: it was never heard of again, and a pause waited for its end for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname(), timeout=20)
+        theirs, _ = listener.accept()
+    theirs.setblocking(False)
+
+    async def begin_and_end() -> None:
+        closed = asyncio.Event()
+        Session(
+            asyncio.get_running_loop(),
+            theirs,
+            house.endpoint,
+            on_established=closed.clear,
+            on_closed=closed.set,
+            log=get_logger("test"),
+        ).terminate("the end")
+        await asyncio.wait_for(closed.wait(), 20)
+
+    house.call(begin_and_end())
+    assert b"57P01" in everything(ours)
 
 
 def test_a_closed_endpoint_refuses_and_its_port_is_free_again(house: Any) -> None:
