@@ -37,7 +37,7 @@ class FilePreparation:
                 for lane in node.lanes:
                     if lane.store.id in segments and lane.store.end > mark.position:
                         segments.remove(lane.store.id)
-                        with suppress(LookupError):
+                        with suppress(LookupError, FileNotFoundError):
                             file = lane.store.log.file_at(mark.position)
                             lane.store.log.set_mark(file, mark)
             self._unmarked = [each for each in self._unmarked if each[1]]

@@ -192,6 +192,7 @@ def successor_store(
     mark = source.log.mark(file)
     if mark is None:
         raise OSError(f"{file.path} does not say where it starts")
+    # A candidate of that name can only be an older writer's: this one's epoch is on a write quorum.
     shutil.rmtree(segment_directory(root, successor), ignore_errors=True)
     return SegmentStore.create(
         root,

@@ -76,6 +76,5 @@ class Membership:
     def held_by(self, complete: Mapping[SegmentId, Lsn], size: int = WRITE_QUORUM) -> Lsn:
         """The highest LSN that `size` segments of every set hold without a gap below it."""
         return min(
-            sorted([complete.get(each, Lsn(0)) for each in members])[-size]
-            for members in self.sets
+            sorted([complete.get(each, Lsn(0)) for each in members])[-size] for members in self.sets
         )

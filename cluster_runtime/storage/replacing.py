@@ -13,16 +13,12 @@ from cluster_runtime.storage.mount import Mount, is_full
 from cluster_runtime.storage.node import Lane
 from cluster_runtime.storage.opening import successor_store
 from cluster_runtime.storage.pages import Pages
-from cluster_runtime.storage.quorum import Membership
+from cluster_runtime.storage.quorum import WRITE_QUORUM, Membership
 from cluster_runtime.storage.repair import Repair
 from cluster_runtime.storage.replacement import Abandon, Begin, Condition, ReplacementPolicy
 from cluster_runtime.storage.segment import Persist
-from cluster_runtime.storage.segment_store import (
-    SegmentStore,
-    SegmentUnreadableError,
-    segment_directory,
-)
-from cluster_runtime.storage.types import SegmentId
+from cluster_runtime.storage.segment_store import SegmentStore, SegmentUnreadableError
+from cluster_runtime.storage.types import AZS, SegmentId
 
 _OUT_OF_USE = Fault(FaultKind.CRASH)
 
@@ -54,6 +50,8 @@ class Replacing:
                     self._stop_using(segment)
             if membership.candidate is not None and self._finish(membership.candidate):
                 return
+            if membership.candidate is None:
+                self._remove_who_left(membership)
             match self._policy.decide(time.monotonic(), membership, conditions):
                 case Begin(segment):
                     self._begin(segment)
@@ -144,7 +142,6 @@ class Replacing:
         if finished is None or replaced is None:
             return False
         self._store(finished)
-        self._remove(replaced)
         _log.warning("a segment was replaced", segment=replaced, successor=candidate)
         return True
 
@@ -161,7 +158,6 @@ class Replacing:
         self._store(membership)
         if lane is not None:
             node.call(lambda: node.set_fault(lane, _OUT_OF_USE))
-        self._remove(candidate)
         _log.warning("a replacement was taken back", segment=replaced, successor=candidate)
         self._take_in()
 
@@ -197,9 +193,20 @@ class Replacing:
         volume = mount.node.lanes[0].store.volume
         return SegmentStore.open(mount.directory, volume, segment, direct=True)
 
-    def _remove(self, segment: SegmentId) -> None:
-        self._mount.faults.pop(segment, None)
-        shutil.rmtree(segment_directory(self._mount.directory, segment), ignore_errors=True)
+    def _remove_who_left(self, membership: Membership) -> None:
+        """Delete what no membership names any more, once a write quorum knows of it."""
+        mount = self._mount
+        folders = [folder for az in AZS for folder in (mount.directory / f"az-{az}").iterdir()]
+        left = [each for each in folders if each.name not in membership.segments]
+        if not left:
+            return
+        self._store(membership)
+        stored = mount.node.volume.stored
+        told = [each for each, version in stored.items() if version >= membership.version]
+        if membership.has_quorum(told, WRITE_QUORUM):
+            for folder in left:
+                mount.faults.pop(SegmentId(folder.name), None)
+                shutil.rmtree(folder, ignore_errors=True)  # what is left goes the next time
 
 
 def _is_at_rest(lane: Lane) -> bool:
