@@ -1,5 +1,6 @@
 """CreateDBCluster, and the unnamed clusters that the warm pool holds."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypedDict
@@ -256,8 +257,10 @@ def _lay_out(
     context.home.user.make_passage(directory)
     (directory / UNNAMED_MARK).touch()
     identifier = new_system_identifier()
-    template.copy_to(directory / "data", identifier)
-    storage.create(template, identifier)
+    with ThreadPoolExecutor(1) as beside:
+        volume = beside.submit(storage.create, template, identifier)
+        template.copy_to(directory / "data", identifier)
+        volume.result()
     storage.open().release(directory / "data")
 
 

@@ -1,0 +1,58 @@
+"""Templates: few files, and nothing in them that a server would miss."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cluster_runtime.engine.postmaster import Postmaster, Shutdown, as_user, superuser_connection
+from cluster_runtime.engine.template import MAP_FORKS, Template
+
+
+def maps(directory: Path) -> set[str]:
+    return {path.name for fork in MAP_FORKS for path in directory.rglob(f"*_{fork}")}
+
+
+@pytest.fixture
+def server(template: Template, engine_dir: Path) -> Postmaster:
+    template.copy_to(engine_dir / "data", 1)
+    return Postmaster(
+        template.installation,
+        template.user,
+        engine_dir / "data",
+        engine_dir / "s",
+        engine_dir / "log",
+    )
+
+
+def test_maps_that_a_template_leaves_out_are_made_anew(server: Postmaster) -> None:
+    assert maps(server.data_directory) == set()
+    server.start({})
+    try:
+        with superuser_connection(server) as conn:
+            conn.execute("create extension amcheck")
+            conn.execute("vacuum (freeze) pg_class")
+            conn.execute("create table t as select n from generate_series(1, 1000) n")
+            conn.execute("vacuum t")
+            found = conn.execute(
+                "select pg_relation_size('pg_class', 'vm') > 0, pg_relation_size('t', 'fsm') > 0"
+            ).fetchone()
+        assert found == (True, True)
+        check = subprocess.run(
+            [
+                server.installation.program("pg_amcheck"),
+                *("--host", server.socket_directory, "--username", "rdsadmin", "postgres"),
+            ],
+            capture_output=True,
+            text=True,
+        )
+        assert check.returncode == 0, check.stdout + check.stderr
+    finally:
+        server.stop(Shutdown.FAST)
+    verified = subprocess.run(
+        [server.installation.program("pg_checksums"), "--check", server.data_directory],
+        capture_output=True,
+        text=True,
+        **as_user(server.user),
+    )
+    assert verified.returncode == 0, verified.stderr
