@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import psycopg
 
+from cluster_runtime.control.connections import AsyncHostConnection, HostConnection
 from cluster_runtime.control.context import HostedCluster
 from cluster_runtime.control.create import CreateOptions, CreateRequest
 from cluster_runtime.control.loop_thread import LoopThread
@@ -91,14 +92,14 @@ class ClusterHandle:
 
     def connect(self, endpoint: EndpointKind = "writer", **kwargs: Any) -> psycopg.Connection[Any]:
         """A psycopg connection; keyword arguments go to `psycopg.connect`."""
-        return psycopg.connect(self.dsn(endpoint, **_who(kwargs)), **kwargs)
+        return HostConnection.connect(self.dsn(endpoint, **_who(kwargs)), **kwargs)
 
     async def aconnect(
         self, endpoint: EndpointKind = "writer", **kwargs: Any
     ) -> psycopg.AsyncConnection[Any]:
         """An asynchronous psycopg connection."""
         dsn = self.dsn(endpoint, **_who(kwargs))
-        return await psycopg.AsyncConnection.connect(dsn, **kwargs)
+        return await AsyncHostConnection.connect(dsn, **kwargs)
 
 
 class Runtime:
