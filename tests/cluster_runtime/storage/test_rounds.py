@@ -1,0 +1,192 @@
+"""Rounds of writes: what has come while one is short of its quorum goes together in the next."""
+
+import os
+import socket
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from cluster_runtime.storage import node as module
+from cluster_runtime.storage.disk import PAGE_BYTES, Arena, Vector
+from cluster_runtime.storage.log_files import Mark
+from cluster_runtime.storage.node import DEPTH, IoCounts, StorageNode
+from cluster_runtime.storage.opening import open_volume
+from cluster_runtime.storage.quorum import Membership
+from cluster_runtime.storage.replication import ReplicationClient, WalMessage
+from cluster_runtime.storage.segment_store import SegmentStore
+from cluster_runtime.storage.types import SEGMENT_IDS, Lsn
+
+VOLUME = UUID(int=12)
+START = Lsn(8192)
+RECORD_BYTES = 64
+
+
+class ToldDevice:
+    """A `LogDevice` whose writes end when the test says so."""
+
+    direct = False
+
+    def __init__(self, arena: Arena, lanes: int) -> None:
+        self.under_way: dict[int, tuple[int, int]] = {}
+        self._ended: deque[tuple[int, int]] = deque()
+        self._told, self._tell = os.pipe()
+
+    def fileno(self) -> int:
+        return self._told
+
+    def start(
+        self, lane: int, fd: int, vectors: Sequence[Vector], offset: int, *, durable: bool
+    ) -> None:
+        self.under_way[lane // DEPTH] = lane, sum(length for _, length in vectors)
+
+    def flush(self, lane: int, fd: int) -> None:
+        raise AssertionError("standard storage shares no flush")
+
+    def submit(self) -> None: ...
+
+    def wait(self, count: int) -> None: ...
+
+    def end(self, *segments: int) -> None:
+        for segment in segments:
+            self._ended.append(self.under_way.pop(segment))
+        os.write(self._tell, b"x")
+
+    def completed(self) -> list[tuple[int, int]]:
+        if self._ended:
+            os.read(self._told, 100)
+        return [self._ended.popleft() for _ in range(len(self._ended))]
+
+    def close(self) -> None:
+        os.close(self._told)
+        os.close(self._tell)
+
+
+class Writer(ReplicationClient):
+    """A writer's stream that the test feeds with whole records."""
+
+    def __init__(self, lsn: int) -> None:
+        self._near, self._far = socket.socketpair()
+        self._lsn = lsn
+        self._sent: deque[WalMessage] = deque()
+        self.acknowledged: list[int] = []
+        self.has_more = False
+
+    def commit(self) -> int:
+        record = RECORD_BYTES.to_bytes(4, "little").ljust(RECORD_BYTES, b"r")
+        self._sent.append(WalMessage(self._lsn, memoryview(record)))
+        self._lsn += RECORD_BYTES
+        self._far.send(b"x")
+        return self._lsn
+
+    def fileno(self) -> int:
+        return self._near.fileno()
+
+    def receive(self, limit_bytes: int) -> list[WalMessage]:
+        self._near.recv(100)
+        return [self._sent.popleft() for _ in range(len(self._sent))]
+
+    def acknowledge(self, lsn: int) -> None:
+        self.acknowledged.append(lsn)
+
+    def close(self) -> None:
+        self._near.close()
+        self._far.close()
+
+
+class Rig:
+    """A node whose steps the test takes one by one, on the test's own thread."""
+
+    def __init__(self, root: Path) -> None:
+        for segment in SEGMENT_IDS:
+            mark = Mark(0, START, START, 0, 1)
+            SegmentStore.create(root, VOLUME, segment, mark, Membership(), direct=False).close()
+        self.opened = open_volume(root, VOLUME, timeline=1, unreachable=frozenset(), direct=False)
+        self.node = StorageNode(
+            self.opened.volume,
+            list(self.opened.stores.values()),
+            position=self.opened.position,
+            wal_segment_bytes=1 << 20,
+            storage_type="aurora",
+            counts=IoCounts(),
+            prepare=lambda position: None,
+            fell_behind=lambda segment: None,
+            writer_lost=lambda error: None,
+        )
+        device = self.node._device
+        assert isinstance(device, ToldDevice)
+        self.device = device
+        self.writer = Writer(START)
+        self.node.attach(self.writer, 1)
+
+    def commit(self) -> int:
+        end = self.writer.commit()
+        self.node._step()
+        return end
+
+    def end(self, *segments: int) -> None:
+        self.device.end(*segments)
+        self.node._step()
+
+    def close(self) -> None:
+        self.node.detach()
+        self.node.close()
+        for store in self.opened.stores.values():
+            store.close()
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    monkeypatch.setattr(module, "open_device", ToldDevice)
+    rig = Rig(tmp_path)
+    yield rig
+    rig.close()
+
+
+def test_a_commit_is_acknowledged_at_the_fourth_write(rig: Rig) -> None:
+    end = rig.commit()
+    assert set(rig.device.under_way) == {0, 1, 2, 3, 4, 5}
+    rig.end(0, 1, 2)
+    assert end not in rig.writer.acknowledged
+    rig.end(5)
+    assert rig.writer.acknowledged[-1] == end
+
+
+def test_commits_that_come_meanwhile_share_the_next_write(rig: Rig) -> None:
+    rig.commit()
+    rig.end(0)
+    for _ in range(3):
+        last = rig.commit()
+    assert set(rig.device.under_way) == {1, 2, 3, 4, 5}, "no second write before the quorum"
+    rig.end(1, 2, 3)
+    assert set(rig.device.under_way) == {0, 1, 2, 3, 4, 5}
+    rig.end(0, 1, 2, 3)
+    assert rig.writer.acknowledged[-1] == last
+    assert rig.node.counts.segment_writes == 6 + 4
+
+
+def test_a_late_segment_is_waited_for_by_nobody_and_takes_all_it_missed(rig: Rig) -> None:
+    rig.commit()
+    rig.end(0, 1, 2, 3, 4)
+    for _ in range(200):
+        last = rig.commit()
+        rig.end(0, 1, 2, 3, 4)
+        assert rig.writer.acknowledged[-1] == last
+    rig.end(5)
+    _, length = rig.device.under_way[5]
+    assert length > 200 * RECORD_BYTES > PAGE_BYTES
+    rig.end(5)
+    assert rig.opened.stores[SEGMENT_IDS[5]].core.scl == last
+
+
+def test_a_bulk_load_does_not_wait_for_the_quorum(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WRITE_BYTES", 1 << 12)
+    rig.commit()
+    rig.end(0)
+    for _ in range(100):
+        rig.commit()
+    assert 0 in rig.device.under_way
