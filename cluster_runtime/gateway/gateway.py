@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.gateway.backend import Backend, Login
@@ -27,6 +28,8 @@ from cluster_runtime.logs import get_logger
 
 AUTHENTICATION_TIMEOUT_SECONDS = 60.0
 UNAUTHENTICATED_MAX = 256
+
+Result = TypeVar("Result")
 
 log = get_logger(__name__)
 
@@ -223,13 +226,13 @@ class Endpoint:
         self._backend.closed()
 
     async def login(self, user: str) -> Login | None:
-        return await asyncio.shield(asyncio.ensure_future(self._backend.login(user)))
+        return await _to_its_end(asyncio.ensure_future(self._backend.login(user)))
 
     async def wake(self) -> Path:
         """One wake for all who wait; it goes on when they leave."""
         if self._waking is None or self._waking.done():
             self._waking = asyncio.ensure_future(self._backend.wake())
-        return await asyncio.shield(self._waking)
+        return await _to_its_end(self._waking)
 
     def token_fits(self, token: str, user: str) -> bool:
         return verify_token(
@@ -266,6 +269,20 @@ class Endpoint:
             self._loop, sock, self, on_established=established, on_closed=closed, log=self._log
         )
         self._sessions.add(session)
+
+
+async def _to_its_end(work: asyncio.Future[Result]) -> Result:
+    """The result of work that goes on where the caller is cancelled.
+
+    Then nobody hears of its failure, which asyncio would print to standard error.
+    """
+    work.add_done_callback(_heard)
+    return await asyncio.shield(work)
+
+
+def _heard(work: asyncio.Future[Result]) -> None:
+    if not work.cancelled():
+        work.exception()
 
 
 def _turn_away(sock: socket.socket) -> None:

@@ -41,6 +41,13 @@ def server(*arguments: str) -> StdioServerParameters:
     )
 
 
+@pytest.fixture
+def patient_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client kills a server that takes 2 s to close its clusters; a busy machine takes longer."""
+    monkeypatch.setattr("mcp.client.stdio.PROCESS_TERMINATION_TIMEOUT", 60.0)
+
+
+@pytest.mark.usefixtures("patient_client")
 async def test_a_client_works_over_stdio_and_the_next_one_finds_its_work(
     state_dir: Path, tmp_path: Path
 ) -> None:

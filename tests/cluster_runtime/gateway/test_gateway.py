@@ -1,6 +1,7 @@
 """Waking, limits, time-outs and the end: what happens around a connection."""
 
 import asyncio
+import gc
 import socket
 import struct
 from contextlib import suppress
@@ -75,6 +76,29 @@ async def test_a_client_that_leaves_while_it_wakes_is_forgotten_and_the_wake_goe
     house.on_loop(house.backend.asleep.set)
     async with await psycopg.AsyncConnection.connect(**house.conninfo()) as conn:
         await conn.execute("select 1")
+
+
+async def test_a_login_that_fails_after_its_client_left_is_not_shouted_about(
+    house: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Found by use: asyncio wrote "exception was never retrieved" to the standard error."""
+    asked, left = asyncio.Event(), asyncio.Event()
+
+    async def login(user: str) -> Any:
+        asked.set()
+        await left.wait()
+        raise OSError("the server went away")
+
+    house.backend.login = login
+    connect = asyncio.create_task(psycopg.AsyncConnection.connect(**house.conninfo()))
+    await asyncio.wrap_future(house.thread.submit(asked.wait()))
+    connect.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connect
+    await asyncio.wrap_future(house.thread.submit(house.backend.idle.wait()))
+    house.on_loop(left.set)
+    house.on_loop(gc.collect)
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_the_status_that_forbids_a_connection_is_told(house: Any) -> None:
