@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from cluster_runtime.storage.mount import Mount, is_full
 from cluster_runtime.storage.node import IoCounts, StorageType
 from cluster_runtime.storage.page_images import PageImage, images
+from cluster_runtime.storage.scrub import ScrubReport
 from cluster_runtime.storage.types import (
     Epoch,
     Lsn,
@@ -44,9 +45,10 @@ class VolumeDescription:
     image_lsn: Lsn
     log_bytes_since_image: int
     io: IoCounts
+    scrub: ScrubReport
 
 
-def describe(mount: Mount, image: PageImage | None) -> VolumeDescription:
+def describe(mount: Mount, image: PageImage | None, scrub: ScrubReport) -> VolumeDescription:
     """image: the newest one."""
     facts, volume = mount.facts, mount.node.volume
     image_lsn = image.lsn if image is not None else facts.start_lsn
@@ -61,6 +63,7 @@ def describe(mount: Mount, image: PageImage | None) -> VolumeDescription:
         Lsn(image_lsn),
         max(0, volume.vdl - image_lsn),
         replace(mount.counts),
+        scrub,
     )
 
 

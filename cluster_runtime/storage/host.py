@@ -41,6 +41,7 @@ from cluster_runtime.storage.repair import Repair
 from cluster_runtime.storage.replacement import ReplacementPolicy
 from cluster_runtime.storage.replacing import Replacing
 from cluster_runtime.storage.replication import ReplicationClient
+from cluster_runtime.storage.scrubbing import Scrubbing
 from cluster_runtime.storage.segment_store import SegmentStore
 from cluster_runtime.storage.timelines import Timelines
 from cluster_runtime.storage.types import SEGMENT_IDS, SegmentId
@@ -75,13 +76,15 @@ class StorageVolume:
         self._writer_lost: Callable[[StorageError], None] = _log_loss
         mount = self._mount = Mount(directory, facts)
         self._quick = Worker("borealis-files")
-        self._slow = Worker("borealis-repair", self._look_after_segments, LOOK_EVERY_S)
+        self._slow = Worker("borealis-repair", self._look_after_segments)
         files = FilePreparation(mount, self._quick)
         self._repair = Repair(mount, self._slow)
         self._directories = DataDirectories(mount, base_image, user)
-        self._pages = Pages(mount, files, self._directories)
+        self._pages = Pages(mount, files, self._directories, self._slow)
         self._faults = FaultInjection(mount, self._bring_back)
         self._replacing = Replacing(mount, self._repair, self._pages, ReplacementPolicy())
+        self._scrubbing = Scrubbing(mount, self._repair, self._pages)
+        self._look_at = 0.0
         mount.open(
             Upkeep(
                 files.prepare_file,
@@ -251,7 +254,7 @@ class StorageVolume:
         with self._mount.changing:
             self.recover()
             self._mount.require_writable()
-            self._directories.make_writers(data_directory, self.newest_image())
+            self._directories.make_writers(data_directory, self._pages.whole())
 
     def lay_out_standby(self, data_directory: Path, superuser: str) -> dict[str, str | bool]:
         """Make the data directory of a hot standby; return the settings that it needs.
@@ -259,7 +262,7 @@ class StorageVolume:
         It follows the log through the WAL service, and never sees anything past the VDL.
         """
         with self._mount.changing:
-            self._directories.make_standbys(data_directory, self.newest_image())
+            self._directories.make_standbys(data_directory, self._pages.whole())
         return {
             "primary_conninfo": f"{self.wal_conninfo} user={superuser} "
             f"application_name={data_directory.name}",
@@ -308,7 +311,7 @@ class StorageVolume:
     # operations -------------------------------------------------------------------------------
 
     def describe(self) -> VolumeDescription:
-        return describe(self._mount, self.newest_image())
+        return describe(self._mount, self.newest_image(), self._scrubbing.report)
 
     def set_storage_type(self, storage_type: StorageType) -> None:
         """Switch between standard and I/O-Optimized storage, while commits go on."""
@@ -338,11 +341,11 @@ class StorageVolume:
         self._mount.reopen()
 
     def scrub(self) -> list[SegmentId]:
-        """Verify every frame of every segment; damaged ones are repaired from their peers.
+        """Verify every frame and every page image of every segment now, and not in due time.
 
-        Returns the segments in which damage was found. Blocking.
+        Damaged ones are repaired from their peers. Returns the segments in which damage was found.
         """
-        return self._repair.scrub()
+        return self._scrubbing.run()
 
     def start_coalescing(
         self, installation: Installation, sockets: Path, superuser: str, *, automatic: bool = True
@@ -365,17 +368,22 @@ class StorageVolume:
         return self._pages.coalesce()
 
     def newest_image(self) -> PageImage | None:
-        """The newest page image that any full segment which answers holds whole."""
+        """The newest page image of any full segment that answers, by the sizes of its files."""
         return self._pages.newest()
 
     # inside -----------------------------------------------------------------------------------
 
     def _bring_back(self) -> None:
         self._repair.bring_back()
-        self._slow.put(self._look_after_segments)
+        self._slow.put(self._replacing.look)
 
-    def _look_after_segments(self) -> None:
-        self._replacing.look()
+    def _look_after_segments(self) -> float:
+        """Returns the seconds until the next time."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY_S
+            self._replacing.look()
+        return min(self._scrubbing.step(), max(0.0, self._look_at - time.monotonic()))
 
     def _change_facts(self, facts: VolumeFacts) -> None:
         facts.write(self.directory)

@@ -174,6 +174,7 @@ class StorageNode:
         self._client: ReplicationClient | None = None
         self._writer_fault: Fault | None = None
         self._timeline = 1
+        self._told = Batch(volume.epoch, volume.vdl, volume.vdl, volume.vdl)
         self._wake, self._waker = os.pipe()
         for end in (self._wake, self._waker):
             os.set_blocking(end, False)
@@ -320,6 +321,9 @@ class StorageNode:
             batch = Batch(core.epoch, core.tail, core.tail, lsn)
             core.receive_gossip([batch], core.history)
             self._synced(lane, lsn, core.epoch)
+        if lsn == self.end_lsn:
+            # Nothing follows yet; what will, begins here.
+            end = self.staging.head
         lane.issued = lane.store.end = end
         lane.live = end >= self.staging.oldest
         if lane.live:
@@ -503,29 +507,30 @@ class StorageNode:
         run = staging.run(lane.issued, min(file.end, start + WRITE_BYTES, self._round))
         if run is None:
             return
-        start, end, lsn = run
-        core = lane.store.core
-        epoch = self.volume.epoch
-        if any(isinstance(each, Refuse) for each in self._hand_over(lane, lsn)):
+        _, end, lsn = run
+        core, epoch = lane.store.core, self.volume.epoch
+        actions = core.receive(self._batch(epoch, core.tail, lsn), epoch)
+        if actions and isinstance(actions[0], Refuse):
             self._refused(lane)
             return
         page = start - start % PAGE_BYTES
         slot = lane.free.pop()
         vectors = staging.vectors(slot, page, end)
-        length = sum(part for _, part in vectors)
+        length = end - page + -end % PAGE_BYTES
         durable = not self._shares_flushes(fd)
         self._device.start(slot, fd, vectors, file.offset(page), durable=durable)
-        lane.flights.append(_Flight(slot, end, lsn, core.epoch, length, durable))
+        lane.flights.append(_Flight(slot, end, lsn, epoch, length, durable))
         lane.issued = end
         self.counts.segment_writes += 1
         self.counts.segment_bytes += length
         self.counts.syncs += durable
-        assert epoch == core.epoch, "a lane of another epoch is never live"
 
-    def _hand_over(self, lane: Lane, lsn: Lsn) -> list[object]:
-        core = lane.store.core
-        batch = Batch(core.epoch, core.tail, core.tail, lsn, self._timeline)
-        return list(core.receive(batch, self.volume.epoch))
+    def _batch(self, epoch: Epoch, after: Lsn, end: Lsn) -> Batch:
+        """What a segment is told of a write: in a round, most of them are told the same."""
+        batch = self._told
+        if batch.end != end or batch.previous != after or batch.epoch != epoch:
+            batch = self._told = Batch(epoch, after, after, end, self._timeline)
+        return batch
 
     def _loses(self, lane: Lane, fault: Fault) -> bool:
         """Whether a fault swallows this delivery."""

@@ -12,7 +12,7 @@ import ctypes
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -74,9 +74,12 @@ class PageImage:
         """Make a data directory of it, as cheaply as the file system allows."""
         copy_tree(self.directory / DATA, data_directory, user)
 
-    def damaged(self, *, sizes_only: bool = False) -> list[str]:
-        """Paths of files whose size or checksum is not the manifest's."""
-        return [each.path for each in self.files if self._is_damaged(each, sizes_only)]
+    def damaged(
+        self, files: Sequence[ImageFile] | None = None, *, sizes_only: bool = False
+    ) -> list[str]:
+        """Paths of files (of `files`, or all) whose size or checksum is not the manifest's."""
+        given = self.files if files is None else files
+        return [each.path for each in given if self._is_damaged(each, sizes_only)]
 
     def _is_damaged(self, file: ImageFile, sizes_only: bool) -> bool:
         path = self.directory / DATA / file.path
@@ -101,14 +104,17 @@ def images(folder: Path) -> list[PageImage]:
     return found
 
 
-def make_image(folder: Path, source: Path, *, redo: int, lsn: int, timeline: int) -> PageImage:
+def make_image(
+    folder: Path, source: Path, *, redo: int, lsn: int, timeline: int, linked: bool = True
+) -> PageImage:
     """Copy a cleanly stopped data directory to a segment's folder, durably.
 
-    Files equal to those of the newest image there become links to them.
+    linked: files equal to those of the newest image there become links to them.
     Raises OSError where the disk is full; nothing half-made remains under the image's name.
     """
-    before = {each.path: each for each in (images(folder) or [_NOTHING])[-1].files}
-    newest = (images(folder) or [_NOTHING])[-1].directory
+    last = (images(folder) or [_NOTHING])[-1] if linked else _NOTHING
+    before = {each.path: each for each in last.files}
+    newest = last.directory
     target = folder / f"{redo:016x}"
     partial = folder / f"{redo:016x}.partial"
     shutil.rmtree(partial, ignore_errors=True)
@@ -143,6 +149,8 @@ def make_image(folder: Path, source: Path, *, redo: int, lsn: int, timeline: int
 def copy_image(image: PageImage, folder: Path) -> PageImage:
     """Give another segment an image, which it then holds exactly as the manifest says.
 
+    Nothing of what that segment holds is linked to: it may be what was damaged.
+
     Raises ImageDamagedError where the image is not what its manifest says, OSError where the disk
     is full.
     """
@@ -150,7 +158,12 @@ def copy_image(image: PageImage, folder: Path) -> PageImage:
     if damaged:
         raise ImageDamagedError(f"{image.directory} is damaged: {', '.join(damaged)}")
     return make_image(
-        folder, image.directory / DATA, redo=image.redo, lsn=image.lsn, timeline=image.timeline
+        folder,
+        image.directory / DATA,
+        redo=image.redo,
+        lsn=image.lsn,
+        timeline=image.timeline,
+        linked=False,
     )
 
 

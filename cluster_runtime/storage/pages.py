@@ -7,7 +7,8 @@ import threading
 
 import psycopg
 
-from cluster_runtime.errors import InvalidClusterStateError, QuorumLostError
+from cluster_runtime.errors import InvalidClusterStateError, QuorumLostError, StorageError
+from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.coalescer import (
     COALESCE_LOG_BYTES,
     COALESCE_SHARE,
@@ -27,15 +28,27 @@ from cluster_runtime.storage.page_images import (
     remove_images,
 )
 from cluster_runtime.storage.types import Lsn
+from cluster_runtime.storage.worker import Worker
 
 COALESCER = "coalescer"
+MEND_AGAIN_S = 5.0
+
+_log = get_logger(__name__)
 
 
 class Pages:
     """The images of one volume. `coalesce` may run beside commits; one run at a time."""
 
-    def __init__(self, mount: Mount, files: FilePreparation, directories: DataDirectories) -> None:
+    def __init__(
+        self,
+        mount: Mount,
+        files: FilePreparation,
+        directories: DataDirectories,
+        worker: Worker,
+    ) -> None:
+        """worker: the thread of repairs."""
         self._mount = mount
+        self._worker = worker
         self._files = files
         self._directories = directories
         self._coalescer: Coalescer | None = None
@@ -44,12 +57,55 @@ class Pages:
         self._running = threading.Lock()
 
     def newest(self) -> PageImage | None:
-        """The newest page image that any full segment which answers holds whole."""
+        """The newest page image of any full segment that answers, by the sizes of its files."""
         found = [image for lane in self._mount.full_lanes() for image in images(lane.store.pages)]
         for image in sorted(found, key=lambda each: each.redo, reverse=True):
             if not image.damaged(sizes_only=True):
                 return image
         return None
+
+    def whole(self) -> PageImage | None:
+        """The newest image of which every file fits its checksum; others are mended meanwhile.
+
+        None before there is one. Raises StorageError where none is whole, and the log that could
+        stand in for it is gone.
+        """
+        lanes = self._mount.full_lanes()
+        found = [(image, lane) for lane in lanes for image in images(lane.store.pages)]
+        for image, lane in sorted(found, key=lambda each: each[0].redo, reverse=True):
+            if not image.damaged():
+                return image
+            self.mend(lane, image)
+        if self._mount.index.oldest > self._mount.facts.start_lsn:
+            raise StorageError(
+                f"{len(found)} page images answer, and none is whole; the log begins behind them. "
+                "Heal full segments and try again"
+            )
+        return None
+
+    def mend(self, lane: Lane, image: PageImage) -> None:
+        """Have a damaged image taken anew from another segment, on the thread of repairs."""
+        _log.warning("a page image is damaged", segment=lane.store.id, redo=image.redo)
+        self._worker.put(lambda: self._mend(lane, image))
+
+    def _mend(self, lane: Lane, image: PageImage) -> None:
+        if not self._running.acquire(blocking=False):
+            self._worker.put(lambda: self._mend(lane, image), after_s=MEND_AGAIN_S)
+            return
+        try:
+            for peer in self._mount.full_lanes():
+                for other in images(peer.store.pages):
+                    if peer is not lane and other.redo == image.redo and not other.damaged():
+                        copy_image(other, lane.store.pages)
+                        return
+        finally:
+            self._running.release()
+        _log.error("no other segment holds a page image whole", redo=image.redo)
+
+    def give_all(self) -> None:
+        """Give the newest image to every full segment that lacks it."""
+        for lane in self._mount.full_lanes():
+            self.give(lane)
 
     def are_on(self, lane: Lane) -> bool:
         """Whether a segment holds the newest pages, or need hold none."""
@@ -90,7 +146,7 @@ class Pages:
             self._checkpoint_writer()
             if not coalescer.is_reusable:
                 with mount.changing:
-                    self._directories.make_standbys(coalescer.data_directory, self.newest())
+                    self._directories.make_standbys(coalescer.data_directory, self.whole())
             until = int(mount.node.volume.vdl)
             control = coalescer.replay(
                 f"{service.conninfo} user={self._superuser} application_name={COALESCER}",

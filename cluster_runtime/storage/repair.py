@@ -28,22 +28,17 @@ class Repair:
         self._worker.put(lambda: self._catch_up(segment))
 
     def repair_damage(self, segment: SegmentId) -> None:
-        _log.warning("a segment's log is damaged", segment=segment)
-        self._worker.put(lambda: self._repair_damage(segment))
+        """The same, on the thread of repairs."""
+        self._worker.put(lambda: self.mend(segment))
 
     def bring_back(self) -> None:
         """Open the volume anew where too few segments answered the last time."""
         self._worker.put(self._bring_back)
 
-    def scrub(self) -> list[SegmentId]:
-        """Verify every frame of every segment; damaged ones are repaired from their peers."""
-        damaged = []
-        for lane in self._mount.node.lanes:
-            if lane.reachable and lane.live and lane.store.is_there and not _is_whole(lane):
-                damaged.append(lane.store.id)
-                _log.warning("a segment's log is damaged", segment=lane.store.id)
-                self._repair_damage(lane.store.id)
-        return damaged
+    def mend(self, segment: SegmentId) -> None:
+        """Have a segment that holds damaged log take what is behind the damage from its peers."""
+        _log.warning("a segment's log is damaged", segment=segment)
+        self._mend(segment)
 
     def _catch_up(self, segment: SegmentId) -> None:
         """Bring a segment that missed log up to the others."""
@@ -72,23 +67,28 @@ class Repair:
                 if source is not lane and source.reachable and source.store.end > end:
                     store, limit = source.store, source.store.end
                     end, tail = copy_log(lane.store, store, end, tail, limit, stopped=stopped)
+            self._have_files_ahead(lane, end)
+        except LookupError:
+            return False  # collected while it was copied
         except OSError as error:
             failed = error
             node.call(lambda: node.fail(lane, failed))
             return True
         if not node.call(lambda: node.caught_up(lane, end, tail)):
             return False
-        self._have_files_ahead(lane)
+        # Once more: one may have been made for the others meanwhile.
+        self._have_files_ahead(lane, end)
+        node.post(_look_again)
         return True
 
-    def _have_files_ahead(self, lane: Lane) -> None:
-        """Make the files that were made for the others while this segment was away."""
-        node = self._mount.node
-        ahead = max((each.store for each in node.lanes if each.live), key=lambda one: one.log.end)
-        for file in ahead.log.files:
-            if file.start >= lane.store.log.end:
-                have_file(lane.store, ahead, file.start)
-        node.post(_look_again)
+    def _have_files_ahead(self, lane: Lane, end: int) -> None:
+        """Make the files that the others have for what follows a position."""
+        live = [each.store for each in self._mount.node.lanes if each.live and each is not lane]
+        if live:
+            ahead = max(live, key=lambda store: store.log.end)
+            for file in ahead.log.files:
+                if file.end > end:
+                    have_file(lane.store, ahead, file.start)
 
     def _bring_back(self) -> None:
         mount = self._mount
@@ -97,9 +97,9 @@ class Repair:
             if useless and not mount.closed and not mount.node.attached:
                 mount.reopen()
 
-    def _repair_damage(self, segment: SegmentId) -> None:
+    def _mend(self, segment: SegmentId) -> None:
         lane = self._mount.lane(segment)
-        if lane is None or not lane.reachable or not lane.live or _is_whole(lane):
+        if lane is None or not lane.reachable or not lane.live or is_whole(lane):
             return
         store = lane.store
         mark = store.log.mark(store.log.files[0])
@@ -112,7 +112,7 @@ class Repair:
         node.call(lambda: node.lost(lane, good, lsn, consistent))
 
 
-def _is_whole(lane: Lane) -> bool:
+def is_whole(lane: Lane) -> bool:
     """Whether the segment's log can be read from its first frame to its end."""
     store = lane.store
     end = store.end

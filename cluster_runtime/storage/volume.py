@@ -58,7 +58,8 @@ class Volume:
         """A segment holds everything up to `scl`, on disk; returns the VDL."""
         if epoch == self.epoch and scl > self.complete.get(segment, Lsn(-1)):
             self.complete[segment] = scl
-            self._advance()
+            if scl > self.vcl:
+                self._advance()
         return self.vdl
 
     def lost(self, segment: SegmentId, scl: Lsn) -> None:

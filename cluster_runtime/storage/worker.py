@@ -10,18 +10,23 @@ from cluster_runtime.logs import get_logger
 
 Work = Callable[[], None]
 
+AGAIN_S = 1.0
+"""When something that failed is done again."""
+
 _log = get_logger(__name__)
 
 
 class Worker:
     """Does what it is given, one after the other, from `start` to `close`.
 
-    regularly: done every `every_s` seconds between, and at the start.
+    regularly: done at the start and between, as often as it says: it returns the seconds until the
+    next time.
     """
 
-    def __init__(self, name: str, regularly: Work | None = None, every_s: float = 0.0) -> None:
+    def __init__(self, name: str, regularly: Callable[[], float] | None = None) -> None:
         self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
-        self._regularly, self._every_s = regularly, every_s
+        self._regularly = regularly
+        self._due = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -42,20 +47,24 @@ class Worker:
         timer.start()
 
     def _run(self) -> None:
-        due = time.monotonic()
         while True:
-            now = time.monotonic()
-            if self._regularly is not None and now >= due:
-                due = now + self._every_s
-                self._do(self._regularly)
+            left = None
+            if self._regularly is not None:
+                if time.monotonic() >= self._due:
+                    self._do(self._do_regularly)
+                left = max(0.0, self._due - time.monotonic())
             try:
-                left = max(0.0, due - now) if self._regularly is not None else None
                 work = self._work.get(timeout=left)
             except queue.Empty:
                 continue
             if work is None:
                 return
             self._do(work)
+
+    def _do_regularly(self) -> None:
+        assert self._regularly is not None
+        self._due = time.monotonic() + AGAIN_S
+        self._due = time.monotonic() + self._regularly()
 
     def _do(self, work: Work) -> None:
         try:
