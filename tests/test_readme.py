@@ -24,6 +24,21 @@ def test_the_example_runs(example: str, engine_dir: Path) -> None:
     assert done.stdout
 
 
+def test_the_commands_run(engine_dir: Path) -> None:
+    (block,) = re.findall(r"^## Command line\n.*?^```sh\n(.*?)^```", README, re.M | re.S)
+    commands, serve = block[: block.index("borealis serve")], block[block.index("borealis serve") :]
+    assert len(serve.splitlines()) == 1, "this one never ends; test_cli.py runs it"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-e", "-c", commands],
+        env={**os.environ, "HOME": str(engine_dir), "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "SELECT COUNT(*) FROM book" in done.stdout
+
+
 def test_there_are_examples() -> None:
     assert len(EXAMPLES) >= 2
 
