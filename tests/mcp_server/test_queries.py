@@ -1,11 +1,14 @@
 """run_query cannot write; execute_sql does, whole or not at all; both are bounded."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
+
+from tests.waiting import wait_until
 
 
 async def query(tools: Any, sql: str, **options: Any) -> dict[str, Any]:
@@ -155,11 +158,8 @@ def running(cluster: Any) -> int:
         ).fetchone()[0]
 
 
-async def until(condition: Any) -> None:
-    """Wait for what another process does; there is no event to wait on across it."""
-    with anyio.fail_after(20):
-        while not await anyio.to_thread.run_sync(condition):  # noqa: ASYNC110
-            await anyio.sleep(0.02)
+async def until(condition: Callable[[], bool]) -> None:
+    await anyio.to_thread.run_sync(wait_until, condition)
 
 
 @pytest.mark.parametrize("protocol", ["2026-07-28", "legacy"])

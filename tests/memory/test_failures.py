@@ -16,6 +16,7 @@ from psycopg_pool import ConnectionPool
 from memory import BorealisSaver, BorealisStore
 from memory.errors import ConfigurationError, OperationTimeoutError
 from tests.memory.proxy import CuttingProxy
+from tests.waiting import wait_until
 
 STEPS = 1000
 
@@ -205,10 +206,7 @@ def test_idle_connections_are_closed_so_that_a_cluster_can_pause(fresh_dsn: str)
         for thread in threads:
             thread.join()
         assert cluster.asked == proxy.accepted >= 1
-        until = time.monotonic() + 5
-        while proxy.connections and time.monotonic() < until:
-            time.sleep(0.02)
-        assert proxy.connections == 0
+        wait_until(lambda: proxy.connections == 0)
         assert saver.get_tuple({"configurable": {"thread_id": "t"}}) is None
         assert cluster.asked == proxy.accepted
 

@@ -1,6 +1,5 @@
 """langgraph's store behaviour, against an in-memory oracle with typed comparisons."""
 
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +21,7 @@ from langgraph.store.base import (
 
 from memory import BorealisStore, HashEmbeddings
 from memory.errors import ConfigurationError
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -306,10 +306,8 @@ def test_the_sweeper_runs_until_it_is_stopped(fresh_dsn: str) -> None:
         store.put(("a",), "k", {})
         future = store.start_ttl_sweeper(sweep_interval_minutes=0.0005)
         with psycopg.connect(fresh_dsn, autocommit=True) as conn:
-            until = time.monotonic() + 10
-            while conn.execute("select 1 from borealis.memory_items").fetchone():
-                assert time.monotonic() < until
-                time.sleep(0.01)
+            items = "select from borealis.memory_items"
+            wait_until(lambda: conn.execute(items).fetchone() is None)
         assert store.stop_ttl_sweeper(timeout=10)
         assert future.done()
 

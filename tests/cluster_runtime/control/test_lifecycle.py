@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 
 import psycopg
 import pytest
@@ -15,6 +14,7 @@ from cluster_runtime.errors import (
     InvalidClusterStateError,
     InvalidParameterError,
 )
+from tests.waiting import wait_until
 
 
 def test_a_stopped_cluster_refuses_connections_until_it_is_started(
@@ -43,13 +43,6 @@ def test_a_paused_cluster_runs_no_process_and_wakes_on_connect(
     assert cluster.describe().capacity > 0
 
 
-def wait_until_paused(cluster: ClusterHandle, deadline_s: float = 20) -> None:
-    end = time.monotonic() + deadline_s
-    while not cluster.describe().paused:
-        assert time.monotonic() < end, "the cluster did not pause"
-        time.sleep(0.01)
-
-
 def test_an_idle_cluster_pauses_by_itself_but_never_under_a_connection(runtime: Runtime) -> None:
     cluster = runtime.create_db_cluster(
         "idle", scaling=ServerlessScaling(seconds_until_auto_pause=1)
@@ -57,10 +50,10 @@ def test_an_idle_cluster_pauses_by_itself_but_never_under_a_connection(runtime: 
     with cluster.connect() as conn:
         assert conn.execute("select pg_sleep(1.2)").fetchone() is not None
         assert not cluster.describe().paused
-    wait_until_paused(cluster)
+    wait_until(lambda: cluster.describe().paused)
     with cluster.connect() as conn:
         assert conn.execute("select 1").fetchone() == (1,)
-    wait_until_paused(cluster)
+    wait_until(lambda: cluster.describe().paused)
 
 
 def test_a_wrong_credential_does_not_wake_a_paused_cluster(
