@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio import to_thread
 
 from cluster_runtime.control.plane import Cluster
 from cluster_runtime.engine.roles import READER
@@ -16,7 +15,8 @@ from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import READ_ROWS, Asker
 from mcp_server.nl2sql.models import Model, as_model
 from mcp_server.nl2sql.plan import PlanSettings
-from mcp_server.sessions import CONNECTIONS, Limits, interruptible, query, reading
+from mcp_server.nl2sql.steps import arun
+from mcp_server.sessions import Limits, connected, interruptible, query
 
 if TYPE_CHECKING:
     from mcp_server.nl2sql.translator import Translator
@@ -58,36 +58,43 @@ class Questions:
         """
         started = time.perf_counter()
         database = question.database
-        dsn = await to_thread.run_sync(lambda: cluster.dsn("writer", user=READER, dbname=database))
+        translator = self._translator(cluster, database)
         asker = Asker(
-            dsn,
+            translator.dsn,
             model=self._model,
             limits=checks.Limits(rows=READ_ROWS, timeout=question.limits.seconds),
             settings=CLIENT_MODEL_PLAN if client_model is not None else None,
-            translator=self._translator(cluster, database, dsn),
+            translator=translator,
         )
-        async with CONNECTIONS:
+        result = None
+        async with connected(cluster, database, question.limits, user=READER) as connection:
             found = await interruptible(
                 asker.aask(
-                    question.text, question.evidence, explain=question.explain, model=client_model
+                    question.text,
+                    question.evidence,
+                    explain=question.explain,
+                    model=client_model,
+                    connection=connection,
                 )
             )
-        result = None
-        if found.sql is not None:
-            async with reading(cluster, database, question.limits) as connection:
+            if found.sql is not None:
+                limits = checks.Limits(timeout=question.limits.seconds)
+                await arun(connection, checks.begin(limits))
                 result = await interruptible(query(connection, found.sql, question.limits))
         return _told(found, result, (time.perf_counter() - started) * 1000)
 
-    def _translator(self, cluster: Cluster, database: str | None, dsn: str) -> "Translator":
+    def _translator(self, cluster: Cluster, database: str | None) -> "Translator":
         from mcp_server.nl2sql.translator import Translator  # loads its lexicon
 
         key = (cluster.id, database)
-        translator = self._translators.setdefault(key, Translator(dsn))
-        translator._dsn = dsn  # the token in an old one opens no new connections
+        if key not in self._translators:
+            self._translators[key] = Translator(
+                lambda: cluster.dsn("writer", user=READER, dbname=database)
+            )
         self._translators.move_to_end(key)
         while len(self._translators) > TRANSLATORS_KEPT:
             self._translators.popitem(last=False)
-        return translator
+        return self._translators[key]
 
 
 def ask_once(

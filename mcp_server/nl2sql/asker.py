@@ -35,7 +35,7 @@ from mcp_server.nl2sql.models import Message, Model, as_model
 from mcp_server.nl2sql.plan import Complete, PlanSettings
 from mcp_server.nl2sql.prompt import Example, Request
 from mcp_server.nl2sql.ranking import prune
-from mcp_server.nl2sql.reader import Reader, ResultSet
+from mcp_server.nl2sql.reader import Dsn, Reader, ResultSet, conninfo
 from mcp_server.nl2sql.steps import Fetch, Steps, arun, run
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class BuiltIn(Protocol):
 class Asker:
     """Answers questions about one database.
 
-    dsn: libpq connection string of a role that may read; role: another one to read as.
+    dsn: connection string of a role that may read, or what gives one; role: another one to read as.
     model: a LangChain chat model, an `init_chat_model` string, or any `Model`; None for none.
     model_timeout: seconds that the model has for all its replies to one question.
     translator: the built-in one unless given.
@@ -68,7 +68,7 @@ class Asker:
 
     def __init__(
         self,
-        dsn: str,
+        dsn: Dsn,
         *,
         model: "Model | BaseChatModel | str | None" = None,
         limits: Limits | None = None,
@@ -113,12 +113,16 @@ class Asker:
         *,
         explain: bool = False,
         model: Model | None = None,
+        connection: psycopg.AsyncConnection[Any] | None = None,
     ) -> Answer:
-        """As `ask`. model: one for this question only, such as the calling client's."""
+        """As `ask`. model: one for this question only, such as the calling client's.
+
+        connection: one in autocommit mode to read by, instead of a new one.
+        """
         model = model or self.model
         steps = self._steps(question, evidence, explain, model)
         patience = _Patience(self.model_timeout)
-        async with self.reader.aconnect() as conn:
+        async with self.reader.aconnect(connection) as conn:
             advance: Callable[[], Need] = partial(next, steps)
             while True:
                 try:
@@ -153,7 +157,7 @@ class Asker:
         self._write(solved.disable())
 
     def _write(self, steps: Steps[Any]) -> None:
-        with psycopg.connect(self.dsn, autocommit=True, prepare_threshold=None) as conn:
+        with psycopg.connect(conninfo(self.dsn), autocommit=True, prepare_threshold=None) as conn:
             run(conn, steps)
 
     def _steps(
@@ -220,7 +224,7 @@ class Asker:
         return result
 
 
-def _built_in(dsn: str) -> BuiltIn:
+def _built_in(dsn: Dsn) -> BuiltIn:
     from mcp_server.nl2sql.translator import Translator
 
     return Translator(dsn)

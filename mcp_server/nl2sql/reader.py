@@ -1,10 +1,11 @@
 """The read-only door to a database: check one query, run it, bring back bounded rows."""
 
+import asyncio
 import datetime
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import AsyncConnection, Connection
@@ -16,6 +17,14 @@ from mcp_server.nl2sql.errors import RefusedError
 from mcp_server.nl2sql.steps import Fetch, Row, Steps, arun, run
 
 CHUNK_ROWS = 200
+
+Dsn: TypeAlias = str | Callable[[], str]
+"""A libpq connection string, or what gives one for each new connection (a token is in it)."""
+
+
+def conninfo(dsn: Dsn) -> str:
+    """The connection string for a connection that is made now."""
+    return dsn if isinstance(dsn, str) else dsn()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +40,14 @@ class ResultSet:
 class Reader:
     """Runs checked queries on one database, each on a connection of its own.
 
-    dsn: libpq connection string. role: the role to read as; see `checks.begin`.
+    dsn: see `Dsn`. role: the role to read as; see `checks.begin`.
     system_catalogs: whether pg_catalog and information_schema may be read.
     A connection is not kept between queries, so that an idle cluster can pause.
     """
 
     def __init__(
         self,
-        dsn: str,
+        dsn: Dsn,
         *,
         limits: Limits | None = None,
         role: str | None = None,
@@ -74,14 +83,23 @@ class Reader:
 
     @contextmanager
     def connect(self) -> Iterator[Connection[Any]]:
-        with psycopg.connect(self.dsn, autocommit=True, prepare_threshold=None) as conn:
+        with psycopg.connect(conninfo(self.dsn), autocommit=True, prepare_threshold=None) as conn:
             read_any_date(conn)
             yield conn
 
     @asynccontextmanager
-    async def aconnect(self) -> AsyncIterator[AsyncConnection[Any]]:
+    async def aconnect(
+        self, connection: AsyncConnection[Any] | None = None
+    ) -> AsyncIterator[AsyncConnection[Any]]:
+        """A connection of its own, or the given one, which its owner closes."""
+        if connection is not None:
+            connection.prepare_threshold = None
+            read_any_date(connection)
+            yield connection
+            return
+        dsn = await asyncio.to_thread(conninfo, self.dsn)
         async with await AsyncConnection.connect(
-            self.dsn, autocommit=True, prepare_threshold=None
+            dsn, autocommit=True, prepare_threshold=None
         ) as conn:
             read_any_date(conn)
             yield conn

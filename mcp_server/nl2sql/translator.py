@@ -5,7 +5,9 @@
 It reads the database's profile once, and again when its tables change.
 """
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -14,15 +16,26 @@ from mcp_server.nl2sql.assumptions import assumptions
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
 from mcp_server.nl2sql.profile import profile
+from mcp_server.nl2sql.reader import Dsn, conninfo
 from mcp_server.nl2sql.reading import reading
-from mcp_server.nl2sql.second.candidates import Made, candidates
+from mcp_server.nl2sql.second.candidates import Made, candidates, judge
+from mcp_server.nl2sql.second.results import SAMPLE_ROWS, Result
 from mcp_server.nl2sql.tokens import tokenize
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
 
-THRESHOLD = 0.57
+THRESHOLD = 0.6
 """Below this confidence a question is declined."""
 
+TRIED = 8
 SHOWN = 3
+TRY_SECONDS = 0.5
+IDLE_SECONDS = 20.0
+"""How long the connection is kept unused; an open one would keep a cluster from pausing."""
+
+SETTINGS = """
+select set_config('default_transaction_read_only', 'on', false),
+       set_config('statement_timeout', %s, false)
+"""
 
 SCHEMA_VERSION = """
 select coalesce(sum(a.xmin::text::bigint), 0), count(*), sum(distinct c.reltuples),
@@ -36,55 +49,107 @@ where a.attrelid >= 16384 and c.relpersistence <> 't' and c.relkind in ('r', 'p'
 class Translator:
     """Translates questions about one database; safe to call from several threads.
 
-    dsn: libpq connection string of a role that may read.
+    dsn: libpq connection string of a role that may read, or what gives one for each new connection
+    (a cluster's holds a token of 15 minutes). One connection serves all questions; it is closed
+    when none has come for IDLE_SECONDS, and made again when it is lost.
     """
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
+    def __init__(self, dsn: Dsn) -> None:
+        self.dsn = dsn
         self._lock = threading.Lock()
         self._known: tuple[Any, Linker, JoinGraph] | None = None
+        self._conn: psycopg.Connection[Any] | None = None
+        self._idle: threading.Timer | None = None
 
     def translate(
         self, question: str, evidence: str | None = None, explain: bool = False
     ) -> Translation:
         """Translate one question. Raises psycopg.OperationalError where the database is away."""
-        with psycopg.connect(self._dsn, autocommit=True) as conn:
-            linker, graph = self._profile(conn)
-            links = _links(question, linker) if explain else ()
-            valid: list[tuple[Made, str]] = []
-            problem = ""
-            for made in candidates(question, linker, graph):
-                if len(valid) == SHOWN:
-                    break
-                sql = made.tree.sql(dialect="postgres")
-                objection = _explain(conn, sql)
-                if objection:
-                    problem = objection
-                else:
-                    valid.append((made, sql))
-            return _answer(valid, problem, links)
+        with self._lock, self._put_by():
+            kept = self._conn is not None
+            try:
+                return self._translate(self._connected(), question, explain)
+            except psycopg.OperationalError:
+                if not kept or self._conn is None or not self._conn.broken:
+                    raise
+            # the kept connection was lost while nobody looked: a failover, or a pause
+            self._close()
+            return self._translate(self._connected(), question, explain)
+
+    def close(self) -> None:
+        """Close the connection; the next question opens another."""
+        with self._lock:
+            if self._idle is not None:
+                self._idle.cancel()
+            self._close()
+
+    def _translate(
+        self, conn: psycopg.Connection[Any], question: str, explain: bool
+    ) -> Translation:
+        linker, graph = self._profile(conn)
+        links = _links(question, linker) if explain else ()
+        tried: list[tuple[Made, Result]] = []
+        problem = ""
+        slow = False
+        for made in candidates(question, linker, graph)[:TRIED]:
+            try:
+                result = Result(None) if slow else first_rows(conn, made.sql)
+                slow = result.rows is None
+                if slow:
+                    conn.execute(f"explain {made.sql}".encode())
+            except psycopg.OperationalError:
+                raise
+            except psycopg.Error as error:
+                problem = str(error).splitlines()[0]
+            else:
+                tried.append((made, result))
+        return _answer(judge(question, tried), problem, links)
 
     def _profile(self, conn: psycopg.Connection[Any]) -> tuple[Linker, JoinGraph]:
         version = conn.execute(SCHEMA_VERSION).fetchone()
-        with self._lock:
-            if self._known is None or self._known[0] != version:
-                found = profile(conn)
-                self._known = (version, Linker(found), JoinGraph(found))
-            return self._known[1:]
+        if self._known is None or self._known[0] != version:
+            with self._connect() as reading_all:
+                found = profile(reading_all)
+            self._known = (version, Linker(found), JoinGraph(found))
+        return self._known[1:]
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(conninfo(self.dsn), autocommit=True, prepare_threshold=None)
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        if self._conn is None:
+            self._conn = self._connect()
+            self._conn.execute(SETTINGS, [f"{TRY_SECONDS * 1000:.0f}"])
+        return self._conn
+
+    def _close(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
+
+    @contextlib.contextmanager
+    def _put_by(self) -> Iterator[None]:
+        """Keep the connection for the next question, for a while."""
+        if self._idle is not None:
+            self._idle.cancel()
+        try:
+            yield
+        finally:
+            self._idle = threading.Timer(IDLE_SECONDS, self.close)
+            self._idle.daemon = True
+            self._idle.start()
 
 
-def _explain(conn: psycopg.Connection[Any], sql: str) -> str:
-    """What PostgreSQL has against a query; empty where it plans it."""
+def first_rows(conn: psycopg.Connection[Any], sql: str) -> Result:
+    """Run a query for its first rows. Raises psycopg.Error where PostgreSQL objects."""
+    bounded = f"select * from ({sql}) as found limit {SAMPLE_ROWS}"
     try:
-        conn.execute(f"explain {sql}".encode())
-    except psycopg.OperationalError:
-        raise
-    except psycopg.Error as error:
-        return str(error).splitlines()[0]
-    return ""
+        return Result(conn.execute(bounded.encode()).fetchall())
+    except psycopg.errors.QueryCanceled:
+        return Result(None)
 
 
-def _answer(valid: list[tuple[Made, str]], problem: str, links: tuple[Link, ...]) -> Translation:
+def _answer(valid: list[Made], problem: str, links: tuple[Link, ...]) -> Translation:
     if not valid:
         why = (
             f"no valid query came of it: {problem}"
@@ -93,9 +158,9 @@ def _answer(valid: list[tuple[Made, str]], problem: str, links: tuple[Link, ...]
         )
         return Translation(None, 0.0, reason=why, links=links)
     shown = tuple(
-        Candidate(sql, round(made.confidence, 3), reading(made.tree)) for made, sql in valid[:SHOWN]
+        Candidate(made.sql, round(made.confidence, 3), reading(made.tree)) for made in valid[:SHOWN]
     )
-    best, sql = valid[0]
+    best = valid[0]
     confidence = shown[0].confidence
     if confidence < THRESHOLD:
         missed = ", ".join(map(repr, best.unused))
@@ -104,7 +169,7 @@ def _answer(valid: list[tuple[Made, str]], problem: str, links: tuple[Link, ...]
             None, confidence, reason=why, candidates=shown, unused=best.unused, links=links
         )
     return Translation(
-        sql,
+        best.sql,
         confidence,
         shown[0].reading,
         candidates=shown,

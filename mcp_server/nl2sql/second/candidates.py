@@ -1,11 +1,11 @@
 """Queries that a question may mean: of two independent readings, and plain variants of them.
 
 The first reading is by rules over the marked string of a question (`mcp_server.nl2sql.analysis`),
-the second takes clauses out one kind after the other (`nl2sql.analysis`). Where the two agree, they
-are seldom wrong; where they do not, the signs of `confidence` decide.
+the second takes clauses out one kind after the other (`second.analysis`). Where the two agree,
+they are seldom wrong; where they do not, the signs of `confidence` decide.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -17,18 +17,12 @@ from mcp_server.nl2sql.linking import Linker, Ref
 from mcp_server.nl2sql.question import Question, build
 from mcp_server.nl2sql.second.analysis import analyse as analyse_second
 from mcp_server.nl2sql.second.confidence import canonical, confidence, signs
+from mcp_server.nl2sql.second.naming import naming_signs
+from mcp_server.nl2sql.second.results import Result, result_signs
+from mcp_server.nl2sql.second.variants import variants, with_full_names
 from mcp_server.nl2sql.tokens import Token, tokenize
 
-FAILED = (
-    NoJoinError,
-    ValueError,
-    AssertionError,
-    KeyError,
-    IndexError,
-    StopIteration,
-    AttributeError,
-    TypeError,
-)
+FAILED = (NoJoinError, ValueError)
 """What a reading raises when its rules do not fit a question: that reading has no candidate."""
 
 
@@ -37,7 +31,7 @@ class Made:
     """A candidate with its signs. unused: words of the question that its reading left over."""
 
     tree: exp.Query
-    key: str
+    sql: str
     unused: tuple[str, ...]
     signs: dict[str, float] = field(default_factory=dict)
     confidence: float = 0.0
@@ -53,21 +47,24 @@ class _Read:
 
 
 def candidates(text: str, linker: Linker, graph: JoinGraph) -> list[Made]:
-    """Candidates, best first; empty where neither reading came to a query."""
-    tokens = tokenize(text)
+    """Candidates with the signs that need no database; empty where neither reading fits."""
+    tokens = _scaled(tokenize(text))
     linked = _Linked(linker, tokens)
     first, second = _first(text, tokens, linked, graph), _second(tokens, linked, graph)
+    known = linker.profile
     made: dict[str, Made] = {}
     keys: dict[str, str] = {}
     for origin, read in (("first", first), ("second", second)):
         if read is None:
             continue
-        for variant, tree in _variants(read.tree):
+        named = with_full_names(tokens, read.tree, known)
+        for variant, tree in variants(named, tokens, known):
             key = canonical(tree)
             if not variant:
                 keys[origin] = key
             if key not in made:
-                made[key] = Made(tree, key, read.unused, signs(text, tree))
+                made[key] = Made(tree, tree.sql(dialect="postgres"), read.unused)
+                made[key].signs = signs(text, tree) | naming_signs(tokens, tree, known)
                 made[key].signs["variant"] = float(bool(variant))
                 made[key].signs[variant or "as read"] = 1.0
             elif not variant:
@@ -91,6 +88,56 @@ def candidates(text: str, linker: Linker, graph: JoinGraph) -> list[Made]:
                 one.signs[f"{origin} weak"] = float(min(3, read.weak))
         one.confidence = confidence(one.signs)
     return sorted(made.values(), key=lambda one: -one.confidence)
+
+
+def judge(text: str, tried: Sequence[tuple[Made, Result]]) -> list[Made]:
+    """Candidates with their confidence, best first, by all signs: also those in what they find."""
+    groups: dict[Hashable, list[Made]] = {}
+    for made, result in tried:
+        groups.setdefault(result.key(made.sql), []).append(made)
+    for made, result in tried:
+        key = result.key(made.sql)
+        same = groups[key]
+        read = [any(f"from {origin}" in one.signs for one in same) for origin in _ORIGINS]
+        close = [
+            any(f"from {origin}" in one.signs or f"from {origin} variant" in one.signs
+                for one in same)
+            for origin in _ORIGINS
+        ]  # fmt: skip
+        ordered = bool(made.tree.args.get("limit")) or made.tree.find(exp.AggFunc) is not None
+        joined = bool(made.tree.args.get("joins"))
+        made.signs |= result_signs(text, result, ordered=ordered, joined=joined)
+        made.signs |= {
+            "rows as first read": float(read[0]),
+            "rows as second read": float(read[1]),
+            "rows as both read": float(all(read)),
+            "rows near both": float(all(close)),
+            "results": float(min(4, len(groups) - 1)),
+            "only result": float(len(groups) == 1),
+            "distinct idle": float(
+                len({one.tree.args.get("distinct") is None for one in same}) == 2
+            ),
+            "others empty": float(any(found.rows == [] for one, found in tried if one not in same)),
+        }
+        made.confidence = confidence(made.signs)
+    return sorted((made for made, _ in tried), key=lambda one: -one.confidence)
+
+
+_ORIGINS = ("first", "second")
+
+
+def _scaled(tokens: Sequence[Token]) -> list[Token]:
+    """`two million` and `5 thousand` are one number each."""
+    found: list[Token] = []
+    for token in tokens:
+        last = found[-1] if found else None
+        scale = token.value if token.lemma in ("hundred", "thousand", "million") else None
+        if scale is not None and last is not None and last.value is not None:
+            product = last.value * scale
+            found[-1] = Token(str(product), str(product), last.mark, product)
+        else:
+            found.append(token)
+    return found
 
 
 class _Linked(Linker):
@@ -150,62 +197,6 @@ def _second(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> _Read 
         and max(atom.ref.best_column, atom.ref.best_table) < 0.7
     )
     return _Read(tree, unused, found.doubt, used / (used + 1.5 * len(unused)), weak)
-
-
-def _variants(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
-    """The query, and what it is in conventions that questions leave open."""
-    yield "", tree
-    if not isinstance(tree, exp.Select):
-        return
-    bare = _without_existence(tree)
-    if bare is not None:
-        yield "without existence", bare
-    if tree.args.get("group") or tree.args.get("limit"):
-        return
-    if any(e.find(exp.AggFunc) for e in tree.expressions):
-        starred = _counting_rows(tree)
-        if starred is not None:
-            yield "counting rows", starred
-        return
-    copy = tree.copy()
-    if copy.args.get("distinct") is not None:
-        copy.set("distinct", None)
-        yield "without distinct", copy
-    elif not tree.args.get("order"):
-        yield "with distinct", copy.distinct()
-
-
-def _counting_rows(tree: exp.Select) -> exp.Select | None:
-    """count(*) for the count of distinct keys over a join."""
-    copy = tree.copy()
-    for count in copy.find_all(exp.Count):
-        if isinstance(count.this, exp.Distinct) and count.parent_select is copy:
-            count.set("this", exp.Star())
-            return copy
-    return None
-
-
-def _without_existence(tree: exp.Select) -> exp.Select | None:
-    """The query less conditions that only ask whether there are rows of another table."""
-    where = tree.args.get("where")
-    if where is None:
-        return None
-    parts = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]
-    kept = [part for part in parts if not _is_existence(part)]
-    if len(kept) == len(parts):
-        return None
-    copy = tree.copy()
-    copy.set("where", exp.Where(this=exp.and_(*(part.copy() for part in kept))) if kept else None)
-    return copy
-
-
-def _is_existence(part: exp.Expr) -> bool:
-    if not isinstance(part, exp.In):
-        return False
-    inner = part.find(exp.Select)
-    return inner is not None and not any(
-        inner.args.get(n) for n in ("where", "having", "group", "limit")
-    )
 
 
 def _tables(tree: exp.Expr) -> set[str]:

@@ -17,8 +17,9 @@ _NEGATION = re.compile(
     r"\b(not|no|never|without|except|excluding|neither|nor|n't|don't|didn't|doesn't|other than|besides|but not|outside)\b|n't\b"
 )
 _GROUP = re.compile(r"\b(each|every|per|for all the different|respectively|by)\b")
-_COUNT = re.compile(r"\b(how many|number of|count|amount of)\b")
-_SUPER = re.compile(
+_EACH = re.compile(r"\b(each|every|per)\b")
+COUNT = re.compile(r"\b(how many|number of|count|amount of)\b")
+SUPERLATIVE = re.compile(
     r"\b(most|least|highest|lowest|largest|smallest|biggest|fewest|top|maximum|minimum|max|min|best|worst|greatest|\w{3,}est)\b"
 )
 _AVERAGE = re.compile(r"\b(average|mean|avg)\b")
@@ -31,8 +32,15 @@ _ORDER = re.compile(
 )
 _DISTINCT = re.compile(r"\b(different|distinct|unique)\b")
 _LIKE = re.compile(
-    r"\b(contain\w*|include\w*|substring|start\w*|begin\w*|end\w*|letter|word|phrase|like)\b"
+    r"\b(contain\w*|include\w*|substring|(?:start|begin|end)\w* (?:with|in|by)|letter|word|phrase|like)\b"
 )
+_MOST_NUMBER = re.compile(
+    r"\b(?:most|least|largest|highest|fewest|smallest|greatest|lowest) (?:number|count|amount) of\b"
+)
+_BOUND = re.compile(
+    r"\bat (?:least|most)\b|\b(?:not|no) (?:more|less|fewer|higher|lower|larger|smaller|greater|later|earlier|older|younger) than\b"
+)
+"""`at least` is no superlative, and `not more than` no negation."""
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w])")
 _QUOTED = re.compile(r"[\"“`]([^\"”`]+)[\"”']|(?<!\w)'([^']+)'(?!\w)")
 
@@ -40,6 +48,7 @@ _QUOTED = re.compile(r"[\"“`]([^\"”`]+)[\"”']|(?<!\w)'([^']+)'(?!\w)")
 def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     """Signs for and against, each about 0..1, or a small count."""
     low = question.lower()
+    unbound = _BOUND.sub("more than", low)
     text = tree.sql(dialect="postgres")
     lower = text.lower()
     outer = tree if isinstance(tree, exp.Select) else tree.find(exp.Select) or exp.Select()
@@ -57,7 +66,7 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     found: dict[str, float] = {}
 
     def cue(name: str, pattern: re.Pattern[str], present: bool) -> bool:
-        asked = bool(pattern.search(low))
+        asked = bool(pattern.search(unbound))
         found[f"{name} asked, absent"] = float(asked and not present)
         found[f"{name} unasked, present"] = float(present and not asked)
         found[f"{name} asked, present"] = float(present and asked)
@@ -65,14 +74,29 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
 
     cue("negation", _NEGATION, negated)
     cue("group", _GROUP, grouping)
-    cue("count", _COUNT, counting or "Sum" in aggregates)
-    cue("superlative", _SUPER, limit is not None or bool({"Max", "Min"} & aggregates))
+    measured = any(e.find(exp.AggFunc) for e in outer.expressions)
+    found["each asked of a measure, no group"] = float(
+        bool(_EACH.search(low)) and measured and not grouping
+    )
+    cue("count", COUNT, counting or "Sum" in aggregates)
+    cue("superlative", SUPERLATIVE, limit is not None or bool({"Max", "Min"} & aggregates))
     cue("average", _AVERAGE, "Avg" in aggregates)
     cue("sum", _SUM, "Sum" in aggregates)
     cue("compare", _MORE, compared)
     cue("order", _ORDER, order is not None and limit is None)
-    cue("distinct", _DISTINCT, distinct or "distinct" in lower)
+    things = "count(*)" in lower and not joins
+    cue("distinct", _DISTINCT, distinct or "distinct" in lower or things)
+    fixed = _fixed(where)
+    found["shown, held equal"] = float(any(e.sql() in fixed for e in outer.expressions))
+    found["counted, held equal"] = float(
+        any(c.sql() in fixed for e in outer.expressions for c in e.find_all(exp.Column))
+    )
     cue("like", _LIKE, "like" in lower)
+    by_count = order is not None and order.find(exp.Count) is not None
+    found["most number asked, not counted"] = float(
+        bool(_MOST_NUMBER.search(low)) and limit is not None and not by_count
+    )
+    found["numbers asked, counted"] = float("numbers of" in low and counting)
     found["and, one column"] = float(
         " and " in low and len(outer.expressions) == 1 and where is None
     )
@@ -124,6 +148,14 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     return found
 
 
+def _fixed(where: exp.Expr | None) -> set[str]:
+    """The columns that every row of the answer has the same value of."""
+    if where is None:
+        return set()
+    parts = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
+    return {part.this.sql() for part in parts if isinstance(part, exp.EQ)}
+
+
 def confidence(found: dict[str, float]) -> float:
     """0..1 for the signs of one candidate."""
     total = BIAS + sum(WEIGHTS.get(name, 0.0) * value for name, value in found.items())
@@ -150,6 +182,7 @@ def canonical(tree: exp.Expr) -> str:
         where = select.args.get("where")
         order = select.args.get("order")
         having = select.args.get("having")
+        group = select.args.get("group")
         conditions = (
             sorted(c.sql() for c in where.this.flatten())
             if where is not None and isinstance(where.this, exp.And)
@@ -165,7 +198,7 @@ def canonical(tree: exp.Expr) -> str:
                     sorted(t.name for t in select.find_all(exp.Table) if t.parent_select is select),
                     order.sql() if order is not None else "",
                     having.sql() if having is not None else "",
-                    bool(select.args.get("group")),
+                    sorted(e.sql() for e in group.expressions) if group is not None else "",
                     select.args["limit"].sql() if select.args.get("limit") else "",
                     select.args.get("distinct") is not None,
                 )

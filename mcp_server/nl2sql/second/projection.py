@@ -388,7 +388,12 @@ class Rest(Values):
             self.flags.add("named_table")
             table = t.table(code)
             first = self.query.select[0].column if self.query.select else None
-            if asked and table is not None and first is not None and table is not first.table:
+            if (
+                (asked or self._beside(index))
+                and table is not None
+                and first is not None
+                and table is not first.table
+            ):
                 self.query.select += [Output(c) for c in shown(table)]
             return
         if column is not None and all(
@@ -396,3 +401,13 @@ class Rest(Values):
         ):
             self.query.select.append(Output(column))
             self.named[id(self.query.select[-1])] = code
+
+    def _beside(self, index: int) -> bool:
+        """Whether a table is asked for beside a column: `the names of X and their Y`."""
+        words = [atom.token.lemma for atom in self.text.atoms[:index]]
+        determined = False
+        while words and words[-1] in ("the", "their", "its", "corresponding", "respective"):
+            determined = words.pop() != "the" or determined
+        following = [atom.token.lemma for atom in self.text.atoms[index + 1 : index + 3]]
+        they = following in (["that", "they"], ["they"]) or following[:1] == ["they"]
+        return words[-1:] == ["and"] and (determined or they)

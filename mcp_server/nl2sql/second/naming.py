@@ -1,0 +1,190 @@
+"""Signs that a query and a question speak of the same things, by the words of their names."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from sqlglot import exp
+
+from mcp_server.nl2sql.functions import words
+from mcp_server.nl2sql.lexicon import (
+    COMPARATIVES,
+    FILLER,
+    PHRASE_SUPERLATIVES,
+    POLITE,
+    STOP,
+    SUPERLATIVES,
+    SYNONYMS,
+)
+from mcp_server.nl2sql.profile_model import Profile
+from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, stem
+
+GENERIC = frozenset({"id", "name", "code", "number"})
+"""Words of so many names that alone they identify none."""
+
+KINDS = frozenset({"type", "method", "code", "status", "category", "kind", "level", "role"})
+"""What rows have in common: who asks for them seldom wants one for each row."""
+
+STRUCTURE = words(
+    """
+    number count total sum average mean avg maximum minimum max min most least highest lowest
+    largest smallest biggest fewest top best worst greatest different distinct unique many each
+    every per more less greater larger higher lower smaller above below over under after before
+    older younger fewer between not never without both either or and at least exactly equal sort
+    sorted order ordered ascending descending alphabetical alphabetically first last than same
+    only any all contain contains include starting ending substring letter along corresponding
+    respectively common popular frequent one two three use used using have hold go went through
+    live living world around up end ended being people exist
+    """
+)
+"""Words that a query answers by its form, not by a name."""
+
+_LINKING = frozenset(["the", "a", "an", "of", "be", "call", "named", "called", "name", "in"])
+
+_HEAD_ENDS = re.compile(
+    r"\b(?:of|for|from|whose|that|who|which|where|in|with|sorted|ordered|having|by|when)\b"
+)
+_LISTED = re.compile(r",\s*and\b|,|\band\b|\bas well as\b")
+
+
+def _meanings() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for adjective, (hints, _) in [*SUPERLATIVES.items(), *COMPARATIVES.items()]:
+        found.setdefault(adjective, set()).update(hints)
+    for phrase, (hints, _) in PHRASE_SUPERLATIVES.items():
+        found.setdefault(phrase.split()[-1], set()).update(hints)
+    for group in SYNONYMS:
+        for word in group:
+            found.setdefault(word, set()).update(group)
+    return found
+
+
+MEANINGS = _meanings()
+"""What else a word may be called in the name of a column: `expensive` and `price`."""
+
+
+def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> dict[str, float]:
+    """Whether the names in a query are heard in the question, and its words are in the query."""
+    heard = Heard(tokens)
+    outer = tree if isinstance(tree, exp.Select) else tree.find(exp.Select) or exp.Select()
+    shown = [c.name for e in outer.expressions for c in e.find_all(exp.Column)]
+    plain = [e.name for e in outer.expressions if isinstance(e, exp.Column)]
+    tables = {t.name for t in tree.find_all(exp.Table)}
+    literals = [str(x.this) for x in tree.find_all(exp.Literal) if x.is_string]
+    found = {
+        "shown, heard in part": 1.0 - min((heard.share(name) for name in shown), default=1.0),
+        "shown, unheard": float(sum(heard.share(name) == 0 for name in shown)),
+        "tables unheard": float(min(3, sum(heard.share(name) == 0 for name in tables))),
+        "tables heard in part": min((heard.share(name) for name in tables), default=1.0),
+        "literals unheard": float(sum(not heard.text(value) for value in literals)),
+    }
+    for clause in ("where", "order", "group"):
+        part = outer.args.get(clause)
+        names = [c.name for c in part.find_all(exp.Column)] if part is not None else []
+        found[f"{clause}, unheard"] = float(min(2, sum(heard.share(name) == 0 for name in names)))
+    said = " ".join(token.lemma for token in tokens)
+    identifies = [name for name in plain if identifier_words(name)[-1:] == ("id",)]
+    found["id shown, unasked"] = float(bool(identifies) and not re.search(r"\bid\b|\bkey\b", said))
+    names = [n for n in plain if {"name", "title"} & set(identifier_words(n)) or "name" in n]
+    found["name asked, not shown"] = float("name of" in said and not names)
+    listed = 1 + len(_LISTED.findall(_HEAD_ENDS.split(said, maxsplit=1)[0]))
+    found["fewer shown than listed"] = float(len(outer.expressions) < listed)
+    found["more shown than listed"] = float(len(outer.expressions) > listed)
+    kinds = bool(plain) and all(KINDS & set(identifier_words(name)[-2:]) for name in plain)
+    found["kinds shown, distinct"] = float(kinds and outer.args.get("distinct") is not None)
+    found["kinds shown, plain"] = float(kinds and outer.args.get("distinct") is None)
+    group = outer.args.get("group")
+    keys = {e.sql() for e in group.expressions} if group is not None else set()
+    measured = {e.sql() for e in outer.expressions if isinstance(e, exp.Column)} & keys
+    finer = bool(measured) and len(keys) > len(measured)
+    called = bool({"name", "title"} & {w for n in plain for w in identifier_words(n)})
+    found["groups finer than shown, names"] = float(finer and called)
+    found["groups finer than shown, no names"] = float(finer and not called)
+    found["groups as shown, names"] = float(bool(measured) and not finer and called)
+    found |= _value_signs(tokens, tree, profile)
+    lost = heard.lost([*tables, *(c.name for c in tree.find_all(exp.Column)), *literals])
+    found["words lost"] = float(min(4, len(lost)))
+    found["some words lost"] = float(bool(lost))
+    return found
+
+
+def _value_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> dict[str, float]:
+    """Whether a value is compared with the column that stands beside it: `Kent county`."""
+    texts = [token.text.lower() for token in tokens]
+    its, others = 0, 0
+    for equal in tree.find_all(exp.EQ):
+        column, value = equal.this, equal.expression
+        if not isinstance(column, exp.Column) or not isinstance(value, exp.Literal):
+            continue
+        words = str(value.this).lower().split()
+        place = next((i for i in range(len(texts)) if texts[i : i + len(words)] == words), None)
+        if place is None:
+            continue
+        beside = {t.lemma for t in tokens[place + len(words) : place + len(words) + 1]}
+        before = [t.lemma for t in tokens[max(0, place - 4) : place] if t.lemma not in _LINKING]
+        beside |= set(before[-1:])
+        siblings = {
+            other.name: set(other.words) - GENERIC
+            for table in profile.tables
+            if table.column(column.name) is not None
+            for other in table.columns
+        }
+        if beside & siblings.get(column.name, set()):
+            its += 1
+        elif any(beside & of_other for of_other in siblings.values()):
+            others += 1
+    return {
+        "value beside its column": float(min(2, its)),
+        "value beside another column": float(min(2, others)),
+    }
+
+
+class Heard:
+    """The words of a question, to look names up in."""
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self.words = {t.lemma for t in tokens if t.mark is not Mark.PUNCTUATION}
+        self.stems = {stem(word) for word in self.words}
+        self.meant = {other for word in self.words for other in MEANINGS.get(word, ())}
+        self.long = [word for word in self.words if len(word) >= 4]
+        self.joined = "".join(t.lemma for t in tokens if t.mark is not Mark.PUNCTUATION)
+        self.content = [
+            t
+            for t in tokens
+            if t.mark is Mark.WORD and t.lemma not in STOP | FILLER | POLITE | STRUCTURE
+        ]
+        self._text = " ".join(t.lemma for t in tokens)
+
+    def share(self, name: str) -> float:
+        """How much of a name the question says, 0..1; a generic word counts a quarter."""
+        words = identifier_words(name)
+        weights = [0.25 if word in GENERIC and len(words) > 1 else 1.0 for word in words]
+        said = sum(w for word, w in zip(words, weights, strict=True) if self.word(word))
+        return said / (sum(weights) or 1.0)
+
+    def word(self, word: str) -> bool:
+        return (
+            word in self.words
+            or word in self.meant
+            or stem(word) in self.stems
+            or (len(word) >= 5 and word in self.joined)
+            or (len(word) >= 3 and any(other.startswith(word) for other in self.words))
+            or any(word.startswith(other) for other in self.long)
+        )
+
+    def text(self, value: str) -> bool:
+        words = re.findall(r"\w+", value.lower())
+        return any(word in self._text for word in words) or not words
+
+    def lost(self, names: Iterable[str]) -> list[str]:
+        """Words of the question that none of the names has."""
+        parts = {word for name in names for word in identifier_words(name)}
+        stems = {stem(word) for word in parts}
+        joined = " ".join(parts)
+        return [
+            t.lemma
+            for t in self.content
+            if stem(t.lemma) not in stems
+            and not MEANINGS.get(t.lemma, set()) & parts
+            and not (len(t.lemma) >= 4 and t.lemma[:4] in joined)
+            and not any(len(part) >= 3 and t.lemma.startswith(part) for part in parts)
+        ]
