@@ -29,7 +29,7 @@ THRESHOLD = 0.6
 TRIED = 8
 SHOWN = 3
 TRY_SECONDS = 0.5
-IDLE_SECONDS = 20.0
+IDLE_SECONDS = 2.0
 """How long the connection is kept unused; an open one would keep a cluster from pausing."""
 
 SETTINGS = """
