@@ -12,17 +12,25 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from cluster_runtime.gateway.protocol import (
+    CANCELLED_COMMIT,
     READY_FOR_QUERY_BYTES,
+    end_of_cancelled_commit,
     ends_with_ready_for_query,
     fatal,
 )
 from cluster_runtime.gateway.reactor import Reactor
 
 BUFFER_BYTES = 256 * 1024
-TAIL_BYTES = READY_FOR_QUERY_BYTES
+TAIL_BYTES = len(CANCELLED_COMMIT) - 1
 TERMINATE = b"X\0\0\0\x04"
 
 ADMIN_SHUTDOWN = "57P01"
+OUTCOME_UNKNOWN = fatal(
+    "08007",
+    "the wait for this commit to become durable was canceled: whether it survives is unknown",
+    hint="Look for its effects on a new connection before you repeat it.",
+)
+"""PostgreSQL would report success, with no more than a warning before it."""
 
 NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -51,7 +59,13 @@ class Relay:
             reactor, client, backend, buffer, ended=self._client_ended, broken=self._backend_broken
         )
         self._from_backend = _Flow(
-            reactor, backend, client, buffer, ended=self._backend_ended, broken=self._client_broken
+            reactor,
+            backend,
+            client,
+            buffer,
+            ended=self._backend_ended,
+            broken=self._client_broken,
+            last_words=self._commit_cancelled,
         )
 
     def start(self, *, to_client: bytes, to_backend: bytes) -> None:
@@ -82,12 +96,16 @@ class Relay:
             self._say_goodbye("terminating connection: the instance has gone away")
             self._close("the server closed the connection")
 
+    def _commit_cancelled(self) -> None:
+        self._close("the wait for a commit to become durable was canceled")
+
     def _client_broken(self) -> None:
         self._close("the connection to the client was lost")
 
     def _say_goodbye(self, text: str) -> None:
         """Only where a message begins: what PostgreSQL sent last is a ReadyForQuery."""
-        if ends_with_ready_for_query(self._from_backend.tail) and not self._from_backend.holds:
+        tail = self._from_backend.tail[-READY_FOR_QUERY_BYTES:]
+        if ends_with_ready_for_query(tail) and not self._from_backend.holds:
             with suppress(OSError):  # not now, or never: nobody waits for a goodbye
                 self._client.send(fatal(ADMIN_SHUTDOWN, text))
 
@@ -111,7 +129,12 @@ def close_client(client: socket.socket) -> None:
 
 
 class _Flow:
-    """One direction. tail: the last bytes relayed, to tell a message boundary at the end."""
+    """One direction.
+
+    tail: the last bytes relayed, to tell a message boundary at the end. last_words: makes this the
+    direction from a server, whose answer to a commit that no longer waits to become durable is not
+    relayed; called when the client has been told so instead.
+    """
 
     def __init__(
         self,
@@ -122,8 +145,11 @@ class _Flow:
         *,
         ended: Callable[[], None],
         broken: Callable[[], None],
+        last_words: Callable[[], None] | None = None,
     ) -> None:
         self._reactor = reactor
+        self._last_words = last_words
+        self._ending = False
         self._source_fd = source.fileno()
         self._sink_fd = sink.fileno()
         self._send = sink.send
@@ -166,6 +192,11 @@ class _Flow:
         that the loop calls again.
         """
 
+        from_server = self._last_words is not None
+        received = buffer.obj
+        assert isinstance(received, bytearray)
+        assert len(received) == len(buffer)
+
         def readable() -> None:
             try:
                 size = recv_into(buffer)
@@ -178,6 +209,11 @@ class _Flow:
                 self._pause()
                 self._ended()
                 return
+            if from_server:
+                end = end_of_cancelled_commit(self.tail, received, size)
+                if end is not None:
+                    self._end_with(bytes(buffer[:end]) + OUTCOME_UNKNOWN)
+                    return
             if size >= TAIL_BYTES:
                 self.tail = buffer[size - TAIL_BYTES : size].tobytes()
             else:
@@ -195,6 +231,18 @@ class _Flow:
                 self._forward(data[sent:])
 
         return readable
+
+    def _end_with(self, data: bytes) -> None:
+        """Send what is left to say, however long the sink takes for it, and nothing after that."""
+        self._ending = True
+        self._forward(memoryview(data))
+        self._pause()
+        if not self._writing:
+            self._finish()
+
+    def _finish(self) -> None:
+        assert self._last_words is not None
+        self._last_words()
 
     def _forward(self, data: memoryview) -> None:
         """Send what is taken, hold a copy of the rest and do not read on before that is gone."""
@@ -214,7 +262,10 @@ class _Flow:
         if not rest:
             self._writing = False
             self._reactor.remove_writer(self._sink_fd)
-            self._resume()
+            if self._ending:
+                self._finish()
+            else:
+                self._resume()
 
     def _send_some(self, data: memoryview) -> memoryview | None:
         """What the sink does not take now; None: it takes nothing any more, the flow is over."""

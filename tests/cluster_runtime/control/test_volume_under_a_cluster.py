@@ -108,6 +108,41 @@ def test_a_commit_that_waits_for_the_volume_cannot_be_cancelled_into_success(
         writer.join()
 
 
+@pytest.mark.parametrize("function", ["pg_cancel_backend", "pg_terminate_backend"])
+@pytest.mark.parametrize("extended", [False, True])
+def test_a_commit_that_sql_takes_out_of_its_wait_is_not_reported_as_a_success(
+    runtime: Runtime, loaded: ClusterHandle, function: str, extended: bool
+) -> None:
+    runtime.inject_fault(loaded.id, "az:c", "partition")
+    runtime.inject_fault(loaded.id, "segment:a1", "partition")
+    failed: list[psycopg.Error] = []
+    with loaded.connect(autocommit=True) as conn, loaded.connect(autocommit=True) as other:
+        pid = conn.info.backend_pid
+
+        def write() -> None:
+            try:
+                if extended:
+                    conn.execute("insert into t values (%s)", [1001])
+                else:
+                    conn.execute("begin; insert into t values (1001); commit")
+            except psycopg.Error as error:
+                failed.append(error)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        waiting = "select 1 from pg_stat_activity where pid = %s and wait_event = 'SyncRep'"
+        while other.execute(waiting, [pid]).fetchone() is None:
+            assert writer.is_alive()
+        other.execute(f"select {function}(%s)", [pid])
+        writer.join(20)
+        assert not writer.is_alive()
+        (error,) = failed
+        assert isinstance(error, psycopg.errors.TransactionResolutionUnknown)
+        assert "whether it survives is unknown" in str(error)
+        assert conn.closed
+    runtime.heal_fault(loaded.id)
+
+
 @pytest.mark.parametrize(
     ("target", "kind"),
     [

@@ -206,3 +206,43 @@ async def test_terminate_speaks_only_between_messages(ends: Ends, last: bytes, t
     assert received.startswith(last)
     assert (b"Mgoodbye\0" in received) is told
     assert await ends.closed == "goodbye"
+
+
+ROW = b"D\0\0\0\x0f\0\x01\0\0\0\x05hello"
+CANCELLED = (
+    b"SWARNING\0VWARNING\0C01000\0Mcanceling wait for synchronous replication due to user request\0"
+    b"Fsyncrep.c\0L306\0RSyncRepWaitForLSN\0\0"
+)
+NOTICE = b"N" + (len(CANCELLED) + 4).to_bytes(4) + CANCELLED
+SUCCESS = b"C\0\0\0\x0fINSERT 0 1\0" + READY
+
+
+@pytest.mark.parametrize("cut", [0, 1, 60, len(NOTICE) - 19, len(NOTICE) - 2, len(NOTICE)])
+async def test_a_commit_let_go_before_it_was_durable_is_no_success(ends: Ends, cut: int) -> None:
+    """However the notice arrives in pieces, the session ends with it."""
+    ends.start()
+    ends.server.write(ROW + NOTICE[:cut])
+    assert await ends.client_reader.readexactly(len(ROW) + cut) == ROW + NOTICE[:cut]
+    ends.server.write(NOTICE[cut:] + SUCCESS)
+    rest = await ends.client_reader.read()
+    assert rest.startswith(NOTICE[cut:])
+    assert SUCCESS not in rest
+    assert b"C08007\0" in rest
+    assert "durable" in await ends.closed
+
+
+async def test_a_slow_client_too_is_told_of_a_commit_that_was_let_go(ends: Ends) -> None:
+    ends.start()
+    rows = ROW * 500_000
+    ends.server.write(rows + NOTICE + SUCCESS)
+    received = await ends.client_reader.readexactly(len(rows) + len(NOTICE))
+    assert received.endswith(NOTICE)
+    assert (await ends.client_reader.read()).startswith(b"E")
+
+
+async def test_a_text_about_that_notice_is_just_a_text(ends: Ends) -> None:
+    ends.start()
+    data = ROW.replace(b"hello", b"RSyncRepWaitForLSN\0X") + READY
+    ends.server.write(data)
+    assert await ends.client_reader.readexactly(len(data)) == data
+    assert not ends.closed.done()
