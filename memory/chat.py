@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from typing import Any, LiteralString, Self
+from typing import Any, LiteralString
 
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
@@ -10,7 +10,7 @@ from langchain_core.messages import BaseMessage
 from memory.arrays import ByteaArray
 from memory.codec import Codec
 from memory.connections import ConnectionSource
-from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver
+from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
 from memory.errors import ConfigurationError
 from memory.schema import DEFAULT_SCHEMA, MESSAGES_COMPONENT
 from memory.scope import Scope
@@ -34,7 +34,7 @@ CLEAR: LiteralString = (
 )
 
 
-class BorealisChatMessageHistory(BaseChatMessageHistory):
+class BorealisChatMessageHistory(DriverOwner, BaseChatMessageHistory):
     """A LangChain message history. Call `setup()` once for each database.
 
     source: a cluster (anything with `dsn()`), a DSN, or a psycopg pool or autocommit connection.
@@ -94,20 +94,6 @@ class BorealisChatMessageHistory(BaseChatMessageHistory):
     async def aclear(self) -> None:
         """`clear`, asynchronously."""
         await self._driver.arun(self._clear())
-
-    def close(self) -> None:
-        """Close the connections of our own pool."""
-        self._driver.close()
-
-    async def aclose(self) -> None:
-        """`close`, for this event loop's connections too."""
-        await self._driver.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _key(self) -> tuple[str, str]:
         return self._scope.tenant, storable(str(self.session_id))

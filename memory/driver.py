@@ -7,7 +7,7 @@ the operation's deadline allows.
 
 import asyncio
 import time
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -329,3 +329,29 @@ def _give_up(state: RetryCallState, seconds: float) -> Any:
         f"the database could not be used for {seconds:g} s, through {state.attempt_number + 1} "
         f"attempts; the last one failed with: {str(error).strip() or type(error).__name__}"
     ) from error
+
+
+class DriverOwner:
+    """What works over a driver: closed by hand, or by `with` and `async with`."""
+
+    _driver: Driver
+
+    def close(self) -> None:
+        """Close the connections of our own pool; a pool that you passed stays open."""
+        self._driver.close()
+
+    async def aclose(self) -> None:
+        """`close`, for this event loop's connections too."""
+        await self._driver.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()

@@ -33,7 +33,7 @@ from memory.checkpoints import (
 )
 from memory.codec import Codec
 from memory.connections import ConnectionSource
-from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver
+from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
 from memory.errors import ConfigurationError
 from memory.schema import CHECKPOINTS, DEFAULT_SCHEMA
 from memory.scope import Scope
@@ -45,7 +45,7 @@ from memory.steps import FetchOne, Plan, Steps, attempt
 REMEMBERED_CHECKPOINTS = 1024
 
 
-class BorealisSaver(BaseCheckpointSaver[Any]):
+class BorealisSaver(DriverOwner, BaseCheckpointSaver[Any]):
     """A LangGraph checkpointer on PostgreSQL 15 or newer. Call `setup()` once for each database.
 
     source: a cluster (anything with `dsn()`), a DSN, or a psycopg pool or autocommit connection.
@@ -276,26 +276,6 @@ class BorealisSaver(BaseCheckpointSaver[Any]):
             clone._codec = Codec(maybe_add_typed_methods(clone.serde))
             clone._codec.address_key = self._codec.address_key
         return clone
-
-    def close(self) -> None:
-        """Close the connections of our own pool; a pool that you passed stays open."""
-        self._driver.close()
-
-    async def aclose(self) -> None:
-        """`close`, for this event loop's connections too."""
-        await self._driver.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     # -- plans
 

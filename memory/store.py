@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 import structlog
@@ -21,7 +21,7 @@ from langgraph.store.base import (
 
 from memory.codec import Codec
 from memory.connections import ConnectionSource
-from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver
+from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
 from memory.embeddings import check_vectors
 from memory.errors import AgentMemoryError, ConfigurationError
 from memory.index import BorealisIndexConfig, Index, install_vectors
@@ -44,7 +44,7 @@ SWEEP_BATCH = 1000
 DEFAULT_SWEEP_MINUTES = 5.0
 
 
-class BorealisStore(BaseStore):
+class BorealisStore(DriverOwner, BaseStore):
     """A LangGraph store on PostgreSQL 15 or newer. Call `setup()` once for each database.
 
     source: a cluster (anything with `dsn()`), a DSN, or a psycopg pool or autocommit connection.
@@ -131,24 +131,12 @@ class BorealisStore(BaseStore):
     def close(self) -> None:
         """Stop the sweeper and close the connections of our own pool."""
         self.stop_ttl_sweeper()
-        self._driver.close()
+        super().close()
 
     async def aclose(self) -> None:
         """`close`, for this event loop's connections too."""
         self._stop.set()
-        await self._driver.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+        await super().aclose()
 
     # -- plans
 

@@ -23,14 +23,14 @@ from memory.documents import (
     remove,
     store,
 )
-from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver
+from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
 from memory.embeddings import check_vectors, dimensions_of, embeddings_from
 from memory.errors import ConfigurationError
 from memory.index import OPERATORS
 from memory.steps import Embed, Plan, Steps, attempt
 
 
-class BorealisVectorStore(VectorStore):
+class BorealisVectorStore(DriverOwner, VectorStore):
     """Documents in a table of langchain-postgres' layout: a `PGVectorStore` table opens unchanged.
 
     source: a cluster (anything with `dsn()`), a DSN, or a psycopg pool or autocommit connection.
@@ -325,14 +325,6 @@ class BorealisVectorStore(VectorStore):
         if source is None:
             raise ConfigurationError("pass source=: a cluster, a DSN, or a psycopg pool")
         return cls(source, embedding, **kwargs)
-
-    def close(self) -> None:
-        """Close the connections of our own pool."""
-        self._driver.close()
-
-    async def aclose(self) -> None:
-        """`close`, for this event loop's connections too."""
-        await self._driver.aclose()
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         match self._distance:
