@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
@@ -29,3 +31,17 @@ def shared_runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime
 @pytest.fixture
 def cluster(runtime: Runtime) -> ClusterHandle:
     return runtime.create_db_cluster("notes")
+
+
+def connect_with_password(
+    cluster: ClusterHandle, user: str, password: str, dbname: str = "postgres"
+) -> psycopg.Connection[Any]:
+    """What a client does that knows the port and a password, and no token."""
+    return psycopg.connect(
+        host="127.0.0.1",
+        port=cluster.describe().port,
+        user=user,
+        password=password,
+        dbname=dbname,
+        sslmode="require",
+    )

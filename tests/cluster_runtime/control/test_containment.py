@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
+from tests.cluster_runtime.conftest import connect_with_password
 
 HOSTILE = [
     "copy (select 1) to program 'id'",
@@ -152,16 +153,8 @@ def test_a_role_of_the_masters_making_gets_in_with_a_password_or_a_token(
     shared_runtime: Runtime, master: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     cluster = shared_runtime.cluster("fortress")
-    port = cluster.describe().port
     master.execute("create role worker login password 'worker-password'")
-    with psycopg.connect(
-        host="127.0.0.1",
-        port=port,
-        user="worker",
-        password="worker-password",
-        dbname="postgres",
-        sslmode="require",
-    ) as conn:
+    with connect_with_password(cluster, "worker", "worker-password") as conn:
         assert conn.execute("select current_user").fetchone() == ("worker",)
     with pytest.raises(psycopg.OperationalError):
         cluster.connect(user="worker")

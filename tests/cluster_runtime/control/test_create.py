@@ -3,7 +3,6 @@
 import socket
 from pathlib import Path
 
-import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from cluster_runtime.errors import (
     InvalidParameterError,
     PortInUseError,
 )
+from tests.cluster_runtime.conftest import connect_with_password
 
 
 def test_an_express_cluster_takes_connections_and_has_pgvector(cluster: ClusterHandle) -> None:
@@ -80,14 +80,7 @@ def test_another_master_user_database_password_and_port(runtime: Runtime) -> Non
             "ship",
         )
         conn.execute("select '[1]'::vector")
-    with psycopg.connect(
-        host="127.0.0.1",
-        port=port,
-        user="captain",
-        password="correct-horse",
-        dbname="ship",
-        sslmode="require",
-    ) as conn:
+    with connect_with_password(cluster, "captain", "correct-horse", "ship") as conn:
         assert conn.execute("select 1").fetchone() == (1,)
 
 

@@ -14,6 +14,7 @@ from cluster_runtime.errors import (
     InvalidClusterStateError,
     InvalidParameterError,
 )
+from tests.cluster_runtime.conftest import connect_with_password
 from tests.waiting import wait_until
 
 
@@ -60,17 +61,9 @@ def test_a_wrong_credential_does_not_wake_a_paused_cluster(
     runtime: Runtime, cluster: ClusterHandle
 ) -> None:
     runtime.pause_db_cluster("notes")
-    facts = cluster.describe()
     for user in ("postgres", "somebody", "rdsadmin"):
         with pytest.raises(psycopg.OperationalError):
-            psycopg.connect(
-                host="127.0.0.1",
-                port=facts.port,
-                user=user,
-                password="wrong-password",
-                dbname="postgres",
-                sslmode="require",
-            )
+            connect_with_password(cluster, user, "wrong-password")
     assert cluster.describe().paused
 
 
@@ -108,22 +101,10 @@ def test_a_cluster_can_be_renamed_and_keeps_its_data_and_id(
 def test_a_password_is_stored_as_a_verifier_only(runtime: Runtime, cluster: ClusterHandle) -> None:
     runtime.modify_db_cluster("notes", master_user_password="first-password")
     runtime.modify_db_cluster("notes", master_user_password="second-password")
-    facts = cluster.describe()
-
-    def connect(password: str) -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(
-            host="127.0.0.1",
-            port=facts.port,
-            user="postgres",
-            password=password,
-            dbname="postgres",
-            sslmode="require",
-        )
-
-    with connect("second-password") as conn:
+    with connect_with_password(cluster, "postgres", "second-password") as conn:
         assert conn.execute("select 1").fetchone() == (1,)
     with pytest.raises(psycopg.OperationalError, match="authentication failed"):
-        connect("first-password")
+        connect_with_password(cluster, "postgres", "first-password")
 
 
 def test_the_gateway_can_be_switched_off_and_on(runtime: Runtime, cluster: ClusterHandle) -> None:

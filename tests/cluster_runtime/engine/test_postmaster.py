@@ -16,20 +16,7 @@ import pytest
 
 from cluster_runtime.engine import postmaster as module
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, end_orphans, wait_until_gone
-from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import EngineError
-
-
-@pytest.fixture
-def stopped(template: Template, engine_dir: Path) -> Postmaster:
-    template.copy_to(engine_dir / "data", 1)
-    return Postmaster(
-        template.installation,
-        template.user,
-        engine_dir / "data",
-        engine_dir / "s",
-        engine_dir / "log",
-    )
 
 
 def test_it_listens_only_on_a_socket_in_a_private_directory(stopped: Postmaster) -> None:

@@ -3,33 +3,19 @@
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, as_user, superuser_connection
-from cluster_runtime.engine.template import MAP_FORKS, Template
+from cluster_runtime.engine.template import MAP_FORKS
 
 
 def maps(directory: Path) -> set[str]:
     return {path.name for fork in MAP_FORKS for path in directory.rglob(f"*_{fork}")}
 
 
-@pytest.fixture
-def server(template: Template, engine_dir: Path) -> Postmaster:
-    template.copy_to(engine_dir / "data", 1)
-    return Postmaster(
-        template.installation,
-        template.user,
-        engine_dir / "data",
-        engine_dir / "s",
-        engine_dir / "log",
-    )
-
-
-def test_maps_that_a_template_leaves_out_are_made_anew(server: Postmaster) -> None:
-    assert maps(server.data_directory) == set()
-    server.start({})
+def test_maps_that_a_template_leaves_out_are_made_anew(stopped: Postmaster) -> None:
+    assert maps(stopped.data_directory) == set()
+    stopped.start({})
     try:
-        with superuser_connection(server) as conn:
+        with superuser_connection(stopped) as conn:
             conn.execute("create extension amcheck")
             conn.execute("vacuum (freeze) pg_class")
             conn.execute("create table t as select n from generate_series(1, 1000) n")
@@ -40,19 +26,19 @@ def test_maps_that_a_template_leaves_out_are_made_anew(server: Postmaster) -> No
         assert found == (True, True)
         check = subprocess.run(
             [
-                server.installation.program("pg_amcheck"),
-                *("--host", server.socket_directory, "--username", "rdsadmin", "postgres"),
+                stopped.installation.program("pg_amcheck"),
+                *("--host", stopped.socket_directory, "--username", "rdsadmin", "postgres"),
             ],
             capture_output=True,
             text=True,
         )
         assert check.returncode == 0, check.stdout + check.stderr
     finally:
-        server.stop(Shutdown.FAST)
+        stopped.stop(Shutdown.FAST)
     verified = subprocess.run(
-        [server.installation.program("pg_checksums"), "--check", server.data_directory],
+        [stopped.installation.program("pg_checksums"), "--check", stopped.data_directory],
         capture_output=True,
         text=True,
-        **as_user(server.user),
+        **as_user(stopped.user),
     )
     assert verified.returncode == 0, verified.stderr
