@@ -19,6 +19,7 @@ from tests.memory.proxy import CuttingProxy
 from tests.waiting import wait_until
 
 STEPS = 1000
+HARMS_MAX = 50
 
 
 class Count(TypedDict):
@@ -43,7 +44,11 @@ def counting_graph(
 
 
 class Troublemaker:
-    """Does harm again and again, from a thread, until it is stopped."""
+    """Does harm again and again, from a thread, until it is stopped.
+
+    At most HARMS_MAX times: on a busy machine each harm takes longer to get over, and the next one
+    would come before much is done.
+    """
 
     def __init__(self, harm: Callable[[], int]) -> None:
         self.harm, self.done = harm, 0
@@ -51,7 +56,9 @@ class Troublemaker:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
-        while not self._stop.wait(random.uniform(0.02, 0.12)):
+        for _ in range(HARMS_MAX):
+            if self._stop.wait(random.uniform(0.02, 0.12)):
+                return
             self.done += self.harm()
 
     def __enter__(self) -> "Troublemaker":
