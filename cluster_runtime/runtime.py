@@ -271,6 +271,8 @@ class Runtime:
     ) -> None:
         """Make part of a cluster fail, for `duration` seconds or until `heal_fault`.
 
+        A fault does not outlive the host process: after its restart all segments answer again.
+
         target: `segment:<id>`, `az:<a, b or c>` or `writer`.
         kind: `crash`, `partition`, `slow:<ms>`, `drop:<percent>`, `corrupt` or `disk-full`.
         Raises InvalidParameterError for another target or kind.

@@ -1,6 +1,7 @@
 """The storage volume of a cluster, drawn: three availability zones with two segments each."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.columns import Columns
 from rich.console import Group, RenderableType
@@ -9,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cluster_runtime.storage.description import SegmentDescription, VolumeDescription
+from cluster_runtime.storage.scrub import ScrubReport
 from cluster_runtime.storage.types import AZS, SegmentState
 from cluster_runtime.storage.wal_records import format_lsn
 
@@ -39,6 +41,13 @@ def _facts(volume: VolumeDescription) -> Table:
             "Pages at LSN",
             f"{format_lsn(volume.image_lsn)}, {size(volume.log_bytes_since_image)} behind",
         ),
+        (
+            "Allocated",
+            f"{volume.allocated_storage_gib} GiB for {size(volume.bytes_used)}, "
+            f"protection groups: {volume.protection_groups}",
+        ),
+        ("I/O operations", f"{volume.io.write_ios} writes, {volume.io.read_ios} reads"),
+        ("Last scrub", _scrub(volume.scrub)),
     ):
         table.add_row(name, Text(value))
     writable = (
@@ -46,6 +55,13 @@ def _facts(volume: VolumeDescription) -> Table:
     )
     table.add_row("Writable", writable)
     return table
+
+
+def _scrub(report: ScrubReport) -> str:
+    last = report.completed_at
+    when = f"{datetime.fromtimestamp(last):%Y-%m-%d %H:%M}" if last is not None else "none yet"
+    now = f", {report.under_way:.0%} of the next" if report.under_way is not None else ""
+    return f"{when}{now}, damage found: {report.damaged}"
 
 
 def _zone(volume: VolumeDescription, az: str) -> Panel:
@@ -65,8 +81,9 @@ def _segments(segments: Sequence[SegmentDescription], vdl: int) -> Table:
             size(max(0, vdl - one.scl)) if reachable else "",
             size(one.bytes),
         )
-        if one.problem:
-            table.add_row("", "", Text(one.problem, style="red"), "", "")
+        for trouble in (one.problem, one.fault and f"fault: {one.fault}"):
+            if trouble:
+                table.add_row("", "", Text(trouble, style="red"), "", "")
     return table
 
 

@@ -4,6 +4,7 @@ What is in such a directory, and what makes PostgreSQL replay it, is `compute_di
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 from cluster_runtime.engine.control_file import set_system_identifier
@@ -17,10 +18,9 @@ from cluster_runtime.storage.compute_directory import (
     recover_along_timelines,
     write_wal,
 )
+from cluster_runtime.storage.growth import read_ios
 from cluster_runtime.storage.mount import Mount
 from cluster_runtime.storage.page_images import PageImage
-
-DATABASE_PAGE_BYTES = 8192
 
 
 class DataDirectories:
@@ -30,6 +30,12 @@ class DataDirectories:
         self._mount = mount
         self._base_image = base_image
         self._user = user
+
+    @cached_property
+    def base_image_bytes(self) -> int:
+        """The size of the pages that the volume began with."""
+        files = (path for path in (self._base_image / "base").rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in files)
 
     def trusts(self, data_directory: Path) -> bool:
         """Whether a data directory may be started as it is."""
@@ -82,11 +88,10 @@ class DataDirectories:
         counts = self._mount.counts
         if image is not None:
             image.copy_to(data_directory, self._user)
-            counts.read_ios += image.size_bytes // DATABASE_PAGE_BYTES
+            counts.read_ios += read_ios(image.size_bytes)
             return image.redo
         copy_tree(self._base_image, data_directory, self._user)
-        size = sum(path.stat().st_size for path in (data_directory / "base").rglob("*"))
-        counts.read_ios += size // DATABASE_PAGE_BYTES
+        counts.read_ios += read_ios(self.base_image_bytes)
         set_system_identifier(data_directory, self._mount.facts.system_identifier)
         return ControlFile.read(data_directory).redo
 

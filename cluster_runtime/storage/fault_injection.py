@@ -18,17 +18,17 @@ from cluster_runtime.storage.types import SegmentId
 
 
 class FaultInjection:
-    """The faults of one volume."""
+    """The faults of one volume. They live as long as this process has it open."""
 
     def __init__(self, mount: Mount, healed: Callable[[], None]) -> None:
         """healed: called when a segment may be back that has no place in the node."""
         self._mount = mount
         self._healed = healed
-        self._timers: set[threading.Timer] = set()
+        self._timers: dict[str, threading.Timer] = {}
 
     def close(self) -> None:
         """No fault heals by itself any more."""
-        for timer in self._timers:
+        for timer in self._timers.values():
             timer.cancel()
 
     def inject(self, target: str, kind: str, duration: float | None) -> None:
@@ -40,35 +40,59 @@ class FaultInjection:
         with self._mount.changing:
             if target == WRITER:
                 check_writer_fault(fault)
-                node = self._mount.node
-                node.call(lambda: node.set_writer_fault(fault))
+                self._set_of_writer(fault)
+                segments: tuple[SegmentId, ...] = ()
             else:
-                for segment in segments_of(target, self._mount.members):
+                segments = segments_of(target, self._mount.members)
+                for segment in segments:
                     self._fail(segment, fault)
-        if duration is not None:
-            timer = threading.Timer(duration, self.heal, (target,))
-            timer.daemon = True
-            self._timers.add(timer)
-            timer.start()
+            self._stop_timer(target)
+            if duration is not None:
+                timer = threading.Timer(duration, self._heal, (target == WRITER, segments))
+                timer.daemon = True
+                self._timers[target] = timer
+                timer.start()
 
     def heal(self, target: str | None) -> None:
         """Take the faults of a target, or all of them; segments catch up from their peers."""
+        with self._mount.changing:
+            members = self._mount.members
+            if target is None:
+                self.close()
+                self._heal(True, members)
+            else:
+                self._stop_timer(target)
+                segments = () if target == WRITER else segments_of(target, members)
+                self._heal(target == WRITER, segments)
+
+    def _heal(self, writer: bool, segments: tuple[SegmentId, ...]) -> None:
+        """Segments that were replaced meanwhile are passed over."""
         mount = self._mount
         with mount.changing:
-            node = mount.node
-            if target in (WRITER, None) and not node.ended:
-                node.call(lambda: node.set_writer_fault(None))
-            if target == WRITER or mount.closed:
+            if mount.closed:
                 return
-            healed = mount.members if target is None else segments_of(target, mount.members)
-            for segment in healed:
-                mount.faults.pop(segment, None)
-            lanes = [mount.lane(segment) for segment in healed]
+            if writer:
+                self._set_of_writer(None)
+            lanes = []
+            for segment in segments:
+                if segment in mount.members:
+                    mount.faults.pop(segment, None)
+                    lanes.append(mount.lane(segment))
             for lane in lanes:
                 if lane is not None:
                     self._set(lane, None)
-            if node.ended or None in lanes:
+            if lanes and (mount.node.ended or None in lanes):
                 self._healed()
+
+    def _stop_timer(self, target: str) -> None:
+        timer = self._timers.pop(target, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _set_of_writer(self, fault: Fault | None) -> None:
+        node = self._mount.node
+        if not node.ended:
+            node.call(lambda: node.set_writer_fault(fault))
 
     def _fail(self, segment: SegmentId, fault: Fault) -> None:
         lane = self._mount.lane(segment)

@@ -47,6 +47,10 @@ class Fault:
             raise _unknown(text)
         return cls(kind, number)
 
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        return f"{self.kind.value}:{self.amount:g}" if self.amount else self.kind.value
+
     @property
     def unreachable(self) -> bool:
         """Whether nothing reaches the segment, and nothing comes back."""

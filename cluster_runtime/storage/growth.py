@@ -8,8 +8,6 @@ Source: Aurora User Guide, "Amazon Aurora storage" and "Amazon Aurora pricing"; 
 (SIGMOD 2017), section 2.2.
 """
 
-from dataclasses import dataclass
-
 from cluster_runtime.errors import InsufficientStorageError
 
 GIB = 1 << 30
@@ -17,7 +15,6 @@ PROTECTION_GROUP_BYTES = 10 * GIB
 VOLUME_MAX_BYTES = 256 * 1024 * GIB
 WRITE_UNIT_BYTES = 4096
 PAGE_BYTES = 8192
-COPIES = 6
 
 
 def protection_groups(database_bytes: int) -> int:
@@ -45,21 +42,11 @@ def allocated_storage_gib(database_bytes: int) -> int:
     return max(1, -(-database_bytes // GIB))
 
 
-@dataclass(slots=True)
-class IoCounters:
-    """VolumeWriteIOPs and VolumeReadIOPs of a cluster, as running totals."""
+def write_ios(log_bytes: int) -> int:
+    """I/O operations of one write of log to the volume, whatever number of copies it makes."""
+    return -(-log_bytes // WRITE_UNIT_BYTES)
 
-    write_ios: int = 0
-    read_ios: int = 0
-    written_bytes: int = 0
-    read_bytes: int = 0
 
-    def wrote(self, log_bytes: int) -> None:
-        """One write of log to the volume, whatever number of copies it makes."""
-        self.written_bytes += log_bytes
-        self.write_ios += -(-log_bytes // WRITE_UNIT_BYTES)
-
-    def read(self, page_bytes: int) -> None:
-        """One read of pages from the volume."""
-        self.read_bytes += page_bytes
-        self.read_ios += -(-page_bytes // PAGE_BYTES)
+def read_ios(page_bytes: int) -> int:
+    """I/O operations of a read of pages from the volume."""
+    return -(-page_bytes // PAGE_BYTES)

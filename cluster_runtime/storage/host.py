@@ -311,7 +311,8 @@ class StorageVolume:
     # operations -------------------------------------------------------------------------------
 
     def describe(self) -> VolumeDescription:
-        return describe(self._mount, self.newest_image(), self._scrubbing.report)
+        base = self._directories.base_image_bytes
+        return describe(self._mount, self.newest_image(), base, self._scrubbing.report)
 
     def set_storage_type(self, storage_type: StorageType) -> None:
         """Switch between standard and I/O-Optimized storage, while commits go on."""
@@ -323,8 +324,9 @@ class StorageVolume:
     def inject_fault(self, target: str, kind: str, duration: float | None = None) -> None:
         """Make a segment, a zone or the writer's connection fail; see `faults`.
 
-        duration: seconds after which it heals; None until `heal`. `corrupt` damages the log of
-        the segment once, which the scrub, or whoever reads it first, finds.
+        duration: seconds after which it heals; None until `heal`, or until the volume is closed:
+        whoever opens it next finds no fault. `corrupt` damages the log of the segment once, which
+        the scrub, or whoever reads it first, finds.
         Raises InvalidParameterError for a target or kind that there is not.
         """
         self._faults.inject(target, kind, duration)

@@ -22,6 +22,8 @@ def test_three_zones_with_two_segments_each_are_drawn(runtime: Runtime) -> None:
     for part in ("AZ a", "AZ b", "AZ c", "a1  full", "a2  tail", "Durable LSN", "Writable", "yes"):
         assert part in picture
     assert picture.count("▣") == 6
+    for part in ("1 GiB for", "protection groups: 1", "writes,", "reads", "Last scrub", "none yet"):
+        assert part in picture
 
 
 def test_a_lost_segment_is_drawn_as_lost(runtime: Runtime) -> None:
@@ -30,6 +32,7 @@ def test_a_lost_segment_is_drawn_as_lost(runtime: Runtime) -> None:
     picture = drawn(runtime.describe_volume("wounded"))
     assert picture.count("▣") == 5
     assert "▢ b2" in picture
+    assert "fault: crash" in picture
     runtime.heal_fault("wounded")
 
 

@@ -20,6 +20,7 @@ from cluster_runtime.storage.types import SEGMENT_IDS, SegmentId
 )
 def test_every_kind_of_fault_has_a_name(text: str, fault: Fault) -> None:
     assert Fault.parse(text) == fault
+    assert str(fault) == text
 
 
 @pytest.mark.parametrize("text", ["", "slow", "slow:", "slow:x", "slow:-1", "drop:101", "crash:1"])

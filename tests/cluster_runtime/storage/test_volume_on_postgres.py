@@ -311,6 +311,49 @@ def test_a_damaged_page_image_is_passed_over(
         assert stored(conn) == [1]
 
 
+def test_a_volume_says_what_it_holds_and_what_was_read_and_written(
+    writer: Writer, volume: StorageVolume
+) -> None:
+    before = volume.describe()
+    with writer.connect() as conn:
+        conn.execute("create table big as select repeat('x', 500) from generate_series(1, 6000)")
+    after = volume.describe()
+    assert after.bytes_used - before.bytes_used >= 3_000_000
+    assert (after.allocated_storage_gib, after.protection_groups) == (1, 1)
+    assert after.io.write_ios - before.io.write_ios >= 3_000_000 // 4096
+    assert after.io.read_ios > 0, "the data directory was made of pages"
+
+
+def faults_of(volume: StorageVolume) -> dict[str, str]:
+    return {each.id: each.fault for each in volume.describe().segments if each.fault}
+
+
+def test_a_fault_heals_after_its_time_and_a_later_one_has_a_time_of_its_own(
+    volume: StorageVolume,
+) -> None:
+    volume.inject_fault("segment:a1", "crash", duration=0.05)
+    volume.inject_fault("segment:a1", "slow:5", duration=60)
+    volume.inject_fault("segment:b2", "partition", duration=0.1)
+    assert faults_of(volume) == {"a1": "slow:5", "b2": "partition"}
+    while "b2" in faults_of(volume):
+        time.sleep(0.01)
+    assert faults_of(volume) == {"a1": "slow:5"}
+    volume.heal()
+    assert faults_of(volume) == {}
+
+
+def test_a_fault_does_not_outlive_the_host(volume: StorageVolume, template: Template) -> None:
+    volume.inject_fault("az:a", "crash")
+    volume.inject_fault("segment:b1", "crash")
+    volume.close()
+    again = StorageVolume.open(volume.directory, template.directory, user=template.user)
+    try:
+        assert again.describe().writable
+        assert faults_of(again) == {}
+    finally:
+        again.close()
+
+
 def test_a_volume_that_lost_four_segments_comes_back_once_they_are_healed(
     writer: Writer, volume: StorageVolume
 ) -> None:
