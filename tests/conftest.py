@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -59,11 +60,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             raise RuntimeError(f"this test session left processes behind: {names}")
 
 
+def reachable_folder() -> Path:
+    """Make a folder that PostgreSQL's user can reach, with a path short enough for sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="borealis-test-", dir="/tmp"))
+    folder.chmod(0o711)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def server_dsn() -> Iterator[str]:
     """Conninfo of a PostgreSQL of this test worker, as a master user; durable enough for tests."""
-    folder = Path(tempfile.mkdtemp(prefix="borealis-test-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = reachable_folder()
     user = engine_user()
     cache = shared_directory(user)
     template = ensure_template(find_installation().reachable_by(user, cache), user, cache)
@@ -125,13 +132,12 @@ def spent_folders() -> Iterator[list[Path]]:
 
 @pytest.fixture
 def engine_dir(spent_folders: list[Path]) -> Iterator[Path]:
-    """A folder that PostgreSQL's user can reach, with a path short enough for sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="borealis-test-", dir="/tmp"))
-    folder.chmod(0o711)
+    """A new `reachable_folder`."""
+    folder = reachable_folder()
     yield folder
     for root, _, names in os.walk(folder):
         for name in names:
-            path = Path(root, name)
-            if path.is_file() and not path.is_symlink():
+            facts = os.lstat(path := os.path.join(root, name))
+            if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1:
                 os.truncate(path, 0)
     spent_folders.append(folder)

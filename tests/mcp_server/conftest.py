@@ -1,7 +1,6 @@
 """A real runtime, a server over it, and the real mcp client to call its tools."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from mcp import Client
 from cluster_runtime import ClusterHandle, Runtime
 from mcp_server.server import Server, build_server
 from mcp_server.tools import Scope
+from tests.conftest import reachable_folder
 
 SHOP = """
 create schema sales;
@@ -42,9 +42,7 @@ analyze;
 
 @pytest.fixture(scope="session")
 def state_dir() -> Iterator[Path]:
-    """A short path that PostgreSQL's user can reach, for sockets live under it."""
-    folder = Path(tempfile.mkdtemp(prefix="borealis-mcp-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = reachable_folder()
     yield folder
     shutil.rmtree(folder)
 
