@@ -179,8 +179,10 @@ def _sample(conn: psycopg.Connection[Any], table: Table, rows: int) -> None:
             column.numeric_text = bool(filled) and all(_is_number(value) for value in filled)
         if numbers:
             _take_ranges(conn, numbers, source)
-    except psycopg.errors.InsufficientPrivilege:
-        return  # a view over what this role may not read
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error:
+        return  # a view over what this role may not read, or one that writes or fails
 
 
 def _distinct(conn: psycopg.Connection[Any], column: Column, source: sql.Composed) -> Iterable[str]:

@@ -32,10 +32,8 @@ TRY_SECONDS = 0.5
 IDLE_SECONDS = 2.0
 """How long the connection is kept unused; an open one would keep a cluster from pausing."""
 
-SETTINGS = """
-select set_config('default_transaction_read_only', 'on', false),
-       set_config('statement_timeout', %s, false)
-"""
+READ_ONLY = "select set_config('default_transaction_read_only', 'on', false)"
+TIME_LIMIT = "select set_config('statement_timeout', %s, false)"
 
 SCHEMA_VERSION = """
 select coalesce(sum(a.xmin::text::bigint), 0), count(*), sum(distinct c.reltuples),
@@ -114,12 +112,14 @@ class Translator:
         return self._known[1:]
 
     def _connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(conninfo(self.dsn), autocommit=True, prepare_threshold=None)
+        conn = psycopg.connect(conninfo(self.dsn), autocommit=True, prepare_threshold=None)
+        conn.execute(READ_ONLY)
+        return conn
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._conn is None:
             self._conn = self._connect()
-            self._conn.execute(SETTINGS, [f"{TRY_SECONDS * 1000:.0f}"])
+            self._conn.execute(TIME_LIMIT, [f"{TRY_SECONDS * 1000:.0f}"])
         return self._conn
 
     def _close(self) -> None:

@@ -176,7 +176,8 @@ class Comparisons(Ranks):
         """The column that a bare number speaks of: a year, a date, or the only such column."""
         codes = [g for g in ("n", "a") if match.groupdict().get(g)]
         value = self._scalar(match[codes[0]])
-        tables = [t for t in (self._subject(), *self.text.near) if t is not None]
+        beside = self.nearest(self.text.place(match, codes[0]))
+        tables = [t for t in (beside, self._subject(), *self.text.near) if t is not None]
         columns = [c for table in dict.fromkeys(tables) for c in table.columns]
         if isinstance(value, str):
             return next((c for c in columns if c.kind is Kind.DATE), None)

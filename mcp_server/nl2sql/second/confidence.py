@@ -84,8 +84,9 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     cue("sum", _SUM, "Sum" in aggregates)
     cue("compare", _MORE, compared)
     cue("order", _ORDER, order is not None and limit is None)
-    things = "count(*)" in lower and not joins
-    cue("distinct", _DISTINCT, distinct or "distinct" in lower or things)
+    things = "count(*)" in lower and not joins  # rows of one table are different things
+    asked_distinct = bool(_DISTINCT.search(low))
+    cue("distinct", _DISTINCT, distinct or "distinct" in lower or (things and asked_distinct))
     fixed = _fixed(where)
     found["shown, held equal"] = float(any(e.sql() in fixed for e in outer.expressions))
     found["counted, held equal"] = float(

@@ -21,6 +21,8 @@ from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, stem
 GENERIC = frozenset({"id", "name", "code", "number"})
 """Words of so many names that alone they identify none."""
 
+CALLED = frozenset({"name", "title"})
+
 KINDS = frozenset({"type", "method", "code", "status", "category", "kind", "level", "role"})
 """What rows have in common: who asks for them seldom wants one for each row."""
 
@@ -33,7 +35,7 @@ STRUCTURE = words(
     sorted order ordered ascending descending alphabetical alphabetically first last than same
     only any all contain contains include starting ending substring letter along corresponding
     respectively common popular frequent one two three use used using have hold go went through
-    live living world around up end ended being people exist
+    live living world around up end ended being people exist ever single reversed lexicographical
     """
 )
 """Words that a query answers by its form, not by a name."""
@@ -66,7 +68,12 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     """Whether the names in a query are heard in the question, and its words are in the query."""
     heard = Heard(tokens)
     outer = tree if isinstance(tree, exp.Select) else tree.find(exp.Select) or exp.Select()
-    shown = [c.name for e in outer.expressions for c in e.find_all(exp.Column)]
+    shown = [
+        c.name
+        for e in outer.expressions
+        for c in e.find_all(exp.Column)
+        if set(identifier_words(c.name)) - CALLED  # what a thing is called by need not be said
+    ]
     plain = [e.name for e in outer.expressions if isinstance(e, exp.Column)]
     tables = {t.name for t in tree.find_all(exp.Table)}
     literals = [str(x.this) for x in tree.find_all(exp.Literal) if x.is_string]
@@ -84,7 +91,7 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     said = " ".join(token.lemma for token in tokens)
     identifies = [name for name in plain if identifier_words(name)[-1:] == ("id",)]
     found["id shown, unasked"] = float(bool(identifies) and not re.search(r"\bid\b|\bkey\b", said))
-    names = [n for n in plain if {"name", "title"} & set(identifier_words(n)) or "name" in n]
+    names = [n for n in plain if CALLED & set(identifier_words(n)) or "name" in n]
     found["name asked, not shown"] = float("name of" in said and not names)
     listed = 1 + len(_LISTED.findall(_HEAD_ENDS.split(said, maxsplit=1)[0]))
     found["fewer shown than listed"] = float(len(outer.expressions) < listed)
@@ -96,7 +103,7 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     keys = {e.sql() for e in group.expressions} if group is not None else set()
     measured = {e.sql() for e in outer.expressions if isinstance(e, exp.Column)} & keys
     finer = bool(measured) and len(keys) > len(measured)
-    called = bool({"name", "title"} & {w for n in plain for w in identifier_words(n)})
+    called = bool(CALLED & {w for n in plain for w in identifier_words(n)})
     found["groups finer than shown, names"] = float(finer and called)
     found["groups finer than shown, no names"] = float(finer and not called)
     found["groups as shown, names"] = float(bool(measured) and not finer and called)

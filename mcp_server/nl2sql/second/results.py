@@ -57,7 +57,7 @@ def result_signs(question: str, result: Result, *, ordered: bool, joined: bool) 
         "rows repeated": float(repeated),
         "rows repeated, not a join": float(repeated and not joined),
         "one value": float(single),
-        "one value, unasked count": float(single and not COUNT.search(low)),
+        "one value, unasked count": float(single and not ordered and not COUNT.search(low)),
         "several asked, one row": float(
             len(rows) == 1 and bool(_PLURAL.search(low)) and not ordered
         ),

@@ -131,10 +131,14 @@ class Values(Comparisons):
                     "C" if atom.ref and atom.ref.best_column >= atom.ref.best_table else "T"
                 )
                 continue
-            hint = None
-            for group in ("c", "after"):
-                if match[group] and hint is None:
-                    hint = t.column(match[group], [self.nearest(index), t.subject])
+            beside = [
+                t.column(match[group], [self.nearest(index), t.subject])
+                for group in ("c", "after")
+                if match[group]
+            ]
+            holders = [column for column, _ in (atom.ref.values if atom.ref else ())]
+            hint = next((column for column in beside if column in holders), None)
+            hint = hint or next((column for column in beside if column is not None), None)
             chosen = self._value_column(index, hint, match)
             if chosen is None:
                 atom.used = True
@@ -162,7 +166,7 @@ class Values(Comparisons):
                     and not self._shown_here(match)
                 ):
                     t.use(match, "c")
-                elif match["after"] and not match["c"]:
+                elif match["after"] and hint is beside[-1]:
                     t.use(match, "after")
             atom.used = True
         self._join_values(found)

@@ -72,6 +72,7 @@ ANSWERS: list[tuple[str, list[tuple[Any, ...]]]] = [
     ("What are the titles of books with between 200 and 400 pages?", [("Moss",), ("Winter",)]),
     ("How many different cities are there?", [(3,)]),
     ("What are the names of female members?", [("Ann",), ("Cleo",), ("Eva",)]),
+    ("How many branches opened after two thousand?", [(3,)]),
 ]  # fmt: skip
 
 
@@ -176,3 +177,58 @@ def test_columns_that_the_role_may_not_read_are_not_used(library: str) -> None:
         with psycopg.connect(library, autocommit=True) as admin:
             admin.execute(sql.SQL("revoke all on member from {}").format(sql.Identifier(role)))
             admin.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
+
+
+def test_one_connection_serves_all_questions_and_a_lost_one_is_made_again(library: str) -> None:
+    made: list[str] = []
+
+    def dsn() -> str:
+        made.append(library)
+        return library
+
+    translator = Translator(dsn)
+    translator.translate("How many members are there?")
+    profiled = len(made)
+    translator.translate("How many books are there?")
+    assert len(made) == profiled
+
+    with psycopg.connect(library, autocommit=True) as admin:
+        admin.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+    assert rows(library, translator.translate("How many books are there?")) == [(4,)]
+    assert len(made) == profiled + 1
+    translator.close()
+
+
+def test_a_closed_translator_answers_the_next_question(library: str) -> None:
+    translator = Translator(library)
+    translator.translate("How many books are there?")
+    translator.close()
+
+    assert rows(library, translator.translate("How many books are there?")) == [(4,)]
+
+
+def test_a_query_that_is_slow_is_answered_without_waiting_for_its_rows(fresh_dsn: str) -> None:
+    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
+        conn.execute("create view tortoise as select 1 as id, 'Tuga' as name from pg_sleep(0.8)")
+
+    found = Translator(fresh_dsn).translate("How many tortoises are there?")
+
+    assert [candidate for candidate in found.candidates if "tortoise" in candidate.sql]
+
+
+def test_a_translator_writes_nothing(fresh_dsn: str) -> None:
+    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
+        conn.execute("create table visit (id int)")
+        conn.execute(
+            "create function note() returns int language sql as"
+            " 'insert into visit values (1) returning id'"
+        )
+        conn.execute("create view otter as select note() as id, 'Lutra' as name")
+
+    Translator(fresh_dsn).translate("What are the names and ids of otters?")
+
+    with psycopg.connect(fresh_dsn) as conn:
+        assert conn.execute("select count(*) from visit").fetchone() == (0,)

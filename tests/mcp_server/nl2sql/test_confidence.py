@@ -1,0 +1,151 @@
+"""The signs that tell a query that was meant from one that was not."""
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Profile, Table
+from mcp_server.nl2sql.second.candidates import Made, judge
+from mcp_server.nl2sql.second.confidence import canonical, confidence, signs
+from mcp_server.nl2sql.second.naming import naming_signs
+from mcp_server.nl2sql.second.results import Result, result_signs
+from mcp_server.nl2sql.second.variants import variants, with_full_names
+from mcp_server.nl2sql.tokens import identifier_words, tokenize
+
+
+def table(name: str, *columns: str) -> Table:
+    made = Table("public", name, words=identifier_words(name))
+    made.columns = [
+        Column(made, each, "text", Kind.TEXT, words=identifier_words(each)) for each in columns
+    ]
+    return made
+
+
+PERSON = table("person", "person_id", "first_name", "last_name", "town")
+PARCEL = table("parcel", "parcel_id", "sent_by_person_id", "received_by_person_id", "kind")
+PROFILE = Profile(
+    [PERSON, PARCEL],
+    [ForeignKey(column, PERSON.columns[0]) for column in PARCEL.columns[1:3]],
+)
+
+
+def parsed(text: str) -> exp.Query:
+    tree = sqlglot.parse_one(text, dialect="postgres")
+    assert isinstance(tree, exp.Query)
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("question", "query", "sign"),
+    [
+        ("people not from Oslo", "select x from t where y = 'Oslo'", "negation asked, absent"),
+        ("how many parcels per town", "select count(*) from t",
+         "each asked of a measure, no group"),
+        ("the towns of people over 30", "select town from t", "compare asked, absent"),
+        ("parcels with the number 7", "select x from t", "numbers lost"),
+        ("how many are called Kim", "select count(distinct x) from t where x = 'Kim'",
+         "counted, held equal"),
+        ("town with the most number of people", "select town from t order by size desc limit 1",
+         "most number asked, not counted"),
+    ],
+)  # fmt: skip
+def test_what_a_question_asks_for_and_the_query_has_not_is_a_sign(
+    question: str, query: str, sign: str
+) -> None:
+    assert signs(question, parsed(query))[sign] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("question", "query", "sign"),
+    [
+        ("people with at least two parcels", "select x from t group by x having count(*) >= 2",
+         "superlative asked, absent"),
+        ("people not older than 30", "select x from t where age <= 30", "negation asked, absent"),
+    ],
+)  # fmt: skip
+def test_bounds_are_neither_superlatives_nor_negations(
+    question: str, query: str, sign: str
+) -> None:
+    assert signs(question, parsed(query))[sign] == 0.0
+
+
+def test_a_name_that_the_question_does_not_say_is_a_sign_and_a_synonym_says_it() -> None:
+    def unheard(question: str) -> float:
+        tree = parsed("select price from parcel")
+        return naming_signs(tokenize(question), tree, PROFILE)["shown, unheard"]
+
+    assert unheard("the weight of each parcel") == 1.0
+    assert unheard("the cost of each parcel") == 0.0
+    assert unheard("which parcel is the most expensive") == 0.0
+
+
+def test_fewer_columns_than_the_question_lists_is_a_sign() -> None:
+    tokens = tokenize("What are the town, kind and price of the parcels?")
+
+    assert naming_signs(tokens, parsed("select town from t"), PROFILE)["fewer shown than listed"]
+    full = naming_signs(tokens, parsed("select town, kind, price from t"), PROFILE)
+    assert not full["fewer shown than listed"]
+
+
+def test_an_empty_answer_is_a_sign_and_one_that_was_not_waited_for_is_none() -> None:
+    def found(rows: list[tuple[object, ...]] | None) -> dict[str, float]:
+        return result_signs("list the towns", Result(rows), ordered=False, joined=False)
+
+    assert found([])["rows none"] == 1.0
+    assert found([(None,)])["rows null"] == 1.0
+    assert found([("Oslo",), ("Oslo",)])["rows repeated"] == 1.0
+    assert found(None) == {}
+
+
+def test_readings_that_find_the_same_rows_speak_for_each_other() -> None:
+    def two(second: list[tuple[object, ...]]) -> float:
+        first = parsed("select town from person")
+        other = parsed("select distinct town from person")
+        one = Made(first, first.sql(), (), {"from first": 1.0})
+        two = Made(other, other.sql(), (), {"from second": 1.0})
+        judge("the towns", [(one, Result([("Oslo",), ("Rome",)])), (two, Result(second))])
+        return one.signs["rows as both read"]
+
+    assert two([("Rome",), ("Oslo",)]) == 1.0
+    assert two([("Rome",)]) == 0.0
+
+
+def test_confidence_is_a_probability_and_falls_with_a_sign_against() -> None:
+    assert 0 < confidence({"rows none": 1.0}) < confidence({}) < 1
+
+
+def test_queries_that_differ_in_aliases_and_order_of_conditions_are_one_candidate() -> None:
+    one = "select a.x from t as a where a.x = 1 and a.y = 2"
+    other = "select x from t where y = 2 and x = 1"
+
+    assert canonical(parsed(one)) == canonical(parsed(other))
+    assert canonical(parsed(one)) != canonical(parsed(one.replace("2", "3")))
+
+
+def test_full_names_are_first_and_last_names() -> None:
+    query = parsed("select first_name, town from person")
+
+    asked = with_full_names(tokenize("full names and towns of people"), query, PROFILE)
+    assert asked.sql() == "SELECT first_name, last_name, town FROM person"
+    assert with_full_names(tokenize("names of people"), query, PROFILE) == query
+
+
+def test_of_keys_to_one_table_the_one_that_the_question_speaks_of_is_tried() -> None:
+    query = parsed(
+        "select t1.town from person as t1 join parcel as t2 on t2.sent_by_person_id = t1.person_id"
+    )
+
+    made = dict(variants(query, tokenize("towns of people who received a parcel"), PROFILE))
+
+    assert "received_by_person_id" in made["by another key"].sql()
+    assert "by another key" not in dict(
+        variants(query, tokenize("towns of people who sent a parcel"), PROFILE)
+    )
+
+
+def test_a_group_by_a_key_is_also_tried_by_what_is_shown() -> None:
+    query = parsed("select kind, count(*) from parcel group by parcel_id, kind")
+
+    made = dict(variants(query, tokenize("number of parcels of each kind"), PROFILE))
+
+    assert made["grouped by what is shown"].sql().endswith("GROUP BY kind")
