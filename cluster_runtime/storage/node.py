@@ -577,9 +577,12 @@ class StorageNode:
         if self.storage_type == "aurora":
             return False
         if self._shared is None:
-            self._shared = self._device.direct and share_a_disk(
-                [fd, *(lane.store.log.writer(lane.store.log.files[-1]) for lane in self.lanes)]
-            )
+            logs = [lane.store.log for lane in self.lanes if lane.live]
+            try:
+                others = [log.writer(log.files[-1]) for log in logs]
+            except OSError:
+                return False  # the files of one are gone
+            self._shared = self._device.direct and share_a_disk([fd, *others])
         return self._shared
 
     def _flush(self) -> None:

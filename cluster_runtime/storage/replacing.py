@@ -18,7 +18,7 @@ from cluster_runtime.storage.repair import Repair
 from cluster_runtime.storage.replacement import Abandon, Begin, Condition, ReplacementPolicy
 from cluster_runtime.storage.segment import Persist
 from cluster_runtime.storage.segment_store import SegmentStore, SegmentUnreadableError
-from cluster_runtime.storage.types import AZS, SegmentId
+from cluster_runtime.storage.types import SEGMENT_IDS, SegmentId, az_of
 
 _OUT_OF_USE = Fault(FaultKind.CRASH)
 
@@ -196,8 +196,12 @@ class Replacing:
     def _remove_who_left(self, membership: Membership) -> None:
         """Delete what no membership names any more, once a write quorum knows of it."""
         mount = self._mount
-        folders = [folder for az in AZS for folder in (mount.directory / f"az-{az}").iterdir()]
-        left = [each for each in folders if each.name not in membership.segments]
+        left = [
+            folder
+            for place in SEGMENT_IDS
+            for folder in (mount.directory / f"az-{az_of(place)}").glob(f"{place}*")
+            if folder.name not in membership.segments
+        ]
         if not left:
             return
         self._store(membership)
