@@ -94,6 +94,11 @@ class Host:
             case "corrupt and lose segments":
                 self.volume.inject_fault(f"segment:{self.rng.choice('abc')}1", "corrupt")
                 self.volume.scrub()
+            case "lose files under the writer":
+                # The successor has come, or is on its way, or was not thought of when we end.
+                victim = self.rng.choice(sorted(self.volume.directory.glob("az-*/*")))
+                victim.rename(self.volume.directory / f"lost-{victim.name}")
+                threading.Event().wait(self.rng.random() * 4)
             case _:
                 raise AssertionError(disaster)
 
