@@ -43,7 +43,7 @@ class World:
         self.scheduler.sometimes(storm.takeover_every, self.take_over)
         self.scheduler.sometimes(storm.replace_every, self.replace)
         self.scheduler.sometimes(storm.replace_every, self.check_az_and_one_more)
-        self.scheduler.sometimes(storm.takeover_every * 5, self.open_for_readers)
+        self.scheduler.sometimes(storm.takeover_every * 2, self.open_for_readers)
 
     # faults ----------------------------------------------------------------------------------
 

@@ -97,13 +97,14 @@ class SimulatedWriter:
     def _open(self) -> None:
         self.volume = self.opening.volume()
         cut = self.volume.history[-1].lsn
-        holder = next(
-            node
+        logs = (
+            node.durable
             for node in self._nodes()
             if node.core.history == self.volume.history
             and (node.durable[-1].end if node.durable else 0) >= cut
         )
-        self.log = [batch for batch in holder.durable if batch.end <= cut]
+        # Where nobody holds it, the check of what is durable has something to say.
+        self.log = [batch for batch in next(logs, []) if batch.end <= cut]
         self._on_durable(self)
         self._scheduler.sometimes(APPEND_EVERY, self._append)
 
