@@ -59,7 +59,7 @@ def _between_counted(question: Question) -> bool:
     """`between 200 and 400 pages`, `with 1 to 2 paragraphs`: two bounds before what they limit."""
     match = question.search(
         rf"(?:(?:with|have|having|of|from|that|which|who) )*(?:between )?{num('a')} (?:and|to) "
-        rf"{num('b')} (?:different )?(?P<x>@[a-z]+(?P<i>\d+))"
+        rf"{num('b')} (?:different )?(?P<x>@(?=[a-z]*[ct])[a-z]+(?P<i>\d+))"
     )
     if match is None:
         return False

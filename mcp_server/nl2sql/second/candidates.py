@@ -5,6 +5,7 @@ the second takes clauses out one kind after the other (`second.analysis`). Where
 they are seldom wrong; where they do not, the signs of `confidence` decide.
 """
 
+import logging
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
@@ -22,11 +23,13 @@ from mcp_server.nl2sql.second.results import Result, result_signs
 from mcp_server.nl2sql.second.variants import variants, with_full_names
 from mcp_server.nl2sql.tokens import Token, tokenize
 
-FAILED = (NoJoinError, ValueError)
+UNFIT = (NoJoinError, ValueError)
 """What a reading raises when its rules do not fit a question: that reading has no candidate."""
 
+log = logging.getLogger(__name__)
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class Made:
     """A candidate with its signs. unused: words of the question that its reading left over."""
 
@@ -120,7 +123,14 @@ def judge(text: str, tried: Sequence[tuple[Made, Result]]) -> list[Made]:
             "others empty": float(any(found.rows == [] for one, found in tried if one not in same)),
         }
         made.confidence = confidence(made.signs)
-    return sorted((made for made, _ in tried), key=lambda one: -one.confidence)
+    found = sorted((made for made, _ in tried), key=lambda one: -one.confidence)
+    same = next((group for group in groups.values() if found and found[0] in group), [])
+    for plain in same:  # of one answer, the query as it was read rather than a variant of it
+        if plain.signs.get("variant") == 0.0 and found[0].signs.get("variant") == 1.0:
+            plain.confidence = found[0].confidence
+            found.remove(plain)
+            found.insert(0, plain)
+    return found
 
 
 _ORIGINS = ("first", "second")
@@ -158,7 +168,10 @@ def _first(text: str, tokens: Sequence[Token], linker: Linker, graph: JoinGraph)
             return None
         analyse_first(asked)
         tree = compile_query(asked.query, graph)
-    except FAILED:
+    except UNFIT:
+        return None
+    except Exception:  # a mistake in one reading leaves the question to the other
+        log.exception("the first reading of a question failed")
         return None
     return _Read(tree, tuple(asked.unused()), asked.doubt, _coverage(asked), _weak(asked))
 
@@ -183,7 +196,10 @@ def _second(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> _Read 
     try:
         found = analyse_second(tokens, linker, graph)
         tree = compile_query(found.query, graph)
-    except FAILED:
+    except UNFIT:
+        return None
+    except Exception:
+        log.exception("the second reading of a question failed")
         return None
     atoms = found.text.atoms
     unused = tuple(found.text.unused())

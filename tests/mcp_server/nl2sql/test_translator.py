@@ -78,12 +78,17 @@ ANSWERS: list[tuple[str, list[tuple[Any, ...]]]] = [
 
 @pytest.mark.parametrize(("question", "expected"), ANSWERS, ids=[each[0] for each in ANSWERS])
 def test_a_plain_question_finds_the_rows_that_it_asks_for(
-    library: str, translator: Translator, question: str, expected: list[tuple[Any, ...]]
+    library: str,
+    translator: Translator,
+    question: str,
+    expected: list[tuple[Any, ...]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     found = [
         tuple(sorted(map(plain, row))) for row in rows(library, translator.translate(question))
     ]
 
+    assert not caplog.records, "a reading failed"
     wanted = [tuple(sorted(map(plain, row))) for row in expected]
     if "sorted" in question:
         assert found == wanted
@@ -232,3 +237,28 @@ def test_a_translator_writes_nothing(fresh_dsn: str) -> None:
 
     with psycopg.connect(fresh_dsn) as conn:
         assert conn.execute("select count(*) from visit").fetchone() == (0,)
+
+
+def test_bounds_that_are_parts_of_dates_are_not_bounds_of_a_column(
+    translator: Translator, caplog: pytest.LogCaptureFixture
+) -> None:
+    translator.translate("Which members joined between 2007/2/22 and 2016/4/21?")
+
+    assert not caplog.records
+
+
+def test_a_mistake_in_one_reading_is_reported_and_leaves_the_question_to_the_other(
+    library: str,
+    translator: Translator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def mistaken(question: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr("mcp_server.nl2sql.second.candidates.analyse_first", mistaken)
+
+    found = translator.translate("How many members are there?")
+
+    assert found.candidates
+    assert "the first reading of a question failed" in caplog.text
