@@ -8,6 +8,7 @@ for, since a successor has to stand in the same zone. What the change does to qu
 Source: Verbitski et al. (SIGMOD 2018), section 4.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,6 +18,8 @@ from cluster_runtime.storage.types import SegmentId, az_of
 
 AWAY_LIMIT_S = 60.0
 """How long a segment may be away, or refuse writes, before it is replaced."""
+RETRY_AFTER_S = 30.0
+"""How long after a replacement that came to nothing the next one begins."""
 
 
 class Condition(Enum):
@@ -44,6 +47,8 @@ class ReplacementPolicy:
     """Fed with every look at the segments; says what to do next. Times are seconds of any clock."""
 
     away_limit_s: float = AWAY_LIMIT_S
+    retry_after_s: float = RETRY_AFTER_S
+    _not_before: float = -math.inf
     _since: dict[SegmentId, float] = field(default_factory=dict)
 
     def decide(
@@ -59,10 +64,13 @@ class ReplacementPolicy:
         if membership.changing:
             candidate, replaced = membership.candidate, membership.replaced
             back = replaced is not None and conditions[replaced] is Condition.ANSWERS
-            return Abandon() if back or candidate in gone else None
+            if back or candidate in gone:
+                self.gave_up(now)
+                return Abandon()
+            return None
         answering = [each for each in conditions if conditions[each] is Condition.ANSWERS]
-        if len(answering) < WRITE_QUORUM:
-            return None  # nobody could agree on the change
+        if len(answering) < WRITE_QUORUM or now < self._not_before:
+            return None  # too few to agree on the change, or the last one was given up just now
         waited_for = {az_of(each) for each in conditions} - {
             az_of(each) for each in conditions if conditions[each] is not Condition.AWAY
         }
@@ -71,6 +79,10 @@ class ReplacementPolicy:
             return None
         lost = [each for each in due if conditions[each] is Condition.LOST]
         return Begin(min(lost or due, key=lambda each: (self._since[each], each)))
+
+    def gave_up(self, now: float) -> None:
+        """A replacement came to nothing; the next one is not tried at once."""
+        self._not_before = now + self.retry_after_s
 
     def _is_gone(
         self, segment: SegmentId, now: float, conditions: Mapping[SegmentId, Condition]

@@ -111,18 +111,20 @@ class Replacing:
         if lane is not None and not node.call(lambda: _is_at_rest(lane)):
             return  # at the next look
         volume = node.volume
+        sources = [each.store for each in node.lanes if each.live]
+        if not sources:
+            return
         membership = node.call(lambda: volume.begin_replacement(segment))
         candidate = membership.candidate
         assert candidate is not None
         _log.warning("a segment is being replaced", segment=segment, successor=candidate)
         self._store(membership)
-        source = max(
-            (each for each in node.lanes if each.live), key=lambda each: each.store.core.scl
-        )
+        source = max(sources, key=lambda each: each.core.scl)
         try:
-            store = successor_store(source.store, candidate, membership, volume.history)
+            store = successor_store(source, candidate, membership, volume.history)
         except OSError as error:
             _log.warning("no successor can be made", segment=segment, error=str(error))
+            self._policy.gave_up(time.monotonic())
             self._abandon()
             return
         mount.put(store, lane if lane is not None else mount.vacant_lane())
@@ -134,8 +136,9 @@ class Replacing:
         lane, volume = mount.lane(candidate), node.volume
         if lane is None or not lane.live or not self._pages.are_on(lane):
             return False
-        scl = lane.store.core.scl
-        node.call(lambda: volume.acknowledged(candidate, scl, volume.epoch))
+        core = lane.store.core
+        # Nothing may have been written since it caught up, and so nothing acknowledged.
+        node.call(lambda: lane.live and volume.acknowledged(candidate, core.scl, volume.epoch))
         self._store(volume.membership)
         replaced = volume.membership.replaced
         finished = node.call(volume.finish_replacement)

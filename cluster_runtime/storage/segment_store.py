@@ -132,7 +132,11 @@ class SegmentStore:
         if owner != volume or not log.files:
             raise SegmentUnreadableError(f"segment {segment} holds no log of volume {volume}")
         store = cls(directory, volume, core, log)
-        store.find_end()
+        try:
+            store.find_end()
+        except OSError as error:
+            store.close()
+            raise SegmentUnreadableError(f"segment {segment} cannot be read: {error}") from error
         return store
 
     @property

@@ -92,6 +92,15 @@ def test_a_candidate_that_is_lost_itself_is_given_up(policy: ReplacementPolicy) 
     assert policy.decide(0, changing, lost) == Abandon()
 
 
+def test_after_a_replacement_that_came_to_nothing_the_next_one_takes_its_time() -> None:
+    policy = ReplacementPolicy(LIMIT_S, retry_after_s=30)
+    members = Membership()
+    lost = found(members, a1=Condition.LOST)
+    policy.gave_up(0)
+    assert policy.decide(29, members, lost) is None
+    assert policy.decide(30, members, lost) == Begin(SegmentId("a1"))
+
+
 def test_a_candidate_that_stays_away_is_given_up(policy: ReplacementPolicy) -> None:
     changing = Membership().replacing(SegmentId("a1"))
     away = found(changing, a1=Condition.LOST, a1_2=Condition.AWAY)
