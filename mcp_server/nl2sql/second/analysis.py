@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
-from mcp_server.nl2sql.logical import AnyOf, Compare, Linked, Order, Output
+from mcp_server.nl2sql.logical import AnyOf, Compare, Linked, Order, Output, Query
 from mcp_server.nl2sql.profile_model import Kind, Table
 from mcp_server.nl2sql.second.atoms import Text, read, shown
 from mcp_server.nl2sql.second.projection import Rest
@@ -181,11 +181,6 @@ def _both(rest: Rest) -> None:
         owner = query.select[0].column.table
         query.where.remove(condition)
         if owner is table:
-            import copy
-
-            copy.deepcopy(query) if False else None
-            from mcp_server.nl2sql.logical import Query
-
             base = list(query.where)
             query.where = [*base, condition.conditions[0]]
             query.combine = (
@@ -242,7 +237,7 @@ def _mentions(rest: Rest) -> None:
         used.add(h.column.table if h.column is not None else h.table)
     for o in query.order:
         used.add(o.column.table if o.column is not None else o.table)
-    for _index, atom in enumerate(text.atoms):
+    for atom in text.atoms:
         if atom.kind == "T" and atom.ref is not None and atom.ref.tables[0][1] >= 0.85:
             table = atom.ref.tables[0][0]
             if table in used:
