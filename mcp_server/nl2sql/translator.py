@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from mcp_server.nl2sql.assumptions import assumptions
+from mcp_server.nl2sql.evidence import worked_in
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
 from mcp_server.nl2sql.profile import profile
@@ -62,17 +63,21 @@ class Translator:
     def translate(
         self, question: str, evidence: str | None = None, explain: bool = False
     ) -> Translation:
-        """Translate one question. Raises psycopg.OperationalError where the database is away."""
+        """Translate one question. Raises psycopg.OperationalError where the database is away.
+
+        evidence: what words of the question stand for; see `mcp_server.nl2sql.evidence`.
+        """
+        texts = worked_in(question, evidence)
         with self._lock, self._put_by():
             kept = self._conn is not None
             try:
-                return self._translate(self._connected(), question, explain)
+                return self._best(self._connected(), texts, explain)
             except psycopg.OperationalError:
                 if not kept or self._conn is None or not self._conn.broken:
                     raise
             # the kept connection was lost while nobody looked: a failover, or a pause
             self._close()
-            return self._translate(self._connected(), question, explain)
+            return self._best(self._connected(), texts, explain)
 
     def close(self) -> None:
         """Close the connection; the next question opens another."""
@@ -80,6 +85,10 @@ class Translator:
             if self._idle is not None:
                 self._idle.cancel()
             self._close()
+
+    def _best(self, conn: psycopg.Connection[Any], texts: list[str], explain: bool) -> Translation:
+        found = [self._translate(conn, text, explain) for text in texts]
+        return max(found, key=lambda each: each.confidence)
 
     def _translate(
         self, conn: psycopg.Connection[Any], question: str, explain: bool

@@ -262,3 +262,19 @@ def test_a_mistake_in_one_reading_is_reported_and_leaves_the_question_to_the_oth
 
     assert found.candidates
     assert "the first reading of a question failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("question", "evidence", "expected"),
+    [
+        ("List the titles of heavy books", "heavy means pages > 300", [("Granite",), ("Winter",)]),
+        ("How many veterans are there?", "a veteran refers to age > 40", [(3,)]),
+        ("Which branches are old?", "old means opened < 2000", [("North",)]),
+    ],
+)
+def test_evidence_says_what_words_stand_for(
+    translator: Translator, library: str, question: str, evidence: str, expected: list[Any]
+) -> None:
+    without, found = translator.translate(question), translator.translate(question, evidence)
+    assert without.sql != found.sql
+    assert sorted(rows(library, found)) == expected
