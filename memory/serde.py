@@ -6,7 +6,6 @@ replaces, refuses and drops them). Strict: a class that is not on the allow-list
 name before anything is imported, when it is written and when it is read; there is no pickle.
 """
 
-import contextlib
 import dataclasses
 import decimal
 import importlib
@@ -148,9 +147,12 @@ class BorealisSerializer(JsonPlusSerializer):
         name = self._models.get(type(obj))
         if name is not None:
             # Messages, mostly: the rest of this class only costs time for them.
-            with contextlib.suppress(ormsgpack.MsgpackEncodeError):
-                fields = [*name, obj.model_dump(), "model_validate_json"]
+            fields = [*name, obj.model_dump(), "model_validate_json"]
+            try:
                 packed = ormsgpack.packb(fields, default=self._encode, option=PACK)
+            except ormsgpack.MsgpackEncodeError:
+                pass  # what is rare is looked for below
+            else:
                 return ormsgpack.Ext(EXT_PYDANTIC_V2, packed)
         try:
             return self._encode_known(obj)
