@@ -78,7 +78,7 @@ class Scrubbing:
     def _verify_log(self, lane: Lane, part: Part) -> bool:
         file = next((each for each in lane.store.log.files if each.start == part.place), None)
         try:
-            if file is None or _file_is_whole(lane.store, file) or is_whole(lane):
+            if file is None or file_is_whole(lane.store, file) or is_whole(lane):
                 return True
         except (LookupError, FileNotFoundError):
             return True  # collected meanwhile
@@ -110,18 +110,21 @@ def _image_parts(segment: SegmentId, image: PageImage) -> Iterator[Part]:
             first, size = index, 0
 
 
-def _file_is_whole(store: SegmentStore, file: LogFile) -> bool:
+def file_is_whole(store: SegmentStore, file: LogFile) -> bool:
     """Whether the frames of a file reach to its end, or to the log's.
 
-    A file that another one sealed may end before that: then the whole chain has to be followed.
+    One that another file sealed may end before that: where the other one's mark says.
     """
     end = min(store.end, file.end)
     mark = store.log.mark(file)
-    reached = file.start
-    previous = Lsn(mark.lsn) if mark is not None else None
-    for frame in store.frames(file.start, previous=previous, end=end):
-        reached = frame.end
-    return reached >= end
+    reached, lsn = file.start, Lsn(mark.lsn) if mark is not None else None
+    for frame in store.frames(file.start, previous=lsn, end=end):
+        reached, lsn = frame.end, frame.batch.end
+    if reached >= end:
+        return True
+    following = next((each for each in store.log.files if each.start == file.end), None)
+    mark = store.log.mark(following) if following is not None else None
+    return mark is not None and mark.lsn == lsn
 
 
 def _completed_at(file: Path) -> float | None:

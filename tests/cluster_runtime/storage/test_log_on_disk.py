@@ -17,6 +17,7 @@ from cluster_runtime.storage.log_files import Mark
 from cluster_runtime.storage.node import IoCounts, StorageNode
 from cluster_runtime.storage.opening import OpenedVolume, open_volume
 from cluster_runtime.storage.quorum import Membership
+from cluster_runtime.storage.scrubbing import file_is_whole
 from cluster_runtime.storage.segment import Cut
 from cluster_runtime.storage.segment_store import SegmentStore
 from cluster_runtime.storage.types import SEGMENT_IDS, Epoch, Lsn, SegmentId
@@ -183,3 +184,23 @@ def test_log_that_is_damaged_everywhere_is_an_error_and_no_gap(root: Path) -> No
             store.log.write(frame_bytes(100), bytes(frame_bytes(100)))
         with pytest.raises(StorageError, match="damaged at log position"):
             read_all(second)
+
+
+def test_each_file_of_a_log_is_verified_by_itself(root: Path) -> None:
+    """A scrub that followed the whole chain for each file would take the square of its time."""
+    end = int(START)
+    for epoch in range(1, 6):
+        with opened(root) as volume:
+            for store in volume.stores.values():
+                put(store, volume.position, epoch, end + 50, end + 100, after=end)
+            end += 100
+    with opened(root) as volume:
+        store = volume.stores[SEGMENT_IDS[0]]
+        files = [file for file in store.log.files if file.start <= store.end]
+        assert len(files) > 5
+        assert all(file_is_whole(store, file) for file in files)
+        rotten = files[3]
+        with rotten.path.open("r+b") as opened_file:
+            opened_file.seek(PAGE_BYTES + 10)
+            opened_file.write(b"rot")
+        assert [file_is_whole(store, file) for file in files].count(False) == 1
