@@ -28,6 +28,8 @@ class Scrubbing:
         self._pages = pages
         self._file = mount.directory / SCRUB_FILE
         self._schedule = ScrubSchedule(time.time(), _completed_at(self._file))
+        # How far each segment's log was followed from its start in this pass, and found whole.
+        self._followed: dict[SegmentId, int] = {}
 
     @property
     def report(self) -> ScrubReport:
@@ -37,6 +39,7 @@ class Scrubbing:
         """Verify one part if it is time; return in how many seconds it is time again."""
         schedule, now = self._schedule, time.time()
         if schedule.wants_parts(now) and self._mount.is_writable:
+            self._followed.clear()
             schedule.begin(list(self._parts()))
         completed = schedule.completed_at
         part = schedule.take(now)
@@ -49,6 +52,7 @@ class Scrubbing:
 
     def run(self) -> list[SegmentId]:
         """Verify everything now; the segments in which damage was found."""
+        self._followed.clear()
         damaged = [part.segment for part in self._parts() if not self._verify(part)]
         self._pages.give_all()
         return list(dict.fromkeys(damaged))
@@ -76,9 +80,16 @@ class Scrubbing:
         return whole
 
     def _verify_log(self, lane: Lane, part: Part) -> bool:
-        file = next((each for each in lane.store.log.files if each.start == part.place), None)
+        store = lane.store
+        file = next((each for each in store.log.files if each.start == part.place), None)
+        if file is None or file.end <= self._followed.get(store.id, 0):
+            return True
         try:
-            if file is None or file_is_whole(lane.store, file) or is_whole(lane):
+            if file_is_whole(store, file):
+                return True
+            end = store.end
+            if is_whole(lane):
+                self._followed[store.id] = end
                 return True
         except (LookupError, FileNotFoundError):
             return True  # collected meanwhile
@@ -113,7 +124,8 @@ def _image_parts(segment: SegmentId, image: PageImage) -> Iterator[Part]:
 def file_is_whole(store: SegmentStore, file: LogFile) -> bool:
     """Whether the frames of a file reach to its end, or to the log's.
 
-    One that another file sealed may end before that: where the other one's mark says.
+    One that another file sealed may end before that: where the other one's mark says. False also
+    where that cannot be told from these two files: then the whole chain has to be followed.
     """
     end = min(store.end, file.end)
     mark = store.log.mark(file)
