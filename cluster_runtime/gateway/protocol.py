@@ -23,6 +23,7 @@ CANCEL_BYTES_MIN, CANCEL_BYTES_MAX = 16, 12 + 256
 NAME_BYTES_MAX = 63  # NAMEDATALEN - 1: PostgreSQL cuts longer names off here
 
 READY_FOR_QUERY_BYTES = 6
+READY_FOR_QUERY = frozenset(b"Z\0\0\0\x05" + status for status in (b"I", b"T", b"E"))
 
 
 class ProtocolVersion(NamedTuple):
@@ -164,7 +165,7 @@ def parse_password(body: bytes) -> str:
 def ends_with_ready_for_query(tail: bytes) -> bool:
     """Whether the last bytes from a server are a ReadyForQuery: a message boundary for certain
     enough to append a message of our own."""
-    return tail[:5] == b"Z\0\0\0\x05" and tail[5:] in (b"I", b"T", b"E")
+    return tail in READY_FOR_QUERY
 
 
 CANCELLED_COMMIT = b"RSyncRepWaitForLSN\0\0"

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from cluster_runtime.gateway.protocol import (
     CANCELLED_COMMIT,
+    READY_FOR_QUERY,
     READY_FOR_QUERY_BYTES,
     end_of_cancelled_commit,
     ends_with_ready_for_query,
@@ -161,6 +162,7 @@ class _Flow:
         self._writing = False
         self.at_end = False
         self.tail = b""
+        self._whole = False  # whether it ends with a ReadyForQuery: no message goes on behind it
 
     @property
     def holds(self) -> bool:
@@ -196,6 +198,7 @@ class _Flow:
         received = buffer.obj
         assert isinstance(received, bytearray)
         assert len(received) == len(buffer)
+        find = received.find
 
         def readable() -> None:
             try:
@@ -209,7 +212,7 @@ class _Flow:
                 self._pause()
                 self._ended()
                 return
-            if from_server:
+            if from_server and (not self._whole or find(CANCELLED_COMMIT, 0, size) >= 0):
                 end = end_of_cancelled_commit(self.tail, received, size)
                 if end is not None:
                     self._end_with(bytes(buffer[:end]) + OUTCOME_UNKNOWN)
@@ -218,6 +221,7 @@ class _Flow:
                 self.tail = buffer[size - TAIL_BYTES : size].tobytes()
             else:
                 self.tail = (self.tail + buffer[:size])[-TAIL_BYTES:]
+            self._whole = self.tail[-READY_FOR_QUERY_BYTES:] in READY_FOR_QUERY
             data = buffer[:size]
             try:
                 sent = send(data)
