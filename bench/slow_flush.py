@@ -49,9 +49,6 @@ class SlowFlushDevice:
     def submit(self) -> None:
         self._device.submit()
 
-    def wait(self, count: int) -> None:
-        """The model's own ends are told one by one."""
-
     def completed(self) -> list[Ended]:
         ended: list[Ended] = []
         with suppress(BlockingIOError):

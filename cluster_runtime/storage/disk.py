@@ -25,9 +25,6 @@ from typing import Protocol
 PAGE_BYTES = 4096
 """Unit and alignment of every write to the log: Aurora counts its write I/O in the same unit."""
 
-PATIENCE_S = 0.005
-"""How long `wait` may keep a thread that has other things to look after."""
-
 _FLUSH_THE_DEVICE = {"ext4", "xfs"}
 
 Vector = tuple[int, int]
@@ -68,12 +65,6 @@ class LogDevice(Protocol):
 
     def submit(self) -> None:
         """Start every write prepared since the last call."""
-
-    def wait(self, count: int) -> None:
-        """Return when so many of the writes under way have ended, or after PATIENCE_S.
-
-        One wake-up instead of one for each. A device that cannot do so returns at once.
-        """
 
     def completed(self) -> list[tuple[int, int]]:
         """(lane, bytes written or minus errno) of each write that ended since the last call."""
@@ -124,8 +115,7 @@ def share_a_disk(fds: Sequence[int]) -> bool:
 
 _SYS_IO_URING_SETUP, _SYS_IO_URING_ENTER, _SYS_IO_URING_REGISTER = 425, 426, 427
 _REGISTER_EVENTFD = 4
-_ENTER_GETEVENTS, _ENTER_EXT_ARG = 1, 1 << 3
-_FEATURES_AT, _FEATURE_EXT_ARG = 20, 1 << 8
+_ENTER_GETEVENTS = 1
 _OP_WRITEV, _OP_FSYNC = 2, 3
 _FSYNC_DATASYNC = 1
 _RWF_DSYNC = 2
@@ -138,8 +128,6 @@ _RETRY = {errno.EINTR, errno.EAGAIN, errno.EBUSY}
 _SQE = struct.Struct("<BBHiQQIiQHHiQQ")
 _CQE = struct.Struct("<QiI")
 _IOVEC = struct.Struct("@NN")
-_TIMESPEC = struct.Struct("@qq")
-_GETEVENTS_ARG = struct.Struct("<QIIQ")
 
 
 class UringDevice:
@@ -160,12 +148,6 @@ class UringDevice:
         params = ctypes.create_string_buffer(_PARAMS_BYTES)
         self._fd = self._call(_SYS_IO_URING_SETUP, entries, params)
         self._sq_entries, self._cq_entries = struct.unpack_from("<II", params)
-        (features,) = struct.unpack_from("<I", params, _FEATURES_AT)
-        self._can_time_out = bool(features & _FEATURE_EXT_ARG)
-        self._timeout = ctypes.create_string_buffer(_TIMESPEC.pack(0, int(PATIENCE_S * 1e9)))
-        self._patience = ctypes.create_string_buffer(
-            _GETEVENTS_ARG.pack(0, 0, 0, ctypes.addressof(self._timeout)), _GETEVENTS_ARG.size
-        )
         sq = struct.unpack_from("<7I", params, _SQ_OFFSETS_AT)
         cq = struct.unpack_from("<7I", params, _CQ_OFFSETS_AT)
         size = max(sq[6] + 4 * self._sq_entries, cq[5] + _CQE.size * self._cq_entries)
@@ -219,11 +201,6 @@ class UringDevice:
             self._prepared -= taken
             self._under_way += taken
 
-    def wait(self, count: int) -> None:
-        count = min(count, self._under_way)
-        if count and self._can_time_out:
-            self._enter(0, count)
-
     def completed(self) -> list[tuple[int, int]]:
         with suppress(BlockingIOError):
             os.eventfd_read(self._event)
@@ -252,18 +229,11 @@ class UringDevice:
         return ended
 
     def _enter(self, submit: int, wait_for: int) -> int:
-        flags, argument = (_ENTER_GETEVENTS, None) if wait_for else (0, None)
-        if wait_for and self._can_time_out:
-            flags, argument = _ENTER_GETEVENTS | _ENTER_EXT_ARG, self._patience
-        size = ctypes.c_size_t(len(argument) if argument is not None else 0)
+        flags = _ENTER_GETEVENTS if wait_for else 0
         while True:
             try:
-                return self._call(
-                    _SYS_IO_URING_ENTER, self._fd, submit, wait_for, flags, argument, size
-                )
+                return self._call(_SYS_IO_URING_ENTER, self._fd, submit, wait_for, flags, None, 0)
             except OSError as error:
-                if error.errno == errno.ETIME:
-                    return 0
                 if error.errno not in _RETRY:
                     raise
 
@@ -311,9 +281,6 @@ class ThreadDevice:
 
     def submit(self) -> None:
         """Writes start as they are prepared."""
-
-    def wait(self, count: int) -> None:
-        """Its threads tell of each end as it comes."""
 
     def completed(self) -> list[tuple[int, int]]:
         with suppress(BlockingIOError):

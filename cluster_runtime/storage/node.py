@@ -1,10 +1,9 @@
 """The storage node: one thread between the writer's log and the segments' disks.
 
 It takes WAL from the replication connection, makes a batch of what has come, starts a durable
-write of it to each segment, and acknowledges to the writer when a write quorum has it. Writes go
-in rounds: while one is short of its quorum, WAL gathers, and the next one takes all of it, so that
-commits share disk synchronisations. A round never waits for the fifth and the sixth segment: one
-that is late joins a later round, with all that it has not got yet.
+write of it to each segment that has none under way, and acknowledges to the writer when a write
+quorum has it. While writes are under way, WAL gathers: the next write takes all of it, so that
+commits share disk synchronisations without waiting for each other.
 
 What is decided is decided by `Volume` and `Segment`; this module moves bytes and time.
 """
@@ -52,7 +51,7 @@ BACKLOG_BYTES = RING_BYTES // 2
 DEPTH = 4
 """Writes of one segment that wait for their end, or for a flush, at once."""
 STRAGGLER_S = 0.05
-"""How long writes that missed a shared flush wait for that of the next round."""
+"""How long writes that missed a shared flush wait for the next one."""
 GONE_AFTER_S = 10.0
 
 _log = get_logger(__name__)
@@ -154,7 +153,7 @@ class StorageNode:
         self.lock = threading.Lock()
         self._waking = threading.Lock()
         self.vdl_position = position
-        self.end_lsn = self._round_lsn = volume.vdl
+        self.end_lsn = volume.vdl
         self.marks: deque[Mark] = deque()
         self.storage_type: StorageType = storage_type
         self._flush_slot = slots
@@ -162,7 +161,7 @@ class StorageNode:
         self._shared: bool | None = None
         self._flushing: list[_Flight] = []
         self._straggler_timer = self._stragglers_due = False
-        self._staged = self._round = self._vcl_position = position
+        self._staged = self._vcl_position = position
         self._ends: deque[tuple[Lsn, int]] = deque()
         self._points: deque[tuple[Lsn, int]] = deque()
         self._held: WalMessage | None = None
@@ -355,7 +354,6 @@ class StorageNode:
 
     def _step(self) -> None:
         self._listen_to_writer()
-        self._device.wait(self._awaited())
         client = self._polled
         arrived = client is not None and client.has_more
         for fd, _ in self._poll.poll(0 if arrived else self._patience_ms()):
@@ -371,9 +369,8 @@ class StorageNode:
         self._fire_timers()
         if arrived and client is not None and client is self._client:
             self._receive(client)
-        self._begin_round()
         for lane in self.lanes:
-            if lane.live and lane.issued < self._round:
+            if lane.live and lane.issued < self._staged:
                 self._write(lane)
         self._flush()
         self._device.submit()
@@ -457,32 +454,6 @@ class StorageNode:
             self._prepare(self._file_end)
             self._prepared_to += FILE_BYTES
 
-    def _begin_round(self) -> None:
-        """Let the lanes write what has come, once the round before has its write quorum.
-
-        In a bulk load, which waits for no commit, a full write is reason enough.
-        """
-        waiting = self._staged - self._round
-        if waiting and (self.volume.vcl >= self._round_lsn or waiting >= WRITE_BYTES):
-            self._round, self._round_lsn = self._staged, self.end_lsn
-
-    def _awaited(self) -> int:
-        """How many writes must end before there is something to do; 0 where that is unsure."""
-        more_wal = self._polled is not None and self._polled.has_more
-        if more_wal or self.volume.vcl >= self._round_lsn:
-            return 0
-        if self._flushing:
-            return 1
-        ready = under_way = 0
-        for lane in self.lanes:
-            if lane.fault is not None:
-                return 0
-            if lane.flights and not lane.flights[-1].written:
-                under_way += 1
-            elif lane.live and lane.issued >= self._round:
-                ready += 1
-        return max(0, min(WRITE_QUORUM - ready, under_way))
-
     def _write(self, lane: Lane) -> None:
         """Start a durable write of what a segment has not got yet, where it may have one more."""
         if not lane.free or (lane.flights and not lane.flights[-1].written):
@@ -504,7 +475,7 @@ class StorageNode:
         except OSError as error:
             self.fail(lane, error)
             return
-        run = staging.run(lane.issued, min(file.end, start + WRITE_BYTES, self._round))
+        run = staging.run(lane.issued, min(file.end, start + WRITE_BYTES))
         if run is None:
             return
         _, end, lsn = run
@@ -526,7 +497,7 @@ class StorageNode:
         self.counts.syncs += durable
 
     def _batch(self, epoch: Epoch, after: Lsn, end: Lsn) -> Batch:
-        """What a segment is told of a write: in a round, most of them are told the same."""
+        """What a segment is told of a write: most of them are told the same."""
         batch = self._told
         if batch.end != end or batch.previous != after or batch.epoch != epoch:
             batch = self._told = Batch(epoch, after, after, end, self._timeline)

@@ -78,29 +78,6 @@ def test_a_flush_that_was_prepared_ends(make_device: MakeDevice, tmp_path: Path)
     os.close(fd)
 
 
-def test_a_wait_ends_although_no_write_does(tmp_path: Path) -> None:
-    """A disk that hangs must not keep the thread from what else it has to look after."""
-    device = uring(Arena(PAGE_BYTES))
-    near, far = os.pipe()
-    while True:  # a full pipe takes no write until it is read
-        os.set_blocking(far, False)
-        try:
-            os.write(far, bytes(PAGE_BYTES))
-        except BlockingIOError:
-            break
-    os.set_blocking(far, True)
-    device.start(0, far, [(0, PAGE_BYTES)], 0, durable=False)
-    device.submit()
-    device.wait(1)
-    assert device.completed() == []
-    while not device.completed():
-        os.read(near, 1 << 16)
-        device.wait(1)
-    device.close()
-    os.close(near)
-    os.close(far)
-
-
 def test_a_write_that_fails_says_why(make_device: MakeDevice, tmp_path: Path) -> None:
     device = make_device(Arena(PAGE_BYTES))
     (tmp_path / "f").touch()
