@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import shutil
+import struct
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,8 +20,14 @@ from cluster_runtime.errors import InsufficientStorageError
 FICLONE = 0x40049409
 """ioctl of Linux that makes a file share another one's extents (linux/fs.h)."""
 
+FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
+FS_TOPDIR_FL = 0x0002_0000
+"""Attribute of a folder whose folders have nothing to do with each other (chattr +T)."""
+
 _NO_REFLINK = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_NO_ATTRIBUTE = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EPERM, errno.ENOSYS}
+_LONG = struct.Struct("@l")
 
 
 def copy_tree(source: Path, target: Path, user: OsUser) -> None:
@@ -122,6 +129,26 @@ def _nearest_existing(path: Path) -> Path:
     while not path.exists():
         path = path.parent
     return path
+
+
+def spread_folders(directory: Path) -> None:
+    """Have the file system place each folder below this one apart from the others, where it can.
+
+    ext4 passes over every inode that was deleted in the last minutes when it looks for one for a
+    new file, in the folder's own part of the disk: where clusters come and go beside each other,
+    a copy takes three times as long.
+    """
+    if sys.platform != "linux":
+        return
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        (flags,) = _LONG.unpack(fcntl.ioctl(fd, FS_IOC_GETFLAGS, bytes(_LONG.size)))
+        fcntl.ioctl(fd, FS_IOC_SETFLAGS, _LONG.pack(flags | FS_TOPDIR_FL))
+    except OSError as error:
+        if error.errno not in _NO_ATTRIBUTE:
+            raise
+    finally:
+        os.close(fd)
 
 
 def remove_tree(path: Path) -> None:

@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster_runtime.engine.files import spread_folders
 from cluster_runtime.engine.os_user import OsUser
 
 SYSTEM_HOMES = Path("/var/lib/borealis")
@@ -50,7 +51,7 @@ def open_home(state_dir: Path, user: OsUser) -> EngineHome:
     user.make_passage(root)
     (root / _OWNER_FILE).write_bytes(bytes(state_dir))
     home = EngineHome(root, _run_directory(root, user), user)
-    user.make_passage(home.clusters)
+    spread_folders(user.make_passage(home.clusters))
     return home
 
 

@@ -1,8 +1,11 @@
 """Copies of directory trees."""
 
 import errno
+import fcntl
 import os
 import stat
+import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +68,28 @@ def test_an_existing_target_is_not_touched(source: Path, tmp_path: Path, user: O
     with pytest.raises(FileExistsError):
         copy_tree(source, tmp_path / "target", user)
     assert (tmp_path / "target" / "mine").exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOTTY, errno.EOPNOTSUPP, errno.EPERM])
+def test_a_file_system_that_cannot_spread_folders_is_as_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(*_: object) -> bytes:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(files.fcntl, "ioctl", refuse)
+    files.spread_folders(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="an attribute of Linux's file systems")
+def test_folders_are_spread_where_the_file_system_can(tmp_path: Path) -> None:
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        files.spread_folders(tmp_path)
+        files.spread_folders(tmp_path)
+        flags = fcntl.ioctl(fd, files.FS_IOC_GETFLAGS, bytes(struct.calcsize("@l")))
+        assert struct.unpack("@l", flags)[0] & files.FS_TOPDIR_FL
+    except OSError as error:
+        pytest.skip(f"this file system has no attributes: {error}")
+    finally:
+        os.close(fd)
