@@ -1,7 +1,6 @@
 """A volume, and a writer on it, for the tests that need real PostgreSQL."""
 
 import shutil
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.storage.host import WRITER_SETTINGS, StorageVolume
 from cluster_runtime.storage.types import SegmentState
+from tests.waiting import wait_until
 
 WAL_SEGMENT_BYTES = 1 << 20
 
@@ -98,19 +98,15 @@ def stored(conn: psycopg.Connection[tuple[object, ...]]) -> list[object]:
 
 def wait_until_healthy(volume: StorageVolume) -> None:
     """Every segment holds everything that is durable."""
-    deadline = time.monotonic() + 20
-    while True:
+
+    def healthy() -> bool:
         facts = volume.describe()
-        if all(s.state is SegmentState.HEALTHY and s.scl >= facts.vdl for s in facts.segments):
-            return
-        assert time.monotonic() < deadline, facts
-        time.sleep(0.01)
+        return all(s.state is SegmentState.HEALTHY and s.scl >= facts.vdl for s in facts.segments)
+
+    wait_until(healthy)
 
 
 def wait_until_members(volume: StorageVolume, *segments: str) -> None:
     """Exactly these segments belong to the volume, and hold everything."""
-    deadline = time.monotonic() + 30
-    while tuple(each.id for each in volume.describe().segments) != segments:
-        assert time.monotonic() < deadline, volume.describe()
-        time.sleep(0.01)
+    wait_until(lambda: tuple(each.id for each in volume.describe().segments) == segments, 30)
     wait_until_healthy(volume)

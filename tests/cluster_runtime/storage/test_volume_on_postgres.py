@@ -13,6 +13,7 @@ from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import QuorumLostError, StaleEpochError, StorageError
 from cluster_runtime.storage.host import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
+from tests.waiting import wait_until
 
 
 def test_commits_survive_the_loss_of_the_writer_and_its_directory(writer: Writer) -> None:
@@ -156,8 +157,7 @@ def test_a_stale_writer_is_refused_once_another_host_opened_the_volume(
 
         refused = threading.Thread(target=commit)
         refused.start()
-        while volume.attached:
-            time.sleep(0.005)
+        wait_until(lambda: not volume.attached)
         writer.postmaster.kill()
         refused.join()
         assert not acknowledged.is_set()
@@ -242,25 +242,21 @@ def test_a_reader_sees_what_was_committed_and_nothing_past_the_volume_durable_ls
     reader = reader_of(volume, template, engine_dir)
     try:
         with superuser_connection(reader) as conn:
-            while stored(conn) != [1]:
-                time.sleep(0.01)
+            wait_until(lambda: stored(conn) == [1])
             volume.inject_fault("az:a", "partition")
             volume.inject_fault("az:b", "partition")
             blocked = threading.Thread(target=insert, args=(writer, 2))
             blocked.start()
             with writer.connect() as local:
-                while not local.execute(
-                    "select 1 from pg_stat_activity where wait_event = 'SyncRep'"
-                ).fetchone():
-                    time.sleep(0.01)
+                waits = "select 1 from pg_stat_activity where wait_event = 'SyncRep'"
+                wait_until(lambda: local.execute(waits).fetchone())
             received = conn.execute("select pg_last_wal_receive_lsn() - '0/0'::pg_lsn").fetchone()
             assert received is not None
             assert int(received[0]) <= volume.describe().vdl
             assert stored(conn) == [1]
             volume.heal()
             blocked.join()
-            while stored(conn) != [1, 2]:
-                time.sleep(0.01)
+            wait_until(lambda: stored(conn) == [1, 2])
     finally:
         reader.stop(Shutdown.IMMEDIATE)
 
@@ -335,8 +331,7 @@ def test_a_fault_heals_after_its_time_and_a_later_one_has_a_time_of_its_own(
     volume.inject_fault("segment:a1", "slow:5", duration=60)
     volume.inject_fault("segment:b2", "partition", duration=0.1)
     assert faults_of(volume) == {"a1": "slow:5", "b2": "partition"}
-    while "b2" in faults_of(volume):
-        time.sleep(0.01)
+    wait_until(lambda: "b2" not in faults_of(volume))
     assert faults_of(volume) == {"a1": "slow:5"}
     volume.heal()
     assert faults_of(volume) == {}
@@ -417,8 +412,7 @@ def test_a_promoted_reader_becomes_the_writer_on_a_timeline_of_its_own(
         writer.lose()
         volume.recover()
         with superuser_connection(reader) as conn:
-            while stored(conn) != [1]:
-                time.sleep(0.01)
+            wait_until(lambda: stored(conn) == [1])
             conn.execute("select pg_promote(wait => true)")
             volume.attach_writer(reader.socket_directory, SUPERUSER)
             conn.execute("alter system set synchronous_standby_names = 'storage'")
