@@ -9,6 +9,7 @@ from sqlglot import exp
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.logical import (
     AnyOf,
+    Arithmetic,
     Between,
     Compare,
     Condition,
@@ -20,6 +21,7 @@ from mcp_server.nl2sql.logical import (
     Order,
     Output,
     Query,
+    Ranked,
     Scalar,
     Top,
 )
@@ -133,9 +135,18 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
     group = _group(query, scope)
     grouped = bool(group)
     outputs = [_output(output, scope, query) for output in query.select]
+    conditions = [_condition(condition, scope, query) for condition in query.where]
+    for each in query.computed:
+        if isinstance(each, Arithmetic):
+            outputs.append(_arithmetic(each, scope, query))
+        else:
+            outputs.append(_share(conditions))
+            conditions = []
     select = select.select(*outputs)
-    for condition in query.where:
-        select = select.where(_condition(condition, scope, query))
+    for condition in conditions:
+        select = select.where(condition)
+    if query.per and query.order and query.limit is not None:
+        return _first_of_each(select, query, scope)
     if grouped:
         select = select.group_by(*(scope.column(column) for column in group))
     for having in query.having:
@@ -153,6 +164,50 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
     return select
 
 
+def _first_of_each(select: exp.Select, query: Query, scope: Scope) -> exp.Select:
+    """The first rows of each group: those whose place in it is at most the limit."""
+    names = [f"c{number}" for number in range(1, len(select.expressions) + 1)]
+    place = exp.Window(
+        this=exp.Rank(),
+        partition_by=[scope.column(column) for column in query.per],
+        order=exp.Order(expressions=[_order(order, scope, query) for order in query.order]),
+    )
+    inner = select.copy()
+    inner.set(
+        "expressions",
+        [exp.alias_(e, name) for e, name in zip(select.expressions, names, strict=True)],
+    )
+    inner = inner.select(exp.alias_(place, "place"))
+    return (
+        exp.select(*names)
+        .from_(inner.subquery("ranked"))
+        .where(exp.LTE(this=exp.column("place"), expression=exp.Literal.number(query.limit)))
+    )
+
+
+def _arithmetic(each: Arithmetic, scope: Scope, query: Query) -> exp.Expr:
+    left, right = (_output(side, scope, query) for side in (each.left, each.right))
+    if each.operator == "/":
+        exact = exp.cast(left, "double precision", dialect="postgres")
+        return exp.Div(this=exact, expression=_unless_zero(right))
+    kinds: dict[str, type[exp.Binary]] = {"-": exp.Sub, "+": exp.Add, "*": exp.Mul}
+    return kinds[each.operator](this=left, expression=right)
+
+
+def _share(conditions: Sequence[exp.Expr]) -> exp.Expr:
+    """How many of a hundred rows meet all conditions."""
+    every: exp.Expr = exp.Count(this=exp.Star())
+    if not conditions:
+        raise NoJoinError("a share of everything")
+    some = exp.Filter(this=every.copy(), expression=exp.Where(this=exp.and_(*conditions)))
+    hundred = exp.Mul(this=exp.Literal.number("100.0"), expression=some)
+    return exp.Div(this=hundred, expression=_unless_zero(every))
+
+
+def _unless_zero(divisor: exp.Expr) -> exp.Expr:
+    return exp.Nullif(this=divisor, expression=exp.Literal.number(0))
+
+
 def _tables(query: Query) -> list[Table]:
     found: list[Table] = []
 
@@ -162,8 +217,14 @@ def _tables(query: Query) -> list[Table]:
 
     for output in query.select:
         add(output.column.table if output.column is not None else output.table)
+    for each in query.computed:
+        if isinstance(each, Arithmetic):
+            add(each.left.column.table if each.left.column is not None else None)
+            add(each.right.column.table if each.right.column is not None else None)
     for table in query.group_tables:
         add(table)
+    for column in query.per:
+        add(column.table)
     add(query.subject)
     for column in query.group:
         add(column.table)
@@ -184,14 +245,10 @@ def _condition_tables(condition: Condition) -> Iterable[Table]:
                 yield from _condition_tables(each)
         case Linked():
             return
+        case Ranked(table):
+            yield table
         case _:
             yield condition.column.table
-
-
-def _counts_rows(query: Query) -> bool:
-    return any(each.aggregate for each in query.select) or any(
-        each.aggregate for each in query.order
-    )
 
 
 def _group(query: Query, scope: Scope) -> list[Column]:
@@ -303,6 +360,22 @@ def _condition(condition: Condition, scope: Scope, query: Query) -> exp.Expr:
             return _linked(condition, scope, query)
         case Top():
             return _top(condition, scope)
+        case Ranked():
+            return _ranked(condition, scope)
+
+
+def _ranked(ranked: Ranked, scope: Scope) -> exp.Expr:
+    """Whether a row's key is among those of the first rows in an order."""
+    key, order = ranked.table.key, ranked.order
+    if key is None:
+        raise NoJoinError(f"{ranked.table.name} has no key")
+    other = order.column.table if order.column is not None else order.table
+    inner = Scope(scope.graph, list(dict.fromkeys([ranked.table, other or ranked.table])))
+    rows = inner.source().select(inner.column(key))
+    if order.aggregate is not None:
+        rows = rows.group_by(inner.column(key))
+    rows = rows.order_by(_order(order, inner, Query())).limit(ranked.count)
+    return exp.In(this=scope.column(key), query=rows.subquery())
 
 
 def _top(top: Top, scope: Scope) -> exp.Expr:
@@ -325,6 +398,8 @@ def _compare(
             subquery = inner.source().select(_output(Output(other, aggregate), inner, Query()))
             for each in where:
                 subquery = subquery.where(_condition(each, inner, Query(subject=other.table)))
+            if aggregate is None:
+                return exp.In(this=scope.column(column), query=subquery.subquery())
             left = scope.column(column)
             if column.numeric_text:
                 left = exp.cast(left, "double precision", dialect="postgres")

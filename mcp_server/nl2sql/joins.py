@@ -12,6 +12,7 @@ class JoinGraph:
     """Tables and the keys between them; shortest paths are remembered."""
 
     def __init__(self, profile: Profile) -> None:
+        self.tables = profile.tables
         self._edges: dict[Table, list[tuple[Table, ForeignKey]]] = {}
         for key in sorted(profile.foreign_keys, key=_preference):
             self._edges.setdefault(key.column.table, []).append((key.target.table, key))

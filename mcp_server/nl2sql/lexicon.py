@@ -296,6 +296,9 @@ STOP = frozenset(
     ]
 )
 
+NOUNS_IN_STOP = frozenset(["record", "list", "data", "information", "value"])
+"""Of these, those that may be the name of a table all the same."""
+
 FILLER = frozenset(
     [
         "please",
@@ -330,6 +333,12 @@ NOISE_IN_TABLE_NAMES = frozenset(
 )
 
 DEMONYMS: dict[str, str] = {
+    "us": "usa united-states united-states-of-america america",
+    "usa": "united-states us united-states-of-america america",
+    "america": "usa united-states us",
+    "united-state": "usa us united-states-of-america america",
+    "uk": "united-kingdom britain great-britain england",
+    "united-kingdom": "uk britain great-britain",
     "american": "usa united-states us america",
     "british": "uk united-kingdom britain england",
     "english": "england",

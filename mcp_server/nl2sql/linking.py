@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
-from mcp_server.nl2sql.lexicon import DEMONYMS, NOISE_IN_TABLE_NAMES, STOP, synonyms
+from mcp_server.nl2sql.lexicon import DEMONYMS, NOISE_IN_TABLE_NAMES, NOUNS_IN_STOP, STOP, synonyms
 from mcp_server.nl2sql.profile_model import Column, Profile, Table
-from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, normal_text, stem
+from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, normal_text, stem, tokenize
+from mcp_server.nl2sql.trigrams import TrigramIndex, similarity
 
 T = TypeVar("T")
 
@@ -25,6 +26,11 @@ _COUNTING = frozenset({"number", "count", "amount", "total", "quantity", "no"})
 SPAN_MAX = 6
 KEEP_WITHIN = 0.3
 THRESHOLD = 0.5
+FUZZY_VALUE_MIN = 0.55
+FUZZY_NAME_MIN = 0.6
+FUZZY_LENGTH_MIN = 6
+"""A shorter word is like too many others."""
+FUZZY_SCORE = 0.6
 _INNER = frozenset({"of", "the", "in", "by", "a", "an", "and", "for", "to", "on"})
 
 
@@ -38,6 +44,8 @@ class Ref:
     columns: list[tuple[Column, float]] = field(default_factory=list)
     tables: list[tuple[Table, float]] = field(default_factory=list)
     values: list[tuple[Column, str]] = field(default_factory=list)
+    partly: list[Column] = field(default_factory=list)
+    """Columns with values that contain a quoted text which is none itself."""
     score: float = 0.0
 
     @property
@@ -119,8 +127,38 @@ class Linker:
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
+        self._stop_names = {
+            table.words for table in profile.tables if len(table.words) == 1
+        } & {(word,) for word in NOUNS_IN_STOP}
+        self._trigrams: TrigramIndex | None = None
+        self._similar: dict[str, list[tuple[Column, str]]] = {}
         self._columns: dict[tuple[str, ...], list[tuple[Column, float]]] = {}
         self._tables: dict[tuple[str, ...], list[tuple[Table, float]]] = {}
+
+    def prepare(self, tokens: Sequence[Token]) -> list[Token]:
+        """The tokens with quoted text taken apart where it is a name of the schema, or the first
+        and last name of somebody, and with names joined that are written with a hyphen.
+        """
+        found: list[Token] = []
+        for token in tokens:
+            found += self._unquoted(token) if token.mark is Mark.QUOTED else [token]
+        return found
+
+    def _unquoted(self, token: Token) -> list[Token]:
+        if token.lemma in self.profile.value_index:
+            return [token]
+        parts = tokenize(token.text)
+        words = tuple(part.lemma for part in parts)
+        named = max((s for _, s in (*self.columns(words), *self.tables(words))), default=0.0)
+        if named >= 0.95 and len(words) > 1:
+            return parts
+        return parts if len(parts) == 2 and self._one_row(parts) else [token]
+
+    def _one_row(self, parts: Sequence[Token]) -> bool:
+        """Whether each word is a value of another column of one table."""
+        index = self.profile.value_index
+        first, last = ({c for c, _ in index.get(normal_text(part.text), ())} for part in parts)
+        return any(one.table is other.table and one is not other for one in first for other in last)
 
     def columns(self, words: tuple[str, ...]) -> list[tuple[Column, float]]:
         if words not in self._columns:
@@ -186,7 +224,8 @@ class Linker:
         text = " ".join(token.text for token in span)
         if len(span) == 1 and span[0].mark is Mark.QUOTED:
             values = self._quoted(text)
-            return Ref(start, end, text, values=values, score=3.0)
+            partly = [] if values else self._containing(text)
+            return Ref(start, end, text, values=values, partly=partly, score=3.0)
         if any(token.mark in (Mark.PUNCTUATION, Mark.QUOTED, Mark.DATE) for token in span):
             return None
         following = tokens[end].lemma if end < len(tokens) else ""
@@ -205,6 +244,8 @@ class Linker:
         length = len(span)
         words = tuple(token.lemma for token in span)
         edges = span[0].lemma in STOP or span[-1].lemma in STOP
+        if words in self._stop_names:
+            edges = False
         if not edges and not all(token.mark is Mark.NUMBER for token in span):
             inner = {word for word in words if word in STOP}
             ref.columns = [
@@ -230,7 +271,10 @@ class Linker:
         return ref
 
     def _values(self, span: Sequence[Token], text: str) -> list[tuple[Column, str]]:
-        if len(span) == 1 and (span[0].lemma in STOP or span[0].mark is Mark.NUMBER):
+        if len(span) == 1 and (
+            (span[0].lemma in STOP and not (text.isupper() and span[0].lemma in DEMONYMS))
+            or span[0].mark is Mark.NUMBER
+        ):
             return []
         if span[0].lemma in ("the", "a", "in", "of") and not span[0].capitalised:
             return []
@@ -238,25 +282,54 @@ class Linker:
         found = index.get(normal_text(text), [])
         if not found and len(span) <= 2:
             found = index.get(" ".join(token.lemma for token in span), [])
-        if not found and len(span) == 1:
-            for other in DEMONYMS.get(span[0].lemma, "").split():
+        if not found:
+            for other in DEMONYMS.get("-".join(token.lemma for token in span), "").split():
                 found = index.get(other.replace("-", " "), [])
                 if found:
                     break
+        if not found and _all_names(span):
+            found = self._alike(text)
         short = len(text) <= 2 and not text.isupper()
         return [] if short else found
 
     def _quoted(self, text: str) -> list[tuple[Column, str]]:
+        return self.profile.value_index.get(normal_text(text)) or self._alike(text)
+
+    def _index(self) -> TrigramIndex:
+        if self._trigrams is None:
+            self._trigrams = TrigramIndex(self.profile.value_index)
+        return self._trigrams
+
+    def _alike(self, text: str) -> list[tuple[Column, str]]:
+        """Values that are written nearly so."""
+        if text not in self._similar:
+            index = self.profile.value_index
+            near = self._index().similar(text, FUZZY_VALUE_MIN)
+            best = near[0][1] if near else 0.0
+            self._similar[text] = [
+                pair for value, score in near[:5] if score >= best for pair in index[value]
+            ]
+        return self._similar[text]
+
+    def _containing(self, text: str) -> list[Column]:
         index = self.profile.value_index
-        normal = normal_text(text)
-        if normal in index:
-            return index[normal]
-        return []
+        values = self._index().containing(text)
+        return list(dict.fromkeys(column for value in values for column, _ in index[value]))
 
 
 def _is_name(span: Sequence[Token]) -> bool:
     return any(token.capitalised for token in span[1:]) or (
         span[0].capitalised and (len(span) > 1 or span[0].text.isupper() or len(span[0].text) > 2)
+    )
+
+
+def _all_names(span: Sequence[Token]) -> bool:
+    """Whether a span looks like one name: `Boeing 737-800`, `San Franciso`."""
+    return (
+        span[0].capitalised
+        and len(span[0].text) >= 4
+        and all(token.capitalised or token.text[0].isdigit() for token in span)
+        and (len(span) > 1 or len(span[0].text) >= FUZZY_LENGTH_MIN)
     )
 
 

@@ -31,9 +31,12 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """An aggregate over rows of a column's table: `(select avg(c) from t where ...)`."""
+    """An aggregate over rows of a column's table: `(select avg(c) from t where ...)`.
 
-    aggregate: Aggregate
+    aggregate None: any of the column's values there.
+    """
+
+    aggregate: Aggregate | None
     column: Column
     where: "tuple[Condition, ...]" = ()
 
@@ -83,7 +86,16 @@ class Linked:
     negated: bool = False
 
 
-Condition: TypeAlias = Compare | Between | Like | Null | AnyOf | Linked | Top
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Rows of the subject whose row of `table` is among the first `count` in an order."""
+
+    table: Table
+    order: "Order"
+    count: int = 1
+
+
+Condition: TypeAlias = Compare | Between | Like | Null | AnyOf | Linked | Top | Ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +119,29 @@ class Order:
     table: Table | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """Two columns, or two aggregates, and an operator between them."""
+
+    operator: Literal["-", "+", "*", "/"]
+    left: Output
+    right: Output
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOf:
+    """How many of a hundred rows meet the conditions of the query."""
+
+
 @dataclass(slots=True)
 class Query:
+    """per: the first `limit` rows of the order are those of each group of these columns.
+    each: conditions that hold of several rows of a thing, not of one; a reading resolves them.
+    """
+
     subject: Table | None = None
     select: list[Output] = field(default_factory=list)
+    computed: list[Arithmetic | ShareOf] = field(default_factory=list)
     where: list[Condition] = field(default_factory=list)
     group: list[Column] = field(default_factory=list)
     group_tables: list[Table] = field(default_factory=list)
@@ -118,4 +149,6 @@ class Query:
     order: list[Order] = field(default_factory=list)
     limit: int | None = None
     distinct: bool = False
+    per: list[Column] = field(default_factory=list)
+    each: list[Compare] = field(default_factory=list)
     combine: tuple[Literal["intersect", "except", "union"], "Query"] | None = None

@@ -81,7 +81,7 @@ _TOKEN = re.compile(
   | (?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)
   | (?P<slashed>\d{1,2}/\d{1,2}/\d{4})
   | (?P<date>\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2})?)?)
-  | (?P<number>\d[\d,]*\.?\d*(?![A-Za-z\d]))
+  | (?P<number>\d[\d,]*\.?\d*(?![A-Za-z\d]|-[A-Za-z\d]))
   | (?P<word>[A-Za-z0-9À-ɏ_]+(?:[-/.&][A-Za-z0-9À-ɏ_]+)*(?:'(?:s|t|re)\b)?)
   | (?P<mark>[?.!;,:])
     """,
@@ -162,9 +162,10 @@ def tokenize(question: str) -> list[Token]:
                     found.append(Token("not", "not", Mark.WORD))
                     continue
                 base = text[:-2] if text.endswith("'s") else text
-                number = NUMBER_WORDS.get(base.lower())
-                mark = Mark.NUMBER if number is not None else Mark.WORD
-                found.append(Token(base, lemma(base), mark, number))
+                for part in filter(None, base.split("_")):
+                    number = NUMBER_WORDS.get(part.lower())
+                    mark = Mark.NUMBER if number is not None else Mark.WORD
+                    found.append(Token(part, lemma(part), mark, number))
             case _:
                 found.append(Token(text, text, Mark.PUNCTUATION))
     return found

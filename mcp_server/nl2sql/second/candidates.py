@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from mcp_server.nl2sql.analysis import analyse as analyse_first
 from mcp_server.nl2sql.compile import NoJoinError, compile_query
+from mcp_server.nl2sql.grammar.reading import analyse as analyse_third
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker, Ref
 from mcp_server.nl2sql.question import Question, build
@@ -51,13 +52,14 @@ class _Read:
 
 def candidates(text: str, linker: Linker, graph: JoinGraph) -> list[Made]:
     """Candidates with the signs that need no database; empty where neither reading fits."""
-    tokens = _scaled(tokenize(text))
+    tokens = linker.prepare(_scaled(tokenize(text)))
     linked = _Linked(linker, tokens)
     first, second = _first(text, tokens, linked, graph), _second(tokens, linked, graph)
+    third = _third(tokens, linked, graph)
     known = linker.profile
     made: dict[str, Made] = {}
     keys: dict[str, str] = {}
-    for origin, read in (("first", first), ("second", second)):
+    for origin, read in [("first", first), ("second", second), *(("third" if i==0 else "fourth", r) for i,r in enumerate(third))]:
         if read is None:
             continue
         named = with_full_names(tokens, read.tree, known)
@@ -213,6 +215,24 @@ def _second(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> _Read 
         and max(atom.ref.best_column, atom.ref.best_table) < 0.7
     )
     return _Read(tree, unused, found.doubt, used / (used + 1.5 * len(unused)), weak)
+
+
+def _third(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> list[_Read]:
+    found: dict[str, _Read] = {}
+    try:
+        for meant in analyse_third(tokens, linker, graph):
+            try:
+                tree = compile_query(meant.query, graph)
+            except UNFIT:
+                continue
+            key = canonical(tree)
+            if key not in found:
+                found[key] = _Read(tree, meant.unused, meant.cost, 0.0, 0)
+            if len(found) >= 4:
+                break
+    except Exception:
+        log.exception("the third reading of a question failed")
+    return list(found.values())
 
 
 def _tables(tree: exp.Expr) -> set[str]:

@@ -1,0 +1,180 @@
+"""Which column words mean, in the light of the tables around them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from mcp_server.nl2sql.grammar.symbols import Symbol
+from mcp_server.nl2sql.joins import JoinGraph
+from mcp_server.nl2sql.lexicon import ARRIVING, LEAVING
+from mcp_server.nl2sql.profile_model import Column, Kind, Table
+from mcp_server.nl2sql.second.atoms import name_of
+from mcp_server.nl2sql.tokens import Token, lemma
+
+LOCAL, SUBJECT, SPOKEN_OF = 0.45, 0.2, 0.12
+AWAY, UNREACHABLE, FAR = 0.05, 0.6, 99
+NO_NUMBER = 0.5
+CLOSE = 0.12
+"""Meanings that are nearer to each other than this are both tried."""
+
+
+@dataclass(slots=True)
+class Choices:
+    """Decisions that could as well fall otherwise. swapped: the one that does, this time."""
+
+    swapped: int | None = None
+    made: int = 0
+
+    def between(self, close: bool) -> bool:
+        """Whether to take the second best."""
+        if not close:
+            return False
+        self.made += 1
+        return self.made - 1 == self.swapped
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a question speaks of: the tables around its words, and the words themselves."""
+
+    tokens: Sequence[Token]
+    graph: JoinGraph
+    choices: Choices
+    subject: Table | None = None
+    spoken_of: list[Table] = field(default_factory=list)
+
+    def table(self, symbol: Symbol) -> Table | None:
+        """The table that a symbol names."""
+        ref = symbol.ref
+        if ref is None or not ref.tables:
+            return None
+        second = len(ref.tables) > 1 and ref.tables[0][1] - ref.tables[1][1] < CLOSE / 2
+        return ref.tables[1 if self.choices.between(second) else 0][0]
+
+    def column(
+        self, symbol: Symbol, local: Table | None = None, *, numeric: bool = False
+    ) -> Column | None:
+        """The column that a symbol names. local: the table that the words around it name."""
+        ref = symbol.ref
+        if ref is None or not ref.columns:
+            return None
+        near = local or self.subject
+        generic = None if numeric or near is None else _generic(symbol, near)
+        if generic is not None:
+            return generic
+
+        def weight(pair: tuple[Column, float]) -> float:
+            column, score = pair
+            off = 0.0
+            if numeric and not (column.counts or column.kind is Kind.DATE):
+                off += NO_NUMBER
+            return score + self._nearness(column, local) - off + 0.1 * self._way(column, symbol)
+
+        return self._chosen([(pair[0], weight(pair)) for pair in ref.columns])
+
+    def holder(
+        self, symbol: Symbol, named: Sequence[Column], local: Table | None
+    ) -> tuple[Column, str] | None:
+        """The column that holds a value, and the value as it is stored.
+
+        named: columns that the words beside it may mean.
+        """
+        ref = symbol.ref
+        if ref is None or not ref.values:
+            return None
+        held = [pair for pair in ref.values if pair[0] in named] or ref.values
+
+        def weight(column: Column) -> float:
+            beside = 0.3 * self._way(column, symbol) - 0.1 * column.foreign
+            return 1.4 * self._nearness(column, local) + beside
+
+        texts = dict(reversed(held))
+        column = self._chosen([(column, weight(column)) for column in texts])
+        return None if column is None else (column, texts[column])
+
+    def hinted(self, hints: Sequence[str], local: Table | None) -> Column | None:
+        """The column that an adjective speaks of: `oldest` and a column for age."""
+        for table in self.tables(local):
+            for hint in hints:
+                for column in table.columns:
+                    measures = column.counts or column.kind is Kind.DATE
+                    if measures and not (column.foreign or column.primary) and _named(column, hint):
+                        return column
+        return None
+
+    def dated(self, value: object, local: Table | None) -> Column | None:
+        """The column that a bare year or date is compared with."""
+        columns = [column for table in self.tables(local) for column in table.columns]
+        if isinstance(value, str):
+            return next((c for c in columns if c.kind is Kind.DATE), None)
+        if isinstance(value, int) and 1000 <= value <= 2100:
+            years = [c for c in columns if c.year_like or (c.counts and "year" in c.words)]
+            years += [c for c in columns if c.kind is Kind.DATE]
+            said = {token.lemma for token in self.tokens}
+            years.sort(key=lambda column: -len(said & set(column.words)))
+            return years[0] if years else None
+        return None
+
+    def tables(self, local: Table | None) -> list[Table]:
+        found = [t for t in (local, self.subject, *self.spoken_of) if t is not None]
+        return list(dict.fromkeys(found))
+
+    def _nearness(self, column: Column, local: Table | None) -> float:
+        near = 0.0
+        if column.table is local:
+            near += LOCAL
+        if column.table is self.subject:
+            near += SUBJECT
+        if column.table in self.spoken_of:
+            near += SPOKEN_OF
+        start = local or self.subject
+        if start is not None and column.table is not start:
+            distance = self.graph.distance(start, column.table)
+            near -= AWAY * min(distance, 6) if distance < FAR else UNREACHABLE
+        return near - 0.04 * column.foreign
+
+    def _way(self, column: Column, symbol: Symbol) -> int:
+        """1 where a column is the way (from, to) that the words before speak of, -1 if not."""
+        name = column.name.lower()
+        leaving = any(part in name for part in LEAVING[1])
+        arriving = any(part in name for part in ARRIVING[1])
+        if leaving == arriving:
+            return 0
+        before = [token.lemma for token in self.tokens[max(0, symbol.start - 4) : symbol.end]]
+        for word in reversed(before):
+            if word in LEAVING[0]:
+                return 1 if leaving else -1
+            if word in ARRIVING[0]:
+                return 1 if arriving else -1
+        return 0
+
+    def _chosen(self, weighed: list[tuple[Column, float]]) -> Column | None:
+        if not weighed:
+            return None
+        ranked = sorted(weighed, key=lambda pair: -pair[1])
+        close = len(ranked) > 1 and ranked[0][1] - ranked[1][1] < CLOSE
+        return ranked[1 if self.choices.between(close) else 0][0]
+
+
+def _named(column: Column, hint: str) -> bool:
+    return hint in column.words or any(w.endswith(hint) and len(hint) > 3 for w in column.words)
+
+
+def _generic(symbol: Symbol, owner: Table) -> Column | None:
+    """`id` and `name` of a thing are its key and the column that it is called by."""
+    words = [word for word in symbol.text.lower().split() if word not in ("the", "of")]
+    match [lemma(word) for word in words]:
+        case ["id"]:
+            return owner.key or next((c for c in owner.columns if c.words[-1:] == ("id",)), None)
+        case ["name"]:
+            return name_of(owner)
+        case _:
+            return None
+
+
+def columns_of(symbol: Symbol) -> Iterator[Column]:
+    """Every column that a symbol may mean, or that is of the table which it names."""
+    if symbol.ref is not None:
+        yield from (column for column, score in symbol.ref.columns if score >= 0.6)
+        for table, score in symbol.ref.tables:
+            if score >= 0.8:
+                yield from table.columns

@@ -1,0 +1,91 @@
+"""The cheapest ways to cover the symbols of a question with phrases."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+
+from mcp_server.nl2sql.grammar.nodes import Count, Difference, Entity, Group, Joint, Node, Share, Show
+from mcp_server.nl2sql.grammar.patterns import Edge, edges
+from mcp_server.nl2sql.grammar.symbols import Symbol
+
+KEPT = 6
+"""Covers that are followed from each place on."""
+
+SKIPPING = {
+    **dict.fromkeys("ctb", 1.2), **dict.fromkeys("vwuzqnd", 2.0), **dict.fromkeys("SMXO", 2.0),
+    **dict.fromkeys("#AGLRK%", 1.4), **dict.fromkeys("DNZ+=", 0.7), **dict.fromkeys("Ty&,!.2|", 0.06),
+    **dict.fromkeys("opfHW", 0.1), "_": 0.4,
+}  # fmt: skip
+"""What it costs to pass over a symbol."""
+
+HEAD_NODES = (Show, Count, Entity, Group, Share, Difference)
+LATE_SHOW = 0.9
+LATE_SHOW_AFTER_AND = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Phrases from the beginning on, and the places that they leave out.
+
+    head: whether what is shown is still being listed.
+    """
+
+    cost: float
+    nodes: tuple[Node, ...] = ()
+    skipped: tuple[int, ...] = ()
+    head: bool = True
+    shows: bool = False
+
+
+def covers(symbols: Sequence[Symbol]) -> list[Cover]:
+    """The cheapest covers, best first."""
+    beginning: dict[int, list[Edge]] = defaultdict(list)
+    for edge in edges(symbols):
+        beginning[edge.start].append(edge)
+    reached: list[list[Cover]] = [[] for _ in range(len(symbols) + 1)]
+    reached[0] = [Cover(0.0)]
+    for place, symbol in enumerate(symbols):
+        for cover in _best(reached[place]):
+            reached[place + 1].append(_skip(cover, place, symbol))
+            for edge in beginning[place]:
+                reached[edge.end].append(_extend(cover, edge))
+    return _best(reached[-1])
+
+
+def _best(found: Sequence[Cover]) -> list[Cover]:
+    different: dict[tuple[Node, ...], Cover] = {}
+    for cover in found:
+        known = different.get(cover.nodes)
+        if known is None or cover.cost < known.cost:
+            different[cover.nodes] = cover
+    return nsmallest(KEPT, different.values(), key=lambda cover: cover.cost)
+
+
+def _skip(cover: Cover, place: int, symbol: Symbol) -> Cover:
+    return Cover(
+        cover.cost + SKIPPING[symbol.kind],
+        cover.nodes,
+        (*cover.skipped, place) if symbol.kind not in "Ty&,!.opfHW" else cover.skipped,
+        cover.head,
+        cover.shows,
+    )
+
+
+def _extend(cover: Cover, edge: Edge) -> Cover:
+    cost = cover.cost + edge.cost
+    first = edge.nodes[0]
+    shows = isinstance(first, Show | Count | Difference | Share)
+    if shows and not cover.head:
+        after_and = bool(cover.nodes) and cover.nodes[-1] in (Joint("&"), Joint(","))
+        cost += LATE_SHOW_AFTER_AND if after_and else LATE_SHOW
+    head = cover.head and all(isinstance(n, HEAD_NODES) or _listing(n) for n in edge.nodes)
+    if first == Joint("."):
+        head = True
+    return Cover(
+        cost, (*cover.nodes, *edge.nodes), cover.skipped, head, cover.shows or shows
+    )
+
+
+def _listing(node: Node) -> bool:
+    return isinstance(node, Joint) and node.kind in "&,."

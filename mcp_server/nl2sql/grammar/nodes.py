@@ -1,0 +1,196 @@
+"""What phrases of a question say, before it is known which columns are meant.
+
+Places are numbers of symbols; a place of None means that the phrase names nothing there.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mcp_server.nl2sql.logical import Aggregate, Operator
+
+Place: TypeAlias = int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """A column of the answer, or an aggregate of one."""
+
+    at: int
+    aggregate: Aggregate | None = None
+    distinct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows of a table, or values of a column."""
+
+    at: int
+    distinct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The percentage of rows that meet the conditions behind it."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Arithmetic between two columns of a row, or two aggregates."""
+
+    operator: Literal["-", "+", "*", "/"]
+    left: Show
+    right: Show
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """Rows of a table are spoken of. owner: what is shown before belongs to them."""
+
+    at: int
+    owner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A comparison with a number or a date. hints: what the column may be called."""
+
+    at: Place
+    operator: Operator
+    value: int
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    at: Place
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Equal:
+    """Values, of a named column or of any that holds them. joint: the word between them."""
+
+    at: Place
+    values: tuple[int, ...]
+    negated: bool = False
+    joint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A text that a column contains, starts with or ends with."""
+
+    at: Place
+    how: str
+    text: int
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    at: int
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HowMany:
+    """A condition on the number of rows of a table. value: a symbol, or None for one."""
+
+    at: Place
+    operator: Operator
+    value: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A condition on an aggregate of a group."""
+
+    at: int
+    aggregate: Aggregate
+    operator: Operator
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """There are no rows of a table, or none that meet the conditions behind it."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """The first of an order. at: a column or, counted, a table. count: a symbol, None for one."""
+
+    descending: bool
+    at: Place
+    count: Place = None
+    aggregate: Aggregate | None = None
+    hints: tuple[str, ...] = ()
+    relative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The most frequent value of a column, or the row that is spoken of most."""
+
+    descending: bool
+    at: Place
+    count: Place = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    at: Place
+    descending: bool
+    aggregate: Aggregate | None = None
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """A comparison with an aggregate of a column: above the average."""
+
+    at: Place
+    operator: Operator
+    aggregate: Aggregate
+    of: Place
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A comparison of two columns of a row."""
+
+    at: int
+    operator: Operator
+    other: int
+
+
+@dataclass(frozen=True, slots=True)
+class SameAs:
+    """Rows that agree in a column with the rows of a value."""
+
+    at: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """A word between phrases."""
+
+    kind: str
+
+
+Node: TypeAlias = (
+    Show | Count | Share | Difference | Entity | Bound | Range | Equal | Match | Missing | HowMany
+    | Total | Absent | Rank | Common | Group | Sort | Beyond | Columns | SameAs | Joint
+)  # fmt: skip

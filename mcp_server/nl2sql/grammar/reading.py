@@ -1,0 +1,37 @@
+"""The third reading of a question: its symbols, their cheapest covers, and the queries of those."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mcp_server.nl2sql.grammar.cover import covers
+from mcp_server.nl2sql.grammar.ground import grounded
+from mcp_server.nl2sql.grammar.symbols import symbols
+from mcp_server.nl2sql.joins import JoinGraph
+from mcp_server.nl2sql.linking import Linker
+from mcp_server.nl2sql.logical import Query
+from mcp_server.nl2sql.tokens import Token
+
+LOST = 1.5
+"""What it costs that a phrase came to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """A query that a question may mean. cost: how far its phrases had to be stretched."""
+
+    query: Query
+    unused: tuple[str, ...]
+    cost: float
+
+
+def analyse(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
+    """Queries that a question may mean, by their costs."""
+    row = symbols(tokens, linker)
+    found = []
+    for cover in covers(row):
+        for number, ground in enumerate(grounded(cover, row, tokens, graph)):
+            lost = len(ground.lost) - len(cover.skipped)
+            cost = cover.cost + LOST * lost + 0.3 * (number > 0)
+            unused = tuple(row[place].text for place in sorted(set(ground.lost)))
+            found.append(Meant(ground.query, unused, cost))
+    return iter(sorted(found, key=lambda meant: meant.cost))

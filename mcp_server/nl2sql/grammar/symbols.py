@@ -1,0 +1,105 @@
+"""A question as a row of symbols, each a letter, so that a phrase is a regular expression.
+
+Of names: c a column, t a table, b either; v a value, w a value or a column, u a value or a table,
+z any of the three; q quoted text that no column holds, n a number, d a date. Of words: see
+`vocabulary`. _ is a word that says nothing the vocabulary knows. Words that never matter are left
+out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mcp_server.nl2sql.grammar.vocabulary import CUES, PHRASE_MAX, SOFT, Cue
+from mcp_server.nl2sql.linking import Linker, Ref
+from mcp_server.nl2sql.tokens import Mark, Token
+
+EITHER_WITHIN = 0.2
+"""A span may name a column or a table if neither name fits better by more than this."""
+NAMED_WELL = 0.75
+SURE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A phrase of the question; tokens [start, end)."""
+
+    kind: str
+    start: int
+    end: int
+    text: str
+    ref: Ref | None = None
+    cue: Cue | None = None
+    value: int | float | None = None
+
+
+def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
+    """The symbols of a question, in order."""
+    refs = {ref.start: ref for ref in linker.refs(tokens)}
+    found: list[Symbol] = []
+    at = 0
+    while at < len(tokens):
+        ref = refs.get(at)
+        phrase, cue = _cue(tokens, at)
+        if ref is not None and not _yields(ref, phrase, cue):
+            found.append(_named(ref, tokens))
+            at = ref.end
+        elif cue is not None:
+            found.append(Symbol(cue.kind, at, at + len(phrase), " ".join(phrase), cue=cue))
+            at += len(phrase)
+        else:
+            found.append(_plain(tokens[at], at))
+            at += 1
+    return [symbol for symbol in found if symbol.kind != "-"]
+
+
+def _cue(tokens: Sequence[Token], at: int) -> tuple[tuple[str, ...], Cue | None]:
+    for length in range(min(PHRASE_MAX, len(tokens) - at), 0, -1):
+        phrase = tuple(token.lemma for token in tokens[at : at + length])
+        cue = CUES.get(phrase)
+        if cue is not None and not any(
+            token.mark in (Mark.QUOTED, Mark.NUMBER) for token in tokens[at : at + length]
+        ):
+            return phrase, cue
+    return (), None
+
+
+def _yields(ref: Ref, phrase: tuple[str, ...], cue: Cue | None) -> bool:
+    """Whether a name gives way to a phrase that begins where it does."""
+    if cue is None:
+        return False
+    length = ref.end - ref.start
+    if length != len(phrase):
+        return length < len(phrase) and not (
+            " ".join(phrase) in SOFT and max(ref.best_column, ref.best_table) >= SURE
+        )
+    if ref.values and max(ref.best_column, ref.best_table) < SURE:
+        return cue.kind not in "-"
+    return " ".join(phrase) not in SOFT and max(ref.best_column, ref.best_table) < SURE
+
+
+def _named(ref: Ref, tokens: Sequence[Token]) -> Symbol:
+    token = tokens[ref.start]
+    if token.mark is Mark.QUOTED:
+        kind = "v" if ref.values else "q"
+        return Symbol(kind, ref.start, ref.end, ref.text, ref)
+    column, table = ref.best_column, ref.best_table
+    may_be_column = column > 0 and column >= table - EITHER_WITHIN
+    may_be_table = table > 0 and table >= column - EITHER_WITHIN
+    kind = "b" if may_be_column and may_be_table else "c" if may_be_column else "t"
+    if ref.values:
+        well = max(column, table) >= NAMED_WELL
+        kind = {"b": "z", "c": "w", "t": "u"}[kind] if well else "v"
+    value = token.value if ref.end == ref.start + 1 else None
+    return Symbol(kind, ref.start, ref.end, ref.text, ref, value=value)
+
+
+def _plain(token: Token, at: int) -> Symbol:
+    match token.mark:
+        case Mark.NUMBER:
+            return Symbol("n", at, at + 1, token.text, value=token.value)
+        case Mark.DATE:
+            return Symbol("d", at, at + 1, token.text)
+        case Mark.QUOTED:
+            return Symbol("q", at, at + 1, token.text)
+        case _:
+            return Symbol("_", at, at + 1, token.text)

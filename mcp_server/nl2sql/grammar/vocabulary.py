@@ -1,0 +1,222 @@
+"""Phrases of English that say something about a query, each with the kind of symbol it makes.
+
+Phrases are in lemmas (nouns in the singular, `is` as `be`); the longest that fits is taken.
+"""
+
+from dataclasses import dataclass
+
+from mcp_server.nl2sql.lexicon import COMPARATIVES, PHRASE_SUPERLATIVES, SUPERLATIVES
+from mcp_server.nl2sql.logical import Aggregate, Operator
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """What a phrase says. kind: the letter by which patterns know it; see `symbols`."""
+
+    kind: str
+    aggregate: Aggregate | None = None
+    operator: Operator | None = None
+    descending: bool = False
+    hints: tuple[str, ...] = ()
+    how: str = ""
+
+
+def _phrases(kind: str, text: str) -> dict[tuple[str, ...], Cue]:
+    return {tuple(phrase.split()): Cue(kind) for phrase in text.split(",")}
+
+
+def _operators(operator: Operator, text: str, kind: str = "O") -> dict[tuple[str, ...], Cue]:
+    return {tuple(p.split()): Cue(kind, operator=operator) for p in text.split(",")}
+
+
+def _aggregates(aggregate: Aggregate, text: str) -> dict[tuple[str, ...], Cue]:
+    return {tuple(p.split()): Cue("A", aggregate=aggregate) for p in text.split(",")}
+
+
+def _likes(how: str, text: str) -> dict[tuple[str, ...], Cue]:
+    return {tuple(p.split()): Cue("L", how=how) for p in text.split(",")}
+
+
+def _ranks(descending: bool, text: str) -> dict[tuple[str, ...], Cue]:
+    return {tuple(p.split()): Cue("S", descending=descending) for p in text.split(",")}
+
+
+def _directions(descending: bool, text: str) -> dict[tuple[str, ...], Cue]:
+    found = {}
+    for phrase in text.split(","):
+        cue = Cue("Z", descending=descending)
+        for ending in ("order", "order of", "order by", "manner", ""):
+            for start in ("in", "in the", "in a", "by", ""):
+                found[tuple(f"{start} {phrase} {ending}".split())] = cue
+    return found
+
+
+def _common() -> dict[tuple[str, ...], Cue]:
+    found = {}
+    for amount, descending in (("most", True), ("least", False)):
+        for adverb in ("", "commonly ", "frequently ", "often ", "widely "):
+            for what in (
+                ["common", "popular", "frequent", "prominent", "predominant", "frequently",
+                 "commonly", "often", "widely"]
+                if not adverb
+                else ["used", "owned", "spoken", "played", "ordered", "bought", "chosen", "seen",
+                      "occurring", "found", "mentioned", "visited", "purchased", "produced"]
+            ):  # fmt: skip
+                found[tuple(f"{amount} {adverb}{what}".split())] = Cue("M", descending=descending)
+    return found
+
+
+def _comparatives() -> dict[tuple[str, ...], Cue]:
+    found = {}
+    for word, (hints, sign) in COMPARATIVES.items():
+        operator: Operator = ">" if sign == ">" else "<"
+        found[word, "than"] = Cue("O", operator=operator, hints=hints)
+        opposite: Operator = "<=" if sign == ">" else ">="
+        for start in ("not", "no"):
+            found[start, word, "than"] = Cue("O", operator=opposite, hints=hints)
+        found["or", word] = Cue("+", operator=">=" if sign == ">" else "<=", hints=hints)
+    return found
+
+
+def _superlatives() -> dict[tuple[str, ...], Cue]:
+    found = {
+        (word,): Cue("S", descending=descending, hints=hints)
+        for word, (hints, descending) in SUPERLATIVES.items()
+        if word not in ("old", "highest", "lowest", "largest", "biggest", "smallest")
+    }
+    for phrase, (hints, descending) in PHRASE_SUPERLATIVES.items():
+        found[tuple(phrase.split())] = Cue("S", descending=descending, hints=hints)
+    for word in ("highest", "lowest", "largest", "biggest", "smallest"):
+        hints, descending = SUPERLATIVES[word]
+        found[(word,)] = Cue("S", descending=descending, hints=hints, how="any")
+    return found
+
+
+CUES: dict[tuple[str, ...], Cue] = {
+    **_phrases("#", "how many,number of,count of,count the number of,total number of,count number of,"
+               "overall number of,amount of,quantity of,count how many,number for,how many of,"
+               "number of occurrence of,count,total count of,how many total,how many different type of"),
+    ("how", "much"): Cue("-"),
+    ("how", "old"): Cue("-"),
+    **_aggregates("avg", "average,mean,avg,average of,mean of,average value of,average number of,"
+                  "average amount of,mean number of,on average"),
+    **_aggregates("sum", "total,sum,sum of,total amount of,total value of,combined,total of,"
+                  "total sum of,sum of all,overall,in total"),
+    **_aggregates("max", "maximum,max,maximum value of,maximum number of,maximum of,maximal,"
+                  "maximum amount of"),
+    **_aggregates("min", "minimum,min,minimum value of,minimum number of,minimum of,minimal"),
+    **_superlatives(),
+    **_ranks(True, "most,greatest,top,best,highest number of,most number of,largest amount of,"
+             "most amount of,at most one of"),
+    **_ranks(False, "least,fewest,worst,bottom"),
+    **_common(),
+    **_comparatives(),
+    **_operators(">", "more than,greater than,larger than,higher than,over,above,exceed,exceeds,"
+                 "exceeding,bigger than,beyond,later than,after,in excess of,more,exceed that of"),
+    **_operators("<", "less than,fewer than,smaller than,lower than,below,under,earlier than,"
+                 "before,prior to,less,fewer"),
+    **_operators(">=", "at least,no less than,not less than,no fewer than,not fewer than,since,"
+                 "greater than or equal to,higher than or equal to,more than or equal to,"
+                 "larger than or equal to,a minimum of,equal to or greater than,"
+                 "equal or greater than,starting from,greater or equal to,equal to or more than"),
+    **_operators("<=", "at most,no more than,not more than,up to,less than or equal to,"
+                 "lower than or equal to,smaller than or equal to,not exceed,not exceeding,"
+                 "a maximum of,no later than,not later than,equal to or less than,not over,"
+                 "not above,fewer than or equal to,no higher than"),
+    **_operators("=", "exactly,equal to,equal,only"),
+    **_operators("<>", "not equal to,different from,differ from,unequal to,not the same as,"
+                 "other than exactly"),
+    **_operators(">=", "or more,or above,or higher,or greater,or later,or over", "+"),
+    **_operators("<=", "or less,or fewer,or below,or lower,or earlier,or under", "+"),
+    **_phrases("K", "between,in between,in the range of,range from,ranging from,in the range"),
+    **_phrases("G", "for each,for every,per,each,every,in each,of each,by each,grouped by,group by,"
+               "for all the different,for different,in every,of every,at each,from each,on each,"
+               "for each of,for each different,for all different,with each,to each,across each,"
+               "for each distinct,for every different,for each type of,for each kind of,of different,"
+               "in different,each of,group by each,group them by,broken down by,across different,"
+               "under each,for each unique,respectively for each,across,grouped by each,for each possible"),
+    **_phrases("D", "different,distinct,unique"),
+    **_phrases("X", "not,no,never,without,except,excluding,neither,nor,none,other than,but not,"
+               "besides,outside,except for,apart from,and not,not have any,have no,not any,"
+               "not have,have not,have never,no any,lack,non,cannot,exclude,no longer,outside of"),
+    **_phrases("&", "and,as well as,along with,together with,and also,plus,and then,also with"),
+    **_phrases("|", "or,and or"),
+    **_phrases("!", "but,but also,however,although,while"),
+    **_phrases("2", "both"),
+    **_phrases("H", "have,with,having,own,contain,include,possess,of having,that have,who have,"
+               "which have,hold"),
+    **_phrases("R", "sorted by,order by,ordered by,sort by,sorted,ordered,sort,in order of,"
+               "arranged by,ranked by,sorted in,ordered in,order them by,sort them by,listed by,"
+               "listed in,sorted according to,sort the result by,order the result by,in the order of,"
+               "sort the list by,and sort by,ordered according to,rank by,ordering by,ranked,"
+               "arrange by,sorted base on,sorted from,sort them in,order of,sort the result in,arranged,"
+               "organized by,ordered alphabetically by,sorted alphabetically by,alphabetically ordered by"),
+    **_directions(False, "ascending,alphabetical,alphabetic,increasing,lexicographic,"
+                  "lexicographical,chronological,ascending alphabetical,asc"),
+    **_directions(True, "descending,decreasing,reverse alphabetical,reversed lexicographical,"
+                  "reverse,desc,descending alphabetical,reverse chronological"),
+    **{tuple(p.split()): Cue("Z", descending=False) for p in (
+        "alphabetically", "from low to high", "from the lowest to highest", "from lowest to highest",
+        "from small to large", "from smallest to largest", "from the youngest to the oldest",
+        "from youngest to oldest", "from the lowest to the highest", "from young to old",
+        "from early to late", "from least to most", "from the oldest to the most recent",
+        "from least to greatest", "from shortest to longest", "from short to long",
+        "from the least to the most")},
+    **{tuple(p.split()): Cue("Z", descending=True) for p in (
+        "from high to low", "from the highest to lowest", "from highest to lowest",
+        "from large to small", "from largest to smallest", "from the oldest to the youngest",
+        "from oldest to youngest", "from the highest to the lowest", "from old to young",
+        "from late to early", "from most to least", "from greatest to least",
+        "from the most recent to the oldest", "from longest to shortest", "from long to short",
+        "from the most to the least", "from most recent to least recent")},
+    **_phrases("T", "that,which,who,whom,where,in which,for which,from which,by which,on which,"
+               "with which,to which,when"),
+    **_phrases("W", "whose,where the,for whom,of which"),
+    **_phrases("o", "of,belonging to,belong to"),
+    **_phrases("f", "for,about"),
+    **_phrases("y", "by,base on,according to,in term of,based on"),
+    **_phrases("p", "in,at,on,from,to,into,during,within,through,via,as,under,inside,located in,"
+               "locate in,near,around,between the,live in,called,named,title,titled,entitled,call"),
+    **_likes("contain", "contain the word,contain the substring,contain the letter,containing,"
+             "have the word,have the substring,have the letter,include the word,contain the phrase,"
+             "include the substring,with the word,with the substring,with the letter,"
+             "with substring,contain substring,have substring,contain the string,containing the word,"
+             "containing the substring,containing the letter,contain a,contain the character,"
+             "have the phrase,including the word,with the phrase,like,contain letter,contain word,"
+             "have the string,have the word,contain the text,including the substring,"
+             "including the letter,have a substring,include the phrase,have word,contain the name"),
+    **_likes("start", "start with,starting with,begin with,beginning with,start with the letter,"
+             "begin with the letter,starting with the letter,beginning with the letter,start by,"
+             "have the prefix,with the prefix,with prefix,start from the letter,"
+             "start with letter,begin with letter,starting with letter,started with,start with a"),
+    **_likes("end", "end with,ending with,end in,ending in,end with the letter,have the suffix,"
+             "with the suffix,ending with the letter,end with letter,end by"),
+    **_phrases("N", "null,missing,unknown,unspecified,blank,empty,not available,not specified"),
+    **_phrases("=", "same,the same,identical"),
+    **_phrases("%", "percentage of,proportion of,share of,percent of,fraction of,"
+               "what percentage of,what proportion of,what percent of,what share of"),
+    **_phrases("-", "the,a,an,all,any,some,their,its,his,her,our,these,those,this,also,there,do,"
+               "please,me,us,you,i,we,can,could,would,will,like,know,want,be,be there,it,they,"
+               "them,ever,together,respectively,respective,corresponding,associated,exist,"
+               "available,just,information,record,detail,whole,entire,given,certain,particular,"
+               "currently,current,value,then,so,such,one,existing,recorded,listed,"
+               "return,find,show,list,give,tell,display,report,retrieve,what,compute,calculate,"
+               "provide,present,get,identify,what be,determine,select,describe,need,see,find out,"
+               "should,may,might,various,either,result,answer,s,her,our,his,up,out,has,"
+               "belong,relevant,specific,related,each other,let,name of the,return me"),
+    **{(mark,): Cue(".") for mark in ".?;:"},
+    (",",): Cue(","),
+}  # fmt: skip
+CUES.pop(("name", "of", "the"))
+CUES.pop(("between", "the"))
+CUES.pop(("at", "most", "one", "of"))
+PHRASE_MAX = max(len(phrase) for phrase in CUES)
+
+SOFT = frozenset(
+    "count,total,average,mean,overall,sum,over,like,top,detail,information,record,value,name,"  # noqa: SIM905
+    "result,best,title,order,rank,first,last,order of,state,current,report,number of,amount of,"
+    "quantity of,status,maximum,minimum,max,min,each,after,before,sort,own,hold,near,around,call,"
+    "total number of,maximum number of,minimum number of,average number of,lack,show,list,answer"
+    .split(",")
+)
+"""Phrases that yield to a name of the schema which holds all their words."""
