@@ -1,5 +1,6 @@
 """Which words of a question name which tables, columns and values, and how sure that is."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,7 +22,16 @@ _VERBS = frozenset({"count", "list", "name", "state", "order", "sort", "number",
 _CALCULATING = frozenset(
     {"average", "mean", "maximum", "minimum", "max", "min", "total", "sum", "avg"}
 )
-_COUNTING = frozenset({"number", "count", "amount", "total", "quantity", "no"})
+_COUNTED = {
+    "number": {"number", "num", "no", "nbr", "count", "cnt"},
+    "count": {"count", "cnt", "number", "num"},
+    "amount": {"amount", "amt", "quantity", "qty"},
+    "quantity": {"quantity", "qty", "amount", "amt"},
+    "total": {"total"},
+    "no": {"no", "number"},
+}
+"""Words that count rows, and the words of a column that holds such a count."""
+_COUNTING = frozenset(_COUNTED)
 
 SPAN_MAX = 6
 KEEP_WITHIN = 0.3
@@ -66,12 +76,19 @@ def word_match(asked: str, named: str) -> float:
         return 0.85
     if len(asked) > 3 and len(named) > 3 and stem(asked) == stem(named):
         return 0.92
+    if 2 <= len(named) <= 4 and len(asked) > len(named) and _skeleton(asked).startswith(named):
+        return 0.75
     shorter, longer = sorted((asked, named), key=len)
     if len(shorter) >= 4 and longer.startswith(shorter) and len(shorter) >= 0.55 * len(longer):
         return 0.8
     if len(named) >= 3 and named == asked[: len(named)] and len(asked) - len(named) >= 3:
         return 0.6
     return 0.0
+
+
+def _skeleton(word: str) -> str:
+    """A word without the vowels behind its first letter: `quantity` is qntty, `department` dprtmnt."""
+    return word[0] + re.sub("[aeiou]", "", word[1:])
 
 
 def name_match(asked: Sequence[str], named: Sequence[str]) -> float:
@@ -141,8 +158,25 @@ class Linker:
         """
         found: list[Token] = []
         for token in tokens:
-            found += self._unquoted(token) if token.mark is Mark.QUOTED else [token]
+            if token.mark is Mark.QUOTED:
+                found += self._unquoted(token)
+            elif "-" in token.text and token.mark is Mark.WORD:
+                found += self._unhyphened(token)
+            else:
+                found.append(token)
         return found
+
+    def _unhyphened(self, token: Token) -> list[Token]:
+        """`first-grade` is two words where one of them names a column or a table."""
+        if token.lemma in self.profile.value_index:
+            return [token]
+        parts = tokenize(token.text.replace("-", " "))
+        named = any(
+            score >= 0.95
+            for part in parts
+            for _, score in (*self.columns((part.lemma,)), *self.tables((part.lemma,)))
+        )
+        return parts if named else [token]
 
     def _unquoted(self, token: Token) -> list[Token]:
         if token.lemma in self.profile.value_index:
@@ -255,6 +289,8 @@ class Linker:
                 or inner <= set(pair[0].words)
                 or (name_match(words, pair[0].words) >= 0.95 and not self._names_a_table(words[-1]))
             ]
+            if words[0] in _COUNTING and length > 2 and words[1] == "of":
+                ref.columns = [p for p in ref.columns if _COUNTED[words[0]] & set(p[0].words)]
             ref.tables = self.tables(words) if not inner else []
         values = self._values(span, text)
         named = max(ref.best_column, ref.best_table)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mcp_server.nl2sql.grammar.columns import Choices, Surroundings, columns_of
 from mcp_server.nl2sql.grammar.cover import Cover
@@ -16,6 +16,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Difference,
     Entity,
     Equal,
+    Flag,
     Group,
     HowMany,
     Joint,
@@ -51,8 +52,9 @@ from mcp_server.nl2sql.logical import (
     ShareOf,
 )
 from mcp_server.nl2sql.profile_model import Column, Kind, Table
+from mcp_server.nl2sql.rules_flags import truth_values
 from mcp_server.nl2sql.second.atoms import name_of, shown
-from mcp_server.nl2sql.tokens import Token
+from mcp_server.nl2sql.tokens import Token, normal_text
 
 BIRTH = frozenset({"birth", "born", "birthday", "birthdate", "dob"})
 GROUND_TRIES = 3
@@ -94,6 +96,7 @@ class _Ground:
         self.existing: list[Table] = []
         self.last: list[Condition] = []
         self.joint = ""
+        self.negating = False
         self.absent: tuple[Table, list[Condition]] | None = None
         self.shows: list[tuple[int, Output]] = []
 
@@ -105,7 +108,7 @@ class _Ground:
         self._tables(nodes)
         for number, node in enumerate(nodes):
             self._take(node, number, nodes)
-            if not isinstance(node, Joint):
+            if not isinstance(node, Joint | Entity):
                 self.joint = ""
         self._close_absence()
         self._complete(nodes)
@@ -123,7 +126,7 @@ class _Ground:
                     continue
                 around.spoken_of.append(table)
                 asked = isinstance(node, Entity) or (
-                    isinstance(node, Count | Share) and self._counts_rows(node.at)
+                    isinstance(node, Count | Share) and self._counts_rows(at)
                 )
                 if around.subject is None and asked:
                     around.subject = table
@@ -197,7 +200,7 @@ class _Ground:
                     self.absent = (table, [])
                     self.focus = table
                 else:
-                    self.found.lost.append(node.at)
+                    self.negating = True
             case _:
                 self._condition(node)
 
@@ -231,6 +234,9 @@ class _Ground:
         self.shows.append((node.at, output))
 
     def _count(self, node: Count, owner: Table | None) -> None:
+        if node.at is None:
+            self.found.query.select.append(Output(None, "count", table=self.around.subject))
+            return
         symbol = self.symbols[node.at]
         table = self.entities.get(node.at)
         ref = symbol.ref
@@ -239,7 +245,12 @@ class _Ground:
         if column is not None and column.table is table and ref and ref.best_table >= 0.9:
             column = None
         if column is not None and not (column.primary and column.table is self.around.subject):
-            self.found.query.select.append(Output(column, "count", distinct=True))
+            measured = column.counts and not (column.foreign or column.primary) and not node.distinct
+            if measured and not column.year_like:
+                plain = self.around.choices.between(True)
+                self.found.query.select.append(Output(column, None if plain else "sum"))
+            else:
+                self.found.query.select.append(Output(column, "count", distinct=True))
             return
         if table is not None:
             self.focus = table
@@ -283,7 +294,8 @@ class _Ground:
         if ref is None:
             return
         if table is not None and (column is None or ref.best_table >= ref.best_column - 0.05):
-            own = column is not None and column.table is self.around.subject and not column.foreign
+            own = column is not None and column.table is self.around.subject
+            own = own and (not column.foreign or self.around.choices.between(True))
             if not own:
                 self.focus = table
                 query.group_tables.append(table)
@@ -478,7 +490,18 @@ class _Ground:
             case Missing(at, negated):
                 column = self._column(at)
                 if column is not None:
-                    self._add(Null(column, negated))
+                    truth = truth_values(column)
+                    if truth is not None:
+                        self._add(Compare(column, "=", truth[0 if negated else 1]))
+                    else:
+                        self._add(Null(column, negated))
+            case Flag(at, negated):
+                column = next(
+                    (c for c, _ in self.symbols[at].ref.columns if truth_values(c)), None  # type: ignore[union-attr]
+                )
+                truth = truth_values(column) if column is not None else None
+                if column is not None and truth is not None:
+                    self._add(Compare(column, "=", truth[1 if negated else 0]))
             case Beyond(at, operator, aggregate, of, hints):
                 column = self._column(of, numeric=True) if of is not None else None
                 if column is None or not column.counts:
@@ -510,6 +533,10 @@ class _Ground:
     def _bound(self, at: int | None, operator: str, value_at: int, hints: tuple[str, ...]) -> None:
         value, local = self._value(value_at), self.focus or self.around.subject
         column = self._column(at, numeric=True) if at is not None else None
+        where = self.found.query.where
+        if column is None and self.joint == "|" and where and isinstance(where[-1], Compare | AnyOf):
+            before = where[-1].conditions[0] if isinstance(where[-1], AnyOf) else where[-1]
+            column = getattr(before, "column", None)
         if column is None and hints:
             column = self.around.hinted(hints, local)
         if column is None:
@@ -519,6 +546,8 @@ class _Ground:
         if column is not None and not _measures(column):
             if operator in ("=", "<>"):
                 text = self.symbols[value_at].text
+                if column.values and normal_text(text) not in column.values:
+                    self.found.lost.append(value_at)
                 self._add(Compare(column, operator, text))  # type: ignore[arg-type]
                 return
             dated = self.around.dated(value, local)
@@ -551,6 +580,9 @@ class _Ground:
             ref = self.symbols[node.at].ref
             if ref is not None and ref.tables and ref.best_table >= ref.best_column:
                 local = self.around.table(self.symbols[node.at]) or local
+        if self.negating:
+            node = replace(node, negated=True)
+            self.negating = False
         conditions: list[Condition] = []
         first: Column | None = None
         for place in node.values:
@@ -685,7 +717,11 @@ class _Ground:
                 query.per = [*query.group, *(t.key for t in query.group_tables if t.key is not None)]
             else:
                 known = {id(output.column) for output in query.select}
-                query.select[:0] = [Output(c) for c in query.group if id(c) not in known]
+                query.select[:0] = [
+                    Output(c)
+                    for c in query.group
+                    if id(c) not in known and not (query.select and c.primary)
+                ]
                 for table in query.group_tables:
                     if not query.select:
                         query.subject = subject = table

@@ -22,9 +22,9 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many rows of a table, or values of a column."""
+    """How many rows of a table, or values of a column. at None: how often."""
 
-    at: int
+    at: Place
     distinct: bool = False
 
 
@@ -91,6 +91,14 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
+    at: int
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A column that says yes or no, as an adjective: the retired employees."""
+
     at: int
     negated: bool = False
 
@@ -191,6 +199,6 @@ class Joint:
 
 
 Node: TypeAlias = (
-    Show | Count | Share | Difference | Entity | Bound | Range | Equal | Match | Missing | HowMany
+    Show | Count | Share | Difference | Entity | Bound | Range | Equal | Match | Missing | Flag | HowMany
     | Total | Absent | Rank | Common | Group | Sort | Beyond | Columns | SameAs | Joint
 )  # fmt: skip

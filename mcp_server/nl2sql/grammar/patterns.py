@@ -19,6 +19,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Difference,
     Entity,
     Equal,
+    Flag,
     Group,
     HowMany,
     Joint,
@@ -35,6 +36,8 @@ from mcp_server.nl2sql.grammar.nodes import (
 )
 from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.grammar.vocabulary import Cue
+from mcp_server.nl2sql.logical import Aggregate
+from mcp_server.nl2sql.rules_flags import truth_values
 
 COL = "[cbwz]"
 TAB = "[tbuz]"
@@ -117,6 +120,10 @@ def _doubt(nodes: Sequence[Node], symbols: Sequence[Symbol]) -> float:
     cost = 0.0
     for node in nodes:
         match node:
+            case Flag(at=at):
+                ref = symbols[at].ref
+                if ref is None or not any(truth_values(column) for column, _ in ref.columns):
+                    return 5.0
             case Equal(values=values):
                 cost += 0.25 * sum(symbols[v].kind not in CLEAR for v in values)
             case Show(at=at) | Group(at=at) | Sort(at=int(at)):
@@ -148,51 +155,69 @@ def _compound(f: Found) -> Sequence[Node]:
     return [Entity(f.place("e")), Show(f.place("c"), distinct=f.has("d"))]
 
 
-@phrase(rf"(?P<a>A(?:[,&|]*A)*)[of]?(?P<d>D)?(?P<e>{TAB})(?P<c>{COL})", 0.32)
+@phrase(rf"(?P<a>A(?:[,&|]*[AS])*)[of]?(?P<d>D)?(?P<e>{TAB})(?P<c>{COL})", 0.32)
 def _aggregated_compound(f: Found) -> Sequence[Node]:
-    cues = [f.symbols[each].cue for each in f.places("a", "A")]
-    shows = [Show(f.place("c"), cue.aggregate, f.has("d")) for cue in cues if cue is not None]
-    return [Entity(f.place("e")), *shows]
+    kinds = [_aggregate(f.symbols[each]) for each in f.places("a", "[AS]")]
+    return [Entity(f.place("e")), *(Show(f.place("c"), kind, f.has("d")) for kind in kinds)]
 
 
-@phrase(rf"(?P<a>A(?:[,&|]*A)*)[of]?(?P<d>D)?(?P<c>{COL})(?P<more>(?:,?&?{COL})*)", 0.3)
+@phrase(rf"(?P<a>A(?:[,&|]*[AS])*)[of]?(?P<d>D)?(?P<c>{COL})(?P<more>(?:,?&?{COL})*)", 0.3)
 def _aggregated(f: Found) -> Sequence[Node]:
     at = f.place("c")
-    found: list[Node] = []
-    for each in f.places("a", "A"):
-        cue = f.symbols[each].cue
-        assert cue is not None
-        found.append(Show(at, cue.aggregate, f.has("d")))
+    found: list[Node] = [
+        Show(at, _aggregate(f.symbols[each]), f.has("d")) for each in f.places("a", "[AS]")
+    ]
     if not f.has("more"):
         return found
     aggregate = found[-1].aggregate if isinstance(found[-1], Show) else None
     return [*found, *(Show(each, aggregate) for each in f.places("more", COL))]
 
 
-@phrase(rf"(?P<a>A(?:[,&|]*A)*)[of]?(?P<c>{COL})", 0.32)
+@phrase(rf"(?P<a>A(?:[,&|]*[AS])*)[of]?(?P<c>{COL})", 0.32)
 def _aggregated_alone(f: Found) -> Sequence[Node]:
-    cues = [f.symbols[each].cue for each in f.places("a", "A")]
-    return [Show(f.place("c"), cue.aggregate) for cue in cues if cue is not None]
+    return [Show(f.place("c"), _aggregate(f.symbols[each])) for each in f.places("a", "[AS]")]
 
 
 @phrase(rf"(?P<c>{COL})[,]?(?P<a>A(?:[,&|]*A)+)", 0.4)
 def _aggregated_behind(f: Found) -> Sequence[Node]:
-    cues = [f.symbols[each].cue for each in f.places("a", "A")]
-    return [Show(f.place("c"), cue.aggregate) for cue in cues if cue is not None]
+    return [Show(f.place("c"), _aggregate(f.symbols[each])) for each in f.places("a", "A")]
 
 
-@phrase(rf"(?P<s>S(?:[,&|]*[SA])*)(?P<c>{COL})", 0.55)
+@phrase(rf"(?P<s>S(?:[,&|]*[SA])*)(?P<e>{TAB})?(?P<c>{COL})", 0.55)
 def _extreme(f: Found) -> Sequence[Node]:
     """The highest price: a value."""
-    found: list[Node] = []
-    for each in f.places("s", "[SA]"):
-        cue = f.symbols[each].cue
-        assert cue is not None
-        found.append(Show(f.place("c"), cue.aggregate or ("max" if cue.descending else "min")))
-    return found
+    entity: list[Node] = [Entity(f.place("e"))] if f.has("e") else []
+    kinds = [_aggregate(f.symbols[each]) for each in f.places("s", "[SA]")]
+    return [*entity, *(Show(f.place("c"), kind) for kind in kinds)]
 
 
-@phrase(rf"#(?P<d>D)?(?P<v>(?:{VAL}[,&|]*)*)(?P<x>{NAME})", 0.3)
+def _aggregate(symbol: Symbol) -> Aggregate:
+    """`average` and `highest` as functions."""
+    cue = symbol.cue
+    assert cue is not None
+    return cue.aggregate or ("max" if cue.descending else "min")
+
+
+@phrase(rf"(?P<a>A)(?P<t>{TAB})", 0.5)
+def _total_rows(f: Found) -> Sequence[Node] | None:
+    """The total purchases: how many."""
+    return [Count(f.place("t"))] if f.cue("a").aggregate == "sum" else None
+
+
+@phrase(r"m", 0.3)
+def _times(f: Found) -> Sequence[Node]:
+    return [Count(None)]
+
+
+@phrase(r"[THWpofy]*(?P<o>O)?(?P<n>n)(?P<p>\+)?x", 0.3)
+def _so_often(f: Found) -> Sequence[Node]:
+    """More than three times."""
+    operator = f.cue("o").operator if f.has("o") else f.cue("p").operator if f.has("p") else "="
+    assert operator is not None
+    return [HowMany(None, operator, f.place("n"))]
+
+
+@phrase(rf"#(?P<d>D)?[_o]*(?P<v>(?:{VAL}[,&|]*)*)(?P<x>{NAME})", 0.3)
 def _counted(f: Found) -> Sequence[Node]:
     found: list[Node] = [Count(f.place("x"), f.has("d"))]
     if f.has("v"):
@@ -248,6 +273,12 @@ def _by(f: Found) -> Sequence[Node]:
 
 
 # comparisons --------------------------------------------------------------------------------------
+
+
+@phrase(rf"[THWpofy]*(?P<e>{TAB})(?P<c>{COL})[TWHpo_]*(?P<x>X)?(?P<o>O)[pof]*(?P<n>[nd])(?P<more>[|&]?O[nd])?", 0.35)
+def _bounded_compound(f: Found) -> Sequence[Node] | None:
+    bounded = _bounded(f)
+    return None if bounded is None else [Entity(f.place("e")), *bounded]
 
 
 @phrase(rf"[THWpofy]*(?P<c>{COL})[TWHpo_]*(?P<x>X)?(?P<o>O)[pof]*(?P<n>[nd])(?P<more>[|&]?O[nd])?", 0.3)
@@ -394,6 +425,33 @@ def _column_is(f: Found) -> Sequence[Node]:
     return _equal(f, f.place("c"))
 
 
+@phrase(rf"[THWpofyL]*(?P<e>{TAB})(?P<c>{COL})[TWHpofyL=_]*(?P<x>X)?[pofy=O]*2?(?P<v>{_LIST})", 0.35)
+def _compound_is(f: Found) -> Sequence[Node]:
+    return [Entity(f.place("e")), *_equal(f, f.place("c"))]
+
+
+@phrase(rf"[THWp]*(?P<x>X)?[py]*(?P<c>{COL})", 0.5)
+def _flag(f: Found) -> Sequence[Node]:
+    """Who are retired; the acting heads."""
+    return [Flag(f.place("c"), f.has("x"))]
+
+
+@phrase(rf"[of]?(?P<x>X)?(?P<c>{COL})(?P<t>{TAB})", 0.4)
+def _flagged(f: Found) -> Sequence[Node]:
+    return [Entity(f.place("t"), owner=True), Flag(f.place("c"), f.has("x"))]
+
+
+@phrase(rf"#(?P<x>X)?(?P<c>{COL})(?P<t>{TAB})", 0.35)
+def _flagged_counted(f: Found) -> Sequence[Node]:
+    return [Count(f.place("t")), Flag(f.place("c"), f.has("x"))]
+
+
+@phrase(rf"[THWpofy]*(?P<x>X)[pofyH_]*(?P<c>{COL})[TpofyH=]*2?(?P<v>{_LIST})", 0.35)
+def _not_of(f: Found) -> Sequence[Node]:
+    """Not owned by X."""
+    return _equal(f, f.at("c"))
+
+
 @phrase(rf"[THWpofy]*(?P<x>X)[pofyH_]*2?(?P<v>{_LIST})(?P<c>{COL})?", 0.35)
 def _is_not(f: Found) -> Sequence[Node]:
     return _equal(f, f.at("c"))
@@ -461,6 +519,12 @@ def _n_or_more(f: Found) -> Sequence[Node] | None:
     operator = f.cue("o").operator
     assert operator is not None
     return [HowMany(f.place("t"), operator, f.place("n"))]
+
+
+@phrase(rf"[THWpofy&]*(?:K|p)?(?P<a>n)[&p](?P<b>n)(?P<t>{TAB})", 0.35)
+def _from_so_many(f: Found) -> Sequence[Node]:
+    at = f.place("t")
+    return [HowMany(at, ">=", f.place("a")), HowMany(at, "<=", f.place("b"))]
 
 
 @phrase(rf"[THpofy&]*[H](?P<n>n)D?(?P<t>{TAB})", 0.45)
@@ -571,6 +635,11 @@ def _sorted(f: Found) -> Sequence[Node]:
     down = next((f.cue(g).descending for g in ("z", "z1", "z2") if f.has(g)), False)
     aggregate = "count" if f.has("n") else f.cue("a").aggregate if f.has("a") else None
     return [Sort(f.place("x"), down, aggregate)]
+
+
+@phrase(rf"R{TAB}y(?P<x>{NAME})(?P<z>Z)?", 0.3)
+def _sort_rows(f: Found) -> Sequence[Node]:
+    return [Entity(f.match.start() + 1), Sort(f.place("x"), f.has("z") and f.cue("z").descending)]
 
 
 @phrase(rf"[&,p]*(?P<r>R)?(?P<z>Z)[opyf]*(?P<n>#)?(?P<a>A)?(?P<x>{NAME})?", 0.3)

@@ -2,12 +2,12 @@
 
 Of names: c a column, t a table, b either; v a value, w a value or a column, u a value or a table,
 z any of the three; q quoted text that no column holds, n a number, d a date. Of words: see
-`vocabulary`. _ is a word that says nothing the vocabulary knows. Words that never matter are left
+`vocabulary`; x is `times` behind a number. _ is a word that says nothing the vocabulary knows. Words that never matter are left
 out.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from mcp_server.nl2sql.grammar.vocabulary import CUES, PHRASE_MAX, SOFT, Cue
 from mcp_server.nl2sql.linking import Linker, Ref
@@ -17,6 +17,13 @@ EITHER_WITHIN = 0.2
 """A span may name a column or a table if neither name fits better by more than this."""
 NAMED_WELL = 0.75
 SURE = 0.9
+ORDINALS = {
+    word: number
+    for number, word in enumerate(
+        "first second third fourth fifth sixth seventh eighth ninth tenth".split(),  # noqa: SIM905
+        start=1,
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +46,56 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
     at = 0
     while at < len(tokens):
         ref = refs.get(at)
-        phrase, cue = _cue(tokens, at)
+        phrase, cue = _cue(tokens, at, refs)
         if ref is not None and not _yields(ref, phrase, cue):
             found.append(_named(ref, tokens))
             at = ref.end
+        elif tokens[at].lemma in ("once", "twice"):
+            found.append(Symbol("n", at, at + 1, tokens[at].text, value=tokens[at].value))
+            found.append(Symbol("x", at, at + 1, "times"))
+            at += 1
         elif cue is not None:
             found.append(Symbol(cue.kind, at, at + len(phrase), " ".join(phrase), cue=cue))
             at += len(phrase)
         else:
             found.append(_plain(tokens[at], at))
             at += 1
-    return [symbol for symbol in found if symbol.kind != "-"]
+    kept = [symbol for symbol in found if symbol.kind != "-"]
+    return [_in_context(symbol, kept, place) for place, symbol in enumerate(kept)]
 
 
-def _cue(tokens: Sequence[Token], at: int) -> tuple[tuple[str, ...], Cue | None]:
+def _in_context(symbol: Symbol, row: Sequence[Symbol], place: int) -> Symbol:
+    """What a plain word is by the symbols beside it: a value of a column, an ordinal, `times`."""
+    if symbol.kind not in "_c":
+        return symbol
+    before = row[place - 1] if place else None
+    after = row[place + 1] if place + 1 < len(row) else None
+    word = symbol.text.lower()
+    if before is not None and before.kind == "n" and word in ("time", "times"):
+        return replace(symbol, kind="x", ref=None)
+    if symbol.kind == "c":
+        return symbol
+    if word in ORDINALS and after is not None and after.kind in "cbwz":
+        return replace(symbol, kind="n", value=ORDINALS[word])
+    if before is not None and before.ref is not None:
+        held = [
+            (column, column.values[word])
+            for column, score in before.ref.columns
+            if score >= NAMED_WELL and word in column.values
+        ]
+        if held:
+            ref = Ref(symbol.start, symbol.end, symbol.text, values=held, score=1.0)
+            return replace(symbol, kind="v", ref=ref)
+    return symbol
+
+
+def _cue(
+    tokens: Sequence[Token], at: int, refs: Mapping[int, Ref]
+) -> tuple[tuple[str, ...], Cue | None]:
+    """The longest phrase that begins at a token and cuts no name of several words."""
     for length in range(min(PHRASE_MAX, len(tokens) - at), 0, -1):
+        if any(inner in refs and _whole(refs[inner]) for inner in range(at + 1, at + length)):
+            continue
         phrase = tuple(token.lemma for token in tokens[at : at + length])
         cue = CUES.get(phrase)
         if cue is not None and not any(
@@ -61,6 +103,10 @@ def _cue(tokens: Sequence[Token], at: int) -> tuple[tuple[str, ...], Cue | None]
         ):
             return phrase, cue
     return (), None
+
+
+def _whole(ref: Ref) -> bool:
+    return ref.end - ref.start > 1 and max(ref.best_column, ref.best_table) >= SURE
 
 
 def _yields(ref: Ref, phrase: tuple[str, ...], cue: Cue | None) -> bool:

@@ -95,7 +95,9 @@ def _superlatives() -> dict[tuple[str, ...], Cue]:
 CUES: dict[tuple[str, ...], Cue] = {
     **_phrases("#", "how many,number of,count of,count the number of,total number of,count number of,"
                "overall number of,amount of,quantity of,count how many,number for,how many of,"
-               "number of occurrence of,count,total count of,how many total,how many different type of"),
+               "number of occurrence of,count,total count of,how many total,how many type of,"
+               "how many kind of,number of type of,number of kind of"),
+    **_phrases("m", "how many times,how many time,number of time,number of times"),
     ("how", "much"): Cue("-"),
     ("how", "old"): Cue("-"),
     **_aggregates("avg", "average,mean,avg,average of,mean of,average value of,average number of,"
@@ -109,6 +111,9 @@ CUES: dict[tuple[str, ...], Cue] = {
     **_ranks(True, "most,greatest,top,best,highest number of,most number of,largest amount of,"
              "most amount of,at most one of"),
     **_ranks(False, "least,fewest,worst,bottom"),
+    **{(word, "rated"): Cue("S", descending=up, hints=("rating", "score", "rate", "star", "point"))
+       for word, up in (("highest", True), ("top", True), ("best", True), ("lowest", False),
+                        ("worst", False), ("least", False), ("most", True))},
     **_common(),
     **_comparatives(),
     **_operators(">", "more than,greater than,larger than,higher than,over,above,exceed,exceeds,"
@@ -135,7 +140,8 @@ CUES: dict[tuple[str, ...], Cue] = {
                "for each distinct,for every different,for each type of,for each kind of,of different,"
                "in different,each of,group by each,group them by,broken down by,across different,"
                "under each,for each unique,respectively for each,across,grouped by each,for each possible"),
-    **_phrases("D", "different,distinct,unique"),
+    **_phrases("D", "different,distinct,unique,different type of,different kind of,distinct type of,"
+               "unique type of,unique kind of"),
     **_phrases("X", "not,no,never,without,except,excluding,neither,nor,none,other than,but not,"
                "besides,outside,except for,apart from,and not,not have any,have no,not any,"
                "not have,have not,have never,no any,lack,non,cannot,exclude,no longer,outside of"),
@@ -172,7 +178,7 @@ CUES: dict[tuple[str, ...], Cue] = {
     **_phrases("T", "that,which,who,whom,where,in which,for which,from which,by which,on which,"
                "with which,to which,when"),
     **_phrases("W", "whose,where the,for whom,of which"),
-    **_phrases("o", "of,belonging to,belong to"),
+    **_phrases("o", "of,belonging to,belong to,part of,a part of"),
     **_phrases("f", "for,about"),
     **_phrases("y", "by,base on,according to,in term of,based on"),
     **_phrases("p", "in,at,on,from,to,into,during,within,through,via,as,under,inside,located in,"

@@ -59,13 +59,15 @@ def candidates(text: str, linker: Linker, graph: JoinGraph) -> list[Made]:
     known = linker.profile
     made: dict[str, Made] = {}
     keys: dict[str, str] = {}
-    for origin, read in [("first", first), ("second", second), *(("third" if i==0 else "fourth", r) for i,r in enumerate(third))]:
+    reads = [("first", first), ("second", second)]
+    reads += [("third" if number == 0 else "third again", read) for number, read in enumerate(third)]
+    for origin, read in reads:
         if read is None:
             continue
         named = with_full_names(tokens, read.tree, known)
         for variant, tree in variants(named, tokens, known):
             key = canonical(tree)
-            if not variant:
+            if not variant and origin != "third again":
                 keys[origin] = key
             if key not in made:
                 made[key] = Made(tree, tree.sql(dialect="postgres"), read.unused)
@@ -77,13 +79,15 @@ def candidates(text: str, linker: Linker, graph: JoinGraph) -> list[Made]:
                 if len(read.unused) < len(made[key].unused):
                     made[key].unused = read.unused
             made[key].signs[f"from {origin}{' variant' if variant else ''}"] = 1.0
-    agree = len(keys) == 2 and keys["first"] == keys["second"]
-    tables = [_tables(read.tree) for read in (first, second) if read is not None]
-    for one in made.values():
-        one.signs["agreed"] = float(agree and one.signs.get("variant") == 0.0)
-        one.signs["the other agreed"] = float(agree and one.signs.get("variant") == 1.0)
-        one.signs["one reading"] = float(len(keys) == 1)
-        one.signs["tables differ"] = float(len(tables) == 2 and tables[0] != tables[1])
+    agreed = max((list(keys.values()).count(key) for key in keys.values()), default=0)
+    tables = [_tables(read.tree) for read in (first, second, *third[:1]) if read is not None]
+    for key, one in made.items():
+        same = list(keys.values()).count(key)
+        one.signs["two readings"] = float(same == 2)
+        one.signs["three readings"] = float(same == 3)
+        one.signs["others agreed on another"] = float(same < agreed > 1)
+        one.signs["readings that fit"] = float(len(keys))
+        one.signs["tables differ"] = float(any(each != tables[0] for each in tables[1:]))
         for origin, read in (("first", first), ("second", second)):
             if read is not None:
                 one.signs[f"{origin} unused"] = float(min(4, len(read.unused)))
@@ -91,6 +95,10 @@ def candidates(text: str, linker: Linker, graph: JoinGraph) -> list[Made]:
                 one.signs[f"{origin} doubt"] = min(1.0, read.doubt)
                 one.signs[f"{origin} coverage"] = read.coverage
                 one.signs[f"{origin} weak"] = float(min(3, read.weak))
+        if third:
+            one.signs["third unused"] = float(min(4, len(third[0].unused)))
+            one.signs["third some unused"] = float(bool(third[0].unused))
+            one.signs["third cost"] = min(6.0, third[0].doubt)
         one.confidence = confidence(one.signs)
     return sorted(made.values(), key=lambda one: -one.confidence)
 
@@ -115,8 +123,11 @@ def judge(text: str, tried: Sequence[tuple[Made, Result]]) -> list[Made]:
         made.signs |= {
             "rows as first read": float(read[0]),
             "rows as second read": float(read[1]),
-            "rows as both read": float(all(read)),
-            "rows near both": float(all(close)),
+            "rows as third read": float(read[2]),
+            "rows as two read": float(sum(read) == 2),
+            "rows as three read": float(sum(read) == 3),
+            "rows near two": float(sum(close) == 2),
+            "rows near three": float(sum(close) == 3),
             "results": float(min(4, len(groups) - 1)),
             "only result": float(len(groups) == 1),
             "distinct idle": float(
@@ -135,7 +146,7 @@ def judge(text: str, tried: Sequence[tuple[Made, Result]]) -> list[Made]:
     return found
 
 
-_ORIGINS = ("first", "second")
+_ORIGINS = ("first", "second", "third")
 
 
 def _scaled(tokens: Sequence[Token]) -> list[Token]:
