@@ -13,6 +13,7 @@ from mcp_server.nl2sql.logical import (
     Between,
     Compare,
     Condition,
+    Frequent,
     Having,
     Like,
     Linked,
@@ -298,7 +299,8 @@ def _output(output: Output, scope: Scope, query: Query) -> exp.Expr:
     column = scope.column(output.column)
     if output.aggregate is None:
         return column
-    if output.column.numeric_text:
+    ordinal = output.aggregate in ("min", "max") and output.column.sorts_as_text
+    if output.column.numeric_text and not ordinal:
         column = exp.cast(column, "double precision", dialect="postgres")
     return {"sum": exp.Sum, "avg": exp.Avg, "min": exp.Min, "max": exp.Max}[output.aggregate](
         this=column
@@ -332,7 +334,7 @@ def _order(order: Order, scope: Scope, query: Query) -> exp.Expr:
         key: exp.Expr = exp.Count(this=exp.Star())
     elif order.column is not None:
         key = _output(Output(order.column, order.aggregate), scope, query)
-        if order.aggregate is None and order.column.numeric_text:
+        if order.aggregate is None and order.column.numeric_text and not order.column.sorts_as_text:
             key = exp.cast(key, "double precision", dialect="postgres")
     else:
         key = _output(query.select[0], scope, query)
@@ -362,6 +364,17 @@ def _condition(condition: Condition, scope: Scope, query: Query) -> exp.Expr:
             return _top(condition, scope)
         case Ranked():
             return _ranked(condition, scope)
+        case Frequent():
+            return _frequent(condition, scope)
+
+
+def _frequent(frequent: Frequent, scope: Scope) -> exp.Expr:
+    column = frequent.column
+    inner = Scope(scope.graph, [column.table])
+    order = Order(frequent.descending, aggregate="count")
+    rows = inner.source().select(inner.column(column)).group_by(inner.column(column))
+    rows = rows.order_by(_order(order, inner, Query())).limit(frequent.count)
+    return exp.In(this=scope.column(column), query=rows.subquery())
 
 
 def _ranked(ranked: Ranked, scope: Scope) -> exp.Expr:

@@ -148,6 +148,7 @@ class Linker:
             table.words for table in profile.tables if len(table.words) == 1
         } & {(word,) for word in NOUNS_IN_STOP}
         self._trigrams: TrigramIndex | None = None
+        self._by_initials: dict[str, list[tuple[Column, str]]] | None = None
         self._similar: dict[str, list[tuple[Column, str]]] = {}
         self._columns: dict[tuple[str, ...], list[tuple[Column, float]]] = {}
         self._tables: dict[tuple[str, ...], list[tuple[Table, float]]] = {}
@@ -287,7 +288,7 @@ class Linker:
                 for pair in self.columns(words)
                 if not inner
                 or inner <= set(pair[0].words)
-                or (name_match(words, pair[0].words) >= 0.95 and not self._names_a_table(words[-1]))
+                or (pair[1] >= 0.95 and not self._names_a_table(words[-1]))
             ]
             if words[0] in _COUNTING and length > 2 and words[1] == "of":
                 ref.columns = [p for p in ref.columns if _COUNTED[words[0]] & set(p[0].words)]
@@ -323,6 +324,8 @@ class Linker:
                 found = index.get(other.replace("-", " "), [])
                 if found:
                     break
+        if not found and len(span) == 1 and text.isupper() and 2 <= len(text) <= 4:
+            found = self._initials().get(text.lower(), [])
         if not found and _all_names(span):
             found = self._alike(text)
         short = len(text) <= 2 and not text.isupper()
@@ -335,6 +338,17 @@ class Linker:
         if self._trigrams is None:
             self._trigrams = TrigramIndex(self.profile.value_index)
         return self._trigrams
+
+    def _initials(self) -> dict[str, list[tuple[Column, str]]]:
+        """Values of several words by their first letters: LA."""
+        if self._by_initials is None:
+            self._by_initials = {}
+            for normal, held in self.profile.value_index.items():
+                words = normal.split()
+                if 2 <= len(words) <= 4:
+                    initials = "".join(word[0] for word in words)
+                    self._by_initials.setdefault(initials, []).extend(held)
+        return self._by_initials
 
     def _alike(self, text: str) -> list[tuple[Column, str]]:
         """Values that are written nearly so."""

@@ -95,7 +95,16 @@ class Ranked:
     count: int = 1
 
 
-Condition: TypeAlias = Compare | Between | Like | Null | AnyOf | Linked | Top | Ranked
+@dataclass(frozen=True, slots=True)
+class Frequent:
+    """The column has one of the values that most (or fewest) rows of its table have."""
+
+    column: Column
+    descending: bool
+    count: int = 1
+
+
+Condition: TypeAlias = Compare | Between | Like | Null | AnyOf | Linked | Top | Ranked | Frequent
 
 
 @dataclass(frozen=True, slots=True)

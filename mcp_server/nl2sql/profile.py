@@ -177,6 +177,12 @@ def _sample(conn: psycopg.Connection[Any], table: Table, rows: int) -> None:
             _take_values(column, _distinct(conn, column, source))
             filled = [value for value in column.values.values() if value.strip()]
             column.numeric_text = bool(filled) and all(_is_number(value) for value in filled)
+            column.sorts_as_text = column.numeric_text and (
+                len({len(value) for value in filled}) == 1 and all(v.isdigit() for v in filled)
+            )
+            if column.numeric_text:
+                numbers_in = [float(value.replace(",", "")) for value in filled]
+                column.low, column.high = min(numbers_in), max(numbers_in)
         if numbers:
             _take_ranges(conn, numbers, source)
     except psycopg.OperationalError:
@@ -218,6 +224,8 @@ def _take_ranges(
     row = conn.execute(sql.SQL("select {} from {}").format(parts, source)).fetchone() or ()
     for number, column in enumerate(numbers):
         low, high = row[2 * number : 2 * number + 2]
+        if low is not None:
+            column.low, column.high = float(low), float(high)
         column.year_like = bool(
             low is not None and low >= 1000 and high <= 2100 and low == int(low)
         )

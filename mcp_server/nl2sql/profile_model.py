@@ -30,6 +30,11 @@ class Column:
     distinct: int = 0
     numeric_text: bool = False
     year_like: bool = False
+    low: float | None = None
+    high: float | None = None
+    """The range of a column of numbers, as far as the sample goes."""
+    sorts_as_text: bool = False
+    """Text whose numbers are all written alike, so that they sort as text as well."""
     values: dict[str, str] = field(default_factory=dict)
     words: tuple[str, ...] = ()
 

@@ -202,5 +202,5 @@ def identifier_words(name: str) -> tuple[str, ...]:
 
 
 def normal_text(value: str) -> str:
-    """A text value as it is compared: lower case, single spaces."""
-    return " ".join(value.lower().split())
+    """A text value as it is compared: lower case, single spaces, no marks at the end."""
+    return " ".join(value.lower().split()).rstrip("!?.,;: ") or value.lower().strip()

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.joins import JoinGraph
-from mcp_server.nl2sql.lexicon import ARRIVING, LEAVING
 from mcp_server.nl2sql.profile_model import Column, Kind, Table
 from mcp_server.nl2sql.second.atoms import name_of
+from mcp_server.nl2sql.second.variants import way_of
 from mcp_server.nl2sql.tokens import Token, lemma
 
 LOCAL, SUBJECT, SPOKEN_OF = 0.45, 0.2, 0.12
@@ -56,7 +56,7 @@ class Surroundings:
         """The column that a symbol names. local: the table that the words around it name."""
         ref = symbol.ref
         if ref is None or not ref.columns:
-            return None
+            return _only_measure(ref.tables[0][0]) if numeric and ref and ref.tables else None
         near = local or self.subject
         generic = None if numeric or near is None else _generic(symbol, near)
         if generic is not None:
@@ -84,7 +84,7 @@ class Surroundings:
         held = [pair for pair in ref.values if pair[0] in named] or ref.values
 
         def weight(column: Column) -> float:
-            beside = 0.3 * self._way(column, symbol) - 0.1 * column.foreign
+            beside = 0.8 * self._way(column, symbol) - 0.1 * column.foreign
             return 1.4 * self._nearness(column, local) + beside
 
         texts = dict(reversed(held))
@@ -114,6 +114,22 @@ class Surroundings:
             return years[0] if years else None
         return None
 
+    def fitting(self, value: object, local: Table | None, equal: bool) -> Column | None:
+        """The only column of numbers whose range holds a number that is said without a name."""
+        table = local or self.subject
+        if table is None or not isinstance(value, int | float):
+            return None
+        found = [
+            column
+            for column in table.columns
+            if column.counts
+            and not (column.primary or column.foreign)
+            and column.low is not None
+            and column.high is not None
+            and column.low <= value <= column.high
+        ]
+        return found[0] if len(found) == 1 else None
+
     def tables(self, local: Table | None) -> list[Table]:
         found = [t for t in (local, self.subject, *self.spoken_of) if t is not None]
         return list(dict.fromkeys(found))
@@ -134,18 +150,7 @@ class Surroundings:
 
     def _way(self, column: Column, symbol: Symbol) -> int:
         """1 where a column is the way (from, to) that the words before speak of, -1 if not."""
-        name = column.name.lower()
-        leaving = any(part in name for part in LEAVING[1])
-        arriving = any(part in name for part in ARRIVING[1])
-        if leaving == arriving:
-            return 0
-        before = [token.lemma for token in self.tokens[max(0, symbol.start - 4) : symbol.end]]
-        for word in reversed(before):
-            if word in LEAVING[0]:
-                return 1 if leaving else -1
-            if word in ARRIVING[0]:
-                return 1 if arriving else -1
-        return 0
+        return way_of(column.name, self.tokens[max(0, symbol.start - 4) : symbol.end])
 
     def _chosen(self, weighed: list[tuple[Column, float]]) -> Column | None:
         if not weighed:
@@ -153,6 +158,12 @@ class Surroundings:
         ranked = sorted(weighed, key=lambda pair: -pair[1])
         close = len(ranked) > 1 and ranked[0][1] - ranked[1][1] < CLOSE
         return ranked[1 if self.choices.between(close) else 0][0]
+
+
+def _only_measure(table: Table) -> Column | None:
+    """What rows of a table measure, where that is one thing: the stars of a rating."""
+    found = [c for c in table.columns if c.counts and not (c.primary or c.foreign or c.year_like)]
+    return found[0] if len(found) == 1 else None
 
 
 def _named(column: Column, hint: str) -> bool:

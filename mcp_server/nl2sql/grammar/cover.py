@@ -67,7 +67,7 @@ def _skip(cover: Cover, place: int, symbol: Symbol) -> Cover:
         cover.cost + SKIPPING[symbol.kind],
         cover.nodes,
         (*cover.skipped, place) if symbol.kind not in "Ty&,!.opfHW" else cover.skipped,
-        cover.head,
+        cover.head and (symbol.kind not in "THW" or not cover.nodes),
         cover.shows,
     )
 

@@ -18,7 +18,9 @@ from mcp_server.nl2sql.grammar.nodes import (
     Equal,
     Flag,
     Group,
+    Held,
     HowMany,
+    InBoth,
     Joint,
     Match,
     Missing,
@@ -39,6 +41,7 @@ from mcp_server.nl2sql.logical import (
     Between,
     Compare,
     Condition,
+    Frequent,
     Having,
     Like,
     Linked,
@@ -58,6 +61,8 @@ from mcp_server.nl2sql.tokens import Token, normal_text
 
 BIRTH = frozenset({"birth", "born", "birthday", "birthdate", "dob"})
 GROUND_TRIES = 3
+COUNT_MAX = 1000
+"""A number that is said without a unit counts rows only below this."""
 
 
 @dataclass(slots=True)
@@ -97,6 +102,7 @@ class _Ground:
         self.last: list[Condition] = []
         self.joint = ""
         self.negating = False
+        self.value_table: Table | None = None
         self.absent: tuple[Table, list[Condition]] | None = None
         self.shows: list[tuple[int, Output]] = []
 
@@ -120,6 +126,9 @@ class _Ground:
         for number, node in enumerate(nodes):
             at = _table_place(node)
             table = around.table(self.symbols[at]) if at is not None else None
+            if isinstance(node, Count) and at is not None and table is None:
+                ref = self.symbols[at].ref
+                table = ref.values[0][0].table if ref is not None and ref.values else None
             if at is not None and table is not None:
                 self.entities[at] = table
                 if isinstance(node, Absent):
@@ -157,7 +166,7 @@ class _Ground:
     def _counts_rows(self, at: int) -> bool:
         ref = self.symbols[at].ref
         if ref is None or not ref.tables:
-            return False
+            return ref is not None and not ref.columns and bool(ref.values)
         return ref.best_table >= ref.best_column - 0.05
 
     def _take(self, node: Node, number: int, nodes: Sequence[Node]) -> None:
@@ -172,6 +181,8 @@ class _Ground:
                 self._count(node, self._owner(number, nodes))
             case Share():
                 self._share()
+            case InBoth():
+                self._in_both(node)
             case Difference():
                 self._difference(node, self._owner(number, nodes))
             case Entity():
@@ -219,7 +230,9 @@ class _Ground:
         return self.focus if number and self.found.query.select else None
 
     def _show(self, node: Show, owner: Table | None) -> None:
-        numeric = node.aggregate in ("sum", "avg")
+        numeric = node.aggregate in ("sum", "avg") or (
+            node.aggregate is not None and not self.symbols[node.at].ref.columns  # type: ignore[union-attr]
+        )
         column = self.around.column(self.symbols[node.at], owner, numeric=numeric)
         if column is None:
             self.found.lost.append(node.at)
@@ -262,6 +275,24 @@ class _Ground:
         elif column is not None:
             self.found.query.select.append(Output(None, "count", table=column.table))
 
+    def _in_both(self, node: InBoth) -> None:
+        query = self.found.query
+        tables = [self.around.table(self.symbols[at]) for at in (node.one, node.other)]
+        sides: list[list[Output]] = []
+        for table in tables:
+            shown_there = []
+            for at, _ in self.shows:
+                column = self.around.column(self.symbols[at], table)
+                if column is not None and column.table is table:
+                    shown_there.append(Output(column))
+            sides.append(shown_there)
+        if not sides[0] or len(sides[0]) != len(sides[1]):
+            self.found.lost += [node.one, node.other]
+            return
+        query.select[:] = sides[0]
+        self.around.subject = tables[0]
+        query.combine = ("intersect", Query(subject=tables[1], select=sides[1]))
+
     def _share(self) -> None:
         self.found.query.computed.append(ShareOf())
 
@@ -295,6 +326,7 @@ class _Ground:
             return
         if table is not None and (column is None or ref.best_table >= ref.best_column - 0.05):
             own = column is not None and column.table is self.around.subject
+            own = own and ref.best_column > ref.best_table - 0.15
             own = own and (not column.foreign or self.around.choices.between(True))
             if not own:
                 self.focus = table
@@ -388,6 +420,10 @@ class _Ground:
             column = self.around.column(symbol, self.focus)
             ref = symbol.ref
             if column is not None and ref and (table is None or ref.best_column >= ref.best_table - 0.05):
+                others = [o for o in query.select if o.column is not column and o.aggregate != "count"]
+                if others and node.count is None:
+                    self._add(Frequent(column, node.descending, limit))
+                    return
                 query.group.append(column)
                 query.order.append(Order(node.descending, aggregate="count"))
                 query.limit = limit
@@ -478,7 +514,7 @@ class _Ground:
                 first, last = self._value(low), self._value(high)
                 column = self._column(at, numeric=True) or around.dated(first, local)
                 if column is None or not _measures(column):
-                    column = around.dated(first, local)
+                    column = around.dated(first, local) or around.fitting(first, local, False)
                 if column is None:
                     self.found.lost += [low, high]
                 else:
@@ -495,6 +531,8 @@ class _Ground:
                         self._add(Compare(column, "=", truth[0 if negated else 1]))
                     else:
                         self._add(Null(column, negated))
+            case Held(at):
+                self._held_by(at)
             case Flag(at, negated):
                 column = next(
                     (c for c, _ in self.symbols[at].ref.columns if truth_values(c)), None  # type: ignore[union-attr]
@@ -530,19 +568,39 @@ class _Ground:
                     self._add(Compare(column, "=", Nested(None, column, (inner,))))
                     self._add(Compare(held[0], "<>", held[1]))
 
+    def _held_by(self, at: int) -> None:
+        """Rows that another table refers to by the column that is named."""
+        column, subject = self._column(at), self.around.subject
+        target = next(
+            (
+                key.target
+                for key in (self.graph.keys_between(column.table, subject) if column and subject else ())
+                if key.column is column and key.target.table is subject
+            ),
+            None,
+        )
+        if column is None or target is None:
+            self.found.lost.append(at)
+            return
+        self._add(Compare(target, "=", Nested(None, column)))
+
     def _bound(self, at: int | None, operator: str, value_at: int, hints: tuple[str, ...]) -> None:
         value, local = self._value(value_at), self.focus or self.around.subject
         column = self._column(at, numeric=True) if at is not None else None
         where = self.found.query.where
+        if column is None and hints:
+            column = self.around.hinted(hints, local)
+        if column is None and isinstance(value, int) and value >= 1000:
+            column = self.around.dated(value, self.value_table or local)
         if column is None and self.joint == "|" and where and isinstance(where[-1], Compare | AnyOf):
             before = where[-1].conditions[0] if isinstance(where[-1], AnyOf) else where[-1]
             column = getattr(before, "column", None)
-        if column is None and hints:
-            column = self.around.hinted(hints, local)
         if column is None:
-            column = self.around.dated(value, local)
+            column = self.around.dated(value, self.value_table or local)
         if column is None:
-            column = self._aged(value_at, local)
+            column = self._aged(value_at, self.value_table or local)
+        if column is None and at is None:
+            column = self.around.fitting(value, local, operator == "=")
         if column is not None and not _measures(column):
             if operator in ("=", "<>"):
                 text = self.symbols[value_at].text
@@ -553,6 +611,9 @@ class _Ground:
             dated = self.around.dated(value, local)
             if dated is not None:
                 column = dated
+            elif isinstance(value, int | float) and value >= COUNT_MAX:
+                self.found.lost.append(value_at)
+                return
             else:
                 counted = column.table
                 key_table = self.entities.get(at) if at is not None else None
@@ -595,6 +656,8 @@ class _Ground:
                 continue
             column, text = held
             first = column
+            if column.table is not self.around.subject:
+                self.value_table = column.table
             conditions.append(Compare(column, "<>" if node.negated else "=", text))
         self._several(node, conditions)
 
@@ -734,13 +797,56 @@ class _Ground:
         if measured and query.group:
             have_columns = {output.column for output in query.select if not output.aggregate}
             query.select[:0] = [Output(column) for column in query.group if column not in have_columns]
+        self._befriended(query)
         self._without_constants(query)
         if not query.select and not query.computed and subject is not None:
             query.select += [Output(column) for column in self._display(subject)]
         self._exist(query)
 
+    def _befriended(self, query: Query) -> None:
+        """The friends of somebody: rows of one table that rows of another join in pairs."""
+        subject = query.subject
+        for table in self.existing:
+            keys = self.graph.keys_between(table, subject) if subject is not None else []
+            pairs = [key for key in keys if key.column.table is table]
+            known = [
+                c for c in query.where
+                if isinstance(c, Compare) and c.operator == "=" and c.column.table is subject
+                and isinstance(c.value, str)
+            ]  # fmt: skip
+            if subject is None or len(pairs) < 2 or len(known) != 1:
+                continue
+            path = self.graph.path(table, subject) or pairs
+            other = next((key for key in pairs if key is not path[0]), None)
+            if other is None:
+                continue
+            query.where.remove(known[0])
+            query.where.append(
+                Compare(other.target, "=", Nested(None, other.column, (known[0],)))
+            )
+            self.existing = [each for each in self.existing if each is not table]
+            return
+
+    def _contradictions(self, query: Query) -> None:
+        """Above 40 and below 30: of different rows."""
+        bounds = [
+            c for c in query.where if isinstance(c, Compare) and isinstance(c.value, int | float)
+        ]
+        for low in bounds:
+            for high in bounds:
+                if (
+                    low.column is high.column
+                    and low.operator in (">", ">=")
+                    and high.operator in ("<", "<=")
+                    and low.value >= high.value  # type: ignore[operator]
+                ):
+                    query.where = [c for c in query.where if c is not low and c is not high]
+                    query.each = [low, high]
+                    return
+
     def _each(self, query: Query) -> None:
         """Conditions that hold of several rows each: students with both a cat and a dog."""
+        self._contradictions(query)
         if not query.each:
             return
         subject = self.around.subject

@@ -104,6 +104,21 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Something that rows have: rows of another table that refer to them by this column."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class InBoth:
+    """What is shown is found with the rows of two tables alike."""
+
+    one: int
+    other: int
+
+
+@dataclass(frozen=True, slots=True)
 class HowMany:
     """A condition on the number of rows of a table. value: a symbol, or None for one."""
 
@@ -199,6 +214,6 @@ class Joint:
 
 
 Node: TypeAlias = (
-    Show | Count | Share | Difference | Entity | Bound | Range | Equal | Match | Missing | Flag | HowMany
+    Show | Count | Share | Difference | Entity | Bound | Range | Equal | Match | Missing | Flag | Held | InBoth | HowMany
     | Total | Absent | Rank | Common | Group | Sort | Beyond | Columns | SameAs | Joint
 )  # fmt: skip

@@ -21,7 +21,9 @@ from mcp_server.nl2sql.grammar.nodes import (
     Equal,
     Flag,
     Group,
+    Held,
     HowMany,
+    InBoth,
     Joint,
     Match,
     Missing,
@@ -200,8 +202,16 @@ def _aggregate(symbol: Symbol) -> Aggregate:
 
 @phrase(rf"(?P<a>A)(?P<t>{TAB})", 0.5)
 def _total_rows(f: Found) -> Sequence[Node] | None:
-    """The total purchases: how many."""
-    return [Count(f.place("t"))] if f.cue("a").aggregate == "sum" else None
+    """The total purchases: how many. The average rating: of what rows measure."""
+    aggregate = f.cue("a").aggregate
+    return [Count(f.place("t"))] if aggregate == "sum" else [Show(f.place("t"), aggregate)]
+
+
+@phrase(rf"(?P<c>{COL})o(?P<t>{TAB})&(?P<u>{TAB})", 0.45)
+def _of_both(f: Found) -> Sequence[Node]:
+    """The names of dogs and owners."""
+    at = f.place("c")
+    return [Show(at), Entity(f.place("t"), owner=True), Show(at), Entity(f.place("u"), owner=True)]
 
 
 @phrase(r"m", 0.3)
@@ -215,6 +225,30 @@ def _so_often(f: Found) -> Sequence[Node]:
     operator = f.cue("o").operator if f.has("o") else f.cue("p").operator if f.has("p") else "="
     assert operator is not None
     return [HowMany(None, operator, f.place("n"))]
+
+
+@phrase(rf"#D?(?P<v>{VAL})", 0.4)
+def _counted_kind(f: Found) -> Sequence[Node]:
+    """How many dogs, where dogs are a value."""
+    return [Count(f.place("v")), Equal(None, (f.place("v"),))]
+
+
+@phrase(r"#(?=[.]|$)", 0.5)
+def _how_many(f: Found) -> Sequence[Node]:
+    """... and how many?"""
+    return [Count(None)]
+
+
+@phrase(rf"2(?P<t>{TAB})&(?P<u>{TAB})", 0.35)
+def _in_both(f: Found) -> Sequence[Node]:
+    """Where both owners and guests live."""
+    return [InBoth(f.place("t"), f.place("u"))]
+
+
+@phrase(rf"[THWpofy]*2(?P<v>{VAL})(?P<t>{TAB})?&(?P<w>{VAL})(?P<u>{TAB})", 0.35)
+def _both_kinds(f: Found) -> Sequence[Node]:
+    """Both foreign students and local students."""
+    return [Entity(f.place("u")), Equal(None, (f.place("v"), f.place("w")), joint="2")]
 
 
 @phrase(rf"#(?P<d>D)?[_o]*(?P<v>(?:{VAL}[,&|]*)*)(?P<x>{NAME})", 0.3)
@@ -247,9 +281,20 @@ def _described(f: Found) -> Sequence[Node]:
     return [Entity(f.place("t"), owner=True), Equal(None, tuple(f.places("v", VAL)), joint="|")]
 
 
-@phrase(rf"[THpof]*X[_pHyof]*(?P<t>{TAB})", 0.35)
+@phrase(rf"[THpof]*X[_pHyof]*(?:{TAB}[_pyof]*)?(?P<t>{TAB})", 0.35)
 def _absent(f: Found) -> Sequence[Node]:
     return [Absent(f.place("t"))]
+
+
+@phrase(rf"[THpof]*X[_pHyof]*(?P<t>{TAB})", 0.36)
+def _absent_alone(f: Found) -> Sequence[Node]:
+    return [Absent(f.place("t"))]
+
+
+@phrase(rf"[TH]*H(?P<c>{COL})", 0.5)
+def _held(f: Found) -> Sequence[Node]:
+    """Who have president votes."""
+    return [Held(f.place("c"))]
 
 
 @phrase(rf"[THpof]*X[_pHyof]*(?P<v>{VAL})(?P<t>{TAB})", 0.35)
@@ -370,7 +415,7 @@ def _not_number(f: Found) -> Sequence[Node] | None:
     return _numbers(f, f.place("c"), "<>")
 
 
-@phrase(rf"[HTWpof]*(?P<n>n)(?P<c>{COL})(?P<more>)", 0.45)
+@phrase(rf"[HTWpof]*(?P<n>n)[p]?(?P<c>{COL})(?P<more>)", 0.45)
 def _number_before(f: Found) -> Sequence[Node] | None:
     return _numbers(f, f.place("c"))
 
@@ -457,9 +502,23 @@ def _is_not(f: Found) -> Sequence[Node]:
     return _equal(f, f.at("c"))
 
 
-@phrase(rf"[THWpofyL]*(?P<x>X)?2?(?P<v>{_LIST})(?P<c>{COL})?", 0.4)
+@phrase(rf"[THWpofyL]*(?P<x>X)?2?(?P<v>{_LIST})", 0.4)
 def _value(f: Found) -> Sequence[Node]:
+    return _equal(f, None)
+
+
+@phrase(rf"[THWpofyL]*(?P<x>X)?2?(?P<v>{_LIST})(?P<c>{COL})", 0.4)
+def _value_of_column(f: Found) -> Sequence[Node]:
+    """The Paris county; Kyle's age."""
+    if f.match[0][0] in "vwuzq" and not _holds(f.symbols[f.place("c")], f.symbols[f.place("v")]):
+        return [Show(f.place("c")), *_equal(f, None)]
     return _equal(f, f.at("c"))
+
+
+def _holds(named: Symbol, value: Symbol) -> bool:
+    """Whether a column that is named holds a value."""
+    columns = {column for column, _ in named.ref.columns} if named.ref is not None else set()
+    return value.ref is not None and any(column in columns for column, _ in value.ref.values)
 
 
 @phrase(rf"[THpof]*(?P<t>{TAB})[Hpo=]*(?P<x>X)?[p]?2?(?P<v>{_LIST})", 0.4)
@@ -527,7 +586,7 @@ def _from_so_many(f: Found) -> Sequence[Node]:
     return [HowMany(at, ">=", f.place("a")), HowMany(at, "<=", f.place("b"))]
 
 
-@phrase(rf"[THpofy&]*[H](?P<n>n)D?(?P<t>{TAB})", 0.45)
+@phrase(rf"[THpofy&]*[H_](?P<n>n)D?(?P<t>{TAB})", 0.45)
 def _exactly(f: Found) -> Sequence[Node] | None:
     return [HowMany(f.place("t"), "=", f.place("n"))]
 
@@ -557,7 +616,7 @@ def _relative(f: Found) -> bool:
     return f.match[0][0] in "THWpo"
 
 
-@phrase(rf"[THWpofy&]*(?P<k>n)?(?P<s>S)(?P<m>n)?(?P<num>#)?[D]?(?P<x>{NAME})", 0.35)
+@phrase(rf"[THWpofy&]*(?:S(?=n?S))?(?P<k>n)?(?P<s>S)(?P<m>n)?(?P<num>#)?[D]?(?P<x>{NAME})", 0.35)
 def _ranked(f: Found) -> Sequence[Node]:
     cue = f.cue("s")
     counted = f.has("num") or (not cue.hints and f.kinds("x") in "tu")
@@ -566,7 +625,7 @@ def _ranked(f: Found) -> Sequence[Node]:
     ]
 
 
-@phrase(rf"[THWpofy&]*(?P<k>n)?(?P<s>S)(?P<m>n)?(?P<a>A)[of]?(?P<c>{COL})", 0.3)
+@phrase(rf"[THWpofy&]*(?P<k>n)?(?P<s>S)(?P<m>n)?(?P<a>A)[of]?(?P<c>{NAME})", 0.3)
 def _ranked_by_aggregate(f: Found) -> Sequence[Node]:
     cue = f.cue("s")
     return [
@@ -574,7 +633,14 @@ def _ranked_by_aggregate(f: Found) -> Sequence[Node]:
     ]
 
 
-@phrase(rf"[o]?(?P<k>n)?(?P<s>S)(?P<m>n)?(?P<t>{TAB})", 0.3)
+@phrase(rf"(?P<k>n)?(?P<s>S)(?P<m>n)?_?(?P<t>{TAB})(?P<c>{COL})", 0.5)
+def _of_oldest(f: Found) -> Sequence[Node] | None:
+    """How much did the latest ticket cost?"""
+    nodes = _oldest(f)
+    return None if nodes is None else [Show(f.place("c")), *nodes]
+
+
+@phrase(rf"[o]?(?P<k>n)?(?P<s>S)(?P<m>n)?_?(?P<t>{TAB})", 0.3)
 def _oldest(f: Found) -> Sequence[Node] | None:
     """The oldest member."""
     cue = f.cue("s")
@@ -630,11 +696,12 @@ def _column_most_common(f: Found) -> Sequence[Node]:
 # order --------------------------------------------------------------------------------------------
 
 
-@phrase(rf"[&,p]*(?P<z1>Z)?(?P<r>R)(?P<z2>Z)?[opyf]*(?P<n>#)?(?P<a>A)?(?P<x>{NAME})[p&,]*(?P<z>Z)?", 0.25)
+@phrase(rf"[&,p]*(?P<z1>Z)?(?P<r>R)(?P<z2>Z)?[opyf]*(?P<n>#)?(?P<a>A)?(?P<x>{NAME})(?P<more>(?:[,&]+{COL})*)[p&,]*(?P<z>Z)?", 0.25)
 def _sorted(f: Found) -> Sequence[Node]:
     down = next((f.cue(g).descending for g in ("z", "z1", "z2") if f.has(g)), False)
     aggregate = "count" if f.has("n") else f.cue("a").aggregate if f.has("a") else None
-    return [Sort(f.place("x"), down, aggregate)]
+    more = [Sort(each, down) for each in f.places("more", COL)]
+    return [Sort(f.place("x"), down, aggregate), *more]
 
 
 @phrase(rf"R{TAB}y(?P<x>{NAME})(?P<z>Z)?", 0.3)

@@ -47,7 +47,7 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
     while at < len(tokens):
         ref = refs.get(at)
         phrase, cue = _cue(tokens, at, refs)
-        if ref is not None and not _yields(ref, phrase, cue):
+        if ref is not None and not _yields(ref, phrase, cue, refs):
             found.append(_named(ref, tokens))
             at = ref.end
         elif tokens[at].lemma in ("once", "twice"):
@@ -109,10 +109,14 @@ def _whole(ref: Ref) -> bool:
     return ref.end - ref.start > 1 and max(ref.best_column, ref.best_table) >= SURE
 
 
-def _yields(ref: Ref, phrase: tuple[str, ...], cue: Cue | None) -> bool:
+def _yields(
+    ref: Ref, phrase: tuple[str, ...], cue: Cue | None, refs: Mapping[int, Ref]
+) -> bool:
     """Whether a name gives way to a phrase that begins where it does."""
     if cue is None:
         return False
+    if cue.kind in "SA" and ref.start + len(phrase) in refs and len(phrase) >= ref.end - ref.start:
+        return True
     length = ref.end - ref.start
     if length != len(phrase):
         return length < len(phrase) and not (

@@ -131,8 +131,8 @@ CUES: dict[tuple[str, ...], Cue] = {
     **_operators("=", "exactly,equal to,equal,only"),
     **_operators("<>", "not equal to,different from,differ from,unequal to,not the same as,"
                  "other than exactly"),
-    **_operators(">=", "or more,or above,or higher,or greater,or later,or over", "+"),
-    **_operators("<=", "or less,or fewer,or below,or lower,or earlier,or under", "+"),
+    **_operators(">=", "or more,or above,or higher,or greater,or later,or over,or after,or newer", "+"),
+    **_operators("<=", "or less,or fewer,or below,or lower,or earlier,or under,or before", "+"),
     **_phrases("K", "between,in between,in the range of,range from,ranging from,in the range"),
     **_phrases("G", "for each,for every,per,each,every,in each,of each,by each,grouped by,group by,"
                "for all the different,for different,in every,of every,at each,from each,on each,"
@@ -178,7 +178,8 @@ CUES: dict[tuple[str, ...], Cue] = {
     **_phrases("T", "that,which,who,whom,where,in which,for which,from which,by which,on which,"
                "with which,to which,when"),
     **_phrases("W", "whose,where the,for whom,of which"),
-    **_phrases("o", "of,belonging to,belong to,part of,a part of"),
+    **_phrases("o", "of,belonging to,belong to,part of,a part of,across all,across all the,among all,"
+               "over all,for all,for all the,of all,of all the,in all,across the"),
     **_phrases("f", "for,about"),
     **_phrases("y", "by,base on,according to,in term of,based on"),
     **_phrases("p", "in,at,on,from,to,into,during,within,through,via,as,under,inside,located in,"
@@ -194,7 +195,7 @@ CUES: dict[tuple[str, ...], Cue] = {
     **_likes("start", "start with,starting with,begin with,beginning with,start with the letter,"
              "begin with the letter,starting with the letter,beginning with the letter,start by,"
              "have the prefix,with the prefix,with prefix,start from the letter,"
-             "start with letter,begin with letter,starting with letter,started with,start with a"),
+             "first letter be,whose first letter be,start with letter,begin with letter,starting with letter,started with,start with a"),
     **_likes("end", "end with,ending with,end in,ending in,end with the letter,have the suffix,"
              "with the suffix,ending with the letter,end with letter,end by"),
     **_phrases("N", "null,missing,unknown,unspecified,blank,empty,not available,not specified"),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
+from mcp_server.nl2sql.lexicon import ARRIVING, LEAVING
 from mcp_server.nl2sql.profile_model import Column, Profile
 from mcp_server.nl2sql.second.naming import Heard
 from mcp_server.nl2sql.tokens import Token
@@ -142,7 +143,8 @@ def _by_heard_keys(tree: exp.Query, tokens: Sequence[Token], profile: Profile) -
         common = {*aim.words, *aim.table.words}
 
         def said(key: Column, common: set[str] = common) -> int:
-            return sum(heard.word(word) for word in key.words if word not in common)
+            words = sum(heard.word(word) for word in key.words if word not in common)
+            return 2 * words + way_of(key.name, tokens)
 
         same = keys[table, aim.table.name]
         now = next(other for other in same if other.name == column.name)
@@ -151,6 +153,20 @@ def _by_heard_keys(tree: exp.Query, tokens: Sequence[Token], profile: Profile) -
             column.set("this", exp.to_identifier(best.name, quoted=column.this.args.get("quoted")))
             changed = True
     return copy if changed else None
+
+
+def way_of(name: str, tokens: Sequence[Token]) -> int:
+    """1 where a name speaks of the way (from, to) that the words do, -1 of the other, else 0."""
+    leaving = any(part in name.lower() for part in LEAVING[1])
+    arriving = any(part in name.lower() for part in ARRIVING[1])
+    if leaving == arriving:
+        return 0
+    for token in reversed(tokens):
+        if token.lemma in LEAVING[0]:
+            return 1 if leaving else -1
+        if token.lemma in ARRIVING[0]:
+            return 1 if arriving else -1
+    return 0
 
 
 def _table_of(column: exp.Column) -> str:
