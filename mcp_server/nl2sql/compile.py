@@ -19,6 +19,7 @@ from mcp_server.nl2sql.logical import (
     Linked,
     Nested,
     Null,
+    Often,
     Order,
     Output,
     Query,
@@ -244,7 +245,7 @@ def _condition_tables(condition: Condition) -> Iterable[Table]:
         case AnyOf(conditions):
             for each in conditions:
                 yield from _condition_tables(each)
-        case Linked():
+        case Linked() | Often():
             return
         case Ranked(table):
             yield table
@@ -366,6 +367,21 @@ def _condition(condition: Condition, scope: Scope, query: Query) -> exp.Expr:
             return _ranked(condition, scope)
         case Frequent():
             return _frequent(condition, scope)
+        case Often():
+            return _often(condition, scope, query)
+
+
+def _often(often: Often, scope: Scope, query: Query) -> exp.Expr:
+    subject = query.subject or scope.tables[0]
+    if subject.key is None or subject is often.table:
+        raise NoJoinError(f"{subject.name} has no key to count {often.table.name} by")
+    inner = Scope(scope.graph, [subject, often.table])
+    key = inner.column(subject.key)
+    count = _OPERATORS[often.operator](
+        this=exp.Count(this=exp.Star()), expression=_literal(often.value)
+    )
+    rows = inner.source().select(key).group_by(key.copy()).having(count)
+    return exp.In(this=scope.column(subject.key), query=rows.subquery())
 
 
 def _frequent(frequent: Frequent, scope: Scope) -> exp.Expr:

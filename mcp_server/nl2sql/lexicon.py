@@ -23,7 +23,7 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "quantity amount number count",
         "description detail",
         "nationality citizenship country",
-        "hometown home town",
+        "hometown home town place birthplace",
         "car vehicle auto",
         "maker manufacturer producer",
         "title name",

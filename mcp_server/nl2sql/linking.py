@@ -247,14 +247,15 @@ class Linker:
         for end in range(1, len(tokens) + 1):
             options = [best[end - 1]]
             for start in range(max(0, end - SPAN_MAX), end):
-                ref = self._ref(tokens, start, end)
+                ref = self.ref(tokens, start, end)
                 if ref is not None:
                     score, chosen = best[start]
                     options.append((score + ref.score, [*chosen, ref]))
             best.append(max(options, key=lambda option: option[0]))
         return best[-1][1]
 
-    def _ref(self, tokens: Sequence[Token], start: int, end: int) -> Ref | None:
+    def ref(self, tokens: Sequence[Token], start: int, end: int) -> Ref | None:
+        """What the tokens [start, end) name as one span."""
         span = tokens[start:end]
         text = " ".join(token.text for token in span)
         if len(span) == 1 and span[0].mark is Mark.QUOTED:

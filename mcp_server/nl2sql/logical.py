@@ -104,7 +104,16 @@ class Frequent:
     count: int = 1
 
 
-Condition: TypeAlias = Compare | Between | Like | Null | AnyOf | Linked | Top | Ranked | Frequent
+@dataclass(frozen=True, slots=True)
+class Often:
+    """Rows of the subject that have so many rows of `table`."""
+
+    table: Table
+    operator: Operator
+    value: Scalar
+
+
+Condition: TypeAlias = Compare | Between | Like | Null | AnyOf | Linked | Top | Ranked | Frequent | Often
 
 
 @dataclass(frozen=True, slots=True)

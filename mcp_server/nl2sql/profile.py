@@ -210,8 +210,9 @@ def _take_values(column: Column, values: Iterable[str]) -> None:
         count += 1
         if not value.strip() or len(value) > VALUE_MAX_CHARACTERS:
             continue
-        if column.values.setdefault(normal_text(value), value) != value.strip():
-            column.values[normal_text(value)] = value  # without blanks where both exist
+        known = column.values.setdefault(normal_text(value), value)
+        if len(value) < len(known):  # the plainest of texts that are written alike
+            column.values[normal_text(value)] = value
     column.distinct = max(column.distinct, count)
 
 

@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
-from mcp_server.nl2sql.grammar.nodes import Count, Difference, Entity, Group, Joint, Node, Share, Show
+from mcp_server.nl2sql.grammar.nodes import (
+    Count,
+    Difference,
+    Entity,
+    Group,
+    Joint,
+    Limit,
+    Node,
+    Share,
+    Show,
+)
 from mcp_server.nl2sql.grammar.patterns import Edge, edges
 from mcp_server.nl2sql.grammar.symbols import Symbol
 
@@ -19,7 +29,7 @@ SKIPPING = {
 }  # fmt: skip
 """What it costs to pass over a symbol."""
 
-HEAD_NODES = (Show, Count, Entity, Group, Share, Difference)
+HEAD_NODES = (Show, Count, Entity, Limit, Group, Share, Difference)
 LATE_SHOW = 1.1
 LATE_SHOW_AFTER_AND = 0.5
 

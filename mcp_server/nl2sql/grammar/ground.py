@@ -22,6 +22,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     HowMany,
     InBoth,
     Joint,
+    Limit,
     Match,
     Missing,
     Node,
@@ -47,6 +48,7 @@ from mcp_server.nl2sql.logical import (
     Linked,
     Nested,
     Null,
+    Often,
     Order,
     Output,
     Query,
@@ -102,6 +104,8 @@ class _Ground:
         self.last: list[Condition] = []
         self.joint = ""
         self.negating = False
+        self.limit: int | None = None
+        self.beyond: Compare | None = None
         self.value_table: Table | None = None
         self.absent: tuple[Table, list[Condition]] | None = None
         self.shows: list[tuple[int, Output]] = []
@@ -117,6 +121,8 @@ class _Ground:
             if not isinstance(node, Joint | Entity):
                 self.joint = ""
         self._close_absence()
+        if self.limit is not None:
+            self.found.lost.append(self.limit)
         self._complete(nodes)
         return self.found
 
@@ -181,6 +187,8 @@ class _Ground:
                 self._count(node, self._owner(number, nodes))
             case Share():
                 self._share()
+            case Limit(count):
+                self.limit = count
             case InBoth():
                 self._in_both(node)
             case Difference():
@@ -314,6 +322,10 @@ class _Ground:
         if self.joint in ("&", ",", "!") and table is self.around.subject:
             self._close_absence()
         self.focus = table
+        if self.negating and table is not self.around.subject:
+            self.negating = False
+            self.absent = (table, [])
+            return
         self.existing.append(table)
 
     # groups, ranks, order ---------------------------------------------------------------------
@@ -336,7 +348,9 @@ class _Ground:
             query.group.append(column)
 
     def _rank(self, node: Rank, number: int, nodes: Sequence[Node]) -> None:
-        limit = int(self._value(node.count)) if node.count is not None else 1
+        count = node.count if node.count is not None else self.limit
+        self.limit = None if count is self.limit else self.limit
+        limit = int(self._value(count)) if count is not None else 1
         order = self._rank_order(node)
         if order is None:
             if node.at is not None:
@@ -475,6 +489,8 @@ class _Ground:
                 self.found.lost.append(node.at)
                 return
         aggregate = node.aggregate
+        if self.limit is not None:
+            query.limit, self.limit = int(self._value(self.limit)), None
         if aggregate is None:
             for at, output in self.shows:
                 if output.column is column and output.aggregate and at != node.at:
@@ -551,6 +567,7 @@ class _Ground:
                 if left is None or not _measures(left):
                     left = column
                 self._add(Compare(left, operator, Nested(aggregate, column)))
+                self.beyond = self._last_compare()
             case Columns(at, operator, other):
                 one = self._column(at, numeric=operator not in ("=", "<>"))
                 two = self._column(other, numeric=operator not in ("=", "<>"))
@@ -587,6 +604,8 @@ class _Ground:
     def _bound(self, at: int | None, operator: str, value_at: int, hints: tuple[str, ...]) -> None:
         value, local = self._value(value_at), self.focus or self.around.subject
         column = self._column(at, numeric=True) if at is not None else None
+        if column is not None and (column.primary or column.foreign) and operator not in ("=", "<>"):
+            column = None if hints or not column.counts else column
         where = self.found.query.where
         if column is None and hints:
             column = self.around.hinted(hints, local)
@@ -739,9 +758,25 @@ class _Ground:
             return text
         return symbol.value
 
+    def _last_compare(self) -> Compare | None:
+        last = self.found.query.where[-1] if self.found.query.where else None
+        return last if isinstance(last, Compare) else None
+
+    def _within(self, outer: Compare, condition: Condition) -> None:
+        """A condition on what an average is taken of: older than the average Frenchman."""
+        nested, where = outer.value, self.found.query.where
+        assert isinstance(nested, Nested)
+        inner = replace(nested, where=(*nested.where, condition))
+        self.beyond = Compare(outer.column, outer.operator, inner)
+        where[where.index(outer)] = self.beyond
+
     def _add(self, condition: Condition) -> None:
         """A condition more: `or` joins it to the one before."""
         query = self.found.query
+        if self.beyond is not None and not self.joint and not isinstance(condition, Ranked | Linked):
+            self._within(self.beyond, condition)
+            return
+        self.beyond = None
         if self.absent is not None:
             table, inner = self.absent
             column = getattr(condition, "column", None)
@@ -798,6 +833,8 @@ class _Ground:
             have_columns = {output.column for output in query.select if not output.aggregate}
             query.select[:0] = [Output(column) for column in query.group if column not in have_columns]
         self._befriended(query)
+        subject = query.subject
+        self._counted_groups(query)
         self._without_constants(query)
         if not query.select and not query.computed and subject is not None:
             query.select += [Output(column) for column in self._display(subject)]
@@ -805,27 +842,40 @@ class _Ground:
 
     def _befriended(self, query: Query) -> None:
         """The friends of somebody: rows of one table that rows of another join in pairs."""
-        subject = query.subject
+        known = [
+            c for c in query.where
+            if isinstance(c, Compare) and c.operator == "=" and isinstance(c.value, str)
+        ]  # fmt: skip
+        if len(known) != 1:
+            return
+        subject = known[0].column.table
         for table in self.existing:
-            keys = self.graph.keys_between(table, subject) if subject is not None else []
+            keys = self.graph.keys_between(table, subject)
             pairs = [key for key in keys if key.column.table is table]
-            known = [
-                c for c in query.where
-                if isinstance(c, Compare) and c.operator == "=" and c.column.table is subject
-                and isinstance(c.value, str)
-            ]  # fmt: skip
-            if subject is None or len(pairs) < 2 or len(known) != 1:
+            if len(pairs) < 2:
                 continue
             path = self.graph.path(table, subject) or pairs
             other = next((key for key in pairs if key is not path[0]), None)
             if other is None:
                 continue
+            if query.subject is table:
+                query.subject = self.around.subject = subject
             query.where.remove(known[0])
             query.where.append(
                 Compare(other.target, "=", Nested(None, other.column, (known[0],)))
             )
             self.existing = [each for each in self.existing if each is not table]
             return
+
+    def _counted_groups(self, query: Query) -> None:
+        """How many things have at least two of another: a count of things, not of their groups."""
+        plain = [output for output in query.select if not output.aggregate]
+        if plain or query.group or query.group_tables or not query.select or not query.having:
+            return
+        for having in query.having:
+            if having.aggregate == "count" and having.column is None and having.table is not None:
+                query.where.append(Often(having.table, having.operator, having.value))
+        query.having = [h for h in query.having if h.column is not None or h.table is None]
 
     def _contradictions(self, query: Query) -> None:
         """Above 40 and below 30: of different rows."""
@@ -883,7 +933,7 @@ class _Ground:
             if dates:
                 return dates[:1]
         if first == "where":
-            for place in ("location", "city", "address", "place", "country", "state"):
+            for place in ("location", "hometown", "city", "address", "place", "country", "state"):
                 found = [c for c in subject.columns if place in c.words and not c.foreign]
                 if found:
                     return found[:1]
@@ -917,7 +967,7 @@ def _tables(query: Query) -> Iterator[Table]:
     for condition in query.where:
         parts = condition.conditions if isinstance(condition, AnyOf) else (condition,)
         for part in parts:
-            if isinstance(part, Linked | Ranked):
+            if isinstance(part, Linked | Ranked | Often):
                 yield part.table
             else:
                 yield part.column.table  # type: ignore[union-attr]

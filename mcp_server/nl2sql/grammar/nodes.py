@@ -119,6 +119,13 @@ class InBoth:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """How many rows of an order are wanted."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class HowMany:
     """A condition on the number of rows of a table. value: a symbol, or None for one."""
 
@@ -214,6 +221,6 @@ class Joint:
 
 
 Node: TypeAlias = (
-    Show | Count | Share | Difference | Entity | Bound | Range | Equal | Match | Missing | Flag | Held | InBoth | HowMany
+    Show | Count | Share | Difference | Entity | Bound | Range | Equal | Match | Missing | Flag | Held | InBoth | Limit | HowMany
     | Total | Absent | Rank | Common | Group | Sort | Beyond | Columns | SameAs | Joint
 )  # fmt: skip

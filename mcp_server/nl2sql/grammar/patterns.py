@@ -25,6 +25,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     HowMany,
     InBoth,
     Joint,
+    Limit,
     Match,
     Missing,
     Node,
@@ -163,7 +164,7 @@ def _aggregated_compound(f: Found) -> Sequence[Node]:
     return [Entity(f.place("e")), *(Show(f.place("c"), kind, f.has("d")) for kind in kinds)]
 
 
-@phrase(rf"(?P<a>A(?:[,&|]*[AS])*)[of]?(?P<d>D)?(?P<c>{COL})(?P<more>(?:,?&?{COL})*)", 0.3)
+@phrase(rf"(?P<a>A(?:[,&|]*[AS])*)[of_]?(?P<d>D)?(?P<c>{COL})(?P<more>(?:,?&?{COL})*)", 0.3)
 def _aggregated(f: Found) -> Sequence[Node]:
     at = f.place("c")
     found: list[Node] = [
@@ -233,7 +234,7 @@ def _counted_kind(f: Found) -> Sequence[Node]:
     return [Count(f.place("v")), Equal(None, (f.place("v"),))]
 
 
-@phrase(r"#(?=[.]|$)", 0.5)
+@phrase(r"#H?(?=[.]|$)", 0.5)
 def _how_many(f: Found) -> Sequence[Node]:
     """... and how many?"""
     return [Count(None)]
@@ -332,7 +333,7 @@ def _bounded(f: Found) -> Sequence[Node] | None:
     assert operator is not None
     if f.has("x"):
         operator = {"=": "<>", ">": "<=", "<": ">=", ">=": "<", "<=": ">"}.get(operator, operator)  # type: ignore[assignment]
-    found: list[Node] = [Bound(f.place("c"), operator, f.place("n"))]
+    found: list[Node] = [Bound(f.place("c"), operator, f.place("n"), f.cue("o").hints)]
     if f.has("more"):
         second = f.symbols[f.places("more", "O")[0]].cue
         assert second is not None and second.operator is not None
@@ -436,6 +437,12 @@ def _beyond(f: Found) -> Sequence[Node] | None:
     return [Beyond(f.at("c") if f.has("c") else of, cue.operator, aggregate, of, cue.hints)]
 
 
+@phrase(rf"[THWpofy]*(?P<o>O)(?P<c>{COL})(?P<a>A)", 0.35)
+def _more_than_average(f: Found) -> Sequence[Node] | None:
+    """More staff than the average."""
+    return _beyond_average(f)
+
+
 @phrase(rf"[THWpofy]*(?P<o>O)(?P<a>A)(?P<c>{COL})", 0.35)
 def _beyond_average(f: Found) -> Sequence[Node] | None:
     """Above average salary."""
@@ -466,7 +473,10 @@ def _equal(f: Found, at: int | None) -> Sequence[Node]:
 
 
 @phrase(rf"[THWpofyL]*(?P<c>{COL})[TWHpofyL=_]*(?P<x>X)?[pofy=O]*2?(?P<v>{_LIST})", 0.3)
-def _column_is(f: Found) -> Sequence[Node]:
+def _column_is(f: Found) -> Sequence[Node] | None:
+    gap = f.symbols[f.place("c") + 1 : f.place("v")]
+    if f.match[0][0] not in "THWpL" and any(symbol.kind == "o" for symbol in gap):
+        return None  # the names of X
     return _equal(f, f.place("c"))
 
 
@@ -614,6 +624,20 @@ def _count(f: Found) -> int | None:
 
 def _relative(f: Found) -> bool:
     return f.match[0][0] in "THWpo"
+
+
+@phrase(rf"S(?P<n>n)(?P<t>{TAB})", 0.35)
+def _top(f: Found) -> Sequence[Node] | None:
+    """The top 3 countries (with the most people)."""
+    if f.symbols[f.match.start()].cue.hints:  # type: ignore[union-attr]
+        return None
+    return [Entity(f.place("t"), owner=True), Limit(f.place("n"))]
+
+
+@phrase(rf"[of]?(?P<n>n)(?P<t>{TAB})", 0.5)
+def _so_many(f: Found) -> Sequence[Node]:
+    """The 3 countries (with the most people)."""
+    return [Entity(f.place("t"), owner=True), Limit(f.place("n"))]
 
 
 @phrase(rf"[THWpofy&]*(?:S(?=n?S))?(?P<k>n)?(?P<s>S)(?P<m>n)?(?P<num>#)?[D]?(?P<x>{NAME})", 0.35)

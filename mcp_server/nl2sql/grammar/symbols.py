@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mcp_server.nl2sql.grammar.vocabulary import CUES, PHRASE_MAX, SOFT, Cue
-from mcp_server.nl2sql.linking import Linker, Ref
+from mcp_server.nl2sql.linking import Linker, Ref, name_match
 from mcp_server.nl2sql.tokens import Mark, Token
 
 EITHER_WITHIN = 0.2
@@ -48,7 +48,7 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
         ref = refs.get(at)
         phrase, cue = _cue(tokens, at, refs)
         if ref is not None and not _yields(ref, phrase, cue, refs):
-            found.append(_named(ref, tokens))
+            found += [_named(part, tokens) for part in _parts(ref, tokens, linker)]
             at = ref.end
         elif tokens[at].lemma in ("once", "twice"):
             found.append(Symbol("n", at, at + 1, tokens[at].text, value=tokens[at].value))
@@ -141,6 +141,23 @@ def _named(ref: Ref, tokens: Sequence[Token]) -> Symbol:
         kind = {"b": "z", "c": "w", "t": "u"}[kind] if well else "v"
     value = token.value if ref.end == ref.start + 1 else None
     return Symbol(kind, ref.start, ref.end, ref.text, ref, value=value)
+
+
+def _parts(ref: Ref, tokens: Sequence[Token], linker: Linker) -> list[Ref]:
+    """A table and a column of it, where a span names both: `singer names`, `names of singers`."""
+    words = [token.lemma for token in tokens[ref.start : ref.end]]
+    if len(words) < 2 or ref.values or any(name_match(words, c.words) >= SURE for c, _ in ref.columns):
+        return [ref]
+    for cut in range(ref.start + 1, ref.end):
+        left, right = linker.ref(tokens, ref.start, cut), linker.ref(tokens, cut, ref.end)
+        if right is None and tokens[cut].lemma in ("of", "in", "for", "the"):
+            right = linker.ref(tokens, cut + 1, ref.end)
+        if left is None or right is None:
+            continue
+        sides = (left, right)
+        if any(one.best_table >= SURE and other.best_column >= SURE for one, other in (sides, sides[::-1])):
+            return list(sides)
+    return [ref]
 
 
 def _plain(token: Token, at: int) -> Symbol:
