@@ -389,6 +389,10 @@ MONTHS = {
 }
 
 
+EVERYDAY = frozenset(word for group in SYNONYMS for word in group)
+"""Words that are no misspelling of a name, however like it they look."""
+
+
 def synonyms(word: str) -> frozenset[str]:
     """Every word that may stand for this one, itself included."""
     found = {word}

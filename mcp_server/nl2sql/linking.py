@@ -2,14 +2,21 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeVar
 
-from mcp_server.nl2sql.lexicon import DEMONYMS, NOISE_IN_TABLE_NAMES, NOUNS_IN_STOP, STOP, synonyms
+from mcp_server.nl2sql.lexicon import (
+    DEMONYMS,
+    EVERYDAY,
+    NOISE_IN_TABLE_NAMES,
+    NOUNS_IN_STOP,
+    STOP,
+    synonyms,
+)
 from mcp_server.nl2sql.profile_model import Column, Profile, Table
 from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, normal_text, stem, tokenize
-from mcp_server.nl2sql.trigrams import TrigramIndex, similarity
+from mcp_server.nl2sql.trigrams import TrigramIndex, one_letter_off
 
 T = TypeVar("T")
 
@@ -37,10 +44,10 @@ SPAN_MAX = 6
 KEEP_WITHIN = 0.3
 THRESHOLD = 0.5
 FUZZY_VALUE_MIN = 0.55
-FUZZY_NAME_MIN = 0.6
+FUZZY_OTHER_WORDS_MIN = 0.75
+"""As FUZZY_VALUE_MIN, for a value of more or fewer words."""
 FUZZY_LENGTH_MIN = 6
 """A shorter word is like too many others."""
-FUZZY_SCORE = 0.6
 _INNER = frozenset({"of", "the", "in", "by", "a", "an", "and", "for", "to", "on"})
 
 
@@ -147,6 +154,13 @@ class Linker:
         self._stop_names = {
             table.words for table in profile.tables if len(table.words) == 1
         } & {(word,) for word in NOUNS_IN_STOP}
+        self._words = {
+            word
+            for named in (*profile.tables, *profile.columns)
+            for word in named.words
+            if len(word) >= FUZZY_LENGTH_MIN
+        }
+        self._respellings: dict[str, str] = {}
         self._trigrams: TrigramIndex | None = None
         self._by_initials: dict[str, list[tuple[Column, str]]] | None = None
         self._similar: dict[str, list[tuple[Column, str]]] = {}
@@ -163,6 +177,8 @@ class Linker:
                 found += self._unquoted(token)
             elif "-" in token.text and token.mark is Mark.WORD:
                 found += self._unhyphened(token)
+            elif token.mark is Mark.WORD and len(token.lemma) >= FUZZY_LENGTH_MIN:
+                found.append(self._respelled(token))
             else:
                 found.append(token)
         return found
@@ -188,6 +204,19 @@ class Linker:
         if named >= 0.95 and len(words) > 1:
             return parts
         return parts if len(parts) == 2 and self._one_row(parts) else [token]
+
+    def _respelled(self, token: Token) -> Token:
+        """The token with the lemma of a name that it misspells by one letter."""
+        word = token.lemma
+        if word in self._respellings:
+            return replace(token, lemma=self._respellings[word])
+        found = word
+        known = word in EVERYDAY or word in self._words or normal_text(token.text) in self.profile.value_index
+        if not known and not (self.columns((word,)) or self.tables((word,))):
+            close = [w for w in self._words if one_letter_off(word, w)]
+            found = close[0] if len(close) == 1 else word
+        self._respellings[word] = found
+        return replace(token, lemma=found)
 
     def _one_row(self, parts: Sequence[Token]) -> bool:
         """Whether each word is a value of another column of one table."""
@@ -289,7 +318,7 @@ class Linker:
                 for pair in self.columns(words)
                 if not inner
                 or inner <= set(pair[0].words)
-                or (pair[1] >= 0.95 and not self._names_a_table(words[-1]))
+                or ("and" not in inner and pair[1] >= 0.95 and not self._names_a_table(words[-1]))
             ]
             if words[0] in _COUNTING and length > 2 and words[1] == "of":
                 ref.columns = [p for p in ref.columns if _COUNTED[words[0]] & set(p[0].words)]
@@ -310,7 +339,11 @@ class Linker:
 
     def _values(self, span: Sequence[Token], text: str) -> list[tuple[Column, str]]:
         if len(span) == 1 and (
-            (span[0].lemma in STOP and not (text.isupper() and span[0].lemma in DEMONYMS))
+            (
+                span[0].lemma in STOP
+                and not (text.isupper() and span[0].lemma in DEMONYMS)
+                and text != "May"
+            )
             or span[0].mark is Mark.NUMBER
         ):
             return []
@@ -355,7 +388,12 @@ class Linker:
         """Values that are written nearly so."""
         if text not in self._similar:
             index = self.profile.value_index
-            near = self._index().similar(text, FUZZY_VALUE_MIN)
+            words = len(text.split())
+            near = [
+                (value, score)
+                for value, score in self._index().similar(text, FUZZY_VALUE_MIN)
+                if len(value.split()) == words or score >= FUZZY_OTHER_WORDS_MIN
+            ]
             best = near[0][1] if near else 0.0
             self._similar[text] = [
                 pair for value, score in near[:5] if score >= best for pair in index[value]

@@ -30,6 +30,20 @@ def similarity(one: str, other: str) -> float:
     return len(left & right) / (len(left | right) or 1)
 
 
+def one_letter_off(one: str, other: str) -> bool:
+    """Whether two words differ by one letter too many, wrong, or in each other's place."""
+    if abs(len(one) - len(other)) > 1 or one == other:
+        return False
+    start = 0
+    while start < min(len(one), len(other)) and one[start] == other[start]:
+        start += 1
+    left, right = one[start:], other[start:]
+    if len(left) == len(right):
+        swapped = left[:2] == right[1::-1] and left[2:] == right[2:]
+        return left[1:] == right[1:] or (len(left) > 1 and swapped)
+    return left[1:] == right or left == right[1:]
+
+
 class TrigramIndex:
     """Texts in lower case, to be found by texts that are nearly the same."""
 

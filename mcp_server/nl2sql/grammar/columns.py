@@ -56,7 +56,7 @@ class Surroundings:
         """The column that a symbol names. local: the table that the words around it name."""
         ref = symbol.ref
         if ref is None or not ref.columns:
-            return _only_measure(ref.tables[0][0]) if numeric and ref and ref.tables else None
+            return only_measure(ref.tables[0][0]) if numeric and ref and ref.tables else None
         near = local or self.subject
         generic = None if numeric or near is None else _generic(symbol, near)
         if generic is not None:
@@ -93,7 +93,9 @@ class Surroundings:
 
     def hinted(self, hints: Sequence[str], local: Table | None) -> Column | None:
         """The column that an adjective speaks of: `oldest` and a column for age."""
-        for table in self.tables(local):
+        near = self.tables(local)
+        beside = [t for t in self.graph.tables if t not in near and near and self.graph.keys_between(near[0], t)]
+        for table in (*near, *beside):
             for hint in hints:
                 for column in table.columns:
                     measures = column.counts or column.kind is Kind.DATE
@@ -160,7 +162,7 @@ class Surroundings:
         return ranked[1 if self.choices.between(close) else 0][0]
 
 
-def _only_measure(table: Table) -> Column | None:
+def only_measure(table: Table) -> Column | None:
     """What rows of a table measure, where that is one thing: the stars of a rating."""
     found = [c for c in table.columns if c.counts and not (c.primary or c.foreign or c.year_like)]
     return found[0] if len(found) == 1 else None

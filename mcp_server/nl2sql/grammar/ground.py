@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from mcp_server.nl2sql.grammar.columns import Choices, Surroundings, columns_of
+from mcp_server.nl2sql.grammar.columns import Choices, Surroundings, columns_of, only_measure
 from mcp_server.nl2sql.grammar.cover import Cover
 from mcp_server.nl2sql.grammar.nodes import (
     Absent,
@@ -62,6 +62,8 @@ from mcp_server.nl2sql.second.atoms import name_of, shown
 from mcp_server.nl2sql.tokens import Token, normal_text
 
 BIRTH = frozenset({"birth", "born", "birthday", "birthdate", "dob"})
+EVERYTHING = frozenset({"information", "detail", "data", "everything", "record", "row"})
+"""Words that ask for all columns."""
 GROUND_TRIES = 3
 COUNT_MAX = 1000
 """A number that is said without a unit counts rows only below this."""
@@ -245,8 +247,12 @@ class _Ground:
         if column is None:
             self.found.lost.append(node.at)
             return
-        if numeric and not column.counts:
-            self.found.lost.append(node.at)
+        if node.aggregate in ("sum", "avg") and not column.counts:
+            ref = self.symbols[node.at].ref
+            only = only_measure(ref.tables[0][0]) if ref is not None and ref.tables else None
+            if only is None:
+                self.found.lost.append(node.at)
+            column = only or column
         distinct = node.distinct and node.aggregate is not None
         if node.distinct and node.aggregate is None:
             self.found.query.distinct = True
@@ -379,6 +385,8 @@ class _Ground:
     def _rank_order(self, node: Rank) -> Order | None:
         around = self.around
         local = self.focus or around.subject
+        if node.at is None and node.aggregate == "count":
+            return Order(node.descending, aggregate="count")
         if node.at is None:
             return self._hinted(node.hints, node.descending, local)
         symbol = self.symbols[node.at]
@@ -620,6 +628,9 @@ class _Ground:
             column = self._aged(value_at, self.value_table or local)
         if column is None and at is None:
             column = self.around.fitting(value, local, operator == "=")
+        if column is not None and column.year_like and isinstance(value, int) and value < 1000:
+            self.found.lost.append(value_at)
+            return
         if column is not None and not _measures(column):
             if operator in ("=", "<>"):
                 text = self.symbols[value_at].text
@@ -882,6 +893,16 @@ class _Ground:
         bounds = [
             c for c in query.where if isinstance(c, Compare) and isinstance(c.value, int | float)
         ]
+        held = [
+            c for c in query.where
+            if isinstance(c, Compare) and c.operator == "=" and not isinstance(c.value, Nested)
+        ]  # fmt: skip
+        for one in held:
+            for other in held:
+                if one.column is other.column and one.value != other.value:
+                    query.where = [c for c in query.where if c is not one and c is not other]
+                    query.each = [one, other]
+                    return
         for low in bounds:
             for high in bounds:
                 if (
@@ -926,18 +947,22 @@ class _Ground:
         unique = list(dict.fromkeys(query.select))
         query.select = unique
 
-    def _display(self, subject: Table) -> list[Column]:
+    def _display(self, subject: Table) -> list[Column | None]:
+        """What is shown where nothing is asked for by name; None for everything."""
+        said = {token.lemma for token in self.tokens[:8]}
+        if said & EVERYTHING:
+            return [None]
         first = self.tokens[0].lemma if self.tokens else ""
         if first == "when":
             dates = [c for c in subject.columns if c.kind is Kind.DATE or c.year_like or {"date", "year"} & set(c.words)]
             if dates:
-                return dates[:1]
+                return [*dates[:1]]
         if first == "where":
             for place in ("location", "hometown", "city", "address", "place", "country", "state"):
                 found = [c for c in subject.columns if place in c.words and not c.foreign]
                 if found:
-                    return found[:1]
-        return shown(subject)
+                    return [*found[:1]]
+        return list(shown(subject))
 
     def _exist(self, query: Query) -> None:
         """Tables that are spoken of and have no part yet: their rows must exist."""

@@ -38,7 +38,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Total,
 )
 from mcp_server.nl2sql.grammar.symbols import Symbol
-from mcp_server.nl2sql.grammar.vocabulary import Cue
+from mcp_server.nl2sql.grammar.vocabulary import ANYONE, Cue
 from mcp_server.nl2sql.logical import Aggregate
 from mcp_server.nl2sql.rules_flags import truth_values
 
@@ -152,6 +152,13 @@ def _column(f: Found) -> Sequence[Node]:
     return [Show(f.place("c"), distinct=f.has("d"))]
 
 
+@phrase(rf"(?P<l>{COL}(?:[,&]+{COL})+)[of](?P<t>{TAB})", 0.5)
+def _listed(f: Found) -> Sequence[Node]:
+    """The name, age and city of the members."""
+    shows = [Show(each) for each in f.places("l", COL)]
+    return [*shows, Entity(f.place("t"), owner=True)]
+
+
 @phrase(rf"(?P<d>D)?(?P<e>{TAB})(?P<c>{COL})", 0.32)
 def _compound(f: Found) -> Sequence[Node]:
     """The room price: a column of a room."""
@@ -208,7 +215,7 @@ def _total_rows(f: Found) -> Sequence[Node] | None:
     return [Count(f.place("t"))] if aggregate == "sum" else [Show(f.place("t"), aggregate)]
 
 
-@phrase(rf"(?P<c>{COL})o(?P<t>{TAB})&(?P<u>{TAB})", 0.45)
+@phrase(rf"(?P<c>{COL})o(?P<t>{TAB})&o?(?P<u>{TAB})", 0.45)
 def _of_both(f: Found) -> Sequence[Node]:
     """The names of dogs and owners."""
     at = f.place("c")
@@ -397,7 +404,7 @@ def _between(f: Found) -> Sequence[Node]:
     return [Range(f.at("c") if f.has("c") else f.at("d"), f.place("a"), f.place("b"))]
 
 
-@phrase(rf"[THWpofy]*(?P<c>{COL})[TWHpo=]*(?P<o>O)?(?P<n>[nd])(?P<more>(?:[,&|]+[p]?[nd])*)", 0.35)
+@phrase(rf"[THWpofy]*(?P<c>{COL})_?[TWHpo=]*(?P<o>O)?(?P<n>[nd])(?P<more>(?:[,&|]+[p]?[nd])*)", 0.35)
 def _equals_number(f: Found) -> Sequence[Node] | None:
     operator = f.cue("o").operator if f.has("o") else "="
     assert operator is not None
@@ -437,6 +444,12 @@ def _beyond(f: Found) -> Sequence[Node] | None:
     return [Beyond(f.at("c") if f.has("c") else of, cue.operator, aggregate, of, cue.hints)]
 
 
+@phrase(rf"[THWpofy]*(?P<o>O)(?:{TAB})(?P<a>A)(?P<c>{COL})?", 0.4)
+def _larger_rows_than_average(f: Found) -> Sequence[Node] | None:
+    """Smaller colleges than the average."""
+    return _beyond_average(f)
+
+
 @phrase(rf"[THWpofy]*(?P<o>O)(?P<c>{COL})(?P<a>A)", 0.35)
 def _more_than_average(f: Found) -> Sequence[Node] | None:
     """More staff than the average."""
@@ -449,7 +462,8 @@ def _beyond_average(f: Found) -> Sequence[Node] | None:
     cue, other = f.cue("o"), f.cue("a")
     if cue.operator is None or other.aggregate in (None, "sum"):
         return None
-    return [Beyond(f.at("c"), cue.operator, other.aggregate, f.at("c"), cue.hints)]  # type: ignore[arg-type]
+    at = f.at("c") if f.has("c") else None
+    return [Beyond(at, cue.operator, other.aggregate, at, cue.hints)]  # type: ignore[arg-type]
 
 
 @phrase(rf"[THWpofy]*(?P<c>{COL})[TWHp_]*(?P<o>O)(?P<d>{COL})(?![nd])", 0.45)
@@ -594,6 +608,25 @@ def _n_or_more(f: Found) -> Sequence[Node] | None:
 def _from_so_many(f: Found) -> Sequence[Node]:
     at = f.place("t")
     return [HowMany(at, ">=", f.place("a")), HowMany(at, "<=", f.place("b"))]
+
+
+@phrase(r"[THWpofy&]*(?P<o>O)(?P<n>n)(?P<w>_)", 0.45)
+def _so_many_of_them(f: Found) -> Sequence[Node] | None:
+    """At least three people."""
+    operator = f.cue("o").operator
+    assert operator is not None
+    if f.symbols[f.place("w")].text.lower() not in ANYONE:
+        return None
+    return [HowMany(None, operator, f.place("n"))]
+
+
+@phrase(r"[THWpofy&]*(?P<k>n)?(?P<s>S)(?P<m>n)?#?(?P<w>[_m])", 0.4)
+def _most_of_them(f: Found) -> Sequence[Node] | None:
+    """With the most people; the greatest number of times."""
+    cue, word = f.cue("s"), f.symbols[f.place("w")]
+    if cue.hints or (word.kind == "_" and word.text.lower() not in ANYONE):
+        return None
+    return [Rank(cue.descending, None, _count(f), "count")]
 
 
 @phrase(rf"[THpofy&]*[H_](?P<n>n)D?(?P<t>{TAB})", 0.45)

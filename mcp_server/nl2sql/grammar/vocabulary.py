@@ -115,7 +115,6 @@ CUES: dict[tuple[str, ...], Cue] = {
        for word, up in (("highest", True), ("top", True), ("best", True), ("lowest", False),
                         ("worst", False), ("least", False), ("most", True))},
     **_common(),
-    **_comparatives(),
     **_operators(">", "more than,greater than,larger than,higher than,over,above,exceed,exceeds,"
                  "exceeding,bigger than,beyond,later than,after,in excess of,more,exceed that of"),
     **_operators("<", "less than,fewer than,smaller than,lower than,below,under,earlier than,"
@@ -128,6 +127,11 @@ CUES: dict[tuple[str, ...], Cue] = {
                  "lower than or equal to,smaller than or equal to,not exceed,not exceeding,"
                  "a maximum of,no later than,not later than,equal to or less than,not over,"
                  "not above,fewer than or equal to,no higher than"),
+    **_comparatives(),
+    **{(word, "than"): Cue("O", operator=operator, hints=("height", "elevation", "altitude"))
+       for word, operator in (("higher", ">"), ("lower", "<"))},
+    **_operators(">", "greater,larger,higher,bigger"),
+    **_operators("<", "smaller,lower"),
     **_operators("=", "exactly,equal to,equal,only"),
     **_operators("<>", "not equal to,different from,differ from,unequal to,not the same as,"
                  "other than exactly"),
@@ -217,6 +221,8 @@ CUES: dict[tuple[str, ...], Cue] = {
 CUES.pop(("name", "of", "the"))
 CUES.pop(("between", "the"))
 CUES.pop(("at", "most", "one", "of"))
+ANYONE = frozenset("people person member individual item entry record time times one".split())  # noqa: SIM905
+"""Words for rows of whatever is spoken of."""
 PHRASE_MAX = max(len(phrase) for phrase in CUES)
 
 SOFT = frozenset(
