@@ -43,6 +43,11 @@ class JoinGraph:
         """Every key that joins two tables directly."""
         return [key for table, key in self._edges.get(one, []) if table is other]
 
+    def referred(self, column: Column) -> list[Table]:
+        """The tables that a column refers to."""
+        edges = self._edges.get(column.table, [])
+        return [table for table, key in edges if key.column is column]
+
     def tree(self, tables: Sequence[Table]) -> list[ForeignKey] | None:
         """Keys that join all the tables, beginning at the first; None where they do not join."""
         joined: list[Table] = list(tables[:1])

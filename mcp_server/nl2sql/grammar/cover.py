@@ -30,7 +30,7 @@ SKIPPING = {
 """What it costs to pass over a symbol."""
 
 HEAD_NODES = (Show, Count, Entity, Limit, Group, Share, Difference)
-LATE_SHOW = 1.1
+LATE_SHOW = 1.3
 LATE_SHOW_AFTER_AND = 0.5
 
 

@@ -62,7 +62,7 @@ from mcp_server.nl2sql.second.atoms import name_of, shown
 from mcp_server.nl2sql.tokens import Token, normal_text
 
 BIRTH = frozenset({"birth", "born", "birthday", "birthdate", "dob"})
-EVERYTHING = frozenset({"information", "detail", "data", "everything", "record", "row"})
+EVERYTHING = frozenset({"information", "detail", "data", "everything"})
 """Words that ask for all columns."""
 GROUND_TRIES = 3
 COUNT_MAX = 1000
@@ -273,9 +273,13 @@ class _Ground:
             column = None
         if column is not None and not (column.primary and column.table is self.around.subject):
             measured = column.counts and not (column.foreign or column.primary) and not node.distinct
-            if measured and not column.year_like:
-                plain = self.around.choices.between(True)
+            varied = column.distinct * 2 > column.table.rows
+            if measured and varied and not column.year_like:
+                listed = any(not output.aggregate for output in self.found.query.select)
+                plain = self.around.choices.between(True) != listed
                 self.found.query.select.append(Output(column, None if plain else "sum"))
+            elif measured and self.around.choices.between(True):
+                self.found.query.select.append(Output(column, "sum"))
             else:
                 self.found.query.select.append(Output(column, "count", distinct=True))
             return
@@ -332,7 +336,8 @@ class _Ground:
             self.negating = False
             self.absent = (table, [])
             return
-        self.existing.append(table)
+        if self.beyond is None:
+            self.existing.append(table)
 
     # groups, ranks, order ---------------------------------------------------------------------
 
@@ -836,7 +841,12 @@ class _Ground:
                         query.subject = subject = table
             query.group, query.group_tables = [], []
         if measured and query.group_tables:
-            have = {output.column.table for output in query.select if output.column and not output.aggregate}
+            have = {
+                table
+                for output in query.select
+                if output.column and not output.aggregate
+                for table in (output.column.table, *self.graph.referred(output.column))
+            }
             for table in query.group_tables:
                 if table not in have:
                     query.select[:0] = [Output(column) for column in shown(table)]
@@ -847,6 +857,11 @@ class _Ground:
         subject = query.subject
         self._counted_groups(query)
         self._without_constants(query)
+        first = next((node for node in nodes if not isinstance(node, Joint)), None)
+        if not query.select and isinstance(first, Rank) and not first.relative and query.order:
+            ranked_by = query.order[0]
+            if ranked_by.column is not None and not ranked_by.aggregate and not self.existing:
+                query.select.append(Output(ranked_by.column))
         if not query.select and not query.computed and subject is not None:
             query.select += [Output(column) for column in self._display(subject)]
         self._exist(query)

@@ -37,7 +37,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Sort,
     Total,
 )
-from mcp_server.nl2sql.grammar.symbols import Symbol
+from mcp_server.nl2sql.grammar.symbols import NAMED_WELL, Symbol
 from mcp_server.nl2sql.grammar.vocabulary import ANYONE, Cue
 from mcp_server.nl2sql.logical import Aggregate
 from mcp_server.nl2sql.rules_flags import truth_values
@@ -235,13 +235,22 @@ def _so_often(f: Found) -> Sequence[Node]:
     return [HowMany(None, operator, f.place("n"))]
 
 
+@phrase(rf"#(?P<d>D)?[_o]*(?P<e>{TAB})(?P<c>{COL})", 0.4)
+def _counted_compound(f: Found) -> Sequence[Node] | None:
+    """How many different product types."""
+    ref = f.symbols[f.place("c")].ref
+    if ref is None or ref.best_column < NAMED_WELL:
+        return None
+    return [Entity(f.place("e")), Count(f.place("c"), f.has("d"))]
+
+
 @phrase(rf"#D?(?P<v>{VAL})", 0.4)
 def _counted_kind(f: Found) -> Sequence[Node]:
     """How many dogs, where dogs are a value."""
     return [Count(f.place("v")), Equal(None, (f.place("v"),))]
 
 
-@phrase(r"#H?(?=[.]|$)", 0.5)
+@phrase(r"#[pHT]*(?=[.G]|$)", 0.5)
 def _how_many(f: Found) -> Sequence[Node]:
     """... and how many?"""
     return [Count(None)]
@@ -315,6 +324,11 @@ def _each(f: Found) -> Sequence[Node]:
     return [Group(f.place("x"))]
 
 
+@phrase(rf"[yofp]*G[D]?(?P<e>{TAB})(?P<x>{COL})", 0.3)
+def _each_compound(f: Found) -> Sequence[Node]:
+    return [Entity(f.place("e")), Group(f.place("x"))]
+
+
 @phrase(rf"[yofp]*G[D]?(?P<x>{COL})&G?(?P<y>{COL})", 0.3)
 def _each_pair(f: Found) -> Sequence[Node]:
     return [Group(f.place("x")), Group(f.place("y"))]
@@ -334,7 +348,7 @@ def _bounded_compound(f: Found) -> Sequence[Node] | None:
     return None if bounded is None else [Entity(f.place("e")), *bounded]
 
 
-@phrase(rf"[THWpofy]*(?P<c>{COL})[TWHpo_]*(?P<x>X)?(?P<o>O)[pof]*(?P<n>[nd])(?P<more>[|&]?O[nd])?", 0.3)
+@phrase(rf"[THWpofy]*(?P<c>{COL})[TWHpo_]*(?P<x>X)?(?P<o>O)[pof]*(?P<n>[nd])(?P<more>[|&]?O[nd])?(?![tu])", 0.3)
 def _bounded(f: Found) -> Sequence[Node] | None:
     operator = f.cue("o").operator
     assert operator is not None
@@ -442,6 +456,20 @@ def _beyond(f: Found) -> Sequence[Node] | None:
         return None
     of = f.at("d") if f.has("d") else f.at("c")
     return [Beyond(f.at("c") if f.has("c") else of, cue.operator, aggregate, of, cue.hints)]
+
+
+@phrase(rf"[THWpofy]*(?P<c>{COL})?[TWHp_]*(?P<o>O)T?o?(?P<d>{COL})?[op]?(?P<t>{TAB})", 0.45)
+def _beyond_all(f: Found) -> Sequence[Node] | None:
+    """Larger than that of all (the largest) or any (the smallest) of other rows."""
+    first = f.place("o") + 1
+    words = {word for s in f.symbols[first : f.match.end()] for word in (*s.lead, s.text)}
+    cue = f.cue("o")
+    if cue.operator not in ("<", "<=", ">", ">=") or not words & {"all", "any", "some"}:
+        return None
+    largest = ("all" in words) == cue.operator.startswith(">")
+    at = f.at("c") if f.has("c") else f.at("d") if f.has("d") else None
+    beyond = Beyond(at, cue.operator, "max" if largest else "min", at, cue.hints)
+    return [beyond, Entity(f.place("t"))]
 
 
 @phrase(rf"[THWpofy]*(?P<o>O)(?:{TAB})(?P<a>A)(?P<c>{COL})?", 0.4)
@@ -590,6 +618,12 @@ def _same_as(f: Found) -> Sequence[Node]:
 # how many, and which first ------------------------------------------------------------------------
 
 
+@phrase(rf"[THW]+{COL}(?P<o>O)(?P<n>n)[D_]?(?P<t>{TAB})", 0.6)
+def _verb_at_least(f: Found) -> Sequence[Node] | None:
+    """That advise more than 2 students, where a column is named like the verb."""
+    return _at_least(f)
+
+
 @phrase(rf"[THWpofy&]*#?(?P<x>X)?(?P<o>O)(?P<n>n)[D_]?(?P<t>{TAB})", 0.3)
 def _at_least(f: Found) -> Sequence[Node] | None:
     operator = f.cue("o").operator
@@ -667,6 +701,12 @@ def _top(f: Found) -> Sequence[Node] | None:
     return [Entity(f.place("t"), owner=True), Limit(f.place("n"))]
 
 
+@phrase(rf"(?P<n>n)(?P<c>{COL})", 0.6)
+def _so_many_values(f: Found) -> Sequence[Node]:
+    """Which 3 cities (have the most members)?"""
+    return [Show(f.place("c")), Limit(f.place("n"))]
+
+
 @phrase(rf"[of]?(?P<n>n)(?P<t>{TAB})", 0.5)
 def _so_many(f: Found) -> Sequence[Node]:
     """The 3 countries (with the most people)."""
@@ -740,7 +780,7 @@ def _with_maximum(f: Found) -> Sequence[Node] | None:
     return [Rank(aggregate == "max", f.place("c"), relative=True)]
 
 
-@phrase(rf"[THWpofy]*(?P<k>n)?(?P<m>M)(?P<x>{NAME})?", 0.3)
+@phrase(rf"[THWpofy]*(?P<k>n)?(?P<m>M)(?:_o)?(?P<x>{NAME})?", 0.3)
 def _common(f: Found) -> Sequence[Node]:
     return [Common(f.cue("m").descending, f.at("x"), f.at("k"))]
 
@@ -766,7 +806,7 @@ def _sort_rows(f: Found) -> Sequence[Node]:
     return [Entity(f.match.start() + 1), Sort(f.place("x"), f.has("z") and f.cue("z").descending)]
 
 
-@phrase(rf"[&,p]*(?P<r>R)?(?P<z>Z)[opyf]*(?P<n>#)?(?P<a>A)?(?P<x>{NAME})?", 0.3)
+@phrase(rf"[&,p]*(?P<r>R)?(?P<z>Z)[opyf]*(?P<n>#)?(?P<a>A)?_?(?P<x>{NAME})?", 0.3)
 def _directed(f: Found) -> Sequence[Node]:
     aggregate = "count" if f.has("n") else f.cue("a").aggregate if f.has("a") else None
     return [Sort(f.at("x"), f.cue("z").descending, aggregate)]

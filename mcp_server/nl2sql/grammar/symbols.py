@@ -17,6 +17,7 @@ EITHER_WITHIN = 0.2
 """A span may name a column or a table if neither name fits better by more than this."""
 NAMED_WELL = 0.75
 SURE = 0.9
+PARTLY = 0.7
 ORDINALS = {
     word: number
     for number, word in enumerate(
@@ -37,6 +38,8 @@ class Symbol:
     ref: Ref | None = None
     cue: Cue | None = None
     value: int | float | None = None
+    lead: tuple[str, ...] = ()
+    """The words before it that were left out."""
 
 
 def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
@@ -60,7 +63,13 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
         else:
             found.append(_plain(tokens[at], at))
             at += 1
-    kept = [symbol for symbol in found if symbol.kind != "-"]
+    kept, lead = list[Symbol](), list[str]()
+    for symbol in found:
+        if symbol.kind == "-":
+            lead.append(symbol.text)
+        else:
+            kept.append(replace(symbol, lead=tuple(lead)) if lead else symbol)
+            lead.clear()
     return [_in_context(symbol, kept, place) for place, symbol in enumerate(kept)]
 
 
@@ -98,6 +107,10 @@ def _cue(
             continue
         phrase = tuple(token.lemma for token in tokens[at : at + length])
         cue = CUES.get(phrase)
+        after = tokens[at + length] if at + length < len(tokens) else None
+        if cue is not None and cue.kind == "+" and after is not None:
+            if after.lemma == "than" or after.mark in (Mark.NUMBER, Mark.DATE):
+                continue  # `or less than 5` is another bound
         if cue is not None and not any(
             token.mark in (Mark.QUOTED, Mark.NUMBER) for token in tokens[at : at + length]
         ):
@@ -146,7 +159,8 @@ def _named(ref: Ref, tokens: Sequence[Token]) -> Symbol:
 def _parts(ref: Ref, tokens: Sequence[Token], linker: Linker) -> list[Ref]:
     """A table and a column of it, where a span names both: `singer names`, `names of singers`."""
     words = [token.lemma for token in tokens[ref.start : ref.end]]
-    if len(words) < 2 or ref.values or any(name_match(words, c.words) >= SURE for c, _ in ref.columns):
+    whole = any(name_match(words, c.words) >= SURE for c, _ in ref.columns)
+    if len(words) < 2 or ref.values or whole or ref.best_table >= SURE:
         return [ref]
     for cut in range(ref.start + 1, ref.end):
         left, right = linker.ref(tokens, ref.start, cut), linker.ref(tokens, cut, ref.end)
@@ -155,9 +169,19 @@ def _parts(ref: Ref, tokens: Sequence[Token], linker: Linker) -> list[Ref]:
         if left is None or right is None:
             continue
         sides = (left, right)
-        if any(one.best_table >= SURE and other.best_column >= SURE for one, other in (sides, sides[::-1])):
+        if any(_table_and_column(one, other) for one, other in (sides, sides[::-1])):
             return list(sides)
     return [ref]
+
+
+def _table_and_column(one: Ref, other: Ref) -> bool:
+    """Whether the one names a table, and the other a column: of it, if only in part."""
+    if one.best_table < SURE:
+        return False
+    tables = {table for table, score in one.tables if score >= SURE}
+    return other.best_column >= SURE or any(
+        column.table in tables and score >= PARTLY for column, score in other.columns
+    )
 
 
 def _plain(token: Token, at: int) -> Symbol:

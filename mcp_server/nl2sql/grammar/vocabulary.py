@@ -144,8 +144,7 @@ CUES: dict[tuple[str, ...], Cue] = {
                "for each distinct,for every different,for each type of,for each kind of,of different,"
                "in different,each of,group by each,group them by,broken down by,across different,"
                "under each,for each unique,respectively for each,across,grouped by each,for each possible"),
-    **_phrases("D", "different,distinct,unique,different type of,different kind of,distinct type of,"
-               "unique type of,unique kind of"),
+    **_phrases("D", "different,distinct,unique"),
     **_phrases("X", "not,no,never,without,except,excluding,neither,nor,none,other than,but not,"
                "besides,outside,except for,apart from,and not,not have any,have no,not any,"
                "not have,have not,have never,no any,lack,non,cannot,exclude,no longer,outside of"),

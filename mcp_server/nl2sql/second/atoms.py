@@ -201,6 +201,8 @@ def shown(table: Table) -> list[Column]:
         if len(parts) == 2:
             return parts
     if column is None:
+        column = next((c for c in table.columns if c.words == table.words), None)
+    if column is None:
         column = table.key or table.columns[0]
     return [column]
 
