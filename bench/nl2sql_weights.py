@@ -1,17 +1,18 @@
-"""The weights of the translator's confidence: fitted, and judged on databases not fitted on.
+"""The weights of the translator's choice: fitted, and judged on databases not fitted on.
 
     python bench/nl2sql_weights.py --data DIR [--dsn CONNINFO] [--write]
                                    [--sets spider_dev,spider_more,spider_dev/questions_other.jsonl]
 
 DIR is as for `nl2sql.py`. Every candidate of every question is run, and is right or wrong by the
-gold rows. A logistic model learns from its signs which; `--write` puts the weights of a fit on all
-databases into `second/weights.py`. The figures printed are cross-validated by database: those of
+gold rows. A conditional logit learns from its signs which is right among those of its question; a
+logistic model learns whether the one so chosen is. `--write` puts the weights of a fit on all
+databases into `choosing/weights.py`. The figures printed are cross-validated by database: those of
 each come from weights that were fitted without it.
 """
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,20 @@ from nl2sql import load, matcher, rows, server
 from numpy.typing import NDArray
 from report import console, show, write_json
 
+from mcp_server.nl2sql.choosing import weights
+from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
+from mcp_server.nl2sql.choosing.confidence import standing
+from mcp_server.nl2sql.choosing.results import Result
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
 from mcp_server.nl2sql.profile import profile
-from mcp_server.nl2sql.second import weights
-from mcp_server.nl2sql.second.candidates import Made, candidates, judge
-from mcp_server.nl2sql.second.results import Result
-from mcp_server.nl2sql.translator import first_rows
+from mcp_server.nl2sql.translator import TRIED, first_rows
 
 SETS = "spider_dev,spider_more,spider_dev/questions_realistic.jsonl"
 FOLDS = 8
-RIDGE = 2.0
+RIDGE_RANK = 2.0
+RIDGE_SURE = 4.0
+STEPS = 40
 SMALLEST_KEPT = 0.02
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7)
 TIMEOUT_MS = 15_000
@@ -40,13 +44,35 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(slots=True)
+class Tried:
+    """One candidate: its signs, what tells its rows from those of others, and whether it is right.
+
+    rank: its place before any was run, from 0.
+    """
+
+    signs: dict[str, float]
+    rows: Hashable
+    right: bool
+    rank: int = 0
+
+
+@dataclass(slots=True)
 class Asked:
-    """One question and its candidates, right or wrong. The database is the unit of folds."""
+    """One question and its candidates. The database is the unit of folds."""
 
     name: str
     database: str
     difficulty: str
-    candidates: list[tuple[Made, bool]]
+    candidates: list[Tried]
+
+
+@dataclass(slots=True)
+class Fitted:
+    """Weights by the names of the signs."""
+
+    rank: dict[str, float]
+    sure: dict[str, float]
+    bias: float
 
 
 def main() -> None:
@@ -54,7 +80,7 @@ def main() -> None:
     arguments.add_argument("--data", type=Path)
     arguments.add_argument("--dsn")
     arguments.add_argument("--sets", default=SETS)
-    arguments.add_argument("--write", action="store_true", help="write second/weights.py")
+    arguments.add_argument("--write", action="store_true", help="write choosing/weights.py")
     options = arguments.parse_args()
     if options.data is None:
         console.print("nl2sql_weights: name a folder of question sets with --data")
@@ -66,11 +92,10 @@ def main() -> None:
             for name in options.sets.split(",")
             for one in collect(dsn, options.data, name, match)
         ]
-    names = sorted({sign for one in asked for made, _ in one.candidates for sign in made.signs})
-    confidence = cross_validated(asked, names)
+    confidence = cross_validated(asked)
     write_json("nl2sql_weights", {"cross_validated": report(asked, confidence)})
     if options.write:
-        write(names, fit(*matrix(asked, names)))
+        write(fit(asked))
 
 
 def collect(dsn: str, data: Path, name: str, match: Any) -> Iterator[Asked]:
@@ -90,13 +115,19 @@ def collect(dsn: str, data: Path, name: str, match: Any) -> Iterator[Asked]:
             for question in questions:
                 golds = [question["gold_sql"], *question.get("gold_alternatives", [])]
                 accepted = [gold for gold in (rows(conn, each) for each in golds) if gold]
-                tried = list(run(conn, candidates(question["question"], linker, graph)))
+                made = candidates(question["question"], linker, graph)[:TRIED]
+                tried = list(run(conn, made))
                 judge(question["question"], tried)
-                right = [
-                    (made, any(match(gold, rows(conn, made.sql) or []) for gold in accepted))
-                    for made, _ in tried
+                found_right = [
+                    Tried(
+                        one.signs,
+                        result.key(one.sql),
+                        any(match(gold, rows(conn, one.sql) or []) for gold in accepted),
+                        made.index(one),
+                    )
+                    for one, result in tried
                 ]
-                yield Asked(name, f"{folder}/{database}", question["difficulty"], right)
+                yield Asked(name, f"{folder}/{database}", question["difficulty"], found_right)
 
 
 def run(conn: psycopg.Connection[Any], made: Sequence[Made]) -> Iterator[tuple[Made, Result]]:
@@ -108,45 +139,87 @@ def run(conn: psycopg.Connection[Any], made: Sequence[Made]) -> Iterator[tuple[M
             continue
 
 
-def matrix(asked: Sequence[Asked], names: Sequence[str]) -> tuple[Floats, Floats]:
-    """Signs, one row a candidate, the last column for the bias; and which candidates are right."""
-    pairs = [pair for one in asked for pair in one.candidates]
-    signs = np.array([[made.signs.get(name, 0.0) for name in names] + [1.0] for made, _ in pairs])
-    return signs, np.array([right for _, right in pairs], float)
+def fit(asked: Sequence[Asked]) -> Fitted:
+    """The weights of both models."""
+    asked = [one for one in asked if one.candidates]
+    names = sorted({sign for one in asked for each in one.candidates for sign in each.signs})
+    rank = dict(zip(names, fit_rank(asked, names), strict=True))
+    chosen = [choose(one, rank) for one in asked]
+    both = sorted({sign for signs, _ in chosen for sign in signs})
+    signs = np.array([[found.get(name, 0.0) for name in both] + [1.0] for found, _ in chosen])
+    sure = fit_sure(signs, np.array([best.right for _, best in chosen], float))
+    return Fitted(rank, dict(zip(both, sure[:-1], strict=True)), float(sure[-1]))
 
 
-def fit(signs: Floats, right: Floats) -> Floats:
+def fit_rank(asked: Sequence[Asked], names: Sequence[str]) -> Floats:
+    """The conditional logit, ridge-regularised; any of several right candidates counts as chosen.
+
+    Where several are right, each step shares the choice among them as the model has it now
+    (expectation-maximisation).
+    """
+    told = [
+        one
+        for one in asked
+        if any(c.right for c in one.candidates) and not all(c.right for c in one.candidates)
+    ]
+    signs = np.array([[c.signs.get(n, 0.0) for n in names] for one in told for c in one.candidates])
+    right = np.array([float(c.right) for one in told for c in one.candidates])
+    sizes = np.array([len(one.candidates) for one in told])
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    found = np.zeros(len(names))
+    for _ in range(STEPS):
+        scores = signs @ found
+        odds = np.exp(scores - np.repeat(np.maximum.reduceat(scores, starts), sizes))
+        share = odds / np.repeat(np.add.reduceat(odds, starts), sizes)
+        of_right = odds * right / np.repeat(np.add.reduceat(odds * right, starts), sizes)
+        slope = signs.T @ (of_right - share) - RIDGE_RANK * found
+        means = np.add.reduceat(signs * share[:, None], starts)
+        curve = (signs.T * share) @ signs - means.T @ means + RIDGE_RANK * np.eye(len(names))
+        found += np.linalg.solve(curve, slope)
+    return found
+
+
+def choose(one: Asked, rank: dict[str, float]) -> tuple[dict[str, float], Tried]:
+    """The best candidate of a question, its signs and its standing."""
+    scores = [
+        sum(rank.get(name, 0.0) * value for name, value in each.signs.items())
+        for each in one.candidates
+    ]
+    of_rows: dict[Hashable, float] = {}
+    for each, points in zip(one.candidates, scores, strict=True):
+        of_rows[each.rows] = max(points, of_rows.get(each.rows, points))
+    best = one.candidates[int(np.argmax(scores))]
+    same = [each for each in one.candidates if each.rows == best.rows]
+    shown = max(same, key=lambda each: ("as read" in each.signs, scores[one.candidates.index(each)]))
+    return shown.signs | standing(sorted(of_rows.values(), reverse=True)), shown
+
+
+def fit_sure(signs: Floats, right: Floats) -> Floats:
     """Ridge-regularised logistic regression by Newton's method (Bishop 2006, section 4.3.3)."""
-    ridge = np.eye(signs.shape[1]) * RIDGE
+    ridge = np.eye(signs.shape[1]) * RIDGE_SURE
     ridge[-1, -1] = 0.0
     found = np.zeros(signs.shape[1])
     for _ in range(15):
-        chance = chances(signs, found)
+        chance = 1 / (1 + np.exp(-np.clip(signs @ found, -30, 30)))
         slope = signs.T @ (chance - right) + ridge @ found
         curve = (signs.T * (chance * (1 - chance) + 1e-9)) @ signs + ridge
         found -= np.linalg.solve(curve, slope)
     return found
 
 
-def chances(signs: Floats, found: Floats) -> Floats:
-    odds: Floats = 1 / (1 + np.exp(-np.clip(signs @ found, -30, 30)))
-    return odds
-
-
-def cross_validated(asked: Sequence[Asked], names: Sequence[str]) -> list[tuple[float, bool]]:
+def cross_validated(asked: Sequence[Asked]) -> list[tuple[float, bool]]:
     """Confidence and truth of each question's best candidate, its database not fitted on."""
     databases = sorted({one.database for one in asked})
     np.random.default_rng(0).shuffle(databases)
     fold = {database: number % FOLDS for number, database in enumerate(databases)}
     best: list[tuple[float, bool]] = [(0.0, False)] * len(asked)
     for number in range(FOLDS):
-        found = fit(*matrix([one for one in asked if fold[one.database] != number], names))
+        fitted = fit([one for one in asked if fold[one.database] != number])
         for place, one in enumerate(asked):
             if fold[one.database] == number and one.candidates:
-                signs, right = matrix([one], names)
-                sure = chances(signs, found)
-                first = int(sure.argmax())
-                best[place] = float(sure[first]), bool(right[first])
+                signs, chosen = choose(one, fitted.rank)
+                total = fitted.bias + sum(fitted.sure.get(n, 0.0) * v for n, v in signs.items())
+                best[place] = float(1 / (1 + np.exp(-np.clip(total, -30, 30)))), chosen.right
     return best
 
 
@@ -154,40 +227,51 @@ def report(asked: Sequence[Asked], best: Sequence[tuple[float, bool]]) -> dict[s
     figures: dict[str, Any] = {}
     for name in dict.fromkeys(one.name for one in asked):
         table = []
+        both = [(one, *pair) for one, pair in zip(asked, best, strict=True) if one.name == name]
         for threshold in THRESHOLDS:
-            both = zip(asked, best, strict=True)
-            of_it = [(one, *pair) for one, pair in both if one.name == name]
-            answered = [each for each in of_it if each[1] >= threshold]
+            answered = [each for each in both if each[1] >= threshold]
             line: dict[str, float] = {
                 "threshold": threshold,
-                "accuracy": sum(each[2] for each in answered) / len(of_it),
-                "coverage": len(answered) / len(of_it),
+                "accuracy": sum(each[2] for each in answered) / len(both),
+                "coverage": len(answered) / len(both),
                 "precision": sum(each[2] for each in answered) / max(1, len(answered)),
             }
             for difficulty in ("easy", "medium"):
-                total = sum(each[0].difficulty == difficulty for each in of_it)
+                total = sum(each[0].difficulty == difficulty for each in both)
                 right = sum(each[2] for each in answered if each[0].difficulty == difficulty)
                 line[difficulty] = right / max(1, total)
             table.append(line)
         figures[name] = table
         show(f"{name}, cross-validated", list(table[0]), [list(each.values()) for each in table])
+        console.print(
+            f"chosen right {sum(each[2] for each in both) / len(both):.1%}, right among the"
+            f" candidates {sum(any(c.right for c in e[0].candidates) for e in both) / len(both):.1%}"
+        )
     return figures
 
 
-def write(names: Sequence[str], found: Floats) -> None:
+def write(fitted: Fitted) -> None:
     lines = [
         '"""Weights of `confidence`; `bench/nl2sql_weights.py` fits them on solved questions."""',
         "",
-        f"BIAS = {found[-1]:.3f}",
-        "WEIGHTS: dict[str, float] = {",
-        *(
-            f'    "{name}": {weight:.3f},'
-            for name, weight in zip(names, found, strict=False)
-            if abs(weight) >= SMALLEST_KEPT
-        ),
+        "RANK: dict[str, float] = {",
+        *_entries(fitted.rank),
         "}",
+        '"""What orders the candidates of a question."""',
+        "",
+        f"SURE_BIAS = {fitted.bias:.3f}",
+        "SURE: dict[str, float] = {",
+        *_entries(fitted.sure),
+        "}",
+        '"""What says how likely the first of them is right."""',
     ]
     Path(weights.__file__).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _entries(found: dict[str, float]) -> Iterator[str]:
+    for name, weight in sorted(found.items()):
+        if abs(weight) >= SMALLEST_KEPT:
+            yield f'    "{name}": {weight:.3f},'
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from mcp_server.nl2sql.linking import Linker
 from mcp_server.nl2sql.profile import profile
 from mcp_server.nl2sql.reader import Dsn, conninfo
 from mcp_server.nl2sql.reading import reading
-from mcp_server.nl2sql.second.candidates import Made, candidates, judge
-from mcp_server.nl2sql.second.results import SAMPLE_ROWS, Result
+from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
+from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
 from mcp_server.nl2sql.tokens import tokenize
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
 

@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from mcp_server.nl2sql.choosing.variants import way_of
+from mcp_server.nl2sql.grammar.display import name_of
 from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.profile_model import Column, Kind, Table
-from mcp_server.nl2sql.second.atoms import name_of
-from mcp_server.nl2sql.second.variants import way_of
 from mcp_server.nl2sql.tokens import Token, lemma
 
 LOCAL, SUBJECT, SPOKEN_OF = 0.45, 0.2, 0.12
 AWAY, UNREACHABLE, FAR = 0.05, 0.6, 99
 NO_NUMBER = 0.5
+YES = ("t", "true", "y", "yes", "1")
+NO = ("f", "false", "n", "no", "0")
 CLOSE = 0.12
 """Meanings that are nearer to each other than this are both tried."""
 
@@ -191,3 +193,19 @@ def columns_of(symbol: Symbol) -> Iterator[Column]:
         for table, score in symbol.ref.tables:
             if score >= 0.8:
                 yield from table.columns
+
+
+def truth_values(column: Column) -> tuple[str | int | bool, str | int | bool] | None:
+    """What a yes-or-no column holds for yes and for no; None for any other column."""
+    if column.kind is Kind.BOOLEAN:
+        return True, False
+    if not (column.values and column.kind is Kind.TEXT):
+        return None
+    held = set(column.values)
+    if not held <= {*YES, *NO} or len(held) > 2:
+        return None
+    yes = next((column.values[each] for each in YES if each in held), None)
+    no = next((column.values[each] for each in NO if each in held), None)
+    if yes is None:
+        return None
+    return yes, no if no is not None else ""

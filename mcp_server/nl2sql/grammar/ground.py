@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from mcp_server.nl2sql.grammar.columns import Choices, Surroundings, columns_of, only_measure
+from mcp_server.nl2sql.grammar.columns import Choices, Surroundings, columns_of, only_measure, truth_values
 from mcp_server.nl2sql.grammar.cover import Cover
+from mcp_server.nl2sql.grammar.display import name_of, shown
 from mcp_server.nl2sql.grammar.nodes import (
     Absent,
     Beyond,
@@ -57,8 +58,6 @@ from mcp_server.nl2sql.logical import (
     ShareOf,
 )
 from mcp_server.nl2sql.profile_model import Column, Kind, Table
-from mcp_server.nl2sql.rules_flags import truth_values
-from mcp_server.nl2sql.second.atoms import name_of, shown
 from mcp_server.nl2sql.tokens import Token, normal_text
 
 BIRTH = frozenset({"birth", "born", "birthday", "birthdate", "dob"})

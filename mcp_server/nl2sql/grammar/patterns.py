@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from mcp_server.nl2sql.grammar.columns import truth_values
 from mcp_server.nl2sql.grammar.nodes import (
     Absent,
     Beyond,
@@ -40,7 +41,6 @@ from mcp_server.nl2sql.grammar.nodes import (
 from mcp_server.nl2sql.grammar.symbols import NAMED_WELL, Symbol
 from mcp_server.nl2sql.grammar.vocabulary import ANYONE, Cue
 from mcp_server.nl2sql.logical import Aggregate
-from mcp_server.nl2sql.rules_flags import truth_values
 
 COL = "[cbwz]"
 TAB = "[tbuz]"

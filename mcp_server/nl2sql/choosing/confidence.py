@@ -1,17 +1,21 @@
 # ruff: noqa: E501 -- a pattern reads best on one line
-"""How likely a query is what a question asks: signs that the two fit, weighed by a logistic model.
+"""How likely a query is what a question asks: signs that the two fit, weighed.
 
 The signs are about English and SQL only (`each` asks for a grouping, a number in the question
 belongs into the query), never about a database. The weights in `weights.py` were fitted on solved
-questions about 93 databases.
+questions about 93 databases: those that order candidates by a conditional logit (McFadden, 1974),
+those that say how sure the best is by a logistic model.
 """
 
 import math
 import re
+from collections.abc import Sequence
 
 from sqlglot import exp
 
-from mcp_server.nl2sql.second.weights import BIAS, WEIGHTS
+from mcp_server.nl2sql.choosing.weights import RANK, SURE, SURE_BIAS
+
+MARGIN_MAX = 5.0
 
 _NEGATION = re.compile(
     r"\b(not|no|never|without|except|excluding|neither|nor|n't|don't|didn't|doesn't|other than|besides|but not|outside)\b|n't\b"
@@ -157,10 +161,29 @@ def _fixed(where: exp.Expr | None) -> set[str]:
     return {part.this.sql() for part in parts if isinstance(part, exp.EQ)}
 
 
-def confidence(found: dict[str, float]) -> float:
-    """0..1 for the signs of one candidate."""
-    total = BIAS + sum(WEIGHTS.get(name, 0.0) * value for name, value in found.items())
+def score(found: dict[str, float]) -> float:
+    """What orders the candidates of one question; only differences mean anything."""
+    return sum(RANK.get(name, 0.0) * value for name, value in found.items())
+
+
+def sureness(found: dict[str, float], scores: Sequence[float]) -> float:
+    """How likely the best candidate is right, 0..1.
+
+    found: its signs. scores: of the best candidate of each different result, the highest first.
+    """
+    both = found | standing(scores)
+    total = SURE_BIAS + sum(SURE.get(name, 0.0) * value for name, value in both.items())
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
+
+
+def standing(scores: Sequence[float]) -> dict[str, float]:
+    """Signs in how far the best result is ahead of the others. scores: the highest first."""
+    margin = scores[0] - scores[1] if len(scores) > 1 else MARGIN_MAX
+    return {
+        "share of all results": 1 / sum(math.exp(each - scores[0]) for each in scores),
+        "margin": min(MARGIN_MAX, margin),
+        "score": scores[0] / 5,
+    }
 
 
 def canonical(tree: exp.Expr) -> str:

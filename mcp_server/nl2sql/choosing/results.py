@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_server.nl2sql.second.confidence import COUNT, SUPERLATIVE
+from mcp_server.nl2sql.choosing.confidence import COUNT, SUPERLATIVE
 
 SAMPLE_ROWS = 101
 """Rows of a candidate that are read."""

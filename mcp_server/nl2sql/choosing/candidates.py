@@ -1,0 +1,168 @@
+"""Queries that a question may mean, and which of them is the answer.
+
+The reading (`mcp_server.nl2sql.grammar`) gives several queries, and each has plain variants. All
+are run for their first rows. Signs of English, of SQL and of what was found order them; how far the
+best is from the next that finds something else says how sure that is.
+"""
+
+import logging
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from mcp_server.nl2sql.choosing.confidence import canonical, score, signs, sureness
+from mcp_server.nl2sql.choosing.naming import naming_signs
+from mcp_server.nl2sql.choosing.results import Result, result_signs
+from mcp_server.nl2sql.choosing.variants import variants, with_full_names
+from mcp_server.nl2sql.compile import NoJoinError, compile_query
+from mcp_server.nl2sql.grammar.reading import analyse
+from mcp_server.nl2sql.joins import JoinGraph
+from mcp_server.nl2sql.linking import Linker
+from mcp_server.nl2sql.tokens import Token, tokenize
+
+READS = 6
+"""Different queries of the reading that are followed."""
+
+UNFIT = (NoJoinError, ValueError)
+"""What the compiler raises for a logical form of which no query can be made."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Made:
+    """A candidate. unused: words of the question that its reading left over.
+
+    score orders the candidates of one question; confidence, 0..1, compares between questions.
+    """
+
+    tree: exp.Query
+    sql: str
+    unused: tuple[str, ...]
+    signs: dict[str, float] = field(default_factory=dict)
+    score: float = 0.0
+    confidence: float = 0.0
+
+
+@dataclass(slots=True)
+class _Read:
+    """A query as it was read. times: in how many ways the phrases lead to it."""
+
+    tree: exp.Query
+    unused: tuple[str, ...]
+    cost: float
+    times: int = 1
+
+
+def candidates(text: str, linker: Linker, graph: JoinGraph) -> list[Made]:
+    """Candidates with the signs that need no database, best first; empty where nothing fits."""
+    tokens = linker.prepare(_scaled(tokenize(text)))
+    known = linker.profile
+    made: dict[str, Made] = {}
+    reads = _reads(tokens, linker, graph)
+    for place, read in enumerate(reads):
+        named = with_full_names(tokens, read.tree, known)
+        for variant, tree in variants(named, tokens, known):
+            key = canonical(tree)
+            if key in made:
+                continue
+            one = made[key] = Made(tree, tree.sql(dialect="postgres"), read.unused)
+            one.signs = signs(text, tree) | naming_signs(tokens, tree, known)
+            one.signs[variant or "as read"] = 1.0
+            one.signs |= {
+                "read first": float(place == 0),
+                "read first, varied": float(place == 0 and bool(variant)),
+                "read second": float(place == 1),
+                "read later": float(place > 1),
+                "read in several ways": float(min(3, read.times - 1)),
+                "cost": min(8.0, read.cost),
+                "cost over the best": min(3.0, read.cost - reads[0].cost),
+                "unused": float(min(4, len(read.unused))),
+                "some unused": float(bool(read.unused)),
+                "only reading": float(len(reads) == 1),
+            }
+            one.score = score(one.signs)
+    return sorted(made.values(), key=lambda one: -one.score)
+
+
+def judge(text: str, tried: Sequence[tuple[Made, Result]]) -> list[Made]:
+    """Candidates with their confidence, best first, by all signs: also those in what they find."""
+    groups: dict[Hashable, list[Made]] = {}
+    for made, result in tried:
+        groups.setdefault(result.key(made.sql), []).append(made)
+    plain = sum(1 for made, _ in tried if "as read" in made.signs)
+    for made, result in tried:
+        same = groups[result.key(made.sql)]
+        ordered = bool(made.tree.args.get("limit")) or made.tree.find(exp.AggFunc) is not None
+        joined = bool(made.tree.args.get("joins"))
+        made.signs |= result_signs(text, result, ordered=ordered, joined=joined)
+        made.signs |= {
+            "rows as read first": float(
+                any(one.signs["read first"] and "as read" in one.signs for one in same)
+            ),
+            "rows near what was read first": float(any(one.signs["read first"] for one in same)),
+            "share of readings": sum("as read" in one.signs for one in same) / max(1, plain),
+            "results": float(min(4, len(groups) - 1)),
+            "only result": float(len(groups) == 1),
+            "distinct idle": float(
+                len({one.tree.args.get("distinct") is None for one in same}) == 2
+            ),
+            "others empty": float(any(found.rows == [] for one, found in tried if one not in same)),
+        }
+        made.score = score(made.signs)
+    return _ranked(list(groups.values()))
+
+
+def _ranked(groups: list[list[Made]]) -> list[Made]:
+    """All candidates by score, with the confidence that the distance to other results gives."""
+    for group in groups:
+        # of one result, the query as it was read rather than a variant of it
+        group.sort(key=lambda one: ("as read" not in one.signs, -one.score))
+        best = max(one.score for one in group)
+        group[0].score = best
+    groups.sort(key=lambda group: -group[0].score)
+    if groups:
+        sure = sureness(groups[0][0].signs, [group[0].score for group in groups])
+        for group in groups:
+            for one in group:
+                one.confidence = sure * behind(groups[0][0].score - one.score)
+    return sorted((one for group in groups for one in group), key=lambda one: -one.score)
+
+
+def behind(distance: float) -> float:
+    """How much of the confidence of the best is left for a candidate that far behind it."""
+    return 0.5 ** max(0.0, distance)
+
+
+def _scaled(tokens: Sequence[Token]) -> list[Token]:
+    """`two million` and `5 thousand` are one number each."""
+    found: list[Token] = []
+    for token in tokens:
+        last = found[-1] if found else None
+        scale = token.value if token.lemma in ("hundred", "thousand", "million") else None
+        if scale is not None and last is not None and last.value is not None:
+            product = last.value * scale
+            found[-1] = Token(str(product), str(product), last.mark, product)
+        else:
+            found.append(token)
+    return found
+
+
+def _reads(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> list[_Read]:
+    """Different queries that the question may mean, the likeliest first."""
+    found: dict[str, _Read] = {}
+    try:
+        for meant in analyse(tokens, linker, graph):
+            try:
+                tree = compile_query(meant.query, graph)
+            except UNFIT:
+                continue
+            key = canonical(tree)
+            if key in found:
+                found[key].times += 1
+            elif len(found) < READS:
+                found[key] = _Read(tree, meant.unused, meant.cost)
+    except Exception:  # a mistake in the grammar: the question is declined, and the log says why
+        log.exception("the reading of a question failed")
+    return list(found.values())

@@ -1,1 +1,0 @@
-"""A second reading of questions, independent of the rules of the first."""
