@@ -32,6 +32,8 @@ SKIPPING = {
 HEAD_NODES = (Show, Count, Entity, Limit, Group, Share, Difference)
 LATE_SHOW = 1.3
 LATE_SHOW_AFTER_AND = 0.5
+SHOW_AFTER_COUNT = 1.0
+"""`How many dogs`, and then a column without `and` between: seldom asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ def _extend(cover: Cover, edge: Edge) -> Cover:
     if shows and not cover.head:
         after_and = bool(cover.nodes) and cover.nodes[-1] in (Joint("&"), Joint(","))
         cost += LATE_SHOW_AFTER_AND if after_and else LATE_SHOW
+    if isinstance(first, Show) and cover.nodes and isinstance(cover.nodes[-1], Count):
+        cost += SHOW_AFTER_COUNT
     head = cover.head and all(isinstance(n, HEAD_NODES) or _listing(n) for n in edge.nodes)
     if first == Joint("."):
         head = True

@@ -583,7 +583,9 @@ class _Ground:
             case Columns(at, operator, other):
                 one = self._column(at, numeric=operator not in ("=", "<>"))
                 two = self._column(other, numeric=operator not in ("=", "<>"))
-                if one is None or two is None or one is two:
+                ordered = operator not in ("=", "<>")
+                unlike = one is not None and two is not None and one.kind is not two.kind
+                if one is None or two is None or one is two or unlike or (ordered and not _measures(one)):
                     self.found.lost.append(other)
                 else:
                     self._add(Compare(one, operator, two))

@@ -235,6 +235,12 @@ def _so_often(f: Found) -> Sequence[Node]:
     return [HowMany(None, operator, f.place("n"))]
 
 
+@phrase(rf"#D(?P<l>{COL}(?:[,&]+{COL})+)", 0.35)
+def _counted_each(f: Found) -> Sequence[Node]:
+    """How many different cities and countries."""
+    return [Count(each, distinct=True) for each in f.places("l", COL)]
+
+
 @phrase(rf"#(?P<d>D)?[_o]*(?P<e>{TAB})(?P<c>{COL})", 0.4)
 def _counted_compound(f: Found) -> Sequence[Node] | None:
     """How many different product types."""
@@ -319,7 +325,7 @@ def _absent_of_kind(f: Found) -> Sequence[Node]:
     return [Absent(f.place("t")), Equal(None, (f.place("v"),))]
 
 
-@phrase(rf"[yofp]*G[D]?(?P<x>{NAME})(?P<more>(?:[,&]+{COL})*)", 0.25)
+@phrase(rf"[yofp]*G[D]?(?P<x>{NAME})", 0.25)
 def _each(f: Found) -> Sequence[Node]:
     return [Group(f.place("x"))]
 
@@ -361,6 +367,12 @@ def _bounded(f: Found) -> Sequence[Node] | None:
         joint = [Joint("|")] if "|" in f.kinds("more") else []
         found += [*joint, Bound(f.place("c"), second.operator, f.places("more", "[nd]")[0])]
     return found
+
+
+@phrase(rf"[THWpofy]*(?P<c>{COL})(?P<o>O){COL}(?P<n>[nd])(?P<more>)(?P<x>)", 0.3)
+def _bounded_by_year(f: Found) -> Sequence[Node] | None:
+    """Founded after the year 2008."""
+    return _bounded(f)
 
 
 @phrase(rf"[THWpofy]*(?P<o>O)(?P<c>{COL})[op]*(?P<n>[nd])", 0.3)
@@ -458,7 +470,7 @@ def _beyond(f: Found) -> Sequence[Node] | None:
     return [Beyond(f.at("c") if f.has("c") else of, cue.operator, aggregate, of, cue.hints)]
 
 
-@phrase(rf"[THWpofy]*(?P<c>{COL})?[TWHp_]*(?P<o>O)T?o?(?P<d>{COL})?[op]?(?P<t>{TAB})", 0.45)
+@phrase(rf"[THWpofy]*(?P<c>{COL})?[TWHp_]*(?P<o>O)(?P<d>{COL})?T?o?(?P<t>{TAB})", 0.45)
 def _beyond_all(f: Found) -> Sequence[Node] | None:
     """Larger than that of all (the largest) or any (the smallest) of other rows."""
     first = f.place("o") + 1
@@ -506,8 +518,12 @@ def _columns(f: Found) -> Sequence[Node] | None:
 _LIST = rf"{VAL}(?:[,&|]+[pofy]?{VAL})*"
 
 
-def _equal(f: Found, at: int | None) -> Sequence[Node]:
+def _equal(f: Found, at: int | None) -> Sequence[Node] | None:
     text = f.kinds("v")
+    if at is not None and f.symbols[at].kind in "cw":
+        known = [f.symbols[v] for v in f.places("v", VAL) if f.symbols[v].kind != "q"]
+        if known and not any(_holds(f.symbols[at], each) for each in known):
+            return None  # the value is of another column
     joint = "|" if "|" in text else "&" if "&" in text else ","
     values = tuple(f.places("v", VAL))
     both = f.symbols[f.place("v") - 1].kind == "2" if f.place("v") else False
@@ -523,8 +539,9 @@ def _column_is(f: Found) -> Sequence[Node] | None:
 
 
 @phrase(rf"[THWpofyL]*(?P<e>{TAB})(?P<c>{COL})[TWHpofyL=_]*(?P<x>X)?[pofy=O]*2?(?P<v>{_LIST})", 0.35)
-def _compound_is(f: Found) -> Sequence[Node]:
-    return [Entity(f.place("e")), *_equal(f, f.place("c"))]
+def _compound_is(f: Found) -> Sequence[Node] | None:
+    equal = _equal(f, f.place("c"))
+    return None if equal is None else [Entity(f.place("e")), *equal]
 
 
 @phrase(rf"[THWp]*(?P<x>X)?[py]*(?P<c>{COL})", 0.5)
@@ -544,26 +561,26 @@ def _flagged_counted(f: Found) -> Sequence[Node]:
 
 
 @phrase(rf"[THWpofy]*(?P<x>X)[pofyH_]*(?P<c>{COL})[TpofyH=]*2?(?P<v>{_LIST})", 0.35)
-def _not_of(f: Found) -> Sequence[Node]:
+def _not_of(f: Found) -> Sequence[Node] | None:
     """Not owned by X."""
     return _equal(f, f.at("c"))
 
 
 @phrase(rf"[THWpofy]*(?P<x>X)[pofyH_]*2?(?P<v>{_LIST})(?P<c>{COL})?", 0.35)
-def _is_not(f: Found) -> Sequence[Node]:
+def _is_not(f: Found) -> Sequence[Node] | None:
     return _equal(f, f.at("c"))
 
 
 @phrase(rf"[THWpofyL]*(?P<x>X)?2?(?P<v>{_LIST})", 0.4)
-def _value(f: Found) -> Sequence[Node]:
+def _value(f: Found) -> Sequence[Node] | None:
     return _equal(f, None)
 
 
 @phrase(rf"[THWpofyL]*(?P<x>X)?2?(?P<v>{_LIST})(?P<c>{COL})", 0.4)
-def _value_of_column(f: Found) -> Sequence[Node]:
+def _value_of_column(f: Found) -> Sequence[Node] | None:
     """The Paris county; Kyle's age."""
     if f.match[0][0] in "vwuzq" and not _holds(f.symbols[f.place("c")], f.symbols[f.place("v")]):
-        return [Show(f.place("c")), *_equal(f, None)]
+        return [Show(f.place("c")), *(_equal(f, None) or ())]
     return _equal(f, f.at("c"))
 
 
@@ -576,7 +593,14 @@ def _holds(named: Symbol, value: Symbol) -> bool:
 @phrase(rf"[THpof]*(?P<t>{TAB})[Hpo=]*(?P<x>X)?[p]?2?(?P<v>{_LIST})", 0.4)
 def _row_called(f: Found) -> Sequence[Node]:
     """The product X: a value of that table."""
-    return [Entity(f.place("t"), owner=f.match[0][0] in "of"), *_equal(f, f.place("t"))]
+    equal = _equal(f, f.place("t")) or ()
+    return [Entity(f.place("t"), owner=f.match[0][0] in "of"), *equal]
+
+
+@phrase(rf"[THWpofy]*(?P<c>{COL})W{COL}(?P<l>L)(?P<v>{TEXT})(?P<more>)", 0.3)
+def _named_pattern(f: Found) -> Sequence[Node]:
+    """A state whose name contains X."""
+    return _pattern(f)
 
 
 @phrase(rf"[THWpofy]*(?P<c>{COL})[THWpX_]*(?P<l>L)(?P<v>{TEXT})(?P<more>[|&]+L?(?P<w>{VAL}))?", 0.3)
@@ -799,6 +823,14 @@ def _sorted(f: Found) -> Sequence[Node]:
     aggregate = "count" if f.has("n") else f.cue("a").aggregate if f.has("a") else None
     more = [Sort(each, down) for each in f.places("more", COL)]
     return [Sort(f.place("x"), down, aggregate), *more]
+
+
+@phrase(rf"R(?P<e>{TAB})?(?P<c>{COL})(?:o{TAB})?y(?P<x>{NAME})(?P<z>Z)?", 0.3)
+def _sort_names(f: Found) -> Sequence[Node]:
+    """Sort the employee names by age."""
+    entity: list[Node] = [Entity(f.place("e"))] if f.has("e") else []
+    down = f.has("z") and f.cue("z").descending
+    return [*entity, Show(f.place("c")), Sort(f.place("x"), down)]
 
 
 @phrase(rf"R{TAB}y(?P<x>{NAME})(?P<z>Z)?", 0.3)

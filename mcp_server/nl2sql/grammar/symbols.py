@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mcp_server.nl2sql.grammar.vocabulary import CUES, PHRASE_MAX, SOFT, Cue
+from mcp_server.nl2sql.lexicon import STOP
 from mcp_server.nl2sql.linking import Linker, Ref, name_match
 from mcp_server.nl2sql.tokens import Mark, Token
 
@@ -164,8 +165,10 @@ def _parts(ref: Ref, tokens: Sequence[Token], linker: Linker) -> list[Ref]:
         return [ref]
     for cut in range(ref.start + 1, ref.end):
         left, right = linker.ref(tokens, ref.start, cut), linker.ref(tokens, cut, ref.end)
-        if right is None and tokens[cut].lemma in ("of", "in", "for", "the"):
-            right = linker.ref(tokens, cut + 1, ref.end)
+        after = cut
+        while right is None and after + 1 < ref.end and tokens[after].lemma in STOP:
+            after += 1
+            right = linker.ref(tokens, after, ref.end)
         if left is None or right is None:
             continue
         sides = (left, right)

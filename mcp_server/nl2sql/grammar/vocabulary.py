@@ -185,7 +185,7 @@ CUES: dict[tuple[str, ...], Cue] = {
                "over all,for all,for all the,of all,of all the,in all,across the"),
     **_phrases("f", "for,about"),
     **_phrases("y", "by,base on,according to,in term of,based on"),
-    **_phrases("p", "in,at,on,from,to,into,during,within,through,via,as,under,inside,located in,"
+    **_phrases("p", "in,at,on,from,to,into,during,within,through,via,as,inside,located in,"
                "locate in,near,around,between the,live in,called,named,title,titled,entitled,call"),
     **_likes("contain", "contain the word,contain the substring,contain the letter,containing,"
              "have the word,have the substring,have the letter,include the word,contain the phrase,"
@@ -213,7 +213,7 @@ CUES: dict[tuple[str, ...], Cue] = {
                "return,find,show,list,give,tell,display,report,retrieve,what,compute,calculate,"
                "provide,present,get,identify,what be,determine,select,describe,need,see,find out,"
                "should,may,might,various,either,result,answer,s,her,our,his,up,out,has,"
-               "than,year old,year of age,belong,relevant,specific,related,each other,let,name of the,return me"),
+               "at once,at a time,than,year old,year of age,belong,relevant,specific,related,each other,let,name of the,return me"),
     **{(mark,): Cue(".") for mark in ".?;:"},
     (",",): Cue(","),
 }  # fmt: skip
@@ -228,7 +228,7 @@ SOFT = frozenset(
     "count,total,average,mean,overall,sum,over,like,top,detail,information,record,value,name,"  # noqa: SIM905
     "result,best,title,order,rank,first,last,order of,state,current,report,number of,amount of,"
     "quantity of,status,maximum,minimum,max,min,each,after,before,sort,own,hold,near,around,call,"
-    "total number of,maximum number of,minimum number of,average number of,lack,show,list,answer"
+    "share of,percentage of,proportion of,percent of,total number of,maximum number of,minimum number of,average number of,lack,show,list,answer"
     .split(",")
 )
 """Phrases that yield to a name of the schema which holds all their words."""
