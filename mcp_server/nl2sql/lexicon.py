@@ -1,5 +1,7 @@
 """Words of general English that say something about a query, whatever the database is about."""
 
+from collections.abc import Iterable
+
 SYNONYMS: tuple[frozenset[str], ...] = tuple(
     frozenset(group.split())
     for group in (
@@ -61,6 +63,69 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "organisation organization",
     )
 )
+
+RELATED: tuple[frozenset[str], ...] = tuple(
+    frozenset(group.split())
+    for group in (
+        # people and what they are to each other
+        "kid child youngster", "gender sex", "job occupation profession position role",
+        "customer client buyer shopper consumer patron", "employee staff worker personnel",
+        "manager boss supervisor", "teacher instructor professor lecturer tutor",
+        "student pupil learner", "doctor physician medic", "author writer novelist",
+        "singer vocalist musician", "actor performer", "player athlete sportsman competitor",
+        "coach trainer", "visitor guest tourist", "owner proprietor possessor",
+        "user member subscriber", "candidate nominee contender", "leader head chief president",
+        "pilot aviator", "director filmmaker", "spouse wife husband partner", "friend buddy",
+        "inhabitant resident person citizen population", "donor donator contributor",
+        # what they are called and where they live
+        "title name", "last family sur surname", "first given fore forename",
+        "id identifier identification", "phone telephone cellphone mobile cell",
+        "email mail", "zip postcode postal", "address addr residence",
+        "nationality citizenship country", "hometown home town place birthplace origin",
+        "birthday birth dob born birthdate", "language speak tongue", "religion faith",
+        "country nation", "state province", "city town municipality",
+        "location place venue site position", "area region zone district territory",
+        "street road avenue", "apartment flat unit", "house home",
+        # organisations
+        "company firm business corporation enterprise", "shop store outlet retailer",
+        "department dept division section", "school college university", "team club squad side",
+        "organisation organization institution", "hospital clinic", "bank branch", "band group",
+        "airline carrier airways", "hotel inn lodge", "theatre theater", "museum gallery",
+        "stadium arena venue",
+        # things
+        "film movie picture", "song track tune", "album record", "book novel volume publication",
+        "magazine journal periodical", "paper article publication", "photo picture image photograph",
+        "car vehicle auto automobile", "plane aircraft airplane aeroplane", "ship vessel boat",
+        "dog puppy canine", "pet animal", "goods product item merchandise article commodity",
+        "device gadget machine equipment", "software program application app",
+        "document file", "ticket pass", "weapon gun arm", "fuel gas petrol",
+        # what happens
+        "buy purchase order acquire", "begin start commence", "end finish stop conclude",
+        "enrol enroll enrolment enrollment register registration", "event occasion happening",
+        "match game", "competition contest tournament championship", "battle war fight combat",
+        "flight trip journey", "booking reservation reserve book", "lecture course class lesson",
+        "subject course", "exam test examination", "election vote poll", "review comment feedback",
+        "problem issue bug fault", "treatment therapy", "visit attend", "build construct built",
+        "found establish create founded established founding", "hire employ recruit",
+        "join joined", "leave left", "sell sold sale", "release publish publication issue",
+        # measures
+        "salary pay wage income earning", "cost price fee charge expense", "budget fund funding",
+        "revenue sales turnover", "profit gain earning", "payment pay", "money cash amount",
+        "quantity amount number count qty", "amount amt", "number num no nbr", "size capacity space",
+        "height tall stature", "weight mass heavy", "length long duration", "age old",
+        "speed velocity fast", "area surface size", "distance length", "date day time",
+        "rating rate score", "score point mark grade", "rank place position standing",
+        "percentage percent pct", "minimum min", "maximum max",
+        "average avg mean", "latitude lat", "longitude long lng", "temperature temp",
+        # kinds of descriptions
+        "kind type category genre sort class", "status state condition",
+        "description detail desc explanation", "code cd", "abbreviation abbr acronym",
+        "colour color", "maker manufacturer producer brand", "website site url web homepage",
+        "major discipline field specialty", "degree diploma", "floor story level storey",
+        "level grade", "share portion", "result outcome", "version release edition",
+    )
+)  # fmt: skip
+"""Words that may stand for each other, but mostly do not: a name that fits better goes before."""
 
 SUPERLATIVES: dict[str, tuple[tuple[str, ...], bool]] = {
     # adjective: (what columns it may speak of, best first; whether the largest value is meant)
@@ -389,14 +454,19 @@ MONTHS = {
 }
 
 
-EVERYDAY = frozenset(word for group in SYNONYMS for word in group)
+EVERYDAY = frozenset(word for group in (*SYNONYMS, *RELATED) for word in group)
 """Words that are no misspelling of a name, however like it they look."""
 
 
 def synonyms(word: str) -> frozenset[str]:
     """Every word that may stand for this one, itself included."""
-    found = {word}
-    for group in SYNONYMS:
-        if word in group:
-            found |= group
-    return frozenset(found)
+    return _of(word, SYNONYMS)
+
+
+def related(word: str) -> frozenset[str]:
+    """Every word that may now and then stand for this one, itself included."""
+    return _of(word, RELATED)
+
+
+def _of(word: str, groups: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset({word}.union(*(group for group in groups if word in group)))

@@ -12,6 +12,7 @@ from mcp_server.nl2sql.lexicon import (
     NOISE_IN_TABLE_NAMES,
     NOUNS_IN_STOP,
     STOP,
+    related,
     synonyms,
 )
 from mcp_server.nl2sql.profile_model import Column, Profile, Table
@@ -43,6 +44,7 @@ _COUNTING = frozenset(_COUNTED)
 SPAN_MAX = 6
 KEEP_WITHIN = 0.3
 THRESHOLD = 0.5
+RELATED_SCORE = 0.62
 FUZZY_VALUE_MIN = 0.55
 FUZZY_OTHER_WORDS_MIN = 0.75
 """As FUZZY_VALUE_MIN, for a value of more or fewer words."""
@@ -88,6 +90,8 @@ def word_match(asked: str, named: str) -> float:
     shorter, longer = sorted((asked, named), key=len)
     if len(shorter) >= 4 and longer.startswith(shorter) and len(shorter) >= 0.55 * len(longer):
         return 0.8
+    if named in related(asked):
+        return RELATED_SCORE
     if len(named) >= 3 and named == asked[: len(named)] and len(asked) - len(named) >= 3:
         return 0.6
     return 0.0

@@ -27,6 +27,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Match,
     Missing,
     Node,
+    Numbered,
     Range,
     Rank,
     SameAs,
@@ -58,10 +59,10 @@ from mcp_server.nl2sql.logical import (
     ShareOf,
 )
 from mcp_server.nl2sql.profile_model import Column, Kind, Table
-from mcp_server.nl2sql.tokens import Token, normal_text
+from mcp_server.nl2sql.tokens import Token, normal_text, stem
 
 BIRTH = frozenset({"birth", "born", "birthday", "birthdate", "dob"})
-EVERYTHING = frozenset({"information", "detail", "data", "everything"})
+EVERYTHING = frozenset({"information", "info", "detail", "data", "everything"})
 """Words that ask for all columns."""
 GROUND_TRIES = 3
 COUNT_MAX = 1000
@@ -538,6 +539,13 @@ class _Ground:
         match node:
             case Bound(at, operator, value, hints):
                 self._bound(at, operator, value, hints)
+            case Numbered(at, value):
+                table = self.entities.get(at) or around.table(self.symbols[at])
+                key = table.key if table is not None else None
+                if key is None or not key.counts:
+                    self.found.lost.append(value)
+                else:
+                    self._add(Compare(key, "=", self._value(value)))
             case Range(at, low, high):
                 first, last = self._value(low), self._value(high)
                 column = self._column(at, numeric=True) or around.dated(first, local)
@@ -971,6 +979,8 @@ class _Ground:
         first = self.tokens[0].lemma if self.tokens else ""
         if first == "when":
             dates = [c for c in subject.columns if c.kind is Kind.DATE or c.year_like or {"date", "year"} & set(c.words)]
+            stems = {stem(token.text) for token in self.tokens}
+            dates.sort(key=lambda c: -len({stem(word) for word in c.words} & stems))
             if dates:
                 return [*dates[:1]]
         if first == "where":

@@ -63,6 +63,14 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Numbered:
+    """The row of a table whose key is a number."""
+
+    at: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class Range:
     at: Place
     low: int
@@ -221,6 +229,6 @@ class Joint:
 
 
 Node: TypeAlias = (
-    Show | Count | Share | Difference | Entity | Bound | Range | Equal | Match | Missing | Flag | Held | InBoth | Limit | HowMany
+    Show | Count | Share | Difference | Entity | Bound | Numbered | Range | Equal | Match | Missing | Flag | Held | InBoth | Limit | HowMany
     | Total | Absent | Rank | Common | Group | Sort | Beyond | Columns | SameAs | Joint
 )  # fmt: skip

@@ -30,6 +30,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Match,
     Missing,
     Node,
+    Numbered,
     Range,
     Rank,
     SameAs,
@@ -304,7 +305,7 @@ def _described(f: Found) -> Sequence[Node]:
     return [Entity(f.place("t"), owner=True), Equal(None, tuple(f.places("v", VAL)), joint="|")]
 
 
-@phrase(rf"[THpof]*X[_pHyof]*(?:{TAB}[_pyof]*)?(?P<t>{TAB})", 0.35)
+@phrase(rf"[THpof]*X[_pHyof]*(?:{NAME}[_pyof]*)?(?P<t>{TAB})", 0.35)
 def _absent(f: Found) -> Sequence[Node]:
     return [Absent(f.place("t"))]
 
@@ -725,6 +726,12 @@ def _top(f: Found) -> Sequence[Node] | None:
     return [Entity(f.place("t"), owner=True), Limit(f.place("n"))]
 
 
+@phrase(rf"(?P<o>[of])?[pyTH]*(?P<t>{TAB})(?P<n>n)(?![+xctbwz])", 0.5)
+def _numbered(f: Found) -> Sequence[Node]:
+    """Customer 10: the row with that number."""
+    return [Entity(f.place("t"), owner=f.has("o")), Numbered(f.place("t"), f.place("n"))]
+
+
 @phrase(rf"(?P<n>n)(?P<c>{COL})", 0.6)
 def _so_many_values(f: Found) -> Sequence[Node]:
     """Which 3 cities (have the most members)?"""
@@ -737,13 +744,23 @@ def _so_many(f: Found) -> Sequence[Node]:
     return [Entity(f.place("t"), owner=True), Limit(f.place("n"))]
 
 
-@phrase(rf"[THWpofy&]*(?:S(?=n?S))?(?P<k>n)?(?P<s>S)(?P<m>n)?(?P<num>#)?[D]?(?P<x>{NAME})", 0.35)
+@phrase(rf"[THWpofy&]*(?:S(?=n?S))?(?P<k>n)?(?P<s>S)(?P<m>n)?(?P<num>#)?[D_]?(?P<x>{NAME})", 0.35)
 def _ranked(f: Found) -> Sequence[Node]:
     cue = f.cue("s")
     counted = f.has("num") or (not cue.hints and f.kinds("x") in "tu")
     return [
         Rank(cue.descending, f.place("x"), _count(f), "count" if counted else None, cue.hints, _relative(f))
     ]
+
+
+@phrase(rf"[THWpofy&]*(?P<k>n)?(?P<s>S)(?P<m>n)?#?(?P<v>{VAL})(?P<t>{TAB})", 0.35)
+def _most_of_kind(f: Found) -> Sequence[Node] | None:
+    """By the most female students."""
+    cue = f.cue("s")
+    if cue.hints:
+        return None
+    rank = Rank(cue.descending, f.place("t"), _count(f), "count", (), _relative(f))
+    return [rank, Equal(None, (f.place("v"),))]
 
 
 @phrase(rf"[THWpofy&]*(?P<k>n)?(?P<s>S)(?P<m>n)?(?P<a>A)[of]?(?P<c>{NAME})", 0.3)

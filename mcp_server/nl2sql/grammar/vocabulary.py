@@ -147,7 +147,7 @@ CUES: dict[tuple[str, ...], Cue] = {
     **_phrases("D", "different,distinct,unique"),
     **_phrases("X", "not,no,never,without,except,excluding,neither,nor,none,other than,but not,"
                "besides,outside,except for,apart from,and not,not have any,have no,not any,"
-               "not have,have not,have never,no any,lack,non,cannot,exclude,no longer,outside of"),
+               "not have,have not,have never,no any,lack,non,cannot,exclude,no longer,outside of,free of,lacking"),
     **_phrases("&", "and,as well as,along with,together with,and also,plus,and then,also with"),
     **_phrases("|", "or,and or"),
     **_phrases("!", "but,but also,however,although,while"),
