@@ -190,7 +190,9 @@ def choose(one: Asked, rank: dict[str, float]) -> tuple[dict[str, float], Tried]
         of_rows[each.rows] = max(points, of_rows.get(each.rows, points))
     best = one.candidates[int(np.argmax(scores))]
     same = [each for each in one.candidates if each.rows == best.rows]
-    shown = max(same, key=lambda each: ("as read" in each.signs, scores[one.candidates.index(each)]))
+    shown = max(
+        same, key=lambda each: ("as read" in each.signs, scores[one.candidates.index(each)])
+    )
     return shown.signs | standing(sorted(of_rows.values(), reverse=True)), shown
 
 

@@ -155,9 +155,9 @@ class Linker:
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        self._stop_names = {
-            table.words for table in profile.tables if len(table.words) == 1
-        } & {(word,) for word in NOUNS_IN_STOP}
+        self._stop_names = {table.words for table in profile.tables if len(table.words) == 1} & {
+            (word,) for word in NOUNS_IN_STOP
+        }
         self._words = {
             word
             for named in (*profile.tables, *profile.columns)
@@ -215,7 +215,11 @@ class Linker:
         if word in self._respellings:
             return replace(token, lemma=self._respellings[word])
         found = word
-        known = word in EVERYDAY or word in self._words or normal_text(token.text) in self.profile.value_index
+        known = (
+            word in EVERYDAY
+            or word in self._words
+            or normal_text(token.text) in self.profile.value_index
+        )
         if not known and not (self.columns((word,)) or self.tables((word,))):
             close = [w for w in self._words if one_letter_off(word, w)]
             found = close[0] if len(close) == 1 else word

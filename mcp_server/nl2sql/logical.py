@@ -113,7 +113,9 @@ class Often:
     value: Scalar
 
 
-Condition: TypeAlias = Compare | Between | Like | Null | AnyOf | Linked | Top | Ranked | Frequent | Often
+Condition: TypeAlias = (
+    Compare | Between | Like | Null | AnyOf | Linked | Top | Ranked | Frequent | Often
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,10 @@ from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
 from mcp_server.nl2sql.tokens import tokenize
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
 
-THRESHOLD = 0.6
+THRESHOLD = 0.68
 """Below this confidence a question is declined."""
 
-TRIED = 8
+TRIED = 12
 SHOWN = 3
 TRY_SECONDS = 0.5
 IDLE_SECONDS = 2.0

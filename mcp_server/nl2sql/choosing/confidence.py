@@ -220,7 +220,11 @@ def canonical(tree: exp.Expr) -> str:
                     sorted(e.sql() for e in select.expressions),
                     conditions,
                     sorted(t.name for t in select.find_all(exp.Table) if t.parent_select is select),
-                    sorted(j.args["on"].sql() for j in select.args.get("joins") or [] if j.args.get("on")),
+                    sorted(
+                        j.args["on"].sql()
+                        for j in select.args.get("joins") or []
+                        if j.args.get("on")
+                    ),
                     order.sql() if order is not None else "",
                     having.sql() if having is not None else "",
                     sorted(e.sql() for e in group.expressions) if group is not None else "",

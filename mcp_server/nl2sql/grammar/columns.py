@@ -96,7 +96,11 @@ class Surroundings:
     def hinted(self, hints: Sequence[str], local: Table | None) -> Column | None:
         """The column that an adjective speaks of: `oldest` and a column for age."""
         near = self.tables(local)
-        beside = [t for t in self.graph.tables if t not in near and near and self.graph.keys_between(near[0], t)]
+        beside = [
+            t
+            for t in self.graph.tables
+            if t not in near and near and self.graph.keys_between(near[0], t)
+        ]
         for table in (*near, *beside):
             for hint in hints:
                 for column in table.columns:

@@ -96,9 +96,7 @@ def _extend(cover: Cover, edge: Edge) -> Cover:
     head = cover.head and all(isinstance(n, HEAD_NODES) or _listing(n) for n in edge.nodes)
     if first == Joint("."):
         head = True
-    return Cover(
-        cost, (*cover.nodes, *edge.nodes), cover.skipped, head, cover.shows or shows
-    )
+    return Cover(cost, (*cover.nodes, *edge.nodes), cover.skipped, head, cover.shows or shows)
 
 
 def _listing(node: Node) -> bool:

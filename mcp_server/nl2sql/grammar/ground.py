@@ -4,7 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from mcp_server.nl2sql.grammar.columns import Choices, Surroundings, columns_of, only_measure, truth_values
+from mcp_server.nl2sql.grammar.columns import (
+    Choices,
+    Surroundings,
+    columns_of,
+    only_measure,
+    truth_values,
+)
 from mcp_server.nl2sql.grammar.cover import Cover
 from mcp_server.nl2sql.grammar.display import name_of, shown
 from mcp_server.nl2sql.grammar.nodes import (
@@ -155,7 +161,9 @@ class _Ground:
             first = next((n for n in nodes if isinstance(n, Show | Count | Sort)), None)
             ref = self.symbols[first.at].ref if first and first.at is not None else None
             if ref is not None and ref.columns and not isinstance(first, Sort):
-                tables = [column.table for column, score in ref.columns if score > ref.best_column - 0.1]
+                tables = [
+                    column.table for column, score in ref.columns if score > ref.best_column - 0.1
+                ]
                 return next((t for t in self.around.spoken_of if t in tables), tables[0])
             return self.around.spoken_of[0]
         best: dict[Table, float] = {}
@@ -272,7 +280,9 @@ class _Ground:
         if column is not None and column.table is table and ref and ref.best_table >= 0.9:
             column = None
         if column is not None and not (column.primary and column.table is self.around.subject):
-            measured = column.counts and not (column.foreign or column.primary) and not node.distinct
+            measured = (
+                column.counts and not (column.foreign or column.primary) and not node.distinct
+            )
             varied = column.distinct * 2 > column.table.rows
             if measured and varied and not column.year_like:
                 listed = any(not output.aggregate for output in self.found.query.select)
@@ -375,7 +385,10 @@ class _Ground:
             target is not None
             and target is not subject
             and target not in (order.table,)
-            and all(output.column is None or output.column.table is not target for output in query.select)
+            and all(
+                output.column is None or output.column.table is not target
+                for output in query.select
+            )
             and target not in query.group_tables
         )
         if inner and target is not None and (order.aggregate or order.column):
@@ -446,8 +459,14 @@ class _Ground:
             table = self.entities.get(node.at)
             column = self.around.column(symbol, self.focus)
             ref = symbol.ref
-            if column is not None and ref and (table is None or ref.best_column >= ref.best_table - 0.05):
-                others = [o for o in query.select if o.column is not column and o.aggregate != "count"]
+            if (
+                column is not None
+                and ref
+                and (table is None or ref.best_column >= ref.best_table - 0.05)
+            ):
+                others = [
+                    o for o in query.select if o.column is not column and o.aggregate != "count"
+                ]
                 if others and node.count is None:
                     self._add(Frequent(column, node.descending, limit))
                     return
@@ -470,14 +489,16 @@ class _Ground:
         found = [
             other
             for other in self.around.spoken_of
-            if other is not table and any(k.target.table is table for k in self.graph.keys_between(table, other))
+            if other is not table
+            and any(k.target.table is table for k in self.graph.keys_between(table, other))
         ]
         if found:
             return found[0]
         near = [
             other
             for other in self.graph.tables
-            if other is not table and any(k.target.table is table for k in self.graph.keys_between(table, other))
+            if other is not table
+            and any(k.target.table is table for k in self.graph.keys_between(table, other))
         ]
         return near[0] if len(near) == 1 else None
 
@@ -571,7 +592,8 @@ class _Ground:
                 self._held_by(at)
             case Flag(at, negated):
                 column = next(
-                    (c for c, _ in self.symbols[at].ref.columns if truth_values(c)), None  # type: ignore[union-attr]
+                    (c for c, _ in self.symbols[at].ref.columns if truth_values(c)),
+                    None,  # type: ignore[union-attr]
                 )
                 truth = truth_values(column) if column is not None else None
                 if column is not None and truth is not None:
@@ -593,7 +615,13 @@ class _Ground:
                 two = self._column(other, numeric=operator not in ("=", "<>"))
                 ordered = operator not in ("=", "<>")
                 unlike = one is not None and two is not None and one.kind is not two.kind
-                if one is None or two is None or one is two or unlike or (ordered and not _measures(one)):
+                if (
+                    one is None
+                    or two is None
+                    or one is two
+                    or unlike
+                    or (ordered and not _measures(one))
+                ):
                     self.found.lost.append(other)
                 else:
                     self._add(Compare(one, operator, two))
@@ -613,7 +641,9 @@ class _Ground:
         target = next(
             (
                 key.target
-                for key in (self.graph.keys_between(column.table, subject) if column and subject else ())
+                for key in (
+                    self.graph.keys_between(column.table, subject) if column and subject else ()
+                )
                 if key.column is column and key.target.table is subject
             ),
             None,
@@ -626,14 +656,23 @@ class _Ground:
     def _bound(self, at: int | None, operator: str, value_at: int, hints: tuple[str, ...]) -> None:
         value, local = self._value(value_at), self.focus or self.around.subject
         column = self._column(at, numeric=True) if at is not None else None
-        if column is not None and (column.primary or column.foreign) and operator not in ("=", "<>"):
+        if (
+            column is not None
+            and (column.primary or column.foreign)
+            and operator not in ("=", "<>")
+        ):
             column = None if hints or not column.counts else column
         where = self.found.query.where
         if column is None and hints:
             column = self.around.hinted(hints, local)
         if column is None and isinstance(value, int) and value >= 1000:
             column = self.around.dated(value, self.value_table or local)
-        if column is None and self.joint == "|" and where and isinstance(where[-1], Compare | AnyOf):
+        if (
+            column is None
+            and self.joint == "|"
+            and where
+            and isinstance(where[-1], Compare | AnyOf)
+        ):
             before = where[-1].conditions[0] if isinstance(where[-1], AnyOf) else where[-1]
             column = getattr(before, "column", None)
         if column is None:
@@ -774,7 +813,9 @@ class _Ground:
     def _column(self, at: int | None, *, numeric: bool = False) -> Column | None:
         if at is None:
             return None
-        return self.around.column(self.symbols[at], self.focus or self.around.subject, numeric=numeric)
+        return self.around.column(
+            self.symbols[at], self.focus or self.around.subject, numeric=numeric
+        )
 
     def _value(self, at: int) -> Scalar:
         symbol = self.symbols[at]
@@ -798,7 +839,11 @@ class _Ground:
     def _add(self, condition: Condition) -> None:
         """A condition more: `or` joins it to the one before."""
         query = self.found.query
-        if self.beyond is not None and not self.joint and not isinstance(condition, Ranked | Linked):
+        if (
+            self.beyond is not None
+            and not self.joint
+            and not isinstance(condition, Ranked | Linked)
+        ):
             self._within(self.beyond, condition)
             return
         self.beyond = None
@@ -806,9 +851,14 @@ class _Ground:
             table, inner = self.absent
             column = getattr(condition, "column", None)
             subject = self.around.subject
-            if column is None or subject is None or (
-                self.graph.distance(table, column.table) <= self.graph.distance(subject, column.table)
-                and column.table is not subject
+            if (
+                column is None
+                or subject is None
+                or (
+                    self.graph.distance(table, column.table)
+                    <= self.graph.distance(subject, column.table)
+                    and column.table is not subject
+                )
             ):
                 inner.append(condition)
                 return
@@ -837,7 +887,10 @@ class _Ground:
         ranked = any(order.aggregate for order in query.order)
         if (query.group or query.group_tables) and not (measured or query.having or ranked):
             if query.order and query.limit is not None:
-                query.per = [*query.group, *(t.key for t in query.group_tables if t.key is not None)]
+                query.per = [
+                    *query.group,
+                    *(t.key for t in query.group_tables if t.key is not None),
+                ]
             else:
                 known = {id(output.column) for output in query.select}
                 query.select[:0] = [
@@ -861,13 +914,15 @@ class _Ground:
                     query.select[:0] = [Output(column) for column in shown(table)]
         if measured and query.group:
             have_columns = {output.column for output in query.select if not output.aggregate}
-            query.select[:0] = [Output(column) for column in query.group if column not in have_columns]
+            query.select[:0] = [
+                Output(column) for column in query.group if column not in have_columns
+            ]
         self._befriended(query)
         subject = query.subject
         self._counted_groups(query)
         self._without_constants(query)
         first = next((node for node in nodes if not isinstance(node, Joint)), None)
-        if not query.select and isinstance(first, Rank) and not first.relative and query.order:
+        if not query.select and isinstance(first, Rank) and first.at is not None and query.order:
             ranked_by = query.order[0]
             if ranked_by.column is not None and not ranked_by.aggregate and not self.existing:
                 query.select.append(Output(ranked_by.column))
@@ -896,9 +951,7 @@ class _Ground:
             if query.subject is table:
                 query.subject = self.around.subject = subject
             query.where.remove(known[0])
-            query.where.append(
-                Compare(other.target, "=", Nested(None, other.column, (known[0],)))
-            )
+            query.where.append(Compare(other.target, "=", Nested(None, other.column, (known[0],))))
             self.existing = [each for each in self.existing if each is not table]
             return
 
@@ -945,7 +998,9 @@ class _Ground:
         if not query.each:
             return
         subject = self.around.subject
-        owner = next((o.column.table for o in query.select if o.column and not o.aggregate), subject)
+        owner = next(
+            (o.column.table for o in query.select if o.column and not o.aggregate), subject
+        )
         tables = {condition.column.table for condition in query.each}
         if owner is None or owner in tables:
             base = list(query.where)
@@ -965,7 +1020,11 @@ class _Ground:
     def _without_constants(self, query: Query) -> None:
         """A column that is held equal to a value is not shown."""
         fixed = {c.column for c in query.where if isinstance(c, Compare) and c.operator == "="}
-        kept = [o for o in query.select if o.aggregate or o.column not in fixed or (o.column and o.column.primary)]
+        kept = [
+            o
+            for o in query.select
+            if o.aggregate or o.column not in fixed or (o.column and o.column.primary)
+        ]
         if kept or not query.select:
             query.select = kept
         unique = list(dict.fromkeys(query.select))
@@ -978,7 +1037,11 @@ class _Ground:
             return [None]
         first = self.tokens[0].lemma if self.tokens else ""
         if first == "when":
-            dates = [c for c in subject.columns if c.kind is Kind.DATE or c.year_like or {"date", "year"} & set(c.words)]
+            dates = [
+                c
+                for c in subject.columns
+                if c.kind is Kind.DATE or c.year_like or {"date", "year"} & set(c.words)
+            ]
             stems = {stem(token.text) for token in self.tokens}
             dates.sort(key=lambda c: -len({stem(word) for word in c.words} & stems))
             if dates:

@@ -349,13 +349,19 @@ def _by(f: Found) -> Sequence[Node]:
 # comparisons --------------------------------------------------------------------------------------
 
 
-@phrase(rf"[THWpofy]*(?P<e>{TAB})(?P<c>{COL})[TWHpo_]*(?P<x>X)?(?P<o>O)[pof]*(?P<n>[nd])(?P<more>[|&]?O[nd])?", 0.35)
+@phrase(
+    rf"[THWpofy]*(?P<e>{TAB})(?P<c>{COL})[TWHpo_]*(?P<x>X)?(?P<o>O)[pof]*(?P<n>[nd])(?P<more>[|&]?O[nd])?",
+    0.35,
+)
 def _bounded_compound(f: Found) -> Sequence[Node] | None:
     bounded = _bounded(f)
     return None if bounded is None else [Entity(f.place("e")), *bounded]
 
 
-@phrase(rf"[THWpofy]*(?P<c>{COL})[TWHpo_]*(?P<x>X)?(?P<o>O)[pof]*(?P<n>[nd])(?P<more>[|&]?O[nd])?(?![tu])", 0.3)
+@phrase(
+    rf"[THWpofy]*(?P<c>{COL})[TWHpo_]*(?P<x>X)?(?P<o>O)[pof]*(?P<n>[nd])(?P<more>[|&]?O[nd])?(?![tu])",
+    0.3,
+)
 def _bounded(f: Found) -> Sequence[Node] | None:
     operator = f.cue("o").operator
     assert operator is not None
@@ -431,7 +437,9 @@ def _between(f: Found) -> Sequence[Node]:
     return [Range(f.at("c") if f.has("c") else f.at("d"), f.place("a"), f.place("b"))]
 
 
-@phrase(rf"[THWpofy]*(?P<c>{COL})_?[TWHpo=]*(?P<o>O)?(?P<n>[nd])(?P<more>(?:[,&|]+[p]?[nd])*)", 0.35)
+@phrase(
+    rf"[THWpofy]*(?P<c>{COL})_?[TWHpo=]*(?P<o>O)?(?P<n>[nd])(?P<more>(?:[,&|]+[p]?[nd])*)", 0.35
+)
 def _equals_number(f: Found) -> Sequence[Node] | None:
     operator = f.cue("o").operator if f.has("o") else "="
     assert operator is not None
@@ -460,7 +468,9 @@ def _number_alone(f: Found) -> Sequence[Node] | None:
     return _numbers(f, None)
 
 
-@phrase(rf"[THWpofy]*(?P<c>{COL})?[TWHpo_]*(?P<x>X)?(?P<o>O)[op]*(?P<a>[AS])[of]?(?P<d>{COL})?", 0.35)
+@phrase(
+    rf"[THWpofy]*(?P<c>{COL})?[TWHpo_]*(?P<x>X)?(?P<o>O)[op]*(?P<a>[AS])[of]?(?P<d>{COL})?", 0.35
+)
 def _beyond(f: Found) -> Sequence[Node] | None:
     cue, other = f.cue("o"), f.cue("a")
     assert cue.operator is not None
@@ -539,7 +549,9 @@ def _column_is(f: Found) -> Sequence[Node] | None:
     return _equal(f, f.place("c"))
 
 
-@phrase(rf"[THWpofyL]*(?P<e>{TAB})(?P<c>{COL})[TWHpofyL=_]*(?P<x>X)?[pofy=O]*2?(?P<v>{_LIST})", 0.35)
+@phrase(
+    rf"[THWpofyL]*(?P<e>{TAB})(?P<c>{COL})[TWHpofyL=_]*(?P<x>X)?[pofy=O]*2?(?P<v>{_LIST})", 0.35
+)
 def _compound_is(f: Found) -> Sequence[Node] | None:
     equal = _equal(f, f.place("c"))
     return None if equal is None else [Entity(f.place("e")), *equal]
@@ -749,7 +761,14 @@ def _ranked(f: Found) -> Sequence[Node]:
     cue = f.cue("s")
     counted = f.has("num") or (not cue.hints and f.kinds("x") in "tu")
     return [
-        Rank(cue.descending, f.place("x"), _count(f), "count" if counted else None, cue.hints, _relative(f))
+        Rank(
+            cue.descending,
+            f.place("x"),
+            _count(f),
+            "count" if counted else None,
+            cue.hints,
+            _relative(f),
+        )
     ]
 
 
@@ -766,9 +785,7 @@ def _most_of_kind(f: Found) -> Sequence[Node] | None:
 @phrase(rf"[THWpofy&]*(?P<k>n)?(?P<s>S)(?P<m>n)?(?P<a>A)[of]?(?P<c>{NAME})", 0.3)
 def _ranked_by_aggregate(f: Found) -> Sequence[Node]:
     cue = f.cue("s")
-    return [
-        Rank(cue.descending, f.place("c"), _count(f), f.cue("a").aggregate, (), _relative(f))
-    ]
+    return [Rank(cue.descending, f.place("c"), _count(f), f.cue("a").aggregate, (), _relative(f))]
 
 
 @phrase(rf"(?P<k>n)?(?P<s>S)(?P<m>n)?_?(?P<t>{TAB})(?P<c>{COL})", 0.5)
@@ -834,7 +851,10 @@ def _column_most_common(f: Found) -> Sequence[Node]:
 # order --------------------------------------------------------------------------------------------
 
 
-@phrase(rf"[&,p]*(?P<z1>Z)?(?P<r>R)(?P<z2>Z)?[opyf]*(?P<n>#)?(?P<a>A)?(?P<x>{NAME})(?P<more>(?:[,&]+{COL})*)[p&,]*(?P<z>Z)?", 0.25)
+@phrase(
+    rf"[&,p]*(?P<z1>Z)?(?P<r>R)(?P<z2>Z)?[opyf]*(?P<n>#)?(?P<a>A)?(?P<x>{NAME})(?P<more>(?:[,&]+{COL})*)[p&,]*(?P<z>Z)?",
+    0.25,
+)
 def _sorted(f: Found) -> Sequence[Node]:
     down = next((f.cue(g).descending for g in ("z", "z1", "z2") if f.has(g)), False)
     aggregate = "count" if f.has("n") else f.cue("a").aggregate if f.has("a") else None

@@ -123,9 +123,7 @@ def _whole(ref: Ref) -> bool:
     return ref.end - ref.start > 1 and max(ref.best_column, ref.best_table) >= SURE
 
 
-def _yields(
-    ref: Ref, phrase: tuple[str, ...], cue: Cue | None, refs: Mapping[int, Ref]
-) -> bool:
+def _yields(ref: Ref, phrase: tuple[str, ...], cue: Cue | None, refs: Mapping[int, Ref]) -> bool:
     """Whether a name gives way to a phrase that begins where it does."""
     if cue is None:
         return False

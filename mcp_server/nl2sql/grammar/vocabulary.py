@@ -228,7 +228,8 @@ SOFT = frozenset(
     "count,total,average,mean,overall,sum,over,like,top,detail,information,record,value,name,"  # noqa: SIM905
     "result,best,title,order,rank,first,last,order of,state,current,report,number of,amount of,"
     "quantity of,status,maximum,minimum,max,min,each,after,before,sort,own,hold,near,around,call,"
-    "share of,percentage of,proportion of,percent of,total number of,maximum number of,minimum number of,average number of,lack,show,list,answer"
-    .split(",")
+    "share of,percentage of,proportion of,percent of,total number of,maximum number of,minimum number of,average number of,lack,show,list,answer".split(
+        ","
+    )
 )
 """Phrases that yield to a name of the schema which holds all their words."""
