@@ -161,11 +161,11 @@ SUPERLATIVES: dict[str, tuple[tuple[str, ...], bool]] = {
 
 # Where things come from and where they go: words of a question, and of a column's name.
 LEAVING = (
-    frozenset("from leave depart departing leaving departed source origin start".split()),  # noqa: SIM905
+    frozenset("from leave depart departing leaving departed source origin start".split()),
     ("source", "src", "origin", "depart", "from", "start"),
 )
 ARRIVING = (
-    frozenset("to into arrive arriving land landing arrived destination toward".split()),  # noqa: SIM905
+    frozenset("to into arrive arriving land landing arrived destination toward".split()),
     ("dest", "arriv", "target", "end"),
 )
 

@@ -13,14 +13,14 @@ from typing import Any
 import psycopg
 
 from mcp_server.nl2sql.assumptions import assumptions
+from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
+from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
 from mcp_server.nl2sql.evidence import worked_in
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
 from mcp_server.nl2sql.profile import profile
 from mcp_server.nl2sql.reader import Dsn, conninfo
 from mcp_server.nl2sql.reading import reading
-from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
-from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
 from mcp_server.nl2sql.tokens import tokenize
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from sqlglot import exp
 
+from mcp_server.nl2sql.choosing.naming import Heard
 from mcp_server.nl2sql.lexicon import ARRIVING, LEAVING
 from mcp_server.nl2sql.profile_model import Column, Profile
-from mcp_server.nl2sql.choosing.naming import Heard
 from mcp_server.nl2sql.tokens import Token
 
 

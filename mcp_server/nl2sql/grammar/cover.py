@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
+from mcp_server.nl2sql.grammar.matching import Edge
 from mcp_server.nl2sql.grammar.nodes import (
     Count,
     Difference,
@@ -16,7 +17,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Share,
     Show,
 )
-from mcp_server.nl2sql.grammar.patterns import Edge, edges
+from mcp_server.nl2sql.grammar.patterns import edges
 from mcp_server.nl2sql.grammar.symbols import Symbol
 
 KEPT = 6

@@ -22,7 +22,7 @@ PARTLY = 0.7
 ORDINALS = {
     word: number
     for number, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth".split(),  # noqa: SIM905
+        "first second third fourth fifth sixth seventh eighth ninth tenth".split(),
         start=1,
     )
 }

@@ -220,12 +220,12 @@ CUES: dict[tuple[str, ...], Cue] = {
 CUES.pop(("name", "of", "the"))
 CUES.pop(("between", "the"))
 CUES.pop(("at", "most", "one", "of"))
-ANYONE = frozenset("people person member individual item entry record time times one".split())  # noqa: SIM905
+ANYONE = frozenset("people person member individual item entry record time times one".split())
 """Words for rows of whatever is spoken of."""
 PHRASE_MAX = max(len(phrase) for phrase in CUES)
 
 SOFT = frozenset(
-    "count,total,average,mean,overall,sum,over,like,top,detail,information,record,value,name,"  # noqa: SIM905
+    "count,total,average,mean,overall,sum,over,like,top,detail,information,record,value,name,"
     "result,best,title,order,rank,first,last,order of,state,current,report,number of,amount of,"
     "quantity of,status,maximum,minimum,max,min,each,after,before,sort,own,hold,near,around,call,"
     "share of,percentage of,proportion of,percent of,total number of,maximum number of,minimum number of,average number of,lack,show,list,answer".split(

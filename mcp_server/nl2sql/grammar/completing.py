@@ -1,0 +1,240 @@
+"""The end of a reading: what phrases mean together, and what goes without saying."""
+
+from collections.abc import Iterator, Sequence
+
+from mcp_server.nl2sql.grammar.display import shown
+from mcp_server.nl2sql.grammar.draft import Draft
+from mcp_server.nl2sql.grammar.nodes import (
+    Joint,
+    Node,
+    Rank,
+)
+from mcp_server.nl2sql.logical import (
+    AnyOf,
+    Compare,
+    Linked,
+    Nested,
+    Often,
+    Output,
+    Query,
+    Ranked,
+)
+from mcp_server.nl2sql.profile_model import Column, Kind, Table
+from mcp_server.nl2sql.tokens import stem
+
+EVERYTHING = frozenset({"information", "info", "detail", "data", "everything"})
+"""Words that ask for all columns."""
+
+
+def complete(draft: Draft, nodes: Sequence[Node]) -> None:
+    query, subject = draft.query, draft.around.subject
+    query.subject = subject
+    hold_of_each(draft, query)
+    measured = any(output.aggregate for output in query.select) or query.computed
+    ranked = any(order.aggregate for order in query.order)
+    if (query.group or query.group_tables) and not (measured or query.having or ranked):
+        if query.order and query.limit is not None:
+            query.per = [
+                *query.group,
+                *(t.key for t in query.group_tables if t.key is not None),
+            ]
+        else:
+            known = {id(output.column) for output in query.select}
+            query.select[:0] = [
+                Output(c)
+                for c in query.group
+                if id(c) not in known and not (query.select and c.primary)
+            ]
+            for table in query.group_tables:
+                if not query.select:
+                    query.subject = subject = table
+        query.group, query.group_tables = [], []
+    if measured and query.group_tables:
+        have = {
+            table
+            for output in query.select
+            if output.column and not output.aggregate
+            for table in (output.column.table, *draft.graph.referred(output.column))
+        }
+        for table in query.group_tables:
+            if table not in have:
+                query.select[:0] = [Output(column) for column in shown(table)]
+    if measured and query.group:
+        have_columns = {output.column for output in query.select if not output.aggregate}
+        query.select[:0] = [Output(column) for column in query.group if column not in have_columns]
+    join_pairs(draft, query)
+    subject = query.subject
+    count_things(draft, query)
+    drop_constants(draft, query)
+    first = next((node for node in nodes if not isinstance(node, Joint)), None)
+    if not query.select and isinstance(first, Rank) and first.at is not None and query.order:
+        ranked_by = query.order[0]
+        if ranked_by.column is not None and not ranked_by.aggregate and not draft.existing:
+            query.select.append(Output(ranked_by.column))
+    if not query.select and not query.computed and subject is not None:
+        query.select += [Output(column) for column in displayed(draft, subject)]
+    require_rows(draft, query)
+
+
+def join_pairs(draft: Draft, query: Query) -> None:
+    """The friends of somebody: rows of one table that rows of another join in pairs."""
+    known = [
+        c for c in query.where
+        if isinstance(c, Compare) and c.operator == "=" and isinstance(c.value, str)
+    ]  # fmt: skip
+    if len(known) != 1:
+        return
+    subject = known[0].column.table
+    for table in draft.existing:
+        keys = draft.graph.keys_between(table, subject)
+        pairs = [key for key in keys if key.column.table is table]
+        if len(pairs) < 2:
+            continue
+        path = draft.graph.path(table, subject) or pairs
+        other = next((key for key in pairs if key is not path[0]), None)
+        if other is None:
+            continue
+        if query.subject is table:
+            query.subject = draft.around.subject = subject
+        query.where.remove(known[0])
+        query.where.append(Compare(other.target, "=", Nested(None, other.column, (known[0],))))
+        draft.existing = [each for each in draft.existing if each is not table]
+        return
+
+
+def count_things(draft: Draft, query: Query) -> None:
+    """How many things have at least two of another: a count of things, not of their groups."""
+    plain = [output for output in query.select if not output.aggregate]
+    if plain or query.group or query.group_tables or not query.select or not query.having:
+        return
+    for having in query.having:
+        if having.aggregate == "count" and having.column is None and having.table is not None:
+            query.where.append(Often(having.table, having.operator, having.value))
+    query.having = [h for h in query.having if h.column is not None or h.table is None]
+
+
+def split_contradictions(draft: Draft, query: Query) -> None:
+    """Above 40 and below 30: of different rows."""
+    bounds = [c for c in query.where if isinstance(c, Compare) and isinstance(c.value, int | float)]
+    held = [
+        c for c in query.where
+        if isinstance(c, Compare) and c.operator == "=" and not isinstance(c.value, Nested)
+    ]  # fmt: skip
+    for one in held:
+        for other in held:
+            if one.column is other.column and one.value != other.value:
+                query.where = [c for c in query.where if c is not one and c is not other]
+                query.each = [one, other]
+                return
+    for low in bounds:
+        for high in bounds:
+            if (
+                low.column is high.column
+                and low.operator in (">", ">=")
+                and high.operator in ("<", "<=")
+                and low.value >= high.value  # type: ignore[operator]
+            ):
+                query.where = [c for c in query.where if c is not low and c is not high]
+                query.each = [low, high]
+                return
+
+
+def hold_of_each(draft: Draft, query: Query) -> None:
+    """Conditions that hold of several rows each: students with both a cat and a dog."""
+    split_contradictions(draft, query)
+    if not query.each:
+        return
+    subject = draft.around.subject
+    owner = next((o.column.table for o in query.select if o.column and not o.aggregate), subject)
+    tables = {condition.column.table for condition in query.each}
+    if owner is None or owner in tables:
+        base = list(query.where)
+        first, *others = query.each
+        query.where = [*base, first]
+        query.combine = (
+            "intersect",
+            Query(subject=subject, select=query.select or [], where=[*base, *others[:1]]),
+        )
+        if not query.select and subject is not None:
+            query.select += [Output(column) for column in displayed(draft, subject)]
+    else:
+        query.subject = draft.around.subject = owner
+        query.where += [Linked(c.column.table, (c,)) for c in query.each]
+    query.each = []
+
+
+def drop_constants(draft: Draft, query: Query) -> None:
+    """A column that is held equal to a value is not shown."""
+    fixed = {c.column for c in query.where if isinstance(c, Compare) and c.operator == "="}
+    kept = [
+        o
+        for o in query.select
+        if o.aggregate or o.column not in fixed or (o.column and o.column.primary)
+    ]
+    if kept or not query.select:
+        query.select = kept
+    unique = list(dict.fromkeys(query.select))
+    query.select = unique
+
+
+def displayed(draft: Draft, subject: Table) -> list[Column | None]:
+    """What is shown where nothing is asked for by name; None for everything."""
+    said = {token.lemma for token in draft.tokens[:8]}
+    if said & EVERYTHING:
+        return [None]
+    first = draft.tokens[0].lemma if draft.tokens else ""
+    if first == "when":
+        dates = [
+            c
+            for c in subject.columns
+            if c.kind is Kind.DATE or c.year_like or {"date", "year"} & set(c.words)
+        ]
+        stems = {stem(token.text) for token in draft.tokens}
+        dates.sort(key=lambda c: -len({stem(word) for word in c.words} & stems))
+        if dates:
+            return [*dates[:1]]
+    if first == "where":
+        for place in ("location", "hometown", "city", "address", "place", "country", "state"):
+            found = [c for c in subject.columns if place in c.words and not c.foreign]
+            if found:
+                return [*found[:1]]
+    return list(shown(subject))
+
+
+def require_rows(draft: Draft, query: Query) -> None:
+    """Tables that are spoken of and have no part yet: their rows must exist."""
+    subject = query.subject
+    if subject is None or query.computed:
+        return
+    used = set(tables_of(query)) | {subject}
+    for table in draft.existing:
+        if table in used or not (path := draft.graph.path(subject, table)):
+            continue
+        used.add(table)
+        if len(path) == 1 and path[0].target.table is table:
+            continue  # a row that refers to another has one
+        if len(path) <= 2:
+            query.where.append(Linked(table))
+
+
+def tables_of(query: Query) -> Iterator[Table]:
+    for output in query.select:
+        if output.column is not None:
+            yield output.column.table
+        if output.table is not None:
+            yield output.table
+    for column in query.group:
+        yield column.table
+    yield from query.group_tables
+    for condition in query.where:
+        parts = condition.conditions if isinstance(condition, AnyOf) else (condition,)
+        for part in parts:
+            if isinstance(part, Linked | Ranked | Often):
+                yield part.table
+            else:
+                yield part.column.table  # type: ignore[union-attr]
+    for each in (*query.having, *query.order):
+        if each.column is not None:
+            yield each.column.table
+        if each.table is not None:
+            yield each.table

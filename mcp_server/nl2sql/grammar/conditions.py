@@ -1,0 +1,193 @@
+"""Conditions: comparisons with numbers, dates, averages and other columns."""
+
+from mcp_server.nl2sql.grammar.columns import (
+    truth_values,
+)
+from mcp_server.nl2sql.grammar.draft import Draft, measures
+from mcp_server.nl2sql.grammar.nodes import (
+    Beyond,
+    Bound,
+    Columns,
+    Equal,
+    Flag,
+    Held,
+    Match,
+    Missing,
+    Node,
+    Numbered,
+    Range,
+    SameAs,
+)
+from mcp_server.nl2sql.grammar.values import add_equal, add_match
+from mcp_server.nl2sql.logical import (
+    AnyOf,
+    Between,
+    Compare,
+    Having,
+    Nested,
+    Null,
+)
+from mcp_server.nl2sql.profile_model import Column, Table
+from mcp_server.nl2sql.tokens import normal_text
+
+COUNT_MAX = 1000
+"""A number that is said without a unit counts rows only below this."""
+
+
+def add_condition(draft: Draft, node: Node) -> None:
+    around, local = draft.around, draft.focus or draft.around.subject
+    match node:
+        case Bound(at, operator, value, hints):
+            add_bound(draft, at, operator, value, hints)
+        case Numbered(at, value):
+            table = draft.entities.get(at) or around.table(draft.symbols[at])
+            key = table.key if table is not None else None
+            if key is None or not key.counts:
+                draft.lost.append(value)
+            else:
+                draft.add(Compare(key, "=", draft.value(value)))
+        case Range(at, low, high):
+            first, last = draft.value(low), draft.value(high)
+            column = draft.column(at, numeric=True) or around.dated(first, local)
+            if column is None or not measures(column):
+                column = around.dated(first, local) or around.fitting(first, local, False)
+            if column is None:
+                draft.lost += [low, high]
+            else:
+                draft.add(Between(column, first, last))
+        case Equal():
+            add_equal(draft, node)
+        case Match(at, how, text, negated):
+            add_match(draft, at, how, text, negated)
+        case Missing(at, negated):
+            column = draft.column(at)
+            if column is not None:
+                truth = truth_values(column)
+                if truth is not None:
+                    draft.add(Compare(column, "=", truth[0 if negated else 1]))
+                else:
+                    draft.add(Null(column, negated))
+        case Held(at):
+            add_held(draft, at)
+        case Flag(at, negated):
+            column = next(
+                (c for c, _ in draft.symbols[at].ref.columns if truth_values(c)),
+                None,  # type: ignore[union-attr]
+            )
+            truth = truth_values(column) if column is not None else None
+            if column is not None and truth is not None:
+                draft.add(Compare(column, "=", truth[1 if negated else 0]))
+        case Beyond(at, operator, aggregate, of, hints):
+            column = draft.column(of, numeric=True) if of is not None else None
+            if column is None or not column.counts:
+                column = around.hinted(hints, local) if hints else column
+            if column is None or not measures(column):
+                draft.lost += [at] if at is not None else [0]
+                return
+            left = draft.column(at, numeric=True) if at is not None else column
+            if left is None or not measures(left):
+                left = column
+            draft.add(Compare(left, operator, Nested(aggregate, column)))
+            draft.beyond = draft.last_compare()
+        case Columns(at, operator, other):
+            one = draft.column(at, numeric=operator not in ("=", "<>"))
+            two = draft.column(other, numeric=operator not in ("=", "<>"))
+            ordered = operator not in ("=", "<>")
+            unlike = one is not None and two is not None and one.kind is not two.kind
+            if (
+                one is None
+                or two is None
+                or one is two
+                or unlike
+                or (ordered and not measures(one))
+            ):
+                draft.lost.append(other)
+            else:
+                draft.add(Compare(one, operator, two))
+        case SameAs(at, value):
+            column = draft.column(at)
+            held = around.holder(draft.symbols[value], (), column.table if column else local)
+            if column is None or held is None:
+                draft.lost.append(value)
+            else:
+                inner = Compare(held[0], "=", held[1])
+                draft.add(Compare(column, "=", Nested(None, column, (inner,))))
+                draft.add(Compare(held[0], "<>", held[1]))
+
+
+def add_held(draft: Draft, at: int) -> None:
+    """Rows that another table refers to by the column that is named."""
+    column, subject = draft.column(at), draft.around.subject
+    target = next(
+        (
+            key.target
+            for key in (
+                draft.graph.keys_between(column.table, subject) if column and subject else ()
+            )
+            if key.column is column and key.target.table is subject
+        ),
+        None,
+    )
+    if column is None or target is None:
+        draft.lost.append(at)
+        return
+    draft.add(Compare(target, "=", Nested(None, column)))
+
+
+def add_bound(
+    draft: Draft, at: int | None, operator: str, value_at: int, hints: tuple[str, ...]
+) -> None:
+    value, local = draft.value(value_at), draft.focus or draft.around.subject
+    column = draft.column(at, numeric=True) if at is not None else None
+    if column is not None and (column.primary or column.foreign) and operator not in ("=", "<>"):
+        column = None if hints or not column.counts else column
+    where = draft.query.where
+    if column is None and hints:
+        column = draft.around.hinted(hints, local)
+    if column is None and isinstance(value, int) and value >= 1000:
+        column = draft.around.dated(value, draft.value_table or local)
+    if column is None and draft.joint == "|" and where and isinstance(where[-1], Compare | AnyOf):
+        before = where[-1].conditions[0] if isinstance(where[-1], AnyOf) else where[-1]
+        column = getattr(before, "column", None)
+    if column is None:
+        column = draft.around.dated(value, draft.value_table or local)
+    if column is None:
+        column = age_column(draft, value_at, draft.value_table or local)
+    if column is None and at is None:
+        column = draft.around.fitting(value, local, operator == "=")
+    if column is not None and column.year_like and isinstance(value, int) and value < 1000:
+        draft.lost.append(value_at)
+        return
+    if column is not None and not measures(column):
+        if operator in ("=", "<>"):
+            text = draft.symbols[value_at].text
+            if column.values and normal_text(text) not in column.values:
+                draft.lost.append(value_at)
+            draft.add(Compare(column, operator, text))  # type: ignore[arg-type]
+            return
+        dated = draft.around.dated(value, local)
+        if dated is not None:
+            column = dated
+        elif isinstance(value, int | float) and value >= COUNT_MAX:
+            draft.lost.append(value_at)
+            return
+        else:
+            counted = column.table
+            key_table = draft.entities.get(at) if at is not None else None
+            draft.query.having.append(
+                Having(operator, value, table=key_table or counted)  # type: ignore[arg-type]
+            )
+            return
+    if column is None:
+        draft.lost.append(value_at)
+        return
+    draft.add(Compare(column, operator, value))  # type: ignore[arg-type]
+
+
+def age_column(draft: Draft, at: int, local: Table | None) -> Column | None:
+    """The age, where the words beside a number say that it is one."""
+    start = draft.symbols[at].start
+    beside = {token.lemma for token in draft.tokens[max(0, start - 3) : start + 4]}
+    if beside & {"old", "aged", "age", "older", "younger"}:
+        return draft.around.hinted(("age",), local)
+    return None

@@ -1,0 +1,133 @@
+"""A reading as it grows: the query so far, and what the phrases read have made known."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mcp_server.nl2sql.grammar.columns import (
+    Choices,
+    Surroundings,
+)
+from mcp_server.nl2sql.grammar.symbols import Symbol
+from mcp_server.nl2sql.joins import JoinGraph
+from mcp_server.nl2sql.logical import (
+    AnyOf,
+    Compare,
+    Condition,
+    Linked,
+    Nested,
+    Output,
+    Query,
+    Ranked,
+    Scalar,
+)
+from mcp_server.nl2sql.profile_model import Column, Kind, Table
+from mcp_server.nl2sql.tokens import Token
+
+
+class Draft:
+    """The query of one cover. lost: places of the question that came to nothing."""
+
+    def __init__(
+        self,
+        symbols: Sequence[Symbol],
+        tokens: Sequence[Token],
+        graph: JoinGraph,
+        choices: Choices,
+    ) -> None:
+        self.symbols = symbols
+        self.tokens = tokens
+        self.graph = graph
+        self.around = Surroundings(tokens, graph, choices)
+        self.query = Query()
+        self.lost: list[int] = []
+        self.focus: Table | None = None
+        """The table that was spoken of last."""
+        self.entities: dict[int, Table] = {}
+        """The tables that symbols name."""
+        self.existing: list[Table] = []
+        """Tables whose rows must exist, unless they get another part."""
+        self.joint = ""
+        """The word between the last phrase and this one."""
+        self.negating = False
+        """Whether a `not` waits for what it denies."""
+        self.limit: int | None = None
+        """The symbol of a number of rows that waits for an order."""
+        self.beyond: Compare | None = None
+        """A comparison with an aggregate; what follows limits the rows of that."""
+        self.value_table: Table | None = None
+        """The table of the last value, if it is not the subject."""
+        self.absent: tuple[Table, list[Condition]] | None = None
+        """A table whose rows must not exist, and the conditions on them so far."""
+        self.shows: list[tuple[int, Output]] = []
+        """What is shown, with the places that ask for it."""
+
+    def column(self, at: int | None, *, numeric: bool = False) -> Column | None:
+        if at is None:
+            return None
+        return self.around.column(
+            self.symbols[at], self.focus or self.around.subject, numeric=numeric
+        )
+
+    def value(self, at: int) -> Scalar:
+        symbol = self.symbols[at]
+        text = symbol.text
+        if symbol.value is None or (len(text) > 1 and text.startswith("0")):
+            return text
+        return symbol.value
+
+    def add(self, condition: Condition) -> None:
+        """A condition more: `or` joins it to the one before."""
+        query = self.query
+        if (
+            self.beyond is not None
+            and not self.joint
+            and not isinstance(condition, Ranked | Linked)
+        ):
+            self.within(self.beyond, condition)
+            return
+        self.beyond = None
+        if self.absent is not None:
+            table, inner = self.absent
+            column = getattr(condition, "column", None)
+            subject = self.around.subject
+            if (
+                column is None
+                or subject is None
+                or (
+                    self.graph.distance(table, column.table)
+                    <= self.graph.distance(subject, column.table)
+                    and column.table is not subject
+                )
+            ):
+                inner.append(condition)
+                return
+            self.close_absence()
+        if self.joint == "|" and query.where:
+            before = query.where.pop()
+            parts = before.conditions if isinstance(before, AnyOf) else (before,)
+            query.where.append(AnyOf((*parts, condition)))
+        else:
+            query.where.append(condition)
+
+    def last_compare(self) -> Compare | None:
+        last = self.query.where[-1] if self.query.where else None
+        return last if isinstance(last, Compare) else None
+
+    def within(self, outer: Compare, condition: Condition) -> None:
+        """A condition on what an average is taken of: older than the average Frenchman."""
+        nested, where = outer.value, self.query.where
+        assert isinstance(nested, Nested)
+        inner = replace(nested, where=(*nested.where, condition))
+        self.beyond = Compare(outer.column, outer.operator, inner)
+        where[where.index(outer)] = self.beyond
+
+    def close_absence(self) -> None:
+        if self.absent is not None:
+            table, inner = self.absent
+            self.absent = None
+            self.query.where.append(Linked(table, tuple(inner), negated=True))
+            self.focus = self.around.subject
+
+
+def measures(column: Column) -> bool:
+    return column.counts or column.kind is Kind.DATE

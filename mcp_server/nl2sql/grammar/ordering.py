@@ -1,0 +1,237 @@
+"""Groups, ranks and orders: which rows come first, and of which groups."""
+
+from collections.abc import Sequence
+
+from mcp_server.nl2sql.grammar.display import shown
+from mcp_server.nl2sql.grammar.draft import Draft
+from mcp_server.nl2sql.grammar.nodes import (
+    Common,
+    Entity,
+    Group,
+    HowMany,
+    Node,
+    Rank,
+    Sort,
+)
+from mcp_server.nl2sql.logical import (
+    Compare,
+    Frequent,
+    Having,
+    Order,
+    Output,
+    Ranked,
+)
+from mcp_server.nl2sql.profile_model import Kind, Table
+
+BIRTH = frozenset({"birth", "born", "birthday", "birthdate", "dob"})
+
+
+def add_group(draft: Draft, node: Group, owner: Table | None) -> None:
+    symbol, query = draft.symbols[node.at], draft.query
+    table, ref = draft.entities.get(node.at), symbol.ref
+    column = draft.around.column(symbol, owner or draft.focus)
+    if ref is None:
+        return
+    if table is not None and (column is None or ref.best_table >= ref.best_column - 0.05):
+        own = column is not None and column.table is draft.around.subject
+        own = own and ref.best_column > ref.best_table - 0.15
+        own = own and (not column.foreign or draft.around.choices.between(True))
+        if not own:
+            draft.focus = table
+            query.group_tables.append(table)
+            return
+    if column is not None:
+        query.group.append(column)
+
+
+def add_rank(draft: Draft, node: Rank, number: int, nodes: Sequence[Node]) -> None:
+    count = node.count if node.count is not None else draft.limit
+    draft.limit = None if count is draft.limit else draft.limit
+    limit = int(draft.value(count)) if count is not None else 1
+    order = order_of(draft, node)
+    if order is None:
+        if node.at is not None:
+            draft.lost.append(node.at)
+        return
+    query, subject = draft.query, draft.around.subject
+    target = draft.focus
+    if number and isinstance(nodes[number - 1], Entity):
+        target = draft.entities.get(nodes[number - 1].at, target)
+    inner = (
+        target is not None
+        and target is not subject
+        and target not in (order.table,)
+        and all(
+            output.column is None or output.column.table is not target for output in query.select
+        )
+        and target not in query.group_tables
+    )
+    if inner and target is not None and (order.aggregate or order.column):
+        if order.column is None or order.column.table is target or order.aggregate:
+            draft.add(Ranked(target, order, limit))
+            return
+    if query.order:
+        return
+    query.order.append(order)
+    query.limit = limit
+
+
+def order_of(draft: Draft, node: Rank) -> Order | None:
+    around = draft.around
+    local = draft.focus or around.subject
+    if node.at is None and node.aggregate == "count":
+        return Order(node.descending, aggregate="count")
+    if node.at is None:
+        return hinted_order(draft, node.hints, node.descending, local)
+    symbol = draft.symbols[node.at]
+    table = draft.entities.get(node.at)
+    column = around.column(symbol, local, numeric=True)
+    ref = symbol.ref
+    measure = column is not None and (column.counts or column.kind is Kind.DATE)
+    keyed = column is not None and (column.foreign or column.primary)
+    if node.aggregate == "count":
+        if table is not None and ref and (ref.best_table >= ref.best_column - 0.3 or keyed):
+            return Order(node.descending, aggregate="count", table=table)
+        if column is not None and measure and not keyed:
+            return Order(node.descending, column=column)
+        if column is not None:
+            return Order(node.descending, column=column, aggregate="count")
+        return None
+    if column is not None and measure and not keyed:
+        down = node.descending
+        if node.hints and set(column.words) & BIRTH:
+            down = not down
+        return Order(down, column=column, aggregate=node.aggregate)
+    if table is not None:
+        if node.hints:
+            hinted = hinted_order(draft, node.hints, node.descending, table)
+            if hinted is not None:
+                return hinted
+        return Order(node.descending, aggregate="count", table=table)
+    if column is not None:
+        return Order(node.descending, column=column, aggregate="count")
+    return None
+
+
+def hinted_order(
+    draft: Draft, hints: Sequence[str], descending: bool, local: Table | None
+) -> Order | None:
+    column = draft.around.hinted(hints, local)
+    if column is None:
+        return None
+    down = descending
+    young = "age" in hints
+    if young and column.words[-1:] != ("age",) and set(column.words) & BIRTH:
+        down = not down
+    elif young and (column.kind is Kind.DATE or column.year_like):
+        down = not down
+    return Order(down, column=column)
+
+
+def add_common(draft: Draft, node: Common) -> None:
+    query = draft.query
+    if query.order:
+        return
+    limit = int(draft.value(node.count)) if node.count is not None else 1
+    table = None
+    if node.at is not None:
+        symbol = draft.symbols[node.at]
+        table = draft.entities.get(node.at)
+        column = draft.around.column(symbol, draft.focus)
+        ref = symbol.ref
+        if (
+            column is not None
+            and ref
+            and (table is None or ref.best_column >= ref.best_table - 0.05)
+        ):
+            others = [o for o in query.select if o.column is not column and o.aggregate != "count"]
+            if others and node.count is None:
+                draft.add(Frequent(column, node.descending, limit))
+                return
+            query.group.append(column)
+            query.order.append(Order(node.descending, aggregate="count"))
+            query.limit = limit
+            if not query.select:
+                query.select.append(Output(column))
+            return
+    table = table or draft.around.subject
+    if table is None:
+        return
+    if draft.around.subject is None:
+        draft.around.subject = table
+    query.order.append(
+        Order(node.descending, aggregate="count", table=referring_table(draft, table))
+    )
+    query.limit = limit
+
+
+def referring_table(draft: Draft, table: Table) -> Table | None:
+    """The table whose rows speak of another's: loans of books."""
+    found = [
+        other
+        for other in draft.around.spoken_of
+        if other is not table
+        and any(k.target.table is table for k in draft.graph.keys_between(table, other))
+    ]
+    if found:
+        return found[0]
+    near = [
+        other
+        for other in draft.graph.tables
+        if other is not table
+        and any(k.target.table is table for k in draft.graph.keys_between(table, other))
+    ]
+    return near[0] if len(near) == 1 else None
+
+
+def add_sort(draft: Draft, node: Sort) -> None:
+    query = draft.query
+    if query.order and query.limit is not None:
+        return
+    if node.at is None:
+        query.order.append(Order(node.descending))
+        return
+    symbol = draft.symbols[node.at]
+    table = draft.entities.get(node.at)
+    if node.aggregate == "count":
+        if table is not None:
+            query.order.append(Order(node.descending, aggregate="count", table=table))
+            return
+    column = draft.around.column(symbol, draft.focus, numeric=node.aggregate in ("avg", "sum"))
+    if column is None:
+        if table is not None and shown(table):
+            column = shown(table)[0]
+        else:
+            draft.lost.append(node.at)
+            return
+    aggregate = node.aggregate
+    if draft.limit is not None:
+        query.limit, draft.limit = int(draft.value(draft.limit)), None
+    if aggregate is None:
+        for at, output in draft.shows:
+            if output.column is column and output.aggregate and at != node.at:
+                aggregate = output.aggregate
+    query.order.append(Order(node.descending, column=column, aggregate=aggregate))
+
+
+def add_how_many(draft: Draft, node: HowMany) -> None:
+    value = 1 if node.value is None else draft.value(node.value)
+    if node.at is None:
+        draft.query.having.append(Having(node.operator, value))
+        return
+    table = draft.entities.get(node.at)
+    symbol = draft.symbols[node.at]
+    column = draft.around.column(symbol, draft.focus, numeric=True)
+    ref = symbol.ref
+    if column is not None and column.counts and ref and not (column.foreign or column.primary):
+        if ref.best_column > ref.best_table or (table is None):
+            draft.add(Compare(column, node.operator, value))
+            return
+    if table is None:
+        draft.lost.append(node.at)
+        return
+    if draft.absent is not None:
+        draft.close_absence()
+    draft.query.having.append(
+        Having(node.operator, value, table=None if table is draft.around.subject else table)
+    )

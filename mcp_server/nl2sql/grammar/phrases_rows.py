@@ -1,0 +1,71 @@
+"""Phrases for rows: the tables that they are of, rows that must not be, groups, words between."""
+
+from collections.abc import Sequence
+
+from mcp_server.nl2sql.grammar.matching import COL, NAME, TAB, VAL, Found, phrase
+from mcp_server.nl2sql.grammar.nodes import (
+    Absent,
+    Entity,
+    Equal,
+    Group,
+    Held,
+    Joint,
+    Node,
+)
+
+
+@phrase(rf"(?P<o>[of])?[py]?D?(?P<t>{TAB})", 0.25)
+def _entity(f: Found) -> Sequence[Node]:
+    return [Entity(f.place("t"), owner=f.has("o"))]
+
+
+@phrase(rf"[of]?(?P<v>{VAL}(?:[,&|]*{VAL})*)(?P<t>{TAB})", 0.3)
+def _described(f: Found) -> Sequence[Node]:
+    """Female members; French and German singers."""
+    return [Entity(f.place("t"), owner=True), Equal(None, tuple(f.places("v", VAL)), joint="|")]
+
+
+@phrase(rf"[THpof]*X[_pHyof]*(?:{NAME}[_pyof]*)?(?P<t>{TAB})", 0.35)
+def _absent(f: Found) -> Sequence[Node]:
+    return [Absent(f.place("t"))]
+
+
+@phrase(rf"[THpof]*X[_pHyof]*(?P<t>{TAB})", 0.36)
+def _absent_alone(f: Found) -> Sequence[Node]:
+    return [Absent(f.place("t"))]
+
+
+@phrase(rf"[TH]*H(?P<c>{COL})", 0.5)
+def _held(f: Found) -> Sequence[Node]:
+    """Who have president votes."""
+    return [Held(f.place("c"))]
+
+
+@phrase(rf"[THpof]*X[_pHyof]*(?P<v>{VAL})(?P<t>{TAB})", 0.35)
+def _absent_of_kind(f: Found) -> Sequence[Node]:
+    return [Absent(f.place("t")), Equal(None, (f.place("v"),))]
+
+
+@phrase(rf"[yofp]*G[D]?(?P<x>{NAME})", 0.25)
+def _each(f: Found) -> Sequence[Node]:
+    return [Group(f.place("x"))]
+
+
+@phrase(rf"[yofp]*G[D]?(?P<e>{TAB})(?P<x>{COL})", 0.3)
+def _each_compound(f: Found) -> Sequence[Node]:
+    return [Entity(f.place("e")), Group(f.place("x"))]
+
+
+@phrase(rf"[yofp]*G[D]?(?P<x>{COL})&G?(?P<y>{COL})", 0.3)
+def _each_pair(f: Found) -> Sequence[Node]:
+    return [Group(f.place("x")), Group(f.place("y"))]
+
+
+@phrase(rf"y(?P<x>{NAME})", 0.45)
+def _by(f: Found) -> Sequence[Node]:
+    return [Group(f.place("x"))]
+
+
+@phrase(r"[&|!,.2]", 0.02)
+def _between_phrases(f: Found) -> Sequence[Node]:
+    return [Joint(f.match[0])]

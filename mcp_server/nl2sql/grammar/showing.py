@@ -1,0 +1,150 @@
+"""What is shown: columns, aggregates, counts, shares, arithmetic; and whose they are."""
+
+from collections.abc import Sequence
+
+from mcp_server.nl2sql.grammar.columns import (
+    only_measure,
+)
+from mcp_server.nl2sql.grammar.draft import Draft
+from mcp_server.nl2sql.grammar.nodes import (
+    Count,
+    Difference,
+    Entity,
+    InBoth,
+    Joint,
+    Node,
+    Show,
+)
+from mcp_server.nl2sql.logical import (
+    Arithmetic,
+    Output,
+    Query,
+    ShareOf,
+)
+from mcp_server.nl2sql.profile_model import Table
+
+
+def owner_of(draft: Draft, number: int, nodes: Sequence[Node]) -> Table | None:
+    """The table that the words around say a column is of: `names of dogs`, `dog names`."""
+    for later in nodes[number + 1 :]:
+        if isinstance(later, Entity) and later.owner:
+            return draft.entities.get(later.at)
+        if not isinstance(later, Show | Count) and later not in (Joint("&"), Joint(",")):
+            break
+    before = nodes[number - 1] if number else None
+    if isinstance(before, Entity):
+        return draft.entities.get(before.at)
+    return draft.focus if number and draft.query.select else None
+
+
+def add_show(draft: Draft, node: Show, owner: Table | None) -> None:
+    numeric = node.aggregate in ("sum", "avg") or (
+        node.aggregate is not None and not draft.symbols[node.at].ref.columns  # type: ignore[union-attr]
+    )
+    column = draft.around.column(draft.symbols[node.at], owner, numeric=numeric)
+    if column is None:
+        draft.lost.append(node.at)
+        return
+    if node.aggregate in ("sum", "avg") and not column.counts:
+        ref = draft.symbols[node.at].ref
+        only = only_measure(ref.tables[0][0]) if ref is not None and ref.tables else None
+        if only is None:
+            draft.lost.append(node.at)
+        column = only or column
+    distinct = node.distinct and node.aggregate is not None
+    if node.distinct and node.aggregate is None:
+        draft.query.distinct = True
+    output = Output(column, node.aggregate, distinct)
+    draft.query.select.append(output)
+    draft.shows.append((node.at, output))
+
+
+def add_count(draft: Draft, node: Count, owner: Table | None) -> None:
+    if node.at is None:
+        draft.query.select.append(Output(None, "count", table=draft.around.subject))
+        return
+    symbol = draft.symbols[node.at]
+    table = draft.entities.get(node.at)
+    ref = symbol.ref
+    by_rows = table is not None and counts_rows(draft, node.at)
+    column = None if by_rows else draft.around.column(symbol, owner)
+    if column is not None and column.table is table and ref and ref.best_table >= 0.9:
+        column = None
+    if column is not None and not (column.primary and column.table is draft.around.subject):
+        measured = column.counts and not (column.foreign or column.primary) and not node.distinct
+        varied = column.distinct * 2 > column.table.rows
+        if measured and varied and not column.year_like:
+            listed = any(not output.aggregate for output in draft.query.select)
+            plain = draft.around.choices.between(True) != listed
+            draft.query.select.append(Output(column, None if plain else "sum"))
+        elif measured and draft.around.choices.between(True):
+            draft.query.select.append(Output(column, "sum"))
+        else:
+            draft.query.select.append(Output(column, "count", distinct=True))
+        return
+    if table is not None:
+        draft.focus = table
+        distinct = node.distinct and table.key is not None and table is not draft.around.subject
+        key = table.key if distinct else None
+        draft.query.select.append(
+            Output(key, "count", distinct=distinct, table=None if key else table)
+        )
+    elif column is not None:
+        draft.query.select.append(Output(None, "count", table=column.table))
+
+
+def counts_rows(draft: Draft, at: int) -> bool:
+    ref = draft.symbols[at].ref
+    if ref is None or not ref.tables:
+        return ref is not None and not ref.columns and bool(ref.values)
+    return ref.best_table >= ref.best_column - 0.05
+
+
+def add_in_both(draft: Draft, node: InBoth) -> None:
+    query = draft.query
+    tables = [draft.around.table(draft.symbols[at]) for at in (node.one, node.other)]
+    sides: list[list[Output]] = []
+    for table in tables:
+        shown_there = []
+        for at, _ in draft.shows:
+            column = draft.around.column(draft.symbols[at], table)
+            if column is not None and column.table is table:
+                shown_there.append(Output(column))
+        sides.append(shown_there)
+    if not sides[0] or len(sides[0]) != len(sides[1]):
+        draft.lost += [node.one, node.other]
+        return
+    query.select[:] = sides[0]
+    draft.around.subject = tables[0]
+    query.combine = ("intersect", Query(subject=tables[1], select=sides[1]))
+
+
+def add_share(draft: Draft) -> None:
+    draft.query.computed.append(ShareOf())
+
+
+def add_arithmetic(draft: Draft, node: Difference, owner: Table | None) -> None:
+    sides = []
+    for side in (node.left, node.right):
+        column = draft.around.column(draft.symbols[side.at], owner, numeric=True)
+        if column is None:
+            draft.lost.append(side.at)
+            return
+        sides.append(Output(column, side.aggregate))
+    draft.query.computed.append(Arithmetic(node.operator, *sides))
+
+
+def speak_of(draft: Draft, node: Entity) -> None:
+    table = draft.entities.get(node.at)
+    if table is None:
+        draft.lost.append(node.at)
+        return
+    if draft.joint in ("&", ",", "!") and table is draft.around.subject:
+        draft.close_absence()
+    draft.focus = table
+    if draft.negating and table is not draft.around.subject:
+        draft.negating = False
+        draft.absent = (table, [])
+        return
+    if draft.beyond is None:
+        draft.existing.append(table)

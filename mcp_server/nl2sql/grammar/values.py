@@ -1,0 +1,126 @@
+"""Conditions on texts: values that columns hold, patterns, and values that must not be."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mcp_server.nl2sql.grammar.columns import (
+    columns_of,
+)
+from mcp_server.nl2sql.grammar.display import name_of
+from mcp_server.nl2sql.grammar.draft import Draft
+from mcp_server.nl2sql.grammar.nodes import (
+    Equal,
+)
+from mcp_server.nl2sql.logical import (
+    AnyOf,
+    Compare,
+    Condition,
+    Like,
+    Linked,
+    Scalar,
+)
+from mcp_server.nl2sql.profile_model import Column, Kind, Table
+
+
+def add_equal(draft: Draft, node: Equal) -> None:
+    local = draft.focus or draft.around.subject
+    named = list(columns_of(draft.symbols[node.at])) if node.at is not None else []
+    if node.at is not None and draft.symbols[node.at].ref is not None:
+        ref = draft.symbols[node.at].ref
+        if ref is not None and ref.tables and ref.best_table >= ref.best_column:
+            local = draft.around.table(draft.symbols[node.at]) or local
+    if draft.negating:
+        node = replace(node, negated=True)
+        draft.negating = False
+    conditions: list[Condition] = []
+    first: Column | None = None
+    for place in node.values:
+        held = held_value(draft, place, named if first is None else [first, *named], local, node.at)
+        if held is None:
+            draft.lost.append(place)
+            continue
+        if isinstance(held, Like):
+            conditions.append(held)
+            continue
+        column, text = held
+        first = column
+        if column.table is not draft.around.subject:
+            draft.value_table = column.table
+        conditions.append(Compare(column, "<>" if node.negated else "=", text))
+    add_several(draft, node, conditions)
+
+
+def add_several(draft: Draft, node: Equal, conditions: list[Condition]) -> None:
+    compared = [c for c in conditions if isinstance(c, Compare)]
+    one_column = len({id(c.column) for c in compared}) <= 1
+    if len(conditions) < 2 or not one_column:
+        for condition in conditions:
+            draft.add(absent_rather(draft, condition))
+        return
+    if node.negated:
+        for condition in conditions:
+            draft.add(absent_rather(draft, condition))
+    elif node.joint == "2" or (node.joint == "&" and draft.around.choices.between(True)):
+        add_both(draft, compared)
+    else:
+        draft.add(AnyOf(tuple(conditions)))
+
+
+def add_both(draft: Draft, conditions: Sequence[Compare]) -> None:
+    """Each value holds, of other rows."""
+    for condition in conditions:
+        draft.query.each.append(condition)
+
+
+def absent_rather(draft: Draft, condition: Condition) -> Condition:
+    """Not to have a cat is not to have another pet."""
+    if not isinstance(condition, Compare) or condition.operator != "<>":
+        return condition
+    subject, table = draft.around.subject, condition.column.table
+    if subject is None or table is subject or draft.absent is not None:
+        return condition
+    if draft.graph.path(subject, table) and not draft.graph.single(subject, table):
+        equal = Compare(condition.column, "=", condition.value)
+        return Linked(table, (equal,), negated=True)
+    return condition
+
+
+def held_value(
+    draft: Draft, place: int, named: Sequence[Column], local: Table | None, at: int | None
+) -> "tuple[Column, Scalar] | Like | None":
+    symbol = draft.symbols[place]
+    held = draft.around.holder(symbol, named, local)
+    if held is not None:
+        return held
+    column = draft.column(at) if at is not None else None
+    ref = symbol.ref
+    if ref is not None and ref.partly:
+        partly = [c for c in ref.partly if c in named] or ref.partly
+        near = draft.around.tables(local)
+        partly = sorted(partly, key=lambda c: near.index(c.table) if c.table in near else 99)
+        return Like(partly[0], f"%{escaped(symbol.text)}%")
+    if column is None and local is not None:
+        column = name_of(local)
+    return None if column is None or symbol.kind != "q" else (column, symbol.text)
+
+
+def add_match(draft: Draft, at: int | None, how: str, text_at: int, negated: bool) -> None:
+    local = draft.focus or draft.around.subject
+    column = draft.column(at) if at is not None else None
+    if column is not None and column.kind is not Kind.TEXT:
+        column = None
+    if column is None and local is not None:
+        column = name_of(local)
+    if column is None:
+        draft.lost.append(text_at)
+        return
+    symbol = draft.symbols[text_at]
+    text = " ".join(token.text for token in draft.tokens[symbol.start : symbol.end])
+    text = escaped(text)
+    pattern = {"start": f"{text}%", "end": f"%{text}"}.get(how, f"%{text}%")
+    draft.add(Like(column, pattern, negated))
+
+
+def escaped(text: str) -> str:
+    return re.sub(r"([%_\\])", r"\\\1", text)
