@@ -245,10 +245,9 @@ def report(asked: Sequence[Asked], best: Sequence[tuple[float, bool]]) -> dict[s
             table.append(line)
         figures[name] = table
         show(f"{name}, cross-validated", list(table[0]), [list(each.values()) for each in table])
-        console.print(
-            f"chosen right {sum(each[2] for each in both) / len(both):.1%}, right among the"
-            f" candidates {sum(any(c.right for c in e[0].candidates) for e in both) / len(both):.1%}"
-        )
+        chosen = sum(each[2] for each in both) / len(both)
+        among = sum(any(c.right for c in each[0].candidates) for each in both) / len(both)
+        console.print(f"chosen right {chosen:.1%}, right among the candidates {among:.1%}")
     return figures
 
 

@@ -30,7 +30,7 @@ from mcp_server.nl2sql.logical import (
 from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Table
 
 RESERVED = frozenset(
-    "all analyse analyze and any array as asc asymmetric both case cast check collate column "
+    "all analyse analyze and any array as asc asymmetric both case cast check collate column "  # noqa: SIM905
     "constraint create current_catalog current_date current_role current_time current_timestamp "
     "current_user default deferrable desc distinct do else end except false fetch for foreign from "
     "grant group having in initially intersect into lateral leading limit localtime localtimestamp "

@@ -94,7 +94,8 @@ RELATED: tuple[frozenset[str], ...] = tuple(
         "stadium arena venue",
         # things
         "film movie picture", "song track tune", "album record", "book novel volume publication",
-        "magazine journal periodical", "paper article publication", "photo picture image photograph",
+        "magazine journal periodical", "paper article publication",
+        "photo picture image photograph",
         "car vehicle auto automobile", "plane aircraft airplane aeroplane", "ship vessel boat",
         "dog puppy canine", "pet animal", "goods product item merchandise article commodity",
         "device gadget machine equipment", "software program application app",
@@ -111,7 +112,8 @@ RELATED: tuple[frozenset[str], ...] = tuple(
         # measures
         "salary pay wage income earning", "cost price fee charge expense", "budget fund funding",
         "revenue sales turnover", "profit gain earning", "payment pay", "money cash amount",
-        "quantity amount number count qty", "amount amt", "number num no nbr", "size capacity space",
+        "quantity amount number count qty", "amount amt", "number num no nbr",
+        "size capacity space",
         "height tall stature", "weight mass heavy", "length long duration", "age old",
         "speed velocity fast", "area surface size", "distance length", "date day time",
         "rating rate score", "score point mark grade", "rank place position standing",
@@ -161,11 +163,11 @@ SUPERLATIVES: dict[str, tuple[tuple[str, ...], bool]] = {
 
 # Where things come from and where they go: words of a question, and of a column's name.
 LEAVING = (
-    frozenset("from leave depart departing leaving departed source origin start".split()),
+    frozenset("from leave depart departing leaving departed source origin start".split()),  # noqa: SIM905
     ("source", "src", "origin", "depart", "from", "start"),
 )
 ARRIVING = (
-    frozenset("to into arrive arriving land landing arrived destination toward".split()),
+    frozenset("to into arrive arriving land landing arrived destination toward".split()),  # noqa: SIM905
     ("dest", "arriv", "target", "end"),
 )
 

@@ -98,7 +98,7 @@ def word_match(asked: str, named: str) -> float:
 
 
 def _skeleton(word: str) -> str:
-    """A word without the vowels behind its first letter: `quantity` is qntty, `department` dprtmnt."""
+    """A word without the vowels behind its first letter: `department` is dprtmnt."""
     return word[0] + re.sub("[aeiou]", "", word[1:])
 
 
@@ -158,12 +158,9 @@ class Linker:
         self._stop_names = {table.words for table in profile.tables if len(table.words) == 1} & {
             (word,) for word in NOUNS_IN_STOP
         }
-        self._words = {
-            word
-            for named in (*profile.tables, *profile.columns)
-            for word in named.words
-            if len(word) >= FUZZY_LENGTH_MIN
-        }
+        names = [table.words for table in profile.tables]
+        names += [column.words for column in profile.columns]
+        self._words = {word for words in names for word in words if len(word) >= FUZZY_LENGTH_MIN}
         self._respellings: dict[str, str] = {}
         self._trigrams: TrigramIndex | None = None
         self._by_initials: dict[str, list[tuple[Column, str]]] | None = None

@@ -132,7 +132,7 @@ def _ranked(groups: list[list[Made]]) -> list[Made]:
 
 def behind(distance: float) -> float:
     """How much of the confidence of the best is left for a candidate that far behind it."""
-    return 0.5 ** max(0.0, distance)
+    return float(0.5 ** max(0.0, distance))
 
 
 def _scaled(tokens: Sequence[Token]) -> list[Token]:

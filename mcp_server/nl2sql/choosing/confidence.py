@@ -1,4 +1,4 @@
-
+# ruff: noqa: E501 -- a pattern reads best on one line
 """How likely a query is what a question asks: signs that the two fit, weighed.
 
 The signs are about English and SQL only (`each` asks for a grouping, a number in the question

@@ -68,8 +68,9 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     drop_constants(draft, query)
     first = next((node for node in nodes if not isinstance(node, Joint)), None)
     if not query.select and isinstance(first, Rank) and first.at is not None and query.order:
-        ranked_by = query.order[0]
-        if ranked_by.column is not None and not ranked_by.aggregate and not draft.existing:
+        ranked_by, ref = query.order[0], draft.symbols[first.at].ref
+        named = ref is not None and any(column is ranked_by.column for column, _ in ref.columns)
+        if named and not ranked_by.aggregate and not draft.existing:
             query.select.append(Output(ranked_by.column))
     if not query.select and not query.computed and subject is not None:
         query.select += [Output(column) for column in displayed(draft, subject)]
@@ -148,15 +149,15 @@ def hold_of_each(draft: Draft, query: Query) -> None:
     owner = next((o.column.table for o in query.select if o.column and not o.aggregate), subject)
     tables = {condition.column.table for condition in query.each}
     if owner is None or owner in tables:
+        if not query.select and subject is not None:
+            query.select += [Output(column) for column in displayed(draft, subject)]
         base = list(query.where)
         first, *others = query.each
         query.where = [*base, first]
         query.combine = (
             "intersect",
-            Query(subject=subject, select=query.select or [], where=[*base, *others[:1]]),
+            Query(subject=subject, select=query.select, where=[*base, *others[:1]]),
         )
-        if not query.select and subject is not None:
-            query.select += [Output(column) for column in displayed(draft, subject)]
     else:
         query.subject = draft.around.subject = owner
         query.where += [Linked(c.column.table, (c,)) for c in query.each]
@@ -233,8 +234,7 @@ def tables_of(query: Query) -> Iterator[Table]:
                 yield part.table
             else:
                 yield part.column.table  # type: ignore[union-attr]
-    for each in (*query.having, *query.order):
-        if each.column is not None:
-            yield each.column.table
-        if each.table is not None:
-            yield each.table
+    for having in query.having:
+        yield from (t for t in (having.column and having.column.table, having.table) if t)
+    for order in query.order:
+        yield from (t for t in (order.column and order.column.table, order.table) if t)

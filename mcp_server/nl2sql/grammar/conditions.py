@@ -70,10 +70,9 @@ def add_condition(draft: Draft, node: Node) -> None:
         case Held(at):
             add_held(draft, at)
         case Flag(at, negated):
-            column = next(
-                (c for c, _ in draft.symbols[at].ref.columns if truth_values(c)),
-                None,  # type: ignore[union-attr]
-            )
+            ref = draft.symbols[at].ref
+            columns = ref.columns if ref is not None else []
+            column = next((c for c, _ in columns if truth_values(c)), None)
             truth = truth_values(column) if column is not None else None
             if column is not None and truth is not None:
                 draft.add(Compare(column, "=", truth[1 if negated else 0]))

@@ -25,8 +25,8 @@ KEPT = 6
 
 SKIPPING = {
     **dict.fromkeys("ctb", 1.2), **dict.fromkeys("vwuzqnd", 2.0), **dict.fromkeys("SMXO", 2.0),
-    **dict.fromkeys("#AGLRK%mx", 1.4), **dict.fromkeys("DNZ+=", 0.7), **dict.fromkeys("Ty&,!.2|", 0.06),
-    **dict.fromkeys("opfHW", 0.1), "_": 0.4,
+    **dict.fromkeys("#AGLRK%mx", 1.4), **dict.fromkeys("DNZ+=", 0.7),
+    **dict.fromkeys("Ty&,!.2|", 0.06), **dict.fromkeys("opfHW", 0.1), "_": 0.4,
 }  # fmt: skip
 """What it costs to pass over a symbol."""
 

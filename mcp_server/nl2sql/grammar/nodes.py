@@ -229,6 +229,7 @@ class Joint:
 
 
 Node: TypeAlias = (
-    Show | Count | Share | Difference | Entity | Bound | Numbered | Range | Equal | Match | Missing | Flag | Held | InBoth | Limit | HowMany
-    | Total | Absent | Rank | Common | Group | Sort | Beyond | Columns | SameAs | Joint
+    Show | Count | Share | Difference | Entity | Bound | Numbered | Range | Equal | Match
+    | Missing | Flag | Held | InBoth | Limit | HowMany | Total | Absent | Rank | Common | Group
+    | Sort | Beyond | Columns | SameAs | Joint
 )  # fmt: skip

@@ -35,7 +35,8 @@ def add_group(draft: Draft, node: Group, owner: Table | None) -> None:
     if table is not None and (column is None or ref.best_table >= ref.best_column - 0.05):
         own = column is not None and column.table is draft.around.subject
         own = own and ref.best_column > ref.best_table - 0.15
-        own = own and (not column.foreign or draft.around.choices.between(True))
+        foreign = column is not None and column.foreign
+        own = own and (not foreign or draft.around.choices.between(True))
         if not own:
             draft.focus = table
             query.group_tables.append(table)
@@ -55,21 +56,22 @@ def add_rank(draft: Draft, node: Rank, number: int, nodes: Sequence[Node]) -> No
         return
     query, subject = draft.query, draft.around.subject
     target = draft.focus
-    if number and isinstance(nodes[number - 1], Entity):
-        target = draft.entities.get(nodes[number - 1].at, target)
+    before = nodes[number - 1] if number else None
+    if isinstance(before, Entity) and before.at in draft.entities:
+        target = draft.entities[before.at]
     inner = (
         target is not None
         and target is not subject
-        and target not in (order.table,)
+        and target is not order.table
         and all(
             output.column is None or output.column.table is not target for output in query.select
         )
         and target not in query.group_tables
     )
-    if inner and target is not None and (order.aggregate or order.column):
-        if order.column is None or order.column.table is target or order.aggregate:
-            draft.add(Ranked(target, order, limit))
-            return
+    of_target = order.aggregate or (order.column is not None and order.column.table is target)
+    if inner and target is not None and of_target:
+        draft.add(Ranked(target, order, limit))
+        return
     if query.order:
         return
     query.order.append(order)
@@ -121,10 +123,9 @@ def hinted_order(
         return None
     down = descending
     young = "age" in hints
-    if young and column.words[-1:] != ("age",) and set(column.words) & BIRTH:
-        down = not down
-    elif young and (column.kind is Kind.DATE or column.year_like):
-        down = not down
+    born = column.words[-1:] != ("age",) and bool(set(column.words) & BIRTH)
+    if young and (born or column.kind is Kind.DATE or column.year_like):
+        down = not down  # who is born first is oldest
     return Order(down, column=column)
 
 
@@ -193,10 +194,9 @@ def add_sort(draft: Draft, node: Sort) -> None:
         return
     symbol = draft.symbols[node.at]
     table = draft.entities.get(node.at)
-    if node.aggregate == "count":
-        if table is not None:
-            query.order.append(Order(node.descending, aggregate="count", table=table))
-            return
+    if node.aggregate == "count" and table is not None:
+        query.order.append(Order(node.descending, aggregate="count", table=table))
+        return
     column = draft.around.column(symbol, draft.focus, numeric=node.aggregate in ("avg", "sum"))
     if column is None:
         if table is not None and shown(table):
@@ -223,10 +223,11 @@ def add_how_many(draft: Draft, node: HowMany) -> None:
     symbol = draft.symbols[node.at]
     column = draft.around.column(symbol, draft.focus, numeric=True)
     ref = symbol.ref
-    if column is not None and column.counts and ref and not (column.foreign or column.primary):
-        if ref.best_column > ref.best_table or (table is None):
-            draft.add(Compare(column, node.operator, value))
-            return
+    measured = column is not None and column.counts and not (column.foreign or column.primary)
+    better = ref is not None and (table is None or ref.best_column > ref.best_table)
+    if column is not None and measured and better:  # `more than 4 cylinders`
+        draft.add(Compare(column, node.operator, value))
+        return
     if table is None:
         draft.lost.append(node.at)
         return

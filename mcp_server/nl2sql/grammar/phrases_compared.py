@@ -35,7 +35,8 @@ def _bounded(f: Found) -> Sequence[Node] | None:
     found: list[Node] = [Bound(f.place("c"), operator, f.place("n"), f.cue("o").hints)]
     if f.has("more"):
         second = f.symbols[f.places("more", "O")[0]].cue
-        assert second is not None and second.operator is not None
+        assert second is not None
+        assert second.operator is not None
         joint = [Joint("|")] if "|" in f.kinds("more") else []
         found += [*joint, Bound(f.place("c"), second.operator, f.places("more", "[nd]")[0])]
     return found
@@ -77,7 +78,8 @@ def _bounded_alone(f: Found) -> Sequence[Node] | None:
     cost = [Bound(None, cue.operator, f.place("n"), cue.hints)]
     if f.has("more"):
         second = f.symbols[f.places("more", "O")[0]].cue
-        assert second is not None and second.operator is not None
+        assert second is not None
+        assert second.operator is not None
         joint: list[Node] = [Joint("|")] if "|" in f.kinds("more") else []
         return [*cost, *joint, Bound(None, second.operator, f.places("more", "[nd]")[0], cue.hints)]
     return cost
@@ -176,10 +178,10 @@ def _more_than_average(f: Found) -> Sequence[Node] | None:
 def _beyond_average(f: Found) -> Sequence[Node] | None:
     """Above average salary."""
     cue, other = f.cue("o"), f.cue("a")
-    if cue.operator is None or other.aggregate in (None, "sum"):
+    if cue.operator is None or other.aggregate is None or other.aggregate == "sum":
         return None
     at = f.at("c") if f.has("c") else None
-    return [Beyond(at, cue.operator, other.aggregate, at, cue.hints)]  # type: ignore[arg-type]
+    return [Beyond(at, cue.operator, other.aggregate, at, cue.hints)]
 
 
 @phrase(rf"[THWpofy]*(?P<c>{COL})[TWHp_]*(?P<o>O)(?P<d>{COL})(?![nd])", 0.45)

@@ -79,7 +79,8 @@ def _number_of_is(f: Found) -> Sequence[Node] | None:
 @phrase(rf"[THWpofy&]*(?P<a>A)(?P<c>{COL})[pofyTH_]*(?P<o>O)(?P<n>n)", 0.35)
 def _total(f: Found) -> Sequence[Node] | None:
     operator, aggregate = f.cue("o").operator, f.cue("a").aggregate
-    assert operator is not None and aggregate is not None
+    assert operator is not None
+    assert aggregate is not None
     return [Total(f.place("c"), aggregate, operator, f.place("n"))]
 
 

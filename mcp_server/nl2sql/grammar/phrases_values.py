@@ -95,7 +95,7 @@ def _row_called(f: Found) -> Sequence[Node]:
 
 
 @phrase(rf"[THWpofy]*(?P<c>{COL})W{COL}(?P<l>L)(?P<v>{TEXT})(?P<more>)", 0.3)
-def _named_pattern(f: Found) -> Sequence[Node]:
+def _named_pattern(f: Found) -> Sequence[Node] | None:
     """A state whose name contains X."""
     return _pattern(f)
 

@@ -2,8 +2,8 @@
 
 Of names: c a column, t a table, b either; v a value, w a value or a column, u a value or a table,
 z any of the three; q quoted text that no column holds, n a number, d a date. Of words: see
-`vocabulary`; x is `times` behind a number. _ is a word that says nothing the vocabulary knows. Words that never matter are left
-out.
+`vocabulary`; x is `times` behind a number; _ is a word that says nothing the vocabulary knows.
+Words that never matter are left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,18 @@ PARTLY = 0.7
 ORDINALS = {
     word: number
     for number, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth".split(),
+        [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "sixth",
+            "seventh",
+            "eighth",
+            "ninth",
+            "tenth",
+        ],  # fmt: skip
         start=1,
     )
 }
@@ -109,9 +120,11 @@ def _cue(
         phrase = tuple(token.lemma for token in tokens[at : at + length])
         cue = CUES.get(phrase)
         after = tokens[at + length] if at + length < len(tokens) else None
-        if cue is not None and cue.kind == "+" and after is not None:
-            if after.lemma == "than" or after.mark in (Mark.NUMBER, Mark.DATE):
-                continue  # `or less than 5` is another bound
+        bounds = after is not None and (
+            after.lemma == "than" or after.mark in (Mark.NUMBER, Mark.DATE)
+        )
+        if cue is not None and cue.kind == "+" and bounds:
+            continue  # `or less than 5` is another bound
         if cue is not None and not any(
             token.mark in (Mark.QUOTED, Mark.NUMBER) for token in tokens[at : at + length]
         ):

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- lists of phrases read best in full lines
 """Phrases of English that say something about a query, each with the kind of symbol it makes.
 
 Phrases are in lemmas (nouns in the singular, `is` as `be`); the longest that fits is taken.
@@ -67,7 +68,7 @@ def _common() -> dict[tuple[str, ...], Cue]:
 
 
 def _comparatives() -> dict[tuple[str, ...], Cue]:
-    found = {}
+    found: dict[tuple[str, ...], Cue] = {}
     for word, (hints, sign) in COMPARATIVES.items():
         operator: Operator = ">" if sign == ">" else "<"
         found[word, "than"] = Cue("O", operator=operator, hints=hints)
@@ -79,7 +80,7 @@ def _comparatives() -> dict[tuple[str, ...], Cue]:
 
 
 def _superlatives() -> dict[tuple[str, ...], Cue]:
-    found = {
+    found: dict[tuple[str, ...], Cue] = {
         (word,): Cue("S", descending=descending, hints=hints)
         for word, (hints, descending) in SUPERLATIVES.items()
         if word not in ("old", "highest", "lowest", "largest", "biggest", "smallest")
@@ -128,8 +129,8 @@ CUES: dict[tuple[str, ...], Cue] = {
                  "a maximum of,no later than,not later than,equal to or less than,not over,"
                  "not above,fewer than or equal to,no higher than"),
     **_comparatives(),
-    **{(word, "than"): Cue("O", operator=operator, hints=("height", "elevation", "altitude"))
-       for word, operator in (("higher", ">"), ("lower", "<"))},
+    ("higher", "than"): Cue("O", operator=">", hints=("height", "elevation", "altitude")),
+    ("lower", "than"): Cue("O", operator="<", hints=("height", "elevation", "altitude")),
     **_operators(">", "greater,larger,higher,bigger"),
     **_operators("<", "smaller,lower"),
     **_operators("=", "exactly,equal to,equal,only"),
@@ -220,16 +221,68 @@ CUES: dict[tuple[str, ...], Cue] = {
 CUES.pop(("name", "of", "the"))
 CUES.pop(("between", "the"))
 CUES.pop(("at", "most", "one", "of"))
-ANYONE = frozenset("people person member individual item entry record time times one".split())
+ANYONE = frozenset(
+    ["people", "person", "member", "individual", "item", "entry", "record", "time", "times", "one"]
+)
 """Words for rows of whatever is spoken of."""
 PHRASE_MAX = max(len(phrase) for phrase in CUES)
 
 SOFT = frozenset(
-    "count,total,average,mean,overall,sum,over,like,top,detail,information,record,value,name,"
-    "result,best,title,order,rank,first,last,order of,state,current,report,number of,amount of,"
-    "quantity of,status,maximum,minimum,max,min,each,after,before,sort,own,hold,near,around,call,"
-    "share of,percentage of,proportion of,percent of,total number of,maximum number of,minimum number of,average number of,lack,show,list,answer".split(
-        ","
-    )
+    [
+        "count",
+        "total",
+        "average",
+        "mean",
+        "overall",
+        "sum",
+        "over",
+        "like",
+        "top",
+        "detail",
+        "information",
+        "record",
+        "value",
+        "name",
+        "result",
+        "best",
+        "title",
+        "order",
+        "rank",
+        "first",
+        "last",
+        "order of",
+        "state",
+        "current",
+        "report",
+        "number of",
+        "amount of",
+        "quantity of",
+        "status",
+        "maximum",
+        "minimum",
+        "max",
+        "min",
+        "each",
+        "after",
+        "before",
+        "sort",
+        "own",
+        "hold",
+        "near",
+        "around",
+        "call",
+        "share of",
+        "percentage of",
+        "proportion of",
+        "percent of",
+        "total number of",
+        "maximum number of",
+        "minimum number of",
+        "average number of",
+        "lack",
+        "show",
+        "list",
+        "answer",
+    ]
 )
 """Phrases that yield to a name of the schema which holds all their words."""

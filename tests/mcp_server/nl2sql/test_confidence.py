@@ -2,14 +2,14 @@
 
 import pytest
 import sqlglot
-from sqlglot import exp
-
-from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Profile, Table
 from mcp_server.nl2sql.second.candidates import Made, judge
 from mcp_server.nl2sql.second.confidence import canonical, confidence, signs
 from mcp_server.nl2sql.second.naming import naming_signs
 from mcp_server.nl2sql.second.results import Result, result_signs
 from mcp_server.nl2sql.second.variants import variants, with_full_names
+from sqlglot import exp
+
+from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Profile, Table
 from mcp_server.nl2sql.tokens import identifier_words, tokenize
 
 
