@@ -41,6 +41,10 @@ RESERVED = frozenset(
 """PostgreSQL's reserved words (manual, "SQL Key Words")."""
 
 
+PLACE = "place"
+"""The place of a row in its group."""
+
+
 class NoJoinError(ValueError):
     """Two tables of the question have no key between them."""
 
@@ -168,7 +172,12 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
 
 def _first_of_each(select: exp.Select, query: Query, scope: Scope) -> exp.Select:
     """The first rows of each group: those whose place in it is at most the limit."""
-    names = [f"c{number}" for number in range(1, len(select.expressions) + 1)]
+    names: list[str] = []
+    for number, output in enumerate(query.select, start=1):
+        name = output.column.name if output.column is not None else f"column{number}"
+        if name in (*names, PLACE) and output.column is not None:
+            name = f"{output.column.table.name}_{name}"
+        names.append(name)
     place = exp.Window(
         this=exp.Rank(),
         partition_by=[scope.column(column) for column in query.per],
@@ -177,13 +186,17 @@ def _first_of_each(select: exp.Select, query: Query, scope: Scope) -> exp.Select
     inner = select.copy()
     inner.set(
         "expressions",
-        [exp.alias_(e, name) for e, name in zip(select.expressions, names, strict=True)],
+        [
+            exp.alias_(each, name, quoted=_quote(name))
+            for each, name in zip(select.expressions, names, strict=True)
+        ],
     )
-    inner = inner.select(exp.alias_(place, "place"))
+    inner = inner.select(exp.alias_(place, PLACE))
+    shown = [exp.column(exp.to_identifier(name, quoted=_quote(name))) for name in names]
     return (
-        exp.select(*names)
+        exp.select(*shown)
         .from_(inner.subquery("ranked"))
-        .where(exp.LTE(this=exp.column("place"), expression=exp.Literal.number(query.limit)))
+        .where(exp.LTE(this=exp.column(PLACE), expression=exp.Literal.number(query.limit)))
     )
 
 
@@ -191,7 +204,7 @@ def _arithmetic(each: Arithmetic, scope: Scope, query: Query) -> exp.Expr:
     left, right = (_output(side, scope, query) for side in (each.left, each.right))
     if each.operator == "/":
         exact = exp.cast(left, "double precision", dialect="postgres")
-        return exp.Div(this=exact, expression=_unless_zero(right))
+        return exp.Div(this=exact, expression=_unless_zero(right), typed=True)
     kinds: dict[str, type[exp.Binary]] = {"-": exp.Sub, "+": exp.Add, "*": exp.Mul}
     return kinds[each.operator](this=left, expression=right)
 
@@ -203,7 +216,7 @@ def _share(conditions: Sequence[exp.Expr]) -> exp.Expr:
         raise NoJoinError("a share of everything")
     some = exp.Filter(this=every.copy(), expression=exp.Where(this=exp.and_(*conditions)))
     hundred = exp.Mul(this=exp.Literal.number("100.0"), expression=some)
-    return exp.Div(this=hundred, expression=_unless_zero(every))
+    return exp.Div(this=hundred, expression=_unless_zero(every), typed=True)
 
 
 def _unless_zero(divisor: exp.Expr) -> exp.Expr:

@@ -129,6 +129,9 @@ RELATED: tuple[frozenset[str], ...] = tuple(
 )  # fmt: skip
 """Words that may stand for each other, but mostly do not: a name that fits better goes before."""
 
+SPANS = ("day", "hour", "minute", "page")
+"""What things are long in, besides length."""
+
 SUPERLATIVES: dict[str, tuple[tuple[str, ...], bool]] = {
     # adjective: (what columns it may speak of, best first; whether the largest value is meant)
     "old": (("age",), True),
@@ -139,8 +142,8 @@ SUPERLATIVES: dict[str, tuple[tuple[str, ...], bool]] = {
     "youngest": (("age", "birth", "born"), False),
     "newest": (("year", "date", "built", "founded", "opening"), True),
     "tallest": (("height", "tall", "floor"), True),
-    "shortest": (("height", "length", "duration", "distance", "time"), False),
-    "longest": (("length", "duration", "distance", "time", "long", "name"), True),
+    "shortest": (("height", "length", "duration", "distance", "time", *SPANS), False),
+    "longest": (("length", "duration", "distance", "time", "long", "name", *SPANS), True),
     "heaviest": (("weight", "mass"), True),
     "lightest": (("weight", "mass"), False),
     "largest": (("size", "area", "population", "capacity", "amount", "quantity"), True),
@@ -188,8 +191,8 @@ COMPARATIVES: dict[str, tuple[tuple[str, ...], str]] = {
     "younger": (("age",), "<"),
     "elder": (("age",), ">"),
     "taller": (("height",), ">"),
-    "shorter": (("height", "length", "duration"), "<"),
-    "longer": (("length", "duration", "distance", "time"), ">"),
+    "shorter": (("height", "length", "duration", *SPANS), "<"),
+    "longer": (("length", "duration", "distance", "time", *SPANS), ">"),
     "heavier": (("weight",), ">"),
     "lighter": (("weight",), "<"),
     "larger": (("size", "area", "population", "capacity", "amount"), ">"),

@@ -46,6 +46,7 @@ KEEP_WITHIN = 0.3
 THRESHOLD = 0.5
 RELATED_SCORE = 0.62
 FUZZY_VALUE_MIN = 0.55
+FUZZY_LOOKED_AT_MIN = 0.4
 FUZZY_OTHER_WORDS_MIN = 0.75
 """As FUZZY_VALUE_MIN, for a value of more or fewer words."""
 FUZZY_LENGTH_MIN = 6
@@ -396,8 +397,10 @@ class Linker:
             words = len(text.split())
             near = [
                 (value, score)
-                for value, score in self._index().similar(text, FUZZY_VALUE_MIN)
-                if len(value.split()) == words or score >= FUZZY_OTHER_WORDS_MIN
+                for value, score in self._index().similar(text, FUZZY_LOOKED_AT_MIN)
+                if score >= FUZZY_OTHER_WORDS_MIN
+                or (score >= FUZZY_VALUE_MIN and len(value.split()) == words)
+                or one_letter_off(text.lower(), value)
             ]
             best = near[0][1] if near else 0.0
             self._similar[text] = [

@@ -21,7 +21,7 @@ _NEGATION = re.compile(
     r"\b(not|no|never|without|except|excluding|neither|nor|n't|don't|didn't|doesn't|other than|besides|but not|outside)\b|n't\b"
 )
 _GROUP = re.compile(r"\b(each|every|per|for all the different|respectively|by)\b")
-_EACH = re.compile(r"\b(each|every|per)\b")
+EACH = re.compile(r"\b(each|every|per)\b")
 COUNT = re.compile(r"\b(how many|number of|count|amount of)\b")
 SUPERLATIVE = re.compile(
     r"\b(most|least|highest|lowest|largest|smallest|biggest|fewest|top|maximum|minimum|max|min|best|worst|greatest|\w{3,}est)\b"
@@ -31,6 +31,8 @@ _SUM = re.compile(r"\b(total|sum|altogether|overall|how much)\b")
 _MORE = re.compile(
     r"\b(more|less|greater|larger|higher|lower|smaller|above|below|over|under|at least|at most|after|before|older|younger|fewer|between|exceed\w*|since|taller|longer|shorter|heavier|later|earlier|multiple|several|once|twice|only)\b"
 )
+_SHARE = re.compile(r"\b(percentage|percent|proportion|fraction)\b")
+_DIFFERENCE = re.compile(r"\b(difference|ratio|quotient|percentage|percent|proportion)\b")
 _ORDER = re.compile(
     r"\b(sort\w*|order|ordered|rank\w*|ascending|descending|alphabetical\w*|increasing|decreasing)\b"
 )
@@ -45,6 +47,8 @@ _BOUND = re.compile(
     r"\bat (?:least|most)\b|\b(?:not|no) (?:more|less|fewer|higher|lower|larger|smaller|greater|later|earlier|older|younger) than\b"
 )
 """`at least` is no superlative, and `not more than` no negation."""
+_BETWEEN_TWO = re.compile(r"\b(?:difference|ratio|quotient) (?:between|of)\b")
+"""`difference between` bounds nothing."""
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w])")
 _QUOTED = re.compile(r"[\"“`]([^\"”`]+)[\"”']|(?<!\w)'([^']+)'(?!\w)")
 
@@ -52,7 +56,7 @@ _QUOTED = re.compile(r"[\"“`]([^\"”`]+)[\"”']|(?<!\w)'([^']+)'(?!\w)")
 def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     """Signs for and against, each about 0..1, or a small count."""
     low = question.lower()
-    unbound = _BOUND.sub("more than", low)
+    unbound = _BETWEEN_TWO.sub("", _BOUND.sub("more than", low))
     text = tree.sql(dialect="postgres")
     lower = text.lower()
     outer = tree if isinstance(tree, exp.Select) else tree.find(exp.Select) or exp.Select()
@@ -65,7 +69,9 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     compared = bool(re.search(r"[<>]=? |between|>|<", lower.replace("<>", "")))
     distinct = outer.args.get("distinct") is not None
     counting = "Count" in aggregates
-    grouping = group is not None
+    computed = any(each.find(exp.Sub, exp.Div) for each in outer.expressions)
+    ranked = tree.find(exp.Window) is not None
+    grouping = group is not None or ranked
     subqueries = sum(1 for _ in tree.find_all(exp.Subquery, exp.In))
     found: dict[str, float] = {}
 
@@ -80,13 +86,17 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     cue("group", _GROUP, grouping)
     measured = any(e.find(exp.AggFunc) for e in outer.expressions)
     found["each asked of a measure, no group"] = float(
-        bool(_EACH.search(low)) and measured and not grouping
+        bool(EACH.search(low)) and measured and not grouping
     )
     cue("count", COUNT, counting or "Sum" in aggregates)
-    cue("superlative", SUPERLATIVE, limit is not None or bool({"Max", "Min"} & aggregates))
+    cue(
+        "superlative", SUPERLATIVE, limit is not None or ranked or bool({"Max", "Min"} & aggregates)
+    )
     cue("average", _AVERAGE, "Avg" in aggregates)
     cue("sum", _SUM, "Sum" in aggregates)
     cue("compare", _MORE, compared)
+    cue("percentage", _SHARE, "filter" in lower)
+    cue("difference", _DIFFERENCE, computed)
     cue("order", _ORDER, order is not None and limit is None)
     things = "count(*)" in lower and not joins  # rows of one table are different things
     asked_distinct = bool(_DISTINCT.search(low))
@@ -103,7 +113,7 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     )
     found["numbers asked, counted"] = float("numbers of" in low and counting)
     found["and, one column"] = float(
-        " and " in low and len(outer.expressions) == 1 and where is None
+        " and " in low and len(outer.expressions) == 1 and where is None and not computed
     )
     found["or, absent"] = float(" or " in low and " or " not in lower)
     found["both, absent"] = float(
@@ -128,9 +138,7 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     found["many columns"] = float(len(outer.expressions) > 4)
     found["count and plain"] = float(counting and bool(plain))
     found["group without aggregate"] = float(grouping and not aggregates)
-    found["grouped, three keys"] = float(
-        grouping and len(group.expressions) > 2 if group else False
-    )
+    found["grouped, three keys"] = float(len(group.expressions) > 2 if group else False)
     found["having"] = float(having is not None)
     found["subqueries"] = float(min(3, subqueries))
     found["set operation"] = float(isinstance(tree, exp.SetOperation))

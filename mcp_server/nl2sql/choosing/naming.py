@@ -45,6 +45,7 @@ _LINKING = frozenset(["the", "a", "an", "of", "be", "call", "named", "called", "
 _HEAD_ENDS = re.compile(
     r"\b(?:of|for|from|whose|that|who|which|where|in|with|sorted|ordered|having|by|when)\b"
 )
+_ARITHMETIC = re.compile(r"\b(?:difference|ratio|quotient|product) (?:between|of)\b")
 _LISTED = re.compile(r",\s*and\b|,|\band\b|\bas well as\b")
 
 
@@ -72,6 +73,7 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
         c.name
         for e in outer.expressions
         for c in e.find_all(exp.Column)
+        if c.find_ancestor(exp.Where) is None  # what is counted is a condition
         if set(identifier_words(c.name)) - CALLED  # what a thing is called by need not be said
     ]
     plain = [e.name for e in outer.expressions if isinstance(e, exp.Column)]
@@ -93,7 +95,9 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     found["id shown, unasked"] = float(bool(identifies) and not re.search(r"\bid\b|\bkey\b", said))
     names = [n for n in plain if CALLED & set(identifier_words(n)) or "name" in n]
     found["name asked, not shown"] = float("name of" in said and not names)
-    listed = 1 + len(_LISTED.findall(_HEAD_ENDS.split(said, maxsplit=1)[0]))
+    listed = 1
+    if not _ARITHMETIC.search(said):
+        listed += len(_LISTED.findall(_HEAD_ENDS.split(said, maxsplit=1)[0]))
     found["fewer shown than listed"] = float(len(outer.expressions) < listed)
     found["more shown than listed"] = float(len(outer.expressions) > listed)
     kinds = bool(plain) and all(KINDS & set(identifier_words(name)[-2:]) for name in plain)

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_server.nl2sql.choosing.confidence import COUNT, SUPERLATIVE
+from mcp_server.nl2sql.choosing.confidence import COUNT, EACH, SUPERLATIVE
 
 SAMPLE_ROWS = 101
 """Rows of a candidate that are read."""
@@ -61,7 +61,7 @@ def result_signs(question: str, result: Result, *, ordered: bool, joined: bool) 
         "several asked, one row": float(
             len(rows) == 1 and bool(_PLURAL.search(low)) and not ordered
         ),
-        "superlative, several rows": float(asked_one and len(rows) > 1),
+        "superlative, several rows": float(asked_one and len(rows) > 1 and not EACH.search(low)),
         "one asked, several rows": float(len(rows) > 1 and bool(_SINGULAR.match(low))),
     }
 

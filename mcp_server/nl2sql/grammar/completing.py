@@ -34,10 +34,8 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     ranked = any(order.aggregate for order in query.order)
     if (query.group or query.group_tables) and not (measured or query.having or ranked):
         if query.order and query.limit is not None:
-            query.per = [
-                *query.group,
-                *(t.key for t in query.group_tables if t.key is not None),
-            ]
+            _first_of_each(draft, query)
+            subject = query.subject
         else:
             known = {id(output.column) for output in query.select}
             query.select[:0] = [
@@ -75,6 +73,20 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     if not query.select and not query.computed and subject is not None:
         query.select += [Output(column) for column in displayed(draft, subject)]
     require_rows(draft, query)
+
+
+def _first_of_each(draft: Draft, query: Query) -> None:
+    """The oldest member of each branch: rows that come first in their group, with the group."""
+    query.per = [*query.group, *(t.key for t in query.group_tables if t.key is not None)]
+    if query.subject in query.group_tables:
+        others = [table for table in draft.existing if table not in query.group_tables]
+        ordered = [order.column.table for order in query.order if order.column is not None]
+        query.subject = draft.around.subject = [query.subject, *ordered, *others][-1]
+    if not query.select and query.subject is not None:
+        query.select += [Output(column) for column in displayed(draft, query.subject)]
+    known = {output.column for output in query.select}
+    groups = [*query.group, *(column for table in query.group_tables for column in shown(table))]
+    query.select[:0] = [Output(column) for column in groups if column not in known]
 
 
 def join_pairs(draft: Draft, query: Query) -> None:
@@ -208,6 +220,9 @@ def require_rows(draft: Draft, query: Query) -> None:
     if subject is None or query.computed:
         return
     used = set(tables_of(query)) | {subject}
+    for table in list(used):  # the rows on the way to another table exist
+        for key in draft.graph.path(subject, table) or ():
+            used |= {key.column.table, key.target.table}
     for table in draft.existing:
         if table in used or not (path := draft.graph.path(subject, table)):
             continue

@@ -104,7 +104,7 @@ def add_condition(draft: Draft, node: Node) -> None:
             else:
                 draft.add(Compare(one, operator, two))
         case SameAs(at, value):
-            column = draft.column(at)
+            column = draft.column(at) or _reference(draft, at)
             held = around.holder(draft.symbols[value], (), column.table if column else local)
             if column is None or held is None:
                 draft.lost.append(value)
@@ -112,6 +112,15 @@ def add_condition(draft: Draft, node: Node) -> None:
                 inner = Compare(held[0], "=", held[1])
                 draft.add(Compare(column, "=", Nested(None, column, (inner,))))
                 draft.add(Compare(held[0], "<>", held[1]))
+
+
+def _reference(draft: Draft, at: int) -> Column | None:
+    """The column of the subject that refers to a table which a symbol names."""
+    table, subject = draft.around.table(draft.symbols[at]), draft.around.subject
+    if table is None or subject is None:
+        return None
+    keys = draft.graph.keys_between(subject, table)
+    return next((key.column for key in keys if key.column.table is subject), None)
 
 
 def add_held(draft: Draft, at: int) -> None:

@@ -190,7 +190,9 @@ def add_sort(draft: Draft, node: Sort) -> None:
     if query.order and query.limit is not None:
         return
     if node.at is None:
-        query.order.append(Order(node.descending))
+        measured = next((o for o in query.select if o.aggregate and not node.hints), None)
+        column, aggregate = (measured.column, measured.aggregate) if measured else (None, None)
+        query.order.append(Order(node.descending, column, aggregate))
         return
     symbol = draft.symbols[node.at]
     table = draft.entities.get(node.at)

@@ -160,7 +160,7 @@ def _of_oldest(f: Found) -> Sequence[Node] | None:
     return None if nodes is None else [Show(f.place("c")), *nodes]
 
 
-@phrase(rf"[o]?(?P<k>n)?(?P<s>S)(?P<m>n)?_?(?P<t>{TAB})", 0.3)
+@phrase(rf"[o]?(?:S(?=n))?(?P<k>n)?(?P<s>S)(?P<m>n)?_?(?P<t>{TAB})", 0.3)
 def _oldest(f: Found) -> Sequence[Node] | None:
     """The oldest member."""
     cue = f.cue("s")
@@ -240,10 +240,11 @@ def _sort_rows(f: Found) -> Sequence[Node]:
 @phrase(rf"[&,p]*(?P<r>R)?(?P<z>Z)[opyf]*(?P<n>#)?(?P<a>A)?_?(?P<x>{NAME})?", 0.3)
 def _directed(f: Found) -> Sequence[Node]:
     aggregate = "count" if f.has("n") else f.cue("a").aggregate if f.has("a") else None
-    return [Sort(f.at("x"), f.cue("z").descending, aggregate)]
+    return [Sort(f.at("x"), f.cue("z").descending, aggregate, f.cue("z").hints)]
 
 
 @phrase(r"[&,p]*R[&,p]*Z", 0.3)
 def _sorted_somehow(f: Found) -> Sequence[Node]:
     last = f.symbols[f.match.end() - 1].cue
-    return [Sort(None, last is not None and last.descending)]
+    assert last is not None
+    return [Sort(None, last.descending, None, last.hints)]

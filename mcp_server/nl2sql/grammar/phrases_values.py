@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.grammar.matching import COL, TAB, TEXT, VAL, Found, holds, phrase
+from mcp_server.nl2sql.grammar.matching import COL, NAME, TAB, TEXT, VAL, Found, holds, phrase
 from mcp_server.nl2sql.grammar.nodes import (
     Count,
     Entity,
@@ -131,6 +131,6 @@ def _without_missing(f: Found) -> Sequence[Node]:
     return [Missing(f.place("c"), negated=True)]
 
 
-@phrase(rf"[THpofy]*=(?P<c>{COL})[pofyT]*(?P<v>{VAL})", 0.3)
+@phrase(rf"[THpofy]*=(?P<c>{NAME})[pofyT]*(?P<v>{VAL})", 0.3)
 def _same_as(f: Found) -> Sequence[Node]:
     return [SameAs(f.place("c"), f.place("v"))]

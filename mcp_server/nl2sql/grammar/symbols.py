@@ -33,7 +33,7 @@ ORDINALS = {
             "eighth",
             "ninth",
             "tenth",
-        ],  # fmt: skip
+        ],
         start=1,
     )
 }

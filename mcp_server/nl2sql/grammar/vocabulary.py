@@ -45,7 +45,8 @@ def _ranks(descending: bool, text: str) -> dict[tuple[str, ...], Cue]:
 def _directions(descending: bool, text: str) -> dict[tuple[str, ...], Cue]:
     found = {}
     for phrase in text.split(","):
-        cue = Cue("Z", descending=descending)
+        by_name = "alphabet" in phrase or "lexico" in phrase
+        cue = Cue("Z", descending=descending, hints=("name",) if by_name else ())
         for ending in ("order", "order of", "order by", "manner", ""):
             for start in ("in", "in the", "in a", "by", ""):
                 found[tuple(f"{start} {phrase} {ending}".split())] = cue
