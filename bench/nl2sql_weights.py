@@ -7,7 +7,8 @@ DIR is as for `nl2sql.py`. Every candidate of every question is run, and is righ
 gold rows. A conditional logit learns from its signs which is right among those of its question; a
 logistic model learns whether the one so chosen is. `--write` puts the weights of a fit on all
 databases into `choosing/weights.py`. The figures printed are cross-validated by database: those of
-each come from weights that were fitted without it.
+each come from weights that were fitted without it. Some questions are asked of another database as
+well, where all that is answered is wrong.
 """
 
 import argparse
@@ -33,6 +34,9 @@ from mcp_server.nl2sql.profile import profile
 from mcp_server.nl2sql.translator import TRIED, first_rows
 
 SETS = "spider_dev,spider_more,spider_dev/questions_realistic.jsonl"
+FOREIGN = "asked of another database"
+"""Questions that a database cannot answer: every answer is wrong."""
+EVERY_FOREIGN = 3
 FOLDS = 8
 RIDGE_RANK = 2.0
 RIDGE_SURE = 4.0
@@ -45,15 +49,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(slots=True)
 class Tried:
-    """One candidate: its signs, what tells its rows from those of others, and whether it is right.
-
-    rank: its place before any was run, from 0.
-    """
+    """One candidate: its signs, what tells its rows from other rows, and whether it is right."""
 
     signs: dict[str, float]
     rows: Hashable
     right: bool
-    rank: int = 0
 
 
 @dataclass(slots=True)
@@ -105,7 +105,8 @@ def collect(dsn: str, data: Path, name: str, match: Any) -> Iterator[Asked]:
     for line in lines:
         question = json.loads(line)
         of_database.setdefault(question["db"], []).append(question)
-    for database, questions in sorted(of_database.items()):
+    others = sorted(of_database)
+    for place, (database, questions) in enumerate(sorted(of_database.items())):
         target = load(dsn, data / folder / database, f"{folder}__{database}")
         with psycopg.connect(target, autocommit=True) as conn:
             found = profile(conn)
@@ -115,19 +116,29 @@ def collect(dsn: str, data: Path, name: str, match: Any) -> Iterator[Asked]:
             for question in questions:
                 golds = [question["gold_sql"], *question.get("gold_alternatives", [])]
                 accepted = [gold for gold in (rows(conn, each) for each in golds) if gold]
-                made = candidates(question["question"], linker, graph)[:TRIED]
-                tried = list(run(conn, made))
-                judge(question["question"], tried)
+                tried = ask(conn, question["question"], linker, graph)
                 found_right = [
                     Tried(
                         one.signs,
                         result.key(one.sql),
                         any(match(gold, rows(conn, one.sql) or []) for gold in accepted),
-                        made.index(one),
                     )
                     for one, result in tried
                 ]
                 yield Asked(name, f"{folder}/{database}", question["difficulty"], found_right)
+            for question in of_database[others[place - 1]][::EVERY_FOREIGN]:
+                tried = ask(conn, question["question"], linker, graph)
+                wrong = [Tried(one.signs, result.key(one.sql), False) for one, result in tried]
+                yield Asked(FOREIGN, f"{folder}/{database}", "all", wrong)
+
+
+def ask(
+    conn: psycopg.Connection[Any], text: str, linker: Linker, graph: JoinGraph
+) -> list[tuple[Made, Result]]:
+    """The candidates of a question that PostgreSQL runs, judged by what they find."""
+    tried = list(run(conn, candidates(text, linker, graph)[:TRIED]))
+    judge(text, tried)
+    return tried
 
 
 def run(conn: psycopg.Connection[Any], made: Sequence[Made]) -> Iterator[tuple[Made, Result]]:

@@ -24,6 +24,9 @@ from mcp_server.nl2sql.tokens import Token, tokenize
 READS = 6
 """Different queries of the reading that are followed."""
 
+HALF = 0.67
+"""Less of a question than this is hardly a question about the database."""
+
 UNFIT = (NoJoinError, ValueError)
 """What the compiler raises for a logical form of which no query can be made."""
 
@@ -52,6 +55,7 @@ class _Read:
     tree: exp.Query
     unused: tuple[str, ...]
     cost: float
+    understood: float
     times: int = 1
 
 
@@ -80,6 +84,8 @@ def candidates(text: str, linker: Linker, graph: JoinGraph) -> list[Made]:
                 "cost over the best": min(3.0, read.cost - reads[0].cost),
                 "unused": float(min(4, len(read.unused))),
                 "some unused": float(bool(read.unused)),
+                "understood": read.understood,
+                "half understood": float(read.understood < HALF),
                 "only reading": float(len(reads) == 1),
             }
             one.score = score(one.signs)
@@ -162,7 +168,7 @@ def _reads(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> list[_R
             if key in found:
                 found[key].times += 1
             elif len(found) < READS:
-                found[key] = _Read(tree, meant.unused, meant.cost)
+                found[key] = _Read(tree, meant.unused, meant.cost, meant.understood)
     except Exception:  # a mistake in the grammar: the question is declined, and the log says why
         log.exception("the reading of a question failed")
     return list(found.values())

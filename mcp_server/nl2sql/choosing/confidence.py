@@ -75,8 +75,8 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     subqueries = sum(1 for _ in tree.find_all(exp.Subquery, exp.In))
     found: dict[str, float] = {}
 
-    def cue(name: str, pattern: re.Pattern[str], present: bool) -> bool:
-        asked = bool(pattern.search(unbound))
+    def cue(name: str, pattern: re.Pattern[str], present: bool, said: str = unbound) -> bool:
+        asked = bool(pattern.search(said))
         found[f"{name} asked, absent"] = float(asked and not present)
         found[f"{name} unasked, present"] = float(present and not asked)
         found[f"{name} asked, present"] = float(present and asked)
@@ -96,7 +96,7 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     cue("sum", _SUM, "Sum" in aggregates)
     cue("compare", _MORE, compared)
     cue("percentage", _SHARE, "filter" in lower)
-    cue("difference", _DIFFERENCE, computed)
+    cue("difference", _DIFFERENCE, computed, low)
     cue("order", _ORDER, order is not None and limit is None)
     things = "count(*)" in lower and not joins  # rows of one table are different things
     asked_distinct = bool(_DISTINCT.search(low))

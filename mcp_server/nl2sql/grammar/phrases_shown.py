@@ -125,6 +125,12 @@ def _how_many(f: Found) -> Sequence[Node]:
     return [Count(None)]
 
 
+@phrase(r"#", 0.9)
+def _how_many_somethings(f: Found) -> Sequence[Node]:
+    """How many veterans, where no name says what those are."""
+    return [Count(None)]
+
+
 @phrase(rf"2(?P<t>{TAB})&(?P<u>{TAB})", 0.35)
 def _in_both(f: Found) -> Sequence[Node]:
     """Where both owners and guests live."""
@@ -153,7 +159,7 @@ def _share(f: Found) -> Sequence[Node]:
     return found
 
 
-@phrase(rf"_[pKbo]*(?P<a>[AS])(?P<c>{COL})?&(?P<b>[AS])(?P<d>{COL})", 0.5)
+@phrase(rf"_[Kbop]*(?P<a>[AS])(?P<c>{COL})?&(?P<b>[AS])(?P<d>{COL})", 0.5)
 def _difference_of_aggregates(f: Found) -> Sequence[Node] | None:
     if f.symbols[f.match.start()].text.lower() != "difference":
         return None
@@ -166,7 +172,7 @@ def _difference_of_aggregates(f: Found) -> Sequence[Node] | None:
     return [Difference("-", *sides)]
 
 
-@phrase(rf"_[pKo]*(?P<c>{COL})&(?P<d>{COL})", 0.45)
+@phrase(rf"_[Kop]*(?P<c>{COL})&(?P<d>{COL})", 0.45)
 def _arithmetic(f: Found) -> Sequence[Node] | None:
     """The difference between X and Y; the ratio of X to Y."""
     operator = {"difference": "-", "product": "*", "ratio": "/", "quotient": "/"}.get(

@@ -17,11 +17,15 @@ LOST = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """A query that a question may mean. cost: how far its phrases had to be stretched."""
+    """A query that a question may mean. cost: how far its phrases had to be stretched.
+
+    understood: the share of the question's symbols that play a part in it, 0..1.
+    """
 
     query: Query
     unused: tuple[str, ...]
     cost: float
+    understood: float
 
 
 def analyse(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
@@ -33,5 +37,6 @@ def analyse(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterat
             lost = len(ground.lost) - len(cover.skipped)
             cost = cover.cost + LOST * lost + 0.3 * (number > 0)
             unused = tuple(row[place].text for place in sorted(set(ground.lost)))
-            found.append(Meant(ground.query, unused, cost))
+            understood = 1 - len(unused) / max(1, len(row))
+            found.append(Meant(ground.query, unused, cost, understood))
     return iter(sorted(found, key=lambda meant: meant.cost))

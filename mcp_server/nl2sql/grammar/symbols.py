@@ -14,6 +14,9 @@ from mcp_server.nl2sql.lexicon import STOP
 from mcp_server.nl2sql.linking import Linker, Ref, name_match
 from mcp_server.nl2sql.tokens import Mark, Token
 
+ORDERS = frozenset({"name", "state"})
+"""Words that at the beginning say what to do, and else are names."""
+
 EITHER_WITHIN = 0.2
 """A span may name a column or a table if neither name fits better by more than this."""
 NAMED_WELL = 0.75
@@ -58,7 +61,7 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
     """The symbols of a question, in order."""
     refs = {ref.start: ref for ref in linker.refs(tokens)}
     found: list[Symbol] = []
-    at = 0
+    at = int(bool(tokens) and tokens[0].lemma in ORDERS)
     while at < len(tokens):
         ref = refs.get(at)
         phrase, cue = _cue(tokens, at, refs)

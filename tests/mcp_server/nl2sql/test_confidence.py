@@ -2,13 +2,13 @@
 
 import pytest
 import sqlglot
-from mcp_server.nl2sql.second.candidates import Made, judge
-from mcp_server.nl2sql.second.confidence import canonical, confidence, signs
-from mcp_server.nl2sql.second.naming import naming_signs
-from mcp_server.nl2sql.second.results import Result, result_signs
-from mcp_server.nl2sql.second.variants import variants, with_full_names
 from sqlglot import exp
 
+from mcp_server.nl2sql.choosing.candidates import Made, judge
+from mcp_server.nl2sql.choosing.confidence import MARGIN_MAX, canonical, signs, standing, sureness
+from mcp_server.nl2sql.choosing.naming import naming_signs
+from mcp_server.nl2sql.choosing.results import Result, result_signs
+from mcp_server.nl2sql.choosing.variants import variants, with_full_names
 from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Profile, Table
 from mcp_server.nl2sql.tokens import identifier_words, tokenize
 
@@ -45,6 +45,10 @@ def parsed(text: str) -> exp.Query:
         ("parcels with the number 7", "select x from t", "numbers lost"),
         ("how many are called Kim", "select count(distinct x) from t where x = 'Kim'",
          "counted, held equal"),
+        ("the percentage of people in Rome", "select count(*) from t where x = 'Rome'",
+         "percentage asked, absent"),
+        ("the difference between size and weight", "select size, weight from t",
+         "difference asked, absent"),
         ("town with the most number of people", "select town from t order by size desc limit 1",
          "most number asked, not counted"),
     ],
@@ -97,21 +101,48 @@ def test_an_empty_answer_is_a_sign_and_one_that_was_not_waited_for_is_none() -> 
     assert found(None) == {}
 
 
+def made(query: str, **others: float) -> Made:
+    tree = parsed(query)
+    as_read = {"as read": 1.0, "read first": 0.0}
+    return Made(tree, tree.sql(), (), as_read | others)
+
+
 def test_readings_that_find_the_same_rows_speak_for_each_other() -> None:
-    def two(second: list[tuple[object, ...]]) -> float:
-        first = parsed("select town from person")
-        other = parsed("select distinct town from person")
-        one = Made(first, first.sql(), (), {"from first": 1.0})
-        two = Made(other, other.sql(), (), {"from second": 1.0})
+    def share(second: list[tuple[object, ...]]) -> float:
+        one = made("select town from person")
+        two = made("select distinct town from person")
         judge("the towns", [(one, Result([("Oslo",), ("Rome",)])), (two, Result(second))])
-        return one.signs["rows as both read"]
+        return one.signs["share of readings"]
 
-    assert two([("Rome",), ("Oslo",)]) == 1.0
-    assert two([("Rome",)]) == 0.0
+    assert share([("Rome",), ("Oslo",)]) == 1.0
+    assert share([("Rome",)]) == 0.5
 
 
-def test_confidence_is_a_probability_and_falls_with_a_sign_against() -> None:
-    assert 0 < confidence({"rows none": 1.0}) < confidence({}) < 1
+def test_the_standing_of_a_result_is_its_distance_from_the_next() -> None:
+    alone, close = standing([2.0]), standing([2.0, 1.5])
+
+    assert (alone["margin"], close["margin"]) == (MARGIN_MAX, 0.5)
+    assert alone["share of all results"] == 1.0
+    assert 0.5 < close["share of all results"] < 1.0
+
+
+def test_of_one_result_the_query_as_it_was_read_goes_before_its_variants() -> None:
+    read = made("select town from person")
+    varied = made("select distinct town from person")
+    del varied.signs["as read"]
+    varied.signs["with distinct"] = 5.0
+
+    assert judge("the towns", [(varied, Result([("x",)])), (read, Result([("x",)]))])[0] is read
+
+
+def test_no_candidates_are_judged_to_be_none() -> None:
+    assert judge("the towns", []) == []
+
+
+def test_confidence_is_a_probability_that_grows_with_the_margin() -> None:
+    close, clear = sureness({}, [1.0, 0.9]), sureness({}, [1.0, -3.0])
+
+    assert 0 < close < clear < 1
 
 
 def test_queries_that_differ_in_aliases_and_order_of_conditions_are_one_candidate() -> None:
@@ -120,6 +151,12 @@ def test_queries_that_differ_in_aliases_and_order_of_conditions_are_one_candidat
 
     assert canonical(parsed(one)) == canonical(parsed(other))
     assert canonical(parsed(one)) != canonical(parsed(one.replace("2", "3")))
+
+
+def test_queries_that_join_by_other_keys_are_two_candidates() -> None:
+    one = "select t1.x from t as t1 join u as t2 on t1.a = t2.id"
+
+    assert canonical(parsed(one)) != canonical(parsed(one.replace("t1.a", "t1.b")))
 
 
 def test_full_names_are_first_and_last_names() -> None:
@@ -135,9 +172,9 @@ def test_of_keys_to_one_table_the_one_that_the_question_speaks_of_is_tried() -> 
         "select t1.town from person as t1 join parcel as t2 on t2.sent_by_person_id = t1.person_id"
     )
 
-    made = dict(variants(query, tokenize("towns of people who received a parcel"), PROFILE))
+    found = dict(variants(query, tokenize("towns of people who received a parcel"), PROFILE))
 
-    assert "received_by_person_id" in made["by another key"].sql()
+    assert "received_by_person_id" in found["by another key"].sql()
     assert "by another key" not in dict(
         variants(query, tokenize("towns of people who sent a parcel"), PROFILE)
     )
@@ -146,6 +183,6 @@ def test_of_keys_to_one_table_the_one_that_the_question_speaks_of_is_tried() -> 
 def test_a_group_by_a_key_is_also_tried_by_what_is_shown() -> None:
     query = parsed("select kind, count(*) from parcel group by parcel_id, kind")
 
-    made = dict(variants(query, tokenize("number of parcels of each kind"), PROFILE))
+    found = dict(variants(query, tokenize("number of parcels of each kind"), PROFILE))
 
-    assert made["grouped by what is shown"].sql().endswith("GROUP BY kind")
+    assert found["grouped by what is shown"].sql().endswith("GROUP BY kind")
