@@ -159,9 +159,9 @@ class Linker:
         self._stop_names = {table.words for table in profile.tables if len(table.words) == 1} & {
             (word,) for word in NOUNS_IN_STOP
         }
-        names = [table.words for table in profile.tables]
-        names += [column.words for column in profile.columns]
-        self._words = {word for words in names for word in words if len(word) >= FUZZY_LENGTH_MIN}
+        self._names = [table.words for table in profile.tables]
+        self._names += [column.words for column in profile.columns]
+        self._words = {w for words in self._names for w in words if len(w) >= FUZZY_LENGTH_MIN}
         self._respellings: dict[str, str] = {}
         self._trigrams: TrigramIndex | None = None
         self._by_initials: dict[str, list[tuple[Column, str]]] | None = None
@@ -179,6 +179,8 @@ class Linker:
                 found += self._unquoted(token)
             elif "-" in token.text and token.mark is Mark.WORD:
                 found += self._unhyphened(token)
+            elif token.mark is Mark.WORD and re.fullmatch(r"[A-Za-z]+\d+", token.text):
+                found += self._numbered(token)
             elif token.mark is Mark.WORD and len(token.lemma) >= FUZZY_LENGTH_MIN:
                 found.append(self._respelled(token))
             else:
@@ -206,6 +208,15 @@ class Linker:
         if named >= 0.95 and len(words) > 1:
             return parts
         return parts if len(parts) == 2 and self._one_row(parts) else [token]
+
+    def _numbered(self, token: Token) -> list[Token]:
+        """`line2` is two words where a name has it as two."""
+        parts = identifier_words(token.text)
+        if not any(
+            parts == words[at : at + 2] for words in self._names for at in range(len(words))
+        ):
+            return [token]
+        return [part for word in parts for part in tokenize(word)]
 
     def _respelled(self, token: Token) -> Token:
         """The token with the lemma of a name that it misspells by one letter."""

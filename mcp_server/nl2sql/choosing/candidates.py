@@ -27,6 +27,9 @@ READS = 6
 HALF = 0.67
 """Less of a question than this is hardly a question about the database."""
 
+DOUBTFUL = 0.5
+"""The most confidence in a query that leaves out a name, number or text of the question."""
+
 UNFIT = (NoJoinError, ValueError)
 """What the compiler raises for a logical form of which no query can be made."""
 
@@ -56,6 +59,7 @@ class _Read:
     unused: tuple[str, ...]
     cost: float
     understood: float
+    values_lost: int
     times: int = 1
 
 
@@ -85,6 +89,7 @@ def candidates(text: str, linker: Linker, graph: JoinGraph) -> list[Made]:
                 "unused": float(min(4, len(read.unused))),
                 "some unused": float(bool(read.unused)),
                 "understood": read.understood,
+                "values unused": float(min(2, read.values_lost)),
                 "half understood": float(read.understood < HALF),
                 "only reading": float(len(reads) == 1),
             }
@@ -129,7 +134,10 @@ def _ranked(groups: list[list[Made]]) -> list[Made]:
         group[0].score = best
     groups.sort(key=lambda group: -group[0].score)
     if groups:
-        sure = sureness(groups[0][0].signs, [group[0].score for group in groups])
+        best = groups[0][0]
+        sure = sureness(best.signs, [group[0].score for group in groups])
+        if best.signs.get("values unused"):
+            sure = min(sure, DOUBTFUL)
         for group in groups:
             for one in group:
                 one.confidence = sure * behind(groups[0][0].score - one.score)
@@ -168,7 +176,9 @@ def _reads(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> list[_R
             if key in found:
                 found[key].times += 1
             elif len(found) < READS:
-                found[key] = _Read(tree, meant.unused, meant.cost, meant.understood)
+                found[key] = _Read(
+                    tree, meant.unused, meant.cost, meant.understood, meant.values_lost
+                )
     except Exception:  # a mistake in the grammar: the question is declined, and the log says why
         log.exception("the reading of a question failed")
     return list(found.values())

@@ -107,6 +107,8 @@ def doubt(nodes: Sequence[Node], symbols: Sequence[Symbol]) -> float:
                 if ref is not None:
                     cost += 0.5 * max(0.0, ref.best_column - ref.best_table)
                     cost += 0.5 * (1 - ref.best_table)
+                    alike = sum(score > ref.best_table - 0.01 for _, score in ref.tables)
+                    cost += 0.2 * min(5, alike - 1)
             case _:
                 pass
     return cost

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mcp_server.nl2sql.grammar.cover import covers
 from mcp_server.nl2sql.grammar.ground import grounded
-from mcp_server.nl2sql.grammar.symbols import symbols
+from mcp_server.nl2sql.grammar.symbols import Symbol, symbols
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
 from mcp_server.nl2sql.logical import Query
@@ -20,12 +20,14 @@ class Meant:
     """A query that a question may mean. cost: how far its phrases had to be stretched.
 
     understood: the share of the question's symbols that play a part in it, 0..1.
+    values_lost: names, numbers and quoted texts that play none.
     """
 
     query: Query
     unused: tuple[str, ...]
     cost: float
     understood: float
+    values_lost: int
 
 
 def analyse(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
@@ -38,5 +40,13 @@ def analyse(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterat
             cost = cover.cost + LOST * lost + 0.3 * (number > 0)
             unused = tuple(row[place].text for place in sorted(set(ground.lost)))
             understood = 1 - len(unused) / max(1, len(row))
-            found.append(Meant(ground.query, unused, cost, understood))
+            values = sum(_is_value(row[place]) for place in set(ground.lost))
+            found.append(Meant(ground.query, unused, cost, understood, values))
     return iter(sorted(found, key=lambda meant: meant.cost))
+
+
+def _is_value(symbol: Symbol) -> bool:
+    """Whether a symbol is, or looks like, something that rows are to be compared with."""
+    return symbol.kind in "vqnd" or (
+        symbol.kind == "_" and symbol.start > 0 and symbol.text[:1].isupper()
+    )

@@ -17,6 +17,8 @@ from mcp_server.nl2sql.tokens import Mark, Token
 ORDERS = frozenset({"name", "state"})
 """Words that at the beginning say what to do, and else are names."""
 
+BEFORE_ONE = frozenset({"the", "each", "every", "this", "that", "which", "any"})
+
 EITHER_WITHIN = 0.2
 """A span may name a column or a table if neither name fits better by more than this."""
 NAMED_WELL = 0.75
@@ -65,7 +67,9 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
     while at < len(tokens):
         ref = refs.get(at)
         phrase, cue = _cue(tokens, at, refs)
-        if ref is not None and not _yields(ref, phrase, cue, refs):
+        if tokens[at].lemma == "one" and at and tokens[at - 1].lemma in BEFORE_ONE:
+            at += 1  # `the one`, `each one` stand for what was named before
+        elif ref is not None and not _yields(ref, phrase, cue, refs):
             found += [_named(part, tokens) for part in _parts(ref, tokens, linker)]
             at = ref.end
         elif tokens[at].lemma in ("once", "twice"):
