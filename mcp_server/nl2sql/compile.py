@@ -262,6 +262,9 @@ def _condition_tables(condition: Condition) -> Iterable[Table]:
             return
         case Ranked(table):
             yield table
+        case Compare(column, _, Column() as other):
+            yield column.table
+            yield other.table
         case _:
             yield condition.column.table
 

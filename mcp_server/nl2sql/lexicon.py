@@ -84,7 +84,7 @@ RELATED: tuple[frozenset[str], ...] = tuple(
         "nationality citizenship country", "hometown home town place birthplace origin",
         "birthday birth dob born birthdate", "language speak tongue", "religion faith",
         "country nation", "state province", "city town municipality",
-        "location place venue site position", "area region zone district territory",
+        "location place venue site position", "area region zone district territory county",
         "street road avenue", "apartment flat unit", "house home",
         # organisations
         "company firm business corporation enterprise", "shop store outlet retailer",

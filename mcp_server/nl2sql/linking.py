@@ -44,6 +44,8 @@ _COUNTING = frozenset(_COUNTED)
 SPAN_MAX = 6
 KEEP_WITHIN = 0.3
 THRESHOLD = 0.5
+WELL_NAMED = 0.6
+"""A word that fits a name better than this is no misspelling of another."""
 RELATED_SCORE = 0.62
 FUZZY_VALUE_MIN = 0.55
 FUZZY_LOOKED_AT_MIN = 0.4
@@ -229,7 +231,8 @@ class Linker:
             or word in self._words
             or normal_text(token.text) in self.profile.value_index
         )
-        if not known and not (self.columns((word,)) or self.tables((word,))):
+        named = (*self.columns((word,)), *self.tables((word,)))
+        if not known and max((score for _, score in named), default=0.0) < WELL_NAMED:
             close = [w for w in self._words if one_letter_off(word, w)]
             found = close[0] if len(close) == 1 else word
         self._respellings[word] = found
@@ -344,7 +347,7 @@ class Linker:
         named = max(ref.best_column, ref.best_table)
         if values and (named < 0.85 or _is_name(span)):
             ref.values = values
-        content = sum(word not in STOP for word in words)
+        content = sum(t.lemma not in STOP or _abbreviates(t) for t in span) or bool(ref.values)
         score = named if named >= THRESHOLD else 0.0
         if ref.values:
             sure = 0.95 if _is_name(span) or length > 1 else 0.75
@@ -356,11 +359,7 @@ class Linker:
 
     def _values(self, span: Sequence[Token], text: str) -> list[tuple[Column, str]]:
         if len(span) == 1 and (
-            (
-                span[0].lemma in STOP
-                and not (text.isupper() and span[0].lemma in DEMONYMS)
-                and text != "May"
-            )
+            (span[0].lemma in STOP and not _abbreviates(span[0]) and text != "May")
             or span[0].mark is Mark.NUMBER
         ):
             return []
@@ -431,11 +430,15 @@ def _is_name(span: Sequence[Token]) -> bool:
     )
 
 
+def _abbreviates(token: Token) -> bool:
+    """Whether a word that is small otherwise is a name in capitals: US."""
+    return token.text.isupper() and token.lemma in DEMONYMS
+
+
 def _all_names(span: Sequence[Token]) -> bool:
     """Whether a span looks like one name: `Boeing 737-800`, `San Franciso`."""
     return (
         span[0].capitalised
-        and len(span[0].text) >= 4
         and all(token.capitalised or token.text[0].isdigit() for token in span)
         and (len(span) > 1 or len(span[0].text) >= FUZZY_LENGTH_MIN)
     )

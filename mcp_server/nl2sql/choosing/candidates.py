@@ -30,9 +30,6 @@ HALF = 0.67
 DOUBTFUL = 0.5
 """The most confidence in a query that leaves out a name, number or text of the question."""
 
-UNFIT = (NoJoinError, ValueError)
-"""What the compiler raises for a logical form of which no query can be made."""
-
 log = logging.getLogger(__name__)
 
 
@@ -134,13 +131,13 @@ def _ranked(groups: list[list[Made]]) -> list[Made]:
         group[0].score = best
     groups.sort(key=lambda group: -group[0].score)
     if groups:
-        best = groups[0][0]
-        sure = sureness(best.signs, [group[0].score for group in groups])
-        if best.signs.get("values unused"):
+        first = groups[0][0]
+        sure = sureness(first.signs, [group[0].score for group in groups])
+        if first.signs.get("values unused"):
             sure = min(sure, DOUBTFUL)
         for group in groups:
             for one in group:
-                one.confidence = sure * behind(groups[0][0].score - one.score)
+                one.confidence = sure * behind(first.score - one.score)
     return sorted((one for group in groups for one in group), key=lambda one: -one.score)
 
 
@@ -170,7 +167,7 @@ def _reads(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> list[_R
         for meant in analyse(tokens, linker, graph):
             try:
                 tree = compile_query(meant.query, graph)
-            except UNFIT:
+            except NoJoinError:
                 continue
             key = canonical(tree)
             if key in found:

@@ -104,6 +104,12 @@ def _between(f: Found) -> Sequence[Node]:
     return [Range(f.at("c") if f.has("c") else f.at("d"), f.place("a"), f.place("b"))]
 
 
+@phrase(rf"[THWpofy]*(?P<c>)(?P<a>[nd])p(?P<b>[nd])(?P<d>{COL})?", 0.4)
+def _from_to(f: Found) -> Sequence[Node] | None:
+    """100 to 200 pages."""
+    return _between(f)
+
+
 @phrase(
     rf"[THWpofy]*(?P<c>{COL})_?[TWHpo=]*(?P<o>O)?(?P<n>[nd])(?P<more>(?:[,&|]+[p]?[nd])*)", 0.35
 )

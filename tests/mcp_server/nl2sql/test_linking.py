@@ -1,0 +1,70 @@
+"""What words of a question may name."""
+
+from mcp_server.nl2sql.linking import Linker, word_match
+from mcp_server.nl2sql.profile_model import Kind
+from mcp_server.nl2sql.tokens import tokenize
+from tests.mcp_server.nl2sql.profiles import profile, table
+
+
+def shop() -> Linker:
+    return Linker(
+        profile(
+            table("customer", 9, customer_id=Kind.NUMBER, first_name=["Ada", "Alan"],
+                  last_name=["Byron", "Turing"], city=["San Francisco", "Los Angeles"],
+                  country=["United States", "Norway"], line_2=["12 Harbour Street, Oslo"]),
+            table("invoice", 9, invoice_id=Kind.NUMBER, customer_id=Kind.NUMBER, qty=Kind.NUMBER),
+            invoice__customer_id=("customer", "customer_id"),
+        )
+    )  # fmt: skip
+
+
+def values(text: str) -> list[str]:
+    linker = shop()
+    return [value for ref in linker.refs(linker.prepare(tokenize(text))) for _, value in ref.values]
+
+
+def test_a_name_that_is_spelled_wrong_is_found() -> None:
+    assert values("customers in San Franciso") == ["San Francisco"]
+
+
+def test_a_value_is_found_by_its_first_letters_and_by_what_a_country_is_called() -> None:
+    assert values("customers in LA") == ["Los Angeles"]
+    assert values("customers from the US") == ["United States"]
+
+
+def test_first_and_last_name_in_one_pair_of_quotes_are_two_values() -> None:
+    assert values("the city of 'Alan Turing'") == ["Alan", "Turing"]
+
+
+def test_a_quoted_name_of_a_column_is_no_text() -> None:
+    linker = shop()
+    refs = linker.refs(linker.prepare(tokenize("show the 'first name' of customers")))
+
+    assert [str(refs[0].columns[0][0]), refs[0].values] == ["customer.first_name", []]
+
+
+def test_a_quoted_text_that_is_part_of_values_tells_their_column() -> None:
+    linker = shop()
+    (ref,) = linker.refs(linker.prepare(tokenize("'Harbour Street'")))
+
+    assert [str(column) for column in ref.partly] == ["customer.line_2"]
+
+
+def test_a_misspelled_name_of_a_table_is_found_and_an_everyday_word_is_left() -> None:
+    linker = shop()
+
+    assert [t.lemma for t in linker.prepare(tokenize("custmers and county"))] == [
+        "customer",
+        "and",
+        "county",
+    ]
+
+
+def test_a_name_with_a_number_is_two_words_as_in_the_schema() -> None:
+    assert [t.lemma for t in shop().prepare(tokenize("line2 abc9"))] == ["line", "2", "abc9"]
+
+
+def test_an_abbreviation_is_known_by_its_consonants() -> None:
+    assert word_match("department", "dprt") > 0.7
+    assert word_match("quantity", "qty") > 0.7
+    assert word_match("department", "xyz") == 0
