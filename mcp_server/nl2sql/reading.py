@@ -59,7 +59,37 @@ def _set_operation(node: exp.SetOperation, outer: Scope) -> str:
     return text + _tail(node, Scope(outer=outer))
 
 
+def _first_of_each(node: exp.Select, outer: Scope) -> str | None:
+    """A query that keeps the first rows of each group by their rank, as one that says so."""
+    source = node.args["from_"].this if node.args.get("from_") else None
+    inner = source.unnest() if isinstance(source, exp.Subquery) else None
+    bound = node.args["where"].this if node.args.get("where") else None
+    if not isinstance(inner, exp.Select) or not isinstance(bound, exp.LTE):
+        return None
+    ranks = {
+        identifier(item.args["alias"]): item
+        for item in inner.expressions
+        if isinstance(item, exp.Alias)
+        and isinstance(item.this, exp.Window)
+        and isinstance(item.this.this, exp.Rank)
+    }
+    place, count = bound.this, bound.expression
+    rank = ranks.get(identifier(place.this)) if isinstance(place, exp.Column) else None
+    others = any(node.args.get(part) for part in ("joins", "group", "having", "order", "limit"))
+    if rank is None or others or not isinstance(count, exp.Literal):
+        return None
+    sources, _ = _origin(inner, outer)
+    order = PHRASES.expression(rank.this, _scopes(inner, sources, outer)[1])
+    plain = inner.copy()
+    plain.set("expressions", [e for e in plain.expressions if e != rank])
+    first = "the first" if count.name == "1" else f"the first {count.name}"
+    return f"{_query(plain, outer)}, {first}{order.removeprefix('the rank')}"
+
+
 def _select(node: exp.Select, outer: Scope) -> str:
+    first = _first_of_each(node, outer)
+    if first is not None:
+        return first
     sources, origin = _origin(node, outer)
     scope, within = _scopes(node, sources, outer)
     what = _what(node, within)

@@ -113,6 +113,16 @@ READINGS = {
         "The year of born and the number of sailors, for each year of born."
     ),
     "select to_char(born, 'YYYY-MM') from sailor": "The born written as 'YYYY-MM' of sailors.",
+    "select name from (select name as name, rank() over (partition by country order by age desc) "
+    "as place from sailor) as ranked where place <= 2": (
+        "The name of sailors, the first 2 within each country by age (highest first)."
+    ),
+    "select name from (select name, rank() over (order by age) as place from sailor) as ranked "
+    "where place <= 1": "The name of sailors, the first by age (lowest first).",
+    "select 100.0 * count(*) filter (where age > 30) / nullif(count(*), 0) from sailor": (
+        "(100.0 times the number of sailors where age is greater than 30) divided by the number of "
+        "sailors."
+    ),
     "select rank() over (partition by country order by age desc) from sailor": (
         "The rank within each country by age (highest first) of sailors."
     ),

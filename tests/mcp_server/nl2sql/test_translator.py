@@ -7,6 +7,7 @@ import pytest
 from psycopg import sql
 
 from mcp_server.nl2sql import Translation, Translator
+from mcp_server.nl2sql.asker import Asker
 from tests.mcp_server.nl2sql.conftest import filled
 
 LIBRARY = """
@@ -127,6 +128,14 @@ def test_a_plain_question_finds_the_rows_that_it_asks_for(
         assert found == wanted
     else:
         assert sorted(found) == sorted(wanted)
+
+
+def test_every_query_of_the_translator_passes_the_guard(library: str) -> None:
+    asker = Asker(library)
+
+    for question, expected in ANSWERS:
+        answer = asker.ask(question)
+        assert len(answer.rows) == len(expected), (question, answer.reason)
 
 
 def plain(value: Any) -> str:
