@@ -16,7 +16,15 @@ from mcp_server.nl2sql.lexicon import (
     synonyms,
 )
 from mcp_server.nl2sql.profile_model import Column, Profile, Table
-from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, normal_text, stem, tokenize
+from mcp_server.nl2sql.tokens import (
+    Mark,
+    Token,
+    identifier_words,
+    normal_text,
+    shape_of,
+    stem,
+    tokenize,
+)
 from mcp_server.nl2sql.trigrams import TrigramIndex, one_letter_off
 
 T = TypeVar("T")
@@ -376,13 +384,23 @@ class Linker:
                     break
         if not found and len(span) == 1 and text.isupper() and 2 <= len(text) <= 4:
             found = self._initials().get(text.lower(), [])
+        if not found and len(span) == 1:
+            found = self._shaped(text)
         if not found and _all_names(span):
             found = self._alike(text)
         short = len(text) <= 2 and not text.isupper()
         return [] if short else found
 
     def _quoted(self, text: str) -> list[tuple[Column, str]]:
-        return self.profile.value_index.get(normal_text(text)) or self._alike(text)
+        held = self.profile.value_index.get(normal_text(text))
+        return held or self._shaped(text) or self._alike(text)
+
+    def _shaped(self, text: str) -> list[tuple[Column, str]]:
+        """The columns whose texts are written like this one, which no row looked at holds."""
+        shape = shape_of(text)
+        if shape in ("9", "a"):
+            return []
+        return [(column, text) for column in self.profile.columns if shape in column.shapes]
 
     def _index(self) -> TrigramIndex:
         if self._trigrams is None:

@@ -14,10 +14,12 @@ from psycopg import sql
 
 from mcp_server.nl2sql.inference import inferred
 from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Profile, Table
-from mcp_server.nl2sql.tokens import identifier_words, normal_text
+from mcp_server.nl2sql.tokens import identifier_words, normal_text, shape_of
 
 VALUES_PER_COLUMN = 2_000
 VALUE_MAX_CHARACTERS = 80
+SHAPES_PER_COLUMN = 3
+"""A column of texts in more shapes than this is of free text."""
 SAMPLE_ROWS = 20_000
 SAMPLE_ROWS_TOTAL = 500_000
 """Of all tables together; a table gets its share, and at least SAMPLE_ROWS_MIN."""
@@ -173,10 +175,15 @@ def _sample(conn: psycopg.Connection[Any], table: Table, rows: int) -> None:
         sql.Literal(rows),
     )
     try:
+        if not table.rows:  # never analysed
+            table.rows = _count(conn, source)
         for column in text:
             _take_values(column, _distinct(conn, column, source))
             filled = [value for value in column.values.values() if value.strip()]
             column.numeric_text = bool(filled) and all(_is_number(value) for value in filled)
+            shapes = {shape_of(value) for value in filled}
+            if len(shapes) <= SHAPES_PER_COLUMN and not column.numeric_text:
+                column.shapes = frozenset(s for s in shapes if "9" in s and " " not in s)
             column.sorts_as_text = column.numeric_text and (
                 len({len(value) for value in filled}) == 1 and all(v.isdigit() for v in filled)
             )
@@ -189,6 +196,11 @@ def _sample(conn: psycopg.Connection[Any], table: Table, rows: int) -> None:
         raise
     except psycopg.Error:
         return  # a view over what this role may not read, or one that writes or fails
+
+
+def _count(conn: psycopg.Connection[Any], source: sql.Composed) -> int:
+    row = conn.execute(sql.SQL("select count(*) from {}").format(source)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _distinct(conn: psycopg.Connection[Any], column: Column, source: sql.Composed) -> Iterable[str]:
@@ -219,12 +231,15 @@ def _take_values(column: Column, values: Iterable[str]) -> None:
 def _take_ranges(
     conn: psycopg.Connection[Any], numbers: Sequence[Column], source: sql.Composed
 ) -> None:
+    known = all(column.distinct for column in numbers)
+    of_one = "min({0}), max({0}), 0" if known else "min({0}), max({0}), count(distinct {0})"
     parts = sql.SQL(", ").join(
-        sql.SQL("min({0}), max({0})").format(sql.Identifier(column.name)) for column in numbers
+        sql.SQL(of_one).format(sql.Identifier(column.name)) for column in numbers
     )
     row = conn.execute(sql.SQL("select {} from {}").format(parts, source)).fetchone() or ()
     for number, column in enumerate(numbers):
-        low, high = row[2 * number : 2 * number + 2]
+        low, high, distinct = row[3 * number : 3 * number + 3]
+        column.distinct = max(column.distinct, distinct)
         if low is not None:
             column.low, column.high = float(low), float(high)
         column.year_like = bool(

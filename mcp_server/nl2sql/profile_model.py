@@ -36,6 +36,8 @@ class Column:
     sorts_as_text: bool = False
     """Text whose numbers are all written alike, so that they sort as text as well."""
     values: dict[str, str] = field(default_factory=dict)
+    shapes: frozenset[str] = frozenset()
+    """How its texts are written (`shape_of`), where all are in few ways and have digits."""
     words: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

@@ -204,3 +204,8 @@ def identifier_words(name: str) -> tuple[str, ...]:
 def normal_text(value: str) -> str:
     """A text value as it is compared: lower case, single spaces, no marks at the end."""
     return " ".join(value.lower().split()).rstrip("!?.,;: ") or value.lower().strip()
+
+
+def shape_of(text: str) -> str:
+    """How a text is written: letters as a, digits as 9, each run once: `AB-123/x` is `a-9/a`."""
+    return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]+", "a", text.strip()))

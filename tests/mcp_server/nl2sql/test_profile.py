@@ -2,6 +2,7 @@
 
 import psycopg
 
+from mcp_server.nl2sql import Translator
 from mcp_server.nl2sql.profile import profile
 from mcp_server.nl2sql.profile_model import Column, Kind
 
@@ -46,3 +47,40 @@ def test_numbers_in_text_sort_as_text_only_if_all_are_of_one_length(fresh_dsn: s
 
     assert (found["code"].numeric_text, found["code"].sorts_as_text) == (True, True)
     assert (found["mixed"].numeric_text, found["mixed"].sorts_as_text) == (True, False)
+
+
+def test_texts_that_are_written_alike_have_a_shape(fresh_dsn: str) -> None:
+    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
+        conn.execute("create table part (part_id int primary key, serial text, remark text)")
+        conn.execute(
+            "insert into part select g, 'AB-' || g, md5(g::text) || g from generate_series(1, 40) g"
+        )
+        found = {column.name: column.shapes for column in profile(conn).columns}
+
+    assert found["serial"] == {"a-9"}
+    assert found["remark"] == frozenset()
+
+
+def test_a_code_that_was_not_looked_at_is_compared_with_the_column_of_its_shape(
+    fresh_dsn: str,
+) -> None:
+    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
+        conn.execute("create table part (part_id int primary key, serial text, colour text)")
+        conn.execute(
+            "insert into part select g, 'AB-' || g, 'red' from generate_series(1, 30000) g"
+        )
+        conn.execute("analyze")
+
+    found = Translator(fresh_dsn).translate("What is the colour of the part AB-29999?")
+
+    assert found.sql is not None, found.reason
+    assert "serial = 'AB-29999'" in found.sql
+
+
+def test_sizes_are_known_of_tables_that_were_never_analysed(fresh_dsn: str) -> None:
+    with psycopg.connect(fresh_dsn, autocommit=True) as conn:
+        conn.execute("create table part (part_id int primary key, weight int)")
+        conn.execute("insert into part select g, g % 5 from generate_series(1, 40) g")
+        (table,) = profile(conn).tables
+
+    assert [table.rows, *(column.distinct for column in table.columns)] == [40, 40, 5]
