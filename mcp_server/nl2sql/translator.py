@@ -27,7 +27,7 @@ from mcp_server.nl2sql.translation import Candidate, Link, Translation
 THRESHOLD = 0.63
 """Below this confidence a question is declined."""
 
-TRIED = 12
+TRIED = 14
 SHOWN = 3
 TRY_SECONDS = 0.5
 IDLE_SECONDS = 2.0

@@ -21,7 +21,7 @@ from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
 from mcp_server.nl2sql.tokens import Token, tokenize
 
-READS = 6
+READS = 8
 """Different queries of the reading that are followed."""
 
 HALF = 0.67

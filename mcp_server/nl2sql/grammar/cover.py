@@ -20,7 +20,7 @@ from mcp_server.nl2sql.grammar.nodes import (
 from mcp_server.nl2sql.grammar.patterns import edges
 from mcp_server.nl2sql.grammar.symbols import Symbol
 
-KEPT = 6
+KEPT = 8
 """Covers that are followed from each place on."""
 
 SKIPPING = {

@@ -55,7 +55,7 @@ from mcp_server.nl2sql.logical import (
 from mcp_server.nl2sql.profile_model import Table
 from mcp_server.nl2sql.tokens import Token
 
-GROUND_TRIES = 3
+GROUND_TRIES = 4
 """Close decisions that are tried the other way."""
 
 
