@@ -122,7 +122,7 @@ class Surroundings:
             return years[0] if years else None
         return None
 
-    def fitting(self, value: object, local: Table | None, equal: bool) -> Column | None:
+    def fitting(self, value: object, local: Table | None) -> Column | None:
         """The only column of numbers whose range holds a number that is said without a name."""
         table = local or self.subject
         if table is None or not isinstance(value, int | float):

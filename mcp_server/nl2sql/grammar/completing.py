@@ -29,6 +29,7 @@ EVERYTHING = frozenset({"information", "info", "detail", "data", "everything"})
 def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     query, subject = draft.query, draft.around.subject
     query.subject = subject
+    deny(draft, query)
     hold_of_each(draft, query)
     measured = any(output.aggregate for output in query.select) or query.computed
     ranked = any(order.aggregate for order in query.order)
@@ -87,6 +88,16 @@ def _first_of_each(draft: Draft, query: Query) -> None:
     known = {output.column for output in query.select}
     groups = [*query.group, *(column for table in query.group_tables for column in shown(table))]
     query.select[:0] = [Output(column) for column in groups if column not in known]
+
+
+def deny(draft: Draft, query: Query) -> None:
+    """Cities that have no branch opened after 2000: all of them but those that have one."""
+    denied = query.where[draft.denied_from :]
+    if not draft.negating or not denied or not query.select or query.combine is not None:
+        return
+    query.where = query.where[: draft.denied_from]
+    left_out = Query(subject=query.subject, select=query.select, where=[*query.where, *denied])
+    query.combine = ("except", left_out)
 
 
 def join_pairs(draft: Draft, query: Query) -> None:

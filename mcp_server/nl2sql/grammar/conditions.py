@@ -26,6 +26,7 @@ from mcp_server.nl2sql.logical import (
     Having,
     Nested,
     Null,
+    Scalar,
 )
 from mcp_server.nl2sql.profile_model import Column, Table
 from mcp_server.nl2sql.tokens import normal_text
@@ -50,7 +51,7 @@ def add_condition(draft: Draft, node: Node) -> None:
             first, last = draft.value(low), draft.value(high)
             column = draft.column(at, numeric=True) or around.dated(first, local)
             if column is None or not measures(column):
-                column = around.dated(first, local) or around.fitting(first, local, False)
+                column = around.dated(first, local) or around.fitting(first, local)
             if column is None:
                 draft.lost += [low, high]
             else:
@@ -145,24 +146,8 @@ def add_held(draft: Draft, at: int) -> None:
 def add_bound(
     draft: Draft, at: int | None, operator: str, value_at: int, hints: tuple[str, ...]
 ) -> None:
-    value, local = draft.value(value_at), draft.focus or draft.around.subject
-    column = draft.column(at, numeric=True) if at is not None else None
-    if column is not None and (column.primary or column.foreign) and operator not in ("=", "<>"):
-        column = None if hints or not column.counts else column
-    where = draft.query.where
-    if column is None and hints:
-        column = draft.around.hinted(hints, local)
-    if column is None and isinstance(value, int) and value >= 1000:
-        column = draft.around.dated(value, draft.value_table or local)
-    if column is None and draft.joint == "|" and where and isinstance(where[-1], Compare | AnyOf):
-        before = where[-1].conditions[0] if isinstance(where[-1], AnyOf) else where[-1]
-        column = getattr(before, "column", None)
-    if column is None:
-        column = draft.around.dated(value, draft.value_table or local)
-    if column is None:
-        column = age_column(draft, value_at, draft.value_table or local)
-    if column is None and at is None:
-        column = draft.around.fitting(value, local, operator == "=")
+    value = draft.value(value_at)
+    column = _bounded_column(draft, at, operator, value_at, hints)
     if column is not None and column.year_like and isinstance(value, int) and value < 1000:
         draft.lost.append(value_at)
         return
@@ -173,7 +158,7 @@ def add_bound(
                 draft.lost.append(value_at)
             draft.add(Compare(column, operator, text))  # type: ignore[arg-type]
             return
-        dated = draft.around.dated(value, local)
+        dated = draft.around.dated(value, draft.focus or draft.around.subject)
         if dated is not None:
             column = dated
         elif isinstance(value, int | float) and value >= COUNT_MAX:
@@ -190,6 +175,43 @@ def add_bound(
         draft.lost.append(value_at)
         return
     draft.add(Compare(column, operator, value))  # type: ignore[arg-type]
+
+
+def _bounded_column(
+    draft: Draft, at: int | None, operator: str, value_at: int, hints: tuple[str, ...]
+) -> Column | None:
+    """The column that a number or a date is compared with."""
+    around, value = draft.around, draft.value(value_at)
+    local = draft.focus or around.subject
+    column = draft.column(at, numeric=True) if at is not None else None
+    ordered = operator not in ("=", "<>")
+    if column is not None and (column.primary or column.foreign) and ordered:
+        column = None if hints or not column.counts else column
+    if column is not None and not ordered and _out_of_range(column, value):
+        return around.dated(value, local) or column  # `faculties in 2002`
+    if column is not None:
+        return column
+    near = draft.value_table or local
+    found = around.hinted(hints, local) if hints else None
+    if found is None and isinstance(value, int) and value >= COUNT_MAX:
+        found = around.dated(value, near)
+    if found is None and draft.joint == "|":
+        found = _compared_before(draft)
+    found = found or around.dated(value, near) or age_column(draft, value_at, near)
+    return found or (around.fitting(value, local) if at is None else None)
+
+
+def _out_of_range(column: Column, value: Scalar) -> bool:
+    if column.low is None or column.high is None or not isinstance(value, int):
+        return False
+    return not column.low <= value <= column.high
+
+
+def _compared_before(draft: Draft) -> Column | None:
+    """The column of the last comparison: `32 or 33`."""
+    last = draft.query.where[-1] if draft.query.where else None
+    first = last.conditions[0] if isinstance(last, AnyOf) else last
+    return first.column if isinstance(first, Compare) else None
 
 
 def age_column(draft: Draft, at: int, local: Table | None) -> Column | None:

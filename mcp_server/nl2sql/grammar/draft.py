@@ -50,6 +50,8 @@ class Draft:
         """The word between the last phrase and this one."""
         self.negating = False
         """Whether a `not` waits for what it denies."""
+        self.denied_from = 0
+        """The place in the conditions where it was said."""
         self.limit: int | None = None
         """The symbol of a number of rows that waits for an order."""
         self.beyond: Compare | None = None

@@ -172,7 +172,7 @@ def take(draft: Draft, node: Node, number: int, nodes: Sequence[Node]) -> None:
                 draft.absent = (table, [])
                 draft.focus = table
             else:
-                draft.negating = True
+                draft.negating, draft.denied_from = True, len(draft.query.where)
         case _:
             add_condition(draft, node)
 

@@ -161,7 +161,10 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """The first of an order. at: a column or, counted, a table. count: a symbol, None for one."""
+    """The first of an order. at: a column or, counted, a table. count: a symbol, None for one.
+
+    relative: said of something named before. counting: `most`, which no date can be.
+    """
 
     descending: bool
     at: Place
@@ -169,6 +172,7 @@ class Rank:
     aggregate: Aggregate | None = None
     hints: tuple[str, ...] = ()
     relative: bool = False
+    counting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,8 @@ def order_of(draft: Draft, node: Rank) -> Order | None:
     table = draft.entities.get(node.at)
     column = around.column(symbol, local, numeric=True)
     ref = symbol.ref
-    measure = column is not None and (column.counts or column.kind is Kind.DATE)
+    dated = column is not None and column.kind is Kind.DATE and not node.counting
+    measure = column is not None and (column.counts or dated)
     keyed = column is not None and (column.foreign or column.primary)
     if node.aggregate == "count":
         if table is not None and ref and (ref.best_table >= ref.best_column - 0.3 or keyed):

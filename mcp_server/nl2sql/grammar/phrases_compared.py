@@ -131,6 +131,12 @@ def _not_number(f: Found) -> Sequence[Node] | None:
     return _numbers(f, f.place("c"), "<>")
 
 
+@phrase(r"[THWpofy]*X[p]?(?P<n>[nd])(?P<more>)", 0.5)
+def _not_number_alone(f: Found) -> Sequence[Node] | None:
+    """Not 20 years old."""
+    return _numbers(f, None, "<>")
+
+
 @phrase(rf"[HTWpof]*(?P<n>n)[p]?(?P<c>{COL})(?P<more>)", 0.45)
 def _number_before(f: Found) -> Sequence[Node] | None:
     return _numbers(f, f.place("c"))

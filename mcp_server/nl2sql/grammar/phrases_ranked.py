@@ -1,3 +1,4 @@
+
 """Phrases for how many, which first, and in which order."""
 
 from collections.abc import Sequence
@@ -133,6 +134,7 @@ def _ranked(f: Found) -> Sequence[Node]:
             "count" if counted else None,
             cue.hints,
             _relative(f),
+            counting=f.symbols[f.place("s")].text in ("most", "least", "fewest"),
         )
     ]
 
@@ -203,7 +205,7 @@ def _with_maximum(f: Found) -> Sequence[Node] | None:
     return [Rank(aggregate == "max", f.place("c"), relative=True)]
 
 
-@phrase(rf"[THWpofy]*(?P<k>n)?(?P<m>M)(?:_o)?(?P<x>{NAME})?", 0.3)
+@phrase(rf"[THWpofy]*(?P<k>n)?(?P<m>M)(?:_o)?(?:{TAB}(?={COL}))?(?P<x>{NAME})?", 0.3)
 def _common(f: Found) -> Sequence[Node]:
     return [Common(f.cue("m").descending, f.at("x"), f.at("k"))]
 
@@ -214,7 +216,7 @@ def _column_most_common(f: Found) -> Sequence[Node]:
 
 
 @phrase(
-    rf"[&,p]*(?P<z1>Z)?(?P<r>R)(?P<z2>Z)?[opyf]*(?P<n>#)?(?P<a>A)?(?P<x>{NAME})(?P<more>(?:[,&]+{COL})*)[p&,]*(?P<z>Z)?",
+    rf"[&,p]*(?P<z1>Z)?(?P<r>R)(?P<z2>Z)?[opyf]*(?P<n>#)?(?P<a>A)?(?:{TAB}(?={COL}))?(?P<x>{NAME})(?P<more>(?:[,&]+{COL})*)[p&,]*(?P<z>Z)?",
     0.25,
 )
 def _sorted(f: Found) -> Sequence[Node]:
@@ -237,7 +239,9 @@ def _sort_rows(f: Found) -> Sequence[Node]:
     return [Entity(f.match.start() + 1), Sort(f.place("x"), f.has("z") and f.cue("z").descending)]
 
 
-@phrase(rf"[&,p]*(?P<r>R)?(?P<z>Z)[opyf]*(?P<n>#)?(?P<a>A)?_?(?P<x>{NAME})?", 0.3)
+@phrase(
+    rf"[&,p]*(?P<r>R)?(?P<z>Z)[opyf]*(?P<n>#)?(?P<a>A)?_?(?:{TAB}(?={COL}))?(?P<x>{NAME})?", 0.3
+)
 def _directed(f: Found) -> Sequence[Node]:
     aggregate = "count" if f.has("n") else f.cue("a").aggregate if f.has("a") else None
     return [Sort(f.at("x"), f.cue("z").descending, aggregate, f.cue("z").hints)]
