@@ -10,11 +10,13 @@ from mcp_server.nl2sql.grammar.nodes import (
     Rank,
 )
 from mcp_server.nl2sql.logical import (
+    Aggregate,
     AnyOf,
     Compare,
     Linked,
     Nested,
     Often,
+    Order,
     Output,
     Query,
     Ranked,
@@ -69,8 +71,12 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     if not query.select and isinstance(first, Rank) and first.at is not None and query.order:
         ranked_by, ref = query.order[0], draft.symbols[first.at].ref
         named = ref is not None and any(column is ranked_by.column for column, _ in ref.columns)
-        if named and not ranked_by.aggregate and not draft.existing:
-            query.select.append(Output(ranked_by.column))
+        if named and not ranked_by.aggregate and not first.relative:
+            if query.limit == 1:  # `the lowest price of the signed books` is a price
+                query.select.append(Output(ranked_by.column, _extreme(ranked_by)))
+                query.order, query.limit = [], None
+            elif not draft.existing:
+                query.select.append(Output(ranked_by.column))
     if not query.select and not query.computed and subject is not None:
         query.select += [Output(column) for column in displayed(draft, subject)]
     require_rows(draft, query)
@@ -98,6 +104,10 @@ def deny(draft: Draft, query: Query) -> None:
     query.where = query.where[: draft.denied_from]
     left_out = Query(subject=query.subject, select=query.select, where=[*query.where, *denied])
     query.combine = ("except", left_out)
+
+
+def _extreme(order: Order) -> Aggregate:
+    return "max" if order.descending else "min"
 
 
 def join_pairs(draft: Draft, query: Query) -> None:

@@ -107,9 +107,7 @@ def order_of(draft: Draft, node: Rank) -> Order | None:
         return Order(down, column=column, aggregate=node.aggregate)
     if table is not None:
         if node.hints:
-            hinted = hinted_order(draft, node.hints, node.descending, table)
-            if hinted is not None:
-                return hinted
+            return hinted_order(draft, node.hints, node.descending, table)
         return Order(node.descending, aggregate="count", table=table)
     if column is not None:
         return Order(node.descending, column=column, aggregate="count")

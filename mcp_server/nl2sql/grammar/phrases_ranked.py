@@ -1,4 +1,3 @@
-
 """Phrases for how many, which first, and in which order."""
 
 from collections.abc import Sequence
@@ -20,20 +19,20 @@ from mcp_server.nl2sql.grammar.nodes import (
 from mcp_server.nl2sql.grammar.vocabulary import ANYONE
 
 
-@phrase(rf"[THW]+{COL}(?P<o>O)(?P<n>n)[D_]?(?P<t>{TAB})", 0.6)
+@phrase(rf"[THW]+{COL}(?P<o>O)(?P<n>n)[D_o]*(?P<t>{TAB})", 0.6)
 def _verb_at_least(f: Found) -> Sequence[Node] | None:
     """That advise more than 2 students, where a column is named like the verb."""
     return _at_least(f)
 
 
-@phrase(rf"[THWpofy&]*#?(?P<x>X)?(?P<o>O)(?P<n>n)[D_]?(?P<t>{TAB})", 0.3)
+@phrase(rf"[THWpofy&]*#?(?P<x>X)?(?P<o>O)(?P<n>n)[D_o]*(?P<t>{TAB})", 0.3)
 def _at_least(f: Found) -> Sequence[Node] | None:
     operator = f.cue("o").operator
     assert operator is not None
     return [HowMany(f.place("t"), operator, f.place("n"))]
 
 
-@phrase(rf"[THWpofy&]*(?P<n>n)(?P<o>\+)[D_]?(?P<t>{TAB})", 0.3)
+@phrase(rf"[THWpofy&]*(?P<n>n)(?P<o>\+)[D_o]*(?P<t>{TAB})", 0.3)
 def _n_or_more(f: Found) -> Sequence[Node] | None:
     operator = f.cue("o").operator
     assert operator is not None
@@ -65,7 +64,7 @@ def _most_of_them(f: Found) -> Sequence[Node] | None:
     return [Rank(cue.descending, None, _count(f), "count")]
 
 
-@phrase(rf"[THpofy&]*[H_](?P<n>n)D?(?P<t>{TAB})", 0.45)
+@phrase(rf"[THpofy&]*[H_p](?P<n>n)D?(?P<t>{TAB})", 0.45)
 def _exactly(f: Found) -> Sequence[Node] | None:
     return [HowMany(f.place("t"), "=", f.place("n"))]
 

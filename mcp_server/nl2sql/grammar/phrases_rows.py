@@ -46,7 +46,7 @@ def _absent_of_kind(f: Found) -> Sequence[Node]:
     return [Absent(f.place("t")), Equal(None, (f.place("v"),))]
 
 
-@phrase(rf"[yofp]*G[D]?(?P<x>{NAME})", 0.25)
+@phrase(rf"[yofp]*G[D]?(?:_o)?(?P<x>{NAME})", 0.25)
 def _each(f: Found) -> Sequence[Node]:
     return [Group(f.place("x"))]
 

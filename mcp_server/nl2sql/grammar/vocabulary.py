@@ -143,7 +143,7 @@ CUES: dict[tuple[str, ...], Cue] = {
     **_phrases("G", "for each,for every,per,each,every,in each,of each,by each,grouped by,group by,"
                "for all the different,for different,in every,of every,at each,from each,on each,"
                "for each of,for each different,for all different,with each,to each,across each,"
-               "for each distinct,for every different,for each type of,for each kind of,of different,"
+               "for each distinct,for every different,of different,"
                "in different,each of,group by each,group them by,broken down by,across different,"
                "under each,for each unique,respectively for each,across,grouped by each,for each possible"),
     **_phrases("D", "different,distinct,unique"),
