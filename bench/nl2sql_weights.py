@@ -31,7 +31,7 @@ from mcp_server.nl2sql.choosing.results import Result
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
 from mcp_server.nl2sql.profile import profile
-from mcp_server.nl2sql.translator import TRIED, first_rows
+from mcp_server.nl2sql.translator import THRESHOLD, TRIED, first_rows
 
 SETS = "spider_dev,spider_more,spider_dev/questions_realistic.jsonl"
 FOREIGN = "asked of another database"
@@ -42,7 +42,7 @@ RIDGE_RANK = 2.0
 RIDGE_SURE = 4.0
 STEPS = 40
 SMALLEST_KEPT = 0.02
-THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7)
+THRESHOLDS = (0.5, 0.55, 0.6, THRESHOLD, 0.7)
 TIMEOUT_MS = 15_000
 Floats = NDArray[np.float64]
 

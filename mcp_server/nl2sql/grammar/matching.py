@@ -21,7 +21,7 @@ from mcp_server.nl2sql.grammar.nodes import (
 )
 from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.grammar.vocabulary import Cue
-from mcp_server.nl2sql.logical import Aggregate
+from mcp_server.nl2sql.logical import Aggregate, Operator
 
 COL = "[cbwz]"
 TAB = "[tbuz]"
@@ -61,6 +61,11 @@ class Found:
     def cue(self, group: str) -> Cue:
         found = self.symbols[self.match.start(group)].cue
         assert found is not None
+        return found
+
+    def operator(self, group: str) -> Operator:
+        found = self.cue(group).operator
+        assert found is not None, "a comparing phrase has an operator"
         return found
 
     def places(self, group: str, kinds: str) -> list[int]:

@@ -1,6 +1,7 @@
 """Phrases for comparisons with numbers, dates, averages and other columns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mcp_server.nl2sql.grammar.matching import COL, TAB, Found, phrase
 from mcp_server.nl2sql.grammar.nodes import (
@@ -12,6 +13,12 @@ from mcp_server.nl2sql.grammar.nodes import (
     Node,
     Range,
 )
+from mcp_server.nl2sql.logical import Operator
+
+OPPOSITE: dict[Operator, Operator] = {
+    "=": "<>", ">": "<=", "<": ">=", ">=": "<", "<=": ">",
+}  # fmt: skip
+"""What `not` makes of a comparison."""
 
 
 @phrase(
@@ -27,19 +34,22 @@ def _bounded_compound(f: Found) -> Sequence[Node] | None:
     rf"[THWpofy]*(?P<c>{COL})[TWHpo_]*(?P<x>X)?(?P<o>O)[pof]*(?P<n>[nd])(?P<more>[|&]?O[nd])?(?![tu])",
     0.3,
 )
-def _bounded(f: Found) -> Sequence[Node] | None:
-    operator = f.cue("o").operator
-    assert operator is not None
+def _bounded(f: Found) -> Sequence[Node]:
+    operator = f.operator("o")
     if f.has("x"):
-        operator = {"=": "<>", ">": "<=", "<": ">=", ">=": "<", "<=": ">"}.get(operator, operator)  # type: ignore[assignment]
-    found: list[Node] = [Bound(f.place("c"), operator, f.place("n"), f.cue("o").hints)]
-    if f.has("more"):
-        second = f.symbols[f.places("more", "O")[0]].cue
-        assert second is not None
-        assert second.operator is not None
-        joint = [Joint("|")] if "|" in f.kinds("more") else []
-        found += [*joint, Bound(f.place("c"), second.operator, f.places("more", "[nd]")[0])]
-    return found
+        operator = OPPOSITE.get(operator, operator)
+    return _and_another(f, Bound(f.place("c"), operator, f.place("n"), f.cue("o").hints))
+
+
+def _and_another(f: Found, bound: Bound) -> Sequence[Node]:
+    """A second bound of the same column, in the group `more`."""
+    if not f.has("more"):
+        return [bound]
+    (word,), (value,) = f.places("more", "O"), f.places("more", "[nd]")
+    cue = f.symbols[word].cue
+    assert cue is not None
+    joint: list[Node] = [Joint("|")] if "|" in f.kinds("more") else []
+    return [bound, *joint, replace(bound, operator=cue.operator or "=", value=value)]
 
 
 @phrase(rf"[THWpofy]*(?P<c>{COL})(?P<o>O){COL}(?P<n>[nd])(?P<more>)(?P<x>)", 0.3)
@@ -49,54 +59,36 @@ def _bounded_by_year(f: Found) -> Sequence[Node] | None:
 
 
 @phrase(rf"[THWpofy]*(?P<o>O)(?P<c>{COL})[op]*(?P<n>[nd])", 0.3)
-def _bound_before_column(f: Found) -> Sequence[Node] | None:
-    operator = f.cue("o").operator
-    assert operator is not None
-    return [Bound(f.place("c"), operator, f.place("n"))]
+def _bound_before_column(f: Found) -> Sequence[Node]:
+    return [Bound(f.place("c"), f.operator("o"), f.place("n"))]
 
 
 @phrase(rf"[THWpofy]*(?P<o>O)(?P<c>{COL})[po]*n?O(?P<n>[nd])", 0.4)
-def _more_than(f: Found) -> Sequence[Node] | None:
+def _more_than(f: Found) -> Sequence[Node]:
     """A larger area than 30."""
-    operator = f.cue("o").operator
-    assert operator is not None
-    return [Bound(f.place("c"), operator, f.place("n"))]
+    return [Bound(f.place("c"), f.operator("o"), f.place("n"))]
 
 
 @phrase(rf"[THWpofy]*(?P<x>X)?(?P<o>O)(?P<n>[nd])o?(?P<c>{COL})", 0.35)
-def _bounded_before(f: Found) -> Sequence[Node] | None:
+def _bounded_before(f: Found) -> Sequence[Node]:
     """More than 4 cylinders."""
-    operator = f.cue("o").operator
-    assert operator is not None
-    return [Bound(f.place("c"), operator, f.place("n"))]
+    return [Bound(f.place("c"), f.operator("o"), f.place("n"))]
 
 
 @phrase(r"[THWpofy]*(?P<x>X)?(?P<o>O)(?P<n>[nd])(?P<more>[|&]O[nd])?", 0.6)
 def _bounded_alone(f: Found) -> Sequence[Node] | None:
     cue = f.cue("o")
-    assert cue.operator is not None
-    cost = [Bound(None, cue.operator, f.place("n"), cue.hints)]
-    if f.has("more"):
-        second = f.symbols[f.places("more", "O")[0]].cue
-        assert second is not None
-        assert second.operator is not None
-        joint: list[Node] = [Joint("|")] if "|" in f.kinds("more") else []
-        return [*cost, *joint, Bound(None, second.operator, f.places("more", "[nd]")[0], cue.hints)]
-    return cost
+    return _and_another(f, Bound(None, f.operator("o"), f.place("n"), cue.hints))
 
 
 @phrase(rf"[THWpofy]*(?P<n>n)(?P<o>\+)(?P<c>{COL})?", 0.35)
-def _or_more(f: Found) -> Sequence[Node] | None:
-    operator = f.cue("o").operator
-    assert operator is not None
-    return [Bound(f.at("c"), operator, f.place("n"), f.cue("o").hints)]
+def _or_more(f: Found) -> Sequence[Node]:
+    return [Bound(f.at("c"), f.operator("o"), f.place("n"), f.cue("o").hints)]
 
 
 @phrase(rf"[THWpofy]*(?P<c>{COL})[TWHpo_]*(?P<n>n)(?P<o>\+)", 0.3)
-def _column_or_more(f: Found) -> Sequence[Node] | None:
-    operator = f.cue("o").operator
-    assert operator is not None
-    return [Bound(f.place("c"), operator, f.place("n"))]
+def _column_or_more(f: Found) -> Sequence[Node]:
+    return [Bound(f.place("c"), f.operator("o"), f.place("n"))]
 
 
 @phrase(rf"[THWpofy]*(?:(?P<c>{COL})[TWHpo_]*)?(?:K|p)(?P<a>[nd])[&p](?P<b>[nd])(?P<d>{COL})?", 0.3)
@@ -113,21 +105,19 @@ def _from_to(f: Found) -> Sequence[Node] | None:
 @phrase(
     rf"[THWpofy]*(?P<c>{COL})_?[TWHpo=]*(?P<o>O)?(?P<n>[nd])(?P<more>(?:[,&|]+[p]?[nd])*)", 0.35
 )
-def _equals_number(f: Found) -> Sequence[Node] | None:
-    operator = f.cue("o").operator if f.has("o") else "="
-    assert operator is not None
-    return _numbers(f, f.place("c"), operator)
+def _equals_number(f: Found) -> Sequence[Node]:
+    return _numbers(f, f.place("c"), f.operator("o") if f.has("o") else "=")
 
 
-def _numbers(f: Found, at: int | None, operator: str = "=") -> Sequence[Node]:
-    found: list[Node] = [Bound(at, operator, f.place("n"))]  # type: ignore[arg-type]
+def _numbers(f: Found, at: int | None, operator: Operator = "=") -> Sequence[Node]:
+    found: list[Node] = [Bound(at, operator, f.place("n"))]
     for each in f.places("more", "[nd]"):
         found += [Joint("|"), Bound(at, "=", each)]
     return found
 
 
 @phrase(rf"[THWpofy]*(?P<c>{COL})[TWHpo]*X[p]?(?P<n>[nd])(?P<more>)", 0.3)
-def _not_number(f: Found) -> Sequence[Node] | None:
+def _not_number(f: Found) -> Sequence[Node]:
     return _numbers(f, f.place("c"), "<>")
 
 
@@ -138,7 +128,7 @@ def _not_number_alone(f: Found) -> Sequence[Node] | None:
 
 
 @phrase(rf"[HTWpof]*(?P<n>n)[p]?(?P<c>{COL})(?P<more>)", 0.45)
-def _number_before(f: Found) -> Sequence[Node] | None:
+def _number_before(f: Found) -> Sequence[Node]:
     return _numbers(f, f.place("c"))
 
 
@@ -152,12 +142,12 @@ def _number_alone(f: Found) -> Sequence[Node] | None:
 )
 def _beyond(f: Found) -> Sequence[Node] | None:
     cue, other = f.cue("o"), f.cue("a")
-    assert cue.operator is not None
     aggregate = other.aggregate or ("max" if other.descending else "min")
     if aggregate == "sum":
         return None
     of = f.at("d") if f.has("d") else f.at("c")
-    return [Beyond(f.at("c") if f.has("c") else of, cue.operator, aggregate, of, cue.hints)]
+    at = f.at("c") if f.has("c") else of
+    return [Beyond(at, f.operator("o"), aggregate, of, cue.hints)]
 
 
 @phrase(rf"[THWpofy]*(?P<c>{COL})?[TWHp_]*(?P<o>O)(?P<d>{COL})?T?o?(?P<t>{TAB})", 0.45)
@@ -197,7 +187,5 @@ def _beyond_average(f: Found) -> Sequence[Node] | None:
 
 
 @phrase(rf"[THWpofy]*(?P<c>{COL})[TWHp_]*(?P<o>O)(?P<d>{COL})(?![nd])", 0.45)
-def _columns(f: Found) -> Sequence[Node] | None:
-    operator = f.cue("o").operator
-    assert operator is not None
-    return [Columns(f.place("c"), operator, f.place("d"))]
+def _columns(f: Found) -> Sequence[Node]:
+    return [Columns(f.place("c"), f.operator("o"), f.place("d"))]

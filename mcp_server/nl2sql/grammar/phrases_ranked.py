@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.grammar.matching import COL, NAME, TAB, VAL, Found, phrase
+from mcp_server.nl2sql.grammar.matching import COL, NAME, TAB, VAL, Found, aggregate_of, phrase
 from mcp_server.nl2sql.grammar.nodes import (
     Common,
     Entity,
@@ -26,17 +26,13 @@ def _verb_at_least(f: Found) -> Sequence[Node] | None:
 
 
 @phrase(rf"[THWpofy&]*#?(?P<x>X)?(?P<o>O)(?P<n>n)[D_o]*(?P<t>{TAB})", 0.3)
-def _at_least(f: Found) -> Sequence[Node] | None:
-    operator = f.cue("o").operator
-    assert operator is not None
-    return [HowMany(f.place("t"), operator, f.place("n"))]
+def _at_least(f: Found) -> Sequence[Node]:
+    return [HowMany(f.place("t"), f.operator("o"), f.place("n"))]
 
 
 @phrase(rf"[THWpofy&]*(?P<n>n)(?P<o>\+)[D_o]*(?P<t>{TAB})", 0.3)
-def _n_or_more(f: Found) -> Sequence[Node] | None:
-    operator = f.cue("o").operator
-    assert operator is not None
-    return [HowMany(f.place("t"), operator, f.place("n"))]
+def _n_or_more(f: Found) -> Sequence[Node]:
+    return [HowMany(f.place("t"), f.operator("o"), f.place("n"))]
 
 
 @phrase(rf"[THWpofy&]*(?:K|p)?(?P<a>n)[&p](?P<b>n)(?P<t>{TAB})", 0.35)
@@ -48,11 +44,9 @@ def _from_so_many(f: Found) -> Sequence[Node]:
 @phrase(r"[THWpofy&]*(?P<o>O)(?P<n>n)(?P<w>_)", 0.45)
 def _so_many_of_them(f: Found) -> Sequence[Node] | None:
     """At least three people."""
-    operator = f.cue("o").operator
-    assert operator is not None
     if f.symbols[f.place("w")].text.lower() not in ANYONE:
         return None
-    return [HowMany(None, operator, f.place("n"))]
+    return [HowMany(None, f.operator("o"), f.place("n"))]
 
 
 @phrase(r"[THWpofy&]*(?P<k>n)?(?P<s>S)(?P<m>n)?#?(?P<w>[_m])", 0.4)
@@ -65,23 +59,19 @@ def _most_of_them(f: Found) -> Sequence[Node] | None:
 
 
 @phrase(rf"[THpofy&]*[H_p](?P<n>n)D?(?P<t>{TAB})", 0.45)
-def _exactly(f: Found) -> Sequence[Node] | None:
+def _exactly(f: Found) -> Sequence[Node]:
     return [HowMany(f.place("t"), "=", f.place("n"))]
 
 
 @phrase(rf"[THWpofy&]*#(?P<t>{TAB})[pofyTH_]*(?P<o>O)(?P<n>n)", 0.35)
-def _number_of_is(f: Found) -> Sequence[Node] | None:
-    operator = f.cue("o").operator
-    assert operator is not None
-    return [HowMany(f.place("t"), operator, f.place("n"))]
+def _number_of_is(f: Found) -> Sequence[Node]:
+    return [HowMany(f.place("t"), f.operator("o"), f.place("n"))]
 
 
 @phrase(rf"[THWpofy&]*(?P<a>A)(?P<c>{COL})[pofyTH_]*(?P<o>O)(?P<n>n)", 0.35)
-def _total(f: Found) -> Sequence[Node] | None:
-    operator, aggregate = f.cue("o").operator, f.cue("a").aggregate
-    assert operator is not None
-    assert aggregate is not None
-    return [Total(f.place("c"), aggregate, operator, f.place("n"))]
+def _total(f: Found) -> Sequence[Node]:
+    aggregate = aggregate_of(f.symbols[f.place("a")])
+    return [Total(f.place("c"), aggregate, f.operator("o"), f.place("n"))]
 
 
 _COUNTED = r"(?P<k>n)?(?P<s>S)(?P<m>n)?"

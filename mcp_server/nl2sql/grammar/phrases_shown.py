@@ -1,6 +1,7 @@
 """Phrases for what is shown and whose it is: columns, aggregates, counts, shares, arithmetic."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from mcp_server.nl2sql.grammar.matching import COL, NAME, TAB, VAL, Found, aggregate_of, phrase
 from mcp_server.nl2sql.grammar.nodes import (
@@ -15,6 +16,10 @@ from mcp_server.nl2sql.grammar.nodes import (
     Show,
 )
 from mcp_server.nl2sql.grammar.symbols import NAMED_WELL
+
+ARITHMETIC: dict[str, Literal["-", "*", "/"]] = {
+    "difference": "-", "product": "*", "ratio": "/", "quotient": "/",
+}  # fmt: skip
 
 
 @phrase(rf"(?P<d>D)?(?P<c>{COL})", 0.3)
@@ -72,7 +77,7 @@ def _extreme(f: Found) -> Sequence[Node]:
 
 
 @phrase(rf"(?P<a>A)(?P<t>{TAB})", 0.5)
-def _total_rows(f: Found) -> Sequence[Node] | None:
+def _total_rows(f: Found) -> Sequence[Node]:
     """The total purchases: how many. The average rating: of what rows measure."""
     aggregate = f.cue("a").aggregate
     return [Count(f.place("t"))] if aggregate == "sum" else [Show(f.place("t"), aggregate)]
@@ -93,9 +98,8 @@ def _times(f: Found) -> Sequence[Node]:
 @phrase(r"[THWpofy]*(?P<o>O)?(?P<n>n)(?P<p>\+)?x", 0.3)
 def _so_often(f: Found) -> Sequence[Node]:
     """More than three times."""
-    operator = f.cue("o").operator if f.has("o") else f.cue("p").operator if f.has("p") else "="
-    assert operator is not None
-    return [HowMany(None, operator, f.place("n"))]
+    said = next((group for group in ("o", "p") if f.has(group)), None)
+    return [HowMany(None, f.operator(said) if said else "=", f.place("n"))]
 
 
 @phrase(rf"#D(?P<l>{COL}(?:[,&]+{COL})+)", 0.35)
@@ -175,12 +179,10 @@ def _difference_of_aggregates(f: Found) -> Sequence[Node] | None:
 @phrase(rf"_[Kop]*(?P<c>{COL})&(?P<d>{COL})", 0.45)
 def _arithmetic(f: Found) -> Sequence[Node] | None:
     """The difference between X and Y; the ratio of X to Y."""
-    operator = {"difference": "-", "product": "*", "ratio": "/", "quotient": "/"}.get(
-        f.symbols[f.match.start()].text.lower()
-    )
+    operator = ARITHMETIC.get(f.symbols[f.match.start()].text.lower())
     if operator is None:
         return None
-    return [Difference(operator, Show(f.place("c")), Show(f.place("d")))]  # type: ignore[arg-type]
+    return [Difference(operator, Show(f.place("c")), Show(f.place("d")))]
 
 
 @phrase(rf"_o(?P<c>{COL})p(?P<d>{COL})", 0.45)
