@@ -25,7 +25,6 @@ from mcp_server.nl2sql.logical import (
     Query,
     Ranked,
     Scalar,
-    Top,
 )
 from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Table
 
@@ -377,8 +376,6 @@ def _condition(condition: Condition, scope: Scope, query: Query) -> exp.Expr:
             return exp.paren(exp.or_(*parts))
         case Linked():
             return _linked(condition, scope, query)
-        case Top():
-            return _top(condition, scope)
         case Ranked():
             return _ranked(condition, scope)
         case Frequent():
@@ -420,15 +417,6 @@ def _ranked(ranked: Ranked, scope: Scope) -> exp.Expr:
     if order.aggregate is not None:
         rows = rows.group_by(inner.column(key))
     rows = rows.order_by(_order(order, inner, Query())).limit(ranked.count)
-    return exp.In(this=scope.column(key), query=rows.subquery())
-
-
-def _top(top: Top, scope: Scope) -> exp.Expr:
-    table = top.column.table
-    key = table.key or top.column
-    inner = Scope(scope.graph, [table])
-    order = exp.Ordered(this=inner.column(top.column), desc=top.descending, nulls_first=False)
-    rows = inner.source().select(inner.column(key)).order_by(order).limit(top.count)
     return exp.In(this=scope.column(key), query=rows.subquery())
 
 

@@ -1,11 +1,9 @@
 """Which tables to join, and on what: the smallest tree of foreign keys that holds them all."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from mcp_server.nl2sql.profile_model import Column, ForeignKey, Profile, Table
-
-INFERRED_COST = 1.5
 
 
 class JoinGraph:
@@ -92,8 +90,3 @@ def _preference(key: ForeignKey) -> tuple[bool, bool, int]:
     table (`follow.follow_id` is whom the row speaks of, `follow.person_id` whose it is)."""
     own = set(key.column.table.words) & set(key.column.words[:-1])
     return key.inferred, bool(own), key.column.table.columns.index(key.column)
-
-
-def referring(keys: Iterable[ForeignKey], table: Table) -> Column | None:
-    """The column by which one of the keys refers to a table."""
-    return next((key.column for key in keys if key.target.table is table), None)

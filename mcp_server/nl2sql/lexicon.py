@@ -437,28 +437,6 @@ DEMONYMS: dict[str, str] = {
     "boy": "m male",
 }
 
-MONTHS = {
-    name: number
-    for number, name in enumerate(
-        [
-            "january",
-            "february",
-            "march",
-            "april",
-            "may",
-            "june",
-            "july",
-            "august",
-            "september",
-            "october",
-            "november",
-            "december",
-        ],
-        start=1,
-    )
-}
-
-
 EVERYDAY = frozenset(word for group in (*SYNONYMS, *RELATED) for word in group)
 """Words that are no misspelling of a name, however like it they look."""
 

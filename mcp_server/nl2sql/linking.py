@@ -15,7 +15,7 @@ from mcp_server.nl2sql.lexicon import (
     related,
     synonyms,
 )
-from mcp_server.nl2sql.profile_model import Column, Profile, Table
+from mcp_server.nl2sql.profile_model import Column, Kind, Profile, Table
 from mcp_server.nl2sql.tokens import (
     Mark,
     Token,
@@ -175,6 +175,7 @@ class Linker:
         self._respellings: dict[str, str] = {}
         self._trigrams: TrigramIndex | None = None
         self._by_initials: dict[str, list[tuple[Column, str]]] | None = None
+        self.has_dates = any(column.kind is Kind.DATE for column in profile.columns)
         self._similar: dict[str, list[tuple[Column, str]]] = {}
         self._columns: dict[tuple[str, ...], list[tuple[Column, float]]] = {}
         self._tables: dict[tuple[str, ...], list[tuple[Table, float]]] = {}

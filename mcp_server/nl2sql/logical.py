@@ -42,15 +42,6 @@ class Nested:
 
 
 @dataclass(frozen=True, slots=True)
-class Top:
-    """Rows among the first `count` of the column's table by that column."""
-
-    column: Column
-    descending: bool
-    count: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class Between:
     column: Column
     low: Scalar
@@ -113,9 +104,7 @@ class Often:
     value: Scalar
 
 
-Condition: TypeAlias = (
-    Compare | Between | Like | Null | AnyOf | Linked | Top | Ranked | Frequent | Often
-)
+Condition: TypeAlias = Compare | Between | Like | Null | AnyOf | Linked | Ranked | Frequent | Often
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Words: of a question, and of the names in a schema."""
 
+import calendar
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -107,6 +108,37 @@ _SHARED_NOUN = (
 
 def _spread(match: re.Match[str]) -> str:
     return re.sub(r"(?<=\w)(?=,? and |, | or |$)", f" {match['noun']}", match["list"])
+
+
+_MONTHS = [name.lower() for name in calendar.month_name[1:]]
+_MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in _MONTHS)
+_WRITTEN_DATE = re.compile(
+    rf"\b(?:(?P<m1>{_MONTH})\.? (?P<d1>\d{{1,2}})(?:st|nd|rd|th)?,?"
+    rf"|(?:the )?(?P<d2>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m2>{_MONTH})\.?,?) (?P<y>\d{{4}})\b",
+    re.IGNORECASE,
+)
+_WRITTEN_MONTH = re.compile(
+    rf"\b(?:in|during|of) (?P<m>{_MONTH})(?: of)? (?P<y>\d{{4}})\b", re.IGNORECASE
+)
+
+
+def with_dates(question: str) -> str:
+    """The question with `March 5th, 2020` and `in May 2019` in the form in which dates are kept."""
+
+    def day(match: re.Match[str]) -> str:
+        month, number = match["m1"] or match["m2"], int(match["d1"] or match["d2"])
+        return f"{match['y']}-{_number_of(month):02}-{number:02}"
+
+    def month(match: re.Match[str]) -> str:
+        number, year = _number_of(match["m"]), int(match["y"])
+        last = calendar.monthrange(year, number)[1]
+        return f"between {year}-{number:02}-01 and {year}-{number:02}-{last}"
+
+    return _WRITTEN_MONTH.sub(month, _WRITTEN_DATE.sub(day, question))
+
+
+def _number_of(month: str) -> int:
+    return next(n for n, name in enumerate(_MONTHS, 1) if name.startswith(month[:3].lower()))
 
 
 class Mark(Enum):

@@ -19,12 +19,12 @@ from mcp_server.nl2sql.compile import NoJoinError, compile_query
 from mcp_server.nl2sql.grammar.reading import analyse
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
-from mcp_server.nl2sql.tokens import Token, tokenize
+from mcp_server.nl2sql.tokens import Token, tokenize, with_dates
 
 READS = 8
 """Different queries of the reading that are followed."""
 
-HALF = 0.67
+MOSTLY = 0.67
 """Less of a question than this is hardly a question about the database."""
 
 DOUBTFUL = 0.5
@@ -62,6 +62,7 @@ class _Read:
 
 def candidates(text: str, linker: Linker, graph: JoinGraph) -> list[Made]:
     """Candidates with the signs that need no database, best first; empty where nothing fits."""
+    text = with_dates(text) if linker.has_dates else text
     tokens = linker.prepare(_scaled(tokenize(text)))
     known = linker.profile
     made: dict[str, Made] = {}
@@ -87,7 +88,7 @@ def candidates(text: str, linker: Linker, graph: JoinGraph) -> list[Made]:
                 "some unused": float(bool(read.unused)),
                 "understood": read.understood,
                 "values unused": float(min(2, read.values_lost)),
-                "half understood": float(read.understood < HALF),
+                "half understood": float(read.understood < MOSTLY),
                 "only reading": float(len(reads) == 1),
             }
             one.score = score(one.signs)

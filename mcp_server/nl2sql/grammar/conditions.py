@@ -1,5 +1,7 @@
 """Conditions: comparisons with numbers, dates, averages and other columns."""
 
+import datetime
+
 from mcp_server.nl2sql.grammar.columns import (
     truth_values,
 )
@@ -26,9 +28,10 @@ from mcp_server.nl2sql.logical import (
     Having,
     Nested,
     Null,
+    Operator,
     Scalar,
 )
-from mcp_server.nl2sql.profile_model import Column, Table
+from mcp_server.nl2sql.profile_model import Column, Kind, Table
 from mcp_server.nl2sql.tokens import normal_text
 
 COUNT_MAX = 1000
@@ -55,7 +58,7 @@ def add_condition(draft: Draft, node: Node) -> None:
             if column is None:
                 draft.lost += [low, high]
             else:
-                draft.add(Between(column, first, last))
+                add_range(draft, column, first, last)
         case Equal():
             add_equal(draft, node)
         case Match(at, how, text, negated):
@@ -115,6 +118,27 @@ def add_condition(draft: Draft, node: Node) -> None:
                 draft.add(Compare(held[0], "<>", held[1]))
 
 
+def add_range(draft: Draft, column: Column, low: Scalar, high: Scalar) -> None:
+    """From one value to another; a day is all of it where times are kept."""
+    last = _day(high) if column.type.startswith("timestamp") else None
+    if last is not None:
+        after = last + datetime.timedelta(days=1)
+        draft.add(Compare(column, ">=", low))
+        draft.joint = ""
+        draft.add(Compare(column, "<", after.isoformat()))
+    elif low == high:
+        draft.add(Compare(column, "=", low))
+    else:
+        draft.add(Between(column, low, high))
+
+
+def _day(text: Scalar) -> datetime.date | None:
+    try:
+        return datetime.date.fromisoformat(str(text))
+    except ValueError:
+        return None  # a number, or a day with its time
+
+
 def _reference(draft: Draft, at: int) -> Column | None:
     """The column of the subject that refers to a table which a symbol names."""
     table, subject = draft.around.table(draft.symbols[at]), draft.around.subject
@@ -144,7 +168,7 @@ def add_held(draft: Draft, at: int) -> None:
 
 
 def add_bound(
-    draft: Draft, at: int | None, operator: str, value_at: int, hints: tuple[str, ...]
+    draft: Draft, at: int | None, operator: Operator, value_at: int, hints: tuple[str, ...]
 ) -> None:
     value = draft.value(value_at)
     column = _bounded_column(draft, at, operator, value_at, hints)
@@ -156,7 +180,7 @@ def add_bound(
             text = draft.symbols[value_at].text
             if column.values and normal_text(text) not in column.values:
                 draft.lost.append(value_at)
-            draft.add(Compare(column, operator, text))  # type: ignore[arg-type]
+            draft.add(Compare(column, operator, text))
             return
         dated = draft.around.dated(value, draft.focus or draft.around.subject)
         if dated is not None:
@@ -167,18 +191,19 @@ def add_bound(
         else:
             counted = column.table
             key_table = draft.entities.get(at) if at is not None else None
-            draft.query.having.append(
-                Having(operator, value, table=key_table or counted)  # type: ignore[arg-type]
-            )
+            draft.query.having.append(Having(operator, value, table=key_table or counted))
             return
     if column is None:
         draft.lost.append(value_at)
         return
-    draft.add(Compare(column, operator, value))  # type: ignore[arg-type]
+    if operator == "=" and isinstance(value, str) and column.kind is Kind.DATE:
+        add_range(draft, column, value, value)
+    else:
+        draft.add(Compare(column, operator, value))
 
 
 def _bounded_column(
-    draft: Draft, at: int | None, operator: str, value_at: int, hints: tuple[str, ...]
+    draft: Draft, at: int | None, operator: Operator, value_at: int, hints: tuple[str, ...]
 ) -> Column | None:
     """The column that a number or a date is compared with."""
     around, value = draft.around, draft.value(value_at)

@@ -59,7 +59,7 @@ def _flagged(f: Found) -> Sequence[Node]:
 
 
 @phrase(rf"#(?P<x>X)?(?P<c>{COL})(?P<t>{TAB})", 0.35)
-def _flagged_counted(f: Found) -> Sequence[Node] | None:
+def _flagged_counted(f: Found) -> Sequence[Node]:
     return [Count(f.place("t")), Flag(f.place("c"), f.has("x"))]
 
 

@@ -88,6 +88,10 @@ ANSWERS: list[tuple[str, list[tuple[Any, ...]]]] = [
      [("North", "Ann"), ("North", "Eva"), ("South", "Cleo"), ("Harbour", "Finn"),
       ("Harbour", "Dag")]),
     ("Which members are in the same branch as Ann?", [("Ben",), ("Eva",)]),
+    # dates written out
+    ("Which books were published on March 1st, 2001?", [("Winter",)]),
+    ("How many books were published after 30 September 2010?", [(2,)]),
+    ("Which books were published in January 2020?", [("Moss",)]),
     # sets
     ("What are the names of members who borrowed both Winter and Ferry?", [("Ann",)]),
     ("Which members have loans of Winter but not of Ferry?", [("Ben",), ("Eva",)]),
