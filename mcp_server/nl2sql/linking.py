@@ -190,6 +190,8 @@ class Linker:
                 found += self._unquoted(token)
             elif "-" in token.text and token.mark is Mark.WORD:
                 found += self._unhyphened(token)
+            elif token.lemma.startswith("un") and self._is_flag(token.lemma[2:]):
+                found += [Token("not", "not", Mark.WORD), *tokenize(token.lemma[2:])]
             elif token.mark is Mark.WORD and re.fullmatch(r"[A-Za-z]+\d+", token.text):
                 found += self._numbered(token)
             elif token.mark is Mark.WORD and len(token.lemma) >= FUZZY_LENGTH_MIN:
@@ -219,6 +221,10 @@ class Linker:
         if named >= 0.95 and len(words) > 1:
             return parts
         return parts if len(parts) == 2 and self._one_row(parts) else [token]
+
+    def _is_flag(self, word: str) -> bool:
+        """Whether a word names a column that says yes or no: `unpaid` where there is `paid`."""
+        return any(c.kind is Kind.BOOLEAN and word in c.words for c in self.profile.columns)
 
     def _numbered(self, token: Token) -> list[Token]:
         """`line2` is two words where a name has it as two."""
@@ -323,7 +329,9 @@ class Linker:
         if any(token.mark in (Mark.PUNCTUATION, Mark.QUOTED, Mark.DATE) for token in span):
             return None
         following = tokens[end].lemma if end < len(tokens) else ""
-        if len(span) == 1 and span[0].lemma in _COUNTING and following in ("of", "be"):
+        measured = start and tokens[start - 1].lemma in _CALCULATING and self._is_column(span)
+        counting = len(span) == 1 and span[0].lemma in _COUNTING and following in ("of", "be")
+        if counting and not measured:
             return None  # "number of X" counts
         if len(span) == 1 and span[0].lemma in ("first", "last") and following not in ("and", ","):
             return None
@@ -365,6 +373,11 @@ class Linker:
             return None
         ref.score = score * content + 0.12 * (length - 1) * (score >= 0.85)
         return ref
+
+    def _is_column(self, span: Sequence[Token]) -> bool:
+        """Whether a span is the whole name of a column of numbers: the total *amount* of sales."""
+        words = tuple(token.lemma for token in span)
+        return any(c.words == words and c.counts for c in self.profile.columns)
 
     def _values(self, span: Sequence[Token], text: str) -> list[tuple[Column, str]]:
         if len(span) == 1 and (

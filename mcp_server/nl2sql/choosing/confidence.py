@@ -49,7 +49,7 @@ _BOUND = re.compile(
 """`at least` is no superlative, and `not more than` no negation."""
 _BETWEEN_TWO = re.compile(r"\b(?:difference|ratio|quotient) (?:between|of)\b")
 """`difference between` bounds nothing."""
-_NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w])")
+_NUMBER = re.compile(r"(?<![\w.-])\d[\d,]*(?:\.\d+)?(?![\w-])")
 _QUOTED = re.compile(r"[\"“`]([^\"”`]+)[\"”']|(?<!\w)'([^']+)'(?!\w)")
 
 

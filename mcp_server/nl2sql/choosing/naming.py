@@ -43,7 +43,7 @@ STRUCTURE = words(
 _LINKING = frozenset(["the", "a", "an", "of", "be", "call", "named", "called", "name", "in"])
 
 _HEAD_ENDS = re.compile(
-    r"\b(?:of|for|from|whose|that|who|which|where|in|with|sorted|ordered|having|by|when)\b"
+    r"\b(?:of|for|from|whose|that|who|which|where|in|with|sorted|ordered|having|by|when|between)\b"
 )
 _ARITHMETIC = re.compile(r"\b(?:difference|ratio|quotient|product) (?:between|of)\b")
 _LISTED = re.compile(r",\s*and\b|,|\band\b|\bas well as\b")

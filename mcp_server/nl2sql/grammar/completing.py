@@ -90,7 +90,10 @@ def _first_of_each(draft: Draft, query: Query) -> None:
         ordered = [order.column.table for order in query.order if order.column is not None]
         query.subject = draft.around.subject = [query.subject, *ordered, *others][-1]
     if not query.select and query.subject is not None:
-        query.select += [Output(column) for column in displayed(draft, query.subject)]
+        by = [order.column for order in query.order if order.column is not None]
+        nameless = shown(query.subject) == [query.subject.key]
+        columns = by if by and nameless else displayed(draft, query.subject)
+        query.select += [Output(column) for column in columns]
     known = {output.column for output in query.select}
     groups = [*query.group, *(column for table in query.group_tables for column in shown(table))]
     query.select[:0] = [Output(column) for column in groups if column not in known]

@@ -19,6 +19,12 @@ def _entity(f: Found) -> Sequence[Node]:
     return [Entity(f.place("t"), owner=f.has("o"))]
 
 
+@phrase(rf"[TW]+{COL}[py]?(?P<t>{TAB})", 0.6)
+def _verb(f: Found) -> Sequence[Node] | None:
+    """That placed an order, where a column is named like the verb."""
+    return [Entity(f.place("t"))] if f.match.start() else None
+
+
 @phrase(rf"[of]?(?P<v>{VAL}(?:[,&|]*{VAL})*)(?P<t>{TAB})", 0.3)
 def _described(f: Found) -> Sequence[Node]:
     """Female members; French and German singers."""

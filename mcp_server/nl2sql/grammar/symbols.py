@@ -24,6 +24,7 @@ EITHER_WITHIN = 0.2
 NAMED_WELL = 0.75
 SURE = 0.9
 PARTLY = 0.7
+CERTAIN = 0.99
 ORDINALS = {
     word: number
     for number, word in enumerate(
@@ -126,6 +127,9 @@ def _cue(
             continue
         phrase = tuple(token.lemma for token in tokens[at : at + length])
         cue = CUES.get(phrase)
+        inner = refs.get(at + 1)
+        if length > 1 and cue and cue.kind == "A" and inner and inner.best_column >= CERTAIN:
+            continue  # `the total amount of`, where there is an amount
         after = tokens[at + length] if at + length < len(tokens) else None
         bounds = after is not None and (
             after.lemma == "than" or after.mark in (Mark.NUMBER, Mark.DATE)

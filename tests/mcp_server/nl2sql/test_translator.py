@@ -88,6 +88,9 @@ ANSWERS: list[tuple[str, list[tuple[Any, ...]]]] = [
      [("North", "Ann"), ("North", "Eva"), ("South", "Cleo"), ("Harbour", "Finn"),
       ("Harbour", "Dag")]),
     ("Which members are in the same branch as Ann?", [("Ben",), ("Eva",)]),
+    ("What is the longest loan of each member?",
+     [("Ann", 10), ("Ben", 21), ("Cleo", 14), ("Eva", 7)]),
+    ("What is the average price of unsigned books?", [(8.95,)]),
     # dates written out
     ("Which books were published on March 1st, 2001?", [("Winter",)]),
     ("How many books were published after 30 September 2010?", [(2,)]),
