@@ -24,7 +24,7 @@ from mcp_server.nl2sql.reading import reading
 from mcp_server.nl2sql.tokens import tokenize
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
 
-THRESHOLD = 0.64
+THRESHOLD = 0.65
 """Below this confidence a question is declined."""
 
 TRIED = 14
