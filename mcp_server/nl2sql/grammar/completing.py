@@ -10,13 +10,11 @@ from mcp_server.nl2sql.grammar.nodes import (
     Rank,
 )
 from mcp_server.nl2sql.logical import (
-    Aggregate,
     AnyOf,
     Compare,
     Linked,
     Nested,
     Often,
-    Order,
     Output,
     Query,
     Ranked,
@@ -29,57 +27,63 @@ EVERYTHING = frozenset({"information", "info", "detail", "data", "everything"})
 
 
 def complete(draft: Draft, nodes: Sequence[Node]) -> None:
-    query, subject = draft.query, draft.around.subject
-    query.subject = subject
+    """Make the query of a draft whole."""
+    query = draft.query
+    query.subject = draft.around.subject
     deny(draft, query)
     hold_of_each(draft, query)
-    measured = any(output.aggregate for output in query.select) or query.computed
+    measured = bool(query.computed) or any(output.aggregate for output in query.select)
     ranked = any(order.aggregate for order in query.order)
-    if (query.group or query.group_tables) and not (measured or query.having or ranked):
-        if query.order and query.limit is not None:
-            _first_of_each(draft, query)
-            subject = query.subject
-        else:
-            known = {id(output.column) for output in query.select}
-            query.select[:0] = [
-                Output(c)
-                for c in query.group
-                if id(c) not in known and not (query.select and c.primary)
-            ]
-            for table in query.group_tables:
-                if not query.select:
-                    query.subject = subject = table
-        query.group, query.group_tables = [], []
-    if measured and query.group_tables:
-        have = {
-            table
-            for output in query.select
-            if output.column and not output.aggregate
-            for table in (output.column.table, *draft.graph.referred(output.column))
-        }
-        for table in query.group_tables:
-            if table not in have:
-                query.select[:0] = [Output(column) for column in shown(table)]
-    if measured and query.group:
-        have_columns = {output.column for output in query.select if not output.aggregate}
-        query.select[:0] = [Output(column) for column in query.group if column not in have_columns]
+    if measured:
+        _show_groups(draft, query)
+    elif (query.group or query.group_tables) and not (query.having or ranked):
+        _ungroup(draft, query)
     join_pairs(draft, query)
-    subject = query.subject
     count_things(draft, query)
     drop_constants(draft, query)
-    first = next((node for node in nodes if not isinstance(node, Joint)), None)
-    if not query.select and isinstance(first, Rank) and first.at is not None and query.order:
-        ranked_by, ref = query.order[0], draft.symbols[first.at].ref
-        named = ref is not None and any(column is ranked_by.column for column, _ in ref.columns)
-        if named and not ranked_by.aggregate and not first.relative:
-            if query.limit == 1:  # `the lowest price of the signed books` is a price
-                query.select.append(Output(ranked_by.column, _extreme(ranked_by)))
-                query.order, query.limit = [], None
-            elif not draft.existing:
-                query.select.append(Output(ranked_by.column))
-    if not query.select and not query.computed and subject is not None:
-        query.select += [Output(column) for column in displayed(draft, subject)]
+    _show_what_is_ranked(draft, query, nodes)
+    if not query.select and not query.computed and query.subject is not None:
+        query.select += [Output(column) for column in displayed(draft, query.subject)]
     require_rows(draft, query)
+
+
+def _show_groups(draft: Draft, query: Query) -> None:
+    """Beside what is measured of a group, the group."""
+    plain = [output.column for output in query.select if output.column and not output.aggregate]
+    told = {table for c in plain for table in (c.table, *draft.graph.referred(c))}
+    for table in query.group_tables:
+        if table not in told:
+            query.select[:0] = [Output(column) for column in shown(table)]
+    query.select[:0] = [Output(column) for column in query.group if column not in plain]
+
+
+def _ungroup(draft: Draft, query: Query) -> None:
+    """`Each` without anything that is measured: of rows, or of the first rows of each group."""
+    if query.order and query.limit is not None:
+        _first_of_each(draft, query)
+    else:
+        known = {output.column for output in query.select}
+        groups = [c for c in query.group if not (query.select and c.primary)]
+        query.select[:0] = [Output(column) for column in groups if column not in known]
+        if query.group_tables and not query.select:
+            query.subject = query.group_tables[-1]
+    query.group, query.group_tables = [], []
+
+
+def _show_what_is_ranked(draft: Draft, query: Query, nodes: Sequence[Node]) -> None:
+    """`The lowest price of the signed books`, `the top 3 prices`: what is ranked is asked for."""
+    first = next((node for node in nodes if not isinstance(node, Joint)), None)
+    if query.select or not query.order or not isinstance(first, Rank) or first.at is None:
+        return
+    order, ref = query.order[0], draft.symbols[first.at].ref
+    named = ref is not None and any(column is order.column for column, _ in ref.columns)
+    if not named or order.aggregate or first.relative:
+        return
+    if query.limit == 1:
+        query.select.append(Output(order.column, "max" if order.descending else "min"))
+        query.order, query.limit = [], None
+    elif not draft.existing:
+        query.select.append(Output(order.column))
 
 
 def _first_of_each(draft: Draft, query: Query) -> None:
@@ -107,10 +111,6 @@ def deny(draft: Draft, query: Query) -> None:
     query.where = query.where[: draft.denied_from]
     left_out = Query(subject=query.subject, select=query.select, where=[*query.where, *denied])
     query.combine = ("except", left_out)
-
-
-def _extreme(order: Order) -> Aggregate:
-    return "max" if order.descending else "min"
 
 
 def join_pairs(draft: Draft, query: Query) -> None:
@@ -201,7 +201,9 @@ def hold_of_each(draft: Draft, query: Query) -> None:
 
 
 def drop_constants(draft: Draft, query: Query) -> None:
-    """A column that is held equal to a value is not shown."""
+    """A column that is held equal to a value is not shown, unless another query is combined."""
+    if query.combine is not None:
+        return
     fixed = {c.column for c in query.where if isinstance(c, Compare) and c.operator == "="}
     kept = [
         o

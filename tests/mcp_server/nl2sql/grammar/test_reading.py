@@ -61,6 +61,11 @@ def likeliest(text: str, linker: Linker, graph: JoinGraph) -> str:
         ("cities that have a branch opened after 2000 and a branch opened before 1990",
          "SELECT city FROM branch WHERE opened > 2000 INTERSECT SELECT city FROM branch WHERE"
          " opened < 1990"),
+        ("cities that do not have a branch opened after 2000",
+         "SELECT city FROM branch EXCEPT SELECT city FROM branch WHERE opened > 2000"),
+        ("members who are not 20 years old", "SELECT name FROM member WHERE age <> 20"),
+        ("the lowest price of the books with more than 90 pages",
+         "SELECT MIN(price) FROM book WHERE pages > 90"),
         ("how many branches have at least 3 members",
          "SELECT COUNT(*) FROM branch WHERE branch_id IN (SELECT t1.branch_id FROM branch AS t1"
          " INNER JOIN member AS t2 ON t2.branch_id = t1.branch_id GROUP BY t1.branch_id HAVING"
