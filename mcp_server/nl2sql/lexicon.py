@@ -402,40 +402,15 @@ NOISE_IN_TABLE_NAMES = frozenset(
     ["ref", "tbl", "tb", "t", "dim", "fact", "list", "data", "info", "table", "mst", "master"]
 )
 
-DEMONYMS: dict[str, str] = {
-    "us": "usa united-states united-states-of-america america",
-    "usa": "united-states us united-states-of-america america",
-    "america": "usa united-states us",
-    "united-state": "usa us united-states-of-america america",
-    "uk": "united-kingdom britain great-britain england",
-    "united-kingdom": "uk britain great-britain",
-    "american": "usa united-states us america",
-    "british": "uk united-kingdom britain england",
-    "english": "england",
-    "french": "france",
-    "german": "germany",
-    "italian": "italy",
-    "spanish": "spain",
-    "chinese": "china",
-    "japanese": "japan",
-    "russian": "russia",
-    "canadian": "canada",
-    "australian": "australia",
-    "dutch": "netherlands",
-    "brazilian": "brazil",
-    "indian": "india",
-    "mexican": "mexico",
-    "swedish": "sweden",
-    "european": "europe",
-    "asian": "asia",
-    "african": "africa",
-    "female": "f woman",
-    "male": "m man",
-    "woman": "f female",
-    "man": "m male",
-    "girl": "f female",
-    "boy": "m male",
+SEXES: dict[str, tuple[tuple[str, ...]]] = {
+    "female": (("f", "woman"),),
+    "male": (("m", "man"),),
+    "woman": (("f", "female"),),
+    "man": (("m", "male"),),
+    "girl": (("f", "female"),),
+    "boy": (("m", "male"),),
 }
+"""How else columns say it."""
 
 EVERYDAY = frozenset(word for group in (*SYNONYMS, *RELATED) for word in group)
 """Words that are no misspelling of a name, however like it they look."""

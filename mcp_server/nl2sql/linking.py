@@ -2,19 +2,19 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
 from mcp_server.nl2sql.lexicon import (
-    DEMONYMS,
-    EVERYDAY,
     NOISE_IN_TABLE_NAMES,
     NOUNS_IN_STOP,
+    SEXES,
     STOP,
     related,
     synonyms,
 )
+from mcp_server.nl2sql.places import KNOWN_AS
 from mcp_server.nl2sql.profile_model import Column, Kind, Profile, Table
 from mcp_server.nl2sql.tokens import (
     Mark,
@@ -23,9 +23,9 @@ from mcp_server.nl2sql.tokens import (
     normal_text,
     shape_of,
     stem,
-    tokenize,
 )
 from mcp_server.nl2sql.trigrams import TrigramIndex, one_letter_off
+from mcp_server.nl2sql.wording import Wording
 
 T = TypeVar("T")
 
@@ -169,95 +169,17 @@ class Linker:
         self._stop_names = {table.words for table in profile.tables if len(table.words) == 1} & {
             (word,) for word in NOUNS_IN_STOP
         }
-        self._names = [table.words for table in profile.tables]
-        self._names += [column.words for column in profile.columns]
-        self._words = {w for words in self._names for w in words if len(w) >= FUZZY_LENGTH_MIN}
-        self._respellings: dict[str, str] = {}
         self._trigrams: TrigramIndex | None = None
         self._by_initials: dict[str, list[tuple[Column, str]]] | None = None
         self.has_dates = any(column.kind is Kind.DATE for column in profile.columns)
         self._similar: dict[str, list[tuple[Column, str]]] = {}
         self._columns: dict[tuple[str, ...], list[tuple[Column, float]]] = {}
         self._tables: dict[tuple[str, ...], list[tuple[Table, float]]] = {}
+        self._wording = Wording(profile, self.columns, self.tables)
 
     def prepare(self, tokens: Sequence[Token]) -> list[Token]:
-        """The tokens with quoted text taken apart where it is a name of the schema, or the first
-        and last name of somebody, and with names joined that are written with a hyphen.
-        """
-        found: list[Token] = []
-        for token in tokens:
-            if token.mark is Mark.QUOTED:
-                found += self._unquoted(token)
-            elif "-" in token.text and token.mark is Mark.WORD:
-                found += self._unhyphened(token)
-            elif token.lemma.startswith("un") and self._is_flag(token.lemma[2:]):
-                found += [Token("not", "not", Mark.WORD), *tokenize(token.lemma[2:])]
-            elif token.mark is Mark.WORD and re.fullmatch(r"[A-Za-z]+\d+", token.text):
-                found += self._numbered(token)
-            elif token.mark is Mark.WORD and len(token.lemma) >= FUZZY_LENGTH_MIN:
-                found.append(self._respelled(token))
-            else:
-                found.append(token)
-        return found
-
-    def _unhyphened(self, token: Token) -> list[Token]:
-        """`first-grade` is two words where one of them names a column or a table."""
-        if token.lemma in self.profile.value_index:
-            return [token]
-        parts = tokenize(token.text.replace("-", " "))
-        named = any(
-            score >= 0.95
-            for part in parts
-            for _, score in (*self.columns((part.lemma,)), *self.tables((part.lemma,)))
-        )
-        return parts if named else [token]
-
-    def _unquoted(self, token: Token) -> list[Token]:
-        if token.lemma in self.profile.value_index:
-            return [token]
-        parts = tokenize(token.text)
-        words = tuple(part.lemma for part in parts)
-        named = max((s for _, s in (*self.columns(words), *self.tables(words))), default=0.0)
-        if named >= 0.95 and len(words) > 1:
-            return parts
-        return parts if len(parts) == 2 and self._one_row(parts) else [token]
-
-    def _is_flag(self, word: str) -> bool:
-        """Whether a word names a column that says yes or no: `unpaid` where there is `paid`."""
-        return any(c.kind is Kind.BOOLEAN and word in c.words for c in self.profile.columns)
-
-    def _numbered(self, token: Token) -> list[Token]:
-        """`line2` is two words where a name has it as two."""
-        parts = identifier_words(token.text)
-        if not any(
-            parts == words[at : at + 2] for words in self._names for at in range(len(words))
-        ):
-            return [token]
-        return [part for word in parts for part in tokenize(word)]
-
-    def _respelled(self, token: Token) -> Token:
-        """The token with the lemma of a name that it misspells by one letter."""
-        word = token.lemma
-        if word in self._respellings:
-            return replace(token, lemma=self._respellings[word])
-        found = word
-        known = (
-            word in EVERYDAY
-            or word in self._words
-            or normal_text(token.text) in self.profile.value_index
-        )
-        named = (*self.columns((word,)), *self.tables((word,)))
-        if not known and max((score for _, score in named), default=0.0) < WELL_NAMED:
-            close = [w for w in self._words if one_letter_off(word, w)]
-            found = close[0] if len(close) == 1 else word
-        self._respellings[word] = found
-        return replace(token, lemma=found)
-
-    def _one_row(self, parts: Sequence[Token]) -> bool:
-        """Whether each word is a value of another column of one table."""
-        index = self.profile.value_index
-        first, last = ({c for c, _ in index.get(normal_text(part.text), ())} for part in parts)
-        return any(one.table is other.table and one is not other for one in first for other in last)
+        """The tokens as the schema would write them; see `wording`."""
+        return self._wording.prepare(tokens)
 
     def columns(self, words: tuple[str, ...]) -> list[tuple[Column, float]]:
         if words not in self._columns:
@@ -392,10 +314,9 @@ class Linker:
         if not found and len(span) <= 2:
             found = index.get(" ".join(token.lemma for token in span), [])
         if not found:
-            for other in DEMONYMS.get("-".join(token.lemma for token in span), "").split():
-                found = index.get(other.replace("-", " "), [])
-                if found:
-                    break
+            name = " ".join(token.lemma for token in span)
+            for others in KNOWN_AS.get(name) or SEXES.get(name, ()):
+                found = found or [pair for other in others for pair in index.get(other, ())]
         if not found and len(span) == 1 and text.isupper() and 2 <= len(text) <= 4:
             found = self._initials().get(text.lower(), [])
         if not found and len(span) == 1:
@@ -464,7 +385,7 @@ def _is_name(span: Sequence[Token]) -> bool:
 
 def _abbreviates(token: Token) -> bool:
     """Whether a word that is small otherwise is a name in capitals: US."""
-    return token.text.isupper() and token.lemma in DEMONYMS
+    return token.text.isupper() and token.lemma in KNOWN_AS
 
 
 def _all_names(span: Sequence[Token]) -> bool:

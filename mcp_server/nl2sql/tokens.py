@@ -31,7 +31,6 @@ IRREGULAR = {
     "been": "be",
     "did": "do",
     "does": "do",
-    "done": "do",
     "this": "this",
     "less": "less",
     "address": "address",

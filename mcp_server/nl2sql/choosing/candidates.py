@@ -14,7 +14,7 @@ from sqlglot import exp
 from mcp_server.nl2sql.choosing.confidence import canonical, score, signs, sureness
 from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.results import Result, result_signs
-from mcp_server.nl2sql.choosing.variants import variants, with_full_names
+from mcp_server.nl2sql.choosing.variants import variants
 from mcp_server.nl2sql.compile import NoJoinError, compile_query
 from mcp_server.nl2sql.grammar.reading import analyse
 from mcp_server.nl2sql.joins import JoinGraph
@@ -68,8 +68,7 @@ def candidates(text: str, linker: Linker, graph: JoinGraph) -> list[Made]:
     made: dict[str, Made] = {}
     reads = _reads(tokens, linker, graph)
     for place, read in enumerate(reads):
-        named = with_full_names(tokens, read.tree, known)
-        for variant, tree in variants(named, tokens, known):
+        for variant, tree in variants(read.tree, tokens, known):
             key = canonical(tree)
             if key in made:
                 continue

@@ -55,39 +55,6 @@ def _grouped_by_shown(tree: exp.Select) -> exp.Select | None:
     return copy
 
 
-def with_full_names(tokens: Sequence[Token], tree: exp.Query, profile: Profile) -> exp.Query:
-    """The query with the last name beside the first where the question asks for full names."""
-    said = " ".join(token.lemma for token in tokens)
-    if "full name" not in said or not isinstance(tree, exp.Select):
-        return tree
-    shown = {e.name for e in tree.expressions}
-    copy = tree.copy()
-    for at, first in enumerate(tree.expressions):
-        last = _last_name(first, tree, profile) if isinstance(first, exp.Column) else None
-        if last is not None and last.name not in shown:
-            added = first.copy()
-            added.set("this", exp.to_identifier(last.name, quoted=first.this.args.get("quoted")))
-            copy.set(
-                "expressions", [*copy.expressions[: at + 1], added, *copy.expressions[at + 1 :]]
-            )
-            group = copy.args.get("group")
-            if group is not None:
-                group.append("expressions", added.copy())
-            return copy
-    return tree
-
-
-def _last_name(first: exp.Column, tree: exp.Select, profile: Profile) -> Column | None:
-    tables = {table.name for table in tree.find_all(exp.Table)}
-    for table in profile.tables:
-        column = table.column(first.name)
-        if table.name not in tables or column is None or column.words[-2:] != ("first", "name"):
-            continue
-        wanted = (*column.words[:-2], "last", "name")
-        return next((other for other in table.columns if other.words == wanted), None)
-    return None
-
-
 def _counting_rows(tree: exp.Select) -> exp.Select | None:
     """count(*) for the count of distinct keys over a join."""
     copy = tree.copy()

@@ -60,9 +60,9 @@ class Surroundings:
         if ref is None or not ref.columns:
             return only_measure(ref.tables[0][0]) if numeric and ref and ref.tables else None
         near = local or self.subject
-        generic = None if numeric or near is None else _generic(symbol, near)
-        if generic is not None:
-            return generic
+        called = None if numeric or near is None else generic(symbol, near)
+        if called is not None:
+            return called
 
         def weight(pair: tuple[Column, float]) -> float:
             column, score = pair
@@ -178,7 +178,7 @@ def _named(column: Column, hint: str) -> bool:
     return hint in column.words or any(w.endswith(hint) and len(hint) > 3 for w in column.words)
 
 
-def _generic(symbol: Symbol, owner: Table) -> Column | None:
+def generic(symbol: Symbol, owner: Table) -> Column | None:
     """`id` and `name` of a thing are its key and the column that it is called by."""
     words = [word for word in symbol.text.lower().split() if word not in ("the", "of")]
     match [lemma(word) for word in words]:

@@ -1,6 +1,11 @@
 """What the rows of a table are called by, and shown by where a question does not say."""
 
+import re
+
 from mcp_server.nl2sql.profile_model import Column, Kind, Table
+
+_FIRST = re.compile(r"(?:^|_)(?:first|given|fore)_?name$|(?:^|_)f_?name$")
+_LAST = re.compile(r"(?:^|_)(?:last|family|sur)_?name$|(?:^|_)l_?name$")
 
 
 def name_of(table: Table) -> Column | None:
@@ -28,15 +33,23 @@ def name_of(table: Table) -> Column | None:
     return best
 
 
+def full_name(table: Table) -> list[Column]:
+    """The columns that rows are called by: one, or a first and a last name, or none."""
+    column = name_of(table)
+    if column is None:
+        return []
+    parts = [
+        next((c for c in table.columns if pattern.search("_".join(c.words))), None)
+        for pattern in (_FIRST, _LAST)
+    ]
+    both = [part for part in parts if part is not None]
+    return both if len(both) == 2 and column in both else [column]
+
+
 def shown(table: Table) -> list[Column]:
     """What a row is shown by when the question does not say."""
-    column = name_of(table)
-    if column is not None and column.words[0] in ("first", "last", "middle", "given", "family"):
-        parts = [c for c in table.columns if c.words in (("first", "name"), ("last", "name"))]
-        if len(parts) == 2:
-            return parts
-    if column is None:
-        column = next((c for c in table.columns if c.words == table.words), None)
-    if column is None:
-        column = table.key or table.columns[0]
-    return [column]
+    named = full_name(table)
+    if named:
+        return named
+    alike = next((c for c in table.columns if c.words == table.words), None)
+    return [alike or table.key or table.columns[0]]

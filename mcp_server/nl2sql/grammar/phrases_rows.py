@@ -13,6 +13,9 @@ from mcp_server.nl2sql.grammar.nodes import (
     Node,
 )
 
+MEASURED = frozenset("ctbwuz")
+"""What stands before the `by` that makes groups."""
+
 
 @phrase(rf"(?P<o>[of])?[py]?D?(?P<t>{TAB})", 0.25)
 def _entity(f: Found) -> Sequence[Node]:
@@ -70,6 +73,16 @@ def _each_pair(f: Found) -> Sequence[Node]:
 @phrase(rf"y(?P<x>{NAME})", 0.45)
 def _by(f: Found) -> Sequence[Node]:
     return [Group(f.place("x"))]
+
+
+@phrase(rf"y(?P<x>{NAME})(?:&(?P<more>{COL}))?(?![nd])", 0.15)
+def _measured_by(f: Found) -> Sequence[Node] | None:
+    """The average price by branch; but not what a verb did: the games won by members."""
+    before = f.symbols[: f.match.start()]
+    measured = any(symbol.kind in "A#%" for symbol in before)
+    if not measured or before[-1].kind not in MEASURED:
+        return None
+    return [Group(f.place(group)) for group in ("x", "more") if f.has(group)]
 
 
 @phrase(r"[&|!,.2]", 0.02)

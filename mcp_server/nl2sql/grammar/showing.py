@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.grammar.columns import (
-    only_measure,
-)
+from mcp_server.nl2sql.grammar.columns import generic, only_measure
+from mcp_server.nl2sql.grammar.display import full_name
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Count,
@@ -21,7 +20,7 @@ from mcp_server.nl2sql.logical import (
     Query,
     ShareOf,
 )
-from mcp_server.nl2sql.profile_model import Table
+from mcp_server.nl2sql.profile_model import Column, Table
 
 
 def owner_of(draft: Draft, number: int, nodes: Sequence[Node]) -> Table | None:
@@ -54,9 +53,17 @@ def add_show(draft: Draft, node: Show, owner: Table | None) -> None:
     distinct = node.distinct and node.aggregate is not None
     if node.distinct and node.aggregate is None:
         draft.query.distinct = True
-    output = Output(column, node.aggregate, distinct)
-    draft.query.select.append(output)
-    draft.shows.append((node.at, output))
+    for each in _all_parts(draft, node, column):
+        output = Output(each, node.aggregate, distinct)
+        draft.query.select.append(output)
+        draft.shows.append((node.at, output))
+
+
+def _all_parts(draft: Draft, node: Show, column: Column) -> list[Column]:
+    """First and last name, where a question asks for names and a table has both."""
+    called = full_name(column.table)
+    asked = generic(draft.symbols[node.at], column.table) is not None and not node.aggregate
+    return called if asked and column in called else [column]
 
 
 def add_count(draft: Draft, node: Count, owner: Table | None) -> None:

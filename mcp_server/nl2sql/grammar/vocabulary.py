@@ -124,11 +124,13 @@ CUES: dict[tuple[str, ...], Cue] = {
     **_operators(">=", "at least,no less than,not less than,no fewer than,not fewer than,since,"
                  "greater than or equal to,higher than or equal to,more than or equal to,"
                  "larger than or equal to,a minimum of,equal to or greater than,"
-                 "equal or greater than,starting from,greater or equal to,equal to or more than"),
+                 "equal or greater than,starting from,greater or equal to,equal to or more than,"
+                 "on or after,in or after,after or in,after or on,later than or in,later than or on"),
     **_operators("<=", "at most,no more than,not more than,up to,less than or equal to,"
                  "lower than or equal to,smaller than or equal to,not exceed,not exceeding,"
                  "a maximum of,no later than,not later than,equal to or less than,not over,"
-                 "not above,fewer than or equal to,no higher than"),
+                 "not above,fewer than or equal to,no higher than,on or before,in or before,before or in,"
+                 "before or on,earlier than or in,earlier than or on"),
     **_comparatives(),
     ("higher", "than"): Cue("O", operator=">", hints=("height", "elevation", "altitude")),
     ("lower", "than"): Cue("O", operator="<", hints=("height", "elevation", "altitude")),

@@ -8,7 +8,7 @@ from mcp_server.nl2sql.choosing.candidates import Made, judge
 from mcp_server.nl2sql.choosing.confidence import MARGIN_MAX, canonical, signs, standing, sureness
 from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.results import Result, result_signs
-from mcp_server.nl2sql.choosing.variants import variants, with_full_names
+from mcp_server.nl2sql.choosing.variants import variants
 from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Profile, Table
 from mcp_server.nl2sql.tokens import identifier_words, tokenize
 
@@ -157,14 +157,6 @@ def test_queries_that_join_by_other_keys_are_two_candidates() -> None:
     one = "select t1.x from t as t1 join u as t2 on t1.a = t2.id"
 
     assert canonical(parsed(one)) != canonical(parsed(one.replace("t1.a", "t1.b")))
-
-
-def test_full_names_are_first_and_last_names() -> None:
-    query = parsed("select first_name, town from person")
-
-    asked = with_full_names(tokenize("full names and towns of people"), query, PROFILE)
-    assert asked.sql() == "SELECT first_name, last_name, town FROM person"
-    assert with_full_names(tokenize("names of people"), query, PROFILE) == query
 
 
 def test_of_keys_to_one_table_the_one_that_the_question_speaks_of_is_tried() -> None:
