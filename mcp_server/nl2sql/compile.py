@@ -22,6 +22,7 @@ from mcp_server.nl2sql.logical import (
     Often,
     Order,
     Output,
+    Period,
     Query,
     Ranked,
     Scalar,
@@ -138,8 +139,12 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
     scope = Scope(graph, tables)
     select = scope.source()
     group = _group(query, scope)
-    grouped = bool(group)
-    outputs = [_output(output, scope, query) for output in query.select]
+    grouped = bool(group or query.periods)
+    periods = [_period(period, scope) for period in query.periods]
+    outputs = [
+        exp.alias_(each, period.unit) for each, period in zip(periods, query.periods, strict=True)
+    ]
+    outputs += [_output(output, scope, query) for output in query.select]
     conditions = [_condition(condition, scope, query) for condition in query.where]
     for each in query.computed:
         if isinstance(each, Arithmetic):
@@ -153,11 +158,13 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
     if query.per and query.order and query.limit is not None:
         return _first_of_each(select, query, scope)
     if grouped:
-        select = select.group_by(*(scope.column(column) for column in group))
+        select = select.group_by(*periods, *(scope.column(column) for column in group))
     for having in query.having:
         select = select.having(_having(having, scope, query))
     for order in query.order:
         select = select.order_by(_order(order, scope, query))
+    if periods and not query.order:
+        select = select.order_by(*periods)
     if query.limit is not None:
         select = select.limit(query.limit)
     if not grouped and (query.distinct or _multiplies(query, scope)):
@@ -197,6 +204,15 @@ def _first_of_each(select: exp.Select, query: Query, scope: Scope) -> exp.Select
         .from_(inner.subquery("ranked"))
         .where(exp.LTE(this=exp.column(PLACE), expression=exp.Literal.number(query.limit)))
     )
+
+
+def _period(period: Period, scope: Scope) -> exp.Expr:
+    """A year as a number; any other period as its first day."""
+    unit, column = exp.var(period.unit), scope.column(period.column)
+    if period.unit == "year":
+        return exp.Extract(this=unit, expression=column)
+    first = exp.TimestampTrunc(this=column, unit=unit)
+    return exp.cast(first, "date", dialect="postgres")
 
 
 def _arithmetic(each: Arithmetic, scope: Scope, query: Query) -> exp.Expr:
@@ -239,6 +255,8 @@ def _tables(query: Query) -> list[Table]:
         add(table)
     for column in query.per:
         add(column.table)
+    for period in query.periods:
+        add(period.column.table)
     add(query.subject)
     for column in query.group:
         add(column.table)
@@ -325,7 +343,12 @@ def _output(output: Output, scope: Scope, query: Query) -> exp.Expr:
 
 def _count_of(table: Table | None, scope: Scope, query: Query) -> exp.Expr:
     """count(*), or the count of a table's keys where a join repeats its rows."""
-    grouped = query.group or query.group_tables or any(not o.aggregate for o in query.select)
+    grouped = (
+        query.group
+        or query.group_tables
+        or query.periods
+        or any(not o.aggregate for o in query.select)
+    )
     if table is not None and not grouped and table.key is not None:
         repeated = any(
             key.target.table is table

@@ -7,7 +7,7 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
     for group in (
         "film movie picture",
         "kid child",
-        "salary pay wage income earning",
+        "salary pay wage income earning earn paid",
         "buy purchase",
         "cost price fee charge",
         "gender sex",
@@ -183,7 +183,10 @@ PHRASE_SUPERLATIVES: dict[str, tuple[tuple[str, ...], bool]] = {
     "most populous": (("population",), True),
     "least populous": (("population",), False),
     "most populated": (("population",), True),
-    "best paid": (("salary", "wage", "income"), True),
+    "best paid": (("salary", "wage", "income", "pay"), True),
+    "highest paid": (("salary", "wage", "income", "pay"), True),
+    "worst paid": (("salary", "wage", "income", "pay"), False),
+    "lowest paid": (("salary", "wage", "income", "pay"), False),
 }
 
 COMPARATIVES: dict[str, tuple[tuple[str, ...], str]] = {

@@ -128,6 +128,17 @@ class Order:
     table: Table | None = None
 
 
+Unit = Literal["year", "quarter", "month", "week", "day"]
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The year, month, ... that a date or a time is in."""
+
+    column: Column
+    unit: Unit
+
+
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
     """Two columns, or two aggregates, and an operator between them."""
@@ -144,7 +155,8 @@ class ShareOf:
 
 @dataclass(slots=True)
 class Query:
-    """per: the first `limit` rows of the order are those of each group of these columns.
+    """periods: of dates; shown, grouped by, and in their order if there is no other.
+    per: the first `limit` rows of the order are those of each group of these columns.
     each: conditions that hold of several rows of a thing, not of one; a reading resolves them.
     """
 
@@ -153,6 +165,7 @@ class Query:
     computed: list[Arithmetic | ShareOf] = field(default_factory=list)
     where: list[Condition] = field(default_factory=list)
     group: list[Column] = field(default_factory=list)
+    periods: list[Period] = field(default_factory=list)
     group_tables: list[Table] = field(default_factory=list)
     having: list[Having] = field(default_factory=list)
     order: list[Order] = field(default_factory=list)

@@ -45,7 +45,7 @@ class Wording:
             return [token]
         if "-" in token.text:
             return self._unhyphened(token)
-        if token.lemma.startswith("un") and self._is_flag(token.lemma[2:]):
+        if token.lemma.startswith(("un", "in")) and self._is_flag(token.lemma[2:]):
             return [Token("not", "not", Mark.WORD), *tokenize(token.lemma[2:])]
         if re.fullmatch(r"[A-Za-z]+\d+", token.text):
             return self._numbered(token)

@@ -22,6 +22,8 @@ _NEGATION = re.compile(
 )
 _GROUP = re.compile(r"\b(each|every|per|for all the different|respectively|by)\b")
 EACH = re.compile(r"\b(each|every|per)\b")
+_BY = re.compile(r"(?<!ed )(?<!en )(?<!sort )(?<!order )(?<!rank )\bby \w")
+"""Sorting is by something too, and things are written by somebody."""
 COUNT = re.compile(r"\b(how many|number of|count|amount of)\b")
 SUPERLATIVE = re.compile(
     r"\b(most|least|highest|lowest|largest|smallest|biggest|fewest|top|maximum|minimum|max|min|best|worst|greatest|\w{3,}est)\b"
@@ -88,6 +90,9 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     found["each asked of a measure, no group"] = float(
         bool(EACH.search(low)) and measured and not grouping
     )
+    found["by asked of a measure, no group"] = float(
+        bool(_BY.search(low)) and measured and not grouping
+    )
     cue("count", COUNT, counting or "Sum" in aggregates)
     cue(
         "superlative", SUPERLATIVE, limit is not None or ranked or bool({"Max", "Min"} & aggregates)
@@ -97,7 +102,9 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     cue("compare", _MORE, compared)
     cue("percentage", _SHARE, "filter" in lower)
     cue("difference", _DIFFERENCE, computed, low)
-    cue("order", _ORDER, order is not None and limit is None)
+    keys = {e.sql() for e in group.expressions} if group is not None else set()
+    by_groups = order is not None and {e.this.sql() for e in order.expressions} <= keys
+    cue("order", _ORDER, order is not None and limit is None and not by_groups)
     things = "count(*)" in lower and not joins  # rows of one table are different things
     asked_distinct = bool(_DISTINCT.search(low))
     cue("distinct", _DISTINCT, distinct or "distinct" in lower or (things and asked_distinct))

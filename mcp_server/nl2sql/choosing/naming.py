@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from sqlglot import exp
 
 from mcp_server.nl2sql.functions import words
+from mcp_server.nl2sql.grammar.display import in_two_parts
 from mcp_server.nl2sql.lexicon import (
     COMPARATIVES,
     FILLER,
@@ -98,8 +99,11 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     listed = 1
     if not _ARITHMETIC.search(said):
         listed += len(_LISTED.findall(_HEAD_ENDS.split(said, maxsplit=1)[0]))
-    found["fewer shown than listed"] = float(len(outer.expressions) < listed)
-    found["more shown than listed"] = float(len(outer.expressions) > listed)
+    shown_in_all = len(outer.expressions)
+    if not re.search(r"\b(?:first|last|given|family|sur) ?name", said) and in_two_parts(plain):
+        shown_in_all -= 1
+    found["fewer shown than listed"] = float(shown_in_all < listed)
+    found["more shown than listed"] = float(shown_in_all > listed)
     kinds = bool(plain) and all(KINDS & set(identifier_words(name)[-2:]) for name in plain)
     found["kinds shown, distinct"] = float(kinds and outer.args.get("distinct") is not None)
     found["kinds shown, plain"] = float(kinds and outer.args.get("distinct") is None)

@@ -8,7 +8,7 @@ from mcp_server.nl2sql.grammar.display import name_of
 from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.profile_model import Column, Kind, Table
-from mcp_server.nl2sql.tokens import Token, lemma
+from mcp_server.nl2sql.tokens import Token, lemma, stem
 
 LOCAL, SUBJECT, SPOKEN_OF = 0.45, 0.2, 0.12
 AWAY, UNREACHABLE, FAR = 0.05, 0.6, 99
@@ -121,6 +121,14 @@ class Surroundings:
             years.sort(key=lambda column: -len(said & set(column.words)))
             return years[0] if years else None
         return None
+
+    def day(self, local: Table | None) -> Column | None:
+        """The column of dates that a period is of."""
+        found = [c for t in self.tables(local) for c in t.columns if c.kind is Kind.DATE]
+        said = {stem(token.text) for token in self.tokens}
+        heard = [c for c in found if said & {stem(word) for word in c.words[:1]}]
+        found = heard or found
+        return found[int(self.choices.between(len(found) > 1))] if found else None
 
     def fitting(self, value: object, local: Table | None) -> Column | None:
         """The only column of numbers whose range holds a number that is said without a name."""

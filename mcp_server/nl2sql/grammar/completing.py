@@ -42,7 +42,9 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     count_things(draft, query)
     drop_constants(draft, query)
     _show_what_is_ranked(draft, query, nodes)
-    if not query.select and not query.computed and query.subject is not None:
+    if query.periods and not (measured or ranked):
+        query.select.append(Output(None, "count", table=query.subject))
+    if not (query.select or query.computed or query.periods) and query.subject is not None:
         query.select += [Output(column) for column in displayed(draft, query.subject)]
     require_rows(draft, query)
 
@@ -265,7 +267,7 @@ def tables_of(query: Query) -> Iterator[Table]:
             yield output.column.table
         if output.table is not None:
             yield output.table
-    for column in query.group:
+    for column in (*query.group, *(period.column for period in query.periods)):
         yield column.table
     yield from query.group_tables
     for condition in query.where:

@@ -46,6 +46,8 @@ class Cover:
 
     cost: float
     nodes: tuple[Node, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
+    """The symbols [start, end) that each of the nodes was read from."""
     skipped: tuple[int, ...] = ()
     head: bool = True
     shows: bool = False
@@ -79,6 +81,7 @@ def _skip(cover: Cover, place: int, symbol: Symbol) -> Cover:
     return Cover(
         cover.cost + SKIPPING[symbol.kind],
         cover.nodes,
+        cover.spans,
         (*cover.skipped, place) if symbol.kind not in "Ty&,!.opfHW" else cover.skipped,
         cover.head and (symbol.kind not in "THW" or not cover.nodes),
         cover.shows,
@@ -97,7 +100,14 @@ def _extend(cover: Cover, edge: Edge) -> Cover:
     head = cover.head and all(isinstance(n, HEAD_NODES) or _listing(n) for n in edge.nodes)
     if first == Joint("."):
         head = True
-    return Cover(cost, (*cover.nodes, *edge.nodes), cover.skipped, head, cover.shows or shows)
+    return Cover(
+        cost,
+        (*cover.nodes, *edge.nodes),
+        (*cover.spans, *[(edge.start, edge.end)] * len(edge.nodes)),
+        cover.skipped,
+        head,
+        cover.shows or shows,
+    )
 
 
 def _listing(node: Node) -> bool:

@@ -1,8 +1,10 @@
 """What the rows of a table are called by, and shown by where a question does not say."""
 
 import re
+from collections.abc import Sequence
 
 from mcp_server.nl2sql.profile_model import Column, Kind, Table
+from mcp_server.nl2sql.tokens import identifier_words
 
 _FIRST = re.compile(r"(?:^|_)(?:first|given|fore)_?name$|(?:^|_)f_?name$")
 _LAST = re.compile(r"(?:^|_)(?:last|family|sur)_?name$|(?:^|_)l_?name$")
@@ -38,12 +40,23 @@ def full_name(table: Table) -> list[Column]:
     column = name_of(table)
     if column is None:
         return []
-    parts = [
-        next((c for c in table.columns if pattern.search("_".join(c.words))), None)
-        for pattern in (_FIRST, _LAST)
-    ]
+    parts = [next((c for c in table.columns if named(c)), None) for named in (_is_first, _is_last)]
     both = [part for part in parts if part is not None]
     return both if len(both) == 2 and column in both else [column]
+
+
+def in_two_parts(names: Sequence[str]) -> bool:
+    """Whether a first and a last name are among names of columns."""
+    words = ["_".join(identifier_words(name)) for name in names]
+    return any(map(_FIRST.search, words)) and any(map(_LAST.search, words))
+
+
+def _is_first(column: Column) -> bool:
+    return _FIRST.search("_".join(column.words)) is not None
+
+
+def _is_last(column: Column) -> bool:
+    return _LAST.search("_".join(column.words)) is not None
 
 
 def shown(table: Table) -> list[Column]:

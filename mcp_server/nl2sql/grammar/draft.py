@@ -1,6 +1,6 @@
 """A reading as it grows: the query so far, and what the phrases read have made known."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from mcp_server.nl2sql.grammar.columns import (
@@ -62,6 +62,14 @@ class Draft:
         """A table whose rows must not exist, and the conditions on them so far."""
         self.shows: list[tuple[int, Output]] = []
         """What is shown, with the places that ask for it."""
+
+    def state(self) -> Hashable:
+        """Equal as long as no phrase has said anything new, or was lost."""
+        query = self.query
+        parts = (query.select, query.computed, query.where, query.group, query.group_tables,
+                 query.periods, query.having, query.order, query.each, self.lost)  # fmt: skip
+        absent = None if self.absent is None else (self.absent[0], tuple(self.absent[1]))
+        return (*map(tuple, parts), query.limit, query.combine is None, absent, self.negating)
 
     def column(self, at: int | None, *, numeric: bool = False) -> Column | None:
         if at is None:

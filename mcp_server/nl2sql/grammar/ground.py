@@ -13,18 +13,29 @@ from mcp_server.nl2sql.grammar.cover import Cover
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Absent,
+    Beyond,
     Bound,
+    Columns,
     Common,
     Count,
     Difference,
     Entity,
+    Equal,
+    Flag,
     Group,
+    Held,
     HowMany,
     InBoth,
     Joint,
     Limit,
+    Match,
+    Missing,
     Node,
+    Numbered,
+    Per,
+    Range,
     Rank,
+    SameAs,
     Share,
     Show,
     Sort,
@@ -34,6 +45,7 @@ from mcp_server.nl2sql.grammar.ordering import (
     add_common,
     add_group,
     add_how_many,
+    add_per,
     add_rank,
     add_sort,
 )
@@ -55,6 +67,14 @@ from mcp_server.nl2sql.logical import (
 from mcp_server.nl2sql.profile_model import Table
 from mcp_server.nl2sql.tokens import Token
 
+MUST_SAY = (
+    Beyond, Bound, Columns, Common, Equal, Flag, Held, HowMany, Match, Missing, Numbered, Per,
+    Range, Rank, SameAs, Sort, Total,
+)  # fmt: skip
+"""Phrases that are lost where they change nothing."""
+TELLING = frozenset("SMROZALXN#=+G")
+"""Symbols that say so."""
+
 GROUND_TRIES = 4
 """Close decisions that are tried the other way."""
 
@@ -72,8 +92,11 @@ def grounded(
 def _read(cover: Cover, draft: Draft) -> Draft:
     draft.lost.extend(cover.skipped)
     find_tables(draft, cover.nodes)
-    for number, node in enumerate(cover.nodes):
+    for number, (node, span) in enumerate(zip(cover.nodes, cover.spans, strict=True)):
+        before = draft.state()
         take(draft, node, number, cover.nodes)
+        if isinstance(node, MUST_SAY) and draft.state() == before:
+            draft.lost += [at for at in range(*span) if draft.symbols[at].kind in TELLING]
         if not isinstance(node, Joint | Entity):
             draft.joint = ""
     draft.close_absence()
@@ -152,6 +175,8 @@ def take(draft: Draft, node: Node, number: int, nodes: Sequence[Node]) -> None:
             speak_of(draft, node)
         case Group():
             add_group(draft, node, owner_of(draft, number, nodes))
+        case Per():
+            add_per(draft, node)
         case Rank():
             add_rank(draft, node, number, nodes)
         case Common():

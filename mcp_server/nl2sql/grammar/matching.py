@@ -59,7 +59,10 @@ class Found:
         return bool(self.match[group])
 
     def cue(self, group: str) -> Cue:
-        found = self.symbols[self.match.start(group)].cue
+        return self.cue_at(self.match.start(group))
+
+    def cue_at(self, place: int) -> Cue:
+        found = self.symbols[place].cue
         assert found is not None
         return found
 
@@ -102,7 +105,11 @@ def doubt(nodes: Sequence[Node], symbols: Sequence[Symbol]) -> float:
                     return 5.0
             case Equal(values=values):
                 cost += 0.25 * sum(symbols[v].kind not in CLEAR for v in values)
-            case Show(at=at) | Group(at=at) | Sort(at=int(at)):
+            case Group(at=at):
+                ref = symbols[at].ref
+                if ref is not None:
+                    cost += 0.5 * (1 - max(ref.best_column, ref.best_table))
+            case Show(at=at) | Sort(at=int(at)):
                 ref = symbols[at].ref
                 if ref is not None:
                     cost += 0.4 * max(0.0, ref.best_table - ref.best_column)

@@ -6,7 +6,7 @@ Places are numbers of symbols; a place of None means that the phrase names nothi
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from mcp_server.nl2sql.logical import Aggregate, Operator
+from mcp_server.nl2sql.logical import Aggregate, Operator, Unit
 
 Place: TypeAlias = int | None
 
@@ -190,6 +190,14 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Per:
+    """Groups by the year, month, ... of a date. at: the date, if it is named."""
+
+    unit: Unit
+    at: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Sort:
     at: Place
     descending: bool
@@ -235,5 +243,5 @@ class Joint:
 Node: TypeAlias = (
     Show | Count | Share | Difference | Entity | Bound | Numbered | Range | Equal | Match
     | Missing | Flag | Held | InBoth | Limit | HowMany | Total | Absent | Rank | Common | Group
-    | Sort | Beyond | Columns | SameAs | Joint
+    | Per | Sort | Beyond | Columns | SameAs | Joint
 )  # fmt: skip

@@ -10,6 +10,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Group,
     HowMany,
     Node,
+    Per,
     Rank,
     Sort,
 )
@@ -19,6 +20,7 @@ from mcp_server.nl2sql.logical import (
     Having,
     Order,
     Output,
+    Period,
     Ranked,
 )
 from mcp_server.nl2sql.profile_model import Kind, Table
@@ -43,6 +45,14 @@ def add_group(draft: Draft, node: Group, owner: Table | None) -> None:
             return
     if column is not None:
         query.group.append(column)
+
+
+def add_per(draft: Draft, node: Per) -> None:
+    column = draft.column(node.at)
+    if column is None or column.kind is not Kind.DATE:
+        column = draft.around.day(draft.focus or draft.around.subject)
+    if column is not None:
+        draft.query.periods.append(Period(column, node.unit))
 
 
 def add_rank(draft: Draft, node: Rank, number: int, nodes: Sequence[Node]) -> None:

@@ -93,6 +93,17 @@ def _top(f: Found) -> Sequence[Node] | None:
     return [Entity(f.place("t"), owner=True), Limit(f.place("n"))]
 
 
+@phrase(rf"S(?P<n>n)?(?P<t>{TAB})y(?P<num>#)?(?P<a>A)?o?(?P<x>{NAME})", 0.25)
+def _top_by(f: Found) -> Sequence[Node] | None:
+    """The top 3 branches by number of members."""
+    cue = f.cue_at(f.match.start())
+    if cue.hints:
+        return None
+    aggregate = "count" if f.has("num") else f.cue("a").aggregate if f.has("a") else None
+    rank = Rank(cue.descending, f.place("x"), f.at("n"), aggregate)
+    return [Entity(f.place("t"), owner=True), rank]
+
+
 @phrase(rf"(?P<o>[of])?[pyTH]*(?P<t>{TAB})(?P<n>n)(?![+xctbwz])", 0.5)
 def _numbered(f: Found) -> Sequence[Node]:
     """Customer 10: the row with that number."""
@@ -149,6 +160,13 @@ def _of_oldest(f: Found) -> Sequence[Node] | None:
     """How much did the latest ticket cost?"""
     nodes = _oldest(f)
     return None if nodes is None else [Show(f.place("c")), *nodes]
+
+
+@phrase(rf"(?P<k>n)?(?P<s>S)(?P<m>n)?(?P<c>{COL})(?P<t>{TAB})", 0.4)
+def _rows_by_column(f: Found) -> Sequence[Node]:
+    """The highest priced rooms, the 5 most recently opened branches: rows, not prices."""
+    rank = Rank(f.cue("s").descending, f.place("c"), _count(f), relative=True)
+    return [Entity(f.place("t"), owner=True), rank]
 
 
 @phrase(rf"[o]?(?:S(?=n))?(?P<k>n)?(?P<s>S)(?P<m>n)?_?(?P<t>{TAB})", 0.3)

@@ -11,7 +11,11 @@ from mcp_server.nl2sql.grammar.nodes import (
     Held,
     Joint,
     Node,
+    Per,
 )
+from mcp_server.nl2sql.logical import Unit
+from mcp_server.nl2sql.profile_model import Kind
+from mcp_server.nl2sql.tokens import lemma
 
 MEASURED = frozenset("ctbwuz")
 """What stands before the `by` that makes groups."""
@@ -83,6 +87,33 @@ def _measured_by(f: Found) -> Sequence[Node] | None:
     if not measured or before[-1].kind not in MEASURED:
         return None
     return [Group(f.place(group)) for group in ("x", "more") if f.has(group)]
+
+
+UNITS: dict[str, Unit] = {
+    "year": "year", "quarter": "quarter", "month": "month", "week": "week", "day": "day",
+    "yearly": "year", "annual": "year", "annually": "year", "quarterly": "quarter",
+    "monthly": "month", "weekly": "week", "daily": "day",
+}  # fmt: skip
+
+
+@phrase(rf"(?:(?P<c>{COL})[pyof]*)?(?:[pyof]*G|y|T)(?P<d>{COL})?(?P<u>_)", 0.2)
+def _each_period(f: Found) -> Sequence[Node] | None:
+    """Members joined per year; by joining month; which month."""
+    return _per(f, f.at("d") if f.has("d") else f.at("c"))
+
+
+@phrase(r"(?P<u>_)", 0.3)
+def _periodical(f: Found) -> Sequence[Node] | None:
+    """Monthly payments."""
+    word = f.symbols[f.place("u")].text.lower()
+    return _per(f, None) if word in UNITS and word not in UNITS.values() else None
+
+
+def _per(f: Found, at: int | None) -> Sequence[Node] | None:
+    unit = UNITS.get(lemma(f.symbols[f.place("u")].text))
+    ref = f.symbols[at].ref if at is not None else None
+    dated = ref is None or any(column.kind is Kind.DATE for column, _ in ref.columns)
+    return None if unit is None or not dated else [Per(unit, at)]
 
 
 @phrase(r"[&|!,.2]", 0.02)

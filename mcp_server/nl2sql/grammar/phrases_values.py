@@ -53,7 +53,7 @@ def _flag(f: Found) -> Sequence[Node]:
     return [Flag(f.place("c"), f.has("x"))]
 
 
-@phrase(rf"[of]?(?P<x>X)?(?P<c>{COL})(?P<t>{TAB})", 0.4)
+@phrase(rf"[of]?(?P<x>X)?(?P<c>{COL})(?P<t>{TAB})", 0.25)
 def _flagged(f: Found) -> Sequence[Node]:
     return [Entity(f.place("t"), owner=True), Flag(f.place("c"), f.has("x"))]
 

@@ -62,7 +62,7 @@ class Symbol:
 
 def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
     """The symbols of a question, in order."""
-    refs = {ref.start: ref for ref in linker.refs(tokens)}
+    refs = {part.start: part for ref in linker.refs(tokens) for part in _parts(ref, tokens, linker)}
     found: list[Symbol] = []
     at = int(bool(tokens) and tokens[0].lemma in ORDERS)
     while at < len(tokens):
@@ -71,7 +71,7 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
         if tokens[at].lemma == "one" and at and tokens[at - 1].lemma in BEFORE_ONE:
             at += 1  # `the one`, `each one` stand for what was named before
         elif ref is not None and not _yields(ref, phrase, cue, refs):
-            found += [_named(part, tokens) for part in _parts(ref, tokens, linker)]
+            found.append(_named(ref, tokens))
             at = ref.end
         elif tokens[at].lemma in ("once", "twice"):
             found.append(Symbol("n", at, at + 1, tokens[at].text, value=tokens[at].value))
