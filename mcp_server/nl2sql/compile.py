@@ -25,6 +25,7 @@ from mcp_server.nl2sql.logical import (
     Period,
     Query,
     Ranked,
+    Referred,
     Scalar,
 )
 from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Table
@@ -41,6 +42,8 @@ RESERVED = frozenset(
 """PostgreSQL's reserved words (manual, "SQL Key Words")."""
 
 
+OTHER = "other"
+"""The row that a row of the same table refers to."""
 PLACE = "place"
 """The place of a row in its group."""
 
@@ -444,7 +447,7 @@ def _ranked(ranked: Ranked, scope: Scope) -> exp.Expr:
 
 
 def _compare(
-    column: Column, operator: str, value: "Scalar | Column | Nested", scope: Scope
+    column: Column, operator: str, value: "Scalar | Column | Nested | Referred", scope: Scope
 ) -> exp.Expr:
     kind = _OPERATORS[operator]
     match value:
@@ -462,6 +465,8 @@ def _compare(
             return kind(this=left, expression=subquery.subquery())
         case Column():
             return kind(this=scope.column(column), expression=scope.column(value))
+        case Referred():
+            return _compare_referred(column, kind, value, scope)
         case str() if column.kind is Kind.NUMBER:
             return kind(
                 this=exp.cast(scope.column(column), "text", dialect="postgres"),
@@ -473,6 +478,26 @@ def _compare(
             if column.kind is Kind.TEXT and operator in ("=", "<>") and not column.numeric_text:
                 return kind(this=scope.column(column), expression=exp.Literal.string(str(value)))
             return kind(this=_number(column, scope, value), expression=_literal(value))
+
+
+def _compare_referred(
+    column: Column, kind: type[exp.Binary], referred: Referred, scope: Scope
+) -> exp.Expr:
+    """A comparison with the row of the same table that a column refers to."""
+    table, by = column.table, referred.by
+    if by.within is None:
+        raise NoJoinError(f"{by} refers to no row of {table}")
+    source = exp.Table(this=exp.to_identifier(table.name, quoted=_quote(table.name)))
+    if table.schema != "public":
+        source.set("db", exp.to_identifier(table.schema, quoted=_quote(table.schema)))
+    outer = scope.alias(table) if len(scope.tables) > 1 else table.name
+
+    def at(of: str, what: Column) -> exp.Column:
+        return exp.column(exp.to_identifier(what.name, quoted=_quote(what.name)), table=of)
+
+    there = exp.select(at(OTHER, referred.column)).from_(exp.alias_(source, OTHER, table=True))
+    there = there.where(exp.EQ(this=at(OTHER, by.within), expression=at(outer, by)))
+    return kind(this=at(outer, column), expression=there.subquery())
 
 
 def _number(column: Column, scope: Scope, value: Scalar) -> exp.Expr:

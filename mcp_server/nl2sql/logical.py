@@ -22,11 +22,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """column operator value; the value may be a scalar, a column, or an aggregate of one."""
+    """column operator value; the value may be a scalar, or a column of some row."""
 
     column: Column
     operator: Operator
-    value: "Scalar | Column | Nested"
+    value: "Scalar | Column | Nested | Referred"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,14 @@ class Nested:
     aggregate: Aggregate | None
     column: Column
     where: "tuple[Condition, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """A column of the row of the same table that `by` refers to: the manager's salary."""
+
+    column: Column
+    by: Column
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,7 @@ def _constraints(conn: psycopg.Connection[Any], tables: dict[int, Table]) -> lis
                 other = target.column(name) if target is not None else None
                 if column is not None and other is not None:
                     column.foreign = True
+                    column.within = other if other.table is column.table else column.within
                     found.append(ForeignKey(column, other))
         for column in columns:
             if column is not None and kind == "p":

@@ -26,6 +26,8 @@ class Column:
     comment: str = ""
     primary: bool = False
     foreign: bool = False
+    within: "Column | None" = None
+    """The key of the same table that it refers to: an employee's manager is an employee."""
     unique: bool = False
     distinct: int = 0
     numeric_text: bool = False

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from mcp_server.nl2sql.lexicon import EVERYDAY
 from mcp_server.nl2sql.profile_model import Kind, Profile
-from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, normal_text, tokenize
+from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, normal_text, stem, tokenize
 from mcp_server.nl2sql.trigrams import one_letter_off
 
 LONG = 6
@@ -15,6 +15,8 @@ LONG = 6
 KNOWN = 0.6
 """A word that fits a name better than this is no misspelling of another."""
 NAMED = 0.95
+SUPERIORS = frozenset({"manager", "mgr", "supervisor", "boss", "superior", "lead", "report"})
+"""Words of columns that say to whom somebody reports."""
 
 Matches: TypeAlias = Callable[[tuple[str, ...]], Sequence[tuple[Any, float]]]
 
@@ -34,9 +36,20 @@ class Wording:
     def prepare(self, tokens: Sequence[Token]) -> list[Token]:
         """The tokens with quoted text taken apart where it is a name of the schema, or the first
         and last name of somebody; names that are written with a hyphen or misspelled by a letter as
-        the schema has them; and a noun repeated that two names share (`branch and member id`).
+        the schema has them; a noun repeated that two names share (`branch and member id`); and
+        `report to` as the column of superiors.
         """
-        return self._shared([each for token in tokens for each in self._prepared(token)])
+        return self._reports(
+            self._shared([each for token in tokens for each in self._prepared(token)])
+        )
+
+    def _reports(self, tokens: list[Token]) -> list[Token]:
+        columns = [c for c in self._profile.columns if c.within and SUPERIORS & set(c.words)]
+        for at in range(len(tokens) - 2, -1, -1):
+            said = stem(tokens[at].lemma), tokens[at + 1].lemma
+            if said == ("report", "to") and columns:
+                tokens[at : at + 2] = tokenize(" ".join(SUPERIORS & set(columns[0].words)))
+        return tokens
 
     def _prepared(self, token: Token) -> Sequence[Token]:
         if token.mark is Mark.QUOTED:

@@ -20,7 +20,7 @@ from mcp_server.nl2sql.logical import (
     Ranked,
 )
 from mcp_server.nl2sql.profile_model import Column, Kind, Table
-from mcp_server.nl2sql.tokens import stem
+from mcp_server.nl2sql.tokens import lemma, stem
 
 EVERYTHING = frozenset({"information", "info", "detail", "data", "everything"})
 """Words that ask for all columns."""
@@ -40,6 +40,7 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
         _ungroup(draft, query)
     join_pairs(draft, query)
     count_things(draft, query)
+    show_referred(draft, query)
     drop_constants(draft, query)
     _show_what_is_ranked(draft, query, nodes)
     if query.periods and not (measured or ranked):
@@ -139,6 +140,20 @@ def join_pairs(draft: Draft, query: Query) -> None:
         query.where.append(Compare(other.target, "=", Nested(None, other.column, (known[0],))))
         draft.existing = [each for each in draft.existing if each is not table]
         return
+
+
+def show_referred(draft: Draft, query: Query) -> None:
+    """The manager of somebody: not the number of a row, but the row that has it."""
+    outputs = [output for _, output in draft.shows]
+    if len(query.select) != 1 or len(outputs) != 1 or query.order or query.group or query.having:
+        return
+    (at, output), column = draft.shows[0], outputs[0].column
+    numbered = {"id", "number", "code"} & {lemma(w) for w in draft.symbols[at].text.split()}
+    plain = all(isinstance(c, Compare) and c.column.table is query.subject for c in query.where)
+    if column is None or column.within is None or output.aggregate or numbered or not plain:
+        return
+    query.select = [Output(each) for each in shown(column.table)]
+    query.where = [Compare(column.within, "=", Nested(None, column, tuple(query.where)))]
 
 
 def count_things(draft: Draft, query: Query) -> None:

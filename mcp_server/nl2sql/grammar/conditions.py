@@ -1,6 +1,7 @@
 """Conditions: comparisons with numbers, dates, averages and other columns."""
 
 import datetime
+from collections.abc import Sequence
 
 from mcp_server.nl2sql.grammar.columns import (
     truth_values,
@@ -19,6 +20,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Numbered,
     Range,
     SameAs,
+    Under,
 )
 from mcp_server.nl2sql.grammar.values import add_equal, add_match
 from mcp_server.nl2sql.logical import (
@@ -29,6 +31,7 @@ from mcp_server.nl2sql.logical import (
     Nested,
     Null,
     Operator,
+    Referred,
     Scalar,
 )
 from mcp_server.nl2sql.profile_model import Column, Kind, Table
@@ -96,17 +99,24 @@ def add_condition(draft: Draft, node: Node) -> None:
             one = draft.column(at, numeric=operator not in ("=", "<>"))
             two = draft.column(other, numeric=operator not in ("=", "<>"))
             ordered = operator not in ("=", "<>")
+            if ordered and one is not None and measures(one) and two is not None and two.within:
+                draft.add(Compare(one, operator, Referred(one, two)))
+                return
+            numbered = ordered and two is not None and (two.primary or two.foreign)
             unlike = one is not None and two is not None and one.kind is not two.kind
             if (
                 one is None
                 or two is None
                 or one is two
                 or unlike
+                or numbered
                 or (ordered and not measures(one))
             ):
                 draft.lost.append(other)
             else:
                 draft.add(Compare(one, operator, two))
+        case Under(at, values):
+            add_under(draft, at, values)
         case SameAs(at, value):
             column = draft.column(at) or _reference(draft, at)
             held = around.holder(draft.symbols[value], (), column.table if column else local)
@@ -116,6 +126,24 @@ def add_condition(draft: Draft, node: Node) -> None:
                 inner = Compare(held[0], "=", held[1])
                 draft.add(Compare(column, "=", Nested(None, column, (inner,))))
                 draft.add(Compare(held[0], "<>", held[1]))
+
+
+def add_under(draft: Draft, at: int, values: Sequence[int]) -> None:
+    """Rows that refer to rows of the same table, as reports do to a manager."""
+    ref = draft.symbols[at].ref
+    columns = [column for column, _ in ref.columns if column.within] if ref is not None else []
+    named = [c for column in columns[:1] for c in column.table.columns]
+    held = [
+        draft.around.holder(draft.symbols[value], named, columns[0].table if columns else None)
+        for value in values
+    ]
+    found = [Compare(pair[0], "=", pair[1]) for pair in held if pair is not None]
+    if not columns or len(found) < len(values) or any(c.column not in named for c in found):
+        draft.lost += values
+        return
+    refers = columns[0]
+    assert refers.within is not None
+    draft.add(Compare(refers, "=", Nested(None, refers.within, tuple(found))))
 
 
 def add_range(draft: Draft, column: Column, low: Scalar, high: Scalar) -> None:

@@ -15,6 +15,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Absent,
     Beyond,
     Bound,
+    Called,
     Columns,
     Common,
     Count,
@@ -40,6 +41,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Show,
     Sort,
     Total,
+    Under,
 )
 from mcp_server.nl2sql.grammar.ordering import (
     add_common,
@@ -51,6 +53,7 @@ from mcp_server.nl2sql.grammar.ordering import (
 )
 from mcp_server.nl2sql.grammar.showing import (
     add_arithmetic,
+    add_called,
     add_count,
     add_in_both,
     add_share,
@@ -68,8 +71,8 @@ from mcp_server.nl2sql.profile_model import Table
 from mcp_server.nl2sql.tokens import Token
 
 MUST_SAY = (
-    Beyond, Bound, Columns, Common, Equal, Flag, Held, HowMany, Match, Missing, Numbered, Per,
-    Range, Rank, SameAs, Sort, Total,
+    Beyond, Bound, Called, Columns, Common, Equal, Flag, Held, HowMany, Match, Missing, Numbered,
+    Per, Range, Rank, SameAs, Sort, Total, Under,
 )  # fmt: skip
 """Phrases that are lost where they change nothing."""
 TELLING = frozenset("SMROZALXN#=+G")
@@ -175,6 +178,8 @@ def take(draft: Draft, node: Node, number: int, nodes: Sequence[Node]) -> None:
             speak_of(draft, node)
         case Group():
             add_group(draft, node, owner_of(draft, number, nodes))
+        case Called():
+            add_called(draft, node)
         case Per():
             add_per(draft, node)
         case Rank():
@@ -204,7 +209,7 @@ def take(draft: Draft, node: Node, number: int, nodes: Sequence[Node]) -> None:
 
 def table_place(node: Node) -> int | None:
     match node:
-        case Entity(at) | Absent(at) | Share(at):
+        case Entity(at) | Absent(at) | Share(at) | Called(at):
             return at
         case Count(at=at) | Group(at=at) | HowMany(at=at) | Sort(at=at) | Common(at=at):
             return at

@@ -53,6 +53,13 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """Beside the rows of one table, what the rows of another that go with them are called by."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """A comparison with a number or a date. hints: what the column may be called."""
 
@@ -234,6 +241,14 @@ class SameAs:
 
 
 @dataclass(frozen=True, slots=True)
+class Under:
+    """Rows that refer, by a column, to rows of their own table which are called so."""
+
+    at: int
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Joint:
     """A word between phrases."""
 
@@ -241,7 +256,7 @@ class Joint:
 
 
 Node: TypeAlias = (
-    Show | Count | Share | Difference | Entity | Bound | Numbered | Range | Equal | Match
+    Show | Count | Share | Difference | Entity | Called | Bound | Numbered | Range | Equal | Match
     | Missing | Flag | Held | InBoth | Limit | HowMany | Total | Absent | Rank | Common | Group
-    | Per | Sort | Beyond | Columns | SameAs | Joint
+    | Per | Sort | Beyond | Columns | SameAs | Under | Joint
 )  # fmt: skip

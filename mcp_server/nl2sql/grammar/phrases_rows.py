@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mcp_server.nl2sql.grammar.matching import COL, NAME, TAB, VAL, Found, phrase
 from mcp_server.nl2sql.grammar.nodes import (
     Absent,
+    Called,
     Entity,
     Equal,
     Group,
@@ -19,11 +20,21 @@ from mcp_server.nl2sql.tokens import lemma
 
 MEASURED = frozenset("ctbwuz")
 """What stands before the `by` that makes groups."""
+THEIRS = frozenset({"their", "its", "his", "her"})
 
 
 @phrase(rf"(?P<o>[of])?[py]?D?(?P<t>{TAB})", 0.25)
 def _entity(f: Found) -> Sequence[Node]:
     return [Entity(f.place("t"), owner=f.has("o"))]
+
+
+@phrase(rf"(?P<o>[of])?(?P<t>{TAB})[,&H]+(?P<u>{TAB})", 0.25)
+def _rows_and_theirs(f: Found) -> Sequence[Node] | None:
+    """Members and their branches."""
+    at = f.place("u")
+    if not THEIRS & set(f.symbols[at].lead):
+        return None
+    return [Entity(f.place("t"), owner=f.has("o")), Called(at)]
 
 
 @phrase(rf"[TW]+{COL}[py]?(?P<t>{TAB})", 0.6)

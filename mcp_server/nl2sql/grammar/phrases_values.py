@@ -14,6 +14,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Node,
     SameAs,
     Show,
+    Under,
 )
 
 _LIST = rf"{VAL}(?:[,&|]+[pofy]?{VAL})*"
@@ -134,3 +135,14 @@ def _without_missing(f: Found) -> Sequence[Node]:
 @phrase(rf"[THpofy]*=(?P<c>{NAME})[pofyT]*(?P<v>{VAL})", 0.3)
 def _same_as(f: Found) -> Sequence[Node]:
     return [SameAs(f.place("c"), f.place("v"))]
+
+
+@phrase(rf"[THWpofy]*(?P<c>{COL})[TWHpofy=]*(?P<v>{VAL}+)", 0.25)
+def _under(f: Found) -> Sequence[Node] | None:
+    """Managed by X; whose parent is X."""
+    gap = f.symbols[f.place("c") + 1 : f.place("v")]
+    ref = f.symbols[f.place("c")].ref
+    keys = ref is not None and any(column.within for column, _ in ref.columns)
+    if not keys or any(symbol.kind == "o" for symbol in gap):
+        return None
+    return [Under(f.place("c"), tuple(f.places("v", VAL)))]

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from mcp_server.nl2sql.grammar.columns import generic, only_measure
-from mcp_server.nl2sql.grammar.display import full_name
+from mcp_server.nl2sql.grammar.display import full_name, shown
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
+    Called,
     Count,
     Difference,
     Entity,
@@ -99,6 +100,16 @@ def add_count(draft: Draft, node: Count, owner: Table | None) -> None:
         )
     elif column is not None:
         draft.query.select.append(Output(None, "count", table=column.table))
+
+
+def add_called(draft: Draft, node: Called) -> None:
+    table, subject = draft.entities.get(node.at), draft.around.subject
+    if table is None or subject is None or table is subject:
+        draft.lost.append(node.at)
+        return
+    if not draft.query.select:
+        draft.query.select += [Output(column) for column in shown(subject)]
+    draft.query.select += [Output(column) for column in shown(table)]
 
 
 def counts_rows(draft: Draft, at: int) -> bool:

@@ -26,6 +26,7 @@ def profile(*tables: Table, **keys: tuple[str, str]) -> Profile:
         own, _, own_column = place.partition("__")
         key = ForeignKey(_column(named[own], own_column), _column(named[target], column))
         key.column.foreign = True
+        key.column.within = key.target if key.target.table is key.column.table else None
         foreign.append(key)
     found = Profile(list(tables), foreign)
     for column in found.columns:

@@ -39,7 +39,7 @@ def test_a_span_that_names_a_table_and_a_column_of_it_is_two_symbols(linker: Lin
 
 
 def test_a_plain_word_behind_a_column_that_holds_it_is_a_value(linker: Linker) -> None:
-    assert code("branches in city oslo", linker) == "tcv"
+    assert code("branches in city oslo", linker) == "tpcv"
 
 
 def test_words_that_say_what_to_do_are_left_out_and_what_follows_is_kept(linker: Linker) -> None:
