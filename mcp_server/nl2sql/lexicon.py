@@ -129,6 +129,12 @@ RELATED: tuple[frozenset[str], ...] = tuple(
 )  # fmt: skip
 """Words that may stand for each other, but mostly do not: a name that fits better goes before."""
 
+PEOPLE = frozenset(
+    "person people customer client employee staff worker manager teacher instructor student doctor "  # noqa: SIM905
+    "patient author writer singer actor player athlete coach visitor guest owner user member "
+    "candidate pilot driver director agent friend resident donor subscriber contact".split()
+)
+
 SPANS = ("day", "hour", "minute", "page")
 """What things are long in, besides length."""
 

@@ -7,7 +7,7 @@ from sqlglot import exp
 from mcp_server.nl2sql.choosing.naming import Heard
 from mcp_server.nl2sql.lexicon import ARRIVING, LEAVING
 from mcp_server.nl2sql.profile_model import Column, Profile
-from mcp_server.nl2sql.tokens import Token
+from mcp_server.nl2sql.tokens import Token, identifier_words
 
 
 def variants(
@@ -107,7 +107,7 @@ def _by_heard_keys(tree: exp.Query, tokens: Sequence[Token], profile: Profile) -
         if (table, column.name) not in target:
             continue
         aim = target[table, column.name]
-        common = {*aim.words, *aim.table.words}
+        common = {*aim.words, *aim.table.words, *identifier_words(table)}
 
         def said(key: Column, common: set[str] = common) -> int:
             words = sum(heard.word(word) for word in key.words if word not in common)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from mcp_server.nl2sql.grammar.display import shown
+from mcp_server.nl2sql.grammar.display import are_people, shown
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Joint,
@@ -43,11 +43,24 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     show_referred(draft, query)
     drop_constants(draft, query)
     _show_what_is_ranked(draft, query, nodes)
+    _ask_for_people(draft, query)
     if query.periods and not (measured or ranked):
         query.select.append(Output(None, "count", table=query.subject))
     if not (query.select or query.computed or query.periods) and query.subject is not None:
         query.select += [Output(column) for column in displayed(draft, query.subject)]
     require_rows(draft, query)
+
+
+def _ask_for_people(draft: Draft, query: Query) -> None:
+    """`Who works in the harbour branch` asks for members, which are the people beside branches."""
+    subject, first = query.subject, draft.tokens[:1]
+    asked = bool(first) and first[0].lemma == "who" and not (query.select or query.computed)
+    if not asked or subject is None or are_people(subject) or query.order or query.group:
+        return
+    beside = [t for t in draft.graph.tables if draft.graph.keys_between(t, subject)]
+    people = [table for table in beside if are_people(table)]
+    if len(people) == 1:
+        query.subject = draft.around.subject = people[0]
 
 
 def _show_groups(draft: Draft, query: Query) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from mcp_server.nl2sql.lexicon import PEOPLE
 from mcp_server.nl2sql.profile_model import Column, Kind, Table
 from mcp_server.nl2sql.tokens import identifier_words
 
@@ -49,6 +50,11 @@ def in_two_parts(names: Sequence[str]) -> bool:
     """Whether a first and a last name are among names of columns."""
     words = ["_".join(identifier_words(name)) for name in names]
     return any(map(_FIRST.search, words)) and any(map(_LAST.search, words))
+
+
+def are_people(table: Table) -> bool:
+    """Whether rows are people: they have a first and a last name, or the table says so."""
+    return len(full_name(table)) == 2 or bool(PEOPLE & set(table.words))
 
 
 def _is_first(column: Column) -> bool:
