@@ -12,6 +12,7 @@ well, where all that is answered is wrong.
 """
 
 import argparse
+import datetime
 import json
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -136,7 +137,8 @@ def ask(
     conn: psycopg.Connection[Any], text: str, linker: Linker, graph: JoinGraph
 ) -> list[tuple[Made, Result]]:
     """The candidates of a question that PostgreSQL runs, judged by what they find."""
-    tried = list(run(conn, candidates(text, linker, graph)[:TRIED]))
+    today = datetime.date.today()
+    tried = list(run(conn, candidates(text, linker, graph, today)[:TRIED]))
     judge(text, tried)
     return tried
 

@@ -1,6 +1,5 @@
 """Words: of a question, and of the names in a schema."""
 
-import calendar
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -73,6 +72,9 @@ NUMBER_WORDS = {
     )
 } | {"once": 1, "twice": 2, "hundred": 100, "thousand": 1000, "million": 1_000_000}
 
+SCALES = {"k": 1000, "m": 1_000_000}
+"""What a letter behind a number says: 100k."""
+
 _STEMMER = snowballstemmer.stemmer("english")
 _TOKEN = re.compile(
     r"""
@@ -81,6 +83,7 @@ _TOKEN = re.compile(
   | (?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)
   | (?P<slashed>\d{1,2}/\d{1,2}/\d{4})
   | (?P<date>\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2})?)?)
+  | (?P<scaled>\d[\d,]*\.?\d*[kKmM]\b(?!-))
   | (?P<number>\d[\d,]*\.?\d*(?![A-Za-z\d]|-[A-Za-z\d]))
   | (?P<word>[A-Za-z0-9À-ɏ_]+(?:[-/.&][A-Za-z0-9À-ɏ_]+)*(?:'(?:s|t|re)\b)?)
   | (?P<mark>[?.!;,:])
@@ -107,37 +110,6 @@ _SHARED_NOUN = (
 
 def _spread(match: re.Match[str]) -> str:
     return re.sub(r"(?<=\w)(?=,? and |, | or |$)", f" {match['noun']}", match["list"])
-
-
-_MONTHS = [name.lower() for name in calendar.month_name[1:]]
-_MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in _MONTHS)
-_WRITTEN_DATE = re.compile(
-    rf"\b(?:(?P<m1>{_MONTH})\.? (?P<d1>\d{{1,2}})(?:st|nd|rd|th)?,?"
-    rf"|(?:the )?(?P<d2>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m2>{_MONTH})\.?,?) (?P<y>\d{{4}})\b",
-    re.IGNORECASE,
-)
-_WRITTEN_MONTH = re.compile(
-    rf"\b(?:in|during|of) (?P<m>{_MONTH})(?: of)? (?P<y>\d{{4}})\b", re.IGNORECASE
-)
-
-
-def with_dates(question: str) -> str:
-    """The question with `March 5th, 2020` and `in May 2019` in the form in which dates are kept."""
-
-    def day(match: re.Match[str]) -> str:
-        month, number = match["m1"] or match["m2"], int(match["d1"] or match["d2"])
-        return f"{match['y']}-{_number_of(month):02}-{number:02}"
-
-    def month(match: re.Match[str]) -> str:
-        number, year = _number_of(match["m"]), int(match["y"])
-        last = calendar.monthrange(year, number)[1]
-        return f"between {year}-{number:02}-01 and {year}-{number:02}-{last}"
-
-    return _WRITTEN_MONTH.sub(month, _WRITTEN_DATE.sub(day, question))
-
-
-def _number_of(month: str) -> int:
-    return next(n for n, name in enumerate(_MONTHS, 1) if name.startswith(month[:3].lower()))
 
 
 class Mark(Enum):
@@ -180,6 +152,9 @@ def tokenize(question: str) -> list[Token]:
                 found.append(Token(text, normal_text(text), Mark.QUOTED))
             case "date":
                 found.append(Token(text, text, Mark.DATE))
+            case "scaled":
+                whole = round(float(text[:-1].replace(",", "")) * SCALES[text[-1].lower()])
+                found.append(Token(str(whole), str(whole), Mark.NUMBER, whole))
             case "number":
                 plain = text.replace(",", "").rstrip(".")
                 value = float(plain) if "." in plain else int(plain)

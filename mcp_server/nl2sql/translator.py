@@ -6,6 +6,7 @@ It reads the database's profile once, and again when its tables change.
 """
 
 import contextlib
+import datetime
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -98,7 +99,7 @@ class Translator:
         tried: list[tuple[Made, Result]] = []
         problem = ""
         slow = False
-        for made in candidates(question, linker, graph)[:TRIED]:
+        for made in candidates(question, linker, graph, datetime.date.today())[:TRIED]:
             try:
                 result = Result(None) if slow else first_rows(conn, made.sql)
                 slow = result.rows is None

@@ -5,6 +5,7 @@ are run for their first rows. Signs of English, of SQL and of what was found ord
 best is from the next that finds something else says how sure that is.
 """
 
+import datetime
 import logging
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +17,11 @@ from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.results import Result, result_signs
 from mcp_server.nl2sql.choosing.variants import variants
 from mcp_server.nl2sql.compile import NoJoinError, compile_query
+from mcp_server.nl2sql.dates import with_dates
 from mcp_server.nl2sql.grammar.reading import analyse
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
-from mcp_server.nl2sql.tokens import Token, tokenize, with_dates
+from mcp_server.nl2sql.tokens import Token, tokenize
 
 READS = 8
 """Different queries of the reading that are followed."""
@@ -60,9 +62,12 @@ class _Read:
     times: int = 1
 
 
-def candidates(text: str, linker: Linker, graph: JoinGraph) -> list[Made]:
-    """Candidates with the signs that need no database, best first; empty where nothing fits."""
-    text = with_dates(text) if linker.has_dates else text
+def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date) -> list[Made]:
+    """Candidates with the signs that need no database, best first; empty where nothing fits.
+
+    today: what `last month` is counted from.
+    """
+    text = with_dates(text, today) if linker.has_dates else text
     tokens = linker.prepare(_scaled(tokenize(text)))
     known = linker.profile
     made: dict[str, Made] = {}

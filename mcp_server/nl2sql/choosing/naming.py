@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from sqlglot import exp
 
 from mcp_server.nl2sql.functions import words
-from mcp_server.nl2sql.grammar.display import in_two_parts
+from mcp_server.nl2sql.grammar.display import parts_of_name
 from mcp_server.nl2sql.lexicon import (
     COMPARATIVES,
     FILLER,
@@ -70,14 +70,16 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     """Whether the names in a query are heard in the question, and its words are in the query."""
     heard = Heard(tokens)
     outer = tree if isinstance(tree, exp.Select) else tree.find(exp.Select) or exp.Select()
+    plain = [e.name for e in outer.expressions if isinstance(e, exp.Column)]
+    parts = parts_of_name(plain)
     shown = [
         c.name
         for e in outer.expressions
         for c in e.find_all(exp.Column)
         if c.find_ancestor(exp.Where) is None  # what is counted is a condition
-        if set(identifier_words(c.name)) - CALLED  # what a thing is called by need not be said
+        # what a thing is called by need not be said
+        if set(identifier_words(c.name)) - CALLED and c.name not in parts
     ]
-    plain = [e.name for e in outer.expressions if isinstance(e, exp.Column)]
     tables = {t.name for t in tree.find_all(exp.Table)}
     literals = [str(x.this) for x in tree.find_all(exp.Literal) if x.is_string]
     found = {
@@ -100,7 +102,7 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     if not _ARITHMETIC.search(said):
         listed += len(_LISTED.findall(_HEAD_ENDS.split(said, maxsplit=1)[0]))
     shown_in_all = len(outer.expressions)
-    if not re.search(r"\b(?:first|last|given|family|sur) ?name", said) and in_two_parts(plain):
+    if parts and not re.search(r"\b(?:first|last|given|family|sur) ?name", said):
         shown_in_all -= 1
     found["fewer shown than listed"] = float(shown_in_all < listed)
     found["more shown than listed"] = float(shown_in_all > listed)

@@ -46,10 +46,14 @@ def full_name(table: Table) -> list[Column]:
     return both if len(both) == 2 and column in both else [column]
 
 
-def in_two_parts(names: Sequence[str]) -> bool:
-    """Whether a first and a last name are among names of columns."""
-    words = ["_".join(identifier_words(name)) for name in names]
-    return any(map(_FIRST.search, words)) and any(map(_LAST.search, words))
+def parts_of_name(names: Sequence[str]) -> set[str]:
+    """Those of some columns that are a first and a last name; empty where not both are there."""
+    words = {name: "_".join(identifier_words(name)) for name in names}
+    first, last = (
+        {name for name, text in words.items() if pattern.search(text)}
+        for pattern in (_FIRST, _LAST)
+    )
+    return first | last if first and last else set()
 
 
 def are_people(table: Table) -> bool:

@@ -1,21 +1,6 @@
 """The words of a question and of a name."""
 
-import pytest
-
-from mcp_server.nl2sql.tokens import Mark, shape_of, tokenize, with_dates
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("before March 5th, 2020", "before 2020-03-05"),
-        ("on the 5th of Mar 2020", "on 2020-03-05"),
-        ("sold in February 2024?", "sold between 2024-02-01 and 2024-02-29?"),
-        ("May I see 2020 rows", "May I see 2020 rows"),
-    ],
-)
-def test_dates_written_out_take_the_form_in_which_they_are_kept(text: str, expected: str) -> None:
-    assert with_dates(text) == expected
+from mcp_server.nl2sql.tokens import Mark, shape_of, tokenize
 
 
 def test_names_with_underscores_and_codes_with_hyphens() -> None:
@@ -27,3 +12,11 @@ def test_names_with_underscores_and_codes_with_hyphens() -> None:
 def test_the_shape_of_a_text_is_how_it_is_written() -> None:
     assert shape_of("AB-123/x") == "a-9/a"
     assert shape_of(" ada@example.com ") == "a@a.a"
+
+
+def test_a_letter_behind_a_number_scales_it() -> None:
+    assert [token.value for token in tokenize("100k 1.5M 2,000k")] == [
+        100_000,
+        1_500_000,
+        2_000_000,
+    ]

@@ -1,0 +1,41 @@
+"""Dates as questions write them."""
+
+import datetime
+
+import pytest
+
+from mcp_server.nl2sql.dates import with_dates
+
+TODAY = datetime.date(2024, 3, 13)  # a Wednesday
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("before March 5th, 2020", "before 2020-03-05"),
+        ("on the 5th of Mar 2020", "on 2020-03-05"),
+        ("sold in February 2024?", "sold between 2024-02-01 and 2024-02-29?"),
+        ("May I see 2020 rows", "May I see 2020 rows"),
+    ],
+)
+def test_dates_written_out_take_the_form_in_which_they_are_kept(text: str, expected: str) -> None:
+    assert with_dates(text, TODAY) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("loans in the last 30 days", "loans since 2024-02-12"),
+        ("loans of the past two weeks", "loans since 2024-02-28"),
+        ("members who joined within the last month", "members who joined since 2024-02-13"),
+        ("loans last month", "loans between 2024-02-01 and 2024-02-29"),
+        ("loans this week", "loans between 2024-03-11 and 2024-03-17"),
+        ("loans last week", "loans between 2024-03-04 and 2024-03-10"),
+        ("loans from last quarter", "loans between 2023-10-01 and 2023-12-31"),
+        ("loans in this year", "loans between 2024-01-01 and 2024-12-31"),
+        ("loans made yesterday", "loans made on 2024-03-12"),
+        ("the last 3 loans", "the last 3 loans"),
+    ],
+)
+def test_periods_are_counted_from_today(said: str, meant: str) -> None:
+    assert with_dates(said, TODAY) == meant
