@@ -158,7 +158,7 @@ def fit(asked: Sequence[Asked]) -> Fitted:
     names = sorted({sign for one in asked for each in one.candidates for sign in each.signs})
     rank = dict(zip(names, fit_rank(asked, names), strict=True))
     chosen = [choose(one, rank) for one in asked]
-    both = sorted({sign for signs, _ in chosen for sign in signs})
+    both = sorted({sign for signs, _ in chosen for sign in signs} - {"rows none, denied"})
     signs = np.array([[found.get(name, 0.0) for name in both] + [1.0] for found, _ in chosen])
     sure = fit_sure(signs, np.array([best.right for _, best in chosen], float))
     return Fitted(rank, dict(zip(both, sure[:-1], strict=True)), float(sure[-1]))

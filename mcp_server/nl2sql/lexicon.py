@@ -195,6 +195,14 @@ PHRASE_SUPERLATIVES: dict[str, tuple[tuple[str, ...], bool]] = {
     "lowest paid": (("salary", "wage", "income", "pay"), False),
 }
 
+PHRASE_COMPARATIVES: dict[str, tuple[tuple[str, ...], str]] = {
+    "more expensive": (("price", "cost", "fee"), ">"),
+    "less expensive": (("price", "cost", "fee"), "<"),
+    "more recent": (("date", "year", "time"), ">"),
+    "more populous": (("population",), ">"),
+    "less populous": (("population",), "<"),
+}
+
 COMPARATIVES: dict[str, tuple[tuple[str, ...], str]] = {
     "older": (("age",), ">"),
     "younger": (("age",), "<"),

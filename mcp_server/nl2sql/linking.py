@@ -260,7 +260,7 @@ class Linker:
         ordering = start and tokens[start - 1].lemma in _DIRECTIONS
         if len(span) == 1 and span[0].lemma == "order" and ordering:
             return None
-        if len(span) == 1 and start == 0 and span[0].lemma in _VERBS:
+        if len(span) == 1 and start == 0 and span[0].text.lower() in _VERBS:
             return None  # what to do, and not a column
         if span[0].lemma in _CALCULATING and (len(span) == 1) and following:
             return None

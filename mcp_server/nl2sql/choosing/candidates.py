@@ -109,7 +109,8 @@ def judge(text: str, tried: Sequence[tuple[Made, Result]]) -> list[Made]:
         same = groups[result.key(made.sql)]
         ordered = bool(made.tree.args.get("limit")) or made.tree.find(exp.AggFunc) is not None
         joined = bool(made.tree.args.get("joins"))
-        made.signs |= result_signs(text, result, ordered=ordered, joined=joined)
+        denied = bool(made.signs["negation asked, present"])
+        made.signs |= result_signs(text, result, ordered=ordered, joined=joined, denied=denied)
         made.signs |= {
             "rows as read first": float(
                 any(one.signs["read first"] and "as read" in one.signs for one in same)

@@ -92,6 +92,9 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     for clause in ("where", "order", "group"):
         part = outer.args.get(clause)
         names = [c.name for c in part.find_all(exp.Column)] if part is not None else []
+        if clause == "group" and outer.args.get("joins"):
+            # of the things that are measured, the key and the name go without saying
+            names = [name for name in names if set(identifier_words(name)) - GENERIC - CALLED]
         found[f"{clause}, unheard"] = float(min(2, sum(heard.share(name) == 0 for name in names)))
     said = " ".join(token.lemma for token in tokens)
     identifies = [name for name in plain if identifier_words(name)[-1:] == ("id",)]
@@ -105,13 +108,17 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     if parts and not re.search(r"\b(?:first|last|given|family|sur) ?name", said):
         shown_in_all -= 1
     found["fewer shown than listed"] = float(shown_in_all < listed)
-    found["more shown than listed"] = float(shown_in_all > listed)
-    kinds = bool(plain) and all(KINDS & set(identifier_words(name)[-2:]) for name in plain)
-    found["kinds shown, distinct"] = float(kinds and outer.args.get("distinct") is not None)
-    found["kinds shown, plain"] = float(kinds and outer.args.get("distinct") is None)
+    aggregated = any(e.find(exp.AggFunc) for e in outer.expressions)
     group = outer.args.get("group")
     keys = {e.sql() for e in group.expressions} if group is not None else set()
     measured = {e.sql() for e in outer.expressions if isinstance(e, exp.Column)} & keys
+    asked = bool(re.search(r"\b(?:each|every|per|by)\b", said))
+    beside = shown_in_all - len(measured) if asked and aggregated else shown_in_all
+    found["more shown than listed"] = float(beside > listed)
+    found["more shown than listed, groups"] = float(beside <= listed < shown_in_all)
+    kinds = bool(plain) and all(KINDS & set(identifier_words(name)[-2:]) for name in plain)
+    found["kinds shown, distinct"] = float(kinds and outer.args.get("distinct") is not None)
+    found["kinds shown, plain"] = float(kinds and outer.args.get("distinct") is None)
     finer = bool(measured) and len(keys) > len(measured)
     called = bool(CALLED & {w for n in plain for w in identifier_words(n)})
     found["groups finer than shown, names"] = float(finer and called)

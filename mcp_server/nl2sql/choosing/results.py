@@ -34,9 +34,11 @@ class Result:
         return tuple(sorted(tuple(sorted(map(_plain, row))) for row in self.rows))
 
 
-def result_signs(question: str, result: Result, *, ordered: bool, joined: bool) -> dict[str, float]:
+def result_signs(
+    question: str, result: Result, *, ordered: bool, joined: bool, denied: bool
+) -> dict[str, float]:
     """Signs in one result. ordered: the query keeps the first of an order, or aggregates.
-    joined: it reads several tables.
+    joined: it reads several tables. denied: it asks for what is not, and nothing is an answer.
     """
     low = question.lower()
     rows = result.rows
@@ -47,7 +49,8 @@ def result_signs(question: str, result: Result, *, ordered: bool, joined: bool) 
     repeated = len({tuple(map(_plain, row)) for row in rows}) < len(rows)
     asked_one = bool(SUPERLATIVE.search(low))
     return {
-        "rows none": float(not rows),
+        "rows none": float(not rows and not denied),
+        "rows none, denied": float(not rows and denied),
         "rows null": float(bool(flat) and all(value is None for value in flat)),
         "rows some null": float(any(value is None for value in flat)),
         "rows zero": float(single and _plain(flat[0]) == "0"),

@@ -15,6 +15,8 @@ AWAY, UNREACHABLE, FAR = 0.05, 0.6, 99
 NO_NUMBER = 0.5
 YES = ("t", "true", "y", "yes", "1")
 NO = ("f", "false", "n", "no", "0")
+YEARS = (1400, 2100)
+"""Numbers that may be years where nothing says so."""
 CLOSE = 0.12
 """Meanings that are nearer to each other than this are both tried."""
 
@@ -114,7 +116,7 @@ class Surroundings:
         columns = [column for table in self.tables(local) for column in table.columns]
         if isinstance(value, str):
             return next((c for c in columns if c.kind is Kind.DATE), None)
-        if isinstance(value, int) and 1000 <= value <= 2100:
+        if isinstance(value, int) and YEARS[0] <= value <= YEARS[1]:
             years = [c for c in columns if c.year_like or (c.counts and "year" in c.words)]
             years += [c for c in columns if c.kind is Kind.DATE]
             said = {token.lemma for token in self.tokens}

@@ -44,6 +44,7 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     drop_constants(draft, query)
     _show_what_is_ranked(draft, query, nodes)
     _ask_for_people(draft, query)
+    _drop_counts_of_one(draft, query)
     if query.periods and not (measured or ranked):
         query.select.append(Output(None, "count", table=query.subject))
     if not (query.select or query.computed or query.periods) and query.subject is not None:
@@ -61,6 +62,16 @@ def _ask_for_people(draft: Draft, query: Query) -> None:
     people = [table for table in beside if are_people(table)]
     if len(people) == 1:
         query.subject = draft.around.subject = people[0]
+
+
+def _drop_counts_of_one(draft: Draft, query: Query) -> None:
+    """Of each row there is one: the most of something else was meant."""
+    if query.select or query.group or query.group_tables or query.periods or query.computed:
+        return
+    kept = [o for o in query.order if o.aggregate != "count" or o.table is not query.subject]
+    if len(kept) < len(query.order):
+        query.order, query.limit = kept, None
+        draft.lost += [at for at, symbol in enumerate(draft.symbols) if symbol.kind in "SM"]
 
 
 def _show_groups(draft: Draft, query: Query) -> None:

@@ -9,6 +9,7 @@ from mcp_server.nl2sql.grammar.columns import (
 from mcp_server.nl2sql.grammar.draft import Draft, measures
 from mcp_server.nl2sql.grammar.nodes import (
     Beyond,
+    BeyondRow,
     Bound,
     Columns,
     Equal,
@@ -24,6 +25,7 @@ from mcp_server.nl2sql.grammar.nodes import (
 )
 from mcp_server.nl2sql.grammar.values import add_equal, add_match
 from mcp_server.nl2sql.logical import (
+    Aggregate,
     AnyOf,
     Between,
     Compare,
@@ -95,6 +97,17 @@ def add_condition(draft: Draft, node: Node) -> None:
                 left = column
             draft.add(Compare(left, operator, Nested(aggregate, column)))
             draft.beyond = draft.last_compare()
+        case BeyondRow(at, operator, value, hints):
+            held = around.holder(draft.symbols[value], (), local)
+            column = draft.column(at, numeric=True) if at is not None else None
+            if column is None and hints and held is not None:
+                column = around.hinted(hints, held[0].table)
+            if held is None or column is None or not measures(column):
+                draft.lost.append(value)
+            else:
+                farthest: Aggregate = "max" if operator.startswith(">") else "min"
+                named = Compare(held[0], "=", held[1])
+                draft.add(Compare(column, operator, Nested(farthest, column, (named,))))
         case Columns(at, operator, other):
             one = draft.column(at, numeric=operator not in ("=", "<>"))
             two = draft.column(other, numeric=operator not in ("=", "<>"))

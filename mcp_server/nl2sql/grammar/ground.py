@@ -14,6 +14,7 @@ from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Absent,
     Beyond,
+    BeyondRow,
     Bound,
     Called,
     Columns,
@@ -71,8 +72,8 @@ from mcp_server.nl2sql.profile_model import Table
 from mcp_server.nl2sql.tokens import Token
 
 MUST_SAY = (
-    Beyond, Bound, Called, Columns, Common, Equal, Flag, Held, HowMany, Match, Missing, Numbered,
-    Per, Range, Rank, SameAs, Sort, Total, Under,
+    Beyond, BeyondRow, Bound, Called, Columns, Common, Equal, Flag, Held, HowMany, Match, Missing,
+    Numbered, Per, Range, Rank, SameAs, Sort, Total, Under,
 )  # fmt: skip
 """Phrases that are lost where they change nothing."""
 TELLING = frozenset("SMROZALXN#=+G")

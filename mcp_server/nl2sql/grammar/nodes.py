@@ -224,6 +224,16 @@ class Beyond:
 
 
 @dataclass(frozen=True, slots=True)
+class BeyondRow:
+    """A comparison with a row that is named: older than Ann."""
+
+    at: Place
+    operator: Operator
+    value: int
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Columns:
     """A comparison of two columns of a row."""
 
@@ -258,5 +268,5 @@ class Joint:
 Node: TypeAlias = (
     Show | Count | Share | Difference | Entity | Called | Bound | Numbered | Range | Equal | Match
     | Missing | Flag | Held | InBoth | Limit | HowMany | Total | Absent | Rank | Common | Group
-    | Per | Sort | Beyond | Columns | SameAs | Under | Joint
+    | Per | Sort | Beyond | BeyondRow | Columns | SameAs | Under | Joint
 )  # fmt: skip

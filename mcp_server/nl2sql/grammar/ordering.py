@@ -131,6 +131,9 @@ def hinted_order(
     if column is None:
         return None
     down = descending
+    many = local is not None and not draft.graph.single(local, column.table)
+    if "rating" in hints and many:
+        return Order(descending, column=column, aggregate="avg")
     young = "age" in hints
     born = column.words[-1:] != ("age",) and bool(set(column.words) & BIRTH)
     if young and (born or column.kind is Kind.DATE or column.year_like):
@@ -169,9 +172,10 @@ def add_common(draft: Draft, node: Common) -> None:
         return
     if draft.around.subject is None:
         draft.around.subject = table
-    query.order.append(
-        Order(node.descending, aggregate="count", table=referring_table(draft, table))
-    )
+    referring = referring_table(draft, table)
+    if referring is None and not query.select:
+        return  # nothing says what is counted
+    query.order.append(Order(node.descending, aggregate="count", table=referring))
     query.limit = limit
 
 

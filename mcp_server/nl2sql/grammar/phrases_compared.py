@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mcp_server.nl2sql.grammar.matching import COL, TAB, Found, phrase
+from mcp_server.nl2sql.grammar.matching import COL, TAB, VAL, Found, phrase
 from mcp_server.nl2sql.grammar.nodes import (
     Beyond,
+    BeyondRow,
     Bound,
     Columns,
     Entity,
@@ -148,6 +149,15 @@ def _beyond(f: Found) -> Sequence[Node] | None:
     of = f.at("d") if f.has("d") else f.at("c")
     at = f.at("c") if f.has("c") else of
     return [Beyond(at, f.operator("o"), aggregate, of, cue.hints)]
+
+
+@phrase(rf"[THWpofy]*(?P<c>{COL})?[TWHp_]*(?P<o>O)(?:o|{TAB})?(?P<v>{VAL})", 0.35)
+def _beyond_row(f: Found) -> Sequence[Node] | None:
+    """Older than Ann."""
+    cue = f.cue("o")
+    if cue.operator not in ("<", "<=", ">", ">=") or not (cue.hints or f.has("c")):
+        return None
+    return [BeyondRow(f.at("c"), cue.operator, f.place("v"), cue.hints)]
 
 
 @phrase(rf"[THWpofy]*(?P<c>{COL})?[TWHp_]*(?P<o>O)(?P<d>{COL})?T?o?(?P<t>{TAB})", 0.45)

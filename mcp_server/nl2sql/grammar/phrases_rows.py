@@ -43,7 +43,7 @@ def _verb(f: Found) -> Sequence[Node] | None:
     return [Entity(f.place("t"))] if f.match.start() else None
 
 
-@phrase(rf"[of]?(?P<v>{VAL}(?:[,&|]*{VAL})*)(?P<t>{TAB})", 0.3)
+@phrase(rf"[ofy]?(?P<v>{VAL}(?:[,&|]*{VAL})*)(?P<t>{TAB})", 0.3)
 def _described(f: Found) -> Sequence[Node]:
     """Female members; French and German singers."""
     return [Entity(f.place("t"), owner=True), Equal(None, tuple(f.places("v", VAL)), joint="|")]

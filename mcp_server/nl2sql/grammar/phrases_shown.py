@@ -9,6 +9,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Difference,
     Entity,
     Equal,
+    Flag,
     HowMany,
     InBoth,
     Node,
@@ -161,6 +162,12 @@ def _share(f: Found) -> Sequence[Node]:
     if f.has("v"):
         found.append(Equal(None, tuple(f.places("v", VAL))))
     return found
+
+
+@phrase(rf"%(?P<x>X)?(?P<c>{COL})(?P<t>{TAB})", 0.25)
+def _share_flagged(f: Found) -> Sequence[Node]:
+    """The percentage of retired members."""
+    return [Share(f.place("t")), Flag(f.place("c"), f.has("x"))]
 
 
 @phrase(rf"_[Kbop]*(?P<a>[AS])(?P<c>{COL})?&(?P<b>[AS])(?P<d>{COL})", 0.5)

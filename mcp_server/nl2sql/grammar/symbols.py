@@ -64,7 +64,7 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
     """The symbols of a question, in order."""
     refs = {part.start: part for ref in linker.refs(tokens) for part in _parts(ref, tokens, linker)}
     found: list[Symbol] = []
-    at = int(bool(tokens) and tokens[0].lemma in ORDERS)
+    at = int(bool(tokens) and tokens[0].text.lower() in ORDERS)
     while at < len(tokens):
         ref = refs.get(at)
         phrase, cue = _cue(tokens, at, refs)
@@ -136,6 +136,8 @@ def _cue(
         )
         if cue is not None and cue.kind == "+" and bounds:
             continue  # `or less than 5` is another bound
+        if cue is not None and cue.kind == "R" and tokens[at].text.lower().endswith("s"):
+            continue  # `orders by status` sorts nothing
         if cue is not None and not any(
             token.mark in (Mark.QUOTED, Mark.NUMBER) for token in tokens[at : at + length]
         ):

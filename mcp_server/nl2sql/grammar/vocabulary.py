@@ -6,7 +6,12 @@ Phrases are in lemmas (nouns in the singular, `is` as `be`); the longest that fi
 
 from dataclasses import dataclass
 
-from mcp_server.nl2sql.lexicon import COMPARATIVES, PHRASE_SUPERLATIVES, SUPERLATIVES
+from mcp_server.nl2sql.lexicon import (
+    COMPARATIVES,
+    PHRASE_COMPARATIVES,
+    PHRASE_SUPERLATIVES,
+    SUPERLATIVES,
+)
 from mcp_server.nl2sql.logical import Aggregate, Operator
 
 
@@ -70,9 +75,11 @@ def _common() -> dict[tuple[str, ...], Cue]:
 
 def _comparatives() -> dict[tuple[str, ...], Cue]:
     found: dict[tuple[str, ...], Cue] = {}
-    for word, (hints, sign) in COMPARATIVES.items():
+    for word, (hints, sign) in (COMPARATIVES | PHRASE_COMPARATIVES).items():
         operator: Operator = ">" if sign == ">" else "<"
-        found[word, "than"] = Cue("O", operator=operator, hints=hints)
+        found[*word.split(), "than"] = Cue("O", operator=operator, hints=hints)
+        if word in PHRASE_COMPARATIVES:
+            continue
         opposite: Operator = "<=" if sign == ">" else ">="
         for start in ("not", "no"):
             found[start, word, "than"] = Cue("O", operator=opposite, hints=hints)
