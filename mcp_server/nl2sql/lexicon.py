@@ -138,15 +138,18 @@ PEOPLE = frozenset(
 SPANS = ("day", "hour", "minute", "page")
 """What things are long in, besides length."""
 
+MADE = ("built", "founded", "formed", "opening", "established")
+"""What says how old a thing is."""
+
 SUPERLATIVES: dict[str, tuple[tuple[str, ...], bool]] = {
     # adjective: (what columns it may speak of, best first; whether the largest value is meant)
     "old": (("age",), True),
     "first": (("date", "year", "time", "start"), False),
     "last": (("date", "year", "time", "end"), True),
-    "oldest": (("age", "birth", "born", "built", "founded", "opening", "year", "date"), True),
+    "oldest": (("age", "birth", "born", *MADE, "year", "date"), True),
     "eldest": (("age", "birth"), True),
-    "youngest": (("age", "birth", "born"), False),
-    "newest": (("year", "date", "built", "founded", "opening"), True),
+    "youngest": (("age", "birth", "born", *MADE), False),
+    "newest": (("year", "date", *MADE), True),
     "tallest": (("height", "tall", "floor"), True),
     "shortest": (("height", "length", "duration", "distance", "time", *SPANS), False),
     "longest": (("length", "duration", "distance", "time", "long", "name", *SPANS), True),

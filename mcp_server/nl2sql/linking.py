@@ -147,6 +147,9 @@ def _compound_match(asked: Sequence[str], named: Sequence[str]) -> float:
     name, joined = named[0], "".join(asked)
     if len(asked) > 1 and name == asked[0][0] + "".join(asked[1:]):
         return 0.92  # fname, lname
+    for other in synonyms(joined) if len(asked) == 1 else ():
+        if len(other) >= 4 and other != joined and name.endswith(other):
+            return 0.8 * (0.5 + 0.4 * len(other) / len(name))
     if len(joined) < 3 or not (name.startswith(joined) or name.endswith(joined)):
         rest = name
         for word in asked:
@@ -169,6 +172,12 @@ class Linker:
         self._stop_names = {table.words for table in profile.tables if len(table.words) == 1} & {
             (word,) for word in NOUNS_IN_STOP
         }
+        self._particled = {
+            column.words
+            for column in profile.columns
+            if len(column.words) > 1 and STOP & {column.words[0], column.words[-1]}
+        }
+        """Names that begin or end with a small word: `valid from`."""
         self._trigrams: TrigramIndex | None = None
         self._by_initials: dict[str, list[tuple[Column, str]]] | None = None
         self.has_dates = any(column.kind is Kind.DATE for column in profile.columns)
@@ -268,7 +277,7 @@ class Linker:
         length = len(span)
         words = tuple(token.lemma for token in span)
         edges = span[0].lemma in STOP or span[-1].lemma in STOP
-        if words in self._stop_names:
+        if words in self._stop_names or words in self._particled:
             edges = False
         if not edges and not all(token.mark is Mark.NUMBER for token in span):
             inner = {word for word in words if word in STOP}

@@ -4,6 +4,7 @@ Read from `pg_catalog` and `pg_statistic`'s view, and from bounded samples of th
 that asks: a column that it may not read is not in the profile.
 """
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -249,8 +250,5 @@ def _take_ranges(
 
 
 def _is_number(text: str) -> bool:
-    try:
-        float(text.replace(",", ""))
-    except ValueError:
-        return False
-    return True
+    """Whether PostgreSQL reads it as a number."""
+    return re.fullmatch(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", text) is not None

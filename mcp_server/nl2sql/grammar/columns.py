@@ -17,6 +17,9 @@ YES = ("t", "true", "y", "yes", "1")
 NO = ("f", "false", "n", "no", "0")
 YEARS = (1400, 2100)
 """Numbers that may be years where nothing says so."""
+ENDS = frozenset({"to", "end", "until"})
+END = 0.02
+"""Of a date from and a date to, the first is what has no more said of it."""
 CLOSE = 0.12
 """Meanings that are nearer to each other than this are both tried."""
 
@@ -71,6 +74,7 @@ class Surroundings:
             off = 0.0
             if numeric and not (column.counts or column.kind is Kind.DATE):
                 off += NO_NUMBER
+            off += END * bool(ENDS & set(column.words))
             return score + self._nearness(column, local) - off + 0.1 * self._way(column, symbol)
 
         return self._chosen([(pair[0], weight(pair)) for pair in ref.columns])

@@ -35,6 +35,7 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     measured = bool(query.computed) or any(output.aggregate for output in query.select)
     ranked = any(order.aggregate for order in query.order)
     if measured:
+        _group_by_order(query)
         _show_groups(draft, query)
     elif (query.group or query.group_tables) and not (query.having or ranked):
         _ungroup(draft, query)
@@ -56,10 +57,13 @@ def _ask_for_people(draft: Draft, query: Query) -> None:
     """`Who works in the harbour branch` asks for members, which are the people beside branches."""
     subject, first = query.subject, draft.tokens[:1]
     asked = bool(first) and first[0].lemma == "who" and not (query.select or query.computed)
-    if not asked or subject is None or are_people(subject) or query.order or query.group:
+    ranked = any(o.aggregate or not o.column or o.column.table is not subject for o in query.order)
+    if not asked or subject is None or are_people(subject) or ranked or query.group:
         return
     beside = [t for t in draft.graph.tables if draft.graph.keys_between(t, subject)]
     people = [table for table in beside if are_people(table)]
+    if query.order:
+        people = [table for table in people if draft.graph.single(subject, table)]
     if len(people) == 1:
         query.subject = draft.around.subject = people[0]
 
@@ -72,6 +76,14 @@ def _drop_counts_of_one(draft: Draft, query: Query) -> None:
     if len(kept) < len(query.order):
         query.order, query.limit = kept, None
         draft.lost += [at for at, symbol in enumerate(draft.symbols) if symbol.kind in "SM"]
+
+
+def _group_by_order(query: Query) -> None:
+    """`The average price ordered by city` is one for each city."""
+    known = query.group or query.group_tables or query.periods or query.limit is not None
+    if known or any(not output.aggregate for output in query.select):
+        return
+    query.group += [order.column for order in query.order if order.column and not order.aggregate]
 
 
 def _show_groups(draft: Draft, query: Query) -> None:

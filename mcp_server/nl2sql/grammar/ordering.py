@@ -14,6 +14,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Rank,
     Sort,
 )
+from mcp_server.nl2sql.lexicon import MADE
 from mcp_server.nl2sql.logical import (
     Compare,
     Frequent,
@@ -135,7 +136,7 @@ def hinted_order(
     if "rating" in hints and many:
         return Order(descending, column=column, aggregate="avg")
     young = "age" in hints
-    born = column.words[-1:] != ("age",) and bool(set(column.words) & BIRTH)
+    born = column.words[-1:] != ("age",) and bool(set(column.words) & {*BIRTH, *MADE})
     if young and (born or column.kind is Kind.DATE or column.year_like):
         down = not down  # who is born first is oldest
     return Order(down, column=column)

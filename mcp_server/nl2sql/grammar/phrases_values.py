@@ -32,7 +32,7 @@ def _equal(f: Found, at: int | None) -> Sequence[Node] | None:
     return [Equal(at, values, f.has("x"), "2" if both else joint if len(values) > 1 else "")]
 
 
-@phrase(rf"[THWpofyL]*(?P<c>{COL})[TWHpofyL=_]*(?P<x>X)?[pofy=O]*2?(?P<v>{_LIST})", 0.3)
+@phrase(rf"[THWpofyL]*(?P<c>{COL})[TWHpofy=_]*(?P<x>X)?[pofy=O]*2?(?P<v>{_LIST})", 0.3)
 def _column_is(f: Found) -> Sequence[Node] | None:
     gap = f.symbols[f.place("c") + 1 : f.place("v")]
     if f.match[0][0] not in "THWpL" and any(symbol.kind == "o" for symbol in gap):

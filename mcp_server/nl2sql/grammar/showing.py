@@ -10,6 +10,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Count,
     Difference,
     Entity,
+    Group,
     InBoth,
     Joint,
     Node,
@@ -28,6 +29,8 @@ def owner_of(draft: Draft, number: int, nodes: Sequence[Node]) -> Table | None:
     """The table that the words around say a column is of: `names of dogs`, `dog names`."""
     for later in nodes[number + 1 :]:
         if isinstance(later, Entity) and later.owner:
+            return draft.entities.get(later.at)
+        if isinstance(later, Group) and not isinstance(nodes[number], Count):
             return draft.entities.get(later.at)
         if not isinstance(later, Show | Count) and later not in (Joint("&"), Joint(",")):
             break

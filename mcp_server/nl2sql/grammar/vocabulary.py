@@ -202,7 +202,8 @@ CUES: dict[tuple[str, ...], Cue] = {
              "have the word,have the substring,have the letter,include the word,contain the phrase,"
              "include the substring,with the word,with the substring,with the letter,"
              "with substring,contain substring,have substring,contain the string,containing the word,"
-             "containing the substring,containing the letter,contain a,contain the character,"
+             "containing the substring,containing the letter,containing letter,containing word,"
+             "containing string,containing substring,contain a,contain the character,"
              "have the phrase,including the word,with the phrase,like,contain letter,contain word,"
              "have the string,have the word,contain the text,including the substring,"
              "including the letter,have a substring,include the phrase,have word,contain the name"),
