@@ -46,6 +46,12 @@ class JoinGraph:
         edges = self._edges.get(column.table, [])
         return [table for table, key in edges if key.column is column]
 
+    def targets(self, column: Column) -> set[Column]:
+        """The columns of other tables that a column refers to, which hold the same."""
+        edges = self._edges.get(column.table, [])
+        keys = (key for table, key in edges if table is not column.table)
+        return {key.target for key in keys if key.column is column}
+
     def tree(self, tables: Sequence[Table]) -> list[ForeignKey] | None:
         """Keys that join all the tables, beginning at the first; None where they do not join."""
         joined: list[Table] = list(tables[:1])

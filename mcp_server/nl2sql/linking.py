@@ -327,7 +327,7 @@ class Linker:
             for others in KNOWN_AS.get(name) or SEXES.get(name, ()):
                 found = found or [pair for other in others for pair in index.get(other, ())]
         if not found and len(span) == 1 and text.isupper() and 2 <= len(text) <= 4:
-            found = self._initials().get(text.lower(), [])
+            found = _alone_in_column(self._initials().get(text.lower(), []))
         if not found and len(span) == 1:
             found = self._shaped(text)
         if not found and _all_names(span):
@@ -384,6 +384,12 @@ class Linker:
         index = self.profile.value_index
         values = self._index().containing(text)
         return list(dict.fromkeys(column for value in values for column, _ in index[value]))
+
+
+def _alone_in_column(held: Sequence[tuple[Column, str]]) -> list[tuple[Column, str]]:
+    """Values of columns that hold no other of these."""
+    columns = [column for column, _ in held]
+    return [pair for pair in held if columns.count(pair[0]) == 1]
 
 
 def _is_name(span: Sequence[Token]) -> bool:

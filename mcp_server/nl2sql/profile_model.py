@@ -15,6 +15,12 @@ class Kind(Enum):
     OTHER = "other"
 
 
+NUMBERED = frozenset(
+    (word,) for word in ("id", "number", "no", "nbr", "code", "zip", "postcode", "phone", "year")
+)
+"""Last words of the names of columns whose numbers only tell things apart."""
+
+
 @dataclass(slots=True, eq=False)
 class Column:
     """One column. `distinct` is an estimate; `numeric_text`: text whose values are numbers."""
@@ -49,6 +55,12 @@ class Column:
     def counts(self) -> bool:
         """Whether comparisons with numbers make sense."""
         return self.kind is Kind.NUMBER or self.numeric_text
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether a sum makes sense: not of keys, of years and of card numbers."""
+        named = self.primary or self.foreign or self.words[-1:] in NUMBERED
+        return self.counts and not named and not self.year_like
 
 
 @dataclass(slots=True, eq=False)

@@ -14,6 +14,7 @@ def variants(
     tree: exp.Query, tokens: Sequence[Token], profile: Profile
 ) -> Iterator[tuple[str, exp.Query]]:
     """The query, and what it is in conventions that questions leave open."""
+    tree = _by_heard_keys(tree, tokens, profile, ways_only=True) or tree
     yield "", tree
     rejoined = _by_heard_keys(tree, tokens, profile)
     if rejoined is not None:
@@ -88,10 +89,13 @@ def _is_existence(part: exp.Expr) -> bool:
     )
 
 
-def _by_heard_keys(tree: exp.Query, tokens: Sequence[Token], profile: Profile) -> exp.Query | None:
+def _by_heard_keys(
+    tree: exp.Query, tokens: Sequence[Token], profile: Profile, *, ways_only: bool = False
+) -> exp.Query | None:
     """The query with the keys that the question speaks of, where several lead to one table.
 
-    `reported by` asks for a column `reported_by_id` rather than `closed_by_id`.
+    `reported by` asks for a column `reported_by_id` rather than `closed_by_id`. ways_only: go by
+    where things come from and go to, and not by other words.
     """
     heard = Heard(tokens)
     keys: dict[tuple[str, str], list[Column]] = {}
@@ -110,6 +114,8 @@ def _by_heard_keys(tree: exp.Query, tokens: Sequence[Token], profile: Profile) -
         common = {*aim.words, *aim.table.words, *identifier_words(table)}
 
         def said(key: Column, common: set[str] = common) -> int:
+            if ways_only:
+                return way_of(key.name, tokens)
             words = sum(heard.word(word) for word in key.words if word not in common)
             return 2 * words + way_of(key.name, tokens)
 

@@ -15,6 +15,7 @@ from mcp_server.nl2sql.logical import (
     Linked,
     Nested,
     Often,
+    Order,
     Output,
     Query,
     Ranked,
@@ -32,6 +33,7 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     query.subject = draft.around.subject
     deny(draft, query)
     hold_of_each(draft, query)
+    _sort_rows_rather(query)
     measured = bool(query.computed) or any(output.aggregate for output in query.select)
     ranked = any(order.aggregate for order in query.order)
     if measured:
@@ -76,6 +78,18 @@ def _drop_counts_of_one(draft: Draft, query: Query) -> None:
     if len(kept) < len(query.order):
         query.order, query.limit = kept, None
         draft.lost += [at for at, symbol in enumerate(draft.symbols) if symbol.kind in "SM"]
+
+
+def _sort_rows_rather(query: Query) -> None:
+    """`The total number of horses in ascending order`: of each row, for one sum has no order."""
+    grouped = query.group or query.group_tables or query.periods or query.having
+    if grouped or query.limit is not None or len(query.select) != 1 or not query.order:
+        return
+    output = query.select[0]
+    same = all(o.column is output.column and o.aggregate == output.aggregate for o in query.order)
+    if output.aggregate == "sum" and same:
+        query.select = [Output(output.column)]
+        query.order = [Order(order.descending, output.column) for order in query.order]
 
 
 def _group_by_order(query: Query) -> None:
@@ -193,9 +207,13 @@ def show_referred(draft: Draft, query: Query) -> None:
 
 
 def count_things(draft: Draft, query: Query) -> None:
-    """How many things have at least two of another: a count of things, not of their groups."""
+    """How many things have at least two of another: a count of things, not of their groups. Nor
+    does one group hold rows of two other tables, each as often as it is there.
+    """
     plain = [output for output in query.select if not output.aggregate]
-    if plain or query.group or query.group_tables or not query.select or not query.having:
+    of_one = len({having.table for having in query.having if having.column is None}) < 2
+    grouped = (of_one and plain) or query.group or query.group_tables
+    if grouped or not query.select or not query.having:
         return
     for having in query.having:
         if having.aggregate == "count" and having.column is None and having.table is not None:
@@ -265,8 +283,12 @@ def drop_constants(draft: Draft, query: Query) -> None:
     ]
     if kept or not query.select:
         query.select = kept
-    unique = list(dict.fromkeys(query.select))
-    query.select = unique
+    told = {o.column for o in query.select if not o.aggregate}
+    query.select = [
+        o
+        for o in dict.fromkeys(query.select)
+        if o.aggregate or o.column is None or not draft.graph.targets(o.column) & told
+    ]
 
 
 def displayed(draft: Draft, subject: Table) -> list[Column | None]:

@@ -29,6 +29,9 @@ VAL = "[vwuzq]"
 NAME = "[ctbwuz]"
 TEXT = "[vwuzqctb_]"
 CLEAR = frozenset("vq")
+DOING = frozenset("they he she we it i you is are was were be been have has had".split())  # noqa: SIM905
+VERB_SHOWN = 0.8
+"""What it costs to show a column that is named like a verb."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,8 @@ def doubt(nodes: Sequence[Node], symbols: Sequence[Symbol]) -> float:
                 if ref is not None:
                     cost += 0.4 * max(0.0, ref.best_table - ref.best_column)
                     cost += 0.5 * (1 - ref.best_column)
+                if isinstance(node, Show) and _is_verb(symbols[at]):
+                    cost += VERB_SHOWN
             case Entity(at=at) | Absent(at=at):
                 ref = symbols[at].ref
                 if ref is not None:
@@ -124,6 +129,12 @@ def doubt(nodes: Sequence[Node], symbols: Sequence[Symbol]) -> float:
             case _:
                 pass
     return cost
+
+
+def _is_verb(symbol: Symbol) -> bool:
+    """Whether the words before it say that it is done: `they attended`, `are assigned to`."""
+    done = symbol.text.lower().endswith(("ed", "en"))
+    return done and bool(DOING & {word.lower() for word in symbol.lead[-2:]})
 
 
 def aggregate_of(symbol: Symbol) -> Aggregate:

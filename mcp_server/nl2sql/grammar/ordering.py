@@ -25,6 +25,7 @@ from mcp_server.nl2sql.logical import (
     Ranked,
 )
 from mcp_server.nl2sql.profile_model import Kind, Table
+from mcp_server.nl2sql.tokens import stem
 
 BIRTH = frozenset({"birth", "born", "birthday", "birthdate", "dob"})
 
@@ -106,8 +107,10 @@ def order_of(draft: Draft, node: Rank) -> Order | None:
     if node.aggregate == "count":
         if table is not None and ref and (ref.best_table >= ref.best_column - 0.3 or keyed):
             return Order(node.descending, aggregate="count", table=table)
-        if column is not None and measure and not keyed:
+        if column is not None and (column.adds_up or dated):
             return Order(node.descending, column=column)
+        if table is not None:
+            return Order(node.descending, aggregate="count", table=table)
         if column is not None:
             return Order(node.descending, column=column, aggregate="count")
         return None
@@ -196,6 +199,9 @@ def referring_table(draft: Draft, table: Table) -> Table | None:
         if other is not table
         and any(k.target.table is table for k in draft.graph.keys_between(table, other))
     ]
+    said = {stem(token.text) for token in draft.tokens}
+    heard = [other for other in near if said & {stem(word) for word in other.words}]
+    near = heard or near
     return near[0] if len(near) == 1 else None
 
 

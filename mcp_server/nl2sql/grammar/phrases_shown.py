@@ -136,7 +136,7 @@ def _how_many_somethings(f: Found) -> Sequence[Node]:
     return [Count(None)]
 
 
-@phrase(rf"2(?P<t>{TAB})&(?P<u>{TAB})", 0.35)
+@phrase(rf"2[ypf]?(?P<t>{TAB})&[ypf]?(?P<u>{TAB})", 0.35)
 def _in_both(f: Found) -> Sequence[Node]:
     """Where both owners and guests live."""
     return [InBoth(f.place("t"), f.place("u"))]

@@ -83,9 +83,9 @@ def add_count(draft: Draft, node: Count, owner: Table | None) -> None:
     if column is not None and column.table is table and ref and ref.best_table >= 0.9:
         column = None
     if column is not None and not (column.primary and column.table is draft.around.subject):
-        measured = column.counts and not (column.foreign or column.primary) and not node.distinct
+        measured = column.adds_up and not node.distinct
         varied = column.distinct * 2 > column.table.rows
-        if measured and varied and not column.year_like:
+        if measured and varied:
             listed = any(not output.aggregate for output in draft.query.select)
             plain = draft.around.choices.between(True) != listed
             draft.query.select.append(Output(column, None if plain else "sum"))
@@ -96,10 +96,9 @@ def add_count(draft: Draft, node: Count, owner: Table | None) -> None:
         return
     if table is not None:
         draft.focus = table
-        distinct = node.distinct and table.key is not None and table is not draft.around.subject
-        key = table.key if distinct else None
+        key = table.key if node.distinct else None
         draft.query.select.append(
-            Output(key, "count", distinct=distinct, table=None if key else table)
+            Output(key, "count", distinct=key is not None, table=None if key else table)
         )
     elif column is not None:
         draft.query.select.append(Output(None, "count", table=column.table))

@@ -128,7 +128,7 @@ def _cue(
         phrase = tuple(token.lemma for token in tokens[at : at + length])
         cue = CUES.get(phrase)
         inner = refs.get(at + 1)
-        if length > 1 and cue and cue.kind == "A" and inner and inner.best_column >= CERTAIN:
+        if length > 1 and cue and cue.kind in "AS" and inner and inner.best_column >= CERTAIN:
             continue  # `the total amount of`, where there is an amount
         after = tokens[at + length] if at + length < len(tokens) else None
         bounds = after is not None and (
