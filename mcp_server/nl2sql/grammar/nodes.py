@@ -127,10 +127,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class InBoth:
-    """What is shown is found with the rows of two tables alike."""
+    """What is shown is found with the rows of two tables alike, or (union) of either."""
 
     one: int
     other: int
+    how: Literal["intersect", "union"] = "intersect"
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,13 @@ def _of_both(f: Found) -> Sequence[Node]:
     return [Show(at), Entity(f.place("t"), owner=True), Show(at), Entity(f.place("u"), owner=True)]
 
 
+@phrase(rf"(?P<c>{COL}(?:[,&]+{COL})*)[of]+(?P<t>{TAB})(?:&|\|)o?(?P<u>{TAB})(?=\.|$)", 0.4)
+def _of_either(f: Found) -> Sequence[Node]:
+    """The phone numbers of all members and branches, of which each has its own."""
+    shows = [Show(each) for each in f.places("c", COL)]
+    return [*shows, InBoth(f.place("t"), f.place("u"), "union")]
+
+
 @phrase(r"m", 0.3)
 def _times(f: Found) -> Sequence[Node]:
     return [Count(None)]

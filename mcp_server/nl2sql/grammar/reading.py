@@ -47,6 +47,6 @@ def analyse(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterat
 
 def _is_value(symbol: Symbol) -> bool:
     """Whether a symbol is, or looks like, something that rows are to be compared with."""
-    return symbol.kind in "vqnd" or (
+    return symbol.kind in "vqndXSM%" or (
         symbol.kind == "_" and symbol.start > 0 and symbol.text[:1].isupper()
     )

@@ -137,7 +137,7 @@ def add_in_both(draft: Draft, node: InBoth) -> None:
         return
     query.select[:] = sides[0]
     draft.around.subject = tables[0]
-    query.combine = ("intersect", Query(subject=tables[1], select=sides[1]))
+    query.combine = (node.how, Query(subject=tables[1], select=sides[1]))
 
 
 def add_share(draft: Draft) -> None:
