@@ -24,6 +24,13 @@ _GROUP = re.compile(r"\b(each|every|per|for all the different|respectively|by)\b
 EACH = re.compile(r"\b(each|every|per)\b")
 _BY = re.compile(r"(?<!ed )(?<!en )(?<!sort )(?<!order )(?<!rank )\bby \w")
 """Sorting is by something too, and things are written by somebody."""
+
+
+def asks_for_groups(low: str) -> bool:
+    """Whether a question, in lower case, asks for something of each of several."""
+    return bool(EACH.search(low) or _BY.search(low))
+
+
 COUNT = re.compile(r"\b(how many|number of|count|amount of)\b")
 SUPERLATIVE = re.compile(
     r"\b(most|least|highest|lowest|largest|smallest|biggest|fewest|top|maximum|minimum|max|min|best|worst|greatest|\w{3,}est)\b"
@@ -87,12 +94,8 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     cue("negation", _NEGATION, negated)
     cue("group", _GROUP, grouping)
     measured = any(e.find(exp.AggFunc) for e in outer.expressions)
-    found["each asked of a measure, no group"] = float(
-        bool(EACH.search(low)) and measured and not grouping
-    )
-    found["by asked of a measure, no group"] = float(
-        bool(_BY.search(low)) and measured and not grouping
-    )
+    by_groups = asks_for_groups(low)
+    found["groups asked of a measure, no group"] = float(by_groups and measured and not grouping)
     cue("count", COUNT, counting or "Sum" in aggregates)
     cue(
         "superlative", SUPERLATIVE, limit is not None or ranked or bool({"Max", "Min"} & aggregates)
@@ -103,8 +106,8 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     cue("percentage", _SHARE, "filter" in lower)
     cue("difference", _DIFFERENCE, computed, low)
     keys = {e.sql() for e in group.expressions} if group is not None else set()
-    by_groups = order is not None and {e.this.sql() for e in order.expressions} <= keys
-    cue("order", _ORDER, order is not None and limit is None and not by_groups)
+    in_order = order is not None and {e.this.sql() for e in order.expressions} <= keys
+    cue("order", _ORDER, order is not None and limit is None and not in_order)
     things = "count(*)" in lower and not joins  # rows of one table are different things
     asked_distinct = bool(_DISTINCT.search(low))
     cue("distinct", _DISTINCT, distinct or "distinct" in lower or (things and asked_distinct))
@@ -136,12 +139,18 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     )
     found["joins"] = float(len(joins))
     found["joins over two"] = float(max(0, len(joins) - 2))
-    found["join, no filter or group"] = float(bool(joins) and where is None and not grouping)
+    found["join, no filter or group"] = float(
+        bool(joins) and where is None and not grouping and not measured
+    )
+    found["join, measured, no filter or group"] = float(
+        bool(joins) and where is None and not grouping and measured
+    )
     found["join, distinct"] = float(bool(joins) and distinct)
     found["join, no distinct, plain"] = float(
         bool(joins) and not distinct and not aggregates and limit is None
     )
-    found["columns"] = float(min(5, len(outer.expressions)))
+    beside = sum(e.unalias().sql() in keys for e in plain) if measured and by_groups else 0
+    found["columns"] = float(min(5, len(outer.expressions) - beside))
     found["many columns"] = float(len(outer.expressions) > 4)
     found["count and plain"] = float(counting and bool(plain))
     found["group without aggregate"] = float(grouping and not aggregates)

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 
 from sqlglot import exp
 
+from mcp_server.nl2sql.choosing.confidence import asks_for_groups
 from mcp_server.nl2sql.functions import words
-from mcp_server.nl2sql.grammar.display import parts_of_name
+from mcp_server.nl2sql.grammar.display import name_of, parts_of_name
 from mcp_server.nl2sql.lexicon import (
     COMPARATIVES,
     FILLER,
@@ -97,7 +98,11 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
             names = [name for name in names if set(identifier_words(name)) - GENERIC - CALLED]
         found[f"{clause}, unheard"] = float(min(2, sum(heard.share(name) == 0 for name in names)))
     said = " ".join(token.lemma for token in tokens)
-    identifies = [name for name in plain if identifier_words(name)[-1:] == ("id",)]
+    identifies = [
+        name
+        for name in plain
+        if identifier_words(name)[-1:] == ("id",) and not _nameless(name, tables, profile)
+    ]
     found["id shown, unasked"] = float(bool(identifies) and not re.search(r"\bid\b|\bkey\b", said))
     names = [n for n in plain if CALLED & set(identifier_words(n)) or "name" in n]
     found["name asked, not shown"] = float("name of" in said and not names)
@@ -111,9 +116,9 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     aggregated = any(e.find(exp.AggFunc) for e in outer.expressions)
     group = outer.args.get("group")
     keys = {e.sql() for e in group.expressions} if group is not None else set()
-    measured = {e.sql() for e in outer.expressions if isinstance(e, exp.Column)} & keys
-    asked = bool(re.search(r"\b(?:each|every|per|by)\b", said))
-    beside = shown_in_all - len(measured) if asked and aggregated else shown_in_all
+    measured = {e.unalias().sql() for e in outer.expressions} & keys
+    asked = asks_for_groups(said) and aggregated
+    beside = shown_in_all - len(measured) if asked else shown_in_all
     found["more shown than listed"] = float(beside > listed)
     found["more shown than listed, groups"] = float(beside <= listed < shown_in_all)
     kinds = bool(plain) and all(KINDS & set(identifier_words(name)[-2:]) for name in plain)
@@ -129,6 +134,14 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
     found["words lost"] = float(min(4, len(lost)))
     found["some words lost"] = float(bool(lost))
     return found
+
+
+def _nameless(name: str, tables: set[str], profile: Profile) -> bool:
+    """Whether a column is of a table whose rows have no other name."""
+    return any(
+        table.name in tables and table.column(name) is not None and name_of(table) is None
+        for table in profile.tables
+    )
 
 
 def _value_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> dict[str, float]:

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_server.nl2sql.choosing.confidence import COUNT, EACH, SUPERLATIVE
+from mcp_server.nl2sql.choosing.confidence import COUNT, SUPERLATIVE, asks_for_groups
 
 SAMPLE_ROWS = 101
 """Rows of a candidate that are read."""
@@ -45,6 +45,7 @@ def result_signs(
     if rows is None:
         return {}
     flat = [value for row in rows for value in row]
+    each = asks_for_groups(low)
     single = len(rows) == 1 and len(rows[0]) == 1
     repeated = len({tuple(map(_plain, row)) for row in rows}) < len(rows)
     asked_one = bool(SUPERLATIVE.search(low))
@@ -54,17 +55,18 @@ def result_signs(
         "rows null": float(bool(flat) and all(value is None for value in flat)),
         "rows some null": float(any(value is None for value in flat)),
         "rows zero": float(single and _plain(flat[0]) == "0"),
-        "rows one": float(len(rows) == 1),
+        "rows one": float(len(rows) == 1 and not each),
         "rows many": float(len(rows) > MANY_ROWS),
         "rows cut": float(len(rows) >= SAMPLE_ROWS),
         "rows repeated": float(repeated),
         "rows repeated, not a join": float(repeated and not joined),
-        "one value": float(single),
+        "one value": float(single and not each),
+        "one value of each": float(single and each),
         "one value, unasked count": float(single and not ordered and not COUNT.search(low)),
         "several asked, one row": float(
             len(rows) == 1 and bool(_PLURAL.search(low)) and not ordered
         ),
-        "superlative, several rows": float(asked_one and len(rows) > 1 and not EACH.search(low)),
+        "superlative, several rows": float(asked_one and len(rows) > 1 and not each),
         "one asked, several rows": float(len(rows) > 1 and bool(_SINGULAR.match(low))),
     }
 

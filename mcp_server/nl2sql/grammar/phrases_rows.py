@@ -24,7 +24,9 @@ THEIRS = frozenset({"their", "its", "his", "her"})
 
 
 @phrase(rf"(?P<o>[of])?[py]?D?(?P<t>{TAB})", 0.25)
-def _entity(f: Found) -> Sequence[Node]:
+def _entity(f: Found) -> Sequence[Node] | None:
+    if "y" in f.match[0] and _measured_before(f):
+        return None  # `by` makes groups there
     return [Entity(f.place("t"), owner=f.has("o"))]
 
 
@@ -93,11 +95,14 @@ def _by(f: Found) -> Sequence[Node]:
 @phrase(rf"y(?P<x>{NAME})(?:&(?P<more>{COL}))?(?![nd])", 0.15)
 def _measured_by(f: Found) -> Sequence[Node] | None:
     """The average price by branch; but not what a verb did: the games won by members."""
-    before = f.symbols[: f.match.start()]
-    measured = any(symbol.kind in "A#%" for symbol in before)
-    if not measured or before[-1].kind not in MEASURED:
+    if not _measured_before(f):
         return None
     return [Group(f.place(group)) for group in ("x", "more") if f.has(group)]
+
+
+def _measured_before(f: Found) -> bool:
+    before = f.symbols[: f.match.start()]
+    return any(s.kind in "A#%" for s in before) and before[-1].kind in MEASURED
 
 
 UNITS: dict[str, Unit] = {
