@@ -96,7 +96,17 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
                 "only reading": float(len(reads) == 1),
             }
             one.score = score(one.signs)
-    return sorted(made.values(), key=lambda one: -one.score)
+    return sorted(_grouped(list(made.values())), key=lambda one: -one.score)
+
+
+def _grouped(found: list[Made]) -> list[Made]:
+    """Where something is asked of each and a query finds it of each, those that find it of all are
+    out: of measures, and of what comes first.
+    """
+    for sign in ("measure", "first"):
+        each = [one for one in found if not one.signs[f"groups asked of a {sign}, no group"]]
+        found = each if any(one.signs[f"groups asked of a {sign}"] for one in each) else found
+    return found
 
 
 def judge(text: str, tried: Sequence[tuple[Made, Result]]) -> list[Made]:

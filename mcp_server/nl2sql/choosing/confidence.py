@@ -22,8 +22,10 @@ _NEGATION = re.compile(
 )
 _GROUP = re.compile(r"\b(each|every|per|for all the different|respectively|by)\b")
 EACH = re.compile(r"\b(each|every|per)\b")
-_BY = re.compile(r"(?<!ed )(?<!en )(?<!sort )(?<!order )(?<!rank )\bby \w")
-"""Sorting is by something too, and things are written by somebody."""
+_BY = re.compile(
+    r"(?<!ed)(?<!en)(?<!sort)(?<!order)(?<!rank)(?<!made)(?<!won)(?<!sold)(?<!held)(?<!built)(?<!led)(?<!taught)(?<!sung)(?<!paid)(?<!told)(?<!run)(?<!descending)(?<!ascending) by (?!the |an? |all |any |each |every |their |his |its |her )[a-z]"
+)
+"""`By` and a bare noun behind a noun; things are done, and sorted, by something too."""
 
 
 def asks_for_groups(low: str) -> bool:
@@ -95,7 +97,12 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     cue("group", _GROUP, grouping)
     measured = any(e.find(exp.AggFunc) for e in outer.expressions)
     by_groups = asks_for_groups(low)
+    found["groups asked of a measure"] = float(by_groups and measured and grouping)
     found["groups asked of a measure, no group"] = float(by_groups and measured and not grouping)
+    found["groups asked of a first"] = float(by_groups and ranked)
+    found["groups asked of a first, no group"] = float(
+        by_groups and limit is not None and not grouping
+    )
     cue("count", COUNT, counting or "Sum" in aggregates)
     cue(
         "superlative", SUPERLATIVE, limit is not None or ranked or bool({"Max", "Min"} & aggregates)
