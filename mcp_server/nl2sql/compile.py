@@ -68,10 +68,11 @@ class Scope:
 
     graph: JoinGraph
     tables: list[Table]
+    via: Sequence[Table] = ()
     keys: list[ForeignKey] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        keys = self.graph.tree(self.tables)
+        keys = self.graph.tree(self.tables, self.via)
         if keys is None:
             raise NoJoinError(f"nothing joins {' and '.join(t.name for t in self.tables)}")
         self.keys = keys
@@ -139,7 +140,7 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
     tables = _tables(query)
     if not tables:
         raise NoJoinError("the question names no table")
-    scope = Scope(graph, tables)
+    scope = Scope(graph, tables, query.via)
     select = scope.source()
     group = _group(query, scope)
     grouped = bool(group or query.periods)
@@ -270,7 +271,7 @@ def _tables(query: Query) -> list[Table]:
         add(having.column.table if having.column is not None else having.table)
     for order in query.order:
         add(order.column.table if order.column is not None else order.table)
-    return found
+    return [*found[:1], *(table for table in query.via if table not in found[:1]), *found[1:]]
 
 
 def _condition_tables(condition: Condition) -> Iterable[Table]:

@@ -52,21 +52,26 @@ class JoinGraph:
         keys = (key for table, key in edges if table is not column.table)
         return {key.target for key in keys if key.column is column}
 
-    def tree(self, tables: Sequence[Table]) -> list[ForeignKey] | None:
-        """Keys that join all the tables, beginning at the first; None where they do not join."""
+    def tree(
+        self, tables: Sequence[Table], through: Sequence[Table] = ()
+    ) -> list[ForeignKey] | None:
+        """Keys that join all the tables, beginning at the first; None where they do not join.
+
+        through: tables to go on from, where other ways are as short.
+        """
         joined: list[Table] = list(tables[:1])
         keys: list[ForeignKey] = []
         waiting = [table for table in dict.fromkeys(tables) if table not in joined]
         while waiting:
             options = [
-                (len(path), position, path)
+                (len(path), position, start not in through, path)
                 for position, table in enumerate(waiting)
                 for start in joined
                 if (path := self.path(start, table)) is not None
             ]
             if not options:
                 return None
-            _, position, path = min(options, key=lambda option: option[:2])
+            _, position, _, path = min(options, key=lambda option: option[:3])
             waiting.pop(position)
             for key in path:
                 if key not in keys:

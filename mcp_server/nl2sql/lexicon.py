@@ -8,7 +8,7 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "film movie picture",
         "kid child",
         "salary pay wage income earning earn paid",
-        "buy purchase",
+        "buy bought purchase",
         "cost price fee charge",
         "gender sex",
         "job occupation profession",
@@ -101,7 +101,7 @@ RELATED: tuple[frozenset[str], ...] = tuple(
         "device gadget machine equipment", "software program application app",
         "document file", "ticket pass", "weapon gun arm", "fuel gas petrol",
         # what happens
-        "buy purchase order acquire", "begin start commence", "end finish stop conclude",
+        "buy bought purchase order acquire", "begin start commence", "end finish stop conclude",
         "enrol enroll enrolment enrollment register registration", "event occasion happening",
         "match game", "competition contest tournament championship", "battle war fight combat",
         "flight trip journey", "booking reservation reserve book", "lecture course class lesson",

@@ -164,6 +164,7 @@ class ShareOf:
 @dataclass(slots=True)
 class Query:
     """periods: of dates; shown, grouped by, and in their order if there is no other.
+    via: tables to join the others through, where several ways lead from one to another.
     per: the first `limit` rows of the order are those of each group of these columns.
     each: conditions that hold of several rows of a thing, not of one; a reading resolves them.
     """
@@ -179,6 +180,7 @@ class Query:
     order: list[Order] = field(default_factory=list)
     limit: int | None = None
     distinct: bool = False
+    via: list[Table] = field(default_factory=list)
     per: list[Column] = field(default_factory=list)
     each: list[Compare] = field(default_factory=list)
     combine: tuple[Literal["intersect", "except", "union"], "Query"] | None = None

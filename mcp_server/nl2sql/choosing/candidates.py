@@ -100,12 +100,13 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
 
 
 def _grouped(found: list[Made]) -> list[Made]:
-    """Where something is asked of each and a query finds it of each, those that find it of all are
-    out: of measures, and of what comes first.
+    """Where something is asked of each, and is so read first, queries that find it of all are out:
+    of measures, and of what comes first.
     """
     for sign in ("measure", "first"):
         each = [one for one in found if not one.signs[f"groups asked of a {sign}, no group"]]
-        found = each if any(one.signs[f"groups asked of a {sign}"] for one in each) else found
+        read = (one.signs["read first"] and one.signs[f"groups asked of a {sign}"] for one in each)
+        found = each if any(read) else found
     return found
 
 

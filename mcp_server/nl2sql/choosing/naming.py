@@ -37,6 +37,7 @@ STRUCTURE = words(
     sorted order ordered ascending descending alphabetical alphabetically first last than same
     only any all contain contains include starting ending substring letter along corresponding
     respectively common popular frequent one two three use used using have hold go went through
+    work working worked placed participate participated
     live living world around up end ended being people exist ever single reversed lexicographical
     """
 )

@@ -327,11 +327,23 @@ def require_rows(draft: Draft, query: Query) -> None:
     for table in draft.existing:
         if table in used or not (path := draft.graph.path(subject, table)):
             continue
+        if any(_leads_through(draft, one, table, other) for one in used for other in used):
+            query.via.append(table)
+            continue
         used.add(table)
         if len(path) == 1 and path[0].target.table is table:
             continue  # a row that refers to another has one
         if len(path) <= 2:
             query.where.append(Linked(table))
+
+
+def _leads_through(draft: Draft, one: Table, table: Table, other: Table) -> bool:
+    """Whether a way from one table to another leads through a third, or hardly around it."""
+    graph = draft.graph
+    if one is other or table in (one, other) or graph.keys_between(one, other):
+        return False
+    around = graph.distance(one, table) + graph.distance(table, other)
+    return around <= graph.distance(one, other) + 1
 
 
 def tables_of(query: Query) -> Iterator[Table]:

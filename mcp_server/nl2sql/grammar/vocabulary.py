@@ -225,7 +225,8 @@ CUES: dict[tuple[str, ...], Cue] = {
                "return,find,show,list,give,tell,display,report,retrieve,what,compute,calculate,"
                "provide,present,get,identify,what be,determine,select,describe,need,see,find out,"
                "should,may,might,various,either,result,answer,s,her,our,his,up,out,has,"
-               "at once,at a time,aged,than,year old,year of age,belong,relevant,specific,related,each other,let,name of the,return me"),
+               "at once,at a time,aged,than,year old,year of age,belong,relevant,specific,related,each other,let,name of the,return me,"
+               "work,working,worked,placed,participate,participated"),
     **{(mark,): Cue(".") for mark in ".?;:"},
     (",",): Cue(","),
 }  # fmt: skip
