@@ -494,7 +494,8 @@ def _compare_referred(
     outer = scope.alias(table) if len(scope.tables) > 1 else table.name
 
     def at(of: str, what: Column) -> exp.Column:
-        return exp.column(exp.to_identifier(what.name, quoted=_quote(what.name)), table=of)
+        named, of_table = (exp.to_identifier(n, quoted=_quote(n)) for n in (what.name, of))
+        return exp.column(named, table=of_table)
 
     there = exp.select(at(OTHER, referred.column)).from_(exp.alias_(source, OTHER, table=True))
     there = there.where(exp.EQ(this=at(OTHER, by.within), expression=at(outer, by)))

@@ -323,8 +323,9 @@ class Linker:
         if not found and len(span) <= 2:
             found = index.get(" ".join(token.lemma for token in span), [])
         if not found:
-            name = " ".join(token.lemma for token in span)
-            for others in KNOWN_AS.get(name) or SEXES.get(name, ()):
+            names = (normal_text(text), " ".join(token.lemma for token in span))
+            known = (KNOWN_AS[name] for name in names if name in KNOWN_AS)
+            for others in next(known, SEXES.get(names[1], ())):
                 found = found or [pair for other in others for pair in index.get(other, ())]
         if not found and len(span) == 1 and text.isupper() and 2 <= len(text) <= 4:
             found = _alone_in_column(self._initials().get(text.lower(), []))

@@ -2,12 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 
-from mcp_server.nl2sql.grammar.display import are_people, shown
+from mcp_server.nl2sql.grammar.asking import (
+    ask_for_people,
+    displayed,
+    drop_constants,
+    drop_counts_of_one,
+    show_referred,
+    show_what_is_ranked,
+)
+from mcp_server.nl2sql.grammar.display import shown
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
-    Joint,
     Node,
-    Rank,
 )
 from mcp_server.nl2sql.logical import (
     AnyOf,
@@ -20,11 +26,7 @@ from mcp_server.nl2sql.logical import (
     Query,
     Ranked,
 )
-from mcp_server.nl2sql.profile_model import Column, Kind, Table
-from mcp_server.nl2sql.tokens import lemma, stem
-
-EVERYTHING = frozenset({"information", "info", "detail", "data", "everything"})
-"""Words that ask for all columns."""
+from mcp_server.nl2sql.profile_model import Table
 
 
 def complete(draft: Draft, nodes: Sequence[Node]) -> None:
@@ -45,39 +47,14 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     count_things(draft, query)
     show_referred(draft, query)
     drop_constants(draft, query)
-    _show_what_is_ranked(draft, query, nodes)
-    _ask_for_people(draft, query)
-    _drop_counts_of_one(draft, query)
+    show_what_is_ranked(draft, query, nodes)
+    ask_for_people(draft, query)
+    drop_counts_of_one(draft, query)
     if query.periods and not (measured or ranked):
         query.select.append(Output(None, "count", table=query.subject))
     if not (query.select or query.computed or query.periods) and query.subject is not None:
         query.select += [Output(column) for column in displayed(draft, query.subject)]
     require_rows(draft, query)
-
-
-def _ask_for_people(draft: Draft, query: Query) -> None:
-    """`Who works in the harbour branch` asks for members, which are the people beside branches."""
-    subject, first = query.subject, draft.tokens[:1]
-    asked = bool(first) and first[0].lemma == "who" and not (query.select or query.computed)
-    ranked = any(o.aggregate or not o.column or o.column.table is not subject for o in query.order)
-    if not asked or subject is None or are_people(subject) or ranked or query.group:
-        return
-    beside = [t for t in draft.graph.tables if draft.graph.keys_between(t, subject)]
-    people = [table for table in beside if are_people(table)]
-    if query.order:
-        people = [table for table in people if draft.graph.single(subject, table)]
-    if len(people) == 1:
-        query.subject = draft.around.subject = people[0]
-
-
-def _drop_counts_of_one(draft: Draft, query: Query) -> None:
-    """Of each row there is one: the most of something else was meant."""
-    if query.select or query.group or query.group_tables or query.periods or query.computed:
-        return
-    kept = [o for o in query.order if o.aggregate != "count" or o.table is not query.subject]
-    if len(kept) < len(query.order):
-        query.order, query.limit = kept, None
-        draft.lost += [at for at, symbol in enumerate(draft.symbols) if symbol.kind in "SM"]
 
 
 def _sort_rows_rather(query: Query) -> None:
@@ -121,22 +98,6 @@ def _ungroup(draft: Draft, query: Query) -> None:
         if query.group_tables and not query.select:
             query.subject = query.group_tables[-1]
     query.group, query.group_tables = [], []
-
-
-def _show_what_is_ranked(draft: Draft, query: Query, nodes: Sequence[Node]) -> None:
-    """`The lowest price of the signed books`, `the top 3 prices`: what is ranked is asked for."""
-    first = next((node for node in nodes if not isinstance(node, Joint)), None)
-    if query.select or not query.order or not isinstance(first, Rank) or first.at is None:
-        return
-    order, ref = query.order[0], draft.symbols[first.at].ref
-    named = ref is not None and any(column is order.column for column, _ in ref.columns)
-    if not named or order.aggregate or first.relative:
-        return
-    if query.limit == 1:
-        query.select.append(Output(order.column, "max" if order.descending else "min"))
-        query.order, query.limit = [], None
-    elif not draft.existing:
-        query.select.append(Output(order.column))
 
 
 def _first_of_each(draft: Draft, query: Query) -> None:
@@ -190,20 +151,6 @@ def join_pairs(draft: Draft, query: Query) -> None:
         query.where.append(Compare(other.target, "=", Nested(None, other.column, (known[0],))))
         draft.existing = [each for each in draft.existing if each is not table]
         return
-
-
-def show_referred(draft: Draft, query: Query) -> None:
-    """The manager of somebody: not the number of a row, but the row that has it."""
-    outputs = [output for _, output in draft.shows]
-    if len(query.select) != 1 or len(outputs) != 1 or query.order or query.group or query.having:
-        return
-    (at, output), column = draft.shows[0], outputs[0].column
-    numbered = {"id", "number", "code"} & {lemma(w) for w in draft.symbols[at].text.split()}
-    plain = all(isinstance(c, Compare) and c.column.table is query.subject for c in query.where)
-    if column is None or column.within is None or output.aggregate or numbered or not plain:
-        return
-    query.select = [Output(each) for each in shown(column.table)]
-    query.where = [Compare(column.within, "=", Nested(None, column, tuple(query.where)))]
 
 
 def count_things(draft: Draft, query: Query) -> None:
@@ -269,50 +216,6 @@ def hold_of_each(draft: Draft, query: Query) -> None:
         query.subject = draft.around.subject = owner
         query.where += [Linked(c.column.table, (c,)) for c in query.each]
     query.each = []
-
-
-def drop_constants(draft: Draft, query: Query) -> None:
-    """A column that is held equal to a value is not shown, unless another query is combined."""
-    if query.combine is not None:
-        return
-    fixed = {c.column for c in query.where if isinstance(c, Compare) and c.operator == "="}
-    kept = [
-        o
-        for o in query.select
-        if o.aggregate or o.column not in fixed or (o.column and o.column.primary)
-    ]
-    if kept or not query.select:
-        query.select = kept
-    told = {o.column for o in query.select if not o.aggregate}
-    query.select = [
-        o
-        for o in dict.fromkeys(query.select)
-        if o.aggregate or o.column is None or not draft.graph.targets(o.column) & told
-    ]
-
-
-def displayed(draft: Draft, subject: Table) -> list[Column | None]:
-    """What is shown where nothing is asked for by name; None for everything."""
-    said = {token.lemma for token in draft.tokens[:8]}
-    if said & EVERYTHING:
-        return [None]
-    first = draft.tokens[0].lemma if draft.tokens else ""
-    if first == "when":
-        dates = [
-            c
-            for c in subject.columns
-            if c.kind is Kind.DATE or c.year_like or {"date", "year"} & set(c.words)
-        ]
-        stems = {stem(token.text) for token in draft.tokens}
-        dates.sort(key=lambda c: -len({stem(word) for word in c.words} & stems))
-        if dates:
-            return [*dates[:1]]
-    if first == "where":
-        for place in ("location", "hometown", "city", "address", "place", "country", "state"):
-            found = [c for c in subject.columns if place in c.words and not c.foreign]
-            if found:
-                return [*found[:1]]
-    return list(shown(subject))
 
 
 def require_rows(draft: Draft, query: Query) -> None:

@@ -69,7 +69,13 @@ class Draft:
         parts = (query.select, query.computed, query.where, query.group, query.group_tables,
                  query.periods, query.having, query.order, query.each, self.lost)  # fmt: skip
         absent = None if self.absent is None else (self.absent[0], tuple(self.absent[1]))
-        return (*map(tuple, parts), query.limit, query.combine is None, absent, self.negating)
+        return (
+            *(tuple(part) for part in parts),
+            query.limit,
+            query.combine is None,
+            absent,
+            self.negating,
+        )
 
     def column(self, at: int | None, *, numeric: bool = False) -> Column | None:
         if at is None:

@@ -56,3 +56,22 @@ def library() -> Profile:
         loan__member_id=("member", "member_id"),
         loan__book_id=("book", "book_id"),
     )  # fmt: skip
+
+
+def company() -> Profile:
+    """Departments, their workers with their managers, and the tasks that those work on."""
+    return profile(
+        table("department", 3, department_id=Kind.NUMBER, name=["Design", "Sales"],
+              city=["Oslo", "Bergen"]),
+        table("worker", 7, worker_id=Kind.NUMBER, first_name=["Ada", "Alan"],
+              last_name=["Byron", "Kay"], salary=Kind.NUMBER, hired=Kind.DATE,
+              active=Kind.BOOLEAN, department_id=Kind.NUMBER, manager_id=Kind.NUMBER),
+        table("task", 5, task_id=Kind.NUMBER, title=["Map", "Chart"], state=["done", "open"],
+              valid_from=Kind.DATE, valid_to=Kind.DATE),
+        table("shift", 9, shift_id=Kind.NUMBER, worker_id=Kind.NUMBER, task_id=Kind.NUMBER,
+              hours=Kind.NUMBER),
+        worker__department_id=("department", "department_id"),
+        worker__manager_id=("worker", "worker_id"),
+        shift__worker_id=("worker", "worker_id"),
+        shift__task_id=("task", "task_id"),
+    )  # fmt: skip

@@ -40,7 +40,7 @@ def parsed(text: str) -> exp.Query:
     [
         ("people not from Oslo", "select x from t where y = 'Oslo'", "negation asked, absent"),
         ("how many parcels per town", "select count(*) from t",
-         "each asked of a measure, no group"),
+         "groups asked of a measure, no group"),
         ("the towns of people over 30", "select town from t", "compare asked, absent"),
         ("parcels with the number 7", "select x from t", "numbers lost"),
         ("how many are called Kim", "select count(distinct x) from t where x = 'Kim'",
@@ -92,10 +92,12 @@ def test_fewer_columns_than_the_question_lists_is_a_sign() -> None:
 
 
 def test_an_empty_answer_is_a_sign_and_one_that_was_not_waited_for_is_none() -> None:
-    def found(rows: list[tuple[object, ...]] | None) -> dict[str, float]:
-        return result_signs("list the towns", Result(rows), ordered=False, joined=False)
+    def found(rows: list[tuple[object, ...]] | None, *, denied: bool = False) -> dict[str, float]:
+        result = Result(rows)
+        return result_signs("list the towns", result, ordered=False, joined=False, denied=denied)
 
     assert found([])["rows none"] == 1.0
+    assert found([], denied=True)["rows none"] == 0.0
     assert found([(None,)])["rows null"] == 1.0
     assert found([("Oslo",), ("Oslo",)])["rows repeated"] == 1.0
     assert found(None) == {}
@@ -103,7 +105,7 @@ def test_an_empty_answer_is_a_sign_and_one_that_was_not_waited_for_is_none() -> 
 
 def made(query: str, **others: float) -> Made:
     tree = parsed(query)
-    as_read = {"as read": 1.0, "read first": 0.0}
+    as_read = {"as read": 1.0, "read first": 0.0, "negation asked, present": 0.0}
     return Made(tree, tree.sql(), (), as_read | others)
 
 

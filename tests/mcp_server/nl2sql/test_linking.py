@@ -32,6 +32,41 @@ def test_a_value_is_found_by_its_first_letters_and_by_what_a_country_is_called()
     assert values("customers from the US") == ["United States"]
 
 
+def test_a_place_is_found_by_its_people_and_by_its_code() -> None:
+    assert values("American customers") == ["United States"]
+    assert values("Norwegian customers") == ["Norway"]
+    states = profile(table("office", 9, office_id=Kind.NUMBER, state=["TX", "OR"]))
+    linker = Linker(states)
+    found = [linker.refs(tokenize(text)) for text in ("offices in Texas", "offices in a or b")]
+
+    assert [[value for ref in refs for _, value in ref.values] for refs in found] == [["TX"], []]
+
+
+def test_first_letters_that_several_values_have_tell_none() -> None:
+    known = profile(
+        table("campus", 9, campus_id=Kind.NUMBER, name=["Upper Old Hill", "Urban Oak Hall"])
+    )
+
+    assert [ref.values for ref in Linker(known).refs(tokenize("UOH"))] == []
+
+
+def test_a_noun_that_two_names_share_is_heard_twice() -> None:
+    linker = Linker(
+        profile(table("invoice", 9, invoice_id=Kind.NUMBER, customer_id=Kind.NUMBER, type=["a"],
+                      type_code=["b"]))
+    )  # fmt: skip
+
+    said = [t.lemma for t in linker.prepare(tokenize("invoice and customer id"))]
+    assert said == ["invoice", "id", "and", "customer", "id"]
+    assert len(linker.prepare(tokenize("type and type code"))) == 4
+
+
+def test_a_table_that_is_called_like_a_command_is_named_by_its_plural() -> None:
+    linker = Linker(profile(table("orders", 9, order_id=Kind.NUMBER, total=Kind.NUMBER)))
+
+    assert [str(ref.tables[0][0]) for ref in linker.refs(tokenize("orders over 50"))] == ["orders"]
+
+
 def test_first_and_last_name_in_one_pair_of_quotes_are_two_values() -> None:
     assert values("the city of 'Alan Turing'") == ["Alan", "Turing"]
 

@@ -95,6 +95,14 @@ ANSWERS: list[tuple[str, list[tuple[Any, ...]]]] = [
     ("Which books were published on March 1st, 2001?", [("Winter",)]),
     ("How many books were published after 30 September 2010?", [(2,)]),
     ("Which books were published in January 2020?", [("Moss",)]),
+    ("books published per year", [(2001, 1), (2010, 1), (2018, 1), (2020, 1)]),
+    # few words
+    ("number of members by branch", [("North", 3), ("South", 1), ("Harbour", 2)]),
+    ("members and their branches",
+     [("Ann", "North"), ("Ben", "North"), ("Cleo", "South"), ("Dag", "Harbour"), ("Eva", "North"),
+      ("Finn", "Harbour")]),
+    ("members who are older than Dag", [("Cleo",), ("Finn",)]),
+    ("top 2 members by number of loans", [("Ann",), ("Cleo",)]),
     # sets
     ("What are the names of members who borrowed both Winter and Ferry?", [("Ann",)]),
     ("Which members have loans of Winter but not of Ferry?", [("Ben",), ("Eva",)]),

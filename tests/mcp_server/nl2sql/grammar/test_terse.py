@@ -1,0 +1,157 @@
+"""Questions as people type them: few words, first and last names, who reports to whom, by month."""
+
+import pytest
+from sqlglot import exp
+
+from mcp_server.nl2sql.compile import compile_query
+from mcp_server.nl2sql.grammar.reading import Meant, analyse
+from mcp_server.nl2sql.joins import JoinGraph
+from mcp_server.nl2sql.linking import Linker
+from mcp_server.nl2sql.profile_model import Kind
+from mcp_server.nl2sql.tokens import tokenize
+from tests.mcp_server.nl2sql.profiles import company, profile, table
+
+COMPANY = company()
+LINKER, GRAPH = Linker(COMPANY), JoinGraph(COMPANY)
+
+
+def likeliest(text: str) -> Meant:
+    return next(iter(analyse(LINKER.prepare(tokenize(text)), LINKER, GRAPH)))
+
+
+def query(text: str) -> str:
+    return compile_query(likeliest(text).query, GRAPH).sql(dialect="postgres")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("names of workers", "SELECT first_name, last_name FROM worker"),
+        (
+            "average salary by department",
+            "SELECT t1.name, AVG(t2.salary) FROM department AS t1 INNER JOIN worker AS t2 ON "
+            "t2.department_id = t1.department_id GROUP BY t1.department_id, t1.name",
+        ),
+        (
+            "total hours by task",
+            "SELECT t1.title, SUM(t2.hours) FROM task AS t1 INNER JOIN shift AS t2 ON t2.task_id "
+            "= t1.task_id GROUP BY t1.task_id, t1.title",
+        ),
+        (
+            "workers hired per year",
+            "SELECT EXTRACT(year FROM hired) AS year, COUNT(*) FROM worker GROUP BY EXTRACT(year "
+            "FROM hired) ORDER BY EXTRACT(year FROM hired)",
+        ),
+        (
+            "how many workers were hired each month",
+            "SELECT CAST(DATE_TRUNC('MONTH', hired) AS DATE) AS month, COUNT(*) FROM worker GROUP"
+            " BY CAST(DATE_TRUNC('MONTH', hired) AS DATE) ORDER BY CAST(DATE_TRUNC('MONTH', "
+            "hired) AS DATE)",
+        ),
+        (
+            "average salary by hired year",
+            "SELECT EXTRACT(year FROM hired) AS year, AVG(salary) FROM worker GROUP BY "
+            "EXTRACT(year FROM hired) ORDER BY EXTRACT(year FROM hired)",
+        ),
+        (
+            "the manager of Ada Byron",
+            "SELECT first_name, last_name FROM worker WHERE worker_id IN (SELECT manager_id FROM "
+            "worker WHERE first_name = 'Ada' AND last_name = 'Byron')",
+        ),
+        (
+            "workers whose manager is Ada Byron",
+            "SELECT first_name, last_name FROM worker WHERE manager_id IN (SELECT worker_id FROM "
+            "worker WHERE first_name = 'Ada' AND last_name = 'Byron')",
+        ),
+        (
+            "who reports to Alan Kay",
+            "SELECT first_name, last_name FROM worker WHERE manager_id IN (SELECT worker_id FROM "
+            "worker WHERE first_name = 'Alan' AND last_name = 'Kay')",
+        ),
+        (
+            "workers who earn more than their manager",
+            "SELECT first_name, last_name FROM worker WHERE worker.salary > (SELECT other.salary "
+            "FROM worker AS other WHERE other.worker_id = worker.manager_id)",
+        ),
+        (
+            "workers and their departments",
+            "SELECT t1.first_name, t1.last_name, t2.name FROM worker AS t1 INNER JOIN department "
+            "AS t2 ON t1.department_id = t2.department_id",
+        ),
+        (
+            "the highest paid worker",
+            "SELECT first_name, last_name FROM worker ORDER BY salary DESC NULLS LAST LIMIT 1",
+        ),
+        (
+            "the 5 most recently hired workers",
+            "SELECT first_name, last_name FROM worker ORDER BY hired DESC NULLS LAST LIMIT 5",
+        ),
+        (
+            "top 3 departments by number of workers",
+            "SELECT t1.name FROM department AS t1 INNER JOIN worker AS t2 ON t2.department_id = "
+            "t1.department_id GROUP BY t1.department_id, t1.name ORDER BY COUNT(*) DESC NULLS "
+            "LAST LIMIT 3",
+        ),
+        ("inactive workers", "SELECT first_name, last_name FROM worker WHERE active = FALSE"),
+        (
+            "active workers in Oslo",
+            "SELECT t1.first_name, t1.last_name FROM worker AS t1 INNER JOIN department AS t2 ON "
+            "t1.department_id = t2.department_id WHERE t1.active = TRUE AND t2.city = 'Oslo'",
+        ),
+        (
+            "who works in Design",
+            "SELECT t1.first_name, t1.last_name FROM worker AS t1 INNER JOIN department AS t2 ON "
+            "t1.department_id = t2.department_id WHERE t2.name = 'Design'",
+        ),
+        (
+            "department and worker id of the workers",
+            "SELECT department_id, worker_id FROM worker",
+        ),
+        ("valid from and valid to of the tasks", "SELECT valid_from, valid_to FROM task"),
+        ("what tasks are done", "SELECT title FROM task WHERE state = 'done'"),
+        (
+            "workers who earn more than Ada",
+            "SELECT first_name, last_name FROM worker WHERE salary > (SELECT MAX(salary) FROM "
+            "worker WHERE first_name = 'Ada')",
+        ),
+        (
+            "share of active workers",
+            "SELECT 100.0 * COUNT(*) FILTER(WHERE active = TRUE) / NULLIF(COUNT(*), 0) FROM worker",
+        ),
+        (
+            "workers hired on or before 2020",
+            "SELECT first_name, last_name FROM worker WHERE EXTRACT(year FROM hired) <= 2020",
+        ),
+    ],
+)
+def test_the_likeliest_query(text: str, expected: str) -> None:
+    assert query(text) == expected
+
+
+def test_a_superlative_that_speaks_of_no_column_is_not_understood() -> None:
+    assert likeliest("cheapest worker").unused == ("cheapest",)
+    assert query("cheapest worker") == "SELECT first_name, last_name FROM worker"
+
+
+def test_the_numbers_of_rows_are_not_averaged() -> None:
+    assert query("average worker") == "SELECT AVG(salary) FROM worker"
+
+
+def test_tables_are_joined_through_the_one_that_is_spoken_of() -> None:
+    known = profile(
+        table("client", 3, id=Kind.NUMBER, name=["Ann", "Ben"]),
+        table("product", 3, id=Kind.NUMBER, name=["Lamp", "Desk"]),
+        table("opinion", 3, id=Kind.NUMBER, client_id=Kind.NUMBER, product_id=Kind.NUMBER),
+        table("orders", 3, id=Kind.NUMBER, client_id=Kind.NUMBER),
+        table("line", 3, id=Kind.NUMBER, order_id=Kind.NUMBER, product_id=Kind.NUMBER),
+        opinion__client_id=("client", "id"),
+        opinion__product_id=("product", "id"),
+        orders__client_id=("client", "id"),
+        line__order_id=("orders", "id"),
+        line__product_id=("product", "id"),
+    )
+    linker, graph = Linker(known), JoinGraph(known)
+    meant = next(iter(analyse(tokenize("clients who ordered the Lamp"), linker, graph)))
+
+    tables = {t.name for t in compile_query(meant.query, graph).find_all(exp.Table)}
+    assert tables == {"client", "orders", "line", "product"}
