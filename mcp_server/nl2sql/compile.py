@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.logical import (
+    Aged,
     AnyOf,
     Arithmetic,
     Between,
@@ -392,6 +393,10 @@ def _condition(condition: Condition, scope: Scope, query: Query) -> exp.Expr:
             return exp.Between(
                 this=_number(column, scope, low), low=_literal(low), high=_literal(high)
             )
+        case Aged(column, operator, years):
+            age = exp.Anonymous(this="age", expressions=[scope.column(column)])
+            passed = exp.Extract(this=exp.var("year"), expression=age)
+            return _OPERATORS[operator](this=passed, expression=_literal(years))
         case Like(column, pattern, negated):
             like = exp.ILike(this=scope.column(column), expression=exp.Literal.string(pattern))
             return exp.Not(this=like) if negated else like

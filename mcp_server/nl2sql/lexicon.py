@@ -138,6 +138,8 @@ PEOPLE = frozenset(
 SPANS = ("day", "hour", "minute", "page")
 """What things are long in, besides length."""
 
+BIRTH = frozenset({"birth", "born", "birthday", "birthdate", "dob"})
+
 MADE = ("built", "founded", "formed", "opening", "established")
 """What says how old a thing is."""
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from mcp_server.nl2sql.lexicon import (
+    EVERYDAY,
     NOISE_IN_TABLE_NAMES,
     NOUNS_IN_STOP,
     SEXES,
@@ -61,6 +62,9 @@ FUZZY_OTHER_WORDS_MIN = 0.75
 """As FUZZY_VALUE_MIN, for a value of more or fewer words."""
 FUZZY_LENGTH_MIN = 6
 """A shorter word is like too many others."""
+DERIVED_LENGTH_MIN = 6
+DERIVED_SHARE = 0.7
+"""How much of two words must be the same from the beginning for one to be made from the other."""
 _INNER = frozenset({"of", "the", "in", "by", "a", "an", "and", "for", "to", "on"})
 
 
@@ -179,6 +183,7 @@ class Linker:
         }
         """Names that begin or end with a small word: `valid from`."""
         self._trigrams: TrigramIndex | None = None
+        self._by_beginning: dict[str, list[tuple[str, list[tuple[Column, str]]]]] | None = None
         self._by_initials: dict[str, list[tuple[Column, str]]] | None = None
         self.has_dates = any(column.kind is Kind.DATE for column in profile.columns)
         self._similar: dict[str, list[tuple[Column, str]]] = {}
@@ -333,6 +338,8 @@ class Linker:
             found = self._shaped(text)
         if not found and _all_names(span):
             found = self._alike(text)
+        if not found and len(span) == 1:
+            found = self._derived(span[0].lemma)
         short = len(text) <= 2 and not text.isupper()
         return [] if short else found
 
@@ -381,10 +388,33 @@ class Linker:
             ]
         return self._similar[text]
 
+    def _derived(self, word: str) -> list[tuple[Column, str]]:
+        """Values that the word is made from, or that are made from it: cardiologists."""
+        if len(word) < DERIVED_LENGTH_MIN or word in EVERYDAY or word.endswith(("ed", "ing")):
+            return []
+        if self._by_beginning is None:
+            self._by_beginning = {}
+            for normal, held in self.profile.value_index.items():
+                if " " not in normal:
+                    key = normal[:DERIVED_LENGTH_MIN]
+                    self._by_beginning.setdefault(key, []).append((normal, held))
+        return [
+            pair
+            for value, held in self._by_beginning.get(word[:DERIVED_LENGTH_MIN], ())
+            if _made_from(value, word)
+            for pair in held
+        ]
+
     def _containing(self, text: str) -> list[Column]:
         index = self.profile.value_index
         values = self._index().containing(text)
         return list(dict.fromkeys(column for value in values for column, _ in index[value]))
+
+
+def _made_from(one: str, other: str) -> bool:
+    """Whether two words begin alike, but for an ending: cardiology, cardiologist."""
+    shared = int(DERIVED_SHARE * max(len(one), len(other)))
+    return one[:shared] == other[:shared]
 
 
 def _alone_in_column(held: Sequence[tuple[Column, str]]) -> list[tuple[Column, str]]:

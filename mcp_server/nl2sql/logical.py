@@ -57,6 +57,15 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True)
+class Aged:
+    """So many years have passed since a date: older than 40."""
+
+    column: Column
+    operator: Operator
+    years: int | float
+
+
+@dataclass(frozen=True, slots=True)
 class Like:
     column: Column
     pattern: str
@@ -112,7 +121,9 @@ class Often:
     value: Scalar
 
 
-Condition: TypeAlias = Compare | Between | Like | Null | AnyOf | Linked | Ranked | Frequent | Often
+Condition: TypeAlias = (
+    Aged | Compare | Between | Like | Null | AnyOf | Linked | Ranked | Frequent | Often
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

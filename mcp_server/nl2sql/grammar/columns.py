@@ -113,6 +113,9 @@ class Surroundings:
                     measures = column.counts or column.kind is Kind.DATE
                     if measures and not (column.foreign or column.primary) and _named(column, hint):
                         return column
+            days = [column for column in table.columns if column.kind is Kind.DATE]
+            if "date" in hints and days:
+                return days[0]
         return None
 
     def dated(self, value: object, local: Table | None) -> Column | None:

@@ -24,7 +24,9 @@ from mcp_server.nl2sql.grammar.nodes import (
     Under,
 )
 from mcp_server.nl2sql.grammar.values import add_equal, add_match
+from mcp_server.nl2sql.lexicon import BIRTH
 from mcp_server.nl2sql.logical import (
+    Aged,
     Aggregate,
     AnyOf,
     Between,
@@ -39,6 +41,8 @@ from mcp_server.nl2sql.logical import (
 from mcp_server.nl2sql.profile_model import Column, Kind, Table
 from mcp_server.nl2sql.tokens import normal_text
 
+AGE_MAX = 130
+"""Years; a larger number is a year itself."""
 COUNT_MAX = 1000
 """A number that is said without a unit counts rows only below this."""
 
@@ -212,6 +216,10 @@ def add_bound(
     draft: Draft, at: int | None, operator: Operator, value_at: int, hints: tuple[str, ...]
 ) -> None:
     value = draft.value(value_at)
+    born = birth_of(draft, hints) if at is None and isinstance(value, int | float) else None
+    if born is not None and isinstance(value, int | float) and value < AGE_MAX:
+        draft.add(Aged(born, operator, value))
+        return
     column = _bounded_column(draft, at, operator, value_at, hints)
     if column is not None and column.year_like and isinstance(value, int) and value < 1000:
         draft.lost.append(value_at)
@@ -241,6 +249,15 @@ def add_bound(
         add_range(draft, column, value, value)
     else:
         draft.add(Compare(column, operator, value))
+
+
+def birth_of(draft: Draft, hints: tuple[str, ...]) -> Column | None:
+    """The date of birth that an age is counted from, where there is no age."""
+    local = draft.focus or draft.around.subject
+    if "age" not in hints or draft.around.hinted(("age",), local) is not None or local is None:
+        return None
+    dates = [column for column in local.columns if column.kind is Kind.DATE]
+    return next((column for column in dates if BIRTH & set(column.words)), None)
 
 
 def _bounded_column(

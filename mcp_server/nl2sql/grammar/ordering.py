@@ -14,7 +14,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Rank,
     Sort,
 )
-from mcp_server.nl2sql.lexicon import MADE
+from mcp_server.nl2sql.lexicon import BIRTH, MADE
 from mcp_server.nl2sql.logical import (
     Compare,
     Frequent,
@@ -26,8 +26,6 @@ from mcp_server.nl2sql.logical import (
 )
 from mcp_server.nl2sql.profile_model import Kind, Table
 from mcp_server.nl2sql.tokens import stem
-
-BIRTH = frozenset({"birth", "born", "birthday", "birthdate", "dob"})
 
 
 def add_group(draft: Draft, node: Group, owner: Table | None) -> None:

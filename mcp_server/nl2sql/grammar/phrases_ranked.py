@@ -217,6 +217,15 @@ def _common(f: Found) -> Sequence[Node]:
     return [Common(f.cue("m").descending, f.at("x"), f.at("k"))]
 
 
+@phrase(rf"[THWpofy]*(?P<s>S)(?P<w>_)(?P<x>{NAME})", 0.3)
+def _most_done(f: Found) -> Sequence[Node] | None:
+    """The most borrowed book."""
+    cue, word = f.cue("s"), f.symbols[f.place("w")].text.lower()
+    if cue.hints or f.symbols[f.place("s")].text not in ("most", "least"):
+        return None
+    return [Common(cue.descending, f.place("x"))] if word.endswith(("ed", "en")) else None
+
+
 @phrase(rf"[THWpofy]*(?P<c>{COL})[TH_p]*(?P<m>M)", 0.4)
 def _column_most_common(f: Found) -> Sequence[Node]:
     return [Common(f.cue("m").descending, f.place("c"))]

@@ -13,6 +13,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Joint,
     Node,
     Per,
+    Show,
 )
 from mcp_server.nl2sql.logical import Unit
 from mcp_server.nl2sql.profile_model import Kind
@@ -37,6 +38,16 @@ def _rows_and_theirs(f: Found) -> Sequence[Node] | None:
     if not THEIRS & set(f.symbols[at].lead):
         return None
     return [Entity(f.place("t"), owner=f.has("o")), Called(at)]
+
+
+@phrase(rf"(?P<o>[of])?(?P<t>{TAB})[,&H]+(?P<l>{COL}(?:[,&]+{COL})*)(?=\.|$)", 0.3)
+def _rows_and_their_columns(f: Found) -> Sequence[Node] | None:
+    """Members and their ages."""
+    at = f.place("t")
+    if not THEIRS & set(f.symbols[f.place("l")].lead) or f.symbols[f.place("l")].kind == "b":
+        return None
+    shows = [Show(each) for each in f.places("l", COL)]
+    return [Entity(at, owner=f.has("o")), Called(at), *shows]
 
 
 @phrase(rf"[TW]+{COL}[py]?(?P<t>{TAB})", 0.6)

@@ -106,12 +106,13 @@ def add_count(draft: Draft, node: Count, owner: Table | None) -> None:
 
 def add_called(draft: Draft, node: Called) -> None:
     table, subject = draft.entities.get(node.at), draft.around.subject
-    if table is None or subject is None or table is subject:
+    if table is None or subject is None:
         draft.lost.append(node.at)
         return
     if not draft.query.select:
         draft.query.select += [Output(column) for column in shown(subject)]
-    draft.query.select += [Output(column) for column in shown(table)]
+    if table is not subject:
+        draft.query.select += [Output(column) for column in shown(table)]
 
 
 def counts_rows(draft: Draft, at: int) -> bool:
