@@ -234,6 +234,10 @@ class Phrases:
                 node.args["expression"], scope
             )
         match node:
+            case exp.Extract(expression=exp.Anonymous(expressions=[since]) as age) if (
+                age.name.lower() == "age" and node.name.lower() == "year"
+            ):
+                return f"the number of years since {self.expression(since, scope)}"
             case exp.Extract() | exp.TimestampTrunc() | exp.DateTrunc():
                 extract = isinstance(node, exp.Extract)
                 part = node.args.get("this" if extract else "unit")

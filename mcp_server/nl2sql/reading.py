@@ -4,6 +4,8 @@ A reading made from the question would repeat the question, right or wrong. This
 the syntax tree, so that a person who cannot read SQL sees what was really asked of the database.
 """
 
+from collections.abc import Container
+
 import sqlglot
 from sqlglot import exp
 
@@ -116,13 +118,14 @@ def _scopes(node: exp.Select, sources: dict[str, Source], outer: Scope) -> tuple
         for item in node.expressions
         if isinstance(item, exp.Alias)
     }
-    correlated = any(
-        identifier(column.args.get("table")) not in sources
-        for column in node.find_all(exp.Column)
-        if column.args.get("table") and outer.source(identifier(column.args.get("table")))
-    )
-    qualified = len(sources) > 1 or correlated
+    qualified = len(sources) > 1 or _is_correlated(node, sources, outer)
     return Scope(sources, outputs, outer, qualified), Scope(sources, {}, outer, qualified)
+
+
+def _is_correlated(node: exp.Select, sources: Container[str], outer: Scope) -> bool:
+    """Whether a subquery speaks of the rows of the query around it."""
+    named = (identifier(c.args["table"]) for c in node.find_all(exp.Column) if c.args.get("table"))
+    return any(name not in sources and outer.source(name) is not None for name in named)
 
 
 def _restrictions(node: exp.Select, scope: Scope, within: Scope) -> str:
@@ -158,6 +161,14 @@ def _origin(node: exp.Select, outer: Scope) -> tuple[dict[str, Source], str]:
         return {}, ""
     parts = [from_.this, *(join.this for join in node.args.get("joins") or [])]
     labels = _labels(parts)
+    if _is_correlated(node, dict(labels), outer):
+        around = {source.singular for source in outer.sources.values()}
+        labels = [
+            (alias, Source(f"other {source.singular}", f"other {source.plural}"))
+            if source.singular in around
+            else (alias, source)
+            for alias, source in labels
+        ]
     sources = dict(labels)
     scope = Scope(sources, {}, outer, qualified=True)
     text = _source_text(from_.this, labels[0][1], outer)

@@ -42,6 +42,14 @@ def test_a_place_is_found_by_its_people_and_by_its_code() -> None:
     assert [[value for ref in refs for _, value in ref.values] for refs in found] == [["TX"], []]
 
 
+def test_a_value_is_found_by_a_word_that_is_made_from_it() -> None:
+    linker = Linker(profile(table("doctor", 9, id=Kind.NUMBER, field=["Cardiology", "Surgery"])))
+
+    found = [value for ref in linker.refs(tokenize("cardiologists")) for _, value in ref.values]
+    assert found == ["Cardiology"]
+    assert linker.refs(tokenize("cardinals")) == []
+
+
 def test_first_letters_that_several_values_have_tell_none() -> None:
     known = profile(
         table("campus", 9, campus_id=Kind.NUMBER, name=["Upper Old Hill", "Urban Oak Hall"])

@@ -112,6 +112,14 @@ READINGS = {
     "select extract(year from born), count(*) from sailor group by 1": (
         "The year of born and the number of sailors, for each year of born."
     ),
+    "select name from sailor where extract(year from age(born)) > 40": (
+        "The name of sailors where the number of years since born is greater than 40."
+    ),
+    "select name from sailor where sailor.age > (select other.age from sailor as other "
+    "where other.id = sailor.captain_id)": (
+        "The name of sailors where age is greater than (the other sailor age of other sailors "
+        "where other sailor id is sailor captain id)."
+    ),
     "select to_char(born, 'YYYY-MM') from sailor": "The born written as 'YYYY-MM' of sailors.",
     "select name from (select name as name, rank() over (partition by country order by age desc) "
     "as place from sailor) as ranked where place <= 2": (

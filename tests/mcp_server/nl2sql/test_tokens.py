@@ -20,3 +20,9 @@ def test_a_letter_behind_a_number_scales_it() -> None:
         1_500_000,
         2_000_000,
     ]
+
+
+def test_signs_that_end_a_name_are_part_of_it() -> None:
+    assert [token.text for token in tokenize("type A+ or O- in C++?")] == [
+        "type", "A+", "or", "O-", "in", "C++", "?",
+    ]  # fmt: skip

@@ -128,9 +128,29 @@ def test_the_likeliest_query(text: str, expected: str) -> None:
     assert query(text) == expected
 
 
+def test_an_age_is_counted_from_a_date_of_birth() -> None:
+    known = profile(table("guest", 3, id=Kind.NUMBER, name=["Ann"], birth_date=Kind.DATE))
+    linker, graph = Linker(known), JoinGraph(known)
+
+    def likeliest_of(text: str) -> str:
+        meant = next(iter(analyse(tokenize(text), linker, graph)))
+        return compile_query(meant.query, graph).sql(dialect="postgres")
+
+    assert likeliest_of("guests older than 40") == (
+        "SELECT name FROM guest WHERE EXTRACT(year FROM AGE(birth_date)) > 40"
+    )
+    assert likeliest_of("the youngest guest") == (
+        "SELECT name FROM guest ORDER BY birth_date DESC NULLS LAST LIMIT 1"
+    )
+
+
 def test_a_superlative_that_speaks_of_no_column_is_not_understood() -> None:
     assert likeliest("cheapest worker").unused == ("cheapest",)
     assert query("cheapest worker") == "SELECT first_name, last_name FROM worker"
+
+
+def test_rows_are_shown_with_their_columns() -> None:
+    assert query("departments and their cities") == "SELECT name, city FROM department"
 
 
 def test_the_numbers_of_rows_are_not_averaged() -> None:
