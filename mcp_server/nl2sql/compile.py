@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from mcp_server.nl2sql.grammar.display import shown
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.logical import (
     Aged,
@@ -313,6 +314,8 @@ def _group(query: Query, scope: Scope) -> list[Column]:
 
 def _identifies(plain: Sequence[Column], main: Table, query: Query) -> bool:
     """Whether the rows of a table are what is grouped, and not the values of a column of it."""
+    if not any(each.primary or each.unique or each in shown(main) for each in plain):
+        return False
     counted = {each.table for each in query.having} | {each.table for each in query.order}
     return main not in counted and counted != {None}
 

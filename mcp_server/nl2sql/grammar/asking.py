@@ -34,7 +34,8 @@ def displayed(draft: Draft, subject: Table) -> list[Column | None]:
             found = [c for c in subject.columns if place in c.words and not c.foreign]
             if found:
                 return [*found[:1]]
-    return list(shown(subject))
+    fixed = {c.column for c in draft.query.where if isinstance(c, Compare) and c.operator == "="}
+    return [None] if subject.key in fixed else list(shown(subject))
 
 
 def ask_for_people(draft: Draft, query: Query) -> None:

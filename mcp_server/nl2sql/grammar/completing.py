@@ -12,9 +12,7 @@ from mcp_server.nl2sql.grammar.asking import (
 )
 from mcp_server.nl2sql.grammar.display import shown
 from mcp_server.nl2sql.grammar.draft import Draft
-from mcp_server.nl2sql.grammar.nodes import (
-    Node,
-)
+from mcp_server.nl2sql.grammar.nodes import Group, Node
 from mcp_server.nl2sql.logical import (
     AnyOf,
     Compare,
@@ -36,6 +34,8 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     deny(draft, query)
     hold_of_each(draft, query)
     _sort_rows_rather(query)
+    if any(isinstance(node, Group) and node.counted for node in nodes):
+        _count_groups(query)
     measured = bool(query.computed) or any(output.aggregate for output in query.select)
     ranked = any(order.aggregate for order in query.order)
     if measured:
@@ -55,6 +55,12 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     if not (query.select or query.computed or query.periods) and query.subject is not None:
         query.select += [Output(column) for column in displayed(draft, query.subject)]
     require_rows(draft, query)
+
+
+def _count_groups(query: Query) -> None:
+    """Where nothing else is asked of groups, how many rows they have."""
+    if not (query.select or query.computed or query.order or query.having):
+        query.select.append(Output(None, "count", table=query.subject))
 
 
 def _sort_rows_rather(query: Query) -> None:

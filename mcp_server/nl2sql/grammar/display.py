@@ -11,6 +11,9 @@ _FIRST = re.compile(r"(?:^|_)(?:first|given|fore)_?name$|(?:^|_)f_?name$")
 _LAST = re.compile(r"(?:^|_)(?:last|family|sur)_?name$|(?:^|_)l_?name$")
 
 
+CALLED_BY = frozenset({"label", "subject", "headline", "caption", "username", "login", "nickname"})
+
+
 def name_of(table: Table) -> Column | None:
     """The column that rows are called by."""
     best, best_score = None, 0.0
@@ -29,6 +32,8 @@ def name_of(table: Table) -> Column | None:
             score = 1.8
         elif set(column.words) and set(column.words) <= set(table.words):
             score = 1.5
+        elif len(column.words) == 1 and column.words[0] in CALLED_BY:
+            score = 1.2
         elif column.words[-1:] == ("description",):
             score = 0.3
         if score > best_score:

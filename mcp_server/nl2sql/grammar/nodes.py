@@ -194,7 +194,10 @@ class Common:
 
 @dataclass(frozen=True, slots=True)
 class Group:
+    """counted: where nothing is measured of the groups, their rows are counted."""
+
     at: int
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,11 @@ from mcp_server.nl2sql.tokens import lemma
 MEASURED = frozenset("ctbwuz")
 """What stands before the `by` that makes groups."""
 THEIRS = frozenset({"their", "its", "his", "her"})
+UNITS: dict[str, Unit] = {
+    "year": "year", "quarter": "quarter", "month": "month", "week": "week", "day": "day",
+    "yearly": "year", "annual": "year", "annually": "year", "quarterly": "quarter",
+    "monthly": "month", "weekly": "week", "daily": "day",
+}  # fmt: skip
 
 
 @phrase(rf"(?P<o>[of])?[py]?D?(?P<t>{TAB})", 0.25)
@@ -100,7 +105,8 @@ def _each_pair(f: Found) -> Sequence[Node]:
 
 @phrase(rf"y(?P<x>{NAME})", 0.45)
 def _by(f: Found) -> Sequence[Node]:
-    return [Group(f.place("x"))]
+    """Members by branch."""
+    return [Group(f.place("x"), counted=True)]
 
 
 @phrase(rf"y(?P<x>{NAME})(?:&(?P<more>{COL}))?(?![nd])", 0.15)
@@ -114,13 +120,6 @@ def _measured_by(f: Found) -> Sequence[Node] | None:
 def _measured_before(f: Found) -> bool:
     before = f.symbols[: f.match.start()]
     return any(s.kind in "A#%" for s in before) and before[-1].kind in MEASURED
-
-
-UNITS: dict[str, Unit] = {
-    "year": "year", "quarter": "quarter", "month": "month", "week": "week", "day": "day",
-    "yearly": "year", "annual": "year", "annually": "year", "quarterly": "quarter",
-    "monthly": "month", "weekly": "week", "daily": "day",
-}  # fmt: skip
 
 
 @phrase(rf"(?:(?P<c>{COL})[pyof]*)?(?:[pyof]*G|y|T)(?P<d>{COL})?(?P<u>_)", 0.2)

@@ -107,11 +107,9 @@ def _in_context(symbol: Symbol, row: Sequence[Symbol], place: int) -> Symbol:
     if word in ORDINALS and after is not None and after.kind in "cbwz":
         return replace(symbol, kind="n", value=ORDINALS[word])
     if before is not None and before.ref is not None:
-        held = [
-            (column, column.values[word])
-            for column, score in before.ref.columns
-            if score >= NAMED_WELL and word in column.values
-        ]
+        named = [column for column, score in before.ref.columns if score >= NAMED_WELL]
+        named += [c for table, score in before.ref.tables if score >= SURE for c in table.columns]
+        held = [(column, column.values[word]) for column in named if word in column.values]
         if held:
             ref = Ref(symbol.start, symbol.end, symbol.text, values=held, score=1.0)
             return replace(symbol, kind="v", ref=ref)

@@ -149,6 +149,28 @@ def test_a_superlative_that_speaks_of_no_column_is_not_understood() -> None:
     assert query("cheapest worker") == "SELECT first_name, last_name FROM worker"
 
 
+def test_rows_by_something_are_counted() -> None:
+    assert query("tasks by state") == "SELECT state, COUNT(*) FROM task GROUP BY state"
+
+
+def test_the_row_with_a_number_is_shown_whole() -> None:
+    assert query("show task 4") == "SELECT * FROM task WHERE task_id = 4"
+
+
+def test_a_short_value_is_known_by_the_table_that_it_follows() -> None:
+    known = profile(table("tag", 3, id=Kind.NUMBER, label=["ui", "bug"]))
+    linker, graph = Linker(known), JoinGraph(known)
+    meant = next(iter(analyse(tokenize("the tag ui"), linker, graph)))
+
+    assert compile_query(meant.query, graph).sql() == "SELECT label FROM tag WHERE label = 'ui'"
+
+
+def test_values_that_rows_share_are_grouped_by_themselves() -> None:
+    assert query("the city with the most workers").endswith(
+        "GROUP BY t1.city ORDER BY COUNT(*) DESC NULLS LAST LIMIT 1"
+    )
+
+
 def test_rows_are_shown_with_their_columns() -> None:
     assert query("departments and their cities") == "SELECT name, city FROM department"
 
