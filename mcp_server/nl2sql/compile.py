@@ -530,6 +530,8 @@ def _linked(linked: Linked, scope: Scope, query: Query) -> exp.Expr:
     first = path[0]
     outward = first.column.table is not subject
     here, there = (first.target, first.column) if outward else (first.column, first.target)
+    if linked.negated and not linked.where and not outward and len(path) == 1:
+        return exp.Is(this=scope.column(here), expression=exp.Null())  # it refers to none
     needed = [there.table]
     if linked.where or len(path) > 1:
         for condition in linked.where:

@@ -321,9 +321,13 @@ class Linker:
             or span[0].mark is Mark.NUMBER
         ):
             return []
+        index = self.profile.value_index
+        if len(span) > 1:
+            for mark in "_-":  # in_progress
+                if (joined := mark.join(token.text.lower() for token in span)) in index:
+                    return index[joined]
         if span[0].lemma in ("the", "a", "in", "of") and not span[0].capitalised:
             return []
-        index = self.profile.value_index
         found = index.get(normal_text(text), [])
         if not found and len(span) <= 2:
             found = index.get(" ".join(token.lemma for token in span), [])

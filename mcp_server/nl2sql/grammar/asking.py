@@ -35,7 +35,8 @@ def displayed(draft: Draft, subject: Table) -> list[Column | None]:
             if found:
                 return [*found[:1]]
     fixed = {c.column for c in draft.query.where if isinstance(c, Compare) and c.operator == "="}
-    return [None] if subject.key in fixed else list(shown(subject))
+    key = subject.key
+    return [None] if key in fixed and key is not None and key.counts else list(shown(subject))
 
 
 def ask_for_people(draft: Draft, query: Query) -> None:

@@ -39,6 +39,7 @@ def complete(draft: Draft, nodes: Sequence[Node]) -> None:
     measured = bool(query.computed) or any(output.aggregate for output in query.select)
     ranked = any(order.aggregate for order in query.order)
     if measured:
+        _measure_all_rows(query)
         _group_by_order(query)
         _show_groups(draft, query)
     elif (query.group or query.group_tables) and not (query.having or ranked):
@@ -73,6 +74,15 @@ def _sort_rows_rather(query: Query) -> None:
     if output.aggregate == "sum" and same:
         query.select = [Output(output.column)]
         query.order = [Order(order.descending, output.column) for order in query.order]
+
+
+def _measure_all_rows(query: Query) -> None:
+    """`The average number of pages per book`: each book has one, and it is measured of all."""
+    averages = [output.column for output in query.select if output.aggregate == "avg"]
+    tables = {column.table for column in averages if column is not None}
+    only = len(averages) == len(query.select) and not (query.group or query.having)
+    if only and tables == set(query.group_tables):
+        query.group_tables = []
 
 
 def _group_by_order(query: Query) -> None:

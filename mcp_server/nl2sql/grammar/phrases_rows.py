@@ -103,7 +103,7 @@ def _each_pair(f: Found) -> Sequence[Node]:
     return [Group(f.place("x")), Group(f.place("y"))]
 
 
-@phrase(rf"y(?P<x>{NAME})", 0.45)
+@phrase(rf"y(?P<x>{NAME})", 0.3)
 def _by(f: Found) -> Sequence[Node]:
     """Members by branch."""
     return [Group(f.place("x"), counted=True)]

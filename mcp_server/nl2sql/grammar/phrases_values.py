@@ -48,6 +48,12 @@ def _compound_is(f: Found) -> Sequence[Node] | None:
     return None if equal is None else [Entity(f.place("e")), *equal]
 
 
+@phrase(rf"[THWp]*(?P<x>X)?[py]*(?P<c>{COL})(?=\.|$)", 0.25)
+def _is_flagged(f: Found) -> Sequence[Node] | None:
+    """Which members are retired?"""
+    return [Flag(f.place("c"), f.has("x"))] if f.match.start() else None
+
+
 @phrase(rf"[THWp]*(?P<x>X)?[py]*(?P<c>{COL})", 0.5)
 def _flag(f: Found) -> Sequence[Node]:
     """Who are retired; the acting heads."""

@@ -72,7 +72,7 @@ def likeliest(text: str, linker: Linker, graph: JoinGraph) -> str:
          " COUNT(*) >= 3)"),
         ("titles of books sorted by price in descending order",
          "SELECT title FROM book ORDER BY price DESC NULLS LAST"),
-        ("member 5", "SELECT name FROM member WHERE member_id = 5"),
+        ("member 5", "SELECT * FROM member WHERE member_id = 5"),
     ],
 )  # fmt: skip
 def test_a_question_is_read_as_the_query_that_it_asks_for(
