@@ -1,9 +1,11 @@
 """The built-in translator, no model: accuracy, coverage, precision and latency per set.
 
-    python bench/nl2sql.py --data DIR [--sets a,b] [--questions questions.jsonl] [--limit N]
+    python bench/nl2sql.py [--data DIR] [--sets a,b] [--questions questions.jsonl] [--limit N]
                            [--dsn CONNINFO] [--threshold 0.5]
 
-DIR holds a matcher `eval.py` (its `match` compares two results) and a folder per set: in it
+Without --data, the questions beside this file are asked. DIR holds a folder per set (without
+--sets, all that have rows are asked), and a matcher `eval.py` where results are to be compared
+otherwise than `matching.py` does. In the folder of a set:
 `questions.jsonl` (db, question, evidence, gold_sql, gold_alternatives, difficulty) and a folder per
 database with `schema.sql`, `data.sql` and perhaps `comments.sql`. Databases are named
 `<set>__<db>` and loaded where they are missing. Without --dsn a local cluster is made for the run.
@@ -27,6 +29,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import matching
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -43,6 +46,8 @@ MUST = {
     ("spider_dev", "questions_realistic.jsonl"): 0.40,
     ("spider_more", "questions.jsonl"): 0.55,
 }
+OWN = Path(__file__).parent / "questions"
+"""Questions that come with the project."""
 ROWS_MAX = 50_000
 TIMEOUT_MS = 15_000
 DIFFICULTIES = ("easy", "medium", "hard", "extra")
@@ -69,6 +74,8 @@ def server(dsn: str | None) -> Iterator[str]:
 
 
 def matcher(folder: Path) -> ModuleType:
+    if not (folder / "eval.py").exists():
+        return matching
     spec = importlib.util.spec_from_file_location("nl2sql_matcher", folder / "eval.py")
     if spec is None or spec.loader is None:
         raise SystemExit(f"{folder} has no eval.py with a `match` function")
@@ -159,20 +166,17 @@ def figures(outcomes: list[Outcome]) -> dict[str, float]:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    arguments.add_argument("--data", type=Path)
+    arguments.add_argument("--data", type=Path, default=OWN)
     arguments.add_argument("--dsn")
-    arguments.add_argument("--sets", default="spider_dev,spider_more")
+    arguments.add_argument("--sets", help="names of folders, with commas between")
     arguments.add_argument("--questions", default="questions.jsonl")
     arguments.add_argument("--limit", type=int, default=0, help="at most so many questions a set")
     arguments.add_argument("--threshold", type=float, default=0.0)
     options = arguments.parse_args()
-    if options.data is None:
-        console.print("nl2sql: name a folder of question sets with --data; nothing measured")
-        return
     match = matcher(options.data).match
     results: dict[str, dict[str, dict[str, float]]] = {}
     with server(options.dsn) as dsn:
-        for name in options.sets.split(","):
+        for name in options.sets.split(",") if options.sets else sets_in(options):
             outcomes = list(measure(dsn, options, name, match))
             parts = {"all": figures(outcomes)}
             for difficulty in DIFFICULTIES:
@@ -186,6 +190,17 @@ def main() -> None:
             if must is not None:
                 console.print(f"must hold: accuracy {must:.0%} (all)")
     write_json("nl2sql", {"questions": options.questions, "sets": results})
+
+
+def sets_in(options: argparse.Namespace) -> list[str]:
+    """The folders that have the questions, and rows to ask them of."""
+
+    def has_rows(folder: Path) -> bool:
+        texts = (path.read_text("utf-8").lower() for path in folder.glob("*/data.sql"))
+        return any("insert into" in text for text in texts)
+
+    folders = [path.parent for path in options.data.glob(f"*/{options.questions}")]
+    return sorted(folder.name for folder in folders if has_rows(folder))
 
 
 def measure(dsn: str, options: argparse.Namespace, name: str, match: Any) -> Iterator[Outcome]:

@@ -1,0 +1,42 @@
+"""The questions that come with the project, and how their answers are compared."""
+
+import importlib
+from argparse import Namespace
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCH = Path(__file__).parents[3] / "bench"
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(BENCH)
+    return importlib.import_module("nl2sql")
+
+
+def test_everyday_questions_are_answered_rightly_or_not_at_all(
+    bench: ModuleType, module_dsn: str
+) -> None:
+    options = Namespace(data=bench.OWN, questions="questions.jsonl", limit=0, threshold=0.0)
+    match = bench.matcher(bench.OWN).match
+    found = bench.figures(list(bench.measure(module_dsn, options, "everyday", match)))
+
+    assert found["questions"] == 240
+    assert found["precision"] >= 0.92
+    assert found["accuracy"] >= 0.62
+
+
+def test_results_are_the_same_in_any_order_of_rows_and_columns(bench: ModuleType) -> None:
+    match = bench.matcher(bench.OWN).match
+    gold = [("Ann", 1), ("Ben", 2), ("Ben", 2)]
+
+    assert match(gold, [(2, "Ben"), (1, "Ann"), (2.0, "Ben")])
+    assert match([(Decimal("1") / 3,)], [(0.3333333,)])
+    assert match([(1, 1), (1, 2)], [(1, 1), (2, 1)])
+    assert not match(gold, [("Ann", 2), ("Ben", 1), ("Ben", 2)])
+    assert not match(gold, [("Ann", 1), ("Ben", 2)])
+    assert not match(gold, [("Ann",), ("Ben",), ("Ben",)])
+    assert match([], [])
