@@ -108,7 +108,9 @@ RELATED: tuple[frozenset[str], ...] = tuple(
         "subject course", "exam test examination", "election vote poll", "review comment feedback",
         "problem issue bug fault", "treatment therapy", "visit attend", "build construct built",
         "found establish create founded established founding", "hire employ recruit",
-        "join joined", "leave left", "sell sold sale", "release publish publication issue",
+        "join joined", "leave left",
+        "loan borrow borrowed lend lent", "rent rented rental", "sell sold sale",
+        "release publish publication issue",
         # measures
         "salary pay wage income earning", "cost price fee charge expense", "budget fund funding",
         "revenue sales turnover", "profit gain earning", "payment pay", "money cash amount",

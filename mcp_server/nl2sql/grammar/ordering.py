@@ -207,6 +207,11 @@ def add_sort(draft: Draft, node: Sort) -> None:
     query = draft.query
     if query.order and query.limit is not None:
         return
+    local = draft.focus or draft.around.subject
+    hinted = hinted_order(draft, node.hints, node.descending, local) if node.at is None else None
+    if hinted is not None:
+        query.order.append(hinted)
+        return
     if node.at is None:
         measured = next((o for o in query.select if o.aggregate and not node.hints), None)
         column, aggregate = (measured.column, measured.aggregate) if measured else (None, None)

@@ -268,3 +268,12 @@ def _sorted_somehow(f: Found) -> Sequence[Node]:
     last = f.symbols[f.match.end() - 1].cue
     assert last is not None
     return [Sort(None, last.descending, None, last.hints)]
+
+
+@phrase(r",?(?P<s>S)(?P<f>S)(?=\.|$)", 0.25)
+def _first_of_all(f: Found) -> Sequence[Node] | None:
+    """..., newest first."""
+    cue = f.cue("s")
+    if not cue.hints or f.symbols[f.place("f")].text != "first":
+        return None
+    return [Sort(None, cue.descending, None, cue.hints)]

@@ -88,9 +88,9 @@ def _absent_of_kind(f: Found) -> Sequence[Node]:
     return [Absent(f.place("t")), Equal(None, (f.place("v"),))]
 
 
-@phrase(rf"[yofp]*G[D]?(?:_o)?(?P<x>{NAME})", 0.25)
+@phrase(rf"[yofp]*(?P<g>G)[D]?(?:_o)?(?P<x>{NAME})", 0.25)
 def _each(f: Found) -> Sequence[Node]:
-    return [Group(f.place("x"))]
+    return [Group(f.place("x"), counted=f.symbols[f.place("g")].text == "per")]
 
 
 @phrase(rf"[yofp]*G[D]?(?P<e>{TAB})(?P<x>{COL})", 0.3)

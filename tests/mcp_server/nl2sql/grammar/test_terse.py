@@ -153,6 +153,22 @@ def test_rows_by_something_are_counted() -> None:
     assert query("tasks by state") == "SELECT state, COUNT(*) FROM task GROUP BY state"
 
 
+def test_what_comes_first_at_the_end_sorts_all_rows() -> None:
+    assert query("active workers, newest first") == (
+        "SELECT first_name, last_name FROM worker WHERE active = TRUE"
+        " ORDER BY hired DESC NULLS LAST"
+    )
+    assert query("workers per department").startswith("SELECT t1.name, COUNT(*) FROM department")
+
+
+def test_rows_that_refer_to_none_and_values_with_underscores() -> None:
+    assert query("workers without a department").endswith("WHERE department_id IS NULL")
+    known = profile(table("job", 3, id=Kind.NUMBER, name=["a"], state=["in_progress", "done"]))
+    meant = next(iter(analyse(tokenize("jobs in progress"), Linker(known), JoinGraph(known))))
+    sql = compile_query(meant.query, JoinGraph(known)).sql()
+    assert sql == "SELECT name FROM job WHERE state = 'in_progress'"
+
+
 def test_the_row_with_a_number_is_shown_whole() -> None:
     assert query("show task 4") == "SELECT * FROM task WHERE task_id = 4"
 
