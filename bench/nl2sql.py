@@ -5,7 +5,7 @@
 
 Without --data, the questions beside this file are asked. DIR holds a folder per set (without
 --sets, all that have rows are asked), and a matcher `eval.py` where results are to be compared
-otherwise than `matching.py` does. In the folder of a set:
+otherwise than by `digest`. In the folder of a set:
 `questions.jsonl` (db, question, evidence, gold_sql, gold_alternatives, difficulty) and a folder per
 database with `schema.sql`, `data.sql` and perhaps `comments.sql`. Databases are named
 `<set>__<db>` and loaded where they are missing. Without --dsn a local cluster is made for the run.
@@ -23,13 +23,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias, cast
 
-import matching
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -38,8 +36,12 @@ from report import console, show, write_json
 sys.path.remove(str(Path(__file__).parent))
 
 from cluster_runtime import Runtime
+from mcp_server.nl2sql.digest import digest
 from mcp_server.nl2sql.profile import profile
 from mcp_server.nl2sql.translator import Translator
+
+Rows: TypeAlias = Sequence[Sequence[Any]]
+Match: TypeAlias = Callable[[Rows, Rows], bool]
 
 MUST = {
     ("spider_dev", "questions.jsonl"): 0.60,
@@ -73,15 +75,16 @@ def server(dsn: str | None) -> Iterator[str]:
         yield rt.create_db_cluster("nl2sql", with_express_configuration=True).dsn()
 
 
-def matcher(folder: Path) -> ModuleType:
+def matcher(folder: Path) -> Match:
+    """What says whether found rows are the gold ones."""
     if not (folder / "eval.py").exists():
-        return matching
+        return lambda gold, found: digest(gold) == digest(found)
     spec = importlib.util.spec_from_file_location("nl2sql_matcher", folder / "eval.py")
     if spec is None or spec.loader is None:
         raise SystemExit(f"{folder} has no eval.py with a `match` function")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    return cast("Match", module.match)
 
 
 def load(dsn: str, folder: Path, name: str) -> str:
@@ -110,7 +113,7 @@ def rows(conn: psycopg.Connection[Any], query: str) -> list[tuple[Any, ...]] | N
 
 
 def run(
-    target: str, questions: list[dict[str, Any]], match: Any, threshold: float
+    target: str, questions: list[dict[str, Any]], match: Match, threshold: float
 ) -> Iterator[Outcome]:
     translator = Translator(target)
     translator.translate("how many rows")  # profiles
@@ -173,7 +176,7 @@ def main() -> None:
     arguments.add_argument("--limit", type=int, default=0, help="at most so many questions a set")
     arguments.add_argument("--threshold", type=float, default=0.0)
     options = arguments.parse_args()
-    match = matcher(options.data).match
+    match = matcher(options.data)
     results: dict[str, dict[str, dict[str, float]]] = {}
     with server(options.dsn) as dsn:
         for name in options.sets.split(",") if options.sets else sets_in(options):
@@ -203,7 +206,7 @@ def sets_in(options: argparse.Namespace) -> list[str]:
     return sorted(folder.name for folder in folders if has_rows(folder))
 
 
-def measure(dsn: str, options: argparse.Namespace, name: str, match: Any) -> Iterator[Outcome]:
+def measure(dsn: str, options: argparse.Namespace, name: str, match: Match) -> Iterator[Outcome]:
     folder = options.data / name
     asked: dict[str, list[dict[str, Any]]] = {}
     lines = (folder / options.questions).read_text("utf-8").splitlines()

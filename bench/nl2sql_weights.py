@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import psycopg
-from nl2sql import load, matcher, rows, server
+from nl2sql import Match, load, matcher, rows, server
 from numpy.typing import NDArray
 from report import console, show, write_json
 
@@ -86,7 +86,7 @@ def main() -> None:
     if options.data is None:
         console.print("nl2sql_weights: name a folder of question sets with --data")
         return
-    match = matcher(options.data).match
+    match = matcher(options.data)
     with server(options.dsn) as dsn:
         asked = [
             one
@@ -99,7 +99,7 @@ def main() -> None:
         write(fit(asked))
 
 
-def collect(dsn: str, data: Path, name: str, match: Any) -> Iterator[Asked]:
+def collect(dsn: str, data: Path, name: str, match: Match) -> Iterator[Asked]:
     folder, _, file = name.partition("/")
     lines = (data / folder / (file or "questions.jsonl")).read_text("utf-8").splitlines()
     of_database: dict[str, list[dict[str, Any]]] = {}

@@ -21,7 +21,7 @@ def test_everyday_questions_are_answered_rightly_or_not_at_all(
     bench: ModuleType, module_dsn: str
 ) -> None:
     options = Namespace(data=bench.OWN, questions="questions.jsonl", limit=0, threshold=0.0)
-    match = bench.matcher(bench.OWN).match
+    match = bench.matcher(bench.OWN)
     found = bench.figures(list(bench.measure(module_dsn, options, "everyday", match)))
 
     assert found["questions"] == 240
@@ -30,7 +30,7 @@ def test_everyday_questions_are_answered_rightly_or_not_at_all(
 
 
 def test_results_are_the_same_in_any_order_of_rows_and_columns(bench: ModuleType) -> None:
-    match = bench.matcher(bench.OWN).match
+    match = bench.matcher(bench.OWN)
     gold = [("Ann", 1), ("Ben", 2), ("Ben", 2)]
 
     assert match(gold, [(2, "Ben"), (1, "Ann"), (2.0, "Ben")])
