@@ -27,7 +27,7 @@ from report import console, show, write_json
 
 from mcp_server.nl2sql.choosing import weights
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
-from mcp_server.nl2sql.choosing.confidence import standing
+from mcp_server.nl2sql.choosing.confidence import SURE_WITHOUT, standing
 from mcp_server.nl2sql.choosing.results import Result
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
@@ -158,7 +158,7 @@ def fit(asked: Sequence[Asked]) -> Fitted:
     names = sorted({sign for one in asked for each in one.candidates for sign in each.signs})
     rank = dict(zip(names, fit_rank(asked, names), strict=True))
     chosen = [choose(one, rank) for one in asked]
-    both = sorted({sign for signs, _ in chosen for sign in signs} - {"rows none, denied"})
+    both = sorted({sign for signs, _ in chosen for sign in signs} - SURE_WITHOUT)
     signs = np.array([[found.get(name, 0.0) for name in both] + [1.0] for found, _ in chosen])
     sure = fit_sure(signs, np.array([best.right for _, best in chosen], float))
     return Fitted(rank, dict(zip(both, sure[:-1], strict=True)), float(sure[-1]))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from mcp_server.nl2sql.grammar.display import shown
+from mcp_server.nl2sql.display import shown
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.logical import (
     Aged,
@@ -85,7 +85,7 @@ class Scope:
 
     def column(self, column: Column) -> exp.Expr:
         return exp.column(
-            exp.to_identifier(column.name, quoted=_quote(column.name)),
+            _identifier(column.name),
             table=self.alias(column.table) if len(self.tables) > 1 else None,
         )
 
@@ -114,13 +114,19 @@ class Scope:
         return query
 
     def _table(self, table: Table) -> exp.Expr:
-        named = exp.Table(
-            this=exp.to_identifier(table.name, quoted=_quote(table.name)),
-            db=exp.to_identifier(table.schema, quoted=_quote(table.schema))
-            if table.schema != "public"
-            else None,
-        )
+        named = _named(table)
         return exp.alias_(named, self.alias(table), table=True) if len(self.tables) > 1 else named
+
+
+def _named(table: Table) -> exp.Table:
+    return exp.Table(
+        this=_identifier(table.name),
+        db=_identifier(table.schema) if table.schema != "public" else None,
+    )
+
+
+def _identifier(name: str) -> exp.Identifier:
+    return exp.to_identifier(name, quoted=_quote(name))
 
 
 def _quote(name: str) -> bool:
@@ -204,7 +210,7 @@ def _first_of_each(select: exp.Select, query: Query, scope: Scope) -> exp.Select
         ],
     )
     inner = inner.select(exp.alias_(place, PLACE))
-    shown = [exp.column(exp.to_identifier(name, quoted=_quote(name))) for name in names]
+    shown = [exp.column(_identifier(name)) for name in names]
     return (
         exp.select(*shown)
         .from_(inner.subquery("ranked"))
@@ -496,17 +502,15 @@ def _compare_referred(
     table, by = column.table, referred.by
     if by.within is None:
         raise NoJoinError(f"{by} refers to no row of {table}")
-    source = exp.Table(this=exp.to_identifier(table.name, quoted=_quote(table.name)))
-    if table.schema != "public":
-        source.set("db", exp.to_identifier(table.schema, quoted=_quote(table.schema)))
     outer = scope.alias(table) if len(scope.tables) > 1 else table.name
+    inner = OTHER if outer != OTHER else f"{OTHER}_{OTHER}"
 
     def at(of: str, what: Column) -> exp.Column:
-        named, of_table = (exp.to_identifier(n, quoted=_quote(n)) for n in (what.name, of))
-        return exp.column(named, table=of_table)
+        return exp.column(_identifier(what.name), table=_identifier(of))
 
-    there = exp.select(at(OTHER, referred.column)).from_(exp.alias_(source, OTHER, table=True))
-    there = there.where(exp.EQ(this=at(OTHER, by.within), expression=at(outer, by)))
+    source = exp.alias_(_named(table), inner, table=True)
+    there = exp.select(at(inner, referred.column)).from_(source)
+    there = there.where(exp.EQ(this=at(inner, by.within), expression=at(outer, by)))
     return kind(this=at(outer, column), expression=there.subquery())
 
 

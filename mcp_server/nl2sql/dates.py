@@ -18,9 +18,9 @@ _WRITTEN_MONTH = re.compile(
 )
 _PREPOSITION = r"(?:\b(?:in|during|over|within|for|from|on|of) )?\b"
 _UNTIL_NOW = re.compile(
-    rf"{_PREPOSITION}(?:the )?(?:last|past) "
-    rf"(?:(?P<n>\d+|{'|'.join(NUMBER_WORDS)}) (?P<unit>day|week|month|year)s"
-    r"|(?<=the last )(?P<one>day|week|month|year)|(?<=the past )(?P<past>day|week|month|year))\b",
+    rf"{_PREPOSITION}(?P<the>the )?(?:last|past) "
+    rf"(?:(?P<n>\d+|{'|'.join(NUMBER_WORDS)}) (?P<units>day|week|month|year)s"
+    r"|(?P<unit>day|week|month|year))\b",
     re.IGNORECASE,
 )
 _PERIOD = re.compile(
@@ -47,10 +47,11 @@ def with_dates(question: str, today: datetime.date) -> str:
         return _between(first, _last_of(first, 1))
 
     def until_now(match: re.Match[str]) -> str:
+        if match["unit"] and not match["the"]:
+            return match[0]  # `last month` is one of the calendar
         said = (match["n"] or "1").lower()
         number = NUMBER_WORDS[said] if said in NUMBER_WORDS else int(said)
-        unit = (match["unit"] or match["one"] or match["past"]).lower()
-        return f"since {_before(today, number, unit)}"
+        return f"since {_before(today, number, (match['units'] or match['unit']).lower())}"
 
     def period(match: re.Match[str]) -> str:
         last, unit = match["which"].lower() == "last", match["unit"].lower()

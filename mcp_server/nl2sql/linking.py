@@ -53,8 +53,6 @@ _COUNTING = frozenset(_COUNTED)
 SPAN_MAX = 6
 KEEP_WITHIN = 0.3
 THRESHOLD = 0.5
-WELL_NAMED = 0.6
-"""A word that fits a name better than this is no misspelling of another."""
 RELATED_SCORE = 0.62
 FUZZY_VALUE_MIN = 0.55
 FUZZY_LOOKED_AT_MIN = 0.4
@@ -173,15 +171,16 @@ class Linker:
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        self._stop_names = {table.words for table in profile.tables if len(table.words) == 1} & {
-            (word,) for word in NOUNS_IN_STOP
-        }
-        self._particled = {
+        self._small = {
+            table.words
+            for table in profile.tables
+            if len(table.words) == 1 and NOUNS_IN_STOP & set(table.words)
+        } | {
             column.words
             for column in profile.columns
             if len(column.words) > 1 and STOP & {column.words[0], column.words[-1]}
         }
-        """Names that begin or end with a small word: `valid from`."""
+        """Names that are, begin or end with a small word: `record`, `valid from`."""
         self._trigrams: TrigramIndex | None = None
         self._by_beginning: dict[str, list[tuple[str, list[tuple[Column, str]]]]] | None = None
         self._by_initials: dict[str, list[tuple[Column, str]]] | None = None
@@ -282,7 +281,7 @@ class Linker:
         length = len(span)
         words = tuple(token.lemma for token in span)
         edges = span[0].lemma in STOP or span[-1].lemma in STOP
-        if words in self._stop_names or words in self._particled:
+        if words in self._small:
             edges = False
         if not edges and not all(token.mark is Mark.NUMBER for token in span):
             inner = {word for word in words if word in STOP}

@@ -1,7 +1,7 @@
 """The words of a question as the schema writes them: spelt, joined and split as its names are."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -31,6 +31,12 @@ class Wording:
         self._column_names = {column.words for column in profile.columns}
         self._names = self._column_names | {table.words for table in profile.tables}
         self._words = {w for words in self._names for w in words if len(w) >= LONG}
+        self._pairs = {words[at : at + 2] for words in self._names for at in range(len(words))}
+        self._flags = {w for c in profile.columns if c.kind is Kind.BOOLEAN for w in c.words}
+        """Words of columns that say yes or no."""
+        self._superior = next(
+            (word for c in profile.columns if c.within for word in c.words if word in SUPERIORS), ""
+        )
         self._respellings: dict[str, str] = {}
 
     def prepare(self, tokens: Sequence[Token]) -> list[Token]:
@@ -44,11 +50,11 @@ class Wording:
         )
 
     def _reports(self, tokens: list[Token]) -> list[Token]:
-        columns = [c for c in self._profile.columns if c.within and SUPERIORS & set(c.words)]
+        """`Reports to Ann` where a column says who is the manager of whom."""
         for at in range(len(tokens) - 2, -1, -1):
             said = stem(tokens[at].lemma), tokens[at + 1].lemma
-            if said == ("report", "to") and columns:
-                tokens[at : at + 2] = tokenize(" ".join(SUPERIORS & set(columns[0].words)))
+            if said == ("report", "to") and self._superior:
+                tokens[at : at + 2] = tokenize(self._superior)
         return tokens
 
     def _prepared(self, token: Token) -> Sequence[Token]:
@@ -58,7 +64,7 @@ class Wording:
             return [token]
         if "-" in token.text:
             return self._unhyphened(token)
-        if token.lemma.startswith(("un", "in")) and self._is_flag(token.lemma[2:]):
+        if token.lemma.startswith(("un", "in")) and token.lemma[2:] in self._flags:  # unpaid
             return [Token("not", "not", Mark.WORD), *tokenize(token.lemma[2:])]
         if re.fullmatch(r"[A-Za-z]+\d+", token.text):
             return self._numbered(token)
@@ -97,20 +103,12 @@ class Wording:
             return parts
         return parts if len(parts) == 2 and self._one_row(parts) else [token]
 
-    def _is_flag(self, word: str) -> bool:
-        """Whether a word names a column that says yes or no: `unpaid` where there is `paid`."""
-        return any(c.kind is Kind.BOOLEAN and word in c.words for c in self._profile.columns)
-
     def _numbered(self, token: Token) -> list[Token]:
         """`line2` is two words where a name has it as two."""
         parts = identifier_words(token.text)
-        if parts not in set(self._pairs()):
+        if parts not in self._pairs:
             return [token]
         return [part for word in parts for part in tokenize(word)]
-
-    def _pairs(self) -> Iterator[tuple[str, ...]]:
-        for words in self._names:
-            yield from (words[at : at + 2] for at in range(len(words)))
 
     def _respelled(self, token: Token) -> Token:
         """The token with the lemma of a name that it misspells by one letter."""

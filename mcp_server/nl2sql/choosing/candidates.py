@@ -30,7 +30,7 @@ MOSTLY = 0.67
 """Less of a question than this is hardly a question about the database."""
 
 DOUBTFUL = 0.5
-"""The most confidence in a query that leaves out a name, number or text of the question."""
+"""The most confidence in a query that leaves out what the question cannot do without."""
 
 log = logging.getLogger(__name__)
 

@@ -16,6 +16,11 @@ from sqlglot import exp
 from mcp_server.nl2sql.choosing.weights import RANK, SURE, SURE_BIAS
 
 MARGIN_MAX = 5.0
+SURE_WITHOUT = frozenset({"rows none, denied"})
+"""Signs that order candidates and say nothing of how sure the best is: that nothing is without a
+loan is as good an answer as another, though questions that were collected with their answers
+seldom have it.
+"""
 
 _NEGATION = re.compile(
     r"\b(not|no|never|without|except|excluding|neither|nor|n't|don't|didn't|doesn't|other than|besides|but not|outside)\b|n't\b"

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from sqlglot import exp
 
 from mcp_server.nl2sql.choosing.confidence import asks_for_groups
+from mcp_server.nl2sql.display import name_of, parts_of_name
 from mcp_server.nl2sql.functions import words
-from mcp_server.nl2sql.grammar.display import name_of, parts_of_name
 from mcp_server.nl2sql.lexicon import (
     COMPARATIVES,
     FILLER,

@@ -104,6 +104,8 @@ def _by_heard_keys(
         pair = key.column.table.name, key.target.table.name
         keys.setdefault(pair, []).append(key.column)
         target[pair[0], key.column.name] = key.target
+    if all(len(rivals) < 2 for rivals in keys.values()):
+        return None
     copy = tree.copy()
     changed = False
     for column in copy.find_all(exp.Column):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mcp_server.nl2sql.choosing.variants import way_of
-from mcp_server.nl2sql.grammar.display import name_of
+from mcp_server.nl2sql.display import name_of
 from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.profile_model import Column, Kind, Table

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from mcp_server.nl2sql.display import shown
 from mcp_server.nl2sql.grammar.asking import (
     ask_for_people,
     displayed,
@@ -10,7 +11,6 @@ from mcp_server.nl2sql.grammar.asking import (
     show_referred,
     show_what_is_ranked,
 )
-from mcp_server.nl2sql.grammar.display import shown
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import Group, Node
 from mcp_server.nl2sql.logical import (

@@ -216,10 +216,11 @@ def add_bound(
     draft: Draft, at: int | None, operator: Operator, value_at: int, hints: tuple[str, ...]
 ) -> None:
     value = draft.value(value_at)
-    born = birth_of(draft, hints) if at is None and isinstance(value, int | float) else None
-    if born is not None and isinstance(value, int | float) and value < AGE_MAX:
-        draft.add(Aged(born, operator, value))
-        return
+    if at is None and isinstance(value, int | float) and value < AGE_MAX:
+        born = birth_of(draft, hints)
+        if born is not None:
+            draft.add(Aged(born, operator, value))
+            return
     column = _bounded_column(draft, at, operator, value_at, hints)
     if column is not None and column.year_like and isinstance(value, int) and value < 1000:
         draft.lost.append(value_at)

@@ -97,9 +97,9 @@ def _read(cover: Cover, draft: Draft) -> Draft:
     draft.lost.extend(cover.skipped)
     find_tables(draft, cover.nodes)
     for number, (node, span) in enumerate(zip(cover.nodes, cover.spans, strict=True)):
-        before = draft.state()
+        before = draft.state() if isinstance(node, MUST_SAY) else None
         take(draft, node, number, cover.nodes)
-        if isinstance(node, MUST_SAY) and draft.state() == before:
+        if before is not None and draft.state() == before:
             draft.lost += [at for at in range(*span) if draft.symbols[at].kind in TELLING]
         if not isinstance(node, Joint | Entity):
             draft.joint = ""

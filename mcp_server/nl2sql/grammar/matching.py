@@ -62,10 +62,7 @@ class Found:
         return bool(self.match[group])
 
     def cue(self, group: str) -> Cue:
-        return self.cue_at(self.match.start(group))
-
-    def cue_at(self, place: int) -> Cue:
-        found = self.symbols[place].cue
+        found = self.symbols[self.match.start(group)].cue
         assert found is not None
         return found
 

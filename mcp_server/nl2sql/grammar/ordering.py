@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.grammar.display import shown
+from mcp_server.nl2sql.display import shown
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Common,

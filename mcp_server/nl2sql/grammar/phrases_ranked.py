@@ -17,6 +17,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Total,
 )
 from mcp_server.nl2sql.grammar.vocabulary import ANYONE
+from mcp_server.nl2sql.logical import Aggregate
 
 
 @phrase(rf"[THW]+{COL}(?P<o>O)(?P<n>n)[D_o]*(?P<t>{TAB})", 0.6)
@@ -81,6 +82,11 @@ def _count(f: Found) -> int | None:
     return f.at("k") if f.has("k") else f.at("m")
 
 
+def _aggregate(f: Found) -> Aggregate | None:
+    """What is ranked or sorted by: a number of rows, an aggregate, or neither."""
+    return "count" if f.has("n") else f.cue("a").aggregate if f.has("a") else None
+
+
 def _relative(f: Found) -> bool:
     return f.match[0][0] in "THWpo"
 
@@ -93,14 +99,13 @@ def _top(f: Found) -> Sequence[Node] | None:
     return [Entity(f.place("t"), owner=True), Limit(f.place("n"))]
 
 
-@phrase(rf"S(?P<n>n)?(?P<t>{TAB})y(?P<num>#)?(?P<a>A)?o?(?P<x>{NAME})", 0.25)
+@phrase(rf"(?P<s>S)(?P<k>n)?(?P<t>{TAB})y(?P<n>#)?(?P<a>A)?o?(?P<x>{NAME})", 0.25)
 def _top_by(f: Found) -> Sequence[Node] | None:
     """The top 3 branches by number of members."""
-    cue = f.cue_at(f.match.start())
+    cue = f.cue("s")
     if cue.hints:
         return None
-    aggregate = "count" if f.has("num") else f.cue("a").aggregate if f.has("a") else None
-    rank = Rank(cue.descending, f.place("x"), f.at("n"), aggregate)
+    rank = Rank(cue.descending, f.place("x"), f.at("k"), _aggregate(f))
     return [Entity(f.place("t"), owner=True), rank]
 
 
@@ -237,9 +242,8 @@ def _column_most_common(f: Found) -> Sequence[Node]:
 )
 def _sorted(f: Found) -> Sequence[Node]:
     down = next((f.cue(g).descending for g in ("z", "z1", "z2") if f.has(g)), False)
-    aggregate = "count" if f.has("n") else f.cue("a").aggregate if f.has("a") else None
     more = [Sort(each, down) for each in f.places("more", COL)]
-    return [Sort(f.place("x"), down, aggregate), *more]
+    return [Sort(f.place("x"), down, _aggregate(f)), *more]
 
 
 @phrase(rf"R(?P<e>{TAB})?(?P<c>{COL})(?:o{TAB})?y(?P<x>{NAME})(?P<z>Z)?", 0.3)
@@ -259,8 +263,7 @@ def _sort_rows(f: Found) -> Sequence[Node]:
     rf"[&,p]*(?P<r>R)?(?P<z>Z)[opyf]*(?P<n>#)?(?P<a>A)?_?(?:{TAB}(?={COL}))?(?P<x>{NAME})?", 0.3
 )
 def _directed(f: Found) -> Sequence[Node]:
-    aggregate = "count" if f.has("n") else f.cue("a").aggregate if f.has("a") else None
-    return [Sort(f.at("x"), f.cue("z").descending, aggregate, f.cue("z").hints)]
+    return [Sort(f.at("x"), f.cue("z").descending, _aggregate(f), f.cue("z").hints)]
 
 
 @phrase(r"[&,p]*R[&,p]*Z", 0.3)

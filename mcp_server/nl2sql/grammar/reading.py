@@ -20,7 +20,7 @@ class Meant:
     """A query that a question may mean. cost: how far its phrases had to be stretched.
 
     understood: the share of the question's symbols that play a part in it, 0..1.
-    values_lost: names, numbers and quoted texts that play none.
+    values_lost: names, numbers and quoted texts that play none, or a `not`, a `most`, a share.
     """
 
     query: Query
@@ -40,13 +40,15 @@ def analyse(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterat
             cost = cover.cost + LOST * lost + 0.3 * (number > 0)
             unused = tuple(row[place].text for place in sorted(set(ground.lost)))
             understood = 1 - len(unused) / max(1, len(row))
-            values = sum(_is_value(row[place]) for place in set(ground.lost))
+            values = sum(_is_vital(row[place]) for place in set(ground.lost))
             found.append(Meant(ground.query, unused, cost, understood, values))
     return iter(sorted(found, key=lambda meant: meant.cost))
 
 
-def _is_value(symbol: Symbol) -> bool:
-    """Whether a symbol is, or looks like, something that rows are to be compared with."""
+def _is_vital(symbol: Symbol) -> bool:
+    """Whether a query without the symbol cannot be meant: something that rows are to be compared
+    with, or what looks so; what is not; what is most; a share.
+    """
     return symbol.kind in "vqndXSM%" or (
         symbol.kind == "_" and symbol.start > 0 and symbol.text[:1].isupper()
     )

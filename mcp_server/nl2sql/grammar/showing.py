@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from mcp_server.nl2sql.display import full_name, shown
 from mcp_server.nl2sql.grammar.columns import generic, only_measure
-from mcp_server.nl2sql.grammar.display import full_name, shown
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Called,

@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mcp_server.nl2sql.display import name_of
 from mcp_server.nl2sql.grammar.columns import (
     columns_of,
 )
-from mcp_server.nl2sql.grammar.display import name_of
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Equal,

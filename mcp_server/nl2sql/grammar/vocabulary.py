@@ -78,12 +78,10 @@ def _comparatives() -> dict[tuple[str, ...], Cue]:
     for word, (hints, sign) in (COMPARATIVES | PHRASE_COMPARATIVES).items():
         operator: Operator = ">" if sign == ">" else "<"
         found[*word.split(), "than"] = Cue("O", operator=operator, hints=hints)
-        if word in PHRASE_COMPARATIVES:
-            continue
         opposite: Operator = "<=" if sign == ">" else ">="
         for start in ("not", "no"):
-            found[start, word, "than"] = Cue("O", operator=opposite, hints=hints)
-        found["or", word] = Cue("+", operator=">=" if sign == ">" else "<=", hints=hints)
+            found[start, *word.split(), "than"] = Cue("O", operator=opposite, hints=hints)
+        found["or", *word.split()] = Cue("+", operator=">=" if sign == ">" else "<=", hints=hints)
     return found
 
 

@@ -21,7 +21,7 @@ TRANSLATOR = sorted(
     path
     for path in PACKAGE.rglob("*.py")
     if re.match(
-        r"lexicon|linking|places|dates|wording|tokens|joins|inference|compile|logical|trigrams|translator|profile"
+        r"lexicon|linking|places|dates|display|wording|tokens|joins|inference|compile|logical|trigrams|translator|profile"
         r"|grammar/|choosing/",
         str(path.relative_to(PACKAGE)),
     )
