@@ -26,7 +26,7 @@ _NEGATION = re.compile(
     r"\b(not|no|never|without|except|excluding|neither|nor|n't|don't|didn't|doesn't|other than|besides|but not|outside)\b|n't\b"
 )
 _GROUP = re.compile(r"\b(each|every|per|for all the different|respectively|by)\b")
-EACH = re.compile(r"\b(each|every|per)\b")
+_EACH = re.compile(r"\b(each|every|per)\b")
 _BY = re.compile(
     r"(?<!ed)(?<!en)(?<!sort)(?<!order)(?<!rank)(?<!made)(?<!won)(?<!sold)(?<!held)(?<!built)(?<!led)(?<!taught)(?<!sung)(?<!paid)(?<!told)(?<!run)(?<!descending)(?<!ascending) by (?!the |an? |all |any |each |every |their |his |its |her )[a-z]"
 )
@@ -35,7 +35,7 @@ _BY = re.compile(
 
 def asks_for_groups(low: str) -> bool:
     """Whether a question, in lower case, asks for something of each of several."""
-    return bool(EACH.search(low) or _BY.search(low))
+    return bool(_EACH.search(low) or _BY.search(low))
 
 
 COUNT = re.compile(r"\b(how many|number of|count|amount of)\b")
@@ -117,7 +117,7 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     cue("compare", _MORE, compared)
     cue("percentage", _SHARE, "filter" in lower)
     cue("difference", _DIFFERENCE, computed, low)
-    keys = {e.sql() for e in group.expressions} if group is not None else set()
+    keys = keys_of(outer)
     in_order = order is not None and {e.this.sql() for e in order.expressions} <= keys
     cue("order", _ORDER, order is not None and limit is None and not in_order)
     things = "count(*)" in lower and not joins  # rows of one table are different things
@@ -195,6 +195,12 @@ def _fixed(where: exp.Expr | None) -> set[str]:
         return set()
     parts = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
     return {part.this.sql() for part in parts if isinstance(part, exp.EQ)}
+
+
+def keys_of(select: exp.Select) -> set[str]:
+    """What a query groups by, as SQL."""
+    group = select.args.get("group")
+    return {each.sql() for each in group.expressions} if group is not None else set()
 
 
 def score(found: dict[str, float]) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlglot import exp
 
-from mcp_server.nl2sql.choosing.confidence import asks_for_groups
+from mcp_server.nl2sql.choosing.confidence import asks_for_groups, keys_of
 from mcp_server.nl2sql.display import name_of, parts_of_name
 from mcp_server.nl2sql.functions import words
 from mcp_server.nl2sql.lexicon import (
@@ -115,8 +115,7 @@ def naming_signs(tokens: Sequence[Token], tree: exp.Expr, profile: Profile) -> d
         shown_in_all -= 1
     found["fewer shown than listed"] = float(shown_in_all < listed)
     aggregated = any(e.find(exp.AggFunc) for e in outer.expressions)
-    group = outer.args.get("group")
-    keys = {e.sql() for e in group.expressions} if group is not None else set()
+    keys = keys_of(outer)
     measured = {e.unalias().sql() for e in outer.expressions} & keys
     asked = asks_for_groups(said) and aggregated
     beside = shown_in_all - len(measured) if asked else shown_in_all

@@ -1,8 +1,8 @@
 """The translator is tuned by rules of English, never by the names of a data set.
 
 Names that come from data look like identifiers (`two_words`, `camelCase`) or like proper names.
-With BOREALIS_NL2SQL_DATA set to a folder of question sets, the names of their tables and columns,
-and the texts in their rows, are looked for as well.
+The names of tables and columns of the project's own questions, and the texts in their rows, are
+looked for as well; so are those of the sets in the folder that BOREALIS_NL2SQL_DATA names, if any.
 """
 
 import ast
@@ -27,7 +27,8 @@ TRANSLATOR = sorted(
     )
 )
 OF_POSTGRES = re.compile(r"(pg|current|session|system|localtime|information)_\w+|\w+_catalog")
-DATA = os.environ.get("BOREALIS_NL2SQL_DATA")
+OWN = Path(__file__).parents[3] / "bench" / "questions"
+SETS = [OWN, *map(Path, filter(None, [os.environ.get("BOREALIS_NL2SQL_DATA")]))]
 
 
 def strings(path: Path) -> Iterator[str]:
@@ -87,15 +88,16 @@ def test_no_string_of_the_translator_looks_like_the_name_of_a_column(path: Path)
     assert found <= own_names()
 
 
-@pytest.mark.skipif(DATA is None, reason="BOREALIS_NL2SQL_DATA names no folder of question sets")
-def test_no_name_and_no_text_of_the_question_sets_is_in_the_code() -> None:
+@pytest.mark.parametrize("sets", SETS, ids=lambda path: path.name)
+def test_no_name_and_no_text_of_the_question_sets_is_in_the_code(sets: Path) -> None:
     names, texts = set[str](), set[str]()
-    for schema in Path(DATA or "").rglob("schema.sql"):
+    for schema in sets.rglob("schema.sql"):
         names |= set(re.findall(r"\b[a-z]+_[a-z_]*[a-z]\b", schema.read_text("utf-8").lower()))
         names.add(schema.parent.name.lower())
         data = schema.with_name("data.sql")
         if data.exists():
             texts |= set(re.findall(r"'([A-Z][\w']+(?: [A-Z][\w']+)+)'", data.read_text("utf-8")))
+    assert names
     names -= {"primary_key", "foreign_key", "not_null", "double_precision"}
     code = "\n".join(text for path in TRANSLATOR for text in strings(path))
     words = set(re.findall(r"\b[a-z]+_[a-z_]*[a-z]\b", code.lower()))

@@ -149,6 +149,21 @@ def test_a_superlative_that_speaks_of_no_column_is_not_understood() -> None:
     assert query("cheapest worker") == "SELECT first_name, last_name FROM worker"
 
 
+def test_a_table_that_is_called_other_is_told_from_its_other_row() -> None:
+    known = profile(
+        table("other", 3, id=Kind.NUMBER, name=["Ann"], salary=Kind.NUMBER, manager_id=Kind.NUMBER),
+        other__manager_id=("other", "id"),
+    )
+    linker, graph = Linker(known), JoinGraph(known)
+    text = "others whose salary is higher than their manager's"
+    meant = next(iter(analyse(linker.prepare(tokenize(text)), linker, graph)))
+
+    assert compile_query(meant.query, graph).sql() == (
+        "SELECT name FROM other WHERE other.salary > (SELECT other_other.salary FROM other AS"
+        " other_other WHERE other_other.id = other.manager_id)"
+    )
+
+
 def test_rows_by_something_are_counted() -> None:
     assert query("tasks by state") == "SELECT state, COUNT(*) FROM task GROUP BY state"
 
