@@ -12,7 +12,8 @@ database with `schema.sql`, `data.sql` and perhaps `comments.sql`. Databases are
 
 Two peers are measured in the same run, on the same questions: the gold query of another question
 of the database, and `select *` from the table whose name the question repeats. Accuracy counts a
-declined question as wrong; precision is over those that were answered.
+declined question as wrong; precision is over those that were answered. ask_ms is the median of
+`ask`, which translates, checks and runs the query, and says what was asked.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from report import console, show, write_json
 sys.path.remove(str(Path(__file__).parent))
 
 from cluster_runtime import Runtime
+from mcp_server.nl2sql.asker import Asker
 from mcp_server.nl2sql.digest import digest
 from mcp_server.nl2sql.profile import profile
 from mcp_server.nl2sql.translator import Translator
@@ -62,6 +64,7 @@ class Outcome:
     right: bool
     confidence: float
     ms: float
+    ask_ms: float
     right_other: bool
     right_table: bool
 
@@ -116,7 +119,8 @@ def run(
     target: str, questions: list[dict[str, Any]], match: Match, threshold: float
 ) -> Iterator[Outcome]:
     translator = Translator(target)
-    translator.translate("how many rows")  # profiles
+    asker = Asker(target, translator=translator)
+    asker.ask("how many rows")  # profiles
     with psycopg.connect(target, autocommit=True) as conn:
         conn.execute(f"set statement_timeout = {TIMEOUT_MS}")
         conn.execute("set default_transaction_read_only = on")
@@ -134,6 +138,9 @@ def run(
             began = time.perf_counter()
             answer = translator.translate(question["question"], question.get("evidence"))
             taken = (time.perf_counter() - began) * 1000
+            began = time.perf_counter()
+            asker.ask(question["question"], question.get("evidence"))
+            asked = (time.perf_counter() - began) * 1000
             answered = answer.sql is not None and answer.confidence >= threshold
             other = golds[questions[number - 1]["gold_sql"]]
             named = best_named(question["question"], tables)
@@ -143,6 +150,7 @@ def run(
                 answered and right(rows(conn, answer.sql or "")),
                 answer.confidence,
                 taken,
+                asked,
                 right(other),
                 right(rows(conn, f'select * from "{named}"')),
             )
@@ -164,6 +172,7 @@ def figures(outcomes: list[Outcome]) -> dict[str, float]:
         "another_gold": sum(each.right_other for each in outcomes) / count,
         "best_table": sum(each.right_table for each in outcomes) / count,
         "median_ms": statistics.median(each.ms for each in outcomes),
+        "ask_ms": statistics.median(each.ask_ms for each in outcomes),
     }
 
 
