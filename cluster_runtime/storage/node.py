@@ -81,10 +81,12 @@ class IoCounts:
 class _Flight:
     """A write under way: what the segment will hold once it, and those before it, are done.
 
+    start: position of its first page.
     written: it has ended. done: it is on the disk.
     """
 
     slot: int
+    start: int
     end: int
     lsn: Lsn
     epoch: Epoch
@@ -486,11 +488,11 @@ class StorageNode:
             return
         page = start - start % PAGE_BYTES
         slot = lane.free.pop()
-        vectors = staging.vectors(slot, page, end)
+        vectors = staging.vectors(slot, start, end)
         length = end - page + -end % PAGE_BYTES
         durable = not self._shares_flushes(fd)
         self._device.start(slot, fd, vectors, file.offset(page), durable=durable)
-        lane.flights.append(_Flight(slot, end, lsn, epoch, length, durable))
+        lane.flights.append(_Flight(slot, page, end, lsn, epoch, length, durable))
         lane.issued = end
         self.counts.segment_writes += 1
         self.counts.segment_bytes += length
@@ -537,6 +539,9 @@ class StorageNode:
             code = -result if result < 0 else errno.EIO
             flight.done = True
             self.fail(lane, OSError(code, os.strerror(code)))
+        elif flight.start < self.staging.oldest and lane.live:
+            # The ring went on over the pages while the disk read them: it may have written others.
+            self._leave_behind(lane)
         self._land(lane)
 
     def _shares_flushes(self, fd: int) -> bool:

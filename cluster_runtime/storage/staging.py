@@ -1,9 +1,11 @@
 """The newest stretch of the log stream in memory, and where its batches end.
 
 A ring over the start of an arena: position p lies at p modulo its size. Every durable write takes
-its pages from here, so that six segments share one copy of the bytes; the last, unfinished page of
-a write goes through a page of the lane's own, because the stream goes on growing in the ring while
-the disk reads. A segment that is behind by more than the ring is repaired from its peers.
+its pages from here, so that six segments share one copy of the bytes. The disk reads while the
+stream goes on in the ring: the last, unfinished page of a write goes through a page of the slot's
+own, and so does the first where it begins with bytes of the write before. Of a write that the ring
+overtakes, those stay what they were; the rest counts for nothing, and is repaired from peers, as a
+segment is that is behind by more than the ring.
 """
 
 from bisect import bisect_right
@@ -18,10 +20,11 @@ _TRIM_AT = 4096
 
 
 class Staging:
-    """The ring, the lanes' tail pages behind it, and an index of the batches it still holds."""
+    """The ring, two pages for each slot behind it, and an index of the batches it still holds."""
 
     def __init__(self, slots: int, position: int) -> None:
-        self.arena = Arena(RING_BYTES + slots * PAGE_BYTES)
+        self.arena = Arena(RING_BYTES + 2 * slots * PAGE_BYTES)
+        self._slots = slots
         self._ring = self.arena.view[:RING_BYTES]
         self.head = position
         self._first = position
@@ -77,23 +80,32 @@ class Staging:
             self._put(bytes(min(position - self.head, 1 << 16)))
 
     def vectors(self, slot: int, start: int, end: int) -> list[Vector]:
-        """The arena's parts that hold the pages from `start` (a page's start) to `end`."""
+        """The arena's parts that hold the pages from the one with `start` to `end`."""
+        tail = RING_BYTES + slot * PAGE_BYTES
+        first = tail + self._slots * PAGE_BYTES
         whole = end - end % PAGE_BYTES
         parts: list[Vector] = []
-        position = start
+        position = start - start % PAGE_BYTES
+        if position < start and position < whole:
+            self._keep(first, position, PAGE_BYTES)
+            parts.append((first, PAGE_BYTES))
+            position += PAGE_BYTES
         while position < whole:
             at = position % RING_BYTES
             length = min(whole - position, RING_BYTES - at)
             parts.append((at, length))
             position += length
         if end > whole:
-            at, tail = whole % RING_BYTES, RING_BYTES + slot * PAGE_BYTES
             used = end - whole
-            view = self.arena.view
-            view[tail : tail + used] = view[at : at + used]
-            view[tail + used : tail + PAGE_BYTES] = bytes(PAGE_BYTES - used)
+            self._keep(tail, whole, used)
+            self.arena.view[tail + used : tail + PAGE_BYTES] = bytes(PAGE_BYTES - used)
             parts.append((tail, PAGE_BYTES))
         return parts
+
+    def _keep(self, own: int, position: int, length: int) -> None:
+        """Copy bytes of one page from the ring to a slot's own page."""
+        at, view = position % RING_BYTES, self.arena.view
+        view[own : own + length] = view[at : at + length]
 
     def read(self, position: int, length: int) -> bytes:
         """Bytes of the ring. The caller holds the volume's lock and asked `oldest` before."""

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from cluster_runtime.storage import node as module
+from cluster_runtime.storage import staging
 from cluster_runtime.storage.disk import PAGE_BYTES, Arena, Vector
 from cluster_runtime.storage.log_files import Mark
 from cluster_runtime.storage.node import DEPTH, IoCounts, StorageNode
@@ -176,3 +177,23 @@ def test_a_late_segment_is_waited_for_by_nobody_and_takes_all_it_missed(rig: Rig
     assert length > 200 * RECORD_BYTES > PAGE_BYTES
     rig.end(5)
     assert rig.opened.stores[SEGMENT_IDS[5]].core.scl == last
+
+
+def test_a_write_that_the_ring_overtook_counts_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "open_device", ToldDevice)
+    monkeypatch.setattr(staging, "RING_BYTES", 4 * PAGE_BYTES)
+    rig = Rig(tmp_path)
+    late = rig.node.lanes[5]
+    rig.commit()
+    rig.end(0, 1, 2, 3, 4)
+    held = late.store.end, late.store.core.scl
+    while rig.node.staging.oldest <= late.store.end:
+        rig.commit()
+        rig.end(0, 1, 2, 3, 4)
+    rig.end(5)
+
+    assert not late.live
+    assert (late.store.end, late.store.core.scl) == held
+    rig.close()

@@ -109,6 +109,20 @@ def test_a_write_takes_whole_pages_and_zeros_behind_the_last_frame() -> None:
     assert parts[-1] == (RING_BYTES + 2 * PAGE_BYTES, PAGE_BYTES)
 
 
+def test_the_bytes_of_the_write_before_stay_where_the_ring_overtakes_a_write() -> None:
+    ring = staging()
+    ring.append([b"a" * 1000], Lsn(1))
+    before = ring.head
+    ring.append([b"b" * 3 * PAGE_BYTES], Lsn(2))
+    parts = ring.vectors(2, before, ring.head)
+    ring.append([b"z" * (RING_BYTES - PAGE_BYTES)], Lsn(3))
+
+    content = b"".join(bytes(ring.arena.view[at : at + length]) for at, length in parts)
+    assert ring.oldest > before
+    assert content[:before] == b"a" * 1000
+    assert len(content) == 4 * PAGE_BYTES
+
+
 def test_a_run_ends_with_a_frame_and_never_past_its_limit() -> None:
     ring = staging()
     for number in range(5):
