@@ -17,7 +17,7 @@ from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import WAL_SEGMENT_MIB, Template
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.host import WRITER_SETTINGS, StorageVolume
+from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
 BASE_IMAGE = "base-image"
 """Link in a cluster's directory to the template that its volume began with."""

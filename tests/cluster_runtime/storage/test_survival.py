@@ -28,7 +28,7 @@ from cluster_runtime.engine.postmaster import (
 )
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
-from cluster_runtime.storage.host import StorageVolume
+from cluster_runtime.storage.volume import StorageVolume
 
 ROUNDS = int(os.environ.get("BOREALIS_SURVIVAL_ROUNDS", "3"))
 SEED = int(os.environ.get("BOREALIS_SURVIVAL_SEED", "1"))
