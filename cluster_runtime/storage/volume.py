@@ -23,20 +23,21 @@ from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import InvalidClusterStateError, StorageError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.replacement import ReplacementPolicy
 from cluster_runtime.storage.core.timelines import Timelines
-from cluster_runtime.storage.core.types import SEGMENT_IDS, SegmentId
+from cluster_runtime.storage.core.types import SEGMENT_IDS, SegmentId, StorageType
 from cluster_runtime.storage.core.wal_records import format_lsn
 from cluster_runtime.storage.description import VolumeDescription, describe
 from cluster_runtime.storage.disk.data_directory import ControlFile
+from cluster_runtime.storage.disk.filesystem import HOST_DISK
 from cluster_runtime.storage.disk.log_files import Mark
-from cluster_runtime.storage.disk.page_images import PageImage
+from cluster_runtime.storage.disk.page_images import PageImage, fingerprint
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.cursor import LogCursor
 from cluster_runtime.storage.live.mount import Mount, Upkeep
-from cluster_runtime.storage.live.node import StorageType
-from cluster_runtime.storage.live.volume_file import VolumeFacts
+from cluster_runtime.storage.live.volume_file import write_volume_file
 from cluster_runtime.storage.streaming.replication import ReplicationClient
 from cluster_runtime.storage.streaming.wal_protocol import LogFacts
 from cluster_runtime.storage.streaming.wal_service import WalService
@@ -70,11 +71,11 @@ _log = get_logger(__name__)
 class StorageVolume:
     """Six segments in three zones, and what serves them in this process."""
 
-    def __init__(self, directory: Path, facts: VolumeFacts, base_image: Path, user: OsUser) -> None:
+    def __init__(self, directory: Path, base_image: Path, user: OsUser) -> None:
         self.directory = directory
         self._user = user
         self._writer_lost: Callable[[StorageError], None] = _log_loss
-        mount = self._mount = Mount(directory, facts)
+        mount = self._mount = Mount(directory)
         self._quick = Worker("borealis-files")
         self._slow = Worker("borealis-repair", self._look_after_segments)
         files = FilePreparation(mount, self._quick)
@@ -120,11 +121,6 @@ class StorageVolume:
         start = control.redo - control.redo % wal_segment_bytes
         directory.mkdir(parents=True)
         try:
-            mark = Mark(0, start, start, 0, control.timeline)
-            for segment in SEGMENT_IDS:
-                SegmentStore.create(
-                    directory, volume_id, segment, mark, Membership(), direct=False
-                ).close()
             facts = VolumeFacts(
                 str(volume_id),
                 system_identifier,
@@ -133,9 +129,16 @@ class StorageVolume:
                 server_version,
                 storage_type,
                 Timelines(control.timeline),
+                fingerprint(base_image),
             )
-            facts.write(directory)
-            return cls(directory, facts, base_image, user)
+            mark = Mark(0, start, start, 0, control.timeline)
+            for segment in SEGMENT_IDS:
+                SegmentStore.create(
+                    directory, volume_id, segment, mark, Membership(), direct=False, facts=facts
+                ).close()
+            write_volume_file(HOST_DISK, directory, facts)
+            HOST_DISK.sync_directory(directory.parent)
+            return cls(directory, base_image, user)
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
@@ -146,7 +149,7 @@ class StorageVolume:
 
         With three of six segments it opens for reading alone. Raises QuorumLostError with fewer.
         """
-        return cls(directory, VolumeFacts.read(directory), base_image, user)
+        return cls(directory, base_image, user)
 
     def close(self) -> None:
         """Let writer and readers go and close the segments' files."""
@@ -317,7 +320,8 @@ class StorageVolume:
     def set_storage_type(self, storage_type: StorageType) -> None:
         """Switch between standard and I/O-Optimized storage, while commits go on."""
         with self._mount.changing:
-            self._change_facts(replace(self.facts, storage_type=storage_type))
+            self._mount.require_writable()
+            self._mount.change_facts(replace(self.facts, storage_type=storage_type))
             node = self._mount.node
             node.call(lambda: node.set_storage_type(storage_type))
 
@@ -387,10 +391,6 @@ class StorageVolume:
             self._replacing.look()
         return min(self._scrubbing.step(), max(0.0, self._look_at - time.monotonic()))
 
-    def _change_facts(self, facts: VolumeFacts) -> None:
-        facts.write(self.directory)
-        self._mount.facts = facts
-
     def _follow_timeline(self, client: ReplicationClient, timeline: int) -> None:
         """Learn of a timeline that a promoted reader began."""
         known = self.facts.timelines
@@ -410,7 +410,7 @@ class StorageVolume:
                 f"{format_lsn(timelines.ended[-1][1])}, the volume ends at {format_lsn(end)}; "
                 "rebuild it"
             )
-        self._change_facts(replace(self.facts, timelines=timelines))
+        self._mount.change_facts(replace(self.facts, timelines=timelines))
 
 
 def _log_loss(error: StorageError) -> None:

@@ -5,10 +5,10 @@ full.
 """
 
 import threading
-from contextlib import suppress
 
 from cluster_runtime.storage.core.types import SegmentId
-from cluster_runtime.storage.disk.log_files import FILE_BYTES, Mark
+from cluster_runtime.storage.disk.log_files import Mark
+from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.upkeep.worker import Worker
 
@@ -35,12 +35,19 @@ class FilePreparation:
                 self._unmarked.append((mark, {lane.store.id for lane in node.lanes}))
             for mark, segments in self._unmarked:
                 for lane in node.lanes:
-                    if lane.store.id in segments and lane.store.end > mark.position:
+                    if lane.store.id in segments and self._mark(lane, mark):
                         segments.remove(lane.store.id)
-                        with suppress(LookupError, FileNotFoundError):
-                            file = lane.store.log.file_at(mark.position)
-                            lane.store.log.set_mark(file, mark)
             self._unmarked = [each for each in self._unmarked if each[1]]
+
+    def _mark(self, lane: Lane, mark: Mark) -> bool:
+        """Whether nothing is left to do for this mark in this segment."""
+        try:
+            return lane.store.set_mark(mark)
+        except LookupError:
+            return True  # collected
+        except OSError as error:
+            self._fail(lane, error)
+            return True
 
     def _prepare_file(self, position: int) -> None:
         """Make the next log file of each live segment, and write the marks that are due."""
@@ -50,11 +57,15 @@ class FilePreparation:
             if not lane.live or lane.store.log.end != position:
                 continue
             try:
-                lane.store.log.add_file(position, FILE_BYTES)
+                lane.store.log.add_file(position)
             except OSError as error:
-                node.post(lambda lane=lane, error=error: node.fail(lane, error))  # type: ignore[misc]
+                self._fail(lane, error)
         node.post(_look_again)
         self.write_marks()
+
+    def _fail(self, lane: Lane, error: OSError) -> None:
+        node = self._mount.node
+        node.post(lambda: node.fail(lane, error))
 
 
 def _look_again() -> None:
