@@ -6,6 +6,7 @@ full.
 
 import threading
 from contextlib import suppress
+from functools import partial
 
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.log_files import FILE_BYTES, Mark
@@ -47,12 +48,13 @@ class FilePreparation:
         node = self._mount.node
         # Once more for those that caught up meanwhile: they copy only files that were there.
         for lane in (*node.lanes, *node.lanes):
-            if not lane.live or lane.store.log.end != position:
+            store = lane.store
+            if not lane.live or store.log.end != position:
                 continue
             try:
-                lane.store.log.add_file(position, FILE_BYTES)
+                store.log.add_file(position, FILE_BYTES)
             except OSError as error:
-                node.post(lambda lane=lane, error=error: node.fail(lane, error))  # type: ignore[misc]
+                node.post(partial(node.fail, lane, error, store))
         node.post(_look_again)
         self.write_marks()
 
