@@ -106,12 +106,29 @@ def images(folder: Path) -> list[PageImage]:
     return found
 
 
+def facts_of(source: Path) -> tuple[ImageFile, ...]:
+    """The files of a cleanly stopped data directory that make an image."""
+    found = []
+    for path in _files(source):
+        stat = (source / path).stat()
+        found.append(ImageFile(path, stat.st_size, checksum(source / path), stat.st_mtime_ns))
+    return tuple(found)
+
+
 def make_image(
-    folder: Path, source: Path, *, redo: int, lsn: int, timeline: int, linked: bool = True
+    folder: Path,
+    source: Path,
+    *,
+    redo: int,
+    lsn: int,
+    timeline: int,
+    linked: bool = True,
+    facts: Sequence[ImageFile] | None = None,
 ) -> PageImage:
     """Copy a cleanly stopped data directory to a segment's folder, durably.
 
-    linked: files equal to those of the newest image there become links to them.
+    linked: files equal to those of the newest image there become links to them. facts: of the files
+    of the source, where they are known already.
     Raises OSError where the disk is full; nothing half-made remains under the image's name.
     """
     last = (images(folder) or [_NOTHING])[-1] if linked else _NOTHING
@@ -120,21 +137,17 @@ def make_image(
     target = folder / f"{redo:016x}"
     partial = folder / f"{redo:016x}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    files = []
+    files = tuple(facts) if facts is not None else facts_of(source)
     try:
         (partial / DATA).mkdir(parents=True, mode=0o700)
         for path in _folders(source):
             (partial / DATA / path).mkdir(mode=0o700, exist_ok=True)
-        for path in _files(source):
-            kept = before.get(path)
-            stat = (source / path).stat()
-            facts = ImageFile(path, stat.st_size, checksum(source / path), stat.st_mtime_ns)
-            copy = partial / DATA / path
-            if kept == facts:
-                os.link(newest / DATA / path, copy)
+        for file in files:
+            copy = partial / DATA / file.path
+            if before.get(file.path) == file:
+                os.link(newest / DATA / file.path, copy)
             else:
-                _copy(source / path, copy)
-            files.append(facts)
+                _copy(source / file.path, copy)
         _sync_all(partial)
         manifest = {"redo": redo, "lsn": lsn, "timeline": timeline}
         listed = {**manifest, "files": [asdict(each) for each in files]}
@@ -145,7 +158,7 @@ def make_image(
     except OSError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return PageImage(target, redo, lsn, timeline, tuple(files))
+    return PageImage(target, redo, lsn, timeline, files)
 
 
 def copy_image(image: PageImage, folder: Path) -> PageImage:
@@ -169,11 +182,15 @@ def copy_image(image: PageImage, folder: Path) -> PageImage:
     )
 
 
-def remove_images(folder: Path, *, below: int) -> None:
-    """Delete the images whose redo LSN is lower than `below`, and what was left half-made."""
+def remove_images(folder: Path, *, below: int, keep: frozenset[int] = frozenset()) -> None:
+    """Delete the images whose redo LSN is lower than `below`, and what was left half-made.
+
+    keep: redo LSNs of those that stay. An image goes under its name at once: half of one must never
+    be taken for a whole one.
+    """
     for image in images(folder):
-        if image.redo < below:
-            shutil.rmtree(image.directory)
+        if image.redo < below and image.redo not in keep:
+            image.directory.rename(image.directory.with_suffix(".partial"))
     for partial in folder.glob("*.partial"):
         shutil.rmtree(partial)
 

@@ -24,6 +24,7 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.batch import Batch, encode_header, frame_bytes
 from cluster_runtime.storage.core.durability import Volume
 from cluster_runtime.storage.core.faults import Fault, FaultKind
+from cluster_runtime.storage.core.feedback import Feedback
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM
 from cluster_runtime.storage.core.segment import Acknowledge, Refuse
 from cluster_runtime.storage.core.types import SEGMENT_IDS, Epoch, Lsn, SegmentId, StorageType
@@ -39,11 +40,8 @@ from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.ring import Staging
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.lanes import DEPTH, Flight, IoCounts, Lane
-from cluster_runtime.storage.streaming.replication import (
-    ReplicationClient,
-    ReplicationEndedError,
-    WalMessage,
-)
+from cluster_runtime.storage.live.writer_link import Attachment, WriterLink
+from cluster_runtime.storage.streaming.replication import ReplicationClient, WalMessage
 
 ASK_AGAIN_S = 1.0
 """When a log file that should be there by then is asked for once more."""
@@ -67,11 +65,11 @@ class CommitPath:
         counts: IoCounts,
         prepare: Callable[[int], None],
         fell_behind: Callable[[SegmentId], None],
-        writer_lost: Callable[[StorageError], None],
+        writer_lost: Callable[[Attachment, StorageError], None],
         open_device: Callable[[Arena, int], LogDevice] = open_device,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """position: where the log of this epoch begins.
+        """position: where the log of this epoch begins. writer_lost: told which one, and why.
 
         prepare, fell_behind: asked to make the log file that starts at a position, and to have a
         segment catch up; both must return at once.
@@ -97,39 +95,37 @@ class CommitPath:
         self._staged = self._vcl_position = position
         self._ends: deque[tuple[Lsn, int]] = deque()
         self._points: deque[tuple[Lsn, int]] = deque()
-        self._held: WalMessage | None = None
         self._file_bytes = sizes.first_file
         self._file_end = position + sizes.first_file
         self._prepared_to = self._file_end
         self._wal_segment_bytes = wal_segment_bytes
-        self._prepare, self._fell_behind, self._writer_lost = prepare, fell_behind, writer_lost
-        self._client: ReplicationClient | None = None
-        self._writer_fault: Fault | None = None
-        self._timeline = 1
+        self._prepare, self._fell_behind = prepare, fell_behind
         self._told = Batch(volume.epoch, volume.vdl, volume.vdl, volume.vdl)
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timer_number = 0
         self._watchers: tuple[int, ...] = ()
         self._random = random.Random(volume.epoch)
+        self._writer = WriterLink(self._after, self._ignore_writer, writer_lost)
 
     @property
-    def attached(self) -> bool:
-        return self._client is not None
+    def attachment(self) -> Attachment | None:
+        """Of the writer that follows now."""
+        return self._writer.attachment
 
-    def attach(self, client: ReplicationClient, timeline: int) -> None:
+    def attach(self, client: ReplicationClient, attachment: Attachment) -> None:
         """Take WAL from a client that has started to stream at `end_lsn`."""
         if self.volume.fenced_by is not None:
             raise self._stale()
-        self._client, self._timeline = client, timeline
-        client.acknowledge(self.volume.vdl)
+        self._writer.attach(client, attachment, self.volume.vdl)
 
-    def detach(self) -> None:
-        """Let the writer go; its commits wait from now on."""
-        if self._client is not None:
-            self._ignore_writer()
-            self._held = None
-            self._client.close()
-            self._client = None
+    def detach(self, attachment: Attachment | None = None) -> None:
+        """Let the writer go, or a certain one if it is that; its commits wait from now on."""
+        if attachment is None or attachment is self._writer.attachment:
+            self._writer.detach()
+
+    def relay(self, feedback: Feedback) -> None:
+        """Tell the writer what its readers need."""
+        self._writer.relay(feedback)
 
     def join(self, store: SegmentStore) -> Lane:
         """Take in a member that was away when the volume was opened; it has to catch up first."""
@@ -162,7 +158,7 @@ class CommitPath:
             self._fell_behind(lane.store.id)
 
     def set_writer_fault(self, fault: Fault | None) -> None:
-        self._writer_fault = fault
+        self._writer.fault = fault
 
     def caught_up(self, lane: Lane, end: int, lsn: Lsn) -> bool:
         """A segment got the log up to `end` from its peers, on disk; returns whether it is live.
@@ -207,8 +203,10 @@ class CommitPath:
             self._ended(slot, result)
         self._do_what_was_asked()
         self._fire_timers()
-        if arrived is not None and arrived is self._client:
-            self._receive(arrived)
+        if arrived is not None:
+            messages = self._writer.receive(arrived, self.sizes.batch)
+            if messages:
+                self._append(messages, self._writer)
         for lane in self.lanes:
             if lane.live and lane.issued < self._staged:
                 self._write(lane)
@@ -217,11 +215,10 @@ class CommitPath:
         self._advance()
 
     @property
-    def takes_wal(self) -> bool:
-        """Whether a fault or the backlog speaks against more log from the writer."""
-        partitioned = self._writer_fault is not None and self._writer_fault.unreachable
-        backlog = self.staging.head - self._vcl_position
-        return not partitioned and backlog <= self.sizes.backlog
+    def source(self) -> ReplicationClient | None:
+        """The client that WAL may be taken from now, unless a fault or the backlog forbids it."""
+        backlog = self.staging.head - self._vcl_position > self.sizes.backlog
+        return None if backlog else self._writer.source
 
     def _do_what_was_asked(self) -> None:
         """What came from other threads, where there are any."""
@@ -229,23 +226,13 @@ class CommitPath:
     def _ignore_writer(self) -> None:
         """Listen to the writer's connection no more, where anybody does."""
 
-    def _receive(self, client: ReplicationClient) -> None:
-        try:
-            messages = client.receive(self.sizes.batch)
-        except ReplicationEndedError as error:
-            self._lose_writer(error)
-            return
-        if messages:
-            self._append(messages)
-
-    def _append(self, messages: list[WalMessage]) -> None:
+    def _append(self, messages: list[WalMessage], writer: WriterLink) -> None:
         """Make a batch of WAL and put its frame into the ring."""
-        if self._held is not None:
-            messages = [self._held, *messages]
-            self._held = None
+        assert writer.attachment is not None, "WAL comes from somebody"
+        timeline = writer.attachment.timeline
         first, last = messages[0], messages[-1]
         if first.start != self.end_lsn:
-            self._lose_writer(
+            writer.lose(
                 StorageError(f"the writer sent WAL from {first.start:#x} after {self.end_lsn:#x}")
             )
             return
@@ -255,13 +242,13 @@ class CommitPath:
         if boundary is not None and boundary < end:
             # The start of a record whose rest is yet to come: it goes with its rest.
             kept = boundary - last.start
-            self._held = WalMessage(boundary, last.wal[kept:])
+            writer.held = WalMessage(boundary, last.wal[kept:])
             messages[-1] = WalMessage(last.start, last.wal[:kept])
             end = Lsn(boundary)
             if end == first.start:
                 return
         epoch = self.volume.epoch
-        batch = Batch(epoch, self.end_lsn, Lsn(first.start), end, self._timeline, consistent)
+        batch = Batch(epoch, self.end_lsn, Lsn(first.start), end, timeline, consistent)
         payload = [message.wal for message in messages]
         header = encode_header(self.lanes[0].store.volume, batch, payload)
         size = frame_bytes(end - first.start)
@@ -271,9 +258,7 @@ class CommitPath:
                 staging.skip_to(self._file_end)
                 self._file_bytes = self.sizes.file
                 self._file_end += self.sizes.file
-                self.marks.append(
-                    Mark(staging.head, self.end_lsn, self.end_lsn, epoch, self._timeline)
-                )
+                self.marks.append(Mark(staging.head, self.end_lsn, self.end_lsn, epoch, timeline))
             staging.append((header, *payload), end)
         self.volume.appended(end, consistent)
         self._staged = staging.head
@@ -348,7 +333,7 @@ class CommitPath:
         """What a segment is told of a write: most of them are told the same."""
         batch = self._told
         if batch.end != end or batch.previous != after or batch.epoch != epoch:
-            batch = self._told = Batch(epoch, after, after, end, self._timeline)
+            batch = self._told = Batch(epoch, after, after, end)
         return batch
 
     def _loses(self, lane: Lane, fault: Fault) -> bool:
@@ -504,57 +489,41 @@ class CommitPath:
             for fd in self._watchers:
                 with suppress(BlockingIOError, BrokenPipeError):
                     os.write(fd, b"x")
-        self._acknowledge(vdl)
-
-    def _acknowledge(self, vdl: Lsn) -> None:
-        client, fault = self._client, self._writer_fault
-        if client is None or (fault is not None and fault.unreachable):
-            return
-        if fault is not None and fault.kind is FaultKind.SLOW:
-            self._after(fault.amount / 1000, lambda: self._send_acknowledgement(vdl))
-        else:
-            self._send_acknowledgement(vdl)
-
-    def _send_acknowledgement(self, vdl: Lsn) -> None:
-        if self._client is None:
-            return
-        try:
-            self._client.acknowledge(vdl)
-            self.counts.acknowledgements += 1
-        except ReplicationEndedError as error:
-            self._lose_writer(error)
+        self._writer.acknowledge(vdl)
 
     def _leave_behind(self, lane: Lane) -> None:
         """A segment missed log: it gets it from its peers."""
         lane.live = False
         self._fell_behind(lane.store.id)
 
-    def fail(self, lane: Lane, error: OSError) -> None:
-        """A segment's disk refused a write: it is tried again from its peers, later."""
+    def fail(self, lane: Lane, error: OSError, store: SegmentStore | None = None) -> None:
+        """A segment's disk refused a write: it is tried again from its peers, later.
+
+        store: what was written to, where that was on another thread: a successor may have its
+        lane by now, and is not to blame.
+        """
+        if store is not None and lane.store is not store:
+            return
         if lane.unreachable_since is None:
             lane.unreachable_since = self.clock()
             _log.warning("a segment cannot write", segment=lane.store.id, error=str(error))
         lane.problem = str(error)
         lane.live = False
-        self._after(1.0, lambda: self._fell_behind(lane.store.id))
+        segment = lane.store.id
+        self._after(1.0, lambda: self._fell_behind(segment))
 
     def _refused(self, lane: Lane) -> None:
         """A newer writer opened the volume: this one never acknowledges anything again."""
         self.volume.refused(Epoch(lane.store.promised_now))
         for each in self.lanes:
             each.live = False
-        self._lose_writer(self._stale())
+        self._writer.lose(self._stale())
 
     def _stale(self) -> StaleEpochError:
         return StaleEpochError(
             f"the volume was opened by a writer of epoch {self.volume.fenced_by}; this one has "
             f"epoch {self.volume.epoch} and must stop"
         )
-
-    def _lose_writer(self, error: StorageError) -> None:
-        if self._client is not None:
-            self.detach()
-            self._writer_lost(error)
 
     def _after(self, seconds: float, action: Callable[[], None]) -> None:
         self._timer_number += 1

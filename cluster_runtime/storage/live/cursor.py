@@ -92,8 +92,11 @@ class LogCursor:
     def read(self, limit_bytes: int) -> bytes:
         """The next WAL bytes, `limit_bytes` at most; empty at the volume durable LSN.
 
-        Raises StorageError where no segment that answers has the log that follows.
+        Raises StorageError where no segment that answers has the log that follows, and once the
+        volume was opened anew: what a cursor of the old one holds for durable stands still.
         """
+        if self._node.ended:
+            raise StorageError("the volume was opened anew, or closed, since this reader began")
         parts: list[bytes] = []
         left = limit_bytes
         while left:

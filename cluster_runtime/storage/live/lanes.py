@@ -28,7 +28,6 @@ class IoCounts:
     segment_bytes: int = 0
     write_ios: int = 0
     read_ios: int = 0
-    acknowledgements: int = 0
 
 
 @dataclass(slots=True)

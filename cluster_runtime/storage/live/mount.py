@@ -28,6 +28,7 @@ from cluster_runtime.storage.live.lanes import IoCounts, Lane
 from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.live.opening import OpenedVolume, open_volume
 from cluster_runtime.storage.live.volume_file import find_volume, write_volume_file
+from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.streaming.wal_service import WalService
 
 _log = get_logger(__name__)
@@ -39,13 +40,13 @@ class Upkeep:
 
     prepare_file: make the log file that starts at a position. catch_up: bring a segment that missed
     log up to the others. repair_damage: have one take what is behind its first damage from its
-    peers. writer_lost: tell whoever attached the writer that its stream ended.
+    peers. writer_lost: tell whoever attached a writer that its stream ended.
     """
 
     prepare_file: Callable[[int], None]
     catch_up: Callable[[SegmentId], None]
     repair_damage: Callable[[SegmentId], None]
-    writer_lost: Callable[[StorageError], None]
+    writer_lost: Callable[[Attachment, StorageError], None]
 
 
 class Mount:
@@ -57,7 +58,6 @@ class Mount:
     filling: held by whoever copies log into a segment, or changes which segments there are. It may
         be taken while `changing` is held, never the other way round. leaving: asks for it.
     faults: those that were injected, by segment. service: where standbys are served.
-    writer_sockets: the socket directory of the writer that was attached last.
     """
 
     node: StorageNode
@@ -76,7 +76,6 @@ class Mount:
         self.filling = threading.Lock()
         self.leaving = threading.Event()
         self.service: WalService | None = None
-        self.writer_sockets: Path | None = None
         self.closed = False
         self._watchers: set[int] = set()
         self._watch_lock = threading.Lock()
@@ -261,8 +260,9 @@ class Mount:
             if opened.read_only or lane.store.end != opened.position:
                 lane.live = False
         node.start()
-        self.node, self.opened = node, opened
+        # In this order: a cursor of the old node ends by itself, one without its index would not.
         self.index = LogIndex(max(opened.stores.values(), key=lambda store: store.end))
+        self.node, self.opened = node, opened
         for lane in node.lanes:
             if not lane.live and not opened.read_only:
                 upkeep.catch_up(lane.store.id)

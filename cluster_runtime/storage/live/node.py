@@ -21,6 +21,7 @@ from cluster_runtime.storage.disk.device import open_device
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.commit_path import CommitPath
 from cluster_runtime.storage.live.lanes import IoCounts
+from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.streaming.replication import ReplicationClient
 
 _log = get_logger(__name__)
@@ -41,7 +42,7 @@ class StorageNode(CommitPath):
         counts: IoCounts,
         prepare: Callable[[int], None],
         fell_behind: Callable[[SegmentId], None],
-        writer_lost: Callable[[StorageError], None],
+        writer_lost: Callable[[Attachment, StorageError], None],
     ) -> None:
         """See `CommitPath`; what is asked of other threads is asked on the node's own."""
         super().__init__(
@@ -137,7 +138,7 @@ class StorageNode(CommitPath):
                 self._step()
         except BaseException as error:
             _log.error("the storage node failed", error=repr(error))
-            self._lose_writer(StorageError(f"the storage node failed: {error!r}"))
+            self._writer.lose(StorageError(f"the storage node failed: {error!r}"))
             raise
 
     def _step(self) -> None:
@@ -154,7 +155,7 @@ class StorageNode(CommitPath):
 
     def _listen_to_writer(self) -> None:
         """Poll the writer's connection unless a fault or the backlog speaks against it."""
-        client = self._client if self.takes_wal else None
+        client = self.source
         if client is not self._polled:
             self._ignore_writer()
             if client is not None:

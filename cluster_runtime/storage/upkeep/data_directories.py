@@ -15,6 +15,7 @@ from cluster_runtime.storage.disk.data_directory import (
     Claim,
     ControlFile,
     boot_id,
+    clear_wal,
     mark_in_production,
     recover_along_timelines,
     write_wal,
@@ -65,9 +66,22 @@ class DataDirectories:
     def make_standbys(self, data_directory: Path, image: PageImage | None) -> None:
         """The same for a server that only follows the log."""
         self._lay_out(data_directory, image)
+        self._make_standby(data_directory)
+
+    def _make_standby(self, data_directory: Path) -> None:
         signal = data_directory / "standby.signal"
         signal.touch(0o600)
         self._user.own(signal)
+
+    def make_coalescers(self, data_directory: Path, image: PageImage | None) -> None:
+        """Pages alone, for a standby that takes all its log from the WAL service.
+
+        Nothing is locked meanwhile: a writer can be started beside it.
+        """
+        remove_tree(data_directory)
+        self._lay_out_pages(data_directory, image)
+        clear_wal(data_directory)
+        self._make_standby(data_directory)
 
     def _claim(self, stopped_at: int | None) -> Claim:
         return Claim(self._mount.facts.volume_id, boot_id(), stopped_at)

@@ -5,6 +5,7 @@ full.
 """
 
 import threading
+from functools import partial
 
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.log_files import Mark
@@ -41,12 +42,13 @@ class FilePreparation:
 
     def _mark(self, lane: Lane, mark: Mark) -> bool:
         """Whether nothing is left to do for this mark in this segment."""
+        node, store = self._mount.node, lane.store
         try:
-            return lane.store.set_mark(mark)
+            return store.set_mark(mark)
         except LookupError:
             return True  # collected
         except OSError as error:
-            self._fail(lane, error)
+            node.post(partial(node.fail, lane, error, store))
             return True
 
     def _prepare_file(self, position: int) -> None:
@@ -54,18 +56,15 @@ class FilePreparation:
         node = self._mount.node
         # Once more for those that caught up meanwhile: they copy only files that were there.
         for lane in (*node.lanes, *node.lanes):
-            if not lane.live or lane.store.log.end != position:
+            store = lane.store
+            if not lane.live or store.log.end != position:
                 continue
             try:
-                lane.store.log.add_file(position)
+                store.log.add_file(position)
             except OSError as error:
-                self._fail(lane, error)
+                node.post(partial(node.fail, lane, error, store))
         node.post(_look_again)
         self.write_marks()
-
-    def _fail(self, lane: Lane, error: OSError) -> None:
-        node = self._mount.node
-        node.post(lambda: node.fail(lane, error))
 
 
 def _look_again() -> None:

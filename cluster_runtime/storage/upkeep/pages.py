@@ -1,18 +1,25 @@
 """A volume's page images: made by the coalescer, kept by the full segments, and what they free.
 
-An image that every full segment has makes the log before it, and older images, superfluous.
+An image that every full segment has makes the log before it, and older images, superfluous, unless
+somebody holds them (`core.retention`).
 """
 
 import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import psycopg
 
 from cluster_runtime.errors import InvalidClusterStateError, QuorumLostError, StorageError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.core.coalescing import is_due, log_bound
+from cluster_runtime.storage.core.retention import Holder, HolderKind, ImagePoint, kept
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.disk.page_images import (
     PageImage,
     copy_image,
+    facts_of,
     images,
     make_image,
     remove_images,
@@ -20,17 +27,14 @@ from cluster_runtime.storage.disk.page_images import (
 from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.live.opening import has_newest_image
-from cluster_runtime.storage.upkeep.coalescer import (
-    COALESCE_LOG_BYTES,
-    COALESCE_SHARE,
-    Coalescer,
-    CoalescingThread,
-)
+from cluster_runtime.storage.upkeep.coalescer import Coalescer
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
+from cluster_runtime.storage.upkeep.holders import Holders
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
 from cluster_runtime.storage.upkeep.worker import Worker
 
 COALESCER = "coalescer"
+WRITER = "writer"
 MEND_AGAIN_S = 5.0
 
 _log = get_logger(__name__)
@@ -45,15 +49,20 @@ class Pages:
         files: FilePreparation,
         directories: DataDirectories,
         worker: Worker,
+        holders: Holders,
     ) -> None:
         """worker: the thread of repairs."""
         self._mount = mount
         self._worker = worker
         self._files = files
         self._directories = directories
+        self._holders = holders
+        holders.ask(self._held)
         self._coalescer: Coalescer | None = None
         self._superuser = ""
-        self._thread: CoalescingThread | None = None
+        self._serve: Callable[[], None] = _nothing
+        self._runs = 0
+        self._last: tuple[int, int] | None = None
         self._running = threading.Lock()
 
     def newest(self) -> PageImage | None:
@@ -123,83 +132,140 @@ class Pages:
         finally:
             self._running.release()
 
-    def start(self, coalescer: Coalescer, superuser: str, *, automatic: bool) -> None:
-        """automatic: make an image whenever one is due, on a thread of its own."""
-        self._coalescer, self._superuser = coalescer, superuser
-        if automatic and self._thread is None:
-            self._thread = CoalescingThread(self._is_due, self.coalesce)
+    def start(self, coalescer: Coalescer, superuser: str, serve: Callable[[], None]) -> None:
+        """serve: have the WAL service run, which the coalescer follows."""
+        self._coalescer, self._superuser, self._serve = coalescer, superuser, serve
 
-    def close(self) -> None:
-        if self._thread is not None:
-            self._thread.close()
-
-    def coalesce(self) -> PageImage:
+    def coalesce(self, stopped: Callable[[], bool]) -> PageImage:
         """Turn the log up to the volume durable LSN into a page image on each full segment.
 
-        Log that no image needs any more is removed. Raises InvalidClusterStateError before
-        `start`, EngineError where replay fails, OSError where a disk is full.
+        Log and images that nobody needs any more are removed. stopped: asked whether to end before
+        that is done; raises InterruptedCoalescingError then.
+        Raises InvalidClusterStateError before `start`, EngineError where replay fails, OSError
+        where a disk is full.
         """
         with self._running:
-            mount, coalescer, service = self._mount, self._coalescer, self._mount.service
-            if coalescer is None or service is None:
+            mount, coalescer = self._mount, self._coalescer
+            if coalescer is None:
                 raise InvalidClusterStateError("coalescing was not started on this volume")
+            self._serve()
+            service = mount.service
+            if service is None:
+                raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
             self._checkpoint_writer()
-            if not coalescer.is_reusable:
-                with mount.changing:
-                    self._directories.make_standbys(coalescer.data_directory, self.whole())
+            if not coalescer.can_go_on(mount.index.oldest):
+                self._directories.make_coalescers(coalescer.data_directory, self.whole())
             until = int(mount.node.volume.vdl)
+            # A name of its own: what an earlier run said last may still be known of it.
+            self._runs += 1
+            name = f"{COALESCER}-{self._runs}"
             control = coalescer.replay(
-                f"{service.conninfo} user={self._superuser} application_name={COALESCER}",
+                f"{service.conninfo} user={self._superuser} application_name={name}",
                 until,
-                self._replayed,
+                lambda: service.replayed_by(name),
+                stopped,
             )
-            made = [
-                make_image(
-                    lane.store.pages,
-                    coalescer.data_directory,
-                    redo=control.redo,
-                    lsn=until,
-                    timeline=control.timeline,
-                )
-                for lane in mount.full_lanes()
-            ]
+            made = self._give_out(
+                coalescer.data_directory, ImagePoint(control.redo, until), control.timeline
+            )
             if not made:
                 raise QuorumLostError("no full segment answers; heal one and coalesce again")
+            self._last = made[0].lsn, made[0].size_bytes
             if len(made) == len([each for each in mount.members if is_full(each)]):
                 # While one of them lacks the image, the loss of the others must leave its log.
-                self._collect(control.redo)
+                self._collect()
             return made[0]
 
-    def _is_due(self) -> bool:
-        mount, image = self._mount, self.newest()
-        last = image.lsn if image is not None else mount.facts.start_lsn
-        size = image.size_bytes if image is not None else 0
-        since = mount.node.volume.vdl - last
-        return since > max(COALESCE_LOG_BYTES, size // COALESCE_SHARE) and mount.node.attached
+    def is_due(self) -> bool:
+        """Whether an image is to be made now: a writer is there, and much log since the last."""
+        node = self._mount.node
+        return node.attachment is not None and is_due(*self._since_last())
+
+    @property
+    def log_bound_bytes(self) -> int:
+        """How much log may gather before an image is due."""
+        return log_bound(self._since_last()[1])
+
+    def _since_last(self) -> tuple[int, int]:
+        """Log since the last image, and the size of the database then."""
+        if self._last is None:
+            image = self.newest()
+            self._last = (
+                (image.lsn, image.size_bytes)
+                if image is not None
+                else (self._mount.facts.start_lsn, self._directories.base_image_bytes)
+            )
+        lsn, size = self._last
+        return self._mount.node.volume.vdl - lsn, size
+
+    def _give_out(self, source: Path, point: ImagePoint, timeline: int) -> list[PageImage]:
+        """Make an image of a directory on each full segment, one after the other.
+
+        What a segment had before goes as soon as it has the new one: the others still have theirs
+        and the log behind it, and so there are never six of them.
+        """
+        made: list[PageImage] = []
+        for lane in self._mount.full_lanes():
+            folder = lane.store.pages
+            image = make_image(
+                folder,
+                source,
+                redo=point.redo,
+                lsn=point.lsn,
+                timeline=timeline,
+                facts=made[0].files if made else facts_of(source),
+            )
+            made.append(image)
+            remove_images(folder, below=point.redo, keep=self._kept_redos())
+        return made
 
     def _checkpoint_writer(self) -> None:
         """Have the writer checkpoint: an image begins with the last one that was replayed."""
-        where = self._mount.writer_sockets
-        if where is not None and self._mount.node.attached:
+        attachment = self._mount.node.attachment
+        if attachment is not None:
             with psycopg.connect(
-                host=str(where), user=self._superuser, dbname="postgres", autocommit=True
+                host=str(attachment.sockets),
+                user=self._superuser,
+                dbname="postgres",
+                autocommit=True,
             ) as conn:
                 conn.execute("checkpoint")
 
-    def _replayed(self) -> int:
-        service = self._mount.service
-        status = service.readers().get(COALESCER) if service is not None else None
-        return status.replayed if status is not None else 0
+    def _held(self) -> Iterable[Holder]:
+        """Who needs log without having asked for it: the next writer, and segments."""
+        mount = self._mount
+        node, oldest = mount.node, Lsn(mount.index.oldest)
+        redos = []
+        for segment in (each for each in mount.members if is_full(each)):
+            lane = mount.lane(segment)
+            found = images(lane.store.pages) if lane is not None else []
+            redos.append((found[-1].redo, _made_at(found[-1])) if found else (oldest, 0.0))
+        redo, since = min(redos)
+        yield Holder(HolderKind.RECOVERY, WRITER, Lsn(max(redo, oldest)), since)
+        for segment in mount.members:
+            lane = mount.lane(segment)
+            # A segment that is behind, or away, can only get what it misses from its peers' log.
+            scl = lane.store.core.scl if lane is not None else oldest
+            if lane is None or not lane.live or scl < node.volume.vdl:
+                away = lane.unreachable_since if lane is not None else None
+                yield Holder(HolderKind.SEGMENT, segment, max(scl, oldest), _wall_clock(away))
 
-    def _collect(self, redo: int) -> None:
-        """Remove log and images that are older than an image that every full segment now has."""
-        mount, node, service = self._mount, self._mount.node, self._mount.service
-        streaming = service.readers().values() if service is not None else ()
-        redo = min([redo, *(each.flushed for each in streaming if each.flushed)])
-        lanes = [mount.lane(each) for each in mount.members]
-        # A segment that is behind, or away, can only get what it misses from its peers' log.
-        redo = min([redo, *(lane.store.core.scl if lane is not None else 0 for lane in lanes)])
-        floor = redo - redo % mount.facts.wal_segment_bytes
+    def _kept_redos(self) -> frozenset[int]:
+        return kept(self._holders.now(), self._common_images(), self._mount.facts.start_lsn).redos
+
+    def _common_images(self) -> list[ImagePoint]:
+        """The images that every full segment has."""
+        points = [
+            {ImagePoint(each.redo, each.lsn) for each in images(lane.store.pages)}
+            for lane in self._mount.full_lanes()
+        ]
+        return sorted(set.intersection(*points), key=lambda each: each.lsn) if points else []
+
+    def _collect(self) -> None:
+        """Remove log and images that nobody holds."""
+        mount, node = self._mount, self._mount.node
+        keep = kept(self._holders.now(), self._common_images(), mount.facts.start_lsn)
+        floor = keep.floor - keep.floor % mount.facts.wal_segment_bytes
         self._files.write_marks()
         try:
             position = mount.index.before(floor)
@@ -217,4 +283,19 @@ class Pages:
         for lane in node.lanes:
             if lane.reachable:
                 lane.store.persist()
-                remove_images(lane.store.pages, below=redo)
+
+
+def _made_at(image: PageImage) -> float:
+    try:
+        return image.directory.stat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def _wall_clock(monotonic: float | None) -> float:
+    """The time of the system's clock at a time of the monotonic one; now where there is none."""
+    return time.time() - (time.monotonic() - monotonic if monotonic is not None else 0.0)
+
+
+def _nothing() -> None:
+    """What serves the log where somebody else has begun to."""

@@ -107,7 +107,7 @@ class Repair:
         mount = self._mount
         with mount.changing:
             useless = mount.node.ended or mount.opened.read_only
-            if useless and not mount.closed and not mount.node.attached:
+            if useless and not mount.closed and mount.node.attachment is None:
                 mount.reopen()
 
     def _mend(self, segment: SegmentId) -> None:

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import pytest
 
+from cluster_runtime.errors import StorageError
+from cluster_runtime.storage.core.feedback import Feedback
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.sizes import Sizes
 from cluster_runtime.storage.core.types import SEGMENT_IDS, Lsn
@@ -20,6 +22,7 @@ from cluster_runtime.storage.live import node as module
 from cluster_runtime.storage.live.lanes import DEPTH, IoCounts
 from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.live.opening import open_volume
+from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.streaming.replication import ReplicationClient, WalMessage
 
 VOLUME = UUID(int=12)
@@ -73,6 +76,7 @@ class Writer(ReplicationClient):
         self._lsn = lsn
         self._sent: deque[WalMessage] = deque()
         self.acknowledged: list[int] = []
+        self.relayed: list[Feedback] = []
         self.has_more = False
 
     def commit(self) -> int:
@@ -92,6 +96,9 @@ class Writer(ReplicationClient):
     def acknowledge(self, lsn: int) -> None:
         self.acknowledged.append(lsn)
 
+    def relay(self, feedback: Feedback) -> None:
+        self.relayed.append(feedback)
+
     def close(self) -> None:
         self._near.close()
         self._far.close()
@@ -101,6 +108,7 @@ class Rig:
     """A node whose steps the test takes one by one, on the test's own thread."""
 
     def __init__(self, root: Path, disk: HostDisk = HOST_DISK) -> None:
+        self.losses: list[tuple[Attachment, StorageError]] = []
         for segment in SEGMENT_IDS:
             mark = Mark(0, START, START, 0, 1)
             SegmentStore.create(
@@ -118,13 +126,19 @@ class Rig:
             counts=IoCounts(),
             prepare=lambda position: None,
             fell_behind=lambda segment: None,
-            writer_lost=lambda error: None,
+            writer_lost=lambda attachment, error: self.losses.append((attachment, error)),
         )
         device = self.node._device
         assert isinstance(device, ToldDevice)
         self.device = device
         self.writer = Writer(START)
-        self.node.attach(self.writer, 1)
+        self.attachment = self.attach(self.writer)
+
+    def attach(self, writer: Writer) -> Attachment:
+        """Attach a writer, as one of its own."""
+        attachment = Attachment(self.opened.volume.epoch, 1, Path(), lambda error: None)
+        self.node.attach(writer, attachment)
+        return attachment
 
     def commit(self) -> int:
         end = self.writer.commit()
