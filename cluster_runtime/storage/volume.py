@@ -522,6 +522,7 @@ class StorageVolume:
             self._look_at = now + LOOK_EVERY_S
             self._replacing.look()
             self._coalescing.look()
+            self._pages.keep_base()
         return min(self._scrubbing.step(), max(0.0, self._look_at - time.monotonic()))
 
     def _follow_timeline(self, client: ReplicationClient, timeline: int) -> None:

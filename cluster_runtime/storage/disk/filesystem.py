@@ -4,6 +4,7 @@ What is said to be durable here is on the disk when the call returns. The simula
 disk behind the same interface, one that loses what was not synced, fails, rots and fills up.
 """
 
+import ctypes
 import errno
 import fcntl
 import mmap
@@ -15,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
+
+import google_crc32c
 
 from cluster_runtime.storage.core.sizes import SIZES, Sizes
 from cluster_runtime.storage.disk.device import PAGE_BYTES, sync_file
@@ -83,6 +86,24 @@ class Disk(Protocol):
 
     def sync_directory(self, path: Path) -> None:
         """Force a folder's entries to the disk."""
+
+    def sync_tree(self, path: Path) -> None:
+        """Force a folder and everything below it to the disk."""
+
+    def rename(self, path: Path, target: Path) -> None: ...
+
+    def link(self, path: Path, target: Path) -> None: ...
+
+    def copy(self, path: Path, target: Path) -> None:
+        """Copy a file to a name that is free, as cheaply as the file system allows."""
+
+    def walk(self, folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        """As os.walk: (folder, names of folders in it, names of files in it), from the top."""
+
+    def modified_ns(self, path: Path) -> int: ...
+
+    def checksum(self, path: Path) -> int:
+        """CRC32C of a file."""
 
     def open_reader(self, path: Path) -> int: ...
 
@@ -171,6 +192,50 @@ class HostDisk:
         finally:
             os.close(fd)
 
+    def sync_tree(self, path: Path) -> None:
+        syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
+        if syncfs is not None:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if syncfs(fd) == 0:
+                    return
+            finally:
+                os.close(fd)
+        for inside, _, files in os.walk(path):
+            for name in files:
+                with (Path(inside) / name).open("rb") as file:
+                    sync_file(file.fileno())
+            self.sync_directory(Path(inside))
+
+    def rename(self, path: Path, target: Path) -> None:
+        path.rename(target)
+
+    def link(self, path: Path, target: Path) -> None:
+        os.link(path, target)
+
+    def copy(self, path: Path, target: Path) -> None:
+        with path.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
+            os.fchmod(writer.fileno(), 0o600)
+            if hasattr(os, "copy_file_range"):
+                left = os.fstat(reader.fileno()).st_size
+                while left > 0 and (copied := _copy_range(reader.fileno(), writer.fileno(), left)):
+                    left -= copied
+            while chunk := reader.read(len(_ZEROS)):
+                _write_all(writer.fileno(), chunk)
+
+    def walk(self, folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        return os.walk(folder)
+
+    def modified_ns(self, path: Path) -> int:
+        return path.stat().st_mtime_ns
+
+    def checksum(self, path: Path) -> int:
+        crc = 0
+        with path.open("rb", buffering=0) as file:
+            while chunk := file.read(len(_ZEROS)):
+                crc = google_crc32c.extend(crc, chunk)
+        return crc
+
     def open_reader(self, path: Path) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
@@ -254,3 +319,11 @@ def _write_all(fd: int, content: bytes, offset: int | None = None) -> None:
             raise OSError(errno.EIO, "the disk took nothing of a write")
         view = view[taken:]
         offset = None if offset is None else offset + taken
+
+
+def _copy_range(source: int, target: int, count: int) -> int:
+    try:
+        return os.copy_file_range(source, target, count)
+    except OSError:
+        # Not between these file systems: the plain copy that follows does it.
+        return 0

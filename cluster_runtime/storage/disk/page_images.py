@@ -8,27 +8,24 @@ CRC32C; the scrub and a rebuild compare them.
     pages/0000000001a00000/data/base/5/1259 ...
 """
 
-import ctypes
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import google_crc32c
-
 from cluster_runtime.engine.files import copy_tree
 from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.disk.device import sync_file
-from cluster_runtime.storage.disk.filesystem import HOST_DISK
+from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
+from cluster_runtime.storage.disk.sealed import SealBrokenError, is_unsealed, seal, unseal
 
 MANIFEST = "manifest.json"
 DATA = "data"
-_CHUNK_BYTES = 1 << 20
+PARTIAL = ".partial"
+_KIND = "image"
 _NOT_PAGES = {
     "postmaster.pid",
     "postmaster.opts",
@@ -67,6 +64,7 @@ class PageImage:
     lsn: int
     timeline: int
     files: tuple[ImageFile, ...]
+    disk: Disk = HOST_DISK
 
     @property
     def size_bytes(self) -> int:
@@ -86,32 +84,50 @@ class PageImage:
     def _is_damaged(self, file: ImageFile, sizes_only: bool) -> bool:
         path = self.directory / DATA / file.path
         try:
-            if path.stat().st_size != file.size:
+            if self.disk.size(path) != file.size:
                 return True
-            return not sizes_only and checksum(path) != file.crc32c
+            return not sizes_only and self.disk.checksum(path) != file.crc32c
         except OSError:
             return True
 
 
-def images(folder: Path) -> list[PageImage]:
-    """The complete images of a segment, oldest first."""
+def images(folder: Path, disk: Disk = HOST_DISK) -> list[PageImage]:
+    """The complete images of a segment, oldest first. One whose manifest is damaged is none."""
     found = []
-    for directory in sorted(folder.iterdir()) if folder.is_dir() else []:
+    for name in disk.names(folder):
+        if name.endswith(PARTIAL):
+            continue
         try:
-            manifest = json.loads((directory / MANIFEST).read_text())
-            files = tuple(ImageFile(**each) for each in manifest.pop("files"))
-            found.append(PageImage(directory=directory, files=files, **manifest))
-        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
+            manifest = unseal(_KIND, disk.read(folder / name / MANIFEST))
+            found.append(_image(folder / name, manifest, disk))
+        except (OSError, SealBrokenError, ValueError, TypeError, KeyError):
             continue
     return found
 
 
-def facts_of(source: Path) -> tuple[ImageFile, ...]:
+def seal_images(folder: Path, disk: Disk) -> None:
+    """Give images of format 1, whose manifests had no checksum, those of today."""
+    for name in disk.names(folder):
+        try:
+            content = disk.read(folder / name / MANIFEST)
+            if is_unsealed(content) and not _image(folder / name, content, disk).damaged():
+                disk.replace(folder / name / MANIFEST, seal(_KIND, content))
+        except (OSError, ValueError, TypeError, KeyError):
+            continue  # it is taken anew from a peer
+
+
+def _image(directory: Path, manifest: bytes, disk: Disk) -> PageImage:
+    listed = json.loads(manifest)
+    files = tuple(ImageFile(**each) for each in listed.pop("files"))
+    return PageImage(directory=directory, files=files, disk=disk, **listed)
+
+
+def facts_of(source: Path, disk: Disk = HOST_DISK) -> tuple[ImageFile, ...]:
     """The files of a cleanly stopped data directory that make an image."""
     found = []
-    for path in _files(source):
-        stat = (source / path).stat()
-        found.append(ImageFile(path, stat.st_size, checksum(source / path), stat.st_mtime_ns))
+    for path in _files(source, disk):
+        file = source / path
+        found.append(ImageFile(path, disk.size(file), disk.checksum(file), disk.modified_ns(file)))
     return tuple(found)
 
 
@@ -124,6 +140,7 @@ def make_image(
     timeline: int,
     linked: bool = True,
     facts: Sequence[ImageFile] | None = None,
+    disk: Disk = HOST_DISK,
 ) -> PageImage:
     """Copy a cleanly stopped data directory to a segment's folder, durably.
 
@@ -131,34 +148,36 @@ def make_image(
     of the source, where they are known already.
     Raises OSError where the disk is full; nothing half-made remains under the image's name.
     """
-    last = (images(folder) or [_NOTHING])[-1] if linked else _NOTHING
+    last = (images(folder, disk) or [_NOTHING])[-1] if linked else _NOTHING
     before = {each.path: each for each in last.files}
     newest = last.directory
     target = folder / f"{redo:016x}"
-    partial = folder / f"{redo:016x}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    files = tuple(facts) if facts is not None else facts_of(source)
+    partial = folder / f"{redo:016x}{PARTIAL}"
+    disk.remove_tree(partial)
+    files = tuple(facts) if facts is not None else facts_of(source, disk)
     try:
-        (partial / DATA).mkdir(parents=True, mode=0o700)
-        for path in _folders(source):
-            (partial / DATA / path).mkdir(mode=0o700, exist_ok=True)
+        disk.make_directory(partial / DATA)
+        for path in _folders(source, disk):
+            with suppress(FileExistsError):
+                disk.make_directory(partial / DATA / path)
         for file in files:
             copy = partial / DATA / file.path
             if before.get(file.path) == file:
-                os.link(newest / DATA / file.path, copy)
+                disk.link(newest / DATA / file.path, copy)
             else:
-                _copy(source / file.path, copy)
-        _sync_all(partial)
+                disk.copy(source / file.path, copy)
+        disk.sync_tree(partial)
         manifest = {"redo": redo, "lsn": lsn, "timeline": timeline}
         listed = {**manifest, "files": [asdict(each) for each in files]}
-        HOST_DISK.replace(partial / MANIFEST, json.dumps(listed).encode())
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-        HOST_DISK.sync_directory(folder)
+        disk.replace(partial / MANIFEST, seal(_KIND, json.dumps(listed).encode()))
+        disk.remove_tree(target)
+        disk.rename(partial, target)
+        disk.sync_directory(folder)
     except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):
+            disk.remove_tree(partial)
         raise
-    return PageImage(target, redo, lsn, timeline, files)
+    return PageImage(target, redo, lsn, timeline, files, disk)
 
 
 def copy_image(image: PageImage, folder: Path) -> PageImage:
@@ -179,20 +198,24 @@ def copy_image(image: PageImage, folder: Path) -> PageImage:
         lsn=image.lsn,
         timeline=image.timeline,
         linked=False,
+        disk=image.disk,
     )
 
 
-def remove_images(folder: Path, *, below: int, keep: frozenset[int] = frozenset()) -> None:
+def remove_images(
+    folder: Path, *, below: int, keep: frozenset[int] = frozenset(), disk: Disk = HOST_DISK
+) -> None:
     """Delete the images whose redo LSN is lower than `below`, and what was left half-made.
 
     keep: redo LSNs of those that stay. An image goes under its name at once: half of one must never
     be taken for a whole one.
     """
-    for image in images(folder):
+    for image in images(folder, disk):
         if image.redo < below and image.redo not in keep:
-            image.directory.rename(image.directory.with_suffix(".partial"))
-    for partial in folder.glob("*.partial"):
-        shutil.rmtree(partial)
+            disk.rename(image.directory, image.directory.with_suffix(PARTIAL))
+    for name in disk.names(folder):
+        if name.endswith(PARTIAL):
+            disk.remove_tree(folder / name)
 
 
 def fingerprint(data_directory: Path) -> str:
@@ -205,23 +228,15 @@ def fingerprint(data_directory: Path) -> str:
 def _fingerprint(data_directory: Path, inode: int, modified_ns: int) -> str:
     """inode, modified_ns: of its control file, which every start of a server over it changes."""
     digest = hashlib.sha256()
-    for path in sorted(_files(data_directory)):
+    for path in sorted(_files(data_directory, HOST_DISK)):
         file = data_directory / path
-        digest.update(f"{path} {file.stat().st_size} {checksum(file):08x}\n".encode())
+        size, crc32c = HOST_DISK.size(file), HOST_DISK.checksum(file)
+        digest.update(f"{path} {size} {crc32c:08x}\n".encode())
     return digest.hexdigest()
 
 
-def checksum(path: Path) -> int:
-    """CRC32C of a file."""
-    crc = 0
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            crc = google_crc32c.extend(crc, chunk)
-    return crc
-
-
-def _folders(source: Path) -> Iterator[str]:
-    for folder, names, _ in os.walk(source):
+def _folders(source: Path, disk: Disk) -> Iterator[str]:
+    for folder, names, _ in disk.walk(source):
         relative = Path(folder).relative_to(source)
         yield str(relative)
         if relative.name in _EMPTY_FOLDERS:
@@ -231,49 +246,13 @@ def _folders(source: Path) -> Iterator[str]:
                 yield str(relative / "summaries")
 
 
-def _files(source: Path) -> Iterator[str]:
-    for folder, names, files in os.walk(source):
+def _files(source: Path, disk: Disk) -> Iterator[str]:
+    for folder, names, files in disk.walk(source):
         relative = Path(folder).relative_to(source)
         if relative.name in _EMPTY_FOLDERS or relative.parent.name == "pg_wal":
             names.clear()
             continue
         yield from (str(relative / name) for name in sorted(files) if name not in _NOT_PAGES)
-
-
-def _copy(source: Path, target: Path) -> None:
-    with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
-        os.fchmod(writer.fileno(), 0o600)
-        if hasattr(os, "copy_file_range"):
-            left = os.fstat(reader.fileno()).st_size
-            while left > 0 and (copied := _copy_range(reader.fileno(), writer.fileno(), left)):
-                left -= copied
-        while chunk := reader.read(_CHUNK_BYTES):
-            writer.write(chunk)
-
-
-def _sync_all(folder: Path) -> None:
-    """Force everything below a folder to the disk: at once where the system can."""
-    syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
-    if syncfs is not None:
-        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if syncfs(fd) == 0:
-                return
-        finally:
-            os.close(fd)
-    for inside, _, files in os.walk(folder):
-        for name in files:
-            with (Path(inside) / name).open("rb") as file:
-                sync_file(file.fileno())
-        HOST_DISK.sync_directory(Path(inside))
-
-
-def _copy_range(source: int, target: int, count: int) -> int:
-    try:
-        return os.copy_file_range(source, target, count)
-    except OSError:
-        # Not between these file systems: the plain copy that follows does it.
-        return 0
 
 
 _NOTHING = PageImage(Path(), 0, 0, 0, ())

@@ -37,6 +37,7 @@ from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId, az_of
 from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
 from cluster_runtime.storage.disk.log_files import Mark, SegmentLog
+from cluster_runtime.storage.disk.page_images import PageImage, images
 from cluster_runtime.storage.disk.state_file import (
     STATE_FILE,
     SegmentStateFile,
@@ -182,6 +183,10 @@ class SegmentStore:
     @property
     def pages(self) -> Path:
         return self.directory / "pages"
+
+    def images(self) -> list[PageImage]:
+        """Its complete page images, oldest first."""
+        return images(self.pages, self.log.disk)
 
     @property
     def promised_now(self) -> int:

@@ -22,6 +22,7 @@ from cluster_runtime.storage.core.faults import Fault
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM
 from cluster_runtime.storage.core.types import SegmentId, SegmentKind, kind_of
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
+from cluster_runtime.storage.disk.page_images import seal_images
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.cursor import LogCursor, LogIndex
 from cluster_runtime.storage.live.lanes import IoCounts, Lane
@@ -237,6 +238,9 @@ class Mount:
             format_1=found.facts if found.format_1 else None,
             disk=self.disk,
         )
+        if found.format_1:
+            for store in opened.stores.values():
+                seal_images(store.pages, self.disk)
         kept = [store.facts for store in opened.stores.values() if store.facts is not None]
         self.facts = max(kept, key=lambda each: each.version, default=found.facts)
         self.format_1 = found.format_1 and len(opened.stores) < len(

@@ -9,7 +9,7 @@ from cluster_runtime.storage.core.scrub import Part, PartKind, ScrubReport, Scru
 from cluster_runtime.storage.core.types import Lsn, SegmentId
 from cluster_runtime.storage.disk.filesystem import HOST_DISK
 from cluster_runtime.storage.disk.log_files import LogFile
-from cluster_runtime.storage.disk.page_images import PageImage, images
+from cluster_runtime.storage.disk.page_images import PageImage
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
@@ -64,7 +64,7 @@ class Scrubbing:
                 id = lane.store.id
                 for file in lane.store.log.files:
                     yield Part(id, PartKind.LOG, file.start, file.end - file.start)
-                for image in images(lane.store.pages):
+                for image in lane.store.images():
                     yield from _image_parts(id, image)
 
     def _verify(self, part: Part) -> bool:
@@ -98,7 +98,7 @@ class Scrubbing:
         return False
 
     def _verify_pages(self, lane: Lane, part: Part) -> bool:
-        for image in images(lane.store.pages):
+        for image in lane.store.images():
             if image.redo == part.place:
                 if not image.damaged(image.files[part.first : part.last]):
                     return True
