@@ -149,7 +149,14 @@ class StorageVolume:
             mark = Mark(0, start, start, 0, control.timeline)
             for segment in SEGMENT_IDS:
                 SegmentStore.create(
-                    directory, volume_id, segment, mark, Membership(), direct=False, facts=facts
+                    directory,
+                    volume_id,
+                    segment,
+                    mark,
+                    Membership(),
+                    direct=False,
+                    facts=facts,
+                    sparse=True,
                 ).close()
             write_volume_file(HOST_DISK, directory, facts)
             HOST_DISK.sync_directory(directory.parent)

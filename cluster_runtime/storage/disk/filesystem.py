@@ -69,11 +69,11 @@ class Disk(Protocol):
     def replace(self, path: Path, content: bytes) -> None:
         """Replace a small file durably: after a crash it is the old one or the new one."""
 
-    def create(self, path: Path, head: bytes, size: int, *, sync: bool) -> None:
-        """Make a file of `size` bytes: `head`, then zeros, with all its blocks.
+    def create(self, path: Path, head: bytes, size: int, *, sparse: bool = False) -> None:
+        """Make a file of `size` bytes durably: `head`, then zeros, with all its blocks.
 
-        It has its name once it is complete. sync: it is on the disk then, name and all.
-        Where that fails nothing half-made remains.
+        It has its name once it is complete; a file of that name is replaced. sparse: without the
+        blocks of its zeros. Where that fails nothing half-made remains.
         """
 
     def write(self, path: Path, offset: int, content: bytes) -> None:
@@ -151,15 +151,16 @@ class HostDisk:
         partial.rename(path)
         self.sync_directory(path.parent)
 
-    def create(self, path: Path, head: bytes, size: int, *, sync: bool) -> None:
+    def create(self, path: Path, head: bytes, size: int, *, sparse: bool = False) -> None:
         partial = path.with_suffix(".new")
         fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             _write_all(fd, head)
-            for at in range(len(head), size, len(_ZEROS)):
+            if sparse:
+                os.ftruncate(fd, size)
+            for at in range(len(head), 0 if sparse else size, len(_ZEROS)):
                 _write_all(fd, _ZEROS[: size - at])
-            if sync:
-                sync_file(fd)
+            sync_file(fd)
         except OSError:
             with suppress(OSError):
                 partial.unlink()
@@ -167,8 +168,7 @@ class HostDisk:
         finally:
             os.close(fd)
         partial.rename(path)
-        if sync:
-            self.sync_directory(path.parent)
+        self.sync_directory(path.parent)
 
     def write(self, path: Path, offset: int, content: bytes) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)

@@ -94,7 +94,11 @@ class PageImage:
 def images(folder: Path, disk: Disk = HOST_DISK) -> list[PageImage]:
     """The complete images of a segment, oldest first. One whose manifest is damaged is none."""
     found = []
-    for name in disk.names(folder):
+    try:
+        names = disk.names(folder)
+    except OSError:
+        return []  # this segment's disk refuses: others have theirs
+    for name in names:
         if name.endswith(PARTIAL):
             continue
         try:

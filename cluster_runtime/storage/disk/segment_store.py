@@ -104,16 +104,17 @@ class SegmentStore:
         first_file_bytes: int = 0,
         facts: VolumeFacts | None = None,
         disk: Disk = HOST_DISK,
+        sparse: bool = False,
     ) -> "SegmentStore":
         """Make an empty segment whose log begins at `start`.
 
         first_file_bytes: of the log, where not the usual; what is copied from a peer needs files
-        like that peer's.
+        like that peer's. sparse: the first opening of the volume makes the first file for use.
         """
         directory = segment_directory(root, segment)
         disk.make_directory(directory)
         size = first_file_bytes or disk.sizes.first_file
-        log = SegmentLog.create(directory / "log", start, size, disk, direct=direct)
+        log = SegmentLog.create(directory / "log", start, size, disk, direct=direct, sparse=sparse)
         lsn = Lsn(start.lsn)
         epoch = history[-1].epoch if history else Epoch(start.epoch)
         core = Segment(segment, membership, epoch, history, lsn, lsn, lsn, floor=lsn)
@@ -255,6 +256,7 @@ class SegmentStore:
             self.facts,
         )
         self.log.disk.replace(self.directory / STATE_FILE, state.encode())
+        self.log.epoch = core.promised
         self._board.value = core.promised
 
     def _reload(self) -> None:
@@ -262,6 +264,7 @@ class SegmentStore:
         state = _read_state(self.log.disk, self.directory, self.accepts_format_1)
         core = self.core
         core.promised, core.history = state.promised, state.history
+        self.log.epoch = core.promised
         core.membership, core.floor, self.facts = state.membership, state.floor, state.facts
 
     def _stale(self, epoch: Epoch) -> StaleEpochError:

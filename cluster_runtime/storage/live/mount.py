@@ -5,6 +5,7 @@
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,9 +69,18 @@ class Mount:
     facts: VolumeFacts
     format_1: bool
 
-    def __init__(self, directory: Path, disk: Disk = HOST_DISK) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        disk: Disk = HOST_DISK,
+        *,
+        make_node: Callable[..., StorageNode] = StorageNode,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.directory = directory
         self.disk = disk
+        self.clock = clock
+        self._make_node = make_node
         self.counts = IoCounts()
         self.faults: dict[SegmentId, Fault] = {}
         self.changing = threading.RLock()
@@ -248,7 +258,7 @@ class Mount:
         )
         self._write_copy()
         upkeep = self._upkeep
-        node = StorageNode(
+        node = self._make_node(
             opened.volume,
             list(opened.stores.values()),
             position=opened.position,

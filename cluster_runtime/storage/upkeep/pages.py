@@ -215,16 +215,23 @@ class Pages:
                 lambda: service.replayed_by(name),
                 stopped,
             )
-            made = self._give_out(
+            return self.keep(
                 coalescer.data_directory, ImagePoint(control.redo, until), control.timeline
             )
-            if not made:
-                raise QuorumLostError("no full segment answers; heal one and coalesce again")
-            self._last = made[0].lsn, made[0].size_bytes
-            if len(made) == len([each for each in mount.members if is_full(each)]):
-                # While one of them lacks the image, the loss of the others must leave its log.
-                self._collect()
-            return made[0]
+
+    def keep(self, source: Path, point: ImagePoint, timeline: int) -> PageImage:
+        """Make a cleanly stopped data directory the newest image, and remove what that frees.
+
+        Raises QuorumLostError where no full segment takes it.
+        """
+        made = self._give_out(source, point, timeline)
+        if not made:
+            raise QuorumLostError("no full segment answers; heal one and coalesce again")
+        self._last = made[0].lsn, made[0].size_bytes
+        if len(made) == len([each for each in self._mount.members if is_full(each)]):
+            # While one of them lacks the image, the loss of the others must leave its log.
+            self._collect()
+        return made[0]
 
     def is_due(self) -> bool:
         """Whether an image is to be made now: a writer is there, and much log since the last."""

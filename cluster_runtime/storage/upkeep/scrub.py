@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cluster_runtime.storage.core.scrub import Part, PartKind, ScrubReport, ScrubSchedule
 from cluster_runtime.storage.core.types import Lsn, SegmentId
-from cluster_runtime.storage.disk.filesystem import HOST_DISK
+from cluster_runtime.storage.disk.filesystem import Disk
 from cluster_runtime.storage.disk.log_files import LogFile
 from cluster_runtime.storage.disk.page_images import PageImage
 from cluster_runtime.storage.disk.segment_store import SegmentStore
@@ -28,7 +28,7 @@ class Scrubbing:
         self._repair = repair
         self._pages = pages
         self._file = mount.directory / SCRUB_FILE
-        self._schedule = ScrubSchedule(time.time(), _completed_at(self._file))
+        self._schedule = ScrubSchedule(time.time(), _completed_at(mount.disk, self._file))
         # How far each segment's log was followed from its start in this pass, and found whole.
         self._followed: dict[SegmentId, int] = {}
 
@@ -48,7 +48,7 @@ class Scrubbing:
             self._verify(part)
         elif schedule.completed_at != completed:
             self._pages.give_all()
-            HOST_DISK.replace(self._file, json.dumps({"completed_at": now}).encode())
+            self._mount.disk.replace(self._file, json.dumps({"completed_at": now}).encode())
         return max(0.0, schedule.next_at - now)
 
     def run(self) -> list[SegmentId]:
@@ -140,8 +140,8 @@ def file_is_whole(store: SegmentStore, file: LogFile) -> bool:
     return mark is not None and mark.lsn == lsn
 
 
-def _completed_at(file: Path) -> float | None:
+def _completed_at(disk: Disk, file: Path) -> float | None:
     try:
-        return float(json.loads(file.read_text())["completed_at"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return float(json.loads(disk.read(file))["completed_at"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
