@@ -19,6 +19,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import google_crc32c
@@ -60,11 +61,15 @@ class Mark:
 
 @dataclass(slots=True)
 class LogFile:
-    """One file: positions [start, end). `writer` is the descriptor that durable writes use."""
+    """One file: positions [start, end). `writer` is the descriptor that durable writes use.
+
+    epoch: that its segment had promised when it was made.
+    """
 
     path: Path
     start: int
     end: int
+    epoch: int
     writer: int = -1
     reader: int = -1
 
@@ -109,21 +114,28 @@ class SegmentLog:
         return log
 
     @classmethod
-    def open(cls, directory: Path, disk: Disk = HOST_DISK, *, direct: bool) -> "SegmentLog":
-        """Open the files that are there, oldest first; what a crash left half-made is removed."""
+    def open(
+        cls, directory: Path, disk: Disk = HOST_DISK, *, direct: bool, floor: int | None = None
+    ) -> "SegmentLog":
+        """Open the files that make a log, oldest first; what does not belong to it is removed.
+
+        floor: the LSN below which log may have been collected; None where that is not known.
+        """
         log = cls(directory, disk, direct=direct)
-        files = files_of(directory, disk)
-        for name in {*disk.names(directory)} - {file.path.name for file in files}:
+        runs: list[list[LogFile]] = []
+        for file in files_of(directory, disk):
+            if runs and runs[-1][-1].end >= file.start:
+                runs[-1].append(file)
+            elif file.end >= file.start:
+                runs.append([file])
+        # The log has no hole: what follows one is not reached, and what lies before its beginning
+        # was made by a writer that had been replaced.
+        marked = [(run, mark) for run in runs if (mark := log.mark(run[0])) is not None]
+        known = [run for run, mark in marked if floor is None or mark.lsn <= floor]
+        chosen = known[0] if known else marked[0][0] if marked else []
+        log.files = _sealed(chosen)
+        for name in {*disk.names(directory)} - {file.path.name for file in log.files}:
             disk.remove(directory / name)
-        for file in files:
-            if (log.files and log.files[-1].end < file.start) or file.end < file.start:
-                # What follows a hole is not reached by any chain.
-                disk.remove(file.path)
-                continue
-            if log.files:
-                # A file that begins inside the one before it sealed that one.
-                log.files[-1].end = file.start
-            log.files = (*log.files, file)
         return log
 
     @property
@@ -170,10 +182,27 @@ class SegmentLog:
             if position >= self.end:
                 self.add_file(self.end)
             file = self.file_at(position)
+            if file.epoch < self.epoch:
+                file = self._renew(file, position)
             part = content[: file.end - position]
             self.disk.write(file.path, file.offset(position), part)
             position += len(part)
             content = content[len(part) :]
+
+    def _renew(self, file: LogFile, end: int) -> LogFile:
+        """Take what a file holds up to a position into one of this epoch's own.
+
+        A writer that was replaced may have a write to the old one under way: once it lands, the
+        page of the last frames is what it was before others were put behind them.
+        """
+        with self._adding:
+            content = self.disk.read(file.path, 0, file.offset(end))
+            new = self._make_file(file.start, self.disk.size(file.path) - PAGE_BYTES, content)
+            with self._changing:
+                self.files = _sealed([new, *(each for each in self.files if each is not file)])
+                file.close(self.disk)
+            self.disk.remove(file.path)
+        return new
 
     def mark(self, file: LogFile) -> Mark | None:
         """The mark of a file, where it has one that fits it."""
@@ -199,20 +228,16 @@ class SegmentLog:
     def _add_file(
         self, start: int, size: int, mark: Mark | None, *, sparse: bool = False
     ) -> LogFile:
-        file = self._make_file(start, size, mark, sparse=sparse)
+        file = self._make_file(start, size, _first_page(mark), sparse=sparse)
         with self._changing:
-            if self.files and self.files[-1].end > start:
-                self.files[-1].end = start
-            self.files = (*self.files, file)
+            self.files = _sealed([*self.files, file])
         return file
 
-    def _make_file(
-        self, start: int, size: int, mark: Mark | None, *, sparse: bool = False
-    ) -> LogFile:
+    def _make_file(self, start: int, size: int, head: bytes, *, sparse: bool = False) -> LogFile:
+        """head: its first page, and what it is to hold behind that."""
         path = self.directory / f"{start:016x}-{self.epoch:08x}{SUFFIX}"
-        head = (mark.encode() if mark is not None else b"").ljust(PAGE_BYTES, b"\0")
         self.disk.create(path, head, PAGE_BYTES + size, sparse=sparse)
-        return LogFile(path, start, start + size)
+        return LogFile(path, start, start + size, self.epoch)
 
     def remove_below(self, position: int) -> int:
         """Delete files that lie wholly below a position; return the bytes that this freed."""
@@ -234,12 +259,10 @@ class SegmentLog:
         """
         # First the new one: a crash in between leaves a log that says where it starts.
         with self._adding:
-            file = self._make_file(position, self.disk.sizes.first_file, mark)
+            file = self._make_file(position, self.disk.sizes.first_file, _first_page(mark))
             self.remove_from(position, but=file.path)
             with self._changing:
-                if self.files and self.files[-1].end > position:
-                    self.files[-1].end = position
-                self.files = (*self.files, file)
+                self.files = _sealed([*self.files, file])
 
     def remove_from(self, position: int, *, but: Path | None = None) -> None:
         """Delete the files that begin at a position or behind it, the newest first.
@@ -271,16 +294,29 @@ class SegmentLog:
                 file.close(self.disk)
 
 
+def _first_page(mark: Mark | None) -> bytes:
+    return (mark.encode() if mark is not None else b"").ljust(PAGE_BYTES, b"\0")
+
+
+def _sealed(files: list[LogFile]) -> tuple[LogFile, ...]:
+    """In order; a file that begins inside the one before it seals that one."""
+    files.sort(key=lambda each: each.start)
+    for file, following in pairwise(files):
+        file.end = min(file.end, following.start)
+    return tuple(files)
+
+
 def files_of(directory: Path, disk: Disk) -> list[LogFile]:
     """The files of a log that count, in order: none that a writer made after it was replaced."""
     found: list[tuple[int, int, LogFile]] = []
     for name in disk.names(directory):
         if name.endswith(SUFFIX):
-            start, _, epoch = name.removesuffix(SUFFIX).partition("-")
-            begin = int(start, 16)
+            start, _, maker = name.removesuffix(SUFFIX).partition("-")
+            begin, epoch = int(start, 16), int(maker, 16) if maker else 0
             path = directory / name
-            file = LogFile(path, begin, begin + disk.size(path) - PAGE_BYTES)
-            found.append((begin, int(epoch, 16) if epoch else 0, file))
+            found.append(
+                (begin, epoch, LogFile(path, begin, begin + disk.size(path) - PAGE_BYTES, epoch))
+            )
     counting: list[LogFile] = []
     highest = 0
     for begin, epoch, file in sorted(found, key=lambda each: each[:2]):

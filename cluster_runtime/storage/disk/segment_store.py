@@ -156,7 +156,7 @@ class SegmentStore:
                     f"{directory} holds segment {state.segment} of volume {state.volume}, not "
                     f"{segment} of {volume}"
                 )
-            log = SegmentLog.open(directory / "log", disk, direct=direct)
+            log = SegmentLog.open(directory / "log", disk, direct=direct, floor=state.floor)
             if not log.files:
                 raise SegmentUnreadableError(f"segment {segment} holds no log")
             store = cls(directory, volume, Segment(segment), log)

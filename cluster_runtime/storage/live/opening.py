@@ -115,11 +115,11 @@ def catch_up(store: SegmentStore, sources: list[SegmentStore], until: Lsn) -> bo
             continue
         try:
             position = source.position_of(store.core.tail)
-        except LookupError:
-            continue  # collected there
+            limit = source.position_of(until)
+        except (LookupError, OSError):
+            continue  # collected there, or that one's disk refuses
         # Files behind its end hold nothing, and may begin where those of its peers do not.
         store.log.remove_from(max(position, store.log.start + 1))
-        limit = source.position_of(until)
         take(store, *copy_log(store, source, position, store.core.tail, limit))
     return store.core.scl >= until
 

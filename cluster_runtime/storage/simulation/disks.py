@@ -469,6 +469,7 @@ class DiskWorld:
     def run(self) -> None:
         self.scheduler.run_until(STORM_S)
         self.stormy = False
+        self.disk.killed_after = None
         self.heal()
         end = STORM_S
         while True:

@@ -40,6 +40,12 @@ def held_by(disk: SimulatedDisk, volume: UUID, place: str) -> Held:
             if epoch >= highest:
                 highest = epoch
                 files = [each for each in files if each[0] < at] + [(at, epoch, path)]
+    # It begins at the first file that says so and is not above what may have been collected.
+    while files:
+        mark = Mark.decode((disk.content(files[0][2]) or b"")[:PAGE_BYTES])
+        if mark is not None and mark.lsn <= state.floor:
+            break
+        files.pop(0)
     start = end = None
     wal = bytearray()
     for index, (position, _, path) in enumerate(files):
