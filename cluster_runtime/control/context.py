@@ -22,6 +22,7 @@ from cluster_runtime.errors import InvalidClusterStateError
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 
 if TYPE_CHECKING:
+    from cluster_runtime.control.restart import WriterRestart
     from cluster_runtime.control.watch import ConnectionWatch
 
 UNNAMED_MARK = "unnamed"
@@ -64,6 +65,7 @@ class HostedCluster:
     endpoints: dict[EndpointKind, Endpoint] = field(default_factory=dict)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     watch: "ConnectionWatch | None" = None
+    restart: "WriterRestart | None" = None
 
     @property
     def id(self) -> str:

@@ -21,6 +21,7 @@ from cluster_runtime.control.instances import (
     ClusterStorage,
     Reader,
     Writer,
+    coalescing_of,
     postmaster_of,
     wal_sockets_of,
 )
@@ -142,7 +143,9 @@ async def discard_unnamed(unnamed: UnnamedCluster) -> None:
 def instances_over(context: Context, installation: Installation, resource_id: str) -> Instances:
     """What serves the directory of a cluster; nothing runs or is opened yet."""
     home = context.home
-    storage = ClusterStorage(home.clusters / resource_id, home)
+    storage = ClusterStorage(
+        home.clusters / resource_id, home, coalescing_of(home, installation, resource_id)
+    )
     writer = Writer(postmaster_of(home, installation, resource_id, "writer"), storage)
     reader = Reader(
         postmaster_of(home, installation, resource_id, "reader"),

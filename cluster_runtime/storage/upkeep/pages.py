@@ -28,6 +28,7 @@ from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.live.node import Lane
 from cluster_runtime.storage.live.opening import has_newest_image
 from cluster_runtime.storage.upkeep.coalescer import Coalescer
+from cluster_runtime.storage.upkeep.coalescing import InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.holders import Holders
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
@@ -64,6 +65,9 @@ class Pages:
         self._runs = 0
         self._last: tuple[int, int] | None = None
         self._running = threading.Lock()
+        self.staying = threading.Lock()
+        """Held by whoever reads an image, and the log behind it, for longer than a moment: nothing
+        is removed meanwhile."""
 
     def newest(self) -> PageImage | None:
         """The newest page image of any full segment that answers, by the sizes of its files."""
@@ -154,7 +158,8 @@ class Pages:
                 raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
             self._checkpoint_writer()
             if not coalescer.can_go_on(mount.index.oldest):
-                self._directories.make_coalescers(coalescer.data_directory, self.whole())
+                with self.staying:
+                    self._directories.make_coalescers(coalescer.data_directory, self.whole())
             until = int(mount.node.volume.vdl)
             # A name of its own: what an earlier run said last may still be known of it.
             self._runs += 1
@@ -165,9 +170,8 @@ class Pages:
                 lambda: service.replayed_by(name),
                 stopped,
             )
-            made = self._give_out(
-                coalescer.data_directory, ImagePoint(control.redo, until), control.timeline
-            )
+            point = ImagePoint(control.redo, until)
+            made = self._give_out(coalescer.data_directory, point, control.timeline, stopped)
             if not made:
                 raise QuorumLostError("no full segment answers; heal one and coalesce again")
             self._last = made[0].lsn, made[0].size_bytes
@@ -198,7 +202,9 @@ class Pages:
         lsn, size = self._last
         return self._mount.node.volume.vdl - lsn, size
 
-    def _give_out(self, source: Path, point: ImagePoint, timeline: int) -> list[PageImage]:
+    def _give_out(
+        self, source: Path, point: ImagePoint, timeline: int, stopped: Callable[[], bool]
+    ) -> list[PageImage]:
         """Make an image of a directory on each full segment, one after the other.
 
         What a segment had before goes as soon as it has the new one: the others still have theirs
@@ -206,6 +212,8 @@ class Pages:
         """
         made: list[PageImage] = []
         for lane in self._mount.full_lanes():
+            if stopped():
+                raise InterruptedCoalescingError("coalescing was interrupted between two segments")
             folder = lane.store.pages
             image = make_image(
                 folder,
@@ -216,7 +224,8 @@ class Pages:
                 facts=made[0].files if made else facts_of(source),
             )
             made.append(image)
-            remove_images(folder, below=point.redo, keep=self._kept_redos())
+            with self.staying:
+                remove_images(folder, below=point.redo, keep=self._kept_redos())
         return made
 
     def _checkpoint_writer(self) -> None:
@@ -263,6 +272,10 @@ class Pages:
 
     def _collect(self) -> None:
         """Remove log and images that nobody holds."""
+        with self.staying:
+            self._collect_now()
+
+    def _collect_now(self) -> None:
         mount, node = self._mount, self._mount.node
         keep = kept(self._holders.now(), self._common_images(), mount.facts.start_lsn)
         floor = keep.floor - keep.floor % mount.facts.wal_segment_bytes
