@@ -13,12 +13,13 @@ from cluster_runtime.storage.core.types import (
     SegmentId,
     SegmentKind,
     SegmentState,
+    StorageType,
     az_of,
     kind_of,
 )
 from cluster_runtime.storage.disk.page_images import PageImage, images
+from cluster_runtime.storage.live.lanes import IoCounts
 from cluster_runtime.storage.live.mount import Mount, is_full
-from cluster_runtime.storage.live.node import IoCounts, StorageType
 from cluster_runtime.storage.upkeep.coalescing import CoalescingReport
 
 

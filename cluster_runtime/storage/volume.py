@@ -23,12 +23,13 @@ from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import InvalidClusterStateError, StorageError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.feedback import Feedback
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.replacement import ReplacementPolicy
 from cluster_runtime.storage.core.retention import Holder, HolderKind
 from cluster_runtime.storage.core.timelines import Timelines
-from cluster_runtime.storage.core.types import SEGMENT_IDS, Lsn, SegmentId
+from cluster_runtime.storage.core.types import SEGMENT_IDS, Lsn, SegmentId, StorageType
 from cluster_runtime.storage.core.wal_records import format_lsn
 from cluster_runtime.storage.description import (
     CoalescingDescription,
@@ -36,13 +37,13 @@ from cluster_runtime.storage.description import (
     describe,
 )
 from cluster_runtime.storage.disk.data_directory import ControlFile
+from cluster_runtime.storage.disk.filesystem import HOST_DISK
 from cluster_runtime.storage.disk.log_files import Mark
-from cluster_runtime.storage.disk.page_images import PageImage
+from cluster_runtime.storage.disk.page_images import PageImage, fingerprint
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.cursor import LogCursor
 from cluster_runtime.storage.live.mount import Mount, Upkeep
-from cluster_runtime.storage.live.node import StorageType
-from cluster_runtime.storage.live.volume_file import VolumeFacts
+from cluster_runtime.storage.live.volume_file import write_volume_file
 from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.streaming.replication import ReplicationClient
 from cluster_runtime.storage.streaming.wal_protocol import LogFacts
@@ -81,10 +82,10 @@ _log = get_logger(__name__)
 class StorageVolume:
     """Six segments in three zones, and what serves them in this process."""
 
-    def __init__(self, directory: Path, facts: VolumeFacts, base_image: Path, user: OsUser) -> None:
+    def __init__(self, directory: Path, base_image: Path, user: OsUser) -> None:
         self.directory = directory
         self._user = user
-        mount = self._mount = Mount(directory, facts)
+        mount = self._mount = Mount(directory)
         self._quick = Worker("borealis-files")
         self._slow = Worker("borealis-repair", self._look_after_segments)
         files = FilePreparation(mount, self._quick)
@@ -135,11 +136,6 @@ class StorageVolume:
         start = control.redo - control.redo % wal_segment_bytes
         directory.mkdir(parents=True)
         try:
-            mark = Mark(0, start, start, 0, control.timeline)
-            for segment in SEGMENT_IDS:
-                SegmentStore.create(
-                    directory, volume_id, segment, mark, Membership(), direct=False
-                ).close()
             facts = VolumeFacts(
                 str(volume_id),
                 system_identifier,
@@ -148,9 +144,16 @@ class StorageVolume:
                 server_version,
                 storage_type,
                 Timelines(control.timeline),
+                fingerprint(base_image),
             )
-            facts.write(directory)
-            return cls(directory, facts, base_image, user)
+            mark = Mark(0, start, start, 0, control.timeline)
+            for segment in SEGMENT_IDS:
+                SegmentStore.create(
+                    directory, volume_id, segment, mark, Membership(), direct=False, facts=facts
+                ).close()
+            write_volume_file(HOST_DISK, directory, facts)
+            HOST_DISK.sync_directory(directory.parent)
+            return cls(directory, base_image, user)
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
@@ -161,7 +164,7 @@ class StorageVolume:
 
         With three of six segments it opens for reading alone. Raises QuorumLostError with fewer.
         """
-        return cls(directory, VolumeFacts.read(directory), base_image, user)
+        return cls(directory, base_image, user)
 
     def close(self) -> None:
         """Let writer and readers go and close the segments' files."""
@@ -392,7 +395,8 @@ class StorageVolume:
     def set_storage_type(self, storage_type: StorageType) -> None:
         """Switch between standard and I/O-Optimized storage, while commits go on."""
         with self._mount.changing:
-            self._change_facts(replace(self.facts, storage_type=storage_type))
+            self._mount.require_writable()
+            self._mount.change_facts(replace(self.facts, storage_type=storage_type))
             node = self._mount.node
             node.call(lambda: node.set_storage_type(storage_type))
 
@@ -468,9 +472,7 @@ class StorageVolume:
         """End the making of an image, so that no process of this volume runs."""
         self._coalescing.interrupt()
 
-    def hold(
-        self, kind: HolderKind, name: str, lsn: int, *, with_pages: bool = False
-    ) -> Hold:
+    def hold(self, kind: HolderKind, name: str, lsn: int, *, with_pages: bool = False) -> Hold:
         """Keep the log from an LSN on, by name, until that is released; see `core.retention`.
 
         with_pages: and pages from which that LSN can be reached. Raises LookupError where the log
@@ -524,10 +526,6 @@ class StorageVolume:
             self._coalescing.look()
         return min(self._scrubbing.step(), max(0.0, self._look_at - time.monotonic()))
 
-    def _change_facts(self, facts: VolumeFacts) -> None:
-        facts.write(self.directory)
-        self._mount.facts = facts
-
     def _follow_timeline(self, client: ReplicationClient, timeline: int) -> None:
         """Learn of a timeline that a promoted reader began."""
         known = self.facts.timelines
@@ -547,7 +545,7 @@ class StorageVolume:
                 f"{format_lsn(timelines.ended[-1][1])}, the volume ends at {format_lsn(end)}; "
                 "rebuild it"
             )
-        self._change_facts(replace(self.facts, timelines=timelines))
+        self._mount.change_facts(replace(self.facts, timelines=timelines))
 
 
 def _log_loss(error: StorageError) -> None:

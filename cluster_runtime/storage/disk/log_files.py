@@ -11,30 +11,20 @@ The mark says that this segment holds every frame below it, which spares the nex
 files; it is written after the first frames of the file and may be missing.
 """
 
-import errno
-import fcntl
-import os
 import struct
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import google_crc32c
 
-from cluster_runtime.storage.disk.device import PAGE_BYTES, sync_file
-
-FIRST_FILE_BYTES = 1 << 20
-FILE_BYTES = 8 << 20
-"""Bytes of frames in a log file. The first one is small: a new cluster should cost little."""
+from cluster_runtime.storage.disk.device import PAGE_BYTES
+from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
 
 MARK_MAGIC = b"BORLOG01"
 _MARK = struct.Struct("<8sQQQQI")
 _CRC = struct.Struct("<I")
-_ZEROS = bytes(1 << 20)
-_O_DIRECT = getattr(os, "O_DIRECT", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +67,19 @@ class LogFile:
         """Where a log position lies in the file."""
         return PAGE_BYTES + position - self.start
 
-    def close(self) -> None:
+    def close(self, disk: Disk) -> None:
         for fd in (self.writer, self.reader):
             if fd >= 0:
-                os.close(fd)
+                disk.close(fd)
         self.writer = self.reader = -1
 
 
 class SegmentLog:
     """The files of one segment. One thread writes; files are added and read by others."""
 
-    def __init__(self, directory: Path, *, direct: bool) -> None:
+    def __init__(self, directory: Path, disk: Disk = HOST_DISK, *, direct: bool) -> None:
         self.directory = directory
+        self.disk = disk
         self.direct = direct
         self.files: tuple[LogFile, ...] = ()
         self._changing = threading.Lock()
@@ -96,27 +87,34 @@ class SegmentLog:
 
     @classmethod
     def create(
-        cls, directory: Path, mark: Mark, first_file_bytes: int, *, direct: bool
+        cls,
+        directory: Path,
+        mark: Mark,
+        first_file_bytes: int,
+        disk: Disk = HOST_DISK,
+        *,
+        direct: bool,
     ) -> "SegmentLog":
         """Make an empty log that starts at `mark`."""
-        directory.mkdir(parents=True, exist_ok=False)
-        log = cls(directory, direct=direct)
+        disk.make_directory(directory)
+        log = cls(directory, disk, direct=direct)
         log.add_file(mark.position, first_file_bytes, mark, sync=False)
         return log
 
     @classmethod
-    def open(cls, directory: Path, *, direct: bool) -> "SegmentLog":
+    def open(cls, directory: Path, disk: Disk = HOST_DISK, *, direct: bool) -> "SegmentLog":
         """Open the files that are there, oldest first; what a crash left half-made is removed."""
-        log = cls(directory, direct=direct)
-        for path in sorted(directory.iterdir()):
+        log = cls(directory, disk, direct=direct)
+        for name in disk.names(directory):
+            path = directory / name
             if path.suffix != ".log":
-                path.unlink()
+                disk.remove(path)
                 continue
             start = int(path.stem, 16)
-            end = start + path.stat().st_size - PAGE_BYTES
+            end = start + disk.size(path) - PAGE_BYTES
             if log.files and log.files[-1].end < start:
-                # What follows a hole was prepared and never reached: it holds nothing.
-                path.unlink()
+                # What follows a hole is not reached by any chain.
+                disk.remove(path)
                 continue
             if log.files:
                 # A file that begins inside the one before it sealed that one.
@@ -150,7 +148,7 @@ class SegmentLog:
     def writer(self, file: LogFile) -> int:
         """A descriptor for durable writes of whole pages to a file."""
         if file.writer < 0:
-            file.writer = self._open_for_writing(file.path)
+            file.writer = self.disk.open_writer(file.path, direct=self.direct)
         return file.writer
 
     def read(self, position: int, length: int) -> bytes:
@@ -158,46 +156,36 @@ class SegmentLog:
         with self._changing:
             file = self.file_at(position)
             if file.reader < 0:
-                file.reader = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+                file.reader = self.disk.open_reader(file.path)
             wanted = min(length, file.end - position)
-            return os.pread(file.reader, wanted, file.offset(position))
+            return self.disk.read_at(file.reader, file.offset(position), wanted)
 
     def write(self, position: int, content: bytes) -> None:
         """Write bytes durably, from any thread, where no device write is under way."""
         while content:
             if position >= self.end:
-                self.add_file(self.end, FILE_BYTES)
+                self.add_file(self.end)
             file = self.file_at(position)
             part = content[: file.end - position]
-            fd = os.open(file.path, os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.pwrite(fd, part, file.offset(position))
-                sync_file(fd)
-            finally:
-                os.close(fd)
+            self.disk.write(file.path, file.offset(position), part)
             position += len(part)
             content = content[len(part) :]
 
     def mark(self, file: LogFile) -> Mark | None:
         """The mark of a file, where it has one that fits it."""
-        with file.path.open("rb") as opened:
-            mark = Mark.decode(opened.read(PAGE_BYTES))
+        mark = Mark.decode(self.disk.read(file.path, 0, PAGE_BYTES))
         return mark if mark is not None and mark.position == file.start else None
 
     def set_mark(self, file: LogFile, mark: Mark) -> None:
         """Write a file's mark durably."""
-        fd = os.open(file.path, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.pwrite(fd, mark.encode().ljust(PAGE_BYTES, b"\0"), 0)
-            sync_file(fd)
-        finally:
-            os.close(fd)
+        self.disk.write(file.path, 0, mark.encode().ljust(PAGE_BYTES, b"\0"))
 
     def add_file(
-        self, start: int, size: int = FILE_BYTES, mark: Mark | None = None, *, sync: bool = True
+        self, start: int, size: int = 0, mark: Mark | None = None, *, sync: bool = True
     ) -> LogFile:
         """Prepare the file that starts at `start`: zeros, on the disk, under its final name.
 
+        size: of its frames; 0 for the usual one.
         sync: a file that device writes will go to must be on the disk, blocks and all, before:
         such a write makes its bytes durable and nothing else.
         A file that starts there already stays as it is.
@@ -205,27 +193,12 @@ class SegmentLog:
         """
         with self._adding:
             there = next((file for file in self.files if file.start == start), None)
-            return there or self._add_file(start, size, mark, sync=sync)
+            return there or self._add_file(start, size or self.disk.sizes.file, mark, sync=sync)
 
     def _add_file(self, start: int, size: int, mark: Mark | None, *, sync: bool) -> LogFile:
         path = self.directory / f"{start:016x}.log"
-        partial = path.with_suffix(".new")
-        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            first = mark.encode() if mark is not None else b""
-            os.write(fd, first.ljust(PAGE_BYTES, b"\0"))
-            for at in range(0, size, len(_ZEROS)):
-                os.write(fd, _ZEROS[: size - at])
-            if sync:
-                sync_file(fd)
-        except OSError:
-            partial.unlink()
-            raise
-        finally:
-            os.close(fd)
-        partial.rename(path)
-        if sync:
-            sync_directory(self.directory)
+        head = (mark.encode() if mark is not None else b"").ljust(PAGE_BYTES, b"\0")
+        self.disk.create(path, head, PAGE_BYTES + size, sync=sync)
         file = LogFile(path, start, start + size)
         with self._changing:
             if self.files and self.files[-1].end > start:
@@ -240,8 +213,8 @@ class SegmentLog:
             with self._changing:
                 file, *left = self.files
                 self.files = tuple(left)
-                file.close()
-            file.path.unlink()
+                file.close(self.disk)
+            self.disk.remove(file.path)
             freed += file.end - file.start + PAGE_BYTES
         return freed
 
@@ -252,7 +225,7 @@ class SegmentLog:
         so does what a stale writer may still write.
         """
         self.remove_from(position)
-        self.add_file(position, FIRST_FILE_BYTES, mark)
+        self.add_file(position, self.disk.sizes.first_file, mark)
 
     def remove_from(self, position: int) -> None:
         """Delete the files that begin at a position or behind it, the newest first."""
@@ -260,11 +233,11 @@ class SegmentLog:
             with self._changing:
                 *left, file = self.files
                 self.files = tuple(left)
-                file.close()
-            file.path.unlink()
+                file.close(self.disk)
+            self.disk.remove(file.path)
             if left:
                 # It had sealed the one before it, which goes on to its own end again.
-                left[-1].end = left[-1].start + left[-1].path.stat().st_size - PAGE_BYTES
+                left[-1].end = left[-1].start + self.disk.size(left[-1].path) - PAGE_BYTES
 
     def chunks(self, position: int, end: int | None = None) -> Iterator[tuple[int, bytes]]:
         """(position, bytes) from a position up to `end`, a file (or a MiB of it) at a time."""
@@ -277,38 +250,4 @@ class SegmentLog:
     def close(self) -> None:
         with self._changing:
             for file in self.files:
-                file.close()
-
-    def _open_for_writing(self, path: Path) -> int:
-        flags = os.O_WRONLY | os.O_CLOEXEC
-        if self.direct and _O_DIRECT:
-            try:
-                return os.open(path, flags | _O_DIRECT)
-            except OSError as error:
-                if error.errno != errno.EINVAL:
-                    raise
-        fd = os.open(path, flags)
-        if sys.platform == "darwin":
-            with suppress(OSError):
-                fcntl.fcntl(fd, fcntl.F_NOCACHE, 1)
-        return fd
-
-
-def sync_directory(path: Path) -> None:
-    """Force a folder's entries to the disk."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace a small file: after a crash it is the old one or the new one."""
-    partial = path.with_name(f"{path.name}.new")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        sync_file(file.fileno())
-    partial.rename(path)
-    sync_directory(path.parent)
+                file.close(self.disk)

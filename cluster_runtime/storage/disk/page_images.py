@@ -9,11 +9,13 @@ CRC32C; the scrub and a rebuild compare them.
 """
 
 import ctypes
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import google_crc32c
@@ -22,7 +24,7 @@ from cluster_runtime.engine.files import copy_tree
 from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.disk.device import sync_file
-from cluster_runtime.storage.disk.log_files import sync_directory, write_durably
+from cluster_runtime.storage.disk.filesystem import HOST_DISK
 
 MANIFEST = "manifest.json"
 DATA = "data"
@@ -149,10 +151,10 @@ def make_image(
         _sync_all(partial)
         manifest = {"redo": redo, "lsn": lsn, "timeline": timeline}
         listed = {**manifest, "files": [asdict(each) for each in files]}
-        write_durably(partial / MANIFEST, json.dumps(listed).encode())
+        HOST_DISK.replace(partial / MANIFEST, json.dumps(listed).encode())
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
-        sync_directory(folder)
+        HOST_DISK.sync_directory(folder)
     except OSError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -191,6 +193,22 @@ def remove_images(folder: Path, *, below: int, keep: frozenset[int] = frozenset(
             image.directory.rename(image.directory.with_suffix(".partial"))
     for partial in folder.glob("*.partial"):
         shutil.rmtree(partial)
+
+
+def fingerprint(data_directory: Path) -> str:
+    """A checksum that tells the pages of a cleanly stopped data directory from all others."""
+    control = (data_directory / "global" / "pg_control").stat()
+    return _fingerprint(data_directory, control.st_ino, control.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _fingerprint(data_directory: Path, inode: int, modified_ns: int) -> str:
+    """inode, modified_ns: of its control file, which every start of a server over it changes."""
+    digest = hashlib.sha256()
+    for path in sorted(_files(data_directory)):
+        file = data_directory / path
+        digest.update(f"{path} {file.stat().st_size} {checksum(file):08x}\n".encode())
+    return digest.hexdigest()
 
 
 def checksum(path: Path) -> int:
@@ -247,7 +265,7 @@ def _sync_all(folder: Path) -> None:
         for name in files:
             with (Path(inside) / name).open("rb") as file:
                 sync_file(file.fileno())
-        sync_directory(Path(inside))
+        HOST_DISK.sync_directory(Path(inside))
 
 
 def _copy_range(source: int, target: int, count: int) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from cluster_runtime.storage.core.types import Lsn
-from cluster_runtime.storage.disk.log_files import FILE_BYTES, Mark
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 
 COPY_BYTES = 1 << 20
@@ -35,20 +34,27 @@ def copy_log(
     no other writes meanwhile. Raises OSError where the target's disk is full.
     """
     pending = bytearray()
-    begun = position
+    begun, begun_lsn = position, tail
     end, lsn = position, tail
+
+    def write() -> None:
+        if pending:
+            have_file(target, source, begun, begun_lsn)
+            target.log.write(begun, bytes(pending))
+
     for frame in source.frames(position, previous=tail, end=until):
         gap = frame.position - end
         crosses = source.log.file_at(frame.position).start > begun
         if crosses or len(pending) + gap > COPY_BYTES:
-            _write(target, source, begun, pending)
+            write()
             if stopped():
                 return end, lsn
-            begun, pending, gap = frame.position, bytearray(), 0
+            begun, begun_lsn, gap = frame.position, lsn, 0
+            pending.clear()
         pending += bytes(gap)
         pending += source_bytes(source, frame.position, frame.end)
         end, lsn = frame.end, frame.batch.end
-    _write(target, source, begun, pending)
+    write()
     return end, lsn
 
 
@@ -57,19 +63,19 @@ def source_bytes(source: SegmentStore, start: int, end: int) -> bytes:
     return source.log.read(start, end - start)
 
 
-def _write(target: SegmentStore, source: SegmentStore, position: int, content: bytearray) -> None:
-    if not content:
-        return
-    have_file(target, source, position)
-    target.log.write(position, bytes(content))
+def have_file(target: SegmentStore, source: SegmentStore, position: int, chained: Lsn) -> None:
+    """Make the target's file that holds a position the same stretch as the source's.
 
-
-def have_file(target: SegmentStore, source: SegmentStore, position: int) -> None:
-    """Make the target's file that holds a position the same stretch as the source's."""
+    chained: the LSN up to which the target's log goes without a gap. Only where the file begins
+    with it may the file say so: a mark that is copied ahead claims log that is not there.
+    """
     wanted = source.log.file_at(position)
+    mark = source.log.mark(wanted)
+    if mark is not None and mark.lsn != chained:
+        mark = None
     with suppress(LookupError):
         if target.log.file_at(position).start == wanted.start:
+            if mark is not None:
+                target.set_mark(mark, reached=mark.position)
             return
-    mark: Mark | None = source.log.mark(wanted)
-    size = max(wanted.end - wanted.start, 0) or FILE_BYTES
-    target.log.add_file(wanted.start, size, mark)
+    target.log.add_file(wanted.start, max(wanted.end - wanted.start, 0), mark)

@@ -155,5 +155,3 @@ def _give_way(pid: int | None) -> bool:
     except (psutil.Error, OSError):
         return False
     return len(family) > 3
-
-

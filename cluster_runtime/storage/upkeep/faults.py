@@ -13,8 +13,8 @@ from cluster_runtime.storage.core.faults import (
 )
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
-from cluster_runtime.storage.live.node import Lane
 
 
 class FaultInjection:

@@ -37,9 +37,7 @@ class Holders:
         self._holds: list[Hold] = []
         self._sources: list[Callable[[], Iterable[Holder]]] = []
 
-    def register(
-        self, kind: HolderKind, name: str, lsn: Lsn, *, with_pages: bool = False
-    ) -> Hold:
+    def register(self, kind: HolderKind, name: str, lsn: Lsn, *, with_pages: bool = False) -> Hold:
         hold = Hold(Holder(kind, name, lsn, time.time(), with_pages), self)
         with self._lock:
             self._holds.append(hold)

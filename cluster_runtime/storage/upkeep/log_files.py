@@ -5,11 +5,11 @@ full.
 """
 
 import threading
-from contextlib import suppress
 from functools import partial
 
 from cluster_runtime.storage.core.types import SegmentId
-from cluster_runtime.storage.disk.log_files import FILE_BYTES, Mark
+from cluster_runtime.storage.disk.log_files import Mark
+from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.upkeep.worker import Worker
 
@@ -36,12 +36,20 @@ class FilePreparation:
                 self._unmarked.append((mark, {lane.store.id for lane in node.lanes}))
             for mark, segments in self._unmarked:
                 for lane in node.lanes:
-                    if lane.store.id in segments and lane.store.end > mark.position:
+                    if lane.store.id in segments and self._mark(lane, mark):
                         segments.remove(lane.store.id)
-                        with suppress(LookupError, FileNotFoundError):
-                            file = lane.store.log.file_at(mark.position)
-                            lane.store.log.set_mark(file, mark)
             self._unmarked = [each for each in self._unmarked if each[1]]
+
+    def _mark(self, lane: Lane, mark: Mark) -> bool:
+        """Whether nothing is left to do for this mark in this segment."""
+        node, store = self._mount.node, lane.store
+        try:
+            return store.set_mark(mark)
+        except LookupError:
+            return True  # collected
+        except OSError as error:
+            node.post(partial(node.fail, lane, error, store))
+            return True
 
     def _prepare_file(self, position: int) -> None:
         """Make the next log file of each live segment, and write the marks that are due."""
@@ -52,7 +60,7 @@ class FilePreparation:
             if not lane.live or store.log.end != position:
                 continue
             try:
-                store.log.add_file(position, FILE_BYTES)
+                store.log.add_file(position)
             except OSError as error:
                 node.post(partial(node.fail, lane, error, store))
         node.post(_look_again)

@@ -24,8 +24,8 @@ from cluster_runtime.storage.disk.page_images import (
     make_image,
     remove_images,
 )
+from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
-from cluster_runtime.storage.live.node import Lane
 from cluster_runtime.storage.live.opening import has_newest_image
 from cluster_runtime.storage.upkeep.coalescer import Coalescer
 from cluster_runtime.storage.upkeep.coalescing import InterruptedCoalescingError

@@ -6,9 +6,10 @@ On a thread of its own: the node asks, and goes on.
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.types import Lsn, SegmentId
 from cluster_runtime.storage.disk.log_files import Mark
+from cluster_runtime.storage.disk.segment_store import SegmentUnreadableError
 from cluster_runtime.storage.live.gossip import copy_log, have_file
+from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
-from cluster_runtime.storage.live.node import Lane
 from cluster_runtime.storage.live.opening import align
 from cluster_runtime.storage.upkeep.worker import Worker
 
@@ -57,19 +58,27 @@ class Repair:
         if begun is None:
             return False
         volume = node.volume
-        if lane.store.core.history != volume.history:
-            align(lane.store, volume.history, volume.membership)
-            begun = lane.store.end, lane.store.core.scl
-        end, tail = begun
         stopped = mount.leaving.is_set
         try:
+            if lane.damaged:
+                # What lies behind the damage still claims to follow it.
+                lane.store.drop_behind()
+                lane.damaged = False
+            if lane.store.core.history != volume.history:
+                align(lane.store, volume.history, volume.membership)
+                begun = lane.store.end, lane.store.core.scl
+            end, tail = begun
             for source in sorted(node.lanes, key=lambda each: each.store.end, reverse=True):
                 if source is not lane and source.reachable and source.store.end > end:
                     store, limit = source.store, source.store.end
                     end, tail = copy_log(lane.store, store, end, tail, limit, stopped=stopped)
-            self._have_files_ahead(lane, end)
+            self._have_files_ahead(lane, end, tail)
         except LookupError:
             return False  # collected while it was copied
+        except SegmentUnreadableError as error:
+            _log.warning("a segment is of no use any more", segment=segment, error=str(error))
+            lane.useless = True  # it is replaced
+            return True
         except OSError as error:
             failed = error
             node.call(lambda: node.fail(lane, failed))
@@ -77,18 +86,22 @@ class Repair:
         if not node.call(lambda: node.caught_up(lane, end, tail)):
             return False
         # Once more: one may have been made for the others meanwhile.
-        self._have_files_ahead(lane, end)
+        try:
+            self._have_files_ahead(lane, end, tail)
+        except OSError as error:
+            failed = error
+            node.call(lambda: node.fail(lane, failed))
         node.post(_look_again)
         return True
 
-    def _have_files_ahead(self, lane: Lane, end: int) -> None:
+    def _have_files_ahead(self, lane: Lane, end: int, tail: Lsn) -> None:
         """Make the files that the others have for what follows a position."""
         live = [each.store for each in self._mount.node.lanes if each.live and each is not lane]
         if live:
             ahead = max(live, key=lambda store: store.log.end)
             for file in ahead.log.files:
                 if file.end > end:
-                    have_file(lane.store, ahead, file.start)
+                    have_file(lane.store, ahead, file.start, tail)
 
     def _bring_back(self) -> None:
         mount = self._mount

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from cluster_runtime.storage.core.scrub import Part, PartKind, ScrubReport, ScrubSchedule
 from cluster_runtime.storage.core.types import Lsn, SegmentId
-from cluster_runtime.storage.disk.log_files import LogFile, write_durably
+from cluster_runtime.storage.disk.filesystem import HOST_DISK
+from cluster_runtime.storage.disk.log_files import LogFile
 from cluster_runtime.storage.disk.page_images import PageImage, images
 from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
-from cluster_runtime.storage.live.node import Lane
 from cluster_runtime.storage.upkeep.pages import Pages
 from cluster_runtime.storage.upkeep.repair import Repair, is_whole
 
@@ -47,7 +48,7 @@ class Scrubbing:
             self._verify(part)
         elif schedule.completed_at != completed:
             self._pages.give_all()
-            write_durably(self._file, json.dumps({"completed_at": now}).encode())
+            HOST_DISK.replace(self._file, json.dumps({"completed_at": now}).encode())
         return max(0.0, schedule.next_at - now)
 
     def run(self) -> list[SegmentId]:

@@ -1,0 +1,256 @@
+"""The files of a volume as the rest of it sees them: one interface, over a real disk or a model.
+
+What is said to be durable here is on the disk when the call returns. The simulation puts its own
+disk behind the same interface, one that loses what was not synced, fails, rots and fills up.
+"""
+
+import errno
+import fcntl
+import mmap
+import os
+import shutil
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from cluster_runtime.storage.core.sizes import SIZES, Sizes
+from cluster_runtime.storage.disk.device import PAGE_BYTES, sync_file
+
+_EPOCH = struct.Struct("=Q")
+_ZEROS = bytes(1 << 20)
+_O_DIRECT = getattr(os, "O_DIRECT", 0)
+
+
+class PromiseBoard(Protocol):
+    """A number that every process which has the volume open sees at once: a segment's promise.
+
+    It says how things stand, and keeps nothing: what is promised for good is in the state file.
+    """
+
+    value: int
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep every other process from changing it, and the state file beside it."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it is still what others find under its name."""
+
+    def close(self) -> None:
+        """A second call does nothing."""
+
+
+class Disk(Protocol):
+    """Every method may raise OSError: that is the trouble of the segment whose file it is."""
+
+    sizes: Sizes
+
+    def names(self, directory: Path) -> list[str]:
+        """What is in a folder, in order of names; nothing where there is no such folder."""
+
+    def exists(self, path: Path) -> bool: ...
+
+    def size(self, path: Path) -> int: ...
+
+    def read(self, path: Path, offset: int = 0, length: int | None = None) -> bytes: ...
+
+    def make_directory(self, path: Path) -> None:
+        """Make a folder, and those above it that are not there.
+
+        Raises FileExistsError where it is there already.
+        """
+
+    def replace(self, path: Path, content: bytes) -> None:
+        """Replace a small file durably: after a crash it is the old one or the new one."""
+
+    def create(self, path: Path, head: bytes, size: int, *, sync: bool) -> None:
+        """Make a file of `size` bytes: `head`, then zeros, with all its blocks.
+
+        It has its name once it is complete. sync: it is on the disk then, name and all.
+        Where that fails nothing half-made remains.
+        """
+
+    def write(self, path: Path, offset: int, content: bytes) -> None:
+        """Write all of `content` into a file, durably."""
+
+    def remove(self, path: Path) -> None: ...
+
+    def remove_tree(self, path: Path) -> None:
+        """Delete a folder and what is in it; it need not be there."""
+
+    def sync_directory(self, path: Path) -> None:
+        """Force a folder's entries to the disk."""
+
+    def open_reader(self, path: Path) -> int: ...
+
+    def open_writer(self, path: Path, *, direct: bool) -> int:
+        """A descriptor for the log device. direct: past the page cache, where that is possible."""
+
+    def read_at(self, fd: int, offset: int, length: int) -> bytes: ...
+
+    def close(self, fd: int) -> None: ...
+
+    def board(self, path: Path) -> PromiseBoard:
+        """The promise board of a segment, made where it is not there."""
+
+
+class HostDisk:
+    """The disk of this machine."""
+
+    sizes = SIZES
+
+    def names(self, directory: Path) -> list[str]:
+        return sorted(os.listdir(directory)) if directory.is_dir() else []
+
+    def exists(self, path: Path) -> bool:
+        return path.exists()
+
+    def size(self, path: Path) -> int:
+        return path.stat().st_size
+
+    def read(self, path: Path, offset: int = 0, length: int | None = None) -> bytes:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read() if length is None else file.read(length)
+
+    def make_directory(self, path: Path) -> None:
+        path.mkdir(parents=True)
+
+    def replace(self, path: Path, content: bytes) -> None:
+        partial = path.with_name(f"{path.name}.new")
+        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(fd, content)
+            sync_file(fd)
+        finally:
+            os.close(fd)
+        partial.rename(path)
+        self.sync_directory(path.parent)
+
+    def create(self, path: Path, head: bytes, size: int, *, sync: bool) -> None:
+        partial = path.with_suffix(".new")
+        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(fd, head)
+            for at in range(len(head), size, len(_ZEROS)):
+                _write_all(fd, _ZEROS[: size - at])
+            if sync:
+                sync_file(fd)
+        except OSError:
+            with suppress(OSError):
+                partial.unlink()
+            raise
+        finally:
+            os.close(fd)
+        partial.rename(path)
+        if sync:
+            self.sync_directory(path.parent)
+
+    def write(self, path: Path, offset: int, content: bytes) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            _write_all(fd, content, offset)
+            sync_file(fd)
+        finally:
+            os.close(fd)
+
+    def remove(self, path: Path) -> None:
+        path.unlink()
+
+    def remove_tree(self, path: Path) -> None:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
+
+    def sync_directory(self, path: Path) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def open_reader(self, path: Path) -> int:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def open_writer(self, path: Path, *, direct: bool) -> int:
+        flags = os.O_WRONLY | os.O_CLOEXEC
+        if direct and _O_DIRECT:
+            try:
+                return os.open(path, flags | _O_DIRECT)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+        fd = os.open(path, flags)
+        if sys.platform == "darwin":
+            with suppress(OSError):
+                fcntl.fcntl(fd, fcntl.F_NOCACHE, 1)
+        return fd
+
+    def read_at(self, fd: int, offset: int, length: int) -> bytes:
+        return os.pread(fd, length, offset)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def board(self, path: Path) -> PromiseBoard:
+        return _MappedBoard(path)
+
+
+HOST_DISK = HostDisk()
+
+
+class _MappedBoard:
+    """Eight bytes of a file, mapped by every process that has the segment open."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(self._fd).st_size < PAGE_BYTES:
+                os.ftruncate(self._fd, PAGE_BYTES)
+            self._map = mmap.mmap(self._fd, PAGE_BYTES)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    @property
+    def value(self) -> int:
+        return int(_EPOCH.unpack_from(self._map)[0])
+
+    @value.setter
+    def value(self, value: int) -> None:
+        _EPOCH.pack_into(self._map, 0, value)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    @property
+    def is_there(self) -> bool:
+        try:
+            return self._path.stat().st_ino == os.fstat(self._fd).st_ino
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            self._map.close()
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _write_all(fd: int, content: bytes, offset: int | None = None) -> None:
+    """Every byte of it: a write may take less than it was given."""
+    view = memoryview(content)
+    while view:
+        taken = os.write(fd, view) if offset is None else os.pwrite(fd, view, offset)
+        if taken == 0:
+            raise OSError(errno.EIO, "the disk took nothing of a write")
+        view = view[taken:]
+        offset = None if offset is None else offset + taken

@@ -1,0 +1,96 @@
+"""The state file of a segment: what it promised, how its log came about, who its peers are.
+
+Format 2: a line that names format and checksum, and the state as JSON.
+
+    borealis segment 2 crc32c 9ab1f0c2
+    {"volume": "...", "segment": "a1", "promised": 7, "history": [[1, 23], [7, 4711]], ...}
+
+Format 1 was the JSON alone. It is read where a volume of format 1 is opened, and written never.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import google_crc32c
+
+from cluster_runtime.errors import StorageError
+from cluster_runtime.storage.core.facts import VolumeFacts
+from cluster_runtime.storage.core.quorum import Membership
+from cluster_runtime.storage.core.segment import Cut, History, is_sound
+from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
+
+STATE_FILE = "segment.json"
+FORMAT = 2
+_HEAD = "borealis segment {} crc32c {:08x}\n"
+
+
+class StateDamagedError(StorageError):
+    """A state file is not what was written to it. The segment is lost; its peers are not wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentStateFile:
+    """facts: None in format 1, which kept them beside the segments."""
+
+    volume: UUID
+    segment: SegmentId
+    promised: Epoch
+    history: History
+    membership: Membership
+    floor: Lsn
+    facts: VolumeFacts | None
+
+    def encode(self) -> bytes:
+        state = {
+            "volume": str(self.volume),
+            "segment": self.segment,
+            "promised": self.promised,
+            "history": [(cut.epoch, cut.lsn) for cut in self.history],
+            "membership": self.membership.version,
+            "sets": self.membership.sets,
+            "floor": self.floor,
+            "facts": self.facts.to_dict() if self.facts is not None else None,
+        }
+        body = json.dumps(state).encode()
+        return _HEAD.format(FORMAT, google_crc32c.value(body)).encode() + body
+
+    @classmethod
+    def decode(cls, content: bytes, *, accept_format_1: bool) -> "SegmentStateFile":
+        """Raises StateDamagedError for anything that was not written as it is.
+
+        accept_format_1: take a state without a checksum too.
+        """
+        head, end, body = content.partition(b"\n")
+        checked = bool(end) and content.startswith(
+            _HEAD.format(FORMAT, google_crc32c.value(body)).encode()
+        )
+        if not checked and not (accept_format_1 and content.startswith(b"{")):
+            raise StateDamagedError(
+                f"the checksum of the state does not fit, or it is of no format up to {FORMAT} "
+                f"(it begins with {head[:40]!r})"
+            )
+        try:
+            found = cls._from_json(json.loads(body if checked else content))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise StateDamagedError(f"the state cannot be read: {error!r}") from error
+        if not is_sound(found.promised, found.history):
+            raise StateDamagedError(
+                f"the history names epoch {found.history[-1].epoch}, the promise only "
+                f"{found.promised}"
+            )
+        return found
+
+    @classmethod
+    def _from_json(cls, state: dict[str, Any]) -> "SegmentStateFile":
+        facts = state.get("facts")
+        return cls(
+            UUID(state["volume"]),
+            SegmentId(state["segment"]),
+            Epoch(int(state["promised"])),
+            tuple(Cut(Epoch(int(epoch)), Lsn(int(lsn))) for epoch, lsn in state["history"]),
+            Membership(int(state["membership"]), tuple(tuple(each) for each in state["sets"])),
+            Lsn(int(state["floor"])),
+            VolumeFacts.from_dict(facts) if facts is not None else None,
+        )
