@@ -1,7 +1,7 @@
 """How large a volume becomes under updates that never end, and what coalescing costs.
 
 A cluster of the product, nothing switched on by hand: clients update rows of a table that does not
-grow, for minutes, as hard as they can (an hour's worth of an ordinary load). What must hold:
+grow, at a steady rate: an hour of ten commits a second in three minutes. What must hold:
 
 * settled, the volume takes at most 4 times the database (three page images and the coalescer's
   directory) and six times the log bound: max(16 MiB, a third of the database), what a segment
@@ -10,7 +10,7 @@ grow, for minutes, as hard as they can (an hour's worth of an ordinary load). Wh
 * a lost data directory is back as soon at the end as it was at the start, within 1.5 times;
 * commits are not slowed by more than 15 % while an image is made, measured in the same run.
 
-    python bench/growth.py [--seconds 180] [--rows 20000] [--row-bytes 1500] [--clients 2]
+    python bench/growth.py [--seconds 180] [--rows 20000] [--row-bytes 1500] [--commits 200]
 """
 
 import argparse
@@ -29,19 +29,21 @@ from report import show, write_json
 
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.storage.core.coalescing import log_bound
-from cluster_runtime.storage.disk.log_files import FILE_BYTES
+from cluster_runtime.storage.core.sizes import SIZES
 
 SETTLED_MAX, PEAK_MAX, REBUILD_MAX, SLOWED_MAX = 4.0, 8.0, 1.5, 1.15
 SEGMENTS = 6
 FILES_AHEAD = 3
 """A segment's log: the file that the oldest kept byte lies in, the newest, and one made ahead."""
+LOG_BEFORE_REBUILD_BYTES = 12 << 20
 CLUSTER = "growth"
 MB = 1 << 20
 
 
 @dataclass
 class Samples:
-    """sizes: bytes of the volume on the disk. commits: count at each moment, image under way."""
+    """sizes: bytes of the volume on the disk. busy, idle: seconds of each commit, while an image
+    was being made and while none was."""
 
     sizes: list[int] = field(default_factory=list)
     busy: list[float] = field(default_factory=list)
@@ -54,6 +56,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--row-bytes", type=int, default=1500)
     parser.add_argument("--clients", type=int, default=2)
+    parser.add_argument("--commits", type=float, default=200, help="of all clients, a second")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir="/tmp"))
     folder.chmod(0o711)
@@ -73,7 +76,10 @@ def main() -> None:
         ("rebuild, start", f"{figures['rebuild_start']:.2f} s", ""),
         ("rebuild, end", f"{figures['rebuild_end']:.2f} s", ""),
         ("rebuild", ratio(figures["rebuild"]), f"{REBUILD_MAX:g}"),
-        ("commits while coalescing", ratio(figures["slowed"]), f"{SLOWED_MAX:g}"),
+        ("commits", f"{figures['commits']:.0f}", ""),
+        ("median commit, idle", f"{figures['commit_ms_idle']:.2f} ms", ""),
+        ("median commit, coalescing", f"{figures['commit_ms_busy']:.2f} ms", ""),
+        ("commits slowed", ratio(figures["slowed"]), f"{SLOWED_MAX:g}"),
     ]
     show("Growth under updates", ("what", "figure", "at most"), rows)
     held = (
@@ -101,20 +107,22 @@ def measure(
             "insert into rows select i, 0, %s from generate_series(1, %s) i",
             (filler, options.rows),
         )
+    # Until the table has the dead rows that updates leave it with, and the volume has its images.
+    load(runtime, cluster, volume, options, Samples(), options.seconds / 6)
     wait_until_settled(runtime)
     before = runtime.describe_volume(CLUSTER)
-    rebuild_start = statistics.median(rebuild(runtime, cluster) for _ in range(3))
+    rebuild_start = rebuilds(runtime, cluster, volume, options)
     samples = Samples()
-    load(runtime, cluster, volume, options, samples)
+    load(runtime, cluster, volume, options, samples, options.seconds)
     wait_until_settled(runtime)
     settled = disk_bytes(volume)
     after = runtime.describe_volume(CLUSTER)
-    rebuild_end = statistics.median(rebuild(runtime, cluster) for _ in range(3))
+    rebuild_end = rebuilds(runtime, cluster, volume, options)
     with cluster.connect() as conn:
         size = conn.execute("select sum(pg_database_size(oid)) from pg_database").fetchone()
     database = float(size[0])
     # What a restore of the log bound may still leave: files are removed whole.
-    bounded_log = SEGMENTS * (log_bound(int(database)) + FILES_AHEAD * FILE_BYTES)
+    bounded_log = SEGMENTS * (log_bound(int(database)) + FILES_AHEAD * SIZES.file)
     idle, busy = statistics.median(samples.idle), statistics.median(samples.busy)
     return {
         "database": database,
@@ -128,9 +136,10 @@ def measure(
         "rebuild_start": rebuild_start,
         "rebuild_end": rebuild_end,
         "rebuild": rebuild_end / rebuild_start,
-        "commits_idle": idle,
-        "commits_busy": busy,
-        "slowed": idle / busy,
+        "commits": float(len(samples.idle) + len(samples.busy)),
+        "commit_ms_idle": idle * 1000,
+        "commit_ms_busy": busy * 1000,
+        "slowed": busy / idle,
     }
 
 
@@ -140,37 +149,61 @@ def load(
     volume: Path,
     options: argparse.Namespace,
     samples: Samples,
+    seconds: float,
 ) -> None:
-    """Updates from several clients; a sample of commits and of the volume every half second."""
+    """Commits at a steady rate, so that a slower one does not make for fewer; each is timed."""
     ended = threading.Event()
-    counts = [0] * options.clients
+    making = threading.Event()
+    every_s = options.clients / options.commits
 
     def client(number: int) -> None:
         with cluster.connect(autocommit=True) as conn:
+            due, count = time.monotonic(), 0
             while not ended.is_set():
-                low = (counts[number] * 131 + number * 7919) % options.rows
+                low = (count * 131 + number * 7919) % options.rows
+                before, began = making.is_set(), time.perf_counter()
                 conn.execute(
                     "update rows set n = n + 1 where id between %s and %s", (low, low + 19)
                 )
-                counts[number] += 1
+                took = time.perf_counter() - began
+                if making.is_set() is before:
+                    (samples.busy if before else samples.idle).append(took)
+                count += 1
+                due = max(due + every_s, time.monotonic() - 1)
+                ended.wait(max(0.0, due - time.monotonic()))
 
     clients = [threading.Thread(target=client, args=(each,)) for each in range(options.clients)]
     for each in clients:
         each.start()
-    deadline = time.monotonic() + options.seconds
+    deadline = time.monotonic() + seconds
     try:
         while time.monotonic() < deadline:
-            running = runtime.describe_volume(CLUSTER).coalescing.running
-            began, count = time.monotonic(), sum(counts)
-            time.sleep(0.5)
-            rate = (sum(counts) - count) / (time.monotonic() - began)
+            if runtime.describe_volume(CLUSTER).coalescing.running:
+                making.set()
+            else:
+                making.clear()
             samples.sizes.append(disk_bytes(volume))
-            if runtime.describe_volume(CLUSTER).coalescing.running is running:
-                (samples.busy if running else samples.idle).append(rate)
+            time.sleep(0.3)
     finally:
         ended.set()
         for each in clients:
             each.join()
+
+
+def rebuilds(
+    runtime: Runtime, cluster: ClusterHandle, volume: Path, options: argparse.Namespace
+) -> float:
+    """The median of three rebuilds, each with the same log behind a new image."""
+    took = []
+    for _ in range(3):
+        images = runtime.describe_volume(CLUSTER).coalescing.images
+        while runtime.describe_volume(CLUSTER).coalescing.images == images:
+            load(runtime, cluster, volume, options, Samples(), 1)
+        wait_until_settled(runtime)
+        while runtime.describe_volume(CLUSTER).log_bytes_since_image < LOG_BEFORE_REBUILD_BYTES:
+            load(runtime, cluster, volume, options, Samples(), 0.5)
+        took.append(rebuild(runtime, cluster))
+    return statistics.median(took)
 
 
 def rebuild(runtime: Runtime, cluster: ClusterHandle) -> float:

@@ -54,8 +54,8 @@ async def lose_compute(cluster: HostedCluster) -> None:
 async def _crash(cluster: HostedCluster, duration: float | None) -> None:
     if duration is not None:
         raise InvalidParameterError(
-            "a writer that crashed comes back by itself, so its crash takes no duration; to keep it "
-            "from its volume for a while, use partition"
+            "a writer that crashed comes back by itself, so its crash takes no duration; to keep "
+            "it from its volume for a while, use partition"
         )
     cluster.require(ClusterStatus.AVAILABLE)
     await cluster.compute.lose(cluster.instances.writer.kill)

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,9 +26,13 @@ from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.disk.device import sync_file
 from cluster_runtime.storage.disk.filesystem import HOST_DISK
 
+Pace = Callable[[int, int], None]
+
 MANIFEST = "manifest.json"
 DATA = "data"
 _CHUNK_BYTES = 1 << 20
+_STRETCH_BYTES = 2 << 20
+_SYNCED_ONE_BY_ONE = 200
 _NOT_PAGES = {
     "postmaster.pid",
     "postmaster.opts",
@@ -38,6 +42,10 @@ _NOT_PAGES = {
     "borealis.volume",
 }
 _EMPTY_FOLDERS = {"pg_wal", "pg_stat_tmp", "pg_replslot", "pg_notify", "pg_dynshmem", "pgsql_tmp"}
+
+
+def _at_once(fd: int, count: int) -> None:
+    """The pace of a copy that nobody has to wait for."""
 
 
 class ImageDamagedError(StorageError):
@@ -98,20 +106,34 @@ def images(folder: Path) -> list[PageImage]:
     found = []
     for directory in sorted(folder.iterdir()) if folder.is_dir() else []:
         try:
-            manifest = json.loads((directory / MANIFEST).read_text())
-            files = tuple(ImageFile(**each) for each in manifest.pop("files"))
-            found.append(PageImage(directory=directory, files=files, **manifest))
+            facts = (directory / MANIFEST).stat()
+            found.append(_read(directory, facts.st_ino, facts.st_mtime_ns))
         except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
             continue
     return found
 
 
-def facts_of(source: Path) -> tuple[ImageFile, ...]:
-    """The files of a cleanly stopped data directory that make an image."""
+@lru_cache(maxsize=64)
+def _read(directory: Path, inode: int, modified_ns: int) -> PageImage:
+    """inode, modified_ns: of the manifest, which never changes: another one is another image's."""
+    manifest = json.loads((directory / MANIFEST).read_text())
+    files = tuple(ImageFile(**each) for each in manifest.pop("files"))
+    return PageImage(directory=directory, files=files, **manifest)
+
+
+def facts_of(source: Path, known: Sequence[ImageFile] = ()) -> tuple[ImageFile, ...]:
+    """The files of a cleanly stopped data directory that make an image.
+
+    known: as they were the last time; one that was not written since has the checksum it had.
+    """
+    before = {(each.path, each.size, each.modified_ns): each for each in known}
     found = []
     for path in _files(source):
         stat = (source / path).stat()
-        found.append(ImageFile(path, stat.st_size, checksum(source / path), stat.st_mtime_ns))
+        same = before.get((path, stat.st_size, stat.st_mtime_ns))
+        found.append(
+            same or ImageFile(path, stat.st_size, checksum(source / path), stat.st_mtime_ns)
+        )
     return tuple(found)
 
 
@@ -124,11 +146,13 @@ def make_image(
     timeline: int,
     linked: bool = True,
     facts: Sequence[ImageFile] | None = None,
+    pace: Pace = _at_once,
 ) -> PageImage:
     """Copy a cleanly stopped data directory to a segment's folder, durably.
 
     linked: files equal to those of the newest image there become links to them. facts: of the files
-    of the source, where they are known already.
+    of the source, where they are known already. pace: called with a descriptor and a number of
+    bytes after each stretch that was written there.
     Raises OSError where the disk is full; nothing half-made remains under the image's name.
     """
     last = (images(folder) or [_NOTHING])[-1] if linked else _NOTHING
@@ -138,6 +162,7 @@ def make_image(
     partial = folder / f"{redo:016x}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     files = tuple(facts) if facts is not None else facts_of(source)
+    copied: list[Path] = []
     try:
         (partial / DATA).mkdir(parents=True, mode=0o700)
         for path in _folders(source):
@@ -147,8 +172,9 @@ def make_image(
             if before.get(file.path) == file:
                 os.link(newest / DATA / file.path, copy)
             else:
-                _copy(source / file.path, copy)
-        _sync_all(partial)
+                _copy(source / file.path, copy, pace)
+                copied.append(copy)
+        _sync(partial, copied)
         manifest = {"redo": redo, "lsn": lsn, "timeline": timeline}
         listed = {**manifest, "files": [asdict(each) for each in files]}
         HOST_DISK.replace(partial / MANIFEST, json.dumps(listed).encode())
@@ -182,15 +208,18 @@ def copy_image(image: PageImage, folder: Path) -> PageImage:
     )
 
 
-def remove_images(folder: Path, *, below: int, keep: frozenset[int] = frozenset()) -> None:
-    """Delete the images whose redo LSN is lower than `below`, and what was left half-made.
+def give_up_images(folder: Path, *, below: int, keep: frozenset[int] = frozenset()) -> None:
+    """Take their names from the images whose redo LSN is lower than `below`; `sweep` deletes them.
 
-    keep: redo LSNs of those that stay. An image goes under its name at once: half of one must never
-    be taken for a whole one.
+    keep: redo LSNs of those that stay. Half of an image is never found under an image's name.
     """
     for image in images(folder):
         if image.redo < below and image.redo not in keep:
             image.directory.rename(image.directory.with_suffix(".partial"))
+
+
+def sweep(folder: Path) -> None:
+    """Delete the images that were given up, and what was left half-made."""
     for partial in folder.glob("*.partial"):
         shutil.rmtree(partial)
 
@@ -240,15 +269,33 @@ def _files(source: Path) -> Iterator[str]:
         yield from (str(relative / name) for name in sorted(files) if name not in _NOT_PAGES)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, pace: Pace) -> None:
+    """Copy a file, by reflink or inside the kernel where that can be."""
     with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
         os.fchmod(writer.fileno(), 0o600)
         if hasattr(os, "copy_file_range"):
-            left = os.fstat(reader.fileno()).st_size
-            while left > 0 and (copied := _copy_range(reader.fileno(), writer.fileno(), left)):
-                left -= copied
+            while copied := _copy_range(reader.fileno(), writer.fileno(), _STRETCH_BYTES):
+                pace(writer.fileno(), copied)
         while chunk := reader.read(_CHUNK_BYTES):
-            writer.write(chunk)
+            view = memoryview(chunk)
+            while view:
+                view = view[writer.write(view) :]
+            pace(writer.fileno(), len(chunk))
+
+
+def _sync(folder: Path, copied: Sequence[Path]) -> None:
+    """Force an image to the disk: a few new files by themselves, for many the whole file system.
+
+    The file system also holds what a writer with fsync=off has not written yet.
+    """
+    if len(copied) > _SYNCED_ONE_BY_ONE:
+        _sync_all(folder)
+        return
+    for path in copied:
+        with path.open("rb") as file:
+            sync_file(file.fileno())
+    for inside, _, _ in os.walk(folder):
+        HOST_DISK.sync_directory(Path(inside))
 
 
 def _sync_all(folder: Path) -> None:

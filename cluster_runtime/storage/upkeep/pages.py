@@ -13,24 +13,22 @@ import psycopg
 
 from cluster_runtime.errors import InvalidClusterStateError, QuorumLostError, StorageError
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.core.coalescing import is_due, log_bound
+from cluster_runtime.storage.core.coalescing import is_due, log_bound, niceness
 from cluster_runtime.storage.core.retention import Holder, HolderKind, ImagePoint, kept
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.disk.page_images import (
     PageImage,
     copy_image,
-    facts_of,
+    give_up_images,
     images,
-    make_image,
-    remove_images,
 )
 from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.live.opening import has_newest_image
 from cluster_runtime.storage.upkeep.coalescer import Coalescer
-from cluster_runtime.storage.upkeep.coalescing import InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.holders import Holders
+from cluster_runtime.storage.upkeep.image_maker import ImageMaker
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
 from cluster_runtime.storage.upkeep.worker import Worker
 
@@ -164,21 +162,25 @@ class Pages:
             # A name of its own: what an earlier run said last may still be known of it.
             self._runs += 1
             name = f"{COALESCER}-{self._runs}"
+            nice = niceness(*self._since_last())
             control = coalescer.replay(
                 f"{service.conninfo} user={self._superuser} application_name={name}",
                 until,
                 lambda: service.replayed_by(name),
                 stopped,
+                nice,
             )
             point = ImagePoint(control.redo, until)
-            made = self._give_out(coalescer.data_directory, point, control.timeline, stopped)
+            with ImageMaker(stopped, nice) as maker:
+                made = self._give_out(maker, coalescer.data_directory, point, control.timeline)
             if not made:
                 raise QuorumLostError("no full segment answers; heal one and coalesce again")
-            self._last = made[0].lsn, made[0].size_bytes
+            image = images(made[0].store.pages)[-1]
+            self._last = image.lsn, image.size_bytes
             if len(made) == len([each for each in mount.members if is_full(each)]):
                 # While one of them lacks the image, the loss of the others must leave its log.
                 self._collect()
-            return made[0]
+            return image
 
     def is_due(self) -> bool:
         """Whether an image is to be made now: a writer is there, and much log since the last."""
@@ -203,29 +205,21 @@ class Pages:
         return self._mount.node.volume.vdl - lsn, size
 
     def _give_out(
-        self, source: Path, point: ImagePoint, timeline: int, stopped: Callable[[], bool]
-    ) -> list[PageImage]:
+        self, maker: ImageMaker, source: Path, point: ImagePoint, timeline: int
+    ) -> list[Lane]:
         """Make an image of a directory on each full segment, one after the other.
 
         What a segment had before goes as soon as it has the new one: the others still have theirs
         and the log behind it, and so there are never six of them.
         """
-        made: list[PageImage] = []
+        made: list[Lane] = []
         for lane in self._mount.full_lanes():
-            if stopped():
-                raise InterruptedCoalescingError("coalescing was interrupted between two segments")
             folder = lane.store.pages
-            image = make_image(
-                folder,
-                source,
-                redo=point.redo,
-                lsn=point.lsn,
-                timeline=timeline,
-                facts=made[0].files if made else facts_of(source),
-            )
-            made.append(image)
+            maker.make(folder, source, redo=point.redo, lsn=point.lsn, timeline=timeline)
+            made.append(lane)
             with self.staying:
-                remove_images(folder, below=point.redo, keep=self._kept_redos())
+                give_up_images(folder, below=point.redo, keep=self._kept_redos())
+            maker.sweep(folder)
         return made
 
     def _checkpoint_writer(self) -> None:
