@@ -9,11 +9,13 @@ from typing import Protocol
 from uuid import uuid4
 
 from cluster_runtime.control.model import StorageType
+from cluster_runtime.engine.extensions import preload_settings
 from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.template import WAL_SEGMENT_MIB, Template
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
@@ -103,6 +105,10 @@ class _OnVolume:
     def socket_directory(self) -> Path:
         return self._postmaster.socket_directory
 
+    @property
+    def preloads(self) -> Settings:
+        return preload_settings(self._postmaster.installation)
+
 
 class Writer(_OnVolume):
     """PostgreSQL that writes to the volume. Its data directory is a cache of it."""
@@ -118,7 +124,7 @@ class Writer(_OnVolume):
         if not volume.trusts(data):
             volume.rebuild(data)
         volume.claim(data)
-        self._postmaster.start(WRITER_SETTINGS)
+        self._postmaster.start({**WRITER_SETTINGS, **self.preloads})
         self._stopping = False
         try:
             volume.attach_writer(self.socket_directory, SUPERUSER, lost=self._lost)
@@ -171,7 +177,7 @@ class Reader(_OnVolume):
         volume = self._storage.open()
         volume.serve_wal(self._wal_sockets)
         settings = volume.lay_out_standby(self._postmaster.data_directory, SUPERUSER)
-        self._postmaster.start(settings)
+        self._postmaster.start({**settings, **self.preloads})
 
     def stop(self, mode: Shutdown) -> None:
         self._postmaster.stop(Shutdown.IMMEDIATE)
