@@ -23,7 +23,7 @@ TRUSTED_HERE = ("vector", "pg_stat_statements")
 CONTROL_PATH_SINCE = 18
 PRELOADED = "pg_stat_statements"
 
-_RESET = "grant execute on function @extschema@.pg_stat_statements_reset to rds_superuser;\n"
+_RESET = "grant execute on function pg_stat_statements_reset to rds_superuser;\n"
 """As on RDS: counters are reset by members of rds_superuser, not by the superuser alone."""
 
 

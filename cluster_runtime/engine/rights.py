@@ -129,17 +129,23 @@ def _names_after(rights: Rights, runtime_roles: Mapping[str, int]) -> dict[int, 
 def _renamed_roles(
     rights: Rights, names: Mapping[int, str], runtime_roles: Mapping[str, int]
 ) -> Iterator[Repair]:
-    changed = [role for role in rights.roles if names[role.oid] != role.name]
-    # A role that took a name of the runtime's has to give it back first.
-    for role in sorted(changed, key=lambda role: role.name not in runtime_roles):
-        name = names[role.oid]
-        yield Repair(
-            sql.SQL("alter role {} rename to {}").format(
-                sql.Identifier(role.name), sql.Identifier(name)
-            ),
-            f"role {role.name!r} is {name!r} "
-            + ("again" if name in runtime_roles else "now: that name is the runtime's"),
-        )
+    now = {role.oid: role.name for role in rights.roles}
+    squatters = [
+        role for role in rights.roles if role.name in runtime_roles and names[role.oid] != role.name
+    ]
+    for role in squatters:
+        now[role.oid] = f"{role.name}_{role.oid}"
+        yield _rename(role.name, now[role.oid], "that name is the runtime's")
+    for name, oid in runtime_roles.items():
+        if now.get(oid, name) != name:
+            yield _rename(now[oid], name, "it is the runtime's")
+
+
+def _rename(now: str, name: str, why: str) -> Repair:
+    return Repair(
+        sql.SQL("alter role {} rename to {}").format(sql.Identifier(now), sql.Identifier(name)),
+        f"role {now!r} is {name!r} now: {why}",
+    )
 
 
 def _attributes(

@@ -7,6 +7,7 @@ import threading
 
 import psycopg
 
+from cluster_runtime.engine.admin_session import admin_conninfo
 from cluster_runtime.errors import InvalidClusterStateError, QuorumLostError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.types import Lsn
@@ -181,9 +182,8 @@ class Pages:
         """Have the writer checkpoint: an image begins with the last one that was replayed."""
         where = self._mount.writer_sockets
         if where is not None and self._mount.node.attached:
-            with psycopg.connect(
-                host=str(where), user=self._superuser, dbname="postgres", autocommit=True
-            ) as conn:
+            major = int(self._mount.facts.server_version.partition(".")[0])
+            with psycopg.connect(admin_conninfo(where, major), autocommit=True) as conn:
                 conn.execute("checkpoint")
 
     def _replayed(self) -> int:
