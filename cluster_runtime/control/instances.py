@@ -10,11 +10,13 @@ from typing import Protocol
 from uuid import uuid4
 
 from cluster_runtime.control.model import StorageType
+from cluster_runtime.engine.extensions import preload_settings
 from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.template import WAL_SEGMENT_MIB, Template
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
@@ -119,6 +121,10 @@ class _OnVolume:
     def socket_directory(self) -> Path:
         return self._postmaster.socket_directory
 
+    @property
+    def preloads(self) -> Settings:
+        return preload_settings(self._postmaster.installation)
+
 
 class Writer(_OnVolume):
     """PostgreSQL that writes to the volume. Its data directory is a cache of it."""
@@ -141,7 +147,7 @@ class Writer(_OnVolume):
             if not volume.trusts(data):
                 volume.rebuild(data)
             volume.claim(data)
-            self._postmaster.start(WRITER_SETTINGS)
+            self._postmaster.start({**WRITER_SETTINGS, **self.preloads})
             run = self._run = object()
             try:
                 volume.attach_writer(
@@ -214,7 +220,7 @@ class Reader(_OnVolume):
         data = self._postmaster.data_directory
         settings = volume.lay_out_standby(data, SUPERUSER)
         try:
-            self._postmaster.start(settings)
+            self._postmaster.start({**settings, **self.preloads})
             # PostgreSQL takes connections once its pages fit together, which may be long before it
             # shows what is durable.
             volume.await_standby(data, lambda: self._postmaster.running)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 
+from cluster_runtime.engine.admin_session import admin_conninfo
 from cluster_runtime.errors import InvalidClusterStateError, QuorumLostError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.coalescing import is_due, log_bound, niceness
@@ -226,12 +227,9 @@ class Pages:
         """Have the writer checkpoint: an image begins with the last one that was replayed."""
         attachment = self._mount.node.attachment
         if attachment is not None:
-            with psycopg.connect(
-                host=str(attachment.sockets),
-                user=self._superuser,
-                dbname="postgres",
-                autocommit=True,
-            ) as conn:
+            major = int(self._mount.facts.server_version.partition(".")[0])
+            conninfo = admin_conninfo(attachment.sockets, major)
+            with psycopg.connect(conninfo, autocommit=True) as conn:
                 conn.execute("checkpoint")
 
     def _held(self) -> Iterable[Holder]:
