@@ -20,6 +20,7 @@ from cluster_runtime.control.model import (
     ClusterStatus,
     DBCluster,
     EndpointKind,
+    Event,
     ServerlessScaling,
     StorageType,
 )
@@ -221,8 +222,12 @@ class Runtime:
         require_tls: bool | None = None,
         internet_access_gateway_enabled: bool | None = None,
         storage_type: StorageType | None = None,
+        reset_settings: bool = False,
     ) -> DBCluster:
         """Change settings of a cluster, at once (ModifyDBCluster); None leaves one as it is.
+
+        reset_settings: let a master user who locked himself out back in: settings of his databases
+        and of his role, connection limits and refusals, all back to their defaults. Data stay.
 
         Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidParameterError,
         InvalidClusterStateError.
@@ -236,6 +241,7 @@ class Runtime:
             require_tls=require_tls,
             internet_access_gateway_enabled=internet_access_gateway_enabled,
             storage_type=storage_type,
+            reset_settings=reset_settings,
         )
         return self._thread.call(self._service.modify_db_cluster(identifier, request))
 
@@ -261,6 +267,10 @@ class Runtime:
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError.
         """
         return self._thread.call(self._service.delete_db_cluster(identifier, skip_final_snapshot))
+
+    def describe_events(self, identifier: str | None = None) -> Sequence[Event]:
+        """What happened to one cluster, or to all: oldest first (DescribeEvents)."""
+        return self._thread.call(self._service.describe_events(identifier))
 
     def describe_volume(self, identifier: str) -> VolumeDescription:
         """The storage volume of a cluster: LSNs, epoch, and its six segments."""
@@ -339,6 +349,9 @@ class AsyncRuntime:
         return await self._thread.acall(
             self._service.delete_db_cluster(identifier, skip_final_snapshot)
         )
+
+    async def describe_events(self, identifier: str | None = None) -> Sequence[Event]:
+        return await self._thread.acall(self._service.describe_events(identifier))
 
     async def describe_volume(self, identifier: str) -> VolumeDescription:
         return await self._thread.acall(self._service.describe_volume(identifier))

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypedDict
 
 from psycopg import sql
@@ -21,6 +22,7 @@ from cluster_runtime.control.instances import (
     ClusterStorage,
     Reader,
     Writer,
+    coalescing_of,
     postmaster_of,
     wal_sockets_of,
 )
@@ -31,6 +33,7 @@ from cluster_runtime.control.model import (
     ServerlessScaling,
     StorageType,
 )
+from cluster_runtime.control.upgrade import prepare_reader, prepare_writer
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.installation import Installation
@@ -142,14 +145,21 @@ async def discard_unnamed(unnamed: UnnamedCluster) -> None:
 def instances_over(context: Context, installation: Installation, resource_id: str) -> Instances:
     """What serves the directory of a cluster; nothing runs or is opened yet."""
     home = context.home
-    storage = ClusterStorage(home.clusters / resource_id, home)
+    storage = ClusterStorage(
+        home.clusters / resource_id, home, coalescing_of(home, installation, resource_id)
+    )
     writer = Writer(postmaster_of(home, installation, resource_id, "writer"), storage)
     reader = Reader(
         postmaster_of(home, installation, resource_id, "reader"),
         storage,
         wal_sockets_of(home, resource_id),
     )
-    return Instances(storage, writer, Compute(writer), Compute(reader))
+    return Instances(
+        storage,
+        writer,
+        Compute(writer, installation.major, partial(prepare_writer, context, resource_id)),
+        Compute(reader, installation.major, partial(prepare_reader, context, resource_id)),
+    )
 
 
 async def create_db_cluster(context: Context, request: CreateRequest) -> HostedCluster:
@@ -228,13 +238,13 @@ async def _apply_names(compute: Compute, request: CreateRequest) -> None:
     """Give the master user its name and password, and make the database that was asked for."""
     user = sql.Identifier(request.master_username)
     if request.master_username != MASTER:
-        await compute.admin_execute(
+        await compute.admin.execute(
             sql.SQL("alter role {} rename to {}").format(sql.Identifier(MASTER), user)
         )
     if request.master_user_password is not None:
         await set_password(compute, request.master_username, request.master_user_password)
     if request.database_name != DEFAULT_DATABASE:
-        await compute.admin_execute(
+        await compute.admin.execute(
             sql.SQL("create database {} template postgres owner {}").format(
                 sql.Identifier(request.database_name), user
             )
@@ -243,7 +253,7 @@ async def _apply_names(compute: Compute, request: CreateRequest) -> None:
 
 async def set_password(compute: Compute, user: str, password: str) -> None:
     """Store a password as a SCRAM verifier, so that no statement ever holds the clear text."""
-    await compute.admin_execute(
+    await compute.admin.execute(
         sql.SQL("alter role {} password {}").format(
             sql.Identifier(user), sql.Literal(make_verifier(password))
         )

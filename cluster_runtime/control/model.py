@@ -116,3 +116,18 @@ class DBCluster:
     def paused(self) -> bool:
         """Available, and no process runs: the next connect wakes it."""
         return self.status is ClusterStatus.AVAILABLE and self.capacity == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a cluster, as DescribeEvents shows it.
+
+    event_categories: RDS's words, such as `security` or `configuration change`. date: aware.
+    Source: Amazon RDS API Reference, data type Event.
+    """
+
+    source_identifier: str
+    source_type: Literal["db-cluster"]
+    message: str
+    event_categories: tuple[str, ...]
+    date: datetime

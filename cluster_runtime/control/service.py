@@ -9,7 +9,7 @@ from cluster_runtime.control.catalog import Catalog
 from cluster_runtime.control.context import Context, HostedCluster, UnnamedCluster
 from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU, CreateRequest
 from cluster_runtime.control.endpoints import close_endpoints
-from cluster_runtime.control.model import ClusterStatus, DBCluster
+from cluster_runtime.control.model import ClusterStatus, DBCluster, Event
 from cluster_runtime.control.modify import ModifyRequest
 from cluster_runtime.control.recover import recover
 from cluster_runtime.control.state_directory import StateDirectory
@@ -148,6 +148,10 @@ class ControlService:
                 f"{identifier!r} without one"
             )
         return await delete.delete_db_cluster(self._context, self.find(identifier))
+
+    async def describe_events(self, identifier: str | None) -> list[Event]:
+        resource_id = None if identifier is None else self.find(identifier).id
+        return await asyncio.to_thread(self._context.catalog.events, resource_id)
 
     async def describe_volume(self, identifier: str) -> VolumeDescription:
         return await faults.describe_volume(self.find(identifier))

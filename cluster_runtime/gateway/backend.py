@@ -5,21 +5,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-# Facts of one role in the order of Login's fields; the parameter is its name.
-# Memberships are followed by hand: pg_has_role says yes to every role for a superuser.
+# Facts of one role in the order of Login's fields; the parameters are its name and the oid of
+# rds_iam, which a tenant may rename. Memberships are followed by hand: pg_has_role says yes to
+# every role for a superuser. No name is left to a search path.
 LOGIN_QUERY = """
 with recursive wanted as (
-    select * from pg_catalog.pg_authid where rolname = %s
+    select * from pg_catalog.pg_authid where rolname operator(pg_catalog.=) %s
 ), memberships as (
     select oid from wanted
     union
-    select m.roleid from pg_catalog.pg_auth_members m join memberships on m.member = memberships.oid
+    select m.roleid from pg_catalog.pg_auth_members m
+      join memberships on m.member operator(pg_catalog.=) memberships.oid
 )
 select w.rolname,
        w.rolpassword as verifier,
        case when pg_catalog.isfinite(w.rolvaliduntil) then w.rolvaliduntil end as valid_until,
-       exists (select from memberships join pg_catalog.pg_authid g using (oid)
-                where g.rolname = 'rds_iam') as iam,
+       exists (select from memberships where oid operator(pg_catalog.=) %s) as iam,
        w.rolsuper as superuser
   from wanted w
 """

@@ -291,7 +291,8 @@ class StorageVolume:
         with self._mount.changing:
             self.recover()
             self._mount.require_writable()
-            self._directories.make_writers(data_directory, self._pages.whole())
+            with self._pages.staying:
+                self._directories.make_writers(data_directory, self._pages.whole())
 
     def lay_out_standby(self, data_directory: Path, superuser: str) -> dict[str, str | bool]:
         """Make the data directory of a hot standby; return the settings that it needs.
@@ -307,7 +308,8 @@ class StorageVolume:
             vdl = self._mount.node.volume.vdl
             hold = self._holders.register(HolderKind.READER, name, vdl)
             self._standbys[data_directory] = name, hold
-            self._directories.make_standbys(data_directory, self._pages.whole())
+            with self._pages.staying:
+                self._directories.make_standbys(data_directory, self._pages.whole())
         return {
             "primary_conninfo": f"{conninfo} user={superuser} application_name={name}",
             "hot_standby": True,

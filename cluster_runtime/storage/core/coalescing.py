@@ -6,6 +6,8 @@ by the database, not by its history.
 
 LOG_BYTES_MIN = 16 << 20
 DATABASE_SHARE = 3
+NICE = 10
+BEHIND = 2
 RETRY_S = 2.0
 RETRY_MAX_S = 120.0
 
@@ -18,6 +20,11 @@ def log_bound(database_bytes: int) -> int:
 def is_due(log_bytes: int, database_bytes: int) -> bool:
     """Whether an image is to be made now."""
     return log_bytes > log_bound(database_bytes)
+
+
+def niceness(log_bytes: int, database_bytes: int) -> int:
+    """How far coalescing steps back behind commits: not any more where it does not keep up."""
+    return 0 if log_bytes > BEHIND * log_bound(database_bytes) else NICE
 
 
 def retry_after(failures: int) -> float:

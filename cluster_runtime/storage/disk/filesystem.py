@@ -12,7 +12,7 @@ import os
 import shutil
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -24,7 +24,16 @@ from cluster_runtime.storage.disk.device import PAGE_BYTES, sync_file
 
 _EPOCH = struct.Struct("=Q")
 _ZEROS = bytes(1 << 20)
+_STRETCH_BYTES = 2 << 20
+_SYNCED_ONE_BY_ONE = 200
 _O_DIRECT = getattr(os, "O_DIRECT", 0)
+
+
+Pace = Callable[[int, int], None]
+
+
+def at_once(fd: int, count: int) -> None:
+    """Copy without a rest."""
 
 
 class PromiseBoard(Protocol):
@@ -50,6 +59,8 @@ class Disk(Protocol):
     """Every method may raise OSError: that is the trouble of the segment whose file it is."""
 
     sizes: Sizes
+
+    def __hash__(self) -> int: ...
 
     def names(self, directory: Path) -> list[str]:
         """What is in a folder, in order of names; nothing where there is no such folder."""
@@ -87,15 +98,18 @@ class Disk(Protocol):
     def sync_directory(self, path: Path) -> None:
         """Force a folder's entries to the disk."""
 
-    def sync_tree(self, path: Path) -> None:
-        """Force a folder and everything below it to the disk."""
+    def sync_tree(self, path: Path, written: Sequence[Path]) -> None:
+        """Force a folder with everything below it to the disk. written: the files that are new."""
 
     def rename(self, path: Path, target: Path) -> None: ...
 
     def link(self, path: Path, target: Path) -> None: ...
 
-    def copy(self, path: Path, target: Path) -> None:
-        """Copy a file to a name that is free, as cheaply as the file system allows."""
+    def copy(self, path: Path, target: Path, pace: Pace) -> None:
+        """Copy a file to a name that is free, as cheaply as the file system allows.
+
+        pace: called with a descriptor and a number of bytes after each stretch that was written.
+        """
 
     def walk(self, folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
         """As os.walk: (folder, names of folders in it, names of files in it), from the top."""
@@ -192,19 +206,15 @@ class HostDisk:
         finally:
             os.close(fd)
 
-    def sync_tree(self, path: Path) -> None:
-        syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
-        if syncfs is not None:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                if syncfs(fd) == 0:
-                    return
-            finally:
-                os.close(fd)
-        for inside, _, files in os.walk(path):
-            for name in files:
-                with (Path(inside) / name).open("rb") as file:
-                    sync_file(file.fileno())
+    def sync_tree(self, path: Path, written: Sequence[Path]) -> None:
+        # A few new files by themselves: the file system also holds what a writer with fsync=off
+        # has not written yet. For many it is the cheaper way all the same.
+        if len(written) > _SYNCED_ONE_BY_ONE and _sync_file_system(path):
+            return
+        for file in written:
+            with file.open("rb") as opened:
+                sync_file(opened.fileno())
+        for inside, _, _ in os.walk(path):
             self.sync_directory(Path(inside))
 
     def rename(self, path: Path, target: Path) -> None:
@@ -213,15 +223,15 @@ class HostDisk:
     def link(self, path: Path, target: Path) -> None:
         os.link(path, target)
 
-    def copy(self, path: Path, target: Path) -> None:
+    def copy(self, path: Path, target: Path, pace: Pace) -> None:
         with path.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
             os.fchmod(writer.fileno(), 0o600)
             if hasattr(os, "copy_file_range"):
-                left = os.fstat(reader.fileno()).st_size
-                while left > 0 and (copied := _copy_range(reader.fileno(), writer.fileno(), left)):
-                    left -= copied
+                while copied := _copy_range(reader.fileno(), writer.fileno(), _STRETCH_BYTES):
+                    pace(writer.fileno(), copied)
             while chunk := reader.read(len(_ZEROS)):
                 _write_all(writer.fileno(), chunk)
+                pace(writer.fileno(), len(chunk))
 
     def walk(self, folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
         return os.walk(folder)
@@ -327,3 +337,15 @@ def _copy_range(source: int, target: int, count: int) -> int:
     except OSError:
         # Not between these file systems: the plain copy that follows does it.
         return 0
+
+
+def _sync_file_system(path: Path) -> bool:
+    """Whether the whole file system that holds a folder could be forced to the disk."""
+    syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
+    if syncfs is None:
+        return False
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return int(syncfs(fd)) == 0
+    finally:
+        os.close(fd)

@@ -19,7 +19,7 @@ from pathlib import Path
 from cluster_runtime.engine.files import copy_tree
 from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
+from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk, Pace, at_once
 from cluster_runtime.storage.disk.sealed import SealBrokenError, is_unsealed, seal, unseal
 
 MANIFEST = "manifest.json"
@@ -120,18 +120,27 @@ def seal_images(folder: Path, disk: Disk) -> None:
             continue  # it is taken anew from a peer
 
 
+@lru_cache(maxsize=64)
 def _image(directory: Path, manifest: bytes, disk: Disk) -> PageImage:
     listed = json.loads(manifest)
     files = tuple(ImageFile(**each) for each in listed.pop("files"))
     return PageImage(directory=directory, files=files, disk=disk, **listed)
 
 
-def facts_of(source: Path, disk: Disk = HOST_DISK) -> tuple[ImageFile, ...]:
-    """The files of a cleanly stopped data directory that make an image."""
+def facts_of(
+    source: Path, known: Sequence[ImageFile] = (), disk: Disk = HOST_DISK
+) -> tuple[ImageFile, ...]:
+    """The files of a cleanly stopped data directory that make an image.
+
+    known: as they were the last time; one that was not written since has the checksum it had.
+    """
+    before = {(each.path, each.size, each.modified_ns): each for each in known}
     found = []
     for path in _files(source, disk):
         file = source / path
-        found.append(ImageFile(path, disk.size(file), disk.checksum(file), disk.modified_ns(file)))
+        size, modified_ns = disk.size(file), disk.modified_ns(file)
+        same = before.get((path, size, modified_ns))
+        found.append(same or ImageFile(path, size, disk.checksum(file), modified_ns))
     return tuple(found)
 
 
@@ -144,12 +153,14 @@ def make_image(
     timeline: int,
     linked: bool = True,
     facts: Sequence[ImageFile] | None = None,
+    pace: Pace = at_once,
     disk: Disk = HOST_DISK,
 ) -> PageImage:
     """Copy a cleanly stopped data directory to a segment's folder, durably.
 
     linked: files equal to those of the newest image there become links to them. facts: of the files
-    of the source, where they are known already.
+    of the source, where they are known already. pace: called with a descriptor and a number of
+    bytes after each stretch that was written there.
     Raises OSError where the disk is full; nothing half-made remains under the image's name.
     """
     last = (images(folder, disk) or [_NOTHING])[-1] if linked else _NOTHING
@@ -158,7 +169,8 @@ def make_image(
     target = folder / f"{redo:016x}"
     partial = folder / f"{redo:016x}{PARTIAL}"
     disk.remove_tree(partial)
-    files = tuple(facts) if facts is not None else facts_of(source, disk)
+    files = tuple(facts) if facts is not None else facts_of(source, disk=disk)
+    copied: list[Path] = []
     try:
         disk.make_directory(partial / DATA)
         for path in _folders(source, disk):
@@ -169,8 +181,9 @@ def make_image(
             if before.get(file.path) == file:
                 disk.link(newest / DATA / file.path, copy)
             else:
-                disk.copy(source / file.path, copy)
-        disk.sync_tree(partial)
+                disk.copy(source / file.path, copy, pace)
+                copied.append(copy)
+        disk.sync_tree(partial, copied)
         manifest = {"redo": redo, "lsn": lsn, "timeline": timeline}
         listed = {**manifest, "files": [asdict(each) for each in files]}
         disk.replace(partial / MANIFEST, seal(_KIND, json.dumps(listed).encode()))
@@ -206,17 +219,20 @@ def copy_image(image: PageImage, folder: Path) -> PageImage:
     )
 
 
-def remove_images(
+def give_up_images(
     folder: Path, *, below: int, keep: frozenset[int] = frozenset(), disk: Disk = HOST_DISK
 ) -> None:
-    """Delete the images whose redo LSN is lower than `below`, and what was left half-made.
+    """Take their names from the images whose redo LSN is lower than `below`; `sweep` deletes them.
 
-    keep: redo LSNs of those that stay. An image goes under its name at once: half of one must never
-    be taken for a whole one.
+    keep: redo LSNs of those that stay. Half of an image is never found under an image's name.
     """
     for image in images(folder, disk):
         if image.redo < below and image.redo not in keep:
             disk.rename(image.directory, image.directory.with_suffix(PARTIAL))
+
+
+def sweep(folder: Path, disk: Disk = HOST_DISK) -> None:
+    """Delete the images that were given up, and what was left half-made."""
     for name in disk.names(folder):
         if name.endswith(PARTIAL):
             disk.remove_tree(folder / name)

@@ -8,7 +8,7 @@ files of a segment may refuse to be written, or read, while all others are well.
 import errno
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import google_crc32c
 
 from cluster_runtime.storage.core.sizes import Sizes
 from cluster_runtime.storage.disk.device import PAGE_BYTES
+from cluster_runtime.storage.disk.filesystem import Pace
 
 SMALL = Sizes(
     first_file=2 * PAGE_BYTES,
@@ -269,7 +270,7 @@ class SimulatedDisk:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
         node.sync()
 
-    def sync_tree(self, path: Path) -> None:
+    def sync_tree(self, path: Path, written: Sequence[Path]) -> None:
         node = self._find(self._changing(path))
         pending = [node]
         while pending:
@@ -295,7 +296,7 @@ class SimulatedDisk:
         folder, name = self._place(self._changing(target))
         folder.put(name, inode)
 
-    def copy(self, path: Path, target: Path) -> None:
+    def copy(self, path: Path, target: Path, pace: Pace) -> None:
         content = self._inode(self._reading(path)).content
         folder, name = self._place(self._changing(target))
         inode = Inode()

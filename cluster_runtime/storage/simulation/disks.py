@@ -9,7 +9,9 @@ import errno
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 from uuid import UUID
 
 from cluster_runtime.errors import QuorumLostError, StaleEpochError, StorageError
@@ -17,7 +19,7 @@ from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.faults import Fault
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.retention import ImagePoint
-from cluster_runtime.storage.core.types import AZS, SEGMENT_IDS, Lsn, SegmentId, az_of
+from cluster_runtime.storage.core.types import AZS, SEGMENT_IDS, Lsn, SegmentId, StorageType, az_of
 from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.page_images import PARTIAL, images
 from cluster_runtime.storage.disk.segment_store import SegmentStore
@@ -113,7 +115,7 @@ class DiskWorld:
         every(1.0, self.ensure_open)
 
     @property
-    def _storage_type(self) -> "str":
+    def _storage_type(self) -> StorageType:
         return "aurora-iopt1" if self.weather.shared else "aurora"
 
     def sometimes(self, every: float, call: Callable[[], None]) -> None:
@@ -230,7 +232,7 @@ class DiskWorld:
             self.disk.create(source / "base" / "pages", page_of(redo), 64)
             self.disk.create(source / "base" / "catalog", b"same", 64)
             try:
-                host.pages.keep(source, ImagePoint(redo, vdl), 1)
+                host.pages.keep(host.maker, source, ImagePoint(redo, vdl), 1)
             except (QuorumLostError, OSError, StorageError):
                 return
 
@@ -303,28 +305,16 @@ class DiskWorld:
 
     def tell_hosts(self, segment: SegmentId, *, fails: bool) -> None:
         for host in self.hosts:
-            if not host.alive:
-                continue
-            if segment not in host.mount.members:
-                host.mount.faults.pop(segment, None)
-            elif fails:
-                host.later(
-                    0.0,
-                    lambda host=host: (
-                        host.faults.inject(f"segment:{segment}", "partition", None)
-                        if segment in host.mount.members
-                        else None
-                    ),
-                )  # type: ignore[misc]
-            else:
-                host.later(
-                    0.0,
-                    lambda host=host: (
-                        host.faults.heal(f"segment:{segment}")
-                        if segment in host.mount.members
-                        else None
-                    ),
-                )  # type: ignore[misc]
+            if host.alive:
+                host.later(0.0, partial(self._tell, host, segment, fails))
+
+    def _tell(self, host: Host, segment: SegmentId, fails: bool) -> None:
+        if segment not in host.mount.members:
+            host.mount.faults.pop(segment, None)
+        elif fails:
+            host.faults.inject(f"segment:{segment}", "partition", None)
+        else:
+            host.faults.heal(f"segment:{segment}")
 
     def damage(self) -> None:
         """Rot in one segment's files, or their loss; never a second one before that is repaired."""
@@ -458,7 +448,7 @@ class DiskWorld:
             self.fail(f"the log behind the pages at {redo} is gone: {error}")
         self.compare(host, found, max(begin, START))
 
-    def fail(self, what: str) -> None:
+    def fail(self, what: str) -> NoReturn:
         mutation = f" --mutation {self.mutation}" if self.mutation else ""
         raise Violation(
             f"seed {self.seed} at {self.scheduler.now:.3f} s: {what}\n"

@@ -14,6 +14,7 @@ from cluster_runtime.storage.core.feedback import Feedback
 from cluster_runtime.storage.core.replacement import ReplacementPolicy
 from cluster_runtime.storage.core.types import Lsn, SegmentId
 from cluster_runtime.storage.disk.device import Arena
+from cluster_runtime.storage.disk.page_images import make_image, sweep
 from cluster_runtime.storage.live.commit_path import CommitPath
 from cluster_runtime.storage.live.mount import Mount, Upkeep
 from cluster_runtime.storage.live.node import StorageNode
@@ -142,6 +143,19 @@ class Client(ReplicationClient):
         self.closed = True
 
 
+class SimulatedMaker:
+    """Makes images on the simulated disk, within the process."""
+
+    def __init__(self, disk: SimulatedDisk) -> None:
+        self._disk = disk
+
+    def make(self, folder: Path, source: Path, *, redo: int, lsn: int, timeline: int) -> None:
+        make_image(folder, source, redo=redo, lsn=lsn, timeline=timeline, disk=self._disk)
+
+    def sweep(self, folder: Path) -> None:
+        sweep(folder, self._disk)
+
+
 class Host:
     """Raises what `Mount.open` raises. `log`: what its writer wrote and the volume held before."""
 
@@ -162,6 +176,7 @@ class Host:
         self.alive = True
         self.on_durable = on_durable
         self.log = bytearray()
+        self.maker = SimulatedMaker(disk)
         self.client: Client | None = None
         self._guard = guard
         self._turning = False

@@ -24,8 +24,6 @@ from cluster_runtime.storage.upkeep.coalescing import InterruptedCoalescingError
 POLL_S = 0.02
 STALL_TIMEOUT_S = 120.0
 """How long replay may stand still."""
-NICENESS = 10
-"""Commits come first."""
 
 _SETTINGS: Settings = {
     "hot_standby": False,
@@ -89,11 +87,12 @@ class Coalescer:
         until: int,
         replayed: Callable[[], int],
         stopped: Callable[[], bool],
+        niceness: int,
     ) -> ControlFile:
         """Replay up to an LSN and stop; return the control file of the pages that this left.
 
         replayed: the LSN that this standby last told the WAL service of. stopped: asked whether to
-        end before that; raises InterruptedCoalescingError then.
+        end before that; raises InterruptedCoalescingError then. niceness: of its processes.
         Raises EngineError where the server ends, or stands still.
         """
         server = Postmaster(
@@ -103,7 +102,7 @@ class Coalescer:
         interrupted = False
         try:
             server.start({**_SETTINGS, "primary_conninfo": conninfo}, until=frozenset())
-            interrupted = not self._follow(server, until, replayed, stopped)
+            interrupted = not self._follow(server, until, replayed, stopped, niceness)
             if not server.stop(Shutdown.FAST):
                 raise EngineError(
                     f"the coalescer did not stop cleanly; its log ends:\n{server.log_tail()}"
@@ -124,6 +123,7 @@ class Coalescer:
         until: int,
         replayed: Callable[[], int],
         stopped: Callable[[], bool],
+        niceness: int,
     ) -> bool:
         """Wait until everything is replayed; False where it was to end before that."""
         reached, moved, polite = replayed(), time.monotonic(), False
@@ -138,7 +138,7 @@ class Coalescer:
             if stopped():
                 return False
             if not polite:
-                polite = _give_way(server.pid)
+                polite = _give_way(server.pid, niceness)
             time.sleep(POLL_S)
         return True
 
@@ -146,12 +146,12 @@ class Coalescer:
         Claim(self._volume_id, boot_id(), stopped_at).write(self.data_directory)
 
 
-def _give_way(pid: int | None) -> bool:
+def _give_way(pid: int | None, niceness: int) -> bool:
     """Let commits go first: the processes of the coalescer are nice. Whether all are by now."""
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children()]
         for each in family:
-            each.nice(NICENESS)
+            each.nice(niceness)
     except (psutil.Error, OSError):
         return False
     return len(family) > 3

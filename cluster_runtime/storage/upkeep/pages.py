@@ -12,19 +12,19 @@ from pathlib import Path
 
 import psycopg
 
+from cluster_runtime.engine.admin_session import admin_conninfo
 from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.errors import InvalidClusterStateError, QuorumLostError, StorageError
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.core.coalescing import is_due, log_bound
+from cluster_runtime.storage.core.coalescing import is_due, log_bound, niceness
 from cluster_runtime.storage.core.retention import Holder, HolderKind, ImagePoint, kept
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.disk.data_directory import ControlFile
 from cluster_runtime.storage.disk.page_images import (
     PageImage,
     copy_image,
-    facts_of,
+    give_up_images,
     make_image,
-    remove_images,
 )
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.lanes import Lane
@@ -33,6 +33,7 @@ from cluster_runtime.storage.live.opening import has_newest_image
 from cluster_runtime.storage.upkeep.coalescer import Coalescer
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.holders import Holders
+from cluster_runtime.storage.upkeep.image_maker import ImageMaker, Maker
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
 from cluster_runtime.storage.upkeep.worker import Worker
 
@@ -71,6 +72,9 @@ class Pages:
         self._last: tuple[int, int] | None = None
         self._running = threading.Lock()
         self._keep_base_at = time.monotonic() + KEEP_BASE_AFTER_S
+        self.staying = threading.Lock()
+        """Held by whoever reads an image, and the log behind it, for longer than a moment: nothing
+        is removed meanwhile."""
 
     def newest(self) -> PageImage | None:
         """The newest page image of any full segment that answers, by the sizes of its files."""
@@ -204,34 +208,38 @@ class Pages:
                 raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
             self._checkpoint_writer()
             if not coalescer.can_go_on(mount.index.oldest):
-                self._directories.make_coalescers(coalescer.data_directory, self.whole())
+                with self.staying:
+                    self._directories.make_coalescers(coalescer.data_directory, self.whole())
             until = int(mount.node.volume.vdl)
             # A name of its own: what an earlier run said last may still be known of it.
             self._runs += 1
             name = f"{COALESCER}-{self._runs}"
+            nice = niceness(*self._since_last())
             control = coalescer.replay(
                 f"{service.conninfo} user={self._superuser} application_name={name}",
                 until,
                 lambda: service.replayed_by(name),
                 stopped,
+                nice,
             )
-            return self.keep(
-                coalescer.data_directory, ImagePoint(control.redo, until), control.timeline
-            )
+            point = ImagePoint(control.redo, until)
+            with ImageMaker(stopped, nice) as maker:
+                return self.keep(maker, coalescer.data_directory, point, control.timeline)
 
-    def keep(self, source: Path, point: ImagePoint, timeline: int) -> PageImage:
+    def keep(self, maker: Maker, source: Path, point: ImagePoint, timeline: int) -> PageImage:
         """Make a cleanly stopped data directory the newest image, and remove what that frees.
 
         Raises QuorumLostError where no full segment takes it.
         """
-        made = self._give_out(source, point, timeline)
+        made = self._give_out(maker, source, point, timeline)
         if not made:
             raise QuorumLostError("no full segment answers; heal one and coalesce again")
-        self._last = made[0].lsn, made[0].size_bytes
+        image = made[0].store.images()[-1]
+        self._last = image.lsn, image.size_bytes
         if len(made) == len([each for each in self._mount.members if is_full(each)]):
             # While one of them lacks the image, the loss of the others must leave its log.
             self._collect()
-        return made[0]
+        return image
 
     def is_due(self) -> bool:
         """Whether an image is to be made now: a writer is there, and much log since the last."""
@@ -255,44 +263,35 @@ class Pages:
         lsn, size = self._last
         return self._mount.node.volume.vdl - lsn, size
 
-    def _give_out(self, source: Path, point: ImagePoint, timeline: int) -> list[PageImage]:
+    def _give_out(self, maker: Maker, source: Path, point: ImagePoint, timeline: int) -> list[Lane]:
         """Make an image of a directory on each full segment, one after the other.
 
         What a segment had before goes as soon as it has the new one: the others still have theirs
         and the log behind it, and so there are never six of them.
         """
-        made: list[PageImage] = []
-        disk = self._mount.disk
+        made: list[Lane] = []
+        node, disk = self._mount.node, self._mount.disk
         for lane in self._mount.full_lanes():
             store = lane.store
             try:
-                image = make_image(
-                    store.pages,
-                    source,
-                    redo=point.redo,
-                    lsn=point.lsn,
-                    timeline=timeline,
-                    facts=made[0].files if made else facts_of(source, disk),
-                    disk=disk,
-                )
-                made.append(image)
-                keep = self._kept_redos()
-                remove_images(store.pages, below=point.redo, keep=keep, disk=disk)
+                maker.make(store.pages, source, redo=point.redo, lsn=point.lsn, timeline=timeline)
+                made.append(lane)
+                with self.staying:
+                    keep = self._kept_redos()
+                    give_up_images(store.pages, below=point.redo, keep=keep, disk=disk)
+                maker.sweep(store.pages)
             except OSError as error:
                 # Its own trouble: the others have the image, and keep the log that it lacks.
-                self._mount.node.post(partial(self._mount.node.fail, lane, error, store))
+                node.post(partial(node.fail, lane, error, store))
         return made
 
     def _checkpoint_writer(self) -> None:
         """Have the writer checkpoint: an image begins with the last one that was replayed."""
         attachment = self._mount.node.attachment
         if attachment is not None:
-            with psycopg.connect(
-                host=str(attachment.sockets),
-                user=self._superuser,
-                dbname="postgres",
-                autocommit=True,
-            ) as conn:
+            major = int(self._mount.facts.server_version.partition(".")[0])
+            conninfo = admin_conninfo(attachment.sockets, major)
+            with psycopg.connect(conninfo, autocommit=True) as conn:
                 conn.execute("checkpoint")
 
     def _held(self) -> Iterable[Holder]:
@@ -327,6 +326,10 @@ class Pages:
 
     def _collect(self) -> None:
         """Remove log and images that nobody holds."""
+        with self.staying:
+            self._collect_now()
+
+    def _collect_now(self) -> None:
         mount, node = self._mount, self._mount.node
         keep = kept(self._holders.now(), self._common_images(), mount.facts.start_lsn)
         floor = keep.floor - keep.floor % mount.facts.wal_segment_bytes
