@@ -1,7 +1,7 @@
 """What a volume knows of itself: each segment keeps it beside its log, so that six copies agree."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from cluster_runtime.storage.core.timelines import Timelines
@@ -33,7 +33,18 @@ class VolumeFacts:
         return (epoch, self.version[1] + 1 if self.version[0] == epoch else 1)
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        lines = self.timelines
+        return {
+            "volume_id": self.volume_id,
+            "system_identifier": self.system_identifier,
+            "start_lsn": self.start_lsn,
+            "wal_segment_bytes": self.wal_segment_bytes,
+            "server_version": self.server_version,
+            "storage_type": self.storage_type,
+            "timelines": {"current": lines.current, "ended": lines.ended},
+            "base": self.base,
+            "version": self.version,
+        }
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> "VolumeFacts":

@@ -86,6 +86,8 @@ class SegmentStore:
         self.facts = facts
         self.end = log.start
         self.accepts_format_1 = False
+        self.pages = directory / "pages"
+        self._state_file = directory / STATE_FILE
         self._board = log.disk.board(directory / PROMISED_FILE)
         self._persisting = threading.Lock()
         self._marking = threading.Lock()
@@ -181,10 +183,6 @@ class SegmentStore:
     def id(self) -> SegmentId:
         return self.core.id
 
-    @property
-    def pages(self) -> Path:
-        return self.directory / "pages"
-
     def images(self) -> list[PageImage]:
         """Its complete page images, oldest first."""
         return images(self.pages, self.log.disk)
@@ -255,7 +253,7 @@ class SegmentStore:
             core.floor,
             self.facts,
         )
-        self.log.disk.replace(self.directory / STATE_FILE, state.encode())
+        self.log.disk.replace(self._state_file, state.encode())
         self.log.epoch = core.promised
         self._board.value = core.promised
 
@@ -277,7 +275,7 @@ class SegmentStore:
     def is_there(self) -> bool:
         """Whether the files are still under their names: an open file outlives its deletion."""
         disk = self.log.disk
-        if not self._board.is_there or not disk.exists(self.directory / STATE_FILE):
+        if not self._board.is_there or not disk.exists(self._state_file):
             return False
         missing = [file for file in self.log.files if not disk.exists(file.path)]
         return not any(file in self.log.files for file in missing)

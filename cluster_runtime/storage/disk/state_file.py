@@ -8,7 +8,7 @@ Format 1, the JSON alone, is read where a volume of that format is opened, and w
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
 from uuid import UUID
 
 from cluster_runtime.errors import StorageError
@@ -61,7 +61,7 @@ class SegmentStateFile:
             body = content
             if not (accept_format_1 and is_unsealed(content)):
                 body = unseal(_KIND, content)
-            found = cls._from_json(json.loads(body))
+            found = _parsed(body)
         except SealBrokenError as error:
             raise StateDamagedError(str(error)) from error
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
@@ -73,15 +73,18 @@ class SegmentStateFile:
             )
         return found
 
-    @classmethod
-    def _from_json(cls, state: dict[str, Any]) -> "SegmentStateFile":
-        facts = state.get("facts")
-        return cls(
-            UUID(state["volume"]),
-            SegmentId(state["segment"]),
-            Epoch(int(state["promised"])),
-            tuple(Cut(Epoch(int(epoch)), Lsn(int(lsn))) for epoch, lsn in state["history"]),
-            Membership(int(state["membership"]), tuple(tuple(each) for each in state["sets"])),
-            Lsn(int(state["floor"])),
-            VolumeFacts.from_dict(facts) if facts is not None else None,
-        )
+
+@lru_cache(maxsize=64)
+def _parsed(body: bytes) -> SegmentStateFile:
+    """An opening reads the same state several times, each time from the disk."""
+    state = json.loads(body)
+    facts = state.get("facts")
+    return SegmentStateFile(
+        UUID(state["volume"]),
+        SegmentId(state["segment"]),
+        Epoch(int(state["promised"])),
+        tuple(Cut(Epoch(int(epoch)), Lsn(int(lsn))) for epoch, lsn in state["history"]),
+        Membership(int(state["membership"]), tuple(tuple(each) for each in state["sets"])),
+        Lsn(int(state["floor"])),
+        VolumeFacts.from_dict(facts) if facts is not None else None,
+    )

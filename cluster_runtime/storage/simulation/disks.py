@@ -26,7 +26,7 @@ from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.volume_file import write_volume_file
 from cluster_runtime.storage.simulation.disk import KilledError, SimulatedDisk
 from cluster_runtime.storage.simulation.host import Host
-from cluster_runtime.storage.simulation.inspect import held_by
+from cluster_runtime.storage.simulation.inspect import held_by, state_of
 from cluster_runtime.storage.simulation.run import Violation
 from cluster_runtime.storage.simulation.scheduler import Scheduler
 
@@ -34,7 +34,7 @@ VOLUME = UUID(int=77)
 START = Lsn(4096)
 ROOT = Path("/volume")
 WAL_SEGMENT_BYTES = 4096
-STORM_S = 4.0
+STORM_S = 3.0
 """Virtual seconds of a storm."""
 CALM_S = 30.0
 """How long a volume may take to become whole once its troubles have ended."""
@@ -64,8 +64,8 @@ class Weather:
             take_over=rng.choice((2.0, 6.0, 20.0)),
             trouble=rng.choice((0.8, 2.0, 8.0)),
             rot=rng.choice((1.0, 3.0, 12.0)),
-            image=rng.choice((0.6, 2.0, 8.0)),
-            scrub=rng.choice((1.0, 3.0)),
+            image=rng.choice((1.0, 3.0, 8.0)),
+            scrub=rng.choice((1.0, 4.0)),
             shared=rng.random() < 0.3,
         )
 
@@ -257,7 +257,7 @@ class DiskWorld:
         newest = Membership()
         for az in AZS:
             for name in self.disk.names_of(f"az-{az}"):
-                state = held_by(self.disk, VOLUME, f"az-{az}/{name}").state
+                state = state_of(self.disk, f"az-{az}/{name}")
                 if state is not None and state.membership.version > newest.version:
                     newest = state.membership
         return newest.segments
@@ -468,7 +468,7 @@ class DiskWorld:
             if self.is_well or end > STORM_S + CALM_S:
                 break
         self.writing = False
-        self.scheduler.run_until(end + 2.0)
+        self.scheduler.run_until(end + 1.5)
         self.check_whole()
 
     @property

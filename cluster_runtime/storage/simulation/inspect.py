@@ -24,12 +24,19 @@ class Held:
     wal: bytes = b""
 
 
-def held_by(disk: SimulatedDisk, volume: UUID, place: str) -> Held:
-    """place: `az-a/a1`."""
+def state_of(disk: SimulatedDisk, place: str) -> SegmentStateFile | None:
+    """The state of a segment; None where it cannot be read. place: `az-a/a1`."""
     content = disk.content(f"{place}/segment.json")
     try:
-        state = SegmentStateFile.decode(content or b"", accept_format_1=False)
+        return SegmentStateFile.decode(content or b"", accept_format_1=False)
     except StateDamagedError:
+        return None
+
+
+def held_by(disk: SimulatedDisk, volume: UUID, place: str) -> Held:
+    """place: `az-a/a1`."""
+    state = state_of(disk, place)
+    if state is None:
         return Held(None)
     files: list[tuple[int, int, str]] = []
     highest = 0
