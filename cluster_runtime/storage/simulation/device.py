@@ -52,7 +52,7 @@ class SimulatedDevice:
 
     def submit(self) -> None:
         for each in self._prepared:
-            delay = self._scheduler.rng.random() * self._slowest
+            delay = self._scheduler.rng.random() * self._slowest * self._disk.slowness(each[1])
             if len(each) == 2:
                 self._scheduler.after(delay, self._flushed, each[0], each[1], self._disk.unsynced())
             else:

@@ -128,6 +128,8 @@ class SimulatedDisk:
         self.refusals: dict[str, int] = {}
         """errno with which everything below `<zone>/<segment>` is refused; ENOSPC and EROFS refuse
         writes alone."""
+        self.slow: dict[str, float] = {}
+        """How slow the disks of segments are, by `<zone>/<segment>`."""
         self.killed_after: int | None = None
         """How many more changes of the disk this process lives to make."""
         self.changes = 0
@@ -360,6 +362,12 @@ class SimulatedDisk:
             self._unsynced[id(inode)] = inode
         return len(content)
 
+    def slowness(self, fd: int) -> float:
+        """How slow the disk below a file is."""
+        if fd not in self._open:
+            return 1.0
+        return self.slow.get(_segment_of(self._open[fd][1]), 1.0)
+
     def unsynced(self) -> set[int]:
         """The files with device writes that are not durable yet."""
         return set(self._unsynced)
@@ -396,7 +404,7 @@ class SimulatedDisk:
         return where
 
     def _refuse(self, where: str, *, writing: bool) -> None:
-        code = self.refusals.get("/".join(where.split("/", 2)[:2])) if self.refusals else None
+        code = self.refusals.get(_segment_of(where)) if self.refusals else None
         if code is not None and (writing or code == errno.EIO):
             raise OSError(code, os.strerror(code), where)
 
@@ -433,6 +441,10 @@ class SimulatedDisk:
         self._fd += 1
         self._open[self._fd] = self._inode(where), where
         return self._fd
+
+
+def _segment_of(where: str) -> str:
+    return "/".join(where.split("/", 2)[:2])
 
 
 class SimulatedBoard:

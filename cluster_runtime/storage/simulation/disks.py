@@ -17,7 +17,7 @@ from uuid import UUID
 from cluster_runtime.errors import QuorumLostError, StaleEpochError, StorageError
 from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.faults import Fault
-from cluster_runtime.storage.core.quorum import Membership
+from cluster_runtime.storage.core.quorum import WRITE_QUORUM, Membership
 from cluster_runtime.storage.core.retention import ImagePoint
 from cluster_runtime.storage.core.types import AZS, SEGMENT_IDS, Lsn, SegmentId, StorageType, az_of
 from cluster_runtime.storage.disk.log_files import Mark
@@ -81,7 +81,10 @@ class DiskWorld:
         self.rng = self.scheduler.rng
         self.weather = Weather.of(self.rng)
         self.disk = SimulatedDisk(self.rng, ROOT)
+        for segment in SEGMENT_IDS:
+            self.disk.slow[place_of(segment)] = self.rng.choice((0.1, 1.0, 1.0, 5.0))
         self.promised = bytearray()
+        self.excused = 0
         self.hosts: list[Host] = []
         self.faults: dict[SegmentId, Fault] = {}
         self.wound: str | None = None
@@ -326,7 +329,7 @@ class DiskWorld:
         if not paths:
             return
         kind = self.rng.random()
-        self.wound = place
+        self.wound, self.excused = place, len(self.promised)
         if kind < 0.15:
             self.disk.lose(place)
         elif kind < 0.3:
@@ -379,6 +382,22 @@ class DiskWorld:
             self.fail("two hosts told their clients different things")
         if len(log) > len(self.promised):
             self.promised = log
+            if self.wound is not None and len(log) > self.excused:
+                self.check_copies(host)
+
+    def check_copies(self, host: Host) -> None:
+        """What became durable after a segment was found to be damaged lies on four others."""
+        membership = host.node.volume.membership
+        good = []
+        for segment in membership.segments:
+            lane = host.mount.lane(segment)
+            place = place_of(segment)
+            unnoticed = place == self.wound and lane is not None and lane.live
+            end = START + len(self.promised)
+            if unnoticed or held_by(self.disk, VOLUME, place).end >= end:
+                good.append(segment)
+        if not membership.has_quorum(good, WRITE_QUORUM):
+            self.fail(f"{START + len(self.promised)} was called durable, and {good} hold it")
 
     def check_recovered(self, host: Host) -> None:
         """A host has opened the volume: everything promised is there, from pages and log."""
@@ -460,6 +479,7 @@ class DiskWorld:
         self.scheduler.run_until(STORM_S)
         self.stormy = False
         self.disk.killed_after = None
+        self.disk.slow.clear()
         self.heal()
         end = STORM_S
         while True:
@@ -468,7 +488,7 @@ class DiskWorld:
             if self.is_well or end > STORM_S + CALM_S:
                 break
         self.writing = False
-        self.scheduler.run_until(end + 1.5)
+        self.scheduler.run_until(end + 4.0)
         self.check_whole()
 
     @property
@@ -497,5 +517,8 @@ def run_disk_seed(
     mutation: the deliberate bug that the product has now (see `mutations.mutated`).
     """
     world = DiskWorld(seed, trace, mutation)
-    world.run()
+    try:
+        world.run()
+    except RuntimeError as error:
+        world.fail(str(error))
     return len(world.promised)

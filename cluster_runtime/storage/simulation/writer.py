@@ -28,7 +28,7 @@ class SimulatedWriter:
         add_node: Callable[[SegmentId, Epoch], None],
         remove_node: Callable[[SegmentId], None],
         on_durable: Callable[["SimulatedWriter"], None],
-        on_replaced: Callable[["SimulatedWriter"], None],
+        on_replaced: Callable[["SimulatedWriter", Membership], None],
     ) -> None:
         self._scheduler = scheduler
         self._segments = nodes
@@ -170,11 +170,11 @@ class SimulatedWriter:
         self._send_history()
 
     def _finish(self, volume: Volume) -> bool:
-        replaced = volume.membership.replaced
+        before = volume.membership
         if volume.finish_replacement() is None:
             return False
-        self._leaving = replaced
-        self._on_replaced(self)
+        self._leaving = before.replaced
+        self._on_replaced(self, before)
         return True
 
     def _abandon(self, volume: Volume) -> None:
@@ -209,8 +209,9 @@ class SimulatedWriter:
                     self._open()
             return
         before = self.volume.vdl
-        self.volume.membership_stored(segment, membership)
-        self._remove_who_left(self.volume)
+        if epoch == self.volume.epoch:
+            self.volume.membership_stored(segment, membership)
+            self._remove_who_left(self.volume)
         if self.volume.acknowledged(segment, scl, epoch) > before:
             self._on_durable(self)
 
