@@ -29,6 +29,7 @@ from cluster_runtime.storage.disk.filesystem import HOST_DISK
 Pace = Callable[[int, int], None]
 
 MANIFEST = "manifest.json"
+PARTIAL = ".partial"
 DATA = "data"
 _CHUNK_BYTES = 1 << 20
 _STRETCH_BYTES = 2 << 20
@@ -105,6 +106,8 @@ def images(folder: Path) -> list[PageImage]:
     """The complete images of a segment, oldest first."""
     found = []
     for directory in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if directory.suffix == PARTIAL:
+            continue
         try:
             facts = (directory / MANIFEST).stat()
             found.append(_read(directory, facts.st_ino, facts.st_mtime_ns))
@@ -159,7 +162,7 @@ def make_image(
     before = {each.path: each for each in last.files}
     newest = last.directory
     target = folder / f"{redo:016x}"
-    partial = folder / f"{redo:016x}.partial"
+    partial = folder / f"{redo:016x}{PARTIAL}"
     shutil.rmtree(partial, ignore_errors=True)
     files = tuple(facts) if facts is not None else facts_of(source)
     copied: list[Path] = []
@@ -215,12 +218,12 @@ def give_up_images(folder: Path, *, below: int, keep: frozenset[int] = frozenset
     """
     for image in images(folder):
         if image.redo < below and image.redo not in keep:
-            image.directory.rename(image.directory.with_suffix(".partial"))
+            image.directory.rename(image.directory.with_suffix(PARTIAL))
 
 
 def sweep(folder: Path) -> None:
     """Delete the images that were given up, and what was left half-made."""
-    for partial in folder.glob("*.partial"):
+    for partial in folder.glob(f"*{PARTIAL}"):
         shutil.rmtree(partial)
 
 
