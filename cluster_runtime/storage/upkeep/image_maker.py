@@ -92,7 +92,9 @@ class ImageMaker:
             stdin.flush()
         except BrokenPipeError:
             raise self._died() from None
-        while not select.select([stdout], [], [], POLL_S)[0]:
+        answered = select.poll()  # select takes no descriptor above 1023
+        answered.register(stdout, select.POLLIN)
+        while not answered.poll(POLL_S * 1000):
             if self._stopped():
                 raise InterruptedCoalescingError("coalescing was interrupted between two files")
         line = stdout.readline()

@@ -216,7 +216,9 @@ class Pages:
         made: list[Lane] = []
         for lane in self._mount.full_lanes():
             folder = lane.store.pages
-            maker.make(folder, source, redo=point.redo, lsn=point.lsn, timeline=timeline)
+            if all(each.redo != point.redo for each in images(folder)):
+                # Never over one that is there: somebody may be reading it.
+                maker.make(folder, source, redo=point.redo, lsn=point.lsn, timeline=timeline)
             made.append(lane)
             with self.staying:
                 give_up_images(folder, below=point.redo, keep=self._kept_redos())

@@ -369,14 +369,10 @@ def test_log_is_collected_while_a_transaction_is_under_way(
 ) -> None:
     with writer.connect() as conn, conn.transaction():
         conn.execute("create table big (filler text)")
-        insert_some = "insert into big select repeat('x', 500) from generate_series(1, 40000)"
-        oldest = upkept.log_facts().oldest
-
-        def collected() -> bool:
-            conn.execute(insert_some)
-            return upkept.log_facts().oldest > oldest
-
-        wait_until(collected, 60)
+        conn.execute("insert into big select repeat('x', 500) from generate_series(1, 48000)")
+        oldest = upkept.facts.start_lsn
+        wait_until(lambda: upkept.log_facts().oldest > oldest, 60)
+        conn.execute("insert into big values ('the last one')")
     with writer.connect() as conn:
         rows = conn.execute("select count(*) from big").fetchone()
     writer.lose()
@@ -403,7 +399,7 @@ def test_a_named_holder_keeps_log_and_pages_and_is_described(
     insert(writer, 1)
     first = upkept.coalesce()
     with writer.connect() as conn:
-        fill(conn, 4)
+        fill(conn, 6)
     hold = upkept.hold(HolderKind.CLONE, "copy", first.lsn, with_pages=True)
     insert(writer, 2)
     second = upkept.coalesce()
