@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -319,11 +319,11 @@ def test_the_process_ends_with_its_parent_in_the_middle_of_its_work(tmp_path: Pa
 @pytest.fixture
 def upkept(
     writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
-) -> Iterator[StorageVolume]:
+) -> StorageVolume:
     volume.start_coalescing(
         template.installation, engine_dir / "c", SUPERUSER, wal_sockets=engine_dir / "w"
     )
-    yield volume
+    return volume
 
 
 def fill(conn: psycopg.Connection[tuple[object, ...]], megabytes: int) -> None:
