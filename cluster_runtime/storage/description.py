@@ -17,7 +17,7 @@ from cluster_runtime.storage.core.types import (
     az_of,
     kind_of,
 )
-from cluster_runtime.storage.disk.page_images import PageImage, images
+from cluster_runtime.storage.disk.page_images import PageImage
 from cluster_runtime.storage.live.lanes import IoCounts
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.upkeep.coalescing import CoalescingReport
@@ -154,7 +154,7 @@ def _describe_segment(mount: Mount, segment: SegmentId) -> SegmentDescription:
         return SegmentDescription(segment, az_of(segment), kind, state, Lsn(0), 0, fault=fault)
     size = lane.store.log.size_bytes
     if is_full(segment):
-        size += sum(image.size_bytes for image in images(lane.store.pages))
+        size += sum(image.size_bytes for image in lane.store.images())
     state = lane.state(time.monotonic())
     if mount.opened.read_only and lane.reachable:
         state = SegmentState.HEALTHY

@@ -4,6 +4,7 @@ What is said to be durable here is on the disk when the call returns. The simula
 disk behind the same interface, one that loses what was not synced, fails, rots and fills up.
 """
 
+import ctypes
 import errno
 import fcntl
 import mmap
@@ -11,17 +12,28 @@ import os
 import shutil
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
+
+import google_crc32c
 
 from cluster_runtime.storage.core.sizes import SIZES, Sizes
 from cluster_runtime.storage.disk.device import PAGE_BYTES, sync_file
 
 _EPOCH = struct.Struct("=Q")
 _ZEROS = bytes(1 << 20)
+_STRETCH_BYTES = 2 << 20
+_SYNCED_ONE_BY_ONE = 200
 _O_DIRECT = getattr(os, "O_DIRECT", 0)
+
+
+Pace = Callable[[int, int], None]
+
+
+def at_once(fd: int, count: int) -> None:
+    """Copy without a rest."""
 
 
 class PromiseBoard(Protocol):
@@ -48,6 +60,8 @@ class Disk(Protocol):
 
     sizes: Sizes
 
+    def __hash__(self) -> int: ...
+
     def names(self, directory: Path) -> list[str]:
         """What is in a folder, in order of names; nothing where there is no such folder."""
 
@@ -66,11 +80,11 @@ class Disk(Protocol):
     def replace(self, path: Path, content: bytes) -> None:
         """Replace a small file durably: after a crash it is the old one or the new one."""
 
-    def create(self, path: Path, head: bytes, size: int, *, sync: bool) -> None:
-        """Make a file of `size` bytes: `head`, then zeros, with all its blocks.
+    def create(self, path: Path, head: bytes, size: int, *, sparse: bool = False) -> None:
+        """Make a file of `size` bytes durably: `head`, then zeros, with all its blocks.
 
-        It has its name once it is complete. sync: it is on the disk then, name and all.
-        Where that fails nothing half-made remains.
+        It has its name once it is complete; a file of that name is replaced. sparse: without the
+        blocks of its zeros. Where that fails nothing half-made remains.
         """
 
     def write(self, path: Path, offset: int, content: bytes) -> None:
@@ -83,6 +97,27 @@ class Disk(Protocol):
 
     def sync_directory(self, path: Path) -> None:
         """Force a folder's entries to the disk."""
+
+    def sync_tree(self, path: Path, written: Sequence[Path]) -> None:
+        """Force a folder with everything below it to the disk. written: the files that are new."""
+
+    def rename(self, path: Path, target: Path) -> None: ...
+
+    def link(self, path: Path, target: Path) -> None: ...
+
+    def copy(self, path: Path, target: Path, pace: Pace) -> None:
+        """Copy a file to a name that is free, as cheaply as the file system allows.
+
+        pace: called with a descriptor and a number of bytes after each stretch that was written.
+        """
+
+    def walk(self, folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        """As os.walk: (folder, names of folders in it, names of files in it), from the top."""
+
+    def modified_ns(self, path: Path) -> int: ...
+
+    def checksum(self, path: Path) -> int:
+        """CRC32C of a file."""
 
     def open_reader(self, path: Path) -> int: ...
 
@@ -130,15 +165,16 @@ class HostDisk:
         partial.rename(path)
         self.sync_directory(path.parent)
 
-    def create(self, path: Path, head: bytes, size: int, *, sync: bool) -> None:
+    def create(self, path: Path, head: bytes, size: int, *, sparse: bool = False) -> None:
         partial = path.with_suffix(".new")
         fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             _write_all(fd, head)
-            for at in range(len(head), size, len(_ZEROS)):
+            if sparse:
+                os.ftruncate(fd, size)
+            for at in range(len(head), 0 if sparse else size, len(_ZEROS)):
                 _write_all(fd, _ZEROS[: size - at])
-            if sync:
-                sync_file(fd)
+            sync_file(fd)
         except OSError:
             with suppress(OSError):
                 partial.unlink()
@@ -146,8 +182,7 @@ class HostDisk:
         finally:
             os.close(fd)
         partial.rename(path)
-        if sync:
-            self.sync_directory(path.parent)
+        self.sync_directory(path.parent)
 
     def write(self, path: Path, offset: int, content: bytes) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
@@ -170,6 +205,46 @@ class HostDisk:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+    def sync_tree(self, path: Path, written: Sequence[Path]) -> None:
+        # A few new files by themselves: the file system also holds what a writer with fsync=off
+        # has not written yet. For many it is the cheaper way all the same.
+        if len(written) > _SYNCED_ONE_BY_ONE and _sync_file_system(path):
+            return
+        for file in written:
+            with file.open("rb") as opened:
+                sync_file(opened.fileno())
+        for inside, _, _ in os.walk(path):
+            self.sync_directory(Path(inside))
+
+    def rename(self, path: Path, target: Path) -> None:
+        path.rename(target)
+
+    def link(self, path: Path, target: Path) -> None:
+        os.link(path, target)
+
+    def copy(self, path: Path, target: Path, pace: Pace) -> None:
+        with path.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
+            os.fchmod(writer.fileno(), 0o600)
+            if hasattr(os, "copy_file_range"):
+                while copied := _copy_range(reader.fileno(), writer.fileno(), _STRETCH_BYTES):
+                    pace(writer.fileno(), copied)
+            while chunk := reader.read(len(_ZEROS)):
+                _write_all(writer.fileno(), chunk)
+                pace(writer.fileno(), len(chunk))
+
+    def walk(self, folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        return os.walk(folder)
+
+    def modified_ns(self, path: Path) -> int:
+        return path.stat().st_mtime_ns
+
+    def checksum(self, path: Path) -> int:
+        crc = 0
+        with path.open("rb", buffering=0) as file:
+            while chunk := file.read(len(_ZEROS)):
+                crc = google_crc32c.extend(crc, chunk)
+        return crc
 
     def open_reader(self, path: Path) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -254,3 +329,23 @@ def _write_all(fd: int, content: bytes, offset: int | None = None) -> None:
             raise OSError(errno.EIO, "the disk took nothing of a write")
         view = view[taken:]
         offset = None if offset is None else offset + taken
+
+
+def _copy_range(source: int, target: int, count: int) -> int:
+    try:
+        return os.copy_file_range(source, target, count)
+    except OSError:
+        # Not between these file systems: the plain copy that follows does it.
+        return 0
+
+
+def _sync_file_system(path: Path) -> bool:
+    """Whether the whole file system that holds a folder could be forced to the disk."""
+    syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
+    if syncfs is None:
+        return False
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return int(syncfs(fd)) == 0
+    finally:
+        os.close(fd)

@@ -8,32 +8,24 @@ CRC32C; the scrub and a rebuild compare them.
     pages/0000000001a00000/data/base/5/1259 ...
 """
 
-import ctypes
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import google_crc32c
-
 from cluster_runtime.engine.files import copy_tree
 from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.disk.device import sync_file
-from cluster_runtime.storage.disk.filesystem import HOST_DISK
-
-Pace = Callable[[int, int], None]
+from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk, Pace, at_once
+from cluster_runtime.storage.disk.sealed import SealBrokenError, is_unsealed, seal, unseal
 
 MANIFEST = "manifest.json"
-PARTIAL = ".partial"
 DATA = "data"
-_CHUNK_BYTES = 1 << 20
-_STRETCH_BYTES = 2 << 20
-_SYNCED_ONE_BY_ONE = 200
+PARTIAL = ".partial"
+_KIND = "image"
 _NOT_PAGES = {
     "postmaster.pid",
     "postmaster.opts",
@@ -43,10 +35,6 @@ _NOT_PAGES = {
     "borealis.volume",
 }
 _EMPTY_FOLDERS = {"pg_wal", "pg_stat_tmp", "pg_replslot", "pg_notify", "pg_dynshmem", "pgsql_tmp"}
-
-
-def _at_once(fd: int, count: int) -> None:
-    """The pace of a copy that nobody has to wait for."""
 
 
 class ImageDamagedError(StorageError):
@@ -76,6 +64,7 @@ class PageImage:
     lsn: int
     timeline: int
     files: tuple[ImageFile, ...]
+    disk: Disk = HOST_DISK
 
     @property
     def size_bytes(self) -> int:
@@ -95,48 +84,63 @@ class PageImage:
     def _is_damaged(self, file: ImageFile, sizes_only: bool) -> bool:
         path = self.directory / DATA / file.path
         try:
-            if path.stat().st_size != file.size:
+            if self.disk.size(path) != file.size:
                 return True
-            return not sizes_only and checksum(path) != file.crc32c
+            return not sizes_only and self.disk.checksum(path) != file.crc32c
         except OSError:
             return True
 
 
-def images(folder: Path) -> list[PageImage]:
-    """The complete images of a segment, oldest first."""
+def images(folder: Path, disk: Disk = HOST_DISK) -> list[PageImage]:
+    """The complete images of a segment, oldest first. One whose manifest is damaged is none."""
     found = []
-    for directory in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if directory.suffix == PARTIAL:
+    try:
+        names = disk.names(folder)
+    except OSError:
+        return []  # this segment's disk refuses: others have theirs
+    for name in names:
+        if name.endswith(PARTIAL):
             continue
         try:
-            facts = (directory / MANIFEST).stat()
-            found.append(_read(directory, facts.st_ino, facts.st_mtime_ns))
-        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
+            manifest = unseal(_KIND, disk.read(folder / name / MANIFEST))
+            found.append(_image(folder / name, manifest, disk))
+        except (OSError, SealBrokenError, ValueError, TypeError, KeyError):
             continue
     return found
 
 
+def seal_images(folder: Path, disk: Disk) -> None:
+    """Give images of format 1, whose manifests had no checksum, those of today."""
+    for name in disk.names(folder):
+        try:
+            content = disk.read(folder / name / MANIFEST)
+            if is_unsealed(content) and not _image(folder / name, content, disk).damaged():
+                disk.replace(folder / name / MANIFEST, seal(_KIND, content))
+        except (OSError, ValueError, TypeError, KeyError):
+            continue  # it is taken anew from a peer
+
+
 @lru_cache(maxsize=64)
-def _read(directory: Path, inode: int, modified_ns: int) -> PageImage:
-    """inode, modified_ns: of the manifest, which never changes: another one is another image's."""
-    manifest = json.loads((directory / MANIFEST).read_text())
-    files = tuple(ImageFile(**each) for each in manifest.pop("files"))
-    return PageImage(directory=directory, files=files, **manifest)
+def _image(directory: Path, manifest: bytes, disk: Disk) -> PageImage:
+    listed = json.loads(manifest)
+    files = tuple(ImageFile(**each) for each in listed.pop("files"))
+    return PageImage(directory=directory, files=files, disk=disk, **listed)
 
 
-def facts_of(source: Path, known: Sequence[ImageFile] = ()) -> tuple[ImageFile, ...]:
+def facts_of(
+    source: Path, known: Sequence[ImageFile] = (), disk: Disk = HOST_DISK
+) -> tuple[ImageFile, ...]:
     """The files of a cleanly stopped data directory that make an image.
 
     known: as they were the last time; one that was not written since has the checksum it had.
     """
     before = {(each.path, each.size, each.modified_ns): each for each in known}
     found = []
-    for path in _files(source):
-        stat = (source / path).stat()
-        same = before.get((path, stat.st_size, stat.st_mtime_ns))
-        found.append(
-            same or ImageFile(path, stat.st_size, checksum(source / path), stat.st_mtime_ns)
-        )
+    for path in _files(source, disk):
+        file = source / path
+        size, modified_ns = disk.size(file), disk.modified_ns(file)
+        same = before.get((path, size, modified_ns))
+        found.append(same or ImageFile(path, size, disk.checksum(file), modified_ns))
     return tuple(found)
 
 
@@ -149,7 +153,8 @@ def make_image(
     timeline: int,
     linked: bool = True,
     facts: Sequence[ImageFile] | None = None,
-    pace: Pace = _at_once,
+    pace: Pace = at_once,
+    disk: Disk = HOST_DISK,
 ) -> PageImage:
     """Copy a cleanly stopped data directory to a segment's folder, durably.
 
@@ -158,36 +163,38 @@ def make_image(
     bytes after each stretch that was written there.
     Raises OSError where the disk is full; nothing half-made remains under the image's name.
     """
-    last = (images(folder) or [_NOTHING])[-1] if linked else _NOTHING
+    last = (images(folder, disk) or [_NOTHING])[-1] if linked else _NOTHING
     before = {each.path: each for each in last.files}
     newest = last.directory
     target = folder / f"{redo:016x}"
     partial = folder / f"{redo:016x}{PARTIAL}"
-    shutil.rmtree(partial, ignore_errors=True)
-    files = tuple(facts) if facts is not None else facts_of(source)
+    disk.remove_tree(partial)
+    files = tuple(facts) if facts is not None else facts_of(source, disk=disk)
     copied: list[Path] = []
     try:
-        (partial / DATA).mkdir(parents=True, mode=0o700)
-        for path in _folders(source):
-            (partial / DATA / path).mkdir(mode=0o700, exist_ok=True)
+        disk.make_directory(partial / DATA)
+        for path in _folders(source, disk):
+            with suppress(FileExistsError):
+                disk.make_directory(partial / DATA / path)
         for file in files:
             copy = partial / DATA / file.path
             if before.get(file.path) == file:
-                os.link(newest / DATA / file.path, copy)
+                disk.link(newest / DATA / file.path, copy)
             else:
-                _copy(source / file.path, copy, pace)
+                disk.copy(source / file.path, copy, pace)
                 copied.append(copy)
-        _sync(partial, copied)
+        disk.sync_tree(partial, copied)
         manifest = {"redo": redo, "lsn": lsn, "timeline": timeline}
         listed = {**manifest, "files": [asdict(each) for each in files]}
-        HOST_DISK.replace(partial / MANIFEST, json.dumps(listed).encode())
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-        HOST_DISK.sync_directory(folder)
+        disk.replace(partial / MANIFEST, seal(_KIND, json.dumps(listed).encode()))
+        disk.remove_tree(target)
+        disk.rename(partial, target)
+        disk.sync_directory(folder)
     except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):
+            disk.remove_tree(partial)
         raise
-    return PageImage(target, redo, lsn, timeline, files)
+    return PageImage(target, redo, lsn, timeline, files, disk)
 
 
 def copy_image(image: PageImage, folder: Path) -> PageImage:
@@ -208,23 +215,27 @@ def copy_image(image: PageImage, folder: Path) -> PageImage:
         lsn=image.lsn,
         timeline=image.timeline,
         linked=False,
+        disk=image.disk,
     )
 
 
-def give_up_images(folder: Path, *, below: int, keep: frozenset[int] = frozenset()) -> None:
+def give_up_images(
+    folder: Path, *, below: int, keep: frozenset[int] = frozenset(), disk: Disk = HOST_DISK
+) -> None:
     """Take their names from the images whose redo LSN is lower than `below`; `sweep` deletes them.
 
     keep: redo LSNs of those that stay. Half of an image is never found under an image's name.
     """
-    for image in images(folder):
+    for image in images(folder, disk):
         if image.redo < below and image.redo not in keep:
-            image.directory.rename(image.directory.with_suffix(PARTIAL))
+            disk.rename(image.directory, image.directory.with_suffix(PARTIAL))
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path, disk: Disk = HOST_DISK) -> None:
     """Delete the images that were given up, and what was left half-made."""
-    for partial in folder.glob(f"*{PARTIAL}"):
-        shutil.rmtree(partial)
+    for name in disk.names(folder):
+        if name.endswith(PARTIAL):
+            disk.remove_tree(folder / name)
 
 
 def fingerprint(data_directory: Path) -> str:
@@ -237,23 +248,15 @@ def fingerprint(data_directory: Path) -> str:
 def _fingerprint(data_directory: Path, inode: int, modified_ns: int) -> str:
     """inode, modified_ns: of its control file, which every start of a server over it changes."""
     digest = hashlib.sha256()
-    for path in sorted(_files(data_directory)):
+    for path in sorted(_files(data_directory, HOST_DISK)):
         file = data_directory / path
-        digest.update(f"{path} {file.stat().st_size} {checksum(file):08x}\n".encode())
+        size, crc32c = HOST_DISK.size(file), HOST_DISK.checksum(file)
+        digest.update(f"{path} {size} {crc32c:08x}\n".encode())
     return digest.hexdigest()
 
 
-def checksum(path: Path) -> int:
-    """CRC32C of a file."""
-    crc = 0
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            crc = google_crc32c.extend(crc, chunk)
-    return crc
-
-
-def _folders(source: Path) -> Iterator[str]:
-    for folder, names, _ in os.walk(source):
+def _folders(source: Path, disk: Disk) -> Iterator[str]:
+    for folder, names, _ in disk.walk(source):
         relative = Path(folder).relative_to(source)
         yield str(relative)
         if relative.name in _EMPTY_FOLDERS:
@@ -263,67 +266,13 @@ def _folders(source: Path) -> Iterator[str]:
                 yield str(relative / "summaries")
 
 
-def _files(source: Path) -> Iterator[str]:
-    for folder, names, files in os.walk(source):
+def _files(source: Path, disk: Disk) -> Iterator[str]:
+    for folder, names, files in disk.walk(source):
         relative = Path(folder).relative_to(source)
         if relative.name in _EMPTY_FOLDERS or relative.parent.name == "pg_wal":
             names.clear()
             continue
         yield from (str(relative / name) for name in sorted(files) if name not in _NOT_PAGES)
-
-
-def _copy(source: Path, target: Path, pace: Pace) -> None:
-    """Copy a file, by reflink or inside the kernel where that can be."""
-    with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
-        os.fchmod(writer.fileno(), 0o600)
-        if hasattr(os, "copy_file_range"):
-            while copied := _copy_range(reader.fileno(), writer.fileno(), _STRETCH_BYTES):
-                pace(writer.fileno(), copied)
-        while chunk := reader.read(_CHUNK_BYTES):
-            view = memoryview(chunk)
-            while view:
-                view = view[writer.write(view) :]
-            pace(writer.fileno(), len(chunk))
-
-
-def _sync(folder: Path, copied: Sequence[Path]) -> None:
-    """Force an image to the disk: a few new files by themselves, for many the whole file system.
-
-    The file system also holds what a writer with fsync=off has not written yet.
-    """
-    if len(copied) > _SYNCED_ONE_BY_ONE:
-        _sync_all(folder)
-        return
-    for path in copied:
-        with path.open("rb") as file:
-            sync_file(file.fileno())
-    for inside, _, _ in os.walk(folder):
-        HOST_DISK.sync_directory(Path(inside))
-
-
-def _sync_all(folder: Path) -> None:
-    """Force everything below a folder to the disk: at once where the system can."""
-    syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
-    if syncfs is not None:
-        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if syncfs(fd) == 0:
-                return
-        finally:
-            os.close(fd)
-    for inside, _, files in os.walk(folder):
-        for name in files:
-            with (Path(inside) / name).open("rb") as file:
-                sync_file(file.fileno())
-        HOST_DISK.sync_directory(Path(inside))
-
-
-def _copy_range(source: int, target: int, count: int) -> int:
-    try:
-        return os.copy_file_range(source, target, count)
-    except OSError:
-        # Not between these file systems: the plain copy that follows does it.
-        return 0
 
 
 _NOTHING = PageImage(Path(), 0, 0, 0, ())

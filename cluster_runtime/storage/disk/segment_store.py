@@ -37,6 +37,7 @@ from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId, az_of
 from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
 from cluster_runtime.storage.disk.log_files import Mark, SegmentLog
+from cluster_runtime.storage.disk.page_images import PageImage, images
 from cluster_runtime.storage.disk.state_file import (
     STATE_FILE,
     SegmentStateFile,
@@ -103,16 +104,17 @@ class SegmentStore:
         first_file_bytes: int = 0,
         facts: VolumeFacts | None = None,
         disk: Disk = HOST_DISK,
+        sparse: bool = False,
     ) -> "SegmentStore":
         """Make an empty segment whose log begins at `start`.
 
         first_file_bytes: of the log, where not the usual; what is copied from a peer needs files
-        like that peer's.
+        like that peer's. sparse: the first opening of the volume makes the first file for use.
         """
         directory = segment_directory(root, segment)
         disk.make_directory(directory)
         size = first_file_bytes or disk.sizes.first_file
-        log = SegmentLog.create(directory / "log", start, size, disk, direct=direct)
+        log = SegmentLog.create(directory / "log", start, size, disk, direct=direct, sparse=sparse)
         lsn = Lsn(start.lsn)
         epoch = history[-1].epoch if history else Epoch(start.epoch)
         core = Segment(segment, membership, epoch, history, lsn, lsn, lsn, floor=lsn)
@@ -154,7 +156,7 @@ class SegmentStore:
                     f"{directory} holds segment {state.segment} of volume {state.volume}, not "
                     f"{segment} of {volume}"
                 )
-            log = SegmentLog.open(directory / "log", disk, direct=direct)
+            log = SegmentLog.open(directory / "log", disk, direct=direct, floor=state.floor)
             if not log.files:
                 raise SegmentUnreadableError(f"segment {segment} holds no log")
             store = cls(directory, volume, Segment(segment), log)
@@ -182,6 +184,10 @@ class SegmentStore:
     @property
     def pages(self) -> Path:
         return self.directory / "pages"
+
+    def images(self) -> list[PageImage]:
+        """Its complete page images, oldest first."""
+        return images(self.pages, self.log.disk)
 
     @property
     def promised_now(self) -> int:
@@ -250,6 +256,7 @@ class SegmentStore:
             self.facts,
         )
         self.log.disk.replace(self.directory / STATE_FILE, state.encode())
+        self.log.epoch = core.promised
         self._board.value = core.promised
 
     def _reload(self) -> None:
@@ -257,6 +264,7 @@ class SegmentStore:
         state = _read_state(self.log.disk, self.directory, self.accepts_format_1)
         core = self.core
         core.promised, core.history = state.promised, state.history
+        self.log.epoch = core.promised
         core.membership, core.floor, self.facts = state.membership, state.floor, state.facts
 
     def _stale(self, epoch: Epoch) -> StaleEpochError:

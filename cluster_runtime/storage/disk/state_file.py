@@ -1,11 +1,9 @@
 """The state file of a segment: what it promised, how its log came about, who its peers are.
 
-Format 2: a line that names format and checksum, and the state as JSON.
-
     borealis segment 2 crc32c 9ab1f0c2
     {"volume": "...", "segment": "a1", "promised": 7, "history": [[1, 23], [7, 4711]], ...}
 
-Format 1 was the JSON alone. It is read where a volume of format 1 is opened, and written never.
+Format 1, the JSON alone, is read where a volume of that format is opened, and written never.
 """
 
 import json
@@ -13,17 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import google_crc32c
-
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.segment import Cut, History, is_sound
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
+from cluster_runtime.storage.disk.sealed import SealBrokenError, is_unsealed, seal, unseal
 
 STATE_FILE = "segment.json"
-FORMAT = 2
-_HEAD = "borealis segment {} crc32c {:08x}\n"
+_KIND = "segment"
 
 
 class StateDamagedError(StorageError):
@@ -53,8 +49,7 @@ class SegmentStateFile:
             "floor": self.floor,
             "facts": self.facts.to_dict() if self.facts is not None else None,
         }
-        body = json.dumps(state).encode()
-        return _HEAD.format(FORMAT, google_crc32c.value(body)).encode() + body
+        return seal(_KIND, json.dumps(state).encode())
 
     @classmethod
     def decode(cls, content: bytes, *, accept_format_1: bool) -> "SegmentStateFile":
@@ -62,17 +57,13 @@ class SegmentStateFile:
 
         accept_format_1: take a state without a checksum too.
         """
-        head, end, body = content.partition(b"\n")
-        checked = bool(end) and content.startswith(
-            _HEAD.format(FORMAT, google_crc32c.value(body)).encode()
-        )
-        if not checked and not (accept_format_1 and content.startswith(b"{")):
-            raise StateDamagedError(
-                f"the checksum of the state does not fit, or it is of no format up to {FORMAT} "
-                f"(it begins with {head[:40]!r})"
-            )
         try:
-            found = cls._from_json(json.loads(body if checked else content))
+            body = content
+            if not (accept_format_1 and is_unsealed(content)):
+                body = unseal(_KIND, content)
+            found = cls._from_json(json.loads(body))
+        except SealBrokenError as error:
+            raise StateDamagedError(str(error)) from error
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise StateDamagedError(f"the state cannot be read: {error!r}") from error
         if not is_sound(found.promised, found.history):

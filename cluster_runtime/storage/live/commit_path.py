@@ -34,7 +34,6 @@ from cluster_runtime.storage.disk.device import (
     Arena,
     LogDevice,
     open_device,
-    share_a_disk,
 )
 from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.ring import Staging
@@ -391,7 +390,7 @@ class CommitPath:
                         others.append(lane.store.log.writer(lane.store.log.files[-1]))
                     except OSError as error:
                         self.fail(lane, error)
-            self._shared = self._device.direct and share_a_disk([fd, *others])
+            self._shared = self._device.direct and self._device.shares_a_disk([fd, *others])
         return self._shared
 
     def _flush(self) -> None:

@@ -5,6 +5,7 @@
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from cluster_runtime.storage.core.faults import Fault
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM
 from cluster_runtime.storage.core.types import SegmentId, SegmentKind, kind_of
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
+from cluster_runtime.storage.disk.page_images import seal_images
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.cursor import LogCursor, LogIndex
 from cluster_runtime.storage.live.lanes import IoCounts, Lane
@@ -67,9 +69,18 @@ class Mount:
     facts: VolumeFacts
     format_1: bool
 
-    def __init__(self, directory: Path, disk: Disk = HOST_DISK) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        disk: Disk = HOST_DISK,
+        *,
+        make_node: Callable[..., StorageNode] = StorageNode,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.directory = directory
         self.disk = disk
+        self.clock = clock
+        self._make_node = make_node
         self.counts = IoCounts()
         self.faults: dict[SegmentId, Fault] = {}
         self.changing = threading.RLock()
@@ -237,6 +248,9 @@ class Mount:
             format_1=found.facts if found.format_1 else None,
             disk=self.disk,
         )
+        if found.format_1:
+            for store in opened.stores.values():
+                seal_images(store.pages, self.disk)
         kept = [store.facts for store in opened.stores.values() if store.facts is not None]
         self.facts = max(kept, key=lambda each: each.version, default=found.facts)
         self.format_1 = found.format_1 and len(opened.stores) < len(
@@ -244,7 +258,7 @@ class Mount:
         )
         self._write_copy()
         upkeep = self._upkeep
-        node = StorageNode(
+        node = self._make_node(
             opened.volume,
             list(opened.stores.values()),
             position=opened.position,

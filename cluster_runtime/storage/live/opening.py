@@ -24,7 +24,6 @@ from cluster_runtime.storage.core.types import (
 )
 from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
-from cluster_runtime.storage.disk.page_images import images
 from cluster_runtime.storage.disk.segment_store import (
     SegmentStore,
     SegmentUnreadableError,
@@ -116,11 +115,11 @@ def catch_up(store: SegmentStore, sources: list[SegmentStore], until: Lsn) -> bo
             continue
         try:
             position = source.position_of(store.core.tail)
-        except LookupError:
-            continue  # collected there
+            limit = source.position_of(until)
+        except (LookupError, OSError):
+            continue  # collected there, or that one's disk refuses
         # Files behind its end hold nothing, and may begin where those of its peers do not.
         store.log.remove_from(max(position, store.log.start + 1))
-        limit = source.position_of(until)
         take(store, *copy_log(store, source, position, store.core.tail, limit))
     return store.core.scl >= until
 
@@ -223,7 +222,7 @@ def _settle(opened: OpenedVolume) -> None:
         return
     _store_membership(opened, volume.membership)
     finished = None
-    if candidate in stores and has_newest_image(stores[candidate].pages, stores.values()):
+    if candidate in stores and has_newest_image(stores[candidate], stores.values()):
         finished = volume.finish_replacement()
     _store_membership(opened, finished or volume.abandon_replacement())
     gone = replaced if finished else candidate
@@ -271,10 +270,10 @@ def successor_store(
     )
 
 
-def has_newest_image(pages: Path, stores: Iterable[SegmentStore]) -> bool:
-    """Whether a folder of images holds one that is as new as that of any segment."""
-    newest = max((image.redo for store in stores for image in images(store.pages)), default=0)
-    return any(image.redo >= newest for image in images(pages)) or not newest
+def has_newest_image(one: SegmentStore, stores: Iterable[SegmentStore]) -> bool:
+    """Whether a segment holds an image that is as new as that of any."""
+    newest = max((image.redo for store in stores for image in store.images()), default=0)
+    return any(each.redo >= newest for each in one.images()) or not newest
 
 
 def _store_membership(opened: OpenedVolume, membership: Membership) -> None:

@@ -73,6 +73,13 @@ class Scheduler:
 
         self.after(self.rng.expovariate(rate), again)
 
+    def run_until(self, end: float) -> None:
+        """Let everything happen that is due until then."""
+        events = self._events
+        while events and events[0][0] <= end:
+            self.run(1)
+        self.now = end
+
     def run(self, steps: int) -> None:
         """Let that many events happen."""
         events, trace = self._events, self.trace

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.disk.page_images import (
@@ -33,6 +33,16 @@ STRETCH_BYTES = 2 << 20
 REST_MAX_S = 0.1
 
 _ROOT = Path(__file__).parents[3]
+
+
+class Maker(Protocol):
+    """What makes images, wherever it does."""
+
+    def make(self, folder: Path, source: Path, *, redo: int, lsn: int, timeline: int) -> None:
+        """Make an image of a directory in a segment's folder. Raises OSError, StorageError."""
+
+    def sweep(self, folder: Path) -> None:
+        """Delete what was given up in a segment's folder. Raises OSError."""
 
 
 class ImageMaker:

@@ -7,34 +7,41 @@ somebody holds them (`core.retention`).
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import psycopg
 
 from cluster_runtime.engine.admin_session import admin_conninfo
+from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.errors import InvalidClusterStateError, QuorumLostError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.coalescing import is_due, log_bound, niceness
 from cluster_runtime.storage.core.retention import Holder, HolderKind, ImagePoint, kept
 from cluster_runtime.storage.core.types import Lsn
+from cluster_runtime.storage.disk.data_directory import ControlFile
 from cluster_runtime.storage.disk.page_images import (
     PageImage,
     copy_image,
     give_up_images,
-    images,
+    make_image,
 )
+from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.live.opening import has_newest_image
 from cluster_runtime.storage.upkeep.coalescer import Coalescer
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.holders import Holders
-from cluster_runtime.storage.upkeep.image_maker import ImageMaker
+from cluster_runtime.storage.upkeep.image_maker import ImageMaker, Maker
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
 from cluster_runtime.storage.upkeep.worker import Worker
 
 COALESCER = "coalescer"
 WRITER = "writer"
+BASE_COPY = "base.copy"
+KEEP_BASE_AFTER_S = 30.0
+KEEP_BASE_AGAIN_S = 300.0
 MEND_AGAIN_S = 5.0
 
 _log = get_logger(__name__)
@@ -64,13 +71,14 @@ class Pages:
         self._runs = 0
         self._last: tuple[int, int] | None = None
         self._running = threading.Lock()
+        self._keep_base_at = time.monotonic() + KEEP_BASE_AFTER_S
         self.staying = threading.Lock()
         """Held by whoever reads an image, and the log behind it, for longer than a moment: nothing
         is removed meanwhile."""
 
     def newest(self) -> PageImage | None:
         """The newest page image of any full segment that answers, by the sizes of its files."""
-        found = [image for lane in self._mount.full_lanes() for image in images(lane.store.pages)]
+        found = [image for lane in self._mount.full_lanes() for image in lane.store.images()]
         for image in sorted(found, key=lambda each: each.redo, reverse=True):
             if not image.damaged(sizes_only=True):
                 return image
@@ -83,7 +91,7 @@ class Pages:
         stand in for it is gone.
         """
         lanes = self._mount.full_lanes()
-        found = [(image, lane) for lane in lanes for image in images(lane.store.pages)]
+        found = [(image, lane) for lane in lanes for image in lane.store.images()]
         for image, lane in sorted(found, key=lambda each: each[0].redo, reverse=True):
             if not image.damaged():
                 return image
@@ -106,7 +114,7 @@ class Pages:
             return
         try:
             for peer in self._mount.full_lanes():
-                for other in images(peer.store.pages):
+                for other in peer.store.images():
                     if peer is not lane and other.redo == image.redo and not other.damaged():
                         copy_image(other, lane.store.pages)
                         return
@@ -123,7 +131,7 @@ class Pages:
         """Whether a segment holds the newest pages, or need hold none."""
         if not is_full(lane.store.id):
             return True
-        return has_newest_image(lane.store.pages, [one.store for one in self._mount.full_lanes()])
+        return has_newest_image(lane.store, [one.store for one in self._mount.full_lanes()])
 
     def give(self, lane: Lane) -> None:
         """Copy the newest image to a full segment that lacks it, unless one is being made now."""
@@ -134,6 +142,59 @@ class Pages:
             copy_image(image, lane.store.pages)
         finally:
             self._running.release()
+
+    def give_missing(self) -> None:
+        """Give the newest image to a full segment that could not take it when it was made.
+
+        One at each call. Until each has it, no log is collected.
+        """
+        for lane in self._mount.full_lanes():
+            if lane.live and not lane.problem and not self.are_on(lane):
+                self.give(lane)
+                return
+
+    def keep_base(self) -> None:
+        """Give full segments a copy of the pages that the volume began with, before it has others.
+
+        The base image lies outside the volume: it would be the only copy until then. One segment at
+        each call, and none before a volume has been open for a while: most that are gone soon never
+        need it.
+        """
+        mount = self._mount
+        if time.monotonic() < self._keep_base_at or mount.index.oldest > mount.facts.start_lsn:
+            return
+        lane = next((each for each in mount.full_lanes() if self._lacks_base(each)), None)
+        if lane is None:
+            return
+        if self.newest() is not None:
+            self.give(lane)
+            return
+        if not self._running.acquire(blocking=False):
+            return
+        source = mount.directory / BASE_COPY
+        try:
+            remove_tree(source)
+            self._directories.copy_base(source)
+            control = ControlFile.read(source)
+            make_image(
+                lane.store.pages,
+                source,
+                redo=control.redo,
+                lsn=control.redo,
+                timeline=control.timeline,
+                linked=False,
+                disk=mount.disk,
+            )
+        except (OSError, StorageError) as error:
+            self._keep_base_at = time.monotonic() + KEEP_BASE_AGAIN_S
+            _log.warning("the base of a volume is not copied to it", error=str(error))
+        finally:
+            remove_tree(source)
+            self._running.release()
+
+    def _lacks_base(self, lane: Lane) -> bool:
+        store = lane.store
+        return lane.live and not lane.problem and not store.images()
 
     def start(self, coalescer: Coalescer, superuser: str, serve: Callable[[], None]) -> None:
         """serve: have the WAL service run, which the coalescer follows."""
@@ -173,15 +234,22 @@ class Pages:
             )
             point = ImagePoint(control.redo, until)
             with ImageMaker(stopped, nice) as maker:
-                made = self._give_out(maker, coalescer.data_directory, point, control.timeline)
-            if not made:
-                raise QuorumLostError("no full segment answers; heal one and coalesce again")
-            image = images(made[0].store.pages)[-1]
-            self._last = image.lsn, image.size_bytes
-            if len(made) == len([each for each in mount.members if is_full(each)]):
-                # While one of them lacks the image, the loss of the others must leave its log.
-                self._collect()
-            return image
+                return self.keep(maker, coalescer.data_directory, point, control.timeline)
+
+    def keep(self, maker: Maker, source: Path, point: ImagePoint, timeline: int) -> PageImage:
+        """Make a cleanly stopped data directory the newest image, and remove what that frees.
+
+        Raises QuorumLostError where no full segment takes it.
+        """
+        made = self._give_out(maker, source, point, timeline)
+        if not made:
+            raise QuorumLostError("no full segment answers; heal one and coalesce again")
+        image = made[0].store.images()[-1]
+        self._last = image.lsn, image.size_bytes
+        if len(made) == len([each for each in self._mount.members if is_full(each)]):
+            # While one of them lacks the image, the loss of the others must leave its log.
+            self._collect()
+        return image
 
     def is_due(self) -> bool:
         """Whether an image is to be made now: a writer is there, and much log since the last."""
@@ -205,24 +273,30 @@ class Pages:
         lsn, size = self._last
         return self._mount.node.volume.vdl - lsn, size
 
-    def _give_out(
-        self, maker: ImageMaker, source: Path, point: ImagePoint, timeline: int
-    ) -> list[Lane]:
+    def _give_out(self, maker: Maker, source: Path, point: ImagePoint, timeline: int) -> list[Lane]:
         """Make an image of a directory on each full segment, one after the other.
 
         What a segment had before goes as soon as it has the new one: the others still have theirs
         and the log behind it, and so there are never six of them.
         """
         made: list[Lane] = []
+        node, disk = self._mount.node, self._mount.disk
         for lane in self._mount.full_lanes():
-            folder = lane.store.pages
-            if all(each.redo != point.redo for each in images(folder)):
-                # Never over one that is there: somebody may be reading it.
-                maker.make(folder, source, redo=point.redo, lsn=point.lsn, timeline=timeline)
-            made.append(lane)
-            with self.staying:
-                give_up_images(folder, below=point.redo, keep=self._kept_redos())
-            maker.sweep(folder)
+            store = lane.store
+            try:
+                if all(each.redo != point.redo for each in store.images()):
+                    # Never over one that is there: somebody may be reading it.
+                    maker.make(
+                        store.pages, source, redo=point.redo, lsn=point.lsn, timeline=timeline
+                    )
+                made.append(lane)
+                with self.staying:
+                    keep = self._kept_redos()
+                    give_up_images(store.pages, below=point.redo, keep=keep, disk=disk)
+                maker.sweep(store.pages)
+            except OSError as error:
+                # Its own trouble: the others have the image, and keep the log that it lacks.
+                node.post(partial(node.fail, lane, error, store))
         return made
 
     def _checkpoint_writer(self) -> None:
@@ -241,7 +315,7 @@ class Pages:
         redos = []
         for segment in (each for each in mount.members if is_full(each)):
             lane = mount.lane(segment)
-            found = images(lane.store.pages) if lane is not None else []
+            found = lane.store.images() if lane is not None else []
             redos.append((found[-1].redo, _made_at(found[-1])) if found else (oldest, 0.0))
         redo, since = min(redos)
         yield Holder(HolderKind.RECOVERY, WRITER, Lsn(max(redo, oldest)), since)
@@ -259,7 +333,7 @@ class Pages:
     def _common_images(self) -> list[ImagePoint]:
         """The images that every full segment has."""
         points = [
-            {ImagePoint(each.redo, each.lsn) for each in images(lane.store.pages)}
+            {ImagePoint(each.redo, each.lsn) for each in lane.store.images()}
             for lane in self._mount.full_lanes()
         ]
         return sorted(set.intersection(*points), key=lambda each: each.lsn) if points else []
@@ -279,22 +353,29 @@ class Pages:
         except LookupError:
             return
 
-        def collect() -> None:
-            for lane in node.lanes:
-                if lane.reachable:
-                    lane.store.core.collect(Lsn(floor))
-                    lane.store.collect(position)
-
-        node.call(collect)
+        lanes = [lane for lane in node.lanes if lane.reachable]
+        node.call(lambda: [lane.store.core.collect(Lsn(floor)) for lane in lanes])
+        # First what says where the log begins now, then what was before that.
+        told = [lane for lane in lanes if self._tried(lane, SegmentStore.persist)]
+        node.call(
+            lambda: [self._tried(lane, lambda store: store.collect(position)) for lane in told]
+        )
         mount.index.forget_below(position)
-        for lane in node.lanes:
-            if lane.reachable:
-                lane.store.persist()
+
+    def _tried(self, lane: Lane, action: Callable[[SegmentStore], None]) -> bool:
+        """Do something with a segment's files; where its disk refuses that is its own trouble."""
+        store = lane.store
+        try:
+            action(store)
+        except OSError as error:
+            self._mount.node.post(partial(self._mount.node.fail, lane, error, store))
+            return False
+        return True
 
 
 def _made_at(image: PageImage) -> float:
     try:
-        return image.directory.stat().st_mtime
+        return image.disk.modified_ns(image.directory) / 1e9
     except OSError:
         return time.time()
 

@@ -4,8 +4,6 @@ Each look at the segments takes the next step of what is under way. When to begi
 back, is decided in `replacement`; a crash between any two steps leaves a volume that opens.
 """
 
-import time
-
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.faults import Fault, FaultKind
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM, Membership
@@ -55,7 +53,7 @@ class Replacing:
                 return
             if membership.candidate is None:
                 self._remove_who_left(membership)
-            match self._policy.decide(time.monotonic(), membership, conditions):
+            match self._policy.decide(self._mount.clock(), membership, conditions):
                 case Begin(segment):
                     self._begin(segment)
                 case Abandon():
@@ -135,7 +133,7 @@ class Replacing:
             store = successor_store(source, candidate, membership, volume.history)
         except OSError as error:
             _log.warning("no successor can be made", segment=segment, error=str(error))
-            self._policy.gave_up(time.monotonic())
+            self._policy.gave_up(self._mount.clock())
             self._abandon()
             return
         mount.put(store, lane if lane is not None else mount.vacant_lane())

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from cluster_runtime.storage.core.scrub import Part, PartKind, ScrubReport, ScrubSchedule
 from cluster_runtime.storage.core.types import Lsn, SegmentId
-from cluster_runtime.storage.disk.filesystem import HOST_DISK
+from cluster_runtime.storage.disk.filesystem import Disk
 from cluster_runtime.storage.disk.log_files import LogFile
-from cluster_runtime.storage.disk.page_images import PageImage, images
+from cluster_runtime.storage.disk.page_images import PageImage
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
@@ -28,7 +28,7 @@ class Scrubbing:
         self._repair = repair
         self._pages = pages
         self._file = mount.directory / SCRUB_FILE
-        self._schedule = ScrubSchedule(time.time(), _completed_at(self._file))
+        self._schedule = ScrubSchedule(time.time(), _completed_at(mount.disk, self._file))
         # How far each segment's log was followed from its start in this pass, and found whole.
         self._followed: dict[SegmentId, int] = {}
 
@@ -48,7 +48,7 @@ class Scrubbing:
             self._verify(part)
         elif schedule.completed_at != completed:
             self._pages.give_all()
-            HOST_DISK.replace(self._file, json.dumps({"completed_at": now}).encode())
+            self._mount.disk.replace(self._file, json.dumps({"completed_at": now}).encode())
         return max(0.0, schedule.next_at - now)
 
     def run(self) -> list[SegmentId]:
@@ -64,7 +64,7 @@ class Scrubbing:
                 id = lane.store.id
                 for file in lane.store.log.files:
                     yield Part(id, PartKind.LOG, file.start, file.end - file.start)
-                for image in images(lane.store.pages):
+                for image in lane.store.images():
                     yield from _image_parts(id, image)
 
     def _verify(self, part: Part) -> bool:
@@ -98,7 +98,7 @@ class Scrubbing:
         return False
 
     def _verify_pages(self, lane: Lane, part: Part) -> bool:
-        for image in images(lane.store.pages):
+        for image in lane.store.images():
             if image.redo == part.place:
                 if not image.damaged(image.files[part.first : part.last]):
                     return True
@@ -140,8 +140,8 @@ def file_is_whole(store: SegmentStore, file: LogFile) -> bool:
     return mark is not None and mark.lsn == lsn
 
 
-def _completed_at(file: Path) -> float | None:
+def _completed_at(disk: Disk, file: Path) -> float | None:
     try:
-        return float(json.loads(file.read_text())["completed_at"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return float(json.loads(disk.read(file))["completed_at"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -119,10 +119,10 @@ def test_a_reader_that_is_ready_shows_all_that_is_durable(
 def test_a_reader_that_stands_still_is_not_called_ready(
     runtime: Runtime, cluster: ClusterHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster_runtime.storage.volume.STANDBY_STALL_S", 0.2)
+    monkeypatch.setattr("cluster_runtime.storage.upkeep.standbys.STALL_S", 0.2)
     hosted = runtime._service.find(cluster.id)
     volume = hosted.instances.storage.open()
-    monkeypatch.setattr(volume, "_replayed_by", lambda name: 1)
+    monkeypatch.setattr(volume._standbys, "replayed_by", lambda name: 1)
     reader = hosted.instances.reader._instance
     assert isinstance(reader, Reader)
     with pytest.raises(Exception, match="went no further"):

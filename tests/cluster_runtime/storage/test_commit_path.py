@@ -48,6 +48,9 @@ class ToldDevice:
     ) -> None:
         self.under_way[lane // DEPTH] = lane, sum(length for _, length in vectors)
 
+    def shares_a_disk(self, fds: Sequence[int]) -> bool:
+        return False
+
     def flush(self, lane: int, fd: int) -> None:
         raise AssertionError("standard storage shares no flush")
 

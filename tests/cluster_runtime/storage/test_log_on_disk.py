@@ -76,7 +76,7 @@ def read_all(volume: OpenedVolume, damaged: Callable[[SegmentStore], None] | Non
         counts=IoCounts(),
         prepare=lambda position: None,
         fell_behind=lambda segment: None,
-        writer_lost=lambda error: None,
+        writer_lost=lambda attachment, error: None,
     )
     node.start()
     try:
