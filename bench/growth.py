@@ -111,13 +111,13 @@ def measure(
     load(runtime, cluster, volume, options, Samples(), options.seconds / 6)
     wait_until_settled(runtime)
     before = runtime.describe_volume(CLUSTER)
-    rebuild_start = rebuilds(runtime, cluster, volume, options)
+    rebuild_start = rebuilds(runtime, cluster)
     samples = Samples()
     load(runtime, cluster, volume, options, samples, options.seconds)
     wait_until_settled(runtime)
     settled = disk_bytes(volume)
     after = runtime.describe_volume(CLUSTER)
-    rebuild_end = rebuilds(runtime, cluster, volume, options)
+    rebuild_end = rebuilds(runtime, cluster)
     with cluster.connect() as conn:
         size = conn.execute("select sum(pg_database_size(oid)) from pg_database").fetchone()
     database = float(size[0])
@@ -190,20 +190,28 @@ def load(
             each.join()
 
 
-def rebuilds(
-    runtime: Runtime, cluster: ClusterHandle, volume: Path, options: argparse.Namespace
-) -> float:
+def rebuilds(runtime: Runtime, cluster: ClusterHandle) -> float:
     """The median of three rebuilds, each with the same log behind a new image."""
     took = []
     for _ in range(3):
-        images = runtime.describe_volume(CLUSTER).coalescing.images
-        while runtime.describe_volume(CLUSTER).coalescing.images == images:
-            load(runtime, cluster, volume, options, Samples(), 1)
+        facts = runtime.describe_volume(CLUSTER)
+        while runtime.describe_volume(CLUSTER).coalescing.images == facts.coalescing.images:
+            write_log(cluster, 8)
         wait_until_settled(runtime)
         while runtime.describe_volume(CLUSTER).log_bytes_since_image < LOG_BEFORE_REBUILD_BYTES:
-            load(runtime, cluster, volume, options, Samples(), 0.5)
+            write_log(cluster, 2)
         took.append(rebuild(runtime, cluster))
     return statistics.median(took)
+
+
+def write_log(cluster: ClusterHandle, megabytes: int) -> None:
+    """Log that leaves the database as large as it was."""
+    with cluster.connect(autocommit=True) as conn:
+        conn.execute(
+            "create table scratch as select repeat('x', 500) from generate_series(1, %s)",
+            (megabytes * MB // 580,),
+        )
+        conn.execute("drop table scratch")
 
 
 def rebuild(runtime: Runtime, cluster: ClusterHandle) -> float:

@@ -12,7 +12,7 @@ Every method may be called from any thread, and blocks; none runs on an event lo
 
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -27,7 +27,7 @@ from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.feedback import Feedback
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.replacement import ReplacementPolicy
-from cluster_runtime.storage.core.retention import Holder, HolderKind
+from cluster_runtime.storage.core.retention import HolderKind
 from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.core.types import SEGMENT_IDS, Lsn, SegmentId, StorageType
 from cluster_runtime.storage.core.wal_records import format_lsn
@@ -58,6 +58,7 @@ from cluster_runtime.storage.upkeep.pages import Pages
 from cluster_runtime.storage.upkeep.repair import Repair
 from cluster_runtime.storage.upkeep.replacement import Replacing
 from cluster_runtime.storage.upkeep.scrub import Scrubbing
+from cluster_runtime.storage.upkeep.standbys import Standbys
 from cluster_runtime.storage.upkeep.worker import Worker
 
 WRITER_SETTINGS: Settings = {
@@ -73,8 +74,6 @@ WRITER_SETTINGS: Settings = {
 crashed backend ends it, because a directory that a crash left is rebuilt and not recovered."""
 
 LOOK_EVERY_S = 2.0
-STANDBY_STALL_S = 60.0
-"""How long a standby that starts may stand still."""
 
 _log = get_logger(__name__)
 
@@ -92,11 +91,9 @@ class StorageVolume:
         self._repair = Repair(mount, self._slow)
         self._directories = DataDirectories(mount, base_image, user)
         self._holders = Holders()
-        self._holders.ask(self._streaming)
         self._pages = Pages(mount, files, self._directories, self._slow, self._holders)
         self._coalescing = Coalescing(self._pages.is_due, self._pages.coalesce)
-        self._standbys: dict[Path, tuple[str, Hold]] = {}
-        self._standby_number = 0
+        self._standbys = Standbys(mount, self._directories, self._pages, self._holders)
         self._faults = FaultInjection(mount, self._bring_back)
         self._replacing = Replacing(mount, self._repair, self._pages, ReplacementPolicy())
         self._scrubbing = Scrubbing(mount, self._repair, self._pages)
@@ -300,49 +297,18 @@ class StorageVolume:
         It follows the log through the WAL service, and never sees anything past the VDL. The log
         behind it is kept until `forget_standby`.
         """
-        with self._mount.changing:
-            conninfo = self.wal_conninfo
-            self.forget_standby(data_directory)
-            self._standby_number += 1
-            name = f"{data_directory.name}-{self._standby_number}"
-            vdl = self._mount.node.volume.vdl
-            hold = self._holders.register(HolderKind.READER, name, vdl)
-            self._standbys[data_directory] = name, hold
-            with self._pages.staying:
-                self._directories.make_standbys(data_directory, self._pages.whole())
-        return {
-            "primary_conninfo": f"{conninfo} user={superuser} application_name={name}",
-            "hot_standby": True,
-            "fsync": False,
-            "recovery_target_timeline": "latest",
-            "wal_receiver_status_interval": "1s",
-            "wal_retrieve_retry_interval": "100ms",
-        }
+        return self._standbys.lay_out(data_directory, self.wal_conninfo, superuser)
 
     def await_standby(self, data_directory: Path, running: Callable[[], bool]) -> None:
         """Wait until a standby has replayed what is durable now. running: asked whether it lives.
 
         Raises StorageError where it ends before that, or stands still.
         """
-        name, hold = self._standbys[data_directory]
-        wanted = int(self._mount.node.volume.vdl)
-        reached, moved = 0, time.monotonic()
-        while (now := self._replayed_by(name)) < wanted:
-            if now > reached:
-                reached, moved = now, time.monotonic()
-            if not running() or time.monotonic() > moved + STANDBY_STALL_S:
-                raise StorageError(
-                    f"the standby in {data_directory} replayed up to {format_lsn(now)} of "
-                    f"{format_lsn(wanted)} and went no further; see its log"
-                )
-            time.sleep(0.005)
-        hold.advance(wanted)
+        self._standbys.wait_for(data_directory, running)
 
     def forget_standby(self, data_directory: Path) -> None:
         """A standby is gone: no log is kept for it any more."""
-        known = self._standbys.pop(data_directory, None)
-        if known is not None:
-            known[1].release()
+        self._standbys.forget(data_directory)
 
     # readers ----------------------------------------------------------------------------------
 
@@ -509,21 +475,6 @@ class StorageVolume:
         files.prepare_file(position)
         self._quick.put(self._coalescing.look)
 
-    def _replayed_by(self, name: str) -> int:
-        service = self._mount.service
-        return service.replayed_by(name) if service is not None else 0
-
-    def _streaming(self) -> Iterable[Holder]:
-        """The standbys that stream now. Those laid out here move the log that is kept for them."""
-        service = self._mount.service
-        laid_out = dict(self._standbys.values())
-        for name, standby in (service.readers() if service is not None else {}).items():
-            flushed = Lsn(standby.status.flushed)
-            if name in laid_out:
-                laid_out[name].advance(flushed)
-            elif flushed:
-                yield Holder(HolderKind.READER, name, flushed, standby.since)
-
     def _look_after_segments(self) -> float:
         """Returns the seconds until the next time."""
         now = time.monotonic()
@@ -532,6 +483,7 @@ class StorageVolume:
             self._replacing.look()
             self._coalescing.look()
             self._pages.keep_base()
+            self._pages.give_missing()
         return min(self._scrubbing.step(), max(0.0, self._look_at - time.monotonic()))
 
     def _follow_timeline(self, client: ReplicationClient, timeline: int) -> None:

@@ -131,14 +131,15 @@ class Coalescing:
             return self._closed.is_set() or self._interrupts != interrupts
 
         with self._running:
-            if not stopped() and not wanted():
+            if not wanted():
                 return None
             while not _slots.acquire(timeout=SLOT_POLL_S):
                 if stopped():
                     break
             else:
                 try:
-                    return self._timed(stopped)
+                    # Others had their turn meanwhile.
+                    return self._timed(stopped) if wanted() else None
                 finally:
                     _slots.release()
             raise InterruptedCoalescingError("coalescing was interrupted before it began")

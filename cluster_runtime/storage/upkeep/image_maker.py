@@ -74,6 +74,15 @@ class ImageMaker:
             if end is not None:
                 end.close()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def hang_up(self) -> None:
+        """End its input, as the end of this process would: it ends at once, whatever it does."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
     def make(self, folder: Path, source: Path, *, redo: int, lsn: int, timeline: int) -> None:
         """Make an image of a directory in a segment's folder. Raises OSError, StorageError."""
         self._do(
@@ -93,7 +102,9 @@ class ImageMaker:
             stdin.flush()
         except BrokenPipeError:
             raise self._died() from None
-        while not select.select([stdout], [], [], POLL_S)[0]:
+        answered = select.poll()  # select takes no descriptor above 1023
+        answered.register(stdout, select.POLLIN)
+        while not answered.poll(POLL_S * 1000):
             if self._stopped():
                 raise InterruptedCoalescingError("coalescing was interrupted between two files")
         line = stdout.readline()

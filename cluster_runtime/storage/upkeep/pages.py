@@ -143,6 +143,16 @@ class Pages:
         finally:
             self._running.release()
 
+    def give_missing(self) -> None:
+        """Give the newest image to a full segment that could not take it when it was made.
+
+        One at each call. Until each has it, no log is collected.
+        """
+        for lane in self._mount.full_lanes():
+            if lane.live and not lane.problem and not self.are_on(lane):
+                self.give(lane)
+                return
+
     def keep_base(self) -> None:
         """Give full segments a copy of the pages that the volume began with, before it has others.
 
@@ -274,7 +284,11 @@ class Pages:
         for lane in self._mount.full_lanes():
             store = lane.store
             try:
-                maker.make(store.pages, source, redo=point.redo, lsn=point.lsn, timeline=timeline)
+                if all(each.redo != point.redo for each in store.images()):
+                    # Never over one that is there: somebody may be reading it.
+                    maker.make(
+                        store.pages, source, redo=point.redo, lsn=point.lsn, timeline=timeline
+                    )
                 made.append(lane)
                 with self.staying:
                     keep = self._kept_redos()
