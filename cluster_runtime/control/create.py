@@ -235,13 +235,13 @@ async def _apply_names(compute: Compute, request: CreateRequest) -> None:
     """Give the master user its name and password, and make the database that was asked for."""
     user = sql.Identifier(request.master_username)
     if request.master_username != MASTER:
-        await compute.admin.execute(
+        await compute.execute(
             sql.SQL("alter role {} rename to {}").format(sql.Identifier(MASTER), user)
         )
     if request.master_user_password is not None:
         await set_password(compute, request.master_username, request.master_user_password)
     if request.database_name != DEFAULT_DATABASE:
-        await compute.admin.execute(
+        await compute.execute(
             sql.SQL("create database {} template postgres owner {}").format(
                 sql.Identifier(request.database_name), user
             )
@@ -250,7 +250,7 @@ async def _apply_names(compute: Compute, request: CreateRequest) -> None:
 
 async def set_password(compute: Compute, user: str, password: str) -> None:
     """Store a password as a SCRAM verifier, so that no statement ever holds the clear text."""
-    await compute.admin.execute(
+    await compute.execute(
         sql.SQL("alter role {} password {}").format(
             sql.Identifier(user), sql.Literal(make_verifier(password))
         )
