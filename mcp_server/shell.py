@@ -17,10 +17,11 @@ from psycopg.conninfo import conninfo_to_dict
 from rich.table import Table
 from rich.text import Text
 
-from mcp_server import console
-from mcp_server.errors import sql_error_text
+from mcp_server import console, foreground
+from mcp_server.sql_errors import sql_error_text
+from mcp_server.wording import COMMAND_LINE
 
-HELP = "end a statement with ; and press Enter. \\q or Ctrl-D leaves."
+HELP = "end a statement with ; and press Enter. Ctrl-C cancels it. \\q or Ctrl-D leaves."
 
 
 def run(dsn: str, command: str | None, *, builtin: bool = False) -> int:
@@ -29,7 +30,7 @@ def run(dsn: str, command: str | None, *, builtin: bool = False) -> int:
     if program is None:
         return run_builtin(dsn, command)
     arguments = [program, *(["--command", command] if command is not None else [])]
-    return subprocess.run(arguments, env=os.environ | environment_of(dsn), check=False).returncode
+    return foreground.run(arguments, os.environ | environment_of(dsn))
 
 
 def psql_with_tls() -> str | None:
@@ -71,7 +72,12 @@ def run_builtin(dsn: str, command: str | None) -> int:
             console.note(HELP)
         succeeded = True
         for statement in _statements(f"{connection.info.dbname}=> ", interactive=interactive):
-            succeeded = _execute(connection, statement)
+            try:
+                succeeded = _execute(connection, statement)
+            except KeyboardInterrupt:  # psycopg has cancelled the statement by now
+                if not interactive:
+                    raise
+                console.note("cancelled")
         return 0 if succeeded or interactive else 1
 
 
@@ -81,8 +87,14 @@ def _statements(prompt: str, *, interactive: bool) -> Any:
     while True:
         try:
             line = input((prompt if not lines else "-> ") if interactive else "")
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             break
+        except KeyboardInterrupt:  # as in psql: away with what was typed, and on
+            if not interactive:
+                raise
+            console.note("")
+            lines = []
+            continue
         if not lines and line.strip() in ("\\q", "exit", "quit"):
             return
         lines.append(line)
@@ -97,7 +109,7 @@ def _execute(connection: psycopg.Connection[Any], statement: str) -> bool:
     try:
         cursor = connection.execute(statement.encode())
     except psycopg.Error as error:
-        console.err.print(Text(f"error: {sql_error_text(error)}", style="red"))
+        console.err.print(Text(f"error: {sql_error_text(error, COMMAND_LINE)}", style="red"))
         return False
     for result in cursor.results():
         if result.description:

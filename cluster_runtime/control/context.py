@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cluster_runtime.control.advice import to_make_available
 from cluster_runtime.control.catalog import Catalog
 from cluster_runtime.control.compute import Compute
 from cluster_runtime.control.identifiers import not_found
@@ -91,7 +92,8 @@ class HostedCluster:
             wanted = " or ".join(status.value for status in statuses)
             raise InvalidClusterStateError(
                 f"cluster {self.identifier!r} is {self.facts.status.value}; "
-                f"this needs it to be {wanted}"
+                f"this needs it to be {wanted}",
+                *(to_make_available(self.facts) if ClusterStatus.AVAILABLE in statuses else ()),
             )
 
 
