@@ -6,6 +6,7 @@ usage is exit status 2. What a command needs is imported in the command: `--help
 a mistyped name answer without loading a database driver.
 """
 
+import gc
 import logging
 import signal
 import sys
@@ -81,9 +82,21 @@ def log_to_stderr(level: int = logging.WARNING) -> None:
 
 
 @contextmanager
+def loading() -> Iterator[None]:
+    """Imports make much that stays, which the garbage collector need not look at, now or ever."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
 def opened(state_dir: Path, *, warm_pool_size: int = 0) -> "Iterator[Runtime]":
     """The runtime of a state directory, closed in good order whatever ends the block."""
-    from cluster_runtime import Runtime
+    with loading():
+        from cluster_runtime import Runtime
 
     with Runtime.open(state_dir.expanduser(), warm_pool_size=warm_pool_size) as runtime:
         yield runtime
@@ -200,7 +213,8 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Ask a question in English: prints the SQL, what it computes, and the rows."""
-    from mcp_server.questions import ask_once
+    with loading():
+        from mcp_server.questions import ask_once
 
     with opened(state_dir) as runtime:
         answer = ask_once(runtime.cluster(name), question, database, model)
@@ -323,7 +337,8 @@ def mcp(
     ] = None,
 ) -> None:
     """Serve the MCP tools, over standard input and output or over HTTP."""
-    from mcp_server import hosting
+    with loading():
+        from mcp_server import hosting
 
     options = hosting.Options(
         state_dir=state_dir.expanduser(),
@@ -376,7 +391,8 @@ def migrate(
     ] = None,
 ) -> None:
     """Make the tables of agent memory, and move those of LangGraph's PostgresSaver and Store."""
-    from mcp_server import agent_memory
+    with loading():
+        from mcp_server import agent_memory
 
     with opened(state_dir) as runtime:
         moved = agent_memory.migrate(
@@ -396,7 +412,8 @@ def demo(
     ] = None,
 ) -> None:
     """Show everything once: a cluster, questions in English, memory, pause and wake."""
-    from mcp_server.demo.script import run
+    with loading():
+        from mcp_server.demo.script import run
 
     raise typer.Exit(run(state_dir))
 

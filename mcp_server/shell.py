@@ -7,13 +7,19 @@ TLS, and the gateway takes nothing else.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +27,7 @@ from mcp_server import console, foreground
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.wording import COMMAND_LINE
 
+CANCEL_SECONDS = 5.0
 HELP = "end a statement with ; and press Enter. Ctrl-C cancels it. \\q or Ctrl-D leaves."
 
 
@@ -66,18 +73,19 @@ def run_builtin(dsn: str, command: str | None) -> int:
             lambda diagnostic: console.note(diagnostic.message_primary or "")
         )
         if command is not None:
-            return 0 if _execute(connection, command) else 1
+            with _cancelled_by_signals(connection):
+                return 0 if _execute(connection, command) else 1
         interactive = sys.stdin.isatty()
         if interactive:
             console.note(HELP)
         succeeded = True
         for statement in _statements(f"{connection.info.dbname}=> ", interactive=interactive):
             try:
-                succeeded = _execute(connection, statement)
-            except KeyboardInterrupt:  # psycopg has cancelled the statement by now
+                with _cancelled_by_signals(connection):
+                    succeeded = _execute(connection, statement)
+            except KeyboardInterrupt:
                 if not interactive:
                     raise
-                console.note("cancelled")
         return 0 if succeeded or interactive else 1
 
 
@@ -103,6 +111,45 @@ def _statements(prompt: str, *, interactive: bool) -> Any:
             lines = []
     if "".join(lines).strip():
         yield "\n".join(lines)
+
+
+@contextmanager
+def _cancelled_by_signals(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """A signal cancels the statement, and is raised when that has ended; a second one, at once.
+
+    Raised where it comes it may be lost: it can come while libpq calls back with a notice.
+    """
+    came: list[int] = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        came.append(number)
+        if connection.info.transaction_status is not TransactionStatus.ACTIVE or len(came) > 1:
+            _raise(number)
+        threading.Thread(target=_cancel, args=(connection,), daemon=True).start()
+
+    numbers = [signal.SIGINT, *foreground.TO_END]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        _raise(came[0])
+
+
+def _raise(number: int) -> None:
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+
+def _cancel(connection: psycopg.Connection[Any]) -> None:
+    try:
+        connection.cancel_safe(timeout=CANCEL_SECONDS)
+    except psycopg.Error as error:
+        console.note(f"the statement could not be cancelled: {error}")
 
 
 def _execute(connection: psycopg.Connection[Any], statement: str) -> bool:
