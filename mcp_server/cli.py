@@ -8,7 +8,6 @@ a mistyped name answer without loading a database driver.
 
 import gc
 import logging
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -116,8 +115,7 @@ def serve(
     with opened(state_dir, warm_pool_size=warm_pool) as runtime, told_to_end:
         console.clusters(runtime.describe_db_clusters())
         console.note("hosting; press Ctrl-C to stop")
-        while True:
-            signal.pause()
+        foreground.wait_for_signals()
 
 
 @app.command()

@@ -5,6 +5,8 @@ program as well. What ends the caller (SIGTERM, SIGHUP) is passed on, so that th
 terminal back as it was.
 """
 
+import os
+import select
 import signal
 import subprocess
 import sys
@@ -12,8 +14,10 @@ import termios
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 FROM_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
+SIGNALS_MAX = 4096
 TO_END = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -37,6 +41,45 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         pass_on_to(child)
         status = child.wait()
     return status if status >= 0 else 128 - status
+
+
+def ask_for_line(prompt: str) -> str:
+    """A line that somebody types. Raises EOFError at the end of the input.
+
+    `input` sleeps through a signal that comes between its prompt and its read.
+    """
+    print(prompt, end="", flush=True)
+    with _signals() as arrived:
+        while sys.stdin not in select.select([sys.stdin, arrived], [], [])[0]:
+            os.read(arrived, SIGNALS_MAX)
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.removesuffix("\n")
+
+
+def wait_for_signals() -> NoReturn:
+    """Wait until the handler of a signal raises.
+
+    `signal.pause` sleeps through a signal that comes just before it.
+    """
+    with _signals() as arrived:
+        while True:
+            os.read(arrived, SIGNALS_MAX)
+
+
+@contextmanager
+def _signals() -> Iterator[int]:
+    """A descriptor that can be read when a signal has come; its handler runs before the read."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        yield reading
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reading)
+        os.close(writing)
 
 
 class _PassingOn:

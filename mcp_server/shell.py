@@ -94,7 +94,10 @@ def _statements(prompt: str, *, interactive: bool) -> Any:
     lines: list[str] = []
     while True:
         try:
-            line = input((prompt if not lines else "-> ") if interactive else "")
+            if interactive:
+                line = foreground.ask_for_line(prompt if not lines else "-> ")
+            else:
+                line = input()
         except EOFError:
             break
         except KeyboardInterrupt:  # as in psql: away with what was typed, and on
