@@ -129,8 +129,11 @@ def _terminal_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(termios.error):  # the terminal itself may be gone
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        with suppress(termios.error, OSError):  # the terminal itself may be gone
+            # In the background this process would be stopped for it.
+            ours = os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+            if ours and termios.tcgetattr(sys.stdin) != before:
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
 def _exit(number: int, _: FrameType | None) -> None:

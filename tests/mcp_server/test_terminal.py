@@ -8,7 +8,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,13 @@ TOLD_TO_END = [
 class Terminal:
     """A command in a terminal of its own, and a user who types."""
 
-    def __init__(self, *arguments: str, **environment: str) -> None:
+    def __init__(self, *arguments: str, by: Sequence[str] = BOREALIS, **environment: str) -> None:
         self.screen, self.tty = pty.openpty()
         self.attributes = self.now()
         self.seen = b""
         self._again = False
         self.process = subprocess.Popen(
-            [sys.executable, "-c", IN_ITS_TERMINAL, *BOREALIS, *arguments],
+            [sys.executable, "-c", IN_ITS_TERMINAL, *by, *arguments],
             **dict.fromkeys(("stdin", "stdout", "stderr"), self.tty),
             env={**os.environ, **AS_A_USER, **environment},
             start_new_session=True,
@@ -110,8 +110,8 @@ def state(state_dir: Path) -> Path:
 def terminal(state: Path) -> Iterator[Callable[..., Terminal]]:
     opened = []
 
-    def run(*arguments: str, **environment: str) -> Terminal:
-        opened.append(Terminal(*arguments, BOREALIS_STATE_DIR=str(state), **environment))
+    def run(*arguments: str, **options: Any) -> Terminal:
+        opened.append(Terminal(*arguments, BOREALIS_STATE_DIR=str(state), **options))
         return opened[-1]
 
     yield run
@@ -214,6 +214,17 @@ def test_the_exit_status_of_psql_is_that_of_the_command(
         text=True,
     )
     assert done.returncode == status, done.stderr
+
+
+@NEEDS_PSQL
+def test_a_command_in_the_background_leaves_the_terminal_to_others(
+    terminal: Callable[..., Terminal],
+) -> None:
+    in_the_background = ("/bin/sh", "-mc", '"$@" & wait $!; echo ended with $?', "sh", *BOREALIS)
+    one = terminal("psql", "here", "-c", "select 6 * 7", by=in_the_background)
+    one.until(b"42")
+    one.until(b"ended with 0")
+    assert one.ends() == 0
 
 
 def test_a_parent_that_ignores_hang_ups_goes_on_as_under_nohup(state: Path) -> None:

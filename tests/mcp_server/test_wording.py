@@ -61,7 +61,7 @@ def hints() -> Iterator[Operation]:
     for name, parameters in OPERATIONS.items():
         yield Operation(name)
         yield Operation(name, "shop")
-        for parameter in parameters:
+        for parameter in sorted(parameters):
             yield Operation(name, "shop", {parameter: True})
     yield LIST_DATABASES
 
@@ -71,7 +71,7 @@ def every_error() -> list[type[BorealisError]]:
     while kinds:
         found.append(kinds.pop())
         kinds += found[-1].__subclasses__()
-    return found
+    return sorted(found, key=lambda kind: kind.__name__)
 
 
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
