@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import psycopg
 
+from cluster_runtime.control.advice import to_make_available, to_open_the_gateway
 from cluster_runtime.control.connections import AsyncHostConnection, HostConnection
 from cluster_runtime.control.context import HostedCluster
 from cluster_runtime.control.create import CreateOptions, CreateRequest
@@ -74,9 +75,11 @@ class ClusterHandle:
         """
         facts = self.describe()
         if facts.status not in TAKES_CONNECTIONS or not facts.internet_access_gateway_enabled:
-            why = "its gateway is off" if facts.status in TAKES_CONNECTIONS else facts.status
+            closed = facts.status in TAKES_CONNECTIONS
+            why = "its gateway is off" if closed else facts.status
+            advice = (to_open_the_gateway(facts),) if closed else to_make_available(facts)
             raise InvalidClusterStateError(
-                f"cluster {self.identifier!r} takes no connections: {why}"
+                f"cluster {self.identifier!r} takes no connections: {why}", *advice
             )
         host, port = (
             (facts.endpoint, facts.port)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cluster_runtime.control.advice import to_make_available
 from cluster_runtime.control.catalog import CLUSTER_FORMAT, Catalog
 from cluster_runtime.control.compute import Compute
 from cluster_runtime.control.identifiers import not_found
@@ -96,7 +97,8 @@ class HostedCluster:
             wanted = " or ".join(status.value for status in statuses)
             raise InvalidClusterStateError(
                 f"cluster {self.identifier!r} is {self.facts.status.value}; "
-                f"this needs it to be {wanted}"
+                f"this needs it to be {wanted}",
+                *(to_make_available(self.facts) if ClusterStatus.AVAILABLE in statuses else ()),
             )
 
 

@@ -41,6 +41,7 @@ from cluster_runtime.engine.roles import MASTER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterError
 from cluster_runtime.gateway import make_verifier
+from cluster_runtime.wording import Parameter
 
 ENGINE = "aurora-postgresql"
 DEFAULT_DATABASE = "postgres"
@@ -100,7 +101,7 @@ class CreateRequest:
             )
         if not self.with_express_configuration and self.master_user_password is None:
             raise InvalidParameterError(
-                "a cluster without express configuration needs master_user_password"
+                "a cluster without express configuration needs ", Parameter("master_user_password")
             )
 
 
@@ -110,12 +111,13 @@ def check_password(password: str | None) -> None:
         return
     if not PASSWORD_MIN_CHARACTERS <= len(password) <= PASSWORD_MAX_CHARACTERS:
         raise InvalidParameterError(
-            f"master_user_password must have {PASSWORD_MIN_CHARACTERS} to "
-            f"{PASSWORD_MAX_CHARACTERS} characters"
+            Parameter("master_user_password"),
+            f" must have {PASSWORD_MIN_CHARACTERS} to {PASSWORD_MAX_CHARACTERS} characters",
         )
     if any(character in '/"@ ' or not character.isprintable() for character in password):
         raise InvalidParameterError(
-            "master_user_password must be printable and hold no slash, quote, @ or space"
+            Parameter("master_user_password"),
+            " must be printable and hold no slash, quote, @ or space",
         )
 
 

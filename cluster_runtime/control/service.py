@@ -24,6 +24,7 @@ from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.gateway import CertificateAuthority, Gateway
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.description import VolumeDescription
+from cluster_runtime.wording import Hint, Operation
 
 DEFAULT_REGION = "us-east-1"
 
@@ -144,8 +145,11 @@ class ControlService:
     async def delete_db_cluster(self, identifier: str, skip_final_snapshot: bool) -> DBCluster:
         if not skip_final_snapshot:
             raise InvalidParameterError(
-                "this release takes no snapshots: pass skip_final_snapshot=True to delete "
-                f"{identifier!r} without one"
+                f"cluster {identifier!r} gets no final snapshot, for this release takes none",
+                Hint(
+                    "delete it without one with {}",
+                    Operation("delete_db_cluster", identifier, {"skip_final_snapshot": True}),
+                ),
             )
         return await delete.delete_db_cluster(self._context, self.find(identifier))
 

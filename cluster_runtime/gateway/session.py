@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from structlog.stdlib import BoundLogger
-
 from cluster_runtime.errors import BorealisError, InvalidClusterStateError
 from cluster_runtime.gateway import handshake, protocol
 from cluster_runtime.gateway.backend import Login
@@ -24,6 +22,8 @@ from cluster_runtime.gateway.relay import ADMIN_SHUTDOWN, Relay, close_client
 from cluster_runtime.gateway.scram import Verifier, verify_password
 from cluster_runtime.gateway.stream import ClientStream
 from cluster_runtime.gateway.tls import ServerCertificate
+from cluster_runtime.logs import EventLogger
+from cluster_runtime.wording import DATABASE_CLIENT
 
 CANNOT_CONNECT_NOW = "57P03"
 TOO_MANY_CONNECTIONS = "53300"
@@ -80,7 +80,7 @@ class Session:
         *,
         on_established: Callable[[], None],
         on_closed: Callable[[], None],
-        log: BoundLogger,
+        log: EventLogger,
     ) -> None:
         self._loop = loop
         self._door = door
@@ -261,11 +261,10 @@ class Session:
     def _not_now(self, error: BorealisError) -> list[Action]:
         """The instance does not wake. Only the cluster's status is told to strangers."""
         self._log.warning("wake failed", error=str(error), error_type=type(error).__name__)
-        known = isinstance(error, InvalidClusterStateError)
-        return self._handshake.refuse(
-            CANNOT_CONNECT_NOW,
-            str(error) if known else "the instance could not be started; see the cluster's events",
-        )
+        reason = "the instance could not be started; see the cluster's events"
+        if isinstance(error, InvalidClusterStateError):
+            reason = error.told(DATABASE_CLIENT)
+        return self._handshake.refuse(CANNOT_CONNECT_NOW, reason)
 
     async def _unless_client_leaves(self, work: Awaitable[Result]) -> Result:
         """The result of `work`. Raises ClientLeftError when the client goes first."""
