@@ -22,8 +22,6 @@ CREDENTIAL_BYTES_MAX = 16_384  # a password message; an IAM token has less than 
 CANCEL_BYTES_MIN, CANCEL_BYTES_MAX = 16, 12 + 256
 NAME_BYTES_MAX = 63  # NAMEDATALEN - 1: PostgreSQL cuts longer names off here
 
-READY_FOR_QUERY_BYTES = 6
-READY_FOR_QUERY = frozenset(b"Z\0\0\0\x05" + status for status in (b"I", b"T", b"E"))
 
 
 class ProtocolVersion(NamedTuple):
@@ -160,36 +158,6 @@ def parse_password(body: bytes) -> str:
         return body[:-1].decode()
     except UnicodeDecodeError:
         raise ProtocolError("the password must be encoded in UTF-8", "22021") from None
-
-
-def ends_with_ready_for_query(tail: bytes) -> bool:
-    """Whether the last bytes from a server are a ReadyForQuery: a message boundary for certain
-    enough to append a message of our own."""
-    return tail in READY_FOR_QUERY
-
-
-CANCELLED_COMMIT = b"RSyncRepWaitForLSN\0\0"
-"""How a NoticeResponse ends that says that a commit no longer waits to become durable.
-
-Its last field names the routine that it comes from (`syncrep.c`), which unlike its text is never
-translated. What follows it is the answer to a commit that succeeded. Texts cannot hold these bytes;
-only a client that reads a `bytea` of them in binary would be taken for one whose commit was let go.
-"""
-
-
-def end_of_cancelled_commit(before: bytes, received: bytearray, size: int) -> int | None:
-    """Where in the bytes from a server such a notice ends; None where there is none.
-
-    before: the last bytes received before these. size: how many of `received` are meant.
-    """
-    at = received.find(CANCELLED_COMMIT, 0, size)
-    if at >= 0:
-        return at + len(CANCELLED_COMMIT)
-    if ends_with_ready_for_query(before[-READY_FOR_QUERY_BYTES:]):
-        return None  # no message goes on in these bytes
-    beginning = before + received[: min(size, len(CANCELLED_COMMIT) - 1)]
-    at = beginning.find(CANCELLED_COMMIT)
-    return at + len(CANCELLED_COMMIT) - len(before) if at >= 0 else None
 
 
 def server_greeting(received: bytes) -> bytes | None:
