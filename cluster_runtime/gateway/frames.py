@@ -10,9 +10,7 @@ Source: PostgreSQL 18 documentation, "Message Formats"; `replication/syncrep.c`,
 import struct
 
 HEADER_BYTES = 5
-NOTICE_RESPONSE = ord("N")
-ERROR_RESPONSE = ord("E")
-TERMINATE = ord("X")
+NOTICE_RESPONSE, ERROR_RESPONSE, TERMINATE = b"NEX"
 
 CANCELLED_COMMIT = b"\0RSyncRepWaitForLSN\0\0"
 """How a NoticeResponse ends that says that a commit no longer waits to become durable.
@@ -68,14 +66,16 @@ class Frames:
                 if ended == CANCELLED_COMMIT:
                     return at
         last = size - HEADER_BYTES
-        while at <= last:
-            self.kind, length = _header(data, at)
+        kind, header = self.kind, _header
+        while at <= last:  # once for every message: what costs
+            kind, length = header(data, at)
             at += length + 1
-            if self.kind == NOTICE_RESPONSE:
+            if kind == NOTICE_RESPONSE:
                 if at > size:
                     self._notice = bytes(data[max(at - length + 4, size - _MARK_BYTES) : size])
                 elif data.endswith(CANCELLED_COMMIT, 0, at):
                     return at
+        self.kind = kind
         if at < size:
             self._partial = bytes(data[at:size])
             self._ahead = 0
