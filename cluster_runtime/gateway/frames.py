@@ -4,7 +4,8 @@ What a message holds is never looked at, but for the end of a NoticeResponse; so
 bytes it has, can be taken for a message. A body costs nothing however long it is: its length is
 skipped, over as many arrivals as it takes.
 
-Source: PostgreSQL 18 documentation, "Message Formats"; `replication/syncrep.c`, `utils/error/elog.c`.
+Source: PostgreSQL 18 documentation, "Message Formats"; `replication/syncrep.c` and
+`utils/error/elog.c`.
 """
 
 import struct
@@ -58,7 +59,7 @@ class Frames:
             self.kind, length = _header(self._partial)
             self._partial = b""
             self._ahead = body + length - 4
-        at = self._ahead
+        at: int = self._ahead
         if at > body and self.kind == NOTICE_RESPONSE:
             self._notice = (self._notice + data[body : min(at, size)])[-_MARK_BYTES:]
             if at <= size:

@@ -9,6 +9,7 @@ from cluster_runtime.errors import PortInUseError
 from cluster_runtime.logs import get_logger
 
 BACKLOG = 512
+ACCEPTED_AT_ONCE = 32
 ATTEMPTS = 64  # a free port of IPv4 may be taken on IPv6
 PAUSE_AFTER_ACCEPT_ERROR_SECONDS = 1.0
 _NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
@@ -71,7 +72,7 @@ class Listener:
             self._loop.add_reader(sock.fileno(), self._accept, sock)
 
     def _accept(self, sock: socket.socket) -> None:
-        while True:
+        for _ in range(ACCEPTED_AT_ONCE):  # those who came before get on in between
             try:
                 client, _ = sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):

@@ -163,7 +163,9 @@ async def test_a_client_that_terminates_gets_no_goodbye(ends: Ends) -> None:
     assert await ends.closed == "the client closed the connection"
 
 
-@pytest.mark.parametrize("pieces", [[READY], [b"Z", b"\0\0\0", b"\x05I"], [ROW * 50 + READY], [ROW * 50]])
+@pytest.mark.parametrize(
+    "pieces", [[READY], [b"Z", b"\0\0\0", b"\x05I"], [ROW * 50 + READY], [ROW * 50]]
+)
 async def test_when_the_server_dies_between_messages_the_client_is_told(
     ends: Ends, pieces: list[bytes]
 ) -> None:
