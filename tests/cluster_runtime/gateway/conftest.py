@@ -227,9 +227,14 @@ def make_token(
     region: str = REGION,
     key_id: str = ACCESS_KEY_ID,
     secret: str = SECRET_ACCESS_KEY,
+    session: str | None = None,
 ) -> str:
     client = boto3.client(
-        "rds", region_name=region, aws_access_key_id=key_id, aws_secret_access_key=secret
+        "rds",
+        region_name=region,
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
+        aws_session_token=session,
     )
     token: str = client.generate_db_auth_token(host, port, user)
     return token
