@@ -204,6 +204,10 @@ class House:
         """Until the backend has been told that its last connection is closed."""
         self.call(asyncio.wait_for(self.backend.idle.wait(), 20))
 
+    def turn(self) -> None:
+        """Let the gateway's event loop go round once."""
+        self.on_loop(lambda: None)
+
     def settle(self) -> None:
         """End all connections, and wait for what went on without its client."""
 
