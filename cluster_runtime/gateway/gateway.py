@@ -146,6 +146,13 @@ class Gateway:
             self._reactor.close()
             self._reactor = None
 
+    def make_room(self) -> bool:
+        """Have the least advanced startup end, the process being out of file descriptors."""
+        leaving = self.waiting_room.make_room()
+        if leaving is not None:
+            leaving.terminate(MADE_ROOM, TOO_MANY_CONNECTIONS)
+        return leaving is not None
+
     @property
     def reactor(self) -> Reactor:
         """What all relays run on; started with the first."""
@@ -168,7 +175,9 @@ class Endpoint:
         self._one_closed = asyncio.Event()
         self._waking: asyncio.Future[Path] | None = None
         self._loop = asyncio.get_running_loop()
-        self._listener = Listener(self._loop, bind_loopback(spec.port), self._accept)
+        self._listener = Listener(
+            self._loop, bind_loopback(spec.port), self._accept, gateway.make_room
+        )
         self.port = self._listener.port
         self._log = log.bind(cluster=spec.cluster, port=self.port)
         self._log.info("endpoint opened", names=spec.names, require_tls=spec.require_tls)

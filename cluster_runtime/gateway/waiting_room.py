@@ -89,6 +89,14 @@ class WaitingRoom(Generic[AnyGuest]):
         self._of_address.setdefault(address, {})[newcomer] = None
         return Entry(admitted=True, leaving=tuple(leaving))
 
+    def make_room(self) -> AnyGuest | None:
+        """Who leaves where the process itself has no more room, whatever its endpoint; None: all
+        wait for us."""
+        guest = _least_far(guest for guests in self._of_endpoint.values() for guest in guests)
+        if guest is not None:
+            self.leave(guest)
+        return guest
+
     def leave(self, guest: AnyGuest) -> None:
         """It is established or gone. Harmless for one that has left before."""
         _forget(self._of_endpoint, guest.endpoint, guest)

@@ -91,6 +91,16 @@ def test_an_address_has_its_limit_over_all_endpoints() -> None:
     assert enter(room, Client("notes", "10.0.0.1")) == [False]
 
 
+def test_for_the_whole_process_the_least_advanced_of_all_leaves() -> None:
+    room = WaitingRoom[Client](LIMITS)
+    silent = Client("b")
+    enter(room, Client("a", progress=Progress.NAMED), silent, Client("c", keeps_us_waiting=False))
+    assert room.make_room() is silent
+    assert room.make_room() is not None
+    assert room.make_room() is None
+    assert len(room) == 1
+
+
 def test_those_that_are_only_told_no_are_few() -> None:
     room = WaitingRoom[Client](LIMITS)
     enter(room, *(Client(keeps_us_waiting=False) for _ in range(5)))
