@@ -58,8 +58,13 @@ def notices_at_login(house: Any) -> list[str]:
     return told
 
 
-@pytest.mark.parametrize("value", ["off", "local", "remote_write", "false", "0"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        *((place, "off") for place in PLACES),
+        *(("role app", value) for value in ("local", "remote_write", "false", "0")),
+    ],
+)
 def test_a_setting_of_a_role_or_database_is_not_applied_and_its_user_is_told(
     house: Any, alter: Any, place: str, value: str
 ) -> None:

@@ -43,8 +43,15 @@ def test_a_session_goes_on(house: Any, query: str, rows: list[tuple[Any, ...]] |
         assert conn.execute("select 1").fetchone() == (1,)
 
 
-@pytest.mark.parametrize("data", [CANCELLED_COMMIT, CANCELLED, MARK[1:], CANCELLED * 3])
-@pytest.mark.parametrize("sslmode", ["verify-full", "disable"])
+@pytest.mark.parametrize(
+    ("data", "sslmode"),
+    [
+        (CANCELLED_COMMIT, "verify-full"),
+        (CANCELLED, "disable"),
+        (MARK[1:], "verify-full"),
+        (CANCELLED * 3, "disable"),
+    ],
+)
 def test_bytes_in_binary_arrive(house: Any, data: bytes, sslmode: str) -> None:
     house.configure(require_tls=False)
     with house.connect(sslmode=sslmode) as conn:
