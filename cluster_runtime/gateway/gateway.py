@@ -6,6 +6,7 @@ client ──TLS──► Listener ─► Session (Handshake, ClientStream) ─�
 """
 
 import asyncio
+import math
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -172,6 +173,8 @@ class Endpoint:
         self._backend = backend
         self._certificate = gateway.certificates.server_certificate(spec.names, now=gateway.now())
         self._sessions: set[Session] = set()
+        self._turned_away = 0
+        self._turned_away_noted = -math.inf
         self._one_closed = asyncio.Event()
         self._waking: asyncio.Future[Path] | None = None
         self._loop = asyncio.get_running_loop()
@@ -318,10 +321,19 @@ class Endpoint:
         self._sessions.add(session)
         entry = room.enter(session)
         if not entry.admitted:
-            self._log.warning("no place for a connection", peer=session.address)
+            self._note_turned_away()
             session.turn_away(NO_PLACE)
         for other in entry.leaving:
             other.terminate(MADE_ROOM, TOO_MANY_CONNECTIONS)
+
+
+    def _note_turned_away(self) -> None:
+        """Into the log, but once a second: a crowd at the door shall not fill the disk."""
+        self._turned_away += 1
+        now = self._loop.time()
+        if now - self._turned_away_noted >= 1:
+            self._log.warning("no place for connections", turned_away=self._turned_away)
+            self._turned_away, self._turned_away_noted = 0, now
 
 
 async def _to_its_end(work: asyncio.Future[Result]) -> Result:
