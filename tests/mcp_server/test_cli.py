@@ -167,7 +167,7 @@ def test_a_master_who_locked_himself_out_gets_back_in(borealis: Borealis) -> Non
     ):
         assert borealis(*slow).status == 0
         assert borealis("psql", "locked", "-c", statement).status == 0
-        assert borealis(*slow).status == 1
+        assert borealis(*slow).status != 0
         reset = borealis("reset-settings", "locked")
         assert reset.status == 0, reset.err
         assert "are reset" in reset.err
