@@ -42,6 +42,7 @@ from cluster_runtime.engine.roles import MASTER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterError
 from cluster_runtime.gateway import make_verifier
+from cluster_runtime.wording import Parameter
 
 ENGINE = "aurora-postgresql"
 DEFAULT_DATABASE = "postgres"
@@ -101,7 +102,7 @@ class CreateRequest:
             )
         if not self.with_express_configuration and self.master_user_password is None:
             raise InvalidParameterError(
-                "a cluster without express configuration needs master_user_password"
+                "a cluster without express configuration needs ", Parameter("master_user_password")
             )
 
 
@@ -111,12 +112,13 @@ def check_password(password: str | None) -> None:
         return
     if not PASSWORD_MIN_CHARACTERS <= len(password) <= PASSWORD_MAX_CHARACTERS:
         raise InvalidParameterError(
-            f"master_user_password must have {PASSWORD_MIN_CHARACTERS} to "
-            f"{PASSWORD_MAX_CHARACTERS} characters"
+            Parameter("master_user_password"),
+            f" must have {PASSWORD_MIN_CHARACTERS} to {PASSWORD_MAX_CHARACTERS} characters",
         )
     if any(character in '/"@ ' or not character.isprintable() for character in password):
         raise InvalidParameterError(
-            "master_user_password must be printable and hold no slash, quote, @ or space"
+            Parameter("master_user_password"),
+            " must be printable and hold no slash, quote, @ or space",
         )
 
 
@@ -238,13 +240,13 @@ async def _apply_names(compute: Compute, request: CreateRequest) -> None:
     """Give the master user its name and password, and make the database that was asked for."""
     user = sql.Identifier(request.master_username)
     if request.master_username != MASTER:
-        await compute.admin.execute(
+        await compute.execute(
             sql.SQL("alter role {} rename to {}").format(sql.Identifier(MASTER), user)
         )
     if request.master_user_password is not None:
         await set_password(compute, request.master_username, request.master_user_password)
     if request.database_name != DEFAULT_DATABASE:
-        await compute.admin.execute(
+        await compute.execute(
             sql.SQL("create database {} template postgres owner {}").format(
                 sql.Identifier(request.database_name), user
             )
@@ -253,7 +255,7 @@ async def _apply_names(compute: Compute, request: CreateRequest) -> None:
 
 async def set_password(compute: Compute, user: str, password: str) -> None:
     """Store a password as a SCRAM verifier, so that no statement ever holds the clear text."""
-    await compute.admin.execute(
+    await compute.execute(
         sql.SQL("alter role {} password {}").format(
             sql.Identifier(user), sql.Literal(make_verifier(password))
         )

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
+
 from cluster_runtime.control.compute import Compute
 from cluster_runtime.control.context import Context, HostedCluster
 from cluster_runtime.control.identifiers import endpoint_name
@@ -10,11 +12,8 @@ from cluster_runtime.control.model import DBCluster, EndpointKind
 from cluster_runtime.control.restart import WriterRestart
 from cluster_runtime.control.watch import ConnectionWatch
 from cluster_runtime.errors import PortInUseError, QuorumLostError
-from cluster_runtime.gateway import EndpointSpec, Login
+from cluster_runtime.gateway import EndpointSpec, Login, SessionDescription
 from cluster_runtime.logs import get_logger
-
-MAX_CONNECTIONS = 90
-"""Per endpoint; PostgreSQL takes 100, and the runtime needs some of them itself."""
 
 _log = get_logger(__name__)
 
@@ -29,18 +28,14 @@ class ClusterBackend:
 
     async def login(self, user: str) -> Login | None:
         await self._cluster.settled()
-        return await (await self._instance()).login(user)
+        try:
+            return await (await self._instance()).login(user)
+        except psycopg.OperationalError as error:
+            raise ConnectionError(f"roles could not be read: {error}") from error
 
     async def wake(self) -> Path:
         await self._cluster.settled()
         return await (await self._instance()).ensure_running()
-
-    @property
-    def running(self) -> Path | None:
-        instances = self._cluster.instances
-        if self._kind == "reader" and instances.reader.socket is not None:
-            return instances.reader.socket
-        return instances.compute.socket
 
     async def may_cancel(self, pid: int) -> bool:
         return not await self._cluster.compute.waits_for_the_volume(pid)
@@ -99,9 +94,18 @@ async def close_endpoints(context: Context, cluster: HostedCluster) -> None:
 
 
 async def disconnect(cluster: HostedCluster) -> None:
-    """End every connection with 57P01; go on listening."""
+    """End every established connection with 57P01; go on listening. Who is connecting waits."""
     for endpoint in cluster.endpoints.values():
         await endpoint.disconnect()
+
+
+def describe_sessions(cluster: HostedCluster) -> list[SessionDescription]:
+    """Who is connected through the gateway, and from where."""
+    return [
+        session
+        for endpoint in cluster.endpoints.values()
+        for session in endpoint.describe_sessions()
+    ]
 
 
 def update_endpoints(context: Context, cluster: HostedCluster) -> None:
@@ -128,7 +132,6 @@ def endpoint_spec(facts: DBCluster, kind: EndpointKind) -> EndpointSpec:
         port=port or None,
         require_tls=facts.require_tls,
         iam_enabled=facts.iam_database_authentication_enabled,
-        max_connections=MAX_CONNECTIONS,
     )
 
 

@@ -5,9 +5,12 @@ Blocking; `Compute` calls them in worker threads, one call at a time for each.
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
+
+import psutil
 
 from cluster_runtime.control.model import StorageType
 from cluster_runtime.engine.extensions import preload_settings
@@ -41,6 +44,9 @@ class Instance(Protocol):
     def stop(self, mode: Shutdown) -> None: ...
     def kill(self) -> None:
         """End it as a crash would."""
+
+    def end_backend(self, pid: int) -> None:
+        """End one of its server processes; one that is not its own is left alone."""
 
 
 class ClusterStorage:
@@ -120,6 +126,12 @@ class _OnVolume:
     @property
     def socket_directory(self) -> Path:
         return self._postmaster.socket_directory
+
+    def end_backend(self, pid: int) -> None:
+        with suppress(psutil.NoSuchProcess):
+            backend = psutil.Process(pid)
+            if backend.ppid() == self._postmaster.pid:
+                backend.terminate()
 
     @property
     def preloads(self) -> Settings:

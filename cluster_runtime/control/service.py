@@ -1,14 +1,15 @@
 """One open runtime, on its event loop: opened, asked, closed."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from cluster_runtime.control import create, delete, faults, modify, power
 from cluster_runtime.control.catalog import Catalog
 from cluster_runtime.control.context import Context, HostedCluster, UnnamedCluster
 from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU, CreateRequest
-from cluster_runtime.control.endpoints import close_endpoints
+from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.model import ClusterStatus, DBCluster, Event
 from cluster_runtime.control.modify import ModifyRequest
 from cluster_runtime.control.recover import recover
@@ -21,9 +22,16 @@ from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import InvalidParameterError
-from cluster_runtime.gateway import CertificateAuthority, Gateway
+from cluster_runtime.gateway import (
+    CertificateAuthority,
+    Gateway,
+    GatewayLimits,
+    SessionDescription,
+    SigningKey,
+)
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.description import VolumeDescription
+from cluster_runtime.wording import Hint, Operation
 
 DEFAULT_REGION = "us-east-1"
 
@@ -33,11 +41,13 @@ _log = get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
     """warm_pool_size: unnamed clusters kept ready; region: the one that endpoint names carry;
-    engine_version: of new clusters, unless their create names another one."""
+    engine_version: of new clusters, unless their create names another one; gateway_limits: of
+    connections, at every endpoint."""
 
     warm_pool_size: int = 1
     region: str = DEFAULT_REGION
     engine_version: str | None = None
+    gateway_limits: GatewayLimits = field(default_factory=GatewayLimits)
 
 
 class ControlService:
@@ -57,8 +67,9 @@ class ControlService:
             certificates = await asyncio.to_thread(CertificateAuthority.open, state.path / "tls")
             gateway = Gateway(
                 certificates=certificates,
-                access_keys={access_key.access_key_id: access_key.secret_access_key},
+                access_keys={access_key.access_key_id: SigningKey(access_key.secret_access_key)},
                 region=options.region,
+                limits=options.gateway_limits,
             )
 
             def installation(engine_version: str | None) -> Installation:
@@ -144,14 +155,27 @@ class ControlService:
     async def delete_db_cluster(self, identifier: str, skip_final_snapshot: bool) -> DBCluster:
         if not skip_final_snapshot:
             raise InvalidParameterError(
-                "this release takes no snapshots: pass skip_final_snapshot=True to delete "
-                f"{identifier!r} without one"
+                f"cluster {identifier!r} gets no final snapshot, for this release takes none",
+                Hint(
+                    "delete it without one with {}",
+                    Operation("delete_db_cluster", identifier, {"skip_final_snapshot": True}),
+                ),
             )
         return await delete.delete_db_cluster(self._context, self.find(identifier))
 
     async def describe_events(self, identifier: str | None) -> list[Event]:
         resource_id = None if identifier is None else self.find(identifier).id
         return await asyncio.to_thread(self._context.catalog.events, resource_id)
+
+    async def describe_sessions(self, identifier: str) -> list[SessionDescription]:
+        return describe_sessions(self.find(identifier))
+
+    async def register_session(
+        self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime
+    ) -> None:
+        self._context.gateway.register_session(
+            access_key_id, secret_access_key, session_token, expires
+        )
 
     async def describe_volume(self, identifier: str) -> VolumeDescription:
         return await faults.describe_volume(self.find(identifier))

@@ -132,6 +132,7 @@ def _initialise(
         capture_output=True,
         text=True,
         env=engine_environment(),
+        start_new_session=True,  # Ctrl-C is for whoever has the terminal
         **as_user(user),
     )
     if done.returncode:

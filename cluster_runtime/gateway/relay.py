@@ -11,19 +11,11 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-from cluster_runtime.gateway.protocol import (
-    CANCELLED_COMMIT,
-    READY_FOR_QUERY,
-    READY_FOR_QUERY_BYTES,
-    end_of_cancelled_commit,
-    ends_with_ready_for_query,
-    fatal,
-)
+from cluster_runtime.gateway.frames import ERROR_RESPONSE, TERMINATE, Frames
+from cluster_runtime.gateway.protocol import fatal
 from cluster_runtime.gateway.reactor import Reactor
 
 BUFFER_BYTES = 256 * 1024
-TAIL_BYTES = len(CANCELLED_COMMIT) - 1
-TERMINATE = b"X\0\0\0\x04"
 
 ADMIN_SHUTDOWN = "57P01"
 OUTCOME_UNKNOWN = fatal(
@@ -90,8 +82,7 @@ class Relay:
         """PostgreSQL takes no more: its last words, if any, are still to be read."""
 
     def _backend_ended(self) -> None:
-        expected = self._from_client.at_end or self._from_client.tail.endswith(TERMINATE)
-        if expected:
+        if self._from_client.at_end or self._from_client.frames.kind == TERMINATE:
             self._close("the client closed the connection")
         else:
             self._say_goodbye("terminating connection: the instance has gone away")
@@ -104,9 +95,10 @@ class Relay:
         self._close("the connection to the client was lost")
 
     def _say_goodbye(self, text: str) -> None:
-        """Only where a message begins: what PostgreSQL sent last is a ReadyForQuery."""
-        tail = self._from_backend.tail[-READY_FOR_QUERY_BYTES:]
-        if ends_with_ready_for_query(tail) and not self._from_backend.holds:
+        """Only where a message begins, and where PostgreSQL itself has not said why it ends."""
+        frames = self._from_backend.frames
+        said = frames.kind == ERROR_RESPONSE
+        if frames.at_boundary and not said and not self._from_backend.holds:
             with suppress(OSError):  # not now, or never: nobody waits for a goodbye
                 self._client.send(fatal(ADMIN_SHUTDOWN, text))
 
@@ -132,9 +124,9 @@ def close_client(client: socket.socket) -> None:
 class _Flow:
     """One direction.
 
-    tail: the last bytes relayed, to tell a message boundary at the end. last_words: makes this the
-    direction from a server, whose answer to a commit that no longer waits to become durable is not
-    relayed; called when the client has been told so instead.
+    frames: where its messages begin and end. last_words: makes this the direction from a server,
+    whose answer to a commit that no longer waits to become durable is not relayed; called when the
+    client has been told so instead.
     """
 
     def __init__(
@@ -156,13 +148,12 @@ class _Flow:
         self._send = sink.send
         self._ended = ended
         self._broken = broken
+        self.frames = Frames()
         self._readable = self._reader(source.recv_into, sink.send, buffer)
         self._held = memoryview(b"")
         self._reading = False
         self._writing = False
         self.at_end = False
-        self.tail = b""
-        self._whole = False  # whether it ends with a ReadyForQuery: no message goes on behind it
 
     @property
     def holds(self) -> bool:
@@ -171,7 +162,7 @@ class _Flow:
     def start(self, data: bytes) -> None:
         self._resume()
         if data:
-            self.tail = data[-TAIL_BYTES:]
+            self.frames.advance(data, len(data))
             self._forward(memoryview(data))
         if self._reading:
             self._readable()  # TLS may have bytes that the socket no longer shows
@@ -194,11 +185,11 @@ class _Flow:
         that the loop calls again.
         """
 
-        from_server = self._last_words is not None
         received = buffer.obj
         assert isinstance(received, bytearray)
         assert len(received) == len(buffer)
-        find = received.find
+        advance = self.frames.advance
+        from_server = self._last_words is not None
 
         def readable() -> None:
             try:
@@ -212,16 +203,10 @@ class _Flow:
                 self._pause()
                 self._ended()
                 return
-            if from_server and (not self._whole or find(CANCELLED_COMMIT, 0, size) >= 0):
-                end = end_of_cancelled_commit(self.tail, received, size)
-                if end is not None:
-                    self._end_with(bytes(buffer[:end]) + OUTCOME_UNKNOWN)
-                    return
-            if size >= TAIL_BYTES:
-                self.tail = buffer[size - TAIL_BYTES : size].tobytes()
-            else:
-                self.tail = (self.tail + buffer[:size])[-TAIL_BYTES:]
-            self._whole = self.tail[-READY_FOR_QUERY_BYTES:] in READY_FOR_QUERY
+            cancelled_commit = advance(received, size)
+            if cancelled_commit is not None and from_server:
+                self._end_with(bytes(buffer[:cancelled_commit]) + OUTCOME_UNKNOWN)
+                return
             data = buffer[:size]
             try:
                 sent = send(data)
