@@ -90,6 +90,9 @@ class Disk(Protocol):
     def write(self, path: Path, offset: int, content: bytes) -> None:
         """Write all of `content` into a file, durably."""
 
+    def sync(self, path: Path) -> None:
+        """Force what can be read of a file to the disk, whoever wrote it."""
+
     def remove(self, path: Path) -> None: ...
 
     def remove_tree(self, path: Path) -> None:
@@ -188,6 +191,13 @@ class HostDisk:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             _write_all(fd, content, offset)
+            sync_file(fd)
+        finally:
+            os.close(fd)
+
+    def sync(self, path: Path) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
             sync_file(fd)
         finally:
             os.close(fd)

@@ -102,7 +102,7 @@ def images(folder: Path, disk: Disk = HOST_DISK) -> list[PageImage]:
         if name.endswith(PARTIAL):
             continue
         try:
-            manifest = unseal(_KIND, disk.read(folder / name / MANIFEST))
+            manifest = unseal(_KIND, disk.read(folder / f"{name}/{MANIFEST}"))
             found.append(_image(folder / name, manifest, disk))
         except (OSError, SealBrokenError, ValueError, TypeError, KeyError):
             continue

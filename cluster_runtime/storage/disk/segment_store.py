@@ -206,7 +206,11 @@ class SegmentStore:
                 raise self._stale(epoch)
             self._persist()
         # A writer that was not fenced until now may have written since the segment was read.
-        self.find_end()
+        start = self.find_end()
+        # What it had written, but not made durable before its end, is read and counted from now on.
+        for file in self.log.files:
+            if start <= file.start <= self.end:
+                self.log.disk.sync(file.path)
         return self.status()
 
     def perform(self, actions: Iterable[Action]) -> None:
@@ -280,6 +284,14 @@ class SegmentStore:
         missing = [file for file in self.log.files if not disk.exists(file.path)]
         return not any(file in self.log.files for file in missing)
 
+    def state_is_whole(self) -> bool:
+        """Whether the state on the disk can be read."""
+        try:
+            _read_state(self.log.disk, self.directory, self.accepts_format_1)
+        except SegmentUnreadableError:
+            return False
+        return True
+
     def set_mark(self, mark: Mark, *, reached: int = 0) -> bool:
         """Write the mark of the file that begins at a position; whether the log reaches there.
 
@@ -326,9 +338,11 @@ class SegmentStore:
                 self.log.remove_below(file.start)
                 return
 
-    def find_end(self, *, whole: bool = False) -> None:
+    def find_end(self, *, whole: bool = False) -> int:
         """Find the end of the log: read the newest file, and older ones where that is needed.
 
+        Returns the position that was read from: everything before that was durable when a mark said
+        that it is there.
         whole: follow the chain from its first frame, and drop what is not in it.
         """
         for file in self.log.files[:1] if whole else reversed(self.log.files):
@@ -347,7 +361,7 @@ class SegmentStore:
                 self.core.restart(tail, consistent if consistent is not None else floor)
                 if whole:
                     self.drop_behind()
-                return
+                return file.start
         raise SegmentUnreadableError(f"segment {self.id} has no log file that says where it starts")
 
     def frames(
@@ -417,7 +431,7 @@ class SegmentStore:
 
 def segment_directory(root: Path, segment: SegmentId) -> Path:
     """Where a segment of a volume lives: one folder per zone, one per segment in it."""
-    return root / f"az-{az_of(segment)}" / segment
+    return root / f"az-{az_of(segment)}/{segment}"
 
 
 def _read_state(disk: Disk, directory: Path, accept_format_1: bool) -> SegmentStateFile:

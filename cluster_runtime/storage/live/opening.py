@@ -143,7 +143,7 @@ def segment_states(
             if name in unreachable:
                 continue
             try:
-                content = disk.read(root / f"az-{az}" / name / STATE_FILE)
+                content = disk.read(root / f"az-{az}/{name}/{STATE_FILE}")
                 found.append(SegmentStateFile.decode(content, accept_format_1=accept_format_1))
             except (OSError, StateDamagedError):
                 continue  # found again, and told, where the segment is opened

@@ -250,6 +250,9 @@ class SimulatedDisk:
         self._changing(path)
         inode.sync()
 
+    def sync(self, path: Path) -> None:
+        self._inode(self._changing(path)).sync()
+
     def remove(self, path: Path) -> None:
         where = self._changing(path)
         self._inode(where)

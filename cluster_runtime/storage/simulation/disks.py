@@ -16,7 +16,7 @@ from uuid import UUID
 
 from cluster_runtime.errors import QuorumLostError, StaleEpochError, StorageError
 from cluster_runtime.storage.core.facts import VolumeFacts
-from cluster_runtime.storage.core.faults import Fault
+from cluster_runtime.storage.core.faults import Fault, FaultKind
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM, Membership
 from cluster_runtime.storage.core.retention import ImagePoint
 from cluster_runtime.storage.core.types import AZS, SEGMENT_IDS, Lsn, SegmentId, StorageType, az_of
@@ -392,8 +392,13 @@ class DiskWorld:
         for segment in membership.segments:
             lane = host.mount.lane(segment)
             place = place_of(segment)
-            unnoticed = place == self.wound and lane is not None and lane.live
             end = START + len(self.promised)
+            unnoticed = (
+                place == self.wound
+                and lane is not None
+                and lane.store.core.scl >= end
+                and (lane.fault is None or lane.fault.kind is not FaultKind.CRASH)
+            )
             if unnoticed or held_by(self.disk, VOLUME, place).end >= end:
                 good.append(segment)
         if not membership.has_quorum(good, WRITE_QUORUM):

@@ -34,7 +34,7 @@ from cluster_runtime.storage.upkeep.worker import Work, Worker
 
 AWAY_LIMIT = 2.0
 RETRY_AFTER = 1.0
-LOOK_EVERY = 0.5
+LOOK_EVERY = 0.8
 SOON = 0.01
 
 _Result = TypeVar("_Result")

@@ -103,8 +103,13 @@ class SimulatedWriter:
             if node.core.history == self.volume.history
             and (node.durable[-1].end if node.durable else 0) >= cut
         )
+        found = next(logs, None)
+        if found is None and any(n.core.promised > self.volume.epoch for n in self._nodes()):
+            # It comes too late: a newer writer has the segments, and nobody is told anything here.
+            self.alive = False
+            return
         # Where nobody holds it, the check of what is durable has something to say.
-        self.log = [batch for batch in next(logs, []) if batch.end <= cut]
+        self.log = [batch for batch in found or [] if batch.end <= cut]
         self._on_durable(self)
         self._scheduler.sometimes(APPEND_EVERY, self._append)
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from cluster_runtime.storage.core.scrub import Part, PartKind, ScrubReport, ScrubSchedule
@@ -41,6 +42,7 @@ class Scrubbing:
         schedule, now = self._schedule, time.time()
         if schedule.wants_parts(now) and self._mount.is_writable:
             self._followed.clear()
+            self._verify_states()
             schedule.begin(list(self._parts()))
         completed = schedule.completed_at
         part = schedule.take(now)
@@ -54,9 +56,26 @@ class Scrubbing:
     def run(self) -> list[SegmentId]:
         """Verify everything now; the segments in which damage was found."""
         self._followed.clear()
-        damaged = [part.segment for part in self._parts() if not self._verify(part)]
+        damaged = self._verify_states()
+        damaged += [part.segment for part in self._parts() if not self._verify(part)]
         self._pages.give_all()
         return list(dict.fromkeys(damaged))
+
+    def _verify_states(self) -> list[SegmentId]:
+        """Write anew what each segment knows of itself where that is damaged on its disk."""
+        node, damaged = self._mount.node, []
+        for lane in node.lanes:
+            store = lane.store
+            if not lane.reachable or lane.useless:
+                continue
+            try:
+                if store.is_there and not store.state_is_whole():
+                    damaged.append(store.id)
+                    self._schedule.found_damage()
+                    store.persist()
+            except OSError as error:
+                node.post(partial(node.fail, lane, error, store))
+        return damaged
 
     def _parts(self) -> Iterator[Part]:
         for lane in self._mount.node.lanes:
@@ -72,10 +91,16 @@ class Scrubbing:
         lane = self._mount.lane(part.segment)
         if lane is None or not _is_scrubbed(lane):
             return True
-        if part.kind is PartKind.LOG:
-            whole = self._verify_log(lane, part)
-        else:
-            whole = self._verify_pages(lane, part)
+        store = lane.store
+        try:
+            if part.kind is PartKind.LOG:
+                whole = self._verify_log(lane, part)
+            else:
+                whole = self._verify_pages(lane, part)
+        except OSError as error:
+            # What cannot be read is not found to be damaged: it is that disk's trouble.
+            self._mount.node.post(partial(self._mount.node.fail, lane, error, store))
+            return True
         if not whole:
             self._schedule.found_damage()
         return whole
