@@ -62,8 +62,7 @@ def open_home(state_dir: Path, user: OsUser) -> EngineHome:
         root = SYSTEM_HOMES / hashlib.sha256(bytes(state_dir)).hexdigest()[:16]
     user.make_passage(root)
     (root / _OWNER_FILE).write_bytes(bytes(state_dir))
-    users = OsUsers.open(shared_directory(user), user)
-    home = EngineHome(root, _run_directory(root, user), user, users)
+    home = EngineHome(root, _run_directory(root, user), user, open_users(user))
     spread_folders(user.make_passage(home.clusters))
     return home
 
@@ -77,6 +76,11 @@ def shared_directory(user: OsUser) -> Path:
         return user.make_passage(SYSTEM_HOMES / "shared")
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return user.make_passage(Path(base) / "borealis")
+
+
+def open_users(user: OsUser) -> OsUsers:
+    """The users of this machine's clusters, beside `user`, which they share."""
+    return OsUsers.open(shared_directory(user), user)
 
 
 def _run_directory(root: Path, user: OsUser) -> Path:

@@ -199,6 +199,19 @@ class Walls:
     landlock_abi: int
     gaps: tuple[str, ...] = ()
 
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """The walls that hold, by name."""
+        held = {
+            "files": self.files,
+            "programs": self.programs,
+            "network": self.network,
+            "dialling": self.dialling,
+            "signals": self.signals,
+            "own user": self.os_user == "own",
+        }
+        return tuple(name for name, holds in held.items() if holds)
+
 
 def walls_of(
     kernel: Kernel,
