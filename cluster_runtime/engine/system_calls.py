@@ -1,9 +1,11 @@
 """The filter of system calls around a postmaster: which sockets it may make, and none to dial.
 
 Landlock holds files and TCP; it does not hold connects to the unix sockets of other programs,
-nor UDP. A writer accepts connections and dials nobody, so `connect` is refused to it altogether,
-and every socket but a unix stream. io_uring, which goes around such a filter, and what looks into
-other processes or makes namespaces are refused to all.
+UDP, or changes of a file's owner and mode. A writer accepts connections and dials nobody, so
+`connect` is refused to it altogether, and every socket but a unix stream. io_uring, which goes
+around such a filter, and what looks into other processes or makes namespaces are refused to all.
+So are changes of owner and attributes; one of mode says that it succeeded and does nothing, for
+PostgreSQL asks for the mode of its socket that its umask has given it already.
 
 A classic BPF program, built here and handed over by `confinement`.
 
@@ -33,11 +35,13 @@ class Machine:
     socket: int
     connect: int
     refused: tuple[int, ...]
+    pretended: tuple[int, ...]
 
 
-_SAME_EVERYWHERE = (425, 426, 427, 428, 429, 430, 431, 432, 438, 442)
+_SAME_EVERYWHERE = (425, 426, 427, 428, 429, 430, 431, 432, 438, 442, 463, 466, 467, 469)
 """io_uring_{setup,enter,register}; open_tree, move_mount, fsopen, fsconfig, fsmount; pidfd_getfd;
-mount_setattr."""
+mount_setattr; setxattrat, removexattrat, open_tree_attr, file_setattr."""
+_FCHMODAT2 = 452
 
 MACHINES = {
     "x86_64": Machine(
@@ -46,14 +50,20 @@ MACHINES = {
         42,
         # ptrace, pivot_root, mount, umount2, add_key, request_key, keyctl, unshare,
         # perf_event_open, setns, process_vm_readv, process_vm_writev, bpf, userfaultfd
-        (101, 155, 165, 166, 248, 249, 250, 272, 298, 308, 310, 311, 321, 323, *_SAME_EVERYWHERE),
+        (101, 155, 165, 166, 248, 249, 250, 272, 298, 308, 310, 311, 321, 323)
+        # chown, fchown, lchown, fchownat; {,l,f}setxattr, {,l,f}removexattr
+        + (92, 93, 94, 260, 188, 189, 190, 197, 198, 199, *_SAME_EVERYWHERE),
+        # chmod, fchmod, fchmodat
+        (90, 91, 268, _FCHMODAT2),
     ),
     "aarch64": Machine(
         0xC00000B7,
         198,
         203,
         # the same calls in the generic table
-        (117, 41, 40, 39, 217, 218, 219, 97, 241, 268, 270, 271, 280, 282, *_SAME_EVERYWHERE),
+        (117, 41, 40, 39, 217, 218, 219, 97, 241, 268, 270, 271, 280, 282)
+        + (55, 54, 5, 6, 7, 14, 15, 16, *_SAME_EVERYWHERE),
+        (52, 53, _FCHMODAT2),
     ),
 }
 
@@ -77,7 +87,8 @@ def filter_program(machine: Machine, *, dials: bool) -> bytes:
             _load(_NR),
             _jump(_JGE, _X32_BIT, then=0, otherwise=1),
             _return_errno(_EPERM),
-            *(part for number in refuse for part in _refusal(number)),
+            *(part for number in refuse for part in _answer(number, _EACCES)),
+            *(part for number in machine.pretended for part in _answer(number, 0)),
             _skip_unless_equal(machine.socket, then=1, otherwise=0),
             _return(_ALLOW),
             _load(_ARG0),
@@ -92,8 +103,9 @@ def filter_program(machine: Machine, *, dials: bool) -> bytes:
     )
 
 
-def _refusal(number: int) -> tuple[bytes, bytes]:
-    return _skip_unless_equal(number, then=0, otherwise=1), _return_errno(_EACCES)
+def _answer(number: int, errno: int) -> tuple[bytes, bytes]:
+    """Have a call fail at once, or with errno 0 do nothing."""
+    return _skip_unless_equal(number, then=0, otherwise=1), _return_errno(errno)
 
 
 def _instruction(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:

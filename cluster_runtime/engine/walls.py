@@ -243,7 +243,10 @@ def walls_of(
             f"{ABI_TRUNCATE}; a kernel from 6.2 on has it"
         )
     if not filtered:
-        gaps.append(f"dialling sockets of other programs: {kernel.system_calls_missing}")
+        gaps.append(
+            "dialling sockets of other programs, and changes of owner and mode: "
+            f"{kernel.system_calls_missing}"
+        )
         if abi < ABI_TCP:
             gaps.append(f"TCP: Landlock ABI {abi} is below {ABI_TCP}; a kernel from 6.7 on has it")
     elif dials:
