@@ -55,7 +55,7 @@ def library_folders_of(program: Path, loader: Path) -> frozenset[Path]:
 
 def listed_libraries(text: str) -> Iterator[Path]:
     """The paths in what `ld.so --list` prints: `name => /path (address)`, or `/path (address)`."""
-    for found in re.finditer(r"^\s*(?:\S+ => )?(/\S+) \(0x[0-9a-f]+\)$", text, re.MULTILINE):
+    for found in re.finditer(r"^\s*(?:\S+ => )?(/.+) \(0x[0-9a-f]+\)$", text, re.MULTILINE):
         yield Path(found[1])
 
 
