@@ -25,15 +25,10 @@ from cluster_runtime.engine.confinement import confinement, host_is_in_passwd, p
 from cluster_runtime.engine.files import open_plain, take_over, write_atomically
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.os_user import OsUser
-from cluster_runtime.engine.processes import (
-    POLL_S,
-    children_of,
-    kill_quietly,
-    wait_until_gone,
-)
+from cluster_runtime.engine.processes import children_of, kill_quietly, wait_until_gone
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.settings import Settings, render_settings
-from cluster_runtime.engine.shared_memory import remove_left_behind
+from cluster_runtime.engine.shared_memory import POLL_S, remove_left_behind
 from cluster_runtime.engine.walls import Premises, Walls
 from cluster_runtime.errors import EngineError
 from cluster_runtime.logs import get_logger
@@ -155,11 +150,14 @@ class Postmaster:
         return taken
 
     def clear_leftovers(self) -> None:
-        """Remove what a killed postmaster over this directory left: its lock, shared memory."""
+        """Remove what a killed postmaster over this directory left: locks, shared memory."""
         lines = self._pid_file()
         if lines and lines[0].isdecimal():
-            remove_left_behind([int(lines[0])], self.user.uid)
+            remove_left_behind(int(lines[0]), self.user.uid)
         (self.data_directory / "postmaster.pid").unlink(missing_ok=True)
+        # Of another user, it could not remove these itself.
+        for path in self.socket_directory.glob(".s.PGSQL.*"):
+            path.unlink()
 
     def write_settings(self, settings: Settings) -> None:
         """Write the settings that the next start or reload reads."""
@@ -314,7 +312,7 @@ class Postmaster:
     def _reap(self) -> None:
         """Forget a process that has ended, and what it could not remove itself."""
         if self._process is not None:
-            remove_left_behind([self._process.pid], self.user.uid)
+            remove_left_behind(self._process.pid, self.user.uid)
         self._process = None
         if self._watchdog is not None:
             self._watchdog.kill()

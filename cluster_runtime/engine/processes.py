@@ -7,9 +7,7 @@ from pathlib import Path
 import psutil
 
 from cluster_runtime.engine.os_users import numbers_below
-from cluster_runtime.engine.shared_memory import remove_left_behind
-
-POLL_S = 0.002
+from cluster_runtime.engine.shared_memory import POLL_S, remove_left_behind
 
 
 def end_orphans(folder: Path) -> list[int]:
@@ -35,7 +33,7 @@ def end_orphans(folder: Path) -> list[int]:
         kill_quietly(process)
     wait_until_gone(alive, 5)
     for pid, uid in makers.items():
-        remove_left_behind([pid], uid)
+        remove_left_behind(pid, uid)
     return [process.pid for process in orphans]
 
 

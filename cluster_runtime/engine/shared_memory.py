@@ -10,6 +10,7 @@ Source: man proc(5), /proc/sysvipc/shm; PostgreSQL `src/backend/port/sysv_shmem.
 import ctypes
 import errno
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 from cluster_runtime.logs import get_logger
 
 SEGMENTS = Path("/proc/sysvipc/shm")
+PATIENCE_S = 5.0
+POLL_S = 0.002
 _IPC_RMID = 0
 _GONE = (errno.EINVAL, errno.EIDRM)
 
@@ -47,16 +50,20 @@ def parse_segments(text: str) -> Iterator[Segment]:
         )
 
 
-def remove_left_behind(makers: Iterable[int], uid: int) -> list[int]:
-    """Remove the segments that these processes, now gone, made as `uid`; return their ids.
+def remove_left_behind(maker: int, uid: int, patience_s: float = PATIENCE_S) -> list[int]:
+    """Remove the segments that a process, now gone, made as `uid`; return their ids.
 
-    One that is still attached belongs to somebody who lives: it is left alone. Elsewhere than on
-    Linux nothing is removed.
+    One that is attached belongs to somebody who lives: the children of a killed postmaster end
+    soon after it, and are waited for that long. Elsewhere than on Linux nothing is removed.
     """
-    wanted = set(makers)
-    return _remove(
-        segment for segment in _segments() if segment.maker in wanted and segment.maker_uid == uid
-    )
+    deadline = time.monotonic() + patience_s
+    removed = []
+    while True:
+        found = [one for one in _segments() if one.maker == maker and one.maker_uid == uid]
+        removed += _remove(found)
+        if time.monotonic() > deadline or not any(segment.attached for segment in found):
+            return removed
+        time.sleep(POLL_S)
 
 
 def remove_all_of(uid: int) -> list[int]:

@@ -38,7 +38,7 @@ class Machine:
     pretended: tuple[int, ...]
 
 
-_SAME_EVERYWHERE = (425, 426, 427, 428, 429, 430, 431, 432, 438, 442, 463, 466, 467, 469)
+_IN_EACH_TABLE = (425, 426, 427, 428, 429, 430, 431, 432, 438, 442, 463, 466, 467, 469)
 """io_uring_{setup,enter,register}; open_tree, move_mount, fsopen, fsconfig, fsmount; pidfd_getfd;
 mount_setattr; setxattrat, removexattrat, open_tree_attr, file_setattr."""
 _FCHMODAT2 = 452
@@ -48,11 +48,14 @@ MACHINES = {
         0xC000003E,
         41,
         42,
-        # ptrace, pivot_root, mount, umount2, add_key, request_key, keyctl, unshare,
-        # perf_event_open, setns, process_vm_readv, process_vm_writev, bpf, userfaultfd
-        (101, 155, 165, 166, 248, 249, 250, 272, 298, 308, 310, 311, 321, 323)
-        # chown, fchown, lchown, fchownat; {,l,f}setxattr, {,l,f}removexattr
-        + (92, 93, 94, 260, 188, 189, 190, 197, 198, 199, *_SAME_EVERYWHERE),
+        (
+            # ptrace, pivot_root, mount, umount2, add_key, request_key, keyctl, unshare,
+            # perf_event_open, setns, process_vm_readv, process_vm_writev, bpf, userfaultfd
+            *(101, 155, 165, 166, 248, 249, 250, 272, 298, 308, 310, 311, 321, 323),
+            # chown, fchown, lchown, fchownat; {,l,f}setxattr, {,l,f}removexattr
+            *(92, 93, 94, 260, 188, 189, 190, 197, 198, 199),
+            *_IN_EACH_TABLE,
+        ),
         # chmod, fchmod, fchmodat
         (90, 91, 268, _FCHMODAT2),
     ),
@@ -60,9 +63,12 @@ MACHINES = {
         0xC00000B7,
         198,
         203,
-        # the same calls in the generic table
-        (117, 41, 40, 39, 217, 218, 219, 97, 241, 268, 270, 271, 280, 282)
-        + (55, 54, 5, 6, 7, 14, 15, 16, *_SAME_EVERYWHERE),
+        # the same calls in the generic table, which has neither chown nor lchown
+        (
+            *(117, 41, 40, 39, 217, 218, 219, 97, 241, 268, 270, 271, 280, 282),
+            *(55, 54, 5, 6, 7, 14, 15, 16),
+            *_IN_EACH_TABLE,
+        ),
         (52, 53, _FCHMODAT2),
     ),
 }

@@ -23,7 +23,6 @@ from cluster_runtime.engine.home import SOCKET_NAME
 from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.os_users import NUMBER_FILE
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_connection
-from cluster_runtime.engine.processes import wait_until_gone
 from cluster_runtime.engine.shared_memory import SEGMENTS, parse_segments
 from cluster_runtime.engine.walls import Kernel
 from cluster_runtime.errors import EngineError
@@ -298,7 +297,7 @@ def test_a_place_that_is_missing_fails_the_start(stopped: Postmaster) -> None:
 SLIM = """
 set -e
 mkdir {folder}/etc && cp -a /etc/. {folder}/etc/
-printf 'passwd: files\\ngroup: files\\n' > {folder}/etc/nsswitch.conf
+{before}
 mount --bind {folder}/etc /etc
 exec {python} -c "$PROGRAM" {folder}
 """
@@ -312,22 +311,33 @@ with Runtime.open(folder / "state", warm_pool_size=0) as runtime:
     cluster = runtime.create_db_cluster("slim")
     with cluster.connect() as conn:
         conn.execute("create table kept as select 1 as x")
-    for _ in range(2):
-        shutil.copyfile("/etc/passwd", "/etc/passwd+")
-        with open("/etc/passwd+", "a") as file:
-            file.write("somebody:x:4242:4242::/:/bin/sh\\n")
-        os.rename("/etc/passwd+", "/etc/passwd")
-        with cluster.connect() as conn:
-            assert conn.execute("select x from kept").fetchone() == (1,)
+    shutil.copyfile("/etc/passwd", "/etc/passwd+")
+    with open("/etc/passwd+", "a") as file:
+        file.write("somebody:x:4242:4242::/:/bin/sh\\n")
+    os.rename("/etc/passwd+", "/etc/passwd")
+    with cluster.connect() as conn:
+        assert conn.execute("select x from kept").fetchone() == (1,)
 print("reached")
 """
 
 
 @only_as_root
 @only_on_linux
-def test_it_names_its_host_on_a_slim_system_and_after_a_user_was_added(engine_dir: Path) -> None:
-    """No nss-systemd; and useradd puts a new file in the place of /etc/passwd."""
-    script = SLIM.format(folder=engine_dir, python=sys.executable)
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param("printf 'passwd: files' > etc/nsswitch.conf", id="slim: no nss-systemd"),
+        pytest.param("rm etc/nsswitch.conf", id="slim: no nsswitch.conf"),
+        pytest.param("sed -i /^root:/d etc/passwd", id="the host's name comes from a service"),
+    ],
+)
+def test_it_names_its_host_and_still_does_after_a_user_was_added(
+    engine_dir: Path, before: str
+) -> None:
+    """useradd puts a new file in the place of /etc/passwd, to which the walls have no door."""
+    script = SLIM.format(
+        folder=engine_dir, python=sys.executable, before=f"cd {engine_dir}; {before}"
+    )
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", script],
         env={**os.environ, "PROGRAM": REPLACE_PASSWD},
@@ -378,14 +388,15 @@ def made_by(pid: int | None) -> list[int]:
 
 
 @only_on_linux
-def test_a_postmaster_that_died_alone_leaves_none_to_the_next_start(stopped: Postmaster) -> None:
+@pytest.mark.parametrize("same_host", [True, False])
+def test_a_postmaster_that_died_alone_leaves_none_to_the_next_start(
+    stopped: Postmaster, same_host: bool
+) -> None:
     stopped.start({})
     pid = stopped.pid
-    family = psutil.Process(pid).children(recursive=True)
-    os.kill(pid or 0, signal.SIGKILL)
-    stopped.wait()
-    wait_until_gone(family, 10)
     assert made_by(pid)
+    os.kill(pid or 0, signal.SIGKILL)
+    assert stopped.wait() == -signal.SIGKILL
     again = Postmaster(
         stopped.installation,
         stopped.user,
@@ -393,6 +404,8 @@ def test_a_postmaster_that_died_alone_leaves_none_to_the_next_start(stopped: Pos
         stopped.socket_directory,
         stopped.log_file,
     )
+    if same_host:
+        again = stopped
     again.start({})
     try:
         assert made_by(pid) == []
