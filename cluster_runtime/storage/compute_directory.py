@@ -28,6 +28,7 @@ from cluster_runtime.storage.wal_records import wal_file_name
 
 CLAIM_FILE = "borealis.volume"
 CLAIM_CHARACTERS_MAX = 4096
+CONTROL_FILE_BYTES = 8192
 
 _CONTROL = struct.Struct("=QIIi4xqQQII")
 _STATE_OFFSET = 16
@@ -63,7 +64,8 @@ class ControlFile:
     @classmethod
     def read(cls, data_directory: Path) -> "ControlFile":
         """Raises StorageError where its checksum does not fit."""
-        content = (data_directory / "global" / "pg_control").read_bytes()
+        with open(open_plain(data_directory / "global" / "pg_control"), "rb") as file:
+            content = file.read(CONTROL_FILE_BYTES)
         _crc_offset(content)
         identifier, _, _, state, _, checkpoint, redo, timeline, _ = _CONTROL.unpack_from(content)
         return cls(identifier, DatabaseState(state), checkpoint, redo, timeline)
