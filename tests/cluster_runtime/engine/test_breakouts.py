@@ -49,6 +49,10 @@ class Outside:
     other: ClusterHandle
 
     @property
+    def in_shm(self) -> Path:
+        return Path("/dev/shm") / self.folder.name
+
+    @property
     def others_writer(self) -> Postmaster:
         return postmaster(self.other)
 
@@ -173,7 +177,7 @@ def may(server: Postmaster, *command: str | Path) -> bool:
         "copy (select 1) to '{outside.writable}'",
         "copy (select 1) to '{outside.folder}/new'",
         "copy (select 1) to '{own}/../new'",
-        "copy (select 1) to '/dev/shm/borealis-new'",
+        "copy (select 1) to '{outside.in_shm}'",
         "select lo_export(777, '{outside.folder}/new')",
         "load '{outside.readable}'",
         "create tablespace away location '{outside.folder}'",
@@ -219,7 +223,7 @@ def test_nothing_that_was_aimed_at_is_closed_to_its_user(
 def test_the_host_stays_as_it_was(outside: Outside) -> None:
     assert outside.readable.read_text() == outside.writable.read_text() == "bait"
     assert not (outside.folder / "new").exists()
-    assert not Path("/dev/shm/borealis-new").exists()
+    assert not outside.in_shm.exists()
 
 
 # native code ------------------------------------------------------------------------------------

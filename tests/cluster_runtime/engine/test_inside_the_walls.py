@@ -327,7 +327,7 @@ print("reached")
     "before",
     [
         pytest.param("printf 'passwd: files' > etc/nsswitch.conf", id="slim: no nss-systemd"),
-        pytest.param("rm etc/nsswitch.conf", id="slim: no nsswitch.conf"),
+        pytest.param("rm etc/nsswitch.conf", id="slim: no nsswitch.conf", marks=pytest.mark.long),
         pytest.param("sed -i /^root:/d etc/passwd", id="the host's name comes from a service"),
     ],
 )
