@@ -77,7 +77,7 @@ def cluster(facts: DBCluster) -> None:
 
 def _walls(facts: DBCluster) -> str:
     if facts.walls is None:
-        return "stand while it runs"
+        return "known once it runs; borealis doctor tries them now"
     missing = "".join(f"\nnot held: {gap}" for gap in facts.walls.gaps)
     return ", ".join(facts.walls.standing) + missing
 
