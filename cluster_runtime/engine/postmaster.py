@@ -118,7 +118,8 @@ class Postmaster:
         """
         if self.running:
             raise EngineError(f"PostgreSQL over {self.data_directory} runs already")
-        self._reap()
+        if self._process is not None:
+            self._reap(self._process)
         self.user.make_private_directory(self.socket_directory)
         if not self.adopt():
             raise EngineError(
@@ -133,7 +134,11 @@ class Postmaster:
         if not _dies_with_its_parent():
             self._watchdog = self._spawn_watchdog(self._process.pid)
         if until:
-            self.wait_for(until, timeout)
+            try:
+                self.wait_for(until, timeout)
+            except BaseException:
+                self.kill()
+                raise
 
     def adopt(self) -> bool:
         """Give the data directory to this postmaster's user, where another one had it.
@@ -183,9 +188,12 @@ class Postmaster:
             if promotes and status is not None and time.monotonic() > asked_at + PROMOTE_EVERY_S:
                 self._promote()
                 asked_at = time.monotonic()
-            if self._process is None or self._process.poll() is not None:
-                code = self._process.returncode if self._process else None
-                self._reap()
+            process = self._process
+            if process is None or process.poll() is not None:
+                code = None
+                if process is not None:
+                    code = process.returncode
+                    self._reap(process)
                 raise EngineError(
                     f"PostgreSQL over {self.data_directory} ended with code {code} before it took "
                     f"connections; its log ends:\n{self.log_tail()}"
@@ -223,33 +231,35 @@ class Postmaster:
 
         One that does not end in time is made to: immediate shutdown, then SIGKILL.
         """
-        if self._process is None:
+        process = self._process
+        if process is None:
             return True
-        code = self._process.poll()
+        code = process.poll()
         for sign, patience in ((mode.value, timeout), (signal.SIGQUIT, 10.0)):
             if code is not None:
                 break
-            self._process.send_signal(sign)
+            process.send_signal(sign)
             try:
-                code = self._process.wait(patience)
+                code = process.wait(patience)
             except subprocess.TimeoutExpired:
-                _log.warning("postmaster is slow to end", pid=self._process.pid, signal=sign)
+                _log.warning("postmaster is slow to end", pid=process.pid, signal=sign)
         if code is None:
             self.kill()
-        self._reap()
+        self._reap(process)
         return code == 0
 
     def kill(self) -> None:
         """End it as a crash would: SIGKILL, also to its children; return when all are gone."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             return
-        family = children_of(self._process.pid)
-        self._process.kill()
-        self._process.wait()
+        family = children_of(process.pid)
+        process.kill()
+        process.wait()
         for child in family:
             kill_quietly(child)
         wait_until_gone(family, 10)
-        self._reap()
+        self._reap(process)
 
     def wait(self) -> int:
         """Block until the server ends by itself; return its exit code."""
@@ -296,6 +306,11 @@ class Postmaster:
                 f"PostgreSQL over {self.data_directory} was not started, for a wall around it "
                 f"could not be put up; its log ends:\n{self.log_tail()}"
             ) from error
+        except OSError as error:
+            raise EngineError(
+                f"{program} could not be started inside the walls: {error.strerror}; "
+                "borealis doctor says more"
+            ) from error
         finally:
             os.close(log)
         self.walls = confined.walls
@@ -309,10 +324,11 @@ class Postmaster:
             **as_user(self.user),
         )
 
-    def _reap(self) -> None:
-        """Forget a process that has ended, and what it could not remove itself."""
-        if self._process is not None:
-            remove_left_behind(self._process.pid, self.user.uid)
+    def _reap(self, process: subprocess.Popen[bytes]) -> None:
+        """Forget a process that has ended, and remove what it could not remove itself."""
+        remove_left_behind(process.pid, self.user.uid)
+        if self._process is not process:
+            return  # whoever waits for the end of one does not end the next
         self._process = None
         if self._watchdog is not None:
             self._watchdog.kill()

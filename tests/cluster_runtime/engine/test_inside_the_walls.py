@@ -292,6 +292,32 @@ def test_a_place_that_is_missing_fails_the_start(stopped: Postmaster) -> None:
         stopped.start({})
 
 
+@with_walls
+def test_a_program_that_its_walls_keep_from_it_is_named(
+    stopped: Postmaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = module.path_rules
+    monkeypatch.setattr(
+        module, "path_rules", lambda at: [one for one in rules(at) if one.path != at.program]
+    )
+    with pytest.raises(EngineError, match=r"bin/postgres could not be started .* denied"):
+        stopped.start({})
+    assert not stopped.running
+
+
+def test_one_that_waits_for_an_end_does_not_forget_the_next(stopped: Postmaster) -> None:
+    """The writer that lost its volume is killed on a thread, beside its successor's start."""
+    stopped.start({"fsync": False})
+    ended = stopped._process
+    assert ended is not None
+    os.kill(ended.pid, signal.SIGKILL)
+    ended.wait()
+    stopped.start({"fsync": False})
+    stopped._reap(ended)
+    assert stopped.running
+    stopped.stop(Shutdown.IMMEDIATE)
+
+
 # names of users ---------------------------------------------------------------------------------
 
 SLIM = """
