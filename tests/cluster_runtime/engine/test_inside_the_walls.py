@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
-from cluster_runtime.storage.compute_directory import Claim
+from cluster_runtime.storage.disk.data_directory import Claim
 
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.engine import confinement as module
