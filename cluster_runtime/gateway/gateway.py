@@ -326,7 +326,6 @@ class Endpoint:
         for other in entry.leaving:
             other.terminate(MADE_ROOM, TOO_MANY_CONNECTIONS)
 
-
     def _note_turned_away(self) -> None:
         """Into the log, but once a second: a crowd at the door shall not fill the disk."""
         self._turned_away += 1
