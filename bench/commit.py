@@ -43,7 +43,7 @@ from cluster_runtime.engine.os_user import OsUser, engine_user
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_connection
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import Template, ensure_template
-from cluster_runtime.storage.host import WRITER_SETTINGS, StorageVolume
+from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
 RATIO_TO_RECEIVEWAL_MIN = 1.0
 RATIO_TO_LOCAL_MIN = 0.7

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from cluster_runtime.storage import node
-from cluster_runtime.storage.disk import Arena, LogDevice, Vector
+from cluster_runtime.storage.disk.device import Arena, LogDevice, Vector
+from cluster_runtime.storage.live import node
 
 Ended = tuple[int, int]
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import psycopg
 
+from cluster_runtime.control.advice import to_make_available, to_open_the_gateway
 from cluster_runtime.control.connections import AsyncHostConnection, HostConnection
 from cluster_runtime.control.context import HostedCluster
 from cluster_runtime.control.create import CreateOptions, CreateRequest
@@ -21,6 +22,7 @@ from cluster_runtime.control.model import (
     ClusterStatus,
     DBCluster,
     EndpointKind,
+    Event,
     ServerlessScaling,
     StorageType,
 )
@@ -75,9 +77,11 @@ class ClusterHandle:
         """
         facts = self.describe()
         if facts.status not in TAKES_CONNECTIONS or not facts.internet_access_gateway_enabled:
-            why = "its gateway is off" if facts.status in TAKES_CONNECTIONS else facts.status
+            closed = facts.status in TAKES_CONNECTIONS
+            why = "its gateway is off" if closed else facts.status
+            advice = (to_open_the_gateway(facts),) if closed else to_make_available(facts)
             raise InvalidClusterStateError(
-                f"cluster {self.identifier!r} takes no connections: {why}"
+                f"cluster {self.identifier!r} takes no connections: {why}", *advice
             )
         host, port = (
             (facts.endpoint, facts.port)
@@ -226,8 +230,12 @@ class Runtime:
         require_tls: bool | None = None,
         internet_access_gateway_enabled: bool | None = None,
         storage_type: StorageType | None = None,
+        reset_settings: bool = False,
     ) -> DBCluster:
         """Change settings of a cluster, at once (ModifyDBCluster); None leaves one as it is.
+
+        reset_settings: let a master user who locked himself out back in: settings of his databases
+        and of his role, connection limits and refusals, all back to their defaults. Data stay.
 
         Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidParameterError,
         InvalidClusterStateError.
@@ -241,6 +249,7 @@ class Runtime:
             require_tls=require_tls,
             internet_access_gateway_enabled=internet_access_gateway_enabled,
             storage_type=storage_type,
+            reset_settings=reset_settings,
         )
         return self._thread.call(self._service.modify_db_cluster(identifier, request))
 
@@ -266,6 +275,10 @@ class Runtime:
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError.
         """
         return self._thread.call(self._service.delete_db_cluster(identifier, skip_final_snapshot))
+
+    def describe_events(self, identifier: str | None = None) -> Sequence[Event]:
+        """What happened to one cluster, or to all: oldest first (DescribeEvents)."""
+        return self._thread.call(self._service.describe_events(identifier))
 
     def describe_sessions(self, identifier: str) -> Sequence[SessionDescription]:
         """Who is connected to a cluster through the gateway: address, TLS, kind of credential.
@@ -363,6 +376,9 @@ class AsyncRuntime:
         return await self._thread.acall(
             self._service.delete_db_cluster(identifier, skip_final_snapshot)
         )
+
+    async def describe_events(self, identifier: str | None = None) -> Sequence[Event]:
+        return await self._thread.acall(self._service.describe_events(identifier))
 
     async def describe_sessions(self, identifier: str) -> Sequence[SessionDescription]:
         return await self._thread.acall(self._service.describe_sessions(identifier))

@@ -13,16 +13,16 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from cluster_runtime.storage.batch import (
+from cluster_runtime.storage.core.batch import (
     Batch,
     CorruptFrameError,
     EndOfLogError,
     decode,
     frame_bytes,
 )
-from cluster_runtime.storage.disk import PAGE_BYTES
-from cluster_runtime.storage.log_files import Mark
-from cluster_runtime.storage.wal_records import format_lsn
+from cluster_runtime.storage.core.wal_records import format_lsn
+from cluster_runtime.storage.disk.device import PAGE_BYTES
+from cluster_runtime.storage.disk.log_files import Mark
 from mcp_server.errors import McpServerError
 
 

@@ -5,13 +5,16 @@ enters when its creation is done, so that a creation cut short leaves no row, an
 which no row names, is swept at the next start.
 """
 
+import json
 import sqlite3
 import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from cluster_runtime.control.model import DBCluster
+from cluster_runtime.control.model import DBCluster, Event
 from cluster_runtime.errors import (
     CatalogCorruptedError,
     ClusterAlreadyExistsError,
@@ -27,10 +30,39 @@ MIGRATIONS = (
         document text not null
     ) strict;
     """,
+    """
+    alter table db_cluster add column format integer not null default 1;
+    create table event (
+        id integer primary key,
+        resource_id text not null,
+        source_identifier text not null,
+        date text not null,
+        categories text not null,
+        message text not null
+    ) strict;
+    create index event_of_cluster on event (resource_id, id);
+    """,
 )
 """Each entry takes the catalog one version up; `pragma user_version` counts those applied."""
 
+CLUSTER_FORMAT = 2
+"""What a cluster's databases, roles and files are made like. 1: without the database `rdsadmin`.
+A cluster of an older format is brought up at its first wake (`upgrade.py`)."""
+
 _DOCUMENT = TypeAdapter(DBCluster)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """A row: the facts of a cluster, and the format that it is in."""
+
+    facts: DBCluster
+    format: int
+
+
+EVENTS_MAX = 1000
+EVENTS_KEPT = timedelta(days=14)
+"""How many events of a cluster are kept, and for how long (as RDS keeps them)."""
 
 
 class Catalog:
@@ -60,15 +92,15 @@ class Catalog:
             raise
         return cls(path, connection)
 
-    def clusters(self) -> list[DBCluster]:
+    def clusters(self) -> list[CatalogEntry]:
         with self._lock:
             rows = self._connection.execute(
-                "select resource_id, document from db_cluster order by identifier"
+                "select resource_id, document, format from db_cluster order by identifier"
             ).fetchall()
         found = []
-        for resource_id, document in rows:
+        for resource_id, document, format_number in rows:
             try:
-                found.append(_DOCUMENT.validate_json(document))
+                found.append(CatalogEntry(_DOCUMENT.validate_json(document), format_number))
             except ValidationError as error:
                 raise _corrupted(self._path, f"row {resource_id} is unreadable") from error
         return found
@@ -77,10 +109,12 @@ class Catalog:
         """Raises ClusterAlreadyExistsError, InsufficientStorageError."""
         try:
             self._execute(
-                "insert into db_cluster (resource_id, identifier, document) values (?, ?, ?)",
+                "insert into db_cluster (resource_id, identifier, document, format) "
+                "values (?, ?, ?, ?)",
                 cluster.db_cluster_resource_id,
                 cluster.db_cluster_identifier,
                 _document(cluster),
+                CLUSTER_FORMAT,
             )
         except sqlite3.IntegrityError as error:
             raise ClusterAlreadyExistsError(
@@ -97,6 +131,44 @@ class Catalog:
             cluster.db_cluster_resource_id,
         )
 
+    def brought_up(self, resource_id: str) -> None:
+        """Note that a cluster is of this release's format now."""
+        self._execute(
+            "update db_cluster set format = ? where resource_id = ?", CLUSTER_FORMAT, resource_id
+        )
+
+    def add_event(self, resource_id: str, event: Event) -> None:
+        self._execute(
+            "insert into event (resource_id, source_identifier, date, categories, message) "
+            "values (?, ?, ?, ?, ?)",
+            resource_id,
+            event.source_identifier,
+            event.date.isoformat(),
+            json.dumps(event.event_categories),
+            event.message,
+        )
+        self._execute(
+            "delete from event where date < ? or resource_id = ? and id <= "
+            "(select id from event where resource_id = ? order by id desc limit 1 offset ?)",
+            (event.date - EVENTS_KEPT).isoformat(),
+            resource_id,
+            resource_id,
+            EVENTS_MAX,
+        )
+
+    def events(self, resource_id: str | None = None) -> list[Event]:
+        """Of one cluster, or of all: oldest first."""
+        with self._lock:
+            rows = self._connection.execute(
+                "select source_identifier, date, categories, message from event "
+                "where coalesce(?, resource_id) = resource_id order by id",
+                (resource_id,),
+            ).fetchall()
+        return [
+            Event(name, "db-cluster", message, tuple(json.loads(categories)), _moment(date))
+            for name, date, categories, message in rows
+        ]
+
     def remove(self, resource_id: str) -> None:
         self._execute("delete from db_cluster where resource_id = ?", resource_id)
 
@@ -104,7 +176,7 @@ class Catalog:
         with self._lock:
             self._connection.close()
 
-    def _execute(self, statement: str, *values: str) -> None:
+    def _execute(self, statement: str, *values: str | int) -> None:
         try:
             with self._lock:
                 self._connection.execute(statement, values)
@@ -132,6 +204,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.executescript(
             f"begin immediate; {migration} pragma user_version = {number}; commit;"
         )
+
+
+def _moment(date: str) -> datetime:
+    return datetime.fromisoformat(date)
 
 
 def _document(cluster: DBCluster) -> str:

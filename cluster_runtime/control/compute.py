@@ -4,42 +4,62 @@ A transition at a time: callers that come while one is under way wait for its en
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import LiteralString
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import TupleRow
 
+from cluster_runtime.control.admin import AdminConnection, Statement
 from cluster_runtime.control.instances import Instance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.engine.home import SOCKET_NAME
 from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.roles import IAM_ROLE
 from cluster_runtime.errors import EngineError
 from cluster_runtime.gateway import LOGIN_QUERY, Login
 from cluster_runtime.logs import get_logger
 
 _log = get_logger(__name__)
 
-ADMIN_TIMEOUT_S = 15.0
 LOGIN_ATTEMPTS = 4
-COMMIT_WAITS = "select 1 from pg_stat_activity where pid = %s and wait_event = 'SyncRep'"
-ALL_LOGINS = "select rolname from pg_roles where rolcanlogin and not rolsuper"
+COMMIT_WAITS = """
+select 1 from pg_catalog.pg_stat_activity
+ where pid operator(pg_catalog.=) %s and wait_event operator(pg_catalog.=) 'SyncRep'
+"""
+ALL_LOGINS = "select rolname from pg_catalog.pg_roles where rolcanlogin and not rolsuper"
+
+LOCKS_THE_ROLES = """
+select distinct pid from pg_catalog.pg_locks
+ where granted and locktype operator(pg_catalog.=) 'relation'
+   and database operator(pg_catalog.=) 0
+   and mode operator(pg_catalog.=)
+       any (array['ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'])
+"""
+"""Who locks a catalog that all databases share, as a member of pg_maintain may: nobody could log in
+any more. pg_terminate_backend would wait for the same lock, so a signal ends it."""
+
+Prepare = Callable[["Compute"], Awaitable[None]]
 
 
 class Compute:
-    """An instance, and the runtime's own connection to it."""
+    """An instance, and the runtime's own connection to it.
 
-    def __init__(self, instance: Instance) -> None:
+    major: of PostgreSQL's version. prepare: awaited after each start, before anybody is let in;
+    it sets `runtime_roles`. Where it fails the instance is stopped again.
+    """
+
+    def __init__(self, instance: Instance, major: int, prepare: Prepare) -> None:
         self._instance = instance
+        self._prepare = prepare
         self._transition = asyncio.Lock()
-        self._admin: psycopg.AsyncConnection[TupleRow] | None = None
-        self._admin_lock = asyncio.Lock()
         self._logins_while_paused: dict[str, Login] = {}
         self._on_start: Callable[[], None] = _nothing
+        self.major = major
+        self.admin = AdminConnection(instance.socket_directory, major)
+        self.runtime_roles: dict[str, int] = {}
+        """Oids of the runtime's roles by the names they ought to have."""
 
     def on_start(self, call: Callable[[], None]) -> None:
         """Have `call` called, on the event loop, after each start."""
@@ -64,8 +84,9 @@ class Compute:
         """
         async with self._transition:
             if self.socket is None:
-                await self._close_admin()
+                await self.admin.close()
                 await in_thread(self._instance.start)
+                await self._prepared()
                 self._logins_while_paused.clear()
                 self._on_start()
             return self._instance.socket_directory / SOCKET_NAME
@@ -81,7 +102,7 @@ class Compute:
                 return False
             try:
                 self._logins_while_paused = await self._all_logins()
-            except psycopg.Error as error:
+            except (psycopg.Error, EngineError) as error:
                 _log.warning("roles could not be read before a pause", error=str(error))
             if not only_if():
                 return False
@@ -96,7 +117,7 @@ class Compute:
     async def lose(self, destroy: Callable[[], None]) -> None:
         """Have `destroy`, which blocks, end the instance in a way that nobody asked for."""
         async with self._transition:
-            await self._close_admin()
+            await self.admin.close()
             self._logins_while_paused.clear()
             await in_thread(destroy)
 
@@ -112,71 +133,50 @@ class Compute:
         await self.ensure_running()
         return await self._login(user)
 
+    async def execute(self, statement: Statement, *values: object) -> list[TupleRow]:
+        """Run a statement of the runtime's on a server that runs, whoever locks its catalogs.
+
+        Raises psycopg.Error, and EngineError where the server does not answer in time.
+        """
+        try:
+            return await self.admin.execute(statement, *values)
+        except psycopg.errors.LockNotAvailable:
+            for (pid,) in await self.admin.execute(LOCKS_THE_ROLES):
+                _log.warning("ending a session that locks what all databases share", pid=pid)
+                self._instance.end_backend(pid)
+            return await self.admin.execute(statement, *values)
+
     async def _login(self, user: str) -> Login | None:
-        rows = await self.admin_execute(LOGIN_QUERY, user)
+        rows = await self.execute(LOGIN_QUERY, user, self.runtime_roles[IAM_ROLE])
         return Login(*rows[0]) if rows else None
 
     async def waits_for_the_volume(self, pid: int) -> bool:
         """Whether a server process waits for its commit to become durable."""
-        return self.socket is not None and bool(await self.admin_execute(COMMIT_WAITS, pid))
+        return self.socket is not None and bool(await self.execute(COMMIT_WAITS, pid))
 
-    async def admin_execute(
-        self, statement: LiteralString | sql.Composed, *values: object
-    ) -> list[TupleRow]:
-        """Run a statement as the bootstrap superuser, on a writer that runs; return its rows."""
-        async with self._admin_lock:
-            try:
-                return await self._execute(statement, values)
-            except psycopg.OperationalError:
-                # The connection outlived a restart of the server: a new one tells whether it is up.
-                await self._drop_admin()
-                return await self._execute(statement, values)
-
-    async def _execute(
-        self, statement: LiteralString | sql.Composed, values: tuple[object, ...]
-    ) -> list[TupleRow]:
+    async def _prepared(self) -> None:
         try:
-            async with asyncio.timeout(ADMIN_TIMEOUT_S):
-                conn = await self._admin_connection()
-                cursor = await conn.execute(statement, values or None)
-                return await cursor.fetchall() if cursor.description else []
-        except TimeoutError as error:
-            await self._drop_admin()
-            raise EngineError(
-                f"PostgreSQL at {self._instance.socket_directory} did not answer the runtime "
-                f"within {ADMIN_TIMEOUT_S:g} s"
-            ) from error
+            await self._prepare(self)
+        except BaseException as error:
+            await self._stop(Shutdown.IMMEDIATE)
+            if isinstance(error, psycopg.Error):
+                raise EngineError(
+                    f"the runtime could not prepare PostgreSQL at {self._instance.socket_directory}"
+                    f" for its clients: {error}"
+                ) from error
+            raise
 
     async def _all_logins(self) -> dict[str, Login]:
         found = {}
-        for (name,) in await self.admin_execute(ALL_LOGINS):
-            for row in await self.admin_execute(LOGIN_QUERY, name):
-                found[name] = Login(*row)
+        for (name,) in await self.execute(ALL_LOGINS):
+            login = await self._login(name)
+            if login is not None:
+                found[name] = login
         return found
 
     async def _stop(self, mode: Shutdown) -> None:
-        await self._close_admin()
+        await self.admin.close()
         await in_thread(self._instance.stop, mode)
-
-    async def _admin_connection(self) -> psycopg.AsyncConnection[TupleRow]:
-        if self._admin is None:
-            self._admin = await psycopg.AsyncConnection.connect(
-                host=str(self._instance.socket_directory),
-                user=SUPERUSER,
-                dbname="postgres",
-                autocommit=True,
-            )
-        return self._admin
-
-    async def _close_admin(self) -> None:
-        # Never under a statement: whoever waits for a closed socket waits for ever.
-        async with self._admin_lock:
-            await self._drop_admin()
-
-    async def _drop_admin(self) -> None:
-        if self._admin is not None:
-            await self._admin.close()
-            self._admin = None
 
 
 def _nothing() -> None:

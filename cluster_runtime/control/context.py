@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster_runtime.control.catalog import Catalog
+from cluster_runtime.control.advice import to_make_available
+from cluster_runtime.control.catalog import CLUSTER_FORMAT, Catalog
 from cluster_runtime.control.compute import Compute
 from cluster_runtime.control.identifiers import not_found
 from cluster_runtime.control.instances import ClusterStorage, Writer
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.model import ClusterStatus, DBCluster, EndpointKind
+from cluster_runtime.control.model import ClusterStatus, DBCluster, EndpointKind, Event
 from cluster_runtime.control.state_directory import AccessKey, StateDirectory
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
@@ -20,9 +22,12 @@ from cluster_runtime.engine.template import Template
 from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import InvalidClusterStateError
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
+from cluster_runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from cluster_runtime.control.watch import ConnectionWatch
+
+_log = get_logger(__name__)
 
 UNNAMED_MARK = "unnamed"
 """A file in a cluster's directory while the cluster has no name yet: such a one may be swept."""
@@ -61,6 +66,7 @@ class HostedCluster:
     facts: DBCluster
     directory: Path
     instances: Instances
+    format: int = CLUSTER_FORMAT
     endpoints: dict[EndpointKind, Endpoint] = field(default_factory=dict)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     watch: "ConnectionWatch | None" = None
@@ -91,7 +97,8 @@ class HostedCluster:
             wanted = " or ".join(status.value for status in statuses)
             raise InvalidClusterStateError(
                 f"cluster {self.identifier!r} is {self.facts.status.value}; "
-                f"this needs it to be {wanted}"
+                f"this needs it to be {wanted}",
+                *(to_make_available(self.facts) if ClusterStatus.AVAILABLE in statuses else ()),
             )
 
 
@@ -123,3 +130,10 @@ class Context:
         """Make `facts` the cluster's, durably."""
         await in_thread(self.catalog.put, facts)
         cluster.facts = facts
+
+    async def record(self, cluster: HostedCluster, message: str, *categories: str) -> None:
+        """Note an event of a cluster, for `describe_events` and the log."""
+        event = Event(cluster.identifier, "db-cluster", message, categories, datetime.now(UTC))
+        log = _log.warning if "security" in categories else _log.info
+        log(message, cluster=cluster.identifier, categories=categories)
+        await in_thread(self.catalog.add_event, cluster.id, event)

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypedDict
 
 from psycopg import sql
@@ -31,6 +32,7 @@ from cluster_runtime.control.model import (
     ServerlessScaling,
     StorageType,
 )
+from cluster_runtime.control.upgrade import prepare_reader, prepare_writer
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.installation import Installation
@@ -39,6 +41,7 @@ from cluster_runtime.engine.roles import MASTER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterError
 from cluster_runtime.gateway import make_verifier
+from cluster_runtime.wording import Parameter
 
 ENGINE = "aurora-postgresql"
 DEFAULT_DATABASE = "postgres"
@@ -98,7 +101,7 @@ class CreateRequest:
             )
         if not self.with_express_configuration and self.master_user_password is None:
             raise InvalidParameterError(
-                "a cluster without express configuration needs master_user_password"
+                "a cluster without express configuration needs ", Parameter("master_user_password")
             )
 
 
@@ -108,12 +111,13 @@ def check_password(password: str | None) -> None:
         return
     if not PASSWORD_MIN_CHARACTERS <= len(password) <= PASSWORD_MAX_CHARACTERS:
         raise InvalidParameterError(
-            f"master_user_password must have {PASSWORD_MIN_CHARACTERS} to "
-            f"{PASSWORD_MAX_CHARACTERS} characters"
+            Parameter("master_user_password"),
+            f" must have {PASSWORD_MIN_CHARACTERS} to {PASSWORD_MAX_CHARACTERS} characters",
         )
     if any(character in '/"@ ' or not character.isprintable() for character in password):
         raise InvalidParameterError(
-            "master_user_password must be printable and hold no slash, quote, @ or space"
+            Parameter("master_user_password"),
+            " must be printable and hold no slash, quote, @ or space",
         )
 
 
@@ -149,7 +153,12 @@ def instances_over(context: Context, installation: Installation, resource_id: st
         storage,
         wal_sockets_of(home, resource_id),
     )
-    return Instances(storage, writer, Compute(writer), Compute(reader))
+    return Instances(
+        storage,
+        writer,
+        Compute(writer, installation.major, partial(prepare_writer, context, resource_id)),
+        Compute(reader, installation.major, partial(prepare_reader, context, resource_id)),
+    )
 
 
 async def create_db_cluster(context: Context, request: CreateRequest) -> HostedCluster:
@@ -228,13 +237,13 @@ async def _apply_names(compute: Compute, request: CreateRequest) -> None:
     """Give the master user its name and password, and make the database that was asked for."""
     user = sql.Identifier(request.master_username)
     if request.master_username != MASTER:
-        await compute.admin_execute(
+        await compute.execute(
             sql.SQL("alter role {} rename to {}").format(sql.Identifier(MASTER), user)
         )
     if request.master_user_password is not None:
         await set_password(compute, request.master_username, request.master_user_password)
     if request.database_name != DEFAULT_DATABASE:
-        await compute.admin_execute(
+        await compute.execute(
             sql.SQL("create database {} template postgres owner {}").format(
                 sql.Identifier(request.database_name), user
             )
@@ -243,7 +252,7 @@ async def _apply_names(compute: Compute, request: CreateRequest) -> None:
 
 async def set_password(compute: Compute, user: str, password: str) -> None:
     """Store a password as a SCRAM verifier, so that no statement ever holds the clear text."""
-    await compute.admin_execute(
+    await compute.execute(
         sql.SQL("alter role {} password {}").format(
             sql.Identifier(user), sql.Literal(make_verifier(password))
         )

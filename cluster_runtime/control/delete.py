@@ -9,6 +9,7 @@ from cluster_runtime.control.model import ClusterStatus, DBCluster
 from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import DeletionProtectedError
+from cluster_runtime.wording import Hint, Operation
 
 
 async def delete_db_cluster(context: Context, cluster: HostedCluster) -> DBCluster:
@@ -23,8 +24,13 @@ async def delete_db_cluster(context: Context, cluster: HostedCluster) -> DBClust
         )
         if cluster.facts.deletion_protection:
             raise DeletionProtectedError(
-                f"cluster {cluster.identifier!r} is protected against deletion; "
-                "modify_db_cluster(deletion_protection=False) first"
+                f"cluster {cluster.identifier!r} is protected against deletion",
+                Hint(
+                    "switch that off first with {}",
+                    Operation(
+                        "modify_db_cluster", cluster.identifier, {"deletion_protection": False}
+                    ),
+                ),
             )
         await context.store(cluster, replace(cluster.facts, status=ClusterStatus.DELETING))
         await close_endpoints(context, cluster)

@@ -10,7 +10,7 @@ from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.model import ClusterStatus
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.storage.description import VolumeDescription
-from cluster_runtime.storage.host import StorageVolume
+from cluster_runtime.storage.volume import StorageVolume
 
 
 async def describe_volume(cluster: HostedCluster) -> VolumeDescription:

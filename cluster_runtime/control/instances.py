@@ -4,20 +4,25 @@ Blocking; `Compute` calls them in worker threads, one call at a time for each.
 """
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
+import psutil
+
 from cluster_runtime.control.model import StorageType
+from cluster_runtime.engine.extensions import preload_settings
 from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.template import WAL_SEGMENT_MIB, Template
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.host import WRITER_SETTINGS, StorageVolume
+from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
 BASE_IMAGE = "base-image"
 """Link in a cluster's directory to the template that its volume began with."""
@@ -38,6 +43,9 @@ class Instance(Protocol):
     def stop(self, mode: Shutdown) -> None: ...
     def kill(self) -> None:
         """End it as a crash would."""
+
+    def end_backend(self, pid: int) -> None:
+        """End one of its server processes; one that is not its own is left alone."""
 
 
 class ClusterStorage:
@@ -103,6 +111,16 @@ class _OnVolume:
     def socket_directory(self) -> Path:
         return self._postmaster.socket_directory
 
+    def end_backend(self, pid: int) -> None:
+        with suppress(psutil.NoSuchProcess):
+            backend = psutil.Process(pid)
+            if backend.ppid() == self._postmaster.pid:
+                backend.terminate()
+
+    @property
+    def preloads(self) -> Settings:
+        return preload_settings(self._postmaster.installation)
+
 
 class Writer(_OnVolume):
     """PostgreSQL that writes to the volume. Its data directory is a cache of it."""
@@ -118,7 +136,7 @@ class Writer(_OnVolume):
         if not volume.trusts(data):
             volume.rebuild(data)
         volume.claim(data)
-        self._postmaster.start(WRITER_SETTINGS)
+        self._postmaster.start({**WRITER_SETTINGS, **self.preloads})
         self._stopping = False
         try:
             volume.attach_writer(self.socket_directory, SUPERUSER, lost=self._lost)
@@ -171,7 +189,7 @@ class Reader(_OnVolume):
         volume = self._storage.open()
         volume.serve_wal(self._wal_sockets)
         settings = volume.lay_out_standby(self._postmaster.data_directory, SUPERUSER)
-        self._postmaster.start(settings)
+        self._postmaster.start({**settings, **self.preloads})
 
     def stop(self, mode: Shutdown) -> None:
         self._postmaster.stop(Shutdown.IMMEDIATE)

@@ -14,6 +14,7 @@ from cluster_runtime.control.model import (
     ServerlessScaling,
     StorageType,
 )
+from cluster_runtime.control.reset import reset_settings
 from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterError
 
 
@@ -28,11 +29,15 @@ class ModifyOptions(TypedDict, total=False):
     require_tls: bool | None
     internet_access_gateway_enabled: bool | None
     storage_type: StorageType | None
+    reset_settings: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ModifyRequest:
-    """The parameters of ModifyDBCluster that the runtime takes; None leaves a thing as it is."""
+    """The parameters of ModifyDBCluster that the runtime takes; None leaves a thing as it is.
+
+    reset_settings: ours alone; see `reset.reset_settings`.
+    """
 
     new_db_cluster_identifier: str | None = None
     master_user_password: str | None = field(default=None, repr=False)
@@ -42,6 +47,7 @@ class ModifyRequest:
     require_tls: bool | None = None
     internet_access_gateway_enabled: bool | None = None
     storage_type: StorageType | None = None
+    reset_settings: bool = False
 
     def __post_init__(self) -> None:
         if self.new_db_cluster_identifier is not None:
@@ -83,6 +89,10 @@ async def modify_db_cluster(
             cluster.require(ClusterStatus.AVAILABLE)
             await cluster.compute.ensure_running()
             await set_password(cluster.compute, after.master_username, request.master_user_password)
+        if request.reset_settings:
+            cluster.require(ClusterStatus.AVAILABLE)
+            await cluster.compute.ensure_running()
+            await reset_settings(context, cluster)
         if request.storage_type is not None:
             storage = cluster.instances.storage
             await in_thread(storage.set_storage_type, request.storage_type)

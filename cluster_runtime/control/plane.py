@@ -13,6 +13,7 @@ from cluster_runtime.control.model import (
     ClusterStatus,
     DBCluster,
     EndpointKind,
+    Event,
     ServerlessScaling,
     StorageType,
 )
@@ -94,6 +95,7 @@ class ControlPlane(Protocol):
         require_tls: bool | None = None,
         internet_access_gateway_enabled: bool | None = None,
         storage_type: StorageType | None = None,
+        reset_settings: bool = False,
     ) -> DBCluster: ...
 
     def start_db_cluster(self, identifier: str) -> DBCluster: ...
@@ -105,3 +107,5 @@ class ControlPlane(Protocol):
     ) -> DBCluster: ...
 
     def failover_db_cluster(self, identifier: str) -> DBCluster: ...
+
+    def describe_events(self, identifier: str | None = None) -> Sequence[Event]: ...

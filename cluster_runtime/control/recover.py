@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
+from cluster_runtime.control.catalog import CatalogEntry
 from cluster_runtime.control.context import UNNAMED_MARK, Context, HostedCluster
 from cluster_runtime.control.create import instances_over
 from cluster_runtime.control.delete import finish_delete
 from cluster_runtime.control.endpoints import open_endpoints
-from cluster_runtime.control.model import ClusterStatus, DBCluster
+from cluster_runtime.control.model import ClusterStatus
+from cluster_runtime.control.upgrade import BEFORE_ADMIN_DATABASE, restore_configuration
 from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.postmaster import end_orphans
 from cluster_runtime.errors import PortInUseError
@@ -26,20 +28,23 @@ async def recover(context: Context) -> None:
     orphans = await asyncio.to_thread(end_orphans, context.home.clusters)
     if orphans:
         _log.warning("ended PostgreSQL that a killed host left behind", pids=orphans)
-    await asyncio.to_thread(_sweep, context, {each.db_cluster_resource_id for each in known})
-    for facts in known:
-        await _bring_back(context, facts)
+    await asyncio.to_thread(_sweep, context, {each.facts.db_cluster_resource_id for each in known})
+    for entry in known:
+        await _bring_back(context, entry)
 
 
-async def _bring_back(context: Context, facts: DBCluster) -> None:
+async def _bring_back(context: Context, entry: CatalogEntry) -> None:
+    facts = entry.facts
     installation = await asyncio.to_thread(context.installation, facts.engine_version)
     instances = instances_over(context, installation, facts.db_cluster_resource_id)
     directory = context.home.clusters / facts.db_cluster_resource_id
-    cluster = HostedCluster(facts, directory, instances)
+    cluster = HostedCluster(facts, directory, instances, entry.format)
     if facts.status is ClusterStatus.DELETING:
         await finish_delete(context, cluster)
         return
     context.clusters[cluster.id] = cluster
+    if cluster.format == BEFORE_ADMIN_DATABASE:
+        await restore_configuration(context, cluster)
     if facts.status is ClusterStatus.STOPPED or not facts.internet_access_gateway_enabled:
         return
     cluster.facts = replace(facts, status=ClusterStatus.AVAILABLE)

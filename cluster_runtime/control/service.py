@@ -10,7 +10,7 @@ from cluster_runtime.control.catalog import Catalog
 from cluster_runtime.control.context import Context, HostedCluster, UnnamedCluster
 from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU, CreateRequest
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
-from cluster_runtime.control.model import ClusterStatus, DBCluster
+from cluster_runtime.control.model import ClusterStatus, DBCluster, Event
 from cluster_runtime.control.modify import ModifyRequest
 from cluster_runtime.control.recover import recover
 from cluster_runtime.control.state_directory import StateDirectory
@@ -31,6 +31,7 @@ from cluster_runtime.gateway import (
 )
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.description import VolumeDescription
+from cluster_runtime.wording import Hint, Operation
 
 DEFAULT_REGION = "us-east-1"
 
@@ -154,10 +155,17 @@ class ControlService:
     async def delete_db_cluster(self, identifier: str, skip_final_snapshot: bool) -> DBCluster:
         if not skip_final_snapshot:
             raise InvalidParameterError(
-                "this release takes no snapshots: pass skip_final_snapshot=True to delete "
-                f"{identifier!r} without one"
+                f"cluster {identifier!r} gets no final snapshot, for this release takes none",
+                Hint(
+                    "delete it without one with {}",
+                    Operation("delete_db_cluster", identifier, {"skip_final_snapshot": True}),
+                ),
             )
         return await delete.delete_db_cluster(self._context, self.find(identifier))
+
+    async def describe_events(self, identifier: str | None) -> list[Event]:
+        resource_id = None if identifier is None else self.find(identifier).id
+        return await asyncio.to_thread(self._context.catalog.events, resource_id)
 
     async def describe_sessions(self, identifier: str) -> list[SessionDescription]:
         return describe_sessions(self.find(identifier))

@@ -39,7 +39,11 @@ class Installation:
     def version(self) -> str:
         """Such as `18.6`."""
         out = subprocess.run(
-            [self.program("postgres"), "--version"], capture_output=True, text=True, check=True
+            [self.program("postgres"), "--version"],
+            capture_output=True,
+            text=True,
+            check=True,
+            start_new_session=True,  # Ctrl-C is for whoever has the terminal
         )
         return out.stdout.split()[-1]
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster_runtime.engine import roles
+from cluster_runtime.engine.admin_session import ADMIN_DATABASE
 from cluster_runtime.engine.control_file import set_system_identifier
 from cluster_runtime.engine.extensions import CONTROL_PATH_SINCE, trusted_control_path
 from cluster_runtime.engine.files import copy_tree, remove_tree
@@ -37,6 +38,9 @@ WAL_SEGMENT_MIB = 1
 
 BUILTIN_LOCALE_SINCE = 17
 MAP_FORKS = ("fsm", "vm")
+BOOTSTRAP_SETTINGS: Settings = {"fsync": False, "wal_recycle": False, "min_wal_size": "2MB"}
+"""Log that the last checkpoint does not need is removed: every new cluster would copy it."""
+
 IDENTITY_MAP = "host"
 HBA = f"local all all peer map={IDENTITY_MAP}\nlocal replication all peer map={IDENTITY_MAP}\n"
 
@@ -93,6 +97,9 @@ def _digest(installation: Installation, user: OsUser, settings: Settings) -> str
         dict(settings),
         roles.create_roles(installation.major),
         roles.IN_EACH_DATABASE,
+        roles.ADMIN_SCHEMA,
+        roles.CLOSE_ADMIN_DATABASE,
+        BOOTSTRAP_SETTINGS,
         HBA,
         _identity_map(),
         user.uid,
@@ -125,6 +132,7 @@ def _initialise(
         capture_output=True,
         text=True,
         env=engine_environment(),
+        start_new_session=True,  # Ctrl-C is for whoever has the terminal
         **as_user(user),
     )
     if done.returncode:
@@ -138,18 +146,22 @@ def _initialise(
 
 
 def _bootstrap(directory: Path, installation: Installation, user: OsUser) -> None:
-    """Make roles and the extension of the default database, then stop cleanly."""
+    """Make roles, the runtime's database and the extension of the default one; stop cleanly."""
     with tempfile.TemporaryDirectory(prefix="borealis-", dir="/tmp") as sockets:
         user.own(Path(sockets))
         log_file = directory / "bootstrap.log"
         postmaster = Postmaster(installation, user, directory, Path(sockets), log_file)
-        postmaster.start({"fsync": False})
+        postmaster.start(BOOTSTRAP_SETTINGS)
         try:
             with superuser_connection(postmaster, "template1") as conn:
                 conn.execute(roles.create_roles(installation.major))
+                conn.execute(f"create database {ADMIN_DATABASE} template template0")
+                conn.execute(roles.CLOSE_ADMIN_DATABASE)
                 conn.execute(roles.IN_EACH_DATABASE)
                 if installation.major < CONTROL_PATH_SINCE:
                     conn.execute("create extension vector")
+            with superuser_connection(postmaster, ADMIN_DATABASE) as conn:
+                conn.execute(roles.ADMIN_SCHEMA)
             with superuser_connection(postmaster) as conn:
                 conn.execute(roles.IN_EACH_DATABASE)
                 if installation.major >= CONTROL_PATH_SINCE:

@@ -6,9 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-# Facts of one role in the order of Login's fields; the parameter is its name.
-# Memberships are followed by hand: pg_has_role says yes to every role for a superuser. Everything
-# is qualified: whatever schemas a database has, this reads the catalog and runs nothing else.
+# Facts of one role in the order of Login's fields; the parameters are its name and the oid of
+# rds_iam, which a tenant may rename. Memberships are followed by hand: pg_has_role says yes to
+# every role for a superuser. No name is left to a search path.
 LOGIN_QUERY = """
 with recursive wanted as (
     select * from pg_catalog.pg_authid where rolname operator(pg_catalog.=) %s
@@ -21,9 +21,7 @@ with recursive wanted as (
 select w.rolname,
        w.rolpassword as verifier,
        case when pg_catalog.isfinite(w.rolvaliduntil) then w.rolvaliduntil end as valid_until,
-       exists (select from memberships
-                 join pg_catalog.pg_authid g on g.oid operator(pg_catalog.=) memberships.oid
-                where g.rolname operator(pg_catalog.=) 'rds_iam') as iam,
+       exists (select from memberships where oid operator(pg_catalog.=) %s) as iam,
        w.rolsuper as superuser,
        array(select array[coalesce(d.datname, ''),
                           case when s.setrole operator(pg_catalog.=) w.oid

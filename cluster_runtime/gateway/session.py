@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from structlog.stdlib import BoundLogger
-
 from cluster_runtime.errors import BorealisError, InvalidClusterStateError
 from cluster_runtime.gateway import actions
 from cluster_runtime.gateway.actions import Action, Policy, Refusal
@@ -33,6 +31,8 @@ from cluster_runtime.gateway.server import Server, open_server, send_cancel
 from cluster_runtime.gateway.stream import ClientStream
 from cluster_runtime.gateway.tls import ServerCertificate
 from cluster_runtime.gateway.waiting_room import Progress
+from cluster_runtime.logs import EventLogger
+from cluster_runtime.wording import DATABASE_CLIENT
 
 CANNOT_CONNECT_NOW = "57P03"
 TOO_MANY_CONNECTIONS = "53300"
@@ -92,7 +92,7 @@ class Session:
         *,
         on_established: Callable[[], None],
         on_closed: Callable[[], None],
-        log: BoundLogger,
+        log: EventLogger,
     ) -> None:
         self._loop = loop
         self._door = door
@@ -309,11 +309,10 @@ class Session:
     def _not_now(self, error: BorealisError) -> list[Action]:
         """The instance does not wake. Only the cluster's status is told to strangers."""
         self._log.warning("wake failed", error=str(error), error_type=type(error).__name__)
-        known = isinstance(error, InvalidClusterStateError)
-        return self._handshake.refuse(
-            CANNOT_CONNECT_NOW,
-            str(error) if known else "the instance could not be started; see the cluster's events",
-        )
+        reason = "the instance could not be started; see the cluster's events"
+        if isinstance(error, InvalidClusterStateError):
+            reason = error.told(DATABASE_CLIENT)
+        return self._handshake.refuse(CANNOT_CONNECT_NOW, reason)
 
     async def _until_it_answers(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """What the instance answers: where it goes away meanwhile (a failover, a pause), that of

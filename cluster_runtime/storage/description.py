@@ -3,12 +3,9 @@
 import time
 from dataclasses import dataclass, replace
 
-from cluster_runtime.storage.growth import allocated_storage_gib, protection_groups
-from cluster_runtime.storage.mount import Mount, is_full
-from cluster_runtime.storage.node import IoCounts, StorageType
-from cluster_runtime.storage.page_images import PageImage, images
-from cluster_runtime.storage.scrub import ScrubReport
-from cluster_runtime.storage.types import (
+from cluster_runtime.storage.core.growth import allocated_storage_gib, protection_groups
+from cluster_runtime.storage.core.scrub import ScrubReport
+from cluster_runtime.storage.core.types import (
     Epoch,
     Lsn,
     SegmentId,
@@ -17,6 +14,9 @@ from cluster_runtime.storage.types import (
     az_of,
     kind_of,
 )
+from cluster_runtime.storage.disk.page_images import PageImage, images
+from cluster_runtime.storage.live.mount import Mount, is_full
+from cluster_runtime.storage.live.node import IoCounts, StorageType
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,237 +1,417 @@
-"""The writer's side of a volume: what is durable, and how a volume is opened.
+"""One cluster's storage volume as the runtime uses it.
 
-`Volume` counts acknowledgements. `Opening` is the recovery that comes before: it fences older
-writers on a write quorum, finds the end of the log among what the segments hold, cuts everything
-above it, and is done when a write quorum holds the log up to that end.
+    volume = StorageVolume.create(directory, template, user=..., system_identifier=...)
+    volume.rebuild(data_directory)            # pages and log -> a data directory
+    postmaster.start(settings | WRITER_SETTINGS)
+    volume.attach_writer(socket_directory, superuser)     # from here on commits return
+    ...
+    volume.detach_writer(); volume.close()
 
-VCL, the volume complete LSN: a write quorum holds every batch up to it. VDL, the volume durable
-LSN: the highest consistency point not above the VCL; a commit returns, and a reader sees, up to
-here. Source: Verbitski et al. (SIGMOD 2017), sections 4.1 and 4.3; (SIGMOD 2018), section 2.4.
+Every method may be called from any thread, and blocks; none runs on an event loop.
 """
 
-from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+from uuid import UUID
 
-from cluster_runtime.errors import QuorumLostError, StaleEpochError
-from cluster_runtime.storage.quorum import READ_QUORUM, WRITE_QUORUM, Membership
-from cluster_runtime.storage.segment import Cut, History, SegmentStatus, common_end
-from cluster_runtime.storage.types import Epoch, Lsn, SegmentId
+from cluster_runtime.engine.installation import Installation
+from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.settings import Settings
+from cluster_runtime.errors import InvalidClusterStateError, StorageError
+from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.core.quorum import Membership
+from cluster_runtime.storage.core.replacement import ReplacementPolicy
+from cluster_runtime.storage.core.timelines import Timelines
+from cluster_runtime.storage.core.types import SEGMENT_IDS, SegmentId
+from cluster_runtime.storage.core.wal_records import format_lsn
+from cluster_runtime.storage.description import VolumeDescription, describe
+from cluster_runtime.storage.disk.data_directory import ControlFile
+from cluster_runtime.storage.disk.log_files import Mark
+from cluster_runtime.storage.disk.page_images import PageImage
+from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.cursor import LogCursor
+from cluster_runtime.storage.live.mount import Mount, Upkeep
+from cluster_runtime.storage.live.node import StorageType
+from cluster_runtime.storage.live.volume_file import VolumeFacts
+from cluster_runtime.storage.streaming.replication import ReplicationClient
+from cluster_runtime.storage.streaming.wal_protocol import LogFacts
+from cluster_runtime.storage.streaming.wal_service import WalService
+from cluster_runtime.storage.upkeep.coalescer import Coalescer
+from cluster_runtime.storage.upkeep.data_directories import DataDirectories
+from cluster_runtime.storage.upkeep.faults import FaultInjection
+from cluster_runtime.storage.upkeep.log_files import FilePreparation
+from cluster_runtime.storage.upkeep.pages import Pages
+from cluster_runtime.storage.upkeep.repair import Repair
+from cluster_runtime.storage.upkeep.replacement import Replacing
+from cluster_runtime.storage.upkeep.scrub import Scrubbing
+from cluster_runtime.storage.upkeep.worker import Worker
+
+WRITER_SETTINGS: Settings = {
+    "fsync": False,
+    "full_page_writes": False,
+    "synchronous_standby_names": "storage",
+    "synchronous_commit": "on",
+    "restart_after_crash": False,
+    "wal_recycle": True,
+    "wal_init_zero": False,
+}
+"""What a writer on a volume runs with. Its directory is a cache, so nothing of it is synced; a
+crashed backend ends it, because a directory that a crash left is rebuilt and not recovered."""
+
+LOOK_EVERY_S = 2.0
+
+_log = get_logger(__name__)
 
 
-@dataclass(slots=True)
-class Volume:
-    """Durability as one writer sees it.
+class StorageVolume:
+    """Six segments in three zones, and what serves them in this process."""
 
-    history: ends with this writer's own cut.
-    complete: the SCL that each segment acknowledged to this writer.
-    stored: the version of the membership that each segment has on its disk.
-    """
-
-    history: History
-    membership: Membership
-    complete: dict[SegmentId, Lsn]
-    vcl: Lsn = Lsn(0)
-    vdl: Lsn = Lsn(0)
-    fenced_by: Epoch | None = None
-    stored: dict[SegmentId, int] = field(default_factory=dict)
-    _points: deque[Lsn] = field(default_factory=deque)
-
-    def __post_init__(self) -> None:
-        self._points.append(self.history[-1].lsn)
-        self._advance()
-
-    @property
-    def epoch(self) -> Epoch:
-        return self.history[-1].epoch
-
-    def appended(self, end: Lsn, consistent: bool) -> None:
-        """The writer has sent log up to `end`. Raises StaleEpochError once it is fenced."""
-        if self.fenced_by is not None:
-            raise StaleEpochError(
-                f"the writer of epoch {self.epoch} was replaced by that of epoch {self.fenced_by}"
+    def __init__(self, directory: Path, facts: VolumeFacts, base_image: Path, user: OsUser) -> None:
+        self.directory = directory
+        self._user = user
+        self._writer_lost: Callable[[StorageError], None] = _log_loss
+        mount = self._mount = Mount(directory, facts)
+        self._quick = Worker("borealis-files")
+        self._slow = Worker("borealis-repair", self._look_after_segments)
+        files = FilePreparation(mount, self._quick)
+        self._repair = Repair(mount, self._slow)
+        self._directories = DataDirectories(mount, base_image, user)
+        self._pages = Pages(mount, files, self._directories, self._slow)
+        self._faults = FaultInjection(mount, self._bring_back)
+        self._replacing = Replacing(mount, self._repair, self._pages, ReplacementPolicy())
+        self._scrubbing = Scrubbing(mount, self._repair, self._pages)
+        self._look_at = 0.0
+        mount.open(
+            Upkeep(
+                files.prepare_file,
+                self._repair.catch_up,
+                self._repair.repair_damage,
+                lambda error: self._quick.put(lambda: self._writer_lost(error)),
             )
-        if consistent:
-            self._points.append(end)
-
-    def acknowledged(self, segment: SegmentId, scl: Lsn, epoch: Epoch) -> Lsn:
-        """A segment holds everything up to `scl`, on disk; returns the VDL."""
-        if epoch == self.epoch and scl > self.complete.get(segment, Lsn(-1)):
-            self.complete[segment] = scl
-            if scl > self.vcl:
-                self._advance()
-        return self.vdl
-
-    def lost(self, segment: SegmentId, scl: Lsn) -> None:
-        """A segment found damage: it holds less than it acknowledged. What is durable stays so."""
-        self.complete[segment] = min(scl, self.complete.get(segment, scl))
-
-    def refused(self, promised: Epoch) -> None:
-        """A segment has promised a newer writer: this one must stop."""
-        if promised > self.epoch:
-            self.fenced_by = max(promised, self.fenced_by or promised)
-
-    def membership_stored(self, segment: SegmentId, version: int) -> None:
-        """A segment has a membership on its disk."""
-        self.stored[segment] = max(version, self.stored.get(segment, 0))
-
-    def begin_replacement(self, segment: SegmentId) -> Membership:
-        """Make the successor of a segment a candidate. Writes need both sets from now on.
-
-        Raises ValueError while another replacement is under way.
-        """
-        self.membership = self.membership.replacing(segment)
-        return self.membership
-
-    def finish_replacement(self) -> Membership | None:
-        """The new set alone, once it holds everything durable without the old segment.
-
-        None while it does not, and while a write quorum of either set has not stored that a
-        replacement is under way: a later opening must meet one that has.
-        """
-        candidate = self.membership.with_replacement()
-        told = [each for each, version in self.stored.items() if version >= self.membership.version]
-        if candidate.held_by(self.complete) < self.vdl:
-            return None
-        if not self.membership.has_quorum(told, WRITE_QUORUM):
-            return None
-        self.membership = candidate
-        return candidate
-
-    def abandon_replacement(self) -> Membership:
-        """Go back to the old set alone."""
-        self.membership = self.membership.without_replacement()
-        self._advance()
-        return self.membership
-
-    def _advance(self) -> None:
-        held = self.membership.held_by(self.complete)
-        if held <= self.vcl:
-            return
-        self.vcl = held
-        points = self._points
-        while points and points[0] <= held:
-            self.vdl = points.popleft()
-
-
-@dataclass(slots=True)
-class Opening:
-    """A writer opens the volume. Feed it statuses and acknowledgements; read its properties.
-
-    Phases: promises from a write quorum, then adoption of the new history by a write quorum that
-    holds the log up to its cut. A crash in the middle leaves a volume that opens again.
-    """
-
-    statuses: dict[SegmentId, SegmentStatus] = field(default_factory=dict)
-    epoch: Epoch = Epoch(0)
-    history: History = ()
-    membership: Membership = field(default_factory=Membership)
-    complete: dict[SegmentId, Lsn] = field(default_factory=dict)
-
-    def seen(self, status: SegmentStatus) -> Epoch:
-        """A segment's state before any promise; returns the epoch to ask promises for."""
-        self.epoch = Epoch(max(self.epoch, status.promised + 1))
-        self._learn(status.membership)
-        return self.epoch
-
-    def promised(self, status: SegmentStatus) -> None:
-        """A segment has promised this epoch; the status is from after the promise."""
-        if status.promised != self.epoch:
-            raise StaleEpochError(
-                f"segment {status.segment} promised epoch {status.promised}, not {self.epoch}"
-            )
-        self.statuses[status.segment] = status
-        self._learn(status.membership)
-
-    @property
-    def may_cut(self) -> bool:
-        """Whether a write quorum of every set has promised."""
-        return self.membership.has_quorum(self.statuses, WRITE_QUORUM)
-
-    def cut(self) -> History:
-        """Decide where the log ends; the history that every segment must adopt.
-
-        Raises QuorumLostError without promises of a write quorum.
-        """
-        if not self.may_cut:
-            raise QuorumLostError(
-                f"{len(self.statuses)} of {len(self.membership.segments)} segments answer; a "
-                f"volume opens for writes with {WRITE_QUORUM} of every six. Heal segments and try "
-                "again"
-            )
-        base, end = recovery_point(self.statuses.values())
-        self.history = (*base, Cut(self.epoch, end))
-        return self.history
-
-    def adopted(self, segment: SegmentId, scl: Lsn) -> None:
-        """A segment has adopted the history and holds the log up to `scl`."""
-        self.complete[segment] = max(scl, self.complete.get(segment, scl))
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a write quorum has adopted the history and holds the log up to its cut."""
-        if not self.history or not self.membership.has_quorum(self.complete, WRITE_QUORUM):
-            return False
-        return self.membership.held_by(self.complete) >= self.history[-1].lsn
-
-    def volume(self) -> Volume:
-        """The opened volume. Raises QuorumLostError before `is_open`."""
-        if not self.is_open:
-            raise QuorumLostError(
-                "no write quorum holds the recovered log yet; heal segments and wait for repair"
-            )
-        return Volume(self.history, self.membership, dict(self.complete))
-
-    def _learn(self, membership: Membership) -> None:
-        if membership.version > self.membership.version:
-            self.membership = membership
-
-
-def recovery_point(statuses: Iterable[SegmentStatus]) -> tuple[History, Lsn]:
-    """(history, LSN) of the log that a read quorum holds, up to its last consistency point.
-
-    Among segments of different histories the one of the newest writer is right: had an older
-    writer's log beyond the cut been acknowledged, that newer writer would have seen it. What was
-    acknowledged is on four of six, so on one of any three: the longest log that agrees with the
-    right history holds all of it, and perhaps some that nobody was promised.
-    """
-    found = list(statuses)
-    base = max((status.history for status in found), key=lambda history: history[-1:], default=())
-    ends = []
-    for status in found:
-        same = common_end(status.history, base)
-        ends.append(status.consistent if same is None else min(status.consistent, same))
-    return base, Lsn(max(ends, default=0))
-
-
-@dataclass(frozen=True, slots=True)
-class ReadPoint:
-    """Up to where a volume can be read without a writer."""
-
-    history: History
-    lsn: Lsn
-
-    def cut(self, epoch: Epoch) -> History:
-        """The history that the answering segments adopt, under the epoch they have promised.
-
-        The cut says that readers were shown the log up to here. Without it, a writer whose opening
-        came to nothing could have cut lower, and its history would win over theirs.
-        """
-        return (*self.history, Cut(epoch, self.lsn))
-
-
-def read_point(statuses: Iterable[SegmentStatus], membership: Membership) -> ReadPoint:
-    """The end of the log for readers while no write quorum answers.
-
-    Having promised an epoch, the answering segments let no older writer commit or open any more.
-    The caller has each of them adopt `cut` and catch up by gossip before it shows anything: then
-    every later write quorum meets a segment that holds what was shown, and says so.
-    Raises QuorumLostError with fewer than three of six.
-    """
-    found = {status.segment: status for status in statuses}
-    if not membership.has_quorum(found, READ_QUORUM):
-        raise QuorumLostError(
-            f"{len(found)} of {len(membership.segments)} segments answer; reading takes "
-            f"{READ_QUORUM} of every six. Heal segments and try again"
         )
-    return ReadPoint(*recovery_point(found.values()))
+        self._quick.start()
+        self._slow.start()
+
+    # life -------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        volume_id: UUID,
+        base_image: Path,
+        *,
+        user: OsUser,
+        system_identifier: int,
+        server_version: str,
+        wal_segment_bytes: int,
+        storage_type: StorageType = "aurora",
+    ) -> Self:
+        """Make a volume whose pages are those of `base_image`, a cleanly stopped data directory.
+
+        The base image is shared with other volumes and only ever read; it must stay where it is.
+        Raises FileExistsError where the directory is there already.
+        """
+        control = ControlFile.read(base_image)
+        start = control.redo - control.redo % wal_segment_bytes
+        directory.mkdir(parents=True)
+        try:
+            mark = Mark(0, start, start, 0, control.timeline)
+            for segment in SEGMENT_IDS:
+                SegmentStore.create(
+                    directory, volume_id, segment, mark, Membership(), direct=False
+                ).close()
+            facts = VolumeFacts(
+                str(volume_id),
+                system_identifier,
+                start,
+                wal_segment_bytes,
+                server_version,
+                storage_type,
+                Timelines(control.timeline),
+            )
+            facts.write(directory)
+            return cls(directory, facts, base_image, user)
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+
+    @classmethod
+    def open(cls, directory: Path, base_image: Path, *, user: OsUser) -> Self:
+        """Open a volume: read-quorum recovery, a new epoch on a write quorum.
+
+        With three of six segments it opens for reading alone. Raises QuorumLostError with fewer.
+        """
+        return cls(directory, VolumeFacts.read(directory), base_image, user)
+
+    def close(self) -> None:
+        """Let writer and readers go and close the segments' files."""
+        mount = self._mount
+        self._pages.close()
+        with mount.changing:
+            if mount.closed:
+                return
+            mount.closed = True
+            self._faults.close()
+            if mount.service is not None:
+                mount.service.close()
+        mount.leaving.set()
+        # Their work may wait for the lock.
+        self._quick.close()
+        self._slow.close()
+        with mount.changing:
+            mount.close_node()
+
+    @property
+    def facts(self) -> VolumeFacts:
+        return self._mount.facts
+
+    # writer -----------------------------------------------------------------------------------
+
+    def attach_writer(
+        self,
+        socket_directory: Path,
+        superuser: str,
+        lost: Callable[[StorageError], None] | None = None,
+    ) -> None:
+        """Become the synchronous standby of a running writer; its commits return from now on.
+
+        lost: called, on another thread, when the stream ends without `detach_writer`.
+        Raises QuorumLostError while the volume is read-only, StaleEpochError once another host
+        has opened it, StorageError for a server that does not continue this volume's log.
+        """
+        mount = self._mount
+        with mount.changing:
+            mount.require_writable()
+            node = mount.node
+            client = ReplicationClient(str(socket_directory), superuser)
+            try:
+                system = client.identify()
+                if system.system_identifier != self.facts.system_identifier:
+                    raise StorageError(
+                        f"the server in {socket_directory} has system identifier "
+                        f"{system.system_identifier}, not this volume's "
+                        f"{self.facts.system_identifier}; it belongs to another cluster"
+                    )
+                self._follow_timeline(client, system.timeline)
+                start = node.end_lsn
+                if system.flushed < start:
+                    raise StorageError(
+                        f"the server's log ends at {format_lsn(system.flushed)}, the volume's at "
+                        f"{format_lsn(start)}; rebuild its data directory"
+                    )
+                client.start(start, system.timeline)
+                self._writer_lost = lost or _log_loss
+                mount.writer_sockets = socket_directory
+                node.call(lambda: node.attach(client, system.timeline))
+            except BaseException:
+                client.close()
+                raise
+
+    def detach_writer(self) -> None:
+        """Stop to follow the writer. Commits wait from now on; stop the server before this."""
+        node = self._mount.node
+        node.call(node.detach)
+
+    @property
+    def attached(self) -> bool:
+        return self._mount.node.attached
+
+    def wait_durable(self, lsn: int, timeout_s: float) -> bool:
+        """Wait until the volume durable LSN has reached an LSN."""
+        deadline = time.monotonic() + timeout_s
+        while self._mount.node.volume.vdl < lsn:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
+
+    # data directories -------------------------------------------------------------------------
+
+    def trusts(self, data_directory: Path) -> bool:
+        """Whether a data directory may be started as it is: see `disk.data_directory`."""
+        return self._directories.trusts(data_directory)
+
+    def claim(self, data_directory: Path) -> None:
+        """Note that a server uses a directory now: an unclean end leaves it untrusted."""
+        self._directories.claim(data_directory)
+
+    def release(self, data_directory: Path) -> None:
+        """Note that the server over a directory has stopped cleanly, and all its log is here."""
+        self._directories.release(data_directory)
+
+    def rebuild(self, data_directory: Path) -> None:
+        """Replace a data directory by the newest page image and the log up to the VDL.
+
+        The next server over it replays that log and writes on behind it, as this volume's next
+        writer. Anything the last writer had not made durable is cut off, under a new epoch. Where
+        the log changes its timeline behind the image, that server begins a timeline of its own.
+        """
+        with self._mount.changing:
+            self.recover()
+            self._mount.require_writable()
+            self._directories.make_writers(data_directory, self._pages.whole())
+
+    def lay_out_standby(self, data_directory: Path, superuser: str) -> dict[str, str | bool]:
+        """Make the data directory of a hot standby; return the settings that it needs.
+
+        It follows the log through the WAL service, and never sees anything past the VDL.
+        """
+        with self._mount.changing:
+            self._directories.make_standbys(data_directory, self._pages.whole())
+        return {
+            "primary_conninfo": f"{self.wal_conninfo} user={superuser} "
+            f"application_name={data_directory.name}",
+            "hot_standby": True,
+            "fsync": False,
+            "recovery_target_timeline": "latest",
+        }
+
+    # readers ----------------------------------------------------------------------------------
+
+    def serve_wal(self, socket_directory: Path) -> None:
+        """Serve standbys on a socket in a private directory until the volume is closed."""
+        with self._mount.changing:
+            if self._mount.service is None:
+                self._mount.service = WalService(self, socket_directory, self._user)
+
+    @property
+    def wal_conninfo(self) -> str:
+        """`primary_conninfo` of this volume's standbys, without a user."""
+        if self._mount.service is None:
+            raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
+        return self._mount.service.conninfo
+
+    def log_facts(self) -> LogFacts:
+        facts = self.facts
+        return LogFacts(
+            facts.system_identifier,
+            facts.timelines,
+            self._mount.index.oldest,
+            self._mount.node.volume.vdl,
+            facts.wal_segment_bytes,
+            facts.server_version,
+        )
+
+    def cursor(self, lsn: int) -> LogCursor:
+        """A reader of the log from an LSN on. Raises LookupError where that has been collected."""
+        return self._mount.cursor(lsn)
+
+    def watch(self, fd: int) -> None:
+        """Have `fd` (non-blocking) written to whenever the volume durable LSN moves."""
+        self._mount.watch(fd)
+
+    def unwatch(self, fd: int) -> None:
+        self._mount.unwatch(fd)
+
+    # operations -------------------------------------------------------------------------------
+
+    def describe(self) -> VolumeDescription:
+        base = self._directories.base_image_bytes
+        return describe(self._mount, self.newest_image(), base, self._scrubbing.report)
+
+    def set_storage_type(self, storage_type: StorageType) -> None:
+        """Switch between standard and I/O-Optimized storage, while commits go on."""
+        with self._mount.changing:
+            self._change_facts(replace(self.facts, storage_type=storage_type))
+            node = self._mount.node
+            node.call(lambda: node.set_storage_type(storage_type))
+
+    def inject_fault(self, target: str, kind: str, duration: float | None = None) -> None:
+        """Make a segment, a zone or the writer's connection fail; see `core.faults`.
+
+        duration: seconds after which it heals; None until `heal`, or until the volume is closed:
+        whoever opens it next finds no fault. `corrupt` damages the log of the segment once, which
+        the scrub, or whoever reads it first, finds.
+        Raises InvalidParameterError for a target or kind that there is not.
+        """
+        self._faults.inject(target, kind, duration)
+
+    def heal(self, target: str | None = None) -> None:
+        """Take the faults of a target, or all of them; segments catch up from their peers."""
+        self._faults.heal(target)
+
+    def recover(self) -> None:
+        """Open the volume anew in place: readers are disconnected, the log ends at the VDL.
+
+        Raises QuorumLostError where fewer than three of six segments answer.
+        """
+        self._mount.reopen()
+
+    def scrub(self) -> list[SegmentId]:
+        """Verify every frame and every page image of every segment now, and not in due time.
+
+        Damaged ones are repaired from their peers. Returns the segments in which damage was found.
+        """
+        return self._scrubbing.run()
+
+    def start_coalescing(
+        self, installation: Installation, sockets: Path, superuser: str, *, automatic: bool = True
+    ) -> None:
+        """Make page images from now on, by a standby that only replays; the WAL service must run.
+
+        sockets: a private directory of the standby's own. automatic: make one whenever it is due,
+        on a thread of its own; otherwise only when `coalesce` is called.
+        """
+        coalescer = Coalescer(installation, self._user, self.directory, sockets)
+        with self._mount.changing:
+            self._pages.start(coalescer, superuser, automatic=automatic)
+
+    def coalesce(self) -> PageImage:
+        """Turn the log up to the volume durable LSN into a page image on each full segment.
+
+        Log that no image needs any more is removed. Raises InvalidClusterStateError before
+        `start_coalescing`, EngineError where replay fails, OSError where a disk is full.
+        """
+        return self._pages.coalesce()
+
+    def newest_image(self) -> PageImage | None:
+        """The newest page image of any full segment that answers, by the sizes of its files."""
+        return self._pages.newest()
+
+    # inside -----------------------------------------------------------------------------------
+
+    def _bring_back(self) -> None:
+        self._repair.bring_back()
+        self._slow.put(self._replacing.look)
+
+    def _look_after_segments(self) -> float:
+        """Returns the seconds until the next time."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY_S
+            self._replacing.look()
+        return min(self._scrubbing.step(), max(0.0, self._look_at - time.monotonic()))
+
+    def _change_facts(self, facts: VolumeFacts) -> None:
+        facts.write(self.directory)
+        self._mount.facts = facts
+
+    def _follow_timeline(self, client: ReplicationClient, timeline: int) -> None:
+        """Learn of a timeline that a promoted reader began."""
+        known = self.facts.timelines
+        if timeline == known.current:
+            return
+        history = client.timeline_history(timeline).decode()
+        timelines = Timelines.from_history(timeline, history)
+        if known.ended != timelines.ended[: len(known.ended)]:
+            raise StorageError(
+                f"the server's timeline {timeline} does not descend from this volume's timeline "
+                f"{known.current}; rebuild its data directory"
+            )
+        end = self._mount.node.end_lsn
+        if timelines.ended[-1][1] != end:
+            raise StorageError(
+                f"the server left timeline {known.current} at "
+                f"{format_lsn(timelines.ended[-1][1])}, the volume ends at {format_lsn(end)}; "
+                "rebuild it"
+            )
+        self._change_facts(replace(self.facts, timelines=timelines))
+
+
+def _log_loss(error: StorageError) -> None:
+    _log.warning("the writer's log stream ended", error=str(error))

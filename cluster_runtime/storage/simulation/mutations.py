@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
-from cluster_runtime.storage import quorum, segment, volume
-from cluster_runtime.storage.batch import Batch
-from cluster_runtime.storage.segment import Action, History, Segment, SegmentStatus
-from cluster_runtime.storage.types import Epoch, Lsn, SegmentId
+from cluster_runtime.storage.core import durability, quorum, segment
+from cluster_runtime.storage.core.batch import Batch
+from cluster_runtime.storage.core.segment import Action, History, Segment, SegmentStatus
+from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
 
 Patch = Callable[[object, str, object], None]
 
@@ -61,11 +61,11 @@ def durable_past_a_gap(patch: Patch) -> None:
 
 
 def durable_at_any_batch(patch: Patch) -> None:
-    def appended(self: volume.Volume, end: Lsn, consistent: bool) -> None:
+    def appended(self: durability.Volume, end: Lsn, consistent: bool) -> None:
         original(self, end, True)
 
-    original = volume.Volume.appended
-    patch(volume.Volume, "appended", appended)
+    original = durability.Volume.appended
+    patch(durability.Volume, "appended", appended)
 
 
 def cut_too_low(patch: Patch) -> None:
@@ -74,8 +74,8 @@ def cut_too_low(patch: Patch) -> None:
         base, end = original(found)
         return base, min(end, *(status.consistent for status in found))
 
-    original = volume.recovery_point
-    patch(volume, "recovery_point", recovery_point)
+    original = durability.recovery_point
+    patch(durability, "recovery_point", recovery_point)
 
 
 def cut_too_high(patch: Patch) -> None:
@@ -84,8 +84,8 @@ def cut_too_high(patch: Patch) -> None:
         base, _ = original(found)
         return base, max(status.scl for status in found)
 
-    original = volume.recovery_point
-    patch(volume, "recovery_point", recovery_point)
+    original = durability.recovery_point
+    patch(durability, "recovery_point", recovery_point)
 
 
 def history_not_compared(patch: Patch) -> None:
@@ -93,18 +93,18 @@ def history_not_compared(patch: Patch) -> None:
 
 
 def replacement_counts_at_once(patch: Patch) -> None:
-    def finish(self: volume.Volume) -> quorum.Membership:
+    def finish(self: durability.Volume) -> quorum.Membership:
         self.membership = self.membership.with_replacement()
         return self.membership
 
-    patch(volume.Volume, "finish_replacement", finish)
+    patch(durability.Volume, "finish_replacement", finish)
 
 
 def readers_leave_no_cut(patch: Patch) -> None:
-    def cut(self: volume.ReadPoint, epoch: Epoch) -> History:
+    def cut(self: durability.ReadPoint, epoch: Epoch) -> History:
         return self.history or (segment.Cut(Epoch(0), self.lsn),)
 
-    patch(volume.ReadPoint, "cut", cut)
+    patch(durability.ReadPoint, "cut", cut)
 
 
 MUTATIONS: dict[str, Callable[[Patch], None]] = {

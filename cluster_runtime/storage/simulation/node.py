@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from cluster_runtime.storage.batch import Batch
-from cluster_runtime.storage.quorum import Membership
-from cluster_runtime.storage.segment import (
+from cluster_runtime.storage.core.batch import Batch
+from cluster_runtime.storage.core.quorum import Membership
+from cluster_runtime.storage.core.segment import (
     Acknowledge,
     Action,
     Ask,
@@ -17,8 +17,8 @@ from cluster_runtime.storage.segment import (
     SegmentStatus,
     Write,
 )
+from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId, az_of
 from cluster_runtime.storage.simulation.scheduler import Scheduler
-from cluster_runtime.storage.types import Epoch, Lsn, SegmentId, az_of
 
 GOSSIP_EVERY = 12.0
 GOSSIP_BATCHES = 16

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from cluster_runtime.errors import QuorumLostError, StorageError
-from cluster_runtime.storage.batch import Batch
-from cluster_runtime.storage.quorum import READ_QUORUM, WRITE_QUORUM, Membership
+from cluster_runtime.storage.core.batch import Batch
+from cluster_runtime.storage.core.durability import read_point
+from cluster_runtime.storage.core.quorum import READ_QUORUM, WRITE_QUORUM, Membership
+from cluster_runtime.storage.core.types import AZS, SEGMENT_IDS, Epoch, SegmentId
 from cluster_runtime.storage.simulation.node import Node
 from cluster_runtime.storage.simulation.scheduler import Scheduler
 from cluster_runtime.storage.simulation.writer import SimulatedWriter
-from cluster_runtime.storage.types import AZS, SEGMENT_IDS, Epoch, SegmentId
-from cluster_runtime.storage.volume import read_point
 
 STEPS = 700
 

@@ -109,7 +109,9 @@ class ServerBackend:
         async with await psycopg.AsyncConnection.connect(
             host=str(self.socket_path.parent), user="rdsadmin", dbname="postgres"
         ) as conn:
-            row = await (await conn.execute(LOGIN_QUERY, (user,))).fetchone()
+            cursor = await conn.execute("select oid from pg_authid where rolname = 'rds_iam'")
+            (iam,) = await cursor.fetchone() or (None,)
+            row = await (await conn.execute(LOGIN_QUERY, (user, iam))).fetchone()
         return Login(*row) if row else None
 
     async def wake(self) -> Path:

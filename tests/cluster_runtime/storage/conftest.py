@@ -16,8 +16,8 @@ from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_connection
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import Template, ensure_template
-from cluster_runtime.storage.host import WRITER_SETTINGS, StorageVolume
-from cluster_runtime.storage.types import SegmentState
+from cluster_runtime.storage.core.types import SegmentState
+from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 from tests.waiting import wait_until
 
 WAL_SEGMENT_BYTES = 1 << 20

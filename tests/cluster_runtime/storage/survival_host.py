@@ -18,7 +18,7 @@ from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import Postmaster, superuser_connection
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import ensure_template
-from cluster_runtime.storage.host import WRITER_SETTINGS, StorageVolume
+from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
 CLIENTS = 3
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_runtime.storage.batch import (
+from cluster_runtime.storage.core.batch import (
     ALIGNMENT_BYTES,
     HEADER_BYTES,
     Batch,
@@ -18,7 +18,7 @@ from cluster_runtime.storage.batch import (
     frame_bytes,
     frames,
 )
-from cluster_runtime.storage.types import Epoch, Lsn
+from cluster_runtime.storage.core.types import Epoch, Lsn
 
 VOLUME = UUID(int=7)
 

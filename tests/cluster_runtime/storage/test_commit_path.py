@@ -9,16 +9,16 @@ from uuid import UUID
 
 import pytest
 
-from cluster_runtime.storage import node as module
-from cluster_runtime.storage import staging
-from cluster_runtime.storage.disk import PAGE_BYTES, Arena, Vector
-from cluster_runtime.storage.log_files import Mark
-from cluster_runtime.storage.node import DEPTH, IoCounts, StorageNode
-from cluster_runtime.storage.opening import open_volume
-from cluster_runtime.storage.quorum import Membership
-from cluster_runtime.storage.replication import ReplicationClient, WalMessage
-from cluster_runtime.storage.segment_store import SegmentStore
-from cluster_runtime.storage.types import SEGMENT_IDS, Lsn
+from cluster_runtime.storage.core.quorum import Membership
+from cluster_runtime.storage.core.types import SEGMENT_IDS, Lsn
+from cluster_runtime.storage.disk import ring
+from cluster_runtime.storage.disk.device import PAGE_BYTES, Arena, Vector
+from cluster_runtime.storage.disk.log_files import Mark
+from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live import node as module
+from cluster_runtime.storage.live.node import DEPTH, IoCounts, StorageNode
+from cluster_runtime.storage.live.opening import open_volume
+from cluster_runtime.storage.streaming.replication import ReplicationClient, WalMessage
 
 VOLUME = UUID(int=12)
 START = Lsn(8192)
@@ -183,7 +183,7 @@ def test_a_write_that_the_ring_overtook_counts_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "open_device", ToldDevice)
-    monkeypatch.setattr(staging, "RING_BYTES", 4 * PAGE_BYTES)
+    monkeypatch.setattr(ring, "RING_BYTES", 4 * PAGE_BYTES)
     rig = Rig(tmp_path)
     late = rig.node.lanes[5]
     rig.commit()

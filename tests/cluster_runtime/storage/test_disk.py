@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from cluster_runtime.storage.disk import (
+from cluster_runtime.storage.core.types import Lsn
+from cluster_runtime.storage.disk.device import (
     PAGE_BYTES,
     Arena,
     LogDevice,
     ThreadDevice,
     UringDevice,
 )
-from cluster_runtime.storage.staging import RING_BYTES, Staging
-from cluster_runtime.storage.types import Lsn
+from cluster_runtime.storage.disk.ring import RING_BYTES, Staging
 
 LANES = 6
 MakeDevice = Callable[[Arena], LogDevice]

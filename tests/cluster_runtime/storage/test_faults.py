@@ -3,8 +3,8 @@
 import pytest
 
 from cluster_runtime.errors import InvalidParameterError
-from cluster_runtime.storage.faults import Fault, FaultKind, check_writer_fault, segments_of
-from cluster_runtime.storage.types import SEGMENT_IDS, SegmentId
+from cluster_runtime.storage.core.faults import Fault, FaultKind, check_writer_fault, segments_of
+from cluster_runtime.storage.core.types import SEGMENT_IDS, SegmentId
 
 
 @pytest.mark.parametrize(

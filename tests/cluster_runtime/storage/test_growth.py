@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_runtime.errors import InsufficientStorageError
-from cluster_runtime.storage.growth import (
+from cluster_runtime.storage.core.growth import (
     GIB,
     PROTECTION_GROUP_BYTES,
     VOLUME_MAX_BYTES,

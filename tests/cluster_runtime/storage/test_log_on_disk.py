@@ -10,17 +10,17 @@ from uuid import UUID
 import pytest
 
 from cluster_runtime.errors import QuorumLostError, StorageError
-from cluster_runtime.storage.batch import Batch, encode, frame_bytes
-from cluster_runtime.storage.cursor import LogCursor, LogIndex
-from cluster_runtime.storage.disk import PAGE_BYTES
-from cluster_runtime.storage.log_files import Mark
-from cluster_runtime.storage.node import IoCounts, StorageNode
-from cluster_runtime.storage.opening import OpenedVolume, open_volume
-from cluster_runtime.storage.quorum import Membership
-from cluster_runtime.storage.scrubbing import file_is_whole
-from cluster_runtime.storage.segment import Cut
-from cluster_runtime.storage.segment_store import SegmentStore
-from cluster_runtime.storage.types import SEGMENT_IDS, Epoch, Lsn, SegmentId
+from cluster_runtime.storage.core.batch import Batch, encode, frame_bytes
+from cluster_runtime.storage.core.quorum import Membership
+from cluster_runtime.storage.core.segment import Cut
+from cluster_runtime.storage.core.types import SEGMENT_IDS, Epoch, Lsn, SegmentId
+from cluster_runtime.storage.disk.device import PAGE_BYTES
+from cluster_runtime.storage.disk.log_files import Mark
+from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.cursor import LogCursor, LogIndex
+from cluster_runtime.storage.live.node import IoCounts, StorageNode
+from cluster_runtime.storage.live.opening import OpenedVolume, open_volume
+from cluster_runtime.storage.upkeep.scrub import file_is_whole
 
 VOLUME = UUID(int=11)
 START = Lsn(1000)

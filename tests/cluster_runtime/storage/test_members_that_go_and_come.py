@@ -8,10 +8,11 @@ import pytest
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage import host, repair
-from cluster_runtime.storage.host import StorageVolume
-from cluster_runtime.storage.replacement import ReplacementPolicy
-from cluster_runtime.storage.segment_store import SegmentStore
+from cluster_runtime.storage import volume as volume_module
+from cluster_runtime.storage.core.replacement import ReplacementPolicy
+from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.upkeep import repair
+from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import (
     Writer,
     insert,
@@ -30,8 +31,10 @@ def lose(volume: StorageVolume, segment: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "LOOK_EVERY_S", 0.05)
-    monkeypatch.setattr(host, "ReplacementPolicy", lambda: ReplacementPolicy(away_limit_s=0.3))
+    monkeypatch.setattr(volume_module, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(
+        volume_module, "ReplacementPolicy", lambda: ReplacementPolicy(away_limit_s=0.3)
+    )
 
 
 def test_a_segment_that_is_lost_while_the_volume_is_closed_is_replaced_once_it_is_open(

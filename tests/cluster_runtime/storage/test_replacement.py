@@ -2,9 +2,9 @@
 
 import pytest
 
-from cluster_runtime.storage.quorum import Membership
-from cluster_runtime.storage.replacement import Abandon, Begin, Condition, ReplacementPolicy
-from cluster_runtime.storage.types import SegmentId
+from cluster_runtime.storage.core.quorum import Membership
+from cluster_runtime.storage.core.replacement import Abandon, Begin, Condition, ReplacementPolicy
+from cluster_runtime.storage.core.types import SegmentId
 
 LIMIT_S = 60.0
 

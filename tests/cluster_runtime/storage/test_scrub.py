@@ -7,11 +7,12 @@ import pytest
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage import host, scrubbing
-from cluster_runtime.storage.host import StorageVolume
-from cluster_runtime.storage.page_images import images
-from cluster_runtime.storage.scrub import Part, PartKind, ScrubSchedule
-from cluster_runtime.storage.types import SegmentId
+from cluster_runtime.storage import volume as volume_module
+from cluster_runtime.storage.core.scrub import Part, PartKind, ScrubSchedule
+from cluster_runtime.storage.core.types import SegmentId
+from cluster_runtime.storage.disk.page_images import images
+from cluster_runtime.storage.upkeep import scrub as upkeep_scrub
+from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
 
 MIB = 1 << 20
@@ -146,11 +147,11 @@ def test_the_scrub_runs_by_itself_and_remembers_when_it_did(
     writer.lose()
     volume.close()
     monkeypatch.setattr(
-        scrubbing,
+        upkeep_scrub,
         "ScrubSchedule",
         lambda opened, done: ScrubSchedule(opened, done, first_after_s=0),
     )
-    monkeypatch.setattr(host, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(volume_module, "LOOK_EVERY_S", 0.01)
     again = StorageVolume.open(volume.directory, template.directory, user=template.user)
     try:
         while (completed := again.describe().scrub.completed_at) is None:

@@ -5,9 +5,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_runtime.storage.batch import Batch
-from cluster_runtime.storage.quorum import Membership
-from cluster_runtime.storage.segment import (
+from cluster_runtime.storage.core.batch import Batch
+from cluster_runtime.storage.core.quorum import Membership
+from cluster_runtime.storage.core.segment import (
     Acknowledge,
     Ask,
     Cut,
@@ -19,7 +19,7 @@ from cluster_runtime.storage.segment import (
     common_end,
     is_void,
 )
-from cluster_runtime.storage.types import Epoch, Lsn, SegmentId
+from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
 
 HISTORY = (Cut(Epoch(1), Lsn(0)),)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster_runtime.storage.timelines import Timelines
+from cluster_runtime.storage.core.timelines import Timelines
 
 HISTORY = "1\t0/5000\tno recovery target specified\n\n2\t0/9000\tbefore\n"
 

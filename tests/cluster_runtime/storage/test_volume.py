@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_runtime.errors import QuorumLostError, StaleEpochError
-from cluster_runtime.storage.quorum import Membership
-from cluster_runtime.storage.segment import Cut, SegmentStatus
-from cluster_runtime.storage.types import SEGMENT_IDS, Epoch, Lsn, SegmentId
-from cluster_runtime.storage.volume import Opening, Volume, read_point
+from cluster_runtime.storage.core.durability import Opening, Volume, read_point
+from cluster_runtime.storage.core.quorum import Membership
+from cluster_runtime.storage.core.segment import Cut, SegmentStatus
+from cluster_runtime.storage.core.types import SEGMENT_IDS, Epoch, Lsn, SegmentId
 
 lsns = st.integers(0, 1000).map(Lsn)
 

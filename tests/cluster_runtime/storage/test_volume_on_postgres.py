@@ -11,7 +11,7 @@ from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_co
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import QuorumLostError, StaleEpochError, StorageError
-from cluster_runtime.storage.host import StorageVolume
+from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
 from tests.waiting import wait_until
 
@@ -185,7 +185,9 @@ def test_a_directory_of_another_boot_is_not_trusted(
     writer: Writer, volume: StorageVolume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.stop()
-    monkeypatch.setattr("cluster_runtime.storage.data_directories.boot_id", lambda: "another boot")
+    monkeypatch.setattr(
+        "cluster_runtime.storage.upkeep.data_directories.boot_id", lambda: "another boot"
+    )
     assert not volume.trusts(writer.data)
 
 

@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from cluster_runtime.storage.timelines import Timelines
-from cluster_runtime.storage.wal_protocol import (
+from cluster_runtime.storage.core.timelines import Timelines
+from cluster_runtime.storage.streaming.wal_protocol import (
     LogFacts,
     ProtocolViolationError,
     ReplicationSession,

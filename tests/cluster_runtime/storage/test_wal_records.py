@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_runtime.storage.wal_records import (
+from cluster_runtime.storage.core.wal_records import (
     WAL_PAGE_BYTES,
     format_lsn,
     last_record_end,

@@ -1,0 +1,60 @@
+"""What somebody who was a superuser for a while may have left in a tenant's database.
+
+The query finds it and says what to do about it: routines that act as the superuser and relations
+that read as it become the master user's; native code, event triggers and extensions that are not
+trusted go. Members of trusted extensions, and what the runtime itself made, stay.
+"""
+
+QUERY = """
+with member as (
+  select d.classid, d.objid
+    from pg_catalog.pg_depend d
+   where d.deptype operator(pg_catalog.=) 'e'
+), routine as (
+  select p.oid, p.oid::pg_catalog.regprocedure::pg_catalog.text as name, p.prosecdef, p.proowner,
+         l.lanname operator(pg_catalog.=) any (array['c', 'internal']::pg_catalog.name[]) as native
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_language l on l.oid operator(pg_catalog.=) p.prolang
+   where p.oid::pg_catalog.int8 operator(pg_catalog.>=) 16384
+     and not exists (select from member m
+                      where m.classid operator(pg_catalog.=)
+                            'pg_catalog.pg_proc'::pg_catalog.regclass
+                        and m.objid operator(pg_catalog.=) p.oid)
+)
+select pg_catalog.format('drop event trigger %%I', evtname),
+       pg_catalog.format('event trigger %%I, which only a superuser can make, was dropped', evtname)
+  from pg_catalog.pg_event_trigger
+union all
+select pg_catalog.format('drop extension %%I', e.extname),
+       pg_catalog.format('extension %%I, which is not a trusted one, was dropped', e.extname)
+  from pg_catalog.pg_extension e
+ where exists (select from pg_catalog.pg_available_extension_versions v
+                where v.name operator(pg_catalog.=) e.extname
+                  and v.version operator(pg_catalog.=) e.extversion and not v.trusted)
+   and e.oid::pg_catalog.int8 operator(pg_catalog.>=) 16384
+union all
+select pg_catalog.format('drop routine %%s', name),
+       pg_catalog.format('%%s, which runs native code of no trusted extension, was dropped', name)
+  from routine where native
+union all
+select pg_catalog.format('alter routine %%s owner to %%I', name, %(master)s::pg_catalog.text),
+       pg_catalog.format('%%s ran with the rights of the superuser: it is the master user''s now',
+                         name)
+  from routine
+ where prosecdef and not native and proowner operator(pg_catalog.=) 10
+union all
+select pg_catalog.format('alter table %%s owner to %%I', c.oid::pg_catalog.regclass,
+                         %(master)s::pg_catalog.text),
+       pg_catalog.format('%%s belonged to the superuser: it is the master user''s now',
+                         c.oid::pg_catalog.regclass)
+  from pg_catalog.pg_class c
+ where c.relowner operator(pg_catalog.=) 10
+   and c.oid::pg_catalog.int8 operator(pg_catalog.>=) 16384
+   and c.relkind operator(pg_catalog.=) any (array['r', 'v', 'm', 'f', 'p']::pg_catalog."char"[])
+   and c.relnamespace operator(pg_catalog.<>)
+       all (array['pg_catalog', 'information_schema', 'pg_toast']::pg_catalog.regnamespace[])
+   and not exists (select from member m
+                    where m.classid operator(pg_catalog.=)
+                          'pg_catalog.pg_class'::pg_catalog.regclass
+                      and m.objid operator(pg_catalog.=) c.oid)
+"""

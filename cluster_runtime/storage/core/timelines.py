@@ -1,0 +1,63 @@
+"""The timelines of a volume's log: which one each LSN belongs to, and their history files.
+
+Source: PostgreSQL `timeline.c`: a history file has a line for each ancestor, oldest first, of
+parent timeline, the LSN where it was left, and a reason, separated by tabs.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+
+from cluster_runtime.storage.core.wal_records import format_lsn, parse_lsn
+
+
+@dataclass(frozen=True, slots=True)
+class Timelines:
+    """current: the timeline of the newest log. ended: (timeline, LSN it was left at), in order."""
+
+    current: int = 1
+    ended: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def from_history(cls, current: int, history: str) -> "Timelines":
+        """Read a history file. Raises ValueError for a line that is none."""
+        ended = []
+        for line in history.splitlines():
+            text = line.partition("#")[0].strip()
+            if text:
+                timeline, lsn, *_ = text.split(None, 2)
+                ended.append((int(timeline), parse_lsn(lsn)))
+        return cls(current, tuple(ended))
+
+    @property
+    def known(self) -> tuple[int, ...]:
+        """Every timeline of the log, in order."""
+        return (*(each for each, _ in self.ended), self.current)
+
+    def history(self, timeline: int) -> str:
+        """The history file of a timeline: those that were left before it. Raises LookupError."""
+        if timeline not in self.known:
+            raise LookupError(timeline)
+        before = self.ended[: self.known.index(timeline)]
+        return "".join(f"{each}\t{format_lsn(lsn)}\tpromoted\n\n" for each, lsn in before)
+
+    def at(self, lsn: int) -> int:
+        """The timeline whose WAL file holds the byte at an LSN."""
+        index = bisect_right([end for _, end in self.ended], lsn)
+        return self.ended[index][0] if index < len(self.ended) else self.current
+
+    def end_of(self, timeline: int) -> int | None:
+        """Where a timeline was left; None for the current one. Raises LookupError if unknown."""
+        if timeline == self.current:
+            return None
+        for each, end in self.ended:
+            if each == timeline:
+                return end
+        raise LookupError(timeline)
+
+    def after(self, timeline: int) -> int:
+        """The timeline that followed one that was left."""
+        return self.known[self.known.index(timeline) + 1]
+
+    def switched(self, timeline: int, lsn: int) -> "Timelines":
+        """These timelines, and one more that begins at an LSN."""
+        return replace(self, current=timeline, ended=(*self.ended, (self.current, lsn)))

@@ -1,0 +1,184 @@
+"""Data directories made from a page image and log, and whether one that is there may be used.
+
+A data directory is a cache of the volume. It is used again only after a clean stop, on the same
+boot of the machine (the writer runs with fsync=off), and while the volume has moved no further.
+
+Source: PostgreSQL `pg_control.h` (ControlFileData), `xlogrecovery.c` (InitWalRecovery).
+"""
+
+import json
+import os
+import struct
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from functools import cache
+from pathlib import Path
+
+import google_crc32c
+import psutil
+
+from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.errors import StorageError
+from cluster_runtime.storage.core.timelines import Timelines
+from cluster_runtime.storage.core.wal_records import wal_file_name
+
+CLAIM_FILE = "borealis.volume"
+
+_CONTROL = struct.Struct("=QIIi4xqQQII")
+_STATE_OFFSET = 16
+_CRC_SEARCH = range(200, 508, 4)
+
+
+_ARCHIVE_RECOVERY = (
+    "restore_command = 'false'\nrecovery_target_timeline = 'latest'\nhot_standby = 'off'\n"
+)
+"""Without hot_standby the server takes no connection before it has its new timeline."""
+
+
+class DatabaseState(IntEnum):
+    """DBState of pg_control."""
+
+    STARTUP = 0
+    SHUT_DOWN = 1
+    SHUT_DOWN_IN_RECOVERY = 2
+    SHUTTING_DOWN = 3
+    IN_CRASH_RECOVERY = 4
+    IN_ARCHIVE_RECOVERY = 5
+    IN_PRODUCTION = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ControlFile:
+    """The part of pg_control that a volume needs. `redo`: where replay has to begin."""
+
+    system_identifier: int
+    state: DatabaseState
+    checkpoint: int
+    redo: int
+    timeline: int
+
+    @classmethod
+    def read(cls, data_directory: Path) -> "ControlFile":
+        """Raises StorageError where its checksum does not fit."""
+        content = (data_directory / "global" / "pg_control").read_bytes()
+        _crc_offset(content)
+        identifier, _, _, state, _, checkpoint, redo, timeline, _ = _CONTROL.unpack_from(content)
+        return cls(identifier, DatabaseState(state), checkpoint, redo, timeline)
+
+
+def mark_in_production(data_directory: Path) -> None:
+    """Make the next start replay the log that follows the checkpoint.
+
+    A directory that was shut down cleanly as a primary would take its last checkpoint for the end
+    of the log, and write over what comes behind it.
+    """
+    path = data_directory / "global" / "pg_control"
+    content = bytearray(path.read_bytes())
+    crc_at = _crc_offset(bytes(content))
+    struct.pack_into("=i", content, _STATE_OFFSET, DatabaseState.IN_PRODUCTION)
+    struct.pack_into("=I", content, crc_at, google_crc32c.value(bytes(content[:crc_at])))
+    with path.open("r+b") as file:
+        file.write(content)
+
+
+def recover_along_timelines(data_directory: Path, user: OsUser) -> None:
+    """Make the next start replay log that goes through several timelines.
+
+    Crash recovery stays on the timeline of its checkpoint; archive recovery follows the history
+    file, and begins a timeline of its own at the end of the log. All it reads is in pg_wal.
+    """
+    signal = data_directory / "recovery.signal"
+    signal.touch(0o600)
+    user.own(signal)
+    with (data_directory / "postgresql.auto.conf").open("a", encoding="utf-8") as file:
+        file.write(_ARCHIVE_RECOVERY)
+
+
+def clear_wal(data_directory: Path) -> None:
+    """Remove every WAL and history file of a data directory."""
+    for path in (data_directory / "pg_wal").iterdir():
+        if path.is_file():
+            path.unlink()
+
+
+def write_wal(
+    data_directory: Path,
+    start: int,
+    chunks: Iterator[bytes],
+    timelines: Timelines,
+    wal_segment_bytes: int,
+    user: OsUser,
+) -> None:
+    """Replace a data directory's WAL files by the log from `start` (a WAL file's start) on."""
+    clear_wal(data_directory)
+    folder = data_directory / "pg_wal"
+    lsn = start
+    file = None
+    for chunk in chunks:
+        view = memoryview(chunk)
+        while view:
+            if file is None:
+                # A file in which a timeline begins belongs to that one, as PostgreSQL names it.
+                last = lsn - lsn % wal_segment_bytes + wal_segment_bytes - 1
+                path = folder / wal_file_name(timelines.at(last), lsn, wal_segment_bytes)
+                file = path.open("wb")
+                os.fchmod(file.fileno(), 0o600)
+                user.own(path)
+            part = view[: wal_segment_bytes - lsn % wal_segment_bytes]
+            file.write(part)
+            view = view[len(part) :]
+            lsn += len(part)
+            if lsn % wal_segment_bytes == 0:
+                file.close()
+                file = None
+    if file is not None:
+        file.truncate(wal_segment_bytes)
+        file.close()
+    for timeline in timelines.known[1:]:
+        history = folder / f"{timeline:08X}.history"
+        history.write_text(timelines.history(timeline))
+        user.own(history)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a data directory says of itself: its volume, the boot it ran on, and how it ended.
+
+    stopped_at: the volume durable LSN when its server had stopped cleanly; None while in use.
+    """
+
+    volume_id: str
+    boot_id: str
+    stopped_at: int | None
+
+    def write(self, data_directory: Path) -> None:
+        path = data_directory / CLAIM_FILE
+        partial = path.with_suffix(".new")
+        partial.write_text(json.dumps(asdict(self)))
+        partial.rename(path)
+
+    @classmethod
+    def read(cls, data_directory: Path) -> "Claim | None":
+        """None where there is no readable claim: then the directory is not to be trusted."""
+        try:
+            return cls(**json.loads((data_directory / CLAIM_FILE).read_text()))
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+            return None
+
+
+@cache
+def boot_id() -> str:
+    """What tells this boot of the machine from every other one."""
+    kernels = Path("/proc/sys/kernel/random/boot_id")
+    if kernels.exists():
+        return kernels.read_text().strip()
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{uuid.getnode()}-{psutil.boot_time():.0f}"))
+
+
+def _crc_offset(content: bytes) -> int:
+    for offset in _CRC_SEARCH:
+        if struct.unpack_from("=I", content, offset)[0] == google_crc32c.value(content[:offset]):
+            return offset
+    raise StorageError("pg_control holds no valid checksum; the data directory is damaged")

@@ -1,0 +1,216 @@
+"""A volume as it is open now: its segments' files, the node over them, and the index of its log.
+
+`open` and `reopen` are read-quorum recovery: each raises the epoch. What works on an open volume
+(repair, pages, data directories, faults) shares one `Mount`, and meets in it the node of the day.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from cluster_runtime.errors import (
+    InvalidClusterStateError,
+    QuorumLostError,
+    StaleEpochError,
+    StorageError,
+)
+from cluster_runtime.storage.core.faults import Fault
+from cluster_runtime.storage.core.types import SegmentId, SegmentKind, kind_of
+from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.cursor import LogCursor, LogIndex
+from cluster_runtime.storage.live.node import IoCounts, Lane, StorageNode
+from cluster_runtime.storage.live.opening import OpenedVolume, open_volume
+from cluster_runtime.storage.live.volume_file import VolumeFacts
+from cluster_runtime.storage.streaming.wal_service import WalService
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What is asked for while commits go on, and done on other threads: every call returns at once.
+
+    prepare_file: make the log file that starts at a position. catch_up: bring a segment that missed
+    log up to the others. repair_damage: have one take what is behind its first damage from its
+    peers. writer_lost: tell whoever attached the writer that its stream ended.
+    """
+
+    prepare_file: Callable[[int], None]
+    catch_up: Callable[[SegmentId], None]
+    repair_damage: Callable[[SegmentId], None]
+    writer_lost: Callable[[StorageError], None]
+
+
+class Mount:
+    """`node`, `opened` and `index` are there from `open` on, and change with each `reopen`.
+
+    changing: held by whoever changes who writes to the volume, or how it is found.
+    filling: held by whoever copies log into a segment, or changes which segments there are. It may
+        be taken while `changing` is held, never the other way round. leaving: asks for it.
+    faults: those that were injected, by segment. service: where standbys are served.
+    writer_sockets: the socket directory of the writer that was attached last.
+    """
+
+    node: StorageNode
+    opened: OpenedVolume
+    index: LogIndex
+
+    def __init__(self, directory: Path, facts: VolumeFacts) -> None:
+        self.directory = directory
+        self.facts = facts
+        self.counts = IoCounts()
+        self.faults: dict[SegmentId, Fault] = {}
+        self.changing = threading.RLock()
+        self.filling = threading.Lock()
+        self.leaving = threading.Event()
+        self.service: WalService | None = None
+        self.writer_sockets: Path | None = None
+        self.closed = False
+        self._watchers: set[int] = set()
+        self._watch_lock = threading.Lock()
+        self._upkeep: Upkeep
+
+    def open(self, upkeep: Upkeep) -> None:
+        """Raises QuorumLostError where fewer than three of six segments answer."""
+        self._upkeep = upkeep
+        self._open()
+
+    def reopen(self) -> None:
+        """Open the volume anew in place: readers are disconnected, the log ends at the VDL.
+
+        Raises QuorumLostError where fewer than three of six segments answer.
+        """
+        with self.changing:
+            if self.service is not None:
+                self.service.disconnect_all()
+            self.leaving.set()
+            with self.filling:
+                self.leaving.clear()
+                self.close_node()
+                self._open()
+            with self._watch_lock:
+                for fd in self._watchers:
+                    self.node.watch(fd)
+
+    def close_node(self) -> None:
+        self.node.close()
+        for lane in self.node.lanes:
+            lane.store.close()
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether this process may change the volume, as far as it knows."""
+        node = self.node
+        if self.closed or node.ended or self.opened.read_only or node.volume.fenced_by is not None:
+            return False
+        return all(lane.store.promised_now <= node.volume.epoch for lane in node.lanes)
+
+    @property
+    def members(self) -> tuple[SegmentId, ...]:
+        return self.node.volume.membership.segments
+
+    def lane(self, segment: SegmentId) -> Lane | None:
+        """None for a member that is not, or not yet, there."""
+        for lane in self.node.lanes:
+            if lane.store.id == segment:
+                return lane
+        return None
+
+    def full_lanes(self) -> list[Lane]:
+        """The lanes of full segments that answer."""
+        lanes = self.node.lanes
+        return [each for each in lanes if each.reachable and is_full(each.store.id)]
+
+    def put(self, store: SegmentStore, lane: Lane | None) -> None:
+        """Have the node work with a segment's files, in a lane whose segment is gone, or a new one.
+
+        It has to catch up. The lane's last store is closed; no write to it may be under way.
+        """
+        node, fault = self.node, self.faults.get(store.id)
+
+        def put() -> None:
+            if lane is None:
+                node.join(store).fault = fault
+                return
+            lane.store.close()
+            lane.store, lane.issued, lane.live = store, store.end, False
+            lane.fault, lane.problem, lane.unreachable_since = fault, "", None
+
+        node.call(put)
+
+    def vacant_lane(self) -> Lane | None:
+        """A lane whose segment is no member any more."""
+        lanes = (lane for lane in self.node.lanes if lane.store.id not in self.members)
+        return next(lanes, None)
+
+    def require_writable(self) -> None:
+        """Raises InvalidClusterStateError, QuorumLostError or StaleEpochError."""
+        if self.closed:
+            raise InvalidClusterStateError("the volume is closed")
+        if self.opened.read_only:
+            raise QuorumLostError(
+                "the volume opened with fewer than four of six segments: it can be read, not "
+                "written; heal segments and open it again"
+            )
+        fenced = self.node.volume.fenced_by
+        if fenced is not None:
+            raise StaleEpochError(
+                f"another host opened this volume with epoch {fenced}; this one must stop"
+            )
+
+    def cursor(self, lsn: int) -> LogCursor:
+        """A reader of the log from an LSN on. Raises LookupError where that has been collected."""
+        return LogCursor(self.node, lsn, self.index.start_before(lsn), self._found_damage)
+
+    def watch(self, fd: int) -> None:
+        """Have `fd` (non-blocking) written to whenever the volume durable LSN moves."""
+        with self._watch_lock:
+            self._watchers.add(fd)
+            self.node.watch(fd)
+
+    def unwatch(self, fd: int) -> None:
+        with self._watch_lock:
+            self._watchers.discard(fd)
+            self.node.unwatch(fd)
+
+    def _open(self) -> None:
+        unreachable = frozenset(
+            segment for segment, fault in self.faults.items() if fault.unreachable
+        )
+        opened = open_volume(
+            self.directory,
+            UUID(self.facts.volume_id),
+            timeline=self.facts.timelines.current,
+            unreachable=unreachable,
+            direct=True,
+        )
+        upkeep = self._upkeep
+        node = StorageNode(
+            opened.volume,
+            list(opened.stores.values()),
+            position=opened.position,
+            wal_segment_bytes=self.facts.wal_segment_bytes,
+            storage_type=self.facts.storage_type,
+            counts=self.counts,
+            prepare=upkeep.prepare_file,
+            fell_behind=upkeep.catch_up,
+            writer_lost=upkeep.writer_lost,
+        )
+        for lane in node.lanes:
+            lane.fault = self.faults.get(lane.store.id)
+            if opened.read_only or lane.store.end != opened.position:
+                lane.live = False
+        node.start()
+        self.node, self.opened = node, opened
+        self.index = LogIndex(max(opened.stores.values(), key=lambda store: store.end))
+        for lane in node.lanes:
+            if not lane.live and not opened.read_only:
+                upkeep.catch_up(lane.store.id)
+
+    def _found_damage(self, store: SegmentStore) -> None:
+        self._upkeep.repair_damage(store.id)
+
+
+def is_full(segment: SegmentId) -> bool:
+    """Whether a segment holds pages too."""
+    return kind_of(segment) is SegmentKind.FULL

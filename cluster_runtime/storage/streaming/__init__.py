@@ -1,0 +1,1 @@
+"""What speaks the streaming replication protocol of PostgreSQL, as client and as server."""

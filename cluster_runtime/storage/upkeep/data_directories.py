@@ -1,0 +1,101 @@
+"""Data directories of a volume's servers: laid out from its pages and log, and when to trust one.
+
+What is in such a directory, and what makes PostgreSQL replay it, is `disk.data_directory`'s.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from cluster_runtime.engine.control_file import set_system_identifier
+from cluster_runtime.engine.files import copy_tree, remove_tree
+from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.storage.core.growth import read_ios
+from cluster_runtime.storage.disk.data_directory import (
+    Claim,
+    ControlFile,
+    boot_id,
+    mark_in_production,
+    recover_along_timelines,
+    write_wal,
+)
+from cluster_runtime.storage.disk.page_images import PageImage
+from cluster_runtime.storage.live.mount import Mount
+
+
+class DataDirectories:
+    """base_image: the pages that the volume began with, a cleanly stopped data directory."""
+
+    def __init__(self, mount: Mount, base_image: Path, user: OsUser) -> None:
+        self._mount = mount
+        self._base_image = base_image
+        self._user = user
+
+    @cached_property
+    def base_image_bytes(self) -> int:
+        """The size of the pages that the volume began with."""
+        files = (path for path in (self._base_image / "base").rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in files)
+
+    def trusts(self, data_directory: Path) -> bool:
+        """Whether a data directory may be started as it is."""
+        return Claim.read(data_directory) == self._claim(int(self._mount.node.volume.vdl))
+
+    def claim(self, data_directory: Path) -> None:
+        """Note that a server uses a directory now: an unclean end leaves it untrusted."""
+        self._claim(None).write(data_directory)
+
+    def release(self, data_directory: Path) -> None:
+        """Note that the server over a directory has stopped cleanly, and all its log is here."""
+        node = self._mount.node
+        if node.end_lsn == node.volume.vdl:
+            self._claim(int(node.volume.vdl)).write(data_directory)
+
+    def make_writers(self, data_directory: Path, image: PageImage | None) -> None:
+        """Pages and log up to the VDL; the server over it writes on behind them."""
+        redo = self._lay_out(data_directory, image)
+        if redo < self._mount.node.volume.vdl:
+            timelines = self._mount.facts.timelines
+            if timelines.at(redo) == timelines.current:
+                mark_in_production(data_directory)
+            else:
+                recover_along_timelines(data_directory, self._user)
+        self.claim(data_directory)
+
+    def make_standbys(self, data_directory: Path, image: PageImage | None) -> None:
+        """The same for a server that only follows the log."""
+        self._lay_out(data_directory, image)
+        signal = data_directory / "standby.signal"
+        signal.touch(0o600)
+        self._user.own(signal)
+
+    def _claim(self, stopped_at: int | None) -> Claim:
+        return Claim(self._mount.facts.volume_id, boot_id(), stopped_at)
+
+    def _lay_out(self, data_directory: Path, image: PageImage | None) -> int:
+        """Replace a directory by pages and the log behind them; the LSN at which replay begins."""
+        remove_tree(data_directory)
+        redo = self._lay_out_pages(data_directory, image)
+        facts = self._mount.facts
+        if redo < self._mount.node.volume.vdl:
+            size = facts.wal_segment_bytes
+            start = redo - redo % size
+            wal = self._wal_from(start)
+            write_wal(data_directory, start, wal, facts.timelines, size, self._user)
+        return redo
+
+    def _lay_out_pages(self, data_directory: Path, image: PageImage | None) -> int:
+        counts = self._mount.counts
+        if image is not None:
+            image.copy_to(data_directory, self._user)
+            counts.read_ios += read_ios(image.size_bytes)
+            return image.redo
+        copy_tree(self._base_image, data_directory, self._user)
+        counts.read_ios += read_ios(self.base_image_bytes)
+        set_system_identifier(data_directory, self._mount.facts.system_identifier)
+        return ControlFile.read(data_directory).redo
+
+    def _wal_from(self, lsn: int) -> Iterator[bytes]:
+        cursor = self._mount.cursor(lsn)
+        while chunk := cursor.read(1 << 20):
+            yield chunk

@@ -1,0 +1,123 @@
+"""Faults on purpose: given to a segment, a zone or the writer's connection, and taken back."""
+
+import random
+import threading
+from collections.abc import Callable
+
+from cluster_runtime.storage.core.faults import (
+    WRITER,
+    Fault,
+    FaultKind,
+    check_writer_fault,
+    segments_of,
+)
+from cluster_runtime.storage.core.types import SegmentId
+from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.mount import Mount
+from cluster_runtime.storage.live.node import Lane
+
+
+class FaultInjection:
+    """The faults of one volume. They live as long as this process has it open."""
+
+    def __init__(self, mount: Mount, healed: Callable[[], None]) -> None:
+        """healed: called when a segment may be back that has no place in the node."""
+        self._mount = mount
+        self._healed = healed
+        self._timers: dict[str, threading.Timer] = {}
+
+    def close(self) -> None:
+        """No fault heals by itself any more."""
+        for timer in self._timers.values():
+            timer.cancel()
+
+    def inject(self, target: str, kind: str, duration: float | None) -> None:
+        """duration: seconds after which it heals; None until `heal`.
+
+        Raises InvalidParameterError for a target or kind that there is not.
+        """
+        fault = Fault.parse(kind)
+        with self._mount.changing:
+            if target == WRITER:
+                check_writer_fault(fault)
+                self._set_of_writer(fault)
+                segments: tuple[SegmentId, ...] = ()
+            else:
+                segments = segments_of(target, self._mount.members)
+                for segment in segments:
+                    self._fail(segment, fault)
+            self._stop_timer(target)
+            if duration is not None:
+                timer = threading.Timer(duration, self._heal, (target == WRITER, segments))
+                timer.daemon = True
+                self._timers[target] = timer
+                timer.start()
+
+    def heal(self, target: str | None) -> None:
+        """Take the faults of a target, or all of them; segments catch up from their peers."""
+        with self._mount.changing:
+            members = self._mount.members
+            if target is None:
+                self.close()
+                self._heal(True, members)
+            else:
+                self._stop_timer(target)
+                segments = () if target == WRITER else segments_of(target, members)
+                self._heal(target == WRITER, segments)
+
+    def _heal(self, writer: bool, segments: tuple[SegmentId, ...]) -> None:
+        """Segments that were replaced meanwhile are passed over."""
+        mount = self._mount
+        with mount.changing:
+            if mount.closed:
+                return
+            if writer:
+                self._set_of_writer(None)
+            lanes = []
+            for segment in segments:
+                if segment in mount.members:
+                    mount.faults.pop(segment, None)
+                    lanes.append(mount.lane(segment))
+            for lane in lanes:
+                if lane is not None:
+                    self._set(lane, None)
+            if lanes and (mount.node.ended or None in lanes):
+                self._healed()
+
+    def _stop_timer(self, target: str) -> None:
+        timer = self._timers.pop(target, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _set_of_writer(self, fault: Fault | None) -> None:
+        node = self._mount.node
+        if not node.ended:
+            node.call(lambda: node.set_writer_fault(fault))
+
+    def _fail(self, segment: SegmentId, fault: Fault) -> None:
+        lane = self._mount.lane(segment)
+        if fault.kind is FaultKind.CORRUPT:
+            if lane is not None:
+                _damage(lane.store)
+            return
+        self._mount.faults[segment] = fault
+        if lane is not None:
+            self._set(lane, fault)
+
+    def _set(self, lane: Lane, fault: Fault | None) -> None:
+        node = self._mount.node
+        if not node.ended:
+            node.call(lambda: node.set_fault(lane, fault))
+
+
+def _damage(store: SegmentStore) -> None:
+    """Turn over some bytes of a segment's log, as a failing disk would."""
+    frames = list(store.frames(store.log.start, end=store.end))
+    if not frames:
+        return
+    victim = random.choice(frames)
+    file = store.log.file_at(victim.position)
+    content = bytes(each ^ 0xFF for each in store.log.read(victim.position + 8, 64))
+    with file.path.open("r+b") as opened:
+        opened.seek(file.offset(victim.position + 8))
+        opened.write(content)

@@ -1,0 +1,61 @@
+"""Log files made ahead of need, and their marks written behind it.
+
+On a thread that does nothing longer than a file: commits wait for the next file once this one is
+full.
+"""
+
+import threading
+from contextlib import suppress
+
+from cluster_runtime.storage.core.types import SegmentId
+from cluster_runtime.storage.disk.log_files import FILE_BYTES, Mark
+from cluster_runtime.storage.live.mount import Mount
+from cluster_runtime.storage.upkeep.worker import Worker
+
+
+class FilePreparation:
+    """For one volume; `worker` is its thread."""
+
+    def __init__(self, mount: Mount, worker: Worker) -> None:
+        self._mount = mount
+        self._worker = worker
+        self._marking = threading.Lock()
+        self._unmarked: list[tuple[Mark, set[SegmentId]]] = []
+
+    def prepare_file(self, position: int) -> None:
+        self._worker.put(lambda: self._prepare_file(position))
+
+    def write_marks(self) -> None:
+        """Write the marks of log files that were begun, in the segments that have come so far."""
+        mount, node = self._mount, self._mount.node
+        with self._marking:
+            while node.marks:
+                mark = node.marks.popleft()
+                mount.index.add(mark.lsn, mark.position)
+                self._unmarked.append((mark, {lane.store.id for lane in node.lanes}))
+            for mark, segments in self._unmarked:
+                for lane in node.lanes:
+                    if lane.store.id in segments and lane.store.end > mark.position:
+                        segments.remove(lane.store.id)
+                        with suppress(LookupError, FileNotFoundError):
+                            file = lane.store.log.file_at(mark.position)
+                            lane.store.log.set_mark(file, mark)
+            self._unmarked = [each for each in self._unmarked if each[1]]
+
+    def _prepare_file(self, position: int) -> None:
+        """Make the next log file of each live segment, and write the marks that are due."""
+        node = self._mount.node
+        # Once more for those that caught up meanwhile: they copy only files that were there.
+        for lane in (*node.lanes, *node.lanes):
+            if not lane.live or lane.store.log.end != position:
+                continue
+            try:
+                lane.store.log.add_file(position, FILE_BYTES)
+            except OSError as error:
+                node.post(lambda lane=lane, error=error: node.fail(lane, error))  # type: ignore[misc]
+        node.post(_look_again)
+        self.write_marks()
+
+
+def _look_again() -> None:
+    """What is posted to make the node look again."""

@@ -1,0 +1,146 @@
+"""The scrub: reads what the segments hold, and has peers repair what its checksums do not fit."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from cluster_runtime.storage.core.scrub import Part, PartKind, ScrubReport, ScrubSchedule
+from cluster_runtime.storage.core.types import Lsn, SegmentId
+from cluster_runtime.storage.disk.log_files import LogFile, write_durably
+from cluster_runtime.storage.disk.page_images import PageImage, images
+from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.mount import Mount
+from cluster_runtime.storage.live.node import Lane
+from cluster_runtime.storage.upkeep.pages import Pages
+from cluster_runtime.storage.upkeep.repair import Repair, is_whole
+
+SCRUB_FILE = "scrub.json"
+PART_BYTES = 8 << 20
+
+
+class Scrubbing:
+    """Verifies one volume. `step` is called again and again, on the thread of repairs."""
+
+    def __init__(self, mount: Mount, repair: Repair, pages: Pages) -> None:
+        self._mount = mount
+        self._repair = repair
+        self._pages = pages
+        self._file = mount.directory / SCRUB_FILE
+        self._schedule = ScrubSchedule(time.time(), _completed_at(self._file))
+        # How far each segment's log was followed from its start in this pass, and found whole.
+        self._followed: dict[SegmentId, int] = {}
+
+    @property
+    def report(self) -> ScrubReport:
+        return self._schedule.report()
+
+    def step(self) -> float:
+        """Verify one part if it is time; return in how many seconds it is time again."""
+        schedule, now = self._schedule, time.time()
+        if schedule.wants_parts(now) and self._mount.is_writable:
+            self._followed.clear()
+            schedule.begin(list(self._parts()))
+        completed = schedule.completed_at
+        part = schedule.take(now)
+        if part is not None:
+            self._verify(part)
+        elif schedule.completed_at != completed:
+            self._pages.give_all()
+            write_durably(self._file, json.dumps({"completed_at": now}).encode())
+        return max(0.0, schedule.next_at - now)
+
+    def run(self) -> list[SegmentId]:
+        """Verify everything now; the segments in which damage was found."""
+        self._followed.clear()
+        damaged = [part.segment for part in self._parts() if not self._verify(part)]
+        self._pages.give_all()
+        return list(dict.fromkeys(damaged))
+
+    def _parts(self) -> Iterator[Part]:
+        for lane in self._mount.node.lanes:
+            if _is_scrubbed(lane):
+                id = lane.store.id
+                for file in lane.store.log.files:
+                    yield Part(id, PartKind.LOG, file.start, file.end - file.start)
+                for image in images(lane.store.pages):
+                    yield from _image_parts(id, image)
+
+    def _verify(self, part: Part) -> bool:
+        """Whether a part is whole, or gone by now; repairs what is not."""
+        lane = self._mount.lane(part.segment)
+        if lane is None or not _is_scrubbed(lane):
+            return True
+        if part.kind is PartKind.LOG:
+            whole = self._verify_log(lane, part)
+        else:
+            whole = self._verify_pages(lane, part)
+        if not whole:
+            self._schedule.found_damage()
+        return whole
+
+    def _verify_log(self, lane: Lane, part: Part) -> bool:
+        store = lane.store
+        file = next((each for each in store.log.files if each.start == part.place), None)
+        if file is None or file.end <= self._followed.get(store.id, 0):
+            return True
+        try:
+            if file_is_whole(store, file):
+                return True
+            end = store.end
+            if is_whole(lane):
+                self._followed[store.id] = end
+                return True
+        except (LookupError, FileNotFoundError):
+            return True  # collected meanwhile
+        self._repair.mend(lane.store.id)
+        return False
+
+    def _verify_pages(self, lane: Lane, part: Part) -> bool:
+        for image in images(lane.store.pages):
+            if image.redo == part.place:
+                if not image.damaged(image.files[part.first : part.last]):
+                    return True
+                if not image.directory.exists():
+                    return True  # removed meanwhile
+                self._pages.mend(lane, image)
+                return False
+        return True
+
+
+def _is_scrubbed(lane: Lane) -> bool:
+    return lane.reachable and lane.live and lane.store.is_there
+
+
+def _image_parts(segment: SegmentId, image: PageImage) -> Iterator[Part]:
+    first, size = 0, 0
+    for index, file in enumerate(image.files, 1):
+        size += file.size
+        if size >= PART_BYTES or index == len(image.files):
+            yield Part(segment, PartKind.PAGES, image.redo, size, first, index)
+            first, size = index, 0
+
+
+def file_is_whole(store: SegmentStore, file: LogFile) -> bool:
+    """Whether the frames of a file reach to its end, or to the log's.
+
+    One that another file sealed may end before that: where the other one's mark says. False also
+    where that cannot be told from these two files: then the whole chain has to be followed.
+    """
+    end = min(store.end, file.end)
+    mark = store.log.mark(file)
+    reached, lsn = file.start, Lsn(mark.lsn) if mark is not None else None
+    for frame in store.frames(file.start, previous=lsn, end=end):
+        reached, lsn = frame.end, frame.batch.end
+    if reached >= end:
+        return True
+    following = next((each for each in store.log.files if each.start == file.end), None)
+    mark = store.log.mark(following) if following is not None else None
+    return mark is not None and mark.lsn == lsn
+
+
+def _completed_at(file: Path) -> float | None:
+    try:
+        return float(json.loads(file.read_text())["completed_at"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
