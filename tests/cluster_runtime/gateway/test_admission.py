@@ -16,6 +16,7 @@ import pytest
 from cluster_runtime.gateway import protocol
 from cluster_runtime.gateway.gateway import LOOK_UPS_MAX
 from cluster_runtime.gateway.protocol import SSL_REQUEST, ProtocolVersion
+from cluster_runtime.gateway.waiting_room import Progress
 from tests.cluster_runtime.gateway.test_clients import asyncpg_connect
 from tests.cluster_runtime.gateway.test_gateway import everything, put_to_sleep, raw
 from tests.waiting import wait_until
@@ -96,9 +97,11 @@ def test_other_endpoints_have_their_own_places(house: Any) -> None:
 
 def test_who_makes_room_is_told_in_clear_or_in_tls(house: Any) -> None:
     house.reopen(unauthenticated_per_endpoint=1, unauthenticated_shared=0)
-    with encrypted(house) as first, raw(house):
-        first.settimeout(20)
-        assert b"C53300\0" in first.recv(4096)
+    with encrypted(house) as first:
+        (session,) = house.on_loop(list, house.endpoint._sessions)
+        wait_until(lambda: session.progress is Progress.TLS_ESTABLISHED)
+        with raw(house):
+            assert b"C53300\0" in first.recv(4096)
     with raw(house) as silent, raw(house):
         assert b"C53300\0" in everything(silent)
 
