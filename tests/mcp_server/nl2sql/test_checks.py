@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from sqlglot import exp
 
 from cluster_runtime.engine.roles import SUPERUSER
-from mcp_server.nl2sql import checks, lexical, syntax
+from mcp_server.nl2sql import checks, lexical
 from mcp_server.nl2sql.checks import Limits
 from mcp_server.nl2sql.errors import (
     ForbiddenError,
@@ -332,5 +332,5 @@ def test_sqlglot_and_the_lexer_agree_on_the_corpus() -> None:
     for sql in HARMLESS_SQL:
         if sql.startswith("explain"):
             continue
-        tree = checks.inspect(sql).tree
+        tree = checks.tree(sql)
         assert sqlglot.parse_one(tree.sql("postgres"), dialect="postgres")

@@ -1,0 +1,261 @@
+"""What runs behind a query, found out from the catalog and judged: functions of every origin.
+
+A query calls functions by name, but also by operators, casts, the domains it converts to, views
+(resolved in its tree), defaults of parameters, parts of aggregates, bodies in SQL, and what the
+planner evaluates: index expressions and CHECK constraints of the tables that it reads. All of it
+is followed here until nothing new comes up.
+
+Facts of PostgreSQL's own functions are kept, for they never change; those of users' objects are
+read anew for every query.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mcp_server.nl2sql.fact_queries import (
+    DO_NOT_PRINT,
+    FAMILIES,
+    FUNCTIONS,
+    OPERATORS,
+    OWN_FUNCTIONS,
+    PRINT,
+    RELATIONS,
+    SEARCH_PATH,
+    SET_SEARCH_PATH,
+    SURROUNDINGS,
+    TYPES,
+    VALIDATE,
+)
+from mcp_server.nl2sql.functions import (
+    BELIEVED_LANGUAGES,
+    Function,
+    has_effects,
+    objection,
+    objection_to_the_unknown,
+)
+from mcp_server.nl2sql.nodes import FAMILY, FUNCTION, OPERATOR, RELATION, SAMPLER, TYPE
+from mcp_server.nl2sql.querytree import TreeError
+from mcp_server.nl2sql.resolved import (
+    FIRST_USER_OID,
+    NoReadError,
+    References,
+    of_expression,
+    of_statement,
+)
+from mcp_server.nl2sql.steps import Fetch, Row, Steps
+
+FIXED_OIDS = 10_000
+"""Below are numbers that PostgreSQL's source gives, the same in every server of a version."""
+
+KINDS_OF_CLASSES = {1247: TYPE, 1255: FUNCTION, 2617: OPERATOR}
+
+_own_functions: dict[tuple[int, int], Function] = {}  # by version of the server and oid
+_names_with_effects: dict[int, frozenset[str]] = {}  # by version of the server
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What there is in a database beside tables.
+
+    code: functions that its users wrote (those in C are a superuser's). unsafe_domain: why some
+    domain's CHECK may not run, or None when all may. PostgreSQL reads '(1,x)'::some_row or
+    '{x}'::some_domain[] while it analyses a query: such a CHECK would run before the tree is seen.
+    """
+
+    version: int
+    code: bool
+    unsafe_domain: str | None
+
+
+def surroundings() -> Steps[Surroundings]:
+    """Look round, inside the guard's transaction."""
+    answer = yield Fetch(SURROUNDINGS, ())
+    version, code = answer.server_version, answer.rows[0][0]
+    for _, name, check in answer.rows:
+        if name is None:
+            continue
+        try:
+            around = Surroundings(version, code, None)
+            reason = yield from why_refused(of_expression(check), around)
+        except (NoReadError, TreeError) as error:
+            reason = str(error)
+        if reason:
+            return Surroundings(version, code, f"the CHECK of domain {name}: {reason}")
+    return Surroundings(version, code, None)
+
+
+def why_refused(found: References, around: Surroundings) -> Steps[str | None]:
+    """Why what was found may not run, or None."""
+    return (yield from _Inquiry(around).run(found))
+
+
+@dataclass(slots=True)
+class _Inquiry:
+    """Follows references until nothing new comes up, or something is refused."""
+
+    around: Surroundings
+    seen: set[tuple[str, int]] = field(default_factory=set)
+    pending: dict[str, dict[int, str]] = field(default_factory=dict)  # kind -> oid -> through what
+
+    def run(self, found: References) -> Steps[str | None]:
+        self._add_all(found, "")
+        look_up = {
+            FUNCTION: self._functions,
+            SAMPLER: self._samplers,
+            OPERATOR: self._operators,
+            FAMILY: self._families,
+            TYPE: self._types,
+            RELATION: self._relations,
+        }
+        while self.pending:
+            kind, given = self.pending.popitem()
+            try:
+                reason = yield from look_up[kind](given)
+            except (NoReadError, TreeError) as error:
+                reason = str(error)
+            if reason:
+                return reason
+        return None
+
+    def _add_all(self, found: References, through: str) -> None:
+        for kind in (FUNCTION, OPERATOR, FAMILY, TYPE, SAMPLER, RELATION):
+            self._add(kind, found.of(kind), through)
+
+    def _add(self, kind: str, oids: Iterable[int], through: str) -> None:
+        for oid in oids:
+            # PostgreSQL's own operators, types and relations bring in no function of a user's.
+            least = 1 if kind in (FUNCTION, SAMPLER) else FIRST_USER_OID
+            if oid >= least and (kind, oid) not in self.seen:
+                self.seen.add((kind, oid))
+                self.pending.setdefault(kind, {})[oid] = through
+
+    def _functions(self, given: dict[int, str]) -> Steps[str | None]:
+        for function in (yield from _functions(given, self.around.version)):
+            through = given[function.oid]
+            behind = f" ({through})" if through else ""
+            reason = objection(function, unsafe_types=self.around.unsafe_domain is not None)
+            if reason:
+                return f"{function.name}() may not be called here{behind}: {reason}"
+            if function.built_in:
+                continue
+            if function.defaults:
+                self._add_all(of_expression(function.defaults), f"a default of {function.label}")
+            if function.kind == "a":
+                part = f"part of aggregate {function.label}"
+                self._add(FUNCTION, function.parts, part)
+                self._add(TYPE, [function.state_type], part)
+                self._add(OPERATOR, [function.sort_operator], part)
+            elif function.language not in BELIEVED_LANGUAGES:
+                reason = yield from self._inside(function)
+                if reason:
+                    return f"{function.name}() may not be called here{behind}: {reason}"
+        return None
+
+    def _inside(self, function: Function) -> Steps[str | None]:
+        """Look into a body in SQL; judge any other by what is known from outside."""
+        if function.can_be_looked_into:
+            if self.around.unsafe_domain and not function.resolved_body:
+                return f"{function.label} cannot be looked into while a domain's CHECK is unsafe"
+            bodies = yield from _statements_of(function)
+            for body in bodies:
+                try:
+                    found = of_statement(body)
+                except NoReadError as error:
+                    return f"in the body of {function.label} {error}"
+                self._add_all(found, f"in the body of {function.label}")
+            if bodies:
+                return None
+        return objection_to_the_unknown(function, (yield from _with_effects(self.around.version)))
+
+    def _samplers(self, given: dict[int, str]) -> Steps[str | None]:
+        for function in (yield from _functions(given, self.around.version)):
+            if function.language not in BELIEVED_LANGUAGES:
+                return f"{function.label} is no sampling method that can be trusted"
+        return None
+
+    def _operators(self, given: dict[int, str]) -> Steps[str | None]:
+        for label, code, others, support in (yield Fetch(OPERATORS, (_array(given),))).rows:
+            through = f"operator {label}"
+            self._add(FUNCTION, [code, *support], through)
+            self._add(OPERATOR, others, through)
+        return None
+
+    def _families(self, given: dict[int, str]) -> Steps[str | None]:
+        found = (yield Fetch(FAMILIES, (_array(given),))).rows
+        self._add(FUNCTION, [oid for (oid,) in found], "an operator family")
+        return None
+
+    def _types(self, given: dict[int, str]) -> Steps[str | None]:
+        """Where nobody wrote a function and every CHECK is safe, no type brings in any."""
+        if not self.around.code and self.around.unsafe_domain is None:
+            return None
+        for oid, label, basic, casts, support, checks in (
+            yield Fetch(TYPES, (_array(given),))
+        ).rows:
+            self.seen.add((TYPE, oid))
+            used = [f for f in (*basic, *support) if f is not None and f >= FIRST_USER_OID]
+            self._add(FUNCTION, used, f"type {label}")
+            self._add(FUNCTION, casts, f"a cast of type {label}")
+            for check in checks:
+                self._add_all(of_expression(check), f"the CHECK of domain {label}")
+        return None
+
+    def _relations(self, given: dict[int, str]) -> Steps[str | None]:
+        if not self.around.code:
+            return None
+        for class_, oid in (yield Fetch(RELATIONS, (_array(given),))).rows:
+            through = "an index, constraint, statistic or virtual column of a table that is read"
+            self._add(KINDS_OF_CLASSES[class_], [oid], through)
+        return None
+
+
+def _functions(oids: Iterable[int], version: int) -> Steps[list[Function]]:
+    """The facts of functions, in no order. Raises NoReadError when one is gone."""
+    wanted = set(oids)
+    found = [kept for oid in wanted if (kept := _own_functions.get((version, oid)))]
+    missing = wanted - {function.oid for function in found}
+    if missing:
+        for row in (yield Fetch(FUNCTIONS, (_array(missing),))).rows:
+            function = _function(row)
+            found.append(function)
+            if function.oid < FIXED_OIDS:
+                _own_functions[version, function.oid] = function
+    if len(found) != len(wanted):
+        raise NoReadError("a function was dropped meanwhile; send the query again")
+    return found
+
+
+def _function(row: Row) -> Function:
+    settings, (parts, state_type, sort_operator) = row[7], row[14:]
+    own = (tuple(part for part in parts if part), state_type or 0, sort_operator or 0)
+    return Function(*(*row[:7], tuple(settings or ()), *row[8:14], *own))
+
+
+def _with_effects(version: int) -> Steps[frozenset[str]]:
+    """Names of PostgreSQL's own functions that no read may call."""
+    if version not in _names_with_effects:
+        rows = (yield Fetch(OWN_FUNCTIONS, ())).rows
+        _names_with_effects[version] = frozenset(name for name, v in rows if has_effects(name, v))
+    return _names_with_effects[version]
+
+
+def _statements_of(function: Function) -> Steps[tuple[str, ...]]:
+    """The statements of a body in SQL, resolved as they will be when it runs.
+
+    The validator of the language analyses a body as CREATE FUNCTION does, and runs nothing of
+    it. It tells nothing of a function with polymorphic parameters.
+    """
+    before: str | None = None
+    if function.search_path is not None and not function.resolved_body:
+        before = (yield Fetch(SEARCH_PATH, ())).rows[0][0]
+        yield Fetch(SET_SEARCH_PATH, (function.search_path,))
+    yield Fetch(PRINT, ())
+    answer = yield Fetch(VALIDATE, (function.oid,))
+    yield Fetch(DO_NOT_PRINT, ())
+    if before is not None:
+        yield Fetch(SET_SEARCH_PATH, (before,))
+    return answer.trees[1:]  # the first is of the statement that asks
+
+
+def _array(oids: Iterable[int]) -> str:
+    return "{" + ",".join(map(str, oids)) + "}"
