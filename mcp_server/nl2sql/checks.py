@@ -221,9 +221,12 @@ def _rehearse(inspection: Inspection, around: Surroundings) -> Steps[None]:
 
     Only in a database that has an unsafe domain; see `Surroundings`.
     """
+    literals = lexical.literals(inspection.tokens)
+    if not literals:
+        return
     pieces, done = [], inspection.tokens[0].start
     offset = done
-    for token in lexical.literals(inspection.tokens):
+    for token in literals:
         pieces += [inspection.query[done - offset : token.start - offset], " null "]
         done = token.end
     text = "".join([*pieces, inspection.query[done - offset :]])

@@ -74,12 +74,12 @@ with recursive reached (oid) as (
     ) as part (oid)
     where part.oid operator(pg_catalog.>=) 16384::pg_catalog.oid
 )
-select t.oid, pg_catalog.concat(n.nspname, '.', t.typname),
-       array[t.typinput::pg_catalog.oid, t.typoutput::pg_catalog.oid,
-             t.typreceive::pg_catalog.oid, t.typsend::pg_catalog.oid,
-             t.typmodin::pg_catalog.oid, t.typmodout::pg_catalog.oid,
-             t.typsubscript::pg_catalog.oid, r.rngcanonical::pg_catalog.oid,
-             r.rngsubdiff::pg_catalog.oid],
+select pg_catalog.concat(n.nspname, '.', t.typname),
+       array[t.typinput::pg_catalog.oid, t.typreceive::pg_catalog.oid,
+             t.typmodin::pg_catalog.oid, r.rngcanonical::pg_catalog.oid],
+       array[t.typoutput::pg_catalog.oid, t.typsend::pg_catalog.oid,
+             t.typmodout::pg_catalog.oid, t.typsubscript::pg_catalog.oid,
+             r.rngcanonical::pg_catalog.oid, r.rngsubdiff::pg_catalog.oid],
        array(select c.castfunc from pg_catalog.pg_cast c
              where c.castsource operator(pg_catalog.=) t.oid
                and c.casttarget operator(pg_catalog.=) any ('{114,3802}'::pg_catalog.oid[])),
@@ -96,10 +96,10 @@ left join pg_catalog.pg_range r on r.rngtypid operator(pg_catalog.=) t.oid
 """
 
 # The planner evaluates what is constant in index expressions, statistics, CHECK constraints and
-# partition keys, and expands virtual columns. PostgreSQL itself knows what these depend on; its
-# own functions are not listed there, and in such places it takes none that has effects.
-# 1247 pg_type, 1255 pg_proc, 1259 pg_class, 2604 pg_attrdef, 2606 pg_constraint,
-# 2617 pg_operator, 3381 pg_statistic_ext
+# partition keys, where a function is IMMUTABLE, and puts virtual columns in place. PostgreSQL
+# knows which functions of users these depend on.
+# 1255 pg_proc, 1259 pg_class, 2604 pg_attrdef, 2606 pg_constraint, 2617 pg_operator,
+# 3381 pg_statistic_ext
 RELATIONS = """
 with recursive reached (oid) as (
     select given.oid from pg_catalog.unnest(%s::pg_catalog.oid[]) as given (oid)
@@ -127,12 +127,18 @@ with recursive reached (oid) as (
                                   and a.attnum operator(pg_catalog.=) v.adnum
     where a.attgenerated operator(pg_catalog.=) 'v'::pg_catalog."char"
 )
-select distinct d.refclassid, d.refobjid
-from parts join pg_catalog.pg_depend d on d.classid operator(pg_catalog.=) parts.class
-                                      and d.objid operator(pg_catalog.=) parts.oid
+select distinct p.oid
+from parts
+join pg_catalog.pg_depend d on d.classid operator(pg_catalog.=) parts.class
+                           and d.objid operator(pg_catalog.=) parts.oid
+left join pg_catalog.pg_operator o on d.refclassid operator(pg_catalog.=) 2617::pg_catalog.oid
+                                  and o.oid operator(pg_catalog.=) d.refobjid
+join pg_catalog.pg_proc p
+  on p.oid operator(pg_catalog.=) case when d.refclassid operator(pg_catalog.=) 2617::pg_catalog.oid
+                                       then o.oprcode::pg_catalog.oid else d.refobjid end
 where d.refclassid operator(pg_catalog.=) any ('{1255,2617}'::pg_catalog.oid[])
-   or d.refclassid operator(pg_catalog.=) 1247::pg_catalog.oid
-  and parts.class operator(pg_catalog.<>) 1259::pg_catalog.oid
+  and (p.provolatile operator(pg_catalog.=) 'i'::pg_catalog."char"
+       or parts.class operator(pg_catalog.=) 2604::pg_catalog.oid)
 """
 
 # One row at least. 12 and 13 are the languages internal and c, in which only a superuser writes.

@@ -12,6 +12,7 @@ read anew for every query.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from mcp_server.nl2sql import lexical
 from mcp_server.nl2sql.fact_queries import (
     DO_NOT_PRINT,
     FAMILIES,
@@ -33,10 +34,11 @@ from mcp_server.nl2sql.functions import (
     objection,
     objection_to_the_unknown,
 )
-from mcp_server.nl2sql.nodes import FAMILY, FUNCTION, OPERATOR, RELATION, SAMPLER, TYPE
+from mcp_server.nl2sql.nodes import FAMILY, FUNCTION, MADE, OPERATOR, RELATION, SAMPLER, TYPE
 from mcp_server.nl2sql.querytree import TreeError
 from mcp_server.nl2sql.resolved import (
     FIRST_USER_OID,
+    KINDS,
     NoReadError,
     References,
     of_expression,
@@ -46,8 +48,6 @@ from mcp_server.nl2sql.steps import Fetch, Row, Steps
 
 FIXED_OIDS = 10_000
 """Below are numbers that PostgreSQL's source gives, the same in every server of a version."""
-
-KINDS_OF_CLASSES = {1247: TYPE, 1255: FUNCTION, 2617: OPERATOR}
 
 _own_functions: dict[tuple[int, int], Function] = {}  # by version of the server and oid
 _names_with_effects: dict[int, frozenset[str]] = {}  # by version of the server
@@ -105,6 +105,7 @@ class _Inquiry:
             OPERATOR: self._operators,
             FAMILY: self._families,
             TYPE: self._types,
+            MADE: self._made,
             RELATION: self._relations,
         }
         while self.pending:
@@ -118,7 +119,7 @@ class _Inquiry:
         return None
 
     def _add_all(self, found: References, through: str) -> None:
-        for kind in (FUNCTION, OPERATOR, FAMILY, TYPE, SAMPLER, RELATION):
+        for kind in KINDS:
             self._add(kind, found.of(kind), through)
 
     def _add(self, kind: str, oids: Iterable[int], through: str) -> None:
@@ -154,8 +155,12 @@ class _Inquiry:
     def _inside(self, function: Function) -> Steps[str | None]:
         """Look into a body in SQL; judge any other by what is known from outside."""
         if function.can_be_looked_into:
-            if self.around.unsafe_domain and not function.resolved_body:
-                return f"{function.label} cannot be looked into while a domain's CHECK is unsafe"
+            unsafe = None if function.resolved_body else self.around.unsafe_domain
+            if unsafe and _has_literals(function.source or ""):
+                return (
+                    f"the values in the body of {function.label} cannot be looked into safely "
+                    f"({unsafe}); BEGIN ATOMIC instead of a string helps"
+                )
             bodies = yield from _statements_of(function)
             for body in bodies:
                 try:
@@ -186,27 +191,49 @@ class _Inquiry:
         return None
 
     def _types(self, given: dict[int, str]) -> Steps[str | None]:
-        """Where nobody wrote a function and every CHECK is safe, no type brings in any."""
-        if not self.around.code and self.around.unsafe_domain is None:
-            return None
-        for oid, label, basic, casts, support, checks in (
-            yield Fetch(TYPES, (_array(given),))
-        ).rows:
-            self.seen.add((TYPE, oid))
-            used = [f for f in (*basic, *support) if f is not None and f >= FIRST_USER_OID]
-            self._add(FUNCTION, used, f"type {label}")
-            self._add(FUNCTION, casts, f"a cast of type {label}")
-            for check in checks:
-                self._add_all(of_expression(check), f"the CHECK of domain {label}")
+        """What reading values calls. Where nobody wrote a function, no type brings one in."""
+        if self.around.code:
+            for each in (yield Fetch(TYPES, (_array(given),))).rows:
+                self._add_reading(_Type(*each))
         return None
 
-    def _relations(self, given: dict[int, str]) -> Steps[str | None]:
-        if not self.around.code:
+    def _made(self, given: dict[int, str]) -> Steps[str | None]:
+        """What making values calls, beside reading them."""
+        if not self.around.code and self.around.unsafe_domain is None:
             return None
-        for class_, oid in (yield Fetch(RELATIONS, (_array(given),))).rows:
-            through = "an index, constraint, statistic or virtual column of a table that is read"
-            self._add(KINDS_OF_CLASSES[class_], [oid], through)
+        for each in (yield Fetch(TYPES, (_array(given),))).rows:
+            type_ = _Type(*each)
+            self._add_reading(type_)
+            self._add_user_functions(type_.making, f"type {type_.label}")
+            for check in type_.checks:
+                self._add_all(of_expression(check), f"the CHECK of domain {type_.label}")
         return None
+
+    def _add_reading(self, type_: "_Type") -> None:
+        self._add_user_functions([*type_.reading, *type_.support], f"type {type_.label}")
+        self._add(FUNCTION, type_.casts, f"a cast of type {type_.label}")
+
+    def _add_user_functions(self, oids: Iterable[int | None], through: str) -> None:
+        self._add(FUNCTION, [oid for oid in oids if oid and oid >= FIRST_USER_OID], through)
+
+    def _relations(self, given: dict[int, str]) -> Steps[str | None]:
+        if self.around.code:
+            found = (yield Fetch(RELATIONS, (_array(given),))).rows
+            through = "an index, constraint or statistic of a table that is read"
+            self._add(FUNCTION, [oid for (oid,) in found], through)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Type:
+    """A row of TYPES: functions that making, reading and comparing values call."""
+
+    label: str
+    making: list[int | None]
+    reading: list[int | None]
+    casts: list[int]
+    support: list[int | None]
+    checks: list[str]
 
 
 def _functions(oids: Iterable[int], version: int) -> Steps[list[Function]]:
@@ -255,6 +282,13 @@ def _statements_of(function: Function) -> Steps[tuple[str, ...]]:
     if before is not None:
         yield Fetch(SET_SEARCH_PATH, (before,))
     return answer.trees[1:]  # the first is of the statement that asks
+
+
+def _has_literals(source: str) -> bool:
+    try:
+        return bool(lexical.literals(lexical.tokens(source, unicode_strings=True)))
+    except lexical.LexicalError:
+        return True
 
 
 def _array(oids: Iterable[int]) -> str:

@@ -13,30 +13,31 @@ FUNCTION: Final = "function"
 OPERATOR: Final = "operator"
 FAMILY: Final = "family"  # of operators, whose support function is called
 TYPE: Final = "type"
+MADE: Final = "made"  # a type of which values are made, so that a domain's CHECK runs
 RELATION: Final = "relation"
 SAMPLER: Final = "sampler"  # the handler of a TABLESAMPLE method
 
 _NODES = """
 ALIAS: aliasname colnames
-TABLEFUNC: functype ns_uris ns_names docexpr rowexpr colnames coltypes=type coltypmods
+TABLEFUNC: functype ns_uris ns_names docexpr rowexpr colnames coltypes=made coltypmods
     colcollations colexprs coldefexprs colvalexprs passingvalexprs notnulls plan ordinalitycol
     location
 VAR: varno varattno vartype=type vartypmod varcollid varnullingrels varlevelsup varreturningtype
     varnosyn varattnosyn location
-CONST: consttype=type consttypmod constcollid constlen constvalue constisnull constbyval location
+CONST: consttype=made consttypmod constcollid constlen constvalue constisnull constbyval location
 PARAM: paramkind paramid paramtype=type paramtypmod paramcollid location
-AGGREF: aggfnoid=function aggtype=type aggcollid inputcollid aggtranstype=type aggargtypes=type
+AGGREF: aggfnoid=function aggtype=made aggcollid inputcollid aggtranstype=type aggargtypes=type
     aggdirectargs args aggorder aggdistinct aggfilter aggstar aggvariadic aggkind aggpresorted
     agglevelsup aggsplit aggno aggtransno location
 GROUPINGFUNC: args refs cols agglevelsup location
-WINDOWFUNC: winfnoid=function wintype=type wincollid inputcollid args aggfilter runCondition
+WINDOWFUNC: winfnoid=function wintype=made wincollid inputcollid args aggfilter runCondition
     winref winstar winagg location
 SUBSCRIPTINGREF: refcontainertype=type refelemtype=type refrestype=type reftypmod refcollid
     refupperindexpr reflowerindexpr refexpr refassgnexpr
-FUNCEXPR: funcid=function funcresulttype=type funcretset funcvariadic funcformat funccollid
+FUNCEXPR: funcid=function funcresulttype=made funcretset funcvariadic funcformat funccollid
     inputcollid args location
 NAMEDARGEXPR: arg name argnumber location
-OPEXPR: opno=operator opfuncid opresulttype=type opretset opcollid inputcollid args location
+OPEXPR: opno=operator opfuncid opresulttype=made opretset opcollid inputcollid args location
 DISTINCTEXPR: opno=operator opfuncid opresulttype=type opretset opcollid inputcollid args location
 NULLIFEXPR: opno=operator opfuncid opresulttype=type opretset opcollid inputcollid args location
 SCALARARRAYOPEXPR: opno=operator opfuncid hashfuncid negfuncid useOr inputcollid args location
@@ -44,8 +45,8 @@ BOOLEXPR: boolop args location
 SUBLINK: subLinkType subLinkId testexpr operName subselect location
 FIELDSELECT: arg fieldnum resulttype=type resulttypmod resultcollid
 RELABELTYPE: arg resulttype=type resulttypmod resultcollid relabelformat location
-COERCEVIAIO: arg resulttype=type resultcollid coerceformat location
-ARRAYCOERCEEXPR: arg elemexpr resulttype=type resulttypmod resultcollid coerceformat location
+COERCEVIAIO: arg resulttype=made resultcollid coerceformat location
+ARRAYCOERCEEXPR: arg elemexpr resulttype=made resulttypmod resultcollid coerceformat location
 CONVERTROWTYPEEXPR: arg resulttype=type convertformat location
 COLLATEEXPR: arg collOid location
 CASEEXPR: casetype=type casecollid arg args defresult location
@@ -60,7 +61,7 @@ MINMAXEXPR: minmaxtype=type minmaxcollid inputcollid op args location
 SQLVALUEFUNCTION: op type=type typmod location
 XMLEXPR: op name named_args arg_names args xmloption indent type=type typmod location
 JSONFORMAT: format_type encoding location
-JSONRETURNING: format typid=type typmod
+JSONRETURNING: format typid=made typmod
 JSONVALUEEXPR: raw_expr formatted_expr format
 JSONCONSTRUCTOREXPR: type args func coercion returning absent_on_null unique location
 JSONISPREDICATE: expr format item_type unique_keys location
@@ -72,7 +73,7 @@ JSONTABLEPATHSCAN: path errorOnError child colMin colMax
 JSONTABLESIBLINGJOIN: lplan rplan
 NULLTEST: arg nulltesttype argisrow location
 BOOLEANTEST: arg booltesttype location
-COERCETODOMAIN: arg resulttype=type resulttypmod resultcollid coercionformat location
+COERCETODOMAIN: arg resulttype=made resulttypmod resultcollid coercionformat location
 COERCETODOMAINVALUE: typeId=type typeMod collation location
 TARGETENTRY: expr resno resname ressortgroupref resorigtbl resorigcol resjunk
 RANGETBLREF: rtindex
@@ -91,7 +92,7 @@ RANGETBLENTRY: alias eref rtekind relid=relation inh relkind rellockmode perminf
     self_reference coltypes=type coltypmods colcollations groupexprs lateral inFromCl
     securityQuals
 RTEPERMISSIONINFO: relid inh requiredPerms checkAsUser selectedCols insertedCols updatedCols
-RANGETBLFUNCTION: funcexpr funccolcount funccolnames funccoltypes=type funccoltypmods
+RANGETBLFUNCTION: funcexpr funccolcount funccolnames funccoltypes=made funccoltypmods
     funccolcollations funcparams
 TABLESAMPLECLAUSE: tsmhandler=sampler args repeatable
 SORTGROUPCLAUSE: tleSortGroupRef eqop=operator sortop=operator reverse_sort nulls_first hashable

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from mcp_server.nl2sql.nodes import (
     FAMILY,
     FUNCTION,
+    MADE,
     NODES,
     OPERATOR,
     RELATION,
@@ -27,6 +28,9 @@ RTE_RELATION, RTE_SUBQUERY = "0", "1"
 SHOW = "VARIABLESHOWSTMT"
 
 
+KINDS = (FUNCTION, OPERATOR, FAMILY, TYPE, MADE, SAMPLER, RELATION)
+
+
 class NoReadError(ValueError):
     """The tree is of a statement that does more than read, or of one that nobody classified."""
 
@@ -35,14 +39,16 @@ class NoReadError(ValueError):
 class References:
     """Object identifiers, each in the order in which they were met.
 
-    tables: relations that the query itself names; relations: those behind views too, but not
-    those behind PostgreSQL's own views, which are read as a whole.
+    types: of values that are read or compared; made: of those that are made, so that their input
+    function or CHECK runs. tables: relations that the query itself names; relations: those behind
+    views too, but not those behind PostgreSQL's own views, which are read as a whole.
     """
 
     functions: dict[int, None] = field(default_factory=dict)
     operators: dict[int, None] = field(default_factory=dict)
     families: dict[int, None] = field(default_factory=dict)
     types: dict[int, None] = field(default_factory=dict)
+    made: dict[int, None] = field(default_factory=dict)
     samplers: dict[int, None] = field(default_factory=dict)
     relations: dict[int, None] = field(default_factory=dict)
     tables: dict[int, None] = field(default_factory=dict)
@@ -58,6 +64,8 @@ class References:
                 return self.families
             case "type":
                 return self.types
+            case "made":
+                return self.made
             case "sampler":
                 return self.samplers
             case _:
@@ -99,7 +107,7 @@ def joined(parts: Iterable[References]) -> References:
     """All references of several trees."""
     whole = References()
     for part in parts:
-        for kind in (FUNCTION, OPERATOR, FAMILY, TYPE, SAMPLER, RELATION):
+        for kind in KINDS:
             whole.of(kind).update(part.of(kind))
         whole.tables.update(part.tables)
     return whole
