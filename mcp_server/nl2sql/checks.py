@@ -18,15 +18,12 @@ The pure parts are functions; the rest are steps (`steps.py`) for a sync or asyn
 
 import math
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import psycopg
-import sqlglot
 from psycopg import errors as pg
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
-from mcp_server.nl2sql import lexical, querytree
+from mcp_server.nl2sql import lexical, parsed, querytree
 from mcp_server.nl2sql.errors import (
     ForbiddenError,
     InvalidSyntaxError,
@@ -139,15 +136,13 @@ def inspect(sql: str) -> Inspection:
 _QUOTED = (lexical.Kind.STRING, lexical.Kind.QUOTED)
 
 
-@lru_cache(maxsize=64)
 def tree(sql: str) -> exp.Query | exp.Values | None:
     """What sqlglot makes of a query, for describing it; None where it cannot read it."""
     try:
         inspection = inspect(sql)
-        found = [] if inspection.is_show else sqlglot.parse(inspection.query, dialect="postgres")
-    except (SqlglotError, RecursionError, RefusedError):
+    except RefusedError:
         return None
-    return found[0] if len(found) == 1 and isinstance(found[0], exp.Query | exp.Values) else None
+    return None if inspection.is_show else parsed.tree(inspection.query)
 
 
 def check(
