@@ -90,7 +90,8 @@ class CheckedQuery:
     """A query that may run, prepared on the connection that checked it. Only `check` makes one."""
 
     sql: str
-    runs: str = field(repr=False)  # the statement to send
+    runs: str = field(repr=False)  # the statement to send, or the name of the prepared one
+    prepared: bool
     estimated_cost: float | None  # None where no limit was asked for
 
     @property
@@ -175,16 +176,19 @@ def check(
             f"the planner expects a cost of {cost:.0f}, the limit is {bounds.cost:.0f}; "
             "a join condition or a filter may be missing"
         )
-    runs = inspection.sql if inspection.is_show else f"{inspection.explain}execute {STATEMENT}"
-    return CheckedQuery(inspection.sql, runs, cost)
+    if inspection.is_show:
+        return CheckedQuery(inspection.sql, inspection.sql, False, cost)
+    if inspection.explain:
+        return CheckedQuery(inspection.sql, f"{inspection.explain}execute {STATEMENT}", False, cost)
+    return CheckedQuery(inspection.sql, STATEMENT, True, cost)
 
 
 def fetch(query: CheckedQuery, limits: Limits, role: str | None = None) -> Steps[Columns]:
     """Run a checked query and read rows up to the limits. Raises RefusedError."""
     try:
         yield Fetch(PRINT, ())
-        answer = yield Stream(query.runs, limits.rows, limits.bytes, limits.cell)
-        meanwhile = answer.trees[1:]  # the first is of EXECUTE itself
+        answer = yield Stream(query.runs, query.prepared, limits.rows, limits.bytes, limits.cell)
+        meanwhile = answer.trees if query.prepared else answer.trees[1:]  # the first is its own
         if meanwhile:
             yield Fetch("rollback", ())
             yield from begin(limits, role)

@@ -40,13 +40,14 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Run one statement and give back rows up to both limits, the first row in any case.
+    """Run one statement, or a prepared one by its name, and give back rows up to both limits.
 
-    What is not taken is not computed either: the server is told to stop. The text of each value
-    is kept beside what Python makes of it.
+    The first row comes in any case. What is not taken is not computed either: the server is told
+    to stop. The text of each value is kept beside what Python makes of it.
     """
 
     query: str
+    prepared: bool
     rows: int
     bytes: int
     cell: int | None = None  # what is beyond in one value does not count
@@ -125,9 +126,9 @@ def _answer(conn: Connection[Any], request: Request, trees: wire.Trees) -> Colum
         case Prepare(name, query):
             conn.wait(wire.prepare(conn.pgconn, name, query))
             return _columns(conn, trees)
-        case Stream(query, most_rows, most_bytes, cell):
+        case Stream(query, prepared, most_rows, most_bytes, cell):
             taken = wire.Taken(conn, most_rows, most_bytes, cell)
-            conn.wait(wire.stream(conn.pgconn, query, taken))
+            conn.wait(wire.stream(conn.pgconn, query, prepared, taken))
             if taken.truncated:
                 conn.cancel_safe(timeout=CANCEL_SECONDS)
                 conn.wait(wire.drain(conn.pgconn))
@@ -144,9 +145,9 @@ async def _aanswer(conn: AsyncConnection[Any], request: Request, trees: wire.Tre
         case Prepare(name, query):
             await conn.wait(wire.prepare(conn.pgconn, name, query))
             return _columns(conn, trees)
-        case Stream(query, most_rows, most_bytes, cell):
+        case Stream(query, prepared, most_rows, most_bytes, cell):
             taken = wire.Taken(conn, most_rows, most_bytes, cell)
-            await conn.wait(wire.stream(conn.pgconn, query, taken))
+            await conn.wait(wire.stream(conn.pgconn, query, prepared, taken))
             if taken.truncated:
                 await conn.cancel_safe(timeout=CANCEL_SECONDS)
                 await conn.wait(wire.drain(conn.pgconn))

@@ -65,13 +65,6 @@ def prepare(pgconn: PGconn, name: str, sql: str) -> PQGen[None]:
             raise error_from_result(result, encoding=ENCODING)
 
 
-def send(pgconn: PGconn, sql: str) -> PQGen[None]:
-    """Send one statement whose rows come some at a time, as text."""
-    pgconn.send_query_params(sql.encode(), None)
-    some_rows_at_a_time(pgconn)
-    yield from generators.send(pgconn)
-
-
 def some_rows_at_a_time(pgconn: PGconn) -> None:
     """Have the rows of the query just sent come in parts: a large one is never in memory whole."""
     if capabilities.has_stream_chunked():
@@ -80,9 +73,17 @@ def some_rows_at_a_time(pgconn: PGconn) -> None:
         pgconn.set_single_row_mode()
 
 
-def stream(pgconn: PGconn, sql: str, taken: "Taken") -> PQGen[None]:
-    """Run `sql` until it ends or `taken` is full; then more may come. Raises psycopg.Error."""
-    yield from send(pgconn, sql)
+def stream(pgconn: PGconn, sql: str, prepared: bool, taken: "Taken") -> PQGen[None]:
+    """Run `sql`, or the prepared statement of that name, until it ends or `taken` is full.
+
+    Then more may come. Raises psycopg.Error.
+    """
+    if prepared:
+        pgconn.send_query_prepared(sql.encode(), None)
+    else:
+        pgconn.send_query_params(sql.encode(), None)
+    some_rows_at_a_time(pgconn)
+    yield from generators.send(pgconn)
     while (result := (yield from generators.fetch(pgconn))) is not None:
         if result.status == pq.ExecStatus.FATAL_ERROR:
             yield from drain(pgconn)

@@ -196,6 +196,7 @@ def test_the_transaction_is_read_only_even_if_the_guard_were_fooled(dsn: str) ->
 def test_a_superuser_reads_as_a_lesser_role_and_others_stay_themselves(dsn: str) -> None:
     as_superuser = Reader(make_conninfo(dsn, user=SUPERUSER))
     assert as_superuser.query("select current_user").rows == [("pg_read_all_data",)]
+    assert as_superuser.query("show log_min_messages").rows == [("fatal",)]
     assert Reader(dsn).query("select current_user = session_user").rows == [(True,)]
     with psycopg.connect(dsn, autocommit=True) as conn:
         role = f"{conn.info.dbname}_reader"
