@@ -7,6 +7,7 @@ It reads the database's profile once, and again when its tables change.
 
 import contextlib
 import datetime
+import math
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,14 +15,17 @@ from typing import Any
 import psycopg
 
 from mcp_server.nl2sql.assumptions import assumptions
+from mcp_server.nl2sql.checks import Limits
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
 from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
+from mcp_server.nl2sql.errors import QueryTimeoutError, RefusedError
 from mcp_server.nl2sql.evidence import worked_in
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
 from mcp_server.nl2sql.profile import profile
-from mcp_server.nl2sql.reader import Dsn, conninfo
+from mcp_server.nl2sql.reader import Dsn, Reader, conninfo
 from mcp_server.nl2sql.reading import reading
+from mcp_server.nl2sql.steps import run
 from mcp_server.nl2sql.tokens import tokenize
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
 
@@ -34,8 +38,10 @@ TRY_SECONDS = 0.5
 IDLE_SECONDS = 2.0
 """How long the connection is kept unused; an open one would keep a cluster from pausing."""
 
-READ_ONLY = "select set_config('default_transaction_read_only', 'on', false)"
-TIME_LIMIT = "select set_config('statement_timeout', %s, false)"
+PROBE = Reader("", limits=Limits(rows=SAMPLE_ROWS, cost=math.inf, timeout=TRY_SECONDS))
+"""The steps of a candidate; the connection is the translator's own."""
+
+READ_ONLY = "select pg_catalog.set_config('default_transaction_read_only', 'on', false)"
 
 SCHEMA_VERSION = """
 select coalesce(sum(a.xmin::text::bigint), 0), count(*), sum(distinct c.reltuples),
@@ -104,11 +110,9 @@ class Translator:
                 result = Result(None) if slow else first_rows(conn, made.sql)
                 slow = result.rows is None
                 if slow:
-                    conn.execute(f"explain {made.sql}".encode())
-            except psycopg.OperationalError:
-                raise
-            except psycopg.Error as error:
-                problem = str(error).splitlines()[0]
+                    run(conn, PROBE.steps(f"explain {made.sql}"))
+            except RefusedError as error:
+                problem = str(error)
             else:
                 tried.append((made, result))
         return _answer(judge(question, tried), problem, links)
@@ -129,7 +133,6 @@ class Translator:
     def _connected(self) -> psycopg.Connection[Any]:
         if self._conn is None:
             self._conn = self._connect()
-            self._conn.execute(TIME_LIMIT, [f"{TRY_SECONDS * 1000:.0f}"])
         return self._conn
 
     def _close(self) -> None:
@@ -151,11 +154,14 @@ class Translator:
 
 
 def first_rows(conn: psycopg.Connection[Any], sql: str) -> Result:
-    """Run a query for its first rows. Raises psycopg.Error where PostgreSQL objects."""
-    bounded = f"select * from ({sql}) as found limit {SAMPLE_ROWS}"
+    """Run a query for its first rows, through the guard: a view may call anything.
+
+    Raises RefusedError where the guard or PostgreSQL objects.
+    """
     try:
-        return Result(conn.execute(bounded.encode()).fetchall())
-    except psycopg.errors.QueryCanceled:
+        bounded = f"select * from ({sql}) as found limit {SAMPLE_ROWS}"
+        return Result(run(conn, PROBE.steps(bounded)).rows)
+    except QueryTimeoutError:
         return Result(None)
 
 

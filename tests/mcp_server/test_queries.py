@@ -339,7 +339,8 @@ async def test_a_script_that_controls_its_transaction_is_told_so(tools: Any, ben
         "create table w5 (x int); create rule r as on insert to w5 do also (select 1; select 2)",
         "set transaction isolation level serializable; create table w6 (x int)",
         'create table w7 ("commit" int); insert into w7 values (1) returning "commit" as begin',
-        "create table w8 (x text); insert into w8 values ('; commit; '), ($$;rollback;$$), (U&'\\0061')",
+        "create table w8 (x text); "
+        "insert into w8 values ('; commit; '), ($$;rollback;$$), (U&'\\0061')",
         "prepare w9 as select 1; execute w9; deallocate w9",
     ],
 )
@@ -370,7 +371,8 @@ STUBBORN = (
         "set local statement_timeout = 0; select pg_sleep(60)",
         "reset statement_timeout; select pg_sleep(60)",
         "select set_config('statement_timeout', '0', false); select pg_sleep(60)",
-        "do $$ begin perform set_config('statement_timeout', '0', true); end $$; select pg_sleep(60)",
+        "do $$ begin perform set_config('statement_timeout', '0', true); end $$; "
+        "select pg_sleep(60)",
         "begin; set statement_timeout = 0; select pg_sleep(60); commit",
         "reset all; select pg_sleep(60)",
         "select pg_sleep(0.4); select pg_sleep(0.4); select pg_sleep(60)",
