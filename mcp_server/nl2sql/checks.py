@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import errors as pg
+from psycopg import sql as composed
 from sqlglot import exp
 
 from mcp_server.nl2sql import lexical, parsed, querytree
@@ -30,7 +31,7 @@ from mcp_server.nl2sql.errors import (
     RefusedError,
     TooExpensiveError,
 )
-from mcp_server.nl2sql.fact_queries import BEGIN_SETTINGS, DO_NOT_PRINT, NAMES, PRINT
+from mcp_server.nl2sql.fact_queries import BEGIN, NAMES
 from mcp_server.nl2sql.facts import Surroundings, surroundings, why_refused
 from mcp_server.nl2sql.functions import words
 from mcp_server.nl2sql.refusals import primary, refusal
@@ -41,7 +42,7 @@ from mcp_server.nl2sql.resolved import (
     joined,
     of_statement,
 )
-from mcp_server.nl2sql.steps import Columns, Fetch, Prepare, Steps, Stream
+from mcp_server.nl2sql.steps import Columns, Fetch, Prepare, Script, Steps, Stream
 
 # Readable by pg_read_all_data or a superuser, and none of a reader's business.
 REFUSED_RELATIONS = words(
@@ -167,8 +168,10 @@ def check(
             raise ForbiddenError(reason)
         cost = None
         if not inspection.is_show and math.isfinite(bounds.cost):
-            plan = (yield Fetch(f"explain (format json) execute {STATEMENT}", ())).rows
-            cost = float(plan[0][0][0]["Plan"]["Total Cost"])
+            plan = yield Fetch(f"explain (format json) execute {STATEMENT}", ())
+            cost = float(plan.rows[0][0][0]["Plan"]["Total Cost"])
+            if plan.trees[1:]:  # the first is of EXPLAIN itself; see `fetch`
+                yield from _expect_reads(plan.trees[1:])
     except psycopg.Error as error:
         raise (yield from refusal(error, tree(sql))) from error
     if cost is not None and cost > bounds.cost:
@@ -184,9 +187,11 @@ def check(
 
 
 def fetch(query: CheckedQuery, limits: Limits, role: str | None = None) -> Steps[Columns]:
-    """Run a checked query and read rows up to the limits. Raises RefusedError."""
+    """Run a checked query and read rows up to the limits. Raises RefusedError.
+
+    The server still prints what it analyses, so what was not there to be judged is judged now.
+    """
     try:
-        yield Fetch(PRINT, ())
         answer = yield Stream(query.runs, query.prepared, limits.rows, limits.bytes, limits.cell)
         meanwhile = answer.trees if query.prepared else answer.trees[1:]  # the first is its own
         if meanwhile:
@@ -206,11 +211,12 @@ def begin(limits: Limits, role: str | None = None) -> Steps[None]:
     as `pg_read_all_data` would give them more than their own grants).
     Raises ForbiddenError when the session may not become `role`.
     """
-    yield Fetch("begin transaction isolation level read committed, read only, not deferrable", ())
-    statement = str(int(limits.timeout * 1000))
-    transaction = str(int(limits.timeout * 3000) + 1000)
+    milliseconds = int(limits.timeout * 1000)
+    text = composed.SQL(BEGIN).format(
+        statement=str(milliseconds), transaction=str(3 * milliseconds + 1000), role=role
+    )
     try:
-        yield Fetch(BEGIN_SETTINGS, (statement, statement, transaction, role, role))
+        yield Script(text.as_string())
     except psycopg.Error as error:
         raise ForbiddenError(f"cannot read as role {role!r}: {primary(error)}") from error
 
@@ -243,9 +249,7 @@ def _rehearse(inspection: Inspection, around: Surroundings) -> Steps[None]:
 
 def _analysed(name: str, query: str) -> Steps[References]:
     """Have PostgreSQL resolve a statement; what it refers to."""
-    yield Fetch(PRINT, ())
     answer = yield Prepare(name, query)
-    yield Fetch(DO_NOT_PRINT, ())
     if len(answer.trees) != 1:
         raise ForbiddenError(
             "PostgreSQL did not print how it understands the query (debug_print_rewritten, "

@@ -22,7 +22,7 @@ join pg_catalog.pg_database d
   on d.datname operator(pg_catalog.=) pg_catalog.current_database()
 left join pg_catalog.pg_aggregate a
   on a.aggfnoid::pg_catalog.oid operator(pg_catalog.=) p.oid
-where p.oid operator(pg_catalog.=) any (%s::pg_catalog.oid[])
+where p.oid operator(pg_catalog.=) any ({oids}::pg_catalog.oid[])
 """
 
 OWN_FUNCTIONS = """
@@ -41,19 +41,19 @@ select pg_catalog.concat(n.nspname, '.', o.oprname), o.oprcode::pg_catalog.oid,
              where m.amopopr operator(pg_catalog.=) o.oid)
 from pg_catalog.pg_operator o
 join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) o.oprnamespace
-where o.oid operator(pg_catalog.=) any (%s::pg_catalog.oid[])
+where o.oid operator(pg_catalog.=) any ({oids}::pg_catalog.oid[])
 """
 
 FAMILIES = """
 select f.amproc::pg_catalog.oid from pg_catalog.pg_amproc f
-where f.amprocfamily operator(pg_catalog.=) any (%s::pg_catalog.oid[])
+where f.amprocfamily operator(pg_catalog.=) any ({oids}::pg_catalog.oid[])
 """
 
 # What reading, writing, comparing and converting a value may call, of the types that it is made
 # of too. A cast to json is here for to_json() and its kin, which look for one by themselves.
 TYPES = """
 with recursive reached (oid) as (
-    select given.oid from pg_catalog.unnest(%s::pg_catalog.oid[]) as given (oid)
+    select given.oid from pg_catalog.unnest({oids}::pg_catalog.oid[]) as given (oid)
     union
     select part.oid from reached, lateral (
         select t.typbasetype from pg_catalog.pg_type t
@@ -82,7 +82,7 @@ select pg_catalog.concat(n.nspname, '.', t.typname),
              r.rngcanonical::pg_catalog.oid, r.rngsubdiff::pg_catalog.oid],
        array(select c.castfunc from pg_catalog.pg_cast c
              where c.castsource operator(pg_catalog.=) t.oid
-               and c.casttarget operator(pg_catalog.=) any ('{114,3802}'::pg_catalog.oid[])),
+               and c.casttarget operator(pg_catalog.=) any (array[114, 3802]::pg_catalog.oid[])),
        array(select f.amproc::pg_catalog.oid
              from pg_catalog.pg_opclass c join pg_catalog.pg_amproc f
                on f.amprocfamily operator(pg_catalog.=) c.opcfamily
@@ -102,7 +102,7 @@ left join pg_catalog.pg_range r on r.rngtypid operator(pg_catalog.=) t.oid
 # 3381 pg_statistic_ext
 RELATIONS = """
 with recursive reached (oid) as (
-    select given.oid from pg_catalog.unnest(%s::pg_catalog.oid[]) as given (oid)
+    select given.oid from pg_catalog.unnest({oids}::pg_catalog.oid[]) as given (oid)
     union
     select i.inhrelid from reached join pg_catalog.pg_inherits i
       on i.inhparent operator(pg_catalog.=) reached.oid
@@ -136,7 +136,7 @@ left join pg_catalog.pg_operator o on d.refclassid operator(pg_catalog.=) 2617::
 join pg_catalog.pg_proc p
   on p.oid operator(pg_catalog.=) case when d.refclassid operator(pg_catalog.=) 2617::pg_catalog.oid
                                        then o.oprcode::pg_catalog.oid else d.refobjid end
-where d.refclassid operator(pg_catalog.=) any ('{1255,2617}'::pg_catalog.oid[])
+where d.refclassid operator(pg_catalog.=) any (array[1255, 2617]::pg_catalog.oid[])
   and (p.provolatile operator(pg_catalog.=) 'i'::pg_catalog."char"
        or parts.class operator(pg_catalog.=) 2604::pg_catalog.oid)
 """
@@ -168,10 +168,11 @@ where c.oid operator(pg_catalog.=) any (%s::pg_catalog.oid[])
 # What the owner of a database can set for all its sessions is set here for this transaction. A
 # tree that is printed goes to the server's log as well, unless the role has log_min_messages =
 # fatal or may set it.
-BEGIN_SETTINGS = """
-select pg_catalog.set_config('statement_timeout', %s, true),
+BEGIN = """
+begin transaction isolation level read committed, read only, not deferrable;
+select pg_catalog.set_config('statement_timeout', {statement}, true),
        pg_catalog.set_config('lock_timeout', '2000', true),
-       pg_catalog.set_config('idle_in_transaction_session_timeout', %s, true),
+       pg_catalog.set_config('idle_in_transaction_session_timeout', {statement}, true),
        pg_catalog.set_config('standard_conforming_strings', 'on', true),
        pg_catalog.set_config('check_function_bodies', 'on', true),
        pg_catalog.set_config('client_min_messages', 'log', true),
@@ -182,9 +183,9 @@ select pg_catalog.set_config('statement_timeout', %s, true),
             then pg_catalog.set_config('log_min_messages', 'fatal', true) end,
        case when pg_catalog.current_setting('server_version_num')::pg_catalog.int4
                  operator(pg_catalog.>=) 170000
-            then pg_catalog.set_config('transaction_timeout', %s, true) end,
-       case when %s::pg_catalog.text is not null
-            then pg_catalog.set_config('role', %s, true)
+            then pg_catalog.set_config('transaction_timeout', {transaction}, true) end,
+       case when {role}::pg_catalog.text is not null
+            then pg_catalog.set_config('role', {role}, true)
             when (select r.rolsuper from pg_catalog.pg_roles r
                   where r.rolname operator(pg_catalog.=) current_user)
             then pg_catalog.set_config('role', 'pg_read_all_data', true) end

@@ -12,6 +12,8 @@ read anew for every query.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from psycopg import sql as composed
+
 from mcp_server.nl2sql import lexical
 from mcp_server.nl2sql.fact_queries import (
     DO_NOT_PRINT,
@@ -44,7 +46,7 @@ from mcp_server.nl2sql.resolved import (
     of_expression,
     of_statement,
 )
-from mcp_server.nl2sql.steps import Fetch, Row, Steps
+from mcp_server.nl2sql.steps import Fetch, Row, Script, Steps
 
 FIXED_OIDS = 10_000
 """Below are numbers that PostgreSQL's source gives, the same in every server of a version."""
@@ -68,8 +70,8 @@ class Surroundings:
 
 
 def surroundings() -> Steps[Surroundings]:
-    """Look round, inside the guard's transaction."""
-    answer = yield Fetch(SURROUNDINGS, ())
+    """Look round, inside the guard's transaction; from then on the server prints trees."""
+    answer = yield Script(f"{SURROUNDINGS}; {PRINT}")
     version, code = answer.server_version, answer.rows[0][0]
     for _, name, check in answer.rows:
         if name is None:
@@ -85,7 +87,7 @@ def surroundings() -> Steps[Surroundings]:
 
 
 def why_refused(found: References, around: Surroundings) -> Steps[str | None]:
-    """Why what was found may not run, or None."""
+    """Why what was found may not run, or None. The server prints trees before and after."""
     return (yield from _Inquiry(around).run(found))
 
 
@@ -131,7 +133,7 @@ class _Inquiry:
                 self.pending.setdefault(kind, {})[oid] = through
 
     def _functions(self, given: dict[int, str]) -> Steps[str | None]:
-        for function in (yield from _functions(given, self.around.version)):
+        for function in (yield from self._facts(given)):
             through = given[function.oid]
             behind = f" ({through})" if through else ""
             reason = objection(function, unsafe_types=self.around.unsafe_domain is not None)
@@ -173,27 +175,27 @@ class _Inquiry:
         return objection_to_the_unknown(function, (yield from _with_effects(self.around.version)))
 
     def _samplers(self, given: dict[int, str]) -> Steps[str | None]:
-        for function in (yield from _functions(given, self.around.version)):
+        for function in (yield from self._facts(given)):
             if function.language not in BELIEVED_LANGUAGES:
                 return f"{function.label} is no sampling method that can be trusted"
         return None
 
     def _operators(self, given: dict[int, str]) -> Steps[str | None]:
-        for label, code, others, support in (yield Fetch(OPERATORS, (_array(given),))).rows:
+        for label, code, others, support in (yield from _ask(OPERATORS, given)):
             through = f"operator {label}"
             self._add(FUNCTION, [code, *support], through)
             self._add(OPERATOR, others, through)
         return None
 
     def _families(self, given: dict[int, str]) -> Steps[str | None]:
-        found = (yield Fetch(FAMILIES, (_array(given),))).rows
+        found = yield from _ask(FAMILIES, given)
         self._add(FUNCTION, [oid for (oid,) in found], "an operator family")
         return None
 
     def _types(self, given: dict[int, str]) -> Steps[str | None]:
         """What reading values calls. Where nobody wrote a function, no type brings one in."""
         if self.around.code:
-            for each in (yield Fetch(TYPES, (_array(given),))).rows:
+            for each in (yield from _ask(TYPES, given)):
                 self._add_reading(_Type(*each))
         return None
 
@@ -201,7 +203,7 @@ class _Inquiry:
         """What making values calls, beside reading them."""
         if not self.around.code and self.around.unsafe_domain is None:
             return None
-        for each in (yield Fetch(TYPES, (_array(given),))).rows:
+        for each in (yield from _ask(TYPES, given)):
             type_ = _Type(*each)
             self._add_reading(type_)
             self._add_user_functions(type_.making, f"type {type_.label}")
@@ -218,10 +220,24 @@ class _Inquiry:
 
     def _relations(self, given: dict[int, str]) -> Steps[str | None]:
         if self.around.code:
-            found = (yield Fetch(RELATIONS, (_array(given),))).rows
+            found = yield from _ask(RELATIONS, given)
             through = "an index, constraint or statistic of a table that is read"
             self._add(FUNCTION, [oid for (oid,) in found], through)
         return None
+
+    def _facts(self, oids: Iterable[int]) -> Steps[list[Function]]:
+        """The facts of functions, in no order. Raises NoReadError when one is gone."""
+        wanted, version = set(oids), self.around.version
+        found = [kept for oid in wanted if (kept := _own_functions.get((version, oid)))]
+        missing = wanted - {function.oid for function in found}
+        if missing:
+            for function in map(_function, (yield from _ask(FUNCTIONS, missing))):
+                found.append(function)
+                if function.oid < FIXED_OIDS:
+                    _own_functions[version, function.oid] = function
+        if len(found) != len(wanted):
+            raise NoReadError("a function was dropped meanwhile; send the query again")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,20 +252,10 @@ class _Type:
     checks: list[str]
 
 
-def _functions(oids: Iterable[int], version: int) -> Steps[list[Function]]:
-    """The facts of functions, in no order. Raises NoReadError when one is gone."""
-    wanted = set(oids)
-    found = [kept for oid in wanted if (kept := _own_functions.get((version, oid)))]
-    missing = wanted - {function.oid for function in found}
-    if missing:
-        for row in (yield Fetch(FUNCTIONS, (_array(missing),))).rows:
-            function = _function(row)
-            found.append(function)
-            if function.oid < FIXED_OIDS:
-                _own_functions[version, function.oid] = function
-    if len(found) != len(wanted):
-        raise NoReadError("a function was dropped meanwhile; send the query again")
-    return found
+def _ask(query: str, oids: Iterable[int]) -> Steps[list[Row]]:
+    """The rows of a query about some objects, whose own tree nobody needs to see."""
+    given = composed.SQL(query).format(oids="{" + ",".join(map(str, oids)) + "}").as_string()
+    return (yield Script(f"{DO_NOT_PRINT}; {given}; {PRINT}")).rows
 
 
 def _function(row: Row) -> Function:
@@ -261,7 +267,7 @@ def _function(row: Row) -> Function:
 def _with_effects(version: int) -> Steps[frozenset[str]]:
     """Names of PostgreSQL's own functions that no read may call."""
     if version not in _names_with_effects:
-        rows = (yield Fetch(OWN_FUNCTIONS, ())).rows
+        rows = yield from _ask(OWN_FUNCTIONS, ())
         _names_with_effects[version] = frozenset(name for name, v in rows if has_effects(name, v))
     return _names_with_effects[version]
 
@@ -276,9 +282,7 @@ def _statements_of(function: Function) -> Steps[tuple[str, ...]]:
     if function.search_path is not None and not function.resolved_body:
         before = (yield Fetch(SEARCH_PATH, ())).rows[0][0]
         yield Fetch(SET_SEARCH_PATH, (function.search_path,))
-    yield Fetch(PRINT, ())
     answer = yield Fetch(VALIDATE, (function.oid,))
-    yield Fetch(DO_NOT_PRINT, ())
     if before is not None:
         yield Fetch(SET_SEARCH_PATH, (before,))
     return answer.trees[1:]  # the first is of the statement that asks
@@ -289,7 +293,3 @@ def _has_literals(source: str) -> bool:
         return bool(lexical.literals(lexical.tokens(source, unicode_strings=True)))
     except lexical.LexicalError:
         return True
-
-
-def _array(oids: Iterable[int]) -> str:
-    return "{" + ",".join(map(str, oids)) + "}"

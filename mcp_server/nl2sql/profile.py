@@ -18,7 +18,7 @@ from mcp_server.nl2sql.checks import Limits, begin, check
 from mcp_server.nl2sql.errors import RefusedError
 from mcp_server.nl2sql.inference import inferred
 from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Profile, Table
-from mcp_server.nl2sql.steps import Fetch, Steps, run
+from mcp_server.nl2sql.steps import Script, Steps, run
 from mcp_server.nl2sql.tokens import identifier_words, normal_text, shape_of
 
 VALUES_PER_COLUMN = 2_000
@@ -225,8 +225,7 @@ def _judged(
     try:
         yield from check(query.as_string(conn), GUARD)
     finally:
-        yield Fetch("rollback", ())
-        yield Fetch("deallocate all", ())
+        yield Script("rollback; deallocate all")
 
 
 def _count(conn: psycopg.Connection[Any], source: sql.Composed) -> int:

@@ -14,7 +14,7 @@ from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoade
 
 from mcp_server.nl2sql.checks import CheckedQuery, Limits, begin, check, fetch
 from mcp_server.nl2sql.errors import RefusedError
-from mcp_server.nl2sql.steps import Fetch, Row, Steps, arun, run
+from mcp_server.nl2sql.steps import Row, Script, Steps, arun, run
 from mcp_server.nl2sql.wire import Field, TextRow
 
 Dsn: TypeAlias = str | Callable[[], str]
@@ -124,8 +124,7 @@ class Reader:
 
 
 def _end() -> Steps[None]:
-    yield Fetch("rollback", ())
-    yield Fetch("deallocate all", ())
+    yield Script("rollback; deallocate all")
 
 
 class _AnyDate(DateLoader):

@@ -31,6 +31,16 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class Script:
+    """Run several statements at once, by the simple protocol: a single round trip.
+
+    Gives back the rows of the last one that has any. No value is put in here.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prepare:
     """Have one statement analysed under a name, without running it."""
 
@@ -74,7 +84,7 @@ class Columns:
         return tuple(name for name, _, _ in self.fields)
 
 
-Request: TypeAlias = Fetch | Prepare | Stream
+Request: TypeAlias = Fetch | Script | Prepare | Stream
 Steps: TypeAlias = Generator[Request, Columns, T]
 
 
@@ -123,6 +133,13 @@ def _answer(conn: Connection[Any], request: Request, trees: wire.Trees) -> Colum
             cursor.execute(query.encode(), params, binary=params is None)
             rows = cursor.fetchall() if cursor.description else []
             return _columns(conn, trees, _fields(cursor.description), rows)
+        case Script(text):
+            cursor = conn.cursor(row_factory=tuple_row)
+            cursor.execute(text.encode())
+            found = cursor.fetchall() if cursor.description else []
+            while cursor.nextset():
+                found = cursor.fetchall() if cursor.description else found
+            return _columns(conn, trees, (), found)
         case Prepare(name, query):
             conn.wait(wire.prepare(conn.pgconn, name, query))
             return _columns(conn, trees)
@@ -142,6 +159,13 @@ async def _aanswer(conn: AsyncConnection[Any], request: Request, trees: wire.Tre
             await cursor.execute(query.encode(), params, binary=params is None)
             rows = await cursor.fetchall() if cursor.description else []
             return _columns(conn, trees, _fields(cursor.description), rows)
+        case Script(text):
+            cursor = conn.cursor(row_factory=tuple_row)
+            await cursor.execute(text.encode())
+            found = await cursor.fetchall() if cursor.description else []
+            while cursor.nextset():
+                found = await cursor.fetchall() if cursor.description else found
+            return _columns(conn, trees, (), found)
         case Prepare(name, query):
             await conn.wait(wire.prepare(conn.pgconn, name, query))
             return _columns(conn, trees)

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from mcp_server.nl2sql import checks, wire
+from mcp_server.nl2sql import facts, wire
 from mcp_server.nl2sql.checks import Limits, begin, check, fetch
 from mcp_server.nl2sql.errors import ForbiddenError
 from mcp_server.nl2sql.reader import Reader
@@ -76,7 +76,7 @@ def test_bodies_that_only_read_are_no_surprise(fresh_dsn: str) -> None:
 def test_without_a_printed_tree_nothing_runs(
     fresh_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "PRINT", "set local debug_print_rewritten = off")
+    monkeypatch.setattr(facts, "PRINT", "set local debug_print_rewritten = off")
     with pytest.raises(ForbiddenError, match="did not print"):
         Reader(fresh_dsn).query("select 1")
 
