@@ -4,7 +4,9 @@
 The master user is not a superuser: it creates roles, databases and trusted extensions, and holds
 `rds_superuser`, which carries the few predefined roles that never reach the host. `rds_iam` marks
 a role whose password is an IAM token. `borealis_reader` is who read-only tools connect as: it may
-read what the master user creates, and nothing else unless granted.
+read what the master user creates, and nothing else unless granted. The guard has the server print
+how it understands each of that role's queries; the role's log_min_messages keeps that, and the
+queries, out of the server's log.
 
 Source: Amazon RDS User Guide, "Understanding PostgreSQL roles and permissions".
 """
@@ -41,6 +43,7 @@ def create_roles(major: int) -> str:
     grant {READER} to {MASTER} with inherit false, set true;
     grant rds_iam to {MASTER}, {READER};
     alter role {READER} set default_transaction_read_only = on;
+    alter role {READER} set log_min_messages = fatal;
     alter database postgres owner to {MASTER};
     """
 

@@ -2,7 +2,9 @@
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
+from cluster_runtime.engine.roles import READER
 from mcp_server.nl2sql import facts, wire
 from mcp_server.nl2sql.checks import Limits, begin, check, fetch
 from mcp_server.nl2sql.errors import ForbiddenError
@@ -129,3 +131,10 @@ def test_what_the_owner_sets_for_the_database_does_not_blind_the_guard(
     for sql in ("select (1::float8).pg_sleep", "select pg_advisory_lock(1) from public.t"):
         with pytest.raises(ForbiddenError, match="VOLATILE"):
             reader.query(sql)
+
+
+def test_what_the_reading_role_asks_is_not_in_the_servers_log(fresh_dsn: str) -> None:
+    as_reader = Reader(make_conninfo(fresh_dsn, user=READER))
+    assert as_reader.query("show log_min_messages").rows == [("fatal",)]
+    with as_reader.connect() as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        conn.execute("set log_min_messages = debug5")
