@@ -6,7 +6,7 @@ select p.oid, n.nspname::pg_catalog.text, p.proname::pg_catalog.text, p.prokind:
        p.provolatile::pg_catalog.text, l.lanname::pg_catalog.text, p.prosecdef, p.proconfig,
        p.proargdefaults::pg_catalog.text, p.prosqlbody is not null,
        case when p.oid operator(pg_catalog.>=) 16384::pg_catalog.oid then p.prosrc end,
-       r.rolname::pg_catalog.text, r.rolsuper,
+       r.rolname::pg_catalog.text,
        pg_catalog.pg_has_role(p.proowner, d.datdba, 'member')
            or r.rolname operator(pg_catalog.=) current_user,
        array[a.aggtransfn::pg_catalog.oid, a.aggfinalfn::pg_catalog.oid,

@@ -259,9 +259,9 @@ def _ask(query: str, oids: Iterable[int]) -> Steps[list[Row]]:
 
 
 def _function(row: Row) -> Function:
-    settings, (parts, state_type, sort_operator) = row[7], row[14:]
+    settings, (parts, state_type, sort_operator) = row[7], row[13:]
     own = (tuple(part for part in parts if part), state_type or 0, sort_operator or 0)
-    return Function(*(*row[:7], tuple(settings or ()), *row[8:14], *own))
+    return Function(*(*row[:7], tuple(settings or ()), *row[8:13], *own))
 
 
 def _with_effects(version: int) -> Steps[frozenset[str]]:

@@ -62,6 +62,8 @@ TAKING_A_TYPE = words(
     """
 )
 
+PRINTING_SETTINGS = words("client_min_messages debug_print_rewritten debug_pretty_print")
+
 BELIEVED_LANGUAGES = frozenset({"c", "internal"})
 """Only a superuser makes functions in them."""
 
@@ -82,7 +84,6 @@ class Function:
     resolved_body: bool  # BEGIN ATOMIC or RETURN: the names in it are resolved once and for all
     source: str | None  # of those that are not PostgreSQL's own
     owner: str
-    owner_is_superuser: bool
     owner_is_trusted: bool  # has the rights of the database's owner, or is who asks
     parts: tuple[int, ...]  # functions that an aggregate is made of
     state_type: int
@@ -108,8 +109,15 @@ class Function:
 
     @property
     def _becomes_another_role(self) -> bool:
-        names = {setting.partition("=")[0] for setting in self.settings}
-        return bool(names & {"role", "session_authorization"})
+        return self._sets({"role", "session_authorization"})
+
+    def _sets(self, names: AbstractSet[str]) -> bool:
+        return any(setting.partition("=")[0] in names for setting in self.settings)
+
+    @property
+    def hides(self) -> bool:
+        """Whether it keeps the server from printing what it does."""
+        return self._sets(PRINTING_SETTINGS)
 
     @property
     def runs_as_another(self) -> bool:
@@ -155,15 +163,17 @@ def objection_to_the_unknown(function: Function, with_effects: AbstractSet[str])
     with_effects: names of PostgreSQL's own functions that no read may call.
     """
     what = f"{function.label} is written in {function.language}, so what it does cannot be checked"
-    if function.runs_as_another and not function.owner_is_superuser:
+    if function.runs_as_another:
         return (
             f"{what}, and it runs with the rights of {function.owner} (SECURITY DEFINER); one in "
             "SQL with BEGIN ATOMIC can be checked"
         )
+    if function.hides:
+        return f"{what}, and it sets client_min_messages or debug_*, which would hide it"
     if not function.owner_is_trusted:
         return f"{what}, and its owner {function.owner} has no rights over this database"
     named = set(_WORD.findall((function.source or "").lower())) & with_effects
-    if named and not function.owner_is_superuser:
+    if named:
         return (
             f"{function.label} is not declared VOLATILE, yet its body names "
             f"{', '.join(sorted(named)[:3])}, which may have side effects"

@@ -74,6 +74,8 @@ def tokens(
         raise LexicalError(f"the SQL has {len(sql)} characters; at most {longest} are accepted")
     if "\0" in sql:
         raise LexicalError("the SQL contains a null character")
+    if not _is_unicode(sql):
+        raise LexicalError("the SQL contains half of a character (a lone surrogate)")
     found: list[Token] = []
     position = depth = 0
     while position < len(sql):
@@ -138,6 +140,14 @@ def literals(found: Sequence[Token]) -> list[Token]:
         and token.text[0] not in "bBxXnN"
         and not (before and before.kind is Kind.WORD and before.text in TIME_WORDS)
     ]
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _fold(word: str) -> str:

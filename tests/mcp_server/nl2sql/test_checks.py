@@ -128,6 +128,11 @@ def test_every_harmless_statement_runs(dsn: str) -> None:
         ("select " + "(" * 100 + "1" + ")" * 100, InvalidSyntaxError, "brackets deep"),
         ("select '" + "x" * 200_000 + "'", InvalidSyntaxError, "characters"),
         ("select U&'\\0061'", InvalidSyntaxError, "U& strings"),
+        ("select '\ud800'", InvalidSyntaxError, "half of a character"),
+        ("select name || 1 || nope from sailor", UnknownNameError, "no column 'nope'"),
+        ("show all", ForbiddenError, "name one setting"),
+        ("show nonsense", InvalidQueryError, "unrecognized configuration parameter"),
+        ("select fine(1, 2)", InvalidQueryError, "No function matches"),
     ],
 )  # fmt: skip
 def test_a_refusal_says_what_is_wrong(

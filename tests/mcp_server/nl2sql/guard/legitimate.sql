@@ -237,3 +237,5 @@ select array_sample(array[1, 2, 3], 2), array_shuffle(array[1, 2])
 select hashtext('x'), hash_array(array[1]), record_eq(row(1), row(1))
 select mod(id, 2) as "odd?", name as "Name" from app.customer order by "odd?", "Name"
 select pg_sleep_until is null from (select 1 as pg_sleep_until) s
+select '{12345,54321}'::app.zip[], '12345'::app.zip, (array['12345']::app.zip[])[1]
+select count(*) from app.customer where name::app.email is null and false

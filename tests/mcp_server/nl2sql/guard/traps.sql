@@ -11,6 +11,8 @@ create table app.event_2025 partition of app.event for values from ('2025-01-01'
 create table app.event_rest partition of app.event default;
 create type app.mood as enum ('sad', 'ok', 'happy');
 create domain app.positive as int check (value > 0);
+create function app.is_zip(text) returns bool language plpgsql immutable as $$ begin return length($1) = 5; end $$;
+create domain app.zip as text check (app.is_zip(value));
 create domain app.email as text check (value ~ '^[^@]+@[^@]+$');
 create type app.pair as (a int, b app.positive);
 create table app.person (id int primary key, mood app.mood, email app.email, age app.positive, pair app.pair, attributes hstore, path ltree, nick citext, embedding vector(3));
@@ -52,6 +54,8 @@ create function trap.liar_next() returns bigint language plpgsql immutable as $$
 create function trap.definer() returns int language plpgsql stable security definer as $$ begin return 1; end $$;
 create function trap.definer_text() returns bigint language sql stable security definer as 'select count(*) from app.customer';
 create function trap.role_setter() returns int language plpgsql stable set role = 'postgres' as $$ begin return 1; end $$;
+create function trap.hider() returns int language plpgsql stable set client_min_messages = error as $$ begin return 1; end $$;
+create function trap.hider2() returns int language plpgsql immutable set debug_print_rewritten = off as $$ begin return 1; end $$;
 create function trap.with_default(a int default trap.wal()) returns int language sql stable as 'select $1';
 create function trap.deletes() returns int language sql stable as 'delete from trap.log; select 1';
 create operator trap.+ (leftarg = text, rightarg = text, function = trap.wal_text);
