@@ -6,8 +6,8 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 from pydantic import Field
 
 from mcp_server.models import ExecutionResult, QueryResult
+from mcp_server.results import Limits
 from mcp_server.sessions import (
-    Limits,
     connected,
     execute,
     interruptible,
