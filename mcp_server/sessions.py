@@ -34,6 +34,7 @@ from mcp_server.errors import SqlRefusedError
 from mcp_server.models import ExecutionResult, QueryResult, StatementResult
 from mcp_server.nl2sql import checks, wire
 from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError, QueryTimeoutError
+from mcp_server.nl2sql.own_names import own_names
 from mcp_server.nl2sql.refusals import refusal
 from mcp_server.nl2sql.steps import arun
 from mcp_server.results import Collected, Limits, result_of, type_names
@@ -119,6 +120,16 @@ async def reading(
         yield connection
 
 
+@asynccontextmanager
+async def describing(
+    cluster: Cluster, database: str | None, limits: Limits
+) -> AsyncIterator[Connection]:
+    """The same for statements of our own about the catalog."""
+    async with reading(cluster, database, limits) as connection:
+        await arun(connection, own_names())
+        yield connection
+
+
 async def interruptible(
     connection: Connection, work: Coroutine[Any, Any, T], seconds: float = math.inf
 ) -> T:
@@ -168,7 +179,7 @@ async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult
     """
     try:
         checked = await arun(connection, checks.check(sql, limits.of_a_read))
-        answer = await arun(connection, checks.fetch(checked, limits.of_a_read))
+        answer = await arun(connection, checks.fetch(checked, limits.of_a_read, values=False))
     except ForbiddenError as refused:
         if isinstance(refused.__cause__, InsufficientPrivilege):
             raise SqlRefusedError(f"{refused}: {GRANT_ADVICE}") from refused

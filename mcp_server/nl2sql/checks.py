@@ -186,13 +186,19 @@ def check(
     return CheckedQuery(inspection.sql, STATEMENT, True, cost)
 
 
-def fetch(query: CheckedQuery, limits: Limits, role: str | None = None) -> Steps[Columns]:
+def fetch(
+    query: CheckedQuery, limits: Limits, role: str | None = None, *, values: bool = True
+) -> Steps[Columns]:
     """Run a checked query and read rows up to the limits. Raises RefusedError.
+
+    values: whether the rows are wanted as Python values too, beside their texts.
 
     The server still prints what it analyses, so what was not there to be judged is judged now.
     """
     try:
-        answer = yield Stream(query.runs, query.prepared, limits.rows, limits.bytes, limits.cell)
+        answer = yield Stream(
+            query.runs, query.prepared, limits.rows, limits.bytes, limits.cell, values
+        )
         meanwhile = answer.trees if query.prepared else answer.trees[1:]  # the first is its own
         if meanwhile:
             yield Fetch("rollback", ())

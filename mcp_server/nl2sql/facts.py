@@ -43,6 +43,7 @@ from mcp_server.nl2sql.resolved import (
     KINDS,
     NoReadError,
     References,
+    joined,
     of_expression,
     of_statement,
 )
@@ -93,14 +94,20 @@ def why_refused(found: References, around: Surroundings) -> Steps[str | None]:
 
 @dataclass(slots=True)
 class _Inquiry:
-    """Follows references until nothing new comes up, or something is refused."""
+    """Follows references until nothing new comes up, or something is refused.
+
+    path: the search path where it is not the session's. That of a function is also the one of the
+    functions that it calls, so these have an inquiry of their own; entered: those that have had it.
+    """
 
     around: Surroundings
+    path: str | None = None
+    entered: set[tuple[int, str | None]] = field(default_factory=set)
     seen: set[tuple[str, int]] = field(default_factory=set)
     pending: dict[str, dict[int, str]] = field(default_factory=dict)  # kind -> oid -> through what
 
-    def run(self, found: References) -> Steps[str | None]:
-        self._add_all(found, "")
+    def run(self, found: References, through: str = "") -> Steps[str | None]:
+        self._add_all(found, through)
         look_up = {
             FUNCTION: self._functions,
             SAMPLER: self._samplers,
@@ -156,6 +163,8 @@ class _Inquiry:
 
     def _inside(self, function: Function) -> Steps[str | None]:
         """Look into a body in SQL; judge any other by what is known from outside."""
+        path = self.path if function.search_path is None else function.search_path
+        statements: tuple[str, ...] = ()
         if function.can_be_looked_into:
             unsafe = None if function.resolved_body else self.around.unsafe_domain
             if unsafe and _has_literals(function.source or ""):
@@ -163,16 +172,23 @@ class _Inquiry:
                     f"the values in the body of {function.label} cannot be looked into safely "
                     f"({unsafe}); BEGIN ATOMIC instead of a string helps"
                 )
-            bodies = yield from _statements_of(function)
-            for body in bodies:
-                try:
-                    found = of_statement(body)
-                except NoReadError as error:
-                    return f"in the body of {function.label} {error}"
-                self._add_all(found, f"in the body of {function.label}")
-            if bodies:
-                return None
-        return objection_to_the_unknown(function, (yield from _with_effects(self.around.version)))
+            means = None if function.resolved_body else path
+            statements = yield from _statements_of(function, means)
+        if not statements:
+            return objection_to_the_unknown(
+                function, (yield from _with_effects(self.around.version))
+            )
+        through = f"in the body of {function.label}"
+        try:
+            found = joined(map(of_statement, statements))
+        except NoReadError as error:
+            return f"{through} {error}"
+        if path == self.path:
+            self._add_all(found, through)
+        elif (function.oid, path) not in self.entered:
+            self.entered.add((function.oid, path))
+            return (yield from _Inquiry(self.around, path, self.entered).run(found, through))
+        return None
 
     def _samplers(self, given: dict[int, str]) -> Steps[str | None]:
         for function in (yield from self._facts(given)):
@@ -272,16 +288,16 @@ def _with_effects(version: int) -> Steps[frozenset[str]]:
     return _names_with_effects[version]
 
 
-def _statements_of(function: Function) -> Steps[tuple[str, ...]]:
-    """The statements of a body in SQL, resolved as they will be when it runs.
+def _statements_of(function: Function, path: str | None) -> Steps[tuple[str, ...]]:
+    """The statements of a body in SQL, resolved as they will be when it runs with a search path.
 
     The validator of the language analyses a body as CREATE FUNCTION does, and runs nothing of
     it. It tells nothing of a function with polymorphic parameters.
     """
     before: str | None = None
-    if function.search_path is not None and not function.resolved_body:
+    if path is not None:
         before = (yield Fetch(SEARCH_PATH, ())).rows[0][0]
-        yield Fetch(SET_SEARCH_PATH, (function.search_path,))
+        yield Fetch(SET_SEARCH_PATH, (path,))
     answer = yield Fetch(VALIDATE, (function.oid,))
     if before is not None:
         yield Fetch(SET_SEARCH_PATH, (before,))

@@ -16,6 +16,7 @@ from mcp_server.nl2sql.errors import (
     RefusedError,
     UnknownNameError,
 )
+from mcp_server.nl2sql.own_names import own_names
 from mcp_server.nl2sql.steps import Fetch, Steps
 
 
@@ -57,6 +58,7 @@ def primary(error: psycopg.Error) -> str:
 def _begin_again() -> Steps[None]:
     yield Fetch("rollback", ())
     yield Fetch("begin transaction read only", ())
+    yield from own_names()
 
 
 def _near_names(said: str, tree: exp.Expr | None) -> Steps[str]:

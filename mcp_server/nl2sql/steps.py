@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, Connection
+from psycopg.adapt import Transformer
 from psycopg.rows import tuple_row
 
 from mcp_server.nl2sql import wire
@@ -61,6 +62,7 @@ class Stream:
     rows: int
     bytes: int
     cell: int | None = None  # what is beyond in one value does not count
+    values: bool = True  # whether Python values are wanted beside the texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,8 @@ def _answer(conn: Connection[Any], request: Request, trees: wire.Trees) -> Colum
         case Prepare(name, query):
             conn.wait(wire.prepare(conn.pgconn, name, query))
             return _columns(conn, trees)
-        case Stream(query, prepared, most_rows, most_bytes, cell):
-            taken = wire.Taken(conn, most_rows, most_bytes, cell)
+        case Stream(query, prepared):
+            taken = _to_take(conn, request)
             conn.wait(wire.stream(conn.pgconn, query, prepared, taken))
             if taken.truncated:
                 conn.cancel_safe(timeout=CANCEL_SECONDS)
@@ -169,8 +171,8 @@ async def _aanswer(conn: AsyncConnection[Any], request: Request, trees: wire.Tre
         case Prepare(name, query):
             await conn.wait(wire.prepare(conn.pgconn, name, query))
             return _columns(conn, trees)
-        case Stream(query, prepared, most_rows, most_bytes, cell):
-            taken = wire.Taken(conn, most_rows, most_bytes, cell)
+        case Stream(query, prepared):
+            taken = _to_take(conn, request)
             await conn.wait(wire.stream(conn.pgconn, query, prepared, taken))
             if taken.truncated:
                 await conn.cancel_safe(timeout=CANCEL_SECONDS)
@@ -195,6 +197,11 @@ def _columns(
     rows: Sequence[Row] = (),
 ) -> Columns:
     return Columns(fields, list(rows), [], False, 0.0, trees.take(), conn.info.server_version)
+
+
+def _to_take(conn: psycopg.Connection[Any] | AsyncConnection[Any], request: Stream) -> wire.Taken:
+    adapter = Transformer(conn) if request.values else None
+    return wire.Taken(adapter, request.rows, request.bytes, request.cell)
 
 
 def _taken(

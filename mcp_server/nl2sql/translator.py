@@ -22,6 +22,7 @@ from mcp_server.nl2sql.errors import QueryTimeoutError, RefusedError
 from mcp_server.nl2sql.evidence import worked_in
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
+from mcp_server.nl2sql.own_names import own_names
 from mcp_server.nl2sql.profile import profile
 from mcp_server.nl2sql.reader import Dsn, Reader, conninfo
 from mcp_server.nl2sql.reading import reading
@@ -44,10 +45,15 @@ PROBE = Reader("", limits=Limits(rows=SAMPLE_ROWS, cost=math.inf, timeout=TRY_SE
 READ_ONLY = "select pg_catalog.set_config('default_transaction_read_only', 'on', false)"
 
 SCHEMA_VERSION = """
-select coalesce(sum(a.xmin::text::bigint), 0), count(*), sum(distinct c.reltuples),
-       (select count(*) from pg_constraint where oid >= 16384)
-from pg_attribute a join pg_class c on c.oid = a.attrelid
-where a.attrelid >= 16384 and c.relpersistence <> 't' and c.relkind in ('r', 'p', 'v', 'm', 'f')
+select pg_catalog.sum(a.xmin::pg_catalog.text::pg_catalog.int8), pg_catalog.count(*),
+       pg_catalog.sum(distinct c.reltuples),
+       (select pg_catalog.count(*) from pg_catalog.pg_constraint k
+        where k.oid operator(pg_catalog.>=) 16384::pg_catalog.oid)
+from pg_catalog.pg_attribute a
+join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) a.attrelid
+where a.attrelid operator(pg_catalog.>=) 16384::pg_catalog.oid
+  and c.relpersistence operator(pg_catalog.<>) 't'::pg_catalog."char"
+  and c.relkind operator(pg_catalog.=) any ('{r,p,v,m,f}'::pg_catalog."char"[])
 """
 """Any change of a column's definition writes new rows there; ANALYZE sets what tables hold."""
 
@@ -121,6 +127,7 @@ class Translator:
         version = conn.execute(SCHEMA_VERSION).fetchone()
         if self._known is None or self._known[0] != version:
             with self._connect() as reading_all:
+                run(reading_all, own_names(for_the_session=True))
                 found = profile(reading_all)
             self._known = (version, Linker(found), JoinGraph(found))
         return self._known[1:]

@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import capabilities, generators, pq
-from psycopg.abc import PQGen
-from psycopg.adapt import Transformer
+from psycopg.abc import PQGen, Transformer
 from psycopg.errors import Diagnostic, error_from_result
 from psycopg.pq.abc import PGconn, PGresult
 
@@ -100,11 +99,11 @@ def drain(pgconn: PGconn) -> PQGen[None]:
 
 
 class Taken:
-    """Rows up to the limits, as Python values and as the text that came."""
+    """Rows up to the limits as the text that came and, with an adapter, as Python values."""
 
     def __init__(
         self,
-        conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any],
+        adapter: Transformer | None,
         most_rows: int,
         most_bytes: int,
         cell: int | None = None,
@@ -117,7 +116,7 @@ class Taken:
         self._started = time.perf_counter()
         self._most_rows, self._most_bytes = most_rows, most_bytes
         self._cell = most_bytes + 1 if cell is None else cell
-        self._transformer = Transformer(conn)
+        self._adapter = adapter
 
     @property
     def seconds(self) -> float:
@@ -127,7 +126,6 @@ class Taken:
     def add(self, result: PGresult) -> None:
         if not self.fields:
             self.fields = fields(result)
-        self._transformer.set_pgresult(result)
         texts = list(text_rows(result))
         whole = len(texts)
         for number, row in enumerate(texts):
@@ -137,7 +135,9 @@ class Taken:
                 self.truncated, whole = True, number
                 break
         self.texts += texts[:whole]
-        self.rows += self._transformer.load_rows(0, whole, tuple)
+        if self._adapter is not None:
+            self._adapter.set_pgresult(result)
+            self.rows += self._adapter.load_rows(0, whole, tuple)
 
 
 def fields(result: PGresult) -> tuple[Field, ...]:

@@ -239,3 +239,4 @@ select mod(id, 2) as "odd?", name as "Name" from app.customer order by "odd?", "
 select pg_sleep_until is null from (select 1 as pg_sleep_until) s
 select '{12345,54321}'::app.zip[], '12345'::app.zip, (array['12345']::app.zip[])[1]
 select count(*) from app.customer where name::app.email is null and false
+select picks(), trap.follows(1), app.with_path(3)

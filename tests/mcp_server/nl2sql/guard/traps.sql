@@ -56,6 +56,12 @@ create function trap.definer_text() returns bigint language sql stable security 
 create function trap.role_setter() returns int language plpgsql stable set role = 'postgres' as $$ begin return 1; end $$;
 create function trap.hider() returns int language plpgsql stable set client_min_messages = error as $$ begin return 1; end $$;
 create function trap.hider2() returns int language plpgsql immutable set debug_print_rewritten = off as $$ begin return 1; end $$;
+create function hidden() returns int language sql stable return 1;
+create function trap.hidden() returns int language sql volatile as 'select trap.wal()';
+create function picks() returns int language sql stable as 'select hidden()';
+create function trap.leads() returns int language sql stable set search_path = trap as 'select public.picks()';
+create function trap.leads_further() returns int language sql stable set search_path = trap begin atomic select public.picks(); end;
+create function trap.follows(int) returns int language sql stable as 'select public.picks()';
 create function trap.with_default(a int default trap.wal()) returns int language sql stable as 'select $1';
 create function trap.deletes() returns int language sql stable as 'delete from trap.log; select 1';
 create operator trap.+ (leftarg = text, rightarg = text, function = trap.wal_text);
