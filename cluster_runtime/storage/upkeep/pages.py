@@ -304,6 +304,8 @@ class Pages:
                     give_up_images(store.pages, below=point.redo, keep=keep, disk=disk)
                 maker.sweep(store.pages)
             except OSError as error:
+                if Path(error.filename or "").is_relative_to(source):
+                    raise  # no segment is to blame for what was to be copied
                 # Its own trouble: the others have the image, and keep the log that it lacks.
                 node.post(partial(node.fail, lane, error, store))
         return made

@@ -307,13 +307,14 @@ def test_a_process_that_was_killed_is_an_error_too(source: Path, tmp_path: Path)
 
 
 def test_the_process_ends_with_its_parent_in_the_middle_of_its_work(tmp_path: Path) -> None:
-    fifo = tmp_path / "source" / "blocks"
-    fifo.parent.mkdir()
-    os.mkfifo(fifo)  # reading it never ends
+    endless = tmp_path / "source" / "endless"
+    endless.parent.mkdir()
+    endless.touch()
+    os.truncate(endless, 1 << 40)  # reading it takes a quarter of an hour
     with ImageMaker(lambda: True, 0) as maker:
         process = psutil.Process(maker.pid)
         with pytest.raises(InterruptedCoalescingError):
-            maker.make(tmp_path / "a1", fifo.parent, redo=16, lsn=17, timeline=1)
+            maker.make(tmp_path / "a1", endless.parent, redo=16, lsn=17, timeline=1)
         assert process.is_running()
         maker.hang_up()
         wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
