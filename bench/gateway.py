@@ -5,9 +5,10 @@ ratios are medians of the rounds, and what must hold is a ratio: the gateway mak
 what pgbouncer makes in session mode (which is what a relay does). Both ask for SCRAM-SHA-256, both
 in clear, since the pgbench of the engine speaks no TLS. With a pgbench on the path that does, TLS
 is measured as well; pgbouncer's transaction mode is measured with simple queries, for versions
-before 1.21 cannot prepare there.
+before 1.21 cannot prepare there. Results of many small rows show what it costs to follow messages.
+`--beside` puts the gateway of another checkout among the contenders, in the same run.
 
-    python bench/gateway.py [--seconds 1] [--rounds 11] [--clients 1 8]
+    python bench/gateway.py [--seconds 1] [--rounds 11] [--clients 1 8] [--beside CHECKOUT]
 """
 
 import argparse
@@ -25,7 +26,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
@@ -33,26 +34,22 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from cluster_runtime.control.loop_thread import LoopThread
 from cluster_runtime.engine.home import SOCKET_NAME, shared_directory
 from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.engine.os_user import OsUser, engine_user
 from cluster_runtime.engine.postmaster import Postmaster, as_user, superuser_connection
 from cluster_runtime.engine.template import ensure_template
-from cluster_runtime.gateway import (
-    CertificateAuthority,
-    EndpointSpec,
-    Gateway,
-    Login,
-    make_verifier,
-)
+from cluster_runtime.gateway import make_verifier
 
 MUST_HOLD = 0.8
+BASES = ("direct", "pgbouncer", "beside")
 USER, PASSWORD = "bench", secrets.token_urlsafe(12)
 SCALE = 10
-NAME = "bench.localhost"
+ROOT = Path(__file__).parents[1]
+HOST_PROGRAM = ROOT / "bench" / "gateway_host.py"
+MANY_ROWS = "select aid, bid from pgbench_accounts limit 10000;\n"
 RESULTS = Path(__file__).parent / "results" / "gateway.json"
-console = Console(width=110)
+console = Console(width=120)
 
 
 @dataclass(frozen=True)
@@ -75,6 +72,7 @@ class Setting:
     sslmode: str
     contenders: tuple[Contender, ...]
     must_hold: bool = False
+    script: Path | None = None
 
 
 @dataclass
@@ -88,38 +86,14 @@ class Figure:
     """Of the relay itself, for each transaction; noisy neighbours hardly move it."""
 
 
-class BenchBackend:
-    """The gateway's way to a server that always runs."""
-
-    def __init__(self, path: Path, login: Login) -> None:
-        self._path = path
-        self._login = login
-
-    async def login(self, user: str) -> Login | None:
-        return self._login if user == self._login.name else None
-
-    async def wake(self) -> Path:
-        return self._path
-
-    @property
-    def running(self) -> Path | None:
-        return self._path
-
-    async def may_cancel(self, pid: int) -> bool:
-        return True
-
-    def opened(self) -> None:
-        """Nothing pauses here."""
-
-    def closed(self) -> None:
-        """Nothing pauses here."""
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=int, default=1, help="length of one pgbench run")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8])
+    parser.add_argument(
+        "--beside", type=Path, metavar="CHECKOUT", help="measure that gateway as well"
+    )
     parser.add_argument("--only", nargs="+", help="settings to measure, by a word of theirs")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
@@ -129,7 +103,7 @@ def main() -> int:
         console.print("[yellow]pgbouncer is not installed (apt-get install pgbouncer): the peer is")
         console.print("[yellow]left out, and with it the ratio that must hold.")
     with ExitStack() as stack:
-        settings = stack.enter_context(running(bouncer))
+        settings = stack.enter_context(running(bouncer, options.beside))
         figures = [
             figure
             for setting in settings
@@ -161,7 +135,9 @@ def measure(setting: Setting, clients: int, seconds: int, rounds: int) -> list[F
 
 def pgbench(setting: Setting, contender: Contender, clients: int, seconds: int) -> float:
     command = [
-        setting.pgbench, "--no-vacuum", "--select-only", f"--protocol={setting.protocol}",
+        setting.pgbench, "--no-vacuum",
+        f"--file={setting.script}" if setting.script else "--select-only",
+        f"--protocol={setting.protocol}",
         f"--client={clients}", f"--time={seconds}", f"--host={contender.host}",
         f"--port={contender.port}", f"--username={USER}", "postgres",
     ]  # fmt: skip
@@ -174,7 +150,7 @@ def pgbench(setting: Setting, contender: Contender, clients: int, seconds: int) 
 
 
 @contextmanager
-def running(bouncer: str | None) -> Iterator[list[Setting]]:
+def running(bouncer: str | None, beside: Path | None) -> Iterator[list[Setting]]:
     """A server with pgbench's tables, the gateway and pgbouncer before it."""
     user = engine_user()
     installation = find_installation().reachable_by(user, shared_directory(user))
@@ -201,7 +177,14 @@ def running(bouncer: str | None) -> Iterator[list[Setting]]:
                  f"--host={direct.host}", f"--username={USER}", "postgres"],
                 check=True, capture_output=True,
             )  # fmt: skip
-            clear, tls = stack.enter_context(gateway(home, path, Login(USER, verifier)))
+            clear, tls = stack.enter_context(gateway("gateway", ROOT, home, path, verifier))
+            clears, tlss = [clear], [tls]
+            if beside is not None:
+                clear, tls = stack.enter_context(gateway("beside", beside, home, path, verifier))
+                clears.append(clear)
+                tlss.append(tls)
+            many_rows = home / "many-rows.sql"
+            many_rows.write_text(MANY_ROWS)
 
             def bounced(mode: str, sslmode: str = "disable") -> tuple[Contender, ...]:
                 if bouncer is None:
@@ -213,18 +196,22 @@ def running(bouncer: str | None) -> Iterator[list[Setting]]:
             settings = [
                 Setting(
                     "prepared, in clear", own_pgbench, "prepared", "disable",
-                    (direct, *bounced("session"), clear), must_hold=True,
+                    (direct, *bounced("session"), *clears), must_hold=True,
                 ),
                 Setting(
                     "simple (transaction mode)", own_pgbench, "simple", "disable",
-                    (direct, *bounced("transaction"), clear),
+                    (direct, *bounced("transaction"), *clears),
+                ),
+                Setting(
+                    "10,000 small rows", own_pgbench, "prepared", "disable",
+                    (direct, *clears), script=many_rows,
                 ),
             ]  # fmt: skip
             if tls_pgbench is not None and tls_pgbench != own_pgbench:
                 settings.append(
                     Setting(
                         "TLS, prepared", tls_pgbench, "prepared", "require",
-                        (*bounced("session", "require"), tls),
+                        (*bounced("session", "require"), *tlss),
                     )
                 )  # fmt: skip
             else:
@@ -236,25 +223,33 @@ def running(bouncer: str | None) -> Iterator[list[Setting]]:
 
 
 @contextmanager
-def gateway(home: Path, path: Path, login: Login) -> Iterator[tuple[Contender, Contender]]:
-    """The gateway on its event loop's thread, as a runtime hosts it; in clear, and with TLS."""
-    thread = LoopThread("gateway")
-    made = Gateway(
-        certificates=CertificateAuthority.open(home / "tls"), access_keys={}, region="us-east-1"
-    )
-    spec = EndpointSpec(cluster="bench", names=(NAME,), require_tls=False)
-    backend = BenchBackend(path, login)
-    clear = thread.call(made.open_endpoint(spec, backend))
-    tls = thread.call(made.open_endpoint(replace(spec, require_tls=True), backend))
+def gateway(
+    name: str, checkout: Path, home: Path, path: Path, verifier: str
+) -> Iterator[tuple[Contender, Contender]]:
+    """The gateway of a checkout in a process of its own; in clear, and with TLS."""
+    facts = {"tls": str(home / "tls"), "socket": str(path), "user": USER, "verifier": verifier}
+    with subprocess.Popen(
+        [sys.executable, str(HOST_PROGRAM)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(checkout.resolve())},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(facts) + "\n")
+        process.stdin.flush()
+        ports = json.loads(process.stdout.readline())
+        times = psutil.Process(process.pid).cpu_times
 
-    try:
+        def cpu() -> float:
+            return times().user + times().system
+
         yield (
-            Contender("gateway", "127.0.0.1", clear.port, time.process_time),
-            Contender("gateway", "127.0.0.1", tls.port, time.process_time),
+            Contender(name, "127.0.0.1", ports["clear"], cpu),
+            Contender(name, "127.0.0.1", ports["tls"], cpu),
         )
-    finally:
-        thread.call(made.close())
-        thread.close()
+        process.stdin.close()  # which ends it
 
 
 @contextmanager
@@ -343,6 +338,7 @@ def report(figures: list[Figure], settings: list[Setting], bouncer: str | None) 
         "tps",
         "of direct",
         "of pgbouncer",
+        "of beside",
         "own CPU, µs",
     ):
         table.add_column(heading, justify="left" if heading in ("setting", "through") else "right")
@@ -352,7 +348,7 @@ def report(figures: list[Figure], settings: list[Setting], bouncer: str | None) 
         group = [f for f in figures if (f.setting, f.clients) == (figure.setting, figure.clients)]
         ratios = {
             word: ratio(figure, base)
-            for word in ("direct", "pgbouncer")
+            for word in BASES
             for base in group
             if base.contender.startswith(word)
         }
@@ -361,7 +357,7 @@ def report(figures: list[Figure], settings: list[Setting], bouncer: str | None) 
             str(figure.clients),
             figure.contender,
             f"{figure.tps:,.0f}",
-            *(f"{ratios[word]:.2f}" if word in ratios else "" for word in ("direct", "pgbouncer")),
+            *(f"{ratios[word]:.2f}" if word in ratios else "" for word in BASES),
             f"{figure.cpu_microseconds:.1f}" if figure.cpu_microseconds else "",
             end_section=figure is group[-1],
         )

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from cluster_runtime.control.model import ClusterStatus, DBCluster, ServerlessScaling
     from cluster_runtime.control.plane import Cluster, ControlPlane
     from cluster_runtime.errors import BorealisError
+    from cluster_runtime.gateway import GatewayLimits, SessionDescription
     from cluster_runtime.runtime import AsyncRuntime, ClusterHandle, Runtime
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "ClusterStatus",
     "ControlPlane",
     "DBCluster",
+    "GatewayLimits",
     "Runtime",
     "ServerlessScaling",
+    "SessionDescription",
 ]
 
 _HOME = {
@@ -29,8 +32,10 @@ _HOME = {
     "ClusterStatus": "control.model",
     "ControlPlane": "control.plane",
     "DBCluster": "control.model",
+    "GatewayLimits": "gateway",
     "Runtime": "runtime",
     "ServerlessScaling": "control.model",
+    "SessionDescription": "gateway",
 }
 
 

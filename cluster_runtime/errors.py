@@ -2,14 +2,28 @@
 
 One hierarchy: `except BorealisError` catches all of them and nothing else. Each class says who
 raises it and whether trying again can help; the message names the thing, what is so, and what
-to do. Fault codes are the RDS API's, so that the HTTP endpoint can answer as RDS does.
+to do, in the words of its reader (`cluster_runtime.wording`). Fault codes are the RDS API's, so
+that the HTTP endpoint can answer as RDS does.
 """
+
+from cluster_runtime.wording import PYTHON, Said, Words, tell
 
 
 class BorealisError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package. Its text is for readers of Python; `told` has others."""
 
     code = "InternalFailure"
+
+    def __init__(self, *said: Said) -> None:
+        super().__init__(*said)
+        self._said = said
+
+    def __str__(self) -> str:
+        return self.told(PYTHON)
+
+    def told(self, words: Words) -> str:
+        """What happened and what to do, in the words of one kind of reader."""
+        return tell(self._said, words)
 
 
 class InvalidParameterError(BorealisError):

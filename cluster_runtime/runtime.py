@@ -6,12 +6,14 @@ Everything happens on one event loop, on a thread of its own. `Runtime` waits fo
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, Unpack
 from urllib.parse import quote
 
 import psycopg
 
+from cluster_runtime.control.advice import to_make_available, to_open_the_gateway
 from cluster_runtime.control.connections import AsyncHostConnection, HostConnection
 from cluster_runtime.control.context import HostedCluster
 from cluster_runtime.control.create import CreateOptions, CreateRequest
@@ -28,6 +30,7 @@ from cluster_runtime.control.modify import ModifyOptions, ModifyRequest
 from cluster_runtime.control.service import DEFAULT_REGION, ControlService, RuntimeOptions
 from cluster_runtime.control.state_directory import StateDirectory
 from cluster_runtime.errors import InvalidClusterStateError
+from cluster_runtime.gateway import GatewayLimits, SessionDescription
 from cluster_runtime.storage.description import VolumeDescription
 
 LOOPBACK = "127.0.0.1"
@@ -74,9 +77,11 @@ class ClusterHandle:
         """
         facts = self.describe()
         if facts.status not in TAKES_CONNECTIONS or not facts.internet_access_gateway_enabled:
-            why = "its gateway is off" if facts.status in TAKES_CONNECTIONS else facts.status
+            closed = facts.status in TAKES_CONNECTIONS
+            why = "its gateway is off" if closed else facts.status
+            advice = (to_open_the_gateway(facts),) if closed else to_make_available(facts)
             raise InvalidClusterStateError(
-                f"cluster {self.identifier!r} takes no connections: {why}"
+                f"cluster {self.identifier!r} takes no connections: {why}", *advice
             )
         host, port = (
             (facts.endpoint, facts.port)
@@ -122,13 +127,16 @@ class Runtime:
         warm_pool_size: int = 1,
         region: str = DEFAULT_REGION,
         engine_version: str | None = None,
+        gateway_limits: GatewayLimits | None = None,
     ) -> "Runtime":
         """Host the clusters of a state directory, which is made where it does not exist.
 
+        gateway_limits: of connections, established or in their startup, at every endpoint.
         Raises StateDirectoryInUseError, StateDirectoryError, CatalogCorruptedError,
         EngineNotFoundError.
         """
-        options = RuntimeOptions(warm_pool_size, region, engine_version)
+        limits = gateway_limits or GatewayLimits()
+        options = RuntimeOptions(warm_pool_size, region, engine_version, limits)
         state = StateDirectory.open(state_dir)
         thread = LoopThread("borealis-runtime")
         try:
@@ -272,6 +280,25 @@ class Runtime:
         """What happened to one cluster, or to all: oldest first (DescribeEvents)."""
         return self._thread.call(self._service.describe_events(identifier))
 
+    def describe_sessions(self, identifier: str) -> Sequence[SessionDescription]:
+        """Who is connected to a cluster through the gateway: address, TLS, kind of credential.
+
+        PostgreSQL itself sees a unix socket; `pid` joins this to its `pg_stat_activity`.
+        """
+        return self._thread.call(self._service.describe_sessions(identifier))
+
+    def register_session(
+        self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime
+    ) -> None:
+        """Accept IAM tokens that are signed with temporary credentials, until these expire.
+
+        expires: aware. Kept in memory: register them again after a restart of the host.
+        Raises InvalidParameterError.
+        """
+        self._thread.call(
+            self._service.register_session(access_key_id, secret_access_key, session_token, expires)
+        )
+
     def describe_volume(self, identifier: str) -> VolumeDescription:
         """The storage volume of a cluster: LSNs, epoch, and its six segments."""
         return self._thread.call(self._service.describe_volume(identifier))
@@ -352,6 +379,16 @@ class AsyncRuntime:
 
     async def describe_events(self, identifier: str | None = None) -> Sequence[Event]:
         return await self._thread.acall(self._service.describe_events(identifier))
+
+    async def describe_sessions(self, identifier: str) -> Sequence[SessionDescription]:
+        return await self._thread.acall(self._service.describe_sessions(identifier))
+
+    async def register_session(
+        self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime
+    ) -> None:
+        await self._thread.acall(
+            self._service.register_session(access_key_id, secret_access_key, session_token, expires)
+        )
 
     async def describe_volume(self, identifier: str) -> VolumeDescription:
         return await self._thread.acall(self._service.describe_volume(identifier))

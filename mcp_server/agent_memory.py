@@ -7,7 +7,7 @@ from typing import Any
 from cluster_runtime.control.plane import Cluster
 from mcp_server.errors import McpServerError
 from memory import BorealisSaver, BorealisStore
-from memory.errors import AgentMemoryError
+from memory.errors import AgentMemoryError, TypeNotAllowedError
 from memory.migrate import Migrated
 from memory.migrate import migrate as migrate_tables
 from memory.schema import DEFAULT_SCHEMA
@@ -49,8 +49,20 @@ def migrate(
             store.setup()
         classes = [_class(name) for name in allow]
         return migrate_tables(source, schema=where, allow=classes, index={}, progress=progress)
+    except TypeNotAllowedError as error:
+        raise AgentMemoryRefusedError(_not_allowed(error)) from error
     except AgentMemoryError as error:
         raise AgentMemoryRefusedError(str(error)) from error
+
+
+def _not_allowed(error: TypeNotAllowedError) -> str:
+    if error.refused is None:
+        return str(error)
+    module, name = error.refused
+    return (
+        f"a stored state holds a {module}.{name}, which is not on the allow-list; if you trust "
+        f"that class, pass --allow {module}:{name}"
+    )
 
 
 def _class(name: str) -> tuple[str, str]:

@@ -2,26 +2,29 @@
 
 Every command opens the state directory for as long as it runs, for whoever has it open hosts its
 clusters. Errors that someone anticipated are one line on standard error and exit status 1; wrong
-usage is exit status 2.
+usage is exit status 2. What a command needs is imported in the command: `--help`, a completion and
+a mistyped name answer without loading a database driver.
 """
 
+import gc
 import logging
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import psycopg
 import typer
 
-from cluster_runtime import BorealisError, Runtime, ServerlessScaling
-from cluster_runtime.control.model import DBCluster, EndpointKind
-from mcp_server import console, shell
-from mcp_server.errors import McpServerError, sql_error_text
-from mcp_server.models import ClusterDescription, ClusterList, ClusterSummary
+from cluster_runtime.errors import BorealisError
+from mcp_server import console, foreground
+from mcp_server.errors import McpServerError
 from mcp_server.nl2sql.errors import NL2SQLError
+from mcp_server.wording import COMMAND_LINE
+
+if TYPE_CHECKING:
+    from cluster_runtime import Runtime
+    from cluster_runtime.control.model import DBCluster, EndpointKind
 
 app = typer.Typer(
     name="borealis",
@@ -60,23 +63,40 @@ STATE_DIR = Path("~/.borealis")
 def main(arguments: list[str] | None = None) -> None:
     """The console script. Turns anticipated errors into one line and an exit status."""
     log_to_stderr()
+    foreground.end_in_good_order()
     try:
         app(arguments)
-    except (BorealisError, McpServerError, NL2SQLError) as error:
-        _fail(str(error))
-    except psycopg.Error as error:
-        _fail(sql_error_text(error))
+    except Exception as error:
+        text = _anticipated(error)
+        if text is None:
+            raise
+        typer.echo(f"error: {text}", err=True)
+        sys.exit(1)
 
 
 def log_to_stderr(level: int = logging.WARNING) -> None:
     """Log to standard error, for standard output belongs to results (and to the MCP protocol)."""
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger().setLevel(level)
 
 
 @contextmanager
-def opened(state_dir: Path, *, warm_pool_size: int = 0) -> Iterator[Runtime]:
-    """The runtime of a state directory, closed in good order also when told to end (SIGTERM)."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def loading() -> Iterator[None]:
+    """Imports make much that stays, which the garbage collector need not look at, now or ever."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
+def opened(state_dir: Path, *, warm_pool_size: int = 0) -> "Iterator[Runtime]":
+    """The runtime of a state directory, closed in good order whatever ends the block."""
+    with loading():
+        from cluster_runtime import Runtime
+
     with Runtime.open(state_dir.expanduser(), warm_pool_size=warm_pool_size) as runtime:
         yield runtime
 
@@ -90,11 +110,12 @@ def serve(
     """Host all clusters until interrupted, so that programs can connect to them."""
     if verbose:
         log_to_stderr(logging.INFO)
-    with opened(state_dir, warm_pool_size=warm_pool) as runtime, suppress(KeyboardInterrupt):
+    # To be told to end is how this command ends well.
+    told_to_end = suppress(KeyboardInterrupt, SystemExit)
+    with opened(state_dir, warm_pool_size=warm_pool) as runtime, told_to_end:
         console.clusters(runtime.describe_db_clusters())
         console.note("hosting; press Ctrl-C to stop")
-        while True:
-            signal.pause()
+        foreground.wait_for_signals()
 
 
 @app.command()
@@ -115,6 +136,8 @@ def create(
     ] = None,
 ) -> None:
     """Create a cluster."""
+    from cluster_runtime import ServerlessScaling
+
     with opened(state_dir) as runtime:
         created = runtime.create_db_cluster(
             name,
@@ -132,6 +155,8 @@ def list_clusters(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> N
     with opened(state_dir) as runtime:
         facts = runtime.describe_db_clusters()
         if as_json:
+            from mcp_server.models import ClusterList, ClusterSummary
+
             listed = ClusterList(clusters=[ClusterSummary.of(one) for one in facts])
             typer.echo(listed.model_dump_json(indent=2))
         else:
@@ -144,6 +169,8 @@ def describe(name: Name, state_dir: StateDir = STATE_DIR, as_json: AsJson = Fals
     with opened(state_dir) as runtime:
         facts = runtime.cluster(name).describe()
         if as_json:
+            from mcp_server.models import ClusterDescription
+
             typer.echo(ClusterDescription.of(facts).model_dump_json(indent=2))
         else:
             console.cluster(facts)
@@ -165,6 +192,8 @@ def psql(
     ] = False,
 ) -> None:
     """Open a SQL shell on a cluster: psql where it is installed, otherwise a small one of ours."""
+    from mcp_server import shell
+
     with opened(state_dir) as runtime:
         endpoint: EndpointKind = "reader" if reader else "writer"
         dsn = runtime.cluster(name).dsn(endpoint, dbname=database)
@@ -182,7 +211,8 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Ask a question in English: prints the SQL, what it computes, and the rows."""
-    from mcp_server.questions import ask_once
+    with loading():
+        from mcp_server.questions import ask_once
 
     with opened(state_dir) as runtime:
         answer = ask_once(runtime.cluster(name), question, database, model)
@@ -210,6 +240,8 @@ def modify(
     ] = None,
 ) -> None:
     """Change settings of a cluster; those that are not given stay as they are."""
+    from cluster_runtime import ServerlessScaling
+
     with opened(state_dir) as runtime:
         before = runtime.cluster(name).describe().scaling
         scaling = ServerlessScaling(
@@ -224,6 +256,14 @@ def modify(
             deletion_protection=deletion_protection,
         )
         console.cluster(changed)
+
+
+@app.command("reset-settings")
+def reset_settings(name: Name, state_dir: StateDir = STATE_DIR) -> None:
+    """Undo ALTER DATABASE ... SET and ALTER ROLE ... SET, for a master locked out by them."""
+    with opened(state_dir) as runtime:
+        runtime.modify_db_cluster(name, reset_settings=True)
+    console.note(f"the settings of the databases and roles in cluster {name!r} are reset")
 
 
 @app.command()
@@ -295,7 +335,8 @@ def mcp(
     ] = None,
 ) -> None:
     """Serve the MCP tools, over standard input and output or over HTTP."""
-    from mcp_server import hosting  # the MCP SDK takes a while to load
+    with loading():
+        from mcp_server import hosting
 
     options = hosting.Options(
         state_dir=state_dir.expanduser(),
@@ -308,6 +349,14 @@ def mcp(
         warm_pool=warm_pool,
     )
     hosting.run(options)
+
+
+@app.command()
+def doctor(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
+    """Examine this machine: engine, kernel, walls, disk; say what is wrong and what to do."""
+    from mcp_server import doctor as examination
+
+    raise typer.Exit(examination.run(state_dir.expanduser(), as_json=as_json))
 
 
 @storage.command()
@@ -348,7 +397,8 @@ def migrate(
     ] = None,
 ) -> None:
     """Make the tables of agent memory, and move those of LangGraph's PostgresSaver and Store."""
-    from mcp_server import agent_memory  # LangGraph takes a while to load
+    with loading():
+        from mcp_server import agent_memory
 
     with opened(state_dir) as runtime:
         moved = agent_memory.migrate(
@@ -368,18 +418,28 @@ def demo(
     ] = None,
 ) -> None:
     """Show everything once: a cluster, questions in English, memory, pause and wake."""
-    from mcp_server.demo.script import run
+    with loading():
+        from mcp_server.demo.script import run
 
     raise typer.Exit(run(state_dir))
 
 
-def _say_status(facts: DBCluster) -> None:
+def _say_status(facts: "DBCluster") -> None:
     console.note(f"cluster {facts.db_cluster_identifier!r} is {console.status(facts)}")
 
 
-def _fail(message: str) -> None:
-    typer.echo(f"error: {message}", err=True)
-    sys.exit(1)
+def _anticipated(error: Exception) -> str | None:
+    """What to tell a person about an error; None for one that is a bug."""
+    if isinstance(error, BorealisError):
+        return error.told(COMMAND_LINE)
+    if isinstance(error, McpServerError | NL2SQLError):
+        return str(error)
+    psycopg = sys.modules.get("psycopg")  # it can only have raised where it was loaded
+    if psycopg is not None and isinstance(error, psycopg.Error):
+        from mcp_server.sql_errors import sql_error_text
+
+        return sql_error_text(error, COMMAND_LINE)
+    return None
 
 
 if __name__ == "__main__":

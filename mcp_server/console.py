@@ -1,15 +1,17 @@
 """What the command line prints: tables of clusters, rows and answers, drawn by rich."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
 from cluster_runtime.control.model import DBCluster
-from mcp_server.models import QueryResult, QuestionAnswer
 from mcp_server.rendering import Json
+
+if TYPE_CHECKING:
+    from mcp_server.models import QueryResult, QuestionAnswer
 
 out = Console()
 err = Console(stderr=True)
@@ -67,6 +69,7 @@ def cluster(facts: DBCluster) -> None:
         ),
         ("Auto-pause", pause),
         ("Storage", facts.storage_type),
+        ("Walls", _walls(facts)),
         ("Deletion protection", "on" if facts.deletion_protection else "off"),
         ("Created", f"{facts.cluster_create_time:%Y-%m-%d %H:%M:%S %Z}"),
     ):
@@ -74,7 +77,14 @@ def cluster(facts: DBCluster) -> None:
     out.print(table)
 
 
-def rows(result: QueryResult, console: Console = out, limit: int | None = None) -> None:
+def _walls(facts: DBCluster) -> str:
+    if facts.walls is None:
+        return "known once it runs; borealis doctor tries them now"
+    missing = "".join(f"\nnot held: {gap}" for gap in facts.walls.gaps)
+    return ", ".join(facts.walls.standing) + missing
+
+
+def rows(result: "QueryResult", console: Console = out, limit: int | None = None) -> None:
     """A result as a table; `limit` draws only the first rows."""
     table = Table()
     for column in result.columns:
@@ -91,9 +101,11 @@ def rows(result: QueryResult, console: Console = out, limit: int | None = None) 
         console.print(Text(result.note, style="yellow"))
 
 
-def answer(found: QuestionAnswer, console: Console = out, limit: int | None = None) -> None:
+def answer(found: "QuestionAnswer", console: Console = out, limit: int | None = None) -> None:
     """SQL, what it computes, and the rows; or why there are none."""
     if found.sql:
+        from rich.syntax import Syntax  # brings highlighters of all languages
+
         console.print(Syntax(found.sql, "postgresql", word_wrap=True, background_color="default"))
     if found.reading:
         console.print(Text(f"{found.reading}  (confidence {found.confidence:.0%})", style="italic"))

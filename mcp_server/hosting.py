@@ -16,6 +16,7 @@ from mcp_server.errors import ScopeError
 from mcp_server.server import HTTP_PATH, Server, build_server, listen, serve_http, serve_stdio
 from mcp_server.tools import Scope
 
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TOKEN_CHARACTERS_MIN = 16
 
 
@@ -76,7 +77,8 @@ async def _stdio_until_told_to_end(runtime: Runtime, server: Server) -> None:
 
 
 async def _close_on_signal(runtime: Runtime) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    heard = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
+    with anyio.open_signal_receiver(*heard) as signals:
         async for _ in signals:
             await to_thread.run_sync(runtime.close)
             # A thread waits for the next line of standard input, and nothing can wake it: the

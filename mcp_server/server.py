@@ -23,6 +23,7 @@ from cluster_runtime.control.plane import ControlPlane
 from mcp_server.errors import ScopeError
 from mcp_server.questions import Questions
 from mcp_server.tools import DEFINITIONS, Platform, Scope, bind
+from mcp_server.wording import InTools
 
 Server = MCPServer[dict[str, object]]
 
@@ -57,12 +58,14 @@ def build_server(
         instructions += SCOPED.format(cluster=scope.cluster)
     if scope.read_only:
         instructions += READ_ONLY
+    definitions = [each for each in DEFINITIONS if each.fits(scope)]
+    words = InTools({each.name for each in definitions}.__contains__)
     return MCPServer(
         "borealis",
         title="Borealis: PostgreSQL clusters for agents",
         instructions=instructions,
         version=version("borealis"),
-        tools=[bind(each, platform, scope) for each in DEFINITIONS if each.fits(scope)],
+        tools=[bind(each, platform, scope, words) for each in definitions],
         log_level="WARNING",
     )
 

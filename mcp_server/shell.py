@@ -7,20 +7,28 @@ TLS, and the gateway takes nothing else.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from rich.table import Table
 from rich.text import Text
 
-from mcp_server import console
-from mcp_server.errors import sql_error_text
+from mcp_server import console, foreground
+from mcp_server.sql_errors import sql_error_text
+from mcp_server.wording import COMMAND_LINE
 
-HELP = "end a statement with ; and press Enter. \\q or Ctrl-D leaves."
+CANCEL_SECONDS = 5.0
+HELP = "end a statement with ; and press Enter. Ctrl-C cancels it. \\q or Ctrl-D leaves."
 
 
 def run(dsn: str, command: str | None, *, builtin: bool = False) -> int:
@@ -29,7 +37,7 @@ def run(dsn: str, command: str | None, *, builtin: bool = False) -> int:
     if program is None:
         return run_builtin(dsn, command)
     arguments = [program, *(["--command", command] if command is not None else [])]
-    return subprocess.run(arguments, env=os.environ | environment_of(dsn), check=False).returncode
+    return foreground.run(arguments, os.environ | environment_of(dsn))
 
 
 def psql_with_tls() -> str | None:
@@ -65,13 +73,19 @@ def run_builtin(dsn: str, command: str | None) -> int:
             lambda diagnostic: console.note(diagnostic.message_primary or "")
         )
         if command is not None:
-            return 0 if _execute(connection, command) else 1
+            with _cancelled_by_signals(connection):
+                return 0 if _execute(connection, command) else 1
         interactive = sys.stdin.isatty()
         if interactive:
             console.note(HELP)
         succeeded = True
         for statement in _statements(f"{connection.info.dbname}=> ", interactive=interactive):
-            succeeded = _execute(connection, statement)
+            try:
+                with _cancelled_by_signals(connection):
+                    succeeded = _execute(connection, statement)
+            except KeyboardInterrupt:
+                if not interactive:
+                    raise
         return 0 if succeeded or interactive else 1
 
 
@@ -80,9 +94,18 @@ def _statements(prompt: str, *, interactive: bool) -> Any:
     lines: list[str] = []
     while True:
         try:
-            line = input((prompt if not lines else "-> ") if interactive else "")
-        except (EOFError, KeyboardInterrupt):
+            if interactive:
+                line = foreground.ask_for_line(prompt if not lines else "-> ")
+            else:
+                line = input()
+        except EOFError:
             break
+        except KeyboardInterrupt:  # as in psql: away with what was typed, and on
+            if not interactive:
+                raise
+            console.note("")
+            lines = []
+            continue
         if not lines and line.strip() in ("\\q", "exit", "quit"):
             return
         lines.append(line)
@@ -93,11 +116,50 @@ def _statements(prompt: str, *, interactive: bool) -> Any:
         yield "\n".join(lines)
 
 
+@contextmanager
+def _cancelled_by_signals(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """A signal cancels the statement, and is raised when that has ended; a second one, at once.
+
+    Raised where it comes it may be lost: it can come while libpq calls back with a notice.
+    """
+    came: list[int] = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        came.append(number)
+        if connection.info.transaction_status is not TransactionStatus.ACTIVE or len(came) > 1:
+            _raise(number)
+        threading.Thread(target=_cancel, args=(connection,), daemon=True).start()
+
+    numbers = [signal.SIGINT, *foreground.TO_END]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        _raise(came[0])
+
+
+def _raise(number: int) -> None:
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+
+def _cancel(connection: psycopg.Connection[Any]) -> None:
+    try:
+        connection.cancel_safe(timeout=CANCEL_SECONDS)
+    except psycopg.Error as error:
+        console.note(f"the statement could not be cancelled: {error}")
+
+
 def _execute(connection: psycopg.Connection[Any], statement: str) -> bool:
     try:
         cursor = connection.execute(statement.encode())
     except psycopg.Error as error:
-        console.err.print(Text(f"error: {sql_error_text(error)}", style="red"))
+        console.err.print(Text(f"error: {sql_error_text(error, COMMAND_LINE)}", style="red"))
         return False
     for result in cursor.results():
         if result.description:

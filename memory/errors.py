@@ -39,5 +39,9 @@ class TypeNotAllowedError(AgentMemoryError):
     """A value's class is not on the serializer's allow-list. Nothing of it was imported or called.
 
     Raised when it is written (nothing is stored) as well as when it is read. Pass `allow=[...]`
-    with exactly the classes you trust.
+    with exactly the classes you trust. refused: the module and the class, where it is one.
     """
+
+    def __init__(self, message: str, refused: tuple[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.refused = refused

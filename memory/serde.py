@@ -294,7 +294,8 @@ class BorealisSerializer(JsonPlusSerializer):
         if (module, name) not in self._allowed:
             raise TypeNotAllowedError(
                 f"{module}.{name} is not on the serializer's allow-list. If you trust it, pass "
-                f"allow=[{name}] (or allow=[({module!r}, {name!r})]) to BorealisSaver"
+                f"allow=[{name}] (or allow=[({module!r}, {name!r})]) to BorealisSaver",
+                refused=(str(module), str(name)),
             )
 
 

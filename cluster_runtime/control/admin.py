@@ -40,6 +40,8 @@ class AdminConnection:
             try:
                 return await self._execute(statement, values)
             except psycopg.OperationalError:
+                if self._conn is not None and not self._conn.closed:
+                    raise
                 # The connection outlived a restart of the server: a new one tells whether it is up.
                 await self._drop()
                 return await self._execute(statement, values)

@@ -9,8 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import psycopg
+from psycopg.rows import TupleRow
 
-from cluster_runtime.control.admin import AdminConnection
+from cluster_runtime.control.admin import AdminConnection, Statement
 from cluster_runtime.control.instances import Instance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.engine.home import SOCKET_NAME
@@ -28,6 +29,16 @@ select 1 from pg_catalog.pg_stat_activity
  where pid operator(pg_catalog.=) %s and wait_event operator(pg_catalog.=) 'SyncRep'
 """
 ALL_LOGINS = "select rolname from pg_catalog.pg_roles where rolcanlogin and not rolsuper"
+
+LOCKS_THE_ROLES = """
+select distinct pid from pg_catalog.pg_locks
+ where granted and locktype operator(pg_catalog.=) 'relation'
+   and database operator(pg_catalog.=) 0
+   and mode operator(pg_catalog.=)
+       any (array['ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'])
+"""
+"""Who locks a catalog that all databases share, as a member of pg_maintain may: nobody could log in
+any more. pg_terminate_backend would wait for the same lock, so a signal ends it."""
 
 Prepare = Callable[["Compute"], Awaitable[None]]
 
@@ -72,6 +83,9 @@ class Compute:
         Raises EngineError, StorageError.
         """
         async with self._transition:
+            if self.socket is not None and self._instance.outdated:
+                _log.warning("restarted: /etc/passwd was replaced", socket=str(self.socket))
+                await self._stop(Shutdown.FAST)
             if self.socket is None:
                 await self.admin.close()
                 await in_thread(self._instance.start)
@@ -122,13 +136,26 @@ class Compute:
         await self.ensure_running()
         return await self._login(user)
 
+    async def execute(self, statement: Statement, *values: object) -> list[TupleRow]:
+        """Run a statement of the runtime's on a server that runs, whoever locks its catalogs.
+
+        Raises psycopg.Error, and EngineError where the server does not answer in time.
+        """
+        try:
+            return await self.admin.execute(statement, *values)
+        except psycopg.errors.LockNotAvailable:
+            for (pid,) in await self.admin.execute(LOCKS_THE_ROLES):
+                _log.warning("ending a session that locks what all databases share", pid=pid)
+                self._instance.end_backend(pid)
+            return await self.admin.execute(statement, *values)
+
     async def _login(self, user: str) -> Login | None:
-        rows = await self.admin.execute(LOGIN_QUERY, user, self.runtime_roles[IAM_ROLE])
+        rows = await self.execute(LOGIN_QUERY, user, self.runtime_roles[IAM_ROLE])
         return Login(*rows[0]) if rows else None
 
     async def waits_for_the_volume(self, pid: int) -> bool:
         """Whether a server process waits for its commit to become durable."""
-        return self.socket is not None and bool(await self.admin.execute(COMMIT_WAITS, pid))
+        return self.socket is not None and bool(await self.execute(COMMIT_WAITS, pid))
 
     async def _prepared(self) -> None:
         try:
@@ -144,7 +171,7 @@ class Compute:
 
     async def _all_logins(self) -> dict[str, Login]:
         found = {}
-        for (name,) in await self.admin.execute(ALL_LOGINS):
+        for (name,) in await self.execute(ALL_LOGINS):
             login = await self._login(name)
             if login is not None:
                 found[name] = login

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cluster_runtime.control.advice import to_make_available
 from cluster_runtime.control.catalog import CLUSTER_FORMAT, Catalog
 from cluster_runtime.control.compute import Compute
 from cluster_runtime.control.identifiers import not_found
@@ -98,7 +99,8 @@ class HostedCluster:
             wanted = " or ".join(status.value for status in statuses)
             raise InvalidClusterStateError(
                 f"cluster {self.identifier!r} is {self.facts.status.value}; "
-                f"this needs it to be {wanted}"
+                f"this needs it to be {wanted}",
+                *(to_make_available(self.facts) if ClusterStatus.AVAILABLE in statuses else ()),
             )
 
 
@@ -134,5 +136,6 @@ class Context:
     async def record(self, cluster: HostedCluster, message: str, *categories: str) -> None:
         """Note an event of a cluster, for `describe_events` and the log."""
         event = Event(cluster.identifier, "db-cluster", message, categories, datetime.now(UTC))
-        _log.warning(message, cluster=cluster.identifier, categories=categories)
+        log = _log.warning if "security" in categories else _log.info
+        log(message, cluster=cluster.identifier, categories=categories)
         await in_thread(self.catalog.add_event, cluster.id, event)

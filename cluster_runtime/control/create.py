@@ -35,13 +35,13 @@ from cluster_runtime.control.model import (
 )
 from cluster_runtime.control.upgrade import prepare_reader, prepare_writer
 from cluster_runtime.engine.control_file import new_system_identifier
-from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.roles import MASTER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterError
 from cluster_runtime.gateway import make_verifier
+from cluster_runtime.wording import Parameter
 
 ENGINE = "aurora-postgresql"
 DEFAULT_DATABASE = "postgres"
@@ -101,7 +101,7 @@ class CreateRequest:
             )
         if not self.with_express_configuration and self.master_user_password is None:
             raise InvalidParameterError(
-                "a cluster without express configuration needs master_user_password"
+                "a cluster without express configuration needs ", Parameter("master_user_password")
             )
 
 
@@ -111,12 +111,13 @@ def check_password(password: str | None) -> None:
         return
     if not PASSWORD_MIN_CHARACTERS <= len(password) <= PASSWORD_MAX_CHARACTERS:
         raise InvalidParameterError(
-            f"master_user_password must have {PASSWORD_MIN_CHARACTERS} to "
-            f"{PASSWORD_MAX_CHARACTERS} characters"
+            Parameter("master_user_password"),
+            f" must have {PASSWORD_MIN_CHARACTERS} to {PASSWORD_MAX_CHARACTERS} characters",
         )
     if any(character in '/"@ ' or not character.isprintable() for character in password):
         raise InvalidParameterError(
-            "master_user_password must be printable and hold no slash, quote, @ or space"
+            Parameter("master_user_password"),
+            " must be printable and hold no slash, quote, @ or space",
         )
 
 
@@ -125,32 +126,33 @@ async def make_unnamed(context: Context, engine_version: str | None) -> UnnamedC
     template = await in_thread(context.template, engine_version)
     resource_id = new_resource_id()
     directory = context.home.clusters / resource_id
-    instances = instances_over(context, template.installation, resource_id)
+    instances = await in_thread(instances_over, context, template.installation, resource_id)
     try:
         await in_thread(_lay_out, context, template, resource_id, instances.storage)
         await instances.compute.ensure_running()
     except BaseException:
         await instances.stop(Shutdown.IMMEDIATE)
-        await in_thread(remove_tree, directory)
+        await in_thread(context.home.remove, directory)
         raise
     return UnnamedCluster(resource_id, template.installation.version, directory, instances)
 
 
-async def discard_unnamed(unnamed: UnnamedCluster) -> None:
+async def discard_unnamed(context: Context, unnamed: UnnamedCluster) -> None:
     """Undo `make_unnamed`."""
     await unnamed.instances.stop(Shutdown.IMMEDIATE)
-    await in_thread(remove_tree, unnamed.directory)
+    await in_thread(context.home.remove, unnamed.directory)
 
 
 def instances_over(context: Context, installation: Installation, resource_id: str) -> Instances:
-    """What serves the directory of a cluster; nothing runs or is opened yet."""
+    """What serves the directory of a cluster, and its user; nothing runs or is opened yet."""
     home = context.home
+    user = home.user_of(resource_id)
     storage = ClusterStorage(
-        home.clusters / resource_id, home, coalescing_of(home, installation, resource_id)
+        home.clusters / resource_id, user, coalescing_of(home, installation, resource_id)
     )
-    writer = Writer(postmaster_of(home, installation, resource_id, "writer"), storage)
+    writer = Writer(postmaster_of(home, installation, user, resource_id, "writer"), storage)
     reader = Reader(
-        postmaster_of(home, installation, resource_id, "reader"),
+        postmaster_of(home, installation, user, resource_id, "reader"),
         storage,
         wal_sockets_of(home, resource_id),
     )
@@ -183,7 +185,7 @@ async def create_db_cluster(context: Context, request: CreateRequest) -> HostedC
         try:
             return await _name(context, unnamed, identifier, request)
         except BaseException:
-            await discard_unnamed(unnamed)
+            await discard_unnamed(context, unnamed)
             raise
     finally:
         context.reserved.discard(identifier)
@@ -238,13 +240,13 @@ async def _apply_names(compute: Compute, request: CreateRequest) -> None:
     """Give the master user its name and password, and make the database that was asked for."""
     user = sql.Identifier(request.master_username)
     if request.master_username != MASTER:
-        await compute.admin.execute(
+        await compute.execute(
             sql.SQL("alter role {} rename to {}").format(sql.Identifier(MASTER), user)
         )
     if request.master_user_password is not None:
         await set_password(compute, request.master_username, request.master_user_password)
     if request.database_name != DEFAULT_DATABASE:
-        await compute.admin.execute(
+        await compute.execute(
             sql.SQL("create database {} template postgres owner {}").format(
                 sql.Identifier(request.database_name), user
             )
@@ -253,7 +255,7 @@ async def _apply_names(compute: Compute, request: CreateRequest) -> None:
 
 async def set_password(compute: Compute, user: str, password: str) -> None:
     """Store a password as a SCRAM verifier, so that no statement ever holds the clear text."""
-    await compute.admin.execute(
+    await compute.execute(
         sql.SQL("alter role {} password {}").format(
             sql.Identifier(user), sql.Literal(make_verifier(password))
         )
@@ -264,12 +266,11 @@ def _lay_out(
     context: Context, template: Template, resource_id: str, storage: ClusterStorage
 ) -> None:
     directory = context.home.clusters / resource_id
-    context.home.user.make_passage(directory)
     (directory / UNNAMED_MARK).touch()
     identifier = new_system_identifier()
     with ThreadPoolExecutor(1) as beside:
         volume = beside.submit(storage.create, template, identifier)
-        template.copy_to(directory / "data", identifier)
+        template.copy_to(directory / "data", identifier, storage.user)
         volume.result()
     storage.open().release(directory / "data")
 

@@ -1,7 +1,11 @@
 """The endpoints of a cluster at the gateway: opened, updated, closed; and what they lead to."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+import psycopg
 
 from cluster_runtime.control.compute import Compute
 from cluster_runtime.control.context import Context, HostedCluster
@@ -10,11 +14,8 @@ from cluster_runtime.control.model import DBCluster, EndpointKind
 from cluster_runtime.control.restart import WriterRestart
 from cluster_runtime.control.watch import ConnectionWatch
 from cluster_runtime.errors import PortInUseError, QuorumLostError
-from cluster_runtime.gateway import EndpointSpec, Login
+from cluster_runtime.gateway import EndpointSpec, Login, SessionDescription
 from cluster_runtime.logs import get_logger
-
-MAX_CONNECTIONS = 90
-"""Per endpoint; PostgreSQL takes 100, and the runtime needs some of them itself."""
 
 _log = get_logger(__name__)
 
@@ -29,18 +30,13 @@ class ClusterBackend:
 
     async def login(self, user: str) -> Login | None:
         await self._cluster.settled()
-        return await (await self._instance()).login(user)
+        with _asked_again_where_it_goes_away():
+            return await (await self._instance()).login(user)
 
     async def wake(self) -> Path:
         await self._cluster.settled()
-        return await (await self._instance()).ensure_running()
-
-    @property
-    def running(self) -> Path | None:
-        instances = self._cluster.instances
-        if self._kind == "reader" and instances.reader.socket is not None:
-            return instances.reader.socket
-        return instances.compute.socket
+        with _asked_again_where_it_goes_away():
+            return await (await self._instance()).ensure_running()
 
     async def may_cancel(self, pid: int) -> bool:
         return not await self._cluster.compute.waits_for_the_volume(pid)
@@ -99,9 +95,18 @@ async def close_endpoints(context: Context, cluster: HostedCluster) -> None:
 
 
 async def disconnect(cluster: HostedCluster) -> None:
-    """End every connection with 57P01; go on listening."""
+    """End every established connection with 57P01; go on listening. Who is connecting waits."""
     for endpoint in cluster.endpoints.values():
         await endpoint.disconnect()
+
+
+def describe_sessions(cluster: HostedCluster) -> list[SessionDescription]:
+    """Who is connected through the gateway, and from where."""
+    return [
+        session
+        for endpoint in cluster.endpoints.values()
+        for session in endpoint.describe_sessions()
+    ]
 
 
 def update_endpoints(context: Context, cluster: HostedCluster) -> None:
@@ -128,7 +133,6 @@ def endpoint_spec(facts: DBCluster, kind: EndpointKind) -> EndpointSpec:
         port=port or None,
         require_tls=facts.require_tls,
         iam_enabled=facts.iam_database_authentication_enabled,
-        max_connections=MAX_CONNECTIONS,
     )
 
 
@@ -138,6 +142,15 @@ def endpoint_names(identifier: str, resource_id: str, region: str) -> tuple[str,
         endpoint_name(identifier, resource_id, region),
         endpoint_name(identifier, resource_id, region, reader=True),
     )
+
+
+@contextmanager
+def _asked_again_where_it_goes_away() -> Iterator[None]:
+    """The runtime's own connection breaks in a failover or a pause: the gateway asks again."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise ConnectionError(f"the instance went away: {error}") from error
 
 
 async def _open(

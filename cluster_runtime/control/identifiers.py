@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from cluster_runtime.engine.roles import RESERVED_ROLES
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
+from cluster_runtime.wording import Hint, Operation
 
 IDENTIFIER_MAX_CHARACTERS = 63
 ROLE_MAX_CHARACTERS = 63
@@ -61,7 +62,8 @@ def endpoint_name(identifier: str, resource_id: str, region: str, *, reader: boo
 def not_found(identifier: str, known: Iterable[str]) -> ClusterNotFoundError:
     """The error for an identifier that names no cluster, with the nearest one that exists."""
     near = difflib.get_close_matches(identifier, list(known), n=1)
-    guess = f"; did you mean {near[0]!r}?" if near else ";"
+    guess = f"; did you mean {near[0]!r}?" if near else ""
     return ClusterNotFoundError(
-        f"no cluster {identifier!r} in this runtime{guess} describe_db_clusters lists all of them"
+        f"no cluster {identifier!r} in this runtime{guess}",
+        Hint("{} lists all of them", Operation("describe_db_clusters")),
     )

@@ -5,19 +5,24 @@ Blocking; `Compute` calls them in worker threads, one call at a time for each.
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
+
+import psutil
 
 from cluster_runtime.control.model import StorageType
 from cluster_runtime.engine.extensions import preload_settings
 from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
+from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.template import WAL_SEGMENT_MIB, Template
+from cluster_runtime.engine.walls import Walls
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
@@ -34,6 +39,10 @@ class Instance(Protocol):
     @property
     def running(self) -> bool: ...
     @property
+    def outdated(self) -> bool:
+        """Whether it runs and must be started anew before it lets anybody in."""
+
+    @property
     def socket_directory(self) -> Path: ...
     def start(self) -> None:
         """Start it. Raises EngineError, StorageError."""
@@ -42,20 +51,21 @@ class Instance(Protocol):
     def kill(self) -> None:
         """End it as a crash would."""
 
+    def end_backend(self, pid: int) -> None:
+        """End one of its server processes; one that is not its own is left alone."""
+
 
 class ClusterStorage:
     """The volume of one cluster, opened when first asked for."""
 
     def __init__(
-        self,
-        directory: Path,
-        home: EngineHome,
-        begin_upkeep: Callable[[StorageVolume], None],
+        self, directory: Path, user: OsUser, begin_upkeep: Callable[[StorageVolume], None]
     ) -> None:
-        """begin_upkeep: called with the volume each time that it was opened."""
+        """user: of the cluster's servers. begin_upkeep: called with the volume each time that it
+        was opened."""
+        self.user = user
         self._directory = directory
         self._begin_upkeep = begin_upkeep
-        self._home = home
         self._lock = threading.Lock()
         self._volume: StorageVolume | None = None
 
@@ -71,7 +81,7 @@ class ClusterStorage:
                 self._directory / "volume",
                 uuid4(),
                 template.directory,
-                user=self._home.user,
+                user=self.user,
                 system_identifier=system_identifier,
                 server_version=template.installation.version,
                 wal_segment_bytes=WAL_SEGMENT_MIB << 20,
@@ -85,7 +95,7 @@ class ClusterStorage:
                 self._volume = StorageVolume.open(
                     self._directory / "volume",
                     (self._directory / BASE_IMAGE).resolve(),
-                    user=self._home.user,
+                    user=self.user,
                 )
                 self._begin_upkeep(self._volume)
             return self._volume
@@ -118,8 +128,22 @@ class _OnVolume:
         return self._postmaster.running
 
     @property
+    def outdated(self) -> bool:
+        return self._postmaster.outdated
+
+    @property
+    def walls(self) -> Walls | None:
+        return self._postmaster.walls
+
+    @property
     def socket_directory(self) -> Path:
         return self._postmaster.socket_directory
+
+    def end_backend(self, pid: int) -> None:
+        with suppress(psutil.NoSuchProcess):
+            backend = psutil.Process(pid)
+            if backend.ppid() == self._postmaster.pid:
+                backend.terminate()
 
     @property
     def preloads(self) -> Settings:
@@ -144,7 +168,8 @@ class Writer(_OnVolume):
         with self._life:
             volume = self._storage.open()
             data = self._postmaster.data_directory
-            if not volume.trusts(data):
+            if not (volume.trusts(data) and self._postmaster.adopt()):
+                self._postmaster.clear_leftovers()
                 volume.rebuild(data)
             volume.claim(data)
             self._postmaster.start({**WRITER_SETTINGS, **self.preloads})
@@ -245,14 +270,14 @@ class Reader(_OnVolume):
 
 
 def postmaster_of(
-    home: EngineHome, installation: Installation, resource_id: str, role: str
+    home: EngineHome, installation: Installation, user: OsUser, resource_id: str, role: str
 ) -> Postmaster:
     """The postmaster of one instance of a cluster; role: `writer` or `reader`."""
     directory = home.clusters / resource_id
     short = resource_id.removeprefix("cluster-")[:16]
     return Postmaster(
         installation,
-        home.user,
+        user,
         directory / ("data" if role == "writer" else role),
         home.run / f"{short}-{role[0]}",
         directory / f"{role}.log",

@@ -13,7 +13,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from cluster_runtime.engine.walls import Walls
 from cluster_runtime.errors import InvalidParameterError
+from cluster_runtime.wording import Parameter
 
 EndpointKind = Literal["writer", "reader"]
 StorageType = Literal["aurora", "aurora-iopt1"]
@@ -53,21 +55,27 @@ class ServerlessScaling:
     seconds_until_auto_pause: int = 300
 
     def __post_init__(self) -> None:
-        for name, value in (("min", self.min_capacity), ("max", self.max_capacity)):
+        for name, value in (
+            ("min_capacity", self.min_capacity),
+            ("max_capacity", self.max_capacity),
+        ):
             if not 0 <= value <= ACU_MAX or value % ACU_STEP:
                 raise InvalidParameterError(
-                    f"{name}_capacity is {value} ACU; it must be from 0 to {ACU_MAX:g} "
-                    f"in steps of {ACU_STEP}"
+                    Parameter(name),
+                    f" is {value} ACU; it must be from 0 to {ACU_MAX:g} in steps of {ACU_STEP}",
                 )
         if self.max_capacity < max(self.min_capacity, 1):
             raise InvalidParameterError(
-                f"max_capacity {self.max_capacity:g} ACU must be at least 1 and not below "
-                f"min_capacity {self.min_capacity:g}"
+                Parameter("max_capacity"),
+                f" is {self.max_capacity:g} ACU; it must be at least 1 and not below ",
+                Parameter("min_capacity"),
+                f", which is {self.min_capacity:g}",
             )
         if not 1 <= self.seconds_until_auto_pause <= SECONDS_UNTIL_AUTO_PAUSE_MAX:
             raise InvalidParameterError(
-                f"seconds_until_auto_pause is {self.seconds_until_auto_pause}; it must be from 1 "
-                f"to {SECONDS_UNTIL_AUTO_PAUSE_MAX}"
+                Parameter("seconds_until_auto_pause"),
+                f" is {self.seconds_until_auto_pause}; it must be from 1 "
+                f"to {SECONDS_UNTIL_AUTO_PAUSE_MAX}",
             )
 
     @property
@@ -83,6 +91,7 @@ class DBCluster:
     endpoint, reader_endpoint: host names under `.localhost`; `port` and `reader_port` are the
         loopback ports of their own that each of them also has.
     capacity: current ACU; 0 while paused.
+    walls: what stands around its writer, as its start put it up; None while none runs.
     """
 
     db_cluster_identifier: str
@@ -107,6 +116,7 @@ class DBCluster:
     storage_type: StorageType = "aurora"
     port_was_requested: bool = False
     capacity: float = 0.0
+    walls: Walls | None = None
 
     @property
     def db_cluster_arn(self) -> str:

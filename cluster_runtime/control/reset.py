@@ -22,17 +22,17 @@ async def reset_settings(context: Context, cluster: HostedCluster) -> None:
     own login has no limit and no expiry; the default database is made again where it was dropped.
     Settings of other roles stay.
     """
-    admin, facts = cluster.compute.admin, cluster.facts
+    compute, facts = cluster.compute, cluster.facts
     master = sql.Identifier(facts.master_username)
-    await admin.execute(
+    await compute.execute(
         sql.SQL("alter role {} login inherit connection limit -1 valid until 'infinity'").format(
             master
         )
     )
-    await admin.execute(sql.SQL("alter role {} reset all").format(master))
-    databases = await admin.execute(_DATABASES, facts.master_username)
+    await compute.execute(sql.SQL("alter role {} reset all").format(master))
+    databases = await compute.execute(_DATABASES, facts.master_username)
     if facts.database_name not in {name for name, _ in databases}:
-        await admin.execute(
+        await compute.execute(
             sql.SQL("create database {} template template1 owner {}").format(
                 sql.Identifier(facts.database_name), master
             )
@@ -40,12 +40,16 @@ async def reset_settings(context: Context, cluster: HostedCluster) -> None:
     for name, owned in databases:
         database = sql.Identifier(name)
         for statement in ("reset all", "allow_connections true", "connection limit -1"):
-            await admin.execute(sql.SQL("alter database {} ").format(database) + sql.SQL(statement))
-        await admin.execute(
+            await compute.execute(
+                sql.SQL("alter database {} ").format(database) + sql.SQL(statement)
+            )
+        await compute.execute(
             sql.SQL("alter role {} in database {} reset all").format(master, database)
         )
         if owned:
-            await admin.execute(sql.SQL("grant all on database {} to {}").format(database, master))
+            await compute.execute(
+                sql.SQL("grant all on database {} to {}").format(database, master)
+            )
     await context.record(
         cluster,
         "settings of its databases and of its master user were reset",

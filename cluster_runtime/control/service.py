@@ -1,14 +1,16 @@
 """One open runtime, on its event loop: opened, asked, closed."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from cluster_runtime.control import create, delete, faults, modify, power
 from cluster_runtime.control.catalog import Catalog
 from cluster_runtime.control.context import Context, HostedCluster, UnnamedCluster
 from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU, CreateRequest
-from cluster_runtime.control.endpoints import close_endpoints
+from cluster_runtime.control.disk_watch import DiskWatch
+from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.model import ClusterStatus, DBCluster, Event
 from cluster_runtime.control.modify import ModifyRequest
 from cluster_runtime.control.recover import recover
@@ -21,9 +23,16 @@ from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import InvalidParameterError
-from cluster_runtime.gateway import CertificateAuthority, Gateway
+from cluster_runtime.gateway import (
+    CertificateAuthority,
+    Gateway,
+    GatewayLimits,
+    SessionDescription,
+    SigningKey,
+)
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.description import VolumeDescription
+from cluster_runtime.wording import Hint, Operation
 
 DEFAULT_REGION = "us-east-1"
 
@@ -33,18 +42,21 @@ _log = get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
     """warm_pool_size: unnamed clusters kept ready; region: the one that endpoint names carry;
-    engine_version: of new clusters, unless their create names another one."""
+    engine_version: of new clusters, unless their create names another one; gateway_limits: of
+    connections, at every endpoint."""
 
     warm_pool_size: int = 1
     region: str = DEFAULT_REGION
     engine_version: str | None = None
+    gateway_limits: GatewayLimits = field(default_factory=GatewayLimits)
 
 
 class ControlService:
     """The control plane itself. All methods run on the runtime's event loop."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, disk_watch: DiskWatch) -> None:
         self._context = context
+        self._disk_watch = disk_watch
 
     @classmethod
     async def open(cls, state: StateDirectory, options: RuntimeOptions) -> "ControlService":
@@ -57,8 +69,9 @@ class ControlService:
             certificates = await asyncio.to_thread(CertificateAuthority.open, state.path / "tls")
             gateway = Gateway(
                 certificates=certificates,
-                access_keys={access_key.access_key_id: access_key.secret_access_key},
+                access_keys={access_key.access_key_id: SigningKey(access_key.secret_access_key)},
                 region=options.region,
+                limits=options.gateway_limits,
             )
 
             def installation(engine_version: str | None) -> Installation:
@@ -71,6 +84,9 @@ class ControlService:
             async def make() -> UnnamedCluster:
                 return await create.make_unnamed(context, None)
 
+            async def discard(unnamed: UnnamedCluster) -> None:
+                await create.discard_unnamed(context, unnamed)
+
             context = Context(
                 state=state,
                 catalog=catalog,
@@ -81,18 +97,19 @@ class ControlService:
                 region=options.region,
                 installation=installation,
                 template=template,
-                pool=WarmPool(make, create.discard_unnamed, options.warm_pool_size),
+                pool=WarmPool(make, discard, options.warm_pool_size),
             )
             await recover(context)
         except BaseException:
             catalog.close()
             raise
         context.pool.fill()
-        return cls(context)
+        return cls(context, DiskWatch(context))
 
     async def close(self) -> None:
         """Stop every cluster cleanly; their next connect, in a later runtime, wakes them."""
         context = self._context
+        await self._disk_watch.close()
         await context.pool.close()
         await asyncio.gather(*(self._close(cluster) for cluster in context.clusters.values()))
         await context.gateway.close()
@@ -144,14 +161,27 @@ class ControlService:
     async def delete_db_cluster(self, identifier: str, skip_final_snapshot: bool) -> DBCluster:
         if not skip_final_snapshot:
             raise InvalidParameterError(
-                "this release takes no snapshots: pass skip_final_snapshot=True to delete "
-                f"{identifier!r} without one"
+                f"cluster {identifier!r} gets no final snapshot, for this release takes none",
+                Hint(
+                    "delete it without one with {}",
+                    Operation("delete_db_cluster", identifier, {"skip_final_snapshot": True}),
+                ),
             )
         return await delete.delete_db_cluster(self._context, self.find(identifier))
 
     async def describe_events(self, identifier: str | None) -> list[Event]:
         resource_id = None if identifier is None else self.find(identifier).id
         return await asyncio.to_thread(self._context.catalog.events, resource_id)
+
+    async def describe_sessions(self, identifier: str) -> list[SessionDescription]:
+        return describe_sessions(self.find(identifier))
+
+    async def register_session(
+        self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime
+    ) -> None:
+        self._context.gateway.register_session(
+            access_key_id, secret_access_key, session_token, expires
+        )
 
     async def describe_volume(self, identifier: str) -> VolumeDescription:
         return await faults.describe_volume(self.find(identifier))
@@ -178,10 +208,11 @@ class ControlService:
         )
 
     def facts(self, cluster: HostedCluster) -> DBCluster:
-        """The facts with the capacity of this moment."""
+        """The facts with the capacity and the walls of this moment."""
         running = cluster.compute.socket is not None
         least = max(cluster.facts.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
-        return replace(cluster.facts, capacity=least if running else 0.0)
+        walls = cluster.instances.writer.walls if running else None
+        return replace(cluster.facts, capacity=least if running else 0.0, walls=walls)
 
     async def _close(self, cluster: HostedCluster) -> None:
         async with cluster.changing:

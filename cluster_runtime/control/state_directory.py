@@ -17,6 +17,7 @@ from pathlib import Path
 
 from cluster_runtime.engine.locks import try_exclusive
 from cluster_runtime.errors import StateDirectoryError, StateDirectoryInUseError
+from cluster_runtime.wording import Parameter
 
 ACCESS_KEY_CHARACTERS = 16
 SECRET_KEY_BYTES = 30
@@ -47,16 +48,20 @@ class StateDirectory:
             _check_owner(directory)
             lock = try_exclusive(directory / "lock")
         except (FileExistsError, NotADirectoryError) as error:
-            raise StateDirectoryError(f"{directory} is not a directory; name another") from error
+            raise StateDirectoryError(
+                f"{directory} is not a directory; name another with ", Parameter("state_dir")
+            ) from error
         except PermissionError as error:
             raise StateDirectoryError(
-                f"{directory} is not writable for this user; name another state directory"
+                f"{directory} is not writable for this user; name another with ",
+                Parameter("state_dir"),
             ) from error
         if lock is None:
             holder = (directory / "lock").read_text(encoding="ascii", errors="replace").strip()
             raise StateDirectoryInUseError(
                 f"state directory {directory} is hosted by process {holder or 'unknown'}; "
-                "stop that one, or name another state directory"
+                "stop that one, or name another directory with ",
+                Parameter("state_dir"),
             )
         os.truncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
@@ -96,5 +101,6 @@ def _check_owner(directory: Path) -> None:
     if facts.st_uid != os.geteuid():
         raise StateDirectoryError(
             f"state directory {directory} belongs to user id {facts.st_uid}, this process runs as "
-            f"{os.geteuid()}; name a directory of your own"
+            f"{os.geteuid()}; name a directory of your own with ",
+            Parameter("state_dir"),
         )

@@ -5,11 +5,6 @@ Source: Aurora User Guide, "IAM database authentication"; botocore/signers.py.
 
 from types import SimpleNamespace
 
-import botocore.signers
-from botocore.credentials import Credentials
-from botocore.hooks import HierarchicalEmitter
-from botocore.model import ServiceId
-
 from cluster_runtime.control.state_directory import AccessKey
 
 _SERVICE = "rds-db"
@@ -19,6 +14,11 @@ def generate_db_auth_token(
     access_key: AccessKey, *, host: str, port: int, user: str, region: str
 ) -> str:
     """A password for `user` at an endpoint that opens connections for 15 minutes."""
+    import botocore.signers  # takes a while to load, and many a command needs no token
+    from botocore.credentials import Credentials
+    from botocore.hooks import HierarchicalEmitter
+    from botocore.model import ServiceId
+
     hooks = HierarchicalEmitter()  # the signer itself keeps only a weak reference
     # The function is made to be a method of a client, whose making reads megabytes of service
     # descriptions; all that it uses of one is the signer.

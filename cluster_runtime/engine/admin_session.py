@@ -19,8 +19,8 @@ from cluster_runtime.engine.settings import Settings
 
 ADMIN_DATABASE = "rdsadmin"
 ADMIN_APPLICATION = "rdsadmin"
-LOCK_TIMEOUT = "5s"
-"""A member of pg_maintain may lock a catalog: the runtime says so instead of waiting for ever."""
+LOCK_TIMEOUT = "2s"
+"""A member of pg_maintain may lock a catalog: the runtime does not wait for ever for it."""
 
 _PINNED: Settings = {
     "search_path": "pg_catalog, pg_temp",

@@ -1,5 +1,6 @@
 """What the gateway asks of the cluster behind an endpoint."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,17 @@ select w.rolname,
        w.rolpassword as verifier,
        case when pg_catalog.isfinite(w.rolvaliduntil) then w.rolvaliduntil end as valid_until,
        exists (select from memberships where oid operator(pg_catalog.=) %s) as iam,
-       w.rolsuper as superuser
+       w.rolsuper as superuser,
+       array(select array[coalesce(d.datname, ''),
+                          case when s.setrole operator(pg_catalog.=) w.oid
+                               then w.rolname else '' end,
+                          pg_catalog.split_part(c.setting, '=', 2)]::pg_catalog.text[]
+               from pg_catalog.pg_db_role_setting s
+               left join pg_catalog.pg_database d on d.oid operator(pg_catalog.=) s.setdatabase,
+                    pg_catalog.unnest(s.setconfig) as c(setting)
+              where (s.setrole operator(pg_catalog.=) w.oid
+                     or s.setrole operator(pg_catalog.=) 0::pg_catalog.oid)
+                and pg_catalog.starts_with(c.setting, 'synchronous_commit=')) as synchronous_commit
   from wanted w
 """
 
@@ -35,6 +46,8 @@ class Login:
     iam: it is a member of rds_iam: an IAM token opens it, inside TLS. If it has a verifier as
         well, either is accepted; where IAM is switched off or TLS missing, the password alone.
     superuser: never let in through a gateway.
+    synchronous_commit: what ALTER ROLE and ALTER DATABASE say of it, for this role or for all:
+        of each setting the database (empty: any), the role (empty: any) and the value.
     """
 
     name: str
@@ -42,6 +55,7 @@ class Login:
     valid_until: datetime | None = None
     iam: bool = False
     superuser: bool = False
+    synchronous_commit: Sequence[Sequence[str]] = ()
 
 
 class Backend(Protocol):
@@ -55,16 +69,13 @@ class Backend(Protocol):
         """The path of PostgreSQL's unix socket file, once it takes connections.
 
         Called once at a time however many clients wait, and not cancelled when they go.
-        Raises InvalidClusterStateError (its text is shown to the client) or another BorealisError
-        (logged; the client is told that the instance could not be started).
+        Raises ConnectionError where the instance went away meanwhile: the client waits, and it is
+        asked again. Raises InvalidClusterStateError (its text is shown to the client) or another
+        BorealisError (logged; the client is told that the instance could not be started).
         """
 
-    @property
-    def running(self) -> Path | None:
-        """The unix socket file if PostgreSQL runs now; None while paused."""
-
     async def may_cancel(self, pid: int) -> bool:
-        """Whether a CancelRequest for a server process may be passed on now.
+        """Whether a CancelRequest for a session's server process may be passed on now.
 
         Not while it waits for its commit to become durable: PostgreSQL would report success with
         no more than a warning, and the client would believe in a commit that can still be lost.

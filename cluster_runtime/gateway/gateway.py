@@ -6,28 +6,34 @@ client ──TLS──► Listener ─► Session (Handshake, ClientStream) ─�
 """
 
 import asyncio
+import math
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from cluster_runtime.errors import InvalidParameterError
+from cluster_runtime.gateway.actions import Policy, Refusal
 from cluster_runtime.gateway.backend import Backend, Login
-from cluster_runtime.gateway.handshake import Policy
-from cluster_runtime.gateway.iam import verify_token
+from cluster_runtime.gateway.cancel_keys import CancelKeys
+from cluster_runtime.gateway.description import SessionDescription
+from cluster_runtime.gateway.iam import SigningKey, TokenRefusal, check_token
+from cluster_runtime.gateway.limits import GatewayLimits
 from cluster_runtime.gateway.listener import Listener, bind_loopback
-from cluster_runtime.gateway.protocol import fatal
 from cluster_runtime.gateway.reactor import Reactor, new_reactor
 from cluster_runtime.gateway.relay import BUFFER_BYTES
 from cluster_runtime.gateway.session import TOO_MANY_CONNECTIONS, Session
 from cluster_runtime.gateway.tls import LOOPBACK_HOSTS, CertificateAuthority, ServerCertificate
+from cluster_runtime.gateway.waiting_room import WaitingRoom
 from cluster_runtime.logs import get_logger
 
-AUTHENTICATION_TIMEOUT_SECONDS = 60.0
-UNAUTHENTICATED_MAX = 256
+LOOK_UPS_MAX = 8
+"""Roles of one endpoint that are looked up at a time."""
+
+NO_PLACE = Refusal(TOO_MANY_CONNECTIONS, "sorry, too many connections are being opened")
+MADE_ROOM = "sorry, too many connections are being opened, and this one kept them waiting"
 
 Result = TypeVar("Result")
 
@@ -42,7 +48,6 @@ class EndpointSpec:
     names: host names under `.localhost`, in the certificate and in IAM tokens; the loopback
         addresses are always added to them.
     port: None for any that is free.
-    max_connections: more are refused with 53300; keep it below PostgreSQL's own limit.
     """
 
     cluster: str
@@ -50,16 +55,14 @@ class EndpointSpec:
     port: int | None = None
     require_tls: bool = True
     iam_enabled: bool = True
-    max_connections: int = 100
 
 
 class Gateway:
     """All endpoints of one runtime. Its methods are called on one event loop, uvloop for speed.
 
-    access_keys: secret access keys by access key id, looked up at each login.
+    access_keys: what tokens may be signed with, by access key id; looked up at each login.
     region: that IAM tokens must be made for.
-    authentication_timeout: seconds from accept to an established connection, waking included.
-    unauthenticated_max: connections that may be in their startup at a time.
+    limits: of connections and of time.
     now: aware; what certificates and tokens are measured by.
     """
 
@@ -67,23 +70,55 @@ class Gateway:
         self,
         *,
         certificates: CertificateAuthority,
-        access_keys: Mapping[str, str],
+        access_keys: Mapping[str, SigningKey],
         region: str,
-        authentication_timeout: float = AUTHENTICATION_TIMEOUT_SECONDS,
-        unauthenticated_max: int = UNAUTHENTICATED_MAX,
+        limits: GatewayLimits | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.certificates = certificates
-        self.access_keys = access_keys
+        self.access_keys = dict(access_keys)
         self.region = region
-        self.authentication_timeout = authentication_timeout
-        self.unauthenticated_max = unauthenticated_max
+        self.limits = limits or GatewayLimits()
         self.now = now
-        self.unauthenticated = 0
+        self.waiting_room = WaitingRoom[Session](self.limits)
         self.mock_secret = certificates.derive_secret("scram mock authentication")
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
         self._endpoints: set[Endpoint] = set()
         self._reactor: Reactor | None = None
+
+    def register_session(
+        self,
+        access_key_id: str,
+        secret_access_key: str,
+        session_token: str,
+        expires: datetime,
+    ) -> None:
+        """Take tokens that are signed with temporary credentials, until these expire (aware).
+
+        Kept in memory alone. Raises InvalidParameterError for what can sign nothing, and for the
+        id of a permanent key.
+        """
+        if not (access_key_id and secret_access_key and session_token):
+            raise InvalidParameterError(
+                "temporary credentials are an access key id, a secret access key and a session "
+                "token; one of them is empty"
+            )
+        if expires.tzinfo is None:
+            raise InvalidParameterError("expires has no time zone: pass an aware datetime")
+        now = self.now()
+        if expires <= now:
+            raise InvalidParameterError(
+                f"the session of access key {access_key_id!r} has expired at {expires.isoformat()}"
+            )
+        known = self.access_keys.get(access_key_id)
+        if known is not None and known.expires is None:
+            raise InvalidParameterError(
+                f"{access_key_id!r} is a permanent access key of this runtime, not one of a session"
+            )
+        for key_id, key in list(self.access_keys.items()):
+            if key.expires is not None and key.expires <= now:
+                del self.access_keys[key_id]
+        self.access_keys[access_key_id] = SigningKey(secret_access_key, session_token, expires)
 
     async def open_endpoint(self, spec: EndpointSpec, backend: Backend) -> "Endpoint":
         """Listen for clients of a cluster endpoint.
@@ -105,7 +140,7 @@ class Gateway:
         """Stop listening, and end the connections."""
         self._endpoints.discard(endpoint)
         endpoint.stop_listening()
-        await endpoint.disconnect()
+        await endpoint.disconnect(starting_ones_too=True)
 
     async def close(self) -> None:
         """Close every endpoint. The gateway may be used again afterwards."""
@@ -114,6 +149,13 @@ class Gateway:
         if self._reactor is not None:
             self._reactor.close()
             self._reactor = None
+
+    def make_room(self) -> bool:
+        """Have the least advanced startup end, the process being out of file descriptors."""
+        leaving = self.waiting_room.make_room()
+        if leaving is not None:
+            leaving.terminate(MADE_ROOM, TOO_MANY_CONNECTIONS)
+        return leaving is not None
 
     @property
     def reactor(self) -> Reactor:
@@ -129,14 +171,20 @@ class Endpoint:
     def __init__(self, gateway: Gateway, spec: EndpointSpec, backend: Backend) -> None:
         self.spec = spec
         self.connections = 0
+        self.cancel_keys = CancelKeys()
         self._gateway = gateway
         self._backend = backend
         self._certificate = gateway.certificates.server_certificate(spec.names, now=gateway.now())
         self._sessions: set[Session] = set()
+        self._turned_away = 0
+        self._turned_away_noted = -math.inf
         self._one_closed = asyncio.Event()
         self._waking: asyncio.Future[Path] | None = None
+        self._look_ups = asyncio.Semaphore(LOOK_UPS_MAX)
         self._loop = asyncio.get_running_loop()
-        self._listener = Listener(self._loop, bind_loopback(spec.port), self._accept)
+        self._listener = Listener(
+            self._loop, bind_loopback(spec.port), self._accept, gateway.make_room
+        )
         self.port = self._listener.port
         self._log = log.bind(cluster=spec.cluster, port=self.port)
         self._log.info("endpoint opened", names=spec.names, require_tls=spec.require_tls)
@@ -158,20 +206,42 @@ class Endpoint:
         self._log.info("endpoint closed")
 
     async def disconnect(
-        self, text: str = "terminating connection due to administrator command"
+        self,
+        text: str = "terminating connection due to administrator command",
+        *,
+        starting_ones_too: bool = False,
     ) -> None:
         """End every connection of now with a FATAL 57P01; returns when those are closed.
 
-        Later ones are not waited for: during a failover they wait for the caller themselves.
+        Clients in their startup stay, and wait for whatever the caller does, as later ones do.
+        starting_ones_too: end them as well.
         """
-        ending = set(self._sessions)
+        ending = {each for each in self._sessions if starting_ones_too or each.established}
         for session in ending:
             session.terminate(text)
         while ending & self._sessions:
             self._one_closed.clear()
             await self._one_closed.wait()
 
+    async def explain_cancel(self, pid: int, answer: bytes) -> None:
+        """Tell the client of a server process, whose statement is about to be cancelled, why.
+
+        answer: an ErrorResponse that takes the place of PostgreSQL's own.
+        """
+        for session in list(self._sessions):
+            if session.description is not None and session.description.pid == pid:
+                await session.explain_cancel(answer)
+
+    def describe_sessions(self) -> list[SessionDescription]:
+        """The established sessions, the oldest first."""
+        found = [each.description for each in self._sessions if each.description is not None]
+        return sorted(found, key=lambda each: (each.backend_start, each.pid))
+
     # What a Session asks of its door:
+
+    @property
+    def name(self) -> str:
+        return self.spec.names[0]
 
     @property
     def policy(self) -> Policy:
@@ -201,11 +271,7 @@ class Endpoint:
 
     @property
     def authentication_timeout(self) -> float:
-        return self._gateway.authentication_timeout
-
-    @property
-    def running(self) -> Path | None:
-        return self._backend.running
+        return self._gateway.limits.authentication_timeout
 
     async def may_cancel(self, pid: int) -> bool:
         return await self._backend.may_cancel(pid)
@@ -213,20 +279,28 @@ class Endpoint:
     def now(self) -> datetime:
         return self._gateway.now()
 
+    def opened(self) -> None:
+        self._backend.opened()
+
+    def closed(self) -> None:
+        self._backend.closed()
+
     def admit(self) -> bool:
-        """Count a user connection in, unless there are as many as may be."""
-        if self.connections >= self.spec.max_connections:
+        """Count an authenticated connection in, unless there are as many as may be."""
+        if self.connections >= self._gateway.limits.max_connections:
             return False
         self.connections += 1
-        self._backend.opened()
         return True
 
     def release(self) -> None:
         self.connections -= 1
-        self._backend.closed()
 
     async def login(self, user: str) -> Login | None:
-        return await _to_its_end(asyncio.ensure_future(self._backend.login(user)))
+        """A few at a time: those of clients that have left by then are never asked."""
+        await self._look_ups.acquire()
+        work = asyncio.ensure_future(self._backend.login(user))
+        work.add_done_callback(lambda _: self._look_ups.release())
+        return await _to_its_end(work)
 
     async def wake(self) -> Path:
         """One wake for all who wait; it goes on when they leave."""
@@ -234,8 +308,8 @@ class Endpoint:
             self._waking = asyncio.ensure_future(self._backend.wake())
         return await _to_its_end(self._waking)
 
-    def token_fits(self, token: str, user: str) -> bool:
-        return verify_token(
+    def check_token(self, token: str, user: str) -> TokenRefusal | None:
+        return check_token(
             token,
             user=user,
             hosts={*(name.lower() for name in self.spec.names), *LOOPBACK_HOSTS},
@@ -246,29 +320,36 @@ class Endpoint:
         )
 
     def _accept(self, sock: socket.socket) -> None:
-        gateway = self._gateway
-        if gateway.unauthenticated >= gateway.unauthenticated_max:
-            self._log.warning("connection refused", reason="too many unauthenticated connections")
-            _turn_away(sock)
-            return
-        gateway.unauthenticated += 1
-        in_startup = True
-
-        def established() -> None:
-            nonlocal in_startup
-            if in_startup:
-                in_startup = False
-                gateway.unauthenticated -= 1
+        room = self._gateway.waiting_room
 
         def closed() -> None:
-            established()
+            room.leave(session)
             self._sessions.discard(session)
             self._one_closed.set()
 
         session = Session(
-            self._loop, sock, self, on_established=established, on_closed=closed, log=self._log
+            self._loop,
+            sock,
+            self,
+            on_established=lambda: room.leave(session),
+            on_closed=closed,
+            log=self._log,
         )
         self._sessions.add(session)
+        entry = room.enter(session)
+        if not entry.admitted:
+            self._note_turned_away()
+            session.turn_away(NO_PLACE)
+        for other in entry.leaving:
+            other.terminate(MADE_ROOM, TOO_MANY_CONNECTIONS)
+
+    def _note_turned_away(self) -> None:
+        """Into the log, but once a second: a crowd at the door shall not fill the disk."""
+        self._turned_away += 1
+        now = self._loop.time()
+        if now - self._turned_away_noted >= 1:
+            self._log.warning("no place for connections", turned_away=self._turned_away)
+            self._turned_away, self._turned_away_noted = 0, now
 
 
 async def _to_its_end(work: asyncio.Future[Result]) -> Result:
@@ -283,9 +364,3 @@ async def _to_its_end(work: asyncio.Future[Result]) -> Result:
 def _heard(work: asyncio.Future[Result]) -> None:
     if not work.cancelled():
         work.exception()
-
-
-def _turn_away(sock: socket.socket) -> None:
-    with suppress(OSError):  # gone already
-        sock.send(fatal(TOO_MANY_CONNECTIONS, "sorry, too many connections are being opened"))
-    sock.close()

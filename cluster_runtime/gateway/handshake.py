@@ -4,95 +4,55 @@ It takes events (bytes from the client, TLS established, facts of the role, a cr
 time's up) and returns actions for the driver. No socket, no clock, no TLS library in here.
 
     STARTUP ─SSLRequest─► TLS ─► STARTUP ─StartupMessage─► LOGIN ─┬─► SASL ─► SASL_FINAL ─► BACKEND
-                                                                 └─► PASSWORD ─► CHECK ───► BACKEND
+                                                                 │             │ wrong
+                                                                 └─► TOKEN ◄───┘
+                                                                       └─► CHECK ─────────► BACKEND
+
+What to ask for must be decided before any credential is seen. A role without a password is asked
+for a token (as a password in clear, inside TLS). A role with one goes through SCRAM; if it may use
+tokens as well, a proof that does not fit its password is followed by the question for a token,
+which a client that insists on SCRAM or on channel binding does not answer. With `borealis.auth` in
+its startup message a client says beforehand what it has.
 
 Source: PostgreSQL 18 documentation, "Message Flow: Start-up"; `tcop/backend_startup.c` and
 `libpq/auth.c` for the texts and SQLSTATEs.
 """
 
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
 
-from cluster_runtime.gateway import protocol
+from cluster_runtime.gateway import protocol, startup_options
+from cluster_runtime.gateway.actions import (
+    Action,
+    Cancel,
+    CheckToken,
+    Close,
+    Connect,
+    LookUp,
+    Policy,
+    Refusal,
+    Send,
+    StartTls,
+    Wish,
+)
 from cluster_runtime.gateway.backend import Login
+from cluster_runtime.gateway.commit_settings import overruled_notice
 from cluster_runtime.gateway.protocol import ProtocolError, ProtocolVersion, Startup
 from cluster_runtime.gateway.scram import ScramError, ScramServer, Verifier
+from cluster_runtime.gateway.waiting_room import Progress
 
 ALPN = "postgresql"
 # Roles of the runtime itself and of PostgreSQL: no client logs in as one.
 RESERVED_ROLE_PREFIXES = ("rds", "pg_")
 
+IAM_TOKEN = "IAM token"
 INVALID_AUTHORIZATION = "28000"
+INVALID_PARAMETER_VALUE = "22023"
 INVALID_PASSWORD = "28P01"
 FEATURE_NOT_SUPPORTED = "0A000"
 QUERY_CANCELED = "57014"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What an endpoint demands of its clients.
-
-    require_tls: as rds.force_ssl=1; a connection in clear is refused.
-    iam_enabled: IAM tokens count.
-    """
-
-    require_tls: bool = True
-    iam_enabled: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Write to the client."""
-
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class StartTls:
-    """Run the TLS handshake as the server, then report `tls_established`."""
-
-
-@dataclass(frozen=True, slots=True)
-class LookUp:
-    """Find the role's login facts, then report `login_found`."""
-
-    user: str
-
-
-@dataclass(frozen=True, slots=True)
-class CheckCredential:
-    """Check a token or password against the role, then report `credential_checked`."""
-
-    login: Login
-    credential: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    """The client is who it says: open the backend with this startup message and relay."""
-
-    startup_message: bytes
-    user: str
-    database: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Pass the CancelRequest on to PostgreSQL, if that runs, then close."""
-
-    packet: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """End the connection. reason: for the log; without secrets."""
-
-    reason: str
-
-
-Action = Send | StartTls | LookUp | CheckCredential | Connect | Cancel | Close
 
 
 class State(Enum):
@@ -101,7 +61,7 @@ class State(Enum):
     LOGIN = auto()
     SASL = auto()
     SASL_FINAL = auto()
-    PASSWORD = auto()
+    TOKEN = auto()
     CHECK = auto()
     BACKEND = auto()
     CLOSED = auto()
@@ -112,10 +72,12 @@ class Handshake:
 
     nonce: the server's SCRAM nonce, fresh for each handshake.
     mock_secret: what makes up the salts of users that do not exist; constant for a gateway.
+    refusal: what to tell this client, once it has been let speak (and begin TLS).
     """
 
     def __init__(self, policy: Policy, *, nonce: str, mock_secret: bytes) -> None:
         self.state = State.STARTUP
+        self.refusal: Refusal | None = None
         self._policy = policy
         self._nonce = nonce
         self._mock_secret = mock_secret
@@ -126,6 +88,7 @@ class Handshake:
         self._direct = False
         self._server_end_point: bytes | None = None
         self._startup: Startup | None = None
+        self._wish: Wish | None = None
         self._scram: ScramServer | None = None
         self._login: Login | None = None
 
@@ -139,6 +102,19 @@ class Handshake:
         return self._in_tls
 
     @property
+    def progress(self) -> Progress:
+        if self._startup is not None:
+            return Progress.NAMED
+        if self._in_tls:
+            return Progress.TLS_ESTABLISHED
+        return Progress.TLS_BEGUN if self.state is State.TLS else Progress.SILENT
+
+    @property
+    def keeps_us_waiting(self) -> bool:
+        """Whether what happens next is the client's to do."""
+        return self.state in _CLIENTS_TURN
+
+    @property
     def wants(self) -> int:
         """How many bytes to read from the client now; 0: something else is awaited.
 
@@ -147,7 +123,7 @@ class Handshake:
         match self.state:
             case State.STARTUP:
                 return self._needed(4, prefix=0)
-            case State.SASL | State.SASL_FINAL | State.PASSWORD:
+            case State.SASL | State.SASL_FINAL | State.TOKEN:
                 return self._needed(5, prefix=1)
             case _:
                 return 0
@@ -199,11 +175,10 @@ class Handshake:
             login = Login(self.user)
         if login.valid_until is not None and login.valid_until <= now:
             login = replace(login, verifier=None)
-        if login.iam and self._policy.iam_enabled and self._in_tls:
-            self._login = login
-            self.state = State.PASSWORD
-            return [Send(protocol.AUTHENTICATION_CLEARTEXT_PASSWORD)]
+        self._login = login
         verifier = Verifier.parse(login.verifier) if login.verifier else None
+        if self._wish is Wish.IAM or (self._may_use_tokens and verifier is None):
+            return self._ask_for_token()
         self._scram = ScramServer(
             verifier or Verifier.mock(self.user, self._mock_secret),
             nonce=self._nonce,
@@ -212,11 +187,14 @@ class Handshake:
         self.state = State.SASL
         return [Send(protocol.authentication_sasl(self._scram.mechanisms))]
 
-    def credential_checked(self, fits: bool) -> list[Action]:
+    def token_checked(self, fits: bool) -> list[Action]:
+        """fits: it is a token of the user; whether that counts for the role is decided here."""
         if self.state is State.CLOSED:
             return []
         self._expect(State.CHECK)
-        return self._authenticated() if fits else self._wrong_password()
+        if fits and self._may_use_tokens:
+            return self._authenticated(IAM_TOKEN)
+        return self._wrong_password()
 
     def timed_out(self) -> list[Action]:
         """The time for authentication is over."""
@@ -263,7 +241,7 @@ class Handshake:
                 if not protocol.CANCEL_BYTES_MIN <= len(packet) <= protocol.CANCEL_BYTES_MAX:
                     raise ProtocolError("invalid length of cancel request packet")
                 self.state = State.CLOSED
-                return [Cancel(packet)]
+                return [Cancel(protocol.parse_cancel(packet), packet)]
             case _ if code >> 16 != 3:
                 raise ProtocolError(
                     f"unsupported frontend protocol {code >> 16}.{code & 0xFFFF}: "
@@ -280,6 +258,8 @@ class Handshake:
                 "this endpoint takes connections in TLS only (rds.force_ssl)",
                 hint="Connect with sslmode=require or a stricter one.",
             )
+        if self.refusal is not None:
+            return self.refuse(self.refusal.sqlstate, self.refusal.text)
         user = startup.parameters.get("user", "")
         if not user:
             return self.refuse(
@@ -299,7 +279,10 @@ class Handshake:
             return self.refuse(
                 FEATURE_NOT_SUPPORTED, "replication connections do not pass the gateway"
             )
-        self._startup = startup
+        wish, parameters = startup_options.take(startup.parameters, startup_options.AUTH_PARAMETER)
+        if refused := self._take_wish(wish):
+            return refused
+        self._startup = startup = replace(startup, parameters=parameters)
         self.state = State.LOGIN
         actions: list[Action] = [LookUp(user)]
         if startup.version.minor > protocol.LATEST_MINOR or startup.unknown_options:
@@ -309,12 +292,45 @@ class Handshake:
             actions.insert(0, Send(negotiated))
         return actions
 
+    def _take_wish(self, wish: str | None) -> list[Action]:
+        """Note what the client wants to prove itself with; the refusal where that cannot be."""
+        if wish is None:
+            return []
+        if wish not in {each.value for each in Wish}:
+            return self.refuse(
+                INVALID_PARAMETER_VALUE,
+                f'invalid value for parameter "{startup_options.AUTH_PARAMETER}": "{wish}"',
+                hint="Available values: iam, scram.",
+            )
+        self._wish = Wish(wish)
+        if self._wish is Wish.IAM and not (self._in_tls and self._policy.iam_enabled):
+            return self.refuse(
+                INVALID_AUTHORIZATION,
+                "IAM tokens are taken in TLS only (sslmode=require)"
+                if self._policy.iam_enabled
+                else "IAM database authentication is not enabled for this cluster",
+            )
+        return []
+
+    @property
+    def _may_use_tokens(self) -> bool:
+        return (
+            self._login is not None
+            and self._login.iam
+            and self._policy.iam_enabled
+            and self._in_tls
+            and self._wish is not Wish.SCRAM
+        )
+
+    def _ask_for_token(self) -> list[Action]:
+        self.state = State.TOKEN
+        return [Send(protocol.AUTHENTICATION_CLEARTEXT_PASSWORD)]
+
     def _password_message(self, body: bytes) -> list[Action]:
         match self.state:
-            case State.PASSWORD:
-                assert self._login is not None
+            case State.TOKEN:
                 self.state = State.CHECK
-                return [CheckCredential(self._login, protocol.parse_password(body))]
+                return [CheckToken(self.user, protocol.parse_password(body))]
             case State.SASL:
                 assert self._scram is not None
                 initial = protocol.parse_sasl_initial_response(body)
@@ -325,21 +341,32 @@ class Handshake:
                 assert self._scram is not None
                 proof = self._scram.final(body)
                 if proof is None:
-                    return self._wrong_password()
-                return [Send(protocol.authentication_sasl_final(proof)), *self._authenticated()]
+                    # It may have been a token that the client took for a password.
+                    return self._ask_for_token() if self._may_use_tokens else self._wrong_password()
+                return [
+                    Send(protocol.authentication_sasl_final(proof)),
+                    *self._authenticated(self._scram.mechanism),
+                ]
             case _:
                 raise RuntimeError(f"no password message is read in {self.state}")
 
-    def _authenticated(self) -> list[Action]:
+    def _authenticated(self, authentication: str) -> list[Action]:
         """AuthenticationOk is left to PostgreSQL, which may still refuse (no such database)."""
         assert self._startup is not None
+        assert self._login is not None
         self.state = State.BACKEND
         parameters = self._startup.parameters
+        database = parameters.get("database") or self.user
         return [
             Connect(
-                protocol.startup_message(self._negotiated, parameters),
+                protocol.startup_message(self._negotiated, startup_options.durable(parameters)),
                 user=self.user,
-                database=parameters.get("database") or self.user,
+                database=database,
+                application_name=parameters.get("application_name", ""),
+                authentication=authentication,
+                notice=overruled_notice(
+                    self._login.synchronous_commit, user=self.user, database=database
+                ),
             )
         ]
 
@@ -388,3 +415,6 @@ class Handshake:
     def _expect(self, state: State) -> None:
         if self.state is not state:
             raise RuntimeError(f"the handshake is in {self.state}, not in {state}")
+
+
+_CLIENTS_TURN = frozenset({State.STARTUP, State.TLS, State.SASL, State.SASL_FINAL, State.TOKEN})

@@ -2,7 +2,8 @@
 
 A token is what `generate_db_auth_token` of any AWS SDK makes: a SigV4 query-signed GET of
 `https://<host>:<port>/?Action=connect&DBUser=<user>` for the service `rds-db`, without the scheme.
-It opens connections for 15 minutes, so it is as secret as a password.
+It opens connections for 15 minutes, so it is as secret as a password. One that was signed with
+temporary credentials carries their session token (`X-Amz-Security-Token`), under the signature.
 
 Source: AWS Signature Version 4, "Authenticating requests: using query parameters"; Amazon RDS
 User Guide, "IAM database authentication".
@@ -13,7 +14,9 @@ import hmac
 import re
 import secrets
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from urllib.parse import quote, unquote
 
 SERVICE = "rds-db"
@@ -25,10 +28,40 @@ _PARAMETERS = {
     "Action", "DBUser", "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires",
     "X-Amz-SignedHeaders", "X-Amz-Signature",
 }  # fmt: skip
+_SECURITY_TOKEN = "X-Amz-Security-Token"
 _URL = re.compile(
     r"(?P<host>[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):(?P<port>[0-9]{1,5})/?\?(?P<query>.+)"
 )
 _EMPTY_BODY = hashlib.sha256(b"").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """What tokens may be signed with.
+
+    session_token: of temporary credentials; their tokens must carry it. None: of a permanent key.
+    expires: aware; from then on nothing that it signed counts. None: never.
+    """
+
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    expires: datetime | None = None
+
+
+class TokenRefusal(StrEnum):
+    """Why a token opens nothing: for the log, never for the client."""
+
+    MALFORMED = "it is no token as generate_db_auth_token makes them"
+    PURPOSE = "it is signed for something else than a connection to a database"
+    USER = "it is made for another user"
+    ENDPOINT = "it is made for another host or port"
+    REGION = "it is made for another region"
+    EARLY = "its date is more than 5 minutes in the future"
+    LATE = "its time is over"
+    KEY = "its access key is not known here"
+    SESSION_OVER = "the session that signed it has expired"
+    SESSION_TOKEN = "it lacks the session token of its access key, or has another one"
+    SIGNATURE = "its signature is wrong"
 
 
 def looks_like_token(credential: str) -> bool:
@@ -36,58 +69,68 @@ def looks_like_token(credential: str) -> bool:
     return "X-Amz-Signature=" in credential
 
 
-def verify_token(
+def check_token(
     token: str,
     *,
     user: str,
     hosts: Collection[str],
     port: int,
     region: str,
-    access_keys: Mapping[str, str],
+    access_keys: Mapping[str, SigningKey],
     now: datetime,
-) -> bool:
-    """Whether the token opens a connection of `user` now. Does not say what is wrong with it.
+) -> TokenRefusal | None:
+    """Why the token opens no connection of `user` now; None: it does.
 
     hosts: names and addresses of the endpoint, in lower case; the token must be made for one.
-    access_keys: secret access keys by access key id.
+    access_keys: by access key id.
     now: aware; the token counts from 5 minutes before its date to its end, at most 15 minutes.
     """
     url = _URL.fullmatch(token)
-    if url is None:
-        return False
-    parameters = _parameters(url["query"])
-    if parameters is None or parameters.keys() != _PARAMETERS:
-        return False
+    parameters = _parameters(url["query"]) if url is not None else None
+    if url is None or parameters is None or parameters.keys() - {_SECURITY_TOKEN} != _PARAMETERS:
+        return TokenRefusal.MALFORMED
     signed_at = _date(parameters["X-Amz-Date"])
     lifetime = _lifetime(parameters["X-Amz-Expires"])
-    if signed_at is None or lifetime is None:
-        return False
-
     key_id, *scope = parameters["X-Amz-Credential"].split("/")
-    if len(scope) != 4:
-        return False
+    if signed_at is None or lifetime is None or len(scope) != 4:
+        return TokenRefusal.MALFORMED
+
     host = url["host"].lower()
-    facts_fit = (
-        parameters["Action"] == "connect"
-        and parameters["DBUser"] == user
-        and parameters["X-Amz-Algorithm"] == _ALGORITHM
-        and parameters["X-Amz-SignedHeaders"] == "host"
-        and scope == [signed_at.strftime("%Y%m%d"), region, SERVICE, "aws4_request"]
-        and host.strip("[]") in hosts
-        and int(url["port"]) == port
-        and signed_at - CLOCK_SKEW_MAX <= now < signed_at + lifetime
-    )
-    secret = access_keys.get(key_id)
+    known = access_keys.get(key_id)
+    # An unknown key costs the same time as a known one.
+    key = known if known is not None else SigningKey(secrets.token_hex(20))
     signature = _signature(
         parameters,
         host if port == 443 else f"{host}:{port}",  # SDKs leave the scheme's own port out
-        # An unknown key costs the same time as a known one.
-        secret if secret is not None else secrets.token_hex(20),
+        key.secret_access_key,
     )
-    signature_fits = hmac.compare_digest(
-        signature.encode(), parameters["X-Amz-Signature"].encode(errors="replace")
+    signature_fits = _same(signature, parameters["X-Amz-Signature"])
+    session_fits = _same(key.session_token or "", parameters.get(_SECURITY_TOKEN, ""))
+    date, scope_region, *service = scope
+    checks = (
+        (known is not None, TokenRefusal.KEY),
+        (key.expires is None or now < key.expires, TokenRefusal.SESSION_OVER),
+        (session_fits, TokenRefusal.SESSION_TOKEN),
+        (
+            parameters["Action"] == "connect"
+            and parameters["X-Amz-Algorithm"] == _ALGORITHM
+            and parameters["X-Amz-SignedHeaders"] == "host"
+            and service == [SERVICE, "aws4_request"]
+            and date == signed_at.strftime("%Y%m%d"),
+            TokenRefusal.PURPOSE,
+        ),
+        (parameters["DBUser"] == user, TokenRefusal.USER),
+        (host.strip("[]") in hosts and int(url["port"]) == port, TokenRefusal.ENDPOINT),
+        (scope_region == region, TokenRefusal.REGION),
+        (signed_at - CLOCK_SKEW_MAX <= now, TokenRefusal.EARLY),
+        (now < signed_at + lifetime, TokenRefusal.LATE),
+        (signature_fits, TokenRefusal.SIGNATURE),
     )
-    return facts_fit and secret is not None and signature_fits
+    return next((refusal for fits, refusal in checks if not fits), None)
+
+
+def _same(expected: str, given: str) -> bool:
+    return hmac.compare_digest(expected.encode(), given.encode(errors="replace"))
 
 
 def _signature(parameters: Mapping[str, str], host: str, secret: str) -> str:

@@ -9,9 +9,12 @@ from cluster_runtime.errors import PortInUseError
 from cluster_runtime.logs import get_logger
 
 BACKLOG = 512
+ACCEPTED_AT_ONCE = 32
 ATTEMPTS = 64  # a free port of IPv4 may be taken on IPv6
-PAUSE_AFTER_ACCEPT_ERROR_SECONDS = 1.0
+PAUSE_AFTER_ERROR_SECONDS = 1.0
+PAUSE_WHILE_ROOM_IS_MADE_SECONDS = 0.02
 _NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE}
 _TAKEN = {errno.EADDRINUSE, errno.EACCES}
 
 log = get_logger(__name__)
@@ -41,17 +44,22 @@ def bind_loopback(port: int | None) -> list[socket.socket]:
 
 
 class Listener:
-    """Accepts on a port's sockets and hands each client over, non-blocking."""
+    """Accepts on a port's sockets and hands each client over, non-blocking.
+
+    on_exhausted: called when the process is out of file descriptors; whether some are coming free.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         sockets: list[socket.socket],
         on_client: Callable[[socket.socket], None],
+        on_exhausted: Callable[[], bool],
     ) -> None:
         self._loop = loop
         self._sockets = sockets
         self._on_client = on_client
+        self._on_exhausted = on_exhausted
         self._open = True
         for sock in sockets:
             self._listen_on(sock)
@@ -71,15 +79,17 @@ class Listener:
             self._loop.add_reader(sock.fileno(), self._accept, sock)
 
     def _accept(self, sock: socket.socket) -> None:
-        while True:
+        for _ in range(ACCEPTED_AT_ONCE):  # those who came before get on in between
             try:
                 client, _ = sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:  # out of file descriptors or memory: it may pass
-                log.error("accept failed", port=self.port, error=str(error))
                 self._loop.remove_reader(sock.fileno())
-                self._loop.call_later(PAUSE_AFTER_ACCEPT_ERROR_SECONDS, self._listen_on, sock)
+                soon = error.errno in _EXHAUSTED and self._on_exhausted()
+                pause = PAUSE_WHILE_ROOM_IS_MADE_SECONDS if soon else PAUSE_AFTER_ERROR_SECONDS
+                log.error("accept failed", port=self.port, error=str(error), again_in=pause)
+                self._loop.call_later(pause, self._listen_on, sock)
                 return
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

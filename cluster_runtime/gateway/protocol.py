@@ -11,19 +11,19 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cluster_runtime.gateway.cancel_keys import BackendKey
+
 SSL_REQUEST = 80877103
 GSSENC_REQUEST = 80877104
 CANCEL_REQUEST = 80877102
 TLS_HANDSHAKE_RECORD = 0x16  # first byte of a TLS ClientHello: no startup packet begins so
 
 LATEST_MINOR = 2  # protocol 3.2: cancel keys of up to 256 bytes
-STARTUP_BYTES_MAX = 10_000
+# 10 kB for PostgreSQL, with what the gateway adds.
+STARTUP_BYTES_MAX = 10_000 - 64
 CREDENTIAL_BYTES_MAX = 16_384  # a password message; an IAM token has less than 2 kB
 CANCEL_BYTES_MIN, CANCEL_BYTES_MAX = 16, 12 + 256
 NAME_BYTES_MAX = 63  # NAMEDATALEN - 1: PostgreSQL cuts longer names off here
-
-READY_FOR_QUERY_BYTES = 6
-READY_FOR_QUERY = frozenset(b"Z\0\0\0\x05" + status for status in (b"I", b"T", b"E"))
 
 
 class ProtocolVersion(NamedTuple):
@@ -89,10 +89,10 @@ def startup_message(version: ProtocolVersion, parameters: dict[str, str]) -> byt
     return struct.pack("!II", len(body) + 8, version.code) + body
 
 
-def cancelled_process(packet: bytes) -> int:
-    """The process id that a CancelRequest, its length included, is for."""
+def parse_cancel(packet: bytes) -> BackendKey:
+    """The process that a CancelRequest, its length included, is for, with its secret."""
     (pid,) = struct.unpack_from("!I", packet, 8)
-    return int(pid)
+    return BackendKey(int(pid), packet[12:])
 
 
 def message(kind: bytes, body: bytes = b"") -> bytes:
@@ -129,10 +129,24 @@ def negotiate_protocol_version(version: ProtocolVersion, options: tuple[str, ...
 
 def fatal(sqlstate: str, text: str, *, hint: str | None = None) -> bytes:
     """An ErrorResponse of severity FATAL: the connection ends after it."""
-    fields = [b"SFATAL", b"VFATAL", b"C" + sqlstate.encode(), b"M" + text.encode()]
+    return _report(b"E", b"FATAL", sqlstate, text, hint)
+
+
+def error_response(sqlstate: str, text: str, *, hint: str | None = None) -> bytes:
+    """An ErrorResponse of severity ERROR: the statement ends, the connection goes on."""
+    return _report(b"E", b"ERROR", sqlstate, text, hint)
+
+
+def notice(text: str, *, hint: str | None = None) -> bytes:
+    """A NoticeResponse of severity NOTICE."""
+    return _report(b"N", b"NOTICE", "00000", text, hint)
+
+
+def _report(kind: bytes, severity: bytes, sqlstate: str, text: str, hint: str | None) -> bytes:
+    fields = [b"S" + severity, b"V" + severity, b"C" + sqlstate.encode(), b"M" + text.encode()]
     if hint is not None:
         fields.append(b"H" + hint.encode())
-    return message(b"E", b"".join(field + b"\0" for field in fields) + b"\0")
+    return message(kind, b"".join(field + b"\0" for field in fields) + b"\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,59 +174,3 @@ def parse_password(body: bytes) -> str:
         return body[:-1].decode()
     except UnicodeDecodeError:
         raise ProtocolError("the password must be encoded in UTF-8", "22021") from None
-
-
-def ends_with_ready_for_query(tail: bytes) -> bool:
-    """Whether the last bytes from a server are a ReadyForQuery: a message boundary for certain
-    enough to append a message of our own."""
-    return tail in READY_FOR_QUERY
-
-
-CANCELLED_COMMIT = b"RSyncRepWaitForLSN\0\0"
-"""How a NoticeResponse ends that says that a commit no longer waits to become durable.
-
-Its last field names the routine that it comes from (`syncrep.c`), which unlike its text is never
-translated. What follows it is the answer to a commit that succeeded. Texts cannot hold these bytes;
-only a client that reads a `bytea` of them in binary would be taken for one whose commit was let go.
-"""
-
-
-def end_of_cancelled_commit(before: bytes, received: bytearray, size: int) -> int | None:
-    """Where in the bytes from a server such a notice ends; None where there is none.
-
-    before: the last bytes received before these. size: how many of `received` are meant.
-    """
-    at = received.find(CANCELLED_COMMIT, 0, size)
-    if at >= 0:
-        return at + len(CANCELLED_COMMIT)
-    if ends_with_ready_for_query(before[-READY_FOR_QUERY_BYTES:]):
-        return None  # no message goes on in these bytes
-    beginning = before + received[: min(size, len(CANCELLED_COMMIT) - 1)]
-    at = beginning.find(CANCELLED_COMMIT)
-    return at + len(CANCELLED_COMMIT) - len(before) if at >= 0 else None
-
-
-def server_greeting(received: bytes) -> bytes | None:
-    """What of a server's first bytes to pass on to the client; None: more bytes are needed.
-
-    The server trusts its socket, so it must answer AuthenticationOk (or an ErrorResponse) at once.
-    A NegotiateProtocolVersion before it is for the gateway, whose own answer the client has had.
-    Raises ProtocolError when the server asks for a credential.
-    """
-    while len(received) >= 5:
-        kind, length = struct.unpack_from("!cI", received)
-        if kind == b"v":
-            if len(received) <= length:
-                return None
-            received = received[1 + length :]
-            continue
-        if kind == b"E":
-            return received
-        if kind != b"R":
-            raise ProtocolError(f"the server answered with message type {kind!r}")
-        if len(received) < len(AUTHENTICATION_OK):
-            return None
-        if not received.startswith(AUTHENTICATION_OK):
-            raise ProtocolError("the server asks the gateway for a credential")
-        return received
-    return None

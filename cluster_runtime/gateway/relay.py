@@ -11,21 +11,19 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-from cluster_runtime.gateway.protocol import (
-    CANCELLED_COMMIT,
+from cluster_runtime.gateway.frames import (
+    ERROR_RESPONSE,
     READY_FOR_QUERY,
-    READY_FOR_QUERY_BYTES,
-    end_of_cancelled_commit,
-    ends_with_ready_for_query,
-    fatal,
+    TERMINATE,
+    Frames,
 )
+from cluster_runtime.gateway.protocol import fatal
 from cluster_runtime.gateway.reactor import Reactor
 
 BUFFER_BYTES = 256 * 1024
-TAIL_BYTES = len(CANCELLED_COMMIT) - 1
-TERMINATE = b"X\0\0\0\x04"
 
 ADMIN_SHUTDOWN = "57P01"
+QUERY_CANCELED = b"\0C57014\0"
 OUTCOME_UNKNOWN = fatal(
     "08007",
     "the wait for this commit to become durable was canceled: whether it survives is unknown",
@@ -81,6 +79,10 @@ class Relay:
             self._say_goodbye(text)
             self._close(text)
 
+    def explain_cancel(self, answer: bytes) -> None:
+        """Put an ErrorResponse in the place of the one that reports a cancel of what runs now."""
+        self._from_backend.instead_of_cancel = answer
+
     def _client_ended(self) -> None:
         """The client sends no more. PostgreSQL finishes what it has, and then closes."""
         with suppress(OSError):  # if the backend is gone as well, its side reports that
@@ -90,8 +92,7 @@ class Relay:
         """PostgreSQL takes no more: its last words, if any, are still to be read."""
 
     def _backend_ended(self) -> None:
-        expected = self._from_client.at_end or self._from_client.tail.endswith(TERMINATE)
-        if expected:
+        if self._from_client.at_end or self._from_client.frames.kind == TERMINATE:
             self._close("the client closed the connection")
         else:
             self._say_goodbye("terminating connection: the instance has gone away")
@@ -104,9 +105,10 @@ class Relay:
         self._close("the connection to the client was lost")
 
     def _say_goodbye(self, text: str) -> None:
-        """Only where a message begins: what PostgreSQL sent last is a ReadyForQuery."""
-        tail = self._from_backend.tail[-READY_FOR_QUERY_BYTES:]
-        if ends_with_ready_for_query(tail) and not self._from_backend.holds:
+        """Only where a message begins, and where PostgreSQL itself has not said why it ends."""
+        frames = self._from_backend.frames
+        said = frames.kind == ERROR_RESPONSE
+        if frames.at_boundary and not said and not self._from_backend.holds:
             with suppress(OSError):  # not now, or never: nobody waits for a goodbye
                 self._client.send(fatal(ADMIN_SHUTDOWN, text))
 
@@ -132,9 +134,9 @@ def close_client(client: socket.socket) -> None:
 class _Flow:
     """One direction.
 
-    tail: the last bytes relayed, to tell a message boundary at the end. last_words: makes this the
-    direction from a server, whose answer to a commit that no longer waits to become durable is not
-    relayed; called when the client has been told so instead.
+    frames: where its messages begin and end. last_words: makes this the direction from a server,
+    whose answer to a commit that no longer waits to become durable is not relayed; called when the
+    client has been told so instead.
     """
 
     def __init__(
@@ -156,13 +158,13 @@ class _Flow:
         self._send = sink.send
         self._ended = ended
         self._broken = broken
+        self.frames = Frames()
+        self.instead_of_cancel: bytes | None = None
         self._readable = self._reader(source.recv_into, sink.send, buffer)
         self._held = memoryview(b"")
         self._reading = False
         self._writing = False
         self.at_end = False
-        self.tail = b""
-        self._whole = False  # whether it ends with a ReadyForQuery: no message goes on behind it
 
     @property
     def holds(self) -> bool:
@@ -171,7 +173,7 @@ class _Flow:
     def start(self, data: bytes) -> None:
         self._resume()
         if data:
-            self.tail = data[-TAIL_BYTES:]
+            self.frames.advance(data, len(data))
             self._forward(memoryview(data))
         if self._reading:
             self._readable()  # TLS may have bytes that the socket no longer shows
@@ -194,11 +196,11 @@ class _Flow:
         that the loop calls again.
         """
 
-        from_server = self._last_words is not None
         received = buffer.obj
         assert isinstance(received, bytearray)
         assert len(received) == len(buffer)
-        find = received.find
+        advance = self.frames.advance
+        from_server = self._last_words is not None
 
         def readable() -> None:
             try:
@@ -212,17 +214,14 @@ class _Flow:
                 self._pause()
                 self._ended()
                 return
-            if from_server and (not self._whole or find(CANCELLED_COMMIT, 0, size) >= 0):
-                end = end_of_cancelled_commit(self.tail, received, size)
-                if end is not None:
-                    self._end_with(bytes(buffer[:end]) + OUTCOME_UNKNOWN)
-                    return
-            if size >= TAIL_BYTES:
-                self.tail = buffer[size - TAIL_BYTES : size].tobytes()
-            else:
-                self.tail = (self.tail + buffer[:size])[-TAIL_BYTES:]
-            self._whole = self.tail[-READY_FOR_QUERY_BYTES:] in READY_FOR_QUERY
-            data = buffer[:size]
+            data, came = buffer[:size], received
+            if self.instead_of_cancel is not None:
+                came = self._explained(received, size)
+                data, size = memoryview(came), len(came)
+            cancelled_commit = advance(came, size)
+            if cancelled_commit is not None and from_server:
+                self._end_with(bytes(data[:cancelled_commit]) + OUTCOME_UNKNOWN)
+                return
             try:
                 sent = send(data)
             except NOT_NOW:
@@ -235,6 +234,21 @@ class _Flow:
                 self._forward(data[sent:])
 
         return readable
+
+    def _explained(self, received: bytearray, size: int) -> bytearray:
+        """What came, with the explanation of a cancel in place of its report.
+
+        The statement that it is about may have ended by itself: the next one is none of its.
+        """
+        found = self.frames.find(bytes((ERROR_RESPONSE, READY_FOR_QUERY)), received, size)
+        if found is None:
+            return received[:size]
+        kind, start, end = found
+        answer, self.instead_of_cancel = self.instead_of_cancel, None
+        if kind == READY_FOR_QUERY or QUERY_CANCELED not in received[start:end]:
+            return received[:size]
+        assert answer is not None
+        return received[:start] + answer + received[end:size]
 
     def _end_with(self, data: bytes) -> None:
         """Send what is left to say, however long the sink takes for it, and nothing after that."""

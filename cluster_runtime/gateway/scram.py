@@ -21,8 +21,6 @@ SCRAM_SHA_256 = "SCRAM-SHA-256"
 SCRAM_SHA_256_PLUS = "SCRAM-SHA-256-PLUS"
 ITERATIONS = 4096  # PostgreSQL's default of scram_iterations
 SALT_BYTES = 16
-# A role may store a verifier of its own making; checking a password against it costs this much.
-PASSWORD_ITERATIONS_MAX = 1_000_000
 
 _VERIFIER = re.compile(
     r"SCRAM-SHA-256\$(\d{1,10}):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)"
@@ -88,14 +86,6 @@ def make_verifier(password: str, *, iterations: int = ITERATIONS, salt: bytes | 
     return str(Verifier(iterations, salt, hashlib.sha256(client_key).digest(), server_key))
 
 
-def verify_password(password: str, verifier: Verifier) -> bool:
-    """Whether a password in clear fits the verifier. Costs `verifier.iterations` HMACs."""
-    if verifier.iterations > PASSWORD_ITERATIONS_MAX:
-        return False
-    client_key, _ = _keys(password, verifier.salt, verifier.iterations)
-    return hmac.compare_digest(hashlib.sha256(client_key).digest(), verifier.stored_key)
-
-
 class ScramServer:
     """One exchange: `first` answers the client's first message, `final` its last.
 
@@ -103,6 +93,7 @@ class ScramServer:
     nonce: the server's part, printable ASCII without a comma, fresh for each exchange.
     server_end_point: RFC 5929 `tls-server-end-point` data when the connection runs in TLS: the
         hash of the server's certificate. Offers SCRAM-SHA-256-PLUS.
+    mechanism: the one that the client has chosen in `first`.
     """
 
     def __init__(
@@ -111,6 +102,7 @@ class ScramServer:
         self._verifier = verifier
         self._server_nonce = nonce.encode()
         self._server_end_point = server_end_point
+        self.mechanism = SCRAM_SHA_256
         self._nonce = b""
         self._binding = b""
         self._auth_message = b""
@@ -131,6 +123,7 @@ class ScramServer:
         match = _CLIENT_FIRST.fullmatch(message)
         if match is None:
             raise ScramError("malformed SCRAM message")
+        self.mechanism = mechanism
         bound = mechanism == SCRAM_SHA_256_PLUS
         if bound != (match["binding"] is not None):
             raise ScramError("malformed SCRAM message: channel binding flag and mechanism disagree")

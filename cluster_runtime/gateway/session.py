@@ -11,26 +11,34 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from structlog.stdlib import BoundLogger
-
 from cluster_runtime.errors import BorealisError, InvalidClusterStateError
-from cluster_runtime.gateway import handshake, protocol
+from cluster_runtime.gateway import actions
+from cluster_runtime.gateway.actions import Action, Policy, Refusal
 from cluster_runtime.gateway.backend import Login
-from cluster_runtime.gateway.handshake import Action, Handshake, Policy
-from cluster_runtime.gateway.iam import looks_like_token
+from cluster_runtime.gateway.cancel_keys import (
+    CANCELS_WAITING_MAX,
+    BackendKey,
+    CancelKeys,
+    CancelTarget,
+)
+from cluster_runtime.gateway.description import SessionDescription, address_of, tls_of
+from cluster_runtime.gateway.handshake import Handshake
+from cluster_runtime.gateway.iam import TokenRefusal
 from cluster_runtime.gateway.protocol import ProtocolError
 from cluster_runtime.gateway.reactor import Reactor
 from cluster_runtime.gateway.relay import ADMIN_SHUTDOWN, Relay, close_client
-from cluster_runtime.gateway.scram import Verifier, verify_password
+from cluster_runtime.gateway.server import Server, open_server, send_cancel
 from cluster_runtime.gateway.stream import ClientStream
 from cluster_runtime.gateway.tls import ServerCertificate
+from cluster_runtime.gateway.waiting_room import Progress
+from cluster_runtime.logs import EventLogger
+from cluster_runtime.wording import DATABASE_CLIENT
 
 CANNOT_CONNECT_NOW = "57P03"
 TOO_MANY_CONNECTIONS = "53300"
 INTERNAL_ERROR = "XX000"
-CANCEL_SECONDS = 10.0
-GREETING_BYTES = 8192
-BACKLOG_FULL_RETRY_SECONDS = 0.02
+RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.02, 0.5
+WENT_AWAY = Refusal(CANNOT_CONNECT_NOW, "the instance went away while connecting; try again")
 
 Result = TypeVar("Result")
 
@@ -42,6 +50,8 @@ class ClientLeftError(Exception):
 class Door(Protocol):
     """What a session needs of its endpoint."""
 
+    @property
+    def name(self) -> str: ...
     @property
     def policy(self) -> Policy: ...
     @property
@@ -55,20 +65,23 @@ class Door(Protocol):
     @property
     def authentication_timeout(self) -> float: ...
     @property
-    def running(self) -> Path | None: ...
+    def cancel_keys(self) -> CancelKeys: ...
     async def may_cancel(self, pid: int) -> bool: ...
     def now(self) -> datetime: ...
+    def opened(self) -> None: ...
+    def closed(self) -> None: ...
     def admit(self) -> bool: ...
     def release(self) -> None: ...
     async def login(self, user: str) -> Login | None: ...
     async def wake(self) -> Path: ...
-    def token_fits(self, token: str, user: str) -> bool: ...
+    def check_token(self, token: str, user: str) -> TokenRefusal | None: ...
 
 
 class Session:
     """Runs one client's connection.
 
-    on_established: called when the client is authenticated and its backend answers.
+    on_established: called when the client is authenticated and its backend answers, or when the
+        key of its CancelRequest is known.
     on_closed: called once, at the very end.
     """
 
@@ -80,7 +93,7 @@ class Session:
         *,
         on_established: Callable[[], None],
         on_closed: Callable[[], None],
-        log: BoundLogger,
+        log: EventLogger,
     ) -> None:
         self._loop = loop
         self._door = door
@@ -88,20 +101,66 @@ class Session:
         self._on_closed = on_closed
         self._stream = ClientStream(loop, sock)
         self._handshake = Handshake(
-            door.policy, nonce=secrets.token_urlsafe(18), mock_secret=door.mock_secret
+            door.policy,
+            nonce=secrets.token_urlsafe(18),
+            mock_secret=door.mock_secret,
         )
-        self._log = log.bind(peer=_address(sock))
-        self._admitted = False
+        self.address, self._port = address_of(sock)
+        self._log = log.bind(peer=f"{self.address}:{self._port}")
+        self._opened = self._admitted = False
+        self._interrupted = False
+        self._ending = Refusal(
+            ADMIN_SHUTDOWN, "terminating connection due to administrator command"
+        )
+        self.description: SessionDescription | None = None
+        self._server: Server | None = None
         self._relay: Relay | None = None
+        self._cancel_target: CancelTarget | None = None
         self._closing: list[Action] = []
         self._task = loop.create_task(self._start())
         self._task.add_done_callback(self._ended)
 
-    def terminate(self, text: str) -> None:
-        """End it now, with a FATAL 57P01 where the protocol allows one."""
+    @property
+    def endpoint(self) -> Door:
+        return self._door
+
+    @property
+    def established(self) -> bool:
+        return self._relay is not None
+
+    @property
+    def progress(self) -> Progress:
+        return self._handshake.progress
+
+    @property
+    def keeps_us_waiting(self) -> bool:
+        return self._handshake.keeps_us_waiting
+
+    def turn_away(self, refusal: Refusal) -> None:
+        """Let the client speak (and begin TLS), only to hear that it does not get in."""
+        self._handshake.refusal = refusal
+
+    def explain_cancel(self, answer: bytes) -> asyncio.Future[None]:
+        """See `Relay.explain_cancel`; done once that holds."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        relay = self._relay
+        if relay is None:
+            done.set_result(None)
+            return done
+
+        def explain() -> None:
+            relay.explain_cancel(answer)
+            self._loop.call_soon_threadsafe(done.set_result, None)
+
+        self._door.reactor.call(explain)
+        return done
+
+    def terminate(self, text: str, sqlstate: str = ADMIN_SHUTDOWN) -> None:
+        """End it now, with a FATAL where the protocol allows one (57P01 once established)."""
         if self._relay is not None:
             self._door.reactor.call(partial(self._relay.terminate, text))
         else:
+            self._ending = Refusal(sqlstate, text)
             self._task.cancel(text)
 
     async def _start(self) -> None:
@@ -110,11 +169,14 @@ class Session:
             async with asyncio.timeout(self._door.authentication_timeout):
                 await self._shake_hands()
         except TimeoutError:
-            self._closing = self._handshake.timed_out()
+            if self._interrupted:
+                self._closing = self._refuse(WENT_AWAY)
+            else:
+                self._closing = self._handshake.timed_out()
         except ClientLeftError:
             self._log.info("connection left", user=self._handshake.user)
         except asyncio.CancelledError:
-            self._closing = self._shut_down()
+            self._closing = self._refuse(self._ending)
         except OSError as error:
             self._log.info("connection lost", error=str(error), user=self._handshake.user)
         except Exception:
@@ -126,47 +188,46 @@ class Session:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Unless a relay goes on, nothing stays open, whatever happened."""
         if task.cancelled():  # before its first step, so that `_start` saw nothing of it
-            self._closing = self._shut_down()
+            self._closing = self._refuse(self._ending)
         elif (error := task.exception()) is not None:
             self._log.error("connection failed", exc_info=error)
         if self._relay is None:
             self._refuse_without_waiting(self._closing)
             self._stream.discard_unread()
             close_client(self._stream.sock)
+            if self._server is not None:
+                self._server.sock.close()
             self._finish()
 
-    def _shut_down(self) -> list[Action]:
-        return self._handshake.refuse(
-            ADMIN_SHUTDOWN, "terminating connection due to administrator command"
-        )
+    def _refuse(self, refusal: Refusal) -> list[Action]:
+        return self._handshake.refuse(refusal.sqlstate, refusal.text)
 
     async def _shake_hands(self) -> None:
         first = await self._stream.peek()
         if first is None:
             return
-        actions = deque(self._handshake.first_byte(first))
+        pending = deque(self._handshake.first_byte(first))
         while self._relay is None:
-            if not actions:
-                actions.extend(
+            if not pending:
+                pending.extend(
                     self._handshake.receive(await self._stream.read(self._handshake.wants))
                 )
                 continue
-            match actions.popleft():
-                case handshake.Send(data):
+            match pending.popleft():
+                case actions.Send(data):
                     await self._stream.write(data)
-                case handshake.StartTls():
-                    actions.extend(await self._start_tls())
-                case handshake.LookUp(user):
-                    actions.extend(await self._look_up(user))
-                case handshake.CheckCredential(login, credential):
-                    fits = await self._fits(login, credential)
-                    actions.extend(self._handshake.credential_checked(fits))
-                case handshake.Connect() as connect:
-                    actions.extend(await self._connect(connect))
-                case handshake.Cancel(packet):
-                    await self._cancel(packet)
+                case actions.StartTls():
+                    pending.extend(await self._start_tls())
+                case actions.LookUp(user):
+                    pending.extend(await self._look_up(user))
+                case actions.CheckToken(user, token):
+                    pending.extend(self._handshake.token_checked(self._fits(token, user)))
+                case actions.Connect() as connect:
+                    pending.extend(await self._connect(connect))
+                case actions.Cancel(key, packet):
+                    await self._cancel(key, packet)
                     return
-                case handshake.Close(reason):
+                case actions.Close(reason):
                     self._log.info("connection refused", reason=reason, user=self._handshake.user)
                     return
 
@@ -178,94 +239,113 @@ class Session:
         )
 
     async def _look_up(self, user: str) -> list[Action]:
+        self._opened = True
+        self._door.opened()
+        try:
+            login = await self._until_it_answers(partial(self._door.login, user))
+        except BorealisError as error:
+            return self._not_now(error)
+        return self._handshake.login_found(login, now=self._door.now())
+
+    def _fits(self, token: str, user: str) -> bool:
+        refusal = self._door.check_token(token, user)
+        if refusal is not None:
+            self._log.info("token refused", reason=str(refusal), user=user)
+        return refusal is None
+
+    async def _connect(self, connect: actions.Connect) -> list[Action]:
+        """The backend's socket, its greeting, and the relay between the two."""
         if not self._door.admit():
             return self._handshake.refuse(
                 TOO_MANY_CONNECTIONS, "sorry, too many clients already on this endpoint"
             )
         self._admitted = True
+
+        async def open_it() -> Server:
+            path = await self._door.wake()
+            # Kept at once: whoever is cancelled just now does not hear of it any more.
+            self._server = await open_server(self._loop, path, connect.startup_message)
+            return self._server
+
         try:
-            login = await self._unless_client_leaves(self._door.login(user))
+            server = await self._until_it_answers(open_it)
         except BorealisError as error:
             return self._not_now(error)
-        return self._handshake.login_found(login, now=self._door.now())
-
-    async def _fits(self, login: Login, credential: str) -> bool:
-        """A token by its signature, anything else as a password, whose check takes its time."""
-        if looks_like_token(credential):
-            return self._door.token_fits(credential, login.name)
-        verifier = Verifier.parse(login.verifier) if login.verifier else None
-        return verifier is not None and await asyncio.to_thread(
-            verify_password, credential, verifier
-        )
-
-    async def _connect(self, connect: handshake.Connect) -> list[Action]:
-        """The backend's socket, its greeting, and the relay between the two."""
-        try:
-            path = await self._unless_client_leaves(self._door.wake())
-        except BorealisError as error:
-            return self._not_now(error)
-        backend = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            backend.setblocking(False)
-            await self._connect_socket(backend, path)
-            await self._loop.sock_sendall(backend, connect.startup_message)
-            greeting = await self._unless_client_leaves(_greeting(self._loop, backend))
         except ProtocolError as error:
-            backend.close()
             self._log.error("backend misconfigured", error=str(error))
             return self._handshake.refuse(INTERNAL_ERROR, "the instance does not know its gateway")
-        except OSError as error:
-            backend.close()
-            self._log.error("backend unreachable", error=str(error))
-            return self._handshake.refuse(
-                CANNOT_CONNECT_NOW, "the instance went away while connecting; try again"
-            )
-        except BaseException:
-            backend.close()
-            raise
         self._log = self._log.bind(user=connect.user, database=connect.database)
-        self._log.info("connection opened", tls=self._handshake.in_tls)
+        self._log.info("connection opened", tls=self._handshake.in_tls, by=connect.authentication)
+        if server.greeting.key is not None:
+            self._describe(connect, server.greeting.key)
+            self._cancel_target = CancelTarget(server.greeting.key, server.path)
+            self._door.cancel_keys.add(self._cancel_target)
         self._on_established()
         relay = self._relay = Relay(
             self._door.reactor,
             self._stream.sock,
-            backend,
+            server.sock,
             buffer=self._door.buffer,
             on_closed=self._relay_closed,
         )
         early = self._stream.take_early()
+        greeting = server.greeting.for_client(connect.notice)
         self._door.reactor.call(partial(relay.start, to_client=greeting, to_backend=early))
         return []
 
-    async def _connect_socket(self, sock: socket.socket, path: Path) -> None:
-        while True:
-            try:
-                sock.connect(str(path))
-            except BlockingIOError:  # unix sockets: the server's backlog is full
-                await asyncio.sleep(BACKLOG_FULL_RETRY_SECONDS)
-            else:
-                return
+    def _describe(self, connect: actions.Connect, key: BackendKey) -> None:
+        version, cipher = tls_of(self._stream.sock)
+        self.description = SessionDescription(
+            pid=key.pid,
+            usename=connect.user,
+            datname=connect.database,
+            application_name=connect.application_name,
+            endpoint=self._door.name,
+            client_addr=self.address,
+            client_port=self._port,
+            ssl_version=version,
+            ssl_cipher=cipher,
+            authentication=connect.authentication,
+            backend_start=self._door.now(),
+        )
 
-    async def _cancel(self, packet: bytes) -> None:
-        """Hand a CancelRequest to PostgreSQL, which closes when it is done. None answers it."""
-        path = self._door.running
-        if path is None or not await self._door.may_cancel(protocol.cancelled_process(packet)):
+    async def _cancel(self, key: BackendKey, packet: bytes) -> None:
+        """Without the key of a session of ours it goes nowhere, and costs nothing."""
+        target = self._door.cancel_keys.find(key)
+        if target is None or target.waiting >= CANCELS_WAITING_MAX:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as backend:
-            backend.setblocking(False)
-            async with asyncio.timeout(CANCEL_SECONDS):
-                await self._connect_socket(backend, path)
-                await self._loop.sock_sendall(backend, packet)
-                await self._loop.sock_recv(backend, 1)
+        target.waiting += 1
+        self._on_established()  # its key proves it: it needs no place among strangers
+        try:
+            async with target.turn:
+                if await self._door.may_cancel(key.pid):
+                    await send_cancel(self._loop, target.path, packet)
+        finally:
+            target.waiting -= 1
 
     def _not_now(self, error: BorealisError) -> list[Action]:
         """The instance does not wake. Only the cluster's status is told to strangers."""
         self._log.warning("wake failed", error=str(error), error_type=type(error).__name__)
-        known = isinstance(error, InvalidClusterStateError)
-        return self._handshake.refuse(
-            CANNOT_CONNECT_NOW,
-            str(error) if known else "the instance could not be started; see the cluster's events",
-        )
+        reason = "the instance could not be started; see the cluster's events"
+        if isinstance(error, InvalidClusterStateError):
+            reason = error.told(DATABASE_CLIENT)
+        return self._handshake.refuse(CANNOT_CONNECT_NOW, reason)
+
+    async def _until_it_answers(self, ask: Callable[[], Awaitable[Result]]) -> Result:
+        """What the instance answers: where it goes away meanwhile (a failover, a pause), that of
+        the next one. The time for authentication bounds it. Raises ClientLeftError."""
+        pause = RETRY_SECONDS_FIRST
+        while True:
+            try:
+                answer = await self._unless_client_leaves(ask())
+            except OSError as error:
+                self._interrupted = True
+                self._log.info("instance went away: asked again", error=str(error))
+            else:
+                self._interrupted = False
+                return answer
+            await self._unless_client_leaves(asyncio.sleep(pause))
+            pause = min(2 * pause, RETRY_SECONDS_MAX)
 
     async def _unless_client_leaves(self, work: Awaitable[Result]) -> Result:
         """The result of `work`. Raises ClientLeftError when the client goes first."""
@@ -282,15 +362,15 @@ class Session:
             # `left` reads from the socket: it must have ended before anyone else does.
             await asyncio.gather(task, left, return_exceptions=True)
 
-    def _refuse_without_waiting(self, actions: list[Action]) -> None:
-        for action in actions:
+    def _refuse_without_waiting(self, last: list[Action]) -> None:
+        for action in last:
             match action:
-                case handshake.Send(data):
+                case actions.Send(data):
                     try:
                         self._stream.sock.send(data)
                     except (OSError, ssl.SSLError):  # gone, or too slow to hear it
                         return
-                case handshake.Close(reason):
+                case actions.Close(reason):
                     self._log.info("connection refused", reason=reason, user=self._handshake.user)
 
     def _relay_closed(self, reason: str) -> None:
@@ -302,27 +382,10 @@ class Session:
         self._finish()
 
     def _finish(self) -> None:
+        if self._cancel_target is not None:
+            self._door.cancel_keys.discard(self._cancel_target)
         if self._admitted:
             self._door.release()
+        if self._opened:
+            self._door.closed()
         self._on_closed()
-
-
-async def _greeting(loop: asyncio.AbstractEventLoop, backend: socket.socket) -> bytes:
-    """PostgreSQL's first bytes. Raises ProtocolError, or OSError when it closes first."""
-    received = b""
-    while True:
-        data = await loop.sock_recv(backend, GREETING_BYTES)
-        if not data:
-            raise ConnectionError("the server closed the connection during startup")
-        received += data
-        greeting = protocol.server_greeting(received)
-        if greeting is not None:
-            return greeting
-
-
-def _address(sock: socket.socket) -> str:
-    try:
-        host, port, *_ = sock.getpeername()
-    except OSError:  # gone already
-        return "unknown"
-    return f"{host}:{port}"

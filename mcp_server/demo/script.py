@@ -76,8 +76,7 @@ def run(state_dir: Path | None, out: Console | None = None) -> int:
     """Run the demo; returns the exit status. Without a state directory, nothing is kept."""
     out = out or Console()
     if state_dir is not None:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        asyncio.run(_run(state_dir.expanduser(), out))
+        asyncio.run(_run(state_dir.expanduser(), out))  # the server makes the directory
         return 0
     folder = Path(tempfile.mkdtemp(prefix="borealis-demo-"))
     folder.chmod(0o711)

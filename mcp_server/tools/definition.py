@@ -19,12 +19,15 @@ from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnno
 from pydantic import ValidationError
 
 from cluster_runtime.errors import BorealisError
-from mcp_server.errors import SqlRefusedError, sql_error_text
+from cluster_runtime.wording import Words
+from mcp_server.errors import SqlRefusedError
 from mcp_server.models import Answer
 from mcp_server.nl2sql.errors import NL2SQLError
 from mcp_server.progress import Progress
+from mcp_server.sql_errors import sql_error_text
 from mcp_server.tools.arguments import CLUSTER_PARAMETER, explain_arguments
 from mcp_server.tools.platform import Call, Platform, Scope
+from mcp_server.wording import EVERY_TOOL
 
 
 class Effect(Enum):
@@ -85,8 +88,13 @@ def tool(
     return define
 
 
-def bind(definition: ToolDefinition, platform: Platform, scope: Scope) -> Tool:
-    """The tool of one server: `call` is filled in, and `cluster` too when the scope names it."""
+def bind(
+    definition: ToolDefinition, platform: Platform, scope: Scope, words: Words = EVERY_TOOL
+) -> Tool:
+    """The tool of one server: `call` is filled in, and `cluster` too when the scope names it.
+
+    words: how errors call things, which names no tool that the server lacks.
+    """
     signature = inspect.signature(definition.run, eval_str=True)
     fixed: dict[str, Any] = {}
     if scope.cluster is not None and CLUSTER_PARAMETER in signature.parameters:
@@ -98,10 +106,12 @@ def bind(definition: ToolDefinition, platform: Platform, scope: Scope) -> Tool:
         call = Call(platform, scope, Progress(ctx.report_progress), ctx)
         try:
             answer = await definition.run(call, **fixed, **arguments)
-        except (BorealisError, SqlRefusedError, NL2SQLError) as error:
-            raise ToolError(str(error)) from error  # written for the caller, all three
+        except BorealisError as error:
+            raise ToolError(error.told(words)) from error
+        except (SqlRefusedError, NL2SQLError) as error:
+            raise ToolError(str(error)) from error  # written for the caller, both
         except psycopg.Error as error:
-            raise ToolError(sql_error_text(error)) from error
+            raise ToolError(sql_error_text(error, words)) from error
         if isinstance(answer, InputRequiredResult):
             return answer
         return CallToolResult(

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.store.postgres import PostgresStore
 
 from cluster_runtime import ClusterHandle, Runtime
@@ -61,6 +63,8 @@ def test_a_cluster_lives_through_every_command(borealis: Borealis) -> None:
     (listed,) = json.loads(borealis("list", "--json").out)["clusters"]
     assert listed["cluster"] == "life"
     assert json.loads(borealis("describe", "life", "--json").out)["connection_string"] is None
+
+    assert "borealis doctor tries them" in borealis("describe", "life").out.replace("\n", " ")
 
     assert "paused" in borealis("pause", "life").err
     assert "stopped" in borealis("stop", "life").err
@@ -131,6 +135,47 @@ def test_the_tables_of_langgraph_are_moved_into_those_of_agent_memory(
         assert refused.status == 1
         assert refused.err.startswith("error: ")
     borealis("delete", "remember", "--yes")
+
+
+def test_a_class_in_an_old_state_is_refused_with_the_option_that_allows_it(
+    borealis: Borealis, state_dir: Path
+) -> None:
+    borealis("create", "typed")
+    with (
+        Runtime.open(state_dir / "cli", warm_pool_size=0) as runtime,
+        PostgresSaver.from_conn_string(runtime.cluster("typed").dsn()) as theirs,
+    ):
+        theirs.setup()
+        checkpoint = empty_checkpoint()
+        checkpoint["channel_values"] = {"outcome": Outcome(0, "", "")}
+        checkpoint["channel_versions"] = versions = {"outcome": "1"}
+        config = {"configurable": {"thread_id": "one", "checkpoint_ns": ""}}
+        theirs.put(config, checkpoint, {}, versions)
+    refused = borealis("memory", "migrate", "typed")
+    assert refused.status == 1
+    assert "BorealisSaver" not in refused.err
+    allow = refused.err.split("pass ")[1].split()
+    assert allow == ["--allow", f"{Outcome.__module__}:Outcome"]
+    assert borealis("memory", "migrate", "typed", *allow).status == 0
+    borealis("delete", "typed", "--yes")
+
+
+def test_a_master_who_locked_himself_out_gets_back_in(borealis: Borealis) -> None:
+    borealis("create", "locked")
+    slow = ("psql", "locked", "-c", "select pg_sleep(0.05)")
+    for statement in (
+        "alter database postgres set statement_timeout = '1ms'",
+        "alter role postgres set statement_timeout = '1ms'",
+    ):
+        assert borealis(*slow).status == 0
+        assert borealis("psql", "locked", "-c", statement).status == 0
+        assert borealis(*slow).status != 0
+        reset = borealis("reset-settings", "locked")
+        assert reset.status == 0, reset.err
+        assert "are reset" in reset.err
+    assert borealis(*slow).status == 0
+    assert borealis("reset-settings", "nothing").status == 1
+    borealis("delete", "locked", "--yes")
 
 
 def test_settings_are_changed_one_at_a_time(borealis: Borealis) -> None:

@@ -15,7 +15,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from starlette.responses import PlainTextResponse
 
-from cluster_runtime.engine.postmaster import wait_until_gone
+from cluster_runtime.engine.processes import wait_until_gone
 from mcp_server.cli import main
 from mcp_server.errors import ScopeError
 from mcp_server.server import RequireToken, listen
@@ -73,8 +73,9 @@ async def test_a_client_works_over_stdio_and_the_next_one_finds_its_work(
         assert log.read() == ""
 
 
-def test_a_server_told_to_end_closes_its_clusters(state_dir: Path) -> None:
-    home = str(state_dir / "signal")
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_server_told_to_end_closes_its_clusters(state_dir: Path, told: signal.Signals) -> None:
+    home = str(state_dir / told.name)
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "mcp_server", "--state-dir", home, "--warm-pool", "0"),
@@ -94,7 +95,7 @@ def test_a_server_told_to_end_closes_its_clusters(state_dir: Path) -> None:
     assert '"serverInfo"' in process.stdout.readline()
     children = psutil.Process(process.pid).children(recursive=True)
     assert children
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(told)
     assert process.wait(20) == 0
     assert wait_until_gone(children, 10) == []
     process.stdin.close()

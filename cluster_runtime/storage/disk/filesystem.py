@@ -19,6 +19,7 @@ from typing import Protocol
 
 import google_crc32c
 
+from cluster_runtime.engine.files import open_plain
 from cluster_runtime.storage.core.sizes import SIZES, Sizes
 from cluster_runtime.storage.disk.device import PAGE_BYTES, sync_file
 
@@ -234,7 +235,10 @@ class HostDisk:
         os.link(path, target)
 
     def copy(self, path: Path, target: Path, pace: Pace) -> None:
-        with path.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
+        with (
+            open(open_plain(path), "rb", buffering=0) as reader,
+            target.open("xb", buffering=0) as writer,
+        ):
             os.fchmod(writer.fileno(), 0o600)
             if hasattr(os, "copy_file_range"):
                 while copied := _copy_range(reader.fileno(), writer.fileno(), _STRETCH_BYTES):
@@ -251,7 +255,7 @@ class HostDisk:
 
     def checksum(self, path: Path) -> int:
         crc = 0
-        with path.open("rb", buffering=0) as file:
+        with open(open_plain(path), "rb", buffering=0) as file:
             while chunk := file.read(len(_ZEROS)):
                 crc = google_crc32c.extend(crc, chunk)
         return crc

@@ -14,7 +14,12 @@ import psycopg
 
 from cluster_runtime.engine.admin_session import admin_conninfo
 from cluster_runtime.engine.files import remove_tree
-from cluster_runtime.errors import InvalidClusterStateError, QuorumLostError, StorageError
+from cluster_runtime.errors import (
+    InvalidClusterStateError,
+    QuorumLostError,
+    StaleEpochError,
+    StorageError,
+)
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.coalescing import is_due, log_bound, niceness
 from cluster_runtime.storage.core.retention import Holder, HolderKind, ImagePoint, kept
@@ -148,6 +153,8 @@ class Pages:
 
         One at each call. Until each has it, no log is collected.
         """
+        if not self._mount.is_writable:
+            return
         for lane in self._mount.full_lanes():
             if lane.live and not lane.problem and not self.are_on(lane):
                 self.give(lane)
@@ -212,6 +219,7 @@ class Pages:
             mount, coalescer = self._mount, self._coalescer
             if coalescer is None:
                 raise InvalidClusterStateError("coalescing was not started on this volume")
+            self._require_ownership()
             self._serve()
             service = mount.service
             if service is None:
@@ -282,6 +290,7 @@ class Pages:
         made: list[Lane] = []
         node, disk = self._mount.node, self._mount.disk
         for lane in self._mount.full_lanes():
+            self._require_ownership()
             store = lane.store
             try:
                 if all(each.redo != point.redo for each in store.images()):
@@ -295,9 +304,20 @@ class Pages:
                     give_up_images(store.pages, below=point.redo, keep=keep, disk=disk)
                 maker.sweep(store.pages)
             except OSError as error:
+                if Path(error.filename or "").is_relative_to(source):
+                    raise  # no segment is to blame for what was to be copied
                 # Its own trouble: the others have the image, and keep the log that it lacks.
                 node.post(partial(node.fail, lane, error, store))
         return made
+
+    def _require_ownership(self) -> None:
+        """Raise StorageError where the volume is another host's, or cannot be changed now."""
+        self._mount.require_writable()
+        if not self._mount.is_writable:
+            raise StaleEpochError(
+                "another host opened this volume, with a higher epoch, or this one is about to: "
+                "its pages are made by whoever has it then"
+            )
 
     def _checkpoint_writer(self) -> None:
         """Have the writer checkpoint: an image begins with the last one that was replayed."""

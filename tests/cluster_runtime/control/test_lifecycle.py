@@ -168,7 +168,7 @@ def test_deletion_protection_is_honoured(runtime: Runtime, cluster: ClusterHandl
 def test_a_final_snapshot_is_refused_rather_than_left_out(
     runtime: Runtime, cluster: ClusterHandle
 ) -> None:
-    with pytest.raises(InvalidParameterError, match="takes no snapshots"):
+    with pytest.raises(InvalidParameterError, match="gets no final snapshot"):
         runtime.delete_db_cluster("notes", skip_final_snapshot=False)
     assert cluster.status is ClusterStatus.AVAILABLE
 

@@ -216,6 +216,17 @@ def test_what_is_the_runtimes_is_not_the_masters(
     assert caught.value.sqlstate in ("42501", "42704", "55006", "2BP01"), str(caught.value)
 
 
+@pytest.mark.parametrize("catalog", ["pg_authid", "pg_auth_members"])
+def test_who_locks_the_roles_locks_nobody_out(shared_runtime: Runtime, catalog: str) -> None:
+    cluster = lockable(shared_runtime)
+    locking = cluster.connect()
+    locking.execute(f"lock table pg_catalog.{catalog} in access exclusive mode".encode())
+    with cluster.connect(user="borealis_reader") as conn:
+        assert conn.execute("select 1").fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError):
+        locking.execute("select 1")
+
+
 def test_nobody_connects_to_the_runtimes_database(shared_runtime: Runtime) -> None:
     cluster = lockable(shared_runtime)
     for user in ("postgres", "borealis_reader"):
@@ -235,7 +246,7 @@ def test_a_session_of_the_runtimes_shows_no_statement_and_takes_no_setting(
             "select query from pg_stat_activity where usename = 'rdsadmin' "
             "union all select query from pg_stat_statements"
         ).fetchall()
-    assert not [query for (query,) in shown if "SCRAM" in query or "pg_authid" in query]
+    assert not [query for (query,) in shown if "SCRAM" in query or "rolpassword" in query]
 
 
 def test_the_master_passes_rds_superuser_on_and_takes_it_back(shared_runtime: Runtime) -> None:

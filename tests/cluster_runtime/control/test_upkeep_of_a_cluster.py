@@ -40,7 +40,7 @@ def test_a_cluster_that_nobody_tuned_makes_its_pages_and_collects_its_log(
         conn.execute("create table t as select 1 as x")
     begun = runtime.describe_volume(cluster.id)
     assert begun.coalescing.images == 0
-    assert [each.kind for each in begun.holders] == [HolderKind.RECOVERY]
+    assert HolderKind.RECOVERY in [each.kind for each in begun.holders]
     for _ in range(2):
         fill(cluster, 20)
     wait_until(lambda: runtime.describe_volume(cluster.id).coalescing.images >= 1, 60)
@@ -128,4 +128,4 @@ def test_a_reader_that_stands_still_is_not_called_ready(
     with pytest.raises(Exception, match="went no further"):
         reader.start()
     assert not reader.running
-    assert [each.kind for each in volume.describe().holders] == [HolderKind.RECOVERY]
+    assert HolderKind.READER not in [each.kind for each in volume.describe().holders]

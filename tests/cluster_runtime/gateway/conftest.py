@@ -28,7 +28,9 @@ from cluster_runtime.gateway import (
     Endpoint,
     EndpointSpec,
     Gateway,
+    GatewayLimits,
     Login,
+    SigningKey,
     make_verifier,
 )
 
@@ -122,10 +124,6 @@ class ServerBackend:
         self.paused = False
         return self.socket_path
 
-    @property
-    def running(self) -> Path | None:
-        return None if self.paused else self.socket_path
-
     async def may_cancel(self, pid: int) -> bool:
         return True
 
@@ -159,7 +157,7 @@ class House:
     def new_gateway(self, **kwargs: Any) -> Gateway:
         return Gateway(
             certificates=self.certificates,
-            access_keys={ACCESS_KEY_ID: SECRET_ACCESS_KEY},
+            access_keys={ACCESS_KEY_ID: SigningKey(SECRET_ACCESS_KEY)},
             region=REGION,
             now=lambda: datetime.now(UTC) + self.clock_offset,
             **kwargs,
@@ -178,10 +176,10 @@ class House:
         self.spec = replace(self.spec, **changes)
         self.on_loop(self.gateway.update_endpoint, self.endpoint, self.spec)
 
-    def reopen(self, **kwargs: Any) -> None:
-        """The same endpoint at a gateway with other settings."""
+    def reopen(self, **limits: Any) -> None:
+        """The same endpoint at a gateway with other limits."""
         self.call(self.gateway.close())
-        self.gateway = self.new_gateway(**kwargs)
+        self.gateway = self.new_gateway(limits=GatewayLimits(**limits))
         self.endpoint = self.call(self.gateway.open_endpoint(self.spec, self.backend))
 
     def connect(self, **kwargs: Any) -> psycopg.Connection[Any]:
@@ -208,11 +206,15 @@ class House:
         """Until the backend has been told that its last connection is closed."""
         self.call(asyncio.wait_for(self.backend.idle.wait(), 20))
 
+    def turn(self) -> None:
+        """Let the gateway's event loop go round once."""
+        self.on_loop(lambda: None)
+
     def settle(self) -> None:
         """End all connections, and wait for what went on without its client."""
 
         async def wait() -> None:
-            await self.endpoint.disconnect()
+            await self.endpoint.disconnect(starting_ones_too=True)
             if self.backend.looking_up:
                 await asyncio.wait(self.backend.looking_up)
 
@@ -231,9 +233,14 @@ def make_token(
     region: str = REGION,
     key_id: str = ACCESS_KEY_ID,
     secret: str = SECRET_ACCESS_KEY,
+    session: str | None = None,
 ) -> str:
     client = boto3.client(
-        "rds", region_name=region, aws_access_key_id=key_id, aws_secret_access_key=secret
+        "rds",
+        region_name=region,
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
+        aws_session_token=session,
     )
     token: str = client.generate_db_auth_token(host, port, user)
     return token

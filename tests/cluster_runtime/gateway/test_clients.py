@@ -310,14 +310,14 @@ def test_connections_are_counted_from_the_startup_message_to_the_end(house: Any)
 
 
 def test_more_connections_than_allowed_are_refused(house: Any) -> None:
-    house.configure(max_connections=1)
+    house.reopen(max_connections=1)
     with house.connect():
         assert "too many clients" in sqlstate(house)
 
 
 async def test_the_refusal_has_postgresqls_sqlstate(house: Any) -> None:
-    house.configure(max_connections=0)
-    with pytest.raises(asyncpg.TooManyConnectionsError):
+    house.reopen(max_connections=1)
+    with house.connect(), pytest.raises(asyncpg.TooManyConnectionsError):
         await asyncpg_connect(house)
 
 

@@ -11,20 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_runtime.gateway import protocol
-from cluster_runtime.gateway.backend import Login
-from cluster_runtime.gateway.handshake import (
+from cluster_runtime.gateway.actions import (
     Action,
     Cancel,
-    CheckCredential,
+    CheckToken,
     Close,
     Connect,
-    Handshake,
     LookUp,
     Policy,
+    Refusal,
     Send,
     StartTls,
-    State,
 )
+from cluster_runtime.gateway.backend import Login
+from cluster_runtime.gateway.cancel_keys import BackendKey
+from cluster_runtime.gateway.greeting import InstanceGoneError, read_greeting
+from cluster_runtime.gateway.handshake import Handshake, State
 from cluster_runtime.gateway.protocol import ProtocolVersion
 from cluster_runtime.gateway.scram import make_verifier
 
@@ -42,6 +44,11 @@ def start(policy: Policy = IN_CLEAR) -> Handshake:
 
 def startup(version: ProtocolVersion = V3_0, **parameters: str) -> bytes:
     return protocol.startup_message(version, {"user": "app", **parameters})
+
+
+def to_server(version: ProtocolVersion = V3_0, **parameters: str) -> bytes:
+    """The startup message that PostgreSQL gets."""
+    return startup(version, **parameters, options="-c synchronous_commit=on")
 
 
 def feed(shake: Handshake, data: bytes, chunk: int = 1 << 20) -> list[Action]:
@@ -107,7 +114,13 @@ def test_a_password_role_authenticates_with_scram_and_then_the_backend_is_opened
     final, connect = authenticate(shake, Login("app", make_verifier("s3cret")), "s3cret")
     assert isinstance(final, Send)
     assert final.data[:1] + final.data[5:9] == b"R" + struct.pack("!I", 12)
-    assert connect == Connect(startup(application_name="x"), user="app", database="app")
+    assert connect == Connect(
+        to_server(application_name="x"),
+        user="app",
+        database="app",
+        application_name="x",
+        authentication="SCRAM-SHA-256",
+    )
 
 
 def test_a_wrong_password_and_an_unknown_user_look_the_same() -> None:
@@ -150,17 +163,79 @@ def test_an_iam_role_is_asked_for_its_token_inside_tls() -> None:
     feed(shake, startup())
     login = Login("app", iam=True)
     assert shake.login_found(login, now=NOW) == [Send(protocol.AUTHENTICATION_CLEARTEXT_PASSWORD)]
-    assert feed(shake, password("a token")) == [CheckCredential(login, "a token")]
-    (connect,) = shake.credential_checked(True)
+    assert feed(shake, password("a token")) == [CheckToken("app", "a token")]
+    (connect,) = shake.token_checked(True)
     assert isinstance(connect, Connect)
+    assert connect.authentication == "IAM token"
 
 
-def test_a_token_that_does_not_fit_is_refused() -> None:
+def test_a_wrong_token_is_refused() -> None:
     shake = in_tls()
     feed(shake, startup())
     shake.login_found(Login("app", iam=True), now=NOW)
     feed(shake, password("a token"))
-    assert refusal(shake.credential_checked(False))[0] == "28P01"
+    assert refusal(shake.token_checked(False))[0] == "28P01"
+
+
+SCRAM, TOKEN, BOTH = "SCRAM", "token", "SCRAM, then token"
+VERIFIER = make_verifier("s3cret")
+
+
+def asked(login: Login | None, policy: Policy, *, tls: bool, wish: str | None) -> str:
+    """What a client of the wrong password is asked for, until it is refused."""
+    shake = in_tls(policy) if tls else start(policy)
+    options = {} if wish is None else {"options": f"-c borealis.auth={wish}"}
+    actions = feed(shake, startup(**options))
+    if actions != [LookUp("app")]:
+        return refusal(actions)[0]
+    questions = []
+    actions = shake.login_found(login, now=NOW)
+    if shake.state is State.SASL:
+        questions.append(SCRAM)
+        (challenge,) = feed(shake, sasl_first())
+        assert isinstance(challenge, Send)
+        actions = feed(shake, sasl_messages(challenge, "wrong"))
+    if actions == [Send(protocol.AUTHENTICATION_CLEARTEXT_PASSWORD)]:
+        questions.append(TOKEN)
+        assert feed(shake, password("a token")) == [CheckToken("app", "a token")]
+        actions = shake.token_checked(False)
+    assert refusal(actions) == ("28P01", 'password authentication failed for user "app"')
+    return ", then ".join(questions)
+
+
+@pytest.mark.parametrize(
+    ("login", "expected"),
+    [
+        # Of what follows: the client says nothing, iam, scram.
+        (Login("app", VERIFIER), (SCRAM, TOKEN, SCRAM)),
+        (Login("app", iam=True), (TOKEN, TOKEN, SCRAM)),
+        (Login("app", VERIFIER, iam=True), (BOTH, TOKEN, SCRAM)),
+        (Login("app", "md5abc", iam=True), (TOKEN, TOKEN, SCRAM)),
+        (Login("app", VERIFIER, NOW, iam=True), (TOKEN, TOKEN, SCRAM)),
+        (Login("app", VERIFIER, iam=True, superuser=True), (SCRAM, TOKEN, SCRAM)),
+        (Login("app"), (SCRAM, TOKEN, SCRAM)),
+        (None, (SCRAM, TOKEN, SCRAM)),
+    ],
+)
+def test_what_is_asked_for_follows_from_the_role_and_from_what_the_client_says(
+    login: Login | None, expected: tuple[str, str, str]
+) -> None:
+    wishes = (None, "iam", "scram")
+    for policy in (Policy(), Policy(require_tls=False)):
+        assert tuple(asked(login, policy, tls=True, wish=wish) for wish in wishes) == expected
+    # No token is ever asked for in clear, or where tokens do not count.
+    for policy, tls in ((IN_CLEAR, False), (Policy(iam_enabled=False), True)):
+        found = tuple(asked(login, policy, tls=tls, wish=wish) for wish in wishes)
+        assert found == (SCRAM, "28000", SCRAM)
+
+
+@pytest.mark.parametrize("login", [Login("app", VERIFIER), Login("app"), None])
+def test_a_fitting_token_opens_no_role_that_may_not_use_tokens(login: Login | None) -> None:
+    shake = in_tls()
+    feed(shake, startup(options="-c borealis.auth=iam"))
+    shake.login_found(login, now=NOW)
+    feed(shake, password("a token"))
+    assert refusal(shake.token_checked(True))[0] == "28P01"
 
 
 @pytest.mark.parametrize("shake", [start(), in_tls(Policy(iam_enabled=False))])
@@ -223,7 +298,7 @@ def test_protocol_3_2_is_passed_on() -> None:
     assert feed(shake, startup(V3_2)) == [LookUp("app")]
     connect = authenticate(shake, Login("app", make_verifier("s")), "s")[-1]
     assert isinstance(connect, Connect)
-    assert connect.startup_message == startup(V3_2)
+    assert connect.startup_message == to_server(V3_2)
 
 
 def test_a_newer_minor_version_and_unknown_options_are_negotiated_down() -> None:
@@ -234,7 +309,7 @@ def test_a_newer_minor_version_and_unknown_options_are_negotiated_down() -> None
     assert negotiated == Send(protocol.negotiate_protocol_version(V3_2, ("_pq_.feature",)))
     connect = authenticate(shake, Login("app", make_verifier("s")), "s")[-1]
     assert isinstance(connect, Connect)
-    assert connect.startup_message == startup(V3_2)
+    assert connect.startup_message == to_server(V3_2)
 
 
 @pytest.mark.parametrize("code", [2 << 16, 4 << 16, 0, 1234 << 16 | 5000])
@@ -281,8 +356,12 @@ def test_direct_tls_needs_alpn() -> None:
 @pytest.mark.parametrize("key_bytes", [4, 32, 256])
 def test_a_cancel_request_is_passed_on_whatever_the_policy(key_bytes: int) -> None:
     packet = struct.pack("!III", 12 + key_bytes, protocol.CANCEL_REQUEST, 77) + b"k" * key_bytes
-    assert feed(start(Policy(require_tls=True)), packet) == [Cancel(packet)]
-    assert feed(in_tls(), packet) == [Cancel(packet)]
+    cancel = Cancel(BackendKey(77, b"k" * key_bytes), packet)
+    assert feed(start(Policy(require_tls=True)), packet) == [cancel]
+    assert feed(in_tls(), packet) == [cancel]
+    turned_away = start()
+    turned_away.refusal = Refusal("53300", "no place")
+    assert feed(turned_away, packet) == [cancel]
 
 
 @pytest.mark.parametrize("key_bytes", [0, 257])
@@ -291,14 +370,19 @@ def test_a_cancel_request_of_another_length_is_refused(key_bytes: int) -> None:
     assert refusal(feed(start(), packet))[0] == "08P01"
 
 
-@pytest.mark.parametrize("length", [0, 7, 10_001, 0xFFFFFFFF])
+@pytest.mark.parametrize("length", [0, 7, protocol.STARTUP_BYTES_MAX + 1, 0xFFFFFFFF])
 def test_a_startup_packet_of_a_wrong_length_is_refused_before_its_body_is_read(length: int) -> None:
     assert refusal(feed(start(), struct.pack("!I", length)))[0] == "08P01"
 
 
 def test_a_startup_message_of_10_kilobytes_is_read() -> None:
-    frame = len(startup(options=""))
-    assert feed(start(), startup(options="x" * (10_000 - frame))) == [LookUp("app")]
+    """As PostgreSQL has it, less what the gateway adds."""
+    shake = start()
+    longest = startup(options="x" * (protocol.STARTUP_BYTES_MAX - len(startup(options=""))))
+    assert feed(shake, longest) == [LookUp("app")]
+    connect = authenticate(shake, Login("app", make_verifier("s")), "s")[-1]
+    assert isinstance(connect, Connect)
+    assert len(longest) < len(connect.startup_message) <= 10_000
 
 
 @pytest.mark.parametrize(
@@ -364,6 +448,7 @@ packets = st.one_of(
     st.just(GSSENC_REQUEST),
     st.just(startup()),
     st.just(startup(V3_2, database="d")),
+    st.just(startup(options="-c borealis.auth=iam")),
     st.just(sasl_first()),
     st.just(password("pw")),
     st.binary(max_size=64),
@@ -390,8 +475,8 @@ def run(
                 pending = shake.tls_established(alpn=None, server_end_point=CERTIFICATE_HASH)
             case LookUp():
                 pending = shake.login_found(login, now=NOW)
-            case CheckCredential():
-                pending = shake.credential_checked(False)
+            case CheckToken():
+                pending = shake.token_checked(False)
             case Close() | Cancel() | Connect():
                 return actions, shake.state
             case _:
@@ -404,7 +489,7 @@ def run(
 @given(
     stream=st.lists(packets, max_size=6).map(b"".join),
     policy=st.builds(Policy, st.booleans(), st.booleans()),
-    login=st.sampled_from([None, Login("app", iam=True), Login("app")]),
+    login=st.sampled_from([None, Login("app", iam=True), Login("app", VERIFIER, iam=True)]),
     chunk=chunks,
 )
 def test_whatever_arrives_is_answered_and_chunking_changes_nothing(
@@ -414,21 +499,70 @@ def test_whatever_arrives_is_answered_and_chunking_changes_nothing(
     assert (actions, state) == run(stream, policy, login, 1 << 20)
     assert not any(isinstance(action, Connect) for action in actions)
     # Either it waits for more bytes, or the client knows how it ended.
-    waiting = state in {State.STARTUP, State.SASL, State.SASL_FINAL, State.PASSWORD, State.TLS}
+    waiting = state in {State.STARTUP, State.SASL, State.SASL_FINAL, State.TOKEN, State.TLS}
     assert waiting or isinstance(actions[-1], Close | Cancel)
     if isinstance(actions[-1] if actions else None, Close) and not policy.require_tls:
         assert isinstance(actions[-2], Send)
 
 
-@given(data=st.binary(max_size=200), cut=st.integers(0, 200))
+KEY_DATA = protocol.message(b"K", struct.pack("!I", 77) + b"k" * 32)
+READY = protocol.message(b"Z", b"I")
+STATUS = protocol.message(b"S", b"server_version\x0018\0")
+
+
+def from_server(sqlstate: str, kind: bytes = b"E") -> bytes:
+    return kind + protocol.fatal(sqlstate, "text")[1:]
+
+
+@given(data=st.binary(max_size=50), cut=st.integers(0, 300))
 def test_the_servers_greeting_is_understood_in_any_chunks(data: bytes, cut: int) -> None:
-    negotiation = protocol.negotiate_protocol_version(V3_0, ())
-    greeting = negotiation + protocol.AUTHENTICATION_OK + data
-    early = protocol.server_greeting(greeting[: min(cut, len(greeting))])
-    assert early is None or greeting.endswith(early + greeting[cut:])
-    assert protocol.server_greeting(greeting) == protocol.AUTHENTICATION_OK + data
+    begun = protocol.AUTHENTICATION_OK + STATUS + KEY_DATA
+    answer = protocol.negotiate_protocol_version(V3_0, ()) + begun + READY + data
+    early = read_greeting(answer[:cut])
+    whole = read_greeting(answer)
+    assert whole is not None
+    assert whole.key == BackendKey(77, b"k" * 32)
+    assert whole.for_client() == begun + READY + data
+    assert whole.for_client(b"notice") == begun + b"notice" + READY + data
+    assert early is None or early.for_client() + answer[cut:] == whole.for_client()
+    assert (early is None) == (cut < len(answer) - len(data))
 
 
-def test_a_server_that_asks_for_a_password_is_not_answered() -> None:
+def test_a_login_triggers_words_are_not_held_back() -> None:
+    words = from_server("00000", b"N")
+    greeting = read_greeting(protocol.AUTHENTICATION_OK + words + KEY_DATA + words)
+    assert greeting is not None
+    assert greeting.for_client() == protocol.AUTHENTICATION_OK + words + KEY_DATA + words
+
+
+def test_the_servers_refusal_is_passed_on_without_words_of_ours() -> None:
+    for before in (b"", protocol.AUTHENTICATION_OK + STATUS):
+        greeting = read_greeting(before + from_server("3D000"))
+        assert greeting is not None
+        assert greeting.key is None
+        assert greeting.for_client(b"notice") == before + from_server("3D000")
+
+
+@pytest.mark.parametrize("sqlstate", ["57P01", "57P02", "57P03"])
+@pytest.mark.parametrize("kind", [b"E", b"N"])
+@pytest.mark.parametrize("before", [b"", protocol.AUTHENTICATION_OK + STATUS + KEY_DATA])
+def test_a_server_that_goes_away_in_its_greeting_can_be_asked_again(
+    sqlstate: str, kind: bytes, before: bytes
+) -> None:
+    with pytest.raises(InstanceGoneError):
+        read_greeting(before + from_server(sqlstate, kind))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        protocol.AUTHENTICATION_CLEARTEXT_PASSWORD,
+        protocol.authentication_sasl(("SCRAM-SHA-256",)),
+        protocol.message(b"D", b"row"),
+        protocol.AUTHENTICATION_OK + READY,
+        b"HTTP/1.1 400",
+    ],
+)
+def test_a_server_that_does_not_behave_is_not_answered(answer: bytes) -> None:
     with pytest.raises(protocol.ProtocolError):
-        protocol.server_greeting(protocol.AUTHENTICATION_CLEARTEXT_PASSWORD)
+        read_greeting(answer)

@@ -1,5 +1,6 @@
 """IAM tokens as botocore signs them, and every way in which one may not fit."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +19,7 @@ FACTS: dict[str, Any] = {
     "hosts": {HOST, "localhost", "127.0.0.1", "::1"},
     "port": 5432,
     "region": "us-east-1",
-    "access_keys": {KEY_ID: SECRET},
+    "access_keys": {KEY_ID: iam.SigningKey(SECRET)},
 }
 
 
@@ -47,8 +48,12 @@ def signed_at(token: str) -> datetime:
     return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
+def refusal(token: str, **facts: Any) -> iam.TokenRefusal | None:
+    return iam.check_token(token, **{**FACTS, "now": datetime.now(UTC), **facts})
+
+
 def fits(token: str, **facts: Any) -> bool:
-    return iam.verify_token(token, **{**FACTS, "now": datetime.now(UTC), **facts})
+    return refusal(token, **facts) is None
 
 
 TOKEN = make()
@@ -141,3 +146,64 @@ def test_no_character_of_a_token_can_be_changed(position: int, char: str) -> Non
 @given(st.text() | st.text().map(lambda text: f"{HOST}:5432/?" + quote(text, safe="&=%")))
 def test_arbitrary_text_is_refused_and_never_an_error(text: str) -> None:
     assert not fits(text)
+
+
+SESSION_KEY_ID, SESSION_TOKEN = "ASIASESSION", "FwoGZXIvYXdzE//session+token=="
+EXPIRES = datetime.now(UTC) + timedelta(hours=1)
+SESSION = iam.SigningKey(SECRET, SESSION_TOKEN, EXPIRES)
+WITH_SESSION = {KEY_ID: iam.SigningKey(SECRET), SESSION_KEY_ID: SESSION}
+SESSION_SIGNED = make(key_id=SESSION_KEY_ID, session_token=SESSION_TOKEN)
+
+
+def test_a_token_signed_with_temporary_credentials_counts_while_their_session_does() -> None:
+    assert fits(SESSION_SIGNED, access_keys=WITH_SESSION)
+    assert refusal(SESSION_SIGNED) is iam.TokenRefusal.KEY
+    just_over = {**WITH_SESSION, SESSION_KEY_ID: replace(SESSION, expires=signed_at(TOKEN))}
+    assert refusal(SESSION_SIGNED, access_keys=just_over) is iam.TokenRefusal.SESSION_OVER
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        make(key_id=SESSION_KEY_ID),
+        make(key_id=SESSION_KEY_ID, session_token="another"),
+        make(key_id=SESSION_KEY_ID, session_token=SESSION_TOKEN + " "),
+        make(session_token=SESSION_TOKEN),
+        SESSION_SIGNED.replace(quote(SESSION_TOKEN, safe=""), ""),
+        TOKEN + "&X-Amz-Security-Token=" + quote(SESSION_TOKEN, safe=""),
+    ],
+)
+def test_a_session_token_belongs_to_its_key_alone(token: str) -> None:
+    assert refusal(token, access_keys=WITH_SESSION) is iam.TokenRefusal.SESSION_TOKEN
+
+
+def test_a_session_token_is_under_the_signature() -> None:
+    other = {**WITH_SESSION, SESSION_KEY_ID: replace(SESSION, session_token="another")}
+    changed = SESSION_SIGNED.replace(quote(SESSION_TOKEN, safe=""), "another")
+    assert refusal(changed, access_keys=other) is iam.TokenRefusal.SIGNATURE
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        ("X-Amz-Signature=", iam.TokenRefusal.MALFORMED),
+        (make(user="someone"), iam.TokenRefusal.USER),
+        (make(port=5433), iam.TokenRefusal.ENDPOINT),
+        (make(host="other.us-east-1.localhost"), iam.TokenRefusal.ENDPOINT),
+        (make(region="eu-west-1"), iam.TokenRefusal.REGION),
+        (make(key_id="AKIDUNKNOWN"), iam.TokenRefusal.KEY),
+        (make(secret="another secret"), iam.TokenRefusal.SIGNATURE),
+        (TOKEN.replace("Action=connect", "Action=describe"), iam.TokenRefusal.PURPOSE),
+    ],
+)
+def test_the_log_is_told_what_is_wrong_with_a_token(token: str, expected: iam.TokenRefusal) -> None:
+    assert refusal(token) is expected
+    assert "AKID" not in expected
+    late = refusal(TOKEN, now=signed_at(TOKEN) + timedelta(minutes=15))
+    early = refusal(TOKEN, now=signed_at(TOKEN) - timedelta(minutes=6))
+    assert (late, early) == (iam.TokenRefusal.LATE, iam.TokenRefusal.EARLY)
+
+
+def test_no_secret_shows_in_a_keys_repr() -> None:
+    assert SECRET not in repr(SESSION)
+    assert SESSION_TOKEN not in repr(SESSION)

@@ -50,14 +50,23 @@ class ScarceSocket:
         return getattr(self._sock, name)
 
 
+@pytest.mark.parametrize("room_is_made", [True, False])
 async def test_running_out_of_file_descriptors_is_survived(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, room_is_made: bool
 ) -> None:
-    monkeypatch.setattr(listener, "PAUSE_AFTER_ACCEPT_ERROR_SECONDS", 0.01)
+    unbearable = "PAUSE_AFTER_ERROR_SECONDS" if room_is_made else "PAUSE_WHILE_ROOM_IS_MADE_SECONDS"
+    bearable = "PAUSE_WHILE_ROOM_IS_MADE_SECONDS" if room_is_made else "PAUSE_AFTER_ERROR_SECONDS"
+    monkeypatch.setattr(listener, unbearable, 1000)
+    monkeypatch.setattr(listener, bearable, 0.01)
     loop = asyncio.get_running_loop()
     accepted: asyncio.Future[socket.socket] = loop.create_future()
     sockets = [ScarceSocket(sock) for sock in bind_loopback(None)]
-    listening = listener.Listener(loop, sockets, accepted.set_result)  # type: ignore[arg-type]
+    listening = listener.Listener(
+        loop,
+        sockets,  # type: ignore[arg-type]
+        accepted.set_result,
+        lambda: room_is_made,
+    )
     with socket.create_connection(("127.0.0.1", listening.port)):
         (await asyncio.wait_for(accepted, 20)).close()
     listening.close()

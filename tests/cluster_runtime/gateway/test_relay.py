@@ -12,12 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from cluster_runtime.gateway import protocol
 from cluster_runtime.gateway.reactor import LoopReactor, Reactor, new_reactor
 from cluster_runtime.gateway.relay import BUFFER_BYTES, Relay
 from cluster_runtime.gateway.stream import ClientStream
 from cluster_runtime.gateway.tls import CertificateAuthority
 
 READY = b"Z\0\0\0\x05I"
+ROW = b"D\0\0\0\x0f\0\x01\0\0\0\x05hello"
+CANCELLED = (
+    b"SWARNING\0VWARNING\0C01000\0Mcanceling wait for synchronous replication due to user request\0"
+    b"Fsyncrep.c\0L306\0RSyncRepWaitForLSN\0\0"
+)
+NOTICE = b"N" + (len(CANCELLED) + 4).to_bytes(4) + CANCELLED
+SUCCESS = b"C\0\0\0\x0fINSERT 0 1\0" + READY
 
 
 @dataclass
@@ -155,7 +163,9 @@ async def test_a_client_that_terminates_gets_no_goodbye(ends: Ends) -> None:
     assert await ends.closed == "the client closed the connection"
 
 
-@pytest.mark.parametrize("pieces", [[READY], [b"Z", b"\0\0\0", b"\x05I"], [b"row" * 50 + READY]])
+@pytest.mark.parametrize(
+    "pieces", [[READY], [b"Z", b"\0\0\0", b"\x05I"], [ROW * 50 + READY], [ROW * 50]]
+)
 async def test_when_the_server_dies_between_messages_the_client_is_told(
     ends: Ends, pieces: list[bytes]
 ) -> None:
@@ -208,15 +218,6 @@ async def test_terminate_speaks_only_between_messages(ends: Ends, last: bytes, t
     assert await ends.closed == "goodbye"
 
 
-ROW = b"D\0\0\0\x0f\0\x01\0\0\0\x05hello"
-CANCELLED = (
-    b"SWARNING\0VWARNING\0C01000\0Mcanceling wait for synchronous replication due to user request\0"
-    b"Fsyncrep.c\0L306\0RSyncRepWaitForLSN\0\0"
-)
-NOTICE = b"N" + (len(CANCELLED) + 4).to_bytes(4) + CANCELLED
-SUCCESS = b"C\0\0\0\x0fINSERT 0 1\0" + READY
-
-
 @pytest.mark.parametrize("cut", [0, 1, 60, len(NOTICE) - 19, len(NOTICE) - 2, len(NOTICE)])
 async def test_a_commit_let_go_before_it_was_durable_is_no_success(ends: Ends, cut: int) -> None:
     """However the notice arrives in pieces, the session ends with it."""
@@ -240,9 +241,46 @@ async def test_a_slow_client_too_is_told_of_a_commit_that_was_let_go(ends: Ends)
     assert (await ends.client_reader.read()).startswith(b"E")
 
 
-async def test_a_text_about_that_notice_is_just_a_text(ends: Ends) -> None:
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_stream_full_of_that_notice_as_data_arrives_unchanged(
+    ends: Ends, seed: int
+) -> None:
+    """Whatever its messages hold, and however they arrive in pieces."""
     ends.start()
-    data = ROW.replace(b"hello", b"RSyncRepWaitForLSN\0X") + READY
-    ends.server.write(data)
-    assert await ends.client_reader.readexactly(len(data)) == data
-    assert not ends.closed.done()
+    rng = random.Random(seed)
+    baits = [NOTICE, CANCELLED, CANCELLED[-20:], b"RSyncRepWaitForLSN\0\0", b"", b"hello", READY]
+    stream = b"".join(
+        protocol.message(
+            rng.choice([b"D", b"d", b"T", b"A", b"S", b"E"]), b"".join(rng.choices(baits, k=3))
+        )
+        for _ in range(2000)
+    )
+    reading = asyncio.create_task(ends.client_reader.readexactly(len(stream)))
+    position = 0
+    while position < len(stream):
+        size = rng.choice([1, 3, 4, 5, 20, 400, 20_000])
+        ends.server.write(stream[position : position + size])
+        await ends.server.drain()
+        if rng.random() < 0.2:
+            await asyncio.sleep(0)
+        position += size
+    assert await reading == stream
+    ends.server.write(NOTICE + SUCCESS)
+    assert (await ends.client_reader.read()).startswith(NOTICE + b"E")
+
+
+async def test_the_notices_bytes_from_a_client_are_passed_on(ends: Ends) -> None:
+    ends.start(to_client=READY)
+    query = protocol.message(b"Q", CANCELLED)
+    ends.client.write(query + NOTICE + query)
+    assert await ends.server_reader.readexactly(2 * len(query) + len(NOTICE)) == (
+        query + NOTICE + query
+    )
+
+
+async def test_after_the_servers_own_last_words_nothing_is_added(ends: Ends) -> None:
+    ends.start(to_client=READY)
+    fatal = protocol.fatal("57P01", "terminating connection due to administrator command")
+    ends.server.write(fatal)
+    ends.server.close()
+    assert await ends.client_reader.read() == READY + fatal

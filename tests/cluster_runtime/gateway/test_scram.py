@@ -10,7 +10,6 @@ from psycopg import pq
 
 from cluster_runtime.engine.postmaster import Postmaster, superuser_connection
 from cluster_runtime.gateway.scram import (
-    PASSWORD_ITERATIONS_MAX,
     SCRAM_SHA_256,
     SCRAM_SHA_256_PLUS,
     ScramError,
@@ -18,7 +17,6 @@ from cluster_runtime.gateway.scram import (
     Verifier,
     make_verifier,
     saslprep,
-    verify_password,
 )
 
 # RFC 7677, section 3.
@@ -111,11 +109,6 @@ def test_a_verifier_does_not_show_its_keys() -> None:
     assert str(verifier).split("$")[2].split(":")[0] not in repr(verifier)
 
 
-def test_a_verifier_that_would_take_forever_is_not_computed() -> None:
-    text = make_verifier("x").replace("$4096:", f"${PASSWORD_ITERATIONS_MAX + 1}:")
-    assert not verify_password("x", parsed(text))
-
-
 PASSWORDS = ["simple", "tschüß", "I\u00adX", "\u2168", "a\u00a0b", "\u0627\u0031", "bell\a", "ª"]
 
 
@@ -136,8 +129,6 @@ def test_verifiers_are_those_that_postgresql_and_libpq_make(
     for text in (row[0], libpq):
         theirs = parsed(text)
         assert make_verifier(password, iterations=theirs.iterations, salt=theirs.salt) == text
-        assert verify_password(password, theirs)
-        assert not verify_password(password + "x", theirs)
 
 
 def test_libpq_is_recent_enough_for_these_tests() -> None:

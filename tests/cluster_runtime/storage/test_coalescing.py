@@ -23,6 +23,7 @@ from cluster_runtime.storage.core.coalescing import (
 )
 from cluster_runtime.storage.core.retention import Holder, HolderKind, ImagePoint, kept
 from cluster_runtime.storage.core.types import Lsn
+from cluster_runtime.storage.disk.filesystem import HostDisk
 from cluster_runtime.storage.disk.page_images import (
     MANIFEST,
     PageImage,
@@ -255,8 +256,13 @@ def test_files_that_did_not_change_are_links_and_are_not_read_again(
     first = make_image(folder, source, redo=16, lsn=17, timeline=1)
     (source / "base/1/2").write_bytes(b"new" * 900)
     read: list[Path] = []
-    module = "cluster_runtime.storage.disk.page_images.checksum"
-    monkeypatch.setattr(module, lambda path: read.append(path) or 7)
+    summed = HostDisk.checksum
+
+    def checksum(self: HostDisk, path: Path) -> int:
+        read.append(path)
+        return summed(self, path)
+
+    monkeypatch.setattr(HostDisk, "checksum", checksum)
     facts = facts_of(source, first.files)
     assert read == [source / "base/1/2"]
     monkeypatch.undo()
@@ -301,13 +307,14 @@ def test_a_process_that_was_killed_is_an_error_too(source: Path, tmp_path: Path)
 
 
 def test_the_process_ends_with_its_parent_in_the_middle_of_its_work(tmp_path: Path) -> None:
-    fifo = tmp_path / "source" / "blocks"
-    fifo.parent.mkdir()
-    os.mkfifo(fifo)  # reading it never ends
+    endless = tmp_path / "source" / "endless"
+    endless.parent.mkdir()
+    endless.touch()
+    os.truncate(endless, 1 << 40)  # reading it takes a quarter of an hour
     with ImageMaker(lambda: True, 0) as maker:
         process = psutil.Process(maker.pid)
         with pytest.raises(InterruptedCoalescingError):
-            maker.make(tmp_path / "a1", fifo.parent, redo=16, lsn=17, timeline=1)
+            maker.make(tmp_path / "a1", endless.parent, redo=16, lsn=17, timeline=1)
         assert process.is_running()
         maker.hang_up()
         wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
@@ -418,7 +425,7 @@ def test_a_named_holder_keeps_log_and_pages_and_is_described(
     assert upkept.log_facts().oldest > first.redo
     with pytest.raises(LookupError, match="in no log any more"):
         upkept.hold(HolderKind.CLONE, "copy", first.lsn)
-    assert [each.kind for each in upkept.describe().holders] == [HolderKind.RECOVERY]
+    assert HolderKind.CLONE not in [each.kind for each in upkept.describe().holders]
 
 
 def test_a_segment_that_is_away_holds_log_by_its_name(
@@ -428,9 +435,10 @@ def test_a_segment_that_is_away_holds_log_by_its_name(
     upkept.inject_fault("segment:b2", "partition")
     insert(writer, 2, 3)
     found = {(each.kind, each.name) for each in upkept.describe().holders}
-    assert found == {(HolderKind.RECOVERY, "writer"), (HolderKind.SEGMENT, "b2")}
+    assert {(HolderKind.RECOVERY, "writer"), (HolderKind.SEGMENT, "b2")} <= found
     upkept.heal()
     wait_until_healthy(upkept)
+    assert [each.kind for each in upkept.describe().holders] == [HolderKind.RECOVERY]
 
 
 def test_a_coalescer_that_is_killed_at_any_step_costs_one_try(

@@ -1,8 +1,9 @@
 """Rounds of load and disaster: whatever was acknowledged is there afterwards.
 
 A host process of its own runs the volume and its writer under load and prints what was
-acknowledged; each round something is done to it. BOREALIS_SURVIVAL_ROUNDS sets how many rounds
-(`python bench/survive.py` runs a hundred), BOREALIS_SURVIVAL_SEED which ones.
+acknowledged; each round something is done to it. BOREALIS_SURVIVAL_ROUNDS sets how many rounds,
+BOREALIS_SURVIVAL_SEED which ones (`python bench/survive.py` does, with a seed that it prints). The
+long campaign draws a seed of its own, which its failure names.
 """
 
 import json
@@ -22,16 +23,17 @@ from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.postmaster import (
     Postmaster,
     Shutdown,
-    end_orphans,
     engine_environment,
     superuser_connection,
 )
+from cluster_runtime.engine.processes import end_orphans
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.storage.volume import StorageVolume
 
 ROUNDS = int(os.environ.get("BOREALIS_SURVIVAL_ROUNDS", "3"))
 SEED = int(os.environ.get("BOREALIS_SURVIVAL_SEED", "1"))
+LONG_ROUNDS = 100
 DISASTERS = (
     "kill the host",
     "kill the writer",
@@ -96,7 +98,20 @@ class Host:
 def test_every_acknowledged_commit_survives_every_disaster(
     engine_dir: Path, template: Template
 ) -> None:
-    rng = random.Random(SEED)
+    survive(engine_dir, template, ROUNDS, SEED)
+
+
+@pytest.mark.long
+def test_every_acknowledged_commit_survives_a_hundred_disasters(
+    engine_dir: Path, template: Template
+) -> None:
+    seed = random.randrange(1 << 30)
+    print(f"python bench/survive.py --rounds {LONG_ROUNDS} --seed {seed}")  # shown on failure
+    survive(engine_dir, template, LONG_ROUNDS, seed)
+
+
+def survive(engine_dir: Path, template: Template, rounds: int, seed: int) -> None:
+    rng = random.Random(seed)
     folder = engine_dir / "cluster"
     volume = StorageVolume.create(
         folder / "volume",
@@ -111,7 +126,7 @@ def test_every_acknowledged_commit_survives_every_disaster(
     volume.close()
     acknowledged: set[int] = set()
     first = 1
-    for number in range(ROUNDS):
+    for number in range(rounds):
         disaster = DISASTERS[number] if number < len(DISASTERS) else rng.choice(DISASTERS)
         host = Host(folder, first, rng.randrange(1 << 30))
         try:

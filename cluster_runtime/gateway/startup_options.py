@@ -1,0 +1,66 @@
+"""The `options` of a startup message: what the gateway takes out of them, and what it puts in.
+
+Source: PostgreSQL 18, `pg_split_opts` (init/postinit.c) and `process_postgres_switches`
+(tcop/postgres.c): words at white space, a backslash before what belongs to a word; `-c name=value`,
+`-cname=value` or `--name=value`.
+"""
+
+import re
+
+_WORD = re.compile(r"(?:\\.|[^\\ \t\n\r\f\v])+", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_TO_ESCAPE = re.compile(r"([\\ \t\n\r\f\v])")
+
+AUTH_PARAMETER = "borealis.auth"
+"""How a client says what it will prove itself with, where its role could use either."""
+
+DURABLE_COMMITS = "-c synchronous_commit=on"
+"""Put before a client's own options: it outweighs what ALTER ROLE and ALTER DATABASE say, and the
+client's options, its startup parameters and SET outweigh it."""
+
+
+def durable(parameters: dict[str, str]) -> dict[str, str]:
+    """The parameters of a startup message for the server, with `DURABLE_COMMITS` among them."""
+    options = f"{DURABLE_COMMITS} {parameters.get('options', '')}".rstrip()
+    return {**parameters, "options": options}
+
+
+def take(parameters: dict[str, str], name: str) -> tuple[str | None, dict[str, str]]:
+    """The value of a setting of the startup message, None without one; and the rest of it.
+
+    As with PostgreSQL the last one in `options` counts, and a parameter of its own more than that.
+    name: in lower case.
+    """
+    rest = {key: value for key, value in parameters.items() if key.lower() != name}
+    own = next((value for key, value in parameters.items() if key.lower() == name), None)
+    value, options = _take_option(parameters.get("options", ""), name)
+    if value is not None:
+        rest["options"] = options
+    return (own if own is not None else value), rest
+
+
+def _take_option(options: str, name: str) -> tuple[str | None, str]:
+    words = [_ESCAPED.sub(r"\1", word) for word in _WORD.findall(options)]
+    kept: list[str] = []
+    found: str | None = None
+    position = 0
+    while position < len(words):
+        word = words[position]
+        used = 2 if word == "-c" and position + 1 < len(words) else 1
+        setting = words[position + 1] if used == 2 else _setting(word)
+        key, equals, value = setting.partition("=")
+        if equals and key.lower().replace("-", "_") == name:
+            found = value
+        else:
+            kept += words[position : position + used]
+        position += used
+    if found is None:
+        return None, options
+    return found, " ".join(_TO_ESCAPE.sub(r"\\\1", word) for word in kept)
+
+
+def _setting(word: str) -> str:
+    for switch in ("--", "-c"):
+        if word.startswith(switch):
+            return word[2:]
+    return ""

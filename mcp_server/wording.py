@@ -1,0 +1,130 @@
+"""The words of the two doors that this package opens: the command line, and the tools of a server.
+
+What a door lacks, the next one has: an agent that may not switch a protection off hears which
+command a person would run, and a person hears which call does what no command does.
+"""
+
+import shlex
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from cluster_runtime.wording import PYTHON, Hint, Operation, plainly
+
+LIST_DATABASES = Operation("list_databases")
+"""Not the runtime's: what lists the databases inside a cluster."""
+
+ANY_CLUSTER = "CLUSTER"
+
+OPTIONS = {
+    "database_name": "--database",
+    "deletion_protection": "--deletion-protection",
+    "max_capacity": "--max-capacity",
+    "min_capacity": "--min-capacity",
+    "new_db_cluster_identifier": "--rename",
+    "port": "--port",
+    "seconds_until_auto_pause": "--auto-pause",
+    "state_dir": "--state-dir",
+    "timeout_seconds": "statement_timeout",  # a shell has no limit but the server's own
+    "warm_pool_size": "--warm-pool",
+}
+"""Parameters of the runtime, as options of the command line."""
+
+COMMANDS = {
+    "create_db_cluster": "create",
+    "delete_db_cluster": "delete",
+    "describe_volume": "storage show",
+    "failover_db_cluster": "failover",
+    "modify_db_cluster": "modify",
+    "pause_db_cluster": "pause",
+    "start_db_cluster": "start",
+    "stop_db_cluster": "stop",
+}
+
+ARGUMENTS = {
+    "database_name": "database",
+    "deletion_protection": "deletion_protection",
+    "identifier": "cluster",
+    "max_capacity": "max_capacity",
+    "min_capacity": "min_capacity",
+    "seconds_until_auto_pause": "seconds_until_auto_pause",
+    "timeout_seconds": "timeout_seconds",
+}
+"""Parameters of the runtime, as arguments of the tools."""
+
+TOOLS_OF_OPERATIONS = {
+    "create_db_cluster": "create_cluster",
+    "delete_db_cluster": "delete_cluster",
+    LIST_DATABASES.name: "list_schemas without a database",
+}
+
+
+class OnTheCommandLine:
+    """For whoever types `borealis`."""
+
+    def parameter(self, name: str) -> str:
+        return OPTIONS.get(name, plainly(name))
+
+    def hint(self, hint: Hint) -> str:
+        command = self.command(hint.operation)
+        if command is None:
+            return f"in Python, {PYTHON.hint(hint)}"
+        return hint.text.format(command)
+
+    def command(self, operation: Operation) -> str | None:
+        """The command that does this; None where no command does."""
+        name, cluster = operation.name, operation.identifier
+        if name == LIST_DATABASES.name:
+            return f'borealis psql {ANY_CLUSTER} -c "select datname from pg_database"'
+        if name == "describe_db_clusters":
+            return "borealis list" if cluster is None else _line("describe", cluster)
+        if name == "modify_db_cluster" and operation.settings.get("reset_settings"):
+            return _line("reset-settings", cluster)
+        if name not in COMMANDS:
+            return None
+        arguments: list[str] = []
+        for setting, value in operation.settings.items():
+            if (name, setting) == ("delete_db_cluster", "skip_final_snapshot"):
+                continue  # what the command does anyway
+            if setting not in OPTIONS:
+                return None
+            arguments += _option(OPTIONS[setting], value)
+        return _line(COMMANDS[name], cluster, *arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class InTools:
+    """For a model that calls the tools of one server. has: whether it has a tool of that name."""
+
+    has: Callable[[str], bool] = lambda _: True
+
+    def parameter(self, name: str) -> str:
+        return ARGUMENTS.get(name, plainly(name))
+
+    def hint(self, hint: Hint) -> str:
+        tool = self.tool(hint.operation)
+        if tool is not None:
+            return hint.text.format(tool)
+        return f"no tool does that here, but a person can: {COMMAND_LINE.hint(hint)}"
+
+    def tool(self, operation: Operation) -> str | None:
+        """The tool that does this; None where the server has none."""
+        if operation.name == "describe_db_clusters":
+            tool = "list_clusters" if operation.identifier is None else "describe_cluster"
+        else:
+            tool = TOOLS_OF_OPERATIONS.get(operation.name, "")
+        return tool if tool and self.has(tool.partition(" ")[0]) else None
+
+
+def _line(command: str, cluster: str | None, *arguments: str) -> str:
+    named = [] if cluster is None else [cluster]
+    return f"borealis {command} {shlex.join([*named, *arguments])}".rstrip()
+
+
+def _option(option: str, value: object) -> Collection[str]:
+    if isinstance(value, bool):
+        return [option if value else option.replace("--", "--no-", 1)]
+    return [option, str(value)]
+
+
+COMMAND_LINE = OnTheCommandLine()
+EVERY_TOOL = InTools()
