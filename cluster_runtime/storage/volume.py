@@ -13,6 +13,7 @@ Every method may be called from any thread, and blocks; none runs on an event lo
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -106,6 +107,10 @@ class StorageVolume:
                 lambda writer, error: self._quick.put(lambda: writer.lost(error)),
             )
         )
+        if not mount.facts.base and not mount.opened.read_only:
+            # A volume of format 1 did not note what it began with: that is what is here now.
+            with suppress(OSError):
+                mount.change_facts(replace(mount.facts, base=fingerprint(base_image)))
         self._quick.start()
         self._slow.start()
 
