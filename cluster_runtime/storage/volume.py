@@ -260,15 +260,6 @@ class StorageVolume:
     def attached(self) -> bool:
         return self._mount.node.attachment is not None
 
-    def wait_durable(self, lsn: int, timeout_s: float) -> bool:
-        """Wait until the volume durable LSN has reached an LSN."""
-        deadline = time.monotonic() + timeout_s
-        while self._mount.node.volume.vdl < lsn:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.005)
-        return True
-
     # data directories -------------------------------------------------------------------------
 
     def trusts(self, data_directory: Path) -> bool:

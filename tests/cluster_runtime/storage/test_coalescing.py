@@ -316,7 +316,8 @@ def test_the_process_ends_with_its_parent_in_the_middle_of_its_work(tmp_path: Pa
         with pytest.raises(InterruptedCoalescingError):
             maker.make(tmp_path / "a1", endless.parent, redo=16, lsn=17, timeline=1)
         assert process.is_running()
-        maker.hang_up()
+        assert maker._process.stdin is not None
+        maker._process.stdin.close()  # as the end of its parent does
         wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
 
 
