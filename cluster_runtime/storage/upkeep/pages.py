@@ -377,10 +377,10 @@ class Pages:
         node.call(lambda: [lane.store.core.collect(Lsn(floor)) for lane in lanes])
         # First what says where the log begins now, then what was before that.
         told = [lane for lane in lanes if self._tried(lane, SegmentStore.persist)]
-        node.call(
-            lambda: [self._tried(lane, lambda store: store.collect(position)) for lane in told]
-        )
         mount.index.forget_below(position)
+        # Not on the node's thread: commits need not wait until many files are deleted.
+        for lane in told:
+            self._tried(lane, lambda store: store.collect(position))
 
     def _tried(self, lane: Lane, action: Callable[[SegmentStore], None]) -> bool:
         """Do something with a segment's files; where its disk refuses that is its own trouble."""

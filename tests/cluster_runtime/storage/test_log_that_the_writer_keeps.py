@@ -4,6 +4,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -115,6 +116,28 @@ def test_log_is_released_once_it_is_durable(writer: Writer, volume: StorageVolum
         kept = conn.execute("select count(*) from pg_ls_waldir()").fetchone()
     assert kept is not None
     assert int(str(kept[0])) < 12
+
+
+def test_a_long_log_takes_no_more_descriptors_than_a_short_one(
+    writer: Writer, volume: StorageVolume
+) -> None:
+    insert(writer, 0)
+
+    def opened() -> int:
+        paths = [each.path for each in psutil.Process().open_files()]
+        return sum(
+            each.startswith(str(volume.directory)) and each.endswith(".log") for each in found
+        )
+
+    with writer.connect() as conn:
+        write_log(conn, 30)
+        before = opened()
+        write_log(conn, 60)
+        cursor = volume.cursor(volume.facts.start_lsn)
+        while cursor.read(MB):
+            pass
+        assert opened() <= before + 8
+    assert len(volume._mount.node.lanes[0].store.log.files) > 9
 
 
 @pytest.mark.long
