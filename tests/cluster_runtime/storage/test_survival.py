@@ -42,7 +42,11 @@ DISASTERS = (
     "lose a zone and a segment",
     "corrupt and lose segments",
     "lose files under the writer",
+    "a disk refuses",
+    "rot",
 )
+LARGE_MB = int(os.environ.get("BOREALIS_SURVIVAL_LARGE_MB", "0"))
+"""Of log in one transaction, in the middle of a campaign; 0: none. It takes six times that."""
 HOST = Path(__file__).parent / "survival_host.py"
 
 
@@ -110,7 +114,37 @@ def test_every_acknowledged_commit_survives_a_hundred_disasters(
     survive(engine_dir, template, LONG_ROUNDS, seed)
 
 
-def survive(engine_dir: Path, template: Template, rounds: int, seed: int) -> None:
+def rot(volume: Path, rng: random.Random) -> str:
+    """Damage one file of one segment: its state, the mark of a log file, log, an image."""
+    segment = rng.choice(sorted(volume.glob("az-*/*")))
+    files = [path for path in segment.rglob("*") if path.is_file() and path.stat().st_size]
+    logs = [path for path in files if path.suffix == ".log"]
+    small = [path for path in files if path.name in ("segment.json", "promised", "manifest.json")]
+    pages = [path for path in files if "data" in path.parts]
+    path = rng.choice(rng.choice([each for each in (logs, small, pages) if each]))
+    content = bytearray(path.read_bytes())
+    span = len(content.rstrip(b"\0")) or len(content)
+    at = rng.randrange(48) if path in logs and rng.random() < 0.4 else rng.randrange(span)
+    match rng.choice(("flip", "zero", "garbage", "truncate", "delete")):
+        case "flip":
+            content[at] ^= 1 << rng.randrange(8)
+        case "zero":
+            content[at : at + 4096] = bytes(min(4096, len(content) - at))
+        case "garbage":
+            length = min(512, len(content) - at)
+            content[at : at + length] = rng.randbytes(length)
+        case "truncate":
+            del content[at:]
+        case _:
+            path.unlink()
+            return f"{path} deleted"
+    path.write_bytes(content)
+    return f"{path} damaged at {at}"
+
+
+def survive(
+    engine_dir: Path, template: Template, rounds: int, seed: int, large_mb: int = LARGE_MB
+) -> None:
     rng = random.Random(seed)
     folder = engine_dir / "cluster"
     volume = StorageVolume.create(
@@ -125,17 +159,23 @@ def survive(engine_dir: Path, template: Template, rounds: int, seed: int) -> Non
     template.user.own(folder)
     volume.close()
     acknowledged: set[int] = set()
-    first = 1
+    first, rotten = 1, False
     for number in range(rounds):
         disaster = DISASTERS[number] if number < len(DISASTERS) else rng.choice(DISASTERS)
         host = Host(folder, first, rng.randrange(1 << 30))
         try:
             host.listen("present")
             assert acknowledged <= host.present, (number, sorted(acknowledged - host.present)[:10])
+            if rotten:
+                host.tell("be whole")
+                host.listen("survived", 90)
+            if large_mb and number == rounds // 2:
+                host.tell(f"a transaction of {large_mb} MB")
+                host.listen("survived", 60 + large_mb)
             enough = rng.randrange(20, 200)
             while len(host.acknowledged) < enough:
                 host.listen("acknowledged")
-            if disaster != "kill the host":
+            if disaster not in ("kill the host", "rot"):
                 host.tell(disaster)
                 host.listen("survived")
         finally:
@@ -145,6 +185,9 @@ def survive(engine_dir: Path, template: Template, rounds: int, seed: int) -> Non
         acknowledged |= host.acknowledged
         first = max(acknowledged) + 1000
         end_orphans(folder)
+        rotten = disaster == "rot"
+        if rotten:
+            print(number, rot(folder / "volume", rng))
         if disaster == "corrupt and lose segments":
             victim = rng.choice(["a", "b", "c"])
             lost = sorted((folder / "volume" / f"az-{victim}").iterdir())
