@@ -331,7 +331,10 @@ class DiskWorld(Invariants):
         else:
             others = [path for path in paths if not path.endswith(".log")]
             path = self.rng.choice(paths if self.rng.random() < 0.6 or not others else others)
-            self.disk.rot(path)
+            if self.rng.random() < 0.2:
+                self.disk.truncate(path)
+            else:
+                self.disk.rot(path)
 
     def note_repair(self) -> None:
         """The wound is healed once its segment is whole again, or belongs to the volume no more."""
