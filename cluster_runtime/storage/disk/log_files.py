@@ -15,6 +15,7 @@ The mark says that this segment holds every frame below it, which spares the nex
 files; it is written after the first frames of the file and may be missing.
 """
 
+import errno
 import struct
 import threading
 from collections.abc import Iterator
@@ -204,6 +205,8 @@ class SegmentLog:
         while content:
             if position >= self.end:
                 self.add_file(self.end)
+            if position >= self.end:
+                raise OSError(errno.EIO, "a log file was cut short", str(self.files[-1].path))
             file = self.file_at(position)
             if file.epoch < self.epoch:
                 file = self._renew(file, position)
@@ -301,7 +304,8 @@ class SegmentLog:
                 self.disk.remove(file.path)
             if left:
                 # It had sealed the one before it, which goes on to its own end again.
-                left[-1].end = left[-1].start + self.disk.size(left[-1].path) - PAGE_BYTES
+                size = self.disk.size(left[-1].path) - PAGE_BYTES
+                left[-1].end = left[-1].start + max(0, size)
 
     def chunks(self, position: int, end: int | None = None) -> Iterator[tuple[int, bytes]]:
         """(position, bytes) from a position up to `end`, a file (or a MiB of it) at a time."""
