@@ -243,6 +243,9 @@ class StorageVolume:
                 client.hold_log()
                 client.start(start, system.timeline)
                 node.call(lambda: node.attach(client, attachment))
+                if mount.service is not None:
+                    # Said while the volume was open before: it is not said again.
+                    self.relay(mount.service.feedback)
             except BaseException:
                 client.close()
                 raise
