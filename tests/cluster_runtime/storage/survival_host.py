@@ -27,6 +27,8 @@ from cluster_runtime.storage.disk.filesystem import HOST_DISK
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
 CLIENTS = 3
+BULK_ROWS = 8000
+"""Of about a kilobyte each: a transaction that does not fit in the ring, nor in a log file."""
 WHOLE_WITHIN_S = 60
 REFUSALS = {"full": errno.ENOSPC, "read-only": errno.EROFS, "failing": errno.EIO}
 
@@ -96,6 +98,25 @@ class Host:
                         self.say(acknowledged=value)
             except psycopg.Error:
                 threading.Event().wait(0.02)
+
+    def load_bulk(self) -> None:
+        """Replace a table's rows in one larger transaction, again and again, and say each."""
+        while True:
+            with self.numbering:
+                number = self.next_value
+                self.next_value += 1
+            self.say(bulk_begun=number)
+            try:
+                with superuser_connection(self.server) as conn, conn.transaction():
+                    conn.execute("truncate bulk")
+                    conn.execute(
+                        "insert into bulk select %s, repeat('b', 950) from generate_series(1, %s)",
+                        (number, BULK_ROWS),
+                    )
+            except psycopg.Error:
+                threading.Event().wait(0.02)
+            else:
+                self.say(bulk_acknowledged=number)
 
     def suffer(self, disaster: str) -> None:
         match disaster:
@@ -184,10 +205,13 @@ def main() -> None:
     host.start()
     with superuser_connection(host.server) as conn:
         conn.execute("create table if not exists t (x int primary key, filler text)")
+        conn.execute("create table if not exists bulk (number int, filler text)")
         rows = conn.execute("select x from t").fetchall()
-    host.say(present=[row[0] for row in rows])
+        bulk = conn.execute("select number, count(*) from bulk group by number").fetchall()
+    host.say(present=[row[0] for row in rows], bulk=bulk)
     for _ in range(CLIENTS):
         threading.Thread(target=host.load, daemon=True).start()
+    threading.Thread(target=host.load_bulk, daemon=True).start()
     for line in sys.stdin:
         host.suffer(line.strip())
         host.say(event="survived")

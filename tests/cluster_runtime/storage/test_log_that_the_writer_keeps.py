@@ -153,7 +153,7 @@ def test_two_gigabytes_of_log_in_one_transaction_commit(
         conn.execute("create table big (x int, filler text)")
         conn.execute("alter table big alter filler set storage plain")
         conn.execute(
-            "insert into big select i, repeat(md5(i::text), 60) from generate_series(1, 1050000) i"
+            "insert into big select i, repeat(md5(i::text), 60) from generate_series(1, 1100000) i"
         )
         assert volume.describe().vdl - begun > 2000 * MB
         # Collected while the transaction was under way, and not only after it.
@@ -161,7 +161,7 @@ def test_two_gigabytes_of_log_in_one_transaction_commit(
     writer.lose()
     writer.start()
     with writer.connect() as conn:
-        assert conn.execute("select count(*) from big").fetchone() == (1050000,)
+        assert conn.execute("select count(*) from big").fetchone() == (1100000,)
 
 
 # a writer that waits ---------------------------------------------------------------------------
@@ -255,6 +255,11 @@ def test_what_readers_need_is_relayed_to_the_writer_and_given_up_with_them(
             # A new attachment is told at once, and does not wait for the reader to say it again.
             volume.detach_writer()
             volume.attach_writer(writer.postmaster.socket_directory, SUPERUSER)
+            wait_until(lambda: slot(conn)[2] is not None)
+        # The same for a writer of a volume that was opened anew.
+        writer.lose()
+        writer.start()
+        with writer.connect() as conn:
             wait_until(lambda: slot(conn)[2] is not None)
             reader.stop(Shutdown.IMMEDIATE)
             volume.forget_standby(data)

@@ -48,6 +48,7 @@ DISASTERS = (
 LARGE_MB = int(os.environ.get("BOREALIS_SURVIVAL_LARGE_MB", "0"))
 """Of log in one transaction, in the middle of a campaign; 0: none. It takes six times that."""
 HOST = Path(__file__).parent / "survival_host.py"
+BULK_ROWS = 8000
 
 
 class Host:
@@ -61,6 +62,8 @@ class Host:
         )
         self.acknowledged: set[int] = set()
         self.present: set[int] = set()
+        self.bulk_present: list[list[int]] = []
+        self.bulk_begun = self.bulk_acknowledged = 0
 
     def tell(self, word: str) -> None:
         assert self.process.stdin is not None
@@ -90,9 +93,16 @@ class Host:
             case {"acknowledged": int(value)}:
                 self.acknowledged.add(value)
                 return "acknowledged"
-            case {"present": list(values)}:
+            case {"present": list(values), "bulk": list(bulk)}:
                 self.present = set(values)
+                self.bulk_present = bulk
                 return "present"
+            case {"bulk_begun": int(number)}:
+                self.bulk_begun = number
+                return "bulk_begun"
+            case {"bulk_acknowledged": int(number)}:
+                self.bulk_acknowledged = number
+                return "bulk_acknowledged"
             case _:
                 return str(event["event"])
 
@@ -159,13 +169,14 @@ def survive(
     template.user.own(folder)
     volume.close()
     acknowledged: set[int] = set()
-    first, rotten = 1, False
+    first, rotten, bulk_acknowledged = 1, False, 0
     for number in range(rounds):
         disaster = DISASTERS[number] if number < len(DISASTERS) else rng.choice(DISASTERS)
         host = Host(folder, first, rng.randrange(1 << 30))
         try:
             host.listen("present")
             assert acknowledged <= host.present, (number, sorted(acknowledged - host.present)[:10])
+            check_bulk(host.bulk_present, bulk_acknowledged)
             if rotten:
                 host.tell("be whole")
                 host.listen("survived", 90)
@@ -175,15 +186,18 @@ def survive(
             enough = rng.randrange(20, 200)
             while len(host.acknowledged) < enough:
                 host.listen("acknowledged")
+            if number == 0:
+                host.listen("bulk_acknowledged")
             if disaster not in ("kill the host", "rot"):
                 host.tell(disaster)
-                host.listen("survived")
+                host.listen("survived", 180)
         finally:
             host.process.kill()
             host.process.wait()
             host.drain()
         acknowledged |= host.acknowledged
-        first = max(acknowledged) + 1000
+        bulk_acknowledged = max(bulk_acknowledged, host.bulk_acknowledged)
+        first = max(*acknowledged, host.bulk_begun) + 1000
         end_orphans(folder)
         rotten = disaster == "rot"
         if rotten:
@@ -193,6 +207,14 @@ def survive(
             lost = sorted((folder / "volume" / f"az-{victim}").iterdir())
             shutil.rmtree(rng.choice(lost))
     check_with_amcheck(folder, template, acknowledged)
+
+
+def check_bulk(present: list[list[int]], acknowledged: int) -> None:
+    """The larger transaction that was acknowledged last, or a later one: all of it, no other."""
+    if acknowledged or present:
+        ((number, count),) = present
+        assert number >= acknowledged
+        assert count == BULK_ROWS
 
 
 def check_with_amcheck(folder: Path, template: Template, acknowledged: set[int]) -> None:
