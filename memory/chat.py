@@ -7,17 +7,17 @@ from typing import Any, LiteralString
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 
-from memory.arrays import ByteaArray
-from memory.codec import Codec
-from memory.connections import ConnectionSource
-from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
+from memory.database.arrays import ByteaArray
+from memory.database.connections import ConnectionSource
+from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
+from memory.database.schema import DEFAULT_SCHEMA, MESSAGES_COMPONENT
+from memory.database.scope import Scope
+from memory.database.setup import setup_plan
+from memory.database.steps import FetchAll, Plan, Steps, attempt
+from memory.encoding.codec import Codec
+from memory.encoding.ids import storable
+from memory.encoding.serde import BorealisSerializer
 from memory.errors import ConfigurationError
-from memory.schema import DEFAULT_SCHEMA, MESSAGES_COMPONENT
-from memory.scope import Scope
-from memory.serde import BorealisSerializer
-from memory.setup import setup_plan
-from memory.steps import FetchAll, Plan, Steps, attempt
-from memory.text import storable
 
 ADD: LiteralString = (
     "insert into {schema}.memory_messages (tenant, session_id, message_id, data)"

@@ -11,12 +11,12 @@ from typing import Any
 from langgraph.store.base import SearchItem, SearchOp
 from psycopg import sql
 
-from memory.codec import Codec
-from memory.filters import matches, to_sql
-from memory.index import RERANK, Index, literal
-from memory.items import LIVE, item_value, path_of, renew, search_item
-from memory.scope import Scope
-from memory.steps import FetchOne, Row, Steps, fetch_all
+from memory.database.scope import Scope
+from memory.database.steps import FetchOne, Row, Steps, fetch_all
+from memory.encoding.codec import Codec
+from memory.store.filters import matches, to_sql
+from memory.store.index import RERANK, Index, literal
+from memory.store.items import LIVE, item_value, path_of, renew, search_item
 
 # Reciprocal rank fusion: Cormack et al. (SIGIR 2009).
 RRF_K = 60

@@ -8,12 +8,12 @@ from typing import Any, LiteralString
 from langgraph.store.base import GetOp, Item, ListNamespacesOp, PutOp, SearchItem
 from psycopg import sql
 
-from memory.codec import Codec
-from memory.index import Index, literal
-from memory.jsonsafe import to_jsonb
-from memory.scope import Scope
-from memory.steps import FetchAll, FetchOne, Steps
-from memory.text import original, storable
+from memory.database.scope import Scope
+from memory.database.steps import FetchAll, FetchOne, Steps
+from memory.encoding.codec import Codec
+from memory.encoding.ids import original, storable
+from memory.encoding.jsonsafe import to_jsonb
+from memory.store.index import Index, literal
 
 Namespace = tuple[str, ...]
 

@@ -14,8 +14,8 @@ from typing import LiteralString
 
 from psycopg import sql
 
+from memory.database.steps import Execute, FetchAll, FetchOne, Steps
 from memory.errors import ConfigurationError, NewerSchemaError
-from memory.steps import Execute, FetchAll, FetchOne, Steps
 
 DEFAULT_SCHEMA = "borealis"
 MOST_PARTITIONS = 1024
@@ -51,7 +51,7 @@ create index memory_threads_deleted on {schema}.memory_threads (thread_key)
 create table {schema}.memory_checkpoints (
     thread_key bigint not null,
     ns text collate "C" not null,
-    -- Ids are packed by memory.text.pack_id.
+    -- Ids are packed by memory.encoding.ids.pack_id.
     checkpoint_id bytea not null,
     parent_id bytea,
     run_id text collate "C",

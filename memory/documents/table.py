@@ -11,11 +11,11 @@ import numpy as np
 from langchain_core.documents import Document
 from psycopg import sql
 
-from memory.document_filters import Condition, Fields
+from memory.database.steps import CopyIn, Execute, FetchAll, FetchOne, Row, Steps, fetch_all
+from memory.documents.filters import Condition, Fields
 from memory.errors import ConfigurationError, SetupRequiredError
-from memory.index import MOST_DIMENSIONS, OPCLASSES, OPERATORS, literal
-from memory.searching import ITERATIVE, RRF_CANDIDATES, RRF_K
-from memory.steps import CopyIn, Execute, FetchAll, FetchOne, Row, Steps, fetch_all
+from memory.store.index import MOST_DIMENSIONS, OPCLASSES, OPERATORS, literal
+from memory.store.searching import ITERATIVE, RRF_CANDIDATES, RRF_K
 
 COPY_FROM_ROWS = 24
 EXACT_UP_TO = 10_000

@@ -8,9 +8,9 @@ from langchain_core.embeddings import Embeddings
 from langgraph.store.base import IndexConfig, get_text_at_path, tokenize_path
 from psycopg import sql
 
+from memory.database.steps import Execute, FetchOne, Steps
 from memory.embeddings import dimensions_of, embeddings_from
 from memory.errors import ConfigurationError
-from memory.steps import Execute, FetchOne, Steps
 
 VectorType = Literal["vector", "halfvec", "bit"]
 Distance = Literal["cosine", "l2", "inner_product"]

@@ -9,8 +9,10 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
-from memory.connections import ConnectionSource
-from memory.documents import (
+from memory.database.connections import ConnectionSource
+from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
+from memory.database.steps import Embed, Plan, Steps, attempt
+from memory.documents.table import (
     Hit,
     Layout,
     Opened,
@@ -23,11 +25,9 @@ from memory.documents import (
     remove,
     store,
 )
-from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
 from memory.embeddings import check_vectors, dimensions_of, embeddings_from
 from memory.errors import ConfigurationError
-from memory.index import OPERATORS
-from memory.steps import Embed, Plan, Steps, attempt
+from memory.store.index import OPERATORS
 
 
 class BorealisVectorStore(DriverOwner, VectorStore):
@@ -197,7 +197,7 @@ class BorealisVectorStore(DriverOwner, VectorStore):
         return await self._driver.arun(self._by_ids(ids))
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """The k documents most like the query. filter: as in `memory.document_filters`."""
+        """The k documents most like the query. filter: as in `memory.documents.filters`."""
         return _documents(self._driver.run(self._search(query, k, kwargs.get("filter"))))
 
     async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
