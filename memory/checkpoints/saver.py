@@ -32,9 +32,10 @@ from memory.checkpoints.rows import (
     put_parameters,
     writes_parameters,
 )
+from memory.checkpoints.tables import CHECKPOINTS
 from memory.database.connections import ConnectionSource
 from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
-from memory.database.schema import CHECKPOINTS, DEFAULT_SCHEMA
+from memory.database.schema import DEFAULT_SCHEMA
 from memory.database.scope import Scope
 from memory.database.setup import setup_plan
 from memory.database.steps import FetchOne, Plan, Steps, attempt

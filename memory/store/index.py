@@ -9,6 +9,7 @@ from langgraph.store.base import IndexConfig, get_text_at_path, tokenize_path
 from psycopg import sql
 
 from memory.database.steps import Execute, FetchOne, Steps
+from memory.database.vectors import MOST_DIMENSIONS, OPCLASSES, OPERATORS
 from memory.embeddings import dimensions_of, embeddings_from
 from memory.errors import ConfigurationError
 
@@ -16,9 +17,6 @@ VectorType = Literal["vector", "halfvec", "bit"]
 Distance = Literal["cosine", "l2", "inner_product"]
 
 EXACT_UP_TO = 10_000
-OPERATORS: dict[str, str] = {"cosine": "<=>", "l2": "<->", "inner_product": "<#>"}
-OPCLASSES: dict[str, str] = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_product": "ip_ops"}
-MOST_DIMENSIONS = {"vector": 2000, "halfvec": 4000, "bit": 16_000}
 RERANK = 10
 
 
@@ -124,11 +122,6 @@ def _tokenized(paths: Sequence[str]) -> Iterator[tuple[str, Any]]:
 def _one_of(what: str, value: Any, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise ConfigurationError(f"{what} is {value!r}; it must be one of {', '.join(allowed)}")
-
-
-def literal(vector: Sequence[float]) -> str:
-    """A vector as pgvector reads it."""
-    return f"[{','.join(map(repr, map(float, vector)))}]"
 
 
 TABLE_TYPE = sql.SQL(

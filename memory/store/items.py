@@ -10,10 +10,11 @@ from psycopg import sql
 
 from memory.database.scope import Scope
 from memory.database.steps import FetchAll, FetchOne, Steps
+from memory.database.vectors import literal
 from memory.encoding.codec import Codec
 from memory.encoding.ids import original, storable
 from memory.encoding.jsonsafe import to_jsonb
-from memory.store.index import Index, literal
+from memory.store.index import Index
 
 Namespace = tuple[str, ...]
 

@@ -21,7 +21,7 @@ from langgraph.store.base import (
 
 from memory.database.connections import ConnectionSource
 from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
-from memory.database.schema import DEFAULT_SCHEMA, ITEMS_COMPONENT, install
+from memory.database.schema import DEFAULT_SCHEMA, install
 from memory.database.scope import Scope
 from memory.database.steps import Embed, Plan, Steps, attempt
 from memory.embeddings import check_vectors
@@ -37,6 +37,7 @@ from memory.store.items import (
     sweep_items,
 )
 from memory.store.searching import Search
+from memory.store.tables import ITEMS_COMPONENT
 
 log = structlog.get_logger(__name__)
 
