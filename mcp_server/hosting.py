@@ -11,7 +11,7 @@ from anyio import to_thread
 
 from cluster_runtime import Runtime
 from cluster_runtime.errors import ClusterNotFoundError
-from mcp_server import console
+from mcp_server.cli import console
 from mcp_server.errors import ScopeError
 from mcp_server.server import HTTP_PATH, Server, build_server, listen, serve_http, serve_stdio
 from mcp_server.tools import Scope

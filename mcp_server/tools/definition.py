@@ -23,10 +23,10 @@ from cluster_runtime.wording import Words
 from mcp_server.errors import SqlRefusedError
 from mcp_server.models import Answer
 from mcp_server.nl2sql.errors import NL2SQLError
-from mcp_server.progress import Progress
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.tools.arguments import CLUSTER_PARAMETER, explain_arguments
 from mcp_server.tools.platform import Call, Platform, Scope
+from mcp_server.tools.progress import Progress
 from mcp_server.wording import EVERY_TOOL
 
 

@@ -8,8 +8,8 @@ from anyio import to_thread
 from mcp.server.mcpserver import Context
 
 from cluster_runtime.control.plane import Cluster, ControlPlane
-from mcp_server.progress import Progress
 from mcp_server.questions import Questions
+from mcp_server.tools.progress import Progress
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from cluster_runtime import Runtime
-from mcp_server.volume_view import draw, size
+from mcp_server.cli.volume_view import draw, size
 
 
 def drawn(volume: Any) -> str:

@@ -16,7 +16,7 @@ from typer.main import get_command
 from cluster_runtime import ClusterHandle, Runtime, ServerlessScaling
 from cluster_runtime.errors import BorealisError, ClusterNotFoundError, DeletionProtectedError
 from cluster_runtime.wording import DATABASE_CLIENT, PYTHON, Hint, Operation, Parameter
-from mcp_server.cli import app, main
+from mcp_server.cli.commands import app, main
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.tools import DEFINITIONS, Platform, Scope, bind
 from mcp_server.wording import (
@@ -266,7 +266,7 @@ def borealis_says(
 ) -> Any:
     """What a command that fails prints on standard error."""
     monkeypatch.setenv("BOREALIS_STATE_DIR", str(state_dir / "wording"))
-    monkeypatch.setattr("mcp_server.foreground.end_in_good_order", lambda: None)
+    monkeypatch.setattr("mcp_server.cli.foreground.end_in_good_order", lambda: None)
 
     def run(*arguments: str) -> str:
         with pytest.raises(SystemExit) as ended:

@@ -23,7 +23,7 @@ from psycopg.pq import TransactionStatus
 from rich.table import Table
 from rich.text import Text
 
-from mcp_server import console, foreground
+from mcp_server.cli import console, foreground
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.wording import COMMAND_LINE
 

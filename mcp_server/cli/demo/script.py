@@ -26,8 +26,8 @@ from rich.panel import Panel
 from rich.table import Column, Table
 from rich.text import Text
 
-from mcp_server import console as drawing
-from mcp_server.demo import DSN_VARIABLE, shop
+from mcp_server.cli import console as drawing
+from mcp_server.cli.demo import DSN_VARIABLE, shop
 from mcp_server.errors import McpServerError
 from mcp_server.models import QuestionAnswer, TableList
 
@@ -196,7 +196,7 @@ async def _say(demo: Demo, text: str) -> dict[str, Any]:
     """Say one thing to the agent in a process of its own, and wait for its end."""
     facts = await demo.call("describe_cluster", cluster=CLUSTER, include_connection_string=True)
     process = await anyio.run_process(
-        [sys.executable, "-m", "mcp_server.demo.agent", text],
+        [sys.executable, "-m", "mcp_server.cli.demo.agent", text],
         env=os.environ | {DSN_VARIABLE: facts["connection_string"]},
         check=False,
     )

@@ -1,4 +1,6 @@
-"""A LangGraph agent with memory, as a process of its own: `python -m mcp_server.demo.agent TEXT`.
+"""A LangGraph agent with memory in a process of its own.
+
+`python -m mcp_server.cli.demo.agent TEXT`
 
 It is a real graph with real tools; only its model follows a script, so that it needs no network.
 The conversation lives in the checkpointer, what it was asked to remember in the store, and both
@@ -21,7 +23,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 
-from mcp_server.demo import DSN_VARIABLE
+from mcp_server.cli.demo import DSN_VARIABLE
 from memory import BorealisSaver, BorealisStore
 
 NAMESPACE = ("memories", "demo-user")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cluster_runtime.errors import BorealisError
-from mcp_server import console, foreground
+from mcp_server.cli import console, foreground
 from mcp_server.errors import McpServerError
 from mcp_server.nl2sql.errors import NL2SQLError
 from mcp_server.wording import COMMAND_LINE
@@ -192,7 +192,7 @@ def psql(
     ] = False,
 ) -> None:
     """Open a SQL shell on a cluster: psql where it is installed, otherwise a small one of ours."""
-    from mcp_server import shell
+    from mcp_server.cli import shell
 
     with opened(state_dir) as runtime:
         endpoint: EndpointKind = "reader" if reader else "writer"
@@ -354,7 +354,7 @@ def mcp(
 @app.command()
 def doctor(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
     """Examine this machine: engine, kernel, walls, disk; say what is wrong and what to do."""
-    from mcp_server import doctor as examination
+    from mcp_server.cli import doctor as examination
 
     raise typer.Exit(examination.run(state_dir.expanduser(), as_json=as_json))
 
@@ -362,7 +362,7 @@ def doctor(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
 @storage.command()
 def show(name: Name, state_dir: StateDir = STATE_DIR) -> None:
     """Draw the volume of a cluster: three availability zones, six segments, how far each is."""
-    from mcp_server import volume_view
+    from mcp_server.cli import volume_view
 
     with opened(state_dir) as runtime:
         console.out.print(volume_view.draw(runtime.describe_volume(name)))
@@ -375,7 +375,7 @@ def dump(
     ],
 ) -> None:
     """Print the frames of a log file; status 1 when some are damaged."""
-    from mcp_server import log_dump
+    from mcp_server.cli import log_dump
 
     found = log_dump.read(file)
     console.out.print(log_dump.draw(found))
@@ -398,7 +398,7 @@ def migrate(
 ) -> None:
     """Make the tables of agent memory, and move those of LangGraph's PostgresSaver and Store."""
     with loading():
-        from mcp_server import agent_memory
+        from mcp_server.cli import agent_memory
 
     with opened(state_dir) as runtime:
         moved = agent_memory.migrate(
@@ -419,7 +419,7 @@ def demo(
 ) -> None:
     """Show everything once: a cluster, questions in English, memory, pause and wake."""
     with loading():
-        from mcp_server.demo.script import run
+        from mcp_server.cli.demo.script import run
 
     raise typer.Exit(run(state_dir))
 
@@ -440,7 +440,3 @@ def _anticipated(error: Exception) -> str | None:
 
         return sql_error_text(error, COMMAND_LINE)
     return None
-
-
-if __name__ == "__main__":
-    main()
