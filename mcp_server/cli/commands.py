@@ -348,7 +348,7 @@ def mcp(
         token_file=token_file,
         warm_pool=warm_pool,
     )
-    hosting.run(options)
+    hosting.run(options, console.note)
 
 
 @app.command()
