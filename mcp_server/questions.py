@@ -15,7 +15,7 @@ from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import READ_ROWS, Asker
 from mcp_server.nl2sql.models import Model, as_model
 from mcp_server.nl2sql.plan import PlanSettings
-from mcp_server.results import Collected, Limits, result_of
+from mcp_server.rows import Collected, Limits, result_of
 from mcp_server.sessions import connected, interruptible
 
 if TYPE_CHECKING:

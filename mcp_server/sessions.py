@@ -37,7 +37,7 @@ from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError, QueryTimeoutEr
 from mcp_server.nl2sql.own_names import own_names
 from mcp_server.nl2sql.refusals import refusal
 from mcp_server.nl2sql.steps import arun
-from mcp_server.results import Collected, Limits, result_of, type_names
+from mcp_server.rows import Collected, Limits, result_of, type_names
 
 T = TypeVar("T")
 Parameter = str | int | float | bool | None | list[Any] | dict[str, Any]

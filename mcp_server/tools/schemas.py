@@ -17,7 +17,7 @@ from mcp_server.models import (
 from mcp_server.nl2sql.catalog import Relation, user_relations
 from mcp_server.nl2sql.names import table_message
 from mcp_server.nl2sql.steps import arun
-from mcp_server.results import Limits
+from mcp_server.rows import Limits
 from mcp_server.sessions import describing
 from mcp_server.tools import catalog_queries as catalog
 from mcp_server.tools.arguments import ClusterName, DatabaseName
