@@ -9,7 +9,8 @@ import psycopg
 from psycopg.pq.abc import PGresult
 
 from mcp_server.models import QueryResult, ResultColumn
-from mcp_server.nl2sql import checks, wire
+from mcp_server.nl2sql.database import wire
+from mcp_server.nl2sql.database.guard import checks
 from mcp_server.rendering import Json, clip, render
 
 Connection = psycopg.AsyncConnection[Any]

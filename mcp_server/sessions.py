@@ -29,14 +29,15 @@ from psycopg.pq.abc import PGresult
 
 from cluster_runtime.control.plane import Cluster
 from cluster_runtime.engine.roles import READER
-from mcp_server import script
+from mcp_server import sql_script
 from mcp_server.errors import SqlRefusedError
 from mcp_server.models import ExecutionResult, QueryResult, StatementResult
-from mcp_server.nl2sql import checks, wire
+from mcp_server.nl2sql.database import wire
+from mcp_server.nl2sql.database.guard import checks
+from mcp_server.nl2sql.database.own_names import own_names
+from mcp_server.nl2sql.database.refusals import refusal
+from mcp_server.nl2sql.database.steps import arun
 from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError, QueryTimeoutError
-from mcp_server.nl2sql.own_names import own_names
-from mcp_server.nl2sql.refusals import refusal
-from mcp_server.nl2sql.steps import arun
 from mcp_server.rows import Collected, Limits, result_of, type_names
 
 T = TypeVar("T")
@@ -198,7 +199,7 @@ async def execute(
     Raises psycopg.Error; SqlRefusedError for COPY from the client, and for a script that begins,
     ends or divides its transaction.
     """
-    whole = await to_thread.run_sync(script.read, sql)
+    whole = await to_thread.run_sync(sql_script.read, sql)
     notices: list[str] = []
     connection.add_notice_handler(
         lambda diagnostic: notices.append(f"{diagnostic.severity}: {diagnostic.message_primary}")

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from mcp_server import sampling
 from mcp_server.models import QuestionAnswer
-from mcp_server.nl2sql.models import ReplyNeeded
+from mcp_server.nl2sql.model.language_model import ReplyNeeded
 from mcp_server.questions import Question
 from mcp_server.rows import Limits
 from mcp_server.tools.arguments import ClusterName, DatabaseName, RowLimit, TimeoutSeconds

@@ -14,9 +14,9 @@ from mcp_server.models import (
     TableDescription,
     TableList,
 )
-from mcp_server.nl2sql.catalog import Relation, user_relations
-from mcp_server.nl2sql.names import table_message
-from mcp_server.nl2sql.steps import arun
+from mcp_server.nl2sql.database.catalog import Relation, user_relations
+from mcp_server.nl2sql.database.names import table_message
+from mcp_server.nl2sql.database.steps import arun
 from mcp_server.rows import Limits
 from mcp_server.sessions import describing
 from mcp_server.tools import catalog_queries as catalog

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from sqlglot import exp
 
 from mcp_server.nl2sql.choosing.naming import Heard
-from mcp_server.nl2sql.lexicon import ARRIVING, LEAVING
-from mcp_server.nl2sql.profile_model import Column, Profile
-from mcp_server.nl2sql.tokens import Token, identifier_words
+from mcp_server.nl2sql.schema.model import Column, Profile
+from mcp_server.nl2sql.words.lexicon import ARRIVING, LEAVING
+from mcp_server.nl2sql.words.tokens import Token, identifier_words
 
 
 def variants(

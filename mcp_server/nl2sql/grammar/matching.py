@@ -21,7 +21,7 @@ from mcp_server.nl2sql.grammar.nodes import (
 )
 from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.grammar.vocabulary import Cue
-from mcp_server.nl2sql.logical import Aggregate, Operator
+from mcp_server.nl2sql.sql.logical import Aggregate, Operator
 
 COL = "[cbwz]"
 TAB = "[tbuz]"

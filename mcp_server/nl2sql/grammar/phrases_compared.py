@@ -14,7 +14,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Node,
     Range,
 )
-from mcp_server.nl2sql.logical import Operator
+from mcp_server.nl2sql.sql.logical import Operator
 
 OPPOSITE: dict[Operator, Operator] = {
     "=": "<>", ">": "<=", "<": ">=", ">=": "<", "<=": ">",

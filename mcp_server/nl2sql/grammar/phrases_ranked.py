@@ -17,7 +17,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Total,
 )
 from mcp_server.nl2sql.grammar.vocabulary import ANYONE
-from mcp_server.nl2sql.logical import Aggregate
+from mcp_server.nl2sql.sql.logical import Aggregate
 
 
 @phrase(rf"[THW]+{COL}(?P<o>O)(?P<n>n)[D_o]*(?P<t>{TAB})", 0.6)

@@ -15,9 +15,9 @@ from mcp_server.nl2sql.grammar.nodes import (
     Per,
     Show,
 )
-from mcp_server.nl2sql.logical import Unit
-from mcp_server.nl2sql.profile_model import Kind
-from mcp_server.nl2sql.tokens import lemma
+from mcp_server.nl2sql.schema.model import Kind
+from mcp_server.nl2sql.sql.logical import Unit
+from mcp_server.nl2sql.words.tokens import lemma
 
 MEASURED = frozenset("ctbwuz")
 """What stands before the `by` that makes groups."""

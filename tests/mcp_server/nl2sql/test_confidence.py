@@ -9,8 +9,8 @@ from mcp_server.nl2sql.choosing.confidence import MARGIN_MAX, canonical, signs, 
 from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.results import Result, result_signs
 from mcp_server.nl2sql.choosing.variants import variants
-from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Profile, Table
-from mcp_server.nl2sql.tokens import identifier_words, tokenize
+from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Profile, Table
+from mcp_server.nl2sql.words.tokens import identifier_words, tokenize
 
 
 def table(name: str, *columns: str) -> Table:

@@ -1,0 +1,1 @@
+"""Words of a question matched to tables, columns and values of the database."""
