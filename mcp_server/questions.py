@@ -9,12 +9,12 @@ import anyio
 
 from cluster_runtime.control.plane import Cluster
 from cluster_runtime.engine.roles import READER
-from mcp_server.models import Alternative, QueryResult, QuestionAnswer
 from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import READ_ROWS, Asker
 from mcp_server.nl2sql.database.guard import checks
 from mcp_server.nl2sql.model.language_model import Model, as_model
 from mcp_server.nl2sql.model.plan import PlanSettings
+from mcp_server.results import Alternative, QueryResult, QuestionAnswer
 from mcp_server.rows import Collected, Limits, result_of
 from mcp_server.sessions import connected, interruptible
 

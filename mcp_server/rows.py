@@ -8,10 +8,10 @@ from typing import Any
 import psycopg
 from psycopg.pq.abc import PGresult
 
-from mcp_server.models import QueryResult, ResultColumn
 from mcp_server.nl2sql.database import wire
 from mcp_server.nl2sql.database.guard import checks
 from mcp_server.rendering import Json, clip, render
+from mcp_server.results import QueryResult, ResultColumn
 
 Connection = psycopg.AsyncConnection[Any]
 

@@ -31,13 +31,13 @@ from cluster_runtime.control.plane import Cluster
 from cluster_runtime.engine.roles import READER
 from mcp_server import sql_script
 from mcp_server.errors import SqlRefusedError
-from mcp_server.models import ExecutionResult, QueryResult, StatementResult
 from mcp_server.nl2sql.database import wire
 from mcp_server.nl2sql.database.guard import checks
 from mcp_server.nl2sql.database.own_names import own_names
 from mcp_server.nl2sql.database.refusals import refusal
 from mcp_server.nl2sql.database.steps import arun
 from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError, QueryTimeoutError
+from mcp_server.results import ExecutionResult, QueryResult, StatementResult
 from mcp_server.rows import Collected, Limits, result_of, type_names
 
 T = TypeVar("T")

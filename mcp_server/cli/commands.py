@@ -155,7 +155,7 @@ def list_clusters(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> N
     with opened(state_dir) as runtime:
         facts = runtime.describe_db_clusters()
         if as_json:
-            from mcp_server.models import ClusterList, ClusterSummary
+            from mcp_server.results import ClusterList, ClusterSummary
 
             listed = ClusterList(clusters=[ClusterSummary.of(one) for one in facts])
             typer.echo(listed.model_dump_json(indent=2))
@@ -169,7 +169,7 @@ def describe(name: Name, state_dir: StateDir = STATE_DIR, as_json: AsJson = Fals
     with opened(state_dir) as runtime:
         facts = runtime.cluster(name).describe()
         if as_json:
-            from mcp_server.models import ClusterDescription
+            from mcp_server.results import ClusterDescription
 
             typer.echo(ClusterDescription.of(facts).model_dump_json(indent=2))
         else:

@@ -11,7 +11,7 @@ from cluster_runtime.control.model import DBCluster
 from mcp_server.rendering import Json
 
 if TYPE_CHECKING:
-    from mcp_server.models import QueryResult, QuestionAnswer
+    from mcp_server.results import QueryResult, QuestionAnswer
 
 out = Console()
 err = Console(stderr=True)

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Words
 from mcp_server.errors import SqlRefusedError
-from mcp_server.models import Answer
 from mcp_server.nl2sql.errors import NL2SQLError
+from mcp_server.results import Answer
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.tools.arguments import CLUSTER_PARAMETER, explain_arguments
 from mcp_server.tools.platform import Call, Platform, Scope

@@ -5,7 +5,7 @@ from typing import Annotated
 from psycopg.errors import UndefinedColumn, UndefinedTable
 from pydantic import Field
 
-from mcp_server.models import ExecutionResult, QueryResult
+from mcp_server.results import ExecutionResult, QueryResult
 from mcp_server.rows import Limits
 from mcp_server.sessions import (
     connected,

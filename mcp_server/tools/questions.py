@@ -6,9 +6,9 @@ from mcp_types import InputRequiredResult
 from pydantic import Field
 
 from mcp_server import sampling
-from mcp_server.models import QuestionAnswer
 from mcp_server.nl2sql.model.language_model import ReplyNeeded
 from mcp_server.questions import Question
+from mcp_server.results import QuestionAnswer
 from mcp_server.rows import Limits
 from mcp_server.tools.arguments import ClusterName, DatabaseName, RowLimit, TimeoutSeconds
 from mcp_server.tools.definition import Effect, tool

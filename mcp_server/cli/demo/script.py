@@ -29,7 +29,7 @@ from rich.text import Text
 from mcp_server.cli import console as drawing
 from mcp_server.cli.demo import DSN_VARIABLE, shop
 from mcp_server.errors import McpServerError
-from mcp_server.models import QuestionAnswer, TableList
+from mcp_server.results import QuestionAnswer, TableList
 
 CLUSTER, SCRATCH = "demo-shop", "demo-scratch"
 AUTO_PAUSE_SECONDS = 5
