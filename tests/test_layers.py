@@ -20,7 +20,7 @@ LONGEST_CLASS = 350
 # Beyond those measures today; whoever brings one within them takes it out of here.
 CROWDED = {
     *("cluster_runtime/control", "cluster_runtime/engine", "cluster_runtime/gateway"),
-    *("mcp_server", "mcp_server/nl2sql", "mcp_server/nl2sql/grammar"),
+    "mcp_server/nl2sql/grammar",
 }
 LONG_FILES = {"cluster_runtime/storage/live/node.py", "mcp_server/nl2sql/sql/compile.py"}
 LONG_CLASSES = {"cluster_runtime/storage/live/node.py: StorageNode"}

@@ -21,6 +21,7 @@ TAKEN = {
     "cluster_runtime.storage.disk": "cluster_runtime.storage.disk.device",
     "cluster_runtime.storage.volume": "cluster_runtime.storage.core.durability",
     "mcp_server.cli": "mcp_server.cli.commands",
+    "mcp_server.nl2sql.linking": "mcp_server.nl2sql.linking.linking",
     "memory.checkpoints": "memory.checkpoints.rows",
     "memory.documents": "memory.documents.table",
     "memory.store": "memory.store.store",
