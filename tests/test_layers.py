@@ -62,6 +62,8 @@ def copied(tmp_path: Path) -> Path:
         ("cluster_runtime/storage/core/types.py", "import cluster_runtime.storage.disk", "core"),
         ("memory/database/steps.py", "import memory.encoding.ids", "memory: what agents use"),
         ("memory/newcomer.py", "", "memory: what agents use"),
+        ("mcp_server/errors.py", "import mcp_server.tools", "mcp_server: the command line"),
+        ("mcp_server/nl2sql/grammar/draft.py", "import mcp_server.nl2sql.choosing", "nl2sql: from"),
     ],
 )
 def test_an_import_that_points_upwards_breaks_a_contract(

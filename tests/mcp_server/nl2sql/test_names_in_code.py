@@ -21,7 +21,7 @@ TRANSLATOR = sorted(
     path
     for path in PACKAGE.rglob("*.py")
     if re.match(
-        r"words/(lexicon|places|dates|tokens|trigrams)|schema/|sql/(compile|logical)|translator"
+        r"words/(lexicon|places|dates|tokens|trigrams|ways)|schema/|sql/(compile|logical)|translator"
         r"|linking/|grammar/|choosing/",
         str(path.relative_to(PACKAGE)),
     )
