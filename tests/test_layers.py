@@ -22,7 +22,7 @@ CROWDED = {
     *("cluster_runtime/control", "cluster_runtime/engine", "cluster_runtime/gateway"),
     "mcp_server/nl2sql/grammar",
 }
-LONG_FILES = {"cluster_runtime/storage/live/node.py", "mcp_server/nl2sql/sql/compile.py"}
+LONG_FILES = {"cluster_runtime/storage/live/node.py"}
 LONG_CLASSES = {"cluster_runtime/storage/live/node.py: StorageNode"}
 
 

@@ -19,7 +19,8 @@ from mcp_server.nl2sql.choosing.variants import variants
 from mcp_server.nl2sql.grammar.parse import analyse
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
-from mcp_server.nl2sql.sql.compile import NoJoinError, compile_query
+from mcp_server.nl2sql.sql.compile import compile_query
+from mcp_server.nl2sql.sql.joined import NoJoinError
 from mcp_server.nl2sql.words.dates import with_dates
 from mcp_server.nl2sql.words.tokens import Token, tokenize
 
