@@ -14,7 +14,7 @@ from cluster_runtime import Runtime
 from cluster_runtime.errors import ClusterNotFoundError
 from mcp_server.errors import ScopeError
 from mcp_server.server import HTTP_PATH, Server, build_server, listen, serve_http, serve_stdio
-from mcp_server.tools import Scope
+from mcp_server.tools import ServerScope
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TOKEN_CHARACTERS_MIN = 16
@@ -54,7 +54,7 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
         if options.create and options.cluster is not None:
             _ensure(runtime, options.cluster)
         server = build_server(
-            runtime, Scope(options.cluster, options.read_only), model=options.model
+            runtime, ServerScope(options.cluster, options.read_only), model=options.model
         )
         if listener is None:
             anyio.run(_stdio_until_told_to_end, runtime, server)

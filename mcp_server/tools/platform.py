@@ -23,7 +23,7 @@ class Platform:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ServerScope:
     """What a server may do. cluster: the only one it works on, or None for all of them."""
 
     cluster: str | None = None
@@ -35,7 +35,7 @@ class Call:
     """One call of one tool. `off_loop` runs what blocks, so that other calls go on meanwhile."""
 
     platform: Platform
-    scope: Scope
+    scope: ServerScope
     progress: Progress
     context: Context[Any, Any]
 

@@ -12,8 +12,8 @@ from sqlglot import exp
 from mcp_server.nl2sql.database.names import identifier
 from mcp_server.nl2sql.sql.paraphrase_expressions import (
     Phrases,
-    Scope,
     Source,
+    Visible,
     humanise,
     listing,
     plural,
@@ -27,11 +27,11 @@ def reading(sql: str | exp.Expr) -> str:
     sql: PostgreSQL text or its tree. Raises sqlglot.ParseError on text that is no SQL.
     """
     tree = sqlglot.parse_one(sql, dialect="postgres") if isinstance(sql, str) else sql
-    text = " ".join(_query(tree, Scope()).split())
+    text = " ".join(_query(tree, Visible()).split())
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _query(node: exp.Expr, outer: Scope) -> str:
+def _query(node: exp.Expr, outer: Visible) -> str:
     text = _body(node, outer)
     with_ = node.args.get("with_")
     if isinstance(with_, exp.With):
@@ -41,10 +41,10 @@ def _query(node: exp.Expr, outer: Scope) -> str:
     return text
 
 
-def _body(node: exp.Expr, outer: Scope) -> str:
+def _body(node: exp.Expr, outer: Visible) -> str:
     match node:
         case exp.Subquery():
-            return _query(node.this, outer) + _tail(node, Scope(outer=outer))
+            return _query(node.this, outer) + _tail(node, Visible(outer=outer))
         case exp.SetOperation():
             return _set_operation(node, outer)
         case exp.Select():
@@ -56,7 +56,7 @@ def _body(node: exp.Expr, outer: Scope) -> str:
             return node.sql(dialect="postgres", comments=False)
 
 
-def _set_operation(node: exp.SetOperation, outer: Scope) -> str:
+def _set_operation(node: exp.SetOperation, outer: Visible) -> str:
     left, right = _query(node.this, outer), _query(node.args["expression"], outer)
     match node:
         case exp.Union():
@@ -66,10 +66,10 @@ def _set_operation(node: exp.SetOperation, outer: Scope) -> str:
             text = f"what is both in ({left}) and in ({right})"
         case _:
             text = f"{left}, but not what is in ({right})"
-    return text + _tail(node, Scope(outer=outer))
+    return text + _tail(node, Visible(outer=outer))
 
 
-def _first_of_each(node: exp.Select, outer: Scope) -> str | None:
+def _first_of_each(node: exp.Select, outer: Visible) -> str | None:
     """A query that keeps the first rows of each group by their rank, as one that says so."""
     source = node.args["from_"].this if node.args.get("from_") else None
     inner = source.unnest() if isinstance(source, exp.Subquery) else None
@@ -89,19 +89,19 @@ def _first_of_each(node: exp.Select, outer: Scope) -> str | None:
     if rank is None or others or not isinstance(count, exp.Literal):
         return None
     sources, _ = _origin(inner, outer)
-    order = PHRASES.expression(rank.this, _scopes(inner, sources, outer)[1])
+    order = PHRASES.expression(rank.this, _visible(inner, sources, outer)[1])
     plain = inner.copy()
     plain.set("expressions", [e for e in plain.expressions if e != rank])
     first = "the first" if count.name == "1" else f"the first {count.name}"
     return f"{_query(plain, outer)}, {first}{order.removeprefix('the rank')}"
 
 
-def _select(node: exp.Select, outer: Scope) -> str:
+def _select(node: exp.Select, outer: Visible) -> str:
     first = _first_of_each(node, outer)
     if first is not None:
         return first
     sources, origin = _origin(node, outer)
-    scope, within = _scopes(node, sources, outer)
+    scope, within = _visible(node, sources, outer)
     what = _what(node, within)
     # "the number of sailors of sailors" would say it twice
     said = len(sources) == 1 and f"the number of {scope.rows}" in what
@@ -109,17 +109,19 @@ def _select(node: exp.Select, outer: Scope) -> str:
     return text + _restrictions(node, scope, within)
 
 
-def _rows(node: exp.Expr, outer: Scope) -> str:
+def _rows(node: exp.Expr, outer: Visible) -> str:
     """The rows that a query finds, whatever it selects of them: "voyages where year is 2014"."""
     if isinstance(node, exp.Subquery):
         node = node.unnest()
     if not isinstance(node, exp.Select) or node.args.get("from_") is None:
         return f"rows in ({_query(node, outer)})"
     sources, origin = _origin(node, outer)
-    return origin + _restrictions(node, *_scopes(node, sources, outer))
+    return origin + _restrictions(node, *_visible(node, sources, outer))
 
 
-def _scopes(node: exp.Select, sources: dict[str, Source], outer: Scope) -> tuple[Scope, Scope]:
+def _visible(
+    node: exp.Select, sources: dict[str, Source], outer: Visible
+) -> tuple[Visible, Visible]:
     """For ORDER BY and HAVING, which see the output's names, and for the rest, which does not."""
     outputs = {
         identifier(item.args["alias"]): item.this
@@ -127,16 +129,16 @@ def _scopes(node: exp.Select, sources: dict[str, Source], outer: Scope) -> tuple
         if isinstance(item, exp.Alias)
     }
     qualified = len(sources) > 1 or _is_correlated(node, sources, outer)
-    return Scope(sources, outputs, outer, qualified), Scope(sources, {}, outer, qualified)
+    return Visible(sources, outputs, outer, qualified), Visible(sources, {}, outer, qualified)
 
 
-def _is_correlated(node: exp.Select, sources: Container[str], outer: Scope) -> bool:
+def _is_correlated(node: exp.Select, sources: Container[str], outer: Visible) -> bool:
     """Whether a subquery speaks of the rows of the query around it."""
     named = (identifier(c.args["table"]) for c in node.find_all(exp.Column) if c.args.get("table"))
     return any(name not in sources and outer.source(name) is not None for name in named)
 
 
-def _restrictions(node: exp.Select, scope: Scope, within: Scope) -> str:
+def _restrictions(node: exp.Select, scope: Visible, within: Visible) -> str:
     """Everything behind FROM, with a space before it."""
     where, missing = _without_anti_joins(node, scope)
     text = "".join(f" {words}" for words in missing[:1])
@@ -146,7 +148,7 @@ def _restrictions(node: exp.Select, scope: Scope, within: Scope) -> str:
     return text + _grouping(node, scope) + _tail(node, scope)
 
 
-def _what(node: exp.Select, scope: Scope) -> str:
+def _what(node: exp.Select, scope: Visible) -> str:
     distinct = node.args.get("distinct")
     items = [words for item in node.expressions if (words := PHRASES.expression(item, scope))]
     if not items:
@@ -162,7 +164,7 @@ def _what(node: exp.Select, scope: Scope) -> str:
     return what if nouns else f"the {what}"
 
 
-def _origin(node: exp.Select, outer: Scope) -> tuple[dict[str, Source], str]:
+def _origin(node: exp.Select, outer: Visible) -> tuple[dict[str, Source], str]:
     """The sources by alias, and what they are together: "sailors with their voyages"."""
     from_ = node.args.get("from_")
     if from_ is None:
@@ -178,7 +180,7 @@ def _origin(node: exp.Select, outer: Scope) -> tuple[dict[str, Source], str]:
             for alias, source in labels
         ]
     sources = dict(labels)
-    scope = Scope(sources, {}, outer, qualified=True)
+    scope = Visible(sources, {}, outer, qualified=True)
     text = _source_text(from_.this, labels[0][1], outer)
     for join, (_, source) in zip(node.args.get("joins") or [], labels[1:], strict=True):
         text += _join(join, source, scope, outer)
@@ -204,7 +206,7 @@ def _labels(parts: list[exp.Expr]) -> list[tuple[str, Source]]:
     return result
 
 
-def _source_text(part: exp.Expr, source: Source, outer: Scope) -> str:
+def _source_text(part: exp.Expr, source: Source, outer: Visible) -> str:
     match part:
         case exp.Subquery():
             return f"({_query(part, outer)})"
@@ -220,7 +222,7 @@ def _source_text(part: exp.Expr, source: Source, outer: Scope) -> str:
             return source.plural
 
 
-def _join(join: exp.Join, source: Source, scope: Scope, outer: Scope) -> str:
+def _join(join: exp.Join, source: Source, scope: Visible, outer: Visible) -> str:
     what = _source_text(join.this, source, outer)
     side = str(join.args.get("side") or "").upper()
     condition = join.args.get("on")
@@ -272,7 +274,7 @@ def _conjuncts(condition: exp.Expr) -> list[exp.Expr]:
     return list(condition.flatten()) if isinstance(condition, exp.And) else [condition]
 
 
-def _without_anti_joins(node: exp.Select, scope: Scope) -> tuple[exp.Expr | None, list[str]]:
+def _without_anti_joins(node: exp.Select, scope: Visible) -> tuple[exp.Expr | None, list[str]]:
     """The WHERE condition less what only makes an anti-join, and the anti-joins as words."""
     where = node.args.get("where")
     if where is None:
@@ -289,7 +291,7 @@ def _without_anti_joins(node: exp.Select, scope: Scope) -> tuple[exp.Expr | None
     return (exp.and_(*kept, copy=True) if kept else None), missing
 
 
-def _grouping(node: exp.Select, scope: Scope) -> str:
+def _grouping(node: exp.Select, scope: Visible) -> str:
     text = ""
     group = node.args.get("group")
     if group is not None:
@@ -314,7 +316,7 @@ def _position(node: exp.Query, key: exp.Expr) -> exp.Expr:
     return key
 
 
-def _tail(node: exp.Expr, scope: Scope) -> str:
+def _tail(node: exp.Expr, scope: Visible) -> str:
     """ORDER BY, LIMIT and OFFSET: "the 3 with the highest age", or an order and a number."""
     order, limit, offset = (node.args.get(k) for k in ("order", "limit", "offset"))
     count = _count_of(limit)

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from mcp_server.nl2sql.database.names import identifier
 
-QueryPhrase = Callable[["exp.Expr", "Scope"], str]
+QueryPhrase = Callable[["exp.Expr", "Visible"], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,12 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class Visible:
     """What the names of one query stand for; outer: the query around it."""
 
     sources: Mapping[str, Source] = field(default_factory=dict)
     outputs: Mapping[str, exp.Expr] = field(default_factory=dict)
-    outer: "Scope | None" = None
+    outer: "Visible | None" = None
     qualified: bool = False  # whether a column needs its table's name to be told apart
 
     @property
@@ -34,7 +34,7 @@ class Scope:
         return next(iter(self.sources.values())).plural if len(self.sources) == 1 else "rows"
 
     def source(self, alias: str) -> Source | None:
-        here: Scope | None = self
+        here: Visible | None = self
         while here is not None:
             if alias in here.sources:
                 return here.sources[alias]
@@ -121,7 +121,7 @@ class Phrases:
         self._query = query
         self._rows = rows
 
-    def expression(self, node: exp.Expr, scope: Scope) -> str:
+    def expression(self, node: exp.Expr, scope: Visible) -> str:
         """A noun phrase for a value."""
         match node:
             case exp.Column():
@@ -163,7 +163,7 @@ class Phrases:
             case _:
                 return self._function(node, scope)
 
-    def _column(self, node: exp.Column, scope: Scope) -> str:
+    def _column(self, node: exp.Column, scope: Visible) -> str:
         if isinstance(node.this, exp.Star):
             source = scope.source(identifier(node.args.get("table")))
             return f"all columns of {source.plural}" if source else "all columns"
@@ -180,7 +180,7 @@ class Phrases:
             return words
         return words if words.startswith(source.singular) else f"{source.singular} {words}"
 
-    def _count(self, node: exp.Count, scope: Scope) -> str:
+    def _count(self, node: exp.Count, scope: Visible) -> str:
         counted, condition = node.this, _counted_condition(node)
         if condition is not None:
             return f"the number of {scope.rows} where {self.condition(condition, scope)}"
@@ -191,7 +191,7 @@ class Phrases:
             return f"the number of different values of {what}"
         return f"the number of known values of {self.expression(counted, scope)}"
 
-    def _case(self, node: exp.Case, scope: Scope) -> str:
+    def _case(self, node: exp.Case, scope: Visible) -> str:
         parts = []
         for branch in node.args.get("ifs") or []:
             value = self.expression(branch.args["true"], scope)
@@ -207,7 +207,7 @@ class Phrases:
             parts.append(f"{self.expression(default, scope)} otherwise")
         return ", ".join(parts)
 
-    def _window(self, node: exp.Window, scope: Scope) -> str:
+    def _window(self, node: exp.Window, scope: Visible) -> str:
         text = self.expression(node.this, scope)
         partition = node.args.get("partition_by") or []
         if partition:
@@ -217,7 +217,7 @@ class Phrases:
             text += f" by {self.order(order.expressions, scope)}"
         return text
 
-    def _function(self, node: exp.Expr, scope: Scope) -> str:
+    def _function(self, node: exp.Expr, scope: Visible) -> str:
         def of(key: str = "this") -> str:
             inner = node.args.get(key)
             return self.expression(inner, scope) if isinstance(inner, exp.Expr) else ""
@@ -300,14 +300,14 @@ class Phrases:
         found = re.search(r"('(?:[^']|'')*')\)$", text)
         return found[1] if found else "text"
 
-    def _operand(self, node: exp.Expr, scope: Scope) -> str:
+    def _operand(self, node: exp.Expr, scope: Visible) -> str:
         text = self.expression(node, scope)
         inner = node.unnest()
         return f"({text})" if type(inner) in ARITHMETIC else text
 
     # Conditions
 
-    def condition(self, node: exp.Expr, scope: Scope, negated: bool = False) -> str:
+    def condition(self, node: exp.Expr, scope: Visible, negated: bool = False) -> str:
         """A clause for a truth value: "age is greater than 20"."""
         if node.args.get("negate"):  # how sqlglot keeps NOT LIKE and IS NOT NULL
             negated = not negated
@@ -346,7 +346,7 @@ class Phrases:
                 text = node.sql(dialect="postgres", comments=False)
                 return f"not ({text})" if negated else text
 
-    def _connective(self, node: exp.Expr, scope: Scope, negated: bool) -> str:
+    def _connective(self, node: exp.Expr, scope: Visible, negated: bool) -> str:
         joined_by_and = isinstance(node, exp.And) is not negated
         texts = []
         for part in node.flatten():
@@ -357,7 +357,7 @@ class Phrases:
         word = " and " if joined_by_and else " or "
         return word.join(texts)
 
-    def _membership(self, node: exp.In, scope: Scope, negated: bool) -> str:
+    def _membership(self, node: exp.In, scope: Visible, negated: bool) -> str:
         left = self.expression(node.this, scope)
         query = node.args.get("query")
         if query is not None:
@@ -367,10 +367,10 @@ class Phrases:
             return f"{left} is {'not ' if negated else ''}{values[0]}"
         return f"{left} is {'none' if negated else 'one'} of {listing(values, 'or')}"
 
-    def _existence(self, node: exp.Exists, scope: Scope, negated: bool) -> str:
+    def _existence(self, node: exp.Exists, scope: Visible, negated: bool) -> str:
         return f"there are {'no ' if negated else ''}{self._rows(node.this, scope)}"
 
-    def _pattern(self, node: exp.Expr, scope: Scope, negated: bool) -> str:
+    def _pattern(self, node: exp.Expr, scope: Visible, negated: bool) -> str:
         left, pattern = self.expression(node.this, scope), node.args["expression"]
         case = " (in any case)" if isinstance(node, exp.ILike) else ""
         if not pattern.is_string:
@@ -391,13 +391,13 @@ class Phrases:
             return f"{left} {verb} '{text}'{case}"
         return f"{left} {verbs[ends][negated]} '{core}'{case}"
 
-    def _is(self, node: exp.Is, scope: Scope, negated: bool) -> str:
+    def _is(self, node: exp.Is, scope: Visible, negated: bool) -> str:
         left, right = self.expression(node.this, scope), node.args["expression"]
         if isinstance(right, exp.Null):
             return f"{left} is {'known' if negated else 'missing'}"
         return f"{left} is {'not ' if negated else ''}{self.expression(right, scope)}"
 
-    def _comparison(self, node: exp.Expr, scope: Scope, negated: bool) -> str:
+    def _comparison(self, node: exp.Expr, scope: Visible, negated: bool) -> str:
         left, right = node.this, node.args["expression"]
         plain, of_dates, opposite = COMPARISONS[type(node)]
         verb = opposite if negated else of_dates if _is_date(left) or _is_date(right) else plain
@@ -413,7 +413,7 @@ class Phrases:
             return f"{self.expression(left, scope)} {verb} {which} {values}"
         return f"{self.expression(left, scope)} {verb} {self.expression(right, scope)}{note}"
 
-    def order(self, terms: Sequence[exp.Expr], scope: Scope) -> str:
+    def order(self, terms: Sequence[exp.Expr], scope: Visible) -> str:
         """Terms of ORDER BY: "age (highest first) and name (lowest first)"."""
         return listing(
             f"{self.expression(term.this, scope)} "
