@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.grammar.matching import COL, NAME, TAB, VAL, Found, aggregate_of, phrase
 from mcp_server.nl2sql.grammar.nodes import (
     Common,
     Entity,
@@ -15,6 +14,15 @@ from mcp_server.nl2sql.grammar.nodes import (
     Show,
     Sort,
     Total,
+)
+from mcp_server.nl2sql.grammar.phrases.matching import (
+    COL,
+    NAME,
+    TAB,
+    VAL,
+    Found,
+    aggregate_of,
+    phrase,
 )
 from mcp_server.nl2sql.grammar.vocabulary import ANYONE
 from mcp_server.nl2sql.sql.logical import Aggregate

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.grammar.matching import COL, NAME, TAB, TEXT, VAL, Found, holds, phrase
 from mcp_server.nl2sql.grammar.nodes import (
     Count,
     Entity,
@@ -15,6 +14,16 @@ from mcp_server.nl2sql.grammar.nodes import (
     SameAs,
     Show,
     Under,
+)
+from mcp_server.nl2sql.grammar.phrases.matching import (
+    COL,
+    NAME,
+    TAB,
+    TEXT,
+    VAL,
+    Found,
+    holds,
+    phrase,
 )
 
 _LIST = rf"{VAL}(?:[,&|]+[pofy]?{VAL})*"

@@ -2,17 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from mcp_server.nl2sql.grammar import (
-    phrases_compared,
-    phrases_ranked,
-    phrases_rows,
-    phrases_shown,
-    phrases_values,
-)
-from mcp_server.nl2sql.grammar.matching import PATTERNS, Edge, Found, doubt
+from mcp_server.nl2sql.grammar.phrases import compared, ranked, rows, shown, values
+from mcp_server.nl2sql.grammar.phrases.matching import PATTERNS, Edge, Found, doubt
 from mcp_server.nl2sql.grammar.symbols import Symbol
 
-MODULES = (phrases_shown, phrases_rows, phrases_compared, phrases_values, phrases_ranked)
+MODULES = (shown, rows, compared, values, ranked)
 """Each registers its phrases when it is imported."""
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from mcp_server.nl2sql.grammar.matching import COL, NAME, TAB, VAL, Found, aggregate_of, phrase
 from mcp_server.nl2sql.grammar.nodes import (
     Count,
     Difference,
@@ -15,6 +14,15 @@ from mcp_server.nl2sql.grammar.nodes import (
     Node,
     Share,
     Show,
+)
+from mcp_server.nl2sql.grammar.phrases.matching import (
+    COL,
+    NAME,
+    TAB,
+    VAL,
+    Found,
+    aggregate_of,
+    phrase,
 )
 from mcp_server.nl2sql.grammar.symbols import NAMED_WELL
 

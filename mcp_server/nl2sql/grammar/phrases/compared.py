@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mcp_server.nl2sql.grammar.matching import COL, TAB, VAL, Found, phrase
 from mcp_server.nl2sql.grammar.nodes import (
     Beyond,
     BeyondRow,
@@ -14,6 +13,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Node,
     Range,
 )
+from mcp_server.nl2sql.grammar.phrases.matching import COL, TAB, VAL, Found, phrase
 from mcp_server.nl2sql.sql.logical import Operator
 
 OPPOSITE: dict[Operator, Operator] = {

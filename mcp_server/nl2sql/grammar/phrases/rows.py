@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.grammar.matching import COL, NAME, TAB, VAL, Found, phrase
 from mcp_server.nl2sql.grammar.nodes import (
     Absent,
     Called,
@@ -15,6 +14,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Per,
     Show,
 )
+from mcp_server.nl2sql.grammar.phrases.matching import COL, NAME, TAB, VAL, Found, phrase
 from mcp_server.nl2sql.schema.model import Kind
 from mcp_server.nl2sql.sql.logical import Unit
 from mcp_server.nl2sql.words.tokens import lemma
