@@ -9,7 +9,7 @@ import psycopg
 from psycopg.pq.abc import PGresult
 
 from mcp_server.nl2sql.database import wire
-from mcp_server.nl2sql.database.guard import checks
+from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.rendering import Json, clip, render
 from mcp_server.results import QueryResult, ResultColumn
 
@@ -22,20 +22,12 @@ RESULT_CHARACTERS = 262_144
 """All the values of one answer together; about what a model's context can take of one tool."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """rows: most rows of an answer. seconds: most time that a call may take in the database."""
+def limits_of_a_call(rows: int = 100, seconds: float = 30.0) -> Limits:
+    """rows: most rows of the answer. seconds: most time that the call may take in the database.
 
-    rows: int = 100
-    seconds: float = 30.0
-
-    @property
-    def of_a_read(self) -> checks.Limits:
-        """The guard's limits. What its caller wrote runs whatever the planner expects it to cost,
-        for as long as the timeout allows."""
-        return checks.Limits(
-            self.rows, RESULT_CHARACTERS, CELL_CHARACTERS, cost=math.inf, timeout=self.seconds
-        )
+    What a caller wrote runs whatever the planner expects it to cost, for as long as it may.
+    """
+    return Limits(rows, RESULT_CHARACTERS, CELL_CHARACTERS, cost=math.inf, timeout=seconds)
 
 
 @dataclass(slots=True)

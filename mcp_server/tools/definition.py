@@ -22,7 +22,7 @@ from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Words
 from mcp_server.errors import SqlRefusedError
 from mcp_server.nl2sql.errors import NL2SQLError
-from mcp_server.results import Answer
+from mcp_server.results import ToolResult
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.tools.arguments import CLUSTER_PARAMETER, explain_arguments
 from mcp_server.tools.platform import Call, Platform, ServerScope
@@ -55,7 +55,7 @@ class Reach(Enum):
     SERVER = "the clusters of the server"
 
 
-Run = Callable[..., Awaitable[Answer | InputRequiredResult]]
+Run = Callable[..., Awaitable[ToolResult | InputRequiredResult]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,14 @@ from mcp_server.results import (
     TableDescription,
     TableList,
 )
-from mcp_server.rows import Limits
+from mcp_server.rows import limits_of_a_call
 from mcp_server.sessions import describing
 from mcp_server.tools import catalog_queries as catalog
 from mcp_server.tools.arguments import ClusterName, DatabaseName
 from mcp_server.tools.definition import Effect, tool
 from mcp_server.tools.platform import Call
 
-LIMITS = Limits()
+LIMITS = limits_of_a_call()
 
 
 @tool(title="List schemas", effect=Effect.READS)
