@@ -23,7 +23,6 @@ CROWDED = {
     "cluster_runtime/storage/core",
 }
 LONG_FILES = {
-    "cluster_runtime/storage/live/commit_path.py",
     "cluster_runtime/storage/simulation/disks.py",
     "cluster_runtime/storage/volume.py",
 }
