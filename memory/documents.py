@@ -1,21 +1,20 @@
 """A table of documents in langchain-postgres' layout, and the steps on it."""
 
 import json
-import struct
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from langchain_core.documents import Document
 from psycopg import sql
 
 from memory.document_filters import Condition, Fields
 from memory.errors import ConfigurationError, SetupRequiredError
-from memory.index import MOST_DIMENSIONS, OPCLASSES, OPERATORS, literal
+from memory.index import MOST_DIMENSIONS, OPCLASSES, OPERATORS
 from memory.searching import ITERATIVE, RRF_CANDIDATES, RRF_K
 from memory.steps import CopyIn, Execute, FetchAll, FetchOne, Row, Steps, fetch_all
+from memory.vectors import array, binary, from_binary, parameter
 
 COPY_FROM_ROWS = 24
 EXACT_UP_TO = 10_000
@@ -208,12 +207,13 @@ def store(table: Opened, documents: Sequence[NewDocument], language: str) -> Ste
     vector_type = sql.SQL("halfvec" if table.vector_type == "halfvec" else "vector")
     names = [sql.Identifier(f"c{n}") for n in range(len(rows[0]))]
     if len(rows) < COPY_FROM_ROWS:
-        source: sql.Composable = sql.SQL("unnest({}) as s ({}, embedding)").format(
-            sql.SQL(", ").join([sql.SQL("%s::text[]")] * (len(names) + 1)),
+        source: sql.Composable = sql.SQL("unnest({}, {}) as s ({}, embedding)").format(
+            sql.SQL(", ").join([sql.SQL("%s::text[]")] * len(names)),
+            array(len(vectors), vector_type),
             sql.SQL(", ").join(names),
         )
-        parameters = [list(column) for column in zip(*rows, strict=True)]
-        parameters.append([literal(vector) for vector in vectors])
+        parameters: list[Any] = [list(column) for column in zip(*rows, strict=True)]
+        parameters += [parameter(vector, table.vector_type) for vector in vectors]
         yield Execute(_insert(table, names, source, vector_type, language), parameters)
         return
     yield Execute(
@@ -283,21 +283,18 @@ def _insert(
 def _binary(rows: Sequence[Sequence[str | None]], vectors: Sequence[Sequence[float]]) -> bytes:
     """Rows of text columns and a vector in PostgreSQL's binary COPY format.
 
-    Source: PostgreSQL documentation, "COPY: Binary Format"; pgvector's vector_recv.
+    Source: PostgreSQL documentation, "COPY: Binary Format".
     """
-    matrix = np.asarray(vectors, dtype=">f4")
-    header = struct.pack(">ihh", 4 + 4 * matrix.shape[1], matrix.shape[1], 0)
     count = (len(rows[0]) + 1).to_bytes(2, "big")
     parts = [b"PGCOPY\n\xff\r\n\0", bytes(8)]
-    for row, vector in zip(rows, matrix, strict=True):
+    for row, vector in zip(rows, vectors, strict=True):
         parts.append(count)
-        for value in row:
+        for value in (*row, binary(vector)):
             if value is None:
                 parts.append(b"\xff\xff\xff\xff")
             else:
-                data = value.encode()
+                data = value.encode() if isinstance(value, str) else value
                 parts += (len(data).to_bytes(4, "big"), data)
-        parts += (header, vector.tobytes())
     parts.append(b"\xff\xff")
     return b"".join(parts)
 
@@ -325,9 +322,12 @@ def _columns_to_read(table: Opened, *, embedding: bool) -> sql.Composable:
         sql.SQL("d.{}::text").format(sql.Identifier(table.json))
         if table.json
         else sql.SQL("null::text"),
-        sql.SQL("d.{}::text").format(sql.Identifier(layout.embedding))
+        sql.SQL("{}(d.{})").format(
+            sql.SQL("halfvec_send" if table.vector_type == "halfvec" else "vector_send"),
+            sql.Identifier(layout.embedding),
+        )
         if embedding
-        else sql.SQL("null::text"),
+        else sql.SQL("null::bytea"),
     ]
     columns += [sql.SQL("d.{}").format(sql.Identifier(n)) for n in layout.metadata_columns]
     return sql.SQL(", ").join(columns)
@@ -339,7 +339,7 @@ def _hit(table: Opened, row: Row) -> Hit:
     for name, value in zip(table.layout.metadata_columns, values, strict=True):
         if value is not None:
             metadata[name] = value
-    vector = json.loads(embedding) if embedding else ()
+    vector = from_binary(embedding, table.vector_type) if embedding else ()
     return Hit(Document(id=identifier, page_content=content, metadata=metadata), distance, vector)
 
 
@@ -429,8 +429,8 @@ def _nearest(
         # An expression that no index knows, so that the planner cannot use one.
         plus=sql.SQL(" + 0" if exact and table.ann else ""),
     )
-    text = literal(vector)
-    rows = yield from fetch_all(statement, (text, *where[1], text, k))
+    asked = parameter(vector, table.vector_type)
+    rows = yield from fetch_all(statement, (asked, *where[1], asked, k))
     return [_hit(table, row) for row in rows]
 
 
@@ -489,7 +489,7 @@ def hybrid(
         lang=lang,
         columns=_columns_to_read(table, embedding=False),
     )
-    text, pool = literal(vector), max(RRF_CANDIDATES, 4 * k)
-    parameters = (text, *extra, text, pool, query.replace("\0", " "), *extra, pool)
+    asked, pool = parameter(vector, table.vector_type), max(RRF_CANDIDATES, 4 * k)
+    parameters = (asked, *extra, asked, pool, query.replace("\0", " "), *extra, pool)
     rows = yield from fetch_all(statement, (*parameters, RRF_K, RRF_K, k))
     return [_hit(table, row) for row in rows]

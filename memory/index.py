@@ -11,6 +11,7 @@ from psycopg import sql
 from memory.embeddings import dimensions_of, embeddings_from
 from memory.errors import ConfigurationError
 from memory.steps import Execute, FetchOne, Steps
+from memory.vectors import parameter
 
 VectorType = Literal["vector", "halfvec", "bit"]
 Distance = Literal["cosine", "l2", "inner_product"]
@@ -98,6 +99,10 @@ class Index:
     def query_type(self) -> sql.SQL:
         return sql.SQL("halfvec" if self.vector_type == "halfvec" else "vector")
 
+    def parameter(self, vector: Sequence[float]) -> Any:
+        """A vector for a placeholder that is cast to `query_type`."""
+        return parameter(vector, self.vector_type)
+
     @property
     def operator(self) -> sql.SQL:
         return sql.SQL(OPERATORS[self.distance])
@@ -124,11 +129,6 @@ def _tokenized(paths: Sequence[str]) -> Iterator[tuple[str, Any]]:
 def _one_of(what: str, value: Any, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise ConfigurationError(f"{what} is {value!r}; it must be one of {', '.join(allowed)}")
-
-
-def literal(vector: Sequence[float]) -> str:
-    """A vector as pgvector reads it."""
-    return f"[{','.join(map(repr, map(float, vector)))}]"
 
 
 TABLE_TYPE = sql.SQL(

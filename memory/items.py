@@ -9,13 +9,17 @@ from langgraph.store.base import GetOp, Item, ListNamespacesOp, PutOp, SearchIte
 from psycopg import sql
 
 from memory.codec import Codec
-from memory.index import Index, literal
+from memory.index import Index
 from memory.jsonsafe import to_jsonb
 from memory.scope import Scope
 from memory.steps import FetchAll, FetchOne, Steps
 from memory.text import original, storable
+from memory.vectors import array
 
 Namespace = tuple[str, ...]
+
+VECTORS_A_STATEMENT = 1000
+"""Each is a parameter, of which the protocol allows 65,535."""
 
 LIVE: LiteralString = "(i.expires_at is null or i.expires_at > now())"
 GET: LiteralString = (
@@ -42,8 +46,8 @@ DELETE_VECTORS: LiteralString = (
 )
 INSERT_VECTORS = sql.SQL(
     """insert into {schema}.memory_vectors (item_key, field, ns_key, embedding)
-    select n.item_key, n.field, i.ns_key, n.embedding::{type}
-    from unnest(%b::bigint[], %s::text[], %s::text[]) as n (item_key, field, embedding)
+    select n.item_key, n.field, i.ns_key, n.embedding
+    from unnest(%b::bigint[], %s::text[], {vectors}) as n (item_key, field, embedding)
     join {schema}.memory_items i using (item_key)
     on conflict (item_key, field) do update set embedding = excluded.embedding returning 1"""
 )
@@ -166,14 +170,17 @@ def put_items(
             continue
         item_keys: list[int] = row[0]
         yield FetchAll(scope.render(DELETE_VECTORS), (item_keys,))
-        if put.vectors:
-            statement = INSERT_VECTORS.format(schema=scope.identifier, type=index.query_type)
+        for start in range(0, len(put.vectors), VECTORS_A_STATEMENT):
+            some = put.vectors[start : start + VECTORS_A_STATEMENT]
+            statement = INSERT_VECTORS.format(
+                schema=scope.identifier, vectors=array(len(some), index.query_type)
+            )
             yield FetchAll(
                 statement,
                 (
-                    [item_keys[position] for position, _, _ in put.vectors],
-                    [storable(name) for _, name, _ in put.vectors],
-                    [literal(vectors[text]) for _, _, text in put.vectors],
+                    [item_keys[position] for position, _, _ in some],
+                    [storable(name) for _, name, _ in some],
+                    *(index.parameter(vectors[text]) for _, _, text in some),
                 ),
             )
     for namespace, keys in deletions.items():

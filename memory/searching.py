@@ -13,7 +13,7 @@ from psycopg import sql
 
 from memory.codec import Codec
 from memory.filters import matches, to_sql
-from memory.index import RERANK, Index, literal
+from memory.index import RERANK, Index
 from memory.items import LIVE, item_value, path_of, renew, search_item
 from memory.scope import Scope
 from memory.steps import FetchOne, Row, Steps, fetch_all
@@ -138,13 +138,13 @@ class Search:
             ") d join {schema}.memory_items i using (item_key)"
             " join {schema}.memory_namespaces n using (ns_key) order by d.distance, d.item_key"
         ).format(**self._common(), operator=self._index.operator, type=self._index.query_type)
-        parameters = (literal(self._vector), *self._parameters, limit)
+        parameters = (self._index.parameter(self._vector), *self._parameters, limit)
         return (yield from fetch_all(statement, parameters))
 
     def _approximate(self, limit: int) -> Steps[list[Row]]:
         assert self._index is not None
         assert self._vector is not None
-        vector = literal(self._vector)
+        vector = self._index.parameter(self._vector)
         candidates = limit * 2 + 1
         if self._index.vector_type == "bit":
             candidates = max(candidates, limit * RERANK)
@@ -211,7 +211,7 @@ class Search:
             order by f.score desc, f.item_key"""
         ).format(**self._common(), operator=self._index.operator, type=self._index.query_type)
         parameters = (
-            *(literal(self._vector), *self._parameters, pool),
+            *(self._index.parameter(self._vector), *self._parameters, pool),
             *(self._index.language, (self._op.query or "").replace("\0", " ")),
             *(*self._parameters, pool, RRF_K, RRF_K, limit),
         )
