@@ -64,7 +64,7 @@ def build_server(
         "borealis",
         title="Borealis: PostgreSQL clusters for agents",
         instructions=instructions,
-        version=version("borealis"),
+        version=version("borealis-postgres"),
         tools=[bind(each, platform, scope, words) for each in definitions],
         log_level="WARNING",
     )

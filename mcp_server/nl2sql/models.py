@@ -105,7 +105,7 @@ def _init_chat_model(name: str) -> "BaseChatModel":
         from langchain.chat_models import init_chat_model
     except ImportError as error:
         raise ModelUnavailableError(
-            f"the model {name!r} needs LangChain: pip install 'borealis[langchain]'"
+            f"the model {name!r} needs LangChain: pip install 'borealis-postgres[model]'"
         ) from error
     try:
         chat: BaseChatModel = init_chat_model(name)
