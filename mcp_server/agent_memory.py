@@ -7,10 +7,10 @@ from typing import Any
 from cluster_runtime.control.plane import Cluster
 from mcp_server.errors import McpServerError
 from memory import BorealisSaver, BorealisStore
+from memory.database.schema import DEFAULT_SCHEMA
 from memory.errors import AgentMemoryError, TypeNotAllowedError
 from memory.migrate import Migrated
 from memory.migrate import migrate as migrate_tables
-from memory.schema import DEFAULT_SCHEMA
 
 
 class AgentMemoryRefusedError(McpServerError):

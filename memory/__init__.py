@@ -1,11 +1,11 @@
 """Agent memory in PostgreSQL: LangGraph checkpoints and store, vector store, chat history."""
 
 from memory.chat import BorealisChatMessageHistory
+from memory.checkpoints.saver import BorealisSaver
+from memory.documents.pgvectorstore import pg_engine
+from memory.documents.vectorstore import BorealisVectorStore
 from memory.embeddings import HashEmbeddings, LocalEmbeddings
-from memory.pgvectorstore import pg_engine
-from memory.saver import BorealisSaver
-from memory.store import BorealisStore
-from memory.vectorstore import BorealisVectorStore
+from memory.store.store import BorealisStore
 
 __all__ = [
     "BorealisChatMessageHistory",

@@ -12,8 +12,8 @@ from typing import Any
 
 from psycopg import sql
 
+from memory.encoding.jsonsafe import equal, to_jsonb
 from memory.errors import ConfigurationError
-from memory.jsonsafe import equal, to_jsonb
 
 Path = tuple[str, ...]
 Condition = tuple[sql.Composable, list[Any]]

@@ -1,7 +1,7 @@
 """Metadata filters of the vector store, in langchain-postgres' language.
 
 A field is a column of the table if it was named as one, else a field of the JSON column. Values
-compare by type, as in `memory.filters`; a missing field equals None.
+compare by type, as in `memory.store.filters`; a missing field equals None.
 """
 
 import math
@@ -11,8 +11,8 @@ from typing import Any
 
 from psycopg import sql
 
+from memory.encoding.jsonsafe import to_jsonb
 from memory.errors import ConfigurationError
-from memory.jsonsafe import to_jsonb
 
 Condition = tuple[sql.Composable, list[Any]]
 

@@ -21,11 +21,11 @@ from langgraph.checkpoint.base import (
     writes_sort_key,
 )
 
-from memory.arrays import ByteaArray, Int4Array
-from memory.codec import ADDRESS_BYTES, Address, Codec, Recipe
+from memory.database.arrays import ByteaArray, Int4Array
+from memory.encoding.codec import ADDRESS_BYTES, Address, Codec, Recipe
+from memory.encoding.ids import original, pack_id, storable, unpack_id
+from memory.encoding.jsonsafe import to_jsonb
 from memory.errors import ConfigurationError, CorruptedCheckpointError
-from memory.jsonsafe import to_jsonb
-from memory.text import original, pack_id, storable, unpack_id
 
 Recipes = dict[str, Recipe]
 

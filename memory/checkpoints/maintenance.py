@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 
-from memory.checkpoints import Key
-from memory.codec import Codec
+from memory.checkpoints.reading import walk
+from memory.checkpoints.rows import Key
+from memory.database.scope import Scope
+from memory.database.steps import FetchAll, FetchOne, Plan, Steps, attempt
+from memory.encoding.codec import Codec
+from memory.encoding.ids import original, pack_id, storable, unpack_id
 from memory.errors import ConfigurationError
-from memory.reading import walk
-from memory.scope import Scope
-from memory.steps import FetchAll, FetchOne, Plan, Steps, attempt
-from memory.text import original, pack_id, storable, unpack_id
 
 BATCH_CHECKPOINTS = 500
 BATCH_ROWS = 2000

@@ -8,18 +8,15 @@ from langchain_core.embeddings import Embeddings
 from langgraph.store.base import IndexConfig, get_text_at_path, tokenize_path
 from psycopg import sql
 
+from memory.database.steps import Execute, FetchOne, Steps
+from memory.database.vectors import MOST_DIMENSIONS, OPCLASSES, OPERATORS, parameter
 from memory.embeddings import dimensions_of, embeddings_from
 from memory.errors import ConfigurationError
-from memory.steps import Execute, FetchOne, Steps
-from memory.vectors import parameter
 
 VectorType = Literal["vector", "halfvec", "bit"]
 Distance = Literal["cosine", "l2", "inner_product"]
 
 EXACT_UP_TO = 10_000
-OPERATORS: dict[str, str] = {"cosine": "<=>", "l2": "<->", "inner_product": "<#>"}
-OPCLASSES: dict[str, str] = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_product": "ip_ops"}
-MOST_DIMENSIONS = {"vector": 2000, "halfvec": 4000, "bit": 16_000}
 RERANK = 10
 
 

@@ -24,9 +24,9 @@ from langgraph.checkpoint.serde.base import CipherProtocol, SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from memory.encoding.msgpack import array_elements
+from memory.encoding.serde import BorealisSerializer
 from memory.errors import CorruptedCheckpointError
-from memory.msgpack import array_elements
-from memory.serde import BorealisSerializer
 
 Address = NewType("Address", bytes)
 ADDRESS_BYTES = 16
@@ -110,7 +110,8 @@ class Codec:
             self.cipher, serde = serde.cipher, serde.serde
         self.serde = strict(serde)
         # With a cipher: a random secret that the database holds only in encrypted form, so that
-        # addresses do not tell whoever reads the disk what is stored (see `memory.saver`).
+        # addresses do not tell whoever reads the disk what is stored
+        # (see `memory.checkpoints.address_key`).
         self.address_key = b""
         self._local = threading.local()
 

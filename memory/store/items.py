@@ -8,13 +8,13 @@ from typing import Any, LiteralString
 from langgraph.store.base import GetOp, Item, ListNamespacesOp, PutOp, SearchItem
 from psycopg import sql
 
-from memory.codec import Codec
-from memory.index import Index
-from memory.jsonsafe import to_jsonb
-from memory.scope import Scope
-from memory.steps import FetchAll, FetchOne, Steps
-from memory.text import original, storable
-from memory.vectors import array
+from memory.database.scope import Scope
+from memory.database.steps import FetchAll, FetchOne, Steps
+from memory.database.vectors import array
+from memory.encoding.codec import Codec
+from memory.encoding.ids import original, storable
+from memory.encoding.jsonsafe import to_jsonb
+from memory.store.index import Index
 
 Namespace = tuple[str, ...]
 

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
-from memory.connections import DEFAULT_MAX_IDLE_SECONDS, DEFAULT_POOL_SIZE, Dialer, HasDsn
-from memory.driver import DEFAULT_DEADLINE_SECONDS, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS
+from memory.database.connections import DEFAULT_MAX_IDLE_SECONDS, DEFAULT_POOL_SIZE, Dialer, HasDsn
+from memory.database.driver import (
+    DEFAULT_DEADLINE_SECONDS,
+    FIRST_WAIT_SECONDS,
+    LONGEST_WAIT_SECONDS,
+)
+from memory.database.failures import Failure, classify
 from memory.errors import ConfigurationError, OperationTimeoutError
 from memory.extras import needed
-from memory.failures import Failure, classify
 
 if TYPE_CHECKING:
     from langchain_postgres import PGEngine

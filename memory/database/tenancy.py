@@ -13,10 +13,10 @@ schema and a role of its own.
 
 from psycopg import sql
 
-from memory.connections import ConnectionSource
-from memory.driver import Driver
-from memory.schema import DEFAULT_SCHEMA
-from memory.steps import Execute, Steps, attempt
+from memory.database.connections import ConnectionSource
+from memory.database.driver import Driver
+from memory.database.schema import DEFAULT_SCHEMA
+from memory.database.steps import Execute, Steps, attempt
 
 
 def grant(source: ConnectionSource, role: str, *, schema: str = DEFAULT_SCHEMA) -> None:

@@ -18,8 +18,9 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
 
-from memory import maintenance, reading
-from memory.checkpoints import (
+from memory.checkpoints import maintenance, reading
+from memory.checkpoints.address_key import address_key
+from memory.checkpoints.rows import (
     PUT,
     PUT_WRITES,
     CheckpointRow,
@@ -31,16 +32,16 @@ from memory.checkpoints import (
     put_parameters,
     writes_parameters,
 )
-from memory.codec import Codec
-from memory.connections import ConnectionSource
-from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
+from memory.checkpoints.tables import CHECKPOINTS
+from memory.database.connections import ConnectionSource
+from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
+from memory.database.schema import DEFAULT_SCHEMA
+from memory.database.scope import Scope
+from memory.database.setup import setup_plan
+from memory.database.steps import FetchOne, Plan, Steps, attempt
+from memory.encoding.codec import Codec
+from memory.encoding.serde import BorealisSerializer, TypeKey
 from memory.errors import ConfigurationError
-from memory.schema import CHECKPOINTS, DEFAULT_SCHEMA
-from memory.scope import Scope
-from memory.secrets import address_key
-from memory.serde import BorealisSerializer, TypeKey
-from memory.setup import setup_plan
-from memory.steps import FetchOne, Plan, Steps, attempt
 
 REMEMBERED_CHECKPOINTS = 1024
 
@@ -53,10 +54,10 @@ class BorealisSaver(DriverOwner, BaseCheckpointSaver[Any]):
         `EncryptedSerializer` everything but ids, source, step and run_id is encrypted at rest.
     allow: classes of your state beyond the built-in allow-list.
     schema: where the tables are; a schema for each tenant keeps tenants apart.
-    tenant: rows of other tenants are invisible (see `memory.tenancy` for the role to use).
+    tenant: rows of other tenants are invisible (see `memory.database.tenancy` for the role to use).
     ttl: a thread expires this long after its last write (timedelta, or minutes).
     deadline: seconds for one operation, retries included.
-    pool_size, max_idle, prepare: of our own pool; see `memory.connections`.
+    pool_size, max_idle, prepare: of our own pool; see `memory.database.connections`.
 
     Synchronous and asynchronous methods may be mixed, from any thread and event loop. Raises the
     errors of `memory.errors`, and psycopg's for what no retry can help.

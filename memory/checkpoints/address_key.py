@@ -7,10 +7,10 @@ The key is random, made once for each tenant, and stored only encrypted by the u
 import os
 from typing import LiteralString
 
-from memory.codec import Codec
+from memory.database.scope import Scope
+from memory.database.steps import FetchOne, Plan, Steps, attempt
+from memory.encoding.codec import Codec
 from memory.errors import ConfigurationError
-from memory.scope import Scope
-from memory.steps import FetchOne, Plan, Steps, attempt
 
 NAME = "address-key"
 INSERT: LiteralString = (

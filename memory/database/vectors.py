@@ -1,8 +1,7 @@
-"""Vectors as parameters and results, in pgvector's binary format and by pgvector's own types.
+"""pgvector's words and types, and how a search by vector and words is made of both.
 
-Registered without an OID, which differs from database to database: the casts in our statements
-(`%s::vector`) tell the server the type, and no connection has to look it up. One vector costs a
-twentieth of its text (docs/decisions/0004-arrays-and-vectors.md).
+Sources: pgvector README, "Indexing" and "Iterative Index Scans"; reciprocal rank fusion: Cormack et
+al. (SIGIR 2009).
 """
 
 from collections.abc import Sequence
@@ -13,6 +12,23 @@ from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
 from pgvector.psycopg.vector import VectorBinaryDumper
 from psycopg import sql
 
+OPERATORS: dict[str, str] = {"cosine": "<=>", "l2": "<->", "inner_product": "<#>"}
+OPCLASSES: dict[str, str] = {"cosine": "cosine_ops", "l2": "l2_ops", "inner_product": "ip_ops"}
+# The longest vectors that an HNSW index takes.
+MOST_DIMENSIONS = {"vector": 2000, "halfvec": 4000, "bit": 16_000}
+
+RRF_K = 60
+RRF_CANDIDATES = 50
+
+ITERATIVE = (
+    "select set_config('hnsw.iterative_scan', 'strict_order', true),"
+    " set_config('hnsw.ef_search', %s, true)"
+)
+
+
+# Registered without an OID, which differs from database to database: the casts in our statements
+# (`%s::vector`) tell the server the type, and no connection has to look it up. In binary, one
+# vector costs a twentieth of its text (docs/decisions/0004-arrays-and-vectors.md).
 psycopg.adapters.register_dumper(Vector, VectorBinaryDumper)
 psycopg.adapters.register_dumper(HalfVector, HalfVectorBinaryDumper)
 

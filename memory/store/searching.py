@@ -11,23 +11,17 @@ from typing import Any
 from langgraph.store.base import SearchItem, SearchOp
 from psycopg import sql
 
-from memory.codec import Codec
-from memory.filters import matches, to_sql
-from memory.index import RERANK, Index
-from memory.items import LIVE, item_value, path_of, renew, search_item
-from memory.scope import Scope
-from memory.steps import FetchOne, Row, Steps, fetch_all
+from memory.database.scope import Scope
+from memory.database.steps import FetchOne, Row, Steps, fetch_all
+from memory.database.vectors import ITERATIVE, RRF_CANDIDATES, RRF_K
+from memory.encoding.codec import Codec
+from memory.store.filters import matches, to_sql
+from memory.store.index import RERANK, Index
+from memory.store.items import LIVE, item_value, path_of, renew, search_item
 
-# Reciprocal rank fusion: Cormack et al. (SIGIR 2009).
-RRF_K = 60
-RRF_CANDIDATES = 50
 WIDEN = 4
 
 COLUMNS = sql.SQL("n.path, i.key, i.value, i.sealed, i.created_at, i.updated_at, i.ttl, i.item_key")
-ITERATIVE = (
-    "select set_config('hnsw.iterative_scan', 'strict_order', true),"
-    " set_config('hnsw.ef_search', %s, true)"
-)
 
 
 class Search:

@@ -13,7 +13,7 @@ from langgraph.checkpoint.base import (
 )
 from psycopg import sql
 
-from memory.checkpoints import (
+from memory.checkpoints.rows import (
     Head,
     Key,
     Recipes,
@@ -23,11 +23,11 @@ from memory.checkpoints import (
     open_head,
     open_writes,
 )
-from memory.codec import ADDRESS_BYTES, Address, Codec
-from memory.jsonsafe import contains, to_jsonb
-from memory.scope import THREAD_KEY, Scope
-from memory.steps import FetchAll, FetchOne, Steps
-from memory.text import original, pack_id, storable, unpack_id
+from memory.database.scope import THREAD_KEY, Scope
+from memory.database.steps import FetchAll, FetchOne, Steps
+from memory.encoding.codec import ADDRESS_BYTES, Address, Codec
+from memory.encoding.ids import original, pack_id, storable, unpack_id
+from memory.encoding.jsonsafe import contains, to_jsonb
 
 PAGE = 100
 HISTORY_PAGE = 256

@@ -1,4 +1,4 @@
-"""The two runners: they do what the generators of `memory.steps` ask for, and try again.
+"""The two runners: they do what the generators of `memory.database.steps` ask for, and try again.
 
 Every write of this package is idempotent, so that an attempt whose answer was lost can be made
 again: a failover, a pause and a cut connection show as latency, never as an error, as long as
@@ -20,10 +20,9 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from memory.connections import AsyncConnection, ConnectionSource, Sources, SyncConnection
-from memory.errors import ConfigurationError, OperationTimeoutError, SetupRequiredError
-from memory.failures import Failure, classify
-from memory.steps import (
+from memory.database.connections import AsyncConnection, ConnectionSource, Sources, SyncConnection
+from memory.database.failures import Failure, classify
+from memory.database.steps import (
     Attempt,
     CopyIn,
     DatabaseStep,
@@ -34,6 +33,7 @@ from memory.steps import (
     Plan,
     Steps,
 )
+from memory.errors import ConfigurationError, OperationTimeoutError, SetupRequiredError
 
 T = TypeVar("T")
 

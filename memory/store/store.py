@@ -19,24 +19,25 @@ from langgraph.store.base import (
     validate_op_namespace,
 )
 
-from memory.codec import Codec
-from memory.connections import ConnectionSource
-from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
+from memory.database.connections import ConnectionSource
+from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
+from memory.database.schema import DEFAULT_SCHEMA, install
+from memory.database.scope import Scope
+from memory.database.steps import Embed, Plan, Steps, attempt
 from memory.embeddings import check_vectors
+from memory.encoding.codec import Codec
+from memory.encoding.serde import BorealisSerializer
 from memory.errors import AgentMemoryError, ConfigurationError
-from memory.index import BorealisIndexConfig, Index, install_vectors
-from memory.items import (
+from memory.store.index import BorealisIndexConfig, Index, install_vectors
+from memory.store.items import (
     get_items,
     list_namespaces,
     prepare_puts,
     put_items,
     sweep_items,
 )
-from memory.schema import DEFAULT_SCHEMA, ITEMS_COMPONENT, install
-from memory.scope import Scope
-from memory.searching import Search
-from memory.serde import BorealisSerializer
-from memory.steps import Embed, Plan, Steps, attempt
+from memory.store.searching import Search
+from memory.store.tables import ITEMS_COMPONENT
 
 log = structlog.get_logger(__name__)
 

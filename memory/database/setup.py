@@ -1,7 +1,7 @@
 """`setup()`: one quick look when everything is there, one locked transaction when not."""
 
-from memory.schema import Component, install, installed_version
-from memory.steps import Plan, Steps, attempt
+from memory.database.schema import Component, install, installed_version
+from memory.database.steps import Plan, Steps, attempt
 
 
 def setup_plan(schema: str, component: Component, *, partitions: int = 0) -> Plan[None]:

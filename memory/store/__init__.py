@@ -1,0 +1,1 @@
+"""LangGraph store: items by namespace, their vector index, and searching them."""
