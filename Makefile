@@ -24,16 +24,20 @@ $(BIN)/python:
 	  { echo "borealis needs Python's venv module, which is missing here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-# Python 3.11 puts setuptools into every environment, where nothing of ours uses it.
+# Small (docs/decisions/0008-size-of-an-installation.md): setuptools, which Python 3.11 puts into
+# every environment, goes; and of all modules only those that are used are compiled.
 $(USER_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the pinned dependencies into $(VENV) ..."
-	@$(PIP) install --constraint constraints.txt --editable '.[mcp]'
+	@$(PIP) install --no-compile --constraint constraints.txt --editable '.[mcp]'
 	@$(PIP) uninstall --yes setuptools 2>/dev/null
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c \
+	  'from borealis import *; import mcp_server.hosting, mcp_server.demo.agent, mcp_server.demo.script'
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the pinned dependencies of development into $(VENV) ..."
 	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m compileall -qq $(VENV)/lib || true  # some packages ship templates
 	@touch $(USER_STAMP) $@
 
 demo: $(USER_STAMP)
