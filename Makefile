@@ -24,7 +24,7 @@ $(BIN)/python:
 	  { echo "borealis needs Python's venv module, which is missing here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-# Small (docs/decisions/0008-size-of-an-installation.md): setuptools, which Python 3.11 puts into
+# Small (docs/decisions/0006-size-of-an-installation.md): setuptools, which Python 3.11 puts into
 # every environment, goes; and of all modules only those that are used are compiled.
 $(USER_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the pinned dependencies into $(VENV) ..."
