@@ -63,7 +63,7 @@ class AdminConnection:
             await conn.close()
 
     async def close(self) -> None:
-        # Never under a statement: whoever waits for a closed socket waits for ever.
+        # Never under a statement: whoever waits for a closed socket waits forever.
         async with self._lock:
             await self._drop()
 

@@ -39,7 +39,7 @@ class Instance(Protocol):
     def running(self) -> bool: ...
     @property
     def outdated(self) -> bool:
-        """Whether it runs and must be started anew before it lets anybody in."""
+        """Whether it runs and must be started again before it lets anybody in."""
 
     @property
     def socket_directory(self) -> Path: ...
@@ -145,7 +145,7 @@ class Writer(_OnVolume):
         self._stopping = False
 
     def start(self) -> None:
-        """Start over the data directory where it can be trusted, else over one made anew."""
+        """Start over the data directory where it can be trusted, else over a new one."""
         volume = self._storage.open()
         data = self._postmaster.data_directory
         if not (volume.trusts(data) and self._postmaster.adopt()):
@@ -187,7 +187,7 @@ class Writer(_OnVolume):
         if self._stopping:
             return
         _log.error("writer lost its volume", socket=str(self.socket_directory), error=str(error))
-        # Nothing that it does can become durable any more: its clients shall know at once.
+        # Nothing that it does can become durable any more: its clients must know at once.
         threading.Thread(target=self._postmaster.kill, name="borealis-lost-writer").start()
 
 

@@ -143,7 +143,7 @@ class Postmaster:
     def adopt(self) -> bool:
         """Give the data directory to this postmaster's user, where another one had it.
 
-        False where it cannot be told what is in there: then it must not be started, but made anew.
+        False where it cannot be told what is in there: then it must not be started, but made new.
         """
         owner = self.data_directory.lstat().st_uid
         return not self.user.drops or owner == self.user.uid or self._take_over()

@@ -327,7 +327,7 @@ class Endpoint:
             other.terminate(MADE_ROOM, TOO_MANY_CONNECTIONS)
 
     def _note_turned_away(self) -> None:
-        """Into the log, but once a second: a crowd at the door shall not fill the disk."""
+        """Into the log, but once a second: a crowd at the door must not fill the disk."""
         self._turned_away += 1
         now = self._loop.time()
         if now - self._turned_away_noted >= 1:

@@ -9,7 +9,7 @@ time's up) and returns actions for the driver. No socket, no clock, no TLS libra
                                                                        └─► CHECK ─────────► BACKEND
 
 What to ask for must be decided before any credential is seen. A role without a password is asked
-for a token (as a password in clear, inside TLS). A role with one goes through SCRAM; if it may use
+for a token (as a plain password, inside TLS). A role with one goes through SCRAM; if it may use
 tokens as well, a proof that does not fit its password is followed by the question for a token,
 which a client that insists on SCRAM or on channel binding does not answer. With `borealis.auth` in
 its startup message a client says beforehand what it has.

@@ -149,7 +149,7 @@ class EpollThread:
                 self._forget(fd)
 
     def _forget(self, fd: int) -> None:
-        """Wait no more for a socket whose callback failed: it would be called for ever."""
+        """Wait no more for a socket whose callback failed: it would be called forever."""
         known = fd in self._readers or fd in self._writers
         self._readers.pop(fd, None)
         self._writers.pop(fd, None)

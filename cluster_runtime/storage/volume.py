@@ -336,7 +336,7 @@ class StorageVolume:
         self._faults.heal(target)
 
     def recover(self) -> None:
-        """Open the volume anew in place: readers are disconnected, the log ends at the VDL.
+        """Open the volume again in place: readers are disconnected, the log ends at the VDL.
 
         Raises QuorumLostError where fewer than three of six segments answer.
         """

@@ -112,7 +112,7 @@ class CheckpointRow:
 def inherit(
     checkpoint: Checkpoint, changed: Mapping[str, Any], parent: Recipes | None
 ) -> tuple[Recipes, list[str]]:
-    """Which recipes the parent lends, and which channels must be encoded anew.
+    """Which recipes the parent lends, and which channels must be encoded again.
 
     A channel is unchanged if its version is the parent's and the step did not name it as new; a
     channel without a value takes the parent's recipe under the same rule (that is how LangGraph

@@ -57,7 +57,7 @@ ConnectionSource: TypeAlias = (
 class DeadlineConnection(psycopg.Connection[Any]):
     """A connection whose every wait ends at `deadline` (`time.monotonic()` seconds).
 
-    Without it a synchronous call would wait for ever on a server that stopped answering.
+    Without it a synchronous call would wait forever on a server that stopped answering.
     """
 
     deadline: float | None = None

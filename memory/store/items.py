@@ -141,7 +141,7 @@ def get_items(
 
 
 def renew(scope: Scope, item_keys: list[int]) -> Steps[None]:
-    """Start the TTL of items anew."""
+    """Start the TTL of items from its beginning again."""
     if item_keys:
         yield FetchAll(scope.render(RENEW), (item_keys,))
 

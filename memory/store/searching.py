@@ -41,7 +41,7 @@ class Search:
         self._wanted = max(op.offset, 0) + max(op.limit, 0)
 
     def steps(self) -> Steps[list[SearchItem]]:
-        """Run it; TTLs of what is returned start anew if the operation asks for it."""
+        """Run it; TTLs of what is returned start again if the operation asks for it."""
         if self._op.limit <= 0:
             return []
         rows = yield from self._ranked()

@@ -215,7 +215,7 @@ class ReadPoint:
         """The history that the answering segments adopt, under the epoch they have promised.
 
         The cut says that readers were shown the log up to here. Without it, a writer whose opening
-        came to nothing could have cut lower, and its history would win over theirs.
+        failed could have cut lower, and its history would win over theirs.
         """
         return (*self.history, Cut(epoch, self.lsn))
 

@@ -161,7 +161,7 @@ class SegmentStore:
             match action:
                 case CutLog(lsn):
                     self.end = self.position_of(lsn)
-                    # A file that begins behind it belongs to an opening that came to nothing; it
+                    # A file that begins behind it belongs to an opening that failed; it
                     # would split the frames that are to lie there.
                     self.log.remove_from(self.end + 1)
                     self.persist()

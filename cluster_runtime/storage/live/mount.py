@@ -76,7 +76,7 @@ class Mount:
         self._open()
 
     def reopen(self) -> None:
-        """Open the volume anew in place: readers are disconnected, the log ends at the VDL.
+        """Open the volume again in place: readers are disconnected, the log ends at the VDL.
 
         Raises QuorumLostError where fewer than three of six segments answer.
         """

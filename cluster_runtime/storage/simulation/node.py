@@ -160,7 +160,7 @@ class Node:
         self.log, self.synced = [], 0
 
     def begin_anew(self) -> None:
-        """An empty segment takes the name of one that came to nothing."""
+        """An empty segment takes the name of one that failed."""
         self._life += 1
         self.core = Segment(self.core.id)
         self.log, self.synced, self.damaged_below = [], 0, None

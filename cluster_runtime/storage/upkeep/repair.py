@@ -32,7 +32,7 @@ class Repair:
         self._worker.put(lambda: self.mend(segment))
 
     def bring_back(self) -> None:
-        """Open the volume anew where too few segments answered the last time."""
+        """Open the volume again where too few segments answered the last time."""
         self._worker.put(self._bring_back)
 
     def mend(self, segment: SegmentId) -> None:

@@ -25,7 +25,7 @@ from mcp_server.nl2sql.tokens import Token
 
 
 class Draft:
-    """The query of one cover. lost: places of the question that came to nothing."""
+    """The query of one cover. lost: places of the question that were of no use."""
 
     def __init__(
         self,
