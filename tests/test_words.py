@@ -57,7 +57,7 @@ def test_it_is_found_however_it_is_written(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a new one", "forever", "in clearer words", "in CLEAR", "Marshall", "thusly"]
+    "text", ["a new one", "forever", "in clearer words", "in CLEAR", "Marshall"]
 )
 def test_other_words_are_not(text: str) -> None:
     assert not pattern(listed()).search(text)

@@ -63,6 +63,7 @@ class AdminConnection:
             await conn.close()
 
     async def close(self) -> None:
+        """Close the connection; the next use opens a new one."""
         # Never under a statement: whoever waits for a closed socket waits forever.
         async with self._lock:
             await self._drop()

@@ -36,17 +36,23 @@ class Instance(Protocol):
     """A PostgreSQL of a cluster."""
 
     @property
-    def running(self) -> bool: ...
+    def running(self) -> bool:
+        """Whether its postmaster runs."""
+
     @property
     def outdated(self) -> bool:
         """Whether it runs and must be started again before it lets anybody in."""
 
     @property
-    def socket_directory(self) -> Path: ...
+    def socket_directory(self) -> Path:
+        """The folder of its socket, which only the host may enter."""
+
     def start(self) -> None:
         """Start it. Raises EngineError, StorageError."""
 
-    def stop(self, mode: Shutdown) -> None: ...
+    def stop(self, mode: Shutdown) -> None:
+        """Stop it in one of PostgreSQL's three ways."""
+
     def kill(self) -> None:
         """End it as a crash would."""
 
@@ -66,6 +72,7 @@ class ClusterStorage:
 
     @property
     def opened(self) -> StorageVolume | None:
+        """The volume if it is open, else None."""
         return self._volume
 
     def create(self, template: Template, system_identifier: int) -> None:
@@ -94,9 +101,11 @@ class ClusterStorage:
             return self._volume
 
     def set_storage_type(self, storage_type: StorageType) -> None:
+        """Switch how writes become durable, at once."""
         self.open().set_storage_type(storage_type)
 
     def close(self) -> None:
+        """Close the volume, where it is open."""
         with self._lock:
             if self._volume is not None:
                 self._volume.close()
@@ -172,6 +181,7 @@ class Writer(_OnVolume):
                 volume.release(self._postmaster.data_directory)
 
     def kill(self) -> None:
+        """End it as a crash would; its directory is not used again as it is."""
         self._stopping = True
         self._postmaster.kill()
         volume = self._storage.opened
@@ -202,16 +212,19 @@ class Reader(_OnVolume):
         self._wal_sockets = wal_sockets
 
     def start(self) -> None:
+        """Serve the log to a new standby and start it. Raises EngineError, StorageError."""
         volume = self._storage.open()
         volume.serve_wal(self._wal_sockets)
         settings = volume.lay_out_standby(self._postmaster.data_directory, SUPERUSER)
         self._postmaster.start({**settings, **self.preloads})
 
     def stop(self, mode: Shutdown) -> None:
+        """Stop it, and remove its directory: the next one begins from the volume."""
         self._postmaster.stop(Shutdown.IMMEDIATE)
         remove_tree(self._postmaster.data_directory)
 
     def kill(self) -> None:
+        """End it as a crash would."""
         self._postmaster.kill()
 
 

@@ -36,6 +36,7 @@ class OsUser:
 
     @property
     def kind(self) -> OsUserKind:
+        """ "host", "shared" or "own": whose processes a cluster's are."""
         if not self.drops:
             return "host"
         return "shared" if self.standby_gid is None else "own"

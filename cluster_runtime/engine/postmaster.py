@@ -88,10 +88,12 @@ class Postmaster:
 
     @property
     def pid(self) -> int | None:
+        """The process id; None while it does not run."""
         return self._process.pid if self.running and self._process else None
 
     @property
     def running(self) -> bool:
+        """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -267,6 +269,7 @@ class Postmaster:
         return self._process.wait()
 
     def log_tail(self) -> str:
+        """The last lines of its log, for errors; empty without one."""
         try:
             lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:

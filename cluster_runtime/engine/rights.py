@@ -40,6 +40,8 @@ select
 
 @dataclass(frozen=True, slots=True)
 class Role:
+    """A role as pg_authid has it."""
+
     oid: int
     name: str
     superuser: bool

@@ -47,6 +47,7 @@ class CancelKeys:
         self._targets[target.key.pid] = target
 
     def discard(self, target: CancelTarget) -> None:
+        """Forget a target, unless another one has taken its key."""
         if self._targets.get(target.key.pid) is target:
             del self._targets[target.key.pid]
 

@@ -32,6 +32,7 @@ class SessionDescription:
 
     @property
     def ssl(self) -> bool:
+        """Whether the client speaks TLS."""
         return self.ssl_version is not None
 
 

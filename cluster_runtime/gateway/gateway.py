@@ -186,6 +186,7 @@ class Endpoint:
         self._log.info("endpoint opened", names=spec.names, require_tls=spec.require_tls)
 
     def update(self, spec: EndpointSpec) -> None:
+        """Change names and policy. Raises InvalidParameterError for another port."""
         if spec.port not in (None, self.port):
             raise InvalidParameterError(
                 f"the endpoint listens on port {self.port} and cannot move to {spec.port}; "
@@ -198,6 +199,7 @@ class Endpoint:
         self.spec = spec
 
     def stop_listening(self) -> None:
+        """Take no more clients; those who are there stay."""
         self._listener.close()
         self._log.info("endpoint closed")
 
@@ -228,10 +230,12 @@ class Endpoint:
 
     @property
     def name(self) -> str:
+        """The first of its names."""
         return self.spec.names[0]
 
     @property
     def policy(self) -> Policy:
+        """What a client has to do to get in."""
         return Policy(require_tls=self.spec.require_tls, iam_enabled=self.spec.iam_enabled)
 
     @property
@@ -246,30 +250,38 @@ class Endpoint:
 
     @property
     def mock_secret(self) -> bytes:
+        """What the salts of users who do not exist are made from."""
         return self._gateway.mock_secret
 
     @property
     def reactor(self) -> Reactor:
+        """Where the relays of its sessions run."""
         return self._gateway.reactor
 
     @property
     def buffer(self) -> memoryview:
+        """The buffer that all relays share."""
         return self._gateway.buffer
 
     @property
     def authentication_timeout(self) -> float:
+        """Seconds that a client has to authenticate."""
         return self._gateway.limits.authentication_timeout
 
     async def may_cancel(self, pid: int) -> bool:
+        """Whether a cancel request may reach a server process now."""
         return await self._backend.may_cancel(pid)
 
     def now(self) -> datetime:
+        """The time of day, aware."""
         return self._gateway.now()
 
     def opened(self) -> None:
+        """A session has begun; the cluster must not pause."""
         self._backend.opened()
 
     def closed(self) -> None:
+        """A session has ended."""
         self._backend.closed()
 
     def admit(self) -> bool:
@@ -280,9 +292,11 @@ class Endpoint:
         return True
 
     def release(self) -> None:
+        """Give a session's slot back."""
         self.connections -= 1
 
     async def login(self, user: str) -> Login | None:
+        """Who a user is; None where there is no such role."""
         return await _to_its_end(asyncio.ensure_future(self._backend.login(user)))
 
     async def wake(self) -> Path:
@@ -292,6 +306,7 @@ class Endpoint:
         return await _to_its_end(self._waking)
 
     def check_token(self, token: str, user: str) -> TokenRefusal | None:
+        """Why an IAM token is refused; None if it is good."""
         return check_token(
             token,
             user=user,

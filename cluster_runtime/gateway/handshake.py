@@ -56,6 +56,8 @@ QUERY_CANCELED = "57014"
 
 
 class State(Enum):
+    """How far a handshake is."""
+
     STARTUP = auto()
     TLS = auto()
     LOGIN = auto()
@@ -99,10 +101,12 @@ class Handshake:
 
     @property
     def in_tls(self) -> bool:
+        """Whether the client has begun TLS."""
         return self._in_tls
 
     @property
     def progress(self) -> Progress:
+        """How far the client is, for whoever decides who has to go."""
         if self._startup is not None:
             return Progress.NAMED
         if self._in_tls:

@@ -27,11 +27,14 @@ NAME_BYTES_MAX = 63  # NAMEDATALEN - 1: PostgreSQL cuts longer names off here
 
 
 class ProtocolVersion(NamedTuple):
+    """A version of the protocol, such as 3.0."""
+
     major: int
     minor: int
 
     @property
     def code(self) -> int:
+        """The version as a startup message has it."""
         return self.major << 16 | self.minor
 
 
@@ -110,14 +113,17 @@ AUTHENTICATION_CLEARTEXT_PASSWORD = authentication(3)
 
 
 def authentication_sasl(mechanisms: tuple[str, ...]) -> bytes:
+    """AuthenticationSASL: the mechanisms to choose from."""
     return authentication(10, b"".join(name.encode() + b"\0" for name in mechanisms) + b"\0")
 
 
 def authentication_sasl_continue(data: bytes) -> bytes:
+    """AuthenticationSASLContinue: the server's first message."""
     return authentication(11, data)
 
 
 def authentication_sasl_final(data: bytes) -> bytes:
+    """AuthenticationSASLFinal: the server's last message."""
     return authentication(12, data)
 
 
@@ -146,6 +152,8 @@ def _report(kind: bytes, severity: bytes, sqlstate: str, text: str, hint: str | 
 
 @dataclass(frozen=True, slots=True)
 class SaslInitialResponse:
+    """SASLInitialResponse: the mechanism that the client chose, and its first message."""
+
     mechanism: str
     data: bytes
 

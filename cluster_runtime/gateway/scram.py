@@ -109,6 +109,7 @@ class ScramServer:
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
+        """What the client may choose from; channel binding needs TLS."""
         if self._server_end_point is None:
             return (SCRAM_SHA_256,)
         return (SCRAM_SHA_256_PLUS, SCRAM_SHA_256)

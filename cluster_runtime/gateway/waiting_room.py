@@ -32,13 +32,20 @@ class Guest(Protocol):
     """
 
     @property
-    def endpoint(self) -> object: ...
+    def endpoint(self) -> object:
+        """The door that it waits at."""
+
     @property
-    def address(self) -> str: ...
+    def address(self) -> str:
+        """Where it comes from."""
+
     @property
-    def progress(self) -> Progress: ...
+    def progress(self) -> Progress:
+        """How far it is in its startup."""
+
     @property
-    def keeps_us_waiting(self) -> bool: ...
+    def keeps_us_waiting(self) -> bool:
+        """Whether it has the next word."""
 
 
 AnyGuest = TypeVar("AnyGuest", bound=Guest)

@@ -168,6 +168,7 @@ class StorageVolume:
 
     @property
     def facts(self) -> VolumeFacts:
+        """What never changes, the timelines, and the storage type."""
         return self._mount.facts
 
     # writer -----------------------------------------------------------------------------------
@@ -219,6 +220,7 @@ class StorageVolume:
 
     @property
     def attached(self) -> bool:
+        """Whether a writer sends its log."""
         return self._mount.node.attached
 
     def wait_durable(self, lsn: int, timeout_s: float) -> bool:
@@ -287,6 +289,7 @@ class StorageVolume:
         return self._mount.service.conninfo
 
     def log_facts(self) -> LogFacts:
+        """What a standby's IDENTIFY_SYSTEM is answered with."""
         facts = self.facts
         return LogFacts(
             facts.system_identifier,
@@ -306,11 +309,13 @@ class StorageVolume:
         self._mount.watch(fd)
 
     def unwatch(self, fd: int) -> None:
+        """Tell a file descriptor no more that the log has grown."""
         self._mount.unwatch(fd)
 
     # operations -------------------------------------------------------------------------------
 
     def describe(self) -> VolumeDescription:
+        """The segments, how far each is, the image, the scrub."""
         base = self._directories.base_image_bytes
         return describe(self._mount, self.newest_image(), base, self._scrubbing.report)
 

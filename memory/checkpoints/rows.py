@@ -47,6 +47,7 @@ class Key:
         return storable(self.thread_id), storable(self.ns), checkpoint
 
     def config(self) -> RunnableConfig:
+        """The configuration that names this checkpoint to LangGraph."""
         return {
             "configurable": {
                 "thread_id": self.thread_id,
@@ -106,6 +107,7 @@ class CheckpointRow:
     chunks: dict[Address, bytes] = field(default_factory=dict)
 
     def refs(self) -> bytes:
+        """The addresses of all pieces, one after the other."""
         return b"".join(a for recipe in self.recipes.values() for a in recipe.addresses)
 
 
@@ -249,6 +251,7 @@ class Head:
     recipes: Recipes
 
     def addresses(self) -> Iterable[Address]:
+        """The addresses of all pieces."""
         return (a for recipe in self.recipes.values() for a in recipe.addresses)
 
 

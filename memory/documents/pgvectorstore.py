@@ -24,7 +24,6 @@ from memory.extras import needed
 
 if TYPE_CHECKING:
     from langchain_postgres import PGEngine
-    from sqlalchemy.ext.asyncio import AsyncEngine
 
 URL = "postgresql+psycopg://"
 """The dialect alone: where to connect is asked for at each new connection."""
@@ -65,7 +64,7 @@ def pg_engine(
         pool_pre_ping=True,
         **engine_options,
     )
-    _close_when_idle(engine._pool, max_idle)
+    _close_when_idle(engine, max_idle)
     return engine
 
 
@@ -101,10 +100,11 @@ def _creator(dialer: Dialer, seconds: float) -> Callable[[], Any]:
     return connect
 
 
-def _close_when_idle(engine: "AsyncEngine", max_idle: float) -> None:
+def _close_when_idle(engine: "PGEngine", max_idle: float) -> None:
     """Close every pooled connection once none was used for `max_idle` seconds."""
     from sqlalchemy import event
 
+    pooled = engine._pool
     closing: set[asyncio.Task[None]] = set()
     timer: asyncio.TimerHandle | None = None
 
@@ -115,10 +115,10 @@ def _close_when_idle(engine: "AsyncEngine", max_idle: float) -> None:
         timer = asyncio.get_running_loop().call_later(max_idle, close)
 
     def close() -> None:
-        if engine.pool.checkedout():  # type: ignore[attr-defined]
+        if pooled.pool.checkedout():  # type: ignore[attr-defined]
             return  # its return sets the timer again
-        task = asyncio.get_running_loop().create_task(engine.dispose())
+        task = asyncio.get_running_loop().create_task(pooled.dispose())
         closing.add(task)
         task.add_done_callback(closing.discard)
 
-    event.listen(engine.sync_engine, "checkin", used)
+    event.listen(pooled.sync_engine, "checkin", used)

@@ -89,11 +89,13 @@ class Index:
 
     @property
     def column_type(self) -> sql.Composable:
+        """The type of the column, with its dimensions."""
         kind = "halfvec" if self.vector_type == "halfvec" else "vector"
         return sql.SQL("{}({})").format(sql.SQL(kind), sql.Literal(self.dims))
 
     @property
     def query_type(self) -> sql.SQL:
+        """The type that a query's vector is cast to."""
         return sql.SQL("halfvec" if self.vector_type == "halfvec" else "vector")
 
     def parameter(self, vector: Sequence[float]) -> Any:
@@ -102,6 +104,7 @@ class Index:
 
     @property
     def operator(self) -> sql.SQL:
+        """pgvector's operator for the distance."""
         return sql.SQL(OPERATORS[self.distance])
 
     def score(self, distance: float) -> float:

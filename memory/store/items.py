@@ -78,6 +78,7 @@ class PreparedPut:
     vectors: list[tuple[int, str, str]] = field(default_factory=list)
 
     def add(self, codec: Codec, op: PutOp, index: Index | None) -> None:
+        """Add an item. Raises TypeNotAllowedError for a value that the serializer refuses."""
         value = dict(op.value or {})
         text, exact = to_jsonb(value)
         self.keys.append(storable(op.key))
@@ -108,6 +109,7 @@ def prepare_puts(
 
 
 def path_of(namespace: Namespace) -> list[str]:
+    """A namespace as it is stored."""
     return [storable(label) for label in namespace]
 
 

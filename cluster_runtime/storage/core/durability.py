@@ -43,6 +43,7 @@ class Volume:
 
     @property
     def epoch(self) -> Epoch:
+        """The epoch of this opening."""
         return self.history[-1].epoch
 
     def appended(self, end: Lsn, consistent: bool) -> None:

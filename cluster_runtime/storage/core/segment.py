@@ -135,6 +135,7 @@ class Segment:
         return self.tail if self._incoming else None
 
     def status(self) -> SegmentStatus:
+        """What an opening of the volume asks a segment for."""
         return SegmentStatus(
             self.id,
             self.promised,

@@ -68,6 +68,7 @@ class PageImage:
 
     @property
     def size_bytes(self) -> int:
+        """The size of all files of the image."""
         return sum(each.size for each in self.files)
 
     def copy_to(self, data_directory: Path, user: OsUser) -> None:

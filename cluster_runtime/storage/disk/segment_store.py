@@ -65,6 +65,7 @@ class Frame:
 
     @property
     def end(self) -> int:
+        """The log position behind it."""
         return self.position + frame_bytes(len(self.wal))
 
 
@@ -141,10 +142,12 @@ class SegmentStore:
 
     @property
     def id(self) -> SegmentId:
+        """The name of the segment."""
         return self.core.id
 
     @property
     def pages(self) -> Path:
+        """The folder of its page images."""
         return self.directory / "pages"
 
     @property
@@ -153,6 +156,7 @@ class SegmentStore:
         return int(_EPOCH.unpack_from(self._promised)[0])
 
     def status(self) -> SegmentStatus:
+        """What an opening of the volume asks a segment for."""
         return self.core.status()
 
     def perform(self, actions: Iterable[Action]) -> None:

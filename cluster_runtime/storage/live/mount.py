@@ -93,6 +93,7 @@ class Mount:
                     self.node.watch(fd)
 
     def close_node(self) -> None:
+        """Close the storage node and the files of its segments."""
         self.node.close()
         for lane in self.node.lanes:
             lane.store.close()
@@ -107,6 +108,7 @@ class Mount:
 
     @property
     def members(self) -> tuple[SegmentId, ...]:
+        """The segments of the volume."""
         return self.node.volume.membership.segments
 
     def lane(self, segment: SegmentId) -> Lane | None:
@@ -169,6 +171,7 @@ class Mount:
             self.node.watch(fd)
 
     def unwatch(self, fd: int) -> None:
+        """Tell a file descriptor no more that the log has grown."""
         with self._watch_lock:
             self._watchers.discard(fd)
             self.node.unwatch(fd)

@@ -116,9 +116,11 @@ class Lane:
 
     @property
     def reachable(self) -> bool:
+        """Whether the segment can be read and written."""
         return self.fault is None or not self.fault.unreachable
 
     def state(self, now: float) -> SegmentState:
+        """The segment's state in a word, for `describe`."""
         if not self.reachable or self.problem:
             since = self.unreachable_since
             gone = since is not None and now - since > GONE_AFTER_S
@@ -194,6 +196,7 @@ class StorageNode:
     # from any thread --------------------------------------------------------------------------
 
     def start(self) -> None:
+        """Start the thread of the commit path."""
         self._thread.start()
 
     def close(self) -> None:
@@ -253,11 +256,13 @@ class StorageNode:
             self._watchers = (*self._watchers, fd)
 
     def unwatch(self, fd: int) -> None:
+        """Tell a file descriptor no more that the log has grown."""
         with self.lock:
             self._watchers = tuple(each for each in self._watchers if each != fd)
 
     @property
     def attached(self) -> bool:
+        """Whether a writer sends its log."""
         return self._client is not None
 
     # on the node's thread ---------------------------------------------------------------------
@@ -296,6 +301,7 @@ class StorageNode:
             lane.unreachable_since = time.monotonic()
 
     def set_storage_type(self, storage_type: StorageType) -> None:
+        """Switch how writes become durable, from the next batch on."""
         self.storage_type = storage_type
 
     def lost(self, lane: Lane, end: int, lsn: Lsn, consistent: Lsn) -> None:
@@ -308,6 +314,7 @@ class StorageNode:
             self._fell_behind(lane.store.id)
 
     def set_writer_fault(self, fault: Fault | None) -> None:
+        """Break or heal the connection to the writer."""
         self._writer_fault = fault
 
     def caught_up(self, lane: Lane, end: int, lsn: Lsn) -> bool:

@@ -25,6 +25,7 @@ class VolumeFacts:
     timelines: Timelines = field(default_factory=Timelines)
 
     def write(self, directory: Path) -> None:
+        """Write it durably, whole or not at all."""
         write_durably(directory / VOLUME_FILE, json.dumps(asdict(self), indent=1).encode())
 
     @classmethod

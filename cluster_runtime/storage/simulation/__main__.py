@@ -10,6 +10,7 @@ from cluster_runtime.storage.simulation.run import STEPS, Violation, run_seed
 
 
 def main() -> int:
+    """Run one seed or many; the exit status tells whether a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m cluster_runtime.storage.simulation")
     parser.add_argument("--seed", type=int, help="run this one alone")
     parser.add_argument("--seeds", type=int, default=1000, help="how many, from --first on")

@@ -35,6 +35,7 @@ class WalMessage:
 
     @property
     def end(self) -> int:
+        """The LSN behind it."""
         return self.start + len(self.wal)
 
 
@@ -75,6 +76,7 @@ class ReplicationClient:
         return self._fd
 
     def identify(self) -> SystemFacts:
+        """IDENTIFY_SYSTEM: identifier, timeline, LSN. Raises StorageError."""
         result = self._command(b"IDENTIFY_SYSTEM", pq.ExecStatus.TUPLES_OK)
         identifier, timeline, lsn = (_text(result, column) for column in range(3))
         return SystemFacts(int(identifier), int(timeline), parse_lsn(lsn))
@@ -87,6 +89,7 @@ class ReplicationClient:
         return self._command(command, pq.ExecStatus.TUPLES_OK).get_value(0, 1) or b""
 
     def wal_segment_bytes(self) -> int:
+        """The size of the server's WAL files. Raises StorageError."""
         result = self._command(b"SHOW wal_segment_size", pq.ExecStatus.TUPLES_OK)
         number, unit = _text(result, 0)[:-2], _text(result, 0)[-2:]
         return int(number) * {"MB": 1 << 20, "GB": 1 << 30}[unit]
@@ -137,6 +140,7 @@ class ReplicationClient:
             raise self._lost("could not acknowledge to the writer") from error
 
     def close(self) -> None:
+        """End the connection."""
         self._conn.finish()
 
     def _consume(self) -> None:

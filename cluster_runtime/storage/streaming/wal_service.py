@@ -44,7 +44,8 @@ class WalCursor(Protocol):
 class LogSource(Protocol):
     """What the service reads from: a volume."""
 
-    def log_facts(self) -> LogFacts: ...
+    def log_facts(self) -> LogFacts:
+        """What IDENTIFY_SYSTEM is answered with."""
 
     def cursor(self, lsn: int) -> WalCursor:
         """A reader of WAL from `lsn` on. Raises LookupError where that has been removed."""
@@ -52,7 +53,8 @@ class LogSource(Protocol):
     def watch(self, fd: int) -> None:
         """Have the eventfd or pipe `fd` written to whenever the volume durable LSN moves."""
 
-    def unwatch(self, fd: int) -> None: ...
+    def unwatch(self, fd: int) -> None:
+        """Tell a file descriptor no more that the log has grown."""
 
 
 class WalService:
@@ -95,6 +97,7 @@ class WalService:
             reader.stop()
 
     def close(self) -> None:
+        """Listen no more, and end the connections of standbys."""
         self._closed = True
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)

@@ -106,6 +106,7 @@ class CoalescingThread:
         self._thread.start()
 
     def close(self) -> None:
+        """End the thread, after the image that it makes."""
         self._closed.set()
         self._thread.join()
 

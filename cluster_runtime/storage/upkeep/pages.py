@@ -131,6 +131,7 @@ class Pages:
             self._thread = CoalescingThread(self._is_due, self.coalesce)
 
     def close(self) -> None:
+        """End the thread that makes images."""
         if self._thread is not None:
             self._thread.close()
 

@@ -25,6 +25,7 @@ class Repair:
         self._worker = worker
 
     def catch_up(self, segment: SegmentId) -> None:
+        """Have a segment take what it misses from its peers."""
         self._worker.put(lambda: self._catch_up(segment))
 
     def repair_damage(self, segment: SegmentId) -> None:

@@ -33,6 +33,7 @@ class Scrubbing:
 
     @property
     def report(self) -> ScrubReport:
+        """When the last pass ended, how far this one is, and what was found."""
         return self._schedule.report()
 
     def step(self) -> float:
