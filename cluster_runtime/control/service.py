@@ -42,7 +42,8 @@ _log = get_logger(__name__)
 class RuntimeOptions:
     """warm_pool_size: unnamed clusters kept ready; region: the one that endpoint names carry;
     engine_version: of new clusters, unless their create names another one; gateway_limits: of
-    connections, at every endpoint."""
+    connections, at every endpoint.
+    """
 
     warm_pool_size: int = 1
     region: str = DEFAULT_REGION

@@ -63,7 +63,8 @@ class Backend(Protocol):
 
     async def login(self, user: str) -> Login | None:
         """Facts of a role, None if there is none. May wake the instance; a paused cluster may
-        answer from memory. Raises as `wake` does."""
+        answer from memory. Raises as `wake` does.
+        """
 
     async def wake(self) -> Path:
         """The path of PostgreSQL's unix socket file, once it takes connections.

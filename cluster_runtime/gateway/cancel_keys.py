@@ -43,7 +43,8 @@ class CancelKeys:
 
     def add(self, target: CancelTarget) -> None:
         """From now on. A process id comes again after its session's end, when nobody asks for
-        the older one any more."""
+        the older one any more.
+        """
         self._targets[target.key.pid] = target
 
     def discard(self, target: CancelTarget) -> None:

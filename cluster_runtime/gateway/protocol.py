@@ -87,7 +87,8 @@ def parse_startup(packet: bytes) -> Startup:
 
 def startup_message(version: ProtocolVersion, parameters: dict[str, str]) -> bytes:
     """The StartupMessage for the server. It is written new rather than passed on, so that the
-    server reads exactly what was checked here."""
+    server reads exactly what was checked here.
+    """
     body = b"".join(f"{name}\0{value}\0".encode() for name, value in parameters.items()) + b"\0"
     return struct.pack("!II", len(body) + 8, version.code) + body
 

@@ -80,7 +80,8 @@ class Verifier:
 
 def make_verifier(password: str, *, iterations: int = ITERATIONS, salt: bytes | None = None) -> str:
     """The verifier of a password, for `ALTER ROLE ... PASSWORD`: the password itself then never
-    travels in SQL text."""
+    travels in SQL text.
+    """
     salt = secrets.token_bytes(SALT_BYTES) if salt is None else salt
     client_key, server_key = _keys(password, salt, iterations)
     return str(Verifier(iterations, salt, hashlib.sha256(client_key).digest(), server_key))

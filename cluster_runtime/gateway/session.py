@@ -353,7 +353,8 @@ class Session:
 
     async def _until_it_answers(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """What the instance answers: where it goes away meanwhile (a failover, a pause), that of
-        the next one. The time for authentication bounds it. Raises ClientLeftError."""
+        the next one. The time for authentication bounds it. Raises ClientLeftError.
+        """
         pause = RETRY_SECONDS_FIRST
         while True:
             try:

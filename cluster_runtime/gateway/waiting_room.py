@@ -55,7 +55,8 @@ Group = TypeVar("Group")
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[AnyGuest]):
     """admitted: the newcomer has a place; else it may only be told that there is none.
-    leaving: who has lost its place for that."""
+    leaving: who has lost its place for that.
+    """
 
     admitted: bool
     leaving: tuple[AnyGuest, ...] = ()
@@ -98,7 +99,8 @@ class WaitingRoom(Generic[AnyGuest]):
 
     def make_room(self) -> AnyGuest | None:
         """Who leaves where the process itself has no more room, whatever its endpoint; None: all
-        wait for us."""
+        wait for us.
+        """
         guest = _least_far(guest for guests in self._of_endpoint.values() for guest in guests)
         if guest is not None:
             self.leave(guest)

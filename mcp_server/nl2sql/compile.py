@@ -84,15 +84,18 @@ class Scope:
                     self.tables.append(table)
 
     def column(self, column: Column) -> exp.Expr:
+        """A column, qualified where there is more than one table."""
         return exp.column(
             _identifier(column.name),
             table=self.alias(column.table) if len(self.tables) > 1 else None,
         )
 
     def alias(self, table: Table) -> str:
+        """The short name of a table."""
         return f"t{self.tables.index(table) + 1}"
 
     def source(self) -> exp.Select:
+        """The FROM with its joins."""
         query = exp.Select().from_(self._table(self.tables[0]))
         placed = [self.tables[0]]
         waiting = list(self.keys)

@@ -83,6 +83,7 @@ class Reader:
 
     @contextmanager
     def connect(self) -> Iterator[Connection[Any]]:
+        """A connection for one block. Raises psycopg's OperationalError."""
         with psycopg.connect(conninfo(self.dsn), autocommit=True, prepare_threshold=None) as conn:
             read_any_date(conn)
             yield conn
@@ -163,6 +164,7 @@ class _AnyTimestamptz(TimestamptzLoader):
 
 
 def read_any_date(context: AdaptContext) -> None:
+    """Have dates that Python cannot hold read as text."""
     adapters = context.adapters
     if adapters is not None:
         adapters.register_loader("date", _AnyDate)

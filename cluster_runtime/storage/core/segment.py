@@ -96,7 +96,8 @@ class Ask:
 @dataclass(frozen=True, slots=True)
 class CutLog:
     """Remove the log above `lsn`, make what is left of it, promise, history and membership
-    durable, then call `synced`."""
+    durable, then call `synced`.
+    """
 
     lsn: Lsn
 
