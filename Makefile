@@ -9,7 +9,7 @@ PIP     := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DIST   ?= dist
 WORKERS ?= 2
 
-.PHONY: install dev demo test test-long check duplicates bench docs dist lock clean
+.PHONY: install dev demo test test-long check bench docs dist lock clean
 
 # What users need: clusters, memory, questions in English, the MCP server.
 install: $(USER_STAMP)
@@ -47,7 +47,7 @@ test: $(DEV_STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # What takes minutes a test: long campaigns of load and disaster, an hour in all at most.
-test-long: $(DEV_STAMP) duplicates
+test-long: $(DEV_STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long --timeout 1500 --session-timeout 3600
 
 check: $(DEV_STAMP)
@@ -55,10 +55,7 @@ check: $(DEV_STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/vulture
-
-# Ten lines that stand twice, outside of tests; too slow for `check`.
-duplicates: $(DEV_STAMP)
-	$(BIN)/pylint borealis cluster_runtime memory mcp_server
+	$(BIN)/pylint --score=n borealis cluster_runtime memory mcp_server
 
 bench: $(DEV_STAMP)
 	@for script in commit express gateway memory nl2sql resume; do echo "== bench/$$script.py"; $(BIN)/python bench/$$script.py || exit 1; done

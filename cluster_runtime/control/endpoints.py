@@ -1,5 +1,7 @@
 """The endpoints of a cluster at the gateway: opened, updated, closed; and what they lead to."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,15 +30,14 @@ class ClusterBackend:
     async def login(self, user: str) -> Login | None:
         """Who a user is; None where there is no such role. Waits for a failover to end."""
         await self._cluster.settled()
-        try:
+        with _asked_again_where_it_goes_away():
             return await (await self._instance()).login(user)
-        except psycopg.OperationalError as error:
-            raise ConnectionError(f"roles could not be read: {error}") from error
 
     async def wake(self) -> Path:
         """Start the instance where it does not run; the folder of its socket."""
         await self._cluster.settled()
-        return await (await self._instance()).ensure_running()
+        with _asked_again_where_it_goes_away():
+            return await (await self._instance()).ensure_running()
 
     async def may_cancel(self, pid: int) -> bool:
         """False while the statement of a server process waits for the volume."""
@@ -142,6 +143,15 @@ def endpoint_names(identifier: str, resource_id: str, region: str) -> tuple[str,
         endpoint_name(identifier, resource_id, region),
         endpoint_name(identifier, resource_id, region, reader=True),
     )
+
+
+@contextmanager
+def _asked_again_where_it_goes_away() -> Iterator[None]:
+    """The runtime's own connection breaks in a failover or a pause: the gateway asks again."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise ConnectionError(f"the instance went away: {error}") from error
 
 
 async def _open(

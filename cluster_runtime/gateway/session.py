@@ -113,7 +113,8 @@ class Door(Protocol):
 class Session:
     """Runs one client's connection.
 
-    on_established: called when the client is authenticated and its backend answers.
+    on_established: called when the client is authenticated and its backend answers, or when the
+        key of its CancelRequest is known.
     on_closed: called once, at the very end.
     """
 
@@ -336,6 +337,7 @@ class Session:
         if target is None or target.waiting >= CANCELS_WAITING_MAX:
             return
         target.waiting += 1
+        self._on_established()  # its key proves it: it needs no place among strangers
         try:
             async with target.turn:
                 if await self._door.may_cancel(key.pid):
