@@ -62,7 +62,7 @@ bench: $(DEV_STAMP)
 
 # The documentation as a site in build/site, by tools in an environment of their own.
 docs: build/docs/.installed
-	build/docs/bin/python -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 build/docs/bin/python -m mkdocs build --quiet --strict
 
 build/docs/.installed: docs/requirements.txt
 	$(PYTHON) -m venv build/docs

@@ -89,7 +89,7 @@ def raised_by(function: Any) -> set[str]:
     }
 
 
-@pytest.mark.parametrize(("function", "owner"), public_functions())
+@pytest.mark.parametrize(("function", "owner"), list(public_functions()))
 def test_public_functions_say_what_they_raise(function: Any, owner: Any) -> None:
     said = (function.__doc__ or "") + (owner.__doc__ or "")
     assert function.__doc__, "no docstring"
