@@ -11,6 +11,7 @@ from cluster_runtime.control.compute import Compute
 from cluster_runtime.control.context import Context, HostedCluster
 from cluster_runtime.control.identifiers import endpoint_name
 from cluster_runtime.control.model import DBCluster, EndpointKind
+from cluster_runtime.control.restart import WriterRestart
 from cluster_runtime.control.watch import ConnectionWatch
 from cluster_runtime.errors import PortInUseError, QuorumLostError
 from cluster_runtime.gateway import EndpointSpec, Login, SessionDescription
@@ -76,6 +77,7 @@ async def open_endpoints(context: Context, cluster: HostedCluster) -> None:
     by itself and that is taken now is replaced by another one.
     """
     watch = cluster.watch = ConnectionWatch(cluster)
+    cluster.restart = WriterRestart(cluster)
     kinds: tuple[EndpointKind, ...] = ("writer", "reader")
     try:
         for kind in kinds:
@@ -90,6 +92,8 @@ async def close_endpoints(context: Context, cluster: HostedCluster) -> None:
     """Stop listening and watching; connections end with 57P01."""
     if cluster.watch is not None:
         cluster.watch.close()
+    if cluster.restart is not None:
+        cluster.restart.close()
     while cluster.endpoints:
         _, endpoint = cluster.endpoints.popitem()
         await context.gateway.close_endpoint(endpoint)

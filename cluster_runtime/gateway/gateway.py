@@ -225,6 +225,15 @@ class Endpoint:
             self._one_closed.clear()
             await self._one_closed.wait()
 
+    async def explain_cancel(self, pid: int, answer: bytes) -> None:
+        """Tell the client of a server process, whose statement is about to be cancelled, why.
+
+        answer: an ErrorResponse that takes the place of PostgreSQL's own.
+        """
+        for session in list(self._sessions):
+            if session.description is not None and session.description.pid == pid:
+                await session.explain_cancel(answer)
+
     def describe_sessions(self) -> list[SessionDescription]:
         """The established sessions, the oldest first."""
         found = [each.description for each in self._sessions if each.description is not None]

@@ -177,6 +177,21 @@ class Session:
         """Let the client speak (and begin TLS), only to hear that it does not get in."""
         self._handshake.refusal = refusal
 
+    def explain_cancel(self, answer: bytes) -> asyncio.Future[None]:
+        """See `Relay.explain_cancel`; done once that holds."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        relay = self._relay
+        if relay is None:
+            done.set_result(None)
+            return done
+
+        def explain() -> None:
+            relay.explain_cancel(answer)
+            self._loop.call_soon_threadsafe(done.set_result, None)
+
+        self._door.reactor.call(explain)
+        return done
+
     def terminate(self, text: str, sqlstate: str = ADMIN_SHUTDOWN) -> None:
         """End it now, with a FATAL where the protocol allows one (57P01 once established)."""
         if self._relay is not None:
