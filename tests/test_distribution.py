@@ -10,6 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+ADAPTERS = "langchain-mcp-adapters"
+AGENT = """
+from importlib.metadata import version
+from langchain_mcp_adapters.client import MultiServerMCPClient
+from memory import BorealisSaver
+from borealis import Runtime
+assert version("mcp").startswith("1."), version("mcp")
+"""
 
 
 def run(*command: "str | Path", cwd: Path) -> "subprocess.CompletedProcess[str]":
@@ -38,6 +46,18 @@ def test_a_wheel_in_an_empty_environment_runs_the_demo(tmp_path: Path, engine_di
     refused = run(borealis, "demo", cwd=engine_dir)
     assert refused.returncode == 1
     assert "pip install 'borealis-postgres[mcp]'" in refused.stderr
+
+    # Its adapter holds mcp below 2; what it is used with works beside it, and the server says so.
+    adapted = run(python, "-m", "pip", "install", "--quiet", ADAPTERS, cwd=tmp_path)
+    assert adapted.returncode == 0, adapted.stderr
+    assert "incompatible" not in adapted.stderr
+    agent = run(python, "-c", AGENT, cwd=engine_dir)
+    assert agent.returncode == 0, agent.stderr
+    refused = run(borealis, "mcp", cwd=engine_dir)
+    assert refused.returncode == 1
+    assert "pip install 'borealis-postgres[mcp]'" in refused.stderr
+    removed = run(python, "-m", "pip", "uninstall", "--quiet", "--yes", ADAPTERS, cwd=tmp_path)
+    assert removed.returncode == 0, removed.stderr
 
     installed = run(*pip, f"{wheel}[mcp]", cwd=tmp_path)
     assert installed.returncode == 0, installed.stderr

@@ -60,7 +60,7 @@ class WarmPool(Generic[T]):
         return taken
 
     async def close(self) -> None:
-        """Make no more; what is ready is left to its owner."""
+        """Make no more, and discard what is ready."""
         if self._filler is not None:
             self._filler.cancel()
             await asyncio.gather(self._filler, return_exceptions=True)

@@ -62,7 +62,7 @@ class LangChainModel:
         self._chat = chat
 
     async def complete(self, messages: Sequence[Message], n: int, timeout: float) -> list[str]:
-        """Up to `n` replies. Raises ModelTimeoutError, ModelUnavailableError."""
+        """Up to `n` replies. Raises ModelTimeoutError, ModelError."""
         conversation = [(m.role, m.content) for m in messages]
         calls = (self._chat.ainvoke(conversation) for _ in range(n))
         try:
