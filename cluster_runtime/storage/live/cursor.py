@@ -37,7 +37,7 @@ class LogIndex:
                 self.add(mark.lsn, mark.position)
 
     def add(self, lsn: int, position: int) -> None:
-        """Note where in the log stream an LSN stands; one that is lower than the last is passed over."""
+        """Note where in the log stream an LSN stands; one lower than the last is passed over."""
         if not self._lsns or lsn >= self._lsns[-1]:
             self._lsns.append(lsn)
             self._positions.append(position)
