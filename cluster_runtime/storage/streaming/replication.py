@@ -18,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.feedback import Feedback
 from cluster_runtime.storage.core.wal_records import format_lsn, parse_lsn
+from cluster_runtime.wording import Said
 
 APPLICATION_NAME = "storage"
 """What the writer's `synchronous_standby_names` names."""
@@ -44,11 +45,11 @@ class ReplicationEndedError(StorageError):
     """The writer closed the stream, or went away. Attach again once it runs."""
 
 
-class RefusedError(ReplicationEndedError):
+class CommandRefusedError(ReplicationEndedError):
     """The writer refused a command; `sqlstate` says why."""
 
-    def __init__(self, message: str, sqlstate: str) -> None:
-        super().__init__(message)
+    def __init__(self, *said: Said, sqlstate: str = "") -> None:
+        super().__init__(*said)
         self.sqlstate = sqlstate
 
 
@@ -138,7 +139,7 @@ class ReplicationClient:
         command = f"CREATE_REPLICATION_SLOT {SLOT_NAME} PHYSICAL RESERVE_WAL"
         try:
             self._command(command.encode(), pq.ExecStatus.TUPLES_OK)
-        except RefusedError as error:
+        except CommandRefusedError as error:
             if error.sqlstate != _DUPLICATE_OBJECT:
                 raise
 
@@ -155,7 +156,7 @@ class ReplicationClient:
             try:
                 self._command(command.encode(), pq.ExecStatus.COPY_BOTH)
                 break
-            except RefusedError as error:
+            except CommandRefusedError as error:
                 if error.sqlstate != _OBJECT_IN_USE or time.monotonic() > deadline:
                     raise
             time.sleep(SLOT_POLL_S)
@@ -256,10 +257,10 @@ class ReplicationClient:
             raise self._lost(f"the writer did not answer {command.decode()!r}")
         if result.status != expected:
             code = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
-            raise RefusedError(
+            raise CommandRefusedError(
                 f"the writer refused {command.decode()!r}: "
                 f"{result.get_error_message() or self._conn.get_error_message()}",
-                code.decode(),
+                sqlstate=code.decode(),
             )
         return result
 
