@@ -1,12 +1,16 @@
 """What is public: where it may be imported from, and what its documentation says."""
 
 import ast
+import builtins
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import psycopg_pool
 import pytest
 
 import borealis
@@ -98,3 +102,19 @@ def test_public_functions_say_what_they_raise(function: Any, owner: Any) -> None
 
 def test_there_are_public_functions() -> None:
     assert len(list(public_functions())) > 40
+
+
+def test_the_errors_that_documentation_names_exist() -> None:
+    known = {"ToolError", *dir(builtins), *dir(psycopg), *dir(psycopg.errors), *dir(psycopg_pool)}
+    said: dict[str, set[str]] = {}
+    for package in ("borealis", *LOWER, "mcp_server"):
+        for source in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    known.add(node.name)
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                    for clause in re.findall(r"[Rr]aises? ([^.]*)", ast.get_docstring(node) or ""):
+                        for error in re.findall(r"\b[A-Z]\w*(?:Error|Needed|Timeout)\b", clause):
+                            said.setdefault(error, set()).add(f"{source.name}: {node.name}")
+    assert len(said) > 30
+    assert {error: places for error, places in said.items() if error not in known} == {}
