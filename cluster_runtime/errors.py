@@ -88,10 +88,6 @@ class EngineNotFoundError(EngineError):
     code = "InvalidParameterCombination"
 
 
-class AuthenticationError(BorealisError):
-    """The gateway refused a credential. Never says which part of it was wrong."""
-
-
 class StorageError(BorealisError):
     """The volume could not do what was asked."""
 

@@ -312,6 +312,8 @@ class Runtime:
 
         target: `segment:<id>`, `az:<a, b or c>` or `writer`.
         kind: `crash`, `partition`, `slow:<ms>`, `drop:<percent>`, `corrupt` or `disk-full`.
+        The writer can have `crash` (its server is killed and comes back by itself), `partition`
+        (it is cut off from its volume) and `slow`.
         Raises InvalidParameterError for another target or kind.
         """
         self._thread.call(self._service.inject_fault(identifier, target, kind, duration))

@@ -25,7 +25,8 @@ KIB = 1024
 
 def draw(volume: VolumeDescription) -> RenderableType:
     """The volume as something that rich prints."""
-    return Group(_facts(volume), Columns([_zone(volume, az) for az in AZS], equal=True))
+    zones = Columns([_zone(volume, az) for az in AZS], equal=True)
+    return Group(_facts(volume), zones, _holders(volume))
 
 
 def _facts(volume: VolumeDescription) -> Table:
@@ -41,6 +42,7 @@ def _facts(volume: VolumeDescription) -> Table:
             "Pages at LSN",
             f"{format_lsn(volume.image_lsn)}, {size(volume.log_bytes_since_image)} behind",
         ),
+        ("Next pages", _next_pages(volume)),
         (
             "Allocated",
             f"{volume.allocated_storage_gib} GiB for {size(volume.bytes_used)}, "
@@ -55,6 +57,38 @@ def _facts(volume: VolumeDescription) -> Table:
     )
     table.add_row("Writable", writable)
     return table
+
+
+def _next_pages(volume: VolumeDescription) -> str:
+    """When pages are made again: the bound of the log, and whether that is under way."""
+    coalescing = volume.coalescing
+    words = [f"after {size(coalescing.log_bound_bytes)} of log"]
+    if coalescing.running:
+        words.append("being made now")
+    if coalescing.last_seconds is not None:
+        words.append(f"the last took {coalescing.last_seconds:.1f} s")
+    if coalescing.problem:
+        words.append(f"the last try failed: {coalescing.problem}")
+    return ", ".join(words)
+
+
+def _holders(volume: VolumeDescription) -> Table:
+    """Why log is kept: whose it is, since when, from where on, and how much."""
+    table = Table("Kept for", "Name", "Since", "From LSN", "Log", box=None, pad_edge=False)
+    for one in volume.holders:
+        log = size(one.log_bytes) + (", and pages" if one.with_pages else "")
+        table.add_row(
+            one.kind.value, one.name, _age(one.age_seconds), format_lsn(one.lsn), Text(log)
+        )
+    return table
+
+
+def _age(seconds: float) -> str:
+    """`12 s`, `3 min`, `5 h`, `2 d`."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _scrub(report: ScrubReport) -> str:

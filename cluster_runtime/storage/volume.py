@@ -13,6 +13,7 @@ Every method may be called from any thread, and blocks; none runs on an event lo
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -106,6 +107,10 @@ class StorageVolume:
                 lambda writer, error: self._quick.put(lambda: writer.lost(error)),
             )
         )
+        if not mount.facts.base and not mount.opened.read_only:
+            # A volume of format 1 did not note what it began with: that is what is here now.
+            with suppress(OSError):
+                mount.change_facts(replace(mount.facts, base=fingerprint(base_image)))
         self._quick.start()
         self._slow.start()
 
@@ -256,15 +261,6 @@ class StorageVolume:
     def attached(self) -> bool:
         """Whether a writer sends its log."""
         return self._mount.node.attachment is not None
-
-    def wait_durable(self, lsn: int, timeout_s: float) -> bool:
-        """Wait until the volume durable LSN has reached an LSN."""
-        deadline = time.monotonic() + timeout_s
-        while self._mount.node.volume.vdl < lsn:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.005)
-        return True
 
     # data directories -------------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ class DiskWorld:
         for segment in SEGMENT_IDS:
             self.disk.slow[place_of(segment)] = self.rng.choice((0.1, 1.0, 1.0, 5.0))
         self.promised = bytearray()
-        self.excused = 0
+        self.excused = self.wounded_below = 0
         self.hosts: list[Host] = []
         self.faults: dict[SegmentId, Fault] = {}
         self.wound: str | None = None
@@ -330,6 +330,7 @@ class DiskWorld:
             return
         kind = self.rng.random()
         self.wound, self.excused = place, len(self.promised)
+        self.wounded_below = held_by(self.disk, VOLUME, place).end
         if kind < 0.15:
             self.disk.lose(place)
         elif kind < 0.3:
@@ -349,7 +350,8 @@ class DiskWorld:
 
     def is_whole(self, place: str) -> bool:
         held = held_by(self.disk, VOLUME, place)
-        if held.state is None or held.end < START + len(self.promised):
+        # What it had beyond what was promised was rotten too, and may have been acknowledged.
+        if held.state is None or held.end < max(START + len(self.promised), self.wounded_below):
             return False
         if (
             held.wal[: START + len(self.promised) - held.start]

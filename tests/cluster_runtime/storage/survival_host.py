@@ -21,10 +21,11 @@ from cluster_runtime.engine.template import ensure_template
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
 CLIENTS = 3
+ROWS_OF_A_MEGABYTE = 1000
 
 
 class Host:
-    def __init__(self, folder: Path, first: int, seed: int) -> None:
+    def __init__(self, folder: Path, first: int, seed: int, bulk_mb: int) -> None:
         user = engine_user()
         cache = shared_directory(user)
         template = ensure_template(find_installation().reachable_by(user, cache), user, cache)
@@ -34,6 +35,11 @@ class Host:
         self.server = Postmaster(
             template.installation, user, self.data, folder / "s", folder / "log"
         )
+        # As the product does: pages are made, and log is collected, under the load.
+        self.volume.start_coalescing(
+            template.installation, folder / "c", SUPERUSER, wal_sockets=folder / "w"
+        )
+        self.bulk_mb = bulk_mb
         self.saying = threading.Lock()
         self.next_value = first
         self.numbering = threading.Lock()
@@ -63,6 +69,26 @@ class Host:
                         self.say(acknowledged=value)
             except psycopg.Error:
                 threading.Event().wait(0.02)
+
+    def load_bulk(self) -> None:
+        """Replace a table's rows in one large transaction, again and again, and say each."""
+        rows = self.bulk_mb * ROWS_OF_A_MEGABYTE
+        while True:
+            with self.numbering:
+                number = self.next_value
+                self.next_value += 1
+            self.say(bulk_begun=number, rows=rows)
+            try:
+                with superuser_connection(self.server) as conn, conn.transaction():
+                    conn.execute("truncate bulk")
+                    conn.execute(
+                        "insert into bulk select %s, repeat('b', 950) from generate_series(1, %s)",
+                        (number, rows),
+                    )
+            except psycopg.Error:
+                threading.Event().wait(0.02)
+            else:
+                self.say(bulk_acknowledged=number)
 
     def suffer(self, disaster: str) -> None:
         match disaster:
@@ -104,14 +130,17 @@ class Host:
 
 
 def main() -> None:
-    host = Host(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    host = Host(Path(sys.argv[1]), *(int(each) for each in sys.argv[2:5]))
     host.start()
     with superuser_connection(host.server) as conn:
         conn.execute("create table if not exists t (x int primary key, filler text)")
+        conn.execute("create table if not exists bulk (number int, filler text)")
         rows = conn.execute("select x from t").fetchall()
-    host.say(present=[row[0] for row in rows])
+        bulk = conn.execute("select number, count(*) from bulk group by number").fetchall()
+    host.say(present=[row[0] for row in rows], bulk=bulk)
     for _ in range(CLIENTS):
         threading.Thread(target=host.load, daemon=True).start()
+    threading.Thread(target=host.load_bulk, daemon=True).start()
     for line in sys.stdin:
         host.suffer(line.strip())
         host.say(event="survived")
