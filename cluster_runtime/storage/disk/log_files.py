@@ -83,6 +83,7 @@ class LogFile:
         return PAGE_BYTES + position - self.start
 
     def close_reader(self, disk: Disk) -> None:
+        """Close what it is read through; the next read opens it again."""
         if self.reader >= 0:
             disk.close(self.reader)
         self.reader = -1
