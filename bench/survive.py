@@ -1,8 +1,9 @@
 """A hundred rounds of load and disaster: no acknowledged commit may be missing afterwards.
 
 Runs `tests/cluster_runtime/storage/test_survival.py` with more rounds: kill -9 of the writer and of
-the host process, lost data directories, lost zones, lost and corrupted segments; pg_amcheck at the
-end. Prints the seed, which repeats the same disasters.
+the host process, lost data directories, lost zones, lost and corrupted segments, rot in state
+files, marks, log and page images, disks of single segments that are full, read-only or failing;
+pg_amcheck at the end. Prints the seed, which repeats the same disasters.
 
 Beside small commits go transactions of the given sizes, one of 2 GB among them (it takes 15 GB of
 disk, and some minutes).

@@ -342,9 +342,9 @@ def files_of(directory: Path, disk: Disk) -> list[LogFile]:
             start, _, maker = name.removesuffix(SUFFIX).partition("-")
             begin, epoch = int(start, 16), int(maker, 16) if maker else 0
             path = directory / name
-            found.append(
-                (begin, epoch, LogFile(path, begin, begin + disk.size(path) - PAGE_BYTES, epoch))
-            )
+            size = disk.size(path) - PAGE_BYTES
+            if size >= 0:  # one that was cut short of its first page holds nothing
+                found.append((begin, epoch, LogFile(path, begin, begin + size, epoch)))
     counting: list[LogFile] = []
     highest = 0
     for begin, epoch, file in sorted(found, key=lambda each: each[:2]):

@@ -47,6 +47,8 @@ DISASTERS = (
     "lose a zone and a segment",
     "corrupt and lose segments",
     "lose files under the writer",
+    "a disk refuses",
+    "rot",
 )
 HOST = Path(__file__).parent / "survival_host.py"
 
@@ -126,6 +128,34 @@ def test_every_acknowledged_commit_survives_a_hundred_disasters(
     survive(engine_dir, template, LONG_ROUNDS, seed, LONG_BULK_MB)
 
 
+def rot(volume: Path, rng: random.Random) -> str:
+    """Damage one file of one segment: its state, the mark of a log file, log, an image."""
+    segment = rng.choice(sorted(volume.glob("az-*/*")))
+    files = [path for path in segment.rglob("*") if path.is_file() and path.stat().st_size]
+    logs = [path for path in files if path.suffix == ".log"]
+    small = [path for path in files if path.name in ("segment.json", "promised", "manifest.json")]
+    pages = [path for path in files if "data" in path.parts]
+    path = rng.choice(rng.choice([each for each in (logs, small, pages) if each]))
+    content = bytearray(path.read_bytes())
+    span = len(content.rstrip(b"\0")) or len(content)
+    at = rng.randrange(48) if path in logs and rng.random() < 0.4 else rng.randrange(span)
+    match rng.choice(("flip", "zero", "garbage", "truncate", "delete")):
+        case "flip":
+            content[at] ^= 1 << rng.randrange(8)
+        case "zero":
+            content[at : at + 4096] = bytes(min(4096, len(content) - at))
+        case "garbage":
+            length = min(512, len(content) - at)
+            content[at : at + length] = rng.randbytes(length)
+        case "truncate":
+            del content[at:]
+        case _:
+            path.unlink()
+            return f"{path} deleted"
+    path.write_bytes(content)
+    return f"{path} damaged at {at}"
+
+
 def survive(
     engine_dir: Path, template: Template, rounds: int, seed: int, bulk_sizes: list[int]
 ) -> None:
@@ -143,7 +173,7 @@ def survive(
     template.user.own(folder)
     volume.close()
     acknowledged: set[int] = set()
-    first = 1
+    first, rotten = 1, False
     bulk_rows: dict[int, int] = {}
     bulk_acknowledged = 0
     for number in range(rounds):
@@ -153,13 +183,16 @@ def survive(
         try:
             host.listen("present")
             assert acknowledged <= host.present, (number, sorted(acknowledged - host.present)[:10])
+            if rotten:
+                host.tell("be whole")
+                host.listen("survived", 90)
             check_bulk(host.bulk_present, bulk_rows, bulk_acknowledged)
             enough = rng.randrange(20, 200)
             while len(host.acknowledged) < enough:
                 host.listen("acknowledged")
             if bulk_mb >= WAITED_FOR_MB or number == 0:
                 host.listen("bulk_acknowledged", BULK_WAIT_S)
-            if disaster != "kill the host":
+            if disaster not in ("kill the host", "rot"):
                 host.tell(disaster)
                 host.listen("survived")
         finally:
@@ -171,6 +204,9 @@ def survive(
         bulk_acknowledged = max(bulk_acknowledged, host.bulk_acknowledged)
         first = max(*acknowledged, *bulk_rows) + 1000
         end_orphans(folder)
+        rotten = disaster == "rot"
+        if rotten:
+            print(number, rot(folder / "volume", rng))
         if disaster == "corrupt and lose segments":
             victim = rng.choice(["a", "b", "c"])
             lost = sorted((folder / "volume" / f"az-{victim}").iterdir())
