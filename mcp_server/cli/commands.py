@@ -19,6 +19,7 @@ import typer
 from cluster_runtime.errors import BorealisError
 from mcp_server.cli import console, foreground
 from mcp_server.errors import McpServerError
+from mcp_server.extras import missing_extra
 from mcp_server.nl2sql.errors import NL2SQLError
 from mcp_server.wording import COMMAND_LINE
 
@@ -434,6 +435,9 @@ def _anticipated(error: Exception) -> str | None:
         return error.told(COMMAND_LINE)
     if isinstance(error, McpServerError | NL2SQLError):
         return str(error)
+    if isinstance(error, ImportError):
+        missing = missing_extra(error)
+        return None if missing is None else str(missing)
     psycopg = sys.modules.get("psycopg")  # it can only have raised where it was loaded
     if psycopg is not None and isinstance(error, psycopg.Error):
         from mcp_server.sql_errors import sql_error_text
