@@ -26,7 +26,7 @@ from mcp_types import (
 from mcp_types.version import is_version_at_least
 
 from mcp_server.nl2sql.errors import ModelError, ModelTimeoutError
-from mcp_server.nl2sql.models import Message, Model, RecordedModel, ReplyNeeded
+from mcp_server.nl2sql.model.language_model import Message, Model, RecordedModel, ReplyNeeded
 
 REPLY_TOKENS = 2000
 FIRST_VERSION_WITHOUT_BACK_CHANNEL = "2026-07-28"
@@ -62,6 +62,7 @@ class BackChannelModel:
         self._context = context
 
     async def complete(self, messages: Sequence[Message], n: int, timeout: float) -> list[str]:
+        """Ask the client's model, one reply after another. Raises ModelTimeoutError, ModelError."""
         request = _request(messages)
         metadata = ServerMessageMetadata(related_request_id=self._context.request_id)
         replies = []

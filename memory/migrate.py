@@ -22,12 +22,12 @@ from langgraph.store.base import PutOp
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
-from memory.connections import Dialer, HasDsn
-from memory.index import BorealisIndexConfig
-from memory.saver import BorealisSaver
-from memory.schema import DEFAULT_SCHEMA
-from memory.serde import BorealisSerializer, TypeKey
-from memory.store import BorealisStore
+from memory.checkpoints.saver import BorealisSaver
+from memory.database.connections import Dialer, HasDsn
+from memory.database.schema import DEFAULT_SCHEMA
+from memory.encoding.serde import BorealisSerializer, TypeKey
+from memory.store.index import BorealisIndexConfig
+from memory.store.store import BorealisStore
 
 PAGE = 200
 
@@ -78,7 +78,7 @@ def migrate(
     """Copy every checkpoint, write and item of LangGraph's tables into this package's.
 
     dsn: a cluster or conninfo of the database. allow: classes of your states. index: the store's
-        index; items are embedded anew. progress: called with a line for each thread.
+        index; items are embedded again. progress: called with a line for each thread.
     Returns what was moved; zeros where LangGraph's tables do not exist.
     """
     report = progress or (lambda _: None)

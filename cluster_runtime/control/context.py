@@ -75,6 +75,7 @@ class HostedCluster:
 
     @property
     def id(self) -> str:
+        """The resource id, which never changes."""
         return self.facts.db_cluster_resource_id
 
     @property
@@ -84,6 +85,7 @@ class HostedCluster:
 
     @property
     def identifier(self) -> str:
+        """The name that it has now."""
         return self.facts.db_cluster_identifier
 
     async def settled(self) -> None:

@@ -20,7 +20,7 @@ from cluster_runtime.control.model import (
 
 
 class Cluster(Protocol):
-    """A handle on one cluster. Its facts are read anew at each `describe()`."""
+    """A handle on one cluster. Its facts are read again at each `describe()`."""
 
     @property
     def id(self) -> str:

@@ -43,7 +43,8 @@ _log = get_logger(__name__)
 class RuntimeOptions:
     """warm_pool_size: unnamed clusters kept ready; region: the one that endpoint names carry;
     engine_version: of new clusters, unless their create names another one; gateway_limits: of
-    connections, at every endpoint."""
+    connections, at every endpoint.
+    """
 
     warm_pool_size: int = 1
     region: str = DEFAULT_REGION
@@ -118,6 +119,7 @@ class ControlService:
         context.state.close()
 
     async def create_db_cluster(self, request: CreateRequest) -> HostedCluster:
+        """Create a cluster; raises as `Runtime.create_db_cluster`."""
         return await create.create_db_cluster(self._context, request)
 
     async def warm(self) -> None:
@@ -125,40 +127,48 @@ class ControlService:
         await self._context.pool.filled()
 
     def find(self, identifier: str) -> HostedCluster:
+        """A cluster by name or resource id. Raises ClusterNotFoundError."""
         return self._context.find(identifier)
 
     async def describe_db_clusters(self, identifier: str | None) -> list[DBCluster]:
+        """The facts of one cluster, or of all by name. Raises ClusterNotFoundError."""
         if identifier is not None:
             return [self.facts(self.find(identifier))]
         clusters = sorted(self._context.clusters.values(), key=lambda cluster: cluster.identifier)
         return [self.facts(cluster) for cluster in clusters]
 
     async def modify_db_cluster(self, identifier: str, request: ModifyRequest) -> DBCluster:
+        """Change a cluster; raises as `Runtime.modify_db_cluster`."""
         cluster = self.find(identifier)
         await modify.modify_db_cluster(self._context, cluster, request)
         return self.facts(cluster)
 
     async def start_db_cluster(self, identifier: str) -> DBCluster:
+        """Start a stopped cluster. Raises InvalidClusterStateError in another state."""
         cluster = self.find(identifier)
         await power.start_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
     async def stop_db_cluster(self, identifier: str) -> DBCluster:
+        """Stop a cluster. Raises InvalidClusterStateError where its state forbids it."""
         cluster = self.find(identifier)
         await power.stop_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
     async def pause_db_cluster(self, identifier: str) -> DBCluster:
+        """Pause a cluster now. Raises InvalidClusterStateError if it is not available."""
         cluster = self.find(identifier)
         await power.pause_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
     async def failover_db_cluster(self, identifier: str) -> DBCluster:
+        """Replace the writer. Raises InvalidClusterStateError, StorageError."""
         cluster = self.find(identifier)
         await power.failover_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
     async def delete_db_cluster(self, identifier: str, skip_final_snapshot: bool) -> DBCluster:
+        """Delete a cluster and its volume. Raises DeletionProtectedError, InvalidParameterError."""
         if not skip_final_snapshot:
             raise InvalidParameterError(
                 f"cluster {identifier!r} gets no final snapshot, for this release takes none",
@@ -170,31 +180,38 @@ class ControlService:
         return await delete.delete_db_cluster(self._context, self.find(identifier))
 
     async def describe_events(self, identifier: str | None) -> list[Event]:
+        """Events of one cluster, or of all. Raises ClusterNotFoundError."""
         resource_id = None if identifier is None else self.find(identifier).id
         return await asyncio.to_thread(self._context.catalog.events, resource_id)
 
     async def describe_sessions(self, identifier: str) -> list[SessionDescription]:
+        """Who is connected to a cluster. Raises ClusterNotFoundError."""
         return describe_sessions(self.find(identifier))
 
     async def register_session(
         self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime
     ) -> None:
+        """Accept tokens that are signed with temporary credentials."""
         self._context.gateway.register_session(
             access_key_id, secret_access_key, session_token, expires
         )
 
     async def describe_volume(self, identifier: str) -> VolumeDescription:
+        """The six segments and how far each is. Raises ClusterNotFoundError."""
         return await faults.describe_volume(self.find(identifier))
 
     async def inject_fault(
         self, identifier: str, target: str, kind: str, duration: float | None
     ) -> None:
+        """Break a part of a volume. Raises InvalidParameterError for one it does not know."""
         await faults.inject_fault(self.find(identifier), target, kind, duration)
 
     async def heal_fault(self, identifier: str, target: str | None) -> None:
+        """End a fault. Raises InvalidParameterError for a target it does not know."""
         await faults.heal_fault(self.find(identifier), target)
 
     async def lose_compute(self, identifier: str) -> None:
+        """Kill the writer and delete its directory. Raises ClusterNotFoundError."""
         await faults.lose_compute(self.find(identifier))
 
     @property
@@ -203,6 +220,7 @@ class ControlService:
         return self._context.certificates.root_path
 
     def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
+        """An IAM token for an endpoint, signed with the access key of the runtime."""
         return generate_db_auth_token(
             self._context.access_key, host=host, port=port, user=user, region=facts.region
         )

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from cluster_runtime.engine.installation import Installation
@@ -24,6 +24,7 @@ from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import InvalidClusterStateError, StorageError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.moved import names_of
 from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.feedback import Feedback
 from cluster_runtime.storage.core.quorum import Membership
@@ -77,6 +78,9 @@ crashed backend ends it, because a directory that a crash left is rebuilt and no
 LOOK_EVERY_S = 2.0
 
 _log = get_logger(__name__)
+
+if not TYPE_CHECKING:
+    __getattr__ = names_of(__name__, "cluster_runtime.storage.core.durability")
 
 
 class StorageVolume:
@@ -195,6 +199,7 @@ class StorageVolume:
 
     @property
     def facts(self) -> VolumeFacts:
+        """What never changes, the timelines, and the storage type."""
         return self._mount.facts
 
     # writer -----------------------------------------------------------------------------------
@@ -261,6 +266,7 @@ class StorageVolume:
 
     @property
     def attached(self) -> bool:
+        """Whether a writer sends its log."""
         return self._mount.node.attachment is not None
 
     # data directories -------------------------------------------------------------------------
@@ -325,6 +331,7 @@ class StorageVolume:
         return self._mount.service.conninfo
 
     def log_facts(self) -> LogFacts:
+        """What a standby's IDENTIFY_SYSTEM is answered with."""
         facts = self.facts
         return LogFacts(
             facts.system_identifier,
@@ -344,6 +351,7 @@ class StorageVolume:
         self._mount.watch(fd)
 
     def unwatch(self, fd: int) -> None:
+        """Tell a file descriptor no more that the log has grown."""
         self._mount.unwatch(fd)
 
     def relay(self, feedback: Feedback) -> None:
@@ -354,6 +362,7 @@ class StorageVolume:
     # operations -------------------------------------------------------------------------------
 
     def describe(self) -> VolumeDescription:
+        """The segments, how far each is, the image, the scrub."""
         base = self._directories.base_image_bytes
         return describe(
             self._mount,
@@ -387,7 +396,7 @@ class StorageVolume:
         self._faults.heal(target)
 
     def recover(self) -> None:
-        """Open the volume anew in place: readers are disconnected, the log ends at the VDL.
+        """Open the volume again in place: readers are disconnected, the log ends at the VDL.
 
         Raises QuorumLostError where fewer than three of six segments answer.
         """

@@ -19,9 +19,9 @@ import sqlglot
 from psycopg import errors as pg
 from sqlglot import exp
 
-from mcp_server.nl2sql.checks import inspect
+from mcp_server.nl2sql.database.guard.checks import inspect
+from mcp_server.nl2sql.database.steps import Fetch, Steps
 from mcp_server.nl2sql.errors import NL2SQLError
-from mcp_server.nl2sql.steps import Fetch, Steps
 
 SCHEMA = "borealis_nl2sql"
 MOST_PAIRS = 10_000
@@ -76,6 +76,7 @@ class Template:
 
     @property
     def id(self) -> str:
+        """A name for the question, whatever its spaces and case."""
         return hashlib.sha256(_normal(self.question).encode()).hexdigest()[:32]
 
 
@@ -111,6 +112,7 @@ def disable() -> Steps[None]:
 
 
 def enabled() -> Steps[bool]:
+    """Whether somebody has enabled learning in this database."""
     return bool((yield Fetch(EXISTS, ())).rows[0][0])
 
 

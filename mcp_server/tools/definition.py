@@ -21,12 +21,12 @@ from pydantic import ValidationError
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Words
 from mcp_server.errors import SqlRefusedError
-from mcp_server.models import Answer
 from mcp_server.nl2sql.errors import NL2SQLError
-from mcp_server.progress import Progress
+from mcp_server.results import ToolResult
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.tools.arguments import CLUSTER_PARAMETER, explain_arguments
-from mcp_server.tools.platform import Call, Platform, Scope
+from mcp_server.tools.platform import Call, Platform, ServerScope
+from mcp_server.tools.progress import Progress
 from mcp_server.wording import EVERY_TOOL
 
 
@@ -45,6 +45,7 @@ class Effect(Enum):
 
     @property
     def writes(self) -> bool:
+        """Whether it changes anything."""
         return not self.value.read_only_hint
 
 
@@ -55,7 +56,7 @@ class Reach(Enum):
     SERVER = "the clusters of the server"
 
 
-Run = Callable[..., Awaitable[Answer | InputRequiredResult]]
+Run = Callable[..., Awaitable[ToolResult | InputRequiredResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,11 @@ class ToolDefinition:
 
     @property
     def name(self) -> str:
+        """The tool's name, which is that of its function."""
         return self.run.__name__
 
-    def fits(self, scope: Scope) -> bool:
+    def fits(self, scope: ServerScope) -> bool:
+        """Whether a server of this scope has the tool."""
         if scope.read_only and self.effect.writes:
             return False
         return scope.cluster is None or self.reach is Reach.CLUSTER
@@ -89,7 +92,7 @@ def tool(
 
 
 def bind(
-    definition: ToolDefinition, platform: Platform, scope: Scope, words: Words = EVERY_TOOL
+    definition: ToolDefinition, platform: Platform, scope: ServerScope, words: Words = EVERY_TOOL
 ) -> Tool:
     """The tool of one server: `call` is filled in, and `cluster` too when the scope names it.
 
@@ -151,6 +154,7 @@ class StrictTool(Tool):
     """A tool that names an argument it does not know, where the SDK's would ignore it."""
 
     def refusing_unknown_arguments(self) -> "StrictTool":
+        """Itself, with a schema that takes no argument it does not name."""
         model = self.fn_metadata.arg_model
         model.model_config["extra"] = "forbid"
         model.model_rebuild(force=True)
@@ -160,6 +164,7 @@ class StrictTool(Tool):
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> Any:
+        """Run the tool. Raises ToolError, with what to do about it."""
         try:
             return await super().run(arguments, context, convert_result)
         except ToolError as error:

@@ -24,8 +24,8 @@ from mcp_server.nl2sql.grammar.nodes import (
     Under,
 )
 from mcp_server.nl2sql.grammar.values import add_equal, add_match
-from mcp_server.nl2sql.lexicon import BIRTH
-from mcp_server.nl2sql.logical import (
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.sql.logical import (
     Aged,
     Aggregate,
     AnyOf,
@@ -38,8 +38,8 @@ from mcp_server.nl2sql.logical import (
     Referred,
     Scalar,
 )
-from mcp_server.nl2sql.profile_model import Column, Kind, Table
-from mcp_server.nl2sql.tokens import normal_text
+from mcp_server.nl2sql.words.lexicon import BIRTH
+from mcp_server.nl2sql.words.tokens import normal_text
 
 AGE_MAX = 130
 """Years; a larger number is a year itself."""
@@ -48,6 +48,7 @@ COUNT_MAX = 1000
 
 
 def add_condition(draft: Draft, node: Node) -> None:
+    """What a phrase demands of rows, into the draft."""
     around, local = draft.around, draft.focus or draft.around.subject
     match node:
         case Bound(at, operator, value, hints):
@@ -215,6 +216,7 @@ def add_held(draft: Draft, at: int) -> None:
 def add_bound(
     draft: Draft, at: int | None, operator: Operator, value_at: int, hints: tuple[str, ...]
 ) -> None:
+    """A comparison with a value, into the draft."""
     value = draft.value(value_at)
     if at is None and isinstance(value, int | float) and value < AGE_MAX:
         born = birth_of(draft, hints)

@@ -27,8 +27,7 @@ from cluster_runtime.storage.disk.filesystem import HOST_DISK
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
 CLIENTS = 3
-BULK_ROWS = 8000
-"""Of about a kilobyte each: a transaction that does not fit in the ring, nor in a log file."""
+ROWS_OF_A_MEGABYTE = 1000
 WHOLE_WITHIN_S = 60
 REFUSALS = {"full": errno.ENOSPC, "read-only": errno.EROFS, "failing": errno.EIO}
 
@@ -55,7 +54,7 @@ class RefusingDisk:
 
 
 class Host:
-    def __init__(self, folder: Path, first: int, seed: int) -> None:
+    def __init__(self, folder: Path, first: int, seed: int, bulk_mb: int) -> None:
         user = engine_user()
         cache = shared_directory(user)
         template = ensure_template(find_installation().reachable_by(user, cache), user, cache)
@@ -66,9 +65,11 @@ class Host:
         self.server = Postmaster(
             template.installation, user, self.data, folder / "s", folder / "log"
         )
+        # As the product does: pages are made, and log is collected, under the load.
         self.volume.start_coalescing(
             template.installation, folder / "c", SUPERUSER, wal_sockets=folder / "w"
         )
+        self.bulk_mb = bulk_mb
         self.saying = threading.Lock()
         self.next_value = first
         self.numbering = threading.Lock()
@@ -100,18 +101,19 @@ class Host:
                 threading.Event().wait(0.02)
 
     def load_bulk(self) -> None:
-        """Replace a table's rows in one larger transaction, again and again, and say each."""
+        """Replace a table's rows in one large transaction, again and again, and say each."""
+        rows = self.bulk_mb * ROWS_OF_A_MEGABYTE
         while True:
             with self.numbering:
                 number = self.next_value
                 self.next_value += 1
-            self.say(bulk_begun=number)
+            self.say(bulk_begun=number, rows=rows)
             try:
                 with superuser_connection(self.server) as conn, conn.transaction():
                     conn.execute("truncate bulk")
                     conn.execute(
                         "insert into bulk select %s, repeat('b', 950) from generate_series(1, %s)",
-                        (number, BULK_ROWS),
+                        (number, rows),
                     )
             except psycopg.Error:
                 threading.Event().wait(0.02)
@@ -157,8 +159,6 @@ class Host:
                 self.refuse(self.rng.choice(list(REFUSALS.values())))
             case "be whole":
                 self.be_whole()
-            case _ if disaster.startswith("a transaction of "):
-                self.write_at_once(int(disaster.split()[3]))
             case _:
                 raise AssertionError(disaster)
 
@@ -189,19 +189,9 @@ class Host:
         segments = self.volume.describe().segments
         return len(segments) == 6 and all(s.state is SegmentState.HEALTHY for s in segments)
 
-    def write_at_once(self, megabytes: int) -> None:
-        with superuser_connection(self.server) as conn:
-            conn.execute("create table if not exists large (x int, filler text)")
-            conn.execute(
-                "insert into large select i, repeat(md5(i::text), 58) "
-                "from generate_series(1, %s) i",
-                (megabytes * 540,),
-            )
-            conn.execute("truncate large")
-
 
 def main() -> None:
-    host = Host(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    host = Host(Path(sys.argv[1]), *(int(each) for each in sys.argv[2:5]))
     host.start()
     with superuser_connection(host.server) as conn:
         conn.execute("create table if not exists t (x int primary key, filler text)")

@@ -2,8 +2,10 @@
 
 A host process of its own runs the volume and its writer under load and prints what was
 acknowledged; each round something is done to it. BOREALIS_SURVIVAL_ROUNDS sets how many rounds,
-BOREALIS_SURVIVAL_SEED which ones (`python bench/survive.py` does, with a seed that it prints). The
-long campaign draws a seed of its own, which its failure names.
+BOREALIS_SURVIVAL_SEED which ones (`python bench/survive.py` does, with a seed that it prints),
+BOREALIS_SURVIVAL_BULK_MB how large the transactions are that go on beside small commits: a round
+takes one of the sizes, and waits for one of a gigabyte or more. The long campaign draws a seed of
+its own, which its failure names.
 """
 
 import json
@@ -34,6 +36,9 @@ from cluster_runtime.storage.volume import StorageVolume
 ROUNDS = int(os.environ.get("BOREALIS_SURVIVAL_ROUNDS", "3"))
 SEED = int(os.environ.get("BOREALIS_SURVIVAL_SEED", "1"))
 LONG_ROUNDS = 100
+BULK_MB = [int(each) for each in os.environ.get("BOREALIS_SURVIVAL_BULK_MB", "8").split(",")]
+LONG_BULK_MB = [*[8] * 15, *[64] * 4, 2048]
+WAITED_FOR_MB, BULK_WAIT_S = 1000, 900
 DISASTERS = (
     "kill the host",
     "kill the writer",
@@ -45,25 +50,23 @@ DISASTERS = (
     "a disk refuses",
     "rot",
 )
-LARGE_MB = int(os.environ.get("BOREALIS_SURVIVAL_LARGE_MB", "0"))
-"""Of log in one transaction, in the middle of a campaign; 0: none. It takes six times that."""
 HOST = Path(__file__).parent / "survival_host.py"
-BULK_ROWS = 8000
 
 
 class Host:
     """The process that hosts the volume; it prints a line of JSON for each event."""
 
-    def __init__(self, folder: Path, first: int, seed: int) -> None:
+    def __init__(self, folder: Path, first: int, seed: int, bulk_mb: int) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, HOST, folder, str(first), str(seed)],
+            [sys.executable, HOST, folder, str(first), str(seed), str(bulk_mb)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         self.acknowledged: set[int] = set()
         self.present: set[int] = set()
         self.bulk_present: list[list[int]] = []
-        self.bulk_begun = self.bulk_acknowledged = 0
+        self.bulk_rows: dict[int, int] = {}
+        self.bulk_acknowledged = 0
 
     def tell(self, word: str) -> None:
         assert self.process.stdin is not None
@@ -97,8 +100,8 @@ class Host:
                 self.present = set(values)
                 self.bulk_present = bulk
                 return "present"
-            case {"bulk_begun": int(number)}:
-                self.bulk_begun = number
+            case {"bulk_begun": int(number), "rows": int(rows)}:
+                self.bulk_rows[number] = rows
                 return "bulk_begun"
             case {"bulk_acknowledged": int(number)}:
                 self.bulk_acknowledged = number
@@ -108,20 +111,21 @@ class Host:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 * ROUNDS + 120)
+@pytest.mark.timeout(60 * ROUNDS + 120 + (BULK_WAIT_S * ROUNDS if max(BULK_MB) > 64 else 0))
 def test_every_acknowledged_commit_survives_every_disaster(
     engine_dir: Path, template: Template
 ) -> None:
-    survive(engine_dir, template, ROUNDS, SEED)
+    survive(engine_dir, template, ROUNDS, SEED, BULK_MB)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(60 * LONG_ROUNDS + BULK_WAIT_S * LONG_ROUNDS // 10)
 def test_every_acknowledged_commit_survives_a_hundred_disasters(
     engine_dir: Path, template: Template
 ) -> None:
     seed = random.randrange(1 << 30)
     print(f"python bench/survive.py --rounds {LONG_ROUNDS} --seed {seed}")  # shown on failure
-    survive(engine_dir, template, LONG_ROUNDS, seed)
+    survive(engine_dir, template, LONG_ROUNDS, seed, LONG_BULK_MB)
 
 
 def rot(volume: Path, rng: random.Random) -> str:
@@ -153,7 +157,7 @@ def rot(volume: Path, rng: random.Random) -> str:
 
 
 def survive(
-    engine_dir: Path, template: Template, rounds: int, seed: int, large_mb: int = LARGE_MB
+    engine_dir: Path, template: Template, rounds: int, seed: int, bulk_sizes: list[int]
 ) -> None:
     rng = random.Random(seed)
     folder = engine_dir / "cluster"
@@ -169,25 +173,25 @@ def survive(
     template.user.own(folder)
     volume.close()
     acknowledged: set[int] = set()
-    first, rotten, bulk_acknowledged = 1, False, 0
+    first, rotten = 1, False
+    bulk_rows: dict[int, int] = {}
+    bulk_acknowledged = 0
     for number in range(rounds):
         disaster = DISASTERS[number] if number < len(DISASTERS) else rng.choice(DISASTERS)
-        host = Host(folder, first, rng.randrange(1 << 30))
+        bulk_mb = rng.choice(bulk_sizes)
+        host = Host(folder, first, rng.randrange(1 << 30), bulk_mb)
         try:
             host.listen("present")
             assert acknowledged <= host.present, (number, sorted(acknowledged - host.present)[:10])
-            check_bulk(host.bulk_present, bulk_acknowledged)
             if rotten:
                 host.tell("be whole")
                 host.listen("survived", 90)
-            if large_mb and number == rounds // 2:
-                host.tell(f"a transaction of {large_mb} MB")
-                host.listen("survived", 60 + large_mb)
+            check_bulk(host.bulk_present, bulk_rows, bulk_acknowledged)
             enough = rng.randrange(20, 200)
             while len(host.acknowledged) < enough:
                 host.listen("acknowledged")
-            if number == 0:
-                host.listen("bulk_acknowledged")
+            if bulk_mb >= WAITED_FOR_MB or number == 0:
+                host.listen("bulk_acknowledged", BULK_WAIT_S)
             if disaster not in ("kill the host", "rot"):
                 host.tell(disaster)
                 host.listen("survived", 180)
@@ -196,8 +200,9 @@ def survive(
             host.process.wait()
             host.drain()
         acknowledged |= host.acknowledged
+        bulk_rows |= host.bulk_rows
         bulk_acknowledged = max(bulk_acknowledged, host.bulk_acknowledged)
-        first = max(*acknowledged, host.bulk_begun) + 1000
+        first = max(*acknowledged, *bulk_rows) + 1000
         end_orphans(folder)
         rotten = disaster == "rot"
         if rotten:
@@ -209,12 +214,13 @@ def survive(
     check_with_amcheck(folder, template, acknowledged)
 
 
-def check_bulk(present: list[list[int]], acknowledged: int) -> None:
-    """The larger transaction that was acknowledged last, or a later one: all of it, no other."""
-    if acknowledged or present:
-        ((number, count),) = present
-        assert number >= acknowledged
-        assert count == BULK_ROWS
+def check_bulk(present: list[list[int]], rows: dict[int, int], acknowledged: int) -> None:
+    """The large transaction that was acknowledged last, or a later one: all of it, and no other."""
+    if not acknowledged and not present:
+        return
+    ((number, count),) = present
+    assert number >= acknowledged
+    assert count == rows[number]
 
 
 def check_with_amcheck(folder: Path, template: Template, acknowledged: set[int]) -> None:

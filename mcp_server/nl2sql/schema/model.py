@@ -1,0 +1,115 @@
+"""What is known of a database: tables, columns, keys, and the text values that people name."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Kind(Enum):
+    """What a column's values are like, as far as questions care."""
+
+    NUMBER = "number"
+    TEXT = "text"
+    DATE = "date"
+    BOOLEAN = "boolean"
+    OTHER = "other"
+
+
+NUMBERED = frozenset(
+    (word,) for word in ("id", "number", "no", "nbr", "code", "zip", "postcode", "phone", "year")
+)
+"""Last words of the names of columns whose numbers only tell things apart."""
+
+
+@dataclass(slots=True, eq=False)
+class Column:
+    """One column. `distinct` is an estimate; `numeric_text`: text whose values are numbers."""
+
+    table: "Table"
+    name: str
+    type: str
+    kind: Kind
+    comment: str = ""
+    primary: bool = False
+    foreign: bool = False
+    within: "Column | None" = None
+    """The key of the same table that it refers to: an employee's manager is an employee."""
+    unique: bool = False
+    distinct: int = 0
+    numeric_text: bool = False
+    year_like: bool = False
+    low: float | None = None
+    high: float | None = None
+    """The range of a column of numbers, as far as the sample goes."""
+    sorts_as_text: bool = False
+    """Text whose numbers are all written alike, so that they sort as text as well."""
+    values: dict[str, str] = field(default_factory=dict)
+    shapes: frozenset[str] = frozenset()
+    """How its texts are written (`shape_of`), where all are in few ways and have digits."""
+    words: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"{self.table.name}.{self.name}"
+
+    @property
+    def counts(self) -> bool:
+        """Whether comparisons with numbers make sense."""
+        return self.kind is Kind.NUMBER or self.numeric_text
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether a sum makes sense: not of keys, of years and of card numbers."""
+        named = self.primary or self.foreign or self.words[-1:] in NUMBERED
+        return self.counts and not named and not self.year_like
+
+
+@dataclass(slots=True, eq=False)
+class Table:
+    """A table with its columns and what was counted."""
+
+    schema: str
+    name: str
+    comment: str = ""
+    rows: int = 0
+    columns: list[Column] = field(default_factory=list)
+    words: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def key(self) -> Column | None:
+        """The single column that identifies a row, where there is one."""
+        keys = [column for column in self.columns if column.primary]
+        if len(keys) == 1:
+            return keys[0]
+        unique = [column for column in self.columns if column.unique]
+        return unique[0] if unique and not keys else None
+
+    def column(self, name: str) -> Column | None:
+        """A column by name; None if there is none."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """`column` refers to `target`. inferred: found by names and values, not declared."""
+
+    column: Column
+    target: Column
+    inferred: bool = False
+
+
+@dataclass(slots=True)
+class Profile:
+    """All that the translator knows of a database."""
+
+    tables: list[Table]
+    foreign_keys: list[ForeignKey]
+    value_index: dict[str, list[tuple[Column, str]]] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> Iterator[Column]:
+        """The columns of all tables."""
+        for table in self.tables:
+            yield from table.columns

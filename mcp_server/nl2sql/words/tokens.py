@@ -1,0 +1,219 @@
+"""Words: of a question, and of the names in a schema."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+import snowballstemmer
+
+IRREGULAR = {
+    "ids": "id",
+    "people": "person",
+    "men": "man",
+    "women": "woman",
+    "children": "child",
+    "feet": "foot",
+    "teeth": "tooth",
+    "mice": "mouse",
+    "data": "data",
+    "series": "series",
+    "species": "species",
+    "lives": "live",
+    "has": "have",
+    "had": "have",
+    "having": "have",
+    "is": "be",
+    "are": "be",
+    "was": "be",
+    "were": "be",
+    "been": "be",
+    "did": "do",
+    "does": "do",
+    "this": "this",
+    "less": "less",
+    "address": "address",
+    "status": "status",
+    "campus": "campus",
+    "bus": "bus",
+    "gas": "gas",
+    "its": "its",
+    "as": "as",
+    "class": "class",
+    "us": "us",
+}
+
+NUMBER_WORDS = {
+    word: number
+    for number, word in enumerate(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
+    )
+} | {"once": 1, "twice": 2, "hundred": 100, "thousand": 1000, "million": 1_000_000}
+
+SCALES = {"k": 1000, "m": 1_000_000}
+"""What a letter behind a number says: 100k."""
+
+_STEMMER = snowballstemmer.stemmer("english")
+_TOKEN = re.compile(
+    r"""
+    "(?P<double>[^"]+)" | “(?P<curly>[^”]+)” | ``(?P<tex>[^']+)''
+  | (?<![A-Za-z0-9])'(?P<single>[^']+(?:'[a-z][^']*)*?)'(?![A-Za-z])
+  | (?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)
+  | (?P<slashed>\d{1,2}/\d{1,2}/\d{4})
+  | (?P<date>\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2})?)?)
+  | (?P<scaled>\d[\d,]*\.?\d*(?i:[km])\b(?!-))
+  | (?P<number>\d[\d,]*\.?\d*(?![A-Za-z\d]|-[A-Za-z\d]))
+  | (?P<word>[A-Za-z0-9À-ɏ_]+(?:[-/.&][A-Za-z0-9À-ɏ_]+)*
+      (?:'(?:s|t|re)\b|\+{1,2}(?!\w)|(?<=\b[A-Z])-(?=[\s?.,]|$))?)
+  | (?P<mark>[?.!;,:])
+    """,
+    re.VERBOSE,
+)
+
+
+_SHARED_NOUN = (
+    re.compile(
+        r"\b(?P<list>(?:first|middle|last|given|family)(?:(?:,? and |, | or )"
+        r"(?:first|middle|last|given|family))+) (?P<noun>names?)\b",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"\b(?P<list>(?:start|starting|begin|end|ending|arrival|departure)(?:,? and |, | or )"
+        r"(?:start|starting|end|ending|arrival|departure)) "
+        r"(?P<noun>dates?|times?|years?|points?)\b",
+        re.IGNORECASE,
+    ),
+)
+"""Lists in which a noun is said once: `first and last name` is two names."""
+
+
+def _spread(match: re.Match[str]) -> str:
+    return re.sub(r"(?<=\w)(?=,? and |, | or |$)", f" {match['noun']}", match["list"])
+
+
+class Mark(Enum):
+    """What a token is."""
+
+    WORD = "word"
+    NUMBER = "number"
+    QUOTED = "quoted"
+    DATE = "date"
+    PUNCTUATION = "punctuation"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token: as it stands in the question, and its lemma. value: of a number."""
+
+    text: str
+    lemma: str
+    mark: Mark
+    value: float | int | None = None
+
+    @property
+    def capitalised(self) -> bool:
+        """Whether it begins with a capital letter."""
+        return self.text[:1].isupper()
+
+
+def tokenize(question: str) -> list[Token]:
+    """The tokens of a question; possessive endings are dropped."""
+    found = []
+    text = question.replace("’", "'").replace("‘", "'")
+    for shared in _SHARED_NOUN:
+        text = shared.sub(_spread, text)
+    for match in _TOKEN.finditer(text):
+        text = match.group()
+        match match.lastgroup:
+            case "double" | "curly" | "tex" | "single":
+                inner = (match.group(match.lastgroup) or "").strip()
+                found.append(Token(inner, normal_text(inner), Mark.QUOTED))
+            case "email" | "slashed":
+                found.append(Token(text, normal_text(text), Mark.QUOTED))
+            case "date":
+                found.append(Token(text, text, Mark.DATE))
+            case "scaled":
+                whole = round(float(text[:-1].replace(",", "")) * SCALES[text[-1].lower()])
+                found.append(Token(str(whole), str(whole), Mark.NUMBER, whole))
+            case "number":
+                plain = text.replace(",", "").rstrip(".")
+                value = float(plain) if "." in plain else int(plain)
+                found.append(Token(plain, plain, Mark.NUMBER, value))
+                if text.endswith((".", ",")):
+                    found.append(Token(text[-1], text[-1], Mark.PUNCTUATION))
+            case "word":
+                if text.lower().endswith("n't"):
+                    stem = text[:-3]
+                    found.append(Token(stem, lemma(stem), Mark.WORD))
+                    found.append(Token("not", "not", Mark.WORD))
+                    continue
+                base = text[:-2] if text.endswith("'s") else text
+                for part in filter(None, base.split("_")):
+                    number = NUMBER_WORDS.get(part.lower())
+                    mark = Mark.NUMBER if number is not None else Mark.WORD
+                    found.append(Token(part, lemma(part), mark, number))
+            case _:
+                found.append(Token(text, text, Mark.PUNCTUATION))
+    return found
+
+
+@lru_cache(maxsize=20_000)
+def lemma(word: str) -> str:
+    """The singular, lower-case form of a noun; other words as they are, in lower case."""
+    low = word.lower()
+    if low in IRREGULAR:
+        return IRREGULAR[low]
+    if len(low) <= 3 or not low.endswith("s") or low.endswith(("ss", "us", "is")):
+        return low
+    if low.endswith("ies") and len(low) > 4:
+        return low[:-3] + "y"
+    if low.endswith(("sses", "shes", "ches", "xes", "zes")):
+        return low[:-2]
+    if re.search(r"[^aeho]uses$", low):
+        return low[:-2]
+    return low[:-1]
+
+
+@lru_cache(maxsize=20_000)
+def stem(word: str) -> str:
+    """The stem by the Snowball stemmer of English, for words that look different as verbs."""
+    return str(_STEMMER.stemWord(lemma(word)))
+
+
+def identifier_words(name: str) -> tuple[str, ...]:
+    """The lemmas of an identifier: `StudentIDs` and `student_ids` are both student, id."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    parts = re.split(r"[\s_\-./]+|(?<=[A-Za-z])(?=\d)", spaced)
+    return tuple(lemma(part) for part in parts if part)
+
+
+def normal_text(value: str) -> str:
+    """A text value as it is compared: lower case, single spaces, no marks at the end."""
+    return " ".join(value.lower().split()).rstrip("!?.,;: ") or value.lower().strip()
+
+
+def shape_of(text: str) -> str:
+    """How a text is written: letters as a, digits as 9, each run once: `AB-123/x` is `a-9/a`."""
+    return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]+", "a", text.strip()))
