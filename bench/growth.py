@@ -109,7 +109,7 @@ def measure(
             (filler, options.rows),
         )
     # Until the table has the dead rows that updates leave it with, and the volume has its images.
-    load(runtime, cluster, volume, options, Samples(), options.seconds / 6)
+    load(runtime, cluster, volume, options, Samples(), options.seconds / 2)
     wait_until_settled(runtime)
     before = runtime.describe_volume(CLUSTER)
     rebuild_start = rebuilds(runtime, cluster)

@@ -66,7 +66,7 @@ class Source:
         self.relayed.append(feedback)
 
     def moved(self) -> None:
-        for fd in self.watchers:
+        for fd in list(self.watchers):
             os.write(fd, b"x")
 
 
