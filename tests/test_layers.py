@@ -1,4 +1,7 @@
-"""The direction of imports (docs/architecture.md): mcp_server -> memory, cluster_runtime."""
+"""The direction of imports (docs/architecture.md): mcp_server -> memory -> cluster_runtime.
+
+Of the runtime, memory knows the root of all errors alone: it works on any PostgreSQL.
+"""
 
 import ast
 from pathlib import Path
@@ -8,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "cluster_runtime": set[str](),
-    "memory": set[str](),
+    "memory": {"cluster_runtime"},
     "mcp_server": {"memory", "cluster_runtime"},
 }
 UNKNOWN_TO = {
@@ -40,3 +43,13 @@ def test_imports_never_point_upwards(package: str) -> None:
         if (bad := imported_packages(path) & forbidden)
     }
     assert not offenders
+
+
+def test_memory_knows_nothing_of_the_runtime_but_its_errors() -> None:
+    known = {
+        node.module
+        for path in (ROOT / "memory").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("cluster_runtime")
+    }
+    assert known == {"cluster_runtime.errors", "cluster_runtime.wording"}
