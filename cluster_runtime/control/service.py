@@ -2,16 +2,35 @@
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 
 from cluster_runtime.control import create, delete, faults, modify, power
 from cluster_runtime.control.catalog import Catalog
 from cluster_runtime.control.context import Context, HostedCluster, UnnamedCluster
-from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU, CreateRequest
+from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
-from cluster_runtime.control.model import ClusterStatus, DBCluster, Event
-from cluster_runtime.control.modify import ModifyRequest
+from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.members import describe_instances, instance_named
+from cluster_runtime.control.model import ClusterStatus, DBCluster, DBInstance, Event
+from cluster_runtime.control.operations.clusters import (
+    CreateDBCluster,
+    DeleteDBCluster,
+    DescribeDBClusters,
+    FailoverDBCluster,
+    ModifyDBCluster,
+    PauseDBCluster,
+    StartDBCluster,
+    StopDBCluster,
+)
+from cluster_runtime.control.operations.events import DescribeEvents
+from cluster_runtime.control.operations.instances import DescribeDBInstances
+from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
+from cluster_runtime.control.operations.volumes import (
+    DescribeVolume,
+    HealFault,
+    InjectFault,
+    LoseCompute,
+)
 from cluster_runtime.control.recover import recover
 from cluster_runtime.control.state_directory import StateDirectory
 from cluster_runtime.control.tokens import generate_db_auth_token
@@ -21,7 +40,6 @@ from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.engine.warm_pool import WarmPool
-from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.gateway import (
     CertificateAuthority,
     Gateway,
@@ -31,7 +49,6 @@ from cluster_runtime.gateway import (
 )
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.description import VolumeDescription
-from cluster_runtime.wording import Hint, Operation
 
 DEFAULT_REGION = "us-east-1"
 
@@ -111,9 +128,6 @@ class ControlService:
         context.home.close()
         context.state.close()
 
-    async def create_db_cluster(self, request: CreateRequest) -> HostedCluster:
-        return await create.create_db_cluster(self._context, request)
-
     async def warm(self) -> None:
         """Wait until the warm pool is full."""
         await self._context.pool.filled()
@@ -121,75 +135,84 @@ class ControlService:
     def find(self, identifier: str) -> HostedCluster:
         return self._context.find(identifier)
 
-    async def describe_db_clusters(self, identifier: str | None) -> list[DBCluster]:
-        if identifier is not None:
-            return [self.facts(self.find(identifier))]
-        clusters = sorted(self._context.clusters.values(), key=lambda cluster: cluster.identifier)
-        return [self.facts(cluster) for cluster in clusters]
+    def handle(self, identifier: str) -> ClusterHandle:
+        return ClusterHandle(self, self.find(identifier))
 
-    async def modify_db_cluster(self, identifier: str, request: ModifyRequest) -> DBCluster:
-        cluster = self.find(identifier)
+    # The operations: each takes its declaration (`cluster_runtime.control.operations`).
+
+    async def create_db_cluster(self, request: CreateDBCluster) -> ClusterHandle:
+        return ClusterHandle(self, await create.create_db_cluster(self._context, request))
+
+    async def describe_db_clusters(self, request: DescribeDBClusters) -> list[DBCluster]:
+        return [self.facts(each) for each in self._chosen(request.db_cluster_identifier)]
+
+    async def modify_db_cluster(self, request: ModifyDBCluster) -> DBCluster:
+        cluster = self.find(request.db_cluster_identifier)
         await modify.modify_db_cluster(self._context, cluster, request)
         return self.facts(cluster)
 
-    async def start_db_cluster(self, identifier: str) -> DBCluster:
-        cluster = self.find(identifier)
+    async def start_db_cluster(self, request: StartDBCluster) -> DBCluster:
+        cluster = self.find(request.db_cluster_identifier)
         await power.start_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
-    async def stop_db_cluster(self, identifier: str) -> DBCluster:
-        cluster = self.find(identifier)
+    async def stop_db_cluster(self, request: StopDBCluster) -> DBCluster:
+        cluster = self.find(request.db_cluster_identifier)
         await power.stop_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
-    async def pause_db_cluster(self, identifier: str) -> DBCluster:
-        cluster = self.find(identifier)
+    async def pause_db_cluster(self, request: PauseDBCluster) -> DBCluster:
+        cluster = self.find(request.db_cluster_identifier)
         await power.pause_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
-    async def failover_db_cluster(self, identifier: str) -> DBCluster:
-        cluster = self.find(identifier)
+    async def failover_db_cluster(self, request: FailoverDBCluster) -> DBCluster:
+        cluster = self.find(request.db_cluster_identifier)
         await power.failover_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
-    async def delete_db_cluster(self, identifier: str, skip_final_snapshot: bool) -> DBCluster:
-        if not skip_final_snapshot:
-            raise InvalidParameterError(
-                f"cluster {identifier!r} gets no final snapshot, for this release takes none",
-                Hint(
-                    "delete it without one with {}",
-                    Operation("delete_db_cluster", identifier, {"skip_final_snapshot": True}),
-                ),
-            )
-        return await delete.delete_db_cluster(self._context, self.find(identifier))
+    async def delete_db_cluster(self, request: DeleteDBCluster) -> DBCluster:
+        cluster = self.find(request.db_cluster_identifier)
+        return await delete.delete_db_cluster(self._context, cluster, request)
 
-    async def describe_events(self, identifier: str | None) -> list[Event]:
-        resource_id = None if identifier is None else self.find(identifier).id
+    async def describe_db_instances(self, request: DescribeDBInstances) -> list[DBInstance]:
+        found = [
+            instance
+            for cluster in self._chosen(request.db_cluster_identifier)
+            for instance in self.instances(cluster)
+        ]
+        if request.db_instance_identifier is None:
+            return found
+        return [instance_named(request.db_instance_identifier, found)]
+
+    async def describe_events(self, request: DescribeEvents) -> list[Event]:
+        named = request.source_identifier
+        resource_id = None if named is None else self.find(named).id
         return await asyncio.to_thread(self._context.catalog.events, resource_id)
 
-    async def describe_sessions(self, identifier: str) -> list[SessionDescription]:
-        return describe_sessions(self.find(identifier))
+    async def describe_sessions(self, request: DescribeSessions) -> list[SessionDescription]:
+        return describe_sessions(self.find(request.db_cluster_identifier))
 
-    async def register_session(
-        self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime
-    ) -> None:
+    async def register_session(self, request: RegisterSession) -> None:
         self._context.gateway.register_session(
-            access_key_id, secret_access_key, session_token, expires
+            request.access_key_id,
+            request.secret_access_key,
+            request.session_token,
+            request.expires,
         )
 
-    async def describe_volume(self, identifier: str) -> VolumeDescription:
-        return await faults.describe_volume(self.find(identifier))
+    async def describe_volume(self, request: DescribeVolume) -> VolumeDescription:
+        return await faults.describe_volume(self.find(request.db_cluster_identifier))
 
-    async def inject_fault(
-        self, identifier: str, target: str, kind: str, duration: float | None
-    ) -> None:
-        await faults.inject_fault(self.find(identifier), target, kind, duration)
+    async def inject_fault(self, request: InjectFault) -> None:
+        cluster = self.find(request.db_cluster_identifier)
+        await faults.inject_fault(cluster, request.target, request.kind, request.duration)
 
-    async def heal_fault(self, identifier: str, target: str | None) -> None:
-        await faults.heal_fault(self.find(identifier), target)
+    async def heal_fault(self, request: HealFault) -> None:
+        await faults.heal_fault(self.find(request.db_cluster_identifier), request.target)
 
-    async def lose_compute(self, identifier: str) -> None:
-        await faults.lose_compute(self.find(identifier))
+    async def lose_compute(self, request: LoseCompute) -> None:
+        await faults.lose_compute(self.find(request.db_cluster_identifier))
 
     @property
     def certificate_path(self) -> Path:
@@ -206,6 +229,15 @@ class ControlService:
         running = cluster.compute.socket is not None
         least = max(cluster.facts.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
         return replace(cluster.facts, capacity=least if running else 0.0)
+
+    def instances(self, cluster: HostedCluster) -> list[DBInstance]:
+        return describe_instances(cluster)
+
+    def _chosen(self, identifier: str | None) -> list[HostedCluster]:
+        """The cluster of an identifier, or all in order of theirs."""
+        if identifier is not None:
+            return [self.find(identifier)]
+        return sorted(self._context.clusters.values(), key=lambda cluster: cluster.identifier)
 
     async def _close(self, cluster: HostedCluster) -> None:
         async with cluster.changing:
