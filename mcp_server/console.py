@@ -1,7 +1,10 @@
 """What the command line prints: tables of clusters, rows and answers, drawn by rich."""
 
+import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict, fields, is_dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -74,6 +77,43 @@ def cluster(facts: DBCluster) -> None:
     ):
         table.add_row(name, Text(value))
     out.print(table)
+
+
+def result(value: Any, *, as_json: bool) -> None:
+    """What an operation returned: a table of several things, a line for each field of one."""
+    several = value if isinstance(value, list | tuple) else None
+    if as_json:
+        plain = [asdict(one) for one in several] if several is not None else _as_dict(value)
+        out.print_json(json.dumps(plain, default=str))
+    elif value is None:
+        note("done")
+    elif several is None:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        for name, each in _as_dict(value).items():
+            table.add_row(Text(_title(name), style="bold"), Text(str(each)))
+        out.print(table)
+    elif not several:
+        note("there are none")
+    else:
+        table = Table(*(_title(each.name) for each in fields(several[0])))
+        for one in several:
+            table.add_row(*(Text(_said(each)) for each in asdict(one).values()))
+        out.print(table)
+
+
+def _as_dict(value: Any) -> dict[str, Any]:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else {"": value}
+
+
+def _title(name: str) -> str:
+    words = name.removeprefix("db_").replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def rows(result: "QueryResult", console: Console = out, limit: int | None = None) -> None:
