@@ -4,7 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cluster_runtime.control.model import ClusterStatus, DBCluster, ServerlessScaling
+    from cluster_runtime.control.model import (
+        ClusterStatus,
+        DBCluster,
+        DBInstance,
+        ServerlessScaling,
+    )
     from cluster_runtime.control.plane import Cluster, ControlPlane
     from cluster_runtime.errors import BorealisError
     from cluster_runtime.gateway import GatewayLimits, SessionDescription
@@ -18,6 +23,7 @@ __all__ = [
     "ClusterStatus",
     "ControlPlane",
     "DBCluster",
+    "DBInstance",
     "GatewayLimits",
     "Runtime",
     "ServerlessScaling",
@@ -32,6 +38,7 @@ _HOME = {
     "ClusterStatus": "control.model",
     "ControlPlane": "control.plane",
     "DBCluster": "control.model",
+    "DBInstance": "control.model",
     "GatewayLimits": "gateway",
     "Runtime": "runtime",
     "ServerlessScaling": "control.model",

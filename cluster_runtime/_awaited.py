@@ -216,7 +216,8 @@ class AwaitedOperations:
         """Delete a cluster with all its data.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
-        skip_final_snapshot: keep nothing. This release takes no final snapshot, and refuses False.
+        skip_final_snapshot: keep nothing of it. This release takes no final snapshot, and deletes
+            no cluster that is to have one.
 
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
         InvalidParameterError.
@@ -225,7 +226,7 @@ class AwaitedOperations:
         return await self._thread.acall(self._service.delete_db_cluster(request))
 
     async def describe_db_instances(
-        self, db_instance_identifier: str | None = None, db_cluster_identifier: str | None = None
+        self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None
     ) -> Sequence[DBInstance]:
         """Show one instance, those of one cluster, or all; a writer comes before its readers.
 
@@ -235,7 +236,9 @@ class AwaitedOperations:
 
         Raises InstanceNotFoundError, ClusterNotFoundError.
         """
-        request = DescribeDBInstances(db_instance_identifier, db_cluster_identifier)
+        request = DescribeDBInstances(
+            db_instance_identifier, db_cluster_identifier=db_cluster_identifier
+        )
         return await self._thread.acall(self._service.describe_db_instances(request))
 
     @renamed(identifier="source_identifier")

@@ -214,7 +214,8 @@ class BlockingOperations:
         """Delete a cluster with all its data.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
-        skip_final_snapshot: keep nothing. This release takes no final snapshot, and refuses False.
+        skip_final_snapshot: keep nothing of it. This release takes no final snapshot, and deletes
+            no cluster that is to have one.
 
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
         InvalidParameterError.
@@ -223,7 +224,7 @@ class BlockingOperations:
         return self._thread.call(self._service.delete_db_cluster(request))
 
     def describe_db_instances(
-        self, db_instance_identifier: str | None = None, db_cluster_identifier: str | None = None
+        self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None
     ) -> Sequence[DBInstance]:
         """Show one instance, those of one cluster, or all; a writer comes before its readers.
 
@@ -233,7 +234,9 @@ class BlockingOperations:
 
         Raises InstanceNotFoundError, ClusterNotFoundError.
         """
-        request = DescribeDBInstances(db_instance_identifier, db_cluster_identifier)
+        request = DescribeDBInstances(
+            db_instance_identifier, db_cluster_identifier=db_cluster_identifier
+        )
         return self._thread.call(self._service.describe_db_instances(request))
 
     @renamed(identifier="source_identifier")

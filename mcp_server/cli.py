@@ -253,6 +253,14 @@ def mcp(
     hosting.run(options)
 
 
+@app.command()
+def doctor(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
+    """Examine this machine: engine, kernel, walls, disk; say what is wrong and what to do."""
+    from mcp_server import doctor as examination
+
+    raise typer.Exit(examination.run(state_dir.expanduser(), as_json=as_json))
+
+
 @storage.command()
 def dump(
     file: Annotated[

@@ -72,11 +72,19 @@ def cluster(facts: DBCluster) -> None:
         ),
         ("Auto-pause", pause),
         ("Storage", facts.storage_type),
+        ("Walls", _walls(facts)),
         ("Deletion protection", "on" if facts.deletion_protection else "off"),
         ("Created", f"{facts.cluster_create_time:%Y-%m-%d %H:%M:%S %Z}"),
     ):
         table.add_row(name, Text(value))
     out.print(table)
+
+
+def _walls(facts: DBCluster) -> str:
+    if facts.walls is None:
+        return "known once it runs; borealis doctor tries them now"
+    missing = "".join(f"\nnot held: {gap}" for gap in facts.walls.gaps)
+    return ", ".join(facts.walls.standing) + missing
 
 
 def result(value: Any, *, as_json: bool) -> None:

@@ -47,12 +47,8 @@ class Input:
     def words(self) -> str:
         """A sentence."""
         said = self.field.doc.rstrip(".")
-        steps = [
-            f"in steps of {rule.step:g}"
-            for rule in self.field.rules
-            if isinstance(rule, Range) and rule.step
-        ]
-        return ", ".join([said[:1].upper() + said[1:], *steps]) + "."
+        steps = f" (in steps of {self.range.step:g})" if self.range and self.range.step else ""
+        return f"{said[:1].upper()}{said[1:]}{steps}."
 
     @property
     def range(self) -> Range | None:

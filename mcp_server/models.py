@@ -84,6 +84,13 @@ class ClusterDescription(ClusterSummary):
     deletion_protection: Annotated[bool, Field(description="True: delete_cluster is refused")]
     iam_authentication: Annotated[bool, Field(description="True: IAM tokens serve as passwords")]
     require_tls: Annotated[bool, Field(description="True: connections without TLS are refused")]
+    walls: Annotated[
+        list[str] | None,
+        Field(description="What keeps its PostgreSQL from the host; null while none runs"),
+    ] = None
+    wall_gaps: Annotated[
+        list[str], Field(description="What of that does not hold on this machine, and why")
+    ] = []
     connection_string: Annotated[
         str | None,
         Field(
@@ -117,6 +124,8 @@ class ClusterDescription(ClusterSummary):
             deletion_protection=cluster.deletion_protection,
             iam_authentication=cluster.iam_database_authentication_enabled,
             require_tls=cluster.require_tls,
+            walls=None if cluster.walls is None else list(cluster.walls.standing),
+            wall_gaps=[] if cluster.walls is None else list(cluster.walls.gaps),
             connection_string=connection_string,
         )
 

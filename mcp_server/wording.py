@@ -20,8 +20,13 @@ ANY_CLUSTER = "CLUSTER"
 SHORT_OPTIONS = {
     "database_name": "--database",
     "db_cluster_identifier": "--cluster",
+    "enable_iam_database_authentication": "--iam",
+    "internet_access_gateway_enabled": "--gateway",
+    "master_user_password": "--password",
+    "master_username": "--master-user",
     "new_db_cluster_identifier": "--rename",
     "seconds_until_auto_pause": "--auto-pause",
+    "with_express_configuration": "--express",
 }
 """Options that are called other than their parameter."""
 

@@ -9,7 +9,7 @@ import json
 import sqlite3
 import threading
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -61,7 +61,8 @@ class CatalogEntry:
 
 
 EVENTS_MAX = 1000
-"""Of one cluster; older ones are forgotten."""
+EVENTS_KEPT = timedelta(days=14)
+"""How many events of a cluster are kept, and for how long (as RDS keeps them)."""
 
 
 class Catalog:
@@ -147,10 +148,12 @@ class Catalog:
             event.message,
         )
         self._execute(
-            "delete from event where resource_id = ? and id <= (select max(id) from event "
-            f"where resource_id = ?) - {EVENTS_MAX}",
+            "delete from event where date < ? or resource_id = ? and id <= "
+            "(select id from event where resource_id = ? order by id desc limit 1 offset ?)",
+            (event.date - EVENTS_KEPT).isoformat(),
             resource_id,
             resource_id,
+            EVENTS_MAX,
         )
 
     def events(self, resource_id: str | None = None) -> list[Event]:

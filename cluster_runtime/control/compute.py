@@ -83,6 +83,9 @@ class Compute:
         Raises EngineError, StorageError.
         """
         async with self._transition:
+            if self.socket is not None and self._instance.outdated:
+                _log.warning("restarted: /etc/passwd was replaced", socket=str(self.socket))
+                await self._stop(Shutdown.FAST)
             if self.socket is None:
                 await self.admin.close()
                 await in_thread(self._instance.start)

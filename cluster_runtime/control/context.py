@@ -144,5 +144,6 @@ class Context:
     async def record(self, cluster: HostedCluster, message: str, *categories: str) -> None:
         """Note an event of a cluster, for `describe_events` and the log."""
         event = Event(cluster.identifier, "db-cluster", message, categories, datetime.now(UTC))
-        _log.warning(message, cluster=cluster.identifier, categories=categories)
+        log = _log.warning if "security" in categories else _log.info
+        log(message, cluster=cluster.identifier, categories=categories)
         await in_thread(self.catalog.add_event, cluster.id, event)

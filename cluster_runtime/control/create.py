@@ -34,7 +34,6 @@ from cluster_runtime.control.operations.clusters import CreateDBCluster
 from cluster_runtime.control.rules import DEFAULT_DATABASE
 from cluster_runtime.control.upgrade import prepare_reader, prepare_writer
 from cluster_runtime.engine.control_file import new_system_identifier
-from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.roles import MASTER
@@ -50,30 +49,31 @@ async def make_unnamed(context: Context, engine_version: str | None) -> UnnamedC
     template = await in_thread(context.template, engine_version)
     resource_id = new_resource_id()
     directory = context.home.clusters / resource_id
-    instances = instances_over(context, template.installation, resource_id)
+    instances = await in_thread(instances_over, context, template.installation, resource_id)
     try:
         await in_thread(_lay_out, context, template, resource_id, instances.storage)
         await instances.compute.ensure_running()
     except BaseException:
         await instances.stop(Shutdown.IMMEDIATE)
-        await in_thread(remove_tree, directory)
+        await in_thread(context.home.remove, directory)
         raise
     return UnnamedCluster(resource_id, template.installation.version, directory, instances)
 
 
-async def discard_unnamed(unnamed: UnnamedCluster) -> None:
+async def discard_unnamed(context: Context, unnamed: UnnamedCluster) -> None:
     """Undo `make_unnamed`."""
     await unnamed.instances.stop(Shutdown.IMMEDIATE)
-    await in_thread(remove_tree, unnamed.directory)
+    await in_thread(context.home.remove, unnamed.directory)
 
 
 def instances_over(context: Context, installation: Installation, resource_id: str) -> Instances:
-    """What serves the directory of a cluster; nothing runs or is opened yet."""
+    """What serves the directory of a cluster, and its user; nothing runs or is opened yet."""
     home = context.home
-    storage = ClusterStorage(home.clusters / resource_id, home)
-    writer = Writer(postmaster_of(home, installation, resource_id, "writer"), storage)
+    user = home.user_of(resource_id)
+    storage = ClusterStorage(home.clusters / resource_id, user)
+    writer = Writer(postmaster_of(home, installation, user, resource_id, "writer"), storage)
     reader = Reader(
-        postmaster_of(home, installation, resource_id, "reader"),
+        postmaster_of(home, installation, user, resource_id, "reader"),
         storage,
         wal_sockets_of(home, resource_id),
     )
@@ -106,7 +106,7 @@ async def create_db_cluster(context: Context, request: CreateDBCluster) -> Hoste
         try:
             return await _name(context, unnamed, identifier, request)
         except BaseException:
-            await discard_unnamed(unnamed)
+            await discard_unnamed(context, unnamed)
             raise
     finally:
         context.reserved.discard(identifier)
@@ -187,12 +187,11 @@ def _lay_out(
     context: Context, template: Template, resource_id: str, storage: ClusterStorage
 ) -> None:
     directory = context.home.clusters / resource_id
-    context.home.user.make_passage(directory)
     (directory / UNNAMED_MARK).touch()
     identifier = new_system_identifier()
     with ThreadPoolExecutor(1) as beside:
         volume = beside.submit(storage.create, template, identifier)
-        template.copy_to(directory / "data", identifier)
+        template.copy_to(directory / "data", identifier, storage.user)
         volume.result()
     storage.open().release(directory / "data")
 

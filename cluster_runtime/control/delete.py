@@ -7,7 +7,6 @@ from cluster_runtime.control.endpoints import close_endpoints
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.model import ClusterStatus, DBCluster
 from cluster_runtime.control.operations.clusters import DeleteDBCluster
-from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import DeletionProtectedError, InvalidParameterError
 from cluster_runtime.wording import Hint, Operation
@@ -52,6 +51,6 @@ async def delete_db_cluster(
 
 async def finish_delete(context: Context, cluster: HostedCluster) -> None:
     """Remove the files, then the row: a row without files is finished again, never the reverse."""
-    await in_thread(remove_tree, cluster.directory)
+    await in_thread(context.home.remove, cluster.directory)
     await in_thread(context.catalog.remove, cluster.id)
     context.clusters.pop(cluster.id, None)

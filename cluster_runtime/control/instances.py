@@ -16,10 +16,12 @@ from cluster_runtime.engine.extensions import preload_settings
 from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
+from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.template import WAL_SEGMENT_MIB, Template
+from cluster_runtime.engine.walls import Walls
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
@@ -36,6 +38,10 @@ class Instance(Protocol):
     @property
     def running(self) -> bool: ...
     @property
+    def outdated(self) -> bool:
+        """Whether it runs and must be started anew before it lets anybody in."""
+
+    @property
     def socket_directory(self) -> Path: ...
     def start(self) -> None:
         """Start it. Raises EngineError, StorageError."""
@@ -51,9 +57,10 @@ class Instance(Protocol):
 class ClusterStorage:
     """The volume of one cluster, opened when first asked for."""
 
-    def __init__(self, directory: Path, home: EngineHome) -> None:
+    def __init__(self, directory: Path, user: OsUser) -> None:
+        """user: of the cluster's servers."""
+        self.user = user
         self._directory = directory
-        self._home = home
         self._lock = threading.Lock()
         self._volume: StorageVolume | None = None
 
@@ -69,7 +76,7 @@ class ClusterStorage:
                 self._directory / "volume",
                 uuid4(),
                 template.directory,
-                user=self._home.user,
+                user=self.user,
                 system_identifier=system_identifier,
                 server_version=template.installation.version,
                 wal_segment_bytes=WAL_SEGMENT_MIB << 20,
@@ -82,7 +89,7 @@ class ClusterStorage:
                 self._volume = StorageVolume.open(
                     self._directory / "volume",
                     (self._directory / BASE_IMAGE).resolve(),
-                    user=self._home.user,
+                    user=self.user,
                 )
             return self._volume
 
@@ -106,6 +113,14 @@ class _OnVolume:
     @property
     def running(self) -> bool:
         return self._postmaster.running
+
+    @property
+    def outdated(self) -> bool:
+        return self._postmaster.outdated
+
+    @property
+    def walls(self) -> Walls | None:
+        return self._postmaster.walls
 
     @property
     def socket_directory(self) -> Path:
@@ -133,7 +148,8 @@ class Writer(_OnVolume):
         """Start over the data directory where it can be trusted, else over one made anew."""
         volume = self._storage.open()
         data = self._postmaster.data_directory
-        if not volume.trusts(data):
+        if not (volume.trusts(data) and self._postmaster.adopt()):
+            self._postmaster.clear_leftovers()
             volume.rebuild(data)
         volume.claim(data)
         self._postmaster.start({**WRITER_SETTINGS, **self.preloads})
@@ -200,14 +216,14 @@ class Reader(_OnVolume):
 
 
 def postmaster_of(
-    home: EngineHome, installation: Installation, resource_id: str, role: str
+    home: EngineHome, installation: Installation, user: OsUser, resource_id: str, role: str
 ) -> Postmaster:
     """The postmaster of one instance of a cluster; role: `writer` or `reader`."""
     directory = home.clusters / resource_id
     short = resource_id.removeprefix("cluster-")[:16]
     return Postmaster(
         installation,
-        home.user,
+        user,
         directory / ("data" if role == "writer" else role),
         home.run / f"{short}-{role[0]}",
         directory / f"{role}.log",

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 from cluster_runtime.control.fields import check_rules
 from cluster_runtime.control.rules import Range
+from cluster_runtime.engine.walls import Walls
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.wording import Parameter
 
@@ -99,6 +100,7 @@ class DBCluster:
     endpoint, reader_endpoint: host names under `.localhost`; `port` and `reader_port` are the
         loopback ports of their own that each of them also has.
     capacity: current ACU; 0 while paused.
+    walls: what stands around its writer, as its start put it up; None while none runs.
     """
 
     db_cluster_identifier: str
@@ -123,6 +125,7 @@ class DBCluster:
     storage_type: StorageType = "aurora"
     port_was_requested: bool = False
     capacity: float = 0.0
+    walls: Walls | None = None
 
     @property
     def db_cluster_arn(self) -> str:

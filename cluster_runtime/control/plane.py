@@ -153,14 +153,15 @@ class ControlPlane(Protocol):
         """Delete a cluster with all its data.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
-        skip_final_snapshot: keep nothing. This release takes no final snapshot, and refuses False.
+        skip_final_snapshot: keep nothing of it. This release takes no final snapshot, and deletes
+            no cluster that is to have one.
 
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
         InvalidParameterError.
         """
 
     def describe_db_instances(
-        self, db_instance_identifier: str | None = None, db_cluster_identifier: str | None = None
+        self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None
     ) -> Sequence[DBInstance]:
         """Show one instance, those of one cluster, or all; a writer comes before its readers.
 

@@ -11,8 +11,7 @@ from cluster_runtime.control.delete import finish_delete
 from cluster_runtime.control.endpoints import open_endpoints
 from cluster_runtime.control.model import ClusterStatus
 from cluster_runtime.control.upgrade import BEFORE_ADMIN_DATABASE, restore_configuration
-from cluster_runtime.engine.files import remove_tree
-from cluster_runtime.engine.postmaster import end_orphans
+from cluster_runtime.engine.processes import end_orphans
 from cluster_runtime.errors import PortInUseError
 from cluster_runtime.logs import get_logger
 
@@ -36,7 +35,9 @@ async def recover(context: Context) -> None:
 async def _bring_back(context: Context, entry: CatalogEntry) -> None:
     facts = entry.facts
     installation = await asyncio.to_thread(context.installation, facts.engine_version)
-    instances = instances_over(context, installation, facts.db_cluster_resource_id)
+    instances = await asyncio.to_thread(
+        instances_over, context, installation, facts.db_cluster_resource_id
+    )
     directory = context.home.clusters / facts.db_cluster_resource_id
     cluster = HostedCluster(facts, directory, instances, entry.format)
     if facts.status is ClusterStatus.DELETING:
@@ -67,6 +68,6 @@ def _sweep(context: Context, known: set[str]) -> None:
             with contextlib.suppress(FileNotFoundError):
                 (directory / UNNAMED_MARK).unlink()
         elif (directory / UNNAMED_MARK).exists():
-            remove_tree(directory)
+            context.home.remove(directory)
         else:
             _log.warning("a cluster's directory is in no catalog", directory=str(directory))

@@ -99,6 +99,9 @@ class ControlService:
             async def make() -> UnnamedCluster:
                 return await create.make_unnamed(context, None)
 
+            async def discard(unnamed: UnnamedCluster) -> None:
+                await create.discard_unnamed(context, unnamed)
+
             context = Context(
                 state=state,
                 catalog=catalog,
@@ -109,7 +112,7 @@ class ControlService:
                 region=options.region,
                 installation=installation,
                 template=template,
-                pool=WarmPool(make, create.discard_unnamed, options.warm_pool_size),
+                pool=WarmPool(make, discard, options.warm_pool_size),
             )
             await recover(context)
         except BaseException:
@@ -225,10 +228,11 @@ class ControlService:
         )
 
     def facts(self, cluster: HostedCluster) -> DBCluster:
-        """The facts with the capacity of this moment."""
+        """The facts with the capacity and the walls of this moment."""
         running = cluster.compute.socket is not None
         least = max(cluster.facts.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
-        return replace(cluster.facts, capacity=least if running else 0.0)
+        walls = cluster.instances.writer.walls if running else None
+        return replace(cluster.facts, capacity=least if running else 0.0, walls=walls)
 
     def instances(self, cluster: HostedCluster) -> list[DBInstance]:
         return describe_instances(cluster)

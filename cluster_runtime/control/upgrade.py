@@ -6,6 +6,7 @@ wake. All of it runs in sessions that no tenant can shape (`engine.admin_session
 """
 
 import filecmp
+import os
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +20,6 @@ from cluster_runtime.control.instances import BASE_IMAGE
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.engine import leftovers, roles
 from cluster_runtime.engine.admin_session import ADMIN_DATABASE
-from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.rights import RIGHTS_QUERY, Repair, Rights, repairs
 from cluster_runtime.errors import EngineError
 
@@ -79,7 +79,7 @@ async def restore_configuration(context: Context, cluster: HostedCluster) -> Non
     For a cluster whose tenant may have been a superuser once: what ALTER SYSTEM wrote would act
     before any session does.
     """
-    changed = await in_thread(_put_back, cluster.directory, context.home.user)
+    changed = await in_thread(_put_back, cluster.directory)
     for name in changed:
         await context.record(
             cluster, f"{name} was not the runtime's any more: put back", "security"
@@ -198,10 +198,11 @@ async def _clean(
         await context.record(cluster, f"in database {conn.info.dbname!r}: {report}", "security")
 
 
-def _put_back(directory: Path, user: OsUser) -> list[str]:
+def _put_back(directory: Path) -> list[str]:
     data, base = directory / "data", (directory / BASE_IMAGE).resolve()
     if not data.is_dir():
         return []
+    owner = data.stat()
     changed = []
     for name in CONFIGURATION:
         if not (base / name).is_file():
@@ -211,6 +212,6 @@ def _put_back(directory: Path, user: OsUser) -> list[str]:
             path.unlink(missing_ok=True)
             path.write_bytes((base / name).read_bytes())
             path.chmod(0o600)
-            user.own(path)
+            os.chown(path, owner.st_uid, owner.st_gid)
             changed.append(name)
     return changed

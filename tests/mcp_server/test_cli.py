@@ -64,6 +64,8 @@ def test_a_cluster_lives_through_every_command(borealis: Borealis) -> None:
     assert listed["cluster"] == "life"
     assert json.loads(borealis("describe", "life", "--json").out)["connection_string"] is None
 
+    assert "borealis doctor tries them" in borealis("describe", "life").out.replace("\n", " ")
+
     assert "paused" in borealis("pause", "life").err
     assert "stopped" in borealis("stop", "life").err
     assert borealis("psql", "life", "-c", "select 1").status == 1

@@ -1,5 +1,6 @@
 """Clusters made, shown and deleted through the tools."""
 
+import os
 from typing import Any
 
 import psycopg
@@ -41,6 +42,13 @@ async def test_settings_of_a_create_reach_the_cluster(tools: Any) -> None:
     assert created["max_capacity"] == 2
     assert created["seconds_until_auto_pause"] == 600
     assert "protect" in await tools.fails("delete_cluster", cluster="settings")
+
+
+async def test_a_cluster_that_runs_says_which_walls_stand_around_it(tools: Any, shop: Any) -> None:
+    await tools("run_query", cluster="shop", sql="select 1")
+    described = await tools("describe_cluster", cluster="shop")
+    assert "files" in described["walls"] or "Landlock" in described["wall_gaps"][0]
+    assert ("own user" in described["walls"]) == (os.geteuid() == 0)
 
 
 async def test_a_wrong_name_is_met_with_the_nearest_right_one(tools: Any, shop: Any) -> None:

@@ -245,7 +245,7 @@ def test_a_gateway_that_is_off_is_told_by_each_door(runtime: Runtime) -> None:
         cluster.dsn()
     call = "switch it on with modify_db_cluster('shut', internet_access_gateway_enabled=True)"
     assert str(raised.value).endswith(call)
-    command = "borealis modify shut --internet-access-gateway-enabled"
+    command = "borealis modify shut --gateway"
     assert raised.value.told(COMMAND_LINE).endswith(f"; switch it on with {command}")
     runtime.delete_db_cluster("shut")
 

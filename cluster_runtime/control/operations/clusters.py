@@ -232,7 +232,8 @@ class FailoverDBCluster(Request):
 class DeleteDBCluster(Request):
     """Delete a cluster with all its data.
 
-    skip_final_snapshot: keep nothing. This release takes no final snapshot, and refuses False.
+    skip_final_snapshot: keep nothing of it. This release takes no final snapshot, and deletes no
+        cluster that is to have one.
     """
 
     db_cluster_identifier: ClusterReference

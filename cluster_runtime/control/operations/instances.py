@@ -1,6 +1,6 @@
 """Operations on a DBInstance: the writer of a cluster, or one of its readers."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
 
 from cluster_runtime.control.operations.declaration import RDS_HAS_NONE, Request, operation
@@ -24,4 +24,5 @@ class DescribeDBInstances(Request):
     """
 
     db_instance_identifier: str | None = None
+    _: KW_ONLY
     db_cluster_identifier: Annotated[str | None, RDS_HAS_NONE] = None

@@ -19,21 +19,23 @@ from pathlib import Path
 import google_crc32c
 import psutil
 
+from cluster_runtime.engine.files import open_plain, write_atomically
 from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.postmaster import PROMOTE_MARK
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.core.wal_records import wal_file_name
 
 CLAIM_FILE = "borealis.volume"
+CLAIM_CHARACTERS_MAX = 4096
+CONTROL_FILE_BYTES = 8192
 
 _CONTROL = struct.Struct("=QIIi4xqQQII")
 _STATE_OFFSET = 16
 _CRC_SEARCH = range(200, 508, 4)
 
 
-_ARCHIVE_RECOVERY = (
-    "restore_command = 'false'\nrecovery_target_timeline = 'latest'\nhot_standby = 'off'\n"
-)
+_NO_HOT_STANDBY = "recovery_target_timeline = 'latest'\nhot_standby = 'off'\n"
 """Without hot_standby the server takes no connection before it has its new timeline."""
 
 
@@ -62,7 +64,8 @@ class ControlFile:
     @classmethod
     def read(cls, data_directory: Path) -> "ControlFile":
         """Raises StorageError where its checksum does not fit."""
-        content = (data_directory / "global" / "pg_control").read_bytes()
+        with open(open_plain(data_directory / "global" / "pg_control"), "rb") as file:
+            content = file.read(CONTROL_FILE_BYTES)
         _crc_offset(content)
         identifier, _, _, state, _, checkpoint, redo, timeline, _ = _CONTROL.unpack_from(content)
         return cls(identifier, DatabaseState(state), checkpoint, redo, timeline)
@@ -86,14 +89,16 @@ def mark_in_production(data_directory: Path) -> None:
 def recover_along_timelines(data_directory: Path, user: OsUser) -> None:
     """Make the next start replay log that goes through several timelines.
 
-    Crash recovery stays on the timeline of its checkpoint; archive recovery follows the history
-    file, and begins a timeline of its own at the end of the log. All it reads is in pg_wal.
+    Crash recovery stays on the timeline of its checkpoint; a standby follows the history file, and
+    begins a timeline of its own at the end of the log once it is told to. All it reads is in
+    pg_wal.
     """
-    signal = data_directory / "recovery.signal"
-    signal.touch(0o600)
-    user.own(signal)
+    for name in ("standby.signal", PROMOTE_MARK):
+        signal = data_directory / name
+        signal.touch(0o600)
+        user.own(signal)
     with (data_directory / "postgresql.auto.conf").open("a", encoding="utf-8") as file:
-        file.write(_ARCHIVE_RECOVERY)
+        file.write(_NO_HOT_STANDBY)
 
 
 def clear_wal(data_directory: Path) -> None:
@@ -154,17 +159,15 @@ class Claim:
     stopped_at: int | None
 
     def write(self, data_directory: Path) -> None:
-        path = data_directory / CLAIM_FILE
-        partial = path.with_suffix(".new")
-        partial.write_text(json.dumps(asdict(self)))
-        partial.rename(path)
+        write_atomically(data_directory / CLAIM_FILE, json.dumps(asdict(self)))
 
     @classmethod
     def read(cls, data_directory: Path) -> "Claim | None":
         """None where there is no readable claim: then the directory is not to be trusted."""
         try:
-            return cls(**json.loads((data_directory / CLAIM_FILE).read_text()))
-        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+            with open(open_plain(data_directory / CLAIM_FILE), encoding="utf-8") as file:
+                return cls(**json.loads(file.read(CLAIM_CHARACTERS_MAX)))
+        except (OSError, ValueError, TypeError):
             return None
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import google_crc32c
 
-from cluster_runtime.engine.files import copy_tree
+from cluster_runtime.engine.files import copy_tree, open_plain
 from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.disk.device import sync_file
@@ -206,7 +206,10 @@ def _files(source: Path) -> Iterator[str]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
+    with (
+        open(open_plain(source), "rb", buffering=0) as reader,
+        target.open("xb", buffering=0) as writer,
+    ):
         os.fchmod(writer.fileno(), 0o600)
         if hasattr(os, "copy_file_range"):
             left = os.fstat(reader.fileno()).st_size

@@ -60,7 +60,7 @@ class WalService:
 
     def __init__(self, source: LogSource, directory: Path, user: OsUser) -> None:
         """Listen in `directory`, which is made where it does not exist."""
-        user.make_private_directory(directory)
+        user.make_private_directory_of_standbys(directory)
         path = directory / SOCKET_NAME
         path.unlink(missing_ok=True)
         self._source = source
@@ -68,7 +68,7 @@ class WalService:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
         path.chmod(0o600)
-        user.own(path)
+        user.own(path)  # whose folder keeps all but its standbys away
         self._listener.listen(32)
         self._lock = threading.Lock()
         self._readers: set[_Reader] = set()

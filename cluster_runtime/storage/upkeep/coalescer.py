@@ -75,9 +75,9 @@ class Coalescer:
             self._installation, self._user, self.data_directory, self._sockets, self._log_file
         )
         settings = {**_SETTINGS, "primary_conninfo": conninfo}
-        server.start(settings, until=frozenset())
         deadline = time.monotonic() + REPLAY_TIMEOUT_S
         try:
+            server.start(settings, until=frozenset())
             while replayed() < until:
                 if not server.running or time.monotonic() > deadline:
                     raise EngineError(

@@ -15,7 +15,8 @@ import psycopg
 import pytest
 
 from cluster_runtime.engine import postmaster as module
-from cluster_runtime.engine.postmaster import Postmaster, Shutdown, end_orphans, wait_until_gone
+from cluster_runtime.engine.postmaster import Postmaster, Shutdown
+from cluster_runtime.engine.processes import end_orphans, wait_until_gone
 from cluster_runtime.errors import EngineError
 
 

@@ -23,10 +23,10 @@ from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.postmaster import (
     Postmaster,
     Shutdown,
-    end_orphans,
     engine_environment,
     superuser_connection,
 )
+from cluster_runtime.engine.processes import end_orphans
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.storage.volume import StorageVolume
