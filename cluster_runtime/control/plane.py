@@ -64,7 +64,8 @@ class ControlPlane(Protocol):
         engine_version: version of PostgreSQL; by default the newest that is installed.
         database_name: name of the default database, which is made with pgvector.
         master_username: role that owns the databases.
-        master_user_password: 8 to 128 printable characters; without one, IAM tokens are the way in.
+        master_user_password: password of the master user: 8 to 128 printable characters; without
+            one, IAM tokens are the way in.
         serverless_v2_scaling_configuration: range of capacity, and when to pause.
         storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
         deletion_protection: refuse to delete it until this is switched off.
@@ -101,7 +102,7 @@ class ControlPlane(Protocol):
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
         new_db_cluster_identifier: new name; endpoints have it from then on.
-        master_user_password: new password of the master user; 8 to 128 printable characters.
+        master_user_password: new password of the master user: 8 to 128 printable characters.
         serverless_v2_scaling_configuration: range of capacity, and when to pause.
         deletion_protection: refuse to delete it.
         enable_iam_database_authentication: take IAM tokens as passwords.
