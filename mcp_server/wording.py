@@ -66,12 +66,13 @@ COMMANDS = {
     for each in OPERATIONS
     if is_a_command(each) and each.method != "describe_db_clusters"  # two commands, see below
 }
-OPTIONS = {
-    one.name: option_of(one)
+OPTIONS_OF_OPERATIONS = {
+    each.method: {one.name: option_of(one) for one in inputs(each) if not one.names_the_subject}
     for each in OPERATIONS
     if each.method in COMMANDS
-    for one in inputs(each)
-    if not one.names_the_subject
+}
+OPTIONS = {
+    name: option for options in OPTIONS_OF_OPERATIONS.values() for name, option in options.items()
 } | {
     "state_dir": "--state-dir",
     "timeout_seconds": "statement_timeout",  # a shell has no limit but the server's own
@@ -158,9 +159,9 @@ class OnTheCommandLine:
         for setting, value in operation.settings.items():
             if (name, setting) == ("delete_db_cluster", "skip_final_snapshot"):
                 continue  # what the command does anyway
-            if setting not in OPTIONS:
+            if setting not in OPTIONS_OF_OPERATIONS[name]:
                 return None
-            arguments += _option(OPTIONS[setting], value)
+            arguments += _option(OPTIONS_OF_OPERATIONS[name][setting], value)
         return _line(COMMANDS[name], cluster, *arguments)
 
 
