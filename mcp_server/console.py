@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -88,28 +88,30 @@ def _walls(facts: DBCluster) -> str:
 
 
 def result(value: Any, *, as_json: bool) -> None:
-    """What an operation returned: a table of several things, a line for each field of one."""
+    """What an operation returned: for each thing a line for each of its fields."""
     several = value if isinstance(value, list | tuple) else None
     if as_json:
-        plain = [asdict(one) for one in several] if several is not None else _as_dict(value)
+        plain = [_as_dict(one) for one in several] if several is not None else _as_dict(value)
         out.print_json(json.dumps(plain, default=str))
-    elif value is None:
+        return
+    if value is None:
         note("done")
-    elif several is None:
-        table = Table(show_header=False, box=None, pad_edge=False)
-        for name, each in _as_dict(value).items():
-            table.add_row(Text(_title(name), style="bold"), Text(str(each)))
-        out.print(table)
-    elif not several:
+    elif several is not None and not several:
         note("there are none")
-    else:
-        table = Table(*(_title(each.name) for each in fields(several[0])))
-        for one in several:
-            table.add_row(*(Text(_said(each)) for each in asdict(one).values()))
+    for at, one in enumerate([value] if several is None else several):
+        if at:
+            out.print()
+        table = Table(show_header=False, box=None, pad_edge=False)
+        table.add_column(style="bold")
+        table.add_column(overflow="fold")
+        for name, each in _as_dict(one).items():
+            table.add_row(_title(name), Text(_said(each)))
         out.print(table)
 
 
 def _as_dict(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else {"": value}
 
 
