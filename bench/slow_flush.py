@@ -42,6 +42,9 @@ class SlowFlushDevice:
             self._durable.add(lane)
         self._device.start(lane, fd, vectors, offset, durable=durable)
 
+    def shares_a_disk(self, fds: Sequence[int]) -> bool:
+        return self._device.shares_a_disk(fds)
+
     def flush(self, lane: int, fd: int) -> None:
         self._durable.add(lane)
         self._device.flush(lane, fd)

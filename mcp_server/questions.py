@@ -15,8 +15,8 @@ from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import READ_ROWS, Asker
 from mcp_server.nl2sql.models import Model, as_model
 from mcp_server.nl2sql.plan import PlanSettings
-from mcp_server.nl2sql.steps import arun
-from mcp_server.sessions import Limits, connected, interruptible, query
+from mcp_server.results import Collected, Limits, result_of
+from mcp_server.sessions import connected, interruptible
 
 if TYPE_CHECKING:
     from mcp_server.nl2sql.translator import Translator
@@ -68,19 +68,17 @@ class Questions:
         )
         result = None
         async with connected(cluster, database, question.limits, user=READER) as connection:
-            found = await interruptible(
-                asker.aask(
-                    question.text,
-                    question.evidence,
-                    explain=question.explain,
-                    model=client_model,
-                    connection=connection,
-                )
+            asked = asker.aask(
+                question.text,
+                question.evidence,
+                explain=question.explain,
+                model=client_model,
+                connection=connection,
             )
-            if found.sql is not None:
-                limits = checks.Limits(timeout=question.limits.seconds)
-                await arun(connection, checks.begin(limits))
-                result = await interruptible(query(connection, found.sql, question.limits))
+            found = await interruptible(connection, asked)
+            if (rows := found.result) is not None:
+                collected = Collected(question.limits, list(rows.fields), truncated=rows.truncated)
+                result = await result_of(connection, collected, rows.texts, rows.seconds)
         return _told(found, result, (time.perf_counter() - started) * 1000)
 
     def _translator(self, cluster: Cluster, database: str | None) -> "Translator":

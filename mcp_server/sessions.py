@@ -2,8 +2,11 @@
 
 Reads connect as `borealis_reader`, a role of its own, inside a READ ONLY transaction, and send one
 statement by the extended protocol, which takes no second one. So there is nothing to reset back
-to: the session user itself may only read. Writes connect as the master user, and a script sent by
-the simple protocol is one transaction unless it says otherwise.
+to: the session user itself may only read. Writes connect as the master user, and a script of
+several statements is one transaction.
+
+The server counts the seconds of each statement, but SQL can stop its clock. So they are counted
+here too, for the whole call: then it is cancelled, and its session ended if it does not listen.
 
 Every call has a connection of its own and closes it. A kept one would hold session state from one
 caller to the next, and keep its cluster from pausing.
@@ -14,40 +17,31 @@ import json
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import anyio
 import psycopg
 from anyio import to_thread
-from psycopg import capabilities, generators, pq
+from psycopg import generators, pq
 from psycopg.errors import InsufficientPrivilege, error_from_result
 from psycopg.pq.abc import PGresult
 
 from cluster_runtime.control.plane import Cluster
 from cluster_runtime.engine.roles import READER
+from mcp_server import script
 from mcp_server.errors import SqlRefusedError
-from mcp_server.models import ExecutionResult, QueryResult, ResultColumn, StatementResult
-from mcp_server.nl2sql import checks
-from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError
+from mcp_server.models import ExecutionResult, QueryResult, StatementResult
+from mcp_server.nl2sql import checks, wire
+from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError, QueryTimeoutError
+from mcp_server.nl2sql.own_names import own_names
+from mcp_server.nl2sql.refusals import refusal
 from mcp_server.nl2sql.steps import arun
-from mcp_server.rendering import Json, clip, render
+from mcp_server.results import Collected, Limits, result_of, type_names
 
 T = TypeVar("T")
-Connection = psycopg.AsyncConnection[Any]
 Parameter = str | int | float | bool | None | list[Any] | dict[str, Any]
 
-CELL_CHARACTERS = 32_768
-"""A longer value is clipped. Below it, only whole rows are left out."""
-
-RESULT_CHARACTERS = 262_144
-"""All the values of one answer together; about what a model's context can take of one tool."""
-
-GUARD_LIMITS = checks.Limits(cost=math.inf)
-"""A statement that its caller wrote runs whatever it costs, for as long as its timeout allows."""
-
-ROWS_AT_A_TIME = 64
 STATEMENTS_LISTED = 100
 
 CONNECTIONS = anyio.Semaphore(24)
@@ -59,90 +53,22 @@ GRANT_ADVICE = (
 )
 CONNECT_SECONDS = 30
 CANCEL_SECONDS = 5.0
+GRACE_SECONDS = 0.5
+"""What the server's own clock has before that of the call strikes."""
 
-SESSION_SETTINGS = "set datestyle = 'ISO'; set bytea_output = 'hex'; set statement_timeout = {}"
+SETTINGS = (
+    "set datestyle = 'ISO'; set bytea_output = 'hex'; set standard_conforming_strings = on; "
+    "set statement_timeout = {}; select pg_catalog.pg_backend_pid()"
+)
+READER_SETTINGS = "set role none; " + SETTINGS
+TERMINATE = "select pg_catalog.pg_terminate_backend(%s)"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """rows: most rows of an answer. seconds: most time that a statement may run."""
+class Connection(psycopg.AsyncConnection[Any]):
+    """A connection of one call. dsn, server_pid: how its session can be ended from another."""
 
-    rows: int = 100
-    seconds: float = 30.0
-
-
-@dataclass(slots=True)
-class Collected:
-    """The rows of one statement within the limits; values as the text that the server sent."""
-
-    limits: Limits
-    fields: list[tuple[str, int, int]] = field(default_factory=list)  # name, type oid, modifier
-    rows: list[list[str | None]] = field(default_factory=list)
-    characters: int = 0
-    truncated: bool = False
-    clipped: bool = False
-
-    def add(self, result: PGresult, encoding: str = "utf-8") -> None:
-        """Take the rows of one result in, as far as the limits go."""
-        if not self.fields and result.nfields:
-            self.fields = [
-                ((result.fname(i) or b"").decode(encoding), result.ftype(i), result.fmod(i))
-                for i in range(result.nfields)
-            ]
-        for row in range(result.ntuples):
-            if self.truncated or len(self.rows) >= self.limits.rows:
-                self.truncated = True
-                return
-            values = [
-                None if raw is None else bytes(raw).decode(encoding, "replace")
-                for raw in (result.get_value(row, column) for column in range(result.nfields))
-            ]
-            size = sum(min(len(value), CELL_CHARACTERS) for value in values if value is not None)
-            if self.rows and self.characters + size > RESULT_CHARACTERS:
-                self.truncated = True
-                return
-            self.characters += size
-            self.rows.append(values)
-
-    def rendered(self, types: dict[tuple[int, int], tuple[str, int | None]]) -> list[list[Json]]:
-        return [
-            [
-                None if value is None else self._render(value, oid, types[oid, modifier][1])
-                for value, (_, oid, modifier) in zip(row, self.fields, strict=True)
-            ]
-            for row in self.rows
-        ]
-
-    def _render(self, value: str, oid: int, element: int | None) -> Json:
-        if len(value) > CELL_CHARACTERS:
-            self.clipped = True
-            return clip(value, CELL_CHARACTERS)
-        return render(value, oid, element)
-
-    def columns(self, types: dict[tuple[int, int], tuple[str, int | None]]) -> list[ResultColumn]:
-        return [
-            ResultColumn(name=name, type=types[oid, modifier][0])
-            for name, oid, modifier in self.fields
-        ]
-
-    @property
-    def note(self) -> str | None:
-        """What is missing from the answer, for whoever reads it."""
-        notes = []
-        if self.truncated and len(self.rows) >= self.limits.rows:
-            notes.append(
-                f"only the first {len(self.rows)} rows: raise limit, or narrow, aggregate or "
-                "page the query"
-            )
-        elif self.truncated:
-            notes.append(
-                f"only the first {len(self.rows)} rows, for they are large: select fewer columns"
-            )
-        if self.clipped:
-            notes.append(
-                f"values over {CELL_CHARACTERS} characters are clipped: use substring() to see more"
-            )
-        return "; ".join(notes) or None
+    dsn: str
+    server_pid: int
 
 
 @asynccontextmanager
@@ -155,18 +81,33 @@ async def connected(
     """
     # In a thread: making a token reads a file, and a control plane elsewhere may take a while.
     dsn = await to_thread.run_sync(lambda: cluster.dsn("writer", user=user, dbname=database))
+    settings = READER_SETTINGS if user == READER else SETTINGS
     async with CONNECTIONS:
-        connection: Connection = await psycopg.AsyncConnection.connect(
-            dsn, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="borealis mcp"
-        )
+        connection = await _connect(dsn)
         try:
-            await connection.execute(
-                SESSION_SETTINGS.format(int(limits.seconds * 1000)).encode(), prepare=False
+            cursor = await connection.execute(
+                settings.format(int(limits.seconds * 1000)).encode(), prepare=False
             )
+            while cursor.nextset():
+                pass
+            (connection.server_pid,) = await cursor.fetchone() or (0,)
             yield connection
         finally:
             with anyio.CancelScope(shield=True):
                 await connection.close()
+
+
+async def _connect(dsn: str) -> Connection:
+    connection = await Connection.connect(
+        dsn,
+        autocommit=True,
+        connect_timeout=CONNECT_SECONDS,
+        application_name="borealis mcp",
+        client_encoding="utf8",
+        prepare_threshold=None,
+    )
+    connection.dsn = dsn
+    return connection
 
 
 @asynccontextmanager
@@ -175,19 +116,42 @@ async def reading(
 ) -> AsyncIterator[Connection]:
     """A connection of the read-only role, inside a READ ONLY transaction."""
     async with connected(cluster, database, limits, user=READER) as connection:
-        await arun(connection, checks.begin(checks.Limits(timeout=limits.seconds)))
+        await arun(connection, checks.begin(limits.of_a_read))
         yield connection
 
 
-async def interruptible(work: Coroutine[Any, Any, T]) -> T:
+@asynccontextmanager
+async def describing(
+    cluster: Cluster, database: str | None, limits: Limits
+) -> AsyncIterator[Connection]:
+    """The same for statements of our own about the catalog."""
+    async with reading(cluster, database, limits) as connection:
+        await arun(connection, own_names())
+        yield connection
+
+
+async def interruptible(
+    connection: Connection, work: Coroutine[Any, Any, T], seconds: float = math.inf
+) -> T:
     """Await work on a connection; when the caller goes away, its statement is cancelled.
 
     The work is a task of its own, cancelled once. Inside the caller's cancel scope psycopg would
     be cancelled again while it tells the server to stop, and the server would go on for nobody.
+    seconds: when they are over the statement is cancelled too, and a session that goes on all the
+    same is ended. Raises QueryTimeoutError then.
     """
     task = asyncio.ensure_future(work)
     try:
-        return await asyncio.shield(task)
+        patience = None if math.isinf(seconds) else seconds + GRACE_SECONDS
+        done, _ = await asyncio.wait([task], timeout=patience)
+        if not done:
+            await _stop(connection, task)
+            if task.exception() is not None:
+                raise QueryTimeoutError(
+                    f"timeout: the call took more than {seconds:g} s, so it was cancelled and its "
+                    "transaction rolled back; narrow the statement, or raise timeout_seconds"
+                ) from task.exception()
+        return task.result()
     except asyncio.CancelledError:
         task.cancel()
         with anyio.CancelScope(shield=True):
@@ -197,45 +161,32 @@ async def interruptible(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
+async def _stop(connection: Connection, task: "asyncio.Future[Any]") -> None:
+    """Cancel what a connection runs; end its session where SQL has caught that and goes on."""
+    await connection.cancel_safe(timeout=CANCEL_SECONDS)
+    done, _ = await asyncio.wait([task], timeout=CANCEL_SECONDS)
+    if not done:
+        async with await _connect(connection.dsn) as another:
+            await another.execute(TERMINATE, [connection.server_pid])
+        await asyncio.wait([task])
+
+
 async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult:
     """Run one statement that passes the guard, on a connection from `reading`.
 
     Stops the server as soon as the limits are reached. Raises RefusedError for what the guard or
     PostgreSQL refuses, nearest names included, and psycopg.Error for a lost connection.
     """
-    collected = Collected(limits)
     try:
-        checked = await arun(connection, checks.check(sql, GUARD_LIMITS))
-        started = time.perf_counter()
-        await _collect(connection, checked.sql, collected)
+        checked = await arun(connection, checks.check(sql, limits.of_a_read))
+        answer = await arun(connection, checks.fetch(checked, limits.of_a_read, values=False))
     except ForbiddenError as refused:
         if isinstance(refused.__cause__, InsufficientPrivilege):
             raise SqlRefusedError(f"{refused}: {GRANT_ADVICE}") from refused
         raise
-    except psycopg.Error as error:
-        raise await with_nearest_names(connection, error) from error
-    elapsed_ms = _milliseconds_since(started)
     await connection.execute("rollback")
-    types = await type_names(connection, [(oid, modifier) for _, oid, modifier in collected.fields])
-    rows = collected.rendered(types)
-    return QueryResult(
-        columns=collected.columns(types),
-        rows=rows,
-        row_count=len(rows),
-        truncated=collected.truncated or collected.clipped,
-        note=collected.note,
-        elapsed_ms=elapsed_ms,
-    )
-
-
-async def _collect(connection: Connection, sql: str, collected: Collected) -> None:
-    async with aclosing(_results(connection, sql, (), simple=False)) as results:
-        async for result in results:
-            collected.add(result)
-            if collected.truncated:
-                await connection.cancel_safe(timeout=CANCEL_SECONDS)
-                await _to_the_end(connection)
-                return
+    collected = Collected(limits, list(answer.fields), truncated=answer.truncated)
+    return await result_of(connection, collected, answer.texts, answer.seconds)
 
 
 async def execute(
@@ -244,13 +195,17 @@ async def execute(
     """Run a script. Without parameters it may hold several statements, which are one transaction.
 
     Rows past the limits are read and dropped, for stopping the server would undo the work.
-    Raises psycopg.Error; SqlRefusedError for COPY from the client and for a transaction left open.
+    Raises psycopg.Error; SqlRefusedError for COPY from the client, and for a script that begins,
+    ends or divides its transaction.
     """
+    whole = await to_thread.run_sync(script.read, sql)
     notices: list[str] = []
     connection.add_notice_handler(
         lambda diagnostic: notices.append(f"{diagnostic.severity}: {diagnostic.message_primary}")
     )
     started = time.perf_counter()
+    if whole.needs_a_transaction:
+        await connection.execute("begin")
     collected = Collected(limits)
     statements: list[tuple[str, int | None, Collected]] = []
     done: tuple[str, int | None] = ("", None)
@@ -266,12 +221,9 @@ async def execute(
         if result.status not in PARTS:  # the statement's last result
             statements.append((*done, collected))
             collected = Collected(limits)
+    if whole.needs_a_transaction:
+        await connection.execute("commit")
     elapsed_ms = _milliseconds_since(started)
-    if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
-        raise SqlRefusedError(
-            "the script began a transaction and did not end it, so it was rolled back: add "
-            "COMMIT, or leave BEGIN out (a script is one transaction by itself)"
-        )
     listed = statements[:STATEMENTS_LISTED]
     types = await type_names(
         connection, [(oid, mod) for *_, found in listed for _, oid, mod in found.fields]
@@ -298,31 +250,11 @@ async def with_nearest_names(connection: Connection, error: psycopg.Error) -> NL
 
     Raises the error itself when it is no judgement on the statement (a lost connection).
     """
-    return await arun(connection, checks.refusal(error))
+    return await arun(connection, refusal(error))
 
 
 PARTS = frozenset({pq.ExecStatus.SINGLE_TUPLE, pq.ExecStatus.TUPLES_CHUNK})
 COPYING = frozenset({pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH})
-
-TYPE_NAMES = """
-select given.oid, given.modifier, format_type(given.oid, given.modifier),
-       (select element.oid from pg_catalog.pg_type element where element.typarray = given.oid)
-from unnest(%s::oid[], %s::int[]) as given (oid, modifier)
-"""
-# Asked of typarray and not of typelem, for oidvector has elements but is not written as an array.
-
-
-async def type_names(
-    connection: Connection, types: Sequence[tuple[int, int]]
-) -> dict[tuple[int, int], tuple[str, int | None]]:
-    """(type oid, modifier) -> (name as PostgreSQL writes it, type oid of its elements)."""
-    if not types:
-        return {}
-    distinct = sorted(set(types))
-    cursor = await connection.execute(
-        TYPE_NAMES, [[oid for oid, _ in distinct], [modifier for _, modifier in distinct]]
-    )
-    return {(oid, mod): (name, element) for oid, mod, name, element in await cursor.fetchall()}
 
 
 async def _results(
@@ -336,24 +268,15 @@ async def _results(
         connection.pgconn.send_query(statement)
     else:
         connection.pgconn.send_query_params(statement, [_as_text(value) for value in parameters])
-    if capabilities.has_stream_chunked():
-        connection.pgconn.set_chunked_rows_mode(ROWS_AT_A_TIME)
-    else:  # a psycopg that was built against libpq before 17
-        connection.pgconn.set_single_row_mode()
+    wire.some_rows_at_a_time(connection.pgconn)
     await connection.wait(generators.send(connection.pgconn))
     while (result := await connection.wait(generators.fetch(connection.pgconn))) is not None:
         if result.status == pq.ExecStatus.FATAL_ERROR:
-            await _to_the_end(connection)
+            await connection.wait(wire.drain(connection.pgconn))
             raise error_from_result(result, encoding="utf-8")
         if result.status == pq.ExecStatus.EMPTY_QUERY:
             raise SqlRefusedError("the SQL is empty: there is nothing but comments or spaces in it")
         yield result
-
-
-async def _to_the_end(connection: Connection) -> None:
-    """Read what is left of a query that failed or was cancelled, so that another can be sent."""
-    while await connection.wait(generators.fetch(connection.pgconn)) is not None:
-        pass
 
 
 def _as_text(value: Parameter) -> bytes | None:

@@ -25,6 +25,7 @@ from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
 
 if TYPE_CHECKING:
+    from cluster_runtime.control.restart import WriterRestart
     from cluster_runtime.control.watch import ConnectionWatch
 
 _log = get_logger(__name__)
@@ -78,6 +79,7 @@ class HostedCluster:
     endpoints: dict[EndpointKind, Endpoint] = field(default_factory=dict)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     watch: "ConnectionWatch | None" = None
+    restart: "WriterRestart | None" = None
 
     @property
     def id(self) -> str:

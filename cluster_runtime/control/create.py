@@ -21,6 +21,7 @@ from cluster_runtime.control.instances import (
     ClusterStorage,
     Reader,
     Writer,
+    coalescing_of,
     postmaster_of,
     wal_sockets_of,
 )
@@ -70,7 +71,9 @@ def instances_over(context: Context, installation: Installation, resource_id: st
     """What serves the directory of a cluster, and its user; nothing runs or is opened yet."""
     home = context.home
     user = home.user_of(resource_id)
-    storage = ClusterStorage(home.clusters / resource_id, user)
+    storage = ClusterStorage(
+        home.clusters / resource_id, user, coalescing_of(home, installation, resource_id)
+    )
     writer = Writer(postmaster_of(home, installation, user, resource_id, "writer"), storage)
     reader = Reader(
         postmaster_of(home, installation, user, resource_id, "reader"),

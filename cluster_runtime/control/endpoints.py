@@ -1,5 +1,7 @@
 """The endpoints of a cluster at the gateway: opened, updated, closed; and what they lead to."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from cluster_runtime.control.compute import Compute
 from cluster_runtime.control.context import Context, HostedCluster
 from cluster_runtime.control.identifiers import endpoint_name
 from cluster_runtime.control.model import DBCluster, EndpointKind
+from cluster_runtime.control.restart import WriterRestart
 from cluster_runtime.control.watch import ConnectionWatch
 from cluster_runtime.errors import PortInUseError, QuorumLostError
 from cluster_runtime.gateway import EndpointSpec, Login, SessionDescription
@@ -27,14 +30,13 @@ class ClusterBackend:
 
     async def login(self, user: str) -> Login | None:
         await self._cluster.settled()
-        try:
+        with _asked_again_where_it_goes_away():
             return await (await self._instance()).login(user)
-        except psycopg.OperationalError as error:
-            raise ConnectionError(f"roles could not be read: {error}") from error
 
     async def wake(self) -> Path:
         await self._cluster.settled()
-        return await (await self._instance()).ensure_running()
+        with _asked_again_where_it_goes_away():
+            return await (await self._instance()).ensure_running()
 
     async def may_cancel(self, pid: int) -> bool:
         return not await self._cluster.compute.waits_for_the_volume(pid)
@@ -70,6 +72,7 @@ async def open_endpoints(context: Context, cluster: HostedCluster) -> None:
     by itself and that is taken now is replaced by another one.
     """
     watch = cluster.watch = ConnectionWatch(cluster)
+    cluster.restart = WriterRestart(cluster)
     kinds: tuple[EndpointKind, ...] = ("writer", "reader")
     try:
         for kind in kinds:
@@ -84,6 +87,8 @@ async def close_endpoints(context: Context, cluster: HostedCluster) -> None:
     """Stop listening and watching; connections end with 57P01."""
     if cluster.watch is not None:
         cluster.watch.close()
+    if cluster.restart is not None:
+        cluster.restart.close()
     while cluster.endpoints:
         _, endpoint = cluster.endpoints.popitem()
         await context.gateway.close_endpoint(endpoint)
@@ -137,6 +142,15 @@ def endpoint_names(identifier: str, resource_id: str, region: str) -> tuple[str,
         endpoint_name(identifier, resource_id, region),
         endpoint_name(identifier, resource_id, region, reader=True),
     )
+
+
+@contextmanager
+def _asked_again_where_it_goes_away() -> Iterator[None]:
+    """The runtime's own connection breaks in a failover or a pause: the gateway asks again."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise ConnectionError(f"the instance went away: {error}") from error
 
 
 async def _open(

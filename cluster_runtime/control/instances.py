@@ -4,6 +4,7 @@ Blocking; `Compute` calls them in worker threads, one call at a time for each.
 """
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -57,10 +58,14 @@ class Instance(Protocol):
 class ClusterStorage:
     """The volume of one cluster, opened when first asked for."""
 
-    def __init__(self, directory: Path, user: OsUser) -> None:
-        """user: of the cluster's servers."""
+    def __init__(
+        self, directory: Path, user: OsUser, begin_upkeep: Callable[[StorageVolume], None]
+    ) -> None:
+        """user: of the cluster's servers. begin_upkeep: called with the volume each time that it
+        was opened."""
         self.user = user
         self._directory = directory
+        self._begin_upkeep = begin_upkeep
         self._lock = threading.Lock()
         self._volume: StorageVolume | None = None
 
@@ -81,6 +86,7 @@ class ClusterStorage:
                 server_version=template.installation.version,
                 wal_segment_bytes=WAL_SEGMENT_MIB << 20,
             )
+            self._begin_upkeep(self._volume)
 
     def open(self) -> StorageVolume:
         """Raises QuorumLostError with fewer than three of six segments."""
@@ -91,10 +97,17 @@ class ClusterStorage:
                     (self._directory / BASE_IMAGE).resolve(),
                     user=self.user,
                 )
+                self._begin_upkeep(self._volume)
             return self._volume
 
     def set_storage_type(self, storage_type: StorageType) -> None:
         self.open().set_storage_type(storage_type)
+
+    def settle(self) -> None:
+        """Do what is due on the volume before a pause: no process may run during one."""
+        volume = self._volume
+        if volume is not None:
+            volume.settle()
 
     def close(self) -> None:
         with self._lock:
@@ -142,53 +155,78 @@ class Writer(_OnVolume):
 
     def __init__(self, postmaster: Postmaster, storage: ClusterStorage) -> None:
         super().__init__(postmaster, storage)
-        self._stopping = False
+        self._life = threading.RLock()  # starts, stops and ends, one at a time
+        self._run: object | None = None
+        self._tell_lost: Callable[[], None] = _nobody
+
+    def on_lost(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called, on another thread, once it has ended without having been told to."""
+        self._tell_lost = tell
 
     def start(self) -> None:
         """Start over the data directory where it can be trusted, else over one made anew."""
-        volume = self._storage.open()
-        data = self._postmaster.data_directory
-        if not (volume.trusts(data) and self._postmaster.adopt()):
-            self._postmaster.clear_leftovers()
-            volume.rebuild(data)
-        volume.claim(data)
-        self._postmaster.start({**WRITER_SETTINGS, **self.preloads})
-        self._stopping = False
-        try:
-            volume.attach_writer(self.socket_directory, SUPERUSER, lost=self._lost)
-        except BaseException:
-            self._postmaster.kill()
-            raise
+        with self._life:
+            volume = self._storage.open()
+            data = self._postmaster.data_directory
+            if not (volume.trusts(data) and self._postmaster.adopt()):
+                self._postmaster.clear_leftovers()
+                volume.rebuild(data)
+            volume.claim(data)
+            self._postmaster.start({**WRITER_SETTINGS, **self.preloads})
+            run = self._run = object()
+            try:
+                volume.attach_writer(
+                    self.socket_directory, SUPERUSER, lost=lambda error: self._lost(run, error)
+                )
+            except BaseException:
+                self._run = None
+                self._postmaster.kill()
+                raise
 
     def stop(self, mode: Shutdown) -> None:
         """Stop; after a clean end the data directory is trusted by the next start."""
-        self._stopping = True
-        running = self._postmaster.running
-        clean = self._postmaster.stop(mode)
-        volume = self._storage.opened
-        if running and volume is not None:
-            volume.detach_writer()
-            if clean and mode is Shutdown.FAST:
-                volume.release(self._postmaster.data_directory)
+        with self._life:
+            self._run = None
+            volume = self._storage.opened
+            if volume is not None and mode is Shutdown.FAST:
+                volume.rest()
+            running = self._postmaster.running
+            clean = self._postmaster.stop(mode)
+            if running and volume is not None:
+                volume.detach_writer()
+                if clean and mode is Shutdown.FAST:
+                    volume.release(self._postmaster.data_directory)
 
     def kill(self) -> None:
-        self._stopping = True
-        self._postmaster.kill()
-        volume = self._storage.opened
-        if volume is not None:
-            volume.detach_writer()
+        with self._life:
+            self._run = None
+            self._postmaster.kill()
+            volume = self._storage.opened
+            if volume is not None:
+                volume.detach_writer()
 
     def lose_data_directory(self) -> None:
         """Kill it and delete its directory, as the loss of a machine would."""
         self.kill()
         remove_tree(self._postmaster.data_directory)
 
-    def _lost(self, error: StorageError) -> None:
-        if self._stopping:
-            return
-        _log.error("writer lost its volume", socket=str(self.socket_directory), error=str(error))
-        # Nothing that it does can become durable any more: its clients shall know at once.
-        threading.Thread(target=self._postmaster.kill, name="borealis-lost-writer").start()
+    def _lost(self, run: object, error: StorageError) -> None:
+        """The stream of one run has ended. By now it may be over, and another one under way."""
+
+        def end() -> None:
+            with self._life:
+                if self._run is not run:
+                    return
+                _log.error(
+                    "writer lost its volume", socket=str(self.socket_directory), error=str(error)
+                )
+                # Nothing that it does can become durable any more: its clients shall know at once.
+                self._run = None
+                self._postmaster.kill()
+            self._tell_lost()
+
+        # Whoever holds its life may wait for the thread that says this.
+        threading.Thread(target=end, name="borealis-lost-writer").start()
 
 
 class Reader(_OnVolume):
@@ -204,15 +242,31 @@ class Reader(_OnVolume):
     def start(self) -> None:
         volume = self._storage.open()
         volume.serve_wal(self._wal_sockets)
-        settings = volume.lay_out_standby(self._postmaster.data_directory, SUPERUSER)
-        self._postmaster.start({**settings, **self.preloads})
+        data = self._postmaster.data_directory
+        settings = volume.lay_out_standby(data, SUPERUSER)
+        try:
+            self._postmaster.start({**settings, **self.preloads})
+            # PostgreSQL takes connections once its pages fit together, which may be long before it
+            # shows what is durable.
+            volume.await_standby(data, lambda: self._postmaster.running)
+        except BaseException:
+            self._postmaster.kill()
+            volume.forget_standby(data)
+            raise
 
     def stop(self, mode: Shutdown) -> None:
         self._postmaster.stop(Shutdown.IMMEDIATE)
+        self._forget()
         remove_tree(self._postmaster.data_directory)
 
     def kill(self) -> None:
         self._postmaster.kill()
+        self._forget()
+
+    def _forget(self) -> None:
+        volume = self._storage.opened
+        if volume is not None:
+            volume.forget_standby(self._postmaster.data_directory)
 
 
 def postmaster_of(
@@ -233,3 +287,21 @@ def postmaster_of(
 def wal_sockets_of(home: EngineHome, resource_id: str) -> Path:
     """The folder of the WAL service's socket."""
     return home.run / f"{resource_id.removeprefix('cluster-')[:16]}-l"
+
+
+def coalescing_of(
+    home: EngineHome, installation: Installation, resource_id: str
+) -> Callable[[StorageVolume], None]:
+    """What has a cluster's volume make page images by itself, from its opening on."""
+    sockets = home.run / f"{resource_id.removeprefix('cluster-')[:16]}-c"
+
+    def begin(volume: StorageVolume) -> None:
+        volume.start_coalescing(
+            installation, sockets, SUPERUSER, wal_sockets=wal_sockets_of(home, resource_id)
+        )
+
+    return begin
+
+
+def _nobody() -> None:
+    """Who hears of an end where nobody asked to."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from cluster_runtime.control.context import Context, HostedCluster
 from cluster_runtime.control.endpoints import close_endpoints, disconnect, open_endpoints
+from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.model import ClusterStatus, DBCluster
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import BorealisError
@@ -42,6 +43,7 @@ async def pause_db_cluster(context: Context, cluster: HostedCluster) -> DBCluste
     """Pause now, as auto-pause would; open connections end. The next connect wakes it."""
     async with cluster.changing:
         cluster.require(ClusterStatus.AVAILABLE)
+        await in_thread(cluster.instances.storage.settle)
         await disconnect(cluster)
         await cluster.compute.pause()
         return cluster.facts

@@ -8,6 +8,7 @@ from cluster_runtime.control import create, delete, faults, modify, power
 from cluster_runtime.control.catalog import Catalog
 from cluster_runtime.control.context import Context, HostedCluster, UnnamedCluster
 from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU
+from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.members import describe_instances, instance_named
@@ -70,8 +71,9 @@ class RuntimeOptions:
 class ControlService:
     """The control plane itself. All methods run on the runtime's event loop."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, disk_watch: DiskWatch) -> None:
         self._context = context
+        self._disk_watch = disk_watch
 
     @classmethod
     async def open(cls, state: StateDirectory, options: RuntimeOptions) -> "ControlService":
@@ -119,11 +121,12 @@ class ControlService:
             catalog.close()
             raise
         context.pool.fill()
-        return cls(context)
+        return cls(context, DiskWatch(context))
 
     async def close(self) -> None:
         """Stop every cluster cleanly; their next connect, in a later runtime, wakes them."""
         context = self._context
+        await self._disk_watch.close()
         await context.pool.close()
         await asyncio.gather(*(self._close(cluster) for cluster in context.clusters.values()))
         await context.gateway.close()

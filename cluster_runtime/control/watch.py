@@ -3,6 +3,7 @@
 import asyncio
 
 from cluster_runtime.control.context import HostedCluster
+from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.model import ClusterStatus, ServerlessScaling
 from cluster_runtime.errors import EngineError
 from cluster_runtime.logs import get_logger
@@ -65,6 +66,7 @@ class ConnectionWatch:
 
     async def _pause(self) -> None:
         try:
+            await in_thread(self._cluster.instances.storage.settle)
             if await self._cluster.compute.pause(only_if=self._due):
                 _log.info("cluster paused", cluster=self._cluster.identifier)
         except EngineError as error:

@@ -48,7 +48,9 @@ def interpreter(head: bytes) -> str | None:
 def library_folders_of(program: Path, loader: Path) -> frozenset[Path]:
     """The folders of all libraries that the loader finds for a program, which it does not run."""
     command = [str(loader), "--list", str(program)]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        command, capture_output=True, text=True, check=False, start_new_session=True
+    )
     paths = listed_libraries(listed.stdout)
     return frozenset(folder for path in paths for folder in _folders(path))
 

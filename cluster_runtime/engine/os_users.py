@@ -230,6 +230,7 @@ def end_processes_of(uid: int) -> None:
         extra_groups=[],
         stderr=subprocess.DEVNULL,
         check=False,
+        start_new_session=True,
     )
 
 

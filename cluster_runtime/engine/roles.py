@@ -74,7 +74,7 @@ alter role {READER} set track_activities = off;
 alter role {READER} set log_min_messages = fatal;
 """
 """The last two are the superuser's to set: a reader's statements are shown to no other reader, and
-what the server tells it about them does not go to the server's log."""
+what the server tells it about them, which the guard asks for, does not go to the server's log."""
 
 
 def create_roles(major: int) -> str:

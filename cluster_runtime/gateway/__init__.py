@@ -5,6 +5,7 @@ from cluster_runtime.gateway.description import SessionDescription
 from cluster_runtime.gateway.gateway import Endpoint, EndpointSpec, Gateway
 from cluster_runtime.gateway.iam import SigningKey
 from cluster_runtime.gateway.limits import GatewayLimits
+from cluster_runtime.gateway.protocol import error_response
 from cluster_runtime.gateway.scram import make_verifier
 from cluster_runtime.gateway.tls import CertificateAuthority
 
@@ -19,5 +20,6 @@ __all__ = [
     "Login",
     "SessionDescription",
     "SigningKey",
+    "error_response",
     "make_verifier",
 ]

@@ -11,7 +11,7 @@ Source: PostgreSQL 18 documentation, "Message Formats"; `replication/syncrep.c` 
 import struct
 
 HEADER_BYTES = 5
-NOTICE_RESPONSE, ERROR_RESPONSE, TERMINATE = b"NEX"
+NOTICE_RESPONSE, ERROR_RESPONSE, TERMINATE, READY_FOR_QUERY = b"NEXZ"
 
 CANCELLED_COMMIT = b"\0RSyncRepWaitForLSN\0\0"
 """How a NoticeResponse ends that says that a commit no longer waits to become durable.
@@ -43,6 +43,23 @@ class Frames:
     def at_boundary(self) -> bool:
         """Whether the last message is complete: what comes next begins another."""
         return not self._ahead and not self._partial
+
+    def find(self, kinds: bytes, data: bytes | bytearray, size: int) -> tuple[int, int, int] | None:
+        """The first message of certain kinds that begins and ends in the next bytes.
+
+        Its kind, and where it begins and ends among the first `size` of `data`, none of which is
+        taken in.
+        """
+        if self._partial:
+            return None
+        at = self._ahead
+        while at + HEADER_BYTES <= size:
+            kind, length = _header(data, at)
+            end = at + length + 1
+            if kind in kinds and end <= size:
+                return kind, at, end
+            at = end
+        return None
 
     def advance(self, data: bytes | bytearray, size: int) -> int | None:
         """Take in the next bytes: the first `size` of `data`.

@@ -29,6 +29,9 @@ from cluster_runtime.gateway.tls import LOOPBACK_HOSTS, CertificateAuthority, Se
 from cluster_runtime.gateway.waiting_room import WaitingRoom
 from cluster_runtime.logs import get_logger
 
+LOOK_UPS_MAX = 8
+"""Roles of one endpoint that are looked up at a time."""
+
 NO_PLACE = Refusal(TOO_MANY_CONNECTIONS, "sorry, too many connections are being opened")
 MADE_ROOM = "sorry, too many connections are being opened, and this one kept them waiting"
 
@@ -177,6 +180,7 @@ class Endpoint:
         self._turned_away_noted = -math.inf
         self._one_closed = asyncio.Event()
         self._waking: asyncio.Future[Path] | None = None
+        self._look_ups = asyncio.Semaphore(LOOK_UPS_MAX)
         self._loop = asyncio.get_running_loop()
         self._listener = Listener(
             self._loop, bind_loopback(spec.port), self._accept, gateway.make_room
@@ -218,6 +222,15 @@ class Endpoint:
         while ending & self._sessions:
             self._one_closed.clear()
             await self._one_closed.wait()
+
+    async def explain_cancel(self, pid: int, answer: bytes) -> None:
+        """Tell the client of a server process, whose statement is about to be cancelled, why.
+
+        answer: an ErrorResponse that takes the place of PostgreSQL's own.
+        """
+        for session in list(self._sessions):
+            if session.description is not None and session.description.pid == pid:
+                await session.explain_cancel(answer)
 
     def describe_sessions(self) -> list[SessionDescription]:
         """The established sessions, the oldest first."""
@@ -283,7 +296,11 @@ class Endpoint:
         self.connections -= 1
 
     async def login(self, user: str) -> Login | None:
-        return await _to_its_end(asyncio.ensure_future(self._backend.login(user)))
+        """A few at a time: those of clients that have left by then are never asked."""
+        await self._look_ups.acquire()
+        work = asyncio.ensure_future(self._backend.login(user))
+        work.add_done_callback(lambda _: self._look_ups.release())
+        return await _to_its_end(work)
 
     async def wake(self) -> Path:
         """One wake for all who wait; it goes on when they leave."""

@@ -132,6 +132,11 @@ def fatal(sqlstate: str, text: str, *, hint: str | None = None) -> bytes:
     return _report(b"E", b"FATAL", sqlstate, text, hint)
 
 
+def error_response(sqlstate: str, text: str, *, hint: str | None = None) -> bytes:
+    """An ErrorResponse of severity ERROR: the statement ends, the connection goes on."""
+    return _report(b"E", b"ERROR", sqlstate, text, hint)
+
+
 def notice(text: str, *, hint: str | None = None) -> bytes:
     """A NoticeResponse of severity NOTICE."""
     return _report(b"N", b"NOTICE", "00000", text, hint)

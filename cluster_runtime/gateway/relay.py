@@ -11,13 +11,19 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-from cluster_runtime.gateway.frames import ERROR_RESPONSE, TERMINATE, Frames
+from cluster_runtime.gateway.frames import (
+    ERROR_RESPONSE,
+    READY_FOR_QUERY,
+    TERMINATE,
+    Frames,
+)
 from cluster_runtime.gateway.protocol import fatal
 from cluster_runtime.gateway.reactor import Reactor
 
 BUFFER_BYTES = 256 * 1024
 
 ADMIN_SHUTDOWN = "57P01"
+QUERY_CANCELED = b"\0C57014\0"
 OUTCOME_UNKNOWN = fatal(
     "08007",
     "the wait for this commit to become durable was canceled: whether it survives is unknown",
@@ -72,6 +78,10 @@ class Relay:
         if not self._closed:
             self._say_goodbye(text)
             self._close(text)
+
+    def explain_cancel(self, answer: bytes) -> None:
+        """Put an ErrorResponse in the place of the one that reports a cancel of what runs now."""
+        self._from_backend.instead_of_cancel = answer
 
     def _client_ended(self) -> None:
         """The client sends no more. PostgreSQL finishes what it has, and then closes."""
@@ -149,6 +159,7 @@ class _Flow:
         self._ended = ended
         self._broken = broken
         self.frames = Frames()
+        self.instead_of_cancel: bytes | None = None
         self._readable = self._reader(source.recv_into, sink.send, buffer)
         self._held = memoryview(b"")
         self._reading = False
@@ -203,11 +214,14 @@ class _Flow:
                 self._pause()
                 self._ended()
                 return
-            cancelled_commit = advance(received, size)
+            data, came = buffer[:size], received
+            if self.instead_of_cancel is not None:
+                came = self._explained(received, size)
+                data, size = memoryview(came), len(came)
+            cancelled_commit = advance(came, size)
             if cancelled_commit is not None and from_server:
-                self._end_with(bytes(buffer[:cancelled_commit]) + OUTCOME_UNKNOWN)
+                self._end_with(bytes(data[:cancelled_commit]) + OUTCOME_UNKNOWN)
                 return
-            data = buffer[:size]
             try:
                 sent = send(data)
             except NOT_NOW:
@@ -220,6 +234,21 @@ class _Flow:
                 self._forward(data[sent:])
 
         return readable
+
+    def _explained(self, received: bytearray, size: int) -> bytearray:
+        """What came, with the explanation of a cancel in place of its report.
+
+        The statement that it is about may have ended by itself: the next one is none of its.
+        """
+        found = self.frames.find(bytes((ERROR_RESPONSE, READY_FOR_QUERY)), received, size)
+        if found is None:
+            return received[:size]
+        kind, start, end = found
+        answer, self.instead_of_cancel = self.instead_of_cancel, None
+        if kind == READY_FOR_QUERY or QUERY_CANCELED not in received[start:end]:
+            return received[:size]
+        assert answer is not None
+        return received[:start] + answer + received[end:size]
 
     def _end_with(self, data: bytes) -> None:
         """Send what is left to say, however long the sink takes for it, and nothing after that."""

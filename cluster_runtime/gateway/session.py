@@ -80,7 +80,8 @@ class Door(Protocol):
 class Session:
     """Runs one client's connection.
 
-    on_established: called when the client is authenticated and its backend answers.
+    on_established: called when the client is authenticated and its backend answers, or when the
+        key of its CancelRequest is known.
     on_closed: called once, at the very end.
     """
 
@@ -138,6 +139,21 @@ class Session:
     def turn_away(self, refusal: Refusal) -> None:
         """Let the client speak (and begin TLS), only to hear that it does not get in."""
         self._handshake.refusal = refusal
+
+    def explain_cancel(self, answer: bytes) -> asyncio.Future[None]:
+        """See `Relay.explain_cancel`; done once that holds."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        relay = self._relay
+        if relay is None:
+            done.set_result(None)
+            return done
+
+        def explain() -> None:
+            relay.explain_cancel(answer)
+            self._loop.call_soon_threadsafe(done.set_result, None)
+
+        self._door.reactor.call(explain)
+        return done
 
     def terminate(self, text: str, sqlstate: str = ADMIN_SHUTDOWN) -> None:
         """End it now, with a FATAL where the protocol allows one (57P01 once established)."""
@@ -299,6 +315,7 @@ class Session:
         if target is None or target.waiting >= CANCELS_WAITING_MAX:
             return
         target.waiting += 1
+        self._on_established()  # its key proves it: it needs no place among strangers
         try:
             async with target.turn:
                 if await self._door.may_cancel(key.pid):

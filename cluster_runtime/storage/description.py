@@ -1,9 +1,11 @@
 """A volume as `describe` shows it."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cluster_runtime.storage.core.growth import allocated_storage_gib, protection_groups
+from cluster_runtime.storage.core.retention import Holder, HolderKind
 from cluster_runtime.storage.core.scrub import ScrubReport
 from cluster_runtime.storage.core.types import (
     Epoch,
@@ -11,12 +13,14 @@ from cluster_runtime.storage.core.types import (
     SegmentId,
     SegmentKind,
     SegmentState,
+    StorageType,
     az_of,
     kind_of,
 )
-from cluster_runtime.storage.disk.page_images import PageImage, images
+from cluster_runtime.storage.disk.page_images import PageImage
+from cluster_runtime.storage.live.lanes import IoCounts
 from cluster_runtime.storage.live.mount import Mount, is_full
-from cluster_runtime.storage.live.node import IoCounts, StorageType
+from cluster_runtime.storage.upkeep.coalescing import CoalescingReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,46 @@ class SegmentDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class HolderDescription:
+    """Who keeps log, and images: for how long now, and how much log that is, counted once."""
+
+    kind: HolderKind
+    name: str
+    lsn: Lsn
+    age_seconds: float
+    log_bytes: int
+    with_pages: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CoalescingDescription:
+    """The making of page images. log_bound_bytes: an image is due when more log has gathered.
+
+    running: now. images: made since this process opened the volume. last_seconds: what the last
+    one took. problem: why the last try failed.
+    """
+
+    log_bound_bytes: int
+    running: bool
+    images: int
+    last_seconds: float | None
+    problem: str
+
+    @classmethod
+    def of(cls, report: CoalescingReport, log_bound_bytes: int) -> "CoalescingDescription":
+        return cls(
+            log_bound_bytes, report.running, report.images, report.last_seconds, report.problem
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class VolumeDescription:
     """A volume now. LSNs are byte positions in the WAL.
 
     bytes_used: pages, and log that is not in them yet, counted once and not six times.
     allocated_storage_gib: that in whole GiB (AllocatedStorage). protection_groups: of 10 GiB each.
     io: I/O operations since this process opened the volume, as Aurora bills them.
+    holders: why log is kept, who needs the oldest first.
     """
 
     volume_id: str
@@ -59,10 +97,17 @@ class VolumeDescription:
     protection_groups: int
     io: IoCounts
     scrub: ScrubReport
+    holders: tuple[HolderDescription, ...]
+    coalescing: CoalescingDescription
 
 
 def describe(
-    mount: Mount, image: PageImage | None, base_image_bytes: int, scrub: ScrubReport
+    mount: Mount,
+    image: PageImage | None,
+    base_image_bytes: int,
+    scrub: ScrubReport,
+    holders: Sequence[Holder],
+    coalescing: CoalescingDescription,
 ) -> VolumeDescription:
     """image: the newest one. base_image_bytes: of the pages that stand in while there is none."""
     facts, volume = mount.facts, mount.node.volume
@@ -84,6 +129,19 @@ def describe(
         protection_groups(used),
         replace(mount.counts),
         scrub,
+        tuple(_describe_holder(each, volume.vdl) for each in holders),
+        coalescing,
+    )
+
+
+def _describe_holder(holder: Holder, vdl: Lsn) -> HolderDescription:
+    return HolderDescription(
+        holder.kind,
+        holder.name,
+        holder.lsn,
+        max(0.0, time.time() - holder.since),
+        max(0, vdl - holder.lsn),
+        holder.with_pages or holder.kind is HolderKind.RECOVERY,
     )
 
 
@@ -96,7 +154,7 @@ def _describe_segment(mount: Mount, segment: SegmentId) -> SegmentDescription:
         return SegmentDescription(segment, az_of(segment), kind, state, Lsn(0), 0, fault=fault)
     size = lane.store.log.size_bytes
     if is_full(segment):
-        size += sum(image.size_bytes for image in images(lane.store.pages))
+        size += sum(image.size_bytes for image in lane.store.images())
     state = lane.state(time.monotonic())
     if mount.opened.read_only and lane.reachable:
         state = SegmentState.HEALTHY

@@ -23,31 +23,42 @@ from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import InvalidClusterStateError, StorageError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.core.facts import VolumeFacts
+from cluster_runtime.storage.core.feedback import Feedback
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.replacement import ReplacementPolicy
+from cluster_runtime.storage.core.retention import HolderKind
 from cluster_runtime.storage.core.timelines import Timelines
-from cluster_runtime.storage.core.types import SEGMENT_IDS, SegmentId
+from cluster_runtime.storage.core.types import SEGMENT_IDS, Lsn, SegmentId, StorageType
 from cluster_runtime.storage.core.wal_records import format_lsn
-from cluster_runtime.storage.description import VolumeDescription, describe
+from cluster_runtime.storage.description import (
+    CoalescingDescription,
+    VolumeDescription,
+    describe,
+)
 from cluster_runtime.storage.disk.data_directory import ControlFile
+from cluster_runtime.storage.disk.filesystem import HOST_DISK
 from cluster_runtime.storage.disk.log_files import Mark
-from cluster_runtime.storage.disk.page_images import PageImage
+from cluster_runtime.storage.disk.page_images import PageImage, fingerprint
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.cursor import LogCursor
 from cluster_runtime.storage.live.mount import Mount, Upkeep
-from cluster_runtime.storage.live.node import StorageType
-from cluster_runtime.storage.live.volume_file import VolumeFacts
+from cluster_runtime.storage.live.volume_file import write_volume_file
+from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.streaming.replication import ReplicationClient
 from cluster_runtime.storage.streaming.wal_protocol import LogFacts
 from cluster_runtime.storage.streaming.wal_service import WalService
 from cluster_runtime.storage.upkeep.coalescer import Coalescer
+from cluster_runtime.storage.upkeep.coalescing import Coalescing
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.faults import FaultInjection
+from cluster_runtime.storage.upkeep.holders import Hold, Holders
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
 from cluster_runtime.storage.upkeep.pages import Pages
 from cluster_runtime.storage.upkeep.repair import Repair
 from cluster_runtime.storage.upkeep.replacement import Replacing
 from cluster_runtime.storage.upkeep.scrub import Scrubbing
+from cluster_runtime.storage.upkeep.standbys import Standbys
 from cluster_runtime.storage.upkeep.worker import Worker
 
 WRITER_SETTINGS: Settings = {
@@ -70,27 +81,29 @@ _log = get_logger(__name__)
 class StorageVolume:
     """Six segments in three zones, and what serves them in this process."""
 
-    def __init__(self, directory: Path, facts: VolumeFacts, base_image: Path, user: OsUser) -> None:
+    def __init__(self, directory: Path, base_image: Path, user: OsUser) -> None:
         self.directory = directory
         self._user = user
-        self._writer_lost: Callable[[StorageError], None] = _log_loss
-        mount = self._mount = Mount(directory, facts)
+        mount = self._mount = Mount(directory)
         self._quick = Worker("borealis-files")
         self._slow = Worker("borealis-repair", self._look_after_segments)
         files = FilePreparation(mount, self._quick)
         self._repair = Repair(mount, self._slow)
         self._directories = DataDirectories(mount, base_image, user)
-        self._pages = Pages(mount, files, self._directories, self._slow)
+        self._holders = Holders()
+        self._pages = Pages(mount, files, self._directories, self._slow, self._holders)
+        self._coalescing = Coalescing(self._pages.is_due, self._pages.coalesce)
+        self._standbys = Standbys(mount, self._directories, self._pages, self._holders)
         self._faults = FaultInjection(mount, self._bring_back)
         self._replacing = Replacing(mount, self._repair, self._pages, ReplacementPolicy())
         self._scrubbing = Scrubbing(mount, self._repair, self._pages)
         self._look_at = 0.0
         mount.open(
             Upkeep(
-                files.prepare_file,
+                lambda position: self._file_begun(files, position),
                 self._repair.catch_up,
                 self._repair.repair_damage,
-                lambda error: self._quick.put(lambda: self._writer_lost(error)),
+                lambda writer, error: self._quick.put(lambda: writer.lost(error)),
             )
         )
         self._quick.start()
@@ -120,11 +133,6 @@ class StorageVolume:
         start = control.redo - control.redo % wal_segment_bytes
         directory.mkdir(parents=True)
         try:
-            mark = Mark(0, start, start, 0, control.timeline)
-            for segment in SEGMENT_IDS:
-                SegmentStore.create(
-                    directory, volume_id, segment, mark, Membership(), direct=False
-                ).close()
             facts = VolumeFacts(
                 str(volume_id),
                 system_identifier,
@@ -133,9 +141,23 @@ class StorageVolume:
                 server_version,
                 storage_type,
                 Timelines(control.timeline),
+                fingerprint(base_image),
             )
-            facts.write(directory)
-            return cls(directory, facts, base_image, user)
+            mark = Mark(0, start, start, 0, control.timeline)
+            for segment in SEGMENT_IDS:
+                SegmentStore.create(
+                    directory,
+                    volume_id,
+                    segment,
+                    mark,
+                    Membership(),
+                    direct=False,
+                    facts=facts,
+                    sparse=True,
+                ).close()
+            write_volume_file(HOST_DISK, directory, facts)
+            HOST_DISK.sync_directory(directory.parent)
+            return cls(directory, base_image, user)
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
@@ -146,12 +168,12 @@ class StorageVolume:
 
         With three of six segments it opens for reading alone. Raises QuorumLostError with fewer.
         """
-        return cls(directory, VolumeFacts.read(directory), base_image, user)
+        return cls(directory, base_image, user)
 
     def close(self) -> None:
         """Let writer and readers go and close the segments' files."""
         mount = self._mount
-        self._pages.close()
+        self._coalescing.close()
         with mount.changing:
             if mount.closed:
                 return
@@ -177,10 +199,12 @@ class StorageVolume:
         socket_directory: Path,
         superuser: str,
         lost: Callable[[StorageError], None] | None = None,
-    ) -> None:
+    ) -> Attachment:
         """Become the synchronous standby of a running writer; its commits return from now on.
 
-        lost: called, on another thread, when the stream ends without `detach_writer`.
+        The writer keeps its log until the volume has it, in a slot of its own.
+        lost: called, on another thread, when the stream ends without `detach_writer`; of this
+        attachment, whatever was attached after it.
         Raises QuorumLostError while the volume is read-only, StaleEpochError once another host
         has opened it, StorageError for a server that does not continue this volume's log.
         """
@@ -204,22 +228,32 @@ class StorageVolume:
                         f"the server's log ends at {format_lsn(system.flushed)}, the volume's at "
                         f"{format_lsn(start)}; rebuild its data directory"
                     )
+                attachment = Attachment(
+                    node.volume.epoch,
+                    system.timeline,
+                    socket_directory,
+                    lost or _log_loss,
+                    client.status_interval_s(),
+                )
+                client.hold_log()
                 client.start(start, system.timeline)
-                self._writer_lost = lost or _log_loss
-                mount.writer_sockets = socket_directory
-                node.call(lambda: node.attach(client, system.timeline))
+                node.call(lambda: node.attach(client, attachment))
             except BaseException:
                 client.close()
                 raise
+            return attachment
 
-    def detach_writer(self) -> None:
-        """Stop to follow the writer. Commits wait from now on; stop the server before this."""
+    def detach_writer(self, attachment: Attachment | None = None) -> None:
+        """Stop to follow the writer. Commits wait from now on; stop the server before this.
+
+        attachment: leave a later one alone.
+        """
         node = self._mount.node
-        node.call(node.detach)
+        node.call(lambda: node.detach(attachment))
 
     @property
     def attached(self) -> bool:
-        return self._mount.node.attached
+        return self._mount.node.attachment is not None
 
     def wait_durable(self, lsn: int, timeout_s: float) -> bool:
         """Wait until the volume durable LSN has reached an LSN."""
@@ -254,22 +288,27 @@ class StorageVolume:
         with self._mount.changing:
             self.recover()
             self._mount.require_writable()
-            self._directories.make_writers(data_directory, self._pages.whole())
+            with self._pages.staying:
+                self._directories.make_writers(data_directory, self._pages.whole())
 
     def lay_out_standby(self, data_directory: Path, superuser: str) -> dict[str, str | bool]:
         """Make the data directory of a hot standby; return the settings that it needs.
 
-        It follows the log through the WAL service, and never sees anything past the VDL.
+        It follows the log through the WAL service, and never sees anything past the VDL. The log
+        behind it is kept until `forget_standby`.
         """
-        with self._mount.changing:
-            self._directories.make_standbys(data_directory, self._pages.whole())
-        return {
-            "primary_conninfo": f"{self.wal_conninfo} user={superuser} "
-            f"application_name={data_directory.name}",
-            "hot_standby": True,
-            "fsync": False,
-            "recovery_target_timeline": "latest",
-        }
+        return self._standbys.lay_out(data_directory, self.wal_conninfo, superuser)
+
+    def await_standby(self, data_directory: Path, running: Callable[[], bool]) -> None:
+        """Wait until a standby has replayed what is durable now. running: asked whether it lives.
+
+        Raises StorageError where it ends before that, or stands still.
+        """
+        self._standbys.wait_for(data_directory, running)
+
+    def forget_standby(self, data_directory: Path) -> None:
+        """A standby is gone: no log is kept for it any more."""
+        self._standbys.forget(data_directory)
 
     # readers ----------------------------------------------------------------------------------
 
@@ -308,16 +347,29 @@ class StorageVolume:
     def unwatch(self, fd: int) -> None:
         self._mount.unwatch(fd)
 
+    def relay(self, feedback: Feedback) -> None:
+        """Tell the writer what its readers need (hot_standby_feedback)."""
+        node = self._mount.node
+        node.post(lambda: node.relay(feedback))
+
     # operations -------------------------------------------------------------------------------
 
     def describe(self) -> VolumeDescription:
         base = self._directories.base_image_bytes
-        return describe(self._mount, self.newest_image(), base, self._scrubbing.report)
+        return describe(
+            self._mount,
+            self.newest_image(),
+            base,
+            self._scrubbing.report,
+            self._holders.now(),
+            CoalescingDescription.of(self._coalescing.report, self._pages.log_bound_bytes),
+        )
 
     def set_storage_type(self, storage_type: StorageType) -> None:
         """Switch between standard and I/O-Optimized storage, while commits go on."""
         with self._mount.changing:
-            self._change_facts(replace(self.facts, storage_type=storage_type))
+            self._mount.require_writable()
+            self._mount.change_facts(replace(self.facts, storage_type=storage_type))
             node = self._mount.node
             node.call(lambda: node.set_storage_type(storage_type))
 
@@ -350,24 +402,63 @@ class StorageVolume:
         return self._scrubbing.run()
 
     def start_coalescing(
-        self, installation: Installation, sockets: Path, superuser: str, *, automatic: bool = True
+        self,
+        installation: Installation,
+        sockets: Path,
+        superuser: str,
+        *,
+        automatic: bool = True,
+        wal_sockets: Path | None = None,
     ) -> None:
-        """Make page images from now on, by a standby that only replays; the WAL service must run.
+        """Make page images from now on, by a standby that only replays.
 
         sockets: a private directory of the standby's own. automatic: make one whenever it is due,
-        on a thread of its own; otherwise only when `coalesce` is called.
+        beside commits, while a writer is attached; otherwise only when `coalesce` is called.
+        wal_sockets: where to serve the log once that is needed; None: `serve_wal` was called.
         """
-        coalescer = Coalescer(installation, self._user, self.directory, sockets)
+        coalescer = Coalescer(
+            installation, self._user, self.facts.volume_id, self.directory, sockets
+        )
+
+        def serve() -> None:
+            if wal_sockets is not None:
+                self.serve_wal(wal_sockets)
+
         with self._mount.changing:
-            self._pages.start(coalescer, superuser, automatic=automatic)
+            self._pages.start(coalescer, superuser, serve)
+        if automatic:
+            self._coalescing.enable()
 
     def coalesce(self) -> PageImage:
         """Turn the log up to the volume durable LSN into a page image on each full segment.
 
-        Log that no image needs any more is removed. Raises InvalidClusterStateError before
+        Log that nobody needs any more is removed. Raises InvalidClusterStateError before
         `start_coalescing`, EngineError where replay fails, OSError where a disk is full.
         """
-        return self._pages.coalesce()
+        return self._coalescing.now()
+
+    def settle(self) -> None:
+        """Make the image that is due, and wait for one under way: before a pause."""
+        self._coalescing.settle()
+
+    def rest(self) -> None:
+        """End the making of an image, so that no process of this volume runs."""
+        self._coalescing.interrupt()
+
+    def hold(self, kind: HolderKind, name: str, lsn: int, *, with_pages: bool = False) -> Hold:
+        """Keep the log from an LSN on, by name, until that is released; see `core.retention`.
+
+        with_pages: and pages from which that LSN can be reached. Raises LookupError where the log
+        no longer reaches that far back.
+        """
+        hold = self._holders.register(kind, name, Lsn(lsn), with_pages=with_pages)
+        if lsn < self._mount.index.oldest:
+            hold.release()
+            raise LookupError(
+                f"the log begins at {format_lsn(self._mount.index.oldest)}, behind "
+                f"{format_lsn(lsn)}: that is in no log any more"
+            )
+        return hold
 
     def newest_image(self) -> PageImage | None:
         """The newest page image of any full segment that answers, by the sizes of its files."""
@@ -379,17 +470,21 @@ class StorageVolume:
         self._repair.bring_back()
         self._slow.put(self._replacing.look)
 
+    def _file_begun(self, files: FilePreparation, position: int) -> None:
+        """On the node's thread: half a log file has come since the last time."""
+        files.prepare_file(position)
+        self._quick.put(self._coalescing.look)
+
     def _look_after_segments(self) -> float:
         """Returns the seconds until the next time."""
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_EVERY_S
             self._replacing.look()
+            self._coalescing.look()
+            self._pages.keep_base()
+            self._pages.give_missing()
         return min(self._scrubbing.step(), max(0.0, self._look_at - time.monotonic()))
-
-    def _change_facts(self, facts: VolumeFacts) -> None:
-        facts.write(self.directory)
-        self._mount.facts = facts
 
     def _follow_timeline(self, client: ReplicationClient, timeline: int) -> None:
         """Learn of a timeline that a promoted reader began."""
@@ -410,7 +505,7 @@ class StorageVolume:
                 f"{format_lsn(timelines.ended[-1][1])}, the volume ends at {format_lsn(end)}; "
                 "rebuild it"
             )
-        self._change_facts(replace(self.facts, timelines=timelines))
+        self._mount.change_facts(replace(self.facts, timelines=timelines))
 
 
 def _log_loss(error: StorageError) -> None:

@@ -7,7 +7,7 @@ translation, rows, replies) to a driver in `asker.py`.
 """
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -66,7 +66,8 @@ class Answer:
     reading: the query in plain English, made from the SQL. rows: JSON values, at most the number
     asked for; truncated tells whether there are more. confidence: 0..1. agreement: whether the
     paths that answered found the same rows; None when only one did. unused: words of the question
-    that the translation did not use. links, attempts: only with explain=True.
+    that the translation did not use. links, attempts: only with explain=True. result: what the
+    rows were taken from, as the server sent it.
     """
 
     question: str
@@ -84,10 +85,13 @@ class Answer:
     alternatives: tuple[Alternative, ...] = ()
     links: tuple[Json, ...] = ()
     attempts: tuple[Json, ...] = ()
+    result: ResultSet | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as a JSON object."""
-        return asdict(self)
+        told = asdict(replace(self, result=None))
+        del told["result"]
+        return told
 
 
 # What a driver is asked for
@@ -284,14 +288,15 @@ def _answer(
         notes.insert(
             0,
             f"the {chosen.origin} and the {others[0].origin} translation disagree: "
-            f"{others[0].origin} reads it as {reading(others[0].result.query.tree)!r}",
+            f"{others[0].origin} reads it as {_reading(others[0])!r}",
         )
     tree = chosen.result.query.tree
+    granted = () if tree is None else assumptions(tree)
     said = translation.assumptions if chosen.origin == "built-in" else ()
     return Answer(
         question,
         chosen.sql,
-        reading=reading(tree),
+        reading=_reading(chosen),
         columns=chosen.result.columns,
         rows=tuple(tuple(jsonable(v) for v in row) for row in chosen.result.rows[:shown_rows]),
         truncated=chosen.result.truncated or len(chosen.result.rows) > shown_rows,
@@ -299,12 +304,12 @@ def _answer(
         origin=chosen.origin,
         agreement=agreement,
         reason="; ".join(dict.fromkeys(notes)),
-        assumptions=tuple(dict.fromkeys([*said, *assumptions(tree)])),
+        assumptions=tuple(dict.fromkeys([*said, *granted])),
         unused=unused if chosen.origin == "built-in" else (),
         alternatives=tuple(
             Alternative(
                 p.sql,
-                reading(p.result.query.tree),
+                _reading(p),
                 p.origin,
                 round(p.confidence, 3),
                 f"finds {len(p.result.rows)} other rows",
@@ -313,7 +318,14 @@ def _answer(
         ),
         links=links,
         attempts=attempts,
+        result=chosen.result,
     )
+
+
+def _reading(proposal: Proposal) -> str:
+    """What the query asks; nothing where sqlglot cannot read what PostgreSQL can."""
+    tree = proposal.result.query.tree
+    return "" if tree is None else reading(tree)
 
 
 def _judge(proposals: list[Proposal]) -> tuple[Proposal, float, bool | None]:

@@ -32,6 +32,7 @@ from mcp_server.nl2sql.checks import Limits, begin
 from mcp_server.nl2sql.describe import describe_for
 from mcp_server.nl2sql.errors import ModelError, ModelTimeoutError, RefusedError
 from mcp_server.nl2sql.models import Message, Model, as_model
+from mcp_server.nl2sql.own_names import own_names
 from mcp_server.nl2sql.plan import Complete, PlanSettings
 from mcp_server.nl2sql.prompt import Example, Request
 from mcp_server.nl2sql.ranking import prune
@@ -219,6 +220,7 @@ class Asker:
     def _inside(self, steps: Steps[T]) -> Steps[T]:
         """Run steps inside a read-only transaction of the reading role."""
         yield from begin(self.reader.limits, self.reader.role)
+        yield from own_names()
         result = yield from steps
         yield Fetch("rollback", ())
         return result

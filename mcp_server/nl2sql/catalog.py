@@ -5,28 +5,12 @@ import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from mcp_server.nl2sql.functions import Function
 from mcp_server.nl2sql.steps import Fetch, Steps
-
-# An aggregate is always marked immutable; what it runs decides.
-FUNCTIONS = """
-select p.proname, n.nspname, n.nspname = any (current_schemas(true)),
-       p.provolatile = 'v' or exists (
-           select from pg_aggregate a join pg_proc part
-             on part.oid in (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,
-                             a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
-           where a.aggfnoid = p.oid and part.provolatile = 'v'),
-       p.prokind = 'p'
-from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-where p.proname = any (%s)
-"""
 
 FUNCTION_NAMES = """
 select distinct p.proname from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 where n.nspname = any (current_schemas(true)) and p.provolatile <> 'v'
 """
-
-TYPES = "select typname from pg_type where typname = any (%s)"
 
 RELATIONS = """
 select n.nspname, c.relname, n.nspname = any (current_schemas(true)),
@@ -48,7 +32,6 @@ order by 1, 2
 limit %s
 """
 
-SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
 SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 MAX_RELATIONS_READ = 5000
 
@@ -69,8 +52,6 @@ class Relation:
 class Facts:
     """The catalog's answers for the names of one statement."""
 
-    functions: dict[str, list[Function]]
-    types: frozenset[str]
     relations: dict[str, list[Relation]]
 
     def relation(self, schema: str | None, name: str) -> Relation | None:
@@ -80,19 +61,14 @@ class Facts:
         return None
 
 
-def look_up(calls: Collection[str], tables: Collection[str]) -> Steps[Facts]:
-    functions: dict[str, list[Function]] = {}
-    types: frozenset[str] = frozenset()
+def look_up(tables: Collection[str]) -> Steps[Facts]:
+    """The relations of these names."""
     relations: dict[str, list[Relation]] = {}
-    if calls:
-        for row in (yield Fetch(FUNCTIONS, (sorted(calls),))).rows:
-            functions.setdefault(row[0], []).append(Function(*row))
-        types = frozenset(row[0] for row in (yield Fetch(TYPES, (sorted(calls),))).rows)
     if tables:
         for row in (yield Fetch(RELATIONS, (sorted(tables),))).rows:
             relation = Relation(row[0], row[1], row[2], tuple(row[3]))
             relations.setdefault(relation.name, []).append(relation)
-    return Facts(functions, types, relations)
+    return Facts(relations)
 
 
 def user_relations() -> Steps[list[Relation]]:

@@ -1,14 +1,19 @@
-"""Which functions a read may call: decided from PostgreSQL's own word on each, its volatility.
+"""Which functions a read may call: decided on the facts of each, by identity and volatility.
 
 A function that writes, sleeps, locks, moves a sequence, or reads the server's files is declared
 VOLATILE, because the planner may not run it twice or skip it; STABLE and IMMUTABLE ones cannot
 change the database (PL/pgSQL and SQL functions of these classes are held to it by the server).
-The two lists below are the exceptions in both directions.
+PostgreSQL's own functions and those in C, which only a superuser can make, are believed; the
+lists below are the exceptions in both directions. Of a function in SQL the body is looked into.
+What one in another language does inside cannot be known; see `_objection_to_the_unknown`.
 Source: PostgreSQL manual, "Function Volatility Categories"; pg_proc.provolatile.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+
+from mcp_server.nl2sql.resolved import FIRST_USER_OID
 
 
 def words(text: str) -> frozenset[str]:
@@ -20,9 +25,17 @@ def words(text: str) -> frozenset[str]:
 HARMLESS_VOLATILE = words(
     """
     random random_normal gen_random_uuid uuidv4 uuidv7 clock_timestamp timeofday
-    array_sample array_shuffle bernoulli system current_query
+    array_sample array_shuffle current_query
     pg_relation_size pg_table_size pg_indexes_size pg_total_relation_size pg_database_size
     pg_partition_tree pg_partition_ancestors pg_is_in_recovery
+    """
+)
+
+# The same, of functions of extensions, which are in C.
+HARMLESS_IN_EXTENSIONS = words(
+    """
+    pg_stat_statements pg_stat_statements_info uuid_generate_v1 uuid_generate_v1mc
+    uuid_generate_v4 gen_salt gen_random_bytes gen_random_uuid
     """
 )
 
@@ -34,6 +47,7 @@ REFUSED_STABLE = words(
     schema_to_xml schema_to_xml_and_xmlschema schema_to_xmlschema
     table_to_xml table_to_xml_and_xmlschema table_to_xmlschema
     query_to_xml query_to_xml_and_xmlschema query_to_xmlschema
+    cursor_to_xml cursor_to_xmlschema
     txid_current pg_current_xact_id pg_cursor pg_prepared_statement
     pg_get_replication_slots pg_tablespace_location pg_relation_filepath pg_config
     connectby crosstab crosstab2 crosstab3 crosstab4 crosstabn normal_rand
@@ -41,60 +55,135 @@ REFUSED_STABLE = words(
     """
 )
 
-# Words that PostgreSQL reserves: unquoted, they are grammar and never a call.
-RESERVED_WORDS = words(
+# They take a type by name or number and run its input function, so a domain's CHECK.
+TAKING_A_TYPE = words(
     """
-    all analyse analyze and any array as asc asymmetric both case cast check collate column
-    constraint create current_catalog current_date current_role current_time current_timestamp
-    current_user default deferrable desc distinct do else end except false fetch for foreign from
-    grant group having in initially intersect into lateral leading limit localtime localtimestamp
-    not null offset on only or order placing primary references returning select session_user some
-    symmetric system_user table then to trailing true union unique user using variadic when where
-    window with
+    pg_input_is_valid pg_input_error_info array_in domain_in multirange_in range_in record_in
     """
 )
 
-# Words that grammar may put before an opening bracket though, in this or an older version of
-# PostgreSQL, a function may have the name. The catalog is asked first.
-GRAMMAR_WORDS = words(
-    """
-    between bigint bit boolean char character coalesce dec decimal exists extract float greatest
-    grouping inout int integer interval json json_array json_arrayagg json_exists json_object
-    json_objectagg json_query json_scalar json_serialize json_table json_value least merge_action
-    national nchar none normalize nullif numeric out overlay position precision real row setof
-    smallint substring time timestamp treat trim values varchar xmlattributes xmlconcat xmlelement
-    xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable
-    over filter by rollup cube sets materialized recursive within key join like ilike similar is
-    escape zone rows range groups repeatable first next ordinality columns path passing nested
-    varying keep omit without format encoding inner outer left right full cross natural isnull
-    notnull overlaps collation
-    """
-)
+PRINTING_SETTINGS = words("client_min_messages debug_print_rewritten debug_pretty_print")
+
+BELIEVED_LANGUAGES = frozenset({"c", "internal"})
+"""Only a superuser makes functions in them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One overload as the catalog describes it; see FUNCTIONS in `catalog.py`."""
+    """A function as the catalog describes it; see FUNCTIONS in `facts.py`."""
 
-    name: str
+    oid: int
     schema: str
-    on_search_path: bool
-    volatile: bool  # of itself or, for an aggregate, of a function that it is made of
-    procedure: bool
+    name: str
+    kind: str  # f, a (aggregate), w (window) or p (procedure)
+    volatility: str  # i, s or v
+    language: str
+    security_definer: bool
+    settings: tuple[str, ...]  # of its own, as name=value
+    defaults: str | None  # of its parameters, as a tree
+    resolved_body: bool  # BEGIN ATOMIC or RETURN: the names in it are resolved once and for all
+    source: str | None  # of those that are not PostgreSQL's own
+    owner: str
+    owner_is_trusted: bool  # has the rights of the database's owner, or is who asks
+    parts: tuple[int, ...]  # functions that an aggregate is made of
+    state_type: int
+    sort_operator: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def built_in(self) -> bool:
+        return self.oid < FIRST_USER_OID
+
+    @property
+    def can_be_looked_into(self) -> bool:
+        """In SQL, with a body that means the same to whoever asks as to whoever runs it.
+
+        A text body of a SECURITY DEFINER function is resolved by what its owner may see.
+        """
+        if self.language != "sql" or self.kind != "f":
+            return False
+        return self.resolved_body or not (self.security_definer or self._becomes_another_role)
+
+    @property
+    def _becomes_another_role(self) -> bool:
+        return self._sets({"role", "session_authorization"})
+
+    def _sets(self, names: AbstractSet[str]) -> bool:
+        return any(setting.partition("=")[0] in names for setting in self.settings)
+
+    @property
+    def hides(self) -> bool:
+        """Whether it keeps the server from printing what it does."""
+        return self._sets(PRINTING_SETTINGS)
+
+    @property
+    def runs_as_another(self) -> bool:
+        return self.security_definer or self._becomes_another_role
+
+    @property
+    def search_path(self) -> str | None:
+        """The search path that it sets for itself."""
+        for setting in self.settings:
+            name, _, value = setting.partition("=")
+            if name == "search_path":
+                return value
+        return None
 
 
-def objection(overloads: Iterable[Function], schema: str | None) -> str | None:
-    """Why a name may not be called, or None. Any overload that could be meant may object."""
-    for function in overloads:
-        if function.schema != schema if schema else not function.on_search_path:
-            continue
-        label = f"{function.schema}.{function.name}"
-        if function.procedure:
-            return f"{label} is a procedure"
-        if function.name in REFUSED_STABLE:
-            return f"{label} reads by a name or a query in a string, which cannot be checked"
-        if function.volatile and not (
-            function.schema == "pg_catalog" and function.name in HARMLESS_VOLATILE
-        ):
-            return f"{label} may have side effects (the catalog calls it VOLATILE)"
+def objection(function: Function, *, unsafe_types: bool = False) -> str | None:
+    """Why a function may not be called, or None; its body, if it is in SQL, apart.
+
+    unsafe_types: the database holds a type whose input runs what a read may not.
+    """
+    if function.kind == "p":
+        return f"{function.label} is a procedure"
+    known = function.built_in or function.language in BELIEVED_LANGUAGES
+    if known and function.name in REFUSED_STABLE:
+        return f"{function.label} reads by a name or a query in a string, which cannot be checked"
+    if unsafe_types and function.built_in and function.name in TAKING_A_TYPE:
+        return f"{function.label} may run the CHECK of a domain that may have side effects"
+    harmless = known and function.name in (
+        HARMLESS_VOLATILE if function.built_in else HARMLESS_IN_EXTENSIONS
+    )
+    if function.volatility == "v" and not harmless:
+        return f"{function.label} may have side effects (the catalog calls it VOLATILE)"
     return None
+
+
+def objection_to_the_unknown(function: Function, with_effects: AbstractSet[str]) -> str | None:
+    """Why a function may not be called of which nobody can tell what it does inside, or None.
+
+    It is declared STABLE or IMMUTABLE, so the server lets it write nothing. It must be of an owner
+    to whom the data belongs, for it runs with the reader's rights; and not with rights of its own,
+    which the reader's role could not bound. At last it may not name what has effects by itself.
+
+    with_effects: names of PostgreSQL's own functions that no read may call.
+    """
+    what = f"{function.label} is written in {function.language}, so what it does cannot be checked"
+    if function.runs_as_another:
+        return (
+            f"{what}, and it runs with the rights of {function.owner} (SECURITY DEFINER); one in "
+            "SQL with BEGIN ATOMIC can be checked"
+        )
+    if function.hides:
+        return f"{what}, and it sets client_min_messages or debug_*, which would hide it"
+    if not function.owner_is_trusted:
+        return f"{what}, and its owner {function.owner} has no rights over this database"
+    named = set(_WORD.findall((function.source or "").lower())) & with_effects
+    if named:
+        return (
+            f"{function.label} is not declared VOLATILE, yet its body names "
+            f"{', '.join(sorted(named)[:3])}, which may have side effects"
+        )
+    return None
+
+
+def has_effects(name: str, volatility: str) -> bool:
+    """Whether a function of PostgreSQL's own is one that no read may call."""
+    return name in REFUSED_STABLE or (volatility == "v" and name not in HARMLESS_VOLATILE)
+
+
+_WORD = re.compile(r"[a-z_][a-z0-9_$]*")

@@ -1,16 +1,17 @@
-"""PostgreSQL's lexical structure, just enough to know what a text calls and where it ends.
+"""PostgreSQL's lexical structure, just enough to know where a statement begins and ends.
 
-A second reader of the SQL beside sqlglot's: the guard asks this one for the names that are
-called, so a text that two parsers understand differently cannot hide a call in what one of them
-takes for a string or a comment. Source: PostgreSQL manual, "Lexical Structure"; `scan.l`.
+The guard learns from it that there is one statement and of which kind, `script.py` where each of
+several ends. What a statement calls PostgreSQL says itself.
+Source: PostgreSQL manual, "Lexical Structure"; `scan.l`.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 MAX_LENGTH = 100_000  # characters
-MAX_DEPTH = 64  # open brackets at one place; sqlglot's parser recurses
+MAX_DEPTH = 64  # open brackets at one place; the parsers recurse
 
 
 class LexicalError(ValueError):
@@ -34,14 +35,8 @@ class Token:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A name followed by an opening bracket."""
-
-    name: str
-    schema: str | None
-    quoted: bool
-
+TIME_WORDS = frozenset({"interval", "time", "timestamp"})
+"""Grammar's own, before a string: interval '1 day'."""
 
 _TOKEN = re.compile(
     r"""
@@ -58,20 +53,29 @@ _TOKEN = re.compile(
   | (?P<symbol>::|<\#>|<\+>|<~>|<%>|<<<->|<<->|<->>>|<->>|<<%|%>>|<%|%>
       |[-()\[\],;.:+*/<>=~!@#%^&|`?{}\\])
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
+# ASCII: PostgreSQL takes every character above for a letter, blanks and digits of Unicode too.
 
 
-def tokens(sql: str) -> list[Token]:
+def tokens(
+    sql: str,
+    *,
+    longest: int = MAX_LENGTH,
+    deepest: int = MAX_DEPTH,
+    unicode_strings: bool = False,
+) -> list[Token]:
     """The tokens of `sql` without white space and comments.
 
     Raises LexicalError on text that is too long, too deeply nested or not closed, and on
-    U&-strings, whose escapes could spell any name.
+    U&-strings, whose escapes could spell any name, unless they are let through as they are.
     """
-    if len(sql) > MAX_LENGTH:
-        raise LexicalError(f"the SQL has {len(sql)} characters; at most {MAX_LENGTH} are accepted")
+    if len(sql) > longest:
+        raise LexicalError(f"the SQL has {len(sql)} characters; at most {longest} are accepted")
     if "\0" in sql:
         raise LexicalError("the SQL contains a null character")
+    if not _is_unicode(sql):
+        raise LexicalError("the SQL contains half of a character (a lone surrogate)")
     found: list[Token] = []
     position = depth = 0
     while position < len(sql):
@@ -85,6 +89,9 @@ def tokens(sql: str) -> list[Token]:
                 continue
             case "comment":
                 position = _end_of_comment(sql, start)
+                continue
+            case "unicode" if unicode_strings:
+                position = start + 2  # the string or name itself comes next
                 continue
             case "unicode":
                 raise LexicalError("U& strings are not accepted; write the characters themselves")
@@ -107,8 +114,8 @@ def tokens(sql: str) -> list[Token]:
                 found.append(Token(Kind.PARAMETER, text, start, position))
             case _:
                 depth += (text in "([") - (text in ")]")
-                if depth > MAX_DEPTH:
-                    raise LexicalError(f"the SQL is nested more than {MAX_DEPTH} brackets deep")
+                if depth > deepest:
+                    raise LexicalError(f"the SQL is nested more than {deepest} brackets deep")
                 found.append(Token(Kind.SYMBOL, text, start, position))
     return found
 
@@ -124,19 +131,23 @@ def statements(found: list[Token]) -> int:
     return count
 
 
-def calls(found: list[Token]) -> list[Call]:
-    """Every name that an opening bracket follows: calls, and what looks like one."""
-    result = []
-    for i, token in enumerate(found[:-1]):
-        if token.kind not in (Kind.WORD, Kind.QUOTED) or found[i + 1].text != "(":
-            continue
-        if found[i + 1].kind is not Kind.SYMBOL:
-            continue
-        schema = None
-        if i >= 2 and found[i - 1].text == "." and found[i - 2].kind in (Kind.WORD, Kind.QUOTED):
-            schema = found[i - 2].text
-        result.append(Call(token.text, schema, token.kind is Kind.QUOTED))
-    return result
+def literals(found: Sequence[Token]) -> list[Token]:
+    """The strings whose type is told by where they stand: all but bits, and time's own syntax."""
+    return [
+        token
+        for before, token in zip([None, *found], found, strict=False)
+        if token.kind is Kind.STRING
+        and token.text[0] not in "bBxXnN"
+        and not (before and before.kind is Kind.WORD and before.text in TIME_WORDS)
+    ]
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _fold(word: str) -> str:

@@ -4,6 +4,7 @@ Read from `pg_catalog` and `pg_statistic`'s view, and from bounded samples of th
 that asks: a column that it may not read is not in the profile.
 """
 
+import math
 import re
 import time
 from collections import defaultdict
@@ -13,8 +14,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from mcp_server.nl2sql.checks import Limits, begin, check
+from mcp_server.nl2sql.errors import RefusedError
 from mcp_server.nl2sql.inference import inferred
 from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Profile, Table
+from mcp_server.nl2sql.steps import Script, Steps, run
 from mcp_server.nl2sql.tokens import identifier_words, normal_text, shape_of
 
 VALUES_PER_COLUMN = 2_000
@@ -28,6 +32,7 @@ SAMPLE_ROWS_MIN = 1_000
 SAMPLE_SECONDS = 6.0
 """When this is over, the remaining tables keep what the statistics say of them."""
 TABLES_MAX = 400
+GUARD = Limits(cost=math.inf, timeout=SAMPLE_SECONDS)
 
 SYSTEM_SCHEMAS = ("pg_catalog", "information_schema", "pg_toast")
 
@@ -177,6 +182,7 @@ def _sample(conn: psycopg.Connection[Any], table: Table, rows: int) -> None:
         sql.Literal(rows),
     )
     try:
+        run(conn, _judged(conn, text, numbers, source))
         if not table.rows:  # never analysed
             table.rows = _count(conn, source)
         for column in text:
@@ -196,8 +202,30 @@ def _sample(conn: psycopg.Connection[Any], table: Table, rows: int) -> None:
             _take_ranges(conn, numbers, source)
     except psycopg.OperationalError:
         raise
-    except psycopg.Error:
+    except (psycopg.Error, RefusedError):
         return  # a view over what this role may not read, or one that writes or fails
+
+
+def _judged(
+    conn: psycopg.Connection[Any],
+    text: Sequence[Column],
+    numbers: Sequence[Column],
+    source: sql.Composed,
+) -> Steps[None]:
+    """Have the guard look at all that is about to be asked of one table: a view may call anything.
+
+    Raises RefusedError.
+    """
+    parts = [sql.SQL("{}::text").format(sql.Identifier(column.name)) for column in text]
+    parts += [
+        sql.SQL("{0}, min({0}) over ()").format(sql.Identifier(column.name)) for column in numbers
+    ]
+    query = sql.SQL("select distinct {} from {}").format(sql.SQL(", ").join(parts), source)
+    yield from begin(GUARD)
+    try:
+        yield from check(query.as_string(conn), GUARD)
+    finally:
+        yield Script("rollback; deallocate all")
 
 
 def _count(conn: psycopg.Connection[Any], source: sql.Composed) -> int:

@@ -12,11 +12,10 @@ from psycopg import AsyncConnection, Connection
 from psycopg.abc import AdaptContext, Buffer
 from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
 
-from mcp_server.nl2sql.checks import CheckedQuery, Limits, begin, check, refusal
+from mcp_server.nl2sql.checks import CheckedQuery, Limits, begin, check, fetch
 from mcp_server.nl2sql.errors import RefusedError
-from mcp_server.nl2sql.steps import Fetch, Row, Steps, arun, run
-
-CHUNK_ROWS = 200
+from mcp_server.nl2sql.steps import Row, Script, Steps, arun, run
+from mcp_server.nl2sql.wire import Field, TextRow
 
 Dsn: TypeAlias = str | Callable[[], str]
 """A libpq connection string, or what gives one for each new connection (a token is in it)."""
@@ -29,12 +28,22 @@ def conninfo(dsn: Dsn) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ResultSet:
-    """Rows of one query. truncated: more rows exist than the limits let through."""
+    """Rows of one query. truncated: more rows exist than the limits let through.
+
+    fields, texts: the columns' names, types and modifiers, and each value as the server wrote it.
+    seconds: how long it took to run.
+    """
 
     query: CheckedQuery
-    columns: tuple[str, ...]
+    fields: tuple[Field, ...]
     rows: list[Row]
+    texts: list[TextRow]
     truncated: bool
+    seconds: float
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(name for name, _, _ in self.fields)
 
 
 class Reader:
@@ -73,17 +82,26 @@ class Reader:
         try:
             yield from begin(self.limits, self.role)
             checked = yield from check(sql, self.limits, system_catalogs=self.system_catalogs)
-            result = yield from fetch(checked, self.limits)
+            answer = yield from fetch(checked, self.limits, self.role)
         except (RefusedError, psycopg.Error) as error:
             if not isinstance(error, psycopg.OperationalError) or error.sqlstate is not None:
-                yield Fetch("rollback", ())
+                yield from _end()
             raise
-        yield Fetch("rollback", ())
-        return result
+        yield from _end()
+        return ResultSet(
+            checked,
+            answer.fields,
+            answer.rows,
+            answer.texts,
+            answer.truncated,
+            answer.seconds,
+        )
 
     @contextmanager
     def connect(self) -> Iterator[Connection[Any]]:
-        with psycopg.connect(conninfo(self.dsn), autocommit=True, prepare_threshold=None) as conn:
+        with psycopg.connect(
+            conninfo(self.dsn), autocommit=True, prepare_threshold=None, client_encoding="utf8"
+        ) as conn:
             read_any_date(conn)
             yield conn
 
@@ -99,41 +117,14 @@ class Reader:
             return
         dsn = await asyncio.to_thread(conninfo, self.dsn)
         async with await AsyncConnection.connect(
-            dsn, autocommit=True, prepare_threshold=None
+            dsn, autocommit=True, prepare_threshold=None, client_encoding="utf8"
         ) as conn:
             read_any_date(conn)
             yield conn
 
 
-def fetch(query: CheckedQuery, limits: Limits) -> Steps[ResultSet]:
-    """Run a checked query and read rows up to the limits. Raises RefusedError."""
-    try:
-        if query.is_explain:
-            answer = yield Fetch(query.sql)
-            return ResultSet(query, answer.names, answer.rows, False)
-        # A cursor: rows beyond the limit are never computed where the plan can stop early.
-        yield Fetch("declare borealis_rows no scroll cursor without hold for " + query.sql)
-        rows: list[Row] = []
-        names: tuple[str, ...] = ()
-        size, more = 0, True
-        while more and len(rows) <= limits.rows and size <= limits.bytes:
-            count = min(CHUNK_ROWS, limits.rows + 1 - len(rows))
-            answer = yield Fetch(f"fetch forward {count} from borealis_rows", ())
-            names = answer.names
-            for row in answer.rows:
-                size += sum(_size(value) for value in row)
-                if size > limits.bytes and rows:
-                    break
-                rows.append(row)
-            more = len(answer.rows) == count
-    except psycopg.Error as error:
-        raise (yield from refusal(error)) from error
-    cut = len(rows) > limits.rows or size > limits.bytes
-    return ResultSet(query, names, rows[: limits.rows], cut)
-
-
-def _size(value: object) -> int:
-    return len(value) if isinstance(value, str | bytes | bytearray) else 16
+def _end() -> Steps[None]:
+    yield Script("rollback; deallocate all")
 
 
 class _AnyDate(DateLoader):

@@ -7,6 +7,7 @@ It reads the database's profile once, and again when its tables change.
 
 import contextlib
 import datetime
+import math
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,14 +15,18 @@ from typing import Any
 import psycopg
 
 from mcp_server.nl2sql.assumptions import assumptions
+from mcp_server.nl2sql.checks import Limits
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
 from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
+from mcp_server.nl2sql.errors import QueryTimeoutError, RefusedError
 from mcp_server.nl2sql.evidence import worked_in
 from mcp_server.nl2sql.joins import JoinGraph
 from mcp_server.nl2sql.linking import Linker
+from mcp_server.nl2sql.own_names import own_names
 from mcp_server.nl2sql.profile import profile
-from mcp_server.nl2sql.reader import Dsn, conninfo
+from mcp_server.nl2sql.reader import Dsn, Reader, conninfo
 from mcp_server.nl2sql.reading import reading
+from mcp_server.nl2sql.steps import run
 from mcp_server.nl2sql.tokens import tokenize
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
 
@@ -34,14 +39,21 @@ TRY_SECONDS = 0.5
 IDLE_SECONDS = 2.0
 """How long the connection is kept unused; an open one would keep a cluster from pausing."""
 
-READ_ONLY = "select set_config('default_transaction_read_only', 'on', false)"
-TIME_LIMIT = "select set_config('statement_timeout', %s, false)"
+PROBE = Reader("", limits=Limits(rows=SAMPLE_ROWS, cost=math.inf, timeout=TRY_SECONDS))
+"""The steps of a candidate; the connection is the translator's own."""
+
+READ_ONLY = "select pg_catalog.set_config('default_transaction_read_only', 'on', false)"
 
 SCHEMA_VERSION = """
-select coalesce(sum(a.xmin::text::bigint), 0), count(*), sum(distinct c.reltuples),
-       (select count(*) from pg_constraint where oid >= 16384)
-from pg_attribute a join pg_class c on c.oid = a.attrelid
-where a.attrelid >= 16384 and c.relpersistence <> 't' and c.relkind in ('r', 'p', 'v', 'm', 'f')
+select pg_catalog.sum(a.xmin::pg_catalog.text::pg_catalog.int8), pg_catalog.count(*),
+       pg_catalog.sum(distinct c.reltuples),
+       (select pg_catalog.count(*) from pg_catalog.pg_constraint k
+        where k.oid operator(pg_catalog.>=) 16384::pg_catalog.oid)
+from pg_catalog.pg_attribute a
+join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) a.attrelid
+where a.attrelid operator(pg_catalog.>=) 16384::pg_catalog.oid
+  and c.relpersistence operator(pg_catalog.<>) 't'::pg_catalog."char"
+  and c.relkind operator(pg_catalog.=) any ('{r,p,v,m,f}'::pg_catalog."char"[])
 """
 """Any change of a column's definition writes new rows there; ANALYZE sets what tables hold."""
 
@@ -104,11 +116,9 @@ class Translator:
                 result = Result(None) if slow else first_rows(conn, made.sql)
                 slow = result.rows is None
                 if slow:
-                    conn.execute(f"explain {made.sql}".encode())
-            except psycopg.OperationalError:
-                raise
-            except psycopg.Error as error:
-                problem = str(error).splitlines()[0]
+                    run(conn, PROBE.steps(f"explain {made.sql}"))
+            except RefusedError as error:
+                problem = str(error)
             else:
                 tried.append((made, result))
         return _answer(judge(question, tried), problem, links)
@@ -117,6 +127,7 @@ class Translator:
         version = conn.execute(SCHEMA_VERSION).fetchone()
         if self._known is None or self._known[0] != version:
             with self._connect() as reading_all:
+                run(reading_all, own_names(for_the_session=True))
                 found = profile(reading_all)
             self._known = (version, Linker(found), JoinGraph(found))
         return self._known[1:]
@@ -129,7 +140,6 @@ class Translator:
     def _connected(self) -> psycopg.Connection[Any]:
         if self._conn is None:
             self._conn = self._connect()
-            self._conn.execute(TIME_LIMIT, [f"{TRY_SECONDS * 1000:.0f}"])
         return self._conn
 
     def _close(self) -> None:
@@ -151,11 +161,14 @@ class Translator:
 
 
 def first_rows(conn: psycopg.Connection[Any], sql: str) -> Result:
-    """Run a query for its first rows. Raises psycopg.Error where PostgreSQL objects."""
-    bounded = f"select * from ({sql}) as found limit {SAMPLE_ROWS}"
+    """Run a query for its first rows, through the guard: a view may call anything.
+
+    Raises RefusedError where the guard or PostgreSQL objects.
+    """
     try:
-        return Result(conn.execute(bounded.encode()).fetchall())
-    except psycopg.errors.QueryCanceled:
+        bounded = f"select * from ({sql}) as found limit {SAMPLE_ROWS}"
+        return Result(run(conn, PROBE.steps(bounded)).rows)
+    except QueryTimeoutError:
         return Result(None)
 
 

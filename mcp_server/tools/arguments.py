@@ -21,7 +21,7 @@ RowLimit = Annotated[
 ]
 TimeoutSeconds = Annotated[
     float,
-    Field(gt=0, le=600, description="Seconds after which the database cancels the statement"),
+    Field(gt=0, le=600, description="Seconds after which the call is cancelled in the database"),
 ]
 Parameters = Annotated[
     list[str | int | float | bool | list[object] | dict[str, object] | None],

@@ -6,8 +6,8 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 from pydantic import Field
 
 from mcp_server.models import ExecutionResult, QueryResult
+from mcp_server.results import Limits
 from mcp_server.sessions import (
-    Limits,
     connected,
     execute,
     interruptible,
@@ -32,7 +32,7 @@ async def run_query(
     cluster: ClusterName,
     sql: Annotated[
         str,
-        Field(description="One statement that reads: SELECT, WITH, VALUES, TABLE or EXPLAIN"),
+        Field(description="One statement that reads: SELECT, WITH, VALUES, TABLE, EXPLAIN or SHOW"),
     ],
     limit: RowLimit = 100,
     timeout_seconds: TimeoutSeconds = 30,
@@ -46,7 +46,7 @@ async def run_query(
     handle = await call.cluster(cluster)
     limits = Limits(rows=limit, seconds=timeout_seconds)
     async with reading(handle, database, limits) as connection, call.progress.during("querying"):
-        return await interruptible(query(connection, sql, limits))
+        return await interruptible(connection, query(connection, sql, limits), timeout_seconds)
 
 
 @tool(title="Execute SQL", effect=Effect.DESTROYS)
@@ -57,7 +57,8 @@ async def execute_sql(
         str,
         Field(
             description="One or more statements. Several are one transaction: all of them happen, "
-            "or none. CREATE DATABASE, VACUUM and the like must be sent alone"
+            "or none, so BEGIN, COMMIT and SAVEPOINT have no place in them. CREATE DATABASE, "
+            "VACUUM and the like must be sent alone"
         ),
     ],
     parameters: Parameters = [],  # noqa: B006 - never changed
@@ -77,7 +78,9 @@ async def execute_sql(
         call.progress.during("executing"),
     ):
         try:
-            return await interruptible(execute(connection, sql, parameters, limits))
+            return await interruptible(
+                connection, execute(connection, sql, parameters, limits), timeout_seconds
+            )
         except (UndefinedTable, UndefinedColumn) as error:
             raise await with_nearest_names(connection, error) from error
 

@@ -9,7 +9,7 @@ from mcp_server import sampling
 from mcp_server.models import QuestionAnswer
 from mcp_server.nl2sql.models import ReplyNeeded
 from mcp_server.questions import Question
-from mcp_server.sessions import Limits
+from mcp_server.results import Limits
 from mcp_server.tools.arguments import ClusterName, DatabaseName, RowLimit, TimeoutSeconds
 from mcp_server.tools.definition import Effect, tool
 from mcp_server.tools.platform import Call

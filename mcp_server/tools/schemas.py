@@ -17,7 +17,8 @@ from mcp_server.models import (
 from mcp_server.nl2sql.catalog import Relation, user_relations
 from mcp_server.nl2sql.names import table_message
 from mcp_server.nl2sql.steps import arun
-from mcp_server.sessions import Limits, reading
+from mcp_server.results import Limits
+from mcp_server.sessions import describing
 from mcp_server.tools import catalog_queries as catalog
 from mcp_server.tools.arguments import ClusterName, DatabaseName
 from mcp_server.tools.definition import Effect, tool
@@ -35,7 +36,7 @@ async def list_schemas(
     Start here to find out what a cluster holds; describe_tables goes on from there.
     """
     handle = await call.cluster(cluster)
-    async with reading(handle, database, LIMITS) as connection:
+    async with describing(handle, database, LIMITS) as connection:
         rows = connection.cursor(row_factory=dict_row)
         schemas = [SchemaSummary(**row) async for row in await rows.execute(catalog.SCHEMAS)]
         (current,) = await (await rows.execute(catalog.DATABASE)).fetchall()
@@ -63,7 +64,7 @@ async def describe_tables(
     Read this before writing SQL: it gives the exact names, and foreign_keys says what to join on.
     """
     handle = await call.cluster(cluster)
-    async with reading(handle, database, LIMITS) as connection:
+    async with describing(handle, database, LIMITS) as connection:
         rows = connection.cursor(row_factory=dict_row)
         (current,) = await (await rows.execute(catalog.DATABASE)).fetchall()
         wanted = {"schema": schema, "names": tables, "limit": limit + 1}

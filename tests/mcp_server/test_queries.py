@@ -8,6 +8,7 @@ import anyio
 import pytest
 from mcp import Client
 
+from mcp_server import sessions
 from tests.waiting import wait_until
 
 
@@ -152,9 +153,8 @@ ENDLESS = "select count(*) from generate_series(1, 100000000) a"
 def running(cluster: Any) -> int:
     with cluster.connect() as connection:
         return connection.execute(
-            "select count(*) from pg_stat_activity where query like %s and state = 'active' "
-            "and pid <> pg_backend_pid()",
-            [ENDLESS + "%"],
+            "select count(*) from pg_stat_activity "
+            "where application_name = 'borealis mcp' and usename = 'borealis_reader'"
         ).fetchone()[0]
 
 
@@ -268,16 +268,148 @@ async def test_parameters_are_values_and_never_sql(tools: Any, bench: Any) -> No
     assert answer["statements"][0]["rows"] == [[hostile, {"a": [1]}, True, 1.5]]
 
 
-async def test_a_transaction_left_open_is_an_error_and_not_a_silent_loss(
+WHOLE_OR_NOTHING = [
+    "insert into whole values (1); commit; select 1/0",
+    "begin; insert into whole values (1); commit; select 1/0",
+    "insert into whole values (1); end; select 1/0",
+    "insert into whole values (1); COMMIT WORK AND CHAIN; select 1/0",
+    "insert into whole values (1); /* x */ commit /* ; */ ; select 1/0",
+    "insert into whole values (1); rollback; insert into whole values (2)",
+    "insert into whole values (1); savepoint a; select 1/0",
+    "insert into whole values (1); savepoint a; delete from whole; rollback to a; select 1",
+    "insert into whole values (1); release savepoint a",
+    "insert into whole values (1); abort; select 1",
+    "insert into whole values (1); start transaction; select 1",
+    "insert into whole values (1); prepare transaction 'x'; select 1",
+    "insert into whole values (1); commit prepared 'x'",
+    "insert into whole values (1); call commits(); select 1",
+    "call commits(); select 1",
+    "insert into whole values (1); do $$ begin commit; end $$; select 1",
+    "do $$ begin insert into whole values (1); commit; end $$; select 1/0",
+    "insert into whole values (1); select ';'; select 1/0",
+    "insert into whole values (1); vacuum whole",
+    "insert into whole values (1); create database never",
+    "insert into whole values (1); create index concurrently on whole (x)",
+    "insert into whole values (1); select 'a\\'; commit; select 1/0; --'",
+    "insert into whole values (1); insert into whole values (null)",
+    "insert into whole values (1); insert into late values (5)",
+    "begin; insert into whole values (1)",
+    "begin; insert into whole values (1); rollback",
+    "begin; insert into whole values (1); commit and chain",
+    "begin; insert into whole values (1); select 1/0; commit",
+    "begin",
+    "commit",
+    "rollback",
+    "insert into whole values (1); select 1 as x\u00a0$t$; commit; select 1/0 as x\u00a0$t$",
+]
+
+
+async def test_several_statements_all_happen_or_none_does(tools: Any, bench: Any) -> None:
+    await execute(
+        tools,
+        "create table whole (x int not null); create table late_to (x int primary key);"
+        "create table late (y int references late_to (x) deferrable initially deferred);"
+        "create procedure commits() language plpgsql as "
+        "$$ begin insert into whole values (9); commit; end $$",
+    )
+    for sql in WHOLE_OR_NOTHING:
+        assert await tools.fails("execute_sql", cluster="bench", sql=sql), sql
+        left = await execute(tools, "select count(*) from whole")
+        assert left["statements"][0]["rows"] == [[0]], sql
+
+
+async def test_a_script_that_controls_its_transaction_is_told_so(tools: Any, bench: Any) -> None:
+    refusal = await tools.fails(
+        "execute_sql", cluster="bench", sql="create table gone (x int); commit; select 1"
+    )
+    assert "statement 2 of 3 is COMMIT" in refusal
+    assert "Nothing was run" in refusal
+    assert "left" not in await tools.fails("execute_sql", cluster="bench", sql="select * from gone")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "begin; create table w1 (x int); insert into w1 values (1); commit",
+        "start transaction isolation level serializable; create table w2 (x int); end work;",
+        "create function w3() returns int language sql begin atomic select 1; select 2; end; "
+        "create table w3 (x int)",
+        "create or replace procedure w4() begin atomic select case when true then 1 end; end;"
+        "create table w4 (x int)",
+        "create table w5 (x int); create rule r as on insert to w5 do also (select 1; select 2)",
+        "set transaction isolation level serializable; create table w6 (x int)",
+        'create table w7 ("commit" int); insert into w7 values (1) returning "commit" as begin',
+        "create table w8 (x text); "
+        "insert into w8 values ('; commit; '), ($$;rollback;$$), (U&'\\0061')",
+        "prepare w9 as select 1; execute w9; deallocate w9",
+    ],
+)
+async def test_what_only_looks_like_it_runs(tools: Any, bench: Any, sql: str) -> None:
+    assert (await execute(tools, sql))["statements"]
+
+
+@pytest.mark.parametrize("sql", ["vacuum alone", "call alone_commits()", "vacuum (analyze) alone;"])
+async def test_one_statement_alone_needs_no_transaction(tools: Any, bench: Any, sql: str) -> None:
+    await execute(
+        tools,
+        "create table if not exists alone (x int); create or replace procedure alone_commits() "
+        "language plpgsql as $$ begin insert into alone values (9); commit; end $$",
+    )
+    assert (await execute(tools, sql))["statements"]
+
+
+STUBBORN = (
+    "do $$ begin loop begin perform pg_sleep(60); exception when query_canceled then null; end; "
+    "end loop; end $$"
+)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "set statement_timeout = 0; select pg_sleep(60)",
+        "set local statement_timeout = 0; select pg_sleep(60)",
+        "reset statement_timeout; select pg_sleep(60)",
+        "select set_config('statement_timeout', '0', false); select pg_sleep(60)",
+        "do $$ begin perform set_config('statement_timeout', '0', true); end $$; "
+        "select pg_sleep(60)",
+        "begin; set statement_timeout = 0; select pg_sleep(60); commit",
+        "reset all; select pg_sleep(60)",
+        "select pg_sleep(0.4); select pg_sleep(0.4); select pg_sleep(60)",
+    ],
+)
+async def test_no_statement_stops_the_clock_of_its_call(tools: Any, bench: Any, sql: str) -> None:
+    started = time.monotonic()
+    refusal = await tools.fails("execute_sql", cluster="bench", sql=sql, timeout_seconds=0.6)
+    assert "timeout" in refusal
+    assert time.monotonic() - started < 15
+    await until(lambda: sleeping(bench) == 0)
+    after = await execute(tools, "show statement_timeout", timeout_seconds=7)
+    assert after["statements"][0]["rows"] == [["7s"]]
+
+
+async def test_a_session_that_will_not_be_cancelled_is_ended(
+    tools: Any, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "CANCEL_SECONDS", 0.5)
+    sql = f"set statement_timeout = 0; {STUBBORN}"
+    refusal = await tools.fails("execute_sql", cluster="bench", sql=sql, timeout_seconds=0.5)
+    assert "timeout" in refusal
+    await until(lambda: sleeping(bench) == 0)
+
+
+def sleeping(cluster: Any) -> int:
+    with cluster.connect() as connection:
+        return connection.execute(
+            "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
+        ).fetchone()[0]
+
+
+async def test_the_timeout_is_that_of_the_call_and_a_quick_one_never_meets_it(
     tools: Any, bench: Any
 ) -> None:
-    await execute(tools, "create table open_end (x int)")
-    refusal = await tools.fails(
-        "execute_sql", cluster="bench", sql="begin; insert into open_end values (1)"
-    )
-    assert "COMMIT" in refusal
-    answer = await execute(tools, "select count(*) from open_end")
-    assert answer["statements"][0]["rows"] == [[0]]
+    answer = await execute(tools, "select 1; select 2; select 3", timeout_seconds=5)
+    assert len(answer["statements"]) == 3
 
 
 async def test_copy_from_the_client_is_refused_and_loses_nothing(tools: Any, bench: Any) -> None:

@@ -15,7 +15,13 @@ from dataclasses import dataclass, field
 
 from cluster_runtime.errors import QuorumLostError, StaleEpochError
 from cluster_runtime.storage.core.quorum import READ_QUORUM, WRITE_QUORUM, Membership
-from cluster_runtime.storage.core.segment import Cut, History, SegmentStatus, common_end
+from cluster_runtime.storage.core.segment import (
+    Cut,
+    History,
+    SegmentStatus,
+    common_end,
+    is_sound,
+)
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
 
 
@@ -130,6 +136,8 @@ class Opening:
 
     def seen(self, status: SegmentStatus) -> Epoch:
         """A segment's state before any promise; returns the epoch to ask promises for."""
+        if not is_sound(status.promised, status.history):
+            return self.epoch
         self.epoch = Epoch(max(self.epoch, status.promised + 1))
         self._learn(status.membership)
         return self.epoch
@@ -140,6 +148,8 @@ class Opening:
             raise StaleEpochError(
                 f"segment {status.segment} promised epoch {status.promised}, not {self.epoch}"
             )
+        if not is_sound(status.promised, status.history):
+            return  # it is damaged, and so it is lost: it says nothing about the others
         self.statuses[status.segment] = status
         self._learn(status.membership)
 
@@ -228,7 +238,7 @@ def read_point(statuses: Iterable[SegmentStatus], membership: Membership) -> Rea
     every later write quorum meets a segment that holds what was shown, and says so.
     Raises QuorumLostError with fewer than three of six.
     """
-    found = {status.segment: status for status in statuses}
+    found = {each.segment: each for each in statuses if is_sound(each.promised, each.history)}
     if not membership.has_quorum(found, READ_QUORUM):
         raise QuorumLostError(
             f"{len(found)} of {len(membership.segments)} segments answer; reading takes "

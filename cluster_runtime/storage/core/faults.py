@@ -23,7 +23,8 @@ class FaultKind(Enum):
 
 
 _NEEDS_AMOUNT = {FaultKind.SLOW: 60_000.0, FaultKind.DROP: 100.0}
-_OF_THE_WRITER = {FaultKind.CRASH, FaultKind.PARTITION, FaultKind.SLOW}
+_OF_THE_WRITER = {FaultKind.PARTITION, FaultKind.SLOW}
+"""Of its connection to the volume; a crash is its server's, which the control plane kills."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,16 @@ def segments_of(target: str, known: tuple[SegmentId, ...]) -> tuple[SegmentId, .
 
 
 def check_writer_fault(fault: Fault) -> None:
-    """Raise InvalidParameterError for a fault that only a segment can have."""
+    """Raise InvalidParameterError for what cannot happen to a writer's connection."""
+    if fault.kind is FaultKind.CRASH:
+        raise InvalidParameterError(
+            "a volume runs no server that could crash: have the writer of a cluster crash, or cut "
+            "this one off with partition"
+        )
     if fault.kind not in _OF_THE_WRITER:
         raise InvalidParameterError(
-            f"the writer cannot have the fault {fault.kind.value!r}; "
-            f"it can have {', '.join(sorted(each.value for each in _OF_THE_WRITER))}"
+            f"the writer cannot have the fault {fault.kind.value!r}; it can have crash, partition "
+            "or slow"
         )
 
 

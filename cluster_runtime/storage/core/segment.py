@@ -12,6 +12,7 @@ log is void, even when its own last writer never finished opening the volume.
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.quorum import Membership
@@ -43,6 +44,12 @@ def is_void(batch: Batch, history: History) -> bool:
         if cut.lsn < batch.end:
             return cut.epoch > batch.epoch
     return False
+
+
+def is_sound(promised: Epoch, history: History) -> bool:
+    """Whether a segment can have come to this: each cut needs a promise, and a newer writer."""
+    epochs = [cut.epoch for cut in history]
+    return all(a < b for a, b in pairwise(epochs)) and (not epochs or epochs[-1] <= promised)
 
 
 @dataclass(frozen=True, slots=True)

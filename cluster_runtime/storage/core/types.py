@@ -1,7 +1,7 @@
 """The words of the volume as types."""
 
 from enum import StrEnum
-from typing import NewType
+from typing import Literal, NewType
 
 Lsn = NewType("Lsn", int)
 """Log sequence number: a byte position in the WAL of a cluster."""
@@ -11,6 +11,8 @@ Epoch = NewType("Epoch", int)
 
 SegmentId = NewType("SegmentId", str)
 """Zone and number, such as `a1`; a successor adds when it came: `a1.2`."""
+
+StorageType = Literal["aurora", "aurora-iopt1"]
 
 AZS = ("a", "b", "c")
 SEGMENT_IDS = tuple(SegmentId(f"{az}{number}") for az in AZS for number in (1, 2))

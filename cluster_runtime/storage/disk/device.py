@@ -60,6 +60,9 @@ class LogDevice(Protocol):
         `flush` that was prepared after its end has ended.
         """
 
+    def shares_a_disk(self, fds: Sequence[int]) -> bool:
+        """Whether a flush of one of these files flushes the disk below all of them."""
+
     def flush(self, lane: int, fd: int) -> None:
         """Prepare to have the disk write out its cache; `submit` starts it. Results in 0."""
 
@@ -134,7 +137,8 @@ class UringDevice:
     """One io_uring; a lane's number is the user data of its write.
 
     The ring's counters are read and written as plain memory. The thread that submits is the one
-    that reaps, and a system call lies between a change of ours and the kernel's look at it.
+    that reaps, and a system call lies between a change of ours and the kernel's look at it. Between
+    the kernel's count of completions and the completions themselves we need a fence of our own.
     """
 
     direct = True
@@ -163,6 +167,7 @@ class UringDevice:
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         event = ctypes.c_int(self._event)
         self._call(_SYS_IO_URING_REGISTER, self._fd, _REGISTER_EVENTFD, ctypes.byref(event), 1)
+        self._order = threading.Lock()
         self._prepared = 0
         self._under_way = 0
 
@@ -180,6 +185,9 @@ class UringDevice:
         address = self._iovecs.address + first
         flags = _RWF_DSYNC if durable else 0
         self._queue(_OP_WRITEV, fd, offset, address, len(vectors), flags, lane)
+
+    def shares_a_disk(self, fds: Sequence[int]) -> bool:
+        return share_a_disk(fds)
 
     def flush(self, lane: int, fd: int) -> None:
         self._queue(_OP_FSYNC, fd, 0, 0, 0, _FSYNC_DATASYNC, lane)
@@ -218,6 +226,7 @@ class UringDevice:
 
     def _reap(self) -> list[tuple[int, int]]:
         head, tail = self._cq_head.value, self._cq_tail.value
+        self._fence()
         ended = []
         while head != tail:
             at = self._cqes_at + (head % self._cq_entries) * _CQE.size
@@ -227,6 +236,17 @@ class UringDevice:
         self._cq_head.value = head
         self._under_way -= len(ended)
         return ended
+
+    def _fence(self) -> None:
+        """Nothing after this is read before what was read before it.
+
+        A processor with a weak memory order (ARM) may read a completion before the count that
+        announces it. A lock taken and released twice keeps both sides apart: no read passes the
+        first release downwards, or the second acquisition upwards.
+        """
+        for _ in range(2):
+            with self._order:
+                pass
 
     def _enter(self, submit: int, wait_for: int) -> int:
         flags = _ENTER_GETEVENTS if wait_for else 0
@@ -274,6 +294,9 @@ class ThreadDevice:
         if lane not in self._queues:
             self._begin(lane)
         self._queues[lane].put((fd, parts, offset))
+
+    def shares_a_disk(self, fds: Sequence[int]) -> bool:
+        return False  # each write is durable by itself, through the page cache
 
     def flush(self, lane: int, fd: int) -> None:
         """Every write of this device is durable by itself: nothing is left to do."""

@@ -3,38 +3,34 @@
 A *log position* is a byte of the volume's log stream; it is the same in all six segments, so that
 a segment takes what it misses from a peer byte by byte. Files cover consecutive stretches of it:
 
-    00000000000ff000.log     one page: the file's mark (where it starts, and with which LSN)
-                             then the frames from that position on, zeros behind the last
+    00000000000ff000-00000007.log     one page: the file's mark (where it starts, with which LSN)
+                                      then the frames from that position on, zeros behind the last
+
+The name ends with the epoch that the segment had promised when the file was made. So a writer that
+was replaced never opens a file of its successor, which may begin at the same position; and what it
+still makes after that is known by its number: behind a file of a higher epoch it does not count.
 
 Files are written with zeros before they are used, so that a durable write changes no metadata.
 The mark says that this segment holds every frame below it, which spares the next open all older
 files; it is written after the first frames of the file and may be missing.
 """
 
-import errno
-import fcntl
-import os
 import struct
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import google_crc32c
 
-from cluster_runtime.storage.disk.device import PAGE_BYTES, sync_file
+from cluster_runtime.storage.disk.device import PAGE_BYTES
+from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
 
-FIRST_FILE_BYTES = 1 << 20
-FILE_BYTES = 8 << 20
-"""Bytes of frames in a log file. The first one is small: a new cluster should cost little."""
-
+SUFFIX = ".log"
 MARK_MAGIC = b"BORLOG01"
 _MARK = struct.Struct("<8sQQQQI")
 _CRC = struct.Struct("<I")
-_ZEROS = bytes(1 << 20)
-_O_DIRECT = getattr(os, "O_DIRECT", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +61,15 @@ class Mark:
 
 @dataclass(slots=True)
 class LogFile:
-    """One file: positions [start, end). `writer` is the descriptor that durable writes use."""
+    """One file: positions [start, end). `writer` is the descriptor that durable writes use.
+
+    epoch: that its segment had promised when it was made.
+    """
 
     path: Path
     start: int
     end: int
+    epoch: int
     writer: int = -1
     reader: int = -1
 
@@ -77,51 +77,65 @@ class LogFile:
         """Where a log position lies in the file."""
         return PAGE_BYTES + position - self.start
 
-    def close(self) -> None:
+    def close(self, disk: Disk) -> None:
         for fd in (self.writer, self.reader):
             if fd >= 0:
-                os.close(fd)
+                disk.close(fd)
         self.writer = self.reader = -1
 
 
 class SegmentLog:
     """The files of one segment. One thread writes; files are added and read by others."""
 
-    def __init__(self, directory: Path, *, direct: bool) -> None:
+    def __init__(self, directory: Path, disk: Disk = HOST_DISK, *, direct: bool) -> None:
         self.directory = directory
+        self.disk = disk
         self.direct = direct
+        self.epoch = 0
         self.files: tuple[LogFile, ...] = ()
         self._changing = threading.Lock()
         self._adding = threading.Lock()
 
     @classmethod
     def create(
-        cls, directory: Path, mark: Mark, first_file_bytes: int, *, direct: bool
+        cls,
+        directory: Path,
+        mark: Mark,
+        first_file_bytes: int,
+        disk: Disk = HOST_DISK,
+        *,
+        direct: bool,
+        sparse: bool = False,
     ) -> "SegmentLog":
-        """Make an empty log that starts at `mark`."""
-        directory.mkdir(parents=True, exist_ok=False)
-        log = cls(directory, direct=direct)
-        log.add_file(mark.position, first_file_bytes, mark, sync=False)
+        """Make an empty log that starts at `mark`. sparse: nothing is written to it by a device."""
+        disk.make_directory(directory)
+        log = cls(directory, disk, direct=direct)
+        log._add_file(mark.position, first_file_bytes, mark, sparse=sparse)
         return log
 
     @classmethod
-    def open(cls, directory: Path, *, direct: bool) -> "SegmentLog":
-        """Open the files that are there, oldest first; what a crash left half-made is removed."""
-        log = cls(directory, direct=direct)
-        for path in sorted(directory.iterdir()):
-            if path.suffix != ".log":
-                path.unlink()
-                continue
-            start = int(path.stem, 16)
-            end = start + path.stat().st_size - PAGE_BYTES
-            if log.files and log.files[-1].end < start:
-                # What follows a hole was prepared and never reached: it holds nothing.
-                path.unlink()
-                continue
-            if log.files:
-                # A file that begins inside the one before it sealed that one.
-                log.files[-1].end = start
-            log.files = (*log.files, LogFile(path, start, end))
+    def open(
+        cls, directory: Path, disk: Disk = HOST_DISK, *, direct: bool, floor: int | None = None
+    ) -> "SegmentLog":
+        """Open the files that make a log, oldest first; what does not belong to it is removed.
+
+        floor: the LSN below which log may have been collected; None where that is not known.
+        """
+        log = cls(directory, disk, direct=direct)
+        runs: list[list[LogFile]] = []
+        for file in files_of(directory, disk):
+            if runs and runs[-1][-1].end >= file.start:
+                runs[-1].append(file)
+            elif file.end >= file.start:
+                runs.append([file])
+        # The log has no hole: what follows one is not reached, and what lies before its beginning
+        # was made by a writer that had been replaced.
+        marked = [(run, mark) for run in runs if (mark := log.mark(run[0])) is not None]
+        known = [run for run, mark in marked if floor is None or mark.lsn <= floor]
+        chosen = known[0] if known else marked[0][0] if marked else []
+        log.files = _sealed(chosen)
+        for name in {*disk.names(directory)} - {file.path.name for file in log.files}:
+            disk.remove(directory / name)
         return log
 
     @property
@@ -150,7 +164,7 @@ class SegmentLog:
     def writer(self, file: LogFile) -> int:
         """A descriptor for durable writes of whole pages to a file."""
         if file.writer < 0:
-            file.writer = self._open_for_writing(file.path)
+            file.writer = self.disk.open_writer(file.path, direct=self.direct)
         return file.writer
 
     def read(self, position: int, length: int) -> bytes:
@@ -158,80 +172,72 @@ class SegmentLog:
         with self._changing:
             file = self.file_at(position)
             if file.reader < 0:
-                file.reader = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+                file.reader = self.disk.open_reader(file.path)
             wanted = min(length, file.end - position)
-            return os.pread(file.reader, wanted, file.offset(position))
+            return self.disk.read_at(file.reader, file.offset(position), wanted)
 
     def write(self, position: int, content: bytes) -> None:
         """Write bytes durably, from any thread, where no device write is under way."""
         while content:
             if position >= self.end:
-                self.add_file(self.end, FILE_BYTES)
+                self.add_file(self.end)
             file = self.file_at(position)
+            if file.epoch < self.epoch:
+                file = self._renew(file, position)
             part = content[: file.end - position]
-            fd = os.open(file.path, os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.pwrite(fd, part, file.offset(position))
-                sync_file(fd)
-            finally:
-                os.close(fd)
+            self.disk.write(file.path, file.offset(position), part)
             position += len(part)
             content = content[len(part) :]
 
+    def _renew(self, file: LogFile, end: int) -> LogFile:
+        """Take what a file holds up to a position into one of this epoch's own.
+
+        A writer that was replaced may have a write to the old one under way: once it lands, the
+        page of the last frames is what it was before others were put behind them.
+        """
+        with self._adding:
+            content = self.disk.read(file.path, 0, file.offset(end))
+            new = self._make_file(file.start, self.disk.size(file.path) - PAGE_BYTES, content)
+            with self._changing:
+                self.files = _sealed([new, *(each for each in self.files if each is not file)])
+                file.close(self.disk)
+            self.disk.remove(file.path)
+        return new
+
     def mark(self, file: LogFile) -> Mark | None:
         """The mark of a file, where it has one that fits it."""
-        with file.path.open("rb") as opened:
-            mark = Mark.decode(opened.read(PAGE_BYTES))
+        mark = Mark.decode(self.disk.read(file.path, 0, PAGE_BYTES))
         return mark if mark is not None and mark.position == file.start else None
 
     def set_mark(self, file: LogFile, mark: Mark) -> None:
         """Write a file's mark durably."""
-        fd = os.open(file.path, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.pwrite(fd, mark.encode().ljust(PAGE_BYTES, b"\0"), 0)
-            sync_file(fd)
-        finally:
-            os.close(fd)
+        self.disk.write(file.path, 0, mark.encode().ljust(PAGE_BYTES, b"\0"))
 
-    def add_file(
-        self, start: int, size: int = FILE_BYTES, mark: Mark | None = None, *, sync: bool = True
-    ) -> LogFile:
+    def add_file(self, start: int, size: int = 0, mark: Mark | None = None) -> LogFile:
         """Prepare the file that starts at `start`: zeros, on the disk, under its final name.
 
-        sync: a file that device writes will go to must be on the disk, blocks and all, before:
-        such a write makes its bytes durable and nothing else.
+        size: of its frames; 0 for the usual one. It is on the disk, blocks and all, before a device
+        writes to it: such a write makes its bytes durable and nothing else.
         A file that starts there already stays as it is.
         Raises OSError (ENOSPC) where the disk is full; nothing half-made remains.
         """
         with self._adding:
             there = next((file for file in self.files if file.start == start), None)
-            return there or self._add_file(start, size, mark, sync=sync)
+            return there or self._add_file(start, size or self.disk.sizes.file, mark)
 
-    def _add_file(self, start: int, size: int, mark: Mark | None, *, sync: bool) -> LogFile:
-        path = self.directory / f"{start:016x}.log"
-        partial = path.with_suffix(".new")
-        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            first = mark.encode() if mark is not None else b""
-            os.write(fd, first.ljust(PAGE_BYTES, b"\0"))
-            for at in range(0, size, len(_ZEROS)):
-                os.write(fd, _ZEROS[: size - at])
-            if sync:
-                sync_file(fd)
-        except OSError:
-            partial.unlink()
-            raise
-        finally:
-            os.close(fd)
-        partial.rename(path)
-        if sync:
-            sync_directory(self.directory)
-        file = LogFile(path, start, start + size)
+    def _add_file(
+        self, start: int, size: int, mark: Mark | None, *, sparse: bool = False
+    ) -> LogFile:
+        file = self._make_file(start, size, _first_page(mark), sparse=sparse)
         with self._changing:
-            if self.files and self.files[-1].end > start:
-                self.files[-1].end = start
-            self.files = (*self.files, file)
+            self.files = _sealed([*self.files, file])
         return file
+
+    def _make_file(self, start: int, size: int, head: bytes, *, sparse: bool = False) -> LogFile:
+        """head: its first page, and what it is to hold behind that."""
+        path = self.directory / f"{start:016x}-{self.epoch:08x}{SUFFIX}"
+        self.disk.create(path, head, PAGE_BYTES + size, sparse=sparse)
+        return LogFile(path, start, start + size, self.epoch)
 
     def remove_below(self, position: int) -> int:
         """Delete files that lie wholly below a position; return the bytes that this freed."""
@@ -240,8 +246,8 @@ class SegmentLog:
             with self._changing:
                 file, *left = self.files
                 self.files = tuple(left)
-                file.close()
-            file.path.unlink()
+                file.close(self.disk)
+            self.disk.remove(file.path)
             freed += file.end - file.start + PAGE_BYTES
         return freed
 
@@ -251,20 +257,28 @@ class SegmentLog:
         Whatever was written behind the position lies in sealed or removed files from now on, and
         so does what a stale writer may still write.
         """
-        self.remove_from(position)
-        self.add_file(position, FIRST_FILE_BYTES, mark)
+        # First the new one: a crash in between leaves a log that says where it starts.
+        with self._adding:
+            file = self._make_file(position, self.disk.sizes.first_file, _first_page(mark))
+            self.remove_from(position, but=file.path)
+            with self._changing:
+                self.files = _sealed([*self.files, file])
 
-    def remove_from(self, position: int) -> None:
-        """Delete the files that begin at a position or behind it, the newest first."""
+    def remove_from(self, position: int, *, but: Path | None = None) -> None:
+        """Delete the files that begin at a position or behind it, the newest first.
+
+        but: a file that took the name of one of them.
+        """
         while self.files and self.files[-1].start >= position:
             with self._changing:
                 *left, file = self.files
                 self.files = tuple(left)
-                file.close()
-            file.path.unlink()
+                file.close(self.disk)
+            if file.path != but:
+                self.disk.remove(file.path)
             if left:
                 # It had sealed the one before it, which goes on to its own end again.
-                left[-1].end = left[-1].start + left[-1].path.stat().st_size - PAGE_BYTES
+                left[-1].end = left[-1].start + self.disk.size(left[-1].path) - PAGE_BYTES
 
     def chunks(self, position: int, end: int | None = None) -> Iterator[tuple[int, bytes]]:
         """(position, bytes) from a position up to `end`, a file (or a MiB of it) at a time."""
@@ -277,38 +291,38 @@ class SegmentLog:
     def close(self) -> None:
         with self._changing:
             for file in self.files:
-                file.close()
-
-    def _open_for_writing(self, path: Path) -> int:
-        flags = os.O_WRONLY | os.O_CLOEXEC
-        if self.direct and _O_DIRECT:
-            try:
-                return os.open(path, flags | _O_DIRECT)
-            except OSError as error:
-                if error.errno != errno.EINVAL:
-                    raise
-        fd = os.open(path, flags)
-        if sys.platform == "darwin":
-            with suppress(OSError):
-                fcntl.fcntl(fd, fcntl.F_NOCACHE, 1)
-        return fd
+                file.close(self.disk)
 
 
-def sync_directory(path: Path) -> None:
-    """Force a folder's entries to the disk."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _first_page(mark: Mark | None) -> bytes:
+    return (mark.encode() if mark is not None else b"").ljust(PAGE_BYTES, b"\0")
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace a small file: after a crash it is the old one or the new one."""
-    partial = path.with_name(f"{path.name}.new")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        sync_file(file.fileno())
-    partial.rename(path)
-    sync_directory(path.parent)
+def _sealed(files: list[LogFile]) -> tuple[LogFile, ...]:
+    """In order; a file that begins inside the one before it seals that one."""
+    files.sort(key=lambda each: each.start)
+    for file, following in pairwise(files):
+        file.end = min(file.end, following.start)
+    return tuple(files)
+
+
+def files_of(directory: Path, disk: Disk) -> list[LogFile]:
+    """The files of a log that count, in order: none that a writer made after it was replaced."""
+    found: list[tuple[int, int, LogFile]] = []
+    for name in disk.names(directory):
+        if name.endswith(SUFFIX):
+            start, _, maker = name.removesuffix(SUFFIX).partition("-")
+            begin, epoch = int(start, 16), int(maker, 16) if maker else 0
+            path = directory / name
+            found.append(
+                (begin, epoch, LogFile(path, begin, begin + disk.size(path) - PAGE_BYTES, epoch))
+            )
+    counting: list[LogFile] = []
+    highest = 0
+    for begin, epoch, file in sorted(found, key=lambda each: each[:2]):
+        if epoch >= highest:
+            if counting and counting[-1].start == begin:
+                counting.pop()
+            counting.append(file)
+            highest = epoch
+    return counting

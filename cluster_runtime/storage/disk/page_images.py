@@ -8,25 +8,24 @@ CRC32C; the scrub and a rebuild compare them.
     pages/0000000001a00000/data/base/5/1259 ...
 """
 
-import ctypes
+import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
-import google_crc32c
-
-from cluster_runtime.engine.files import copy_tree, open_plain
+from cluster_runtime.engine.files import copy_tree
 from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.disk.device import sync_file
-from cluster_runtime.storage.disk.log_files import sync_directory, write_durably
+from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk, Pace, at_once
+from cluster_runtime.storage.disk.sealed import SealBrokenError, is_unsealed, seal, unseal
 
 MANIFEST = "manifest.json"
 DATA = "data"
-_CHUNK_BYTES = 1 << 20
+PARTIAL = ".partial"
+_KIND = "image"
 _NOT_PAGES = {
     "postmaster.pid",
     "postmaster.opts",
@@ -65,6 +64,7 @@ class PageImage:
     lsn: int
     timeline: int
     files: tuple[ImageFile, ...]
+    disk: Disk = HOST_DISK
 
     @property
     def size_bytes(self) -> int:
@@ -84,66 +84,117 @@ class PageImage:
     def _is_damaged(self, file: ImageFile, sizes_only: bool) -> bool:
         path = self.directory / DATA / file.path
         try:
-            if path.stat().st_size != file.size:
+            if self.disk.size(path) != file.size:
                 return True
-            return not sizes_only and checksum(path) != file.crc32c
+            return not sizes_only and self.disk.checksum(path) != file.crc32c
         except OSError:
             return True
 
 
-def images(folder: Path) -> list[PageImage]:
-    """The complete images of a segment, oldest first."""
+def images(folder: Path, disk: Disk = HOST_DISK) -> list[PageImage]:
+    """The complete images of a segment, oldest first. One whose manifest is damaged is none."""
     found = []
-    for directory in sorted(folder.iterdir()) if folder.is_dir() else []:
+    try:
+        names = disk.names(folder)
+    except OSError:
+        return []  # this segment's disk refuses: others have theirs
+    for name in names:
+        if name.endswith(PARTIAL):
+            continue
         try:
-            manifest = json.loads((directory / MANIFEST).read_text())
-            files = tuple(ImageFile(**each) for each in manifest.pop("files"))
-            found.append(PageImage(directory=directory, files=files, **manifest))
-        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
+            manifest = unseal(_KIND, disk.read(folder / f"{name}/{MANIFEST}"))
+            found.append(_image(folder / name, manifest, disk))
+        except (OSError, SealBrokenError, ValueError, TypeError, KeyError):
             continue
     return found
 
 
+def seal_images(folder: Path, disk: Disk) -> None:
+    """Give images of format 1, whose manifests had no checksum, those of today."""
+    for name in disk.names(folder):
+        try:
+            content = disk.read(folder / name / MANIFEST)
+            if is_unsealed(content) and not _image(folder / name, content, disk).damaged():
+                disk.replace(folder / name / MANIFEST, seal(_KIND, content))
+        except (OSError, ValueError, TypeError, KeyError):
+            continue  # it is taken anew from a peer
+
+
+@lru_cache(maxsize=64)
+def _image(directory: Path, manifest: bytes, disk: Disk) -> PageImage:
+    listed = json.loads(manifest)
+    files = tuple(ImageFile(**each) for each in listed.pop("files"))
+    return PageImage(directory=directory, files=files, disk=disk, **listed)
+
+
+def facts_of(
+    source: Path, known: Sequence[ImageFile] = (), disk: Disk = HOST_DISK
+) -> tuple[ImageFile, ...]:
+    """The files of a cleanly stopped data directory that make an image.
+
+    known: as they were the last time; one that was not written since has the checksum it had.
+    """
+    before = {(each.path, each.size, each.modified_ns): each for each in known}
+    found = []
+    for path in _files(source, disk):
+        file = source / path
+        size, modified_ns = disk.size(file), disk.modified_ns(file)
+        same = before.get((path, size, modified_ns))
+        found.append(same or ImageFile(path, size, disk.checksum(file), modified_ns))
+    return tuple(found)
+
+
 def make_image(
-    folder: Path, source: Path, *, redo: int, lsn: int, timeline: int, linked: bool = True
+    folder: Path,
+    source: Path,
+    *,
+    redo: int,
+    lsn: int,
+    timeline: int,
+    linked: bool = True,
+    facts: Sequence[ImageFile] | None = None,
+    pace: Pace = at_once,
+    disk: Disk = HOST_DISK,
 ) -> PageImage:
     """Copy a cleanly stopped data directory to a segment's folder, durably.
 
-    linked: files equal to those of the newest image there become links to them.
+    linked: files equal to those of the newest image there become links to them. facts: of the files
+    of the source, where they are known already. pace: called with a descriptor and a number of
+    bytes after each stretch that was written there.
     Raises OSError where the disk is full; nothing half-made remains under the image's name.
     """
-    last = (images(folder) or [_NOTHING])[-1] if linked else _NOTHING
+    last = (images(folder, disk) or [_NOTHING])[-1] if linked else _NOTHING
     before = {each.path: each for each in last.files}
     newest = last.directory
     target = folder / f"{redo:016x}"
-    partial = folder / f"{redo:016x}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    files = []
+    partial = folder / f"{redo:016x}{PARTIAL}"
+    disk.remove_tree(partial)
+    files = tuple(facts) if facts is not None else facts_of(source, disk=disk)
+    copied: list[Path] = []
     try:
-        (partial / DATA).mkdir(parents=True, mode=0o700)
-        for path in _folders(source):
-            (partial / DATA / path).mkdir(mode=0o700, exist_ok=True)
-        for path in _files(source):
-            kept = before.get(path)
-            stat = (source / path).stat()
-            facts = ImageFile(path, stat.st_size, checksum(source / path), stat.st_mtime_ns)
-            copy = partial / DATA / path
-            if kept == facts:
-                os.link(newest / DATA / path, copy)
+        disk.make_directory(partial / DATA)
+        for path in _folders(source, disk):
+            with suppress(FileExistsError):
+                disk.make_directory(partial / DATA / path)
+        for file in files:
+            copy = partial / DATA / file.path
+            if before.get(file.path) == file:
+                disk.link(newest / DATA / file.path, copy)
             else:
-                _copy(source / path, copy)
-            files.append(facts)
-        _sync_all(partial)
+                disk.copy(source / file.path, copy, pace)
+                copied.append(copy)
+        disk.sync_tree(partial, copied)
         manifest = {"redo": redo, "lsn": lsn, "timeline": timeline}
         listed = {**manifest, "files": [asdict(each) for each in files]}
-        write_durably(partial / MANIFEST, json.dumps(listed).encode())
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-        sync_directory(folder)
+        disk.replace(partial / MANIFEST, seal(_KIND, json.dumps(listed).encode()))
+        disk.remove_tree(target)
+        disk.rename(partial, target)
+        disk.sync_directory(folder)
     except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):
+            disk.remove_tree(partial)
         raise
-    return PageImage(target, redo, lsn, timeline, tuple(files))
+    return PageImage(target, redo, lsn, timeline, files, disk)
 
 
 def copy_image(image: PageImage, folder: Path) -> PageImage:
@@ -164,29 +215,48 @@ def copy_image(image: PageImage, folder: Path) -> PageImage:
         lsn=image.lsn,
         timeline=image.timeline,
         linked=False,
+        disk=image.disk,
     )
 
 
-def remove_images(folder: Path, *, below: int) -> None:
-    """Delete the images whose redo LSN is lower than `below`, and what was left half-made."""
-    for image in images(folder):
-        if image.redo < below:
-            shutil.rmtree(image.directory)
-    for partial in folder.glob("*.partial"):
-        shutil.rmtree(partial)
+def give_up_images(
+    folder: Path, *, below: int, keep: frozenset[int] = frozenset(), disk: Disk = HOST_DISK
+) -> None:
+    """Take their names from the images whose redo LSN is lower than `below`; `sweep` deletes them.
+
+    keep: redo LSNs of those that stay. Half of an image is never found under an image's name.
+    """
+    for image in images(folder, disk):
+        if image.redo < below and image.redo not in keep:
+            disk.rename(image.directory, image.directory.with_suffix(PARTIAL))
 
 
-def checksum(path: Path) -> int:
-    """CRC32C of a file."""
-    crc = 0
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            crc = google_crc32c.extend(crc, chunk)
-    return crc
+def sweep(folder: Path, disk: Disk = HOST_DISK) -> None:
+    """Delete the images that were given up, and what was left half-made."""
+    for name in disk.names(folder):
+        if name.endswith(PARTIAL):
+            disk.remove_tree(folder / name)
 
 
-def _folders(source: Path) -> Iterator[str]:
-    for folder, names, _ in os.walk(source):
+def fingerprint(data_directory: Path) -> str:
+    """A checksum that tells the pages of a cleanly stopped data directory from all others."""
+    control = (data_directory / "global" / "pg_control").stat()
+    return _fingerprint(data_directory, control.st_ino, control.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _fingerprint(data_directory: Path, inode: int, modified_ns: int) -> str:
+    """inode, modified_ns: of its control file, which every start of a server over it changes."""
+    digest = hashlib.sha256()
+    for path in sorted(_files(data_directory, HOST_DISK)):
+        file = data_directory / path
+        size, crc32c = HOST_DISK.size(file), HOST_DISK.checksum(file)
+        digest.update(f"{path} {size} {crc32c:08x}\n".encode())
+    return digest.hexdigest()
+
+
+def _folders(source: Path, disk: Disk) -> Iterator[str]:
+    for folder, names, _ in disk.walk(source):
         relative = Path(folder).relative_to(source)
         yield str(relative)
         if relative.name in _EMPTY_FOLDERS:
@@ -196,52 +266,13 @@ def _folders(source: Path) -> Iterator[str]:
                 yield str(relative / "summaries")
 
 
-def _files(source: Path) -> Iterator[str]:
-    for folder, names, files in os.walk(source):
+def _files(source: Path, disk: Disk) -> Iterator[str]:
+    for folder, names, files in disk.walk(source):
         relative = Path(folder).relative_to(source)
         if relative.name in _EMPTY_FOLDERS or relative.parent.name == "pg_wal":
             names.clear()
             continue
         yield from (str(relative / name) for name in sorted(files) if name not in _NOT_PAGES)
-
-
-def _copy(source: Path, target: Path) -> None:
-    with (
-        open(open_plain(source), "rb", buffering=0) as reader,
-        target.open("xb", buffering=0) as writer,
-    ):
-        os.fchmod(writer.fileno(), 0o600)
-        if hasattr(os, "copy_file_range"):
-            left = os.fstat(reader.fileno()).st_size
-            while left > 0 and (copied := _copy_range(reader.fileno(), writer.fileno(), left)):
-                left -= copied
-        while chunk := reader.read(_CHUNK_BYTES):
-            writer.write(chunk)
-
-
-def _sync_all(folder: Path) -> None:
-    """Force everything below a folder to the disk: at once where the system can."""
-    syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
-    if syncfs is not None:
-        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if syncfs(fd) == 0:
-                return
-        finally:
-            os.close(fd)
-    for inside, _, files in os.walk(folder):
-        for name in files:
-            with (Path(inside) / name).open("rb") as file:
-                sync_file(file.fileno())
-        sync_directory(Path(inside))
-
-
-def _copy_range(source: int, target: int, count: int) -> int:
-    try:
-        return os.copy_file_range(source, target, count)
-    except OSError:
-        # Not between these file systems: the plain copy that follows does it.
-        return 0
 
 
 _NOTHING = PageImage(Path(), 0, 0, 0, ())

@@ -15,17 +15,17 @@ from cluster_runtime.storage.core.batch import ALIGNMENT_BYTES, Buffer
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.disk.device import PAGE_BYTES, Arena, Vector
 
-RING_BYTES = 8 << 20
 _TRIM_AT = 4096
 
 
 class Staging:
     """The ring, two pages for each slot behind it, and an index of the batches it still holds."""
 
-    def __init__(self, slots: int, position: int) -> None:
-        self.arena = Arena(RING_BYTES + 2 * slots * PAGE_BYTES)
+    def __init__(self, slots: int, position: int, ring_bytes: int) -> None:
+        self._bytes = ring_bytes
+        self.arena = Arena(ring_bytes + 2 * slots * PAGE_BYTES)
         self._slots = slots
-        self._ring = self.arena.view[:RING_BYTES]
+        self._ring = self.arena.view[: self._bytes]
         self.head = position
         self._first = position
         self._starts: list[int] = []
@@ -35,7 +35,7 @@ class Staging:
     @property
     def oldest(self) -> int:
         """The lowest position whose page is still whole in the ring."""
-        kept = self.head - RING_BYTES + PAGE_BYTES
+        kept = self.head - self._bytes + PAGE_BYTES
         return max(self._first, kept + -kept % PAGE_BYTES)
 
     def restart(self, position: int) -> None:
@@ -81,7 +81,7 @@ class Staging:
 
     def vectors(self, slot: int, start: int, end: int) -> list[Vector]:
         """The arena's parts that hold the pages from the one with `start` to `end`."""
-        tail = RING_BYTES + slot * PAGE_BYTES
+        tail = self._bytes + slot * PAGE_BYTES
         first = tail + self._slots * PAGE_BYTES
         whole = end - end % PAGE_BYTES
         parts: list[Vector] = []
@@ -91,8 +91,8 @@ class Staging:
             parts.append((first, PAGE_BYTES))
             position += PAGE_BYTES
         while position < whole:
-            at = position % RING_BYTES
-            length = min(whole - position, RING_BYTES - at)
+            at = position % self._bytes
+            length = min(whole - position, self._bytes - at)
             parts.append((at, length))
             position += length
         if end > whole:
@@ -104,18 +104,18 @@ class Staging:
 
     def _keep(self, own: int, position: int, length: int) -> None:
         """Copy bytes of one page from the ring to a slot's own page."""
-        at, view = position % RING_BYTES, self.arena.view
+        at, view = position % self._bytes, self.arena.view
         view[own : own + length] = view[at : at + length]
 
     def read(self, position: int, length: int) -> bytes:
         """Bytes of the ring. The caller holds the volume's lock and asked `oldest` before."""
-        at = position % RING_BYTES
+        at = position % self._bytes
         first = bytes(self._ring[at : at + length])
         return first + bytes(self._ring[: length - len(first)])
 
     def _put(self, content: Buffer) -> None:
-        at, length = self.head % RING_BYTES, len(content)
-        first = min(length, RING_BYTES - at)
+        at, length = self.head % self._bytes, len(content)
+        first = min(length, self._bytes - at)
         self._ring[at : at + first] = content[:first]
         if first < length:
             self._ring[: length - first] = content[first:]

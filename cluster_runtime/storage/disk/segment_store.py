@@ -1,17 +1,13 @@
 """One segment on disk: its log files, its durable state, and the pure `Segment` over them.
 
-az-a/a1/segment.json      promise, history, membership (replaced atomically)
+az-a/a1/segment.json      promise, history, membership, the volume's facts, a checksum over them
+                          (replaced atomically)
 az-a/a1/promised          the promised epoch in 8 bytes, mapped by every process that has the
                           volume open: how a stale writer hears at once that it was replaced
 az-a/a1/log/*.log         the hot log
 az-a/a1/pages/<lsn>/      page images (full segments)
 """
 
-import fcntl
-import json
-import mmap
-import os
-import struct
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,10 +22,10 @@ from cluster_runtime.storage.core.batch import (
     decode,
     frame_bytes,
 )
+from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.segment import (
     Action,
-    Cut,
     CutLog,
     History,
     Persist,
@@ -39,20 +35,24 @@ from cluster_runtime.storage.core.segment import (
 )
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId, az_of
 from cluster_runtime.storage.disk.device import PAGE_BYTES
-from cluster_runtime.storage.disk.log_files import (
-    FIRST_FILE_BYTES,
-    Mark,
-    SegmentLog,
-    sync_directory,
-    write_durably,
+from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
+from cluster_runtime.storage.disk.log_files import Mark, SegmentLog
+from cluster_runtime.storage.disk.page_images import PageImage, images
+from cluster_runtime.storage.disk.state_file import (
+    STATE_FILE,
+    SegmentStateFile,
+    StateDamagedError,
 )
 
-_EPOCH = struct.Struct("=Q")
-STATE_FILE, PROMISED_FILE = "segment.json", "promised"
+PROMISED_FILE = "promised"
 
 
 class SegmentUnreadableError(StorageError):
     """A segment's files are missing or damaged. It is replaced from its peers."""
+
+
+class SegmentAwayError(SegmentUnreadableError):
+    """The disk below a segment refuses to be read or written. It may come back as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +71,26 @@ class Frame:
 class SegmentStore:
     """A segment's files and state. One thread changes it; reading is free to all."""
 
-    def __init__(self, directory: Path, volume: UUID, core: Segment, log: SegmentLog) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        volume: UUID,
+        core: Segment,
+        log: SegmentLog,
+        facts: VolumeFacts | None = None,
+    ) -> None:
         self.directory = directory
         self.volume = volume
         self.core = core
         self.log = log
+        self.facts = facts
         self.end = log.start
-        self._promised_fd, self._promised = _map_epoch(directory / PROMISED_FILE)
+        self.accepts_format_1 = False
+        self.pages = directory / "pages"
+        self._state_file = directory / STATE_FILE
+        self._board = log.disk.board(directory / PROMISED_FILE)
         self._persisting = threading.Lock()
-        core.promised = Epoch(max(core.promised, self.promised_now))
+        self._marking = threading.Lock()
 
     @classmethod
     def create(
@@ -92,78 +103,132 @@ class SegmentStore:
         *,
         direct: bool,
         history: History = (),
-        first_file_bytes: int = FIRST_FILE_BYTES,
+        first_file_bytes: int = 0,
+        facts: VolumeFacts | None = None,
+        disk: Disk = HOST_DISK,
+        sparse: bool = False,
     ) -> "SegmentStore":
         """Make an empty segment whose log begins at `start`.
 
-        first_file_bytes: of the log; what is copied from a peer needs files like that peer's.
+        first_file_bytes: of the log, where not the usual; what is copied from a peer needs files
+        like that peer's. sparse: the first opening of the volume makes the first file for use.
         """
         directory = segment_directory(root, segment)
-        directory.mkdir(parents=True)
-        log = SegmentLog.create(directory / "log", start, first_file_bytes, direct=direct)
+        disk.make_directory(directory)
+        size = first_file_bytes or disk.sizes.first_file
+        log = SegmentLog.create(directory / "log", start, size, disk, direct=direct, sparse=sparse)
         lsn = Lsn(start.lsn)
         epoch = history[-1].epoch if history else Epoch(start.epoch)
         core = Segment(segment, membership, epoch, history, lsn, lsn, lsn, floor=lsn)
-        store = cls(directory, volume, core, log)
-        store.persist()
-        sync_directory(directory)
+        try:
+            store = cls(directory, volume, core, log, facts)
+            store.persist()
+            for each in (log.directory, directory.parent, root):
+                disk.sync_directory(each)
+        except BaseException:
+            log.close()
+            raise
         return store
 
     @classmethod
-    def open(cls, root: Path, volume: UUID, segment: SegmentId, *, direct: bool) -> "SegmentStore":
+    def open(
+        cls,
+        root: Path,
+        volume: UUID,
+        segment: SegmentId,
+        *,
+        direct: bool,
+        accept_format_1: bool = False,
+        disk: Disk = HOST_DISK,
+    ) -> "SegmentStore":
         """Open a segment and find the end of its log.
 
-        Raises SegmentUnreadableError where it is missing, or not this volume's.
+        accept_format_1: take a state without a checksum too; then the whole log is followed, for
+        marks of that format could be ahead of it.
+        Raises SegmentAwayError where its disk refuses, SegmentUnreadableError where it is missing,
+        damaged, or not this volume's.
         """
         directory = segment_directory(root, segment)
+        log: SegmentLog | None = None
+        store: SegmentStore | None = None
         try:
-            state = json.loads((directory / STATE_FILE).read_text())
-            owner = UUID(state["volume"])
-            core = Segment(
-                SegmentId(state["segment"]),
-                Membership(state["membership"], tuple(tuple(each) for each in state["sets"])),
-                Epoch(state["promised"]),
-                tuple(Cut(Epoch(epoch), Lsn(lsn)) for epoch, lsn in state["history"]),
-                floor=Lsn(state["floor"]),
-            )
-            log = SegmentLog.open(directory / "log", direct=direct)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SegmentUnreadableError(f"segment {segment} cannot be read: {error}") from error
-        if owner != volume or not log.files:
-            raise SegmentUnreadableError(f"segment {segment} holds no log of volume {volume}")
-        store = cls(directory, volume, core, log)
-        try:
-            store.find_end()
-        except OSError as error:
-            store.close()
-            raise SegmentUnreadableError(f"segment {segment} cannot be read: {error}") from error
+            state = _read_state(disk, directory, accept_format_1)
+            if state.volume != volume or state.segment != segment:
+                raise SegmentUnreadableError(
+                    f"{directory} holds segment {state.segment} of volume {state.volume}, not "
+                    f"{segment} of {volume}"
+                )
+            log = SegmentLog.open(directory / "log", disk, direct=direct, floor=state.floor)
+            if not log.files:
+                raise SegmentUnreadableError(f"segment {segment} holds no log")
+            store = cls(directory, volume, Segment(segment), log)
+            store.accepts_format_1 = accept_format_1
+            with store._board.alone():
+                store._reload()
+                store._board.value = store.core.promised
+            store.find_end(whole=state.facts is None and accept_format_1)
+        except (OSError, ValueError, SegmentUnreadableError) as error:
+            if store is not None:
+                store.close()
+            elif log is not None:
+                log.close()
+            if isinstance(error, SegmentUnreadableError):
+                raise
+            missing = isinstance(error, FileNotFoundError | NotADirectoryError | ValueError)
+            kind = SegmentUnreadableError if missing else SegmentAwayError
+            raise kind(f"segment {segment} cannot be read: {error}") from error
         return store
 
     @property
     def id(self) -> SegmentId:
         return self.core.id
 
-    @property
-    def pages(self) -> Path:
-        return self.directory / "pages"
+    def images(self) -> list[PageImage]:
+        """Its complete page images, oldest first."""
+        return images(self.pages, self.log.disk)
 
     @property
     def promised_now(self) -> int:
         """The promise as it stands, also where another process made it."""
-        return int(_EPOCH.unpack_from(self._promised)[0])
+        return self._board.value
 
     def status(self) -> SegmentStatus:
         return self.core.status()
 
+    def promise(self, epoch: Epoch) -> SegmentStatus:
+        """Promise an epoch, durably: what the writer before has changed until now is seen.
+
+        Raises StaleEpochError where another process has promised as much or more.
+        """
+        with self._persisting, self._board.alone():
+            self._reload()
+            if Persist() not in self.core.promise(epoch):
+                raise self._stale(epoch)
+            self._persist()
+        # A writer that was not fenced until now may have written since the segment was read.
+        start = self.find_end()
+        # What it had written, but not made durable before its end, is read and counted from now on.
+        for file in self.log.files:
+            if start <= file.start <= self.end:
+                self.log.disk.sync(file.path)
+        return self.status()
+
     def perform(self, actions: Iterable[Action]) -> None:
-        """Do what the core asks of the disk while no device writes to this segment."""
+        """Do what the core asks of the disk while no device writes to this segment.
+
+        Raises SegmentUnreadableError where it holds no log up to where it has to be cut.
+        """
         for action in actions:
             match action:
                 case CutLog(lsn):
-                    self.end = self.position_of(lsn)
-                    # A file that begins behind it belongs to an opening that came to nothing; it
-                    # would split the frames that are to lie there.
-                    self.log.remove_from(self.end + 1)
+                    try:
+                        self.end = self.position_of(lsn)
+                    except LookupError as error:
+                        raise SegmentUnreadableError(
+                            f"the log of segment {self.id} cannot be cut where it has to be: "
+                            f"{error}"
+                        ) from error
+                    self.drop_behind()
                     self.persist()
                 case Persist():
                     self.persist()
@@ -172,42 +237,88 @@ class SegmentStore:
                     continue
 
     def persist(self) -> None:
-        """Make promise, history, membership and floor durable.
+        """Make promise, history, membership, floor and facts durable.
 
         Raises StaleEpochError where another process has promised more: its state stays.
         """
-        with self._persisting:
-            fcntl.flock(self._promised_fd, fcntl.LOCK_EX)
-            try:
-                if self.promised_now > self.core.promised:
-                    raise StaleEpochError(
-                        f"segment {self.id} was promised to epoch {self.promised_now}; the writer "
-                        f"of epoch {self.core.promised} must stop"
-                    )
-                self._persist()
-            finally:
-                fcntl.flock(self._promised_fd, fcntl.LOCK_UN)
+        with self._persisting, self._board.alone():
+            if self.promised_now > self.core.promised:
+                raise self._stale(self.core.promised)
+            self._persist()
 
     def _persist(self) -> None:
-        state = {
-            "volume": str(self.volume),
-            "segment": self.core.id,
-            "promised": self.core.promised,
-            "history": [(cut.epoch, cut.lsn) for cut in self.core.history],
-            "membership": self.core.membership.version,
-            "sets": self.core.membership.sets,
-            "floor": self.core.floor,
-        }
-        write_durably(self.directory / STATE_FILE, json.dumps(state).encode())
-        _EPOCH.pack_into(self._promised, 0, self.core.promised)
+        core = self.core
+        state = SegmentStateFile(
+            self.volume,
+            core.id,
+            core.promised,
+            core.history,
+            core.membership,
+            core.floor,
+            self.facts,
+        )
+        self.log.disk.replace(self._state_file, state.encode())
+        self.log.epoch = core.promised
+        self._board.value = core.promised
+
+    def _reload(self) -> None:
+        """Take promise, history, membership, floor and facts from the disk."""
+        state = _read_state(self.log.disk, self.directory, self.accepts_format_1)
+        core = self.core
+        core.promised, core.history = state.promised, state.history
+        self.log.epoch = core.promised
+        core.membership, core.floor, self.facts = state.membership, state.floor, state.facts
+
+    def _stale(self, epoch: Epoch) -> StaleEpochError:
+        return StaleEpochError(
+            f"segment {self.id} was promised to epoch {self.promised_now}; the writer of epoch "
+            f"{epoch} must stop"
+        )
 
     @property
     def is_there(self) -> bool:
         """Whether the files are still under their names: an open file outlives its deletion."""
-        if not (self.directory / STATE_FILE).exists():
+        disk = self.log.disk
+        if not self._board.is_there or not disk.exists(self._state_file):
             return False
-        missing = [file for file in self.log.files if not file.path.exists()]
+        missing = [file for file in self.log.files if not disk.exists(file.path)]
         return not any(file in self.log.files for file in missing)
+
+    def state_is_whole(self) -> bool:
+        """Whether the state on the disk can be read."""
+        try:
+            _read_state(self.log.disk, self.directory, self.accepts_format_1)
+        except SegmentUnreadableError:
+            return False
+        return True
+
+    def set_mark(self, mark: Mark, *, reached: int = 0) -> bool:
+        """Write the mark of the file that begins at a position; whether the log reaches there.
+
+        A mark says that every frame below it is here: it is never ahead of the chain.
+        reached: where the log ends now, if that is not told to the segment yet.
+        """
+        with self._marking:
+            if max(self.end, reached) < mark.position:
+                return False
+            file = self.log.file_at(mark.position)
+            if file.start == mark.position and self.log.mark(file) is None:
+                self.log.set_mark(file, mark)
+            return True
+
+    def damaged_behind(self, end: int) -> None:
+        """The chain ends at a position, whatever lies behind it."""
+        with self._marking:
+            self.end = end
+
+    def drop_behind(self) -> None:
+        """Remove the files that begin behind the end of the log, with all they claim.
+
+        They belong to an opening that came to nothing, or lie behind damage; they would split the
+        frames that are to lie there.
+        """
+        with self._marking:
+            self.log.remove_from(self.end + 1)
 
     def begin_epoch(self, position: int, timeline: int) -> None:
         """Seal the log at a position and begin the file of a new writer there."""
@@ -227,9 +338,14 @@ class SegmentStore:
                 self.log.remove_below(file.start)
                 return
 
-    def find_end(self) -> None:
-        """Find the end of the log: read the newest file, and older ones where that is needed."""
-        for file in reversed(self.log.files):
+    def find_end(self, *, whole: bool = False) -> int:
+        """Find the end of the log: read the newest file, and older ones where that is needed.
+
+        Returns the position that was read from: everything before that was durable when a mark said
+        that it is there.
+        whole: follow the chain from its first frame, and drop what is not in it.
+        """
+        for file in self.log.files[:1] if whole else reversed(self.log.files):
             mark = self.log.mark(file)
             if mark is None:
                 continue
@@ -243,7 +359,9 @@ class SegmentStore:
                 self.end = end
                 floor = self.core.floor
                 self.core.restart(tail, consistent if consistent is not None else floor)
-                return
+                if whole:
+                    self.drop_behind()
+                return file.start
         raise SegmentUnreadableError(f"segment {self.id} has no log file that says where it starts")
 
     def frames(
@@ -282,10 +400,7 @@ class SegmentStore:
     def close(self) -> None:
         """A second call does nothing."""
         self.log.close()
-        self._promised.close()
-        if self._promised_fd >= 0:
-            os.close(self._promised_fd)
-            self._promised_fd = -1
+        self._board.close()
 
     def _frames_of(self, content: memoryview, start: int, previous: Lsn | None) -> Iterator[Frame]:
         at = 0
@@ -316,15 +431,12 @@ class SegmentStore:
 
 def segment_directory(root: Path, segment: SegmentId) -> Path:
     """Where a segment of a volume lives: one folder per zone, one per segment in it."""
-    return root / f"az-{az_of(segment)}" / segment
+    return root / f"az-{az_of(segment)}/{segment}"
 
 
-def _map_epoch(path: Path) -> tuple[int, mmap.mmap]:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _read_state(disk: Disk, directory: Path, accept_format_1: bool) -> SegmentStateFile:
     try:
-        if os.fstat(fd).st_size < PAGE_BYTES:
-            os.ftruncate(fd, PAGE_BYTES)
-        return fd, mmap.mmap(fd, PAGE_BYTES)
-    except BaseException:
-        os.close(fd)
-        raise
+        content = disk.read(directory / STATE_FILE)
+        return SegmentStateFile.decode(content, accept_format_1=accept_format_1)
+    except StateDamagedError as error:
+        raise SegmentUnreadableError(f"{directory / STATE_FILE} is damaged: {error}") from error

@@ -22,10 +22,7 @@ from cluster_runtime.storage.core.segment import is_void
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.segment_store import SegmentStore
-from cluster_runtime.storage.live.node import BATCH_BYTES, StorageNode
-
-_READ_BYTES = 2 * BATCH_BYTES
-"""More than the largest frame (a replication message more than a batch should hold)."""
+from cluster_runtime.storage.live.node import StorageNode
 
 
 class LogIndex:
@@ -83,6 +80,8 @@ class LogCursor:
         self._node = node
         self._damaged = damaged
         self._volume = node.lanes[0].store.volume
+        # More than the largest frame (a replication message more than a batch should hold).
+        self._read_bytes = 2 * node.sizes.batch
         self._position, self._tail = start
         self._content = b""
         self._content_at = self._position
@@ -93,8 +92,11 @@ class LogCursor:
     def read(self, limit_bytes: int) -> bytes:
         """The next WAL bytes, `limit_bytes` at most; empty at the volume durable LSN.
 
-        Raises StorageError where no segment that answers has the log that follows.
+        Raises StorageError where no segment that answers has the log that follows, and once the
+        volume was opened anew: what a cursor of the old one holds for durable stands still.
         """
+        if self._node.ended:
+            raise StorageError("the volume was opened anew, or closed, since this reader began")
         parts: list[bytes] = []
         left = limit_bytes
         while left:
@@ -124,7 +126,7 @@ class LogCursor:
 
         load: reads the log from a position on.
         """
-        at, last = self._position, self._position + _READ_BYTES
+        at, last = self._position, self._position + self._read_bytes
         fresh = False
         while at < last:
             inside = at - self._content_at
@@ -176,14 +178,14 @@ class LogCursor:
         node = self._node
         with node.lock:
             if position >= node.staging.oldest:
-                length = min(_READ_BYTES, node.staging.head - position)
+                length = min(self._read_bytes, node.staging.head - position)
                 return node.staging.read(position, length) if length > 0 else b""
         if wanted is not None:
-            return wanted.log.read(position, _READ_BYTES)
+            return wanted.log.read(position, self._read_bytes)
         for lane in node.lanes:
             if lane.reachable and lane.store.end > position:
                 try:
-                    return lane.store.log.read(position, _READ_BYTES)
+                    return lane.store.log.read(position, self._read_bytes)
                 except (LookupError, OSError):
                     continue
         return b""

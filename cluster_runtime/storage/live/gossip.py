@@ -4,14 +4,16 @@ Log positions are the same in all segments, and so are the files: what is copied
 segment's own writes would have put it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.types import Lsn
-from cluster_runtime.storage.disk.log_files import FILE_BYTES, Mark
-from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.disk.segment_store import Frame, SegmentStore
 
 COPY_BYTES = 1 << 20
+
+_log = get_logger(__name__)
 
 
 def _never() -> bool:
@@ -35,21 +37,41 @@ def copy_log(
     no other writes meanwhile. Raises OSError where the target's disk is full.
     """
     pending = bytearray()
-    begun = position
+    begun, begun_lsn = position, tail
     end, lsn = position, tail
-    for frame in source.frames(position, previous=tail, end=until):
+
+    def write() -> None:
+        if pending:
+            have_file(target, source, begun, begun_lsn)
+            target.log.write(begun, bytes(pending))
+
+    following = _frames(source, position, tail, until)
+    for frame, content, begins_file in following:
         gap = frame.position - end
-        crosses = source.log.file_at(frame.position).start > begun
-        if crosses or len(pending) + gap > COPY_BYTES:
-            _write(target, source, begun, pending)
+        if begins_file > begun or len(pending) + gap > COPY_BYTES:
+            write()
             if stopped():
                 return end, lsn
-            begun, pending, gap = frame.position, bytearray(), 0
+            begun, begun_lsn, gap = frame.position, lsn, 0
+            pending.clear()
         pending += bytes(gap)
-        pending += source_bytes(source, frame.position, frame.end)
+        pending += content
         end, lsn = frame.end, frame.batch.end
-    _write(target, source, begun, pending)
+    write()
     return end, lsn
+
+
+def _frames(
+    source: SegmentStore, position: int, tail: Lsn, until: int | None
+) -> Iterator[tuple[Frame, bytes, int]]:
+    """Frames, their bytes, and where their file begins; no more where the source's disk refuses."""
+    try:
+        for frame in source.frames(position, previous=tail, end=until):
+            content = source_bytes(source, frame.position, frame.end)
+            yield frame, content, source.log.file_at(frame.position).start
+    except OSError as error:
+        # Not the trouble of who copies: another peer may have what follows.
+        _log.warning("a segment cannot be copied from", segment=source.id, error=str(error))
 
 
 def source_bytes(source: SegmentStore, start: int, end: int) -> bytes:
@@ -57,19 +79,22 @@ def source_bytes(source: SegmentStore, start: int, end: int) -> bytes:
     return source.log.read(start, end - start)
 
 
-def _write(target: SegmentStore, source: SegmentStore, position: int, content: bytearray) -> None:
-    if not content:
-        return
-    have_file(target, source, position)
-    target.log.write(position, bytes(content))
+def have_file(target: SegmentStore, source: SegmentStore, position: int, chained: Lsn) -> None:
+    """Make the target's file that holds a position the same stretch as the source's.
 
-
-def have_file(target: SegmentStore, source: SegmentStore, position: int) -> None:
-    """Make the target's file that holds a position the same stretch as the source's."""
+    chained: the LSN up to which the target's log goes without a gap. Only where the file begins
+    with it may the file say so: a mark that is copied ahead claims log that is not there.
+    """
     wanted = source.log.file_at(position)
+    try:
+        mark = source.log.mark(wanted)
+    except OSError:
+        mark = None  # the source's trouble; a mark may be missing
+    if mark is not None and mark.lsn != chained:
+        mark = None
     with suppress(LookupError):
         if target.log.file_at(position).start == wanted.start:
+            if mark is not None:
+                target.set_mark(mark, reached=mark.position)
             return
-    mark: Mark | None = source.log.mark(wanted)
-    size = max(wanted.end - wanted.start, 0) or FILE_BYTES
-    target.log.add_file(wanted.start, size, mark)
+    target.log.add_file(wanted.start, max(wanted.end - wanted.start, 0), mark)

@@ -5,8 +5,9 @@
 """
 
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -16,14 +17,23 @@ from cluster_runtime.errors import (
     StaleEpochError,
     StorageError,
 )
+from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.faults import Fault
+from cluster_runtime.storage.core.quorum import WRITE_QUORUM
 from cluster_runtime.storage.core.types import SegmentId, SegmentKind, kind_of
+from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
+from cluster_runtime.storage.disk.page_images import seal_images
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.cursor import LogCursor, LogIndex
-from cluster_runtime.storage.live.node import IoCounts, Lane, StorageNode
+from cluster_runtime.storage.live.lanes import IoCounts, Lane
+from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.live.opening import OpenedVolume, open_volume
-from cluster_runtime.storage.live.volume_file import VolumeFacts
+from cluster_runtime.storage.live.volume_file import find_volume, write_volume_file
+from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.streaming.wal_service import WalService
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,39 +42,51 @@ class Upkeep:
 
     prepare_file: make the log file that starts at a position. catch_up: bring a segment that missed
     log up to the others. repair_damage: have one take what is behind its first damage from its
-    peers. writer_lost: tell whoever attached the writer that its stream ended.
+    peers. writer_lost: tell whoever attached a writer that its stream ended.
     """
 
     prepare_file: Callable[[int], None]
     catch_up: Callable[[SegmentId], None]
     repair_damage: Callable[[SegmentId], None]
-    writer_lost: Callable[[StorageError], None]
+    writer_lost: Callable[[Attachment, StorageError], None]
 
 
 class Mount:
     """`node`, `opened` and `index` are there from `open` on, and change with each `reopen`.
 
+    facts: as the segments have them. format_1: whether some of them may have a state without a
+        checksum, which is accepted then.
     changing: held by whoever changes who writes to the volume, or how it is found.
     filling: held by whoever copies log into a segment, or changes which segments there are. It may
         be taken while `changing` is held, never the other way round. leaving: asks for it.
     faults: those that were injected, by segment. service: where standbys are served.
-    writer_sockets: the socket directory of the writer that was attached last.
     """
 
     node: StorageNode
     opened: OpenedVolume
     index: LogIndex
 
-    def __init__(self, directory: Path, facts: VolumeFacts) -> None:
+    facts: VolumeFacts
+    format_1: bool
+
+    def __init__(
+        self,
+        directory: Path,
+        disk: Disk = HOST_DISK,
+        *,
+        make_node: Callable[..., StorageNode] = StorageNode,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.directory = directory
-        self.facts = facts
+        self.disk = disk
+        self.clock = clock
+        self._make_node = make_node
         self.counts = IoCounts()
         self.faults: dict[SegmentId, Fault] = {}
         self.changing = threading.RLock()
         self.filling = threading.Lock()
         self.leaving = threading.Event()
         self.service: WalService | None = None
-        self.writer_sockets: Path | None = None
         self.closed = False
         self._watchers: set[int] = set()
         self._watch_lock = threading.Lock()
@@ -121,6 +143,41 @@ class Mount:
         lanes = self.node.lanes
         return [each for each in lanes if each.reachable and is_full(each.store.id)]
 
+    def change_facts(self, facts: VolumeFacts) -> None:
+        """Have every segment that answers keep new facts.
+
+        Raises QuorumLostError where fewer than a write quorum did: then either may be found later.
+        """
+        node = self.node
+        stores = [lane.store for lane in node.lanes]
+        known = [self.facts, *(each.facts for each in stores if each.facts is not None)]
+        newest = max(known, key=lambda each: each.version)
+        facts = replace(facts, version=newest.changed_by(node.volume.epoch))
+        told = []
+        for lane in node.lanes:
+            if not lane.reachable:
+                continue
+            lane.store.facts = facts
+            try:
+                lane.store.persist()
+                told.append(lane.store.id)
+            except OSError as error:
+                failed, where = error, lane
+                node.call(lambda where=where, failed=failed: node.fail(where, failed))  # type: ignore[misc]
+        if not node.volume.membership.has_quorum(told, WRITE_QUORUM):
+            raise QuorumLostError(
+                f"only {len(told)} segments could note the change; it takes {WRITE_QUORUM} of "
+                "every six. Heal segments and try again"
+            )
+        self.facts = facts
+        self._write_copy()
+
+    def _write_copy(self) -> None:
+        try:
+            write_volume_file(self.disk, self.directory, self.facts, upgrading=self.format_1)
+        except OSError as error:
+            _log.warning("the copy of a volume's facts is not written", error=str(error))
+
     def put(self, store: SegmentStore, lane: Lane | None) -> None:
         """Have the node work with a segment's files, in a lane whose segment is gone, or a new one.
 
@@ -134,6 +191,7 @@ class Mount:
                 return
             lane.store.close()
             lane.store, lane.issued, lane.live = store, store.end, False
+            lane.damaged = lane.useless = False
             lane.fault, lane.problem, lane.unreachable_since = fault, "", None
 
         node.call(put)
@@ -177,15 +235,30 @@ class Mount:
         unreachable = frozenset(
             segment for segment, fault in self.faults.items() if fault.unreachable
         )
+        found = find_volume(self.disk, self.directory, unreachable)
+        if found.format_1:
+            # From here on an older release leaves it alone.
+            write_volume_file(self.disk, self.directory, found.facts, upgrading=True)
         opened = open_volume(
             self.directory,
-            UUID(self.facts.volume_id),
-            timeline=self.facts.timelines.current,
+            UUID(found.facts.volume_id),
+            timeline=found.facts.timelines.current,
             unreachable=unreachable,
             direct=True,
+            format_1=found.facts if found.format_1 else None,
+            disk=self.disk,
         )
+        if found.format_1:
+            for store in opened.stores.values():
+                seal_images(store.pages, self.disk)
+        kept = [store.facts for store in opened.stores.values() if store.facts is not None]
+        self.facts = max(kept, key=lambda each: each.version, default=found.facts)
+        self.format_1 = found.format_1 and len(opened.stores) < len(
+            opened.volume.membership.segments
+        )
+        self._write_copy()
         upkeep = self._upkeep
-        node = StorageNode(
+        node = self._make_node(
             opened.volume,
             list(opened.stores.values()),
             position=opened.position,
@@ -201,8 +274,9 @@ class Mount:
             if opened.read_only or lane.store.end != opened.position:
                 lane.live = False
         node.start()
-        self.node, self.opened = node, opened
+        # In this order: a cursor of the old node ends by itself, one without its index would not.
         self.index = LogIndex(max(opened.stores.values(), key=lambda store: store.end))
+        self.node, self.opened = node, opened
         for lane in node.lanes:
             if not lane.live and not opened.read_only:
                 upkeep.catch_up(lane.store.id)

@@ -4,9 +4,7 @@
 are under way. A crash in the middle leaves a volume that opens again.
 """
 
-import json
-import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -15,7 +13,8 @@ from cluster_runtime.errors import QuorumLostError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.durability import Opening, Volume, read_point
-from cluster_runtime.storage.core.quorum import Membership
+from cluster_runtime.storage.core.facts import VolumeFacts
+from cluster_runtime.storage.core.quorum import READ_QUORUM, Membership
 from cluster_runtime.storage.core.segment import History
 from cluster_runtime.storage.core.types import (
     AZS,
@@ -24,12 +23,16 @@ from cluster_runtime.storage.core.types import (
     SegmentId,
 )
 from cluster_runtime.storage.disk.device import PAGE_BYTES
-from cluster_runtime.storage.disk.page_images import images
+from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
 from cluster_runtime.storage.disk.segment_store import (
-    STATE_FILE,
     SegmentStore,
     SegmentUnreadableError,
     segment_directory,
+)
+from cluster_runtime.storage.disk.state_file import (
+    STATE_FILE,
+    SegmentStateFile,
+    StateDamagedError,
 )
 from cluster_runtime.storage.live.gossip import copy_log
 
@@ -50,24 +53,41 @@ class OpenedVolume:
 
 
 def open_volume(
-    root: Path, volume: UUID, *, timeline: int, unreachable: frozenset[SegmentId], direct: bool
+    root: Path,
+    volume: UUID,
+    *,
+    timeline: int,
+    unreachable: frozenset[SegmentId],
+    direct: bool,
+    format_1: VolumeFacts | None = None,
+    disk: Disk = HOST_DISK,
 ) -> OpenedVolume:
     """Open what answers of a volume's segments, for a new writer where a write quorum does.
 
-    unreachable: segments that a fault keeps away. Raises QuorumLostError where fewer than a read
-    quorum answers.
+    unreachable: segments that a fault keeps away. format_1: the facts of a volume of that format,
+    whose segments get them now, with a checksum over all.
+    Raises QuorumLostError where fewer than a read quorum answers.
     """
-    membership = newest_membership(root)
+    states = segment_states(root, disk, unreachable, accept_format_1=format_1 is not None)
+    membership = newest_membership(each for each in states if each.volume == volume)
     stores: dict[SegmentId, SegmentStore] = {}
     for segment in membership.segments:
         if segment in unreachable:
             continue
         try:
-            stores[segment] = SegmentStore.open(root, volume, segment, direct=direct)
+            stores[segment] = SegmentStore.open(
+                root,
+                volume,
+                segment,
+                direct=direct,
+                accept_format_1=format_1 is not None,
+                disk=disk,
+            )
         except SegmentUnreadableError as error:
             _log.warning("a segment is lost", segment=segment, error=str(error))
     try:
         opening = _promise(stores)
+        _agree_on_facts(stores, format_1)
         if opening.may_cut:
             return _open_for_writing(opening, stores, timeline)
         return _open_for_reading(opening.epoch, stores, membership)
@@ -78,7 +98,11 @@ def open_volume(
 
 
 def align(store: SegmentStore, history: History, membership: Membership) -> None:
-    """Make a segment that missed openings drop what they cut."""
+    """Make a segment that missed openings drop what they cut.
+
+    Raises SegmentUnreadableError where it holds no log up to that cut, OSError where its disk
+    refuses.
+    """
     store.perform(store.core.adopt(history, membership))
 
 
@@ -91,11 +115,11 @@ def catch_up(store: SegmentStore, sources: list[SegmentStore], until: Lsn) -> bo
             continue
         try:
             position = source.position_of(store.core.tail)
-        except LookupError:
-            continue  # collected there
+            limit = source.position_of(until)
+        except (LookupError, OSError):
+            continue  # collected there, or that one's disk refuses
         # Files behind its end hold nothing, and may begin where those of its peers do not.
         store.log.remove_from(max(position, store.log.start + 1))
-        limit = source.position_of(until)
         take(store, *copy_log(store, source, position, store.core.tail, limit))
     return store.core.scl >= until
 
@@ -109,30 +133,53 @@ def take(store: SegmentStore, end: int, lsn: Lsn) -> None:
     store.end = end
 
 
-def newest_membership(root: Path) -> Membership:
-    """The membership of the highest version that any segment's files name."""
-    newest = Membership()
+def segment_states(
+    root: Path, disk: Disk, unreachable: frozenset[SegmentId], *, accept_format_1: bool
+) -> list[SegmentStateFile]:
+    """The state files that are whole, of whichever segments there are."""
+    found = []
     for az in AZS:
-        for path in sorted((root / f"az-{az}").glob(f"*/{STATE_FILE}")):
-            try:
-                state = json.loads(path.read_text())
-                found = Membership(state["membership"], tuple(map(tuple, state["sets"])))
-            except (OSError, ValueError, KeyError, TypeError):
+        for name in disk.names(root / f"az-{az}"):
+            if name in unreachable:
                 continue
-            newest = max(newest, found, key=lambda each: each.version)
-    return newest
+            try:
+                content = disk.read(root / f"az-{az}/{name}/{STATE_FILE}")
+                found.append(SegmentStateFile.decode(content, accept_format_1=accept_format_1))
+            except (OSError, StateDamagedError):
+                continue  # found again, and told, where the segment is opened
+    return found
+
+
+def newest_membership(states: Iterable[SegmentStateFile]) -> Membership:
+    """The membership of the highest version that any segment's files name."""
+    memberships = (state.membership for state in states)
+    return max(memberships, key=lambda each: each.version, default=Membership())
+
+
+def _each(stores: dict[SegmentId, SegmentStore], action: Callable[[SegmentStore], None]) -> None:
+    """Do something with every segment; one whose disk refuses has no part in the opening."""
+    for segment, store in list(stores.items()):
+        try:
+            action(store)
+        except (OSError, SegmentUnreadableError) as error:
+            _log.warning("a segment is out of use", segment=segment, error=str(error))
+            stores.pop(segment).close()
 
 
 def _promise(stores: dict[SegmentId, SegmentStore]) -> Opening:
     opening = Opening()
     for store in stores.values():
         opening.seen(store.status())
-    for store in stores.values():
-        store.perform(store.core.promise(opening.epoch))
-        # A writer that was not fenced until now may have written since the segment was read.
-        store.find_end()
-        opening.promised(store.status())
+    _each(stores, lambda store: opening.promised(store.promise(opening.epoch)))
     return opening
+
+
+def _agree_on_facts(stores: dict[SegmentId, SegmentStore], format_1: VolumeFacts | None) -> None:
+    """Give all the newest facts; what each makes durable next has them."""
+    known = [store.facts for store in stores.values() if store.facts is not None]
+    newest = max(known, key=lambda each: each.version, default=format_1)
+    for store in stores.values():
+        store.facts = newest
 
 
 def _open_for_writing(
@@ -142,20 +189,26 @@ def _open_for_writing(
 ) -> OpenedVolume:
     history = opening.cut()
     cut = history[-1]
-    for store in stores.values():
-        align(store, history, opening.membership)
+    _each(stores, lambda store: align(store, history, opening.membership))
     sources = [store for store in stores.values() if store.core.scl >= cut.lsn]
-    for store in stores.values():
-        if store.core.scl < cut.lsn and not catch_up(store, sources, cut.lsn):
-            _log.warning("a segment could not catch up at once", segment=store.id)
-    position = -(-sources[0].end // PAGE_BYTES) * PAGE_BYTES
-    for store in stores.values():
+    _each(stores, lambda store: _come_up(store, sources, cut.lsn))
+    sources = [store for store in stores.values() if store.core.scl >= cut.lsn]
+    position = max((-(-store.end // PAGE_BYTES) * PAGE_BYTES for store in sources), default=0)
+
+    def begin(store: SegmentStore) -> None:
         if store.core.scl == cut.lsn:
             store.begin_epoch(position, timeline)
             opening.adopted(store.id, cut.lsn)
+
+    _each(stores, begin)
     opened = OpenedVolume(opening.volume(), stores, position)
     _settle(opened)
     return opened
+
+
+def _come_up(store: SegmentStore, sources: list[SegmentStore], lsn: Lsn) -> None:
+    if store.core.scl < lsn and not catch_up(store, sources, lsn):
+        _log.warning("a segment could not catch up at once", segment=store.id)
 
 
 def _settle(opened: OpenedVolume) -> None:
@@ -169,7 +222,7 @@ def _settle(opened: OpenedVolume) -> None:
         return
     _store_membership(opened, volume.membership)
     finished = None
-    if candidate in stores and has_newest_image(stores[candidate].pages, stores.values()):
+    if candidate in stores and has_newest_image(stores[candidate], stores.values()):
         finished = volume.finish_replacement()
     _store_membership(opened, finished or volume.abandon_replacement())
     gone = replaced if finished else candidate
@@ -177,8 +230,16 @@ def _settle(opened: OpenedVolume) -> None:
     left = stores.pop(gone, None)
     if left is not None:
         left.close()
-    root = next(iter(stores.values())).directory.parent.parent
-    shutil.rmtree(segment_directory(root, gone), ignore_errors=True)
+    some = next(iter(stores.values()))
+    remove_segment(some.log.disk, some.directory.parent.parent, gone)
+
+
+def remove_segment(disk: Disk, root: Path, segment: SegmentId) -> None:
+    """Delete the files of what is a member no more. Where that fails, they only take space."""
+    try:
+        disk.remove_tree(segment_directory(root, segment))
+    except OSError as error:
+        _log.warning("a segment could not be removed", segment=segment, error=str(error))
 
 
 def successor_store(
@@ -193,7 +254,8 @@ def successor_store(
     if mark is None:
         raise OSError(f"{file.path} does not say where it starts")
     # A candidate of that name can only be an older writer's: this one's epoch is on a write quorum.
-    shutil.rmtree(segment_directory(root, successor), ignore_errors=True)
+    disk = source.log.disk
+    remove_segment(disk, root, successor)
     return SegmentStore.create(
         root,
         source.volume,
@@ -202,20 +264,24 @@ def successor_store(
         membership,
         direct=source.log.direct,
         history=history,
-        first_file_bytes=file.path.stat().st_size - PAGE_BYTES,
+        first_file_bytes=disk.size(file.path) - PAGE_BYTES,
+        facts=source.facts,
+        disk=disk,
     )
 
 
-def has_newest_image(pages: Path, stores: Iterable[SegmentStore]) -> bool:
-    """Whether a folder of images holds one that is as new as that of any segment."""
-    newest = max((image.redo for store in stores for image in images(store.pages)), default=0)
-    return any(image.redo >= newest for image in images(pages)) or not newest
+def has_newest_image(one: SegmentStore, stores: Iterable[SegmentStore]) -> bool:
+    """Whether a segment holds an image that is as new as that of any."""
+    newest = max((image.redo for store in stores for image in store.images()), default=0)
+    return any(each.redo >= newest for each in one.images()) or not newest
 
 
 def _store_membership(opened: OpenedVolume, membership: Membership) -> None:
-    for store in opened.stores.values():
+    def store_it(store: SegmentStore) -> None:
         store.perform(store.core.change_membership(membership, opened.volume.epoch))
         opened.volume.membership_stored(store.id, membership.version)
+
+    _each(opened.stores, store_it)
 
 
 def _open_for_reading(
@@ -226,14 +292,14 @@ def _open_for_reading(
     statuses = [store.status() for store in stores.values()]
     point = read_point(statuses, membership)
     history = point.cut(epoch)
-    for store in stores.values():
-        align(store, history, membership)
+    _each(stores, lambda store: align(store, history, membership))
     sources = sorted(stores.values(), key=lambda store: store.core.scl, reverse=True)
-    behind = [each for each in sources if not catch_up(each, sources, point.lsn)]
-    if behind:
+    _each(stores, lambda store: _come_up(store, sources, point.lsn))
+    sources = [each for each in stores.values() if each.core.scl >= point.lsn]
+    if not membership.has_quorum([each.id for each in sources], READ_QUORUM):
         raise QuorumLostError(
-            f"segments {', '.join(each.id for each in behind)} cannot catch up to the end of the "
-            "log; heal others and try again"
+            f"only {', '.join(each.id for each in sources) or 'no segments'} can catch up to the "
+            "end of the log; heal others and try again"
         )
     complete = {each.id: point.lsn for each in sources}
     volume = Volume(history, membership, complete, vcl=point.lsn, vdl=point.lsn)

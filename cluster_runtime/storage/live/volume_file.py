@@ -1,39 +1,68 @@
-"""What never changes of a volume, its timelines and storage type apart: `volume.json`."""
+"""`volume.json`: which format a volume has, and a copy of its facts for whoever looks into it.
+
+In format 2 nothing depends on the copy: each segment keeps the facts. In format 1 they were here
+alone; such a volume is opened once with them, and has format 2 from then on. An older release meets
+a field here that it does not know, and whose name says what to do.
+"""
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.core.timelines import Timelines
-from cluster_runtime.storage.disk.log_files import write_durably
-from cluster_runtime.storage.live.node import StorageType
+from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.core.facts import VolumeFacts
+from cluster_runtime.storage.core.types import SegmentId
+from cluster_runtime.storage.disk.filesystem import Disk
+from cluster_runtime.storage.live.opening import segment_states
 
 VOLUME_FILE = "volume.json"
+FORMAT_FIELD = "this volume has format 2: open it with a newer release of Borealis"
+COMPLETE, UPGRADING = "complete", "upgrading"
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class VolumeFacts:
-    """start_lsn: where the volume's log begins; before it there are only the base image's pages."""
+class FoundVolume:
+    """format_1: some of its segments may have no checksum over their state yet."""
 
-    volume_id: str
-    system_identifier: int
-    start_lsn: int
-    wal_segment_bytes: int
-    server_version: str
-    storage_type: StorageType
-    timelines: Timelines = field(default_factory=Timelines)
+    facts: VolumeFacts
+    format_1: bool
 
-    def write(self, directory: Path) -> None:
-        write_durably(directory / VOLUME_FILE, json.dumps(asdict(self), indent=1).encode())
 
-    @classmethod
-    def read(cls, directory: Path) -> "VolumeFacts":
-        """Raises StorageError where the file is missing or unreadable."""
-        try:
-            facts = json.loads((directory / VOLUME_FILE).read_text())
-            lines = facts.pop("timelines")
-            ended = tuple((int(each), int(lsn)) for each, lsn in lines["ended"])
-            return cls(**facts, timelines=Timelines(lines["current"], ended))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StorageError(f"{directory} holds no readable volume: {error}") from error
+def write_volume_file(
+    disk: Disk, directory: Path, facts: VolumeFacts, *, upgrading: bool = False
+) -> None:
+    """upgrading: some segment may still have format 1."""
+    content = {FORMAT_FIELD: UPGRADING if upgrading else COMPLETE, **facts.to_dict()}
+    disk.replace(directory / VOLUME_FILE, json.dumps(content, indent=1).encode())
+
+
+def find_volume(disk: Disk, directory: Path, unreachable: frozenset[SegmentId]) -> FoundVolume:
+    """What the segments say of their volume, or in format 1 its file.
+
+    Raises StorageError where neither can be read.
+    """
+    try:
+        found = json.loads(disk.read(directory / VOLUME_FILE))
+        state = found.pop(FORMAT_FIELD, None)
+        kept = VolumeFacts.from_dict(found)
+        format_1 = state != COMPLETE
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        kept, format_1, unreadable = None, False, error
+    states = segment_states(directory, disk, unreachable, accept_format_1=False)
+    told = [each.facts for each in states if each.facts is not None]
+    if told:
+        owner, _ = Counter(each.volume_id for each in told).most_common(1)[0]
+        own = [each for each in told if each.volume_id == owner]
+        if kept is not None and format_1 and kept.volume_id == owner:
+            own.append(kept)
+        return FoundVolume(max(own, key=lambda each: each.version), format_1)
+    if kept is None:
+        raise StorageError(
+            f"{directory} holds no readable volume: {unreadable}; and none of its segments that "
+            "answer says what it is"
+        )
+    return FoundVolume(kept, format_1)

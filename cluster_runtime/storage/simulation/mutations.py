@@ -5,12 +5,17 @@ python -m cluster_runtime.storage.simulation --mutation quorum_of_three
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from unittest import mock
 
 from cluster_runtime.storage.core import durability, quorum, segment
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.segment import Action, History, Segment, SegmentStatus
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
+from cluster_runtime.storage.disk import log_files, sealed, segment_store
+from cluster_runtime.storage.live import cursor, gossip, opening
+from cluster_runtime.storage.simulation.disk import Inode, SimulatedDisk
+from cluster_runtime.storage.upkeep import repair
 
 Patch = Callable[[object, str, object], None]
 
@@ -23,7 +28,7 @@ def mutated(name: str) -> Iterator[None]:
         def patch(target: object, attribute: str, value: object) -> None:
             stack.enter_context(mock.patch.object(target, attribute, value))
 
-        MUTATIONS[name](patch)
+        {**MUTATIONS, **DISK_MUTATIONS}[name](patch)
         yield
 
 
@@ -107,6 +112,169 @@ def readers_leave_no_cut(patch: Patch) -> None:
     patch(durability.ReadPoint, "cut", cut)
 
 
+def longest_log_wins(patch: Patch) -> None:
+    def recovery_point(statuses: Iterable[SegmentStatus]) -> tuple[History, Lsn]:
+        best = max(statuses, key=lambda status: status.scl)
+        return best.history, best.consistent
+
+    patch(durability, "recovery_point", recovery_point)
+
+
+def acknowledgements_of_any_epoch_count(patch: Patch) -> None:
+    def acknowledged(self: durability.Volume, segment: SegmentId, scl: Lsn, epoch: Epoch) -> Lsn:
+        return original(self, segment, scl, self.epoch)
+
+    original = durability.Volume.acknowledged
+    patch(durability.Volume, "acknowledged", acknowledged)
+
+
+def replacement_finished_without_telling(patch: Patch) -> None:
+    def finish(self: durability.Volume) -> quorum.Membership | None:
+        candidate = self.membership.with_replacement()
+        if candidate.held_by(self.complete) < self.vdl:
+            return None
+        self.membership = candidate
+        return candidate
+
+    patch(durability.Volume, "finish_replacement", finish)
+
+
+def void_off_by_one(patch: Patch) -> None:
+    def is_void(batch: Batch, history: History) -> bool:
+        for cut in reversed(history):
+            if cut.lsn <= batch.end:
+                return cut.epoch > batch.epoch
+        return False
+
+    for module in (segment, segment_store, cursor):
+        patch(module, "is_void", is_void)
+
+
+def losses_ignored(patch: Patch) -> None:
+    patch(durability.Volume, "lost", lambda self, segment, scl: None)
+
+
+def promise_not_persisted(patch: Patch) -> None:
+    def promise(self: Segment, epoch: Epoch) -> list[Action]:
+        actions = original(self, epoch)
+        return [Promised()] if actions == [segment.Persist()] else actions
+
+    def on_disk(self: segment_store.SegmentStore, epoch: Epoch) -> SegmentStatus:
+        self._reload()
+        if original(self.core, epoch) != [segment.Persist()]:
+            raise self._stale(epoch)
+        self._board.value = epoch
+        self.find_end()
+        return self.status()
+
+    original = Segment.promise
+    patch(Segment, "promise", promise)
+    patch(segment_store.SegmentStore, "promise", on_disk)
+
+
+class Promised(segment.Persist):
+    """As good as the real thing, to whoever asks; only that nothing is made durable."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, segment.Persist)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def older_membership_accepted(patch: Patch) -> None:
+    def change(self: Segment, membership: quorum.Membership, writer: Epoch) -> list[Action]:
+        if writer < self.promised or writer != self.epoch:
+            return [segment.Refuse(self.promised)]
+        self.membership = membership
+        return [segment.Persist(), segment.Acknowledge(writer, self.scl)]
+
+    def adopt(self: Segment, history: History, membership: quorum.Membership) -> list[Action]:
+        actions = original(self, history, membership)
+        if history == self.history:
+            self.membership = membership
+        return actions
+
+    original = Segment.adopt
+    patch(Segment, "change_membership", change)
+    patch(Segment, "adopt", adopt)
+
+
+def collection_too_far(patch: Patch) -> None:
+    def collect(self: segment_store.SegmentStore, position: int) -> None:
+        for file in self.log.files:
+            if file.start <= position < file.end:
+                self.log.remove_below(file.end)
+                return
+
+    def of_core(self: Segment, floor: Lsn) -> Lsn:
+        return original(self, Lsn(floor + 64))
+
+    original = Segment.collect
+    patch(Segment, "collect", of_core)
+    patch(segment_store.SegmentStore, "collect", collect)
+
+
+def marks_copied_ahead(patch: Patch) -> None:
+    def have_file(
+        target: segment_store.SegmentStore,
+        source: segment_store.SegmentStore,
+        position: int,
+        chained: Lsn,
+    ) -> None:
+        wanted = source.log.file_at(position)
+        if all(file.start != wanted.start for file in target.log.files):
+            size = max(wanted.end - wanted.start, 0)
+            target.log.add_file(wanted.start, size, source.log.mark(wanted))
+
+    patch(gossip, "have_file", have_file)
+    patch(repair, "have_file", have_file)
+
+
+def state_without_a_checksum(patch: Patch) -> None:
+    patch(sealed, "_head", lambda kind, body: b"borealis\n")
+
+
+def copied_into_files_of_old_writers(patch: Patch) -> None:
+    patch(log_files.SegmentLog, "_renew", lambda self, file, end: file)
+
+
+def files_of_any_epoch_count(patch: Patch) -> None:
+    def add(self: log_files.SegmentLog, *given: object, **named: object) -> log_files.LogFile:
+        epoch, self.epoch = self.epoch, 0
+        try:
+            return original(self, *given, **named)  # type: ignore[arg-type]
+        finally:
+            self.epoch = epoch
+
+    original = log_files.SegmentLog._make_file
+    patch(log_files.SegmentLog, "_make_file", add)
+
+
+def damage_behind_which_claims_stay(patch: Patch) -> None:
+    patch(segment_store.SegmentStore, "drop_behind", lambda self: None)
+
+
+def one_full_disk_stops_all(patch: Patch) -> None:
+    def each(stores: dict[SegmentId, object], action: Callable[[object], None]) -> None:
+        for store in list(stores.values()):
+            action(store)
+
+    patch(opening, "_each", each)
+
+
+def names_not_synced(patch: Patch) -> None:
+    def replace(self: SimulatedDisk, path: Path, content: bytes) -> None:
+        folder, name = self._place(self._changing(path))
+        inode = folder.entries.get(name)
+        if not isinstance(inode, Inode):
+            inode = Inode()
+            folder.put(name, inode)
+        inode.content = bytearray()
+        inode.write(0, content)
+
+    patch(SimulatedDisk, "replace", replace)
+
+
 MUTATIONS: dict[str, Callable[[Patch], None]] = {
     each.__name__: each
     for each in (
@@ -120,5 +288,37 @@ MUTATIONS: dict[str, Callable[[Patch], None]] = {
         history_not_compared,
         replacement_counts_at_once,
         readers_leave_no_cut,
+        longest_log_wins,
+        acknowledgements_of_any_epoch_count,
+        replacement_finished_without_telling,
+        void_off_by_one,
+        losses_ignored,
+        promise_not_persisted,
+        older_membership_accepted,
+        collection_too_far,
     )
 }
+"""What the network of segments (`run`) notices."""
+
+DISK_MUTATIONS: dict[str, Callable[[Patch], None]] = {
+    each.__name__: each
+    for each in (
+        longest_log_wins,
+        acknowledgements_of_any_epoch_count,
+        replacement_finished_without_telling,
+        void_off_by_one,
+        losses_ignored,
+        promise_not_persisted,
+        older_membership_accepted,
+        collection_too_far,
+        quorum_of_three,
+        marks_copied_ahead,
+        state_without_a_checksum,
+        copied_into_files_of_old_writers,
+        files_of_any_epoch_count,
+        damage_behind_which_claims_stay,
+        one_full_disk_stops_all,
+        names_not_synced,
+    )
+}
+"""What the volume over disks (`disks`) notices."""

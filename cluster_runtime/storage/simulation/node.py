@@ -22,6 +22,7 @@ from cluster_runtime.storage.simulation.scheduler import Scheduler
 
 GOSSIP_EVERY = 12.0
 GOSSIP_BATCHES = 16
+LISTENERS = 2
 
 
 class Writer(Protocol):
@@ -45,6 +46,7 @@ class Node:
         self.reachable = True
         self.lost = False
         self.damaged_below: Lsn | None = None
+        self.went_back = False
         self._peers = peers
         self._scheduler = scheduler
         self._kept: tuple[Epoch, History, Membership] = (Epoch(0), (), self.core.membership)
@@ -61,6 +63,11 @@ class Node:
     def damaged(self) -> bool:
         """Whether log that it once acknowledged has rotted, or is lost, and is not back yet."""
         return self.lost or self.damaged_below is not None
+
+    @property
+    def kept_membership(self) -> Membership:
+        """The members as its disk has them."""
+        return self._kept[2]
 
     @property
     def durable(self) -> list[Batch]:
@@ -165,6 +172,7 @@ class Node:
         self.core = Segment(self.core.id)
         self.log, self.synced, self.damaged_below = [], 0, None
         self.alive, self.lost, self._syncing = True, False, False
+        self._kept = (Epoch(0), (), self.core.membership)
         self._persist()
 
     def crash(self) -> None:
@@ -202,9 +210,9 @@ class Node:
                     self.log.append(batch)
                     self._sync_later()
                 case Acknowledge(epoch, scl):
-                    told = self._writers.get(epoch)
-                    if told is not None:
-                        version = self.core.membership.version
+                    # Whoever listens here hears it, also of another writer's epoch.
+                    version = self.core.membership.version
+                    for told in list(self._writers.values())[-LISTENERS:]:
                         self._scheduler.send(told.acknowledged, self.core.id, epoch, scl, version)
                 case Refuse(promised):
                     if writer is not None:
@@ -221,6 +229,7 @@ class Node:
                     self._persist()
 
     def _persist(self) -> None:
+        self.went_back |= self.core.membership.version < self.kept_membership.version
         self._kept = (self.core.promised, self.core.history, self.core.membership)
 
     def _sync_later(self) -> None:

@@ -164,6 +164,8 @@ class World:
 
     def became_durable(self, writer: SimulatedWriter) -> None:
         """A writer tells its clients that everything up to its VDL is durable."""
+        if any(node.went_back for node in self.nodes.values()):
+            self.fail("a segment went back to an older membership")
         vdl = writer.vdl
         log = [batch for batch in writer.log if batch.end <= vdl]
         if log and not log[-1].consistent:
@@ -191,9 +193,19 @@ class World:
             if copies < WRITE_QUORUM and not self.superseded(writer):
                 self.fail(f"{copies} copies of what epoch {writer.volume.epoch} called durable")
 
-    def check_members(self, writer: SimulatedWriter) -> None:
-        """A set that counts alone from now on holds on its disks what is durable (invariant 1)."""
+    def check_members(self, writer: SimulatedWriter, before: Membership) -> None:
+        """A set that counts alone from now on holds on its disks what is durable (invariant 1).
+
+        And both sets know that it was to come: a later opening has to meet one who does.
+        """
         assert writer.volume is not None
+        told = [
+            node.core.id
+            for node in self.nodes.values()
+            if node.lost or node.kept_membership.version >= before.version
+        ]
+        if not before.has_quorum(told, WRITE_QUORUM):
+            self.fail(f"a set counts alone, and only {', '.join(told)} were told of the change")
         if any(node.core.promised > writer.volume.epoch for node in self.nodes.values()):
             return
         log = [batch for batch in writer.log if batch.end <= writer.vdl]

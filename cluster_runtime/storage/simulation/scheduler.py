@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any
 
+EVENTS_MAX = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class Storm:
@@ -48,6 +50,7 @@ class Scheduler:
         self.trace = trace
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._made = 0
+        self.steps = 0
 
     def after(self, delay: float, call: Callable[..., None], *arguments: Any) -> None:
         self._made += 1
@@ -73,6 +76,15 @@ class Scheduler:
 
         self.after(self.rng.expovariate(rate), again)
 
+    def run_until(self, end: float) -> None:
+        """Let everything happen that is due until then. RuntimeError where that never ends."""
+        events, most = self._events, self.steps + EVENTS_MAX
+        while events and events[0][0] <= end:
+            self.run(1)
+            if self.steps > most:
+                raise RuntimeError(f"{EVENTS_MAX} events, and it is only {self.now:.3f}")
+        self.now = end
+
     def run(self, steps: int) -> None:
         """Let that many events happen."""
         events, trace = self._events, self.trace
@@ -80,6 +92,7 @@ class Scheduler:
             if not events:
                 return
             self.now, _, call, arguments = heappop(events)
+            self.steps += 1
             if trace is not None:
                 shown = ", ".join(map(str, arguments))
                 trace(f"{self.now:8.2f}  {getattr(call, '__qualname__', call)}({shown})")

@@ -28,7 +28,7 @@ class SimulatedWriter:
         add_node: Callable[[SegmentId, Epoch], None],
         remove_node: Callable[[SegmentId], None],
         on_durable: Callable[["SimulatedWriter"], None],
-        on_replaced: Callable[["SimulatedWriter"], None],
+        on_replaced: Callable[["SimulatedWriter", Membership], None],
     ) -> None:
         self._scheduler = scheduler
         self._segments = nodes
@@ -103,8 +103,13 @@ class SimulatedWriter:
             if node.core.history == self.volume.history
             and (node.durable[-1].end if node.durable else 0) >= cut
         )
+        found = next(logs, None)
+        if found is None and any(n.core.promised > self.volume.epoch for n in self._nodes()):
+            # It comes too late: a newer writer has the segments, and nobody is told anything here.
+            self.alive = False
+            return
         # Where nobody holds it, the check of what is durable has something to say.
-        self.log = [batch for batch in next(logs, []) if batch.end <= cut]
+        self.log = [batch for batch in found or [] if batch.end <= cut]
         self._on_durable(self)
         self._scheduler.sometimes(APPEND_EVERY, self._append)
 
@@ -170,11 +175,11 @@ class SimulatedWriter:
         self._send_history()
 
     def _finish(self, volume: Volume) -> bool:
-        replaced = volume.membership.replaced
+        before = volume.membership
         if volume.finish_replacement() is None:
             return False
-        self._leaving = replaced
-        self._on_replaced(self)
+        self._leaving = before.replaced
+        self._on_replaced(self, before)
         return True
 
     def _abandon(self, volume: Volume) -> None:
@@ -209,8 +214,9 @@ class SimulatedWriter:
                     self._open()
             return
         before = self.volume.vdl
-        self.volume.membership_stored(segment, membership)
-        self._remove_who_left(self.volume)
+        if epoch == self.volume.epoch:
+            self.volume.membership_stored(segment, membership)
+            self._remove_who_left(self.volume)
         if self.volume.acknowledged(segment, scl, epoch) > before:
             self._on_durable(self)
 

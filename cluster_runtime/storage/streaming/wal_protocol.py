@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cluster_runtime.storage.core.feedback import Feedback
 from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.core.wal_records import format_lsn, parse_lsn
 
@@ -81,6 +82,7 @@ class ReplicationSession:
         self.application_name = ""
         self.stream: Stream | None = None
         self.status = StandbyStatus()
+        self.feedback = Feedback()
         self.closed = False
 
     def receive(self, data: bytes) -> bytes:
@@ -249,6 +251,9 @@ class ReplicationSession:
         if body[:1] == b"r" and len(body) >= 25:
             written, flushed, replayed = struct.unpack_from("!QQQ", body, 1)
             self.status = StandbyStatus(written, flushed, replayed)
+        elif body[:1] == b"h" and len(body) >= 25:
+            xmin, xmin_epoch, catalog, catalog_epoch = struct.unpack_from("!IIII", body, 9)
+            self.feedback = Feedback((xmin, xmin_epoch), (catalog, catalog_epoch))
 
 
 def _history(facts: LogFacts, timeline: int) -> bytes:

@@ -11,12 +11,14 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.core.feedback import Feedback, least
 from cluster_runtime.storage.core.wal_records import WAL_PAGE_BYTES
 from cluster_runtime.storage.streaming.wal_protocol import (
     LogFacts,
@@ -29,7 +31,7 @@ SOCKET_NAME = ".s.PGSQL.5432"
 SEND_BYTES = 128 * 1024
 """Largest WAL message, as walsender's MAX_SEND_SIZE; a message ends at the VDL or at a page."""
 KEEPALIVE_S = 10.0
-ASK_AGAIN_S = 0.1
+ASK_AGAIN_S = 0.05
 
 _log = get_logger(__name__)
 
@@ -54,6 +56,17 @@ class LogSource(Protocol):
 
     def unwatch(self, fd: int) -> None: ...
 
+    def relay(self, feedback: Feedback) -> None:
+        """Tell the writer what all standbys together need of it; must return at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedStandby:
+    """A standby that streams now. since: when it connected, in seconds of the system's clock."""
+
+    status: StandbyStatus
+    since: float
+
 
 class WalService:
     """Serves standbys of one volume until closed."""
@@ -71,7 +84,8 @@ class WalService:
         user.own(path)  # whose folder keeps all but its standbys away
         self._listener.listen(32)
         self._lock = threading.Lock()
-        self._readers: set[_Reader] = set()
+        self._readers: dict[_Reader, None] = {}  # the newest last
+        self._feedback = Feedback()
         self._closed = False
         self._thread = threading.Thread(target=self._accept, name="borealis-wal-service")
         self._thread.daemon = True
@@ -82,10 +96,21 @@ class WalService:
         """`primary_conninfo` of a standby of this volume (without a user)."""
         return f"host={self._directory} port=5432"
 
-    def readers(self) -> dict[str, StandbyStatus]:
-        """Application name and last status of each standby that streams now."""
+    def readers(self) -> dict[str, ConnectedStandby]:
+        """Each standby that streams now, by its application name.
+
+        Of two connections of one name, the newer one counts.
+        """
         with self._lock:
-            return {each.session.application_name: each.session.status for each in self._readers}
+            return {
+                each.session.application_name: ConnectedStandby(each.session.status, each.since)
+                for each in self._readers
+            }
+
+    def replayed_by(self, name: str) -> int:
+        """The LSN up to which a standby said that it has replayed; 0 where it said nothing yet."""
+        found = self.readers().get(name)
+        return found.status.replayed if found is not None else 0
 
     def disconnect_all(self) -> None:
         """End every stream; standbys come again by themselves."""
@@ -114,23 +139,34 @@ class WalService:
                 conn, _ = self._listener.accept()
             except OSError:
                 return
-            reader = _Reader(conn, self._source, self._forget)
+            reader = _Reader(conn, self._source, self)
             with self._lock:
-                self._readers.add(reader)
+                self._readers[reader] = None
             reader.thread.start()
 
-    def _forget(self, reader: "_Reader") -> None:
+    def forget(self, reader: "_Reader") -> None:
+        """A connection has ended: what it needed of the writer is needed no more."""
         with self._lock:
-            self._readers.discard(reader)
+            self._readers.pop(reader, None)
+        self.heard()
+
+    def heard(self) -> None:
+        """A standby said what it needs of the writer: pass on what they need together."""
+        with self._lock:
+            feedback = least(each.session.feedback for each in self._readers)
+            if feedback != self._feedback:
+                self._feedback = feedback
+                self._source.relay(feedback)
 
 
 class _Reader:
     """One standby's connection and the thread that serves it."""
 
-    def __init__(self, conn: socket.socket, source: LogSource, forget: "_Forget") -> None:
+    def __init__(self, conn: socket.socket, source: LogSource, service: WalService) -> None:
         self._conn = conn
         self._source = source
-        self._forget = forget
+        self._service = service
+        self.since = time.time()
         self.session = ReplicationSession(source.log_facts)
         self._cursor: WalCursor
         self._moved, self._tell = os.pipe()
@@ -150,7 +186,7 @@ class _Reader:
             _log.info("a standby's stream ended", reason=str(error))
         finally:
             self._source.unwatch(self._tell)
-            self._forget(self)
+            self._service.forget(self)
             self._conn.close()
             os.close(self._moved)
             os.close(self._tell)
@@ -169,8 +205,10 @@ class _Reader:
                 data = self._conn.recv(1 << 16)
                 if not data:
                     return
-                streamed = self.session.stream
+                streamed, asked = self.session.stream, self.session.feedback
                 self._conn.sendall(self.session.receive(data))
+                if self.session.feedback != asked:
+                    self._service.heard()
                 if self.session.stream is not streamed and self.session.stream is not None:
                     self._cursor = self._source.cursor(self.session.stream.position)
             elif not ready and not more and self._streaming:
@@ -201,14 +239,10 @@ class _Reader:
         wanted = limit - stream.position
         if wanted > SEND_BYTES:
             wanted = SEND_BYTES - (stream.position + SEND_BYTES) % WAL_PAGE_BYTES
-        # The volume returns what lies together; a message must not end inside a page's record.
-        wal = b""
-        while len(wal) < wanted:
-            wal += self._cursor.read(wanted - len(wal))
+        wal = self._cursor.read(wanted)
+        if len(wal) < wanted:
+            # Durable on the volume as it is now: the cursor is of one that was opened before.
+            raise StorageError("the volume was opened anew under this stream")
         self._conn.sendall(self.session.wal(stream.position, wal, end, time.time()))
         stream.position += wanted
         return stream.position < limit
-
-
-class _Forget(Protocol):
-    def __call__(self, reader: _Reader) -> None: ...

@@ -5,36 +5,36 @@ Its directory then is the page image at that LSN, which every full segment takes
 directory stays for the next run, which goes on where this one ended.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psycopg
+import psutil
 
 from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.settings import Settings
-from cluster_runtime.errors import BorealisError, EngineError
+from cluster_runtime.errors import EngineError, StorageError
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.disk.data_directory import ControlFile, DatabaseState
+from cluster_runtime.storage.disk.data_directory import Claim, ControlFile, DatabaseState, boot_id
+from cluster_runtime.storage.upkeep.coalescing import InterruptedCoalescingError
 
-COALESCE_LOG_BYTES = 64 << 20
-COALESCE_SHARE = 4
-"""A new image is due after 64 MiB of log, or a quarter of the last image where that is more."""
-CHECK_S = 5.0
 POLL_S = 0.02
-REPLAY_TIMEOUT_S = 600.0
+STALL_TIMEOUT_S = 120.0
+"""How long replay may stand still."""
 
 _SETTINGS: Settings = {
     "hot_standby": False,
     "fsync": False,
     "recovery_target_timeline": "latest",
     "wal_receiver_status_interval": 1,
+    "wal_retrieve_retry_interval": "100ms",
+    "wal_recycle": False,
     "max_wal_size": "64GB",
     "checkpoint_timeout": "1d",
+    "shared_buffers": "64MB",
 }
 
 _log = get_logger(__name__)
@@ -44,76 +44,114 @@ class Coalescer:
     """Replays for one volume in a directory of its own. One run at a time."""
 
     def __init__(
-        self, installation: Installation, user: OsUser, directory: Path, sockets: Path
+        self,
+        installation: Installation,
+        user: OsUser,
+        volume_id: str,
+        directory: Path,
+        sockets: Path,
     ) -> None:
         self.data_directory = directory / "coalescer"
         self._log_file = directory / "coalescer.log"
         self._installation = installation
         self._user = user
+        self._volume_id = volume_id
         self._sockets = sockets
 
-    @property
-    def is_reusable(self) -> bool:
-        """Whether the last run left a directory that the next one can go on with."""
+    def can_go_on(self, oldest: int) -> bool:
+        """Whether the last run left a directory that the next one can go on with.
+
+        It runs with fsync=off: what another boot of the machine left may be anything. oldest: where
+        the volume's log begins.
+        """
         try:
             control = ControlFile.read(self.data_directory)
-        except (OSError, EngineError):
+        except (OSError, EngineError, StorageError):
             return False
-        return control.state is DatabaseState.SHUT_DOWN_IN_RECOVERY
+        claim = Claim.read(self.data_directory)
+        return (
+            control.state is DatabaseState.SHUT_DOWN_IN_RECOVERY
+            and claim is not None
+            and claim.stopped_at is not None
+            and (claim.volume_id, claim.boot_id) == (self._volume_id, boot_id())
+            and control.redo >= oldest
+        )
 
     def discard(self) -> None:
         """Remove the directory; the next run begins with the newest image."""
         remove_tree(self.data_directory)
 
-    def replay(self, conninfo: str, until: int, replayed: Callable[[], int]) -> ControlFile:
+    def replay(
+        self,
+        conninfo: str,
+        until: int,
+        replayed: Callable[[], int],
+        stopped: Callable[[], bool],
+        niceness: int,
+    ) -> ControlFile:
         """Replay up to an LSN and stop; return the control file of the pages that this left.
 
-        replayed: the LSN that this standby last told the WAL service of.
+        replayed: the LSN that this standby last told the WAL service of. stopped: asked whether to
+        end before that; raises InterruptedCoalescingError then. niceness: of its processes.
         Raises EngineError where the server ends, or stands still.
         """
         server = Postmaster(
             self._installation, self._user, self.data_directory, self._sockets, self._log_file
         )
-        settings = {**_SETTINGS, "primary_conninfo": conninfo}
-        deadline = time.monotonic() + REPLAY_TIMEOUT_S
+        self._claim(None)
+        interrupted = False
         try:
-            server.start(settings, until=frozenset())
-            while replayed() < until:
-                if not server.running or time.monotonic() > deadline:
-                    raise EngineError(
-                        f"the coalescer replayed up to {replayed():#x} of {until:#x} and went no "
-                        f"further; its log ends:\n{server.log_tail()}"
-                    )
-                time.sleep(POLL_S)
+            server.start({**_SETTINGS, "primary_conninfo": conninfo}, until=frozenset())
+            interrupted = not self._follow(server, until, replayed, stopped, niceness)
             if not server.stop(Shutdown.FAST):
                 raise EngineError(
                     f"the coalescer did not stop cleanly; its log ends:\n{server.log_tail()}"
                 )
+            control = ControlFile.read(self.data_directory)
+            self._claim(control.redo)
         except BaseException:
             server.stop(Shutdown.IMMEDIATE)
             self.discard()
             raise
-        return ControlFile.read(self.data_directory)
+        if interrupted:
+            raise InterruptedCoalescingError("coalescing was interrupted while it replayed")
+        return control
+
+    def _follow(
+        self,
+        server: Postmaster,
+        until: int,
+        replayed: Callable[[], int],
+        stopped: Callable[[], bool],
+        niceness: int,
+    ) -> bool:
+        """Wait until everything is replayed; False where it was to end before that."""
+        reached, moved, polite = replayed(), time.monotonic(), False
+        while (now := replayed()) < until:
+            if now > reached:
+                reached, moved = now, time.monotonic()
+            if not server.running or time.monotonic() > moved + STALL_TIMEOUT_S:
+                raise EngineError(
+                    f"the coalescer replayed up to {now:#x} of {until:#x} and went no further; its "
+                    f"log ends:\n{server.log_tail()}"
+                )
+            if stopped():
+                return False
+            if not polite:
+                polite = _give_way(server.pid, niceness)
+            time.sleep(POLL_S)
+        return True
+
+    def _claim(self, stopped_at: int | None) -> None:
+        Claim(self._volume_id, boot_id(), stopped_at).write(self.data_directory)
 
 
-class CoalescingThread:
-    """Runs `coalesce` whenever `due` says so, until closed."""
-
-    def __init__(self, due: Callable[[], bool], coalesce: Callable[[], object]) -> None:
-        self._due, self._coalesce = due, coalesce
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="borealis-coalescer", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._closed.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._closed.wait(CHECK_S):
-            if not self._due():
-                continue
-            try:
-                self._coalesce()
-            except (OSError, LookupError, psycopg.Error, BorealisError) as error:
-                _log.warning("coalescing failed; it is tried again", error=str(error))
+def _give_way(pid: int | None, niceness: int) -> bool:
+    """Let commits go first: the processes of the coalescer are nice. Whether all are by now."""
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children()]
+        for each in family:
+            each.nice(niceness)
+    except (psutil.Error, OSError):
+        return False
+    return len(family) > 3

@@ -10,16 +10,18 @@ from pathlib import Path
 from cluster_runtime.engine.control_file import set_system_identifier
 from cluster_runtime.engine.files import copy_tree, remove_tree
 from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.growth import read_ios
 from cluster_runtime.storage.disk.data_directory import (
     Claim,
     ControlFile,
     boot_id,
+    clear_wal,
     mark_in_production,
     recover_along_timelines,
     write_wal,
 )
-from cluster_runtime.storage.disk.page_images import PageImage
+from cluster_runtime.storage.disk.page_images import PageImage, fingerprint
 from cluster_runtime.storage.live.mount import Mount
 
 
@@ -65,9 +67,22 @@ class DataDirectories:
     def make_standbys(self, data_directory: Path, image: PageImage | None) -> None:
         """The same for a server that only follows the log."""
         self._lay_out(data_directory, image)
+        self._make_standby(data_directory)
+
+    def _make_standby(self, data_directory: Path) -> None:
         signal = data_directory / "standby.signal"
         signal.touch(0o600)
         self._user.own(signal)
+
+    def make_coalescers(self, data_directory: Path, image: PageImage | None) -> None:
+        """Pages alone, for a standby that takes all its log from the WAL service.
+
+        Nothing is locked meanwhile: a writer can be started beside it.
+        """
+        remove_tree(data_directory)
+        self._lay_out_pages(data_directory, image)
+        clear_wal(data_directory)
+        self._make_standby(data_directory)
 
     def _claim(self, stopped_at: int | None) -> Claim:
         return Claim(self._mount.facts.volume_id, boot_id(), stopped_at)
@@ -90,10 +105,35 @@ class DataDirectories:
             image.copy_to(data_directory, self._user)
             counts.read_ios += read_ios(image.size_bytes)
             return image.redo
-        copy_tree(self._base_image, data_directory, self._user)
+        self.copy_base(data_directory)
         counts.read_ios += read_ios(self.base_image_bytes)
-        set_system_identifier(data_directory, self._mount.facts.system_identifier)
         return ControlFile.read(data_directory).redo
+
+    def copy_base(self, data_directory: Path) -> None:
+        """Make a directory of the pages that the volume began with.
+
+        Raises StorageError where what is there now are others.
+        """
+        self.check_base()
+        copy_tree(self._base_image, data_directory, self._user)
+        set_system_identifier(data_directory, self._mount.facts.system_identifier)
+
+    def check_base(self) -> None:
+        """Raises StorageError where the base image is not the one that the volume began with."""
+        began_with = self._mount.facts.base
+        try:
+            found = fingerprint(self._base_image)
+        except OSError as error:
+            raise StorageError(
+                f"the pages that the volume began with cannot be read: {error}; put "
+                f"{self._base_image} back, or heal a full segment that has an image"
+            ) from error
+        if began_with and found != began_with:
+            raise StorageError(
+                f"{self._base_image} holds other pages than those that the volume began with "
+                f"(checksum {found[:12]}, not {began_with[:12]}); put the old ones back, or heal a "
+                "full segment that has an image"
+            )
 
     def _wal_from(self, lsn: int) -> Iterator[bytes]:
         cursor = self._mount.cursor(lsn)

@@ -13,8 +13,8 @@ from cluster_runtime.storage.core.faults import (
 )
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
-from cluster_runtime.storage.live.node import Lane
 
 
 class FaultInjection:
@@ -25,6 +25,7 @@ class FaultInjection:
         self._mount = mount
         self._healed = healed
         self._timers: dict[str, threading.Timer] = {}
+        self._of_writer: Fault | None = None
 
     def close(self) -> None:
         """No fault heals by itself any more."""
@@ -40,6 +41,7 @@ class FaultInjection:
         with self._mount.changing:
             if target == WRITER:
                 check_writer_fault(fault)
+                self._of_writer = fault
                 self._set_of_writer(fault)
                 segments: tuple[SegmentId, ...] = ()
             else:
@@ -48,7 +50,9 @@ class FaultInjection:
                     self._fail(segment, fault)
             self._stop_timer(target)
             if duration is not None:
-                timer = threading.Timer(duration, self._heal, (target == WRITER, segments))
+                timer = threading.Timer(
+                    duration, self._heal, (target == WRITER, segments), {"only": fault}
+                )
                 timer.daemon = True
                 self._timers[target] = timer
                 timer.start()
@@ -65,16 +69,25 @@ class FaultInjection:
                 segments = () if target == WRITER else segments_of(target, members)
                 self._heal(target == WRITER, segments)
 
-    def _heal(self, writer: bool, segments: tuple[SegmentId, ...]) -> None:
-        """Segments that were replaced meanwhile are passed over."""
+    def _heal(
+        self, writer: bool, segments: tuple[SegmentId, ...], only: Fault | None = None
+    ) -> None:
+        """Segments that were replaced meanwhile are passed over.
+
+        only: the fault whose time is over. A later one has a time of its own, also where it came
+        by another target or while this waited for the lock.
+        """
         mount = self._mount
         with mount.changing:
             if mount.closed:
                 return
-            if writer:
+            if writer and (only is None or self._of_writer is only):
+                self._of_writer = None
                 self._set_of_writer(None)
             lanes = []
             for segment in segments:
+                if only is not None and mount.faults.get(segment) is not only:
+                    continue
                 if segment in mount.members:
                     mount.faults.pop(segment, None)
                     lanes.append(mount.lane(segment))

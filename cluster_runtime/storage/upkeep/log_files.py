@@ -5,10 +5,11 @@ full.
 """
 
 import threading
-from contextlib import suppress
+from functools import partial
 
 from cluster_runtime.storage.core.types import SegmentId
-from cluster_runtime.storage.disk.log_files import FILE_BYTES, Mark
+from cluster_runtime.storage.disk.log_files import Mark
+from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.upkeep.worker import Worker
 
@@ -35,24 +36,33 @@ class FilePreparation:
                 self._unmarked.append((mark, {lane.store.id for lane in node.lanes}))
             for mark, segments in self._unmarked:
                 for lane in node.lanes:
-                    if lane.store.id in segments and lane.store.end > mark.position:
+                    if lane.store.id in segments and self._mark(lane, mark):
                         segments.remove(lane.store.id)
-                        with suppress(LookupError, FileNotFoundError):
-                            file = lane.store.log.file_at(mark.position)
-                            lane.store.log.set_mark(file, mark)
             self._unmarked = [each for each in self._unmarked if each[1]]
+
+    def _mark(self, lane: Lane, mark: Mark) -> bool:
+        """Whether nothing is left to do for this mark in this segment."""
+        node, store = self._mount.node, lane.store
+        try:
+            return store.set_mark(mark)
+        except LookupError:
+            return True  # collected
+        except OSError as error:
+            node.post(partial(node.fail, lane, error, store))
+            return True
 
     def _prepare_file(self, position: int) -> None:
         """Make the next log file of each live segment, and write the marks that are due."""
         node = self._mount.node
         # Once more for those that caught up meanwhile: they copy only files that were there.
         for lane in (*node.lanes, *node.lanes):
-            if not lane.live or lane.store.log.end != position:
+            store = lane.store
+            if not lane.live or store.log.end != position:
                 continue
             try:
-                lane.store.log.add_file(position, FILE_BYTES)
+                store.log.add_file(position)
             except OSError as error:
-                node.post(lambda lane=lane, error=error: node.fail(lane, error))  # type: ignore[misc]
+                node.post(partial(node.fail, lane, error, store))
         node.post(_look_again)
         self.write_marks()
 

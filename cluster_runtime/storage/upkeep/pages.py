@@ -1,37 +1,52 @@
 """A volume's page images: made by the coalescer, kept by the full segments, and what they free.
 
-An image that every full segment has makes the log before it, and older images, superfluous.
+An image that every full segment has makes the log before it, and older images, superfluous, unless
+somebody holds them (`core.retention`).
 """
 
 import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
 
 import psycopg
 
 from cluster_runtime.engine.admin_session import admin_conninfo
-from cluster_runtime.errors import InvalidClusterStateError, QuorumLostError, StorageError
+from cluster_runtime.engine.files import remove_tree
+from cluster_runtime.errors import (
+    InvalidClusterStateError,
+    QuorumLostError,
+    StaleEpochError,
+    StorageError,
+)
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.core.coalescing import is_due, log_bound, niceness
+from cluster_runtime.storage.core.retention import Holder, HolderKind, ImagePoint, kept
 from cluster_runtime.storage.core.types import Lsn
+from cluster_runtime.storage.disk.data_directory import ControlFile
 from cluster_runtime.storage.disk.page_images import (
     PageImage,
     copy_image,
-    images,
+    give_up_images,
     make_image,
-    remove_images,
 )
+from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
-from cluster_runtime.storage.live.node import Lane
 from cluster_runtime.storage.live.opening import has_newest_image
-from cluster_runtime.storage.upkeep.coalescer import (
-    COALESCE_LOG_BYTES,
-    COALESCE_SHARE,
-    Coalescer,
-    CoalescingThread,
-)
+from cluster_runtime.storage.upkeep.coalescer import Coalescer
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
+from cluster_runtime.storage.upkeep.holders import Holders
+from cluster_runtime.storage.upkeep.image_maker import ImageMaker, Maker
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
 from cluster_runtime.storage.upkeep.worker import Worker
 
 COALESCER = "coalescer"
+WRITER = "writer"
+BASE_COPY = "base.copy"
+KEEP_BASE_AFTER_S = 30.0
+KEEP_BASE_AGAIN_S = 300.0
 MEND_AGAIN_S = 5.0
 
 _log = get_logger(__name__)
@@ -46,20 +61,29 @@ class Pages:
         files: FilePreparation,
         directories: DataDirectories,
         worker: Worker,
+        holders: Holders,
     ) -> None:
         """worker: the thread of repairs."""
         self._mount = mount
         self._worker = worker
         self._files = files
         self._directories = directories
+        self._holders = holders
+        holders.ask(self._held)
         self._coalescer: Coalescer | None = None
         self._superuser = ""
-        self._thread: CoalescingThread | None = None
+        self._serve: Callable[[], None] = _nothing
+        self._runs = 0
+        self._last: tuple[int, int] | None = None
         self._running = threading.Lock()
+        self._keep_base_at = time.monotonic() + KEEP_BASE_AFTER_S
+        self.staying = threading.Lock()
+        """Held by whoever reads an image, and the log behind it, for longer than a moment: nothing
+        is removed meanwhile."""
 
     def newest(self) -> PageImage | None:
         """The newest page image of any full segment that answers, by the sizes of its files."""
-        found = [image for lane in self._mount.full_lanes() for image in images(lane.store.pages)]
+        found = [image for lane in self._mount.full_lanes() for image in lane.store.images()]
         for image in sorted(found, key=lambda each: each.redo, reverse=True):
             if not image.damaged(sizes_only=True):
                 return image
@@ -72,7 +96,7 @@ class Pages:
         stand in for it is gone.
         """
         lanes = self._mount.full_lanes()
-        found = [(image, lane) for lane in lanes for image in images(lane.store.pages)]
+        found = [(image, lane) for lane in lanes for image in lane.store.images()]
         for image, lane in sorted(found, key=lambda each: each[0].redo, reverse=True):
             if not image.damaged():
                 return image
@@ -95,7 +119,7 @@ class Pages:
             return
         try:
             for peer in self._mount.full_lanes():
-                for other in images(peer.store.pages):
+                for other in peer.store.images():
                     if peer is not lane and other.redo == image.redo and not other.damaged():
                         copy_image(other, lane.store.pages)
                         return
@@ -112,7 +136,7 @@ class Pages:
         """Whether a segment holds the newest pages, or need hold none."""
         if not is_full(lane.store.id):
             return True
-        return has_newest_image(lane.store.pages, [one.store for one in self._mount.full_lanes()])
+        return has_newest_image(lane.store, [one.store for one in self._mount.full_lanes()])
 
     def give(self, lane: Lane) -> None:
         """Copy the newest image to a full segment that lacks it, unless one is being made now."""
@@ -124,97 +148,262 @@ class Pages:
         finally:
             self._running.release()
 
-    def start(self, coalescer: Coalescer, superuser: str, *, automatic: bool) -> None:
-        """automatic: make an image whenever one is due, on a thread of its own."""
-        self._coalescer, self._superuser = coalescer, superuser
-        if automatic and self._thread is None:
-            self._thread = CoalescingThread(self._is_due, self.coalesce)
+    def give_missing(self) -> None:
+        """Give the newest image to a full segment that could not take it when it was made.
 
-    def close(self) -> None:
-        if self._thread is not None:
-            self._thread.close()
+        One at each call. Until each has it, no log is collected.
+        """
+        if not self._mount.is_writable:
+            return
+        for lane in self._mount.full_lanes():
+            if lane.live and not lane.problem and not self.are_on(lane):
+                self.give(lane)
+                return
 
-    def coalesce(self) -> PageImage:
+    def keep_base(self) -> None:
+        """Give full segments a copy of the pages that the volume began with, before it has others.
+
+        The base image lies outside the volume: it would be the only copy until then. One segment at
+        each call, and none before a volume has been open for a while: most that are gone soon never
+        need it.
+        """
+        mount = self._mount
+        if time.monotonic() < self._keep_base_at or mount.index.oldest > mount.facts.start_lsn:
+            return
+        lane = next((each for each in mount.full_lanes() if self._lacks_base(each)), None)
+        if lane is None:
+            return
+        if self.newest() is not None:
+            self.give(lane)
+            return
+        if not self._running.acquire(blocking=False):
+            return
+        source = mount.directory / BASE_COPY
+        try:
+            remove_tree(source)
+            self._directories.copy_base(source)
+            control = ControlFile.read(source)
+            make_image(
+                lane.store.pages,
+                source,
+                redo=control.redo,
+                lsn=control.redo,
+                timeline=control.timeline,
+                linked=False,
+                disk=mount.disk,
+            )
+        except (OSError, StorageError) as error:
+            self._keep_base_at = time.monotonic() + KEEP_BASE_AGAIN_S
+            _log.warning("the base of a volume is not copied to it", error=str(error))
+        finally:
+            remove_tree(source)
+            self._running.release()
+
+    def _lacks_base(self, lane: Lane) -> bool:
+        store = lane.store
+        return lane.live and not lane.problem and not store.images()
+
+    def start(self, coalescer: Coalescer, superuser: str, serve: Callable[[], None]) -> None:
+        """serve: have the WAL service run, which the coalescer follows."""
+        self._coalescer, self._superuser, self._serve = coalescer, superuser, serve
+
+    def coalesce(self, stopped: Callable[[], bool]) -> PageImage:
         """Turn the log up to the volume durable LSN into a page image on each full segment.
 
-        Log that no image needs any more is removed. Raises InvalidClusterStateError before
-        `start`, EngineError where replay fails, OSError where a disk is full.
+        Log and images that nobody needs any more are removed. stopped: asked whether to end before
+        that is done; raises InterruptedCoalescingError then.
+        Raises InvalidClusterStateError before `start`, EngineError where replay fails, OSError
+        where a disk is full.
         """
         with self._running:
-            mount, coalescer, service = self._mount, self._coalescer, self._mount.service
-            if coalescer is None or service is None:
+            mount, coalescer = self._mount, self._coalescer
+            if coalescer is None:
                 raise InvalidClusterStateError("coalescing was not started on this volume")
+            self._require_ownership()
+            self._serve()
+            service = mount.service
+            if service is None:
+                raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
             self._checkpoint_writer()
-            if not coalescer.is_reusable:
-                with mount.changing:
-                    self._directories.make_standbys(coalescer.data_directory, self.whole())
+            if not coalescer.can_go_on(mount.index.oldest):
+                with self.staying:
+                    self._directories.make_coalescers(coalescer.data_directory, self.whole())
             until = int(mount.node.volume.vdl)
+            # A name of its own: what an earlier run said last may still be known of it.
+            self._runs += 1
+            name = f"{COALESCER}-{self._runs}"
+            nice = niceness(*self._since_last())
             control = coalescer.replay(
-                f"{service.conninfo} user={self._superuser} application_name={COALESCER}",
+                f"{service.conninfo} user={self._superuser} application_name={name}",
                 until,
-                self._replayed,
+                lambda: service.replayed_by(name),
+                stopped,
+                nice,
             )
-            made = [
-                make_image(
-                    lane.store.pages,
-                    coalescer.data_directory,
-                    redo=control.redo,
-                    lsn=until,
-                    timeline=control.timeline,
-                )
-                for lane in mount.full_lanes()
-            ]
-            if not made:
-                raise QuorumLostError("no full segment answers; heal one and coalesce again")
-            if len(made) == len([each for each in mount.members if is_full(each)]):
-                # While one of them lacks the image, the loss of the others must leave its log.
-                self._collect(control.redo)
-            return made[0]
+            point = ImagePoint(control.redo, until)
+            with ImageMaker(stopped, nice) as maker:
+                return self.keep(maker, coalescer.data_directory, point, control.timeline)
 
-    def _is_due(self) -> bool:
-        mount, image = self._mount, self.newest()
-        last = image.lsn if image is not None else mount.facts.start_lsn
-        size = image.size_bytes if image is not None else 0
-        since = mount.node.volume.vdl - last
-        return since > max(COALESCE_LOG_BYTES, size // COALESCE_SHARE) and mount.node.attached
+    def keep(self, maker: Maker, source: Path, point: ImagePoint, timeline: int) -> PageImage:
+        """Make a cleanly stopped data directory the newest image, and remove what that frees.
+
+        Raises QuorumLostError where no full segment takes it.
+        """
+        made = self._give_out(maker, source, point, timeline)
+        if not made:
+            raise QuorumLostError("no full segment answers; heal one and coalesce again")
+        image = made[0].store.images()[-1]
+        self._last = image.lsn, image.size_bytes
+        if len(made) == len([each for each in self._mount.members if is_full(each)]):
+            # While one of them lacks the image, the loss of the others must leave its log.
+            self._collect()
+        return image
+
+    def is_due(self) -> bool:
+        """Whether an image is to be made now: a writer is there, and much log since the last."""
+        node = self._mount.node
+        return node.attachment is not None and is_due(*self._since_last())
+
+    @property
+    def log_bound_bytes(self) -> int:
+        """How much log may gather before an image is due."""
+        return log_bound(self._since_last()[1])
+
+    def _since_last(self) -> tuple[int, int]:
+        """Log since the last image, and the size of the database then."""
+        if self._last is None:
+            image = self.newest()
+            self._last = (
+                (image.lsn, image.size_bytes)
+                if image is not None
+                else (self._mount.facts.start_lsn, self._directories.base_image_bytes)
+            )
+        lsn, size = self._last
+        return self._mount.node.volume.vdl - lsn, size
+
+    def _give_out(self, maker: Maker, source: Path, point: ImagePoint, timeline: int) -> list[Lane]:
+        """Make an image of a directory on each full segment, one after the other.
+
+        What a segment had before goes as soon as it has the new one: the others still have theirs
+        and the log behind it, and so there are never six of them.
+        """
+        made: list[Lane] = []
+        node, disk = self._mount.node, self._mount.disk
+        for lane in self._mount.full_lanes():
+            self._require_ownership()
+            store = lane.store
+            try:
+                if all(each.redo != point.redo for each in store.images()):
+                    # Never over one that is there: somebody may be reading it.
+                    maker.make(
+                        store.pages, source, redo=point.redo, lsn=point.lsn, timeline=timeline
+                    )
+                made.append(lane)
+                with self.staying:
+                    keep = self._kept_redos()
+                    give_up_images(store.pages, below=point.redo, keep=keep, disk=disk)
+                maker.sweep(store.pages)
+            except OSError as error:
+                if Path(error.filename or "").is_relative_to(source):
+                    raise  # no segment is to blame for what was to be copied
+                # Its own trouble: the others have the image, and keep the log that it lacks.
+                node.post(partial(node.fail, lane, error, store))
+        return made
+
+    def _require_ownership(self) -> None:
+        """Raise StorageError where the volume is another host's, or cannot be changed now."""
+        self._mount.require_writable()
+        if not self._mount.is_writable:
+            raise StaleEpochError(
+                "another host opened this volume, with a higher epoch, or this one is about to: "
+                "its pages are made by whoever has it then"
+            )
 
     def _checkpoint_writer(self) -> None:
         """Have the writer checkpoint: an image begins with the last one that was replayed."""
-        where = self._mount.writer_sockets
-        if where is not None and self._mount.node.attached:
+        attachment = self._mount.node.attachment
+        if attachment is not None:
             major = int(self._mount.facts.server_version.partition(".")[0])
-            with psycopg.connect(admin_conninfo(where, major), autocommit=True) as conn:
+            conninfo = admin_conninfo(attachment.sockets, major)
+            with psycopg.connect(conninfo, autocommit=True) as conn:
                 conn.execute("checkpoint")
 
-    def _replayed(self) -> int:
-        service = self._mount.service
-        status = service.readers().get(COALESCER) if service is not None else None
-        return status.replayed if status is not None else 0
+    def _held(self) -> Iterable[Holder]:
+        """Who needs log without having asked for it: the next writer, and segments."""
+        mount = self._mount
+        node, oldest = mount.node, Lsn(mount.index.oldest)
+        redos = []
+        for segment in (each for each in mount.members if is_full(each)):
+            lane = mount.lane(segment)
+            found = lane.store.images() if lane is not None else []
+            redos.append((found[-1].redo, _made_at(found[-1])) if found else (oldest, 0.0))
+        redo, since = min(redos)
+        yield Holder(HolderKind.RECOVERY, WRITER, Lsn(max(redo, oldest)), since)
+        for segment in mount.members:
+            lane = mount.lane(segment)
+            # A segment that is behind, or away, can only get what it misses from its peers' log.
+            scl = lane.store.core.scl if lane is not None else oldest
+            if lane is None or not lane.live or scl < node.volume.vdl:
+                away = lane.unreachable_since if lane is not None else None
+                yield Holder(HolderKind.SEGMENT, segment, max(scl, oldest), _wall_clock(away))
 
-    def _collect(self, redo: int) -> None:
-        """Remove log and images that are older than an image that every full segment now has."""
-        mount, node, service = self._mount, self._mount.node, self._mount.service
-        streaming = service.readers().values() if service is not None else ()
-        redo = min([redo, *(each.flushed for each in streaming if each.flushed)])
-        lanes = [mount.lane(each) for each in mount.members]
-        # A segment that is behind, or away, can only get what it misses from its peers' log.
-        redo = min([redo, *(lane.store.core.scl if lane is not None else 0 for lane in lanes)])
-        floor = redo - redo % mount.facts.wal_segment_bytes
+    def _kept_redos(self) -> frozenset[int]:
+        return kept(self._holders.now(), self._common_images(), self._mount.facts.start_lsn).redos
+
+    def _common_images(self) -> list[ImagePoint]:
+        """The images that every full segment has."""
+        points = [
+            {ImagePoint(each.redo, each.lsn) for each in lane.store.images()}
+            for lane in self._mount.full_lanes()
+        ]
+        return sorted(set.intersection(*points), key=lambda each: each.lsn) if points else []
+
+    def _collect(self) -> None:
+        """Remove log and images that nobody holds."""
+        with self.staying:
+            self._collect_now()
+
+    def _collect_now(self) -> None:
+        mount, node = self._mount, self._mount.node
+        keep = kept(self._holders.now(), self._common_images(), mount.facts.start_lsn)
+        floor = keep.floor - keep.floor % mount.facts.wal_segment_bytes
         self._files.write_marks()
         try:
             position = mount.index.before(floor)
         except LookupError:
             return
 
-        def collect() -> None:
-            for lane in node.lanes:
-                if lane.reachable:
-                    lane.store.core.collect(Lsn(floor))
-                    lane.store.collect(position)
-
-        node.call(collect)
+        lanes = [lane for lane in node.lanes if lane.reachable]
+        node.call(lambda: [lane.store.core.collect(Lsn(floor)) for lane in lanes])
+        # First what says where the log begins now, then what was before that.
+        told = [lane for lane in lanes if self._tried(lane, SegmentStore.persist)]
+        node.call(
+            lambda: [self._tried(lane, lambda store: store.collect(position)) for lane in told]
+        )
         mount.index.forget_below(position)
-        for lane in node.lanes:
-            if lane.reachable:
-                lane.store.persist()
-                remove_images(lane.store.pages, below=redo)
+
+    def _tried(self, lane: Lane, action: Callable[[SegmentStore], None]) -> bool:
+        """Do something with a segment's files; where its disk refuses that is its own trouble."""
+        store = lane.store
+        try:
+            action(store)
+        except OSError as error:
+            self._mount.node.post(partial(self._mount.node.fail, lane, error, store))
+            return False
+        return True
+
+
+def _made_at(image: PageImage) -> float:
+    try:
+        return image.disk.modified_ns(image.directory) / 1e9
+    except OSError:
+        return time.time()
+
+
+def _wall_clock(monotonic: float | None) -> float:
+    """The time of the system's clock at a time of the monotonic one; now where there is none."""
+    return time.time() - (time.monotonic() - monotonic if monotonic is not None else 0.0)
+
+
+def _nothing() -> None:
+    """What serves the log where somebody else has begun to."""

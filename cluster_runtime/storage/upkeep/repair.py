@@ -3,12 +3,15 @@
 On a thread of its own: the node asks, and goes on.
 """
 
+from functools import partial
+
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.types import Lsn, SegmentId
 from cluster_runtime.storage.disk.log_files import Mark
+from cluster_runtime.storage.disk.segment_store import SegmentUnreadableError
 from cluster_runtime.storage.live.gossip import copy_log, have_file
+from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
-from cluster_runtime.storage.live.node import Lane
 from cluster_runtime.storage.live.opening import align
 from cluster_runtime.storage.upkeep.worker import Worker
 
@@ -43,13 +46,29 @@ class Repair:
     def _catch_up(self, segment: SegmentId) -> None:
         """Bring a segment that missed log up to the others."""
         with self._mount.filling:
-            if not self._fill(segment):
+            lane = self._mount.lane(segment)
+            if lane is None:
+                return
+            node, store = self._mount.node, lane.store
+            try:
+                done = self._fill(lane)
+            except SegmentUnreadableError as error:
+                _log.warning("a segment is of no use any more", segment=segment, error=str(error))
+                lane.useless = True  # it is replaced
+                return
+            except OSError as error:
+                node.post(partial(node.fail, lane, error, store))
+                return
+            if not done:
                 self._worker.put(lambda: self._catch_up(segment), after_s=RETRY_S)
 
-    def _fill(self, segment: SegmentId) -> bool:
-        """Whether the segment takes what comes from now on, or nothing can be done for it."""
-        mount, node, lane = self._mount, self._mount.node, self._mount.lane(segment)
-        if lane is None or lane.live or not lane.reachable or not mount.is_writable:
+    def _fill(self, lane: Lane) -> bool:
+        """Whether the segment takes what comes from now on, or nothing can be done for it.
+
+        Raises OSError where its disk refuses, SegmentUnreadableError where it cannot catch up.
+        """
+        mount, node = self._mount, self._mount.node
+        if lane.live or not lane.reachable or not mount.is_writable:
             return True
         if not lane.store.is_there:
             return True  # it is replaced
@@ -57,44 +76,55 @@ class Repair:
         if begun is None:
             return False
         volume = node.volume
+        if lane.damaged:
+            # What lies behind damage still claims to follow it.
+            lane.store.drop_behind()
+            lane.damaged = False
         if lane.store.core.history != volume.history:
             align(lane.store, volume.history, volume.membership)
             begun = lane.store.end, lane.store.core.scl
+        if self._has_other_files(lane):
+            lane.store.drop_behind()
         end, tail = begun
-        stopped = mount.leaving.is_set
         try:
             for source in sorted(node.lanes, key=lambda each: each.store.end, reverse=True):
                 if source is not lane and source.reachable and source.store.end > end:
-                    store, limit = source.store, source.store.end
+                    store, limit, stopped = source.store, source.store.end, mount.leaving.is_set
                     end, tail = copy_log(lane.store, store, end, tail, limit, stopped=stopped)
-            self._have_files_ahead(lane, end)
+            self._have_files_ahead(lane, end, tail)
         except LookupError:
             return False  # collected while it was copied
-        except OSError as error:
-            failed = error
-            node.call(lambda: node.fail(lane, failed))
-            return True
         if not node.call(lambda: node.caught_up(lane, end, tail)):
             return False
         # Once more: one may have been made for the others meanwhile.
-        self._have_files_ahead(lane, end)
+        self._have_files_ahead(lane, end, tail)
         node.post(_look_again)
         return True
 
-    def _have_files_ahead(self, lane: Lane, end: int) -> None:
+    def _has_other_files(self, lane: Lane) -> bool:
+        """Whether files behind its end are an older epoch's, or begin where no peer's do."""
+        peers = [each.store.log.files for each in self._mount.node.lanes if each is not lane]
+        theirs = {file.start for files in peers for file in files}
+        log, end = lane.store.log, lane.store.end
+        return any(
+            file.start > end and (file.epoch < log.epoch or file.start not in theirs)
+            for file in log.files
+        )
+
+    def _have_files_ahead(self, lane: Lane, end: int, tail: Lsn) -> None:
         """Make the files that the others have for what follows a position."""
         live = [each.store for each in self._mount.node.lanes if each.live and each is not lane]
         if live:
             ahead = max(live, key=lambda store: store.log.end)
             for file in ahead.log.files:
                 if file.end > end:
-                    have_file(lane.store, ahead, file.start)
+                    have_file(lane.store, ahead, file.start, tail)
 
     def _bring_back(self) -> None:
         mount = self._mount
         with mount.changing:
             useless = mount.node.ended or mount.opened.read_only
-            if useless and not mount.closed and not mount.node.attached:
+            if useless and not mount.closed and mount.node.attachment is None:
                 mount.reopen()
 
     def _mend(self, segment: SegmentId) -> None:

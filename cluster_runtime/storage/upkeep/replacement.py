@@ -4,19 +4,20 @@ Each look at the segments takes the next step of what is under way. When to begi
 back, is decided in `replacement`; a crash between any two steps leaves a volume that opens.
 """
 
-import shutil
-import time
-
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.faults import Fault, FaultKind
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM, Membership
 from cluster_runtime.storage.core.replacement import Abandon, Begin, Condition, ReplacementPolicy
 from cluster_runtime.storage.core.segment import Persist
-from cluster_runtime.storage.core.types import SEGMENT_IDS, SegmentId, az_of
-from cluster_runtime.storage.disk.segment_store import SegmentStore, SegmentUnreadableError
+from cluster_runtime.storage.core.types import AZS, SegmentId
+from cluster_runtime.storage.disk.segment_store import (
+    SegmentAwayError,
+    SegmentStore,
+    SegmentUnreadableError,
+)
+from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
-from cluster_runtime.storage.live.node import Lane
-from cluster_runtime.storage.live.opening import successor_store
+from cluster_runtime.storage.live.opening import remove_segment, successor_store
 from cluster_runtime.storage.upkeep.pages import Pages
 from cluster_runtime.storage.upkeep.repair import Repair
 
@@ -52,7 +53,7 @@ class Replacing:
                 return
             if membership.candidate is None:
                 self._remove_who_left(membership)
-            match self._policy.decide(time.monotonic(), membership, conditions):
+            match self._policy.decide(self._mount.clock(), membership, conditions):
                 case Begin(segment):
                     self._begin(segment)
                 case Abandon():
@@ -69,17 +70,24 @@ class Replacing:
             return Condition.AWAY
         lane = self._mount.lane(segment)
         if lane is None:
-            return Condition.ANSWERS if self._can_be_opened(segment) else Condition.LOST
-        if not lane.store.is_there:
+            return self._condition_on_disk(segment)
+        if lane.useless:
             return Condition.LOST
+        try:
+            if not lane.store.is_there:
+                return Condition.LOST
+        except OSError:
+            return Condition.AWAY
         return Condition.AWAY if lane.problem else Condition.ANSWERS
 
-    def _can_be_opened(self, segment: SegmentId) -> bool:
+    def _condition_on_disk(self, segment: SegmentId) -> Condition:
         try:
             self._open(segment).close()
+        except SegmentAwayError:
+            return Condition.AWAY
         except SegmentUnreadableError:
-            return False
-        return True
+            return Condition.LOST
+        return Condition.ANSWERS
 
     def _take_in(self) -> None:
         """Give members that were away when the volume was opened a place in the node."""
@@ -91,6 +99,7 @@ class Replacing:
                     store = self._open(segment)
                 except SegmentUnreadableError:
                     continue
+                store.facts = mount.facts
                 mount.put(store, mount.vacant_lane())
                 self._repair.catch_up(segment)
 
@@ -124,7 +133,7 @@ class Replacing:
             store = successor_store(source, candidate, membership, volume.history)
         except OSError as error:
             _log.warning("no successor can be made", segment=segment, error=str(error))
-            self._policy.gave_up(time.monotonic())
+            self._policy.gave_up(self._mount.clock())
             self._abandon()
             return
         mount.put(store, lane if lane is not None else mount.vacant_lane())
@@ -194,16 +203,23 @@ class Replacing:
     def _open(self, segment: SegmentId) -> SegmentStore:
         mount = self._mount
         volume = mount.node.lanes[0].store.volume
-        return SegmentStore.open(mount.directory, volume, segment, direct=True)
+        return SegmentStore.open(
+            mount.directory,
+            volume,
+            segment,
+            direct=True,
+            accept_format_1=mount.format_1,
+            disk=mount.disk,
+        )
 
     def _remove_who_left(self, membership: Membership) -> None:
         """Delete what no membership names any more, once a write quorum knows of it."""
         mount = self._mount
         left = [
-            folder
-            for place in SEGMENT_IDS
-            for folder in (mount.directory / f"az-{az_of(place)}").glob(f"{place}*")
-            if folder.name not in membership.segments
+            SegmentId(name)
+            for az in AZS
+            for name in mount.disk.names(mount.directory / f"az-{az}")
+            if name.startswith(az) and name not in membership.segments
         ]
         if not left:
             return
@@ -211,9 +227,9 @@ class Replacing:
         stored = mount.node.volume.stored
         told = [each for each, version in stored.items() if version >= membership.version]
         if membership.has_quorum(told, WRITE_QUORUM):
-            for folder in left:
-                mount.faults.pop(SegmentId(folder.name), None)
-                shutil.rmtree(folder, ignore_errors=True)  # what is left goes the next time
+            for segment in left:
+                mount.faults.pop(segment, None)
+                remove_segment(mount.disk, mount.directory, segment)
 
 
 def _is_at_rest(lane: Lane) -> bool:

@@ -3,15 +3,17 @@
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from cluster_runtime.storage.core.scrub import Part, PartKind, ScrubReport, ScrubSchedule
 from cluster_runtime.storage.core.types import Lsn, SegmentId
-from cluster_runtime.storage.disk.log_files import LogFile, write_durably
-from cluster_runtime.storage.disk.page_images import PageImage, images
+from cluster_runtime.storage.disk.filesystem import Disk
+from cluster_runtime.storage.disk.log_files import LogFile
+from cluster_runtime.storage.disk.page_images import PageImage
 from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
-from cluster_runtime.storage.live.node import Lane
 from cluster_runtime.storage.upkeep.pages import Pages
 from cluster_runtime.storage.upkeep.repair import Repair, is_whole
 
@@ -27,7 +29,7 @@ class Scrubbing:
         self._repair = repair
         self._pages = pages
         self._file = mount.directory / SCRUB_FILE
-        self._schedule = ScrubSchedule(time.time(), _completed_at(self._file))
+        self._schedule = ScrubSchedule(time.time(), _completed_at(mount.disk, self._file))
         # How far each segment's log was followed from its start in this pass, and found whole.
         self._followed: dict[SegmentId, int] = {}
 
@@ -40,6 +42,7 @@ class Scrubbing:
         schedule, now = self._schedule, time.time()
         if schedule.wants_parts(now) and self._mount.is_writable:
             self._followed.clear()
+            self._verify_states()
             schedule.begin(list(self._parts()))
         completed = schedule.completed_at
         part = schedule.take(now)
@@ -47,15 +50,32 @@ class Scrubbing:
             self._verify(part)
         elif schedule.completed_at != completed:
             self._pages.give_all()
-            write_durably(self._file, json.dumps({"completed_at": now}).encode())
+            self._mount.disk.replace(self._file, json.dumps({"completed_at": now}).encode())
         return max(0.0, schedule.next_at - now)
 
     def run(self) -> list[SegmentId]:
         """Verify everything now; the segments in which damage was found."""
         self._followed.clear()
-        damaged = [part.segment for part in self._parts() if not self._verify(part)]
+        damaged = self._verify_states()
+        damaged += [part.segment for part in self._parts() if not self._verify(part)]
         self._pages.give_all()
         return list(dict.fromkeys(damaged))
+
+    def _verify_states(self) -> list[SegmentId]:
+        """Write anew what each segment knows of itself where that is damaged on its disk."""
+        node, damaged = self._mount.node, []
+        for lane in node.lanes:
+            store = lane.store
+            if not lane.reachable or lane.useless:
+                continue
+            try:
+                if store.is_there and not store.state_is_whole():
+                    damaged.append(store.id)
+                    self._schedule.found_damage()
+                    store.persist()
+            except OSError as error:
+                node.post(partial(node.fail, lane, error, store))
+        return damaged
 
     def _parts(self) -> Iterator[Part]:
         for lane in self._mount.node.lanes:
@@ -63,7 +83,7 @@ class Scrubbing:
                 id = lane.store.id
                 for file in lane.store.log.files:
                     yield Part(id, PartKind.LOG, file.start, file.end - file.start)
-                for image in images(lane.store.pages):
+                for image in lane.store.images():
                     yield from _image_parts(id, image)
 
     def _verify(self, part: Part) -> bool:
@@ -71,10 +91,16 @@ class Scrubbing:
         lane = self._mount.lane(part.segment)
         if lane is None or not _is_scrubbed(lane):
             return True
-        if part.kind is PartKind.LOG:
-            whole = self._verify_log(lane, part)
-        else:
-            whole = self._verify_pages(lane, part)
+        store = lane.store
+        try:
+            if part.kind is PartKind.LOG:
+                whole = self._verify_log(lane, part)
+            else:
+                whole = self._verify_pages(lane, part)
+        except OSError as error:
+            # What cannot be read is not found to be damaged: it is that disk's trouble.
+            self._mount.node.post(partial(self._mount.node.fail, lane, error, store))
+            return True
         if not whole:
             self._schedule.found_damage()
         return whole
@@ -97,7 +123,7 @@ class Scrubbing:
         return False
 
     def _verify_pages(self, lane: Lane, part: Part) -> bool:
-        for image in images(lane.store.pages):
+        for image in lane.store.images():
             if image.redo == part.place:
                 if not image.damaged(image.files[part.first : part.last]):
                     return True
@@ -139,8 +165,8 @@ def file_is_whole(store: SegmentStore, file: LogFile) -> bool:
     return mark is not None and mark.lsn == lsn
 
 
-def _completed_at(file: Path) -> float | None:
+def _completed_at(disk: Disk, file: Path) -> float | None:
     try:
-        return float(json.loads(file.read_text())["completed_at"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return float(json.loads(disk.read(file))["completed_at"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -71,3 +71,5 @@ class Worker:
             work()
         except (OSError, LookupError, StorageError) as error:
             _log.warning("background work of a volume failed", error=str(error))
+        except Exception as error:  # noqa: BLE001 - commits wait for what this thread does next
+            _log.exception("background work of a volume failed", error=repr(error))

@@ -14,7 +14,6 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
-from cluster_runtime.storage.compute_directory import Claim
 
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.engine import confinement as module
@@ -27,6 +26,7 @@ from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_co
 from cluster_runtime.engine.shared_memory import SEGMENTS, parse_segments
 from cluster_runtime.engine.walls import Kernel
 from cluster_runtime.errors import EngineError
+from cluster_runtime.storage.disk.data_directory import Claim
 
 Connection = psycopg.Connection[Any]
 only_on_linux = pytest.mark.skipif(sys.platform != "linux", reason="walls are Linux's")

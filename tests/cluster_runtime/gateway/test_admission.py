@@ -14,7 +14,9 @@ import psycopg
 import pytest
 
 from cluster_runtime.gateway import protocol
+from cluster_runtime.gateway.gateway import LOOK_UPS_MAX
 from cluster_runtime.gateway.protocol import SSL_REQUEST, ProtocolVersion
+from cluster_runtime.gateway.waiting_room import Progress
 from tests.cluster_runtime.gateway.test_clients import asyncpg_connect
 from tests.cluster_runtime.gateway.test_gateway import everything, put_to_sleep, raw
 from tests.waiting import wait_until
@@ -95,9 +97,11 @@ def test_other_endpoints_have_their_own_places(house: Any) -> None:
 
 def test_who_makes_room_is_told_in_clear_or_in_tls(house: Any) -> None:
     house.reopen(unauthenticated_per_endpoint=1, unauthenticated_shared=0)
-    with encrypted(house) as first, raw(house):
-        first.settimeout(20)
-        assert b"C53300\0" in first.recv(4096)
+    with encrypted(house) as first:
+        (session,) = house.on_loop(list, house.endpoint._sessions)
+        wait_until(lambda: session.progress is Progress.TLS_ESTABLISHED)
+        with raw(house):
+            assert b"C53300\0" in first.recv(4096)
     with raw(house) as silent, raw(house):
         assert b"C53300\0" in everything(silent)
 
@@ -175,3 +179,24 @@ def test_a_host_that_is_out_of_file_descriptors_parts_with_a_silent_one(house: A
         assert b"C53300\0" in everything(silent)
         assert not house.on_loop(house.endpoint._listener._on_exhausted)
         assert conn.execute("select 1").fetchone() == (1,)
+
+
+def test_clients_that_name_a_role_and_leave_are_not_looked_up_for_ever(house: Any) -> None:
+    """Each question goes to one connection of the runtime: a queue of them delays every login."""
+    house.configure(require_tls=False)
+    go_on = asyncio.Event()
+    real = house.backend.login
+
+    async def login(user: str) -> Any:
+        await go_on.wait()
+        return await real(user)
+
+    house.backend.login = login
+    for _ in range(60):
+        with raw(house, STARTUP):
+            house.turn()
+    wait_until(lambda: len(house.gateway.waiting_room) == 0)
+    house.on_loop(go_on.set)
+    with house.connect() as conn:
+        assert conn.execute("select 1").fetchone() == (1,)
+    assert len(house.backend.logins) <= LOOK_UPS_MAX + 1

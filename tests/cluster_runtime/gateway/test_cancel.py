@@ -20,6 +20,7 @@ from cluster_runtime.gateway.cancel_keys import (
 from cluster_runtime.gateway.protocol import CANCEL_REQUEST
 from tests.cluster_runtime.gateway.test_clients import RUNS_LONG, read_and_cancel
 from tests.cluster_runtime.gateway.test_gateway import everything, raw
+from tests.waiting import wait_until
 
 
 def cancel_request(pid: int, secret: bytes) -> bytes:
@@ -148,6 +149,8 @@ def test_many_requests_of_one_session_are_one_load(house: Any) -> None:
         while target.waiting < CANCELS_WAITING_MAX:
             house.turn()
         assert everything(raw(house, request)) == b""
+        # Those that wait take no place from strangers.
+        wait_until(lambda: len(house.gateway.waiting_room) == 0)
         house.on_loop(go_on.set)
         assert [everything(each) for each in waiting] == [b""] * CANCELS_WAITING_MAX
     assert asked == [key.pid] * CANCELS_WAITING_MAX

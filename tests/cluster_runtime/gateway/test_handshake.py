@@ -177,6 +177,67 @@ def test_a_wrong_token_is_refused() -> None:
     assert refusal(shake.token_checked(False))[0] == "28P01"
 
 
+SCRAM, TOKEN, BOTH = "SCRAM", "token", "SCRAM, then token"
+VERIFIER = make_verifier("s3cret")
+
+
+def asked(login: Login | None, policy: Policy, *, tls: bool, wish: str | None) -> str:
+    """What a client of the wrong password is asked for, until it is refused."""
+    shake = in_tls(policy) if tls else start(policy)
+    options = {} if wish is None else {"options": f"-c borealis.auth={wish}"}
+    actions = feed(shake, startup(**options))
+    if actions != [LookUp("app")]:
+        return refusal(actions)[0]
+    questions = []
+    actions = shake.login_found(login, now=NOW)
+    if shake.state is State.SASL:
+        questions.append(SCRAM)
+        (challenge,) = feed(shake, sasl_first())
+        assert isinstance(challenge, Send)
+        actions = feed(shake, sasl_messages(challenge, "wrong"))
+    if actions == [Send(protocol.AUTHENTICATION_CLEARTEXT_PASSWORD)]:
+        questions.append(TOKEN)
+        assert feed(shake, password("a token")) == [CheckToken("app", "a token")]
+        actions = shake.token_checked(False)
+    assert refusal(actions) == ("28P01", 'password authentication failed for user "app"')
+    return ", then ".join(questions)
+
+
+@pytest.mark.parametrize(
+    ("login", "expected"),
+    [
+        # Of what follows: the client says nothing, iam, scram.
+        (Login("app", VERIFIER), (SCRAM, TOKEN, SCRAM)),
+        (Login("app", iam=True), (TOKEN, TOKEN, SCRAM)),
+        (Login("app", VERIFIER, iam=True), (BOTH, TOKEN, SCRAM)),
+        (Login("app", "md5abc", iam=True), (TOKEN, TOKEN, SCRAM)),
+        (Login("app", VERIFIER, NOW, iam=True), (TOKEN, TOKEN, SCRAM)),
+        (Login("app", VERIFIER, iam=True, superuser=True), (SCRAM, TOKEN, SCRAM)),
+        (Login("app"), (SCRAM, TOKEN, SCRAM)),
+        (None, (SCRAM, TOKEN, SCRAM)),
+    ],
+)
+def test_what_is_asked_for_follows_from_the_role_and_from_what_the_client_says(
+    login: Login | None, expected: tuple[str, str, str]
+) -> None:
+    wishes = (None, "iam", "scram")
+    for policy in (Policy(), Policy(require_tls=False)):
+        assert tuple(asked(login, policy, tls=True, wish=wish) for wish in wishes) == expected
+    # No token is ever asked for in clear, or where tokens do not count.
+    for policy, tls in ((IN_CLEAR, False), (Policy(iam_enabled=False), True)):
+        found = tuple(asked(login, policy, tls=tls, wish=wish) for wish in wishes)
+        assert found == (SCRAM, "28000", SCRAM)
+
+
+@pytest.mark.parametrize("login", [Login("app", VERIFIER), Login("app"), None])
+def test_a_fitting_token_opens_no_role_that_may_not_use_tokens(login: Login | None) -> None:
+    shake = in_tls()
+    feed(shake, startup(options="-c borealis.auth=iam"))
+    shake.login_found(login, now=NOW)
+    feed(shake, password("a token"))
+    assert refusal(shake.token_checked(True))[0] == "28P01"
+
+
 @pytest.mark.parametrize("shake", [start(), in_tls(Policy(iam_enabled=False))])
 def test_no_token_is_asked_for_in_clear_or_where_iam_is_off(shake: Handshake) -> None:
     feed(shake, startup())
@@ -387,6 +448,7 @@ packets = st.one_of(
     st.just(GSSENC_REQUEST),
     st.just(startup()),
     st.just(startup(V3_2, database="d")),
+    st.just(startup(options="-c borealis.auth=iam")),
     st.just(sasl_first()),
     st.just(password("pw")),
     st.binary(max_size=64),
@@ -427,7 +489,7 @@ def run(
 @given(
     stream=st.lists(packets, max_size=6).map(b"".join),
     policy=st.builds(Policy, st.booleans(), st.booleans()),
-    login=st.sampled_from([None, Login("app", iam=True), Login("app")]),
+    login=st.sampled_from([None, Login("app", iam=True), Login("app", VERIFIER, iam=True)]),
     chunk=chunks,
 )
 def test_whatever_arrives_is_answered_and_chunking_changes_nothing(

@@ -9,15 +9,20 @@ from uuid import UUID
 
 import pytest
 
+from cluster_runtime.errors import StorageError
+from cluster_runtime.storage.core.feedback import Feedback
 from cluster_runtime.storage.core.quorum import Membership
+from cluster_runtime.storage.core.sizes import Sizes
 from cluster_runtime.storage.core.types import SEGMENT_IDS, Lsn
-from cluster_runtime.storage.disk import ring
 from cluster_runtime.storage.disk.device import PAGE_BYTES, Arena, Vector
+from cluster_runtime.storage.disk.filesystem import HOST_DISK, HostDisk
 from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live import node as module
-from cluster_runtime.storage.live.node import DEPTH, IoCounts, StorageNode
+from cluster_runtime.storage.live.lanes import DEPTH, IoCounts
+from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.live.opening import open_volume
+from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.streaming.replication import ReplicationClient, WalMessage
 
 VOLUME = UUID(int=12)
@@ -42,6 +47,9 @@ class ToldDevice:
         self, lane: int, fd: int, vectors: Sequence[Vector], offset: int, *, durable: bool
     ) -> None:
         self.under_way[lane // DEPTH] = lane, sum(length for _, length in vectors)
+
+    def shares_a_disk(self, fds: Sequence[int]) -> bool:
+        return False
 
     def flush(self, lane: int, fd: int) -> None:
         raise AssertionError("standard storage shares no flush")
@@ -71,6 +79,7 @@ class Writer(ReplicationClient):
         self._lsn = lsn
         self._sent: deque[WalMessage] = deque()
         self.acknowledged: list[int] = []
+        self.relayed: list[Feedback] = []
         self.has_more = False
 
     def commit(self) -> int:
@@ -90,6 +99,9 @@ class Writer(ReplicationClient):
     def acknowledge(self, lsn: int) -> None:
         self.acknowledged.append(lsn)
 
+    def relay(self, feedback: Feedback) -> None:
+        self.relayed.append(feedback)
+
     def close(self) -> None:
         self._near.close()
         self._far.close()
@@ -98,11 +110,16 @@ class Writer(ReplicationClient):
 class Rig:
     """A node whose steps the test takes one by one, on the test's own thread."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, disk: HostDisk = HOST_DISK) -> None:
+        self.losses: list[tuple[Attachment, StorageError]] = []
         for segment in SEGMENT_IDS:
             mark = Mark(0, START, START, 0, 1)
-            SegmentStore.create(root, VOLUME, segment, mark, Membership(), direct=False).close()
-        self.opened = open_volume(root, VOLUME, timeline=1, unreachable=frozenset(), direct=False)
+            SegmentStore.create(
+                root, VOLUME, segment, mark, Membership(), direct=False, disk=disk
+            ).close()
+        self.opened = open_volume(
+            root, VOLUME, timeline=1, unreachable=frozenset(), direct=False, disk=disk
+        )
         self.node = StorageNode(
             self.opened.volume,
             list(self.opened.stores.values()),
@@ -112,13 +129,19 @@ class Rig:
             counts=IoCounts(),
             prepare=lambda position: None,
             fell_behind=lambda segment: None,
-            writer_lost=lambda error: None,
+            writer_lost=lambda attachment, error: self.losses.append((attachment, error)),
         )
         device = self.node._device
         assert isinstance(device, ToldDevice)
         self.device = device
         self.writer = Writer(START)
-        self.node.attach(self.writer, 1)
+        self.attachment = self.attach(self.writer)
+
+    def attach(self, writer: Writer) -> Attachment:
+        """Attach a writer, as one of its own."""
+        attachment = Attachment(self.opened.volume.epoch, 1, Path(), lambda error: None)
+        self.node.attach(writer, attachment)
+        return attachment
 
     def commit(self) -> int:
         end = self.writer.commit()
@@ -183,8 +206,9 @@ def test_a_write_that_the_ring_overtook_counts_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "open_device", ToldDevice)
-    monkeypatch.setattr(ring, "RING_BYTES", 4 * PAGE_BYTES)
-    rig = Rig(tmp_path)
+    disk = HostDisk()
+    disk.sizes = Sizes(ring=4 * PAGE_BYTES)
+    rig = Rig(tmp_path, disk)
     late = rig.node.lanes[5]
     rig.commit()
     rig.end(0, 1, 2, 3, 4)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster_runtime.storage.core.sizes import SIZES
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.disk.device import (
     PAGE_BYTES,
@@ -16,7 +17,7 @@ from cluster_runtime.storage.disk.device import (
     ThreadDevice,
     UringDevice,
 )
-from cluster_runtime.storage.disk.ring import RING_BYTES, Staging
+from cluster_runtime.storage.disk.ring import Staging
 
 LANES = 6
 MakeDevice = Callable[[Arena], LogDevice]
@@ -89,15 +90,15 @@ def test_a_write_that_fails_says_why(make_device: MakeDevice, tmp_path: Path) ->
 
 
 def staging(position: int = 0) -> Staging:
-    return Staging(LANES, position)
+    return Staging(LANES, position, SIZES.ring)
 
 
 def test_a_frame_that_wraps_around_the_ring_is_read_back_whole() -> None:
     ring = staging()
-    ring.skip_to(RING_BYTES - 1000)
+    ring.skip_to(SIZES.ring - 1000)
     frame = bytes(range(256)) * 16
     ring.append([frame], Lsn(1))
-    assert ring.read(RING_BYTES - 1000, len(frame)) == frame
+    assert ring.read(SIZES.ring - 1000, len(frame)) == frame
 
 
 def test_a_write_takes_whole_pages_and_zeros_behind_the_last_frame() -> None:
@@ -106,7 +107,7 @@ def test_a_write_takes_whole_pages_and_zeros_behind_the_last_frame() -> None:
     parts = ring.vectors(2, 0, ring.head)
     content = b"".join(bytes(ring.arena.view[at : at + length]) for at, length in parts)
     assert content == b"a" * 5000 + bytes(2 * PAGE_BYTES - 5000)
-    assert parts[-1] == (RING_BYTES + 2 * PAGE_BYTES, PAGE_BYTES)
+    assert parts[-1] == (SIZES.ring + 2 * PAGE_BYTES, PAGE_BYTES)
 
 
 def test_the_bytes_of_the_write_before_stay_where_the_ring_overtakes_a_write() -> None:
@@ -115,7 +116,7 @@ def test_the_bytes_of_the_write_before_stay_where_the_ring_overtakes_a_write() -
     before = ring.head
     ring.append([b"b" * 3 * PAGE_BYTES], Lsn(2))
     parts = ring.vectors(2, before, ring.head)
-    ring.append([b"z" * (RING_BYTES - PAGE_BYTES)], Lsn(3))
+    ring.append([b"z" * (SIZES.ring - PAGE_BYTES)], Lsn(3))
 
     content = b"".join(bytes(ring.arena.view[at : at + length]) for at, length in parts)
     assert ring.oldest > before
@@ -135,8 +136,8 @@ def test_a_run_ends_with_a_frame_and_never_past_its_limit() -> None:
 
 def test_what_the_ring_has_overwritten_is_older_than_its_oldest_position() -> None:
     ring = staging()
-    for number in range(3 * RING_BYTES // (1 << 16)):
+    for number in range(3 * SIZES.ring // (1 << 16)):
         ring.append([bytes([number % 256]) * (1 << 16)], Lsn(number))
-    assert ring.head - ring.oldest <= RING_BYTES
+    assert ring.head - ring.oldest <= SIZES.ring
     assert ring.oldest % PAGE_BYTES == 0
     assert ring.start_after(ring.oldest) is not None

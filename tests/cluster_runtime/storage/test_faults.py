@@ -43,5 +43,5 @@ def test_a_target_that_there_is_not_is_refused_with_those_that_are(target: str) 
 
 
 def test_the_writer_cannot_be_corrupted() -> None:
-    with pytest.raises(InvalidParameterError, match="crash, partition, slow"):
+    with pytest.raises(InvalidParameterError, match="crash, partition or slow"):
         check_writer_fault(Fault(FaultKind.CORRUPT))

@@ -18,7 +18,8 @@ from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.cursor import LogCursor, LogIndex
-from cluster_runtime.storage.live.node import IoCounts, StorageNode
+from cluster_runtime.storage.live.lanes import IoCounts
+from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.live.opening import OpenedVolume, open_volume
 from cluster_runtime.storage.upkeep.scrub import file_is_whole
 
@@ -75,7 +76,7 @@ def read_all(volume: OpenedVolume, damaged: Callable[[SegmentStore], None] | Non
         counts=IoCounts(),
         prepare=lambda position: None,
         fell_behind=lambda segment: None,
-        writer_lost=lambda error: None,
+        writer_lost=lambda attachment, error: None,
     )
     node.start()
     try:

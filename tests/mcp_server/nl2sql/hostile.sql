@@ -184,7 +184,6 @@ table pg_authid
 select * from pg_largeobject
 select * from pg_file_settings
 select * from pg_catalog.pg_statistic
-select age operator(pg_catalog.+) 1 from sailor
 select $1
 select * from sailor where id = :id
 select * from sailor where id = ?

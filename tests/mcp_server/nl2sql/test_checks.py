@@ -1,6 +1,5 @@
 """The guard against a real server: what reads passes, what does anything else does not."""
 
-import inspect as pyinspect
 from pathlib import Path
 
 import psycopg
@@ -9,10 +8,9 @@ import sqlglot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
-from sqlglot import exp
 
 from cluster_runtime.engine.roles import SUPERUSER
-from mcp_server.nl2sql import checks, lexical, syntax
+from mcp_server.nl2sql import checks, lexical
 from mcp_server.nl2sql.checks import Limits
 from mcp_server.nl2sql.errors import (
     ForbiddenError,
@@ -99,30 +97,6 @@ def test_every_harmless_statement_runs(dsn: str) -> None:
     assert refused == {}
 
 
-def test_every_syntax_class_of_sqlglot_is_classified_exactly_once() -> None:
-    def below(cls: type[exp.Expr]) -> set[str]:
-        return {cls.__name__}.union(*(below(sub) for sub in cls.__subclasses__()))
-
-    known = {name for name, member in pyinspect.getmembers(exp) if pyinspect.isclass(member)}
-    every = below(exp.Expr) & (known | {"_TimeUnit", "_ExplodeOuter"})
-    lists = (syntax.ALLOWED, syntax.CALLS, frozenset(syntax.REFUSED))
-    assert every - frozenset().union(*lists) == set(), "classify these in syntax.py"
-    assert frozenset().union(*lists) - every == set(), "sqlglot no longer has these"
-    assert sum(map(len, lists)) == len(frozenset().union(*lists)), "classified twice"
-
-
-def test_calls_are_judged_by_name_because_every_call_class_is_a_function_of_sqlglot() -> None:
-    assert all(
-        issubclass(getattr(exp, name), exp.Func) for name in syntax.CALLS if hasattr(exp, name)
-    )
-
-
-def test_a_node_that_nobody_classified_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(syntax, "ALLOWED", syntax.ALLOWED - {"Where"})
-    with pytest.raises(ForbiddenError, match="not known to the guard"):
-        checks.inspect("select 1 where true")
-
-
 @pytest.mark.parametrize(
     ("sql", "error", "message"),
     [
@@ -151,10 +125,14 @@ def test_a_node_that_nobody_classified_is_refused(monkeypatch: pytest.MonkeyPatc
         ("select age / (age - age) from sailor", InvalidQueryError, "division by zero"),
         ("select id from sailor s, voyage c where true", InvalidQueryError, "ambiguous"),
         ("select from where", InvalidSyntaxError, 'syntax error at or near "where"'),
-        ("select @ -5", InvalidSyntaxError, "write it more simply"),
         ("select " + "(" * 100 + "1" + ")" * 100, InvalidSyntaxError, "brackets deep"),
         ("select '" + "x" * 200_000 + "'", InvalidSyntaxError, "characters"),
         ("select U&'\\0061'", InvalidSyntaxError, "U& strings"),
+        ("select '\ud800'", InvalidSyntaxError, "half of a character"),
+        ("select name || 1 || nope from sailor", UnknownNameError, "no column 'nope'"),
+        ("show all", ForbiddenError, "name one setting"),
+        ("show nonsense", InvalidQueryError, "unrecognized configuration parameter"),
+        ("select fine(1, 2)", InvalidQueryError, "No function matches"),
     ],
 )  # fmt: skip
 def test_a_refusal_says_what_is_wrong(
@@ -223,6 +201,7 @@ def test_the_transaction_is_read_only_even_if_the_guard_were_fooled(dsn: str) ->
 def test_a_superuser_reads_as_a_lesser_role_and_others_stay_themselves(dsn: str) -> None:
     as_superuser = Reader(make_conninfo(dsn, user=SUPERUSER))
     assert as_superuser.query("select current_user").rows == [("pg_read_all_data",)]
+    assert as_superuser.query("show log_min_messages").rows == [("fatal",)]
     assert Reader(dsn).query("select current_user = session_user").rows == [(True,)]
     with psycopg.connect(dsn, autocommit=True) as conn:
         role = f"{conn.info.dbname}_reader"
@@ -261,47 +240,6 @@ def test_a_lost_connection_is_no_refusal(dsn: str) -> None:
             run(conn, reader.steps("select 1"))
 
 
-FRAGMENTS = st.sampled_from(
-    [
-        *(
-            "'",
-            "''",
-            '"',
-            "$$",
-            "$a$",
-            "E'",
-            "\\",
-            "--",
-            "\n",
-            "/*",
-            "*/",
-            ";",
-            "(",
-            ")",
-            " ",
-            "||",
-        ),
-        *("a", "x.", "pg_sleep", "pg_sleep(1)", "select", ",", "U&", "1", "e", "$1", "{", ":"),
-        "delete from sailor",
-    ]
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(FRAGMENTS, max_size=12).map("".join))
-def test_any_text_is_either_refused_or_calls_only_what_the_guard_was_told(text: str) -> None:
-    sql = "select 1 as a " + text
-    try:
-        inspection = checks.inspect(sql)
-    except RefusedError:
-        return
-    called = {call.name for call in inspection.calls}
-    written = {
-        node.name for node in inspection.tree.find_all(exp.Anonymous) if node.name.isidentifier()
-    }
-    assert written <= called
-
-
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=60))
 def test_the_lexer_takes_any_text_without_another_error(text: str) -> None:
@@ -332,5 +270,5 @@ def test_sqlglot_and_the_lexer_agree_on_the_corpus() -> None:
     for sql in HARMLESS_SQL:
         if sql.startswith("explain"):
             continue
-        tree = checks.inspect(sql).tree
+        tree = checks.tree(sql)
         assert sqlglot.parse_one(tree.sql("postgres"), dialect="postgres")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mcp_server.nl2sql.assumptions import assumptions
-from mcp_server.nl2sql.checks import inspect
+from mcp_server.nl2sql.checks import tree as parsed
 from mcp_server.nl2sql.phrases import humanise, plural, singular
 from mcp_server.nl2sql.reading import reading
 
@@ -190,12 +190,12 @@ def test_different_conditions_never_read_the_same() -> None:
 def test_every_query_that_the_guard_passes_has_a_reading_of_one_line() -> None:
     lines = (Path(__file__).parent / "harmless.sql").read_text(encoding="utf-8").splitlines()[1:]
     for sql in lines:
-        tree = inspect(sql).tree
+        tree = parsed(sql)
         text = reading(tree)
         assert text.endswith("."), sql
         assert text == " ".join(text.split()), sql
         assert len(assumptions(tree)) <= 5
-        assert tree == inspect(sql).tree, "reading must not change the tree"
+        assert tree == parsed(sql), "reading must not change the tree"
 
 
 ASSUMPTIONS = {

@@ -274,7 +274,10 @@ def test_a_closed_translator_answers_the_next_question(library: str) -> None:
 
 def test_a_query_that_is_slow_is_answered_without_waiting_for_its_rows(fresh_dsn: str) -> None:
     with psycopg.connect(fresh_dsn, autocommit=True) as conn:
-        conn.execute("create view tortoise as select 1 as id, 'Tuga' as name from pg_sleep(0.8)")
+        conn.execute(
+            "create view tortoise as select 1 as id, 'Tuga' as name "
+            "from (select count(*) as n from generate_series(1, 12000000)) steps where n > 0"
+        )
 
     found = Translator(fresh_dsn).translate("How many tortoises are there?")
 

@@ -1,0 +1,90 @@
+"""The state file of a segment: what it promised, how its log came about, who its peers are.
+
+    borealis segment 2 crc32c 9ab1f0c2
+    {"volume": "...", "segment": "a1", "promised": 7, "history": [[1, 23], [7, 4711]], ...}
+
+Format 1, the JSON alone, is read where a volume of that format is opened, and written never.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from uuid import UUID
+
+from cluster_runtime.errors import StorageError
+from cluster_runtime.storage.core.facts import VolumeFacts
+from cluster_runtime.storage.core.quorum import Membership
+from cluster_runtime.storage.core.segment import Cut, History, is_sound
+from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
+from cluster_runtime.storage.disk.sealed import SealBrokenError, is_unsealed, seal, unseal
+
+STATE_FILE = "segment.json"
+_KIND = "segment"
+
+
+class StateDamagedError(StorageError):
+    """A state file is not what was written to it. The segment is lost; its peers are not wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentStateFile:
+    """facts: None in format 1, which kept them beside the segments."""
+
+    volume: UUID
+    segment: SegmentId
+    promised: Epoch
+    history: History
+    membership: Membership
+    floor: Lsn
+    facts: VolumeFacts | None
+
+    def encode(self) -> bytes:
+        state = {
+            "volume": str(self.volume),
+            "segment": self.segment,
+            "promised": self.promised,
+            "history": [(cut.epoch, cut.lsn) for cut in self.history],
+            "membership": self.membership.version,
+            "sets": self.membership.sets,
+            "floor": self.floor,
+            "facts": self.facts.to_dict() if self.facts is not None else None,
+        }
+        return seal(_KIND, json.dumps(state).encode())
+
+    @classmethod
+    def decode(cls, content: bytes, *, accept_format_1: bool) -> "SegmentStateFile":
+        """Raises StateDamagedError for anything that was not written as it is.
+
+        accept_format_1: take a state without a checksum too.
+        """
+        try:
+            body = content
+            if not (accept_format_1 and is_unsealed(content)):
+                body = unseal(_KIND, content)
+            found = _parsed(body)
+        except SealBrokenError as error:
+            raise StateDamagedError(str(error)) from error
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise StateDamagedError(f"the state cannot be read: {error!r}") from error
+        if not is_sound(found.promised, found.history):
+            raise StateDamagedError(
+                f"the history names epoch {found.history[-1].epoch}, the promise only "
+                f"{found.promised}"
+            )
+        return found
+
+
+@lru_cache(maxsize=64)
+def _parsed(body: bytes) -> SegmentStateFile:
+    """An opening reads the same state several times, each time from the disk."""
+    state = json.loads(body)
+    facts = state.get("facts")
+    return SegmentStateFile(
+        UUID(state["volume"]),
+        SegmentId(state["segment"]),
+        Epoch(int(state["promised"])),
+        tuple(Cut(Epoch(int(epoch)), Lsn(int(lsn))) for epoch, lsn in state["history"]),
+        Membership(int(state["membership"]), tuple(tuple(each) for each in state["sets"])),
+        Lsn(int(state["floor"])),
+        VolumeFacts.from_dict(facts) if facts is not None else None,
+    )

@@ -1,0 +1,475 @@
+"""A disk that forgets what was not synced, fails, fills up and rots: `Disk` over a model.
+
+Content is durable by the page once the file is synced, names once their folder is. Of the rest a
+power cut keeps what chance wants: of each file any pages, of each folder the first changes. The
+files of a segment may refuse to be written, or read, while all others are well.
+"""
+
+import errno
+import os
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import google_crc32c
+
+from cluster_runtime.storage.core.sizes import Sizes
+from cluster_runtime.storage.disk.device import PAGE_BYTES
+from cluster_runtime.storage.disk.filesystem import Pace
+
+SMALL = Sizes(
+    first_file=2 * PAGE_BYTES,
+    file=4 * PAGE_BYTES,
+    ring=8 * PAGE_BYTES,
+    batch=2048,
+    write=2 * PAGE_BYTES,
+)
+
+
+class KilledError(BaseException):
+    """The process ends here: nothing after this instant happens. Not for anybody to catch."""
+
+
+class Inode:
+    """A file: what reads see, and what a power cut leaves."""
+
+    __slots__ = ("content", "dirty", "durable", "value")
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+        self.durable = bytearray()
+        self.dirty: set[int] = set()
+        self.value = 0
+
+    def write(self, offset: int, content: bytes | bytearray | memoryview) -> None:
+        end = offset + len(content)
+        if end > len(self.content):
+            self.content.extend(bytes(end - len(self.content)))
+        self.content[offset:end] = content
+        self.dirty.update(range(offset // PAGE_BYTES, -(-end // PAGE_BYTES)))
+
+    def sync(self) -> None:
+        if self.dirty:
+            self._keep(self.dirty)
+            self.dirty.clear()
+
+    def crash(self, rng: random.Random) -> None:
+        if self.dirty:
+            self._keep([page for page in sorted(self.dirty) if rng.random() < 0.5])
+            self.dirty.clear()
+            self.content = bytearray(self.durable)
+
+    def _keep(self, pages: "set[int] | list[int]") -> None:
+        for page in pages:
+            at = page * PAGE_BYTES
+            part = self.content[at : at + PAGE_BYTES]
+            if at + len(part) > len(self.durable):
+                self.durable.extend(bytes(at + len(part) - len(self.durable)))
+            self.durable[at : at + len(part)] = part
+
+
+class Folder:
+    """Names: those that are seen, those that are durable, and the changes between the two."""
+
+    __slots__ = ("durable", "entries", "pending")
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Node] = {}
+        self.durable: dict[str, Node] = {}
+        self.pending: list[tuple[str, str, Node | None]] = []
+
+    def put(self, name: str, node: "Node") -> None:
+        self.entries[name] = node
+        self.pending.append((name, "", node))
+
+    def drop(self, name: str) -> None:
+        del self.entries[name]
+        self.pending.append((name, "", None))
+
+    def rename(self, name: str, to: str) -> None:
+        node = self.entries.pop(name)
+        self.entries[to] = node
+        self.pending.append((to, name, node))
+
+    def sync(self, count: int | None = None) -> None:
+        """count: of the first changes; None for all."""
+        for name, before, node in self.pending[:count]:
+            if node is None:
+                self.durable.pop(name, None)
+            else:
+                self.durable[name] = node
+            self.durable.pop(before, None)
+        self.pending.clear()
+
+    def crash(self, rng: random.Random) -> None:
+        if self.pending:
+            self.sync(rng.randint(0, len(self.pending)))
+            self.entries = dict(self.durable)
+        for node in self.entries.values():
+            node.crash(rng)
+
+
+Node = Inode | Folder
+
+
+class SimulatedDisk:
+    """root: the only folder that is there from the start."""
+
+    sizes = SMALL
+
+    def __init__(self, rng: random.Random, root: Path) -> None:
+        self._rng = rng
+        self._root = Folder()
+        self._at = len(os.fspath(root)) + 1
+        self._open: dict[int, tuple[Inode, str]] = {}
+        self._fd = 1000
+        self._unsynced: dict[int, Inode] = {}
+        self.refusals: dict[str, int] = {}
+        """errno with which everything below `<zone>/<segment>` is refused; ENOSPC and EROFS refuse
+        writes alone."""
+        self.slow: dict[str, float] = {}
+        """How slow the disks of segments are, by `<zone>/<segment>`."""
+        self.killed_after: int | None = None
+        """How many more changes of the disk this process lives to make."""
+        self.changes = 0
+
+    # faults ----------------------------------------------------------------------------------
+
+    def cut_power(self) -> None:
+        """Keep what is durable, and of the rest what chance wants."""
+        self._root.crash(self._rng)
+        self._open.clear()
+        self._unsynced.clear()
+
+    def rot(self, path: str) -> bool:
+        """Turn over a bit of a file, most likely of what is used of it. Whether there was one."""
+        node = self._find(path)
+        if not isinstance(node, Inode) or not node.content:
+            return False
+        used = len(node.content.rstrip(b"\0")) or len(node.content)
+        at, bit = self._rng.randrange(used), 1 << self._rng.randrange(8)
+        node.content[at] ^= bit
+        if at < len(node.durable):
+            node.durable[at] ^= bit
+        return True
+
+    def lose(self, path: str) -> None:
+        """A folder is gone for good, with all in it."""
+        above, _, name = path.rpartition("/")
+        folder = self._find(above)
+        assert isinstance(folder, Folder)
+        if name in folder.entries:
+            folder.drop(name)
+            folder.sync()
+
+    def content(self, path: str) -> bytes | None:
+        """What is in a file, whoever is refused; None where there is none."""
+        node = self._find(path)
+        return bytes(node.content) if isinstance(node, Inode) else None
+
+    def names_of(self, path: str) -> list[str]:
+        """What is in a folder, whoever is refused."""
+        node = self._find(path)
+        return sorted(node.entries) if isinstance(node, Folder) else []
+
+    def paths(self, below: str) -> list[str]:
+        """The files below a folder."""
+        found: list[str] = []
+        node = self._find(below)
+        pending = [(below, node)] if isinstance(node, Folder) else []
+        while pending:
+            at, folder = pending.pop()
+            for name, each in sorted(folder.entries.items()):
+                path = f"{at}/{name}"
+                if isinstance(each, Folder):
+                    pending.append((path, each))
+                else:
+                    found.append(path)
+        return found
+
+    # the interface ---------------------------------------------------------------------------
+
+    def names(self, directory: Path) -> list[str]:
+        node = self._find(self._reading(directory))
+        return sorted(node.entries) if isinstance(node, Folder) else []
+
+    def exists(self, path: Path) -> bool:
+        return self._find(self._reading(path)) is not None
+
+    def size(self, path: Path) -> int:
+        return len(self._inode(self._reading(path)).content)
+
+    def read(self, path: Path, offset: int = 0, length: int | None = None) -> bytes:
+        content = self._inode(self._reading(path)).content
+        return bytes(content[offset:] if length is None else content[offset : offset + length])
+
+    def make_directory(self, path: Path) -> None:
+        where = self._changing(path)
+        folder = self._root
+        *above, name = where.split("/")
+        for each in above:
+            if each not in folder.entries:
+                folder.put(each, Folder())
+            inside = folder.entries[each]
+            if not isinstance(inside, Folder):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), where)
+            folder = inside
+        if name in folder.entries:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), where)
+        folder.put(name, Folder())
+
+    def replace(self, path: Path, content: bytes) -> None:
+        where = self._changing(path)
+        folder, name = self._place(where)
+        inode = Inode()
+        folder.put(f"{name}.new", inode)
+        inode.write(0, content)
+        self._changing(path)
+        inode.sync()
+        folder.rename(f"{name}.new", name)
+        self._changing(path)
+        folder.sync()
+
+    def create(self, path: Path, head: bytes, size: int, *, sparse: bool = False) -> None:
+        where = self._changing(path)
+        folder, name = self._place(where)
+        inode = Inode()
+        partial = name.rpartition(".")[0] + ".new"
+        folder.put(partial, inode)
+        inode.write(0, head.ljust(size, b"\0"))
+        inode.sync()
+        self._changing(path)
+        folder.rename(partial, name)
+        self._changing(path)
+        folder.sync()
+
+    def write(self, path: Path, offset: int, content: bytes) -> None:
+        inode = self._inode(self._changing(path))
+        inode.write(offset, content)
+        self._changing(path)
+        inode.sync()
+
+    def sync(self, path: Path) -> None:
+        self._inode(self._changing(path)).sync()
+
+    def remove(self, path: Path) -> None:
+        where = self._changing(path)
+        self._inode(where)
+        folder, name = self._place(where)
+        folder.drop(name)
+
+    def remove_tree(self, path: Path) -> None:
+        where = self._changing(path)
+        node = self._find(where)
+        if node is None:
+            return
+        folder, name = self._place(where)
+        if isinstance(node, Folder):
+            self._empty(node, path)
+        folder.drop(name)
+
+    def sync_directory(self, path: Path) -> None:
+        node = self._find(self._changing(path))
+        if not isinstance(node, Folder):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
+        node.sync()
+
+    def sync_tree(self, path: Path, written: Sequence[Path]) -> None:
+        node = self._find(self._changing(path))
+        pending = [node]
+        while pending:
+            each = pending.pop()
+            if each is not None:
+                each.sync()
+            if isinstance(each, Folder):
+                pending.extend(each.entries.values())
+
+    def rename(self, path: Path, target: Path) -> None:
+        folder, name = self._place(self._changing(path))
+        where, to = self._place(self._changing(target))
+        if name not in folder.entries:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
+        assert folder is where, "nothing here moves from folder to folder"
+        there = folder.entries.get(to)
+        if isinstance(there, Folder) and there.entries:
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), os.fspath(target))
+        folder.rename(name, to)
+
+    def link(self, path: Path, target: Path) -> None:
+        inode = self._inode(self._reading(path))
+        folder, name = self._place(self._changing(target))
+        folder.put(name, inode)
+
+    def copy(self, path: Path, target: Path, pace: Pace) -> None:
+        content = self._inode(self._reading(path)).content
+        folder, name = self._place(self._changing(target))
+        inode = Inode()
+        inode.write(0, content)
+        folder.put(name, inode)
+
+    def walk(self, folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        node = self._find(self._reading(folder))
+        if not isinstance(node, Folder):
+            return
+        inside = sorted(node.entries.items())
+        folders = [name for name, each in inside if isinstance(each, Folder)]
+        yield os.fspath(folder), folders, [n for n, each in inside if isinstance(each, Inode)]
+        for name in folders:
+            yield from self.walk(folder / name)
+
+    def modified_ns(self, path: Path) -> int:
+        return 0
+
+    def checksum(self, path: Path) -> int:
+        return int(google_crc32c.value(bytes(self._inode(self._reading(path)).content)))
+
+    def open_reader(self, path: Path) -> int:
+        return self._opened(self._reading(path))
+
+    def open_writer(self, path: Path, *, direct: bool) -> int:
+        return self._opened(self._changing(path))
+
+    def read_at(self, fd: int, offset: int, length: int) -> bytes:
+        inode, where = self._open[fd]
+        self._refuse(where, writing=False)
+        return bytes(inode.content[offset : offset + length])
+
+    def close(self, fd: int) -> None:
+        self._open.pop(fd, None)
+
+    def board(self, path: Path) -> "SimulatedBoard":
+        where = self._changing(path)
+        folder, name = self._place(where)
+        inode = folder.entries.get(name)
+        if not isinstance(inode, Inode):
+            inode = Inode()
+            folder.put(name, inode)
+        return SimulatedBoard(self, inode, where)
+
+    # for the device --------------------------------------------------------------------------
+
+    def write_at(self, fd: int, offset: int, content: memoryview, *, durable: bool) -> int:
+        """A write of the log device: bytes written, or minus errno."""
+        if fd not in self._open:
+            return -errno.EBADF
+        inode, where = self._open[fd]
+        try:
+            self._refuse(where, writing=True)
+        except OSError as error:
+            return -(error.errno or errno.EIO)
+        inode.write(offset, content)
+        if durable:
+            inode.sync()
+        else:
+            self._unsynced[id(inode)] = inode
+        return len(content)
+
+    def slowness(self, fd: int) -> float:
+        """How slow the disk below a file is."""
+        if fd not in self._open:
+            return 1.0
+        return self.slow.get(_segment_of(self._open[fd][1]), 1.0)
+
+    def unsynced(self) -> set[int]:
+        """The files with device writes that are not durable yet."""
+        return set(self._unsynced)
+
+    def flush(self, fd: int, written: set[int]) -> int:
+        """Make device writes to these files durable: 0, or minus errno."""
+        if fd not in self._open:
+            return -errno.EBADF
+        try:
+            self._refuse(self._open[fd][1], writing=True)
+        except OSError as error:
+            return -(error.errno or errno.EIO)
+        for each in written & self._unsynced.keys():
+            self._unsynced.pop(each).sync()
+        return 0
+
+    # inside ----------------------------------------------------------------------------------
+
+    def _reading(self, path: Path) -> str:
+        where = os.fspath(path)[self._at :]
+        if self.refusals:
+            self._refuse(where, writing=False)
+        return where
+
+    def _changing(self, path: Path) -> str:
+        where = os.fspath(path)[self._at :]
+        self.changes += 1
+        if self.killed_after is not None:
+            self.killed_after -= 1
+            if self.killed_after < 0:
+                raise KilledError
+        if self.refusals:
+            self._refuse(where, writing=True)
+        return where
+
+    def _refuse(self, where: str, *, writing: bool) -> None:
+        code = self.refusals.get(_segment_of(where)) if self.refusals else None
+        if code is not None and (writing or code == errno.EIO):
+            raise OSError(code, os.strerror(code), where)
+
+    def _find(self, where: str) -> "Node | None":
+        node: Node | None = self._root
+        if where:
+            for name in where.split("/"):
+                if not isinstance(node, Folder):
+                    return None
+                node = node.entries.get(name)
+        return node
+
+    def _inode(self, where: str) -> Inode:
+        node = self._find(where)
+        if not isinstance(node, Inode):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), where)
+        return node
+
+    def _place(self, where: str) -> tuple[Folder, str]:
+        above, _, name = where.rpartition("/")
+        folder = self._find(above)
+        if not isinstance(folder, Folder):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), where)
+        return folder, name
+
+    def _empty(self, folder: Folder, path: Path) -> None:
+        for name, node in sorted(folder.entries.items()):
+            if isinstance(node, Folder):
+                self._empty(node, path)
+            self._changing(path)
+            folder.drop(name)
+
+    def _opened(self, where: str) -> int:
+        self._fd += 1
+        self._open[self._fd] = self._inode(where), where
+        return self._fd
+
+
+def _segment_of(where: str) -> str:
+    return "/".join(where.split("/", 2)[:2])
+
+
+class SimulatedBoard:
+    """A promise board: what one process puts there all others see at once."""
+
+    def __init__(self, disk: SimulatedDisk, inode: Inode, where: str) -> None:
+        self._disk, self._inode, self._where = disk, inode, where
+
+    @property
+    def value(self) -> int:
+        return self._inode.value
+
+    @value.setter
+    def value(self, value: int) -> None:
+        self._inode.value = value
+
+    def alone(self) -> AbstractContextManager[None]:
+        return nullcontext()  # one thread has all processes, one after the other
+
+    @property
+    def is_there(self) -> bool:
+        return self._disk._find(self._where) is self._inode
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,538 @@
+"""Log becomes pages by itself: when, in what order, what is kept for whom, and after any kill."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.template import Template
+from cluster_runtime.errors import BorealisError, InvalidClusterStateError, StorageError
+from cluster_runtime.storage.core.coalescing import (
+    LOG_BYTES_MIN,
+    NICE,
+    is_due,
+    log_bound,
+    niceness,
+    retry_after,
+)
+from cluster_runtime.storage.core.retention import Holder, HolderKind, ImagePoint, kept
+from cluster_runtime.storage.core.types import Lsn
+from cluster_runtime.storage.disk.filesystem import HostDisk
+from cluster_runtime.storage.disk.page_images import (
+    MANIFEST,
+    PageImage,
+    facts_of,
+    give_up_images,
+    images,
+    make_image,
+    sweep,
+)
+from cluster_runtime.storage.upkeep import coalescing
+from cluster_runtime.storage.upkeep.coalescing import Coalescing, InterruptedCoalescingError
+from cluster_runtime.storage.upkeep.holders import Holders
+from cluster_runtime.storage.upkeep.image_maker import ImageMaker
+from cluster_runtime.storage.volume import StorageVolume
+from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
+from tests.waiting import wait_until
+
+MB = 1 << 20
+IMAGE = PageImage(Path(), 1, 1, 1, ())
+
+
+# when ------------------------------------------------------------------------------------------
+
+
+def test_an_image_is_due_after_sixteen_megabytes_or_a_third_of_a_large_database() -> None:
+    assert log_bound(0) == log_bound(48 * MB) == LOG_BYTES_MIN == 16 * MB
+    assert log_bound(300 * MB) == 100 * MB
+    assert not is_due(100 * MB, 300 * MB)
+    assert is_due(100 * MB + 1, 300 * MB)
+
+
+def test_coalescing_steps_back_behind_commits_unless_it_does_not_keep_up() -> None:
+    assert niceness(33 * MB, 30 * MB) == 0
+    assert niceness(31 * MB, 30 * MB) == NICE
+
+
+def test_what_fails_is_tried_again_later_each_time() -> None:
+    assert [retry_after(each) for each in (1, 2, 3)] == [2, 4, 8]
+    assert retry_after(40) == retry_after(41)
+
+
+class Runs:
+    """What makes images in place of a volume; each waits until it may end."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.most = 0
+        self.made = 0
+        self.due = 1
+        self.go = threading.Event()
+        self.begun = threading.Event()
+        self._lock = threading.Lock()
+
+    def make(self, stopped: Callable[[], bool]) -> PageImage:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.begun.set()
+        try:
+            while not self.go.wait(0.005):
+                if stopped():
+                    raise InterruptedCoalescingError("told to")
+        finally:
+            with self._lock:
+                self.now -= 1
+        self.made += 1
+        self.due -= 1
+        return IMAGE
+
+    def coalescing(self) -> Coalescing:
+        made = Coalescing(lambda: self.due > 0, self.make)
+        made.enable()
+        return made
+
+
+def test_only_so_many_volumes_of_a_host_coalesce_at_once() -> None:
+    runs = Runs()
+    runs.due = 6
+    all_of_them = [runs.coalescing() for _ in range(6)]
+    for each in all_of_them:
+        each.look()
+    wait_until(lambda: runs.now == coalescing.AT_ONCE)
+    runs.go.set()
+    wait_until(lambda: runs.made == 6)
+    assert runs.most == coalescing.AT_ONCE
+    for each in all_of_them:
+        each.close()
+
+
+def test_what_is_not_due_begins_nothing_and_what_is_due_twice_is_made_twice() -> None:
+    runs = Runs()
+    runs.go.set()
+    runs.due = 0
+    made = runs.coalescing()
+    made.look()
+    made.settle()
+    assert runs.made == 0
+    runs.due = 2
+    made.settle()
+    assert (runs.made, made.report.images, made.report.running) == (2, 2, False)
+    made.close()
+
+
+def test_one_that_was_not_enabled_makes_images_only_when_told() -> None:
+    runs = Runs()
+    runs.go.set()
+    made = Coalescing(lambda: True, runs.make)
+    made.look()
+    made.settle()
+    assert runs.made == 0
+    assert made.now() is IMAGE
+    made.close()
+
+
+def test_an_interrupted_run_ends_and_the_next_one_goes_on() -> None:
+    runs = Runs()
+    made = runs.coalescing()
+    made.look()
+    assert runs.begun.wait(5)
+    assert made.report.running
+    made.interrupt()
+    assert (runs.now, runs.made, made.report.problem) == (0, 0, "")
+    runs.go.set()
+    made.look()
+    wait_until(lambda: runs.made == 1)
+    made.close()
+
+
+def test_a_close_ends_what_waits_for_its_turn_too() -> None:
+    first, second = Runs(), Runs()
+    holders = [first.coalescing() for _ in range(coalescing.AT_ONCE)]
+    for each in holders:
+        each.look()
+    wait_until(lambda: first.now == coalescing.AT_ONCE)
+    waiting = second.coalescing()
+    waiting.look()
+    waiting.close()
+    assert not second.begun.is_set()
+    for each in holders:
+        each.close()
+
+
+def test_a_failure_is_told_and_holds_up_the_next_try() -> None:
+    tries: list[float] = []
+
+    def fail(stopped: Callable[[], bool]) -> PageImage:
+        tries.append(time.monotonic())
+        raise StorageError("no")
+
+    made = Coalescing(lambda: True, fail)
+    made.enable()
+    made.settle()
+    made.look()
+    assert len(tries) == 1
+    assert made.report.problem == "no"
+    made.close()
+
+
+# for whom --------------------------------------------------------------------------------------
+
+
+def holder(lsn: int, *, with_pages: bool = False) -> Holder:
+    return Holder(HolderKind.CLONE, "x", Lsn(lsn), 0.0, with_pages)
+
+
+def test_the_oldest_holder_decides_what_log_is_kept() -> None:
+    assert kept([holder(50), holder(20), holder(90)], [], 10).floor == 20
+    assert kept([], [], 10).floor == 10
+
+
+def test_who_needs_pages_keeps_the_newest_image_not_newer_than_its_lsn() -> None:
+    made = [ImagePoint(10, 15), ImagePoint(30, 35), ImagePoint(60, 65)]
+    found = kept([holder(40, with_pages=True), holder(90)], made, 0)
+    assert (found.floor, found.redos) == (30, {30})
+
+
+@pytest.mark.parametrize(("lsn", "redo"), [(35, 30), (34, 10), (15, 10)])
+def test_an_image_whose_pages_are_newer_is_of_no_use(lsn: int, redo: int) -> None:
+    made = [ImagePoint(10, 15), ImagePoint(30, 35)]
+    assert kept([holder(lsn, with_pages=True)], made, 0).redos == {redo}
+
+
+def test_before_the_first_image_all_log_is_kept_for_who_needs_pages() -> None:
+    found = kept([holder(40, with_pages=True)], [ImagePoint(50, 60)], 7)
+    assert (found.floor, found.redos) == (7, frozenset())
+
+
+def test_a_holder_advances_never_goes_back_and_goes() -> None:
+    holders = Holders()
+    hold = holders.register(HolderKind.BACKUP, "b", Lsn(10))
+    hold.advance(30)
+    hold.advance(20)
+    assert [each.lsn for each in holders.now()] == [30]
+    hold.release()
+    hold.release()
+    hold.advance(50)
+    assert holders.now() == []
+
+
+# images ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    (folder / "base" / "1").mkdir(parents=True)
+    (folder / "global").mkdir()
+    for name in ("base/1/1", "base/1/2", "global/pg_control"):
+        (folder / name).write_bytes(name.encode() * 1000)
+    return folder
+
+
+def test_an_image_that_is_given_up_is_no_image_from_that_moment(
+    source: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pages"
+    for redo in (16, 32, 48):
+        make_image(folder, source, redo=redo, lsn=redo + 1, timeline=1)
+    give_up_images(folder, below=48, keep=frozenset({16}))
+    assert [each.redo for each in images(folder)] == [16, 48]
+    sweep(folder)
+    assert len(list(folder.iterdir())) == 2
+    assert [each.damaged() for each in images(folder)] == [[], []]
+
+
+def test_files_that_did_not_change_are_links_and_are_not_read_again(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pages"
+    first = make_image(folder, source, redo=16, lsn=17, timeline=1)
+    (source / "base/1/2").write_bytes(b"new" * 900)
+    read: list[Path] = []
+    summed = HostDisk.checksum
+
+    def checksum(self: HostDisk, path: Path) -> int:
+        read.append(path)
+        return summed(self, path)
+
+    monkeypatch.setattr(HostDisk, "checksum", checksum)
+    facts = facts_of(source, first.files)
+    assert read == [source / "base/1/2"]
+    monkeypatch.undo()
+    make_image(folder, source, redo=32, lsn=33, timeline=1, facts=facts_of(source, first.files))
+    newest = images(folder)[-1]
+    assert newest.damaged() == []
+    links = {
+        path: (newest.directory / "data" / path).stat().st_nlink
+        for path in ("base/1/1", "base/1/2")
+    }
+    assert links == {"base/1/1": 2, "base/1/2": 1}
+    assert facts
+
+
+def test_images_are_made_by_a_process_of_their_own_which_ends_with_its_work(
+    source: Path, tmp_path: Path
+) -> None:
+    with ImageMaker(lambda: False, NICE) as maker:
+        process = psutil.Process(maker.pid)
+        for segment in ("a1", "b1", "c1"):
+            maker.make(tmp_path / segment, source, redo=16, lsn=17, timeline=1)
+            maker.sweep(tmp_path / segment)
+        assert process.nice() == NICE
+    assert not process.is_running()
+    for segment in ("a1", "b1", "c1"):
+        (image,) = images(tmp_path / segment)
+        assert image.damaged() == []
+
+
+def test_what_the_process_cannot_write_is_an_error_here(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "a1").write_text("a file where a folder should be")
+    with ImageMaker(lambda: False, 0) as maker, pytest.raises(OSError, match="a1"):
+        maker.make(tmp_path / "a1", source, redo=16, lsn=17, timeline=1)
+
+
+def test_a_process_that_was_killed_is_an_error_too(source: Path, tmp_path: Path) -> None:
+    with ImageMaker(lambda: False, 0) as maker:
+        psutil.Process(maker.pid).kill()
+        with pytest.raises(StorageError, match="ended with code -9"):
+            maker.make(tmp_path / "a1", source, redo=16, lsn=17, timeline=1)
+        assert images(tmp_path / "a1") == []
+
+
+def test_the_process_ends_with_its_parent_in_the_middle_of_its_work(tmp_path: Path) -> None:
+    endless = tmp_path / "source" / "endless"
+    endless.parent.mkdir()
+    endless.touch()
+    os.truncate(endless, 1 << 40)  # reading it takes a quarter of an hour
+    with ImageMaker(lambda: True, 0) as maker:
+        process = psutil.Process(maker.pid)
+        with pytest.raises(InterruptedCoalescingError):
+            maker.make(tmp_path / "a1", endless.parent, redo=16, lsn=17, timeline=1)
+        assert process.is_running()
+        maker.hang_up()
+        wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+
+
+# with PostgreSQL -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def upkept(
+    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
+) -> StorageVolume:
+    volume.start_coalescing(
+        template.installation, engine_dir / "c", SUPERUSER, wal_sockets=engine_dir / "w"
+    )
+    return volume
+
+
+def fill(conn: psycopg.Connection[tuple[object, ...]], megabytes: int) -> None:
+    """Log that leaves nothing behind."""
+    conn.execute(
+        "create table filled as select repeat('x', 500) from generate_series(1, %s)",
+        (megabytes * MB // 580,),
+    )
+    conn.execute("drop table filled")
+
+
+def coalescers(folder: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        place = process.info["cwd"] or ""
+        mine = str(folder) in place or "image_maker" in " ".join(process.info["cmdline"] or [])
+        if mine and place.endswith("coalescer"):
+            found.append(process)
+    return found
+
+
+def test_pages_follow_the_log_by_themselves_and_no_process_stays(
+    upkept: StorageVolume, writer: Writer, engine_dir: Path
+) -> None:
+    with writer.connect() as conn:
+        for _ in range(3):
+            fill(conn, 20)
+    wait_until(lambda: upkept.describe().coalescing.images >= 1, 60)
+    wait_until(lambda: not upkept.describe().coalescing.running)
+    facts = upkept.describe()
+    assert facts.log_bytes_since_image <= facts.coalescing.log_bound_bytes + 40 * MB
+    assert upkept.log_facts().oldest > upkept.facts.start_lsn
+    wait_until(lambda: coalescers(engine_dir) == [])
+    insert(writer, 1, 2)
+    writer.lose()
+    writer.start()
+    with writer.connect() as conn:
+        assert stored(conn) == [1, 2]
+
+
+def test_log_is_collected_while_a_transaction_is_under_way(
+    upkept: StorageVolume, writer: Writer
+) -> None:
+    with writer.connect() as conn, conn.transaction():
+        conn.execute("create table big (filler text)")
+        conn.execute("insert into big select repeat('x', 500) from generate_series(1, 48000)")
+        oldest = upkept.facts.start_lsn
+        wait_until(lambda: upkept.log_facts().oldest > oldest, 60)
+        conn.execute("insert into big values ('the last one')")
+    with writer.connect() as conn:
+        rows = conn.execute("select count(*) from big").fetchone()
+    writer.lose()
+    writer.start()
+    with writer.connect() as conn:
+        assert conn.execute("select count(*) from big").fetchone() == rows
+
+
+def test_what_is_due_is_settled_and_then_nothing_is(upkept: StorageVolume, writer: Writer) -> None:
+    with writer.connect() as conn:
+        fill(conn, 24)
+    upkept.settle()
+    facts = upkept.describe()
+    assert facts.coalescing.images >= 1
+    assert facts.log_bytes_since_image <= facts.coalescing.log_bound_bytes
+    images_made = facts.coalescing.images
+    upkept.settle()
+    assert upkept.describe().coalescing.images == images_made
+
+
+def test_a_named_holder_keeps_log_and_pages_and_is_described(
+    upkept: StorageVolume, writer: Writer
+) -> None:
+    insert(writer, 1)
+    first = upkept.coalesce()
+    with writer.connect() as conn:
+        fill(conn, 6)
+    hold = upkept.hold(HolderKind.CLONE, "copy", first.lsn, with_pages=True)
+    insert(writer, 2)
+    second = upkept.coalesce()
+    assert {each.redo for each in images(first.directory.parent)} == {first.redo, second.redo}
+    assert upkept.log_facts().oldest <= first.redo
+    (described,) = [each for each in upkept.describe().holders if each.kind is HolderKind.CLONE]
+    assert (described.name, described.lsn, described.with_pages) == ("copy", first.lsn, True)
+    assert described.log_bytes > 4 * MB
+    assert 0 <= described.age_seconds < 60
+
+    hold.release()
+    with writer.connect() as conn:
+        fill(conn, 12)
+    third = upkept.coalesce()
+    assert {each.redo for each in images(first.directory.parent)} == {third.redo}
+    assert upkept.log_facts().oldest > first.redo
+    with pytest.raises(LookupError, match="in no log any more"):
+        upkept.hold(HolderKind.CLONE, "copy", first.lsn)
+    assert HolderKind.CLONE not in [each.kind for each in upkept.describe().holders]
+
+
+def test_a_segment_that_is_away_holds_log_by_its_name(
+    upkept: StorageVolume, writer: Writer
+) -> None:
+    insert(writer, 1)
+    upkept.inject_fault("segment:b2", "partition")
+    insert(writer, 2, 3)
+    found = {(each.kind, each.name) for each in upkept.describe().holders}
+    assert {(HolderKind.RECOVERY, "writer"), (HolderKind.SEGMENT, "b2")} <= found
+    upkept.heal()
+    wait_until_healthy(upkept)
+    assert [each.kind for each in upkept.describe().holders] == [HolderKind.RECOVERY]
+
+
+def test_a_coalescer_that_is_killed_at_any_step_costs_one_try(
+    upkept: StorageVolume, writer: Writer, engine_dir: Path
+) -> None:
+    insert(writer, 1)
+    upkept.coalesce()
+    for _ in range(2):
+        with writer.connect() as conn:
+            fill(conn, 2)
+        failed: list[BaseException] = []
+
+        def coalesce(failed: list[BaseException] = failed) -> None:
+            try:
+                upkept.coalesce()
+            except (BorealisError, OSError, psycopg.Error) as error:
+                failed.append(error)
+
+        running = threading.Thread(target=coalesce)
+        running.start()
+        for process in wait_until(lambda: coalescers(engine_dir)):
+            process.kill()
+        running.join()
+        assert upkept.coalesce().damaged() == []
+    insert(writer, 2)
+    writer.lose()
+    writer.start()
+    with writer.connect() as conn:
+        assert stored(conn) == [1, 2]
+
+
+def test_the_writer_may_come_and_go_while_pages_are_made(
+    upkept: StorageVolume, writer: Writer
+) -> None:
+    insert(writer, 0)
+    ended = threading.Event()
+    made = 0
+
+    def coalesce() -> None:
+        nonlocal made
+        while not ended.is_set():
+            try:
+                upkept.coalesce()
+                made += 1
+            except (BorealisError, psycopg.Error):
+                continue  # the writer went while it was to checkpoint
+
+    running = threading.Thread(target=coalesce)
+    running.start()
+    try:
+        for value in range(1, 4):
+            insert(writer, value)
+            writer.lose()
+            writer.start()
+        wait_until(lambda: made >= 2, 60)
+    finally:
+        ended.set()
+        running.join()
+    with writer.connect() as conn:
+        assert stored(conn) == [0, 1, 2, 3]
+
+
+def test_a_directory_of_the_coalescer_from_another_boot_or_in_use_is_made_anew(
+    upkept: StorageVolume, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(writer, 1)
+    upkept.coalesce()
+    control = upkept.directory / "coalescer" / "global" / "pg_control"
+    kept_inode = control.parent.stat().st_ino
+    insert(writer, 2)
+    upkept.coalesce()
+    assert control.parent.stat().st_ino == kept_inode, "it went on where it ended"
+    monkeypatch.setattr("cluster_runtime.storage.upkeep.coalescer.boot_id", lambda: "another")
+    insert(writer, 3)
+    assert upkept.coalesce().damaged() == []
+    assert control.parent.stat().st_ino != kept_inode
+
+
+def test_pages_half_given_out_are_no_pages(upkept: StorageVolume, writer: Writer) -> None:
+    """As a kill of the host between two segments, or in one, leaves them."""
+    insert(writer, 1)
+    image = upkept.coalesce()
+    (image.directory / MANIFEST).rename(image.directory / "gone")
+    newest = upkept.newest_image()
+    assert newest is not None
+    assert newest.directory != image.directory
+    insert(writer, 2)
+    assert upkept.coalesce().damaged() == []
+    writer.lose()
+    writer.start()
+    with writer.connect() as conn:
+        assert stored(conn) == [1, 2]
+
+
+def test_coalescing_that_was_not_started_says_so(volume: StorageVolume) -> None:
+    with pytest.raises(InvalidClusterStateError, match="was not started"):
+        volume.coalesce()
