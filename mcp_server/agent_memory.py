@@ -7,7 +7,7 @@ from typing import Any
 from cluster_runtime.control.plane import Cluster
 from mcp_server.errors import McpServerError
 from memory import BorealisSaver, BorealisStore
-from memory.errors import AgentMemoryError, TypeNotAllowedError
+from memory.errors import TypeNotAllowedError
 from memory.migrate import Migrated
 from memory.migrate import migrate as migrate_tables
 from memory.schema import DEFAULT_SCHEMA
@@ -51,8 +51,6 @@ def migrate(
         return migrate_tables(source, schema=where, allow=classes, index={}, progress=progress)
     except TypeNotAllowedError as error:
         raise AgentMemoryRefusedError(_not_allowed(error)) from error
-    except AgentMemoryError as error:
-        raise AgentMemoryRefusedError(str(error)) from error
 
 
 def _not_allowed(error: TypeNotAllowedError) -> str:
