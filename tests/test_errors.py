@@ -39,12 +39,15 @@ ROOT = Path(__file__).parent.parent
 INTERNAL = {
     "ClientLeftError": "the session that raises it catches it",
     "InstanceGoneError": "the gateway asks again, or tells the client in PostgreSQL's words",
+    "KilledError": "the simulated disk ends a process of the simulation",
     "LexicalError": "the guard makes it a refusal",
+    "NoReadError": "the guard makes it a refusal",
     "NoJoinError": "another reading of the question is tried",
     "ProtocolError": "the gateway answers it in PostgreSQL's words",
     "ProtocolViolationError": "the WAL service closes the connection",
     "ReplyNeeded": "the server asks its client, and runs the tool again",
     "ScramError": "the handshake refuses the client",
+    "TreeError": "the guard makes it a refusal",
     "Violation": "the simulation found that an invariant does not hold",
 }
 """Signals that no caller sees: raised and caught within one part."""
