@@ -1,9 +1,11 @@
 """Operations on the storage volume of a cluster, and faults on purpose. Ours."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from cluster_runtime.control.operations.declaration import Request, operation
 from cluster_runtime.control.operations.types import VOLUME, ClusterReference
+from cluster_runtime.control.rules import Range
 from cluster_runtime.errors import (
     ClusterNotFoundError,
     InvalidClusterStateError,
@@ -12,6 +14,7 @@ from cluster_runtime.errors import (
 )
 
 VOLUME_NOUN = "Volume"
+FAULT_SECONDS_MAX = 366 * 86_400
 
 
 @operation(
@@ -52,7 +55,7 @@ class InjectFault(Request):
     db_cluster_identifier: ClusterReference
     target: str
     kind: str
-    duration: float | None = None
+    duration: Annotated[float | None, Range(0, FAULT_SECONDS_MAX)] = None
 
 
 @operation(

@@ -227,6 +227,7 @@ def test_what_is_checked_in_is_what_the_declarations_make(
     ]
 
 
+FAULT = {"target": "az:a", "kind": "crash"}
 WRONG: list[tuple[type, dict[str, Any], str]] = [
     (CreateDBCluster, {"deletion_protection": "yes"}, "deletion_protection is 'yes'; it must be"),
     (CreateDBCluster, {"deletion_protection": 1}, "True or False"),
@@ -249,6 +250,10 @@ WRONG: list[tuple[type, dict[str, Any], str]] = [
     (ServerlessScaling, {"max_capacity": "4"}, "a number"),
     (ServerlessScaling, {"seconds_until_auto_pause": 86_401}, "from 1 to 86400"),
     (DescribeEvents, {"source_identifier": b"notes"}, "it must be text"),
+    (InjectFault, FAULT | {"duration": -1}, "duration is -1; it must be from 0 to 31622400"),
+    (InjectFault, FAULT | {"duration": math.nan}, "duration is nan"),
+    (InjectFault, FAULT | {"duration": math.inf}, "duration is inf"),
+    (InjectFault, FAULT | {"duration": "5"}, "a number"),
 ]
 
 
