@@ -33,12 +33,14 @@ class Cluster(Protocol):
 
     @property
     def identifier(self) -> str:
-        """The name it was created under (DBClusterIdentifier)."""
+        """Its name (DBClusterIdentifier), as it is now."""
 
     @property
-    def status(self) -> ClusterStatus: ...
+    def status(self) -> ClusterStatus:
+        """Its status now."""
 
-    def describe(self) -> DBCluster: ...
+    def describe(self) -> DBCluster:
+        """Its facts now."""
 
     @property
     def instances(self) -> Sequence[DBInstance]:
@@ -88,21 +90,26 @@ class ClusterHandle:
 
     @property
     def id(self) -> str:
+        """The resource id (`cluster-...`)."""
         return self._hosted.id
 
     @property
     def identifier(self) -> str:
+        """Its name (DBClusterIdentifier), as it is now."""
         return self._hosted.identifier
 
     @property
     def status(self) -> ClusterStatus:
+        """Its status now."""
         return self._hosted.facts.status
 
     def describe(self) -> DBCluster:
+        """Its facts now."""
         return self._service.facts(self._hosted)
 
     @property
     def instances(self) -> Sequence[DBInstance]:
+        """Its writer, then its readers."""
         return self._service.instances(self._hosted)
 
     def dsn(
