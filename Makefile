@@ -34,6 +34,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m cluster_runtime.control.operations.generate --check
+	$(BIN)/lint-imports --no-cache
 
 bench: $(STAMP)
 	@for script in commit express gateway memory nl2sql resume; do echo "== bench/$$script.py"; $(BIN)/python bench/$$script.py || exit 1; done

@@ -143,12 +143,6 @@ class EngineNotFoundError(EngineError):
     seen_by = Audience.CALLER | Audience.HOST
 
 
-class AuthenticationError(BorealisError):
-    """The gateway refused a credential. Never says which part of it was wrong."""
-
-    seen_by = Audience.DATABASE_CLIENT
-
-
 class StorageError(BorealisError):
     """The volume could not do what was asked."""
 

@@ -1,10 +1,13 @@
 """Agent memory in PostgreSQL: LangGraph checkpoints and store, vector store, chat history."""
 
+import sys
+
 from memory.chat import BorealisChatMessageHistory
+from memory.checkpoints.saver import BorealisSaver
+from memory.documents.vectorstore import BorealisVectorStore
 from memory.embeddings import HashEmbeddings, LocalEmbeddings
-from memory.saver import BorealisSaver
-from memory.store import BorealisStore
-from memory.vectorstore import BorealisVectorStore
+from memory.moved import MOVED, MovedModules
+from memory.store.store import BorealisStore
 
 __all__ = [
     "BorealisChatMessageHistory",
@@ -14,3 +17,5 @@ __all__ = [
     "HashEmbeddings",
     "LocalEmbeddings",
 ]
+
+sys.meta_path.insert(0, MovedModules(MOVED))

@@ -7,17 +7,37 @@ from typing import Any, LiteralString
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 
-from memory.arrays import ByteaArray
-from memory.codec import Codec
-from memory.connections import ConnectionSource
-from memory.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
+from memory.database.arrays import ByteaArray
+from memory.database.connections import ConnectionSource
+from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
+from memory.database.schema import DEFAULT_SCHEMA, Component
+from memory.database.scope import Scope
+from memory.database.setup import setup_plan
+from memory.database.steps import FetchAll, Plan, Steps, attempt
+from memory.encoding.codec import Codec
+from memory.encoding.ids import storable
+from memory.encoding.serde import BorealisSerializer
 from memory.errors import ConfigurationError
-from memory.schema import DEFAULT_SCHEMA, MESSAGES_COMPONENT
-from memory.scope import Scope
-from memory.serde import BorealisSerializer
-from memory.setup import setup_plan
-from memory.steps import FetchAll, Plan, Steps, attempt
-from memory.text import storable
+
+MESSAGES: LiteralString = """
+create table {schema}.memory_messages (
+    message_key bigint generated always as identity primary key,
+    tenant text not null default coalesce(current_setting('borealis.tenant', true), ''),
+    session_id text collate "C" not null,
+    -- Made by the client, so that a retried insert is the same row.
+    message_id uuid not null,
+    data bytea not null,
+    created_at timestamptz not null default now(),
+    unique (tenant, session_id, message_id)
+);
+create index memory_messages_session
+    on {schema}.memory_messages (tenant, session_id, message_key);
+alter table {schema}.memory_messages enable row level security;
+create policy memory_tenant on {schema}.memory_messages
+    using (tenant = coalesce(current_setting('borealis.tenant', true), ''));
+"""
+
+MESSAGES_COMPONENT = Component("messages", (MESSAGES,))
 
 ADD: LiteralString = (
     "insert into {schema}.memory_messages (tenant, session_id, message_id, data)"

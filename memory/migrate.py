@@ -22,12 +22,12 @@ from langgraph.store.base import PutOp
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
-from memory.connections import Dialer, HasDsn
-from memory.index import BorealisIndexConfig
-from memory.saver import BorealisSaver
-from memory.schema import DEFAULT_SCHEMA
-from memory.serde import BorealisSerializer, TypeKey
-from memory.store import BorealisStore
+from memory.checkpoints.saver import BorealisSaver
+from memory.database.connections import Dialer, HasDsn
+from memory.database.schema import DEFAULT_SCHEMA
+from memory.encoding.serde import BorealisSerializer, TypeKey
+from memory.store.index import BorealisIndexConfig
+from memory.store.store import BorealisStore
 
 PAGE = 200
 

@@ -49,18 +49,22 @@ class WriterRestart:
         self._loop.call_soon_threadsafe(self.begin)
 
     def _fire(self) -> None:
-        if not self._closed and self._cluster.facts.status is ClusterStatus.AVAILABLE:
-            self._restarting = self._loop.create_task(self._restart())
+        self._restarting = self._loop.create_task(self._restart())
 
     async def _restart(self) -> None:
-        self._started_at = self._loop.time()
+        cluster = self._cluster
         try:
-            await self._cluster.compute.ensure_running()
+            # A stop that is under way comes first, and then there is nothing to start any more.
+            async with cluster.changing:
+                if self._closed or cluster.facts.status is not ClusterStatus.AVAILABLE:
+                    return
+                self._started_at = self._loop.time()
+                await cluster.compute.ensure_running()
         except (BorealisError, psycopg.Error, OSError) as error:
             _log.error(
                 "a writer that ended could not be started; the next connect tries again",
-                cluster=self._cluster.identifier,
+                cluster=cluster.identifier,
                 error=str(error),
             )
         else:
-            _log.warning("a writer that ended runs again", cluster=self._cluster.identifier)
+            _log.warning("a writer that ended runs again", cluster=cluster.identifier)

@@ -64,11 +64,6 @@ class TokenRefusal(StrEnum):
     SIGNATURE = "its signature is wrong"
 
 
-def looks_like_token(credential: str) -> bool:
-    """Whether a credential is meant as a token, and not as a password."""
-    return "X-Amz-Signature=" in credential
-
-
 def check_token(
     token: str,
     *,

@@ -13,9 +13,10 @@ Every method may be called from any thread, and blocks; none runs on an event lo
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from cluster_runtime.engine.installation import Installation
@@ -23,6 +24,7 @@ from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import InvalidClusterStateError, StorageError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.moved import names_of
 from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.feedback import Feedback
 from cluster_runtime.storage.core.quorum import Membership
@@ -77,6 +79,9 @@ LOOK_EVERY_S = 2.0
 
 _log = get_logger(__name__)
 
+if not TYPE_CHECKING:
+    __getattr__ = names_of(__name__, "cluster_runtime.storage.core.durability")
+
 
 class StorageVolume:
     """Six segments in three zones, and what serves them in this process."""
@@ -106,6 +111,10 @@ class StorageVolume:
                 lambda writer, error: self._quick.put(lambda: writer.lost(error)),
             )
         )
+        if not mount.facts.base and not mount.opened.read_only:
+            # A volume of format 1 did not note what it began with: that is what is here now.
+            with suppress(OSError):
+                mount.change_facts(replace(mount.facts, base=fingerprint(base_image)))
         self._quick.start()
         self._slow.start()
 
@@ -254,15 +263,6 @@ class StorageVolume:
     @property
     def attached(self) -> bool:
         return self._mount.node.attachment is not None
-
-    def wait_durable(self, lsn: int, timeout_s: float) -> bool:
-        """Wait until the volume durable LSN has reached an LSN."""
-        deadline = time.monotonic() + timeout_s
-        while self._mount.node.volume.vdl < lsn:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.005)
-        return True
 
     # data directories -------------------------------------------------------------------------
 

@@ -8,14 +8,14 @@ from pydantic import Field
 
 from cluster_runtime.control import operations
 from mcp_server.inputs import REQUIRED, Input, arguments, facts_of
-from mcp_server.models import Answer
+from mcp_server.results import ToolResult
 from mcp_server.tools.platform import Call
 from mcp_server.wording import argument_of, offered
 
 Request = dict[str, Any]
 """The keyword arguments of an operation."""
 
-A = TypeVar("A", bound=Answer)
+A = TypeVar("A", bound=ToolResult)
 
 
 def asking_for(

@@ -27,7 +27,7 @@ from cluster_runtime.control.operations.table import reference
 from cluster_runtime.control.operations.types import EVENTS, ClusterReference
 from cluster_runtime.control.rules import Range
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
-from mcp_server import operation_commands
+from mcp_server.cli import operation_commands
 from mcp_server.inputs import arguments, inputs
 from mcp_server.wording import option_of
 

@@ -1,13 +1,15 @@
 """The volume as `borealis storage show` draws it, healthy and with a segment lost."""
 
 import io
+import re
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from cluster_runtime import Runtime
-from mcp_server.volume_view import draw, size
+from cluster_runtime.storage.core.retention import HolderKind
+from mcp_server.cli.volume_view import draw, size
 
 
 def drawn(volume: Any) -> str:
@@ -24,6 +26,25 @@ def test_three_zones_with_two_segments_each_are_drawn(runtime: Runtime) -> None:
     assert picture.count("▣") == 6
     for part in ("1 GiB for", "protection groups: 1", "writes,", "reads", "Last scrub", "none yet"):
         assert part in picture
+    for part in ("Next pages", "after 16.0 MiB of log", "Kept for", "recovery", "writer", "pages"):
+        assert part in picture
+
+
+def test_why_log_is_kept_is_drawn(runtime: Runtime) -> None:
+    cluster = runtime.create_db_cluster("held")
+    with cluster.connect() as conn:
+        conn.execute("create table t as select repeat('x', 500) from generate_series(1, 4000)")
+    volume = runtime._service.find("held").instances.storage.open()
+    hold = volume.hold(HolderKind.CLONE, "copy-of-held", volume.describe().vdl)
+    with cluster.connect() as conn:
+        conn.execute("insert into t select * from t")
+    picture = drawn(runtime.describe_volume("held"))
+    (line,) = [each for each in picture.splitlines() if "copy-of-held" in each]
+    assert "clone" in line
+    assert "MiB" in line
+    assert re.search(r"\d+ s\b", line)
+    hold.release()
+    assert "copy-of-held" not in drawn(runtime.describe_volume("held"))
 
 
 def test_a_lost_segment_is_drawn_as_lost(runtime: Runtime) -> None:

@@ -25,7 +25,7 @@ from langgraph.types import Command, Send, interrupt
 from psycopg import sql
 
 from memory import BorealisSaver
-from memory.encryption import AesGcm
+from memory.encoding.encryption import AesGcm
 from memory.errors import (
     ConfigurationError,
     CorruptedCheckpointError,
@@ -167,8 +167,8 @@ def test_a_poisoned_checkpoint_is_refused_and_other_threads_are_unaffected(
     import os
     import pickle
 
-    from memory.codec import Codec
-    from memory.serde import BorealisSerializer
+    from memory.encoding.codec import Codec
+    from memory.encoding.serde import BorealisSerializer
 
     codec = Codec(BorealisSerializer())
     healthy: Any = {"configurable": {"thread_id": "healthy", "checkpoint_ns": ""}}

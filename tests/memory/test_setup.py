@@ -11,8 +11,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from memory import BorealisChatMessageHistory, BorealisSaver, BorealisStore
+from memory.database.tenancy import grant
 from memory.errors import ConfigurationError, NewerSchemaError
-from memory.tenancy import grant
 
 ROUNDS, PROCESSES = 20, 8
 

@@ -44,8 +44,8 @@ class InjectFault(Request):
     """Make part of a cluster fail, for some seconds or until it is healed.
 
     A fault does not outlive the host process: after its restart all segments answer again.
-    A crash of the writer is what Aurora's fault query does: its processes are killed, and it comes
-    back by itself.
+    The writer can have `crash` (its server is killed and comes back by itself), `partition` (it is
+    cut off from its volume) and `slow`.
 
     target: `segment:<id>`, `az:<a, b or c>` or `writer`.
     kind: `crash`, `partition`, `slow:<ms>`, `drop:<percent>`, `corrupt` or `disk-full`.

@@ -30,13 +30,6 @@ def protection_groups(database_bytes: int) -> int:
     return max(1, -(-database_bytes // PROTECTION_GROUP_BYTES))
 
 
-def protection_group_of(page_byte: int) -> int:
-    """The number (from 0) of the protection group that holds a byte of the database."""
-    if not 0 <= page_byte < VOLUME_MAX_BYTES:
-        raise InsufficientStorageError(f"byte {page_byte} lies outside of a volume")
-    return page_byte // PROTECTION_GROUP_BYTES
-
-
 def allocated_storage_gib(database_bytes: int) -> int:
     """AllocatedStorage as RDS shows it: whole GiB of the database, at least one."""
     return max(1, -(-database_bytes // GIB))

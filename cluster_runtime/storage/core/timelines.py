@@ -5,7 +5,7 @@ parent timeline, the LSN where it was left, and a reason, separated by tabs.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cluster_runtime.storage.core.wal_records import format_lsn, parse_lsn
 
@@ -57,7 +57,3 @@ class Timelines:
     def after(self, timeline: int) -> int:
         """The timeline that followed one that was left."""
         return self.known[self.known.index(timeline) + 1]
-
-    def switched(self, timeline: int, lsn: int) -> "Timelines":
-        """These timelines, and one more that begins at an LSN."""
-        return replace(self, current=timeline, ended=(*self.ended, (self.current, lsn)))

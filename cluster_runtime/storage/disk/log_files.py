@@ -33,6 +33,10 @@ _MARK = struct.Struct("<8sQQQQI")
 _CRC = struct.Struct("<I")
 
 
+READERS_MAX = 8
+"""Files of one segment that are open for reading at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Where a file starts: log position, LSN of the first frame, its back-link, epoch, timeline."""
@@ -76,6 +80,11 @@ class LogFile:
     def offset(self, position: int) -> int:
         """Where a log position lies in the file."""
         return PAGE_BYTES + position - self.start
+
+    def close_reader(self, disk: Disk) -> None:
+        if self.reader >= 0:
+            disk.close(self.reader)
+        self.reader = -1
 
     def close(self, disk: Disk) -> None:
         for fd in (self.writer, self.reader):
@@ -172,9 +181,23 @@ class SegmentLog:
         with self._changing:
             file = self.file_at(position)
             if file.reader < 0:
+                self._close_readers()
                 file.reader = self.disk.open_reader(file.path)
             wanted = min(length, file.end - position)
             return self.disk.read_at(file.reader, file.offset(position), wanted)
+
+    def _close_readers(self) -> None:
+        """Log may be of any length, and what a process may have open is not."""
+        opened = [each for each in self.files if each.reader >= 0]
+        for each in opened[: max(0, len(opened) - READERS_MAX + 1)]:
+            each.close_reader(self.disk)
+
+    def rest_below(self, position: int) -> None:
+        """Close the descriptors of files that nobody writes to any more. On the writing thread."""
+        with self._changing:
+            for each in self.files:
+                if each.end <= position:
+                    each.close(self.disk)
 
     def write(self, position: int, content: bytes) -> None:
         """Write bytes durably, from any thread, where no device write is under way."""
@@ -314,9 +337,9 @@ def files_of(directory: Path, disk: Disk) -> list[LogFile]:
             start, _, maker = name.removesuffix(SUFFIX).partition("-")
             begin, epoch = int(start, 16), int(maker, 16) if maker else 0
             path = directory / name
-            found.append(
-                (begin, epoch, LogFile(path, begin, begin + disk.size(path) - PAGE_BYTES, epoch))
-            )
+            size = disk.size(path) - PAGE_BYTES
+            if size >= 0:  # one that was cut short of its first page holds nothing
+                found.append((begin, epoch, LogFile(path, begin, begin + size, epoch)))
     counting: list[LogFile] = []
     highest = 0
     for begin, epoch, file in sorted(found, key=lambda each: each[:2]):

@@ -167,14 +167,16 @@ class SegmentStore:
                 store._reload()
                 store._board.value = store.core.promised
             store.find_end(whole=state.facts is None and accept_format_1)
-        except (OSError, ValueError, SegmentUnreadableError) as error:
+        except (OSError, ValueError, LookupError, SegmentUnreadableError) as error:
             if store is not None:
                 store.close()
             elif log is not None:
                 log.close()
             if isinstance(error, SegmentUnreadableError):
                 raise
-            missing = isinstance(error, FileNotFoundError | NotADirectoryError | ValueError)
+            missing = isinstance(
+                error, FileNotFoundError | NotADirectoryError | ValueError | LookupError
+            )
             kind = SegmentUnreadableError if missing else SegmentAwayError
             raise kind(f"segment {segment} cannot be read: {error}") from error
         return store

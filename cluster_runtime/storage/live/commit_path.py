@@ -25,7 +25,6 @@ from cluster_runtime.storage.core.batch import Batch, encode_header, frame_bytes
 from cluster_runtime.storage.core.durability import Volume
 from cluster_runtime.storage.core.faults import Fault, FaultKind
 from cluster_runtime.storage.core.feedback import Feedback
-from cluster_runtime.storage.core.quorum import WRITE_QUORUM
 from cluster_runtime.storage.core.segment import Acknowledge, Refuse
 from cluster_runtime.storage.core.types import SEGMENT_IDS, Epoch, Lsn, SegmentId, StorageType
 from cluster_runtime.storage.core.wal_records import last_record_end
@@ -39,13 +38,12 @@ from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.ring import Staging
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.lanes import DEPTH, Flight, IoCounts, Lane
+from cluster_runtime.storage.live.shared_flushes import SharedFlushes
 from cluster_runtime.storage.live.writer_link import Attachment, WriterLink
 from cluster_runtime.storage.streaming.replication import ReplicationClient, WalMessage
 
 ASK_AGAIN_S = 1.0
 """When a log file that should be there by then is asked for once more."""
-STRAGGLER_S = 0.05
-"""How long writes that missed a shared flush wait for the next one."""
 
 _log = get_logger(__name__)
 
@@ -87,10 +85,17 @@ class CommitPath:
         self.storage_type: StorageType = storage_type
         self._flush_slot = slots
         self._device = open_device(self.staging.arena, self._flush_slot + 1)
-        self._shared: bool | None = None
-        self._flushing: list[Flight] = []
-        self._flushed_by: Lane | None = None
-        self._straggler_timer = self._stragglers_due = self._asked_again = False
+        self._flushes = SharedFlushes(
+            self._device,
+            self.lanes,
+            slots,
+            counts,
+            after=self._after,
+            fail=self.fail,
+            leave_behind=self._leave_behind,
+            land=self._land,
+        )
+        self._asked_again = False
         self._staged = self._vcl_position = position
         self._ends: deque[tuple[Lsn, int]] = deque()
         self._points: deque[tuple[Lsn, int]] = deque()
@@ -209,7 +214,7 @@ class CommitPath:
         for lane in self.lanes:
             if lane.live and lane.issued < self._staged:
                 self._write(lane)
-        self._flush()
+        self._flushes.flush()
         self._device.submit()
         self._advance()
 
@@ -308,7 +313,7 @@ class CommitPath:
         slot = lane.free.pop()
         vectors = staging.vectors(slot, start, end)
         length = end - page + -end % PAGE_BYTES
-        durable = not self._shares_flushes(fd)
+        durable = self.storage_type == "aurora" or not self._flushes.serve(fd)
         self._device.start(slot, fd, vectors, file.offset(page), durable=durable)
         lane.flights.append(Flight(slot, page, end, lsn, epoch, length, durable))
         lane.issued = end
@@ -347,7 +352,7 @@ class CommitPath:
 
     def _ended(self, slot: int, result: int) -> None:
         if slot == self._flush_slot:
-            self._flushed(result)
+            self._flushes.flushed(result)
             return
         lane = self.lanes[slot // DEPTH]
         fault = lane.fault
@@ -373,87 +378,6 @@ class CommitPath:
             # The ring went on over the pages while the disk read them: it may have written others.
             self._leave_behind(lane)
         self._land(lane)
-
-    def _shares_flushes(self, fd: int) -> bool:
-        """Whether writes are made durable by a flush of the disk that all segments share.
-
-        I/O-Optimized storage acknowledges from what is, then, the segments' durable incoming
-        queue: one flush for a batch instead of six.
-        """
-        if self.storage_type == "aurora":
-            return False
-        if self._shared is None:
-            others = []
-            for lane in self.lanes:
-                if lane.live:
-                    try:
-                        others.append(lane.store.log.writer(lane.store.log.files[-1]))
-                    except OSError as error:
-                        self.fail(lane, error)
-            self._shared = self._device.direct and self._device.shares_a_disk([fd, *others])
-        return self._shared
-
-    def _flush(self) -> None:
-        """Flush the shared disk once a write quorum waits for that, or stragglers have long."""
-        if self._flushing or not self._shared:
-            return
-        waiting = [
-            flight
-            for lane in self.lanes
-            for flight in lane.flights
-            if flight.written and not flight.done
-        ]
-        if not waiting:
-            return
-        dirty = sum(any(f.written and not f.done for f in lane.flights) for lane in self.lanes)
-        if dirty < WRITE_QUORUM and not self._stragglers_due:
-            if not self._straggler_timer:
-                self._straggler_timer = True
-                self._after(STRAGGLER_S, self._end_patience)
-            return
-        self._stragglers_due = False
-        for lane in self.lanes:
-            if lane.live and any(each.written and not each.done for each in lane.flights):
-                try:
-                    fd = lane.store.log.writer(lane.store.log.file_at(lane.flights[-1].start))
-                except (OSError, LookupError) as error:
-                    self.fail(lane, OSError(errno.EIO, str(error)))
-                    continue
-                self._flushing, self._flushed_by = waiting, lane
-                self._device.flush(self._flush_slot, fd)
-                self.counts.syncs += 1
-                return
-        self._done(waiting)
-
-    def _done(self, flights: list[Flight]) -> None:
-        """These writes are on the disk, or their segment is not live and they count for nothing."""
-        for flight in flights:
-            flight.done = True
-        for lane in self.lanes:
-            self._land(lane)
-
-    def _end_patience(self) -> None:
-        self._straggler_timer = False
-        self._stragglers_due = True
-
-    def _flushed(self, result: int) -> None:
-        """The shared disk has written out what was written before the flush began.
-
-        Where it did not, that is the trouble of the segment through whose file it was asked. What
-        the others wrote is not trusted to a flush after one that failed: they write it again.
-        """
-        flushing, asked = self._flushing, self._flushed_by
-        self._flushing = []
-        for lane in self.lanes:
-            if result < 0 and lane is asked:
-                self.fail(lane, OSError(-result, os.strerror(-result)))
-            elif (
-                result < 0
-                and lane.live
-                and any(each is f for f in lane.flights for each in flushing)
-            ):
-                self._leave_behind(lane)
-        self._done(flushing)
 
     def _land(self, lane: Lane) -> None:
         """Count what a segment holds now without a gap."""

@@ -154,6 +154,14 @@ class SimulatedDisk:
             node.durable[at] ^= bit
         return True
 
+    def truncate(self, path: str) -> None:
+        """A file is cut short."""
+        node = self._find(path)
+        if isinstance(node, Inode) and node.content:
+            kept = self._rng.choice((0, self._rng.randrange(len(node.content))))
+            del node.content[kept:], node.durable[kept:]
+            node.dirty = {page for page in node.dirty if page * PAGE_BYTES < kept}
+
     def lose(self, path: str) -> None:
         """A folder is gone for good, with all in it."""
         above, _, name = path.rpartition("/")

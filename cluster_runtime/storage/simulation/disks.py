@@ -10,30 +10,30 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import NoReturn
-from uuid import UUID
 
 from cluster_runtime.errors import QuorumLostError, StaleEpochError, StorageError
 from cluster_runtime.storage.core.facts import VolumeFacts
-from cluster_runtime.storage.core.faults import Fault, FaultKind
-from cluster_runtime.storage.core.quorum import WRITE_QUORUM, Membership
+from cluster_runtime.storage.core.faults import Fault
+from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.retention import ImagePoint
-from cluster_runtime.storage.core.types import AZS, SEGMENT_IDS, Lsn, SegmentId, StorageType, az_of
+from cluster_runtime.storage.core.types import AZS, SEGMENT_IDS, SegmentId, StorageType, az_of
 from cluster_runtime.storage.disk.log_files import Mark
-from cluster_runtime.storage.disk.page_images import PARTIAL, images
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.volume_file import write_volume_file
 from cluster_runtime.storage.simulation.disk import KilledError, SimulatedDisk
 from cluster_runtime.storage.simulation.host import Host
 from cluster_runtime.storage.simulation.inspect import held_by, state_of
-from cluster_runtime.storage.simulation.run import Violation
+from cluster_runtime.storage.simulation.invariants import (
+    ROOT,
+    START,
+    VOLUME,
+    WAL_SEGMENT_BYTES,
+    Invariants,
+    page_of,
+    place_of,
+)
 from cluster_runtime.storage.simulation.scheduler import Scheduler
 
-VOLUME = UUID(int=77)
-START = Lsn(4096)
-ROOT = Path("/volume")
-WAL_SEGMENT_BYTES = 4096
 STORM_S = 3.0
 """Virtual seconds of a storm."""
 CALM_S = 30.0
@@ -70,7 +70,7 @@ class Weather:
         )
 
 
-class DiskWorld:
+class DiskWorld(Invariants):
     """Six segments' files, the hosts over them, and what was promised to clients."""
 
     def __init__(
@@ -84,7 +84,7 @@ class DiskWorld:
         for segment in SEGMENT_IDS:
             self.disk.slow[place_of(segment)] = self.rng.choice((0.1, 1.0, 1.0, 5.0))
         self.promised = bytearray()
-        self.excused = 0
+        self.excused = self.wounded_below = 0
         self.hosts: list[Host] = []
         self.faults: dict[SegmentId, Fault] = {}
         self.wound: str | None = None
@@ -125,10 +125,6 @@ class DiskWorld:
         self.scheduler.sometimes(every, call)
 
     # hosts -----------------------------------------------------------------------------------
-
-    @property
-    def host(self) -> Host | None:
-        return self.hosts[-1] if self.hosts and self.hosts[-1].alive else None
 
     def guard(self, host: Host, action: Callable[[], None]) -> None:
         try:
@@ -177,9 +173,6 @@ class DiskWorld:
             if self.host is not None:
                 self.kill(self.host)
             self.open()
-
-    def kill(self, host: Host) -> None:
-        host.kill()
 
     def cut_power(self) -> None:
         for host in self.hosts:
@@ -330,6 +323,7 @@ class DiskWorld:
             return
         kind = self.rng.random()
         self.wound, self.excused = place, len(self.promised)
+        self.wounded_below = held_by(self.disk, VOLUME, place).end
         if kind < 0.15:
             self.disk.lose(place)
         elif kind < 0.3:
@@ -337,7 +331,10 @@ class DiskWorld:
         else:
             others = [path for path in paths if not path.endswith(".log")]
             path = self.rng.choice(paths if self.rng.random() < 0.6 or not others else others)
-            self.disk.rot(path)
+            if self.rng.random() < 0.2:
+                self.disk.truncate(path)
+            else:
+                self.disk.rot(path)
 
     def note_repair(self) -> None:
         """The wound is healed once its segment is whole again, or belongs to the volume no more."""
@@ -346,139 +343,6 @@ class DiskWorld:
         segment = self.wound.partition("/")[2]
         if segment not in self.members or self.is_whole(self.wound):
             self.wound = None
-
-    def is_whole(self, place: str) -> bool:
-        held = held_by(self.disk, VOLUME, place)
-        if held.state is None or held.end < START + len(self.promised):
-            return False
-        if (
-            held.wal[: START + len(self.promised) - held.start]
-            != self.promised[held.start - START :]
-        ):
-            return False
-        return self.images_whole(place)
-
-    def images_whole(self, place: str) -> bool:
-        """Whether every image of a segment is what its manifest says, and one is there if any."""
-        refusals, self.disk.refusals = self.disk.refusals, {}
-        try:
-            found = {path.split("/")[3] for path in self.disk.paths(f"{place}/pages")}
-            whole = [
-                each for each in images(ROOT / place / "pages", self.disk) if not each.damaged()
-            ]
-            return len(whole) == len([each for each in found if not each.endswith(PARTIAL)])
-        finally:
-            self.disk.refusals = refusals
-
-    # what must hold --------------------------------------------------------------------------
-
-    def became_durable(self, host: Host, lsn: Lsn) -> None:
-        """A host tells its client that everything up to `lsn` is durable."""
-        log = host.log[: lsn - START]
-        common = min(len(log), len(self.promised))
-        if len(log) < lsn - START:
-            self.fail(f"{lsn} is durable, and the writer wrote {len(host.log) + START} only")
-        if log[:common] != self.promised[:common]:
-            self.fail("two hosts told their clients different things")
-        if len(log) > len(self.promised):
-            self.promised = log
-            if self.wound is not None and len(log) > self.excused:
-                self.check_copies(host)
-
-    def check_copies(self, host: Host) -> None:
-        """What became durable after a segment was found to be damaged lies on four others."""
-        membership = host.node.volume.membership
-        good = []
-        for segment in membership.segments:
-            lane = host.mount.lane(segment)
-            place = place_of(segment)
-            end = START + len(self.promised)
-            unnoticed = (
-                place == self.wound
-                and lane is not None
-                and lane.store.core.scl >= end
-                and (lane.fault is None or lane.fault.kind is not FaultKind.CRASH)
-            )
-            if unnoticed or held_by(self.disk, VOLUME, place).end >= end:
-                good.append(segment)
-        if not membership.has_quorum(good, WRITE_QUORUM):
-            self.fail(f"{START + len(self.promised)} was called durable, and {good} hold it")
-
-    def check_recovered(self, host: Host) -> None:
-        """A host has opened the volume: everything promised is there, from pages and log."""
-        mount = host.mount
-        vdl, oldest = mount.node.volume.vdl, mount.index.oldest
-        if vdl < START + len(self.promised):
-            if self.wound is not None and mount.opened.read_only:
-                self.kill(host)  # three copies are too few for a loss on top
-                return
-            self.fail(f"the log ends at {vdl}, {START + len(self.promised)} was promised")
-        try:
-            found = self.read_from(host, max(oldest, START))
-        except (StorageError, OSError) as error:
-            if self.away or self.wound is not None:
-                host.log = self.promised[:]
-                self.kill(host)
-                return
-            self.fail(f"what is durable cannot be read: {error}")
-        self.compare(host, found, oldest)
-        host.log = self.promised[: oldest - START] + found
-
-    def read_from(self, host: Host, lsn: int) -> bytearray:
-        cursor = host.mount.cursor(lsn)
-        found = bytearray()
-        while part := cursor.read(1 << 16):
-            found += part
-        return found
-
-    def compare(self, host: Host, found: bytearray, oldest: int) -> None:
-        known = self.promised[oldest - START :]
-        if found[: len(known)] != known:
-            self.fail("the log holds something else than what was promised")
-
-    def check_whole(self) -> None:
-        """The storm is over: by now the volume is whole, with nobody's help."""
-        host = self.host
-        if host is None or not host.mount.is_writable:
-            self.fail("no host can write though nothing is in its way")
-        node = host.node
-        for segment in host.mount.members:
-            lane = host.mount.lane(segment)
-            if lane is None or not lane.live:
-                self.fail(f"{segment} does not take part again: {lane.problem if lane else 'gone'}")
-            held = held_by(self.disk, VOLUME, place_of(segment))
-            if held.state is None:
-                self.fail(f"the state of {segment} is damaged, and nobody wrote it anew")
-            if lane.store.core.scl > held.end:
-                self.fail(f"{segment} claims {lane.store.core.scl} and holds {held.end}")
-            if held.end < node.volume.vdl:
-                self.fail(f"{segment} holds {held.end} of {node.volume.vdl}")
-        self.check_database(host)
-
-    def check_database(self, host: Host) -> None:
-        """The newest pages, and the log from their redo point on, make the database."""
-        image = host.pages.whole()
-        redo = image.redo if image is not None else START
-        if image is not None:
-            content = self.disk.read(image.directory / "data" / "base" / "pages")
-            if content != page_of(redo).ljust(64, b"\0"):
-                self.fail(f"the image at {redo} holds other pages")
-        elif host.mount.index.oldest > START:
-            self.fail("log was collected, and there are no pages in its place")
-        begin = redo - redo % WAL_SEGMENT_BYTES
-        try:
-            found = self.read_from(host, max(begin, START))
-        except (StorageError, LookupError) as error:
-            self.fail(f"the log behind the pages at {redo} is gone: {error}")
-        self.compare(host, found, max(begin, START))
-
-    def fail(self, what: str) -> NoReturn:
-        mutation = f" --mutation {self.mutation}" if self.mutation else ""
-        raise Violation(
-            f"seed {self.seed} at {self.scheduler.now:.3f} s: {what}\n"
-            "python -m cluster_runtime.storage.simulation --disks "
-            f"--seed {self.seed}{mutation} --trace"
-        )
 
     def run(self) -> None:
         self.scheduler.run_until(STORM_S)
@@ -503,15 +367,6 @@ class DiskWorld:
             return False
         lanes = [host.mount.lane(each) for each in host.mount.members]
         return all(lane is not None and lane.live for lane in lanes) and not self.rereading
-
-
-def place_of(segment: str) -> str:
-    return f"az-{az_of(SegmentId(segment))}/{segment}"
-
-
-def page_of(redo: int) -> bytes:
-    """What the pages at an LSN are."""
-    return b"pages at %d" % redo
 
 
 def run_disk_seed(

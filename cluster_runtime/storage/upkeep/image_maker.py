@@ -78,11 +78,6 @@ class ImageMaker:
     def pid(self) -> int:
         return self._process.pid
 
-    def hang_up(self) -> None:
-        """End its input, as the end of this process would: it ends at once, whatever it does."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-
     def make(self, folder: Path, source: Path, *, redo: int, lsn: int, timeline: int) -> None:
         """Make an image of a directory in a segment's folder. Raises OSError, StorageError."""
         self._do(

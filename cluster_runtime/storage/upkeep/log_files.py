@@ -11,6 +11,7 @@ from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
+from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.upkeep.worker import Worker
 
 
@@ -63,9 +64,12 @@ class FilePreparation:
                 store.log.add_file(position)
             except OSError as error:
                 node.post(partial(node.fail, lane, error, store))
-        node.post(_look_again)
+        node.post(lambda: _rest(node))
         self.write_marks()
 
 
-def _look_again() -> None:
-    """What is posted to make the node look again."""
+def _rest(node: StorageNode) -> None:
+    """On the node's thread, which looks again after that: let go of files that are full."""
+    for lane in node.lanes:
+        if lane.live:
+            lane.store.log.rest_below(lane.store.end)

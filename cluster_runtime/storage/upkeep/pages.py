@@ -48,6 +48,8 @@ BASE_COPY = "base.copy"
 KEEP_BASE_AFTER_S = 30.0
 KEEP_BASE_AGAIN_S = 300.0
 MEND_AGAIN_S = 5.0
+GIVE_EVERY_S = 20.0
+CONNECT_TIMEOUT_S = 15
 
 _log = get_logger(__name__)
 
@@ -75,6 +77,7 @@ class Pages:
         self._serve: Callable[[], None] = _nothing
         self._runs = 0
         self._last: tuple[int, int] | None = None
+        self._give_at = 0.0
         self._running = threading.Lock()
         self._keep_base_at = time.monotonic() + KEEP_BASE_AFTER_S
         self.staying = threading.Lock()
@@ -151,10 +154,11 @@ class Pages:
     def give_missing(self) -> None:
         """Give the newest image to a full segment that could not take it when it was made.
 
-        One at each call. Until each has it, no log is collected.
+        One at a time, every now and then. Until each has it, no log is collected.
         """
-        if not self._mount.is_writable:
+        if time.monotonic() < self._give_at or not self._mount.is_writable:
             return
+        self._give_at = time.monotonic() + GIVE_EVERY_S
         for lane in self._mount.full_lanes():
             if lane.live and not lane.problem and not self.are_on(lane):
                 self.give(lane)
@@ -325,7 +329,9 @@ class Pages:
         if attachment is not None:
             major = int(self._mount.facts.server_version.partition(".")[0])
             conninfo = admin_conninfo(attachment.sockets, major)
-            with psycopg.connect(conninfo, autocommit=True) as conn:
+            with psycopg.connect(
+                conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
+            ) as conn:
                 conn.execute("checkpoint")
 
     def _held(self) -> Iterable[Holder]:
@@ -377,10 +383,10 @@ class Pages:
         node.call(lambda: [lane.store.core.collect(Lsn(floor)) for lane in lanes])
         # First what says where the log begins now, then what was before that.
         told = [lane for lane in lanes if self._tried(lane, SegmentStore.persist)]
-        node.call(
-            lambda: [self._tried(lane, lambda store: store.collect(position)) for lane in told]
-        )
         mount.index.forget_below(position)
+        # Not on the node's thread: commits need not wait until many files are deleted.
+        for lane in told:
+            self._tried(lane, lambda store: store.collect(position))
 
     def _tried(self, lane: Lane, action: Callable[[SegmentStore], None]) -> bool:
         """Do something with a segment's files; where its disk refuses that is its own trouble."""

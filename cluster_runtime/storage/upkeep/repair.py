@@ -88,7 +88,9 @@ class Repair:
         end, tail = begun
         try:
             for source in sorted(node.lanes, key=lambda each: each.store.end, reverse=True):
-                if source is not lane and source.reachable and source.store.end > end:
+                # One that missed this opening may still hold what the opening cut.
+                agrees = source.store.core.history == volume.history
+                if source is not lane and agrees and source.reachable and source.store.end > end:
                     store, limit, stopped = source.store, source.store.end, mount.leaving.is_set
                     end, tail = copy_log(lane.store, store, end, tail, limit, stopped=stopped)
             self._have_files_ahead(lane, end, tail)
@@ -103,8 +105,14 @@ class Repair:
 
     def _has_other_files(self, lane: Lane) -> bool:
         """Whether files behind its end are an older epoch's, or begin where no peer's do."""
-        peers = [each.store.log.files for each in self._mount.node.lanes if each is not lane]
-        theirs = {file.start for files in peers for file in files}
+        history = self._mount.node.volume.history
+        peers = (each.store for each in self._mount.node.lanes if each is not lane)
+        theirs = {
+            file.start
+            for store in peers
+            if store.core.history == history
+            for file in store.log.files
+        }
         log, end = lane.store.log, lane.store.end
         return any(
             file.start > end and (file.epoch < log.epoch or file.start not in theirs)

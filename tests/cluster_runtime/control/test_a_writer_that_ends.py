@@ -122,6 +122,23 @@ def test_a_writer_that_is_stopped_on_purpose_stays_stopped(
     assert pid_of(writer) is None
 
 
+def test_a_writer_that_crashed_just_before_a_stop_is_not_started_after_it(
+    shared_runtime: Runtime, crashing: ClusterHandle
+) -> None:
+    writer = writer_of(shared_runtime, crashing)
+    for _ in range(3):
+        pid = pid_of(writer)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        shared_runtime.stop_db_cluster(crashing.id)
+        wait_until(lambda: all(t.name != "borealis-lost-writer" for t in threading.enumerate()))
+        shared_runtime.describe_db_clusters()  # the loop has done what was asked of it before
+        assert pid_of(writer) is None
+        shared_runtime.start_db_cluster(crashing.id)
+        with crashing.connect() as conn:
+            assert conn.execute("select x from t").fetchall() == [(1,)]
+
+
 def test_pauses_and_connects_beside_each_other_never_break_a_connect(
     shared_runtime: Runtime, crashing: ClusterHandle
 ) -> None:

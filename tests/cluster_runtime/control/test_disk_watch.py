@@ -66,7 +66,7 @@ def test_the_biggest_writer_is_who_wrote_most_since_the_last_look() -> None:
     assert writers.biggest is None, "nobody writes: nobody is to blame"
 
 
-BIG = "insert into big select repeat('x', 500) from generate_series(1, 100000000)"
+BIG = "insert into big select repeat('x', 500) from generate_series(1, 2000000)"
 
 
 def test_the_biggest_statement_fails_with_53100_and_all_others_go_on(

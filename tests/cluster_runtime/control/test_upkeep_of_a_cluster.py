@@ -1,5 +1,6 @@
 """What the product does by itself for the volume of a cluster, seen from `Runtime` alone."""
 
+import os
 from pathlib import Path
 
 import psutil
@@ -26,9 +27,10 @@ def fill(cluster: ClusterHandle, megabytes: int) -> None:
 
 def processes_below(folder: Path) -> list[psutil.Process]:
     found = []
-    for process in psutil.process_iter(["cwd", "cmdline"]):
+    for process in psutil.process_iter(["cwd", "cmdline", "ppid"]):
         command = " ".join(process.info["cmdline"] or [])
-        if str(folder) in (process.info["cwd"] or "") or "image_maker" in command:
+        maker = "image_maker" in command and process.info["ppid"] == os.getpid()
+        if maker or str(folder) in (process.info["cwd"] or ""):
             found.append(process)
     return found
 

@@ -1,6 +1,8 @@
 """The commit path: a write quorum acknowledges, and log that comes meanwhile shares a write."""
 
+import errno
 import os
+import shutil
 import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,7 +15,7 @@ from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.feedback import Feedback
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.sizes import Sizes
-from cluster_runtime.storage.core.types import SEGMENT_IDS, Lsn
+from cluster_runtime.storage.core.types import SEGMENT_IDS, Lsn, StorageType
 from cluster_runtime.storage.disk.device import PAGE_BYTES, Arena, Vector
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, HostDisk
 from cluster_runtime.storage.disk.log_files import Mark
@@ -110,7 +112,10 @@ class Writer(ReplicationClient):
 class Rig:
     """A node whose steps the test takes one by one, on the test's own thread."""
 
-    def __init__(self, root: Path, disk: HostDisk = HOST_DISK) -> None:
+    def __init__(
+        self, root: Path, disk: HostDisk = HOST_DISK, storage_type: StorageType = "aurora"
+    ) -> None:
+        self.behind: list[str] = []
         self.losses: list[tuple[Attachment, StorageError]] = []
         for segment in SEGMENT_IDS:
             mark = Mark(0, START, START, 0, 1)
@@ -125,10 +130,10 @@ class Rig:
             list(self.opened.stores.values()),
             position=self.opened.position,
             wal_segment_bytes=1 << 20,
-            storage_type="aurora",
+            storage_type=storage_type,
             counts=IoCounts(),
             prepare=lambda position: None,
-            fell_behind=lambda segment: None,
+            fell_behind=self.behind.append,
             writer_lost=lambda attachment, error: self.losses.append((attachment, error)),
         )
         device = self.node._device
@@ -220,4 +225,90 @@ def test_a_write_that_the_ring_overtook_counts_for_nothing(
 
     assert not late.live
     assert (late.store.end, late.store.core.scl) == held
+    rig.close()
+
+
+class SharedDevice(ToldDevice):
+    """Six files on one disk: writes are durable once a flush of it has ended."""
+
+    direct = True
+
+    def __init__(self, arena: Arena, lanes: int) -> None:
+        super().__init__(arena, lanes)
+        self.flushes: list[tuple[int, int]] = []
+
+    def shares_a_disk(self, fds: Sequence[int]) -> bool:
+        return True
+
+    def flush(self, lane: int, fd: int) -> None:
+        self.flushes.append((lane, fd))
+
+    def end_flush(self, result: int) -> None:
+        self._ended.append((self.flushes.pop()[0], result))
+        os.write(self._tell, b"x")
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    monkeypatch.setattr(module, "open_device", SharedDevice)
+    rig = Rig(tmp_path, storage_type="aurora-iopt1")
+    yield rig
+    rig.close()
+
+
+def device_of(rig: Rig) -> SharedDevice:
+    assert isinstance(rig.device, SharedDevice)
+    return rig.device
+
+
+def test_one_flush_makes_a_batch_durable_for_all(shared: Rig) -> None:
+    end = shared.commit()
+    shared.end(0, 1, 2, 3)
+    assert end not in shared.writer.acknowledged
+    device_of(shared).end_flush(0)
+    shared.node._step()
+    assert shared.writer.acknowledged[-1] == end
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EBADF])
+def test_a_flush_that_fails_is_the_trouble_of_the_one_it_was_asked_of(
+    shared: Rig, code: int
+) -> None:
+    """The others do not trust what they wrote, and write it again; the thread lives on."""
+    end = shared.commit()
+    shared.end(0, 1, 2, 3)
+    device_of(shared).end_flush(-code)
+    shared.node._step()
+    assert end not in shared.writer.acknowledged
+    assert [lane.problem != "" for lane in shared.node.lanes] == [True, *[False] * 5]
+    assert set(shared.behind) == set(SEGMENT_IDS[1:4])
+    for lane in shared.node.lanes[1:4]:
+        assert shared.node.begin_catching_up(lane) is not None
+        shared.node.caught_up(lane, lane.store.end, lane.store.core.scl)
+    shared.end(4, 5)
+    shared.node._step()
+    shared.end(1, 2, 3)
+    while device_of(shared).flushes:  # of the stragglers, and of all
+        device_of(shared).end_flush(0)
+        shared.node._step()
+    assert shared.writer.acknowledged[-1] == end
+
+
+@pytest.mark.parametrize("storage_type", ["aurora", "aurora-iopt1"])
+@pytest.mark.parametrize("lost", [0, 3, 5])
+def test_a_deleted_segment_does_not_end_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage_type: StorageType, lost: int
+) -> None:
+    """Its next log file was made, and not opened yet, when its directory went."""
+    monkeypatch.setattr(module, "open_device", SharedDevice)
+    rig = Rig(tmp_path, storage_type=storage_type)
+    shutil.rmtree(rig.node.lanes[lost].store.directory)
+    end = rig.commit()
+    others = [each for each in range(6) if each != lost]
+    rig.end(*others)
+    if device_of(rig).flushes:
+        device_of(rig).end_flush(0)
+        rig.node._step()
+    assert rig.writer.acknowledged[-1] == end
+    assert rig.node.lanes[lost].problem
     rig.close()

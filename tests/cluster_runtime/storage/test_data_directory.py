@@ -63,7 +63,7 @@ def test_a_damaged_pg_control_is_an_error(data: Path) -> None:
 
 def test_log_becomes_wal_files_of_the_timeline_that_each_belongs_to(data: Path, me: OsUser) -> None:
     (data / "pg_wal" / "000000010000000000000001").write_bytes(b"old")
-    timelines = Timelines().switched(2, 4 * SEGMENT + 100)
+    timelines = Timelines(2, ((1, 4 * SEGMENT + 100),))
     log = bytes(range(256)) * (2 * SEGMENT // 256) + b"tail"
     chunks = (log[at : at + 70_000] for at in range(0, len(log), 70_000))
     write_wal(data, 3 * SEGMENT, chunks, timelines, SEGMENT, me)

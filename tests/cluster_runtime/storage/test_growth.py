@@ -7,10 +7,8 @@ from hypothesis import strategies as st
 from cluster_runtime.errors import InsufficientStorageError
 from cluster_runtime.storage.core.growth import (
     GIB,
-    PROTECTION_GROUP_BYTES,
     VOLUME_MAX_BYTES,
     allocated_storage_gib,
-    protection_group_of,
     protection_groups,
     read_ios,
     write_ios,
@@ -42,12 +40,6 @@ def test_a_volume_ends_at_256_tebibytes() -> None:
 @given(sizes, sizes)
 def test_a_larger_database_never_takes_fewer_groups(one: int, other: int) -> None:
     assert protection_groups(max(one, other)) >= protection_groups(min(one, other))
-
-
-@given(st.integers(0, VOLUME_MAX_BYTES - 1))
-def test_every_byte_lies_in_a_group_that_is_allocated(byte: int) -> None:
-    assert protection_group_of(byte) < protection_groups(byte + 1)
-    assert protection_group_of(byte) * PROTECTION_GROUP_BYTES <= byte
 
 
 @given(sizes)

@@ -4,6 +4,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -117,6 +118,27 @@ def test_log_is_released_once_it_is_durable(writer: Writer, volume: StorageVolum
     assert int(str(kept[0])) < 12
 
 
+def test_a_long_log_takes_no_more_descriptors_than_a_short_one(
+    writer: Writer, volume: StorageVolume
+) -> None:
+    insert(writer, 0)
+
+    def opened() -> int:
+        paths = [each.path for each in psutil.Process().open_files()]
+        folder = str(volume.directory)
+        return len([each for each in paths if each.startswith(folder) and each.endswith(".log")])
+
+    with writer.connect() as conn:
+        write_log(conn, 30)
+        before = opened()
+        write_log(conn, 60)
+        cursor = volume.cursor(volume.facts.start_lsn)
+        while cursor.read(MB):
+            pass
+        assert opened() <= before + 8
+    assert len(volume._mount.node.lanes[0].store.log.files) > 9
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_two_gigabytes_of_log_in_one_transaction_commit(
@@ -131,7 +153,7 @@ def test_two_gigabytes_of_log_in_one_transaction_commit(
         conn.execute("create table big (x int, filler text)")
         conn.execute("alter table big alter filler set storage plain")
         conn.execute(
-            "insert into big select i, repeat(md5(i::text), 60) from generate_series(1, 1050000) i"
+            "insert into big select i, repeat(md5(i::text), 60) from generate_series(1, 1100000) i"
         )
         assert volume.describe().vdl - begun > 2000 * MB
         # Collected while the transaction was under way, and not only after it.
@@ -139,7 +161,7 @@ def test_two_gigabytes_of_log_in_one_transaction_commit(
     writer.lose()
     writer.start()
     with writer.connect() as conn:
-        assert conn.execute("select count(*) from big").fetchone() == (1050000,)
+        assert conn.execute("select count(*) from big").fetchone() == (1100000,)
 
 
 # a writer that waits ---------------------------------------------------------------------------

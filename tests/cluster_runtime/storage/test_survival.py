@@ -2,8 +2,10 @@
 
 A host process of its own runs the volume and its writer under load and prints what was
 acknowledged; each round something is done to it. BOREALIS_SURVIVAL_ROUNDS sets how many rounds,
-BOREALIS_SURVIVAL_SEED which ones (`python bench/survive.py` does, with a seed that it prints). The
-long campaign draws a seed of its own, which its failure names.
+BOREALIS_SURVIVAL_SEED which ones (`python bench/survive.py` does, with a seed that it prints),
+BOREALIS_SURVIVAL_BULK_MB how large the transactions are that go on beside small commits: a round
+takes one of the sizes, and waits for one of a gigabyte or more. The long campaign draws a seed of
+its own, which its failure names.
 """
 
 import json
@@ -34,6 +36,9 @@ from cluster_runtime.storage.volume import StorageVolume
 ROUNDS = int(os.environ.get("BOREALIS_SURVIVAL_ROUNDS", "3"))
 SEED = int(os.environ.get("BOREALIS_SURVIVAL_SEED", "1"))
 LONG_ROUNDS = 100
+BULK_MB = [int(each) for each in os.environ.get("BOREALIS_SURVIVAL_BULK_MB", "8").split(",")]
+LONG_BULK_MB = [*[8] * 15, *[64] * 4, 2048]
+WAITED_FOR_MB, BULK_WAIT_S = 1000, 900
 DISASTERS = (
     "kill the host",
     "kill the writer",
@@ -42,6 +47,8 @@ DISASTERS = (
     "lose a zone and a segment",
     "corrupt and lose segments",
     "lose files under the writer",
+    "a disk refuses",
+    "rot",
 )
 HOST = Path(__file__).parent / "survival_host.py"
 
@@ -49,14 +56,17 @@ HOST = Path(__file__).parent / "survival_host.py"
 class Host:
     """The process that hosts the volume; it prints a line of JSON for each event."""
 
-    def __init__(self, folder: Path, first: int, seed: int) -> None:
+    def __init__(self, folder: Path, first: int, seed: int, bulk_mb: int) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, HOST, folder, str(first), str(seed)],
+            [sys.executable, HOST, folder, str(first), str(seed), str(bulk_mb)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         self.acknowledged: set[int] = set()
         self.present: set[int] = set()
+        self.bulk_present: list[list[int]] = []
+        self.bulk_rows: dict[int, int] = {}
+        self.bulk_acknowledged = 0
 
     def tell(self, word: str) -> None:
         assert self.process.stdin is not None
@@ -86,31 +96,69 @@ class Host:
             case {"acknowledged": int(value)}:
                 self.acknowledged.add(value)
                 return "acknowledged"
-            case {"present": list(values)}:
+            case {"present": list(values), "bulk": list(bulk)}:
                 self.present = set(values)
+                self.bulk_present = bulk
                 return "present"
+            case {"bulk_begun": int(number), "rows": int(rows)}:
+                self.bulk_rows[number] = rows
+                return "bulk_begun"
+            case {"bulk_acknowledged": int(number)}:
+                self.bulk_acknowledged = number
+                return "bulk_acknowledged"
             case _:
                 return str(event["event"])
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 * ROUNDS + 120)
+@pytest.mark.timeout(60 * ROUNDS + 120 + (BULK_WAIT_S * ROUNDS if max(BULK_MB) > 64 else 0))
 def test_every_acknowledged_commit_survives_every_disaster(
     engine_dir: Path, template: Template
 ) -> None:
-    survive(engine_dir, template, ROUNDS, SEED)
+    survive(engine_dir, template, ROUNDS, SEED, BULK_MB)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(60 * LONG_ROUNDS + BULK_WAIT_S * LONG_ROUNDS // 10)
 def test_every_acknowledged_commit_survives_a_hundred_disasters(
     engine_dir: Path, template: Template
 ) -> None:
     seed = random.randrange(1 << 30)
     print(f"python bench/survive.py --rounds {LONG_ROUNDS} --seed {seed}")  # shown on failure
-    survive(engine_dir, template, LONG_ROUNDS, seed)
+    survive(engine_dir, template, LONG_ROUNDS, seed, LONG_BULK_MB)
 
 
-def survive(engine_dir: Path, template: Template, rounds: int, seed: int) -> None:
+def rot(volume: Path, rng: random.Random) -> str:
+    """Damage one file of one segment: its state, the mark of a log file, log, an image."""
+    segment = rng.choice(sorted(volume.glob("az-*/*")))
+    files = [path for path in segment.rglob("*") if path.is_file() and path.stat().st_size]
+    logs = [path for path in files if path.suffix == ".log"]
+    small = [path for path in files if path.name in ("segment.json", "promised", "manifest.json")]
+    pages = [path for path in files if "data" in path.parts]
+    path = rng.choice(rng.choice([each for each in (logs, small, pages) if each]))
+    content = bytearray(path.read_bytes())
+    span = len(content.rstrip(b"\0")) or len(content)
+    at = rng.randrange(48) if path in logs and rng.random() < 0.4 else rng.randrange(span)
+    match rng.choice(("flip", "zero", "garbage", "truncate", "delete")):
+        case "flip":
+            content[at] ^= 1 << rng.randrange(8)
+        case "zero":
+            content[at : at + 4096] = bytes(min(4096, len(content) - at))
+        case "garbage":
+            length = min(512, len(content) - at)
+            content[at : at + length] = rng.randbytes(length)
+        case "truncate":
+            del content[at:]
+        case _:
+            path.unlink()
+            return f"{path} deleted"
+    path.write_bytes(content)
+    return f"{path} damaged at {at}"
+
+
+def survive(
+    engine_dir: Path, template: Template, rounds: int, seed: int, bulk_sizes: list[int]
+) -> None:
     rng = random.Random(seed)
     folder = engine_dir / "cluster"
     volume = StorageVolume.create(
@@ -125,17 +173,26 @@ def survive(engine_dir: Path, template: Template, rounds: int, seed: int) -> Non
     template.user.own(folder)
     volume.close()
     acknowledged: set[int] = set()
-    first = 1
+    first, rotten = 1, False
+    bulk_rows: dict[int, int] = {}
+    bulk_acknowledged = 0
     for number in range(rounds):
         disaster = DISASTERS[number] if number < len(DISASTERS) else rng.choice(DISASTERS)
-        host = Host(folder, first, rng.randrange(1 << 30))
+        bulk_mb = rng.choice(bulk_sizes)
+        host = Host(folder, first, rng.randrange(1 << 30), bulk_mb)
         try:
             host.listen("present")
             assert acknowledged <= host.present, (number, sorted(acknowledged - host.present)[:10])
+            if rotten:
+                host.tell("be whole")
+                host.listen("survived", 90)
+            check_bulk(host.bulk_present, bulk_rows, bulk_acknowledged)
             enough = rng.randrange(20, 200)
             while len(host.acknowledged) < enough:
                 host.listen("acknowledged")
-            if disaster != "kill the host":
+            if bulk_mb >= WAITED_FOR_MB or number == 0:
+                host.listen("bulk_acknowledged", BULK_WAIT_S)
+            if disaster not in ("kill the host", "rot"):
                 host.tell(disaster)
                 host.listen("survived")
         finally:
@@ -143,13 +200,27 @@ def survive(engine_dir: Path, template: Template, rounds: int, seed: int) -> Non
             host.process.wait()
             host.drain()
         acknowledged |= host.acknowledged
-        first = max(acknowledged) + 1000
+        bulk_rows |= host.bulk_rows
+        bulk_acknowledged = max(bulk_acknowledged, host.bulk_acknowledged)
+        first = max(*acknowledged, *bulk_rows) + 1000
         end_orphans(folder)
+        rotten = disaster == "rot"
+        if rotten:
+            print(number, rot(folder / "volume", rng))
         if disaster == "corrupt and lose segments":
             victim = rng.choice(["a", "b", "c"])
             lost = sorted((folder / "volume" / f"az-{victim}").iterdir())
             shutil.rmtree(rng.choice(lost))
     check_with_amcheck(folder, template, acknowledged)
+
+
+def check_bulk(present: list[list[int]], rows: dict[int, int], acknowledged: int) -> None:
+    """The large transaction that was acknowledged last, or a later one: all of it, and no other."""
+    if not acknowledged and not present:
+        return
+    ((number, count),) = present
+    assert number >= acknowledged
+    assert count == rows[number]
 
 
 def check_with_amcheck(folder: Path, template: Template, acknowledged: set[int]) -> None:

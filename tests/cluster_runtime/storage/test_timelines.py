@@ -23,7 +23,7 @@ def test_each_byte_of_the_log_belongs_to_one_timeline(lsn: int, timeline: int) -
 
 
 def test_a_timeline_ends_where_the_next_one_begins() -> None:
-    timelines = Timelines().switched(2, 0x5000)
+    timelines = Timelines(2, ((1, 0x5000),))
     assert timelines.end_of(1) == 0x5000
     assert timelines.end_of(2) is None
     assert timelines.after(1) == 2

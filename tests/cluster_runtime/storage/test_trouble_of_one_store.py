@@ -238,6 +238,25 @@ def test_what_lies_behind_damage_claims_nothing(disk: SimulatedDisk) -> None:
 # files of a writer that was replaced --------------------------------------------------------------
 
 
+@pytest.mark.parametrize("size", [0, 1, 100, PAGE_BYTES - 1, PAGE_BYTES, PAGE_BYTES + 1, 9000])
+@pytest.mark.parametrize("which", [0, 1, -1])
+def test_a_log_file_that_was_cut_short_is_one_segment_s_damage(
+    disk: SimulatedDisk, which: int, size: int
+) -> None:
+    source, _ = segments(disk)
+    path = str(source.log.files[which].path.relative_to(ROOT))
+    content = disk.content(path)
+    assert content is not None
+    disk.lose(path)
+    disk.create(ROOT / path, content[:size], min(size, len(content)))
+    try:
+        store = SegmentStore.open(ROOT, VOLUME, SegmentId("a1"), direct=True, disk=disk)
+    except SegmentUnreadableError:
+        return
+    assert store.core.scl <= 14_000
+    assert all(file.start <= file.end for file in store.log.files)
+
+
 def test_a_stale_writer_never_opens_a_file_of_its_successor(disk: SimulatedDisk) -> None:
     """Neither wrote anything yet: both epochs begin at the same position."""
     stale = opened(disk)

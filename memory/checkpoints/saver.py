@@ -1,0 +1,388 @@
+"""`BorealisSaver`: LangGraph checkpoints in PostgreSQL, for sync and async graphs alike."""
+
+import random
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Self
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+)
+from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
+
+from memory.checkpoints import maintenance, reading
+from memory.checkpoints.address_key import address_key
+from memory.checkpoints.rows import (
+    PUT,
+    PUT_WRITES,
+    CheckpointRow,
+    Key,
+    Recipes,
+    build_row,
+    indexed,
+    key_of,
+    put_parameters,
+    writes_parameters,
+)
+from memory.checkpoints.tables import CHECKPOINTS
+from memory.database.connections import ConnectionSource
+from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
+from memory.database.schema import DEFAULT_SCHEMA
+from memory.database.scope import Scope
+from memory.database.setup import setup_plan
+from memory.database.steps import FetchOne, Plan, Steps, attempt
+from memory.encoding.codec import Codec
+from memory.encoding.serde import BorealisSerializer, TypeKey
+from memory.errors import ConfigurationError
+
+REMEMBERED_CHECKPOINTS = 1024
+
+
+class BorealisSaver(DriverOwner, BaseCheckpointSaver[Any]):
+    """A LangGraph checkpointer on PostgreSQL 15 or newer. Call `setup()` once for each database.
+
+    source: a cluster (anything with `dsn()`), a DSN, or a psycopg pool or autocommit connection.
+    serde: a LangGraph serializer; by default `BorealisSerializer`, strict and exact. With an
+        `EncryptedSerializer` everything but ids, source, step and run_id is encrypted at rest.
+    allow: classes of your state beyond the built-in allow-list.
+    schema: where the tables are; a schema for each tenant keeps tenants apart.
+    tenant: rows of other tenants are invisible (see `memory.database.tenancy` for the role to use).
+    ttl: a thread expires this long after its last write (timedelta, or minutes).
+    deadline: seconds for one operation, retries included.
+    pool_size, max_idle, prepare: of our own pool; see `memory.database.connections`.
+
+    Synchronous and asynchronous methods may be mixed, from any thread and event loop. Raises the
+    errors of `memory.errors`, and psycopg's for what no retry can help.
+    """
+
+    def __init__(
+        self,
+        source: ConnectionSource,
+        *,
+        serde: SerializerProtocol | None = None,
+        allow: Iterable[type | TypeKey] = (),
+        schema: str = DEFAULT_SCHEMA,
+        tenant: str = "",
+        ttl: timedelta | float | None = None,
+        deadline: float = DEFAULT_DEADLINE_SECONDS,
+        **pool: Any,
+    ) -> None:
+        allow = tuple(allow)
+        if serde is not None and allow:
+            raise ConfigurationError("pass `allow` to your own serializer, or leave serde out")
+        super().__init__(serde=serde if serde is not None else BorealisSerializer(allow=allow))
+        self._driver = Driver(source, tenant=tenant, deadline=deadline, **pool)
+        self._scope = Scope(schema, tenant)
+        self._codec = Codec(self.serde)
+        self._ttl = _interval(ttl)
+        self._recent = _Recent(REMEMBERED_CHECKPOINTS)
+
+    def setup(self, *, partitions: int = 0) -> None:
+        """Create the tables or bring them up to date; safe from many processes at once.
+
+        partitions: on the first call, hash-partition the big tables by thread into so many.
+        """
+        self._driver.run(setup_plan(self._scope.schema, CHECKPOINTS, partitions=partitions))
+
+    async def asetup(self, *, partitions: int = 0) -> None:
+        """`setup`, asynchronously."""
+        await self._driver.arun(setup_plan(self._scope.schema, CHECKPOINTS, partitions=partitions))
+
+    # -- reading
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """The checkpoint that `config` names, or its thread's latest; None if there is none."""
+        return self._driver.run(self._get(key_of(config)))
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """`get_tuple`, asynchronously."""
+        return await self._driver.arun(self._get(key_of(config)))
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        """Checkpoints, newest first, a page at a time: no connection is held between pages.
+
+        filter: metadata that must be contained (as PostgreSQL's `@>`).
+        """
+        listing = reading.Listing(self._scope, config, filter, before, limit)
+        while not listing.done:
+            yield from self._driver.run(self._page(listing))
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """`list`, asynchronously."""
+        listing = reading.Listing(self._scope, config, filter, before, limit)
+        while not listing.done:
+            for found in await self._driver.arun(self._page(listing)):
+                yield found
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """What each channel was written since its last stored value, along the parents."""
+        return self._driver.run(self._history(key_of(config), list(channels)))
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """`get_delta_channel_history`, asynchronously."""
+        return await self._driver.arun(self._history(key_of(config), list(channels)))
+
+    # -- writing
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint, in one round trip; storing it again changes nothing."""
+        return self._driver.run(self._store(config, checkpoint, metadata, new_versions))
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """`put`, asynchronously."""
+        return await self._driver.arun(self._store(config, checkpoint, metadata, new_versions))
+
+    def put_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Store a task's writes, in one round trip; storing them again changes nothing."""
+        self._driver.run(self._store_writes(config, indexed(writes), task_id, task_path))
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """`put_writes`, asynchronously."""
+        await self._driver.arun(self._store_writes(config, indexed(writes), task_id, task_path))
+
+    def import_writes(
+        self,
+        config: RunnableConfig,
+        writes: Mapping[int, tuple[str, Any]],
+        task_id: str,
+        task_path: str,
+    ) -> None:
+        """Store writes under the indexes that another saver gave them."""
+        self._driver.run(self._store_writes(config, writes, task_id, task_path))
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy every checkpoint and write of a thread, inside the database."""
+        self._driver.run(maintenance.copy(self._scope, source_thread_id, target_thread_id))
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """`copy_thread`, asynchronously."""
+        await self._driver.arun(maintenance.copy(self._scope, source_thread_id, target_thread_id))
+
+    # -- removing
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Delete a thread: it is gone at once, its rows go in bounded batches."""
+        self._driver.run(maintenance.delete(self._scope, thread_id))
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """`delete_thread`, asynchronously."""
+        await self._driver.arun(maintenance.delete(self._scope, thread_id))
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Delete the checkpoints, and their writes, whose metadata has one of these run ids."""
+        self._driver.run(maintenance.delete_runs(self._scope, run_ids))
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """`delete_for_runs`, asynchronously."""
+        await self._driver.arun(maintenance.delete_runs(self._scope, run_ids))
+
+    def prune(
+        self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", keep: int = 1
+    ) -> None:
+        """Remove old checkpoints of threads, in bounded batches that block no other thread.
+
+        strategy: "keep_latest" keeps the `keep` latest checkpoints of each namespace, and the
+            ancestors that a DeltaChannel of theirs needs; calls of subgraphs go with the
+            checkpoint that started them. "delete" removes the threads.
+        """
+        self._driver.run(
+            maintenance.prune(self._scope, self._codec, thread_ids, strategy=strategy, keep=keep)
+        )
+
+    async def aprune(
+        self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", keep: int = 1
+    ) -> None:
+        """`prune`, asynchronously."""
+        await self._driver.arun(
+            maintenance.prune(self._scope, self._codec, thread_ids, strategy=strategy, keep=keep)
+        )
+
+    def sweep(self, *, limit: int = 1000) -> int:
+        """Remove threads whose TTL has passed, at most `limit`; how many there were.
+
+        In bounded batches, skipping threads that are being written to. Run it from a timer.
+        """
+        return self._driver.run(maintenance.sweep(self._scope, limit))
+
+    async def asweep(self, *, limit: int = 1000) -> int:
+        """`sweep`, asynchronously."""
+        return await self._driver.arun(maintenance.sweep(self._scope, limit))
+
+    # -- the rest of the protocol
+
+    def get_next_version(self, current: Any, channel: None) -> Any:
+        """Integers: checkpoints name their values themselves, so versions need not be unique.
+
+        Threads that came from `PostgresSaver` keep its string versions, which must still grow.
+        """
+        if not isinstance(current, str):
+            return 1 if current is None else current + 1
+        return f"{int(current.partition('.')[0]) + 1:032}.{random.random():016}"
+
+    def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> Self:
+        """The same saver with more classes allowed; LangGraph calls it in its strict mode."""
+        clone = super().with_allowlist(extra_allowlist)
+        assert isinstance(clone, type(self))
+        if clone is not self:
+            clone._codec = Codec(maybe_add_typed_methods(clone.serde))
+            clone._codec.address_key = self._codec.address_key
+        return clone
+
+    # -- plans
+
+    def _ready(self) -> Plan[None]:
+        """With encryption: learn the secret that addresses are keyed with, once."""
+        if self._codec.cipher is not None and not self._codec.address_key:
+            self._codec.address_key = yield from address_key(self._scope, self._codec)
+
+    def _get(self, key: Key) -> Plan[CheckpointTuple | None]:
+        yield from self._ready()
+        found = yield from attempt(lambda: reading.get(self._scope, self._codec, key))
+        if found is None:
+            return None
+        self._recent[found.key] = found.recipes
+        return found.tuple
+
+    def _page(self, listing: reading.Listing) -> Plan[Sequence[CheckpointTuple]]:
+        yield from self._ready()
+        return (yield from attempt(lambda: listing.page(self._codec)))
+
+    def _history(self, key: Key, channels: Sequence[str]) -> Plan[dict[str, DeltaChannelHistory]]:
+        yield from self._ready()
+        return (
+            yield from attempt(
+                lambda: reading.delta_history(self._scope, self._codec, key, channels)
+            )
+        )
+
+    def _store(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> Plan[RunnableConfig]:
+        yield from self._ready()
+        key = key_of(config)
+        parent: Recipes | None = None
+        if key.checkpoint_id is not None:
+            parent = self._recent.get(key)
+            if parent is None:
+                parent = yield from attempt(lambda: reading.recipes(self._scope, self._codec, key))
+        row = build_row(self._codec, config, checkpoint, metadata, new_versions, parent)
+        if not (yield from attempt(lambda: self._send(row))):
+            # The parent was pruned by somebody else since we saw it: send every value.
+            row = build_row(self._codec, config, checkpoint, metadata, new_versions, None)
+            yield from attempt(lambda: self._send(row))
+        self._recent[row.key] = row.recipes
+        return row.key.config()
+
+    def _send(self, row: CheckpointRow) -> Steps[bool]:
+        parameters = put_parameters(self._scope.tenant, row, self._ttl)
+        stored = yield FetchOne(self._scope.render(PUT), parameters)
+        return bool(stored[0])
+
+    def _store_writes(
+        self,
+        config: RunnableConfig,
+        writes: Mapping[int, tuple[str, Any]],
+        task_id: str,
+        path: str,
+    ) -> Plan[None]:
+        key = key_of(config)
+        if key.checkpoint_id is None:
+            raise ConfigurationError("put_writes needs a config with a checkpoint_id")
+        if not writes:
+            return
+        yield from self._ready()
+        parameters = writes_parameters(
+            self._codec, self._scope.tenant, key, writes, task_id, path, self._ttl
+        )
+
+        def send() -> Steps[None]:
+            yield FetchOne(self._scope.render(PUT_WRITES), parameters)
+
+        yield from attempt(send)
+
+
+class _Recent:
+    """Recipes of the checkpoints seen last, so that a put need not read its parent.
+
+    They may be out of date when somebody else pruned the thread; the database checks every chunk
+    that a put counts on.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._recipes: OrderedDict[Key, Recipes] = OrderedDict()
+
+    def get(self, key: Key) -> Recipes | None:
+        with self._lock:
+            return self._recipes.get(key)
+
+    def __setitem__(self, key: Key, recipes: Recipes) -> None:
+        with self._lock:
+            self._recipes[key] = recipes
+            self._recipes.move_to_end(key)
+            while len(self._recipes) > self._size:
+                self._recipes.popitem(last=False)
+
+
+def _interval(ttl: timedelta | float | None) -> timedelta | None:
+    if ttl is None:
+        return None
+    interval = ttl if isinstance(ttl, timedelta) else timedelta(minutes=ttl)
+    if interval <= timedelta(0):
+        raise ConfigurationError(f"ttl is {interval}; it must be positive")
+    return interval

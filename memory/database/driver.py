@@ -1,0 +1,357 @@
+"""The two runners: they do what the generators of `memory.database.steps` ask for, and try again.
+
+Every write of this package is idempotent, so that an attempt whose answer was lost can be made
+again: a failover, a pause and a cut connection show as latency, never as an error, as long as
+the operation's deadline allows.
+"""
+
+import asyncio
+import time
+from typing import Any, Self, TypeVar
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import tuple_row
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    wait_exponential_jitter,
+)
+
+from memory.database.connections import AsyncConnection, ConnectionSource, Sources, SyncConnection
+from memory.database.failures import Failure, classify
+from memory.database.steps import (
+    Attempt,
+    CopyIn,
+    DatabaseStep,
+    Embed,
+    Execute,
+    FetchAll,
+    FetchOne,
+    Plan,
+    Steps,
+)
+from memory.errors import ConfigurationError, OperationTimeoutError, SetupRequiredError
+
+T = TypeVar("T")
+
+DEFAULT_DEADLINE_SECONDS = 60.0
+FIRST_WAIT_SECONDS = 0.02
+LONGEST_WAIT_SECONDS = 1.0
+
+SET_TENANT = sql.SQL("select set_config('borealis.tenant', %s, true)")
+
+# Tables, schema, functions or columns that are not there: the answer is setup(), not the SQL.
+NOT_SET_UP = frozenset({"42P01", "3F000", "42883", "42703"})
+
+
+class Driver:
+    """Runs plans on a connection source, synchronously and asynchronously.
+
+    deadline: seconds that one attempt-with-retries may take in all.
+    tenant: kept in the setting `borealis.tenant` for the time of each transaction; row-level
+        security policies compare with it.
+    """
+
+    def __init__(
+        self,
+        source: ConnectionSource,
+        *,
+        tenant: str = "",
+        deadline: float = DEFAULT_DEADLINE_SECONDS,
+        **pool: Any,
+    ) -> None:
+        if deadline <= 0:
+            raise ConfigurationError(f"deadline is {deadline} s; it must be positive")
+        self.tenant = tenant
+        self._deadline = deadline
+        self._sources = Sources(source, **pool)
+        self._wait = wait_exponential_jitter(
+            multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS, jitter=FIRST_WAIT_SECONDS
+        )
+
+    # -- synchronous
+
+    def run(self, plan: Plan[T]) -> T:
+        """Run a plan to its end and return its result."""
+        try:
+            request = next(plan)
+            while True:
+                try:
+                    answer = self._answer(request)
+                except Exception as error:  # noqa: BLE001 - handed to the plan, which owns it
+                    request = plan.throw(error)
+                else:
+                    request = plan.send(answer)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+    def _answer(self, request: Embed | Attempt) -> Any:
+        match request:
+            case Embed(embeddings, texts, as_queries=True):
+                return [embeddings.embed_query(text) for text in texts]
+            case Embed(embeddings, texts):
+                return embeddings.embed_documents(list(texts)) if texts else []
+            case Attempt():
+                return self._attempt(request)
+
+    def _attempt(self, request: Attempt) -> Any:
+        if self._sources.sync is None:
+            raise ConfigurationError(
+                "this object was made from an asynchronous pool or connection, so only its "
+                "asynchronous methods work; make it from a cluster or a DSN to use both"
+            )
+        deadline = time.monotonic() + self._deadline
+        try:
+            return self._once(request, deadline)
+        except (psycopg.Error, OSError) as error:
+            self._after(error)
+            first = error
+        retrying = Retrying(
+            retry=retry_if_exception(_may_pass),
+            wait=self._wait,
+            stop=lambda state: _past(state, deadline),
+            retry_error_callback=lambda state: _give_up(state, self._deadline),
+            before_sleep=lambda state: self._after(_error_of(state)),
+        )
+        time.sleep(_short_wait(first))
+        return retrying(self._once, request, deadline)
+
+    def _after(self, error: BaseException) -> None:
+        """Raise what waiting cannot change; drop connections that lead to a dead server."""
+        _raise_if_permanent(error)
+        if classify(error) is Failure.CONNECTION_LOST and self._sources.sync is not None:
+            self._sources.sync.forget_idle()
+
+    def _once(self, request: Attempt, deadline: float) -> Any:
+        source = self._sources.sync
+        assert source is not None
+        with source.connection(deadline) as connection:
+            try:
+                if request.transaction or self.tenant or not connection.autocommit:
+                    with connection.transaction():
+                        if self.tenant:
+                            connection.execute(SET_TENANT, (self.tenant,))
+                        return self._drive(connection, request.steps())
+                return self._drive(connection, request.steps())
+            except (psycopg.Error, OSError) as error:
+                if classify(error) is Failure.CONNECTION_LOST:
+                    connection.close()
+                raise
+
+    def _drive(self, connection: SyncConnection, steps: Steps[T]) -> T:
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(_execute(connection, step))
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+    # -- asynchronous
+
+    async def arun(self, plan: Plan[T]) -> T:
+        """`run`, without blocking the event loop."""
+        try:
+            request = next(plan)
+            while True:
+                try:
+                    answer = await self._aanswer(request)
+                except Exception as error:  # noqa: BLE001 - handed to the plan, which owns it
+                    request = plan.throw(error)
+                else:
+                    request = plan.send(answer)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+    async def _aanswer(self, request: Embed | Attempt) -> Any:
+        match request:
+            case Embed(embeddings, texts, as_queries=True):
+                return [await embeddings.aembed_query(text) for text in texts]
+            case Embed(embeddings, texts):
+                return await embeddings.aembed_documents(list(texts)) if texts else []
+            case Attempt():
+                if self._sources.asynchronous() is None:
+                    return await asyncio.to_thread(self._attempt, request)
+                return await self._aattempt(request)
+
+    async def _aattempt(self, request: Attempt) -> Any:
+        deadline = time.monotonic() + self._deadline
+        try:
+            return await self._aonce(request, deadline)
+        except (psycopg.Error, OSError) as error:
+            await self._aafter(error)
+            first = error
+
+        async def before_sleep(state: RetryCallState) -> None:
+            await self._aafter(_error_of(state))
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_may_pass),
+            wait=self._wait,
+            stop=lambda state: _past(state, deadline),
+            retry_error_callback=lambda state: _give_up(state, self._deadline),
+            before_sleep=before_sleep,
+        )
+        await asyncio.sleep(_short_wait(first))
+        return await retrying(self._aonce, request, deadline)
+
+    async def _aafter(self, error: BaseException) -> None:
+        _raise_if_permanent(error)
+        source = self._sources.asynchronous()
+        if classify(error) is Failure.CONNECTION_LOST and source is not None:
+            await source.forget_idle()
+
+    async def _aonce(self, request: Attempt, deadline: float) -> Any:
+        source = self._sources.asynchronous()
+        assert source is not None
+        try:
+            async with (
+                asyncio.timeout(max(0.0, deadline - time.monotonic())),
+                source.connection(deadline) as connection,
+            ):
+                try:
+                    if request.transaction or self.tenant or not connection.autocommit:
+                        async with connection.transaction():
+                            if self.tenant:
+                                await connection.execute(SET_TENANT, (self.tenant,))
+                            return await self._adrive(connection, request.steps())
+                    return await self._adrive(connection, request.steps())
+                except (psycopg.Error, OSError) as error:
+                    if classify(error) is Failure.CONNECTION_LOST:
+                        await connection.close()
+                    raise
+        except TimeoutError as error:
+            if isinstance(error, OperationTimeoutError):
+                raise
+            raise psycopg.OperationalError(
+                "the server did not answer before the deadline"
+            ) from error
+
+    async def _adrive(self, connection: AsyncConnection, steps: Steps[T]) -> T:
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(await _aexecute(connection, step))
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Close the connections of our own pool."""
+        self._sources.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of our own pools, this event loop's included."""
+        await self._sources.aclose()
+
+
+def _execute(connection: SyncConnection, step: DatabaseStep) -> Any:
+    match step:
+        case FetchOne(statement, parameters):
+            return (
+                connection.cursor(binary=True, row_factory=tuple_row)
+                .execute(statement, parameters)
+                .fetchone()
+            )
+        case FetchAll(statement, parameters):
+            return (
+                connection.cursor(binary=True, row_factory=tuple_row)
+                .execute(statement, parameters)
+                .fetchall()
+            )
+        case Execute(statement, parameters):
+            return connection.execute(statement, parameters or None, prepare=False).rowcount
+        case CopyIn(statement, data):
+            with connection.cursor().copy(statement) as copy:
+                copy.write(data)
+            return None
+
+
+async def _aexecute(connection: AsyncConnection, step: DatabaseStep) -> Any:
+    match step:
+        case FetchOne(statement, parameters):
+            cursor = await connection.cursor(binary=True, row_factory=tuple_row).execute(
+                statement, parameters
+            )
+            return await cursor.fetchone()
+        case FetchAll(statement, parameters):
+            cursor = await connection.cursor(binary=True, row_factory=tuple_row).execute(
+                statement, parameters
+            )
+            return await cursor.fetchall()
+        case Execute(statement, parameters):
+            return (await connection.execute(statement, parameters or None, prepare=False)).rowcount
+        case CopyIn(statement, data):
+            async with connection.cursor().copy(statement) as copy:
+                await copy.write(data)
+            return None
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, (psycopg.Error, OSError)) and not isinstance(
+        error, OperationTimeoutError
+    )
+
+
+def _raise_if_permanent(error: BaseException) -> None:
+    if isinstance(error, OperationTimeoutError):
+        raise error
+    if classify(error) is Failure.PERMANENT:
+        if isinstance(error, psycopg.Error) and error.sqlstate in NOT_SET_UP:
+            raise SetupRequiredError(
+                f"the database has no tables of this version ({error.sqlstate}); call setup() "
+                "once, from any process"
+            ) from error
+        raise error
+
+
+def _short_wait(error: BaseException) -> float:
+    """A deadlock or a stale pooled connection needs no wait; only a dead server does."""
+    return 0.0 if classify(error) is Failure.CONNECTION_LOST else FIRST_WAIT_SECONDS
+
+
+def _past(state: RetryCallState, deadline: float) -> bool:
+    return time.monotonic() + state.upcoming_sleep > deadline
+
+
+def _error_of(state: RetryCallState) -> BaseException:
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    assert error is not None
+    return error
+
+
+def _give_up(state: RetryCallState, seconds: float) -> Any:
+    error = _error_of(state)
+    _raise_if_permanent(error)
+    raise OperationTimeoutError(
+        f"the database could not be used for {seconds:g} s, through {state.attempt_number + 1} "
+        f"attempts; the last one failed with: {str(error).strip() or type(error).__name__}"
+    ) from error
+
+
+class DriverOwner:
+    """What works over a driver: closed by hand, or by `with` and `async with`."""
+
+    _driver: Driver
+
+    def close(self) -> None:
+        """Close the connections of our own pool; a pool that you passed stays open."""
+        self._driver.close()
+
+    async def aclose(self) -> None:
+        """`close`, for this event loop's connections too."""
+        await self._driver.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()

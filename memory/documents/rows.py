@@ -1,0 +1,178 @@
+"""Documents as rows: adding and replacing them, and removing them."""
+
+import json
+import struct
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from psycopg import sql
+
+from memory.database.steps import CopyIn, Execute, FetchAll, Steps
+from memory.database.vectors import literal
+from memory.documents.table import Opened
+from memory.errors import ConfigurationError
+
+COPY_FROM_ROWS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """One row to be stored."""
+
+    id: str
+    content: str
+    metadata: Mapping[str, Any]
+    embedding: Sequence[float]
+
+
+def new_documents(
+    texts: Sequence[str],
+    embeddings: Sequence[Sequence[float]],
+    metadatas: Sequence[Mapping[str, Any]] | None,
+    ids: Sequence[str | None] | None,
+) -> list[NewDocument]:
+    """Rows with ids made up where they are missing; of several with one id the last counts."""
+    for what, values in (("embeddings", embeddings), ("metadatas", metadatas), ("ids", ids)):
+        if values is not None and len(values) != len(texts):
+            raise ConfigurationError(f"{len(texts)} texts, but {len(values)} {what}")
+    for number, text in enumerate(texts):
+        if "\0" in text:
+            raise ConfigurationError(
+                f"text {number} contains a NUL character, which PostgreSQL's text cannot hold"
+            )
+    return [
+        NewDocument(
+            str(uuid.uuid4()) if ids is None or ids[n] is None else str(ids[n]),
+            text,
+            metadatas[n] if metadatas else {},
+            embeddings[n],
+        )
+        for n, text in enumerate(texts)
+    ]
+
+
+def store(table: Opened, documents: Sequence[NewDocument], language: str) -> Steps[None]:
+    """Insert or replace rows: through a binary COPY if they are many; one transaction."""
+    rows = [_columns(table, document) for document in {d.id: d for d in documents}.values()]
+    if not rows:
+        return
+    vectors = [d.embedding for d in {d.id: d for d in documents}.values()]
+    vector_type = sql.SQL("halfvec" if table.vector_type == "halfvec" else "vector")
+    names = [sql.Identifier(f"c{n}") for n in range(len(rows[0]))]
+    if len(rows) < COPY_FROM_ROWS:
+        source: sql.Composable = sql.SQL("unnest({}) as s ({}, embedding)").format(
+            sql.SQL(", ").join([sql.SQL("%s::text[]")] * (len(names) + 1)),
+            sql.SQL(", ").join(names),
+        )
+        parameters = [list(column) for column in zip(*rows, strict=True)]
+        parameters.append([literal(vector) for vector in vectors])
+        yield Execute(_insert(table, names, source, vector_type, language), parameters)
+        return
+    yield Execute(
+        sql.SQL(
+            "create temporary table borealis_load ({}, embedding vector) on commit drop"
+        ).format(sql.SQL(", ").join(sql.SQL("{} text").format(name) for name in names))
+    )
+    yield CopyIn(sql.SQL("copy borealis_load from stdin (format binary)"), _binary(rows, vectors))
+    yield Execute(_insert(table, names, sql.SQL("borealis_load s"), vector_type, language))
+
+
+def _columns(table: Opened, document: NewDocument) -> list[str | None]:
+    """A row's values as text: id, content, metadata columns, JSON."""
+    rest = dict(document.metadata)
+    values: list[str | None] = [document.id, document.content]
+    for name in table.layout.metadata_columns:
+        value = rest.pop(name, None)
+        if isinstance(value, (dict, list)):
+            value = json.dumps(value)
+        values.append(None if value is None else str(value))
+    if table.json is not None:
+        try:
+            values.append(json.dumps(rest, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"the metadata of document {document.id} is not JSON: {error}"
+            ) from error
+    return values
+
+
+def _insert(
+    table: Opened,
+    names: Sequence[sql.Identifier],
+    source: sql.Composable,
+    vector_type: sql.SQL,
+    language: str,
+) -> sql.Composed:
+    layout = table.layout
+    targets = [layout.id, layout.content, *layout.metadata_columns]
+    targets += [] if table.json is None else [table.json]
+    values: list[sql.Composable] = [
+        sql.SQL("s.{}::{}").format(name, sql.SQL(table.types[target]))
+        for name, target in zip(names, targets, strict=True)
+    ]
+    targets.append(layout.embedding)
+    values.append(sql.SQL("s.embedding::{}").format(vector_type))
+    if table.tsv is not None:
+        targets.append(table.tsv)
+        values.append(
+            sql.SQL("to_tsvector({}::regconfig, s.{})").format(sql.Literal(language), names[1])
+        )
+    changes = sql.SQL(", ").join(
+        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(target)) for target in targets[1:]
+    )
+    return sql.SQL(
+        "insert into {} ({}) select {} from {} on conflict ({}) do update set {}"
+    ).format(
+        layout.name,
+        sql.SQL(", ").join(map(sql.Identifier, targets)),
+        sql.SQL(", ").join(values),
+        source,
+        sql.Identifier(layout.id),
+        changes,
+    )
+
+
+def _binary(rows: Sequence[Sequence[str | None]], vectors: Sequence[Sequence[float]]) -> bytes:
+    """Rows of text columns and a vector in PostgreSQL's binary COPY format.
+
+    Source: PostgreSQL documentation, "COPY: Binary Format"; pgvector's vector_recv.
+    """
+    matrix = np.asarray(vectors, dtype=">f4")
+    header = struct.pack(">ihh", 4 + 4 * matrix.shape[1], matrix.shape[1], 0)
+    count = (len(rows[0]) + 1).to_bytes(2, "big")
+    parts = [b"PGCOPY\n\xff\r\n\0", bytes(8)]
+    for row, vector in zip(rows, matrix, strict=True):
+        parts.append(count)
+        for value in row:
+            if value is None:
+                parts.append(b"\xff\xff\xff\xff")
+            else:
+                data = value.encode()
+                parts += (len(data).to_bytes(4, "big"), data)
+        parts += (header, vector.tobytes())
+    parts.append(b"\xff\xff")
+    return b"".join(parts)
+
+
+def remove(
+    table: Opened, ids: Sequence[str] | None, filter: Mapping[str, Any] | None
+) -> Steps[None]:
+    """Delete rows by id, by filter, or by both."""
+    conditions: list[sql.Composable] = []
+    parameters: list[Any] = []
+    if ids is not None:
+        conditions.append(
+            sql.SQL("d.{}::text = any(%s::text[])").format(sql.Identifier(table.layout.id))
+        )
+        parameters.append([str(key) for key in ids])
+    if filter:
+        condition, extra = table.fields.condition(filter)
+        conditions.append(condition)
+        parameters += extra
+    statement = sql.SQL("delete from {} d where {} returning 1").format(
+        table.layout.name, sql.SQL(" and ").join(conditions)
+    )
+    yield FetchAll(statement, parameters)

@@ -1,0 +1,150 @@
+"""A table of documents in langchain-postgres' layout: its columns, opening it, making it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from memory.database.steps import Execute, FetchAll, FetchOne, Steps
+from memory.database.vectors import MOST_DIMENSIONS, OPCLASSES
+from memory.documents.filters import Fields
+from memory.errors import ConfigurationError, SetupRequiredError
+
+DESCRIBE = """
+select a.attname, format_type(a.atttypid, a.atttypmod)
+from pg_attribute a where a.attrelid = to_regclass(%s) and a.attnum > 0 and not a.attisdropped
+"""
+HAS_ANN = """
+select exists (
+    select from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = c.relam
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+    where i.indrelid = to_regclass(%s) and a.attname = %s and m.amname in ('hnsw', 'ivfflat'))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Names of a table's columns; the defaults are langchain-postgres'."""
+
+    table: str
+    schema: str = "public"
+    id: str = "langchain_id"
+    content: str = "content"
+    embedding: str = "embedding"
+    metadata_columns: tuple[str, ...] = ()
+    json: str = "langchain_metadata"
+    tsv: str | None = None
+
+    @property
+    def name(self) -> sql.Identifier:
+        return sql.Identifier(self.schema, self.table)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A table as it is: its layout, the types of its columns, and whether an ANN index is there."""
+
+    layout: Layout
+    types: Mapping[str, str]
+    ann: bool
+
+    @property
+    def vector_type(self) -> str:
+        return self.types[self.layout.embedding].partition("(")[0].rpartition(".")[2]
+
+    @property
+    def json(self) -> str | None:
+        return self.layout.json if self.layout.json in self.types else None
+
+    @property
+    def tsv(self) -> str | None:
+        return self.layout.tsv if self.layout.tsv in self.types else None
+
+    @property
+    def fields(self) -> Fields:
+        return Fields(frozenset(self.layout.metadata_columns), self.json)
+
+
+def open_table(layout: Layout) -> Steps[Opened]:
+    """Look at an existing table; raises if it does not have the columns of the layout."""
+    regclass = layout.name.as_string()
+    rows = yield FetchAll(DESCRIBE, (regclass,))
+    if not rows:
+        raise SetupRequiredError(
+            f"there is no table {layout.schema}.{layout.table}; call setup() once, or check the "
+            "name"
+        )
+    types: dict[str, str] = dict(rows)
+    needed = (layout.id, layout.content, layout.embedding, *layout.metadata_columns)
+    if missing := [name for name in needed if name not in types]:
+        raise ConfigurationError(
+            f"table {layout.schema}.{layout.table} has no column {', '.join(missing)}; it has "
+            f"{', '.join(types)}"
+        )
+    row = yield FetchOne(HAS_ANN, (regclass, layout.embedding))
+    opened = Opened(layout, types, row[0])
+    if opened.vector_type not in ("vector", "halfvec"):
+        raise ConfigurationError(
+            f"column {layout.embedding} is of type {types[layout.embedding]}, not vector or halfvec"
+        )
+    return opened
+
+
+def create_table(
+    layout: Layout,
+    *,
+    dims: int,
+    vector_type: str,
+    distance: str,
+    id_type: str,
+    metadata_types: Mapping[str, str],
+    ann: bool,
+) -> Steps[None]:
+    """Create the table and its indexes, if there is none; part of one transaction."""
+    regclass = layout.name.as_string()
+    yield FetchOne(
+        "select pg_advisory_xact_lock(hashtextextended('borealis.documents:' || %s, 4715))",
+        (regclass,),
+    )
+    row = yield FetchOne("select to_regclass(%s) is not null", (regclass,))
+    if row[0]:
+        return
+    if vector_type not in ("vector", "halfvec"):
+        raise ConfigurationError(f"vector_type is {vector_type!r}; it must be vector or halfvec")
+    row = yield FetchOne("select exists (select from pg_extension where extname = 'vector')")
+    if not row[0]:
+        yield Execute("create extension if not exists vector")
+    columns = [
+        sql.SQL("{} {} primary key").format(sql.Identifier(layout.id), _type(id_type)),
+        sql.SQL("{} text not null").format(sql.Identifier(layout.content)),
+        sql.SQL("{} {}({}) not null").format(
+            sql.Identifier(layout.embedding), _type(vector_type), sql.Literal(dims)
+        ),
+    ]
+    if layout.tsv is not None:
+        columns.append(sql.SQL("{} tsvector not null").format(sql.Identifier(layout.tsv)))
+    columns += [
+        sql.SQL("{} {}").format(sql.Identifier(name), _type(metadata_types.get(name, "text")))
+        for name in layout.metadata_columns
+    ]
+    columns.append(sql.SQL("{} json").format(sql.Identifier(layout.json)))
+    yield Execute(sql.SQL("create table {} ({})").format(layout.name, sql.SQL(", ").join(columns)))
+    if ann and dims <= MOST_DIMENSIONS[vector_type]:
+        opclass = sql.Identifier(f"{vector_type}_{OPCLASSES[distance]}")
+        yield Execute(
+            sql.SQL("create index on {} using hnsw ({} {})").format(
+                layout.name, sql.Identifier(layout.embedding), opclass
+            )
+        )
+    if layout.tsv is not None:
+        yield Execute(
+            sql.SQL("create index on {} using gin ({})").format(
+                layout.name, sql.Identifier(layout.tsv)
+            )
+        )
+
+
+def _type(name: str) -> sql.SQL:
+    if not name.replace(" ", "").replace("_", "").isalnum():
+        raise ConfigurationError(f"{name!r} is not the name of a type")
+    return sql.SQL(name)

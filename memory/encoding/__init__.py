@@ -1,0 +1,1 @@
+"""Values as bytes and ids as text: no connection, no statement."""

@@ -1,0 +1,230 @@
+"""The store's operations as database steps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, LiteralString
+
+from langgraph.store.base import GetOp, Item, ListNamespacesOp, PutOp, SearchItem
+from psycopg import sql
+
+from memory.database.scope import Scope
+from memory.database.steps import FetchAll, FetchOne, Steps
+from memory.database.vectors import literal
+from memory.encoding.codec import Codec
+from memory.encoding.ids import original, storable
+from memory.encoding.jsonsafe import to_jsonb
+from memory.store.index import Index
+
+Namespace = tuple[str, ...]
+
+LIVE: LiteralString = "(i.expires_at is null or i.expires_at > now())"
+GET: LiteralString = (
+    "select i.key, i.value, i.sealed, i.created_at, i.updated_at, i.ttl, i.item_key"
+    " from {schema}.memory_items i where i.ns_key = (select ns_key from"
+    " {schema}.memory_namespaces where tenant = %s and path = %s::text[])"
+    " and i.key = any(%s::text[]) and {live}"
+)
+RENEW: LiteralString = (
+    "update {schema}.memory_items set expires_at = now() + ttl"
+    " where item_key = any(%b::bigint[]) and ttl is not null returning 1"
+)
+PUT: LiteralString = (
+    "select {schema}.memory_put_items(%s, %s::text[], %s::text[], %s::jsonb[], %s::bytea[],"
+    " %s::interval[], %s::text[], %s::regconfig)"
+)
+DELETE: LiteralString = (
+    "delete from {schema}.memory_items where ns_key = (select ns_key from"
+    " {schema}.memory_namespaces where tenant = %s and path = %s::text[])"
+    " and key = any(%s::text[]) returning 1"
+)
+DELETE_VECTORS: LiteralString = (
+    "delete from {schema}.memory_vectors where item_key = any(%b::bigint[]) returning 1"
+)
+INSERT_VECTORS = sql.SQL(
+    """insert into {schema}.memory_vectors (item_key, field, ns_key, embedding)
+    select n.item_key, n.field, i.ns_key, n.embedding::{type}
+    from unnest(%b::bigint[], %s::text[], %s::text[]) as n (item_key, field, embedding)
+    join {schema}.memory_items i using (item_key)
+    on conflict (item_key, field) do update set embedding = excluded.embedding returning 1"""
+)
+SWEEP: LiteralString = (
+    "with dead as (select item_key from {schema}.memory_items where expires_at <= now()"
+    " order by expires_at limit %s for update skip locked)"
+    " delete from {schema}.memory_items i using dead d where i.item_key = d.item_key returning 1"
+)
+SWEEP_NAMESPACES: LiteralString = (
+    "with empty as (select n.ns_key from {schema}.memory_namespaces n where not exists"
+    " (select from {schema}.memory_items i where i.ns_key = n.ns_key)"
+    " limit %s for update skip locked)"
+    " delete from {schema}.memory_namespaces n using empty e where n.ns_key = e.ns_key"
+    " and not exists (select from {schema}.memory_items i where i.ns_key = n.ns_key) returning 1"
+)
+
+
+@dataclass(slots=True)
+class PreparedPut:
+    """Items of one namespace to be stored, and the texts to embed of them."""
+
+    namespace: Namespace
+    keys: list[str] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+    sealed: list[bytes | None] = field(default_factory=list)
+    ttls: list[timedelta | None] = field(default_factory=list)
+    searches: list[str | None] = field(default_factory=list)
+    vectors: list[tuple[int, str, str]] = field(default_factory=list)
+
+    def add(self, codec: Codec, op: PutOp, index: Index | None) -> None:
+        value = dict(op.value or {})
+        text, exact = to_jsonb(value)
+        self.keys.append(storable(op.key))
+        self.values.append(text)
+        self.sealed.append(None if exact else codec.seal(list(codec.serde.dumps_typed(value))))
+        self.ttls.append(None if op.ttl is None else timedelta(minutes=float(op.ttl)))
+        texts = []
+        if index is not None and op.index is not False:
+            texts = list(index.texts(value, op.index))
+        self.vectors += [(len(self.keys) - 1, name, found) for name, found in texts]
+        words = " ".join(found for _, found in texts) if index and index.hybrid else None
+        self.searches.append(None if words is None else words.replace("\0", " "))
+
+
+def prepare_puts(
+    codec: Codec, ops: Sequence[PutOp], index: Index | None
+) -> tuple[list[PreparedPut], dict[Namespace, list[str]]]:
+    """Group the last operation on each key into stores and deletions by namespace."""
+    last = {(op.namespace, op.key): op for op in ops}
+    stores: dict[Namespace, PreparedPut] = {}
+    deletions: dict[Namespace, list[str]] = {}
+    for (namespace, key), op in sorted(last.items(), key=lambda item: item[0]):
+        if op.value is None:
+            deletions.setdefault(namespace, []).append(storable(key))
+        else:
+            stores.setdefault(namespace, PreparedPut(namespace)).add(codec, op, index)
+    return list(stores.values()), deletions
+
+
+def path_of(namespace: Namespace) -> list[str]:
+    return [storable(label) for label in namespace]
+
+
+def item_value(codec: Codec, value: Any, sealed: bytes | None) -> dict[str, Any]:
+    """The value as it was put."""
+    if sealed is None:
+        return value  # type: ignore[no-any-return]
+    kind, data = codec.open(sealed)
+    return codec.serde.loads_typed((kind, data))  # type: ignore[no-any-return]
+
+
+def get_items(
+    scope: Scope, codec: Codec, namespace: Namespace, ops: Sequence[GetOp]
+) -> Steps[dict[str, Item]]:
+    """Items of one namespace by key; renews the TTL of those whose operation asks for it."""
+    keys = [storable(op.key) for op in ops]
+    statement = scope.render(GET.replace("{live}", LIVE))
+    rows = yield FetchAll(statement, (scope.tenant, path_of(namespace), keys))
+    renewing = {storable(op.key) for op in ops if op.refresh_ttl}
+    yield from renew(scope, [row[6] for row in rows if row[5] is not None and row[0] in renewing])
+    return {
+        original(key): Item(
+            value=item_value(codec, value, sealed),
+            key=original(key),
+            namespace=namespace,
+            created_at=created_at,
+            updated_at=updated_at,
+        )
+        for key, value, sealed, created_at, updated_at, _, _ in rows
+    }
+
+
+def renew(scope: Scope, item_keys: list[int]) -> Steps[None]:
+    """Start the TTL of items anew."""
+    if item_keys:
+        yield FetchAll(scope.render(RENEW), (item_keys,))
+
+
+def put_items(
+    scope: Scope,
+    index: Index | None,
+    stores: Sequence[PreparedPut],
+    deletions: Mapping[Namespace, list[str]],
+    vectors: Mapping[str, Sequence[float]],
+) -> Steps[None]:
+    """Store and delete items with their vectors; to be run as one transaction."""
+    for put in stores:
+        parameters = (
+            scope.tenant,
+            path_of(put.namespace),
+            put.keys,
+            put.values,
+            put.sealed,
+            put.ttls,
+            put.searches,
+            index.language if index else "simple",
+        )
+        row = yield FetchOne(scope.render(PUT), parameters)
+        if index is None:
+            continue
+        item_keys: list[int] = row[0]
+        yield FetchAll(scope.render(DELETE_VECTORS), (item_keys,))
+        if put.vectors:
+            statement = INSERT_VECTORS.format(schema=scope.identifier, type=index.query_type)
+            yield FetchAll(
+                statement,
+                (
+                    [item_keys[position] for position, _, _ in put.vectors],
+                    [storable(name) for _, name, _ in put.vectors],
+                    [literal(vectors[text]) for _, _, text in put.vectors],
+                ),
+            )
+    for namespace, keys in deletions.items():
+        yield FetchAll(scope.render(DELETE), (scope.tenant, path_of(namespace), keys))
+
+
+def sweep_items(scope: Scope, batch: int) -> Steps[int]:
+    """Remove at most `batch` expired items; how many there were."""
+    rows = yield FetchAll(scope.render(SWEEP), (batch,))
+    if len(rows) < batch:
+        yield FetchAll(scope.render(SWEEP_NAMESPACES), (batch,))
+    return len(rows)
+
+
+def list_namespaces(scope: Scope, op: ListNamespacesOp) -> Steps[list[Namespace]]:
+    """Namespaces that have items, cut to `max_depth`, in order."""
+    conditions: list[sql.Composable] = [sql.SQL("n.tenant = %s")]
+    parameters: list[Any] = [scope.tenant]
+    for condition in op.match_conditions or ():
+        conditions.append(sql.SQL("array_length(n.path, 1) >= %s"))
+        parameters.append(len(condition.path))
+        for position, label in enumerate(condition.path, start=1):
+            if label == "*":
+                continue
+            if condition.match_type == "prefix":
+                conditions.append(sql.SQL("n.path[%s] = %s"))
+                parameters += [position, storable(label)]
+            else:
+                conditions.append(sql.SQL("n.path[array_length(n.path, 1) - %s] = %s"))
+                parameters += [len(condition.path) - position, storable(label)]
+    statement = sql.SQL(
+        "select distinct n.path[:%s] as path from {schema}.memory_namespaces n where {conditions}"
+        " and exists (select from {schema}.memory_items i where i.ns_key = n.ns_key and {live})"
+        " order by path limit %s offset %s"
+    ).format(
+        schema=scope.identifier, conditions=sql.SQL(" and ").join(conditions), live=sql.SQL(LIVE)
+    )
+    depth = 2**31 - 1 if op.max_depth is None else op.max_depth
+    rows = yield FetchAll(statement, (depth, *parameters, op.limit, op.offset))
+    return [tuple(original(label) for label in path) for (path,) in rows]
+
+
+def search_item(codec: Codec, row: Sequence[Any], score: float | None) -> SearchItem:
+    """A row of a search as LangGraph gets it."""
+    path, key, value, sealed, created_at, updated_at = row[:6]
+    return SearchItem(
+        namespace=tuple(original(label) for label in path),
+        key=original(key),
+        value=item_value(codec, value, sealed),
+        created_at=created_at,
+        updated_at=updated_at,
+        score=score,
+    )

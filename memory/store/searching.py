@@ -1,0 +1,238 @@
+"""Searching the store: by filter, by vector, and by both words and vector.
+
+A search returns the rows that exist: a small namespace is scanned exactly, a large one through the
+index with an iterative scan, and if that ends early, exactly after all. Items without a vector
+follow those that have one. Source: pgvector README, "Filtering" and "Iterative Index Scans".
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from langgraph.store.base import SearchItem, SearchOp
+from psycopg import sql
+
+from memory.database.scope import Scope
+from memory.database.steps import FetchOne, Row, Steps, fetch_all
+from memory.database.vectors import ITERATIVE, RRF_CANDIDATES, RRF_K, literal
+from memory.encoding.codec import Codec
+from memory.store.filters import matches, to_sql
+from memory.store.index import RERANK, Index
+from memory.store.items import LIVE, item_value, path_of, renew, search_item
+
+WIDEN = 4
+
+COLUMNS = sql.SQL("n.path, i.key, i.value, i.sealed, i.created_at, i.updated_at, i.ttl, i.item_key")
+
+
+class Search:
+    """One search operation: the rows it may return, and their order."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        codec: Codec,
+        op: SearchOp,
+        index: Index | None,
+        vector: Sequence[float] | None,
+    ) -> None:
+        self._scope, self._codec, self._op = scope, codec, op
+        self._index, self._vector = index, vector
+        self._where, self._parameters = self._scope_conditions()
+        self._wanted = max(op.offset, 0) + max(op.limit, 0)
+
+    def steps(self) -> Steps[list[SearchItem]]:
+        """Run it; TTLs of what is returned start anew if the operation asks for it."""
+        if self._op.limit <= 0:
+            return []
+        rows = yield from self._ranked()
+        found = rows[self._op.offset : self._wanted]
+        if self._op.refresh_ttl:
+            yield from renew(self._scope, [row[7] for row, _ in found if row[6] is not None])
+        return [search_item(self._codec, row, score) for row, score in found]
+
+    def _ranked(self) -> Steps[list[tuple[Row, float | None]]]:
+        if self._index is None or self._vector is None:
+            rows = yield from self._filtered(self._recent, self._wanted)
+            return [(row, None) for row in rows]
+        scored: list[tuple[Row, float | None]]
+        if self._index.hybrid:
+            rows = yield from self._filtered(self._fused, self._wanted)
+            scored = [(row, float(row[8])) for row in rows]
+        else:
+            rows = yield from self._filtered(self._nearest, self._wanted)
+            scored = [(row, self._index.score(row[8])) for row in rows]
+        if len(scored) >= self._wanted:
+            return scored
+        have = [row[7] for row, _ in scored]
+        rest = yield from self._filtered(
+            lambda limit: self._recent(limit, without=have), self._wanted - len(scored)
+        )
+        return [*scored, *((row, None) for row in rest)]
+
+    def _filtered(self, fetch: Any, wanted: int) -> Steps[list[Row]]:
+        """Enough rows that match the filter, though SQL cannot judge sealed values."""
+        filter = self._op.filter
+        limit = wanted
+        while True:
+            rows: list[Row] = yield from fetch(limit)
+            if not filter:
+                return rows
+            matching = [
+                row
+                for row in rows
+                if row[3] is None or matches(item_value(self._codec, None, row[3]), filter)
+            ]
+            if len(matching) >= wanted or len(rows) < limit:
+                return matching[:wanted]
+            limit *= WIDEN
+
+    def _recent(self, limit: int, without: Sequence[int] = ()) -> Steps[list[Row]]:
+        """Matching rows, the latest first."""
+        condition, extra = sql.SQL("true"), list[Any]()
+        if self._vector is not None:
+            condition, extra = sql.SQL("not (i.item_key = any(%b::bigint[]))"), [list(without)]
+        statement = sql.SQL(
+            "select {columns}, null from {schema}.memory_items i"
+            " join {schema}.memory_namespaces n using (ns_key)"
+            " where {where} and {condition} order by i.updated_at desc, i.item_key desc limit %s"
+        ).format(**self._common(), condition=condition)
+        return (yield from fetch_all(statement, (*self._parameters, *extra, limit)))
+
+    def _nearest(self, limit: int) -> Steps[list[Row]]:
+        """The nearest matching items, each by its nearest vector."""
+        assert self._index is not None
+        if not self._index.ann or (yield from self._is_small()):
+            return (yield from self._exact(limit))
+        rows = yield from self._approximate(limit)
+        if len(rows) >= limit:
+            return rows
+        return (yield from self._exact(limit))
+
+    def _is_small(self) -> Steps[bool]:
+        assert self._index is not None
+        bounds, parameters = self._namespace_conditions()
+        statement = sql.SQL(
+            "select count(*) from (select from {schema}.memory_vectors v"
+            " join {schema}.memory_namespaces n using (ns_key) where {bounds} limit %s) few"
+        ).format(schema=self._scope.identifier, bounds=bounds)
+        most = self._index.exact_up_to
+        row = yield FetchOne(statement, (*parameters, most + 1))
+        return int(row[0]) <= most
+
+    def _exact(self, limit: int) -> Steps[list[Row]]:
+        assert self._index is not None
+        assert self._vector is not None
+        # "+ 0": an expression the index does not know, so that the planner cannot use it.
+        statement = sql.SQL(
+            "select {columns}, d.distance from ("
+            "  select v.item_key, min((v.embedding {operator} %s::{type}) + 0) as distance"
+            "  from {schema}.memory_vectors v join {schema}.memory_items i using (item_key)"
+            "  join {schema}.memory_namespaces n on n.ns_key = v.ns_key where {where}"
+            "  group by v.item_key order by distance, v.item_key limit %s"
+            ") d join {schema}.memory_items i using (item_key)"
+            " join {schema}.memory_namespaces n using (ns_key) order by d.distance, d.item_key"
+        ).format(**self._common(), operator=self._index.operator, type=self._index.query_type)
+        parameters = (literal(self._vector), *self._parameters, limit)
+        return (yield from fetch_all(statement, parameters))
+
+    def _approximate(self, limit: int) -> Steps[list[Row]]:
+        assert self._index is not None
+        assert self._vector is not None
+        vector = literal(self._vector)
+        candidates = limit * 2 + 1
+        if self._index.vector_type == "bit":
+            candidates = max(candidates, limit * RERANK)
+            dims = sql.Literal(self._index.dims)
+            order: sql.Composable = sql.SQL(
+                "binary_quantize(v.embedding)::bit({dims}) <~> binary_quantize(%s::vector)"
+            ).format(dims=dims)
+        else:
+            order = sql.SQL("v.embedding {} %s::{}").format(
+                self._index.operator, self._index.query_type
+            )
+        yield FetchOne(ITERATIVE, (str(min(1000, max(100, candidates * 2))),))
+        statement = sql.SQL(
+            "select {columns}, d.distance from ("
+            "  select item_key, min(distance) as distance from ("
+            "    select v.item_key, v.embedding {operator} %s::{type} as distance"
+            "    from {schema}.memory_vectors v join {schema}.memory_items i using (item_key)"
+            "    join {schema}.memory_namespaces n on n.ns_key = v.ns_key where {where}"
+            "    order by {order} limit %s) nearest"
+            "  group by item_key order by distance, item_key limit %s"
+            ") d join {schema}.memory_items i using (item_key)"
+            " join {schema}.memory_namespaces n using (ns_key) order by d.distance, d.item_key"
+        ).format(
+            **self._common(),
+            operator=self._index.operator,
+            type=self._index.query_type,
+            order=order,
+        )
+        return (
+            yield from fetch_all(statement, (vector, *self._parameters, vector, candidates, limit))
+        )
+
+    def _fused(self, limit: int) -> Steps[list[Row]]:
+        """Ranks by vector and by words, fused in one statement."""
+        assert self._index is not None
+        assert self._vector is not None
+        if self._index.ann:
+            yield FetchOne(ITERATIVE, (str(min(1000, max(100, limit * 4))),))
+        pool = max(RRF_CANDIDATES, limit * 2)
+        statement = sql.SQL(
+            """with dense as (
+                select item_key, row_number() over (order by distance, item_key) as rank from (
+                    select v.item_key, min(v.embedding {operator} %s::{type}) as distance
+                    from {schema}.memory_vectors v join {schema}.memory_items i using (item_key)
+                    join {schema}.memory_namespaces n on n.ns_key = v.ns_key where {where}
+                    group by v.item_key order by distance, v.item_key limit %s) d
+            ), words as (
+                select item_key, row_number() over (order by hit desc, item_key) as rank from (
+                    select i.item_key, ts_rank_cd(i.search, q) as hit
+                    from {schema}.memory_items i
+                    join {schema}.memory_namespaces n using (ns_key),
+                    websearch_to_tsquery(%s::regconfig, %s) q
+                    where {where} and i.search @@ q
+                    order by hit desc, i.item_key limit %s) w
+            ), fused as (
+                select item_key, coalesce(1.0 / (%s + dense.rank), 0)
+                    + coalesce(1.0 / (%s + words.rank), 0) as score
+                from dense full join words using (item_key)
+                order by score desc, item_key limit %s
+            )
+            select {columns}, f.score from fused f
+            join {schema}.memory_items i using (item_key)
+            join {schema}.memory_namespaces n using (ns_key)
+            order by f.score desc, f.item_key"""
+        ).format(**self._common(), operator=self._index.operator, type=self._index.query_type)
+        parameters = (
+            *(literal(self._vector), *self._parameters, pool),
+            *(self._index.language, (self._op.query or "").replace("\0", " ")),
+            *(*self._parameters, pool, RRF_K, RRF_K, limit),
+        )
+        return (yield from fetch_all(statement, parameters))
+
+    def _common(self) -> dict[str, sql.Composable]:
+        return {"schema": self._scope.identifier, "columns": COLUMNS, "where": self._where}
+
+    def _scope_conditions(self) -> tuple[sql.Composable, list[Any]]:
+        """What every row must meet: tenant, namespace prefix, expiry, filter."""
+        condition, parameters = self._namespace_conditions()
+        conditions: list[sql.Composable] = [condition, sql.SQL(LIVE)]
+        if self._op.filter:
+            filter_condition, filter_parameters = to_sql(self._op.filter)
+            # A sealed value is judged after it was opened.
+            conditions.append(sql.SQL("({} or i.sealed is not null)").format(filter_condition))
+            parameters += filter_parameters
+        return sql.SQL(" and ").join(conditions), parameters
+
+    def _namespace_conditions(self) -> tuple[sql.Composable, list[Any]]:
+        prefix = path_of(self._op.namespace_prefix)
+        if not prefix:
+            return sql.SQL("n.tenant = %s"), [self._scope.tenant]
+        # Arrays compare element by element: this is the range of all paths with the prefix, and
+        # the unique index on (tenant, path) finds it.
+        after = [*prefix[:-1], prefix[-1] + "\x01"]
+        return (
+            sql.SQL("n.tenant = %s and n.path >= %s::text[] and n.path < %s::text[]"),
+            [self._scope.tenant, prefix, after],
+        )

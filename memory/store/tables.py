@@ -1,0 +1,84 @@
+"""The tables of items, as numbered migrations: rows, functions, and who may see which rows."""
+
+from typing import LiteralString
+
+from memory.database.schema import Component
+
+ITEMS: LiteralString = """
+create table {schema}.memory_namespaces (
+    ns_key bigint generated always as identity primary key,
+    tenant text not null default coalesce(current_setting('borealis.tenant', true), ''),
+    path text[] collate "C" not null,
+    unique (tenant, path)
+);
+
+create table {schema}.memory_items (
+    item_key bigint generated always as identity primary key,
+    ns_key bigint not null references {schema}.memory_namespaces on delete cascade,
+    key text collate "C" not null,
+    -- What JSON can hold of the value, for filters; all of it unless `sealed` is there.
+    value jsonb not null,
+    sealed bytea,
+    created_at timestamptz not null default clock_timestamp(),
+    updated_at timestamptz not null default clock_timestamp(),
+    ttl interval,
+    expires_at timestamptz,
+    search tsvector,
+    unique (ns_key, key)
+);
+create index memory_items_recent on {schema}.memory_items (ns_key, updated_at desc);
+create index memory_items_expiry on {schema}.memory_items (expires_at)
+    where expires_at is not null;
+create index memory_items_search on {schema}.memory_items using gin (search);
+"""
+
+ITEM_POLICIES: LiteralString = """
+alter table {schema}.memory_namespaces enable row level security;
+create policy memory_tenant on {schema}.memory_namespaces
+    using (tenant = coalesce(current_setting('borealis.tenant', true), ''));
+alter table {schema}.memory_items enable row level security;
+create policy memory_tenant on {schema}.memory_items using (exists (
+    select from {schema}.memory_namespaces n where n.ns_key = memory_items.ns_key));
+"""
+
+ITEM_FUNCTIONS: LiteralString = """
+-- Store items of one namespace; returns their keys in the order given.
+create function {schema}.memory_put_items(
+    p_tenant text, p_path text[], p_keys text[], p_values jsonb[], p_sealed bytea[],
+    p_ttls interval[], p_searches text[], p_language regconfig
+) returns bigint[]
+language plpgsql set enable_seqscan = off as $$
+declare
+    v_ns bigint;
+    v_result bigint[];
+begin
+    loop
+        -- Locked, so that a sweep cannot remove the namespace before its item is there.
+        select ns_key into v_ns from {schema}.memory_namespaces
+        where tenant = p_tenant and path = p_path for key share;
+        exit when found;
+        insert into {schema}.memory_namespaces (tenant, path) values (p_tenant, p_path)
+        on conflict (tenant, path) do nothing;
+    end loop;
+    with put as (
+        insert into {schema}.memory_items
+            (ns_key, key, value, sealed, ttl, expires_at, search)
+        select v_ns, n.key, n.value, n.sealed, n.ttl, now() + n.ttl,
+               to_tsvector(p_language, n.search)
+        from unnest(p_keys, p_values, p_sealed, p_ttls, p_searches)
+            as n (key, value, sealed, ttl, search)
+        -- In one order, or two batches with the same keys could wait for each other.
+        order by n.key
+        on conflict (ns_key, key) do update
+        set value = excluded.value, sealed = excluded.sealed, ttl = excluded.ttl,
+            expires_at = excluded.expires_at, search = excluded.search,
+            updated_at = clock_timestamp()
+        returning item_key, key
+    )
+    select array_agg(put.item_key order by n.position) into v_result
+    from unnest(p_keys) with ordinality as n (key, position) join put using (key);
+    return v_result;
+end $$;
+"""
+
+ITEMS_COMPONENT = Component("items", (ITEMS, ITEM_FUNCTIONS, ITEM_POLICIES))
