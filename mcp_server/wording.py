@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from cluster_runtime.control.operations import OPERATIONS, Declared
+from cluster_runtime.control.operations.inputs import Input, inputs
 from cluster_runtime.wording import PYTHON, Hint, Operation, plainly
-from mcp_server.inputs import Input, inputs
 
 LIST_DATABASES = Operation("list_databases")
 """Not the runtime's: what lists the databases inside a cluster."""

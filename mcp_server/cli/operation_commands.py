@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cluster_runtime.control.operations import OPERATIONS, Declared
+from cluster_runtime.control.operations.inputs import REQUIRED, Input, arguments, facts_of, inputs
 from mcp_server.cli import console
 from mcp_server.errors import McpServerError
-from mcp_server.inputs import REQUIRED, Input, arguments, facts_of, inputs
 from mcp_server.wording import command_of, is_a_command, option_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field
 
 from cluster_runtime.control import operations
-from mcp_server.inputs import REQUIRED, Input, arguments, facts_of
+from cluster_runtime.control.operations.inputs import REQUIRED, Input, arguments, facts_of
 from mcp_server.results import ToolResult
 from mcp_server.tools.platform import Call
 from mcp_server.wording import argument_of, offered

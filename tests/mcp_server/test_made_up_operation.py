@@ -23,12 +23,12 @@ from cluster_runtime.control.model import Event
 from cluster_runtime.control.operations import OPERATIONS, Request, operation
 from cluster_runtime.control.operations.declaration import RDS_HAS_NONE, Changes, Earlier
 from cluster_runtime.control.operations.generate import awaited, blocking, plane
+from cluster_runtime.control.operations.inputs import arguments, inputs
 from cluster_runtime.control.operations.table import reference
 from cluster_runtime.control.operations.types import EVENTS, ClusterReference
 from cluster_runtime.control.rules import Range
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
 from mcp_server.cli import operation_commands
-from mcp_server.inputs import arguments, inputs
 from mcp_server.wording import option_of
 
 Gauge = Literal["fine", "coarse"]
