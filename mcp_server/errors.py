@@ -6,8 +6,10 @@ runtime and of PostgreSQL (`mcp_server.sql_errors`) are anticipated and become T
 anything else is a bug, which the SDK logs on the server and reports without its text.
 """
 
+from cluster_runtime.errors import Audience, BorealisError
 
-class McpServerError(Exception):
+
+class McpServerError(BorealisError):
     """Base of the errors of this package."""
 
 
@@ -17,3 +19,5 @@ class SqlRefusedError(McpServerError):
 
 class ScopeError(McpServerError):
     """The server was started with options that cannot work together, or for a missing cluster."""
+
+    seen_by = Audience.HOST
