@@ -159,9 +159,10 @@ class SegmentStore:
                     f"{directory} holds segment {state.segment} of volume {state.volume}, not "
                     f"{segment} of {volume}"
                 )
-            log = SegmentLog.open(directory / "log", disk, direct=direct, floor=state.floor)
+            floor = state.floor if state.facts is not None or not accept_format_1 else None
+            log = SegmentLog.open(directory / "log", disk, direct=direct, floor=floor)
             if not log.files:
-                raise SegmentUnreadableError(f"segment {segment} holds no log")
+                raise SegmentUnreadableError(f"segment {segment} holds no log that begins")
             store = cls(directory, volume, Segment(segment), log)
             store.accepts_format_1 = accept_format_1
             with store._board.alone():

@@ -310,11 +310,8 @@ MUTATIONS: dict[str, Callable[[Patch], None]] = {
         longest_log_wins,
         acknowledgements_of_any_epoch_count,
         replacement_finished_without_telling,
-        void_off_by_one,
-        losses_ignored,
         promise_not_persisted,
         older_membership_accepted,
-        collection_too_far,
     )
 }
 """What the network of segments (`run`) notices."""
@@ -322,13 +319,9 @@ MUTATIONS: dict[str, Callable[[Patch], None]] = {
 DISK_MUTATIONS: dict[str, Callable[[Patch], None]] = {
     each.__name__: each
     for each in (
-        longest_log_wins,
-        acknowledgements_of_any_epoch_count,
-        replacement_finished_without_telling,
         void_off_by_one,
         losses_ignored,
         promise_not_persisted,
-        older_membership_accepted,
         collection_too_far,
         quorum_of_three,
         marks_copied_ahead,
