@@ -226,6 +226,12 @@ class SegmentLog:
             position += len(part)
             content = content[len(part) :]
 
+    def renew_at(self, end: int) -> None:
+        """Have the file that begins at the end of the log be one of this epoch's own."""
+        for file in self.files:
+            if file.start == end and file.epoch < self.epoch:
+                self._renew(file, end)
+
     def _renew(self, file: LogFile, end: int) -> LogFile:
         """Take what a file holds up to a position into one of this epoch's own.
 

@@ -2,7 +2,7 @@
 
 az-a/a1/segment.json      promise, history, membership, the volume's facts, a checksum over them
                           (replaced atomically)
-az-a/a1/promised          the promised epoch in 8 bytes, mapped by every process that has the
+az-a/a1/promised          the promised epoch in 8 bytes, read by every process that has the
                           volume open: how a stale writer hears at once that it was replaced
 az-a/a1/log/*.log         the hot log
 az-a/a1/pages/<lsn>/      page images (full segments)

@@ -85,6 +85,7 @@ class Repair:
             begun = lane.store.end, lane.store.core.scl
         if self._has_other_files(lane):
             lane.store.drop_behind()
+        lane.store.log.renew_at(lane.store.end)
         end, tail = begun
         try:
             for source in sorted(node.lanes, key=lambda each: each.store.end, reverse=True):
