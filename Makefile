@@ -31,7 +31,7 @@ $(USER_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) install --no-compile --constraint constraints.txt --editable '.[mcp]'
 	@$(PIP) uninstall --yes setuptools 2>/dev/null
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c \
-	  'from borealis import *; import mcp_server.hosting, mcp_server.demo.agent, mcp_server.demo.script'
+	  'from borealis import *; import mcp_server.hosting, mcp_server.cli.demo.agent, mcp_server.cli.demo.script'
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/python
@@ -56,6 +56,7 @@ check: $(DEV_STAMP)
 	$(BIN)/mypy
 	$(BIN)/vulture
 	$(BIN)/pylint --score=n borealis cluster_runtime memory mcp_server
+	$(BIN)/lint-imports --no-cache
 
 bench: $(DEV_STAMP)
 	@for script in commit express gateway memory nl2sql resume; do echo "== bench/$$script.py"; $(BIN)/python bench/$$script.py || exit 1; done

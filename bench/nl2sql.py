@@ -38,8 +38,8 @@ sys.path.remove(str(Path(__file__).parent))
 
 from cluster_runtime import Runtime
 from mcp_server.nl2sql.asker import Asker
-from mcp_server.nl2sql.digest import digest
-from mcp_server.nl2sql.profile import profile
+from mcp_server.nl2sql.database.digest import digest
+from mcp_server.nl2sql.schema.profile import profile
 from mcp_server.nl2sql.translator import Translator
 
 Rows: TypeAlias = Sequence[Sequence[Any]]

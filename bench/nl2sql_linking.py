@@ -24,10 +24,10 @@ from report import console, show, write_json
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from mcp_server.nl2sql.describe import describe
-from mcp_server.nl2sql.prompt import PromptSchema
-from mcp_server.nl2sql.ranking import keep, rank
-from mcp_server.nl2sql.steps import run
+from mcp_server.nl2sql.database.steps import run
+from mcp_server.nl2sql.model.describe import describe
+from mcp_server.nl2sql.model.prompt import PromptSchema
+from mcp_server.nl2sql.model.ranking import keep, rank
 
 RECALL_MIN = 0.95
 

@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from report import show, write_json
 
-from mcp_server.nl2sql.profile import profile
+from mcp_server.nl2sql.schema.profile import profile
 
 NAME = "nl2sql_profile"
 TIMES = 3

@@ -29,9 +29,9 @@ from mcp_server.nl2sql.choosing import weights
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
 from mcp_server.nl2sql.choosing.confidence import SURE_WITHOUT, standing
 from mcp_server.nl2sql.choosing.results import Result
-from mcp_server.nl2sql.joins import JoinGraph
-from mcp_server.nl2sql.linking import Linker
-from mcp_server.nl2sql.profile import profile
+from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.schema.profile import profile
 from mcp_server.nl2sql.translator import THRESHOLD, TRIED, first_rows
 
 SETS = "spider_dev,spider_more,spider_dev/questions_realistic.jsonl"

@@ -1,7 +1,10 @@
 """Real PostgreSQL clusters, Aurora-style, hosted in one Python process."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from cluster_runtime.moved import MOVED, MovedModules
 
 if TYPE_CHECKING:
     from cluster_runtime.control.model import ClusterStatus, DBCluster, ServerlessScaling
@@ -44,3 +47,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+sys.meta_path.insert(0, MovedModules(MOVED))

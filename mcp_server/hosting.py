@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,9 @@ from anyio import to_thread
 
 from cluster_runtime import Runtime
 from cluster_runtime.errors import ClusterNotFoundError
-from mcp_server import console
 from mcp_server.errors import ScopeError
 from mcp_server.server import HTTP_PATH, Server, build_server, listen, serve_http, serve_stdio
-from mcp_server.tools import Scope
+from mcp_server.tools import ServerScope
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TOKEN_CHARACTERS_MIN = 16
@@ -39,10 +39,10 @@ class Options:
     warm_pool: int = 1
 
 
-def run(options: Options) -> None:
+def run(options: Options, announce: Callable[[str], None]) -> None:
     """Serve until the client leaves (stdio) or the process is told to end (HTTP).
 
-    Raises ScopeError, and what `Runtime.open` raises.
+    announce: told where it listens, with HTTP. Raises ScopeError, and what `Runtime.open` raises.
     """
     if options.create and options.cluster is None:
         raise ScopeError("--create needs --cluster NAME: it creates that cluster")
@@ -54,14 +54,14 @@ def run(options: Options) -> None:
         if options.create and options.cluster is not None:
             _ensure(runtime, options.cluster)
         server = build_server(
-            runtime, Scope(options.cluster, options.read_only), model=options.model
+            runtime, ServerScope(options.cluster, options.read_only), model=options.model
         )
         if listener is None:
             anyio.run(_stdio_until_told_to_end, runtime, server)
         else:
             host, port = listener.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
-            console.note(f"MCP server at http://{shown}:{port}{HTTP_PATH}")
+            announce(f"MCP server at http://{shown}:{port}{HTTP_PATH}")
             # Uvicorn ends in good order and then sends itself the signal that it was told to
             # end by, which must not end the process before the runtime is closed.
             signal.signal(signal.SIGTERM, signal.default_int_handler)

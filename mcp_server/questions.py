@@ -9,13 +9,13 @@ import anyio
 
 from cluster_runtime.control.plane import Cluster
 from cluster_runtime.engine.roles import READER
-from mcp_server.models import Alternative, QueryResult, QuestionAnswer
-from mcp_server.nl2sql import checks
 from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import READ_ROWS, Asker
-from mcp_server.nl2sql.models import Model, as_model
-from mcp_server.nl2sql.plan import PlanSettings
-from mcp_server.results import Collected, Limits, result_of
+from mcp_server.nl2sql.database.guard.checks import Limits
+from mcp_server.nl2sql.model.language_model import Model, as_model
+from mcp_server.nl2sql.model.plan import PlanSettings
+from mcp_server.results import Alternative, QueryResult, QuestionAnswer
+from mcp_server.rows import Collected, limits_of_a_call, result_of
 from mcp_server.sessions import connected, interruptible
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Question:
     evidence: str | None = None
     explain: bool = False
     database: str | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = field(default_factory=limits_of_a_call)
 
 
 class Questions:
@@ -62,7 +62,7 @@ class Questions:
         asker = Asker(
             translator.dsn,
             model=self._model,
-            limits=checks.Limits(rows=READ_ROWS, timeout=question.limits.seconds),
+            limits=Limits(rows=READ_ROWS, timeout=question.limits.timeout),
             settings=CLIENT_MODEL_PLAN if client_model is not None else None,
             translator=translator,
         )

@@ -26,7 +26,7 @@ from mcp_types import (
 from mcp_types.version import is_version_at_least
 
 from mcp_server.nl2sql.errors import ModelError, ModelTimeoutError
-from mcp_server.nl2sql.models import Message, Model, RecordedModel, ReplyNeeded
+from mcp_server.nl2sql.model.language_model import Message, Model, RecordedModel, ReplyNeeded
 
 REPLY_TOKENS = 2000
 FIRST_VERSION_WITHOUT_BACK_CHANNEL = "2026-07-28"

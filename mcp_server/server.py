@@ -22,7 +22,7 @@ from starlette.types import Scope as ASGIScope
 from cluster_runtime.control.plane import ControlPlane
 from mcp_server.errors import ScopeError
 from mcp_server.questions import Questions
-from mcp_server.tools import DEFINITIONS, Platform, Scope, bind
+from mcp_server.tools import DEFINITIONS, Platform, ServerScope, bind
 from mcp_server.wording import InTools
 
 Server = MCPServer[dict[str, object]]
@@ -42,14 +42,14 @@ READ_ONLY = "\nThis server only reads: it has no tools that write."
 
 
 def build_server(
-    plane: ControlPlane, scope: Scope | None = None, *, model: str | None = None
+    plane: ControlPlane, scope: ServerScope | None = None, *, model: str | None = None
 ) -> Server:
     """A server with the tools that fit the scope, working on the clusters of a control plane.
 
     model: a LangChain `init_chat_model` string, for `ask`; None for the built-in translator alone.
     Raises ClusterNotFoundError when the scope names a cluster that the plane does not know.
     """
-    scope = scope or Scope()
+    scope = scope or ServerScope()
     if scope.cluster is not None:
         plane.cluster(scope.cluster)
     platform = Platform(plane, Questions(model))

@@ -29,15 +29,17 @@ from psycopg.pq.abc import PGresult
 
 from cluster_runtime.control.plane import Cluster
 from cluster_runtime.engine.roles import READER
-from mcp_server import script
+from mcp_server import sql_script
 from mcp_server.errors import SqlRefusedError
-from mcp_server.models import ExecutionResult, QueryResult, StatementResult
-from mcp_server.nl2sql import checks, wire
+from mcp_server.nl2sql.database import wire
+from mcp_server.nl2sql.database.guard import checks
+from mcp_server.nl2sql.database.guard.checks import Limits
+from mcp_server.nl2sql.database.own_names import own_names
+from mcp_server.nl2sql.database.refusals import refusal
+from mcp_server.nl2sql.database.steps import arun
 from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError, QueryTimeoutError
-from mcp_server.nl2sql.own_names import own_names
-from mcp_server.nl2sql.refusals import refusal
-from mcp_server.nl2sql.steps import arun
-from mcp_server.results import Collected, Limits, result_of, type_names
+from mcp_server.results import ExecutionResult, QueryResult, StatementResult
+from mcp_server.rows import Collected, result_of, type_names
 
 T = TypeVar("T")
 Parameter = str | int | float | bool | None | list[Any] | dict[str, Any]
@@ -86,7 +88,7 @@ async def connected(
         connection = await _connect(dsn)
         try:
             cursor = await connection.execute(
-                settings.format(int(limits.seconds * 1000)).encode(), prepare=False
+                settings.format(int(limits.timeout * 1000)).encode(), prepare=False
             )
             while cursor.nextset():
                 pass
@@ -116,7 +118,7 @@ async def reading(
 ) -> AsyncIterator[Connection]:
     """A connection of the read-only role, inside a READ ONLY transaction."""
     async with connected(cluster, database, limits, user=READER) as connection:
-        await arun(connection, checks.begin(limits.of_a_read))
+        await arun(connection, checks.begin(limits))
         yield connection
 
 
@@ -178,8 +180,8 @@ async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult
     PostgreSQL refuses, nearest names included, and psycopg.Error for a lost connection.
     """
     try:
-        checked = await arun(connection, checks.check(sql, limits.of_a_read))
-        answer = await arun(connection, checks.fetch(checked, limits.of_a_read, values=False))
+        checked = await arun(connection, checks.check(sql, limits))
+        answer = await arun(connection, checks.fetch(checked, limits, values=False))
     except ForbiddenError as refused:
         if isinstance(refused.__cause__, InsufficientPrivilege):
             raise SqlRefusedError(f"{refused}: {GRANT_ADVICE}") from refused
@@ -198,7 +200,7 @@ async def execute(
     Raises psycopg.Error; SqlRefusedError for COPY from the client, and for a script that begins,
     ends or divides its transaction.
     """
-    whole = await to_thread.run_sync(script.read, sql)
+    whole = await to_thread.run_sync(sql_script.read, sql)
     notices: list[str] = []
     connection.add_notice_handler(
         lambda diagnostic: notices.append(f"{diagnostic.severity}: {diagnostic.message_primary}")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from cluster_runtime.engine.installation import Installation
@@ -24,6 +24,7 @@ from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import InvalidClusterStateError, StorageError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.moved import names_of
 from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.feedback import Feedback
 from cluster_runtime.storage.core.quorum import Membership
@@ -77,6 +78,9 @@ crashed backend ends it, because a directory that a crash left is rebuilt and no
 LOOK_EVERY_S = 2.0
 
 _log = get_logger(__name__)
+
+if not TYPE_CHECKING:
+    __getattr__ = names_of(__name__, "cluster_runtime.storage.core.durability")
 
 
 class StorageVolume:

@@ -11,15 +11,15 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias
 
-from mcp_server.nl2sql.assumptions import assumptions
-from mcp_server.nl2sql.digest import digest
+from mcp_server.nl2sql.database.digest import digest
+from mcp_server.nl2sql.database.jsonable import Json, jsonable
+from mcp_server.nl2sql.database.reader import ResultSet
 from mcp_server.nl2sql.errors import ModelError, RefusedError
-from mcp_server.nl2sql.jsonable import Json, jsonable
-from mcp_server.nl2sql.plan import Complete, ModelOutcome, PlanSettings, Trial, Try, plan
-from mcp_server.nl2sql.prompt import Request, messages
-from mcp_server.nl2sql.reader import ResultSet
-from mcp_server.nl2sql.reading import reading
+from mcp_server.nl2sql.model.plan import Complete, ModelOutcome, PlanSettings, Trial, Try, plan
+from mcp_server.nl2sql.model.prompt import Request, messages
 from mcp_server.nl2sql.solved import Solved
+from mcp_server.nl2sql.sql.assumptions import assumptions
+from mcp_server.nl2sql.sql.paraphrase import reading
 
 Origin: TypeAlias = Literal["built-in", "model", "solved"]
 

@@ -27,17 +27,17 @@ from mcp_server.nl2sql.answer import (
     TranslationLike,
     answering,
 )
-from mcp_server.nl2sql.background import run_in_background
-from mcp_server.nl2sql.checks import Limits, begin
-from mcp_server.nl2sql.describe import describe_for
+from mcp_server.nl2sql.database.guard.checks import Limits, begin
+from mcp_server.nl2sql.database.own_names import own_names
+from mcp_server.nl2sql.database.reader import Dsn, Reader, ResultSet, conninfo
+from mcp_server.nl2sql.database.steps import Fetch, Steps, arun, run
 from mcp_server.nl2sql.errors import ModelError, ModelTimeoutError, RefusedError
-from mcp_server.nl2sql.models import Message, Model, as_model
-from mcp_server.nl2sql.own_names import own_names
-from mcp_server.nl2sql.plan import Complete, PlanSettings
-from mcp_server.nl2sql.prompt import Example, Request
-from mcp_server.nl2sql.ranking import prune
-from mcp_server.nl2sql.reader import Dsn, Reader, ResultSet, conninfo
-from mcp_server.nl2sql.steps import Fetch, Steps, arun, run
+from mcp_server.nl2sql.model.background import run_in_background
+from mcp_server.nl2sql.model.describe import describe_for
+from mcp_server.nl2sql.model.language_model import Message, Model, as_model
+from mcp_server.nl2sql.model.plan import Complete, PlanSettings
+from mcp_server.nl2sql.model.prompt import Example, Request
+from mcp_server.nl2sql.model.ranking import prune
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -19,9 +19,9 @@ import sqlglot
 from psycopg import errors as pg
 from sqlglot import exp
 
-from mcp_server.nl2sql.checks import inspect
+from mcp_server.nl2sql.database.guard.checks import inspect
+from mcp_server.nl2sql.database.steps import Fetch, Steps
 from mcp_server.nl2sql.errors import NL2SQLError
-from mcp_server.nl2sql.steps import Fetch, Steps
 
 SCHEMA = "borealis_nl2sql"
 MOST_PAIRS = 10_000

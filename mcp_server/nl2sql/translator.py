@@ -14,21 +14,21 @@ from typing import Any
 
 import psycopg
 
-from mcp_server.nl2sql.assumptions import assumptions
-from mcp_server.nl2sql.checks import Limits
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
 from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
+from mcp_server.nl2sql.database.guard.checks import Limits
+from mcp_server.nl2sql.database.own_names import own_names
+from mcp_server.nl2sql.database.reader import Dsn, Reader, conninfo
+from mcp_server.nl2sql.database.steps import run
 from mcp_server.nl2sql.errors import QueryTimeoutError, RefusedError
-from mcp_server.nl2sql.evidence import worked_in
-from mcp_server.nl2sql.joins import JoinGraph
-from mcp_server.nl2sql.linking import Linker
-from mcp_server.nl2sql.own_names import own_names
-from mcp_server.nl2sql.profile import profile
-from mcp_server.nl2sql.reader import Dsn, Reader, conninfo
-from mcp_server.nl2sql.reading import reading
-from mcp_server.nl2sql.steps import run
-from mcp_server.nl2sql.tokens import tokenize
+from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.schema.profile import profile
+from mcp_server.nl2sql.sql.assumptions import assumptions
+from mcp_server.nl2sql.sql.paraphrase import reading
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
+from mcp_server.nl2sql.words.evidence import worked_in
+from mcp_server.nl2sql.words.tokens import tokenize
 
 THRESHOLD = 0.65
 """Below this confidence a question is declined."""
@@ -78,7 +78,7 @@ class Translator:
     ) -> Translation:
         """Translate one question. Raises psycopg.OperationalError where the database is away.
 
-        evidence: what words of the question stand for; see `mcp_server.nl2sql.evidence`.
+        evidence: what words of the question stand for; see `mcp_server.nl2sql.words.evidence`.
         """
         texts = worked_in(question, evidence)
         with self._lock, self._put_by():

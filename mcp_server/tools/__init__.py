@@ -2,7 +2,7 @@
 
 from mcp_server.tools import clusters, queries, questions, schemas
 from mcp_server.tools.definition import ToolDefinition, bind
-from mcp_server.tools.platform import Platform, Scope
+from mcp_server.tools.platform import Platform, ServerScope
 
 DEFINITIONS: tuple[ToolDefinition, ...] = (
     *clusters.TOOLS,
@@ -11,4 +11,4 @@ DEFINITIONS: tuple[ToolDefinition, ...] = (
     *questions.TOOLS,
 )
 
-__all__ = ["DEFINITIONS", "Platform", "Scope", "ToolDefinition", "bind"]
+__all__ = ["DEFINITIONS", "Platform", "ServerScope", "ToolDefinition", "bind"]

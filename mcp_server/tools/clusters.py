@@ -6,7 +6,7 @@ from pydantic import Field
 
 from cluster_runtime.control.model import ServerlessScaling
 from cluster_runtime.engine.roles import READER
-from mcp_server.models import ClusterDeleted, ClusterDescription, ClusterList, ClusterSummary
+from mcp_server.results import ClusterDeleted, ClusterDescription, ClusterList, ClusterSummary
 from mcp_server.tools.arguments import ClusterName
 from mcp_server.tools.definition import Effect, Reach, tool
 from mcp_server.tools.platform import Call

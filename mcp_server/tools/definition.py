@@ -21,12 +21,12 @@ from pydantic import ValidationError
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Words
 from mcp_server.errors import SqlRefusedError
-from mcp_server.models import Answer
 from mcp_server.nl2sql.errors import NL2SQLError
-from mcp_server.progress import Progress
+from mcp_server.results import ToolResult
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.tools.arguments import CLUSTER_PARAMETER, explain_arguments
-from mcp_server.tools.platform import Call, Platform, Scope
+from mcp_server.tools.platform import Call, Platform, ServerScope
+from mcp_server.tools.progress import Progress
 from mcp_server.wording import EVERY_TOOL
 
 
@@ -56,7 +56,7 @@ class Reach(Enum):
     SERVER = "the clusters of the server"
 
 
-Run = Callable[..., Awaitable[Answer | InputRequiredResult]]
+Run = Callable[..., Awaitable[ToolResult | InputRequiredResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class ToolDefinition:
         """The tool's name, which is that of its function."""
         return self.run.__name__
 
-    def fits(self, scope: Scope) -> bool:
+    def fits(self, scope: ServerScope) -> bool:
         """Whether a server of this scope has the tool."""
         if scope.read_only and self.effect.writes:
             return False
@@ -92,7 +92,7 @@ def tool(
 
 
 def bind(
-    definition: ToolDefinition, platform: Platform, scope: Scope, words: Words = EVERY_TOOL
+    definition: ToolDefinition, platform: Platform, scope: ServerScope, words: Words = EVERY_TOOL
 ) -> Tool:
     """The tool of one server: `call` is filled in, and `cluster` too when the scope names it.
 

@@ -8,8 +8,8 @@ from anyio import to_thread
 from mcp.server.mcpserver import Context
 
 from cluster_runtime.control.plane import Cluster, ControlPlane
-from mcp_server.progress import Progress
 from mcp_server.questions import Questions
+from mcp_server.tools.progress import Progress
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ class Platform:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ServerScope:
     """What a server may do. cluster: the only one it works on, or None for all of them."""
 
     cluster: str | None = None
@@ -35,7 +35,7 @@ class Call:
     """One call of one tool. `off_loop` runs what blocks, so that other calls go on meanwhile."""
 
     platform: Platform
-    scope: Scope
+    scope: ServerScope
     progress: Progress
     context: Context[Any, Any]
 

@@ -6,7 +6,10 @@ from psycopg.rows import dict_row
 from pydantic import Field
 
 from mcp_server.errors import SqlRefusedError
-from mcp_server.models import (
+from mcp_server.nl2sql.database.catalog import Relation, user_relations
+from mcp_server.nl2sql.database.names import table_message
+from mcp_server.nl2sql.database.steps import arun
+from mcp_server.results import (
     ColumnDescription,
     ForeignKey,
     SchemaList,
@@ -14,17 +17,14 @@ from mcp_server.models import (
     TableDescription,
     TableList,
 )
-from mcp_server.nl2sql.catalog import Relation, user_relations
-from mcp_server.nl2sql.names import table_message
-from mcp_server.nl2sql.steps import arun
-from mcp_server.results import Limits
+from mcp_server.rows import limits_of_a_call
 from mcp_server.sessions import describing
 from mcp_server.tools import catalog_queries as catalog
 from mcp_server.tools.arguments import ClusterName, DatabaseName
 from mcp_server.tools.definition import Effect, tool
 from mcp_server.tools.platform import Call
 
-LIMITS = Limits()
+LIMITS = limits_of_a_call()
 
 
 @tool(title="List schemas", effect=Effect.READS)

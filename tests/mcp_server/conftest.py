@@ -11,7 +11,7 @@ from mcp import Client
 
 from cluster_runtime import ClusterHandle, Runtime
 from mcp_server.server import Server, build_server
-from mcp_server.tools import Scope
+from mcp_server.tools import ServerScope
 from tests.conftest import reachable_folder
 
 SHOP = """
@@ -98,4 +98,4 @@ def tools(runtime: Runtime) -> Tools:
 @pytest.fixture(scope="session")
 def shop_reader(runtime: Runtime, shop: ClusterHandle) -> Tools:
     """A server for the shop alone that only reads."""
-    return Tools(build_server(runtime, Scope(cluster="shop", read_only=True)))
+    return Tools(build_server(runtime, ServerScope(cluster="shop", read_only=True)))

@@ -16,8 +16,8 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.store.postgres import PostgresStore
 
 from cluster_runtime import ClusterHandle, Runtime
-from mcp_server import shell
-from mcp_server.cli import main
+from mcp_server.cli import shell
+from mcp_server.cli.commands import main
 from memory import BorealisStore
 
 

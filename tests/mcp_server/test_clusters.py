@@ -9,7 +9,7 @@ import pytest
 from cluster_runtime import Runtime
 from cluster_runtime.errors import ClusterNotFoundError
 from mcp_server.server import build_server
-from mcp_server.tools import Scope
+from mcp_server.tools import ServerScope
 
 
 async def test_an_agent_creates_uses_and_deletes_a_cluster(tools: Any) -> None:
@@ -92,4 +92,4 @@ async def test_a_server_for_one_cluster_needs_and_takes_no_cluster(shop_reader: 
 
 def test_a_server_for_a_cluster_that_is_not_there_does_not_start(runtime: Runtime) -> None:
     with pytest.raises(ClusterNotFoundError, match="missing"):
-        build_server(runtime, Scope(cluster="missing"))
+        build_server(runtime, ServerScope(cluster="missing"))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from mcp_server.tools import DEFINITIONS, Scope
+from mcp_server.tools import DEFINITIONS, ServerScope
 from mcp_server.tools.definition import StrictTool, bind
 from mcp_server.tools.platform import Platform
 
@@ -30,7 +30,7 @@ CONTRACT = {  # tool: (read-only, destructive, idempotent), parameters
 SCOPED_AWAY = {"create_cluster", "list_clusters", "delete_cluster"}
 WRITING = {"create_cluster", "delete_cluster", "execute_sql"}
 
-BOUND = {each.name: bind(each, Platform(None, None), Scope()) for each in DEFINITIONS}
+BOUND = {each.name: bind(each, Platform(None, None), ServerScope()) for each in DEFINITIONS}
 
 
 def test_the_table_names_every_tool() -> None:
@@ -77,7 +77,7 @@ def test_every_field_of_the_answer_is_described(name: str) -> None:
 def test_a_scope_takes_the_cluster_parameter_and_the_tools_beyond_one_cluster_away(
     name: str,
 ) -> None:
-    scope = Scope(cluster="notes")
+    scope = ServerScope(cluster="notes")
     definition = next(each for each in DEFINITIONS if each.name == name)
     assert definition.fits(scope) is (name not in SCOPED_AWAY)
     if definition.fits(scope):
@@ -89,7 +89,7 @@ def test_a_scope_takes_the_cluster_parameter_and_the_tools_beyond_one_cluster_aw
 @pytest.mark.parametrize("name", CONTRACT)
 def test_a_read_only_server_has_no_tool_that_writes(name: str) -> None:
     definition = next(each for each in DEFINITIONS if each.name == name)
-    assert definition.fits(Scope(read_only=True)) is (name not in WRITING)
+    assert definition.fits(ServerScope(read_only=True)) is (name not in WRITING)
 
 
 async def test_the_client_sees_the_same_tools(tools: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
-from mcp_server.demo import shop
+from mcp_server.cli.demo import shop
 
 STEPS = [
     "start the MCP server",

@@ -14,7 +14,7 @@ from cluster_runtime.engine.confinement import this_kernel
 from cluster_runtime.engine.trial import Attempt
 from cluster_runtime.engine.walls import Kernel, walls_of
 from cluster_runtime.errors import EngineNotFoundError
-from mcp_server.cli import app
+from mcp_server.cli.commands import app
 
 FULL = walls_of(Kernel(7, "", True), "own", dials=False)
 BARE = walls_of(Kernel(0, "no Landlock", False, "no filter"), "host", dials=False)

@@ -16,7 +16,7 @@ NOT_FOR_CLUSTERS = HEAVY - {"cryptography", "psycopg", "pydantic", "uvloop"}
 LIGHT_PARTS = {"mcp_server.nl2sql", "mcp_server.nl2sql.errors"}
 REPORT = "\nimport json, sys; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
 RUN = """
-from mcp_server.cli import main
+from mcp_server.cli.commands import main
 try:
     main({arguments!r})
 except SystemExit as ended:
@@ -34,7 +34,7 @@ def loaded(code: str) -> tuple[set[str], set[str]]:
 
 
 def test_to_import_the_command_line_loads_nothing_heavy() -> None:
-    packages, translator = loaded("import mcp_server.cli")
+    packages, translator = loaded("import mcp_server.cli.commands")
     assert packages & HEAVY == set()
     assert translator == set()
 

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from cluster_runtime import ClusterHandle, Runtime
-from mcp_server import log_dump
-from mcp_server.cli import main
+from mcp_server.cli import log_dump
+from mcp_server.cli.commands import main
 
 
 @pytest.fixture(scope="module")

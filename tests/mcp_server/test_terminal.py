@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from cluster_runtime import Runtime
-from mcp_server import shell
+from mcp_server.cli import shell
 
 CTRL_C, CTRL_D, CTRL_BACKSLASH = b"\x03", b"\x04", b"\x1c"
 PATIENCE_S = 30

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cluster_runtime import Runtime
 from cluster_runtime.storage.core.retention import HolderKind
-from mcp_server.volume_view import draw, size
+from mcp_server.cli.volume_view import draw, size
 
 
 def drawn(volume: Any) -> str:

@@ -16,9 +16,9 @@ from typer.main import get_command
 from cluster_runtime import ClusterHandle, Runtime, ServerlessScaling
 from cluster_runtime.errors import BorealisError, ClusterNotFoundError, DeletionProtectedError
 from cluster_runtime.wording import DATABASE_CLIENT, PYTHON, Hint, Operation, Parameter
-from mcp_server.cli import app, main
+from mcp_server.cli.commands import app, main
 from mcp_server.sql_errors import sql_error_text
-from mcp_server.tools import DEFINITIONS, Platform, Scope, bind
+from mcp_server.tools import DEFINITIONS, Platform, ServerScope, bind
 from mcp_server.wording import (
     ANY_CLUSTER,
     ARGUMENTS,
@@ -41,7 +41,7 @@ PARAMETERS = {name for names in OPERATIONS.values() for name in names} | set(
     inspect.signature(ServerlessScaling).parameters
 )
 TOOLS = {
-    each.name: set(bind(each, Platform(None, None), Scope()).parameters.get("properties", {}))  # type: ignore[arg-type]
+    each.name: set(bind(each, Platform(None, None), ServerScope()).parameters.get("properties", {}))  # type: ignore[arg-type]
     for each in DEFINITIONS
 }
 ONLY_IN_PYTHON = {name for name in {*OPERATIONS, *PARAMETERS} if "_" in name}
@@ -148,7 +148,7 @@ def test_every_word_of_a_door_is_one_that_its_reader_can_use() -> None:
 
 
 def test_a_server_names_no_tool_that_it_lacks() -> None:
-    scoped = {each.name for each in DEFINITIONS if each.fits(Scope("shop", read_only=True))}
+    scoped = {each.name for each in DEFINITIONS if each.fits(ServerScope("shop", read_only=True))}
     words = InTools(scoped.__contains__)
     said = advice(Operation("describe_db_clusters")).told(words)
     assert "list_clusters" not in said
@@ -266,7 +266,7 @@ def borealis_says(
 ) -> Any:
     """What a command that fails prints on standard error."""
     monkeypatch.setenv("BOREALIS_STATE_DIR", str(state_dir / "wording"))
-    monkeypatch.setattr("mcp_server.foreground.end_in_good_order", lambda: None)
+    monkeypatch.setattr("mcp_server.cli.foreground.end_in_good_order", lambda: None)
 
     def run(*arguments: str) -> str:
         with pytest.raises(SystemExit) as ended:
@@ -292,7 +292,7 @@ SQL = re.compile(
     r"table|set|role|database|function|on)\b",
     re.I,
 )
-READ_BY_TOOLS_ALONE = {"models.py", "server.py", "sessions.py", "tools", "demo"}
+READ_BY_TOOLS_ALONE = {"results.py", "server.py", "sessions.py", "tools", "demo"}
 
 
 @pytest.mark.parametrize("package", ["cluster_runtime", "memory", "mcp_server"])

@@ -16,12 +16,13 @@ from mcp_server.nl2sql.choosing.confidence import canonical, score, signs, suren
 from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.results import Result, result_signs
 from mcp_server.nl2sql.choosing.variants import variants
-from mcp_server.nl2sql.compile import NoJoinError, compile_query
-from mcp_server.nl2sql.dates import with_dates
-from mcp_server.nl2sql.grammar.reading import analyse
-from mcp_server.nl2sql.joins import JoinGraph
-from mcp_server.nl2sql.linking import Linker
-from mcp_server.nl2sql.tokens import Token, tokenize
+from mcp_server.nl2sql.grammar.parse import analyse
+from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.sql.compile import compile_query
+from mcp_server.nl2sql.sql.joined import NoJoinError
+from mcp_server.nl2sql.words.dates import with_dates
+from mcp_server.nl2sql.words.tokens import Token, tokenize
 
 READS = 8
 """Different queries of the reading that are followed."""

@@ -73,16 +73,15 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     """Signs for and against, each about 0..1, or a small count."""
     low = question.lower()
     unbound = _BETWEEN_TWO.sub("", _BOUND.sub("more than", low))
-    text = tree.sql(dialect="postgres")
-    lower = text.lower()
+    held = _values_and_names(tree)
     outer = tree if isinstance(tree, exp.Select) else tree.find(exp.Select) or exp.Select()
     group, order, limit = (outer.args.get(name) for name in ("group", "order", "limit"))
     joins = outer.args.get("joins") or []
     where, having = outer.args.get("where"), outer.args.get("having")
     aggregates = {type(node).__name__ for node in tree.find_all(exp.AggFunc)}
     plain = [e for e in outer.expressions if not e.find(exp.AggFunc)]
-    negated = bool(re.search(r"<>|\bnot\b|except| is null", lower.replace("is null)", "")))
-    compared = bool(re.search(r"[<>]=? |between|>|<", lower.replace("<>", "")))
+    compared = tree.find(exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between) is not None
+    starred = any(isinstance(count.this, exp.Star) for count in tree.find_all(exp.Count))
     distinct = outer.args.get("distinct") is not None
     counting = "Count" in aggregates
     computed = any(each.find(exp.Sub, exp.Div) for each in outer.expressions)
@@ -98,7 +97,7 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
         found[f"{name} asked, present"] = float(present and asked)
         return asked
 
-    cue("negation", _NEGATION, negated)
+    cue("negation", _NEGATION, _is_negated(tree))
     cue("group", _GROUP, grouping)
     measured = any(e.find(exp.AggFunc) for e in outer.expressions)
     by_groups = asks_for_groups(low)
@@ -115,20 +114,21 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     cue("average", _AVERAGE, "Avg" in aggregates)
     cue("sum", _SUM, "Sum" in aggregates)
     cue("compare", _MORE, compared)
-    cue("percentage", _SHARE, "filter" in lower)
+    cue("percentage", _SHARE, tree.find(exp.Filter) is not None)
     cue("difference", _DIFFERENCE, computed, low)
     keys = keys_of(outer)
     in_order = order is not None and {e.this.sql() for e in order.expressions} <= keys
     cue("order", _ORDER, order is not None and limit is None and not in_order)
-    things = "count(*)" in lower and not joins  # rows of one table are different things
+    things = starred and not joins  # rows of one table are different things
     asked_distinct = bool(_DISTINCT.search(low))
-    cue("distinct", _DISTINCT, distinct or "distinct" in lower or (things and asked_distinct))
+    different = tree.find(exp.Distinct) is not None
+    cue("distinct", _DISTINCT, different or (things and asked_distinct))
     fixed = _fixed(where)
     found["shown, held equal"] = float(any(e.sql() in fixed for e in outer.expressions))
     found["counted, held equal"] = float(
         any(c.sql() in fixed for e in outer.expressions for c in e.find_all(exp.Column))
     )
-    cue("like", _LIKE, "like" in lower)
+    cue("like", _LIKE, tree.find(exp.Like, exp.ILike) is not None)
     by_count = order is not None and order.find(exp.Count) is not None
     found["most number asked, not counted"] = float(
         bool(_MOST_NUMBER.search(low)) and limit is not None and not by_count
@@ -137,17 +137,15 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     found["and, one column"] = float(
         " and " in low and len(outer.expressions) == 1 and where is None and not computed
     )
-    found["or, absent"] = float(" or " in low and " or " not in lower)
-    found["both, absent"] = float(
-        " both " in low and "intersect" not in lower and "in (select" not in lower
-    )
+    found["or, absent"] = float(" or " in low and tree.find(exp.Or) is None)
+    found["both, absent"] = float(" both " in low and not _meets_both(tree))
     numbers = {n.replace(",", "") for n in _NUMBER.findall(low)}
-    found["numbers lost"] = float(sum(n not in lower for n in numbers))
+    found["numbers lost"] = float(sum(n not in held for n in numbers))
     quoted = [a or b for a, b in _QUOTED.findall(question)]
-    found["quoted lost"] = float(sum(q.strip().lower() not in lower for q in quoted))
+    found["quoted lost"] = float(sum(q.strip().lower() not in held for q in quoted))
     names = re.findall(r"(?<=[a-z,] )[A-Z][\w.&-]+", question)
     found["names lost"] = float(
-        min(3, sum(n.lower() not in lower and n.lower()[:4] not in lower for n in names))
+        min(3, sum(n.lower() not in held and n.lower()[:4] not in held for n in names))
     )
     found["joins"] = float(len(joins))
     found["joins over two"] = float(max(0, len(joins) - 2))
@@ -185,8 +183,29 @@ def signs(question: str, tree: exp.Expr) -> dict[str, float]:
     found["sentences"] = float(bool(re.search(r"[.?!]\s+\w", question)))
     found["limit, group"] = float(limit is not None and grouping)
     found["limit, joins"] = float(limit is not None and bool(joins))
-    found["star count, join"] = float("count(*)" in lower and bool(joins) and not grouping)
+    found["star count, join"] = float(starred and bool(joins) and not grouping)
     return found
+
+
+def _values_and_names(tree: exp.Expr) -> str:
+    """The values, tables and columns of a query in lower case; no word of SQL, no alias."""
+    said = [str(literal.this) for literal in tree.find_all(exp.Literal)]
+    said += [node.name for node in tree.find_all(exp.Table, exp.Column)]
+    return "\n".join(said).lower()
+
+
+def _is_negated(tree: exp.Expr) -> bool:
+    """Whether a query leaves rows out; what is missing within a query of a condition does not."""
+    if tree.find(exp.NEQ, exp.Not, exp.Except) is not None:
+        return True
+    tests = (test for test in tree.find_all(exp.Is) if isinstance(test.expression, exp.Null))
+    return any(test.find_ancestor(exp.Subquery, exp.Paren) is None for test in tests)
+
+
+def _meets_both(tree: exp.Expr) -> bool:
+    """Whether two queries have to find the same rows."""
+    within = any(test.args.get("query") is not None for test in tree.find_all(exp.In))
+    return within or tree.find(exp.Intersect) is not None
 
 
 def _fixed(where: exp.Expr | None) -> set[str]:

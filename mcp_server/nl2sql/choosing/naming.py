@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from sqlglot import exp
 
 from mcp_server.nl2sql.choosing.confidence import asks_for_groups, keys_of
-from mcp_server.nl2sql.display import name_of, parts_of_name
-from mcp_server.nl2sql.functions import words
-from mcp_server.nl2sql.lexicon import (
+from mcp_server.nl2sql.database.guard.functions import words
+from mcp_server.nl2sql.schema.display import name_of, parts_of_name
+from mcp_server.nl2sql.schema.model import Profile
+from mcp_server.nl2sql.words.lexicon import (
     COMPARATIVES,
     FILLER,
     PHRASE_SUPERLATIVES,
@@ -17,8 +18,7 @@ from mcp_server.nl2sql.lexicon import (
     SUPERLATIVES,
     SYNONYMS,
 )
-from mcp_server.nl2sql.profile_model import Profile
-from mcp_server.nl2sql.tokens import Mark, Token, identifier_words, stem
+from mcp_server.nl2sql.words.tokens import Mark, Token, identifier_words, stem
 
 GENERIC = frozenset({"id", "name", "code", "number"})
 """Words of so many names that alone they identify none."""

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from sqlglot import exp
 
 from mcp_server.nl2sql.choosing.naming import Heard
-from mcp_server.nl2sql.lexicon import ARRIVING, LEAVING
-from mcp_server.nl2sql.profile_model import Column, Profile
-from mcp_server.nl2sql.tokens import Token, identifier_words
+from mcp_server.nl2sql.schema.model import Column, Profile
+from mcp_server.nl2sql.words.tokens import Token, identifier_words
+from mcp_server.nl2sql.words.ways import way_of
 
 
 def variants(
@@ -128,20 +128,6 @@ def _by_heard_keys(
             column.set("this", exp.to_identifier(best.name, quoted=column.this.args.get("quoted")))
             changed = True
     return copy if changed else None
-
-
-def way_of(name: str, tokens: Sequence[Token]) -> int:
-    """1 where a name speaks of the way (from, to) that the words do, -1 of the other, else 0."""
-    leaving = any(part in name.lower() for part in LEAVING[1])
-    arriving = any(part in name.lower() for part in ARRIVING[1])
-    if leaving == arriving:
-        return 0
-    for token in reversed(tokens):
-        if token.lemma in LEAVING[0]:
-            return 1 if leaving else -1
-        if token.lemma in ARRIVING[0]:
-            return 1 if arriving else -1
-    return 0
 
 
 def _table_of(column: exp.Column) -> str:

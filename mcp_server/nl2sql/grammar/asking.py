@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.display import are_people, shown
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import Joint, Node, Rank
-from mcp_server.nl2sql.logical import Compare, Nested, Output, Query
-from mcp_server.nl2sql.profile_model import Column, Kind, Table
-from mcp_server.nl2sql.tokens import lemma, stem
+from mcp_server.nl2sql.schema.display import are_people, shown
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.sql.logical import Compare, Nested, Output, Query
+from mcp_server.nl2sql.words.tokens import lemma, stem
 
 EVERYTHING = frozenset({"information", "info", "detail", "data", "everything"})
 """Words that ask for all columns."""

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mcp_server.nl2sql.choosing.variants import way_of
-from mcp_server.nl2sql.display import name_of
 from mcp_server.nl2sql.grammar.symbols import Symbol
-from mcp_server.nl2sql.joins import JoinGraph
-from mcp_server.nl2sql.profile_model import Column, Kind, Table
-from mcp_server.nl2sql.tokens import Token, lemma, stem
+from mcp_server.nl2sql.schema.display import name_of
+from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.words.tokens import Token, lemma, stem
+from mcp_server.nl2sql.words.ways import way_of
 
 LOCAL, SUBJECT, SPOKEN_OF = 0.45, 0.2, 0.12
 AWAY, UNREACHABLE, FAR = 0.05, 0.6, 99

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from mcp_server.nl2sql.display import shown
 from mcp_server.nl2sql.grammar.asking import (
     ask_for_people,
     displayed,
@@ -13,7 +12,9 @@ from mcp_server.nl2sql.grammar.asking import (
 )
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import Group, Node
-from mcp_server.nl2sql.logical import (
+from mcp_server.nl2sql.schema.display import shown
+from mcp_server.nl2sql.schema.model import Table
+from mcp_server.nl2sql.sql.logical import (
     AnyOf,
     Compare,
     Linked,
@@ -24,7 +25,6 @@ from mcp_server.nl2sql.logical import (
     Query,
     Ranked,
 )
-from mcp_server.nl2sql.profile_model import Table
 
 
 def complete(draft: Draft, nodes: Sequence[Node]) -> None:

@@ -24,8 +24,8 @@ from mcp_server.nl2sql.grammar.nodes import (
     Under,
 )
 from mcp_server.nl2sql.grammar.values import add_equal, add_match
-from mcp_server.nl2sql.lexicon import BIRTH
-from mcp_server.nl2sql.logical import (
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.sql.logical import (
     Aged,
     Aggregate,
     AnyOf,
@@ -38,8 +38,8 @@ from mcp_server.nl2sql.logical import (
     Referred,
     Scalar,
 )
-from mcp_server.nl2sql.profile_model import Column, Kind, Table
-from mcp_server.nl2sql.tokens import normal_text
+from mcp_server.nl2sql.words.lexicon import BIRTH
+from mcp_server.nl2sql.words.tokens import normal_text
 
 AGE_MAX = 130
 """Years; a larger number is a year itself."""

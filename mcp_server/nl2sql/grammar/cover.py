@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
-from mcp_server.nl2sql.grammar.matching import Edge
 from mcp_server.nl2sql.grammar.nodes import (
     Count,
     Difference,
@@ -17,7 +16,8 @@ from mcp_server.nl2sql.grammar.nodes import (
     Share,
     Show,
 )
-from mcp_server.nl2sql.grammar.patterns import edges
+from mcp_server.nl2sql.grammar.phrases.matching import Edge
+from mcp_server.nl2sql.grammar.phrases.patterns import edges
 from mcp_server.nl2sql.grammar.symbols import Symbol
 
 KEPT = 8

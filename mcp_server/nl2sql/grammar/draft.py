@@ -8,8 +8,9 @@ from mcp_server.nl2sql.grammar.columns import (
     Surroundings,
 )
 from mcp_server.nl2sql.grammar.symbols import Symbol
-from mcp_server.nl2sql.joins import JoinGraph
-from mcp_server.nl2sql.logical import (
+from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.sql.logical import (
     AnyOf,
     Compare,
     Condition,
@@ -20,8 +21,7 @@ from mcp_server.nl2sql.logical import (
     Ranked,
     Scalar,
 )
-from mcp_server.nl2sql.profile_model import Column, Kind, Table
-from mcp_server.nl2sql.tokens import Token
+from mcp_server.nl2sql.words.tokens import Token
 
 
 class Draft:

@@ -64,12 +64,12 @@ from mcp_server.nl2sql.grammar.showing import (
     speak_of,
 )
 from mcp_server.nl2sql.grammar.symbols import Symbol
-from mcp_server.nl2sql.joins import JoinGraph
-from mcp_server.nl2sql.logical import (
+from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.schema.model import Table
+from mcp_server.nl2sql.sql.logical import (
     Having,
 )
-from mcp_server.nl2sql.profile_model import Table
-from mcp_server.nl2sql.tokens import Token
+from mcp_server.nl2sql.words.tokens import Token
 
 MUST_SAY = (
     Beyond, BeyondRow, Bound, Called, Columns, Common, Equal, Flag, Held, HowMany, Match, Missing,

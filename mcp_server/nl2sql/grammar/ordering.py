@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.display import shown
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Common,
@@ -14,8 +13,9 @@ from mcp_server.nl2sql.grammar.nodes import (
     Rank,
     Sort,
 )
-from mcp_server.nl2sql.lexicon import BIRTH, MADE
-from mcp_server.nl2sql.logical import (
+from mcp_server.nl2sql.schema.display import shown
+from mcp_server.nl2sql.schema.model import Kind, Table
+from mcp_server.nl2sql.sql.logical import (
     Compare,
     Frequent,
     Having,
@@ -24,8 +24,8 @@ from mcp_server.nl2sql.logical import (
     Period,
     Ranked,
 )
-from mcp_server.nl2sql.profile_model import Kind, Table
-from mcp_server.nl2sql.tokens import stem
+from mcp_server.nl2sql.words.lexicon import BIRTH, MADE
+from mcp_server.nl2sql.words.tokens import stem
 
 
 def add_group(draft: Draft, node: Group, owner: Table | None) -> None:

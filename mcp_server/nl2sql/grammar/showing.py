@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.display import full_name, shown
 from mcp_server.nl2sql.grammar.columns import generic, only_measure
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
@@ -16,13 +15,14 @@ from mcp_server.nl2sql.grammar.nodes import (
     Node,
     Show,
 )
-from mcp_server.nl2sql.logical import (
+from mcp_server.nl2sql.schema.display import full_name, shown
+from mcp_server.nl2sql.schema.model import Column, Table
+from mcp_server.nl2sql.sql.logical import (
     Arithmetic,
     Output,
     Query,
     ShareOf,
 )
-from mcp_server.nl2sql.profile_model import Column, Table
 
 
 def owner_of(draft: Draft, number: int, nodes: Sequence[Node]) -> Table | None:

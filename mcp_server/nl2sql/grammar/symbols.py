@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mcp_server.nl2sql.grammar.vocabulary import CUES, PHRASE_MAX, SOFT, Cue
-from mcp_server.nl2sql.lexicon import STOP
-from mcp_server.nl2sql.linking import Linker, Ref, name_match
-from mcp_server.nl2sql.tokens import Mark, Token
+from mcp_server.nl2sql.linking.linking import Linker, Ref, name_match
+from mcp_server.nl2sql.words.lexicon import STOP
+from mcp_server.nl2sql.words.tokens import Mark, Token
 
 ORDERS = frozenset({"name", "state"})
 """Words that at the beginning say what to do, and else are names."""

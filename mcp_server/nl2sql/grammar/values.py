@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mcp_server.nl2sql.display import name_of
 from mcp_server.nl2sql.grammar.columns import (
     columns_of,
 )
@@ -12,7 +11,9 @@ from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Equal,
 )
-from mcp_server.nl2sql.logical import (
+from mcp_server.nl2sql.schema.display import name_of
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.sql.logical import (
     AnyOf,
     Compare,
     Condition,
@@ -20,7 +21,6 @@ from mcp_server.nl2sql.logical import (
     Linked,
     Scalar,
 )
-from mcp_server.nl2sql.profile_model import Column, Kind, Table
 
 
 def add_equal(draft: Draft, node: Equal) -> None:

@@ -6,13 +6,13 @@ Phrases are in lemmas (nouns in the singular, `is` as `be`); the longest that fi
 
 from dataclasses import dataclass
 
-from mcp_server.nl2sql.lexicon import (
+from mcp_server.nl2sql.sql.logical import Aggregate, Operator
+from mcp_server.nl2sql.words.lexicon import (
     COMPARATIVES,
     PHRASE_COMPARATIVES,
     PHRASE_SUPERLATIVES,
     SUPERLATIVES,
 )
-from mcp_server.nl2sql.logical import Aggregate, Operator
 
 
 @dataclass(frozen=True, slots=True)

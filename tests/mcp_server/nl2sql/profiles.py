@@ -1,7 +1,7 @@
 """Profiles of databases that do not exist: what is known of their tables, and no rows."""
 
-from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Profile, Table
-from mcp_server.nl2sql.tokens import identifier_words, normal_text
+from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Profile, Table
+from mcp_server.nl2sql.words.tokens import identifier_words, normal_text
 
 
 def table(name: str, rows: int, /, **columns: Kind | list[str]) -> Table:

@@ -19,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 
 from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import Asker
-from mcp_server.nl2sql.jsonable import jsonable
+from mcp_server.nl2sql.database.jsonable import jsonable
 
 
 @dataclass(frozen=True)

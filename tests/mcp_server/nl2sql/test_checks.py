@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 
 from cluster_runtime.engine.roles import SUPERUSER
-from mcp_server.nl2sql import checks, lexical
-from mcp_server.nl2sql.checks import Limits
+from mcp_server.nl2sql.database import postgres_lexer
+from mcp_server.nl2sql.database.guard import checks
+from mcp_server.nl2sql.database.guard.checks import Limits
+from mcp_server.nl2sql.database.reader import Reader
+from mcp_server.nl2sql.database.steps import run
 from mcp_server.nl2sql.errors import (
     ForbiddenError,
     InvalidQueryError,
@@ -21,8 +24,6 @@ from mcp_server.nl2sql.errors import (
     TooExpensiveError,
     UnknownNameError,
 )
-from mcp_server.nl2sql.reader import Reader
-from mcp_server.nl2sql.steps import run
 from tests.mcp_server.nl2sql.conftest import filled
 
 SCHEMA = """
@@ -244,8 +245,8 @@ def test_a_lost_connection_is_no_refusal(dsn: str) -> None:
 @given(st.text(max_size=60))
 def test_the_lexer_takes_any_text_without_another_error(text: str) -> None:
     try:
-        found = lexical.tokens(text)
-    except lexical.LexicalError:
+        found = postgres_lexer.tokens(text)
+    except postgres_lexer.LexicalError:
         return
     assert all(0 <= token.start < token.end <= len(text) for token in found)
 
@@ -261,7 +262,7 @@ def test_strings_and_comments_end_where_postgresql_ends_them(dsn: str) -> None:
         "select /* a /* b */ ' */ 'c'": "c",
         "select 'a' -- ' \n": "a",
     }.items():
-        strings = [t for t in lexical.tokens(sql) if t.kind is lexical.Kind.STRING]
+        strings = [t for t in postgres_lexer.tokens(sql) if t.kind is postgres_lexer.Kind.STRING]
         assert len(strings) == 1
         assert Reader(dsn).query(sql).rows == [(value,)]
 

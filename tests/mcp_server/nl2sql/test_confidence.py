@@ -9,8 +9,8 @@ from mcp_server.nl2sql.choosing.confidence import MARGIN_MAX, canonical, signs, 
 from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.results import Result, result_signs
 from mcp_server.nl2sql.choosing.variants import variants
-from mcp_server.nl2sql.profile_model import Column, ForeignKey, Kind, Profile, Table
-from mcp_server.nl2sql.tokens import identifier_words, tokenize
+from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Profile, Table
+from mcp_server.nl2sql.words.tokens import identifier_words, tokenize
 
 
 def table(name: str, *columns: str) -> Table:
@@ -71,6 +71,52 @@ def test_bounds_are_neither_superlatives_nor_negations(
     question: str, query: str, sign: str
 ) -> None:
     assert signs(question, parsed(query))[sign] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("question", "query", "sign"),
+    [
+        ("names that contain an x", "select x from t where y = 'like'", "like asked, absent"),
+        ("names that contain an x", "select likely from t", "like asked, absent"),
+        ("people not from Oslo", "select x from t where y = 'do not <> except'",
+         "negation asked, absent"),
+        ("the towns of people over 30", "select town from t where y = 'a > b'",
+         "compare asked, absent"),
+        ("the different towns", "select town from t where y = 'distinct'",
+         "distinct asked, absent"),
+        ("the percentage of people in Rome", "select count(*) from t where x = 'a filter'",
+         "percentage asked, absent"),
+        ("people from Rome or Oslo", "select x from t where y = 'Rome or Oslo'", "or, absent"),
+        ("members of both clubs", "select x from t where y = 'in (select'", "both, absent"),
+        ("parcels with the number 1", "select t1.x from t as t1", "numbers lost"),
+        ('parcels of kind "select"', "select x from t", "quoted lost"),
+    ],
+)  # fmt: skip
+def test_words_of_sql_in_a_value_or_a_name_are_no_part_of_the_query(
+    question: str, query: str, sign: str
+) -> None:
+    assert signs(question, parsed(query))[sign] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("question", "query", "sign"),
+    [
+        ("names that contain an x", "select x from t where y ilike '%x%'", "like asked, present"),
+        ("people not from Oslo", "select x from t where y <> 'Oslo'", "negation asked, present"),
+        ("people without a town", "select x from t where town is null",
+         "negation asked, present"),
+        ("people over 30", "select x from t where age between 31 and 99",
+         "compare asked, present"),
+        ("the different towns", "select count(distinct town) from t", "distinct asked, present"),
+        ("the percentage of people in Rome",
+         "select count(*) filter (where x = 'Rome') / count(*) from t",
+         "percentage asked, present"),
+    ],
+)  # fmt: skip
+def test_what_a_question_asks_for_and_the_query_has_is_a_sign(
+    question: str, query: str, sign: str
+) -> None:
+    assert signs(question, parsed(query))[sign] == 1.0
 
 
 def test_a_name_that_the_question_does_not_say_is_a_sign_and_a_synonym_says_it() -> None:

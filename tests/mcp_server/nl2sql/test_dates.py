@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from mcp_server.nl2sql.dates import with_dates
+from mcp_server.nl2sql.words.dates import with_dates
 
 TODAY = datetime.date(2024, 3, 13)  # a Wednesday
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_server.nl2sql.evidence import worked_in
+from mcp_server.nl2sql.words.evidence import worked_in
 
 
 @pytest.mark.parametrize(

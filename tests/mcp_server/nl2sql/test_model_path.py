@@ -12,16 +12,22 @@ from langchain_core.language_models import FakeListChatModel, FakeMessagesListCh
 from langchain_core.messages import AIMessage
 
 from mcp_server.nl2sql.asker import Asker
-from mcp_server.nl2sql.digest import digest
+from mcp_server.nl2sql.database.digest import digest
 from mcp_server.nl2sql.errors import (
     ModelError,
     ModelTimeoutError,
     ModelUnavailableError,
     UnknownNameError,
 )
-from mcp_server.nl2sql.models import LangChainModel, Message, RecordedModel, ReplyNeeded, as_model
-from mcp_server.nl2sql.plan import Complete, PlanSettings, Trial, Try, plan, queries_in
-from mcp_server.nl2sql.prompt import (
+from mcp_server.nl2sql.model.language_model import (
+    LangChainModel,
+    Message,
+    RecordedModel,
+    ReplyNeeded,
+    as_model,
+)
+from mcp_server.nl2sql.model.plan import Complete, PlanSettings, Trial, Try, plan, queries_in
+from mcp_server.nl2sql.model.prompt import (
     Example,
     FoundValue,
     PromptColumn,

@@ -21,8 +21,9 @@ TRANSLATOR = sorted(
     path
     for path in PACKAGE.rglob("*.py")
     if re.match(
-        r"lexicon|linking|places|dates|display|wording|tokens|joins|inference|compile|logical|trigrams|translator|profile"
-        r"|grammar/|choosing/",
+        r"words/(lexicon|places|dates|tokens|trigrams|ways)|schema/|translator"
+        r"|sql/(compile|conditions|expressions|joined|logical)"
+        r"|linking/|grammar/|choosing/",
         str(path.relative_to(PACKAGE)),
     )
 )

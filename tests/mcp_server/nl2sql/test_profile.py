@@ -3,8 +3,8 @@
 import psycopg
 
 from mcp_server.nl2sql import Translator
-from mcp_server.nl2sql.profile import profile
-from mcp_server.nl2sql.profile_model import Column, Kind
+from mcp_server.nl2sql.schema.model import Column, Kind
+from mcp_server.nl2sql.schema.profile import profile
 
 THINGS = """
 create table thing (

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mcp_server.nl2sql.prompt import PromptColumn, PromptKey, PromptSchema, PromptTable
-from mcp_server.nl2sql.ranking import keep, prune, rank
+from mcp_server.nl2sql.model.prompt import PromptColumn, PromptKey, PromptSchema, PromptTable
+from mcp_server.nl2sql.model.ranking import keep, prune, rank
 
 
 def table(name: str, *columns: str, comment: str = "", **comments: str) -> PromptTable:

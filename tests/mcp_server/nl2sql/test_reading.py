@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from mcp_server.nl2sql.assumptions import assumptions
-from mcp_server.nl2sql.checks import tree as parsed
-from mcp_server.nl2sql.phrases import humanise, plural, singular
-from mcp_server.nl2sql.reading import reading
+from mcp_server.nl2sql.database.guard.checks import tree as parsed
+from mcp_server.nl2sql.sql.assumptions import assumptions
+from mcp_server.nl2sql.sql.paraphrase import reading
+from mcp_server.nl2sql.sql.paraphrase_expressions import humanise, plural, singular
 
 READINGS = {
     "select count(*) from sailor": "The number of sailors.",

@@ -10,9 +10,9 @@ from psycopg.conninfo import make_conninfo
 
 from mcp_server.nl2sql import solved
 from mcp_server.nl2sql.asker import Asker
+from mcp_server.nl2sql.database.steps import run
 from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError
 from mcp_server.nl2sql.solved import LearningDisabledError, Template, fill, grams, mask
-from mcp_server.nl2sql.steps import run
 
 
 class Declines:

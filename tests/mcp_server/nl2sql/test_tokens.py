@@ -1,6 +1,6 @@
 """The words of a question and of a name."""
 
-from mcp_server.nl2sql.tokens import Mark, shape_of, tokenize
+from mcp_server.nl2sql.words.tokens import Mark, shape_of, tokenize
 
 
 def test_names_with_underscores_and_codes_with_hyphens() -> None:

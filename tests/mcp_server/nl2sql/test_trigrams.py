@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_server.nl2sql.trigrams import TrigramIndex, one_letter_off, similarity, trigrams
+from mcp_server.nl2sql.words.trigrams import TrigramIndex, one_letter_off, similarity, trigrams
 
 TEXTS = st.lists(st.text("abcdefg ", min_size=3, max_size=12), max_size=30)
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mcp_server.nl2sql.joins import JoinGraph
-from mcp_server.nl2sql.linking import Linker
-from mcp_server.nl2sql.profile_model import Profile
+from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.schema.model import Profile
 from tests.mcp_server.nl2sql import profiles
 
 

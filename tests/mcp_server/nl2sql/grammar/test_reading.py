@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_server.nl2sql.compile import NoJoinError, compile_query
 from mcp_server.nl2sql.grammar.cover import covers
-from mcp_server.nl2sql.grammar.reading import analyse
+from mcp_server.nl2sql.grammar.parse import analyse
 from mcp_server.nl2sql.grammar.symbols import symbols
-from mcp_server.nl2sql.joins import JoinGraph
-from mcp_server.nl2sql.linking import Linker
-from mcp_server.nl2sql.tokens import tokenize
+from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.sql.compile import compile_query
+from mcp_server.nl2sql.sql.joined import NoJoinError
+from mcp_server.nl2sql.words.tokens import tokenize
 from tests.mcp_server.nl2sql.profiles import library
 
 

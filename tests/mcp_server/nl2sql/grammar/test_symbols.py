@@ -3,8 +3,8 @@
 import pytest
 
 from mcp_server.nl2sql.grammar.symbols import symbols
-from mcp_server.nl2sql.linking import Linker
-from mcp_server.nl2sql.tokens import tokenize
+from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.words.tokens import tokenize
 
 
 def code(text: str, linker: Linker) -> str:

@@ -3,12 +3,12 @@
 import pytest
 from sqlglot import exp
 
-from mcp_server.nl2sql.compile import compile_query
-from mcp_server.nl2sql.grammar.reading import Meant, analyse
-from mcp_server.nl2sql.joins import JoinGraph
-from mcp_server.nl2sql.linking import Linker
-from mcp_server.nl2sql.profile_model import Kind
-from mcp_server.nl2sql.tokens import tokenize
+from mcp_server.nl2sql.grammar.parse import Meant, analyse
+from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.schema.model import Kind
+from mcp_server.nl2sql.sql.compile import compile_query
+from mcp_server.nl2sql.words.tokens import tokenize
 from tests.mcp_server.nl2sql.profiles import company, profile, table
 
 COMPANY = company()

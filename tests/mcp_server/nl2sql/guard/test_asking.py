@@ -5,10 +5,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from mcp_server.nl2sql import steps
 from mcp_server.nl2sql.asker import Asker
-from mcp_server.nl2sql.profile import profile
-from mcp_server.nl2sql.steps import Prepare, Stream
+from mcp_server.nl2sql.database import steps
+from mcp_server.nl2sql.database.steps import Prepare, Stream
+from mcp_server.nl2sql.schema.profile import profile
 from tests.mcp_server.nl2sql.conftest import filled
 
 TRAP = """

@@ -5,11 +5,12 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from cluster_runtime.engine.roles import READER
-from mcp_server.nl2sql import facts, wire
-from mcp_server.nl2sql.checks import Limits, begin, check, fetch
+from mcp_server.nl2sql.database import wire
+from mcp_server.nl2sql.database.guard import what_runs
+from mcp_server.nl2sql.database.guard.checks import Limits, begin, check, fetch
+from mcp_server.nl2sql.database.reader import Reader
+from mcp_server.nl2sql.database.steps import run
 from mcp_server.nl2sql.errors import ForbiddenError
-from mcp_server.nl2sql.reader import Reader
-from mcp_server.nl2sql.steps import run
 
 OPERATORS = """
 create schema near; create schema far;
@@ -78,7 +79,7 @@ def test_bodies_that_only_read_are_no_surprise(fresh_dsn: str) -> None:
 def test_without_a_printed_tree_nothing_runs(
     fresh_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts, "PRINT", "set local debug_print_rewritten = off")
+    monkeypatch.setattr(what_runs, "PRINT", "set local debug_print_rewritten = off")
     with pytest.raises(ForbiddenError, match="did not print"):
         Reader(fresh_dsn).query("select 1")
 

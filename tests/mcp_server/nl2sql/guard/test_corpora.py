@@ -6,10 +6,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from mcp_server.nl2sql.checks import Limits
+from mcp_server.nl2sql.database.guard.checks import Limits
+from mcp_server.nl2sql.database.reader import Reader, ResultSet
+from mcp_server.nl2sql.database.steps import run
 from mcp_server.nl2sql.errors import ForbiddenError, RefusedError
-from mcp_server.nl2sql.reader import Reader, ResultSet
-from mcp_server.nl2sql.steps import run
 from tests.mcp_server.nl2sql.guard.conftest import lines_of, script
 
 HOSTILE = lines_of("hostile.sql")

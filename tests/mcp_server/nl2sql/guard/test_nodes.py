@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cluster_runtime.engine.installation import find_installation
-from mcp_server.nl2sql.functions import words
-from mcp_server.nl2sql.nodes import NODES
+from mcp_server.nl2sql.database.guard.functions import words
+from mcp_server.nl2sql.database.guard.node_fields import NODES
 
 # Nodes of queries that do more than read, and those that no resolved query holds.
 REFUSED = words(

@@ -4,8 +4,8 @@ import psycopg
 import pytest
 
 from mcp_server.nl2sql.asker import Asker
+from mcp_server.nl2sql.database.reader import Reader
 from mcp_server.nl2sql.errors import RefusedError
-from mcp_server.nl2sql.reader import Reader
 
 TABLES = """
 create table sailor (id int primary key, name text, boat int);

@@ -4,8 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_server.nl2sql import resolved
-from mcp_server.nl2sql.querytree import Node, TreeError, Value, oids, parse, parse_printed
+from mcp_server.nl2sql.database.guard import references
+from mcp_server.nl2sql.database.guard.query_tree import (
+    Node,
+    TreeError,
+    Value,
+    oids,
+    parse,
+    parse_printed,
+)
 
 NAMES = st.text(st.sampled_from("abé漢 \\(){}[]:<>\"'0\n\t_"), min_size=1, max_size=63).filter(
     lambda name: len(name.encode()) <= 63
@@ -166,8 +173,8 @@ def test_object_identifiers_are_numbers_and_nothing_else() -> None:
     ],
 )
 def test_a_statement_that_nobody_classified_is_no_read(text: str) -> None:
-    with pytest.raises(resolved.NoReadError):
-        resolved.of_statement(text)
+    with pytest.raises(references.NoReadError):
+        references.of_statement(text)
 
 
 def test_what_is_behind_a_view_of_postgresql_is_not_looked_into_and_of_a_user_is() -> None:
@@ -175,6 +182,6 @@ def test_what_is_behind_a_view_of_postgresql_is_not_looked_into_and_of_a_user_is
     for relation, functions in ((12073, []), (16999, [99])):
         entry = {"rtekind": "1", "subquery": call, "relid": str(relation)}
         query = Node("QUERY", {"commandType": "1", "rtable": [Node("RANGETBLENTRY", entry)]})
-        found = resolved.of_statement(f" {printed([query])} ".replace("\\", ""))
+        found = references.of_statement(f" {printed([query])} ".replace("\\", ""))
         assert list(found.functions) == functions
         assert list(found.tables) == [relation]

@@ -1,0 +1,92 @@
+"""Modules by their paths of the release before: they import, with a DeprecationWarning.
+
+Where something else has the name that a module had, it has `__getattr__ = names_of(...)` for what
+that module held (hidden from type checkers, which would allow any name then). All of this goes with
+the next release but one.
+
+`memory` and `cluster_runtime` know nothing of each other, so each has a copy of this.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+from warnings import warn
+
+MOVED = {
+    "cluster_runtime.storage.batch": "cluster_runtime.storage.core.batch",
+    "cluster_runtime.storage.coalescer": "cluster_runtime.storage.upkeep.coalescer",
+    "cluster_runtime.storage.compute_directory": "cluster_runtime.storage.disk.data_directory",
+    "cluster_runtime.storage.cursor": "cluster_runtime.storage.live.cursor",
+    "cluster_runtime.storage.data_directories": "cluster_runtime.storage.upkeep.data_directories",
+    "cluster_runtime.storage.facts": "cluster_runtime.storage.live.volume_file",
+    "cluster_runtime.storage.fault_injection": "cluster_runtime.storage.upkeep.faults",
+    "cluster_runtime.storage.faults": "cluster_runtime.storage.core.faults",
+    "cluster_runtime.storage.file_preparation": "cluster_runtime.storage.upkeep.log_files",
+    "cluster_runtime.storage.gossip": "cluster_runtime.storage.live.gossip",
+    "cluster_runtime.storage.growth": "cluster_runtime.storage.core.growth",
+    "cluster_runtime.storage.host": "cluster_runtime.storage.volume",
+    "cluster_runtime.storage.log_files": "cluster_runtime.storage.disk.log_files",
+    "cluster_runtime.storage.mount": "cluster_runtime.storage.live.mount",
+    "cluster_runtime.storage.node": "cluster_runtime.storage.live.node",
+    "cluster_runtime.storage.opening": "cluster_runtime.storage.live.opening",
+    "cluster_runtime.storage.page_images": "cluster_runtime.storage.disk.page_images",
+    "cluster_runtime.storage.pages": "cluster_runtime.storage.upkeep.pages",
+    "cluster_runtime.storage.quorum": "cluster_runtime.storage.core.quorum",
+    "cluster_runtime.storage.repair": "cluster_runtime.storage.upkeep.repair",
+    "cluster_runtime.storage.replacement": "cluster_runtime.storage.core.replacement",
+    "cluster_runtime.storage.replacing": "cluster_runtime.storage.upkeep.replacement",
+    "cluster_runtime.storage.replication": "cluster_runtime.storage.streaming.replication",
+    "cluster_runtime.storage.scrub": "cluster_runtime.storage.core.scrub",
+    "cluster_runtime.storage.scrubbing": "cluster_runtime.storage.upkeep.scrub",
+    "cluster_runtime.storage.segment": "cluster_runtime.storage.core.segment",
+    "cluster_runtime.storage.segment_store": "cluster_runtime.storage.disk.segment_store",
+    "cluster_runtime.storage.staging": "cluster_runtime.storage.disk.ring",
+    "cluster_runtime.storage.timelines": "cluster_runtime.storage.core.timelines",
+    "cluster_runtime.storage.types": "cluster_runtime.storage.core.types",
+    "cluster_runtime.storage.wal_protocol": "cluster_runtime.storage.streaming.wal_protocol",
+    "cluster_runtime.storage.wal_records": "cluster_runtime.storage.core.wal_records",
+    "cluster_runtime.storage.wal_service": "cluster_runtime.storage.streaming.wal_service",
+    "cluster_runtime.storage.worker": "cluster_runtime.storage.upkeep.worker",
+}
+
+
+class MovedModules(Loader):
+    """A finder on `sys.meta_path`: an old name gives the module of the new one, the same object."""
+
+    def __init__(self, new_names: Mapping[str, str]) -> None:
+        self._new_names = new_names
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Part of the protocol of finders."""
+        return ModuleSpec(name, self) if name in self._new_names else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Part of the protocol of loaders: what is in `sys.modules` afterwards is imported."""
+        new = self._new_names[module.__name__]
+        _warn(module.__name__, new)
+        sys.modules[module.__name__] = import_module(new)
+
+
+def names_of(package: str, module: str) -> Callable[[str], Any]:
+    """The `__getattr__` of what has the name now that another module had, which is `module` now."""
+
+    def look_up(name: str) -> Any:
+        path = vars(sys.modules[package]).get("__path__", ())
+        if name.startswith("__") or PathFinder.find_spec(f"{package}.{name}", path):
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found = getattr(import_module(module), name)
+        _warn(f"{package}.{name}", f"{module}.{name}")
+        return found
+
+    return look_up
+
+
+def _warn(old: str, new: str) -> None:
+    # The frames of the import system in between are left out by `warnings` itself.
+    warn(f"{old} has moved to {new}", DeprecationWarning, stacklevel=3)

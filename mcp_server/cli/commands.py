@@ -1,0 +1,445 @@
+"""The `borealis` command line: one command per thing that a person does with clusters.
+
+Every command opens the state directory for as long as it runs, for whoever has it open hosts its
+clusters. Errors that someone anticipated are one line on standard error and exit status 1; wrong
+usage is exit status 2. What a command needs is imported in the command: `--help`, a completion and
+a mistyped name answer without loading a database driver.
+"""
+
+import gc
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cluster_runtime.errors import BorealisError
+from mcp_server.cli import console, foreground
+from mcp_server.errors import McpServerError, missing_extra
+from mcp_server.nl2sql.errors import NL2SQLError
+from mcp_server.wording import COMMAND_LINE
+
+if TYPE_CHECKING:
+    from cluster_runtime import Runtime
+    from cluster_runtime.control.model import DBCluster, EndpointKind
+
+app = typer.Typer(
+    name="borealis",
+    help="Aurora-style PostgreSQL clusters for AI agents, in one Python process.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+storage = typer.Typer(help="Look at the storage volume of a cluster.", no_args_is_help=True)
+memory = typer.Typer(help="Maintain agent memory in a cluster.", no_args_is_help=True)
+app.add_typer(storage, name="storage")
+app.add_typer(memory, name="memory")
+
+StateDir = Annotated[
+    Path,
+    typer.Option(
+        "--state-dir", envvar="BOREALIS_STATE_DIR", help="Where the clusters live.", metavar="DIR"
+    ),
+]
+Name = Annotated[str, typer.Argument(help="Identifier of the cluster.", metavar="CLUSTER")]
+WarmPool = Annotated[
+    int, typer.Option(min=0, help="Started clusters kept ready for the next create.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BOREALIS_MODEL",
+        help="Language model for questions, e.g. anthropic:claude-sonnet-4-5; default: none.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+STATE_DIR = Path("~/.borealis")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console script. Turns anticipated errors into one line and an exit status."""
+    log_to_stderr()
+    foreground.end_in_good_order()
+    try:
+        app(arguments)
+    except Exception as error:
+        text = _anticipated(error)
+        if text is None:
+            raise
+        typer.echo(f"error: {text}", err=True)
+        sys.exit(1)
+
+
+def log_to_stderr(level: int = logging.WARNING) -> None:
+    """Log to standard error, for standard output belongs to results (and to the MCP protocol)."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger().setLevel(level)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Imports make much that stays, which the garbage collector need not look at, now or ever."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
+def opened(state_dir: Path, *, warm_pool_size: int = 0) -> "Iterator[Runtime]":
+    """The runtime of a state directory, closed in good order whatever ends the block."""
+    with loading():
+        from cluster_runtime import Runtime
+
+    with Runtime.open(state_dir.expanduser(), warm_pool_size=warm_pool_size) as runtime:
+        yield runtime
+
+
+@app.command()
+def serve(
+    state_dir: StateDir = STATE_DIR,
+    warm_pool: WarmPool = 1,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every event.")] = False,
+) -> None:
+    """Host all clusters until interrupted, so that programs can connect to them."""
+    if verbose:
+        log_to_stderr(logging.INFO)
+    # To be told to end is how this command ends well.
+    told_to_end = suppress(KeyboardInterrupt, SystemExit)
+    with opened(state_dir, warm_pool_size=warm_pool) as runtime, told_to_end:
+        console.clusters(runtime.describe_db_clusters())
+        console.note("hosting; press Ctrl-C to stop")
+        foreground.wait_for_signals()
+
+
+@app.command()
+def create(
+    name: Name,
+    state_dir: StateDir = STATE_DIR,
+    database: Annotated[str, typer.Option(help="Name of the default database.")] = "postgres",
+    min_capacity: Annotated[float, typer.Option(help="Least ACU; 0 lets it pause.")] = 0.0,
+    max_capacity: Annotated[float, typer.Option(help="Most ACU.")] = 16.0,
+    auto_pause: Annotated[
+        int, typer.Option(help="Idle seconds before it pauses.", metavar="SECONDS")
+    ] = 300,
+    deletion_protection: Annotated[
+        bool, typer.Option("--deletion-protection", help="Refuse to delete it.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the cluster endpoint; default: any free one.")
+    ] = None,
+) -> None:
+    """Create a cluster."""
+    from cluster_runtime import ServerlessScaling
+
+    with opened(state_dir) as runtime:
+        created = runtime.create_db_cluster(
+            name,
+            database_name=database,
+            scaling=ServerlessScaling(min_capacity, max_capacity, auto_pause),
+            deletion_protection=deletion_protection,
+            port=port,
+        )
+        console.cluster(created.describe())
+
+
+@app.command("list")
+def list_clusters(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
+    """List all clusters."""
+    with opened(state_dir) as runtime:
+        facts = runtime.describe_db_clusters()
+        if as_json:
+            from mcp_server.results import ClusterList, ClusterSummary
+
+            listed = ClusterList(clusters=[ClusterSummary.of(one) for one in facts])
+            typer.echo(listed.model_dump_json(indent=2))
+        else:
+            console.clusters(facts)
+
+
+@app.command()
+def describe(name: Name, state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
+    """Show everything about one cluster."""
+    with opened(state_dir) as runtime:
+        facts = runtime.cluster(name).describe()
+        if as_json:
+            from mcp_server.results import ClusterDescription
+
+            typer.echo(ClusterDescription.of(facts).model_dump_json(indent=2))
+        else:
+            console.cluster(facts)
+
+
+@app.command()
+def psql(
+    name: Name,
+    state_dir: StateDir = STATE_DIR,
+    reader: Annotated[
+        bool, typer.Option("--reader", help="Connect to the reader endpoint.")
+    ] = False,
+    database: Annotated[str | None, typer.Option(help="Database to connect to.")] = None,
+    command: Annotated[
+        str | None, typer.Option("--command", "-c", help="Run this SQL and exit.")
+    ] = None,
+    builtin: Annotated[
+        bool, typer.Option("--builtin", help="Use the built-in shell even if psql is there.")
+    ] = False,
+) -> None:
+    """Open a SQL shell on a cluster: psql where it is installed, otherwise a small one of ours."""
+    from mcp_server.cli import shell
+
+    with opened(state_dir) as runtime:
+        endpoint: EndpointKind = "reader" if reader else "writer"
+        dsn = runtime.cluster(name).dsn(endpoint, dbname=database)
+        status = shell.run(dsn, command, builtin=builtin)
+    raise typer.Exit(status)
+
+
+@app.command()
+def ask(
+    name: Name,
+    question: Annotated[str, typer.Argument(help="A question in English.")],
+    state_dir: StateDir = STATE_DIR,
+    database: Annotated[str | None, typer.Option(help="Database to ask.")] = None,
+    model: Model = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a question in English: prints the SQL, what it computes, and the rows."""
+    with loading():
+        from mcp_server.questions import ask_once
+
+    with opened(state_dir) as runtime:
+        answer = ask_once(runtime.cluster(name), question, database, model)
+    if as_json:
+        typer.echo(answer.model_dump_json(indent=2))
+    else:
+        console.answer(answer)
+    if not answer.answered:
+        raise typer.Exit(1)
+
+
+@app.command()
+def modify(
+    name: Name,
+    state_dir: StateDir = STATE_DIR,
+    rename: Annotated[str | None, typer.Option(help="New identifier.", metavar="CLUSTER")] = None,
+    min_capacity: Annotated[float | None, typer.Option(help="Least ACU; 0 lets it pause.")] = None,
+    max_capacity: Annotated[float | None, typer.Option(help="Most ACU.")] = None,
+    auto_pause: Annotated[
+        int | None, typer.Option(help="Idle seconds before it pauses.", metavar="SECONDS")
+    ] = None,
+    deletion_protection: Annotated[
+        bool | None,
+        typer.Option("--deletion-protection/--no-deletion-protection", help="Refuse to delete it."),
+    ] = None,
+) -> None:
+    """Change settings of a cluster; those that are not given stay as they are."""
+    from cluster_runtime import ServerlessScaling
+
+    with opened(state_dir) as runtime:
+        before = runtime.cluster(name).describe().scaling
+        scaling = ServerlessScaling(
+            before.min_capacity if min_capacity is None else min_capacity,
+            before.max_capacity if max_capacity is None else max_capacity,
+            before.seconds_until_auto_pause if auto_pause is None else auto_pause,
+        )
+        changed = runtime.modify_db_cluster(
+            name,
+            new_db_cluster_identifier=rename,
+            scaling=None if scaling == before else scaling,
+            deletion_protection=deletion_protection,
+        )
+        console.cluster(changed)
+
+
+@app.command("reset-settings")
+def reset_settings(name: Name, state_dir: StateDir = STATE_DIR) -> None:
+    """Undo ALTER DATABASE ... SET and ALTER ROLE ... SET, for a master locked out by them."""
+    with opened(state_dir) as runtime:
+        runtime.modify_db_cluster(name, reset_settings=True)
+    console.note(f"the settings of the databases and roles in cluster {name!r} are reset")
+
+
+@app.command()
+def failover(name: Name, state_dir: StateDir = STATE_DIR) -> None:
+    """Replace the writer of a cluster."""
+    with opened(state_dir) as runtime:
+        console.cluster(runtime.failover_db_cluster(name))
+
+
+@app.command()
+def pause(name: Name, state_dir: StateDir = STATE_DIR) -> None:
+    """Pause a cluster now; the next connect wakes it."""
+    with opened(state_dir) as runtime:
+        _say_status(runtime.pause_db_cluster(name))
+
+
+@app.command()
+def stop(name: Name, state_dir: StateDir = STATE_DIR) -> None:
+    """Stop a cluster: it refuses connections until it is started again."""
+    with opened(state_dir) as runtime:
+        _say_status(runtime.stop_db_cluster(name))
+
+
+@app.command()
+def start(name: Name, state_dir: StateDir = STATE_DIR) -> None:
+    """Start a stopped cluster."""
+    with opened(state_dir) as runtime:
+        _say_status(runtime.start_db_cluster(name))
+
+
+@app.command()
+def delete(
+    name: Name,
+    state_dir: StateDir = STATE_DIR,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a cluster with all its data."""
+    with opened(state_dir) as runtime:
+        runtime.cluster(name)
+        if not yes:
+            typer.confirm(f"Delete cluster {name!r} and all its data?", abort=True)
+        runtime.delete_db_cluster(name)
+        console.note(f"cluster {name!r} is deleted")
+
+
+@app.command()
+def mcp(
+    state_dir: StateDir = STATE_DIR,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Serve this cluster only: the tools lose their cluster parameter."),
+    ] = None,
+    create_cluster: Annotated[
+        bool, typer.Option("--create", help="With --cluster: create it if it does not exist.")
+    ] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Leave out the tools that write.")
+    ] = False,
+    model: Model = None,
+    warm_pool: WarmPool = 1,
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve streamable HTTP instead of standard input.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="With --http: 127.0.0.1 or ::1.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="With --http: the port; 0 takes any free one.")] = 8765,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="With --http: ask clients for the bearer token in this file."),
+    ] = None,
+) -> None:
+    """Serve the MCP tools, over standard input and output or over HTTP."""
+    with loading():
+        from mcp_server import hosting
+
+    options = hosting.Options(
+        state_dir=state_dir.expanduser(),
+        cluster=cluster,
+        create=create_cluster,
+        read_only=read_only,
+        model=model,
+        listen=(host, port) if http else None,
+        token_file=token_file,
+        warm_pool=warm_pool,
+    )
+    hosting.run(options, console.note)
+
+
+@app.command()
+def doctor(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
+    """Examine this machine: engine, kernel, walls, disk; say what is wrong and what to do."""
+    from mcp_server.cli import doctor as examination
+
+    raise typer.Exit(examination.run(state_dir.expanduser(), as_json=as_json))
+
+
+@storage.command()
+def show(name: Name, state_dir: StateDir = STATE_DIR) -> None:
+    """Draw the volume of a cluster: three availability zones, six segments, how far each is."""
+    from mcp_server.cli import volume_view
+
+    with opened(state_dir) as runtime:
+        console.out.print(volume_view.draw(runtime.describe_volume(name)))
+
+
+@storage.command()
+def dump(
+    file: Annotated[
+        Path, typer.Argument(help="A file in the folder log of a segment.", metavar="FILE")
+    ],
+) -> None:
+    """Print the frames of a log file; status 1 when some are damaged."""
+    from mcp_server.cli import log_dump
+
+    found = log_dump.read(file)
+    console.out.print(log_dump.draw(found))
+    if found.damaged:
+        raise typer.Exit(1)
+
+
+@memory.command()
+def migrate(
+    name: Name,
+    state_dir: StateDir = STATE_DIR,
+    database: Annotated[str | None, typer.Option(help="Database of the memory.")] = None,
+    schema: Annotated[
+        str | None, typer.Option(help="Schema that its tables are in; default: borealis.")
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="A class in old states, as module:Class; may be repeated."),
+    ] = None,
+) -> None:
+    """Make the tables of agent memory, and move those of LangGraph's PostgresSaver and Store."""
+    with loading():
+        from mcp_server.cli import agent_memory
+
+    with opened(state_dir) as runtime:
+        moved = agent_memory.migrate(
+            runtime.cluster(name), database, schema=schema, allow=allow or (), progress=console.note
+        )
+    console.note(
+        f"the memory in cluster {name!r} is up to date; moved {moved.threads} threads with "
+        f"{moved.checkpoints} checkpoints, and {moved.items} items"
+    )
+
+
+@app.command()
+def demo(
+    state_dir: Annotated[
+        Path | None,
+        typer.Option("--state-dir", help="Keep the demo's clusters here; default: nowhere."),
+    ] = None,
+) -> None:
+    """Show everything once: a cluster, questions in English, memory, pause and wake."""
+    with loading():
+        from mcp_server.cli.demo.script import run
+
+    raise typer.Exit(run(state_dir))
+
+
+def _say_status(facts: "DBCluster") -> None:
+    console.note(f"cluster {facts.db_cluster_identifier!r} is {console.status(facts)}")
+
+
+def _anticipated(error: Exception) -> str | None:
+    """What to tell a person about an error; None for one that is a bug."""
+    if isinstance(error, BorealisError):
+        return error.told(COMMAND_LINE)
+    if isinstance(error, McpServerError | NL2SQLError):
+        return str(error)
+    if isinstance(error, ImportError):
+        missing = missing_extra(error)
+        return None if missing is None else str(missing)
+    psycopg = sys.modules.get("psycopg")  # it can only have raised where it was loaded
+    if psycopg is not None and isinstance(error, psycopg.Error):
+        from mcp_server.sql_errors import sql_error_text
+
+        return sql_error_text(error, COMMAND_LINE)
+    return None

@@ -1,0 +1,130 @@
+"""What the command line prints: tables of clusters, rows and answers, drawn by rich."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cluster_runtime.control.model import DBCluster
+from mcp_server.rendering import Json
+
+if TYPE_CHECKING:
+    from mcp_server.results import QueryResult, QuestionAnswer
+
+out = Console()
+err = Console(stderr=True)
+
+CELL_WIDTH = 60
+
+
+def note(message: str) -> None:
+    """Say something beside the result, on standard error."""
+    err.print(Text(message, style="dim"))
+
+
+def status(facts: DBCluster) -> str:
+    """The status in a word; `paused` is one for people."""
+    return "paused" if facts.paused else facts.status.value
+
+
+def clusters(facts: Sequence[DBCluster]) -> None:
+    """A table of clusters, or how to make the first one."""
+    if not facts:
+        note("no clusters yet; make one with: borealis create NAME")
+        return
+    table = Table("Cluster", "Status", "PostgreSQL", "Writer port", "Reader port", "ACU", "Created")
+    for one in facts:
+        table.add_row(
+            Text(one.db_cluster_identifier),
+            status(one),
+            one.engine_version,
+            str(one.port),
+            str(one.reader_port),
+            f"{one.capacity:g}",
+            f"{one.cluster_create_time:%Y-%m-%d %H:%M}",
+        )
+    out.print(table)
+
+
+def cluster(facts: DBCluster) -> None:
+    """Everything about one cluster, a line each."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    scaling = facts.scaling
+    pause = f"after {scaling.seconds_until_auto_pause} s" if scaling.auto_pause else "never"
+    for name, value in (
+        ("Cluster", facts.db_cluster_identifier),
+        ("Resource id", facts.db_cluster_resource_id),
+        ("ARN", facts.db_cluster_arn),
+        ("Status", status(facts)),
+        ("Engine", f"{facts.engine} {facts.engine_version}"),
+        ("Endpoint", f"{facts.endpoint}:{facts.port}"),
+        ("Reader endpoint", f"{facts.reader_endpoint}:{facts.reader_port}"),
+        ("Database", facts.database_name),
+        ("Master user", facts.master_username),
+        (
+            "Capacity",
+            f"{facts.capacity:g} of {scaling.min_capacity:g}-{scaling.max_capacity:g} ACU",
+        ),
+        ("Auto-pause", pause),
+        ("Storage", facts.storage_type),
+        ("Walls", _walls(facts)),
+        ("Deletion protection", "on" if facts.deletion_protection else "off"),
+        ("Created", f"{facts.cluster_create_time:%Y-%m-%d %H:%M:%S %Z}"),
+    ):
+        table.add_row(name, Text(value))
+    out.print(table)
+
+
+def _walls(facts: DBCluster) -> str:
+    if facts.walls is None:
+        return "known once it runs; borealis doctor tries them now"
+    missing = "".join(f"\nnot held: {gap}" for gap in facts.walls.gaps)
+    return ", ".join(facts.walls.standing) + missing
+
+
+def rows(result: "QueryResult", console: Console = out, limit: int | None = None) -> None:
+    """A result as a table; `limit` draws only the first rows."""
+    table = Table()
+    for column in result.columns:
+        numeric = column.type.startswith(("int", "big", "small", "num", "real", "double"))
+        table.add_column(Text(column.name), justify="right" if numeric else "left")
+    shown = result.rows[:limit]
+    for row in shown:
+        table.add_row(*(_cell(value) for value in row))
+    console.print(table)
+    left = len(result.rows) - len(shown)
+    if left:
+        console.print(Text(f"... and {left} more rows", style="dim"))
+    if result.note:
+        console.print(Text(result.note, style="yellow"))
+
+
+def answer(found: "QuestionAnswer", console: Console = out, limit: int | None = None) -> None:
+    """SQL, what it computes, and the rows; or why there are none."""
+    if found.sql:
+        from rich.syntax import Syntax  # brings highlighters of all languages
+
+        console.print(Syntax(found.sql, "postgresql", word_wrap=True, background_color="default"))
+    if found.reading:
+        console.print(Text(f"{found.reading}  (confidence {found.confidence:.0%})", style="italic"))
+    if found.answered and found.reason:
+        console.print(Text(f"note: {found.reason}", style="yellow"))
+    for assumption in found.assumptions:
+        console.print(Text(f"assumed: {assumption}", style="dim"))
+    if not found.answered:
+        console.print(Text(f"declined: {found.reason}", style="yellow"))
+        for other in found.alternatives:
+            console.print(Text(f"  maybe: {other.reading}", style="dim"))
+    if found.result:
+        rows(found.result, console, limit)
+
+
+def _cell(value: Json) -> Text:
+    if value is None:
+        return Text("null", style="dim")
+    text = str(value)
+    return Text(text if len(text) <= CELL_WIDTH else f"{text[: CELL_WIDTH - 1]}…")

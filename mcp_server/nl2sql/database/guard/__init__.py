@@ -1,0 +1,1 @@
+"""The guard: whether a query only reads, decided on what PostgreSQL resolved."""

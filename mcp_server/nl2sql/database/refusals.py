@@ -1,0 +1,100 @@
+"""What an error of PostgreSQL means for whoever wrote the query, nearest names included."""
+
+import re
+
+import psycopg
+from psycopg import errors as pg
+from sqlglot import exp
+
+from mcp_server.nl2sql.database import names
+from mcp_server.nl2sql.database.catalog import (
+    FUNCTION_NAMES,
+    Relation,
+    look_up,
+    nearest,
+    user_relations,
+)
+from mcp_server.nl2sql.database.own_names import own_names
+from mcp_server.nl2sql.database.steps import Fetch, Steps
+from mcp_server.nl2sql.errors import (
+    ForbiddenError,
+    InvalidQueryError,
+    InvalidSyntaxError,
+    QueryTimeoutError,
+    RefusedError,
+    UnknownNameError,
+)
+
+
+def refusal(error: psycopg.Error, tree: exp.Expr | None = None) -> Steps[RefusedError]:
+    """The refusal that an error of PostgreSQL means.
+
+    tree: the query, where it can be read: then the names of its tables alone are compared.
+    The transaction has failed by now; the names are read after a rollback to its start.
+    Raises `error` itself when it is no judgement on the statement (a lost connection).
+    """
+    said = primary(error)
+    match error:
+        case pg.UndefinedColumn() | pg.UndefinedTable():
+            yield from _begin_again()
+            return UnknownNameError((yield from _near_names(said, tree)))
+        case pg.UndefinedFunction():
+            yield from _begin_again()
+            return (yield from _near_functions(said))
+        case pg.QueryCanceled():
+            return QueryTimeoutError(f"{said}; narrow the query")
+        case pg.SyntaxError():
+            return InvalidSyntaxError(said)
+        case pg.ReadOnlySqlTransaction() | pg.InsufficientPrivilege():
+            return ForbiddenError(said)
+        case _ if error.sqlstate is None or error.sqlstate[:2] in ("08", "57", "58", "XX"):
+            raise error
+        case _:
+            return InvalidQueryError(said)
+    raise AssertionError("unreachable")
+
+
+def primary(error: psycopg.Error) -> str:
+    """PostgreSQL's message in one line, with its hint."""
+    message = error.diag.message_primary or str(error).partition("\n")[0]
+    hint = error.diag.message_hint
+    return f"{message}. {hint}" if hint else message
+
+
+def _begin_again() -> Steps[None]:
+    yield Fetch("rollback", ())
+    yield Fetch("begin transaction read only", ())
+    yield from own_names()
+
+
+def _near_names(said: str, tree: exp.Expr | None) -> Steps[str]:
+    known = yield from user_relations()
+    if tree is not None:
+        facts = yield from look_up({name for _, name in names.tables(tree)})
+        missing = names.unknown_table(tree, facts)
+        if missing:
+            return names.table_message(*missing, known)
+        if message := names.unknown_column(tree, facts):
+            return message
+    return _with_names(said, known)
+
+
+def _with_names(said: str, known: list[Relation]) -> str:
+    column = re.search(r'column "?(?:([^\s".]+)\.)?([^\s"]+)"? does not exist', said)
+    if column:
+        return f"{said} ({names.column_message(column[2], None, known)})"
+    table = re.search(r'relation "(?:([^".]+)\.)?([^"]+)" does not exist', said)
+    if table:
+        return names.table_message(table[1], table[2], known)
+    return said
+
+
+def _near_functions(said: str) -> Steps[RefusedError]:
+    """An operator, or a function that there is with other parameters, is no unknown name."""
+    function = re.match(r'function (?:[^\s".(]+\.)?"?([^\s"(]+)"?\(', said)
+    known = [row[0] for row in (yield Fetch(FUNCTION_NAMES, ())).rows] if function else []
+    if not function or function[1] in known:
+        return InvalidQueryError(said)
+    near = nearest(function[1], known)
+    suggestion = f"; nearest: {', '.join(near)}" if near else ""
+    return UnknownNameError(f"there is no function {function[1]}(){suggestion}")

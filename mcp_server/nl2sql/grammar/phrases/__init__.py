@@ -1,0 +1,1 @@
+"""The phrases of the grammar: what each looks like, and what it says."""

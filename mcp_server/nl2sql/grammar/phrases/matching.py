@@ -1,0 +1,153 @@
+"""How phrases are written: regular expressions over symbols, and what each of them builds.
+
+A phrase costs something, so that few long ones are preferred to many short ones; what no phrase
+covers costs more. See `symbols` for the letters.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mcp_server.nl2sql.grammar.columns import truth_values
+from mcp_server.nl2sql.grammar.nodes import (
+    Absent,
+    Entity,
+    Equal,
+    Flag,
+    Group,
+    Node,
+    Show,
+    Sort,
+)
+from mcp_server.nl2sql.grammar.symbols import Symbol
+from mcp_server.nl2sql.grammar.vocabulary import Cue
+from mcp_server.nl2sql.sql.logical import Aggregate, Operator
+
+COL = "[cbwz]"
+TAB = "[tbuz]"
+VAL = "[vwuzq]"
+NAME = "[ctbwuz]"
+TEXT = "[vwuzqctb_]"
+CLEAR = frozenset("vq")
+DOING = frozenset("they he she we it i you is are was were be been have has had".split())  # noqa: SIM905
+VERB_SHOWN = 0.8
+"""What it costs to show a column that is named like a verb."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A phrase that covers the symbols [start, end)."""
+
+    start: int
+    end: int
+    nodes: tuple[Node, ...]
+    cost: float
+
+
+class Found:
+    """A match, and what the symbols at its groups say."""
+
+    def __init__(self, match: re.Match[str], symbols: Sequence[Symbol]) -> None:
+        self.match = match
+        self.symbols = symbols
+
+    def at(self, group: str) -> int | None:
+        """The place of a group; None where it took no part."""
+        place = self.match.start(group)
+        return None if place < 0 else place
+
+    def place(self, group: str) -> int:
+        """The place of a group that took part."""
+        return self.match.start(group)
+
+    def has(self, group: str) -> bool:
+        """Whether a group took part."""
+        return bool(self.match[group])
+
+    def cue(self, group: str) -> Cue:
+        """The cue at a group."""
+        found = self.symbols[self.match.start(group)].cue
+        assert found is not None
+        return found
+
+    def operator(self, group: str) -> Operator:
+        """The comparison that the cue at a group says."""
+        found = self.cue(group).operator
+        assert found is not None, "a comparing phrase has an operator"
+        return found
+
+    def places(self, group: str, kinds: str) -> list[int]:
+        """Where in a group symbols of some kinds stand."""
+        first, last = self.match.span(group)
+        return [i for i in range(first, last) if re.match(kinds, self.symbols[i].kind)]
+
+    def kinds(self, group: str) -> str:
+        """The kinds of the symbols in a group."""
+        return self.match[group] or ""
+
+
+Build = Callable[[Found], Sequence[Node] | None]
+PATTERNS: list[tuple[re.Pattern[str], float, Build]] = []
+
+
+def phrase(pattern: str, cost: float = 0.3) -> Callable[[Build], Build]:
+    """Register what builds the nodes of a pattern."""
+
+    def register(build: Build) -> Build:
+        PATTERNS.append((re.compile(pattern), cost, build))
+        return build
+
+    return register
+
+
+def doubt(nodes: Sequence[Node], symbols: Sequence[Symbol]) -> float:
+    """What it costs to read a symbol in the less likely of its ways."""
+    cost = 0.0
+    for node in nodes:
+        match node:
+            case Flag(at=at):
+                ref = symbols[at].ref
+                if ref is None or not any(truth_values(column) for column, _ in ref.columns):
+                    return 5.0
+            case Equal(values=values):
+                cost += 0.25 * sum(symbols[v].kind not in CLEAR for v in values)
+            case Group(at=at):
+                ref = symbols[at].ref
+                if ref is not None:
+                    cost += 0.5 * (1 - max(ref.best_column, ref.best_table))
+            case Show(at=at) | Sort(at=int(at)):
+                ref = symbols[at].ref
+                if ref is not None:
+                    cost += 0.4 * max(0.0, ref.best_table - ref.best_column)
+                    cost += 0.5 * (1 - ref.best_column)
+                if isinstance(node, Show) and _is_verb(symbols[at]):
+                    cost += VERB_SHOWN
+            case Entity(at=at) | Absent(at=at):
+                ref = symbols[at].ref
+                if ref is not None:
+                    cost += 0.5 * max(0.0, ref.best_column - ref.best_table)
+                    cost += 0.5 * (1 - ref.best_table)
+                    alike = sum(score > ref.best_table - 0.01 for _, score in ref.tables)
+                    cost += 0.2 * min(5, alike - 1)
+            case _:
+                pass
+    return cost
+
+
+def _is_verb(symbol: Symbol) -> bool:
+    """Whether the words before it say that it is done: `they attended`, `are assigned to`."""
+    done = symbol.text.lower().endswith(("ed", "en"))
+    return done and bool(DOING & {word.lower() for word in symbol.lead[-2:]})
+
+
+def aggregate_of(symbol: Symbol) -> Aggregate:
+    """`average` and `highest` as functions."""
+    cue = symbol.cue
+    assert cue is not None
+    return cue.aggregate or ("max" if cue.descending else "min")
+
+
+def holds(named: Symbol, value: Symbol) -> bool:
+    """Whether a column that is named holds a value."""
+    columns = {column for column, _ in named.ref.columns} if named.ref is not None else set()
+    return value.ref is not None and any(column in columns for column, _ in value.ref.values)

@@ -1,0 +1,458 @@
+"""Which words of a question name which tables, columns and values, and how sure that is."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TypeVar
+
+from mcp_server.nl2sql.linking.wording import Wording
+from mcp_server.nl2sql.schema.model import Column, Kind, Profile, Table
+from mcp_server.nl2sql.words.lexicon import (
+    EVERYDAY,
+    NOISE_IN_TABLE_NAMES,
+    NOUNS_IN_STOP,
+    SEXES,
+    STOP,
+    related,
+    synonyms,
+)
+from mcp_server.nl2sql.words.places import KNOWN_AS
+from mcp_server.nl2sql.words.tokens import (
+    Mark,
+    Token,
+    identifier_words,
+    normal_text,
+    shape_of,
+    stem,
+)
+from mcp_server.nl2sql.words.trigrams import TrigramIndex, one_letter_off
+
+T = TypeVar("T")
+
+_DIRECTIONS = frozenset(
+    {"ascending", "descending", "alphabetical", "alphabetic", "increasing", "decreasing", "in",
+     "lexicographic", "lexicographical", "chronological", "reverse", "asc", "desc"}
+)  # fmt: skip
+_CODES = frozenset({"code", "cd", "no", "yn", "flag", "nbr"})
+_VERBS = frozenset({"count", "list", "name", "state", "order", "sort", "number", "rank", "report"})
+_CALCULATING = frozenset(
+    {"average", "mean", "maximum", "minimum", "max", "min", "total", "sum", "avg"}
+)
+_COUNTED = {
+    "number": {"number", "num", "no", "nbr", "count", "cnt"},
+    "count": {"count", "cnt", "number", "num"},
+    "amount": {"amount", "amt", "quantity", "qty"},
+    "quantity": {"quantity", "qty", "amount", "amt"},
+    "total": {"total"},
+    "no": {"no", "number"},
+}
+"""Words that count rows, and the words of a column that holds such a count."""
+_COUNTING = frozenset(_COUNTED)
+
+SPAN_MAX = 6
+KEEP_WITHIN = 0.3
+THRESHOLD = 0.5
+RELATED_SCORE = 0.62
+FUZZY_VALUE_MIN = 0.55
+FUZZY_LOOKED_AT_MIN = 0.4
+FUZZY_OTHER_WORDS_MIN = 0.75
+"""As FUZZY_VALUE_MIN, for a value of more or fewer words."""
+FUZZY_LENGTH_MIN = 6
+"""A shorter word is like too many others."""
+DERIVED_LENGTH_MIN = 6
+DERIVED_SHARE = 0.7
+"""How much of two words must be the same from the beginning for one to be made from the other."""
+_INNER = frozenset({"of", "the", "in", "by", "a", "an", "and", "for", "to", "on"})
+
+
+@dataclass(slots=True)
+class Ref:
+    """A span of tokens [start, end) and what it may name, each with a score from 0 to 1."""
+
+    start: int
+    end: int
+    text: str
+    columns: list[tuple[Column, float]] = field(default_factory=list)
+    tables: list[tuple[Table, float]] = field(default_factory=list)
+    values: list[tuple[Column, str]] = field(default_factory=list)
+    partly: list[Column] = field(default_factory=list)
+    """Columns with values that contain a quoted text which is none itself."""
+    score: float = 0.0
+
+    @property
+    def best_column(self) -> float:
+        """The score of the best column; 0 without one."""
+        return max((score for _, score in self.columns), default=0.0)
+
+    @property
+    def best_table(self) -> float:
+        """The score of the best table; 0 without one."""
+        return max((score for _, score in self.tables), default=0.0)
+
+
+@lru_cache(maxsize=100_000)
+def word_match(asked: str, named: str) -> float:
+    """How well one word of a question fits one word of a name."""
+    if asked == named:
+        return 1.0
+    if named in synonyms(asked):
+        return 0.85
+    if len(asked) > 3 and len(named) > 3 and stem(asked) == stem(named):
+        return 0.92
+    if 2 <= len(named) <= 4 and len(asked) > len(named) and _skeleton(asked).startswith(named):
+        return 0.75
+    shorter, longer = sorted((asked, named), key=len)
+    if len(shorter) >= 4 and longer.startswith(shorter) and len(shorter) >= 0.55 * len(longer):
+        return 0.8
+    if named in related(asked):
+        return RELATED_SCORE
+    if len(named) >= 3 and named == asked[: len(named)] and len(asked) - len(named) >= 3:
+        return 0.6
+    return 0.0
+
+
+def _skeleton(word: str) -> str:
+    """A word without the vowels behind its first letter: `department` is dprtmnt."""
+    return word[0] + re.sub("[aeiou]", "", word[1:])
+
+
+def name_match(asked: Sequence[str], named: Sequence[str]) -> float:
+    """How well a span fits a name, as words: 1 for the same words, less for a part of them."""
+    asked = [word for word in asked if word not in _INNER] or list(asked)
+    named = [word for word in named if word not in _INNER] or list(named)
+    if not asked or not named:
+        return 0.0
+    if "".join(asked) == "".join(named):
+        return 1.0
+    left = list(named)
+    total = 0.0
+    last_matched = False
+    for word in asked:
+        best = max(left, key=lambda each: word_match(word, each), default=None)
+        score = word_match(word, best) if best is not None else 0.0
+        if not score or best is None:
+            return _compound_match(asked, named)
+        total += score
+        last_matched = last_matched or best == named[-1]
+        left.remove(best)
+    quality = total / len(asked)
+    if not left:
+        return quality
+    coverage = len(asked) / len(named)
+    partial = (0.55 if last_matched else 0.42) + 0.35 * coverage
+    return max(quality * partial, _compound_match(asked, named))
+
+
+def _compound_match(asked: Sequence[str], named: Sequence[str]) -> float:
+    """A name written as one word (`sourceairport`) against the words of a span."""
+    if len(named) != 1 or len(named[0]) < 5:
+        return 0.0
+    name, joined = named[0], "".join(asked)
+    if len(asked) > 1 and name == asked[0][0] + "".join(asked[1:]):
+        return 0.92  # fname, lname
+    for other in synonyms(joined) if len(asked) == 1 else ():
+        if len(other) >= 4 and other != joined and name.endswith(other):
+            return 0.8 * (0.5 + 0.4 * len(other) / len(name))
+    if len(joined) < 3 or not (name.startswith(joined) or name.endswith(joined)):
+        rest = name
+        for word in asked:
+            if len(word) >= 3 and rest.startswith(word):
+                rest = rest[len(word) :]
+            elif len(word) >= 5 and rest.startswith(word[:4]):
+                rest = rest[4:]
+            else:
+                return 0.0
+        return 0.9 if not rest else 0.5
+    coverage = len(joined) / len(name)
+    return (0.5 if name.endswith(joined) else 0.4) + 0.4 * coverage
+
+
+class Linker:
+    """Links for one database; the matches of words and names are remembered."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._small = {
+            table.words
+            for table in profile.tables
+            if len(table.words) == 1 and NOUNS_IN_STOP & set(table.words)
+        } | {
+            column.words
+            for column in profile.columns
+            if len(column.words) > 1 and STOP & {column.words[0], column.words[-1]}
+        }
+        """Names that are, begin or end with a small word: `record`, `valid from`."""
+        self._trigrams: TrigramIndex | None = None
+        self._by_beginning: dict[str, list[tuple[str, list[tuple[Column, str]]]]] | None = None
+        self._by_initials: dict[str, list[tuple[Column, str]]] | None = None
+        self.has_dates = any(column.kind is Kind.DATE for column in profile.columns)
+        self._similar: dict[str, list[tuple[Column, str]]] = {}
+        self._columns: dict[tuple[str, ...], list[tuple[Column, float]]] = {}
+        self._tables: dict[tuple[str, ...], list[tuple[Table, float]]] = {}
+        self._wording = Wording(profile, self.columns, self.tables)
+
+    def prepare(self, tokens: Sequence[Token]) -> list[Token]:
+        """The tokens as the schema would write them; see `wording`."""
+        return self._wording.prepare(tokens)
+
+    def columns(self, words: tuple[str, ...]) -> list[tuple[Column, float]]:
+        """The columns that words may mean, with scores."""
+        if words not in self._columns:
+            found = [(column, self._column_score(words, column)) for column in self.profile.columns]
+            self._columns[words] = _best(found)
+        return self._columns[words]
+
+    def tables(self, words: tuple[str, ...]) -> list[tuple[Table, float]]:
+        """The tables that words may mean, with scores."""
+        if words not in self._tables:
+            found = [(table, self._table_score(words, table)) for table in self.profile.tables]
+            self._tables[words] = _best(found)
+        return self._tables[words]
+
+    def _column_score(self, words: tuple[str, ...], column: Column) -> float:
+        own = column.words
+        table = column.table.words
+        score = name_match(words, own)
+        residual = tuple(word for word in own if word not in table and word not in _INNER)
+        if residual and residual != own and name_match(words, residual) >= 0.9:
+            score = max(score, 0.96 * name_match(words, residual))
+        core = tuple(word for word in residual or own if word not in _CODES)
+        if core and core != own and name_match(words, core) >= 0.9:
+            score = max(score, 0.88 * name_match(words, core))
+        if len(own) > 1 and own[-1] == "id" and "id" not in words:
+            score = min(score, 0.5)  # the thing is named, and not its number
+        if len(words) > 1 and words[-1] == "name" and "name" not in own:
+            score = max(score, 0.95 * name_match(words[:-1], own))
+        if len(words) > 2 and own == ("".join(word[0] for word in words),):
+            score = max(score, 0.95)  # miles per gallon: mpg
+        if len(words) > 1 and score < 1:
+            with_table = name_match(words, (*table, *own))
+            if with_table >= 0.9:
+                score = max(score, with_table)
+        if column.comment:
+            score = max(score, 0.9 * name_match(words, identifier_words(column.comment)))
+        return score
+
+    def _names_a_table(self, word: str) -> bool:
+        return any(score >= 0.95 for _, score in self.tables((word,)))
+
+    def _table_score(self, words: tuple[str, ...], table: Table) -> float:
+        own = tuple(word for word in table.words if word not in NOISE_IN_TABLE_NAMES)
+        score = name_match(words, own or table.words)
+        if len(own) > len(words) and words == own[: len(words)]:
+            score = max(score, 0.7)
+        return score
+
+    def refs(self, tokens: Sequence[Token]) -> list[Ref]:
+        """The best cover of the tokens by spans that name something, in order."""
+        best: list[tuple[float, list[Ref]]] = [(0.0, [])]
+        for end in range(1, len(tokens) + 1):
+            options = [best[end - 1]]
+            for start in range(max(0, end - SPAN_MAX), end):
+                ref = self.ref(tokens, start, end)
+                if ref is not None:
+                    score, chosen = best[start]
+                    options.append((score + ref.score, [*chosen, ref]))
+            best.append(max(options, key=lambda option: option[0]))
+        return best[-1][1]
+
+    def ref(self, tokens: Sequence[Token], start: int, end: int) -> Ref | None:
+        """What the tokens [start, end) name as one span."""
+        span = tokens[start:end]
+        text = " ".join(token.text for token in span)
+        if len(span) == 1 and span[0].mark is Mark.QUOTED:
+            values = self._quoted(text)
+            partly = [] if values else self._containing(text)
+            return Ref(start, end, text, values=values, partly=partly, score=3.0)
+        if any(token.mark in (Mark.PUNCTUATION, Mark.QUOTED, Mark.DATE) for token in span):
+            return None
+        following = tokens[end].lemma if end < len(tokens) else ""
+        measured = start and tokens[start - 1].lemma in _CALCULATING and self._is_column(span)
+        counting = len(span) == 1 and span[0].lemma in _COUNTING and following in ("of", "be")
+        if counting and not measured:
+            return None  # "number of X" counts
+        if len(span) == 1 and span[0].lemma in ("first", "last") and following not in ("and", ","):
+            return None
+        ordering = start and tokens[start - 1].lemma in _DIRECTIONS
+        if len(span) == 1 and span[0].lemma == "order" and ordering:
+            return None
+        if len(span) == 1 and start == 0 and span[0].text.lower() in _VERBS:
+            return None  # what to do, and not a column
+        if span[0].lemma in _CALCULATING and (len(span) == 1) and following:
+            return None
+        ref = Ref(start, end, text)
+        length = len(span)
+        words = tuple(token.lemma for token in span)
+        edges = span[0].lemma in STOP or span[-1].lemma in STOP
+        if words in self._small:
+            edges = False
+        if not edges and not all(token.mark is Mark.NUMBER for token in span):
+            inner = {word for word in words if word in STOP}
+            ref.columns = [
+                pair
+                for pair in self.columns(words)
+                if not inner
+                or inner <= set(pair[0].words)
+                or ("and" not in inner and pair[1] >= 0.95 and not self._names_a_table(words[-1]))
+            ]
+            if words[0] in _COUNTING and length > 2 and words[1] == "of":
+                ref.columns = [p for p in ref.columns if _COUNTED[words[0]] & set(p[0].words)]
+            ref.tables = self.tables(words) if not inner else []
+        values = self._values(span, text)
+        named = max(ref.best_column, ref.best_table)
+        if values and (named < 0.85 or _is_name(span)):
+            ref.values = values
+        content = sum(t.lemma not in STOP or _abbreviates(t) for t in span) or bool(ref.values)
+        score = named if named >= THRESHOLD else 0.0
+        if ref.values:
+            sure = 0.95 if _is_name(span) or length > 1 else 0.75
+            score = max(score, sure)
+        if not score:
+            return None
+        ref.score = score * content + 0.12 * (length - 1) * (score >= 0.85)
+        return ref
+
+    def _is_column(self, span: Sequence[Token]) -> bool:
+        """Whether a span is the whole name of a column of numbers: the total *amount* of sales."""
+        words = tuple(token.lemma for token in span)
+        return any(c.words == words and c.counts for c in self.profile.columns)
+
+    def _values(self, span: Sequence[Token], text: str) -> list[tuple[Column, str]]:
+        if len(span) == 1 and (
+            (span[0].lemma in STOP and not _abbreviates(span[0]) and text != "May")
+            or span[0].mark is Mark.NUMBER
+        ):
+            return []
+        index = self.profile.value_index
+        if len(span) > 1:
+            for mark in "_-":  # in_progress
+                if (joined := mark.join(token.text.lower() for token in span)) in index:
+                    return index[joined]
+        if span[0].lemma in ("the", "a", "in", "of") and not span[0].capitalised:
+            return []
+        found = index.get(normal_text(text), [])
+        if not found and len(span) <= 2:
+            found = index.get(" ".join(token.lemma for token in span), [])
+        if not found:
+            names = (normal_text(text), " ".join(token.lemma for token in span))
+            known = (KNOWN_AS[name] for name in names if name in KNOWN_AS)
+            for others in next(known, SEXES.get(names[1], ())):
+                found = found or [pair for other in others for pair in index.get(other, ())]
+        if not found and len(span) == 1 and text.isupper() and 2 <= len(text) <= 4:
+            found = _alone_in_column(self._initials().get(text.lower(), []))
+        if not found and len(span) == 1:
+            found = self._shaped(text)
+        if not found and _all_names(span):
+            found = self._alike(text)
+        if not found and len(span) == 1:
+            found = self._derived(span[0].lemma)
+        short = len(text) <= 2 and not text.isupper()
+        return [] if short else found
+
+    def _quoted(self, text: str) -> list[tuple[Column, str]]:
+        held = self.profile.value_index.get(normal_text(text))
+        return held or self._shaped(text) or self._alike(text)
+
+    def _shaped(self, text: str) -> list[tuple[Column, str]]:
+        """The columns whose texts are written like this one, which no row looked at holds."""
+        shape = shape_of(text)
+        if shape in ("9", "a"):
+            return []
+        return [(column, text) for column in self.profile.columns if shape in column.shapes]
+
+    def _index(self) -> TrigramIndex:
+        if self._trigrams is None:
+            self._trigrams = TrigramIndex(self.profile.value_index)
+        return self._trigrams
+
+    def _initials(self) -> dict[str, list[tuple[Column, str]]]:
+        """Values of several words by their first letters: LA."""
+        if self._by_initials is None:
+            self._by_initials = {}
+            for normal, held in self.profile.value_index.items():
+                words = normal.split()
+                if 2 <= len(words) <= 4:
+                    initials = "".join(word[0] for word in words)
+                    self._by_initials.setdefault(initials, []).extend(held)
+        return self._by_initials
+
+    def _alike(self, text: str) -> list[tuple[Column, str]]:
+        """Values that are written nearly so."""
+        if text not in self._similar:
+            index = self.profile.value_index
+            words = len(text.split())
+            near = [
+                (value, score)
+                for value, score in self._index().similar(text, FUZZY_LOOKED_AT_MIN)
+                if score >= FUZZY_OTHER_WORDS_MIN
+                or (score >= FUZZY_VALUE_MIN and len(value.split()) == words)
+                or one_letter_off(text.lower(), value)
+            ]
+            best = near[0][1] if near else 0.0
+            self._similar[text] = [
+                pair for value, score in near[:5] if score >= best for pair in index[value]
+            ]
+        return self._similar[text]
+
+    def _derived(self, word: str) -> list[tuple[Column, str]]:
+        """Values that the word is made from, or that are made from it: cardiologists."""
+        if len(word) < DERIVED_LENGTH_MIN or word in EVERYDAY or word.endswith(("ed", "ing")):
+            return []
+        if self._by_beginning is None:
+            self._by_beginning = {}
+            for normal, held in self.profile.value_index.items():
+                if " " not in normal:
+                    key = normal[:DERIVED_LENGTH_MIN]
+                    self._by_beginning.setdefault(key, []).append((normal, held))
+        return [
+            pair
+            for value, held in self._by_beginning.get(word[:DERIVED_LENGTH_MIN], ())
+            if _made_from(value, word)
+            for pair in held
+        ]
+
+    def _containing(self, text: str) -> list[Column]:
+        index = self.profile.value_index
+        values = self._index().containing(text)
+        return list(dict.fromkeys(column for value in values for column, _ in index[value]))
+
+
+def _made_from(one: str, other: str) -> bool:
+    """Whether two words begin alike, but for an ending: cardiology, cardiologist."""
+    shared = int(DERIVED_SHARE * max(len(one), len(other)))
+    return one[:shared] == other[:shared]
+
+
+def _alone_in_column(held: Sequence[tuple[Column, str]]) -> list[tuple[Column, str]]:
+    """Values of columns that hold no other of these."""
+    columns = [column for column, _ in held]
+    return [pair for pair in held if columns.count(pair[0]) == 1]
+
+
+def _is_name(span: Sequence[Token]) -> bool:
+    return any(token.capitalised for token in span[1:]) or (
+        span[0].capitalised and (len(span) > 1 or span[0].text.isupper() or len(span[0].text) > 2)
+    )
+
+
+def _abbreviates(token: Token) -> bool:
+    """Whether a word that is small otherwise is a name in capitals: US."""
+    return token.text.isupper() and token.lemma in KNOWN_AS
+
+
+def _all_names(span: Sequence[Token]) -> bool:
+    """Whether a span looks like one name: `Boeing 737-800`, `San Franciso`."""
+    return (
+        span[0].capitalised
+        and all(token.capitalised or token.text[0].isdigit() for token in span)
+        and (len(span) > 1 or len(span[0].text) >= FUZZY_LENGTH_MIN)
+    )
+
+
+def _best(found: list[tuple[T, float]]) -> list[tuple[T, float]]:
+    top = max((score for _, score in found), default=0.0)
+    if top < THRESHOLD:
+        return []
+    kept = [pair for pair in found if pair[1] >= max(THRESHOLD, top - KEEP_WITHIN)]
+    return sorted(kept, key=lambda pair: -pair[1])

@@ -1,0 +1,114 @@
+"""The schema as a prompt shows it, read from the catalog and the planner's statistics.
+
+Example values come from `pg_stats`, which hides columns that the role may not read and costs no
+look at the tables.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from mcp_server.nl2sql.database.steps import Fetch, Steps
+from mcp_server.nl2sql.model.prompt import (
+    FoundValue,
+    PromptColumn,
+    PromptKey,
+    PromptSchema,
+    PromptTable,
+)
+from mcp_server.nl2sql.solved import SCHEMA as SOLVED_SCHEMA
+
+MOST_COLUMNS = 20_000
+
+TABLES = """
+select c.oid, case when pg_table_is_visible(c.oid) then quote_ident(c.relname)
+              else quote_ident(n.nspname) || '.' || quote_ident(c.relname) end,
+       coalesce(obj_description(c.oid, 'pg_class'), ''), c.reltuples::bigint
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
+  and n.nspname not in ('information_schema', %s) and n.nspname not like 'pg\\_%%'
+  and has_schema_privilege(n.oid, 'usage') and has_any_column_privilege(c.oid, 'select')
+order by n.nspname, c.relname
+"""
+COLUMNS = """
+select a.attrelid, quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
+       coalesce(col_description(a.attrelid, a.attnum), ''),
+       exists (select from pg_index i
+               where i.indrelid = a.attrelid and i.indisprimary and a.attnum = any (i.indkey)),
+       coalesce(s.most_common_vals::text::text[], '{}')
+         || coalesce(s.histogram_bounds::text::text[], '{}')
+from pg_attribute a
+join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+left join pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname
+                    and s.attname = a.attname and not s.inherited
+where a.attrelid = any (%s) and a.attnum > 0 and not a.attisdropped
+  and has_column_privilege(a.attrelid, a.attnum, 'select')
+order by a.attrelid, a.attnum
+limit %s
+"""
+KEYS = """
+select k.conrelid, k.confrelid,
+       array(select quote_ident(a.attname) from unnest(k.conkey) with ordinality u(num, place)
+             join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.num order by place),
+       array(select quote_ident(a.attname) from unnest(k.confkey) with ordinality u(num, place)
+             join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.num order by place)
+from pg_constraint k
+where k.contype = 'f' and k.conrelid = any (%s) and k.confrelid = any (%s)
+order by k.oid
+"""
+
+
+MOST_FOUND_VALUES = 20
+
+
+def describe() -> Steps[PromptSchema]:
+    """Every table and view that the role may read, learning's own left out."""
+    schema, _ = yield from describe_for("")
+    return schema
+
+
+def describe_for(question: str) -> Steps[tuple[PromptSchema, tuple[FoundValue, ...]]]:
+    """The schema, and the values of it that the question says, as they are spelled there."""
+    found: list[FoundValue] = []
+    tables = (yield Fetch(TABLES, (SOLVED_SCHEMA,))).rows
+    oids = [row[0] for row in tables]
+    names = {oid: name for oid, name, _, _ in tables}
+    columns: dict[int, list[PromptColumn]] = {oid: [] for oid in oids}
+    for oid, name, kind, comment, primary, values in (
+        yield Fetch(COLUMNS, (oids, MOST_COLUMNS))
+    ).rows:
+        columns[oid].append(PromptColumn(name, kind, primary, comment, _examples(values)))
+        found += _said(question, names[oid], name, values)
+    keys = tuple(
+        PromptKey(names[own], tuple(mine), names[target], tuple(theirs))
+        for own, target, mine, theirs in (yield Fetch(KEYS, (oids, oids))).rows
+    )
+    database = (yield Fetch("select current_database()", ())).rows[0][0]
+    schema = PromptSchema(
+        database,
+        tuple(
+            PromptTable(name, tuple(columns[oid]), comment, rows if rows >= 0 else None)
+            for oid, name, comment, rows in tables
+        ),
+        keys,
+    )
+    longest_first = sorted(found, key=lambda value: -len(value.value))
+    return schema, tuple(longest_first[:MOST_FOUND_VALUES])
+
+
+def _said(question: str, table: str, column: str, values: Sequence[str | None]) -> list[FoundValue]:
+    """The values of one column that stand in the question as whole words, in any case."""
+    low = question.lower()
+    found = []
+    for value in dict.fromkeys(values):
+        text = (value or "").strip()
+        if len(text) < 2 or text.lower() not in low or not re.search(r"[^\W\d_]", text):
+            continue
+        match = re.search(rf"(?<!\w){re.escape(text)}(?!\w)", question, re.IGNORECASE)
+        if match is not None:
+            found.append(FoundValue(match[0], table, column, text))
+    return found
+
+
+def _examples(values: list[Any]) -> tuple[str, ...]:
+    return tuple(str(value) for value in values[:3] if value is not None and str(value).strip())

@@ -1,0 +1,1 @@
+"""SQL: made from a logical plan, and read back as plain English."""

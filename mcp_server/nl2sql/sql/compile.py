@@ -1,0 +1,175 @@
+"""From the logical form to SQL: tables, joins, groups; a sqlglot tree in the end."""
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from mcp_server.nl2sql.schema.display import shown
+from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.schema.model import Column, Table
+from mcp_server.nl2sql.sql.conditions import condition_of, tables_of
+from mcp_server.nl2sql.sql.expressions import (
+    arithmetic_of,
+    having_of,
+    order_of,
+    output_of,
+    period_of,
+    share_of,
+)
+from mcp_server.nl2sql.sql.joined import Joined, NoJoinError, identifier, needs_quotes
+from mcp_server.nl2sql.sql.logical import Arithmetic, Query
+
+PLACE = "place"
+"""The place of a row in its group."""
+
+
+def compile_query(query: Query, graph: JoinGraph) -> exp.Query:
+    """The query for a logical form. Raises NoJoinError."""
+    select = _select(query, graph)
+    if query.combine is None:
+        return select
+    how, other = query.combine
+    kinds = {"intersect": exp.Intersect, "except": exp.Except, "union": exp.Union}
+    return kinds[how](this=select, expression=_select(other, graph), distinct=True)
+
+
+def _select(query: Query, graph: JoinGraph) -> exp.Select:
+    tables = _tables(query)
+    if not tables:
+        raise NoJoinError("the question names no table")
+    joined = Joined(graph, tables, query.via)
+    select = joined.source()
+    group = _group(query, joined)
+    grouped = bool(group or query.periods)
+    periods = [period_of(period, joined) for period in query.periods]
+    outputs = [
+        exp.alias_(each, period.unit) for each, period in zip(periods, query.periods, strict=True)
+    ]
+    outputs += [output_of(output, joined, query) for output in query.select]
+    conditions = [condition_of(condition, joined, query) for condition in query.where]
+    for each in query.computed:
+        if isinstance(each, Arithmetic):
+            outputs.append(arithmetic_of(each, joined, query))
+        else:
+            outputs.append(share_of(conditions))
+            conditions = []
+    select = select.select(*outputs)
+    for condition in conditions:
+        select = select.where(condition)
+    if query.per and query.order and query.limit is not None:
+        return _first_of_each(select, query, joined)
+    if grouped:
+        select = select.group_by(*periods, *(joined.column(column) for column in group))
+    for having in query.having:
+        select = select.having(having_of(having, joined, query))
+    for order in query.order:
+        select = select.order_by(order_of(order, joined, query))
+    if periods and not query.order:
+        select = select.order_by(*periods)
+    if query.limit is not None:
+        select = select.limit(query.limit)
+    if not grouped and (query.distinct or _multiplies(query, joined)):
+        if query.order and not all(
+            any(output.column is order.column for output in query.select) for order in query.order
+        ):
+            return select
+        select = select.distinct()
+    return select
+
+
+def _first_of_each(select: exp.Select, query: Query, joined: Joined) -> exp.Select:
+    """The first rows of each group: those whose place in it is at most the limit."""
+    names: list[str] = []
+    for number, output in enumerate(query.select, start=1):
+        name = output.column.name if output.column is not None else f"column{number}"
+        if name in (*names, PLACE) and output.column is not None:
+            name = f"{output.column.table.name}_{name}"
+        names.append(name)
+    place = exp.Window(
+        this=exp.Rank(),
+        partition_by=[joined.column(column) for column in query.per],
+        order=exp.Order(expressions=[order_of(order, joined, query) for order in query.order]),
+    )
+    inner = select.copy()
+    inner.set(
+        "expressions",
+        [
+            exp.alias_(each, name, quoted=needs_quotes(name))
+            for each, name in zip(select.expressions, names, strict=True)
+        ],
+    )
+    inner = inner.select(exp.alias_(place, PLACE))
+    shown = [exp.column(identifier(name)) for name in names]
+    return (
+        exp.select(*shown)
+        .from_(inner.subquery("ranked"))
+        .where(exp.LTE(this=exp.column(PLACE), expression=exp.Literal.number(query.limit)))
+    )
+
+
+def _tables(query: Query) -> list[Table]:
+    found: list[Table] = []
+
+    def add(table: Table | None) -> None:
+        if table is not None and table not in found:
+            found.append(table)
+
+    for output in query.select:
+        add(output.column.table if output.column is not None else output.table)
+    for each in query.computed:
+        if isinstance(each, Arithmetic):
+            add(each.left.column.table if each.left.column is not None else None)
+            add(each.right.column.table if each.right.column is not None else None)
+    for table in query.group_tables:
+        add(table)
+    for column in query.per:
+        add(column.table)
+    for period in query.periods:
+        add(period.column.table)
+    add(query.subject)
+    for column in query.group:
+        add(column.table)
+    for condition in query.where:
+        for table in tables_of(condition):
+            add(table)
+    for having in query.having:
+        add(having.column.table if having.column is not None else having.table)
+    for order in query.order:
+        add(order.column.table if order.column is not None else order.table)
+    return [*found[:1], *(table for table in query.via if table not in found[:1]), *found[1:]]
+
+
+def _group(query: Query, joined: Joined) -> list[Column]:
+    plain = [each.column for each in query.select if each.aggregate is None and each.column]
+    aggregated = any(each.aggregate for each in query.select)
+    wanted = list(query.group)
+    for table in query.group_tables:
+        if table.key is not None:
+            wanted.append(table.key)
+    ordered = any(each.aggregate for each in query.order)
+    if wanted or query.having or ordered or (aggregated and plain):
+        if not wanted and not aggregated and (query.having or ordered):
+            main = plain[0].table if plain else query.subject
+            if main is not None and main.key is not None and _identifies(plain, main, query):
+                wanted.append(main.key)
+        for column in plain:
+            if column not in wanted:
+                wanted.append(column)
+        return list(dict.fromkeys(wanted))
+    return []
+
+
+def _identifies(plain: Sequence[Column], main: Table, query: Query) -> bool:
+    """Whether the rows of a table are what is grouped, and not the values of a column of it."""
+    if not any(each.primary or each.unique or each in shown(main) for each in plain):
+        return False
+    counted = {each.table for each in query.having} | {each.table for each in query.order}
+    return main not in counted and counted != {None}
+
+
+def _multiplies(query: Query, joined: Joined) -> bool:
+    """Whether the joins repeat rows of what is shown."""
+    if any(each.aggregate for each in query.select) or query.limit is not None:
+        return False
+    shown = {each.column.table for each in query.select if each.column is not None}
+    return any(key.target.table in shown and key.column.table not in shown for key in joined.keys)

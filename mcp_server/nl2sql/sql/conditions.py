@@ -1,0 +1,207 @@
+"""Conditions as SQL, with the queries within them: what the rows of a SELECT must meet."""
+
+from collections.abc import Iterable
+
+from sqlglot import exp
+
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.sql.expressions import OPERATORS, literal, order_of, output_of
+from mcp_server.nl2sql.sql.joined import Joined, NoJoinError, identifier, named
+from mcp_server.nl2sql.sql.logical import (
+    Aged,
+    AnyOf,
+    Between,
+    Compare,
+    Condition,
+    Frequent,
+    Like,
+    Linked,
+    Nested,
+    Null,
+    Often,
+    Order,
+    Output,
+    Query,
+    Ranked,
+    Referred,
+    Scalar,
+)
+
+OTHER = "other"
+"""The row that a row of the same table refers to."""
+
+
+def condition_of(condition: Condition, joined: Joined, query: Query) -> exp.Expr:
+    """A condition as SQL."""
+    match condition:
+        case Compare(column, operator, value):
+            return _compare(column, operator, value, joined)
+        case Between(column, low, high):
+            return exp.Between(
+                this=_number(column, joined, low), low=literal(low), high=literal(high)
+            )
+        case Aged(column, operator, years):
+            age = exp.Anonymous(this="age", expressions=[joined.column(column)])
+            passed = exp.Extract(this=exp.var("year"), expression=age)
+            return OPERATORS[operator](this=passed, expression=literal(years))
+        case Like(column, pattern, negated):
+            like = exp.ILike(this=joined.column(column), expression=exp.Literal.string(pattern))
+            return exp.Not(this=like) if negated else like
+        case Null(column, negated):
+            test = exp.Is(this=joined.column(column), expression=exp.Null())
+            return exp.Not(this=test) if negated else test
+        case AnyOf(conditions):
+            parts = [condition_of(each, joined, query) for each in conditions]
+            return exp.paren(exp.or_(*parts))
+        case Linked():
+            return _linked(condition, joined, query)
+        case Ranked():
+            return _ranked(condition, joined)
+        case Frequent():
+            return _frequent(condition, joined)
+        case Often():
+            return _often(condition, joined, query)
+
+
+def tables_of(condition: Condition) -> Iterable[Table]:
+    """The tables that a condition speaks of."""
+    match condition:
+        case AnyOf(conditions):
+            for each in conditions:
+                yield from tables_of(each)
+        case Linked() | Often():
+            return
+        case Ranked(table):
+            yield table
+        case Compare(column, _, Column() as other):
+            yield column.table
+            yield other.table
+        case _:
+            yield condition.column.table
+
+
+def _often(often: Often, joined: Joined, query: Query) -> exp.Expr:
+    subject = query.subject or joined.tables[0]
+    if subject.key is None or subject is often.table:
+        raise NoJoinError(f"{subject.name} has no key to count {often.table.name} by")
+    inner = Joined(joined.graph, [subject, often.table])
+    key = inner.column(subject.key)
+    count = OPERATORS[often.operator](
+        this=exp.Count(this=exp.Star()), expression=literal(often.value)
+    )
+    rows = inner.source().select(key).group_by(key.copy()).having(count)
+    return exp.In(this=joined.column(subject.key), query=rows.subquery())
+
+
+def _frequent(frequent: Frequent, joined: Joined) -> exp.Expr:
+    column = frequent.column
+    inner = Joined(joined.graph, [column.table])
+    order = Order(frequent.descending, aggregate="count")
+    rows = inner.source().select(inner.column(column)).group_by(inner.column(column))
+    rows = rows.order_by(order_of(order, inner, Query())).limit(frequent.count)
+    return exp.In(this=joined.column(column), query=rows.subquery())
+
+
+def _ranked(ranked: Ranked, joined: Joined) -> exp.Expr:
+    """Whether a row's key is among those of the first rows in an order."""
+    key, order = ranked.table.key, ranked.order
+    if key is None:
+        raise NoJoinError(f"{ranked.table.name} has no key")
+    other = order.column.table if order.column is not None else order.table
+    inner = Joined(joined.graph, list(dict.fromkeys([ranked.table, other or ranked.table])))
+    rows = inner.source().select(inner.column(key))
+    if order.aggregate is not None:
+        rows = rows.group_by(inner.column(key))
+    rows = rows.order_by(order_of(order, inner, Query())).limit(ranked.count)
+    return exp.In(this=joined.column(key), query=rows.subquery())
+
+
+def _linked(linked: Linked, joined: Joined, query: Query) -> exp.Expr:
+    subject = query.subject or joined.tables[0]
+    path = joined.graph.path(subject, linked.table)
+    if not path:
+        raise NoJoinError(f"nothing joins {subject.name} and {linked.table.name}")
+    first = path[0]
+    outward = first.column.table is not subject
+    here, there = (first.target, first.column) if outward else (first.column, first.target)
+    if linked.negated and not linked.where and not outward and len(path) == 1:
+        return exp.Is(this=joined.column(here), expression=exp.Null())  # it refers to none
+    needed = [there.table]
+    if linked.where or len(path) > 1:
+        for condition in linked.where:
+            needed += [t for t in tables_of(condition) if t is not subject]
+        if not (len(path) == 2 and not linked.where and path[1].column.table is there.table):
+            needed.append(linked.table)
+    inner = Joined(joined.graph, list(dict.fromkeys(needed)))
+    rows = inner.source().select(inner.column(there))
+    for condition in linked.where:
+        rows = rows.where(condition_of(condition, inner, Query(subject=linked.table)))
+    if linked.negated:
+        rows = rows.where(exp.Not(this=exp.Is(this=inner.column(there), expression=exp.Null())))
+    test = exp.In(this=joined.column(here), query=rows.subquery())
+    return exp.Not(this=test) if linked.negated else test
+
+
+def _compare(
+    column: Column, operator: str, value: "Scalar | Column | Nested | Referred", joined: Joined
+) -> exp.Expr:
+    kind = OPERATORS[operator]
+    match value:
+        case Nested(aggregate, other, where):
+            needed = [other.table, *(t for each in where for t in tables_of(each))]
+            inner = Joined(joined.graph, list(dict.fromkeys(needed)))
+            subquery = inner.source().select(output_of(Output(other, aggregate), inner, Query()))
+            for each in where:
+                subquery = subquery.where(condition_of(each, inner, Query(subject=other.table)))
+            if aggregate is None:
+                return exp.In(this=joined.column(column), query=subquery.subquery())
+            left = joined.column(column)
+            if column.numeric_text:
+                left = exp.cast(left, "double precision", dialect="postgres")
+            return kind(this=left, expression=subquery.subquery())
+        case Column():
+            return kind(this=joined.column(column), expression=joined.column(value))
+        case Referred():
+            return _compare_referred(column, kind, value, joined)
+        case str() if column.kind is Kind.NUMBER:
+            return kind(
+                this=exp.cast(joined.column(column), "text", dialect="postgres"),
+                expression=exp.Literal.string(value),
+            )
+        case str():
+            return kind(this=joined.column(column), expression=exp.Literal.string(value))
+        case _:
+            if column.kind is Kind.TEXT and operator in ("=", "<>") and not column.numeric_text:
+                return kind(this=joined.column(column), expression=exp.Literal.string(str(value)))
+            return kind(this=_number(column, joined, value), expression=literal(value))
+
+
+def _compare_referred(
+    column: Column, kind: type[exp.Binary], referred: Referred, joined: Joined
+) -> exp.Expr:
+    """A comparison with the row of the same table that a column refers to."""
+    table, by = column.table, referred.by
+    if by.within is None:
+        raise NoJoinError(f"{by} refers to no row of {table}")
+    outer = joined.alias(table) if len(joined.tables) > 1 else table.name
+    inner = OTHER if outer != OTHER else f"{OTHER}_{OTHER}"
+
+    def at(of: str, what: Column) -> exp.Column:
+        return exp.column(identifier(what.name), table=identifier(of))
+
+    source = exp.alias_(named(table), inner, table=True)
+    there = exp.select(at(inner, referred.column)).from_(source)
+    there = there.where(exp.EQ(this=at(inner, by.within), expression=at(outer, by)))
+    return kind(this=at(outer, column), expression=there.subquery())
+
+
+def _number(column: Column, joined: Joined, value: Scalar) -> exp.Expr:
+    """A column as it is compared with a number: text cast, a date by its year."""
+    inner = joined.column(column)
+    if isinstance(value, str):
+        return inner
+    if column.kind is Kind.DATE:
+        return exp.Extract(this=exp.var("year"), expression=inner)
+    if column.kind is Kind.TEXT:
+        return exp.cast(inner, "double precision", dialect="postgres")
+    return inner

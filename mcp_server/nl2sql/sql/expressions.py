@@ -1,0 +1,131 @@
+"""What a SELECT shows, and by what it is grouped, filtered and sorted: expressions of one level."""
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from mcp_server.nl2sql.schema.model import Table
+from mcp_server.nl2sql.sql.joined import Joined, NoJoinError
+from mcp_server.nl2sql.sql.logical import (
+    Arithmetic,
+    Having,
+    Order,
+    Output,
+    Period,
+    Query,
+    Scalar,
+)
+
+OPERATORS: dict[str, type[exp.Binary]] = {
+    "=": exp.EQ,
+    "<>": exp.NEQ,
+    "<": exp.LT,
+    "<=": exp.LTE,
+    ">": exp.GT,
+    ">=": exp.GTE,
+}
+
+
+def output_of(output: Output, joined: Joined, query: Query) -> exp.Expr:
+    """What is shown, as SQL."""
+    if output.aggregate == "count":
+        if output.column is not None:
+            inner: exp.Expr = joined.column(output.column)
+            if output.distinct:
+                inner = exp.Distinct(expressions=[inner])
+            return exp.Count(this=inner)
+        return _count_of(output.table, joined, query)
+    if output.column is None:
+        return exp.Star()
+    column = joined.column(output.column)
+    if output.aggregate is None:
+        return column
+    ordinal = output.aggregate in ("min", "max") and output.column.sorts_as_text
+    if output.column.numeric_text and not ordinal:
+        column = exp.cast(column, "double precision", dialect="postgres")
+    return {"sum": exp.Sum, "avg": exp.Avg, "min": exp.Min, "max": exp.Max}[output.aggregate](
+        this=column
+    )
+
+
+def _count_of(table: Table | None, joined: Joined, query: Query) -> exp.Expr:
+    """count(*), or the count of a table's keys where a join repeats its rows."""
+    grouped = (
+        query.group
+        or query.group_tables
+        or query.periods
+        or any(not o.aggregate for o in query.select)
+    )
+    if table is not None and not grouped and table.key is not None:
+        repeated = any(
+            key.target.table is table
+            or (key.target.table is not table and key.column.table is not table)
+            for key in joined.keys
+        )
+        if repeated:
+            return exp.Count(this=exp.Distinct(expressions=[joined.column(table.key)]))
+    return exp.Count(this=exp.Star())
+
+
+def period_of(period: Period, joined: Joined) -> exp.Expr:
+    """A year as a number; any other period as its first day."""
+    unit, column = exp.var(period.unit), joined.column(period.column)
+    if period.unit == "year":
+        return exp.Extract(this=unit, expression=column)
+    first = exp.TimestampTrunc(this=column, unit=unit)
+    return exp.cast(first, "date", dialect="postgres")
+
+
+def arithmetic_of(each: Arithmetic, joined: Joined, query: Query) -> exp.Expr:
+    """A sum, difference, product or quotient as SQL; a quotient is never of integers."""
+    left, right = (output_of(side, joined, query) for side in (each.left, each.right))
+    if each.operator == "/":
+        exact = exp.cast(left, "double precision", dialect="postgres")
+        return exp.Div(this=exact, expression=_unless_zero(right), typed=True)
+    kinds: dict[str, type[exp.Binary]] = {"-": exp.Sub, "+": exp.Add, "*": exp.Mul}
+    return kinds[each.operator](this=left, expression=right)
+
+
+def share_of(conditions: Sequence[exp.Expr]) -> exp.Expr:
+    """How many of a hundred rows meet all conditions."""
+    every: exp.Expr = exp.Count(this=exp.Star())
+    if not conditions:
+        raise NoJoinError("a share of everything")
+    some = exp.Filter(this=every.copy(), expression=exp.Where(this=exp.and_(*conditions)))
+    hundred = exp.Mul(this=exp.Literal.number("100.0"), expression=some)
+    return exp.Div(this=hundred, expression=_unless_zero(every), typed=True)
+
+
+def _unless_zero(divisor: exp.Expr) -> exp.Expr:
+    return exp.Nullif(this=divisor, expression=exp.Literal.number(0))
+
+
+def having_of(having: Having, joined: Joined, query: Query) -> exp.Expr:
+    """A condition on groups as SQL."""
+    if having.column is not None:
+        left = output_of(Output(having.column, having.aggregate), joined, query)
+    else:
+        left = exp.Count(this=exp.Star())
+    return OPERATORS[having.operator](this=left, expression=literal(having.value))
+
+
+def order_of(order: Order, joined: Joined, query: Query) -> exp.Expr:
+    """An order as SQL."""
+    if order.aggregate == "count":
+        key: exp.Expr = exp.Count(this=exp.Star())
+    elif order.column is not None:
+        key = output_of(Output(order.column, order.aggregate), joined, query)
+        if order.aggregate is None and order.column.numeric_text and not order.column.sorts_as_text:
+            key = exp.cast(key, "double precision", dialect="postgres")
+    else:
+        key = output_of(query.select[0], joined, query)
+    return exp.Ordered(this=key, desc=order.descending, nulls_first=False)
+
+
+def literal(value: Scalar) -> exp.Expr:
+    """A value as SQL."""
+    if isinstance(value, bool):
+        return exp.Boolean(this=value)
+    if isinstance(value, str):
+        return exp.Literal.string(value)
+    return exp.Literal.number(value)

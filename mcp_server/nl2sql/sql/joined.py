@@ -1,0 +1,100 @@
+"""The tables of one SELECT: which keys join them, what they are called, and names as SQL."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.schema.model import Column, ForeignKey, Table
+
+RESERVED = frozenset(
+    "all analyse analyze and any array as asc asymmetric both case cast check collate column "  # noqa: SIM905
+    "constraint create current_catalog current_date current_role current_time current_timestamp "
+    "current_user default deferrable desc distinct do else end except false fetch for foreign from "
+    "grant group having in initially intersect into lateral leading limit localtime localtimestamp "
+    "not null offset on only or order placing primary references returning select session_user "
+    "some symmetric system_user table then to trailing true union unique user using variadic when "
+    "where window with".split()
+)
+"""PostgreSQL's reserved words (manual, "SQL Key Words")."""
+
+
+class NoJoinError(ValueError):
+    """Two tables of the question have no key between them."""
+
+
+@dataclass(slots=True)
+class Joined:
+    """The tables of one SELECT and their aliases; alone, a table needs none."""
+
+    graph: JoinGraph
+    tables: list[Table]
+    via: Sequence[Table] = ()
+    keys: list[ForeignKey] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        keys = self.graph.tree(self.tables, self.via)
+        if keys is None:
+            raise NoJoinError(f"nothing joins {' and '.join(t.name for t in self.tables)}")
+        self.keys = keys
+        for key in keys:
+            for table in (key.column.table, key.target.table):
+                if table not in self.tables:
+                    self.tables.append(table)
+
+    def column(self, column: Column) -> exp.Expr:
+        """A column, qualified where there is more than one table."""
+        return exp.column(
+            identifier(column.name),
+            table=self.alias(column.table) if len(self.tables) > 1 else None,
+        )
+
+    def alias(self, table: Table) -> str:
+        """The short name of a table."""
+        return f"t{self.tables.index(table) + 1}"
+
+    def source(self) -> exp.Select:
+        """The FROM with its joins."""
+        query = exp.Select().from_(self._table(self.tables[0]))
+        placed = [self.tables[0]]
+        waiting = list(self.keys)
+        while waiting:
+            key = next(
+                key
+                for key in waiting
+                if (key.column.table in placed) or (key.target.table in placed)
+            )
+            waiting.remove(key)
+            one, other = key.column.table, key.target.table
+            condition = exp.EQ(this=self.column(key.column), expression=self.column(key.target))
+            if one in placed and other in placed:
+                query = query.where(condition)
+                continue
+            new = other if one in placed else one
+            placed.append(new)
+            query = query.join(self._table(new), on=condition, join_type="INNER")
+        return query
+
+    def _table(self, table: Table) -> exp.Expr:
+        source = named(table)
+        return exp.alias_(source, self.alias(table), table=True) if len(self.tables) > 1 else source
+
+
+def named(table: Table) -> exp.Table:
+    """A table by its name, with its schema unless that is `public`."""
+    return exp.Table(
+        this=identifier(table.name),
+        db=identifier(table.schema) if table.schema != "public" else None,
+    )
+
+
+def identifier(name: str) -> exp.Identifier:
+    """A name, quoted where PostgreSQL needs that."""
+    return exp.to_identifier(name, quoted=needs_quotes(name))
+
+
+def needs_quotes(name: str) -> bool:
+    """Whether PostgreSQL needs the name in quotes: upper case, odd characters, a keyword."""
+    return re.fullmatch(r"[a-z_][a-z0-9_]*", name) is None or name in RESERVED

@@ -1,0 +1,1 @@
+"""Words of English: tokens, the lexicon, dates, places, near spellings. No database."""

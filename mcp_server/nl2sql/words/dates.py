@@ -1,0 +1,95 @@
+"""Dates and periods as questions write them, put into the form in which dates are kept."""
+
+import calendar
+import datetime
+import re
+
+from mcp_server.nl2sql.words.tokens import NUMBER_WORDS
+
+_MONTHS = [name.lower() for name in calendar.month_name[1:]]
+_MONTH = "|".join(f"{name[:3]}(?:{name[3:]})?" for name in _MONTHS)
+_WRITTEN_DATE = re.compile(
+    rf"\b(?:(?P<m1>{_MONTH})\.? (?P<d1>\d{{1,2}})(?:st|nd|rd|th)?,?"
+    rf"|(?:the )?(?P<d2>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m2>{_MONTH})\.?,?) (?P<y>\d{{4}})\b",
+    re.IGNORECASE,
+)
+_WRITTEN_MONTH = re.compile(
+    rf"\b(?:in|during|of) (?P<m>{_MONTH})(?: of)? (?P<y>\d{{4}})\b", re.IGNORECASE
+)
+_PREPOSITION = r"(?:\b(?:in|during|over|within|for|from|on|of) )?\b"
+_UNTIL_NOW = re.compile(
+    rf"{_PREPOSITION}(?P<the>the )?(?:last|past) "
+    rf"(?:(?P<n>\d+|{'|'.join(NUMBER_WORDS)}) (?P<units>day|week|month|year)s"
+    r"|(?P<unit>day|week|month|year))\b",
+    re.IGNORECASE,
+)
+_PERIOD = re.compile(
+    rf"{_PREPOSITION}(?<!the )(?P<which>this|last) (?P<unit>week|month|quarter|year)\b",
+    re.IGNORECASE,
+)
+_DAY = re.compile(rf"{_PREPOSITION}(?P<day>today|yesterday)\b", re.IGNORECASE)
+_MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
+
+
+def with_dates(question: str, today: datetime.date) -> str:
+    """The question with `March 5th, 2020`, `in May 2019`, `last month` and `in the last 30 days` as
+    days (2020-03-05) and as periods between days.
+
+    today: what the latter are counted from.
+    """
+
+    def day(match: re.Match[str]) -> str:
+        month, number = match["m1"] or match["m2"], int(match["d1"] or match["d2"])
+        return f"{match['y']}-{_number_of(month):02}-{number:02}"
+
+    def month(match: re.Match[str]) -> str:
+        first = datetime.date(int(match["y"]), _number_of(match["m"]), 1)
+        return _between(first, _last_of(first, 1))
+
+    def until_now(match: re.Match[str]) -> str:
+        if match["unit"] and not match["the"]:
+            return match[0]  # `last month` is one of the calendar
+        said = (match["n"] or "1").lower()
+        number = NUMBER_WORDS[said] if said in NUMBER_WORDS else int(said)
+        return f"since {_before(today, number, (match['units'] or match['unit']).lower())}"
+
+    def period(match: re.Match[str]) -> str:
+        last, unit = match["which"].lower() == "last", match["unit"].lower()
+        if unit == "week":
+            monday = today - datetime.timedelta(days=today.weekday() + 7 * last)
+            return _between(monday, monday + datetime.timedelta(days=6))
+        months = _MONTHS_OF[unit]
+        first = today.replace(day=1, month=(today.month - 1) // months * months + 1)
+        first = _before(first, months, "month") if last else first
+        return _between(first, _last_of(first, months))
+
+    def named_day(match: re.Match[str]) -> str:
+        yesterday = match["day"].lower() == "yesterday"
+        return f"on {today - datetime.timedelta(days=yesterday)}"
+
+    text = _WRITTEN_MONTH.sub(month, _WRITTEN_DATE.sub(day, question))
+    return _DAY.sub(named_day, _PERIOD.sub(period, _UNTIL_NOW.sub(until_now, text)))
+
+
+def _number_of(month: str) -> int:
+    return next(n for n, name in enumerate(_MONTHS, 1) if name.startswith(month[:3].lower()))
+
+
+def _before(day: datetime.date, number: int, unit: str) -> datetime.date:
+    """The day so many days, weeks, months or years before, or the last of a shorter month."""
+    if unit in ("day", "week"):
+        return day - datetime.timedelta(days=number * (7 if unit == "week" else 1))
+    months = day.year * 12 + day.month - 1 - number * _MONTHS_OF[unit]
+    year, month = months // 12, months % 12 + 1
+    return day.replace(
+        year=year, month=month, day=min(day.day, calendar.monthrange(year, month)[1])
+    )
+
+
+def _last_of(first: datetime.date, months: int) -> datetime.date:
+    """The last day of so many months."""
+    return _before(first, -months, "month") - datetime.timedelta(days=1)
+
+
+def _between(first: datetime.date, last: datetime.date) -> str:
+    return f"between {first} and {last}"

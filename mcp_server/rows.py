@@ -1,0 +1,149 @@
+"""Rows of one statement within the limits of an answer, and as a tool gives them."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.pq.abc import PGresult
+
+from mcp_server.nl2sql.database import wire
+from mcp_server.nl2sql.database.guard.checks import Limits
+from mcp_server.rendering import Json, clip, render
+from mcp_server.results import QueryResult, ResultColumn
+
+Connection = psycopg.AsyncConnection[Any]
+
+CELL_CHARACTERS = 32_768
+"""A longer value is clipped. Below it, only whole rows are left out."""
+
+RESULT_CHARACTERS = 262_144
+"""All the values of one answer together; about what a model's context can take of one tool."""
+
+
+def limits_of_a_call(rows: int = 100, seconds: float = 30.0) -> Limits:
+    """rows: most rows of the answer. seconds: most time that the call may take in the database.
+
+    What a caller wrote runs whatever the planner expects it to cost, for as long as it may.
+    """
+    return Limits(rows, RESULT_CHARACTERS, CELL_CHARACTERS, cost=math.inf, timeout=seconds)
+
+
+@dataclass(slots=True)
+class Collected:
+    """The rows of one statement within the limits; values as the text that the server sent."""
+
+    limits: Limits
+    fields: list[wire.Field] = field(default_factory=list)
+    rows: list[wire.TextRow] = field(default_factory=list)
+    characters: int = 0
+    truncated: bool = False
+    clipped: bool = False
+
+    def add(self, result: PGresult) -> None:
+        """Take the rows of one result in, as far as the limits go."""
+        if not self.fields and result.nfields:
+            self.fields = list(wire.fields(result))
+        for row in wire.text_rows(result) if not self.truncated else ():
+            if not self.take(row):
+                return
+
+    def take(self, row: wire.TextRow) -> bool:
+        """Take one row in; False when it is one too many."""
+        size = sum(min(len(value), CELL_CHARACTERS) for value in row if value is not None)
+        if len(self.rows) >= self.limits.rows or (
+            self.rows and self.characters + size > RESULT_CHARACTERS
+        ):
+            self.truncated = True
+            return False
+        self.characters += size
+        self.rows.append(row)
+        return True
+
+    def rendered(self, types: dict[tuple[int, int], tuple[str, int | None]]) -> list[list[Json]]:
+        """The rows as JSON has them."""
+        return [
+            [
+                None if value is None else self._render(value, oid, types[oid, modifier][1])
+                for value, (_, oid, modifier) in zip(row, self.fields, strict=True)
+            ]
+            for row in self.rows
+        ]
+
+    def _render(self, value: str, oid: int, element: int | None) -> Json:
+        if len(value) > CELL_CHARACTERS:
+            self.clipped = True
+            return clip(value, CELL_CHARACTERS)
+        return render(value, oid, element)
+
+    def columns(self, types: dict[tuple[int, int], tuple[str, int | None]]) -> list[ResultColumn]:
+        """The columns with the names of their types."""
+        return [
+            ResultColumn(name=name, type=types[oid, modifier][0])
+            for name, oid, modifier in self.fields
+        ]
+
+    @property
+    def note(self) -> str | None:
+        """What is missing from the answer, for whoever reads it."""
+        notes = []
+        if self.truncated and len(self.rows) >= self.limits.rows:
+            notes.append(
+                f"only the first {len(self.rows)} rows: raise limit, or narrow, aggregate or "
+                "page the query"
+            )
+        elif self.truncated:
+            notes.append(
+                f"only the first {len(self.rows)} rows, for they are large: select fewer columns"
+            )
+        if self.clipped:
+            notes.append(
+                f"values over {CELL_CHARACTERS} characters are clipped: use substring() to see more"
+            )
+        return "; ".join(notes) or None
+
+
+async def result_of(
+    connection: Connection,
+    collected: "Collected",
+    texts: Iterable[wire.TextRow],
+    seconds: float,
+) -> QueryResult:
+    """Rows that were read before, within the limits and as a tool gives them."""
+    for row in texts:
+        if not collected.take(row):
+            break
+    types = await type_names(connection, [(oid, modifier) for _, oid, modifier in collected.fields])
+    rows = collected.rendered(types)
+    return QueryResult(
+        columns=collected.columns(types),
+        rows=rows,
+        row_count=len(rows),
+        truncated=collected.truncated or collected.clipped,
+        note=collected.note,
+        elapsed_ms=round(seconds * 1000, 2),
+    )
+
+
+TYPE_NAMES = """
+select given.oid, given.modifier, pg_catalog.format_type(given.oid, given.modifier),
+       (select element.oid from pg_catalog.pg_type element
+        where element.typarray operator(pg_catalog.=) given.oid)
+from rows from (pg_catalog.unnest(%s::pg_catalog.oid[]), pg_catalog.unnest(%s::pg_catalog.int4[]))
+     as given (oid, modifier)
+"""
+# Asked of typarray and not of typelem, for oidvector has elements but is not written as an array.
+
+
+async def type_names(
+    connection: Connection, types: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], tuple[str, int | None]]:
+    """(type oid, modifier) -> (name as PostgreSQL writes it, type oid of its elements)."""
+    if not types:
+        return {}
+    distinct = sorted(set(types))
+    cursor = await connection.execute(
+        TYPE_NAMES, [[oid for oid, _ in distinct], [modifier for _, modifier in distinct]]
+    )
+    return {(oid, mod): (name, element) for oid, mod, name, element in await cursor.fetchall()}
