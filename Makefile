@@ -54,9 +54,9 @@ check: $(DEV_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/vulture
 	$(BIN)/pylint --score=n borealis cluster_runtime memory mcp_server
-	$(BIN)/lint-imports --no-cache
 
 bench: $(DEV_STAMP)
 	@for script in commit express gateway memory nl2sql resume; do echo "== bench/$$script.py"; $(BIN)/python bench/$$script.py || exit 1; done

@@ -32,7 +32,7 @@ OTHER = "other"
 
 
 def condition_of(condition: Condition, joined: Joined, query: Query) -> exp.Expr:
-    """A condition as SQL."""
+    """A condition as PostgreSQL has it."""
     match condition:
         case Compare(column, operator, value):
             return _compare(column, operator, value, joined)

@@ -27,7 +27,7 @@ OPERATORS: dict[str, type[exp.Binary]] = {
 
 
 def output_of(output: Output, joined: Joined, query: Query) -> exp.Expr:
-    """What is shown, as SQL."""
+    """What one output of a query shows."""
     if output.aggregate == "count":
         if output.column is not None:
             inner: exp.Expr = joined.column(output.column)
@@ -77,7 +77,7 @@ def period_of(period: Period, joined: Joined) -> exp.Expr:
 
 
 def arithmetic_of(each: Arithmetic, joined: Joined, query: Query) -> exp.Expr:
-    """A sum, difference, product or quotient as SQL; a quotient is never of integers."""
+    """A computation on two outputs; no division by zero."""
     left, right = (output_of(side, joined, query) for side in (each.left, each.right))
     if each.operator == "/":
         exact = exp.cast(left, "double precision", dialect="postgres")
@@ -101,7 +101,7 @@ def _unless_zero(divisor: exp.Expr) -> exp.Expr:
 
 
 def having_of(having: Having, joined: Joined, query: Query) -> exp.Expr:
-    """A condition on groups as SQL."""
+    """A condition on groups."""
     if having.column is not None:
         left = output_of(Output(having.column, having.aggregate), joined, query)
     else:
@@ -110,7 +110,7 @@ def having_of(having: Having, joined: Joined, query: Query) -> exp.Expr:
 
 
 def order_of(order: Order, joined: Joined, query: Query) -> exp.Expr:
-    """An order as SQL."""
+    """What rows are ordered by."""
     if order.aggregate == "count":
         key: exp.Expr = exp.Count(this=exp.Star())
     elif order.column is not None:
@@ -123,7 +123,7 @@ def order_of(order: Order, joined: Joined, query: Query) -> exp.Expr:
 
 
 def literal(value: Scalar) -> exp.Expr:
-    """A value as SQL."""
+    """A constant."""
     if isinstance(value, bool):
         return exp.Boolean(this=value)
     if isinstance(value, str):

@@ -83,7 +83,7 @@ class Joined:
 
 
 def named(table: Table) -> exp.Table:
-    """A table by its name, with its schema unless that is `public`."""
+    """A table by its schema and name."""
     return exp.Table(
         this=identifier(table.name),
         db=identifier(table.schema) if table.schema != "public" else None,
@@ -91,7 +91,7 @@ def named(table: Table) -> exp.Table:
 
 
 def identifier(name: str) -> exp.Identifier:
-    """A name, quoted where PostgreSQL needs that."""
+    """A name, in quotes where PostgreSQL needs them."""
     return exp.to_identifier(name, quoted=needs_quotes(name))
 
 
