@@ -28,7 +28,6 @@ LONG_FILES = {
 LONG_CLASSES = {
     "cluster_runtime/storage/disk/segment_store.py: SegmentStore",
     "cluster_runtime/storage/live/commit_path.py: CommitPath",
-    "cluster_runtime/storage/simulation/disks.py: DiskWorld",
     "cluster_runtime/storage/volume.py: StorageVolume",
 }
 

@@ -20,7 +20,7 @@ import typer
 from cluster_runtime.errors import BorealisError
 from mcp_server.cli import console, foreground
 from mcp_server.cli.operation_commands import add_commands
-from mcp_server.extras import missing_extra
+from mcp_server.errors import missing_extra
 from mcp_server.wording import COMMAND_LINE
 
 if TYPE_CHECKING:
