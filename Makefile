@@ -2,48 +2,85 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+# One environment with two levels: what users need, and what tests and checks need on top.
+USER_STAMP := $(VENV)/.installed
+DEV_STAMP  := $(VENV)/.installed-dev
+PIP     := $(BIN)/python -m pip --quiet --disable-pip-version-check
+DIST   ?= dist
 WORKERS ?= 2
 
-.PHONY: install demo test test-long check bench lock clean
+.PHONY: install dev demo test test-long check bench docs dist lock clean
 
-install: $(STAMP)
+# What users need: clusters, memory, questions in English, the MCP server.
+install: $(USER_STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+# The rest: tests, checks, benches.
+dev: $(DEV_STAMP)
+
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "borealis needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "borealis needs Python's venv module, which is missing here. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+
+# Small (docs/decisions/0006-size-of-an-installation.md): setuptools, which Python 3.11 puts into
+# every environment, goes; and of all modules only those that are used are compiled.
+$(USER_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the pinned dependencies into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(PIP) install --no-compile --constraint constraints.txt --editable '.[mcp]'
+	@$(PIP) uninstall --yes setuptools 2>/dev/null
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c \
+	  'from borealis import *; import mcp_server.hosting, mcp_server.demo.agent, mcp_server.demo.script'
 	@touch $@
 
-demo: $(STAMP)
+$(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the pinned dependencies of development into $(VENV) ..."
+	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m compileall -qq $(VENV)/lib || true  # some packages ship templates
+	@touch $(USER_STAMP) $@
+
+demo: $(USER_STAMP)
 	@$(BIN)/borealis demo
 
-test: $(STAMP)
+test: $(DEV_STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # What takes minutes a test: long campaigns of load and disaster, an hour in all at most.
-test-long: $(STAMP)
+test-long: $(DEV_STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long --timeout 1500 --session-timeout 3600
 
-check: $(STAMP)
+check: $(DEV_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m cluster_runtime.control.operations.generate --check
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/vulture
+	$(BIN)/pylint --score=n borealis cluster_runtime memory mcp_server
 
-bench: $(STAMP)
+bench: $(DEV_STAMP)
 	@for script in commit express gateway memory nl2sql resume; do echo "== bench/$$script.py"; $(BIN)/python bench/$$script.py || exit 1; done
 
-# Make the pinned set of versions anew from what pyproject.toml allows today.
+# The documentation as a site in build/site, by tools in an environment of their own.
+docs: build/docs/.installed
+	NO_MKDOCS_2_WARNING=1 build/docs/bin/python -m mkdocs build --quiet --strict
+
+build/docs/.installed: docs/requirements.txt
+	$(PYTHON) -m venv build/docs
+	build/docs/bin/python -m pip install --quiet --disable-pip-version-check --requirement docs/requirements.txt
+	@touch $@
+
+# A wheel and a source archive in dist/, for a package index.
+dist: $(DEV_STAMP)
+	rm -rf $(DIST) build/lib build/bdist.*
+	$(BIN)/python -m build --outdir $(DIST) .
+
+# The pinned set of versions, as pyproject.toml allows it today.
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
-	build/lock/bin/python -m pip freeze --exclude borealis > constraints.txt
+	build/lock/bin/python -m pip freeze --exclude borealis-postgres > constraints.txt
 
 clean:
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

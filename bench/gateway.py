@@ -3,7 +3,7 @@
 `pgbench -S -M prepared` at 1 and 8 clients, the three taking turns round by round; figures and
 ratios are medians of the rounds, and what must hold is a ratio: the gateway makes at least 0.8 of
 what pgbouncer makes in session mode (which is what a relay does). Both ask for SCRAM-SHA-256, both
-in clear, since the pgbench of the engine speaks no TLS. With a pgbench on the path that does, TLS
+without TLS, which the pgbench of the engine does not speak. With one on the path that does, TLS
 is measured as well; pgbouncer's transaction mode is measured with simple queries, for versions
 before 1.21 cannot prepare there. Results of many small rows show what it costs to follow messages.
 `--beside` puts the gateway of another checkout among the contenders, in the same run.
@@ -195,7 +195,7 @@ def running(bouncer: str | None, beside: Path | None) -> Iterator[list[Setting]]
 
             settings = [
                 Setting(
-                    "prepared, in clear", own_pgbench, "prepared", "disable",
+                    "prepared, without TLS", own_pgbench, "prepared", "disable",
                     (direct, *bounced("session"), *clears), must_hold=True,
                 ),
                 Setting(
@@ -226,7 +226,7 @@ def running(bouncer: str | None, beside: Path | None) -> Iterator[list[Setting]]
 def gateway(
     name: str, checkout: Path, home: Path, path: Path, verifier: str
 ) -> Iterator[tuple[Contender, Contender]]:
-    """The gateway of a checkout in a process of its own; in clear, and with TLS."""
+    """The gateway of a checkout in a process of its own; without TLS, and with it."""
     facts = {"tls": str(home / "tls"), "socket": str(path), "user": USER, "verifier": verifier}
     with subprocess.Popen(
         [sys.executable, str(HOST_PROGRAM)],
@@ -376,7 +376,7 @@ def report(figures: list[Figure], settings: list[Setting], bouncer: str | None) 
         console.print(f"[red]below {MUST_HOLD} of pgbouncer at {'; '.join(missed)}")
         return 1
     if bouncer is not None and any(figure.setting in binding for figure in figures):
-        console.print(f"[green]at least {MUST_HOLD} of pgbouncer in clear, as must hold")
+        console.print(f"[green]at least {MUST_HOLD} of pgbouncer without TLS, as must hold")
     return 0
 
 

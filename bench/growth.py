@@ -43,7 +43,8 @@ MB = 1 << 20
 @dataclass
 class Samples:
     """sizes: bytes of the volume on the disk. busy, idle: seconds of each commit, while an image
-    was being made and while none was."""
+    was being made and while none was.
+    """
 
     sizes: list[int] = field(default_factory=list)
     busy: list[float] = field(default_factory=list)

@@ -160,7 +160,7 @@ class Thread:
         return checkpoint, new  # type: ignore[return-value]
 
     def messages(self) -> list[Any]:
-        """A conversation, cut off when it has become too long: only the thread grows for ever."""
+        """A conversation, cut off when it has become too long: only the thread grows forever."""
         kept = self.window if len(self.window) < self.longest else self.window[:1]
         self.window = [*kept, AIMessage(prose(60), id=str(uuid.uuid4()))]
         return self.window

@@ -25,15 +25,19 @@ class EventLogger:
         return EventLogger(self._logger, self._fields | fields)
 
     def debug(self, event: str, **fields: Any) -> None:
+        """Log an event that only helps to find faults."""
         self._log(logging.DEBUG, event, fields)
 
     def info(self, event: str, **fields: Any) -> None:
+        """Log an event of ordinary work."""
         self._log(logging.INFO, event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
+        """Log an event that somebody should look at."""
         self._log(logging.WARNING, event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
+        """Log an event that kept something from being done."""
         self._log(logging.ERROR, event, fields)
 
     def exception(self, event: str, **fields: Any) -> None:
@@ -54,4 +58,5 @@ class EventLogger:
 
 
 def get_logger(name: str) -> EventLogger:
+    """The logger of a module, which takes events with fields."""
     return EventLogger(logging.getLogger(name))

@@ -73,12 +73,15 @@ class InPython:
     """For callers of `Runtime` and `AsyncRuntime`."""
 
     def parameter(self, name: str) -> str:
+        """A parameter's name, as it is."""
         return name
 
     def hint(self, hint: Hint) -> str:
+        """A hint with its call."""
         return hint.text.format(self.operation(hint.operation))
 
     def operation(self, operation: Operation) -> str:
+        """An operation as a call."""
         if operation.identifier is None and not operation.settings:
             return operation.name
         settings = [f"{name}={value!r}" for name, value in operation.settings.items()]
@@ -90,10 +93,11 @@ class InDatabaseClient:
     """For whoever is refused a connection: nobody knows what that reader has beside a client."""
 
     def parameter(self, name: str) -> str:
+        """A parameter in plain words: a client has no such name."""
         return plainly(name)
 
     def hint(self, hint: Hint) -> None:
-        return None
+        """None: nobody knows what else a client of a database has."""
 
 
 PYTHON = InPython()

@@ -1,4 +1,4 @@
-"""Every PostgreSQL value as JSON, without losing a digit.
+r"""Every PostgreSQL value as JSON, without losing a digit.
 
 The server sends text, which is exact and total: it exists for every type, extensions included.
 What JSON has a word for is written as PostgreSQL's own `to_json` writes it, except that a number
@@ -14,7 +14,7 @@ real, double precision  number; text for NaN, Infinity, -Infinity
 timestamp, timestamptz  text in ISO 8601: 2024-01-31T10:00:00+00:00
 json, jsonb             the document itself
 arrays                  (nested) array of the above
-everything else         PostgreSQL's own text: dates, `\\x..` bytea, `[1,10)` ranges,
+everything else         PostgreSQL's own text: dates, `\x..` bytea, `[1,10)` ranges,
                         `[0.1,0.2]` vectors, money, interval, uuid, enum, inet, ...
 ======================  =========================================================
 """

@@ -47,6 +47,7 @@ class ClusterSummary(ToolResult):
 
     @classmethod
     def of(cls, cluster: DBCluster) -> "ClusterSummary":
+        """A cluster in short."""
         return cls(
             cluster=cluster.db_cluster_identifier,
             status=cluster.status.value,
@@ -102,6 +103,7 @@ class ClusterDescription(ClusterSummary):
 
     @classmethod
     def of(cls, cluster: DBCluster, connection_string: str | None = None) -> "ClusterDescription":
+        """A cluster in full, with a connection string where one was asked for."""
         return cls(
             **ClusterSummary.of(cluster).model_dump(),
             resource_id=cluster.db_cluster_resource_id,

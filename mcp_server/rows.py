@@ -62,6 +62,7 @@ class Collected:
         return True
 
     def rendered(self, types: dict[tuple[int, int], tuple[str, int | None]]) -> list[list[Json]]:
+        """The rows as JSON has them."""
         return [
             [
                 None if value is None else self._render(value, oid, types[oid, modifier][1])
@@ -77,6 +78,7 @@ class Collected:
         return render(value, oid, element)
 
     def columns(self, types: dict[tuple[int, int], tuple[str, int | None]]) -> list[ResultColumn]:
+        """The columns with the names of their types."""
         return [
             ResultColumn(name=name, type=types[oid, modifier][0])
             for name, oid, modifier in self.fields

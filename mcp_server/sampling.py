@@ -62,6 +62,7 @@ class BackChannelModel:
         self._context = context
 
     async def complete(self, messages: Sequence[Message], n: int, timeout: float) -> list[str]:
+        """Ask the client's model, one reply after another. Raises ModelTimeoutError, ModelError."""
         request = _request(messages)
         metadata = ServerMessageMetadata(related_request_id=self._context.request_id)
         replies = []

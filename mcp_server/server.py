@@ -64,7 +64,7 @@ def build_server(
         "borealis",
         title="Borealis: PostgreSQL clusters for agents",
         instructions=instructions,
-        version=version("borealis"),
+        version=version("borealis-postgres"),
         tools=[bind(each, platform, scope, words) for each in definitions],
         log_level="WARNING",
     )
@@ -99,6 +99,7 @@ class RequireToken:
         self.expected = f"Bearer {token}".encode()
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 401."""
         if scope["type"] == "http":
             given = Headers(scope=scope).get("authorization", "").encode()
             if not hmac.compare_digest(given, self.expected):

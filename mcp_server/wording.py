@@ -136,9 +136,11 @@ class OnTheCommandLine:
     """For whoever types `borealis`."""
 
     def parameter(self, name: str) -> str:
+        """A parameter as its option."""
         return OPTIONS.get(name, plainly(name))
 
     def hint(self, hint: Hint) -> str:
+        """A hint with its command, or with the call in Python where there is none."""
         command = self.command(hint.operation)
         if command is None:
             return f"in Python, {PYTHON.hint(hint)}"
@@ -172,9 +174,11 @@ class InTools:
     has: Callable[[str], bool] = lambda _: True
 
     def parameter(self, name: str) -> str:
+        """A parameter as the tools' argument."""
         return ARGUMENTS.get(name, plainly(name))
 
     def hint(self, hint: Hint) -> str:
+        """A hint with its tool; None where an agent can do nothing."""
         tool = self.tool(hint.operation)
         if tool is not None:
             return hint.text.format(tool)

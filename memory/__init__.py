@@ -4,6 +4,7 @@ import sys
 
 from memory.chat import BorealisChatMessageHistory
 from memory.checkpoints.saver import BorealisSaver
+from memory.documents.pgvectorstore import pg_engine
 from memory.documents.vectorstore import BorealisVectorStore
 from memory.embeddings import HashEmbeddings, LocalEmbeddings
 from memory.moved import MOVED, MovedModules
@@ -16,6 +17,7 @@ __all__ = [
     "BorealisVectorStore",
     "HashEmbeddings",
     "LocalEmbeddings",
+    "pg_engine",
 ]
 
 sys.meta_path.insert(0, MovedModules(MOVED))

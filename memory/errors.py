@@ -19,6 +19,13 @@ class ConfigurationError(AgentMemoryError, ValueError):
     code = "InvalidParameterValue"
 
 
+class MissingExtraError(ConfigurationError, ImportError):
+    """A part was used whose packages are not installed. Install the extra that the message names.
+
+    Trying again helps once it is installed.
+    """
+
+
 class SetupRequiredError(AgentMemoryError):
     """The tables are missing or older than this version. Call `setup()` once, then try again."""
 

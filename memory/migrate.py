@@ -78,7 +78,7 @@ def migrate(
     """Copy every checkpoint, write and item of LangGraph's tables into this package's.
 
     dsn: a cluster or conninfo of the database. allow: classes of your states. index: the store's
-        index; items are embedded anew. progress: called with a line for each thread.
+        index; items are embedded again. progress: called with a line for each thread.
     Returns what was moved; zeros where LangGraph's tables do not exist.
     """
     report = progress or (lambda _: None)

@@ -63,7 +63,8 @@ class AdminConnection:
             await conn.close()
 
     async def close(self) -> None:
-        # Never under a statement: whoever waits for a closed socket waits for ever.
+        """Close the connection; the next use opens a new one."""
+        # Never under a statement: whoever waits for a closed socket waits forever.
         async with self._lock:
             await self._drop()
 

@@ -13,6 +13,7 @@ def to_make_available(facts: DBCluster) -> tuple[Hint, ...]:
 
 
 def to_open_the_gateway(facts: DBCluster) -> Hint:
+    """The advice for a cluster whose gateway is closed to clients."""
     settings = {"internet_access_gateway_enabled": True}
     return Hint(
         "switch it on with {}",

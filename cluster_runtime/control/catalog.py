@@ -93,6 +93,7 @@ class Catalog:
         return cls(path, connection)
 
     def clusters(self) -> list[CatalogEntry]:
+        """All clusters, by identifier. Raises CatalogCorruptedError for a row it cannot read."""
         with self._lock:
             rows = self._connection.execute(
                 "select resource_id, document, format from db_cluster order by identifier"
@@ -138,6 +139,7 @@ class Catalog:
         )
 
     def add_event(self, resource_id: str, event: Event) -> None:
+        """Keep an event of a cluster."""
         self._execute(
             "insert into event (resource_id, source_identifier, date, categories, message) "
             "values (?, ?, ?, ?, ?)",
@@ -170,9 +172,11 @@ class Catalog:
         ]
 
     def remove(self, resource_id: str) -> None:
+        """Forget a cluster."""
         self._execute("delete from db_cluster where resource_id = ?", resource_id)
 
     def close(self) -> None:
+        """Close the file; nothing may be called after that."""
         with self._lock:
             self._connection.close()
 

@@ -113,6 +113,7 @@ class Compute:
             return True
 
     async def stop(self, mode: Shutdown = Shutdown.FAST) -> None:
+        """Stop every instance of the cluster; one that does not run stays so."""
         async with self._transition:
             self._logins_while_paused.clear()
             await self._stop(mode)

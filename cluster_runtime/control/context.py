@@ -48,6 +48,7 @@ class Instances:
 
     @property
     def reader(self) -> Compute:
+        """The one that serves while no writer can."""
         return self.readers[0]
 
     async def stop(self, mode: Shutdown) -> None:
@@ -83,6 +84,7 @@ class HostedCluster:
 
     @property
     def id(self) -> str:
+        """The resource id, which never changes."""
         return self.facts.db_cluster_resource_id
 
     @property
@@ -92,6 +94,7 @@ class HostedCluster:
 
     @property
     def identifier(self) -> str:
+        """The name that it has now."""
         return self.facts.db_cluster_identifier
 
     async def settled(self) -> None:

@@ -64,6 +64,7 @@ def examine(state_dir: Path) -> list[Finding]:
 
 
 def versions() -> Finding:
+    """The versions of Python, psycopg and libpq."""
     libpq = psycopg.pq.version()
     return Finding(
         "versions",
@@ -104,6 +105,7 @@ def kernel(found: Kernel) -> Iterator[Finding]:
 
 
 def disk(folder: Path) -> Finding:
+    """How much room the disk of a folder has, and whether that is enough."""
     usage = shutil.disk_usage(folder)
     says = f"{usage.free / 2**30:.1f} GiB free of {usage.total / 2**30:.1f} at {folder}"
     if usage.free < DISK_FAULT_BYTES:
@@ -114,6 +116,7 @@ def disk(folder: Path) -> Finding:
 
 
 def state_directory(path: Path) -> Finding:
+    """Whether the state directory is there and can be used."""
     subject = "state directory"
     if not path.exists():
         return Finding(subject, Verdict.OK, f"{path} does not exist yet; the first create makes it")

@@ -50,6 +50,7 @@ class DiskWatch:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
+        """Watch no more."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -111,7 +112,8 @@ class DiskWatch:
 
 def _bytes_written(pid: int, duration_ns: int) -> int:
     """What a process has written. Where the system does not say, who writes for longest counts for
-    most: as if each wrote a gigabyte a second."""
+    most: as if each wrote a gigabyte a second.
+    """
     try:
         return int(psutil.Process(pid).io_counters().write_chars)
     except (psutil.Error, AttributeError):

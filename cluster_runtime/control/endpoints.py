@@ -29,16 +29,19 @@ class ClusterBackend:
         self._watch = watch
 
     async def login(self, user: str) -> Login | None:
+        """Who a user is; None where there is no such role. Waits for a failover to end."""
         await self._cluster.settled()
         with _asked_again_where_it_goes_away():
             return await (await self._instance()).login(user)
 
     async def wake(self) -> Path:
+        """Start the instance where it does not run; the folder of its socket."""
         await self._cluster.settled()
         with _asked_again_where_it_goes_away():
             return await (await self._instance()).ensure_running()
 
     async def may_cancel(self, pid: int) -> bool:
+        """False while the statement of a server process waits for the volume."""
         return not await self._cluster.compute.waits_for_the_volume(pid)
 
     async def _instance(self) -> Compute:
@@ -59,9 +62,11 @@ class ClusterBackend:
         return instances.reader
 
     def opened(self) -> None:
+        """Count a client, which keeps the cluster awake."""
         self._watch.opened()
 
     def closed(self) -> None:
+        """Count a client no more."""
         self._watch.closed()
 
 

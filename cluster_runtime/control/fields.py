@@ -61,10 +61,12 @@ class Field:
 
     @property
     def required(self) -> bool:
+        """Whether it must be given."""
         return self.default is REQUIRED
 
     @property
     def secret(self) -> bool:
+        """Whether no log, message or command line may hold its value."""
         return SECRET in self.notes
 
     @property
@@ -79,6 +81,7 @@ class Field:
 
     @property
     def rules(self) -> Iterator[Rule]:
+        """What its values must keep."""
         return (note for note in self.notes if isinstance(note, Rule))
 
     def check(self, value: object) -> None:

@@ -72,10 +72,17 @@ class Host(Protocol):
     """What a handle asks of the process that hosts its cluster."""
 
     @property
-    def certificate_path(self) -> Path: ...
-    def facts(self, cluster: HostedCluster) -> DBCluster: ...
-    def instances(self, cluster: HostedCluster) -> Sequence[DBInstance]: ...
-    def token(self, facts: DBCluster, host: str, port: int, user: str) -> str: ...
+    def certificate_path(self) -> Path:
+        """The certificate of its authority."""
+
+    def facts(self, cluster: HostedCluster) -> DBCluster:
+        """The facts of now."""
+
+    def instances(self, cluster: HostedCluster) -> Sequence[DBInstance]:
+        """The writer, then the readers."""
+
+    def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
+        """An IAM token for one endpoint."""
 
 
 class ClusterHandle:

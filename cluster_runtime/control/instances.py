@@ -37,17 +37,23 @@ class Instance(Protocol):
     """A PostgreSQL of a cluster."""
 
     @property
-    def running(self) -> bool: ...
-    @property
-    def outdated(self) -> bool:
-        """Whether it runs and must be started anew before it lets anybody in."""
+    def running(self) -> bool:
+        """Whether its postmaster runs."""
 
     @property
-    def socket_directory(self) -> Path: ...
+    def outdated(self) -> bool:
+        """Whether it runs and must be started again before it lets anybody in."""
+
+    @property
+    def socket_directory(self) -> Path:
+        """The folder of its socket, which only the host may enter."""
+
     def start(self) -> None:
         """Start it. Raises EngineError, StorageError."""
 
-    def stop(self, mode: Shutdown) -> None: ...
+    def stop(self, mode: Shutdown) -> None:
+        """Stop it in one of PostgreSQL's three ways."""
+
     def kill(self) -> None:
         """End it as a crash would."""
 
@@ -62,7 +68,8 @@ class ClusterStorage:
         self, directory: Path, user: OsUser, begin_upkeep: Callable[[StorageVolume], None]
     ) -> None:
         """user: of the cluster's servers. begin_upkeep: called with the volume each time that it
-        was opened."""
+        was opened.
+        """
         self.user = user
         self._directory = directory
         self._begin_upkeep = begin_upkeep
@@ -71,6 +78,7 @@ class ClusterStorage:
 
     @property
     def opened(self) -> StorageVolume | None:
+        """The volume if it is open, else None."""
         return self._volume
 
     def create(self, template: Template, system_identifier: int) -> None:
@@ -101,6 +109,7 @@ class ClusterStorage:
             return self._volume
 
     def set_storage_type(self, storage_type: StorageType) -> None:
+        """Switch how writes become durable, at once."""
         self.open().set_storage_type(storage_type)
 
     def settle(self) -> None:
@@ -110,6 +119,7 @@ class ClusterStorage:
             volume.settle()
 
     def close(self) -> None:
+        """Close the volume, where it is open."""
         with self._lock:
             if self._volume is not None:
                 self._volume.close()
@@ -164,7 +174,7 @@ class Writer(_OnVolume):
         self._tell_lost = tell
 
     def start(self) -> None:
-        """Start over the data directory where it can be trusted, else over one made anew."""
+        """Start over the data directory where it can be trusted, else over a new one."""
         with self._life:
             volume = self._storage.open()
             data = self._postmaster.data_directory
@@ -198,6 +208,7 @@ class Writer(_OnVolume):
                     volume.release(self._postmaster.data_directory)
 
     def kill(self) -> None:
+        """End it as a crash would; its directory is not used again as it is."""
         with self._life:
             self._run = None
             self._postmaster.kill()
@@ -220,7 +231,7 @@ class Writer(_OnVolume):
                 _log.error(
                     "writer lost its volume", socket=str(self.socket_directory), error=str(error)
                 )
-                # Nothing that it does can become durable any more: its clients shall know at once.
+                # Nothing that it does can become durable any more: its clients must know at once.
                 self._run = None
                 self._postmaster.kill()
             self._tell_lost()
@@ -240,6 +251,7 @@ class Reader(_OnVolume):
         self._wal_sockets = wal_sockets
 
     def start(self) -> None:
+        """Serve the log to a new standby and start it. Raises EngineError, StorageError."""
         volume = self._storage.open()
         volume.serve_wal(self._wal_sockets)
         data = self._postmaster.data_directory
@@ -255,11 +267,13 @@ class Reader(_OnVolume):
             raise
 
     def stop(self, mode: Shutdown) -> None:
+        """Stop it, and remove its directory: the next one begins from the volume."""
         self._postmaster.stop(Shutdown.IMMEDIATE)
         self._forget()
         remove_tree(self._postmaster.data_directory)
 
     def kill(self) -> None:
+        """End it as a crash would."""
         self._postmaster.kill()
         self._forget()
 

@@ -35,6 +35,7 @@ class LoopThread:
         self._thread.start()
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Have the loop run a coroutine. Raises BorealisError after `close`."""
         if self.loop.is_closed():
             coroutine.close()
             raise BorealisError("this runtime is closed; open the state directory again")

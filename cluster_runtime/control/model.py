@@ -89,6 +89,7 @@ class ServerlessScaling:
 
     @property
     def auto_pause(self) -> bool:
+        """Whether a cluster of this range pauses when idle."""
         return self.min_capacity == 0
 
 
@@ -129,6 +130,7 @@ class DBCluster:
 
     @property
     def db_cluster_arn(self) -> str:
+        """The Amazon resource name, formed as RDS forms it."""
         return f"arn:aws:rds:{self.region}:000000000000:cluster:{self.db_cluster_identifier}"
 
     @property

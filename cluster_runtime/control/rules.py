@@ -42,6 +42,7 @@ class Range:
     unit: str = ""
 
     def check(self, name: str, value: object) -> None:
+        """Raises InvalidParameterError for a number outside the range or between its steps."""
         number = value if isinstance(value, int | float) else self.maximum + 1
         within = self.minimum <= number <= self.maximum
         if not within or (self.step is not None and number % self.step):
@@ -52,6 +53,7 @@ class Range:
 
     @property
     def words(self) -> str:
+        """The range in words."""
         steps = f" in steps of {self.step:g}" if self.step is not None else ""
         return f"from {_plain(self.minimum)} to {_plain(self.maximum)}{steps}"
 
@@ -63,10 +65,12 @@ class Must:
     passes: Callable[[str], object]
 
     def check(self, name: str, value: object) -> None:
+        """Raises InvalidParameterError for a text that does not pass."""
         self.passes(str(value))
 
     @property
     def words(self) -> str:
+        """Nothing: what is wrong, the check says."""
         return ""
 
 

@@ -93,6 +93,7 @@ class StateDirectory:
             ) from error
 
     def close(self) -> None:
+        """Give the lock back, so that another process may host the directory."""
         os.close(self._lock)
 
 

@@ -26,18 +26,22 @@ class ConnectionWatch:
         self._arm()
 
     def opened(self) -> None:
+        """A client has come."""
         self._policy.opened()
         self._arm()
 
     def closed(self) -> None:
+        """A client has gone. Raises ValueError if none was there."""
         self._policy.closed(self._loop.time())
         self._arm()
 
     def started(self) -> None:
+        """The cluster runs again."""
         self._policy.started(self._loop.time())
         self._arm()
 
     def configured(self, scaling: ServerlessScaling) -> None:
+        """Its range of capacity has changed."""
         self._policy.configured(_idle_seconds(scaling), self._loop.time())
         self._arm()
 

@@ -20,7 +20,7 @@ from cluster_runtime.engine.settings import Settings
 ADMIN_DATABASE = "rdsadmin"
 ADMIN_APPLICATION = "rdsadmin"
 LOCK_TIMEOUT = "2s"
-"""A member of pg_maintain may lock a catalog: the runtime does not wait for ever for it."""
+"""A member of pg_maintain may lock a catalog: the runtime does not wait forever for it."""
 
 _PINNED: Settings = {
     "search_path": "pg_catalog, pg_temp",

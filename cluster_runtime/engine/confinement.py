@@ -126,6 +126,7 @@ def confinement(
 
 @cache
 def this_kernel() -> Kernel:
+    """What the kernel of this machine can confine, and what it lacks."""
     abi, missing = landlock_abi()
     kernel = Kernel(abi, missing)
     if sys.platform != "linux":

@@ -36,6 +36,7 @@ class EngineHome:
 
     @property
     def clusters(self) -> Path:
+        """The folder with a directory for each cluster."""
         return self.root / "clusters"
 
     def user_of(self, resource_id: str) -> OsUser:

@@ -37,6 +37,7 @@ class Installation:
     extensions: Path | None = None
 
     def program(self, name: str) -> Path:
+        """The path of a program, such as `pg_ctl`."""
         return self.prefix / "bin" / name
 
     @cached_property
@@ -67,6 +68,7 @@ class Installation:
 
     @property
     def major(self) -> int:
+        """The major version, such as 18."""
         return int(self.version.partition(".")[0])
 
     def reachable_by(self, user: OsUser, cache: Path) -> "Installation":

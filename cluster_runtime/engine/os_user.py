@@ -36,6 +36,7 @@ class OsUser:
 
     @property
     def kind(self) -> OsUserKind:
+        """Whose processes a cluster's are: the host's, those of a shared user, or of its own."""
         if not self.drops:
             return "host"
         return "shared" if self.standby_gid is None else "own"

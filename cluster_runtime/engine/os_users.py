@@ -65,13 +65,16 @@ class IdRange:
 
     @property
     def size(self) -> int:
+        """How many users the range has; the other half is their groups."""
         return (self.last - self.first + 1) // 2
 
     @property
     def users(self) -> range:
+        """The ids of users."""
         return range(self.first, self.first + self.size)
 
     def standby_group(self, uid: int) -> int:
+        """The group of a user's standbys."""
         return uid + self.size
 
 

@@ -88,10 +88,12 @@ class Postmaster:
 
     @property
     def pid(self) -> int | None:
+        """The process id; None while it does not run."""
         return self._process.pid if self.running and self._process else None
 
     @property
     def running(self) -> bool:
+        """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -143,7 +145,7 @@ class Postmaster:
     def adopt(self) -> bool:
         """Give the data directory to this postmaster's user, where another one had it.
 
-        False where it cannot be told what is in there: then it must not be started, but made anew.
+        False where it cannot be told what is in there: then it must not be started, but made new.
         """
         owner = self.data_directory.lstat().st_uid
         return not self.user.drops or owner == self.user.uid or self._take_over()
@@ -267,6 +269,7 @@ class Postmaster:
         return self._process.wait()
 
     def log_tail(self) -> str:
+        """The last lines of its log, for errors; empty without one."""
         try:
             lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:

@@ -40,6 +40,8 @@ select
 
 @dataclass(frozen=True, slots=True)
 class Role:
+    """A role as pg_authid has it."""
+
     oid: int
     name: str
     superuser: bool
@@ -68,7 +70,8 @@ class Membership:
 @dataclass(frozen=True, slots=True)
 class Rights:
     """What RIGHTS_QUERY found. settings: (database, role) oids, 0 for all; parameters: name and
-    grantee of GRANT ON PARAMETER; databases: names by oid."""
+    grantee of GRANT ON PARAMETER; databases: names by oid.
+    """
 
     roles: tuple[Role, ...]
     memberships: tuple[Membership, ...]

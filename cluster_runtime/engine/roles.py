@@ -47,6 +47,7 @@ class Grant:
 
     @property
     def statement(self) -> sql.Composed:
+        """The GRANT that makes it so."""
         return sql.SQL("grant {} to {} with admin {}, inherit {}, set {}").format(
             sql.Identifier(self.role),
             sql.Identifier(self.member),

@@ -184,7 +184,7 @@ def _bootstrap(directory: Path, installation: Installation, user: OsUser) -> Non
 def _drop_maps(directory: Path) -> None:
     """Remove free space and visibility maps: a quarter of the files, of which copies cost most.
 
-    PostgreSQL takes a map that is not there as one that says nothing, and makes it anew (storage/
+    PostgreSQL takes a map that is not there as one that says nothing, and makes it again (storage/
     freespace/README, "recovery"; visibilitymap.c).
     """
     for fork in MAP_FORKS:

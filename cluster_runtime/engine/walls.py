@@ -157,10 +157,12 @@ def handled_access(abi: int) -> Access:
 
 
 def handled_network(abi: int) -> NetAccess:
+    """The rights to the network that a kernel of this ABI can take away."""
     return NetAccess.BIND_TCP | NetAccess.CONNECT_TCP if abi >= ABI_TCP else NetAccess(0)
 
 
 def scopes(abi: int) -> Scope:
+    """What a kernel of this ABI can keep inside a domain."""
     return Scope.ABSTRACT_UNIX_SOCKET | Scope.SIGNAL if abi >= ABI_SCOPES else Scope(0)
 
 

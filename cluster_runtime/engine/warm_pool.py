@@ -34,6 +34,7 @@ class WarmPool(Generic[T]):
 
     @property
     def ready(self) -> int:
+        """How many clusters are ready."""
         return len(self._ready)
 
     def fill(self) -> None:
@@ -59,6 +60,7 @@ class WarmPool(Generic[T]):
         return taken
 
     async def close(self) -> None:
+        """Make no more, and discard what is ready."""
         if self._filler is not None:
             self._filler.cancel()
             await asyncio.gather(self._filler, return_exceptions=True)

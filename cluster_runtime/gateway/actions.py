@@ -10,7 +10,7 @@ from cluster_runtime.gateway.cancel_keys import BackendKey
 class Policy:
     """What an endpoint demands of its clients.
 
-    require_tls: as rds.force_ssl=1; a connection in clear is refused.
+    require_tls: as rds.force_ssl=1; a connection without TLS is refused.
     iam_enabled: IAM tokens count.
     """
 

@@ -42,7 +42,7 @@ class Login:
     """Which credentials open a connection of a role.
 
     verifier: its SCRAM-SHA-256 verifier as in `pg_authid.rolpassword`; None: no password login.
-    valid_until: aware; from then on the password counts no more (`VALID UNTIL`), None: for ever.
+    valid_until: aware; from then on the password counts no more (`VALID UNTIL`), None: forever.
     iam: it is a member of rds_iam: an IAM token opens it, inside TLS. If it has a verifier as
         well, either is accepted; where IAM is switched off or TLS missing, the password alone.
     superuser: never let in through a gateway.
@@ -63,7 +63,8 @@ class Backend(Protocol):
 
     async def login(self, user: str) -> Login | None:
         """Facts of a role, None if there is none. May wake the instance; a paused cluster may
-        answer from memory. Raises as `wake` does."""
+        answer from memory. Raises as `wake` does.
+        """
 
     async def wake(self) -> Path:
         """The path of PostgreSQL's unix socket file, once it takes connections.

@@ -43,10 +43,12 @@ class CancelKeys:
 
     def add(self, target: CancelTarget) -> None:
         """From now on. A process id comes again after its session's end, when nobody asks for
-        the older one any more."""
+        the older one any more.
+        """
         self._targets[target.key.pid] = target
 
     def discard(self, target: CancelTarget) -> None:
+        """Forget a target, unless another one has taken its key."""
         if self._targets.get(target.key.pid) is target:
             del self._targets[target.key.pid]
 

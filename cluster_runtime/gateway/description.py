@@ -13,7 +13,7 @@ class SessionDescription:
     pid: of its server process, which joins it to `pg_stat_activity`.
     endpoint: name of the endpoint that it came through.
     client_addr, client_port: where it came from.
-    ssl_version, ssl_cipher: None in clear.
+    ssl_version, ssl_cipher: None without TLS.
     authentication: SCRAM-SHA-256, SCRAM-SHA-256-PLUS (bound to the channel) or IAM token.
     application_name: as at its start.
     """
@@ -32,6 +32,7 @@ class SessionDescription:
 
     @property
     def ssl(self) -> bool:
+        """Whether the client speaks TLS."""
         return self.ssl_version is not None
 
 
@@ -45,7 +46,7 @@ def address_of(sock: socket.socket) -> tuple[str, int]:
 
 
 def tls_of(sock: socket.socket) -> tuple[str | None, str | None]:
-    """Version and cipher of a connection in TLS; two times None in clear."""
+    """Version and cipher of a connection in TLS; two times None without TLS."""
     if not isinstance(sock, ssl.SSLSocket):
         return None, None
     cipher = sock.cipher()

@@ -190,6 +190,7 @@ class Endpoint:
         self._log.info("endpoint opened", names=spec.names, require_tls=spec.require_tls)
 
     def update(self, spec: EndpointSpec) -> None:
+        """Change names and policy. Raises InvalidParameterError for another port."""
         if spec.port not in (None, self.port):
             raise InvalidParameterError(
                 f"the endpoint listens on port {self.port} and cannot move to {spec.port}; "
@@ -202,6 +203,7 @@ class Endpoint:
         self.spec = spec
 
     def stop_listening(self) -> None:
+        """Take no more clients; those who are there stay."""
         self._listener.close()
         self._log.info("endpoint closed")
 
@@ -241,10 +243,12 @@ class Endpoint:
 
     @property
     def name(self) -> str:
+        """The first of its names."""
         return self.spec.names[0]
 
     @property
     def policy(self) -> Policy:
+        """What a client has to do to get in."""
         return Policy(require_tls=self.spec.require_tls, iam_enabled=self.spec.iam_enabled)
 
     @property
@@ -259,30 +263,38 @@ class Endpoint:
 
     @property
     def mock_secret(self) -> bytes:
+        """What the salts of users who do not exist are made from."""
         return self._gateway.mock_secret
 
     @property
     def reactor(self) -> Reactor:
+        """Where the relays of its sessions run."""
         return self._gateway.reactor
 
     @property
     def buffer(self) -> memoryview:
+        """The buffer that all relays share."""
         return self._gateway.buffer
 
     @property
     def authentication_timeout(self) -> float:
+        """Seconds that a client has to authenticate."""
         return self._gateway.limits.authentication_timeout
 
     async def may_cancel(self, pid: int) -> bool:
+        """Whether a cancel request may reach a server process now."""
         return await self._backend.may_cancel(pid)
 
     def now(self) -> datetime:
+        """The time of day, aware."""
         return self._gateway.now()
 
     def opened(self) -> None:
+        """A session has begun; the cluster must not pause."""
         self._backend.opened()
 
     def closed(self) -> None:
+        """A session has ended."""
         self._backend.closed()
 
     def admit(self) -> bool:
@@ -293,6 +305,7 @@ class Endpoint:
         return True
 
     def release(self) -> None:
+        """Give a session's slot back."""
         self.connections -= 1
 
     async def login(self, user: str) -> Login | None:
@@ -309,6 +322,7 @@ class Endpoint:
         return await _to_its_end(self._waking)
 
     def check_token(self, token: str, user: str) -> TokenRefusal | None:
+        """Why an IAM token is refused; None if it is good."""
         return check_token(
             token,
             user=user,
@@ -344,7 +358,7 @@ class Endpoint:
             other.terminate(MADE_ROOM, TOO_MANY_CONNECTIONS)
 
     def _note_turned_away(self) -> None:
-        """Into the log, but once a second: a crowd at the door shall not fill the disk."""
+        """Into the log, but once a second: a crowd at the door must not fill the disk."""
         self._turned_away += 1
         now = self._loop.time()
         if now - self._turned_away_noted >= 1:

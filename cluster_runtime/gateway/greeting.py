@@ -24,7 +24,8 @@ class InstanceGoneError(ConnectionError):
 @dataclass(frozen=True, slots=True)
 class Greeting:
     """before: up to the message that ends the startup. rest: that message and what follows.
-    key: what a CancelRequest for the session must carry; None where the server refused it."""
+    key: what a CancelRequest for the session must carry; None where the server refused it.
+    """
 
     before: bytes
     rest: bytes

@@ -9,7 +9,7 @@ time's up) and returns actions for the driver. No socket, no clock, no TLS libra
                                                                        └─► CHECK ─────────► BACKEND
 
 What to ask for must be decided before any credential is seen. A role without a password is asked
-for a token (as a password in clear, inside TLS). A role with one goes through SCRAM; if it may use
+for a token (as a plain password, inside TLS). A role with one goes through SCRAM; if it may use
 tokens as well, a proof that does not fit its password is followed by the question for a token,
 which a client that insists on SCRAM or on channel binding does not answer. With `borealis.auth` in
 its startup message a client says beforehand what it has.
@@ -56,6 +56,8 @@ QUERY_CANCELED = "57014"
 
 
 class State(Enum):
+    """How far a handshake is."""
+
     STARTUP = auto()
     TLS = auto()
     LOGIN = auto()
@@ -99,10 +101,12 @@ class Handshake:
 
     @property
     def in_tls(self) -> bool:
+        """Whether the client has begun TLS."""
         return self._in_tls
 
     @property
     def progress(self) -> Progress:
+        """How far the client is, for whoever decides who has to go."""
         if self._startup is not None:
             return Progress.NAMED
         if self._in_tls:

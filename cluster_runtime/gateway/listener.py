@@ -66,9 +66,11 @@ class Listener:
 
     @property
     def port(self) -> int:
+        """The port, which all its sockets share."""
         return int(self._sockets[0].getsockname()[1])
 
     def close(self) -> None:
+        """Stop listening."""
         self._open = False
         for sock in self._sockets:
             self._loop.remove_reader(sock.fileno())

@@ -27,11 +27,14 @@ NAME_BYTES_MAX = 63  # NAMEDATALEN - 1: PostgreSQL cuts longer names off here
 
 
 class ProtocolVersion(NamedTuple):
+    """A version of the protocol, such as 3.0."""
+
     major: int
     minor: int
 
     @property
     def code(self) -> int:
+        """The version as a startup message has it."""
         return self.major << 16 | self.minor
 
 
@@ -83,8 +86,9 @@ def parse_startup(packet: bytes) -> Startup:
 
 
 def startup_message(version: ProtocolVersion, parameters: dict[str, str]) -> bytes:
-    """The StartupMessage for the server. It is written anew rather than passed on, so that the
-    server reads exactly what was checked here."""
+    """The StartupMessage for the server. It is written new rather than passed on, so that the
+    server reads exactly what was checked here.
+    """
     body = b"".join(f"{name}\0{value}\0".encode() for name, value in parameters.items()) + b"\0"
     return struct.pack("!II", len(body) + 8, version.code) + body
 
@@ -110,14 +114,17 @@ AUTHENTICATION_CLEARTEXT_PASSWORD = authentication(3)
 
 
 def authentication_sasl(mechanisms: tuple[str, ...]) -> bytes:
+    """AuthenticationSASL: the mechanisms to choose from."""
     return authentication(10, b"".join(name.encode() + b"\0" for name in mechanisms) + b"\0")
 
 
 def authentication_sasl_continue(data: bytes) -> bytes:
+    """AuthenticationSASLContinue: the server's first message."""
     return authentication(11, data)
 
 
 def authentication_sasl_final(data: bytes) -> bytes:
+    """AuthenticationSASLFinal: the server's last message."""
     return authentication(12, data)
 
 
@@ -151,6 +158,8 @@ def _report(kind: bytes, severity: bytes, sqlstate: str, text: str, hint: str | 
 
 @dataclass(frozen=True, slots=True)
 class SaslInitialResponse:
+    """SASLInitialResponse: the mechanism that the client chose, and its first message."""
+
     mechanism: str
     data: bytes
 

@@ -24,10 +24,17 @@ log = get_logger(__name__)
 class Reactor(Protocol):
     """Calls back when a socket is ready. All but `call` and `close` belong to its own thread."""
 
-    def add_reader(self, fd: int, callback: Callback) -> None: ...
-    def remove_reader(self, fd: int) -> None: ...
-    def add_writer(self, fd: int, callback: Callback) -> None: ...
-    def remove_writer(self, fd: int) -> None: ...
+    def add_reader(self, fd: int, callback: Callback) -> None:
+        """Call back whenever a socket can be read."""
+
+    def remove_reader(self, fd: int) -> None:
+        """Watch a socket for reading no more."""
+
+    def add_writer(self, fd: int, callback: Callback) -> None:
+        """Call back whenever a socket can be written."""
+
+    def remove_writer(self, fd: int) -> None:
+        """Watch a socket for writing no more."""
 
     def call(self, callback: Callback) -> None:
         """Have a callback run by the reactor soon. From any thread."""
@@ -48,18 +55,23 @@ class LoopReactor:
         self._loop = loop
 
     def add_reader(self, fd: int, callback: Callback) -> None:
+        """Call back whenever a socket can be read."""
         self._loop.add_reader(fd, callback)
 
     def remove_reader(self, fd: int) -> None:
+        """Watch a socket for reading no more."""
         self._loop.remove_reader(fd)
 
     def add_writer(self, fd: int, callback: Callback) -> None:
+        """Call back whenever a socket can be written."""
         self._loop.add_writer(fd, callback)
 
     def remove_writer(self, fd: int) -> None:
+        """Watch a socket for writing no more."""
         self._loop.remove_writer(fd)
 
     def call(self, callback: Callback) -> None:
+        """Have a callback run soon. From any thread."""
         self._loop.call_soon_threadsafe(callback)
 
     def close(self) -> None:
@@ -83,22 +95,27 @@ class EpollThread:
         self._thread.start()
 
     def add_reader(self, fd: int, callback: Callback) -> None:
+        """Call back whenever a socket can be read."""
         self._readers[fd] = callback
         self._register(fd, known=fd in self._writers)
 
     def remove_reader(self, fd: int) -> None:
+        """Watch a socket for reading no more."""
         del self._readers[fd]
         self._register(fd, known=True)
 
     def add_writer(self, fd: int, callback: Callback) -> None:
+        """Call back whenever a socket can be written."""
         self._writers[fd] = callback
         self._register(fd, known=fd in self._readers)
 
     def remove_writer(self, fd: int) -> None:
+        """Watch a socket for writing no more."""
         del self._writers[fd]
         self._register(fd, known=True)
 
     def call(self, callback: Callback) -> None:
+        """Have a callback run soon. From any thread."""
         self._calls.append(callback)
         try:
             self._waker.send(b"\0")
@@ -106,6 +123,7 @@ class EpollThread:
             return
 
     def close(self) -> None:
+        """End the thread; nothing may be registered any more."""
         self.call(self._stop)
         self._thread.join()
         self._epoll.close()
@@ -149,7 +167,7 @@ class EpollThread:
                 self._forget(fd)
 
     def _forget(self, fd: int) -> None:
-        """Wait no more for a socket whose callback failed: it would be called for ever."""
+        """Wait no more for a socket whose callback failed: it would be called forever."""
         known = fd in self._readers or fd in self._writers
         self._readers.pop(fd, None)
         self._writers.pop(fd, None)

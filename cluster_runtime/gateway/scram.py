@@ -80,7 +80,8 @@ class Verifier:
 
 def make_verifier(password: str, *, iterations: int = ITERATIONS, salt: bytes | None = None) -> str:
     """The verifier of a password, for `ALTER ROLE ... PASSWORD`: the password itself then never
-    travels in SQL text."""
+    travels in SQL text.
+    """
     salt = secrets.token_bytes(SALT_BYTES) if salt is None else salt
     client_key, server_key = _keys(password, salt, iterations)
     return str(Verifier(iterations, salt, hashlib.sha256(client_key).digest(), server_key))
@@ -109,6 +110,7 @@ class ScramServer:
 
     @property
     def mechanisms(self) -> tuple[str, ...]:
+        """What the client may choose from; channel binding needs TLS."""
         if self._server_end_point is None:
             return (SCRAM_SHA_256,)
         return (SCRAM_SHA_256_PLUS, SCRAM_SHA_256)

@@ -51,30 +51,63 @@ class Door(Protocol):
     """What a session needs of its endpoint."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of the endpoint, for logs."""
+
     @property
-    def policy(self) -> Policy: ...
+    def policy(self) -> Policy:
+        """What a client has to do to get in."""
+
     @property
-    def certificate(self) -> ServerCertificate: ...
+    def certificate(self) -> ServerCertificate:
+        """The certificate to show."""
+
     @property
-    def mock_secret(self) -> bytes: ...
+    def mock_secret(self) -> bytes:
+        """What the salts of users who do not exist are made from."""
+
     @property
-    def reactor(self) -> Reactor: ...
+    def reactor(self) -> Reactor:
+        """Where the relay runs."""
+
     @property
-    def buffer(self) -> memoryview: ...
+    def buffer(self) -> memoryview:
+        """The buffer that all relays share."""
+
     @property
-    def authentication_timeout(self) -> float: ...
+    def authentication_timeout(self) -> float:
+        """Seconds that a client has to authenticate."""
+
     @property
-    def cancel_keys(self) -> CancelKeys: ...
-    async def may_cancel(self, pid: int) -> bool: ...
-    def now(self) -> datetime: ...
-    def opened(self) -> None: ...
-    def closed(self) -> None: ...
-    def admit(self) -> bool: ...
-    def release(self) -> None: ...
-    async def login(self, user: str) -> Login | None: ...
-    async def wake(self) -> Path: ...
-    def check_token(self, token: str, user: str) -> TokenRefusal | None: ...
+    def cancel_keys(self) -> CancelKeys:
+        """Where the keys of sessions are kept."""
+
+    async def may_cancel(self, pid: int) -> bool:
+        """Whether a cancel request may reach a server process now."""
+
+    def now(self) -> datetime:
+        """The time of day, aware."""
+
+    def opened(self) -> None:
+        """A session has begun."""
+
+    def closed(self) -> None:
+        """A session has ended."""
+
+    def admit(self) -> bool:
+        """Take a slot; False if none is left."""
+
+    def release(self) -> None:
+        """Give a slot back."""
+
+    async def login(self, user: str) -> Login | None:
+        """Who a user is; None where there is no such role."""
+
+    async def wake(self) -> Path:
+        """Start the server where it does not run; the folder of its socket."""
+
+    def check_token(self, token: str, user: str) -> TokenRefusal | None:
+        """Why an IAM token is refused; None if it is good."""
 
 
 class Session:
@@ -122,18 +155,22 @@ class Session:
 
     @property
     def endpoint(self) -> Door:
+        """The door that it came through."""
         return self._door
 
     @property
     def established(self) -> bool:
+        """Whether the client is authenticated and joined to a server."""
         return self._relay is not None
 
     @property
     def progress(self) -> Progress:
+        """How far the client is in its startup."""
         return self._handshake.progress
 
     @property
     def keeps_us_waiting(self) -> bool:
+        """Whether the client has the next word."""
         return self._handshake.keeps_us_waiting
 
     def turn_away(self, refusal: Refusal) -> None:
@@ -333,7 +370,8 @@ class Session:
 
     async def _until_it_answers(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """What the instance answers: where it goes away meanwhile (a failover, a pause), that of
-        the next one. The time for authentication bounds it. Raises ClientLeftError."""
+        the next one. The time for authentication bounds it. Raises ClientLeftError.
+        """
         pause = RETRY_SECONDS_FIRST
         while True:
             try:

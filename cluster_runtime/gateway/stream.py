@@ -94,7 +94,8 @@ class ClientStream:
 
     def discard_unread(self) -> None:
         """Take in what has arrived. Closing a socket over unread bytes resets the connection, and
-        the client loses the error that it was just sent."""
+        the client loses the error that it was just sent.
+        """
         with suppress(OSError):
             self.sock.recv(EARLY_BYTES_MAX)
 

@@ -3,7 +3,7 @@
 The authority is made on first start and kept in a directory of mode 0700. It can only speak for
 this machine: its name constraints allow `.localhost` names and loopback addresses, so that who
 trusts its root trusts it for nothing else. Keys of endpoint certificates live in memory; they are
-made anew at each start and well before they expire.
+made again at each start and well before they expire.
 
 Source: RFC 5280 (name constraints), RFC 5929 (`tls-server-end-point`), PostgreSQL 18
 documentation, "Secure TCP/IP Connections with SSL".

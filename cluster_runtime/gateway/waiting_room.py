@@ -32,13 +32,20 @@ class Guest(Protocol):
     """
 
     @property
-    def endpoint(self) -> object: ...
+    def endpoint(self) -> object:
+        """The door that it waits at."""
+
     @property
-    def address(self) -> str: ...
+    def address(self) -> str:
+        """Where it comes from."""
+
     @property
-    def progress(self) -> Progress: ...
+    def progress(self) -> Progress:
+        """How far it is in its startup."""
+
     @property
-    def keeps_us_waiting(self) -> bool: ...
+    def keeps_us_waiting(self) -> bool:
+        """Whether it has the next word."""
 
 
 AnyGuest = TypeVar("AnyGuest", bound=Guest)
@@ -48,7 +55,8 @@ Group = TypeVar("Group")
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[AnyGuest]):
     """admitted: the newcomer has a place; else it may only be told that there is none.
-    leaving: who has lost its place for that."""
+    leaving: who has lost its place for that.
+    """
 
     admitted: bool
     leaving: tuple[AnyGuest, ...] = ()
@@ -91,7 +99,8 @@ class WaitingRoom(Generic[AnyGuest]):
 
     def make_room(self) -> AnyGuest | None:
         """Who leaves where the process itself has no more room, whatever its endpoint; None: all
-        wait for us."""
+        wait for us.
+        """
         guest = _least_far(guest for guests in self._of_endpoint.values() for guest in guests)
         if guest is not None:
             self.leave(guest)

@@ -68,6 +68,7 @@ class CoalescingDescription:
 
     @classmethod
     def of(cls, report: CoalescingReport, log_bound_bytes: int) -> "CoalescingDescription":
+        """What is shown of a report."""
         return cls(
             log_bound_bytes, report.running, report.images, report.last_seconds, report.problem
         )

@@ -199,6 +199,7 @@ class StorageVolume:
 
     @property
     def facts(self) -> VolumeFacts:
+        """What never changes, the timelines, and the storage type."""
         return self._mount.facts
 
     # writer -----------------------------------------------------------------------------------
@@ -262,6 +263,7 @@ class StorageVolume:
 
     @property
     def attached(self) -> bool:
+        """Whether a writer sends its log."""
         return self._mount.node.attachment is not None
 
     # data directories -------------------------------------------------------------------------
@@ -326,6 +328,7 @@ class StorageVolume:
         return self._mount.service.conninfo
 
     def log_facts(self) -> LogFacts:
+        """What a standby's IDENTIFY_SYSTEM is answered with."""
         facts = self.facts
         return LogFacts(
             facts.system_identifier,
@@ -345,6 +348,7 @@ class StorageVolume:
         self._mount.watch(fd)
 
     def unwatch(self, fd: int) -> None:
+        """Tell a file descriptor no more that the log has grown."""
         self._mount.unwatch(fd)
 
     def relay(self, feedback: Feedback) -> None:
@@ -355,6 +359,7 @@ class StorageVolume:
     # operations -------------------------------------------------------------------------------
 
     def describe(self) -> VolumeDescription:
+        """The segments, how far each is, the image, the scrub."""
         base = self._directories.base_image_bytes
         return describe(
             self._mount,
@@ -388,7 +393,7 @@ class StorageVolume:
         self._faults.heal(target)
 
     def recover(self) -> None:
-        """Open the volume anew in place: readers are disconnected, the log ends at the VDL.
+        """Open the volume again in place: readers are disconnected, the log ends at the VDL.
 
         Raises QuorumLostError where fewer than three of six segments answer.
         """

@@ -25,6 +25,7 @@ class DatabaseOf:
     database: str | None
 
     def dsn(self, endpoint: Any = "writer") -> str:
+        """A DSN of the database that was named, not of the cluster's default."""
         return self.cluster.dsn(endpoint, dbname=self.database)
 
 

@@ -20,6 +20,7 @@ import typer
 from cluster_runtime.errors import BorealisError
 from mcp_server.cli import console, foreground
 from mcp_server.cli.operation_commands import add_commands
+from mcp_server.extras import missing_extra
 from mcp_server.wording import COMMAND_LINE
 
 if TYPE_CHECKING:
@@ -321,6 +322,9 @@ def _anticipated(error: Exception) -> str | None:
     """What to tell a person about an error; None for one that is a bug."""
     if isinstance(error, BorealisError):
         return error.told(COMMAND_LINE)
+    if isinstance(error, ImportError):
+        missing = missing_extra(error)
+        return None if missing is None else str(missing)
     psycopg = sys.modules.get("psycopg")  # it can only have raised where it was loaded
     if psycopg is not None and isinstance(error, psycopg.Error):
         from mcp_server.sql_errors import sql_error_text

@@ -23,10 +23,12 @@ CELL_WIDTH = 60
 
 
 def note(message: str) -> None:
+    """Say something beside the result, on standard error."""
     err.print(Text(message, style="dim"))
 
 
 def status(facts: DBCluster) -> str:
+    """The status in a word; `paused` is one for people."""
     return "paused" if facts.paused else facts.status.value
 
 

@@ -25,6 +25,7 @@ def run(state_dir: Path, *, as_json: bool) -> int:
 
 
 def draw(findings: list[Finding]) -> Table:
+    """Findings as a table."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(style="bold", no_wrap=True)

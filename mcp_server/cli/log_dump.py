@@ -49,6 +49,7 @@ class LogDump:
 
     @property
     def damaged(self) -> bool:
+        """Whether a frame does not fit its checksum."""
         return any(one.batch is None for one in self.found)
 
 

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mcp_server.extras import needed
+
 if TYPE_CHECKING:
     from mcp_server.nl2sql.translation import Translation
     from mcp_server.nl2sql.translator import Translator
@@ -16,4 +18,5 @@ def __getattr__(name: str) -> Any:
     # Loaded when asked for: whoever only catches this package's errors needs no lexicon.
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    with needed():
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

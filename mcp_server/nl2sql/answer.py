@@ -33,19 +33,32 @@ class TranslationLike(Protocol):
     """What the built-in translator gives back; see `translation.py`."""
 
     @property
-    def sql(self) -> str | None: ...
+    def sql(self) -> str | None:
+        """The query; None when declined."""
+
     @property
-    def confidence(self) -> float: ...
+    def confidence(self) -> float:
+        """How likely it is right, 0 to 1."""
+
     @property
-    def reason(self) -> str: ...
+    def reason(self) -> str:
+        """Why it was declined, or chosen."""
+
     @property
-    def candidates(self) -> Sequence[Any]: ...
+    def candidates(self) -> Sequence[Any]:
+        """What was considered, best first."""
+
     @property
-    def assumptions(self) -> Sequence[str]: ...
+    def assumptions(self) -> Sequence[str]:
+        """What the query takes for granted."""
+
     @property
-    def unused(self) -> Sequence[str]: ...
+    def unused(self) -> Sequence[str]:
+        """Words of the question that play no part."""
+
     @property
-    def links(self) -> Sequence[Any]: ...
+    def links(self) -> Sequence[Any]:
+        """What words were taken for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +167,7 @@ class Findings:
     alternatives: list[Alternative] = field(default_factory=list)
 
     def of(self, origin: Origin) -> Proposal | None:
+        """The first proposal of an origin."""
         return next((p for p in self.proposals if p.origin == origin), None)
 
 

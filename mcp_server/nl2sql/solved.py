@@ -76,6 +76,7 @@ class Template:
 
     @property
     def id(self) -> str:
+        """A name for the question, whatever its spaces and case."""
         return hashlib.sha256(_normal(self.question).encode()).hexdigest()[:32]
 
 
@@ -111,6 +112,7 @@ def disable() -> Steps[None]:
 
 
 def enabled() -> Steps[bool]:
+    """Whether somebody has enabled learning in this database."""
     return bool((yield Fetch(EXISTS, ())).rows[0][0])
 
 

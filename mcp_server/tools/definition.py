@@ -43,6 +43,7 @@ class Effect(Enum):
 
     @property
     def writes(self) -> bool:
+        """Whether it changes anything."""
         return not self.value.read_only_hint
 
 
@@ -67,9 +68,11 @@ class ToolDefinition:
 
     @property
     def name(self) -> str:
+        """The tool's name, which is that of its function."""
         return self.run.__name__
 
     def fits(self, scope: ServerScope) -> bool:
+        """Whether a server of this scope has the tool."""
         if scope.read_only and self.effect.writes:
             return False
         return scope.cluster is None or self.reach is Reach.CLUSTER
@@ -147,6 +150,7 @@ class StrictTool(Tool):
     """A tool that names an argument it does not know, where the SDK's would ignore it."""
 
     def refusing_unknown_arguments(self) -> "StrictTool":
+        """Itself, with a schema that takes no argument it does not name."""
         model = self.fn_metadata.arg_model
         model.model_config["extra"] = "forbid"
         model.model_rebuild(force=True)
@@ -156,6 +160,7 @@ class StrictTool(Tool):
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> Any:
+        """Run the tool. Raises ToolError, with what to do about it."""
         try:
             return await super().run(arguments, context, convert_result)
         except ToolError as error:

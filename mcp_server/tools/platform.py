@@ -41,6 +41,7 @@ class Call:
 
     @property
     def plane(self) -> ControlPlane:
+        """Where clusters are made."""
         return self.platform.plane
 
     async def off_loop(self, work: Callable[[], T]) -> T:
@@ -48,4 +49,5 @@ class Call:
         return await to_thread.run_sync(work, abandon_on_cancel=True)
 
     async def cluster(self, identifier: str) -> Cluster:
+        """A cluster by name. Raises ClusterNotFoundError."""
         return await self.off_loop(lambda: self.plane.cluster(identifier))

@@ -47,6 +47,7 @@ class Key:
         return storable(self.thread_id), storable(self.ns), checkpoint
 
     def config(self) -> RunnableConfig:
+        """The configuration that names this checkpoint to LangGraph."""
         return {
             "configurable": {
                 "thread_id": self.thread_id,
@@ -106,13 +107,14 @@ class CheckpointRow:
     chunks: dict[Address, bytes] = field(default_factory=dict)
 
     def refs(self) -> bytes:
+        """The addresses of all pieces, one after the other."""
         return b"".join(a for recipe in self.recipes.values() for a in recipe.addresses)
 
 
 def inherit(
     checkpoint: Checkpoint, changed: Mapping[str, Any], parent: Recipes | None
 ) -> tuple[Recipes, list[str]]:
-    """Which recipes the parent lends, and which channels must be encoded anew.
+    """Which recipes the parent lends, and which channels must be encoded again.
 
     A channel is unchanged if its version is the parent's and the step did not name it as new; a
     channel without a value takes the parent's recipe under the same rule (that is how LangGraph
@@ -249,6 +251,7 @@ class Head:
     recipes: Recipes
 
     def addresses(self) -> Iterable[Address]:
+        """The addresses of all pieces."""
         return (a for recipe in self.recipes.values() for a in recipe.addresses)
 
 

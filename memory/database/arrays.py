@@ -1,6 +1,6 @@
 """Arrays of bytes and of integers in PostgreSQL's binary format, made directly.
 
-psycopg's own list dumper looks at every element's type anew; in the hot statements that costs
+psycopg's own list dumper looks at every element's type again; in the hot statements that costs
 more than the rest of the parameters together. Source: PostgreSQL's `array_send`.
 """
 

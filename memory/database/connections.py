@@ -54,7 +54,7 @@ ConnectionSource: TypeAlias = (
 class DeadlineConnection(psycopg.Connection[Any]):
     """A connection whose every wait ends at `deadline` (`time.monotonic()` seconds).
 
-    Without it a synchronous call would wait for ever on a server that stopped answering.
+    Without it a synchronous call would wait forever on a server that stopped answering.
     """
 
     deadline: float | None = None
@@ -65,6 +65,7 @@ class DeadlineConnection(psycopg.Connection[Any]):
         interval: float = WAIT_INTERVAL_SECONDS,
         timeout: float | None = None,
     ) -> T:
+        """Wait as psycopg does. Raises OperationalError once the deadline has passed."""
         if timeout is not None or self.deadline is None:
             return super().wait(gen, interval, timeout)
         left = max(0.001, self.deadline - time.monotonic())
@@ -118,23 +119,28 @@ class SyncSource(Protocol):
     """Lends one connection at a time to the synchronous runner."""
 
     @contextmanager
-    def connection(self, deadline: float) -> Iterator[SyncConnection]: ...
+    def connection(self, deadline: float) -> Iterator[SyncConnection]:
+        """Lend a connection. Raises OperationTimeoutError if none is free in time."""
 
     def forget_idle(self) -> None:
         """A connection was lost: idle ones probably lead to the same dead server."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connections that are the source's own."""
 
 
 class AsyncSource(Protocol):
     """Lends one connection at a time to the asynchronous runner."""
 
     @asynccontextmanager
-    def connection(self, deadline: float) -> AsyncIterator[AsyncConnection]: ...
+    def connection(self, deadline: float) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection. Raises OperationTimeoutError if none is free in time."""
 
-    async def forget_idle(self) -> None: ...
+    async def forget_idle(self) -> None:
+        """A connection was lost: idle ones probably lead to the same dead server."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Close the connections that are the source's own."""
 
 
 def _no_connection_in_time(size: int, waited: float) -> OperationTimeoutError:
@@ -160,6 +166,7 @@ class DialedPool:
 
     @contextmanager
     def connection(self, deadline: float) -> Iterator[SyncConnection]:
+        """Lend an idle connection or a new one. Raises OperationTimeoutError, psycopg's errors."""
         started = time.monotonic()
         if not self._permits.acquire(timeout=max(0.0, deadline - started)):
             raise _no_connection_in_time(self._size, time.monotonic() - started)
@@ -175,12 +182,14 @@ class DialedPool:
             self._permits.release()
 
     def forget_idle(self) -> None:
+        """Close the idle connections."""
         with self._lock:
             idle, self._idle = list(self._idle), deque()
         for _, connection in idle:
             connection.close()
 
     def close(self) -> None:
+        """Close the idle connections; those that are lent are closed on their return."""
         self._closed = True
         with self._lock:
             if self._reaper is not None:
@@ -243,6 +252,7 @@ class AsyncDialedPool:
 
     @asynccontextmanager
     async def connection(self, deadline: float) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection. Raises OperationTimeoutError, psycopg's errors."""
         started = time.monotonic()
         try:
             await asyncio.wait_for(self._permits.acquire(), max(0.0, deadline - started))
@@ -258,11 +268,13 @@ class AsyncDialedPool:
             self._permits.release()
 
     async def forget_idle(self) -> None:
+        """Close the idle connections."""
         idle, self._idle = list(self._idle), deque()
         for _, connection in idle:
             await connection.close()
 
     async def close(self) -> None:
+        """Close the idle connections; those that are lent are closed on their return."""
         self._closed = True
         if self._reaper is not None:
             self._reaper.cancel()
@@ -303,6 +315,7 @@ class LentPool:
 
     @contextmanager
     def connection(self, deadline: float) -> Iterator[SyncConnection]:
+        """Lend a connection of the caller's pool. Raises PoolTimeout of psycopg_pool."""
         connection = self._pool.getconn(timeout=max(0.01, deadline - time.monotonic()))
         try:
             yield connection
@@ -310,6 +323,7 @@ class LentPool:
             self._pool.putconn(connection)
 
     def forget_idle(self) -> None:
+        """Have the pool check what it has."""
         self._pool.check()
 
     def close(self) -> None:
@@ -324,6 +338,7 @@ class AsyncLentPool:
 
     @asynccontextmanager
     async def connection(self, deadline: float) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection of the caller's pool. Raises PoolTimeout of psycopg_pool."""
         timeout = max(0.01, deadline - time.monotonic())
         connection = await self._pool.getconn(timeout=timeout)
         try:
@@ -332,6 +347,7 @@ class AsyncLentPool:
             await self._pool.putconn(connection)
 
     async def forget_idle(self) -> None:
+        """Have the pool check what it has."""
         await self._pool.check()
 
     async def close(self) -> None:
@@ -348,6 +364,7 @@ class LentConnection:
 
     @contextmanager
     def connection(self, deadline: float) -> Iterator[SyncConnection]:
+        """Lend the caller's connection. Raises OperationTimeoutError if it stays busy."""
         if not self._lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise OperationTimeoutError("the one connection stayed busy; pass a pool or a DSN")
         try:
@@ -372,6 +389,7 @@ class AsyncLentConnection:
 
     @asynccontextmanager
     async def connection(self, deadline: float) -> AsyncIterator[AsyncConnection]:
+        """Lend the caller's connection, to one after the other."""
         async with self._lock:
             yield self._connection
 
@@ -443,10 +461,12 @@ class Sources:
         return pool
 
     def close(self) -> None:
+        """Close the synchronous connections that are our own."""
         if self.sync is not None:
             self.sync.close()
 
     async def aclose(self) -> None:
+        """Close our own connections, those of the running event loop included."""
         pool = self._by_loop.pop(asyncio.get_running_loop(), None)
         if pool is not None:
             await pool.close()

@@ -44,6 +44,7 @@ class DocumentPlans:
         metadata_types: Mapping[str, str],
         ann: bool,
     ) -> Plan[None]:
+        """Make the table if there is none. Raises ConfigurationError for unknown types."""
         length = dimensions_of(self.embeddings, dims)
         yield from attempt(
             lambda: create_table(
@@ -66,6 +67,7 @@ class DocumentPlans:
         metadatas: Sequence[Mapping[str, Any]] | None,
         ids: Sequence[str | None] | None,
     ) -> Plan[list[str]]:
+        """Embed and store texts; their ids. Raises ConfigurationError for what cannot be stored."""
         if embeddings is None:
             embeddings = yield Embed(self.embeddings, texts)
             check_vectors(embeddings, len(texts), None)
@@ -75,6 +77,7 @@ class DocumentPlans:
         return [document.id for document in documents]
 
     def delete(self, ids: list[str] | None, filter: Mapping[str, Any] | None) -> Plan[bool]:
+        """Delete by id, by filter, or what meets both; False if neither is given."""
         if ids is None and not filter:
             return False
         table = yield from self._table()
@@ -82,10 +85,12 @@ class DocumentPlans:
         return True
 
     def by_ids(self, ids: Sequence[str]) -> Plan[list[Document]]:
+        """Documents in the order of their ids; missing ones are left out."""
         table = yield from self._table()
         return (yield from attempt(lambda: by_ids(table, ids)))
 
     def search(self, query: str, k: int, filter: Mapping[str, Any] | None) -> Plan[list[Hit]]:
+        """The k best by the question's vector, and by its words where hybrid."""
         vector = (yield Embed(self.embeddings, [query], as_queries=True))[0]
         if not self._hybrid:
             return (yield from self.nearest(vector, k, filter))
@@ -114,6 +119,7 @@ class DocumentPlans:
         *,
         embedding: bool = False,
     ) -> Plan[list[Hit]]:
+        """The k nearest to a vector."""
         table = yield from self._table()
 
         def steps() -> Steps[list[Hit]]:
@@ -138,6 +144,7 @@ class DocumentPlans:
         lambda_mult: float,
         filter: Mapping[str, Any] | None,
     ) -> Plan[list[Document]]:
+        """The k most relevant of fetch_k that are unlike each other."""
         vector: Sequence[float]
         if isinstance(query, str):
             vector = (yield Embed(self.embeddings, [query], as_queries=True))[0]

@@ -1,17 +1,15 @@
 """Documents as rows: adding and replacing them, and removing them."""
 
 import json
-import struct
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from psycopg import sql
 
 from memory.database.steps import CopyIn, Execute, FetchAll, Steps
-from memory.database.vectors import literal
+from memory.database.vectors import array, binary, parameter
 from memory.documents.table import Opened
 from memory.errors import ConfigurationError
 
@@ -63,12 +61,13 @@ def store(table: Opened, documents: Sequence[NewDocument], language: str) -> Ste
     vector_type = sql.SQL("halfvec" if table.vector_type == "halfvec" else "vector")
     names = [sql.Identifier(f"c{n}") for n in range(len(rows[0]))]
     if len(rows) < COPY_FROM_ROWS:
-        source: sql.Composable = sql.SQL("unnest({}) as s ({}, embedding)").format(
-            sql.SQL(", ").join([sql.SQL("%s::text[]")] * (len(names) + 1)),
+        source: sql.Composable = sql.SQL("unnest({}, {}) as s ({}, embedding)").format(
+            sql.SQL(", ").join([sql.SQL("%s::text[]")] * len(names)),
+            array(len(vectors), vector_type),
             sql.SQL(", ").join(names),
         )
-        parameters = [list(column) for column in zip(*rows, strict=True)]
-        parameters.append([literal(vector) for vector in vectors])
+        parameters: list[Any] = [list(column) for column in zip(*rows, strict=True)]
+        parameters += [parameter(vector, table.vector_type) for vector in vectors]
         yield Execute(_insert(table, names, source, vector_type, language), parameters)
         return
     yield Execute(
@@ -138,21 +137,18 @@ def _insert(
 def _binary(rows: Sequence[Sequence[str | None]], vectors: Sequence[Sequence[float]]) -> bytes:
     """Rows of text columns and a vector in PostgreSQL's binary COPY format.
 
-    Source: PostgreSQL documentation, "COPY: Binary Format"; pgvector's vector_recv.
+    Source: PostgreSQL documentation, "COPY: Binary Format".
     """
-    matrix = np.asarray(vectors, dtype=">f4")
-    header = struct.pack(">ihh", 4 + 4 * matrix.shape[1], matrix.shape[1], 0)
     count = (len(rows[0]) + 1).to_bytes(2, "big")
     parts = [b"PGCOPY\n\xff\r\n\0", bytes(8)]
-    for row, vector in zip(rows, matrix, strict=True):
+    for row, vector in zip(rows, vectors, strict=True):
         parts.append(count)
-        for value in row:
+        for value in (*row, binary(vector)):
             if value is None:
                 parts.append(b"\xff\xff\xff\xff")
             else:
-                data = value.encode()
+                data = value.encode() if isinstance(value, str) else value
                 parts += (len(data).to_bytes(4, "big"), data)
-        parts += (header, vector.tobytes())
     parts.append(b"\xff\xff")
     return b"".join(parts)
 

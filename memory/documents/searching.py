@@ -9,7 +9,14 @@ from langchain_core.documents import Document
 from psycopg import sql
 
 from memory.database.steps import FetchOne, Row, Steps, fetch_all
-from memory.database.vectors import ITERATIVE, OPERATORS, RRF_CANDIDATES, RRF_K, literal
+from memory.database.vectors import (
+    ITERATIVE,
+    OPERATORS,
+    RRF_CANDIDATES,
+    RRF_K,
+    from_binary,
+    parameter,
+)
 from memory.documents.filters import Condition
 from memory.documents.table import Opened
 
@@ -36,9 +43,12 @@ def _columns_to_read(table: Opened, *, embedding: bool) -> sql.Composable:
         sql.SQL("d.{}::text").format(sql.Identifier(table.json))
         if table.json
         else sql.SQL("null::text"),
-        sql.SQL("d.{}::text").format(sql.Identifier(layout.embedding))
+        sql.SQL("{}(d.{})").format(
+            sql.SQL("halfvec_send" if table.vector_type == "halfvec" else "vector_send"),
+            sql.Identifier(layout.embedding),
+        )
         if embedding
-        else sql.SQL("null::text"),
+        else sql.SQL("null::bytea"),
     ]
     columns += [sql.SQL("d.{}").format(sql.Identifier(n)) for n in layout.metadata_columns]
     return sql.SQL(", ").join(columns)
@@ -50,7 +60,7 @@ def _hit(table: Opened, row: Row) -> Hit:
     for name, value in zip(table.layout.metadata_columns, values, strict=True):
         if value is not None:
             metadata[name] = value
-    vector = json.loads(embedding) if embedding else ()
+    vector = from_binary(embedding, table.vector_type) if embedding else ()
     return Hit(Document(id=identifier, page_content=content, metadata=metadata), distance, vector)
 
 
@@ -119,8 +129,8 @@ def _nearest(
         # An expression that no index knows, so that the planner cannot use one.
         plus=sql.SQL(" + 0" if exact and table.ann else ""),
     )
-    text = literal(vector)
-    rows = yield from fetch_all(statement, (text, *where[1], text, k))
+    asked = parameter(vector, table.vector_type)
+    rows = yield from fetch_all(statement, (asked, *where[1], asked, k))
     return [_hit(table, row) for row in rows]
 
 
@@ -179,7 +189,7 @@ def hybrid(
         lang=lang,
         columns=_columns_to_read(table, embedding=False),
     )
-    text, pool = literal(vector), max(RRF_CANDIDATES, 4 * k)
-    parameters = (text, *extra, text, pool, query.replace("\0", " "), *extra, pool)
+    asked, pool = parameter(vector, table.vector_type), max(RRF_CANDIDATES, 4 * k)
+    parameters = (asked, *extra, asked, pool, query.replace("\0", " "), *extra, pool)
     rows = yield from fetch_all(statement, (*parameters, RRF_K, RRF_K, k))
     return [_hit(table, row) for row in rows]

@@ -37,6 +37,7 @@ class Layout:
 
     @property
     def name(self) -> sql.Identifier:
+        """The table, qualified and quoted."""
         return sql.Identifier(self.schema, self.table)
 
 
@@ -50,18 +51,22 @@ class Opened:
 
     @property
     def vector_type(self) -> str:
+        """`vector` or `halfvec`."""
         return self.types[self.layout.embedding].partition("(")[0].rpartition(".")[2]
 
     @property
     def json(self) -> str | None:
+        """The column of other metadata, if the table has it."""
         return self.layout.json if self.layout.json in self.types else None
 
     @property
     def tsv(self) -> str | None:
+        """The column of words, if the table has it."""
         return self.layout.tsv if self.layout.tsv in self.types else None
 
     @property
     def fields(self) -> Fields:
+        """What a filter may name."""
         return Fields(frozenset(self.layout.metadata_columns), self.json)
 
 

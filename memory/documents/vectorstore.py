@@ -74,6 +74,7 @@ class BorealisVectorStore(DriverOwner, VectorStore):
 
     @property
     def embeddings(self) -> Embeddings:
+        """The embeddings of questions and documents."""
         return self._plans.embeddings
 
     def setup(

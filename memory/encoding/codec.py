@@ -153,6 +153,7 @@ class Codec:
     # -- frames
 
     def address(self, piece: bytes) -> Address:
+        """The keyed hash that a piece is kept under."""
         return Address(
             blake2b(
                 piece, digest_size=ADDRESS_BYTES, key=self.address_key, person=b"borealis-chunk"

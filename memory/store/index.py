@@ -9,7 +9,7 @@ from langgraph.store.base import IndexConfig, get_text_at_path, tokenize_path
 from psycopg import sql
 
 from memory.database.steps import Execute, FetchOne, Steps
-from memory.database.vectors import MOST_DIMENSIONS, OPCLASSES, OPERATORS
+from memory.database.vectors import MOST_DIMENSIONS, OPCLASSES, OPERATORS, parameter
 from memory.embeddings import dimensions_of, embeddings_from
 from memory.errors import ConfigurationError
 
@@ -89,15 +89,22 @@ class Index:
 
     @property
     def column_type(self) -> sql.Composable:
+        """The type of the column, with its dimensions."""
         kind = "halfvec" if self.vector_type == "halfvec" else "vector"
         return sql.SQL("{}({})").format(sql.SQL(kind), sql.Literal(self.dims))
 
     @property
     def query_type(self) -> sql.SQL:
+        """The type that a query's vector is cast to."""
         return sql.SQL("halfvec" if self.vector_type == "halfvec" else "vector")
+
+    def parameter(self, vector: Sequence[float]) -> Any:
+        """A vector for a placeholder that is cast to `query_type`."""
+        return parameter(vector, self.vector_type)
 
     @property
     def operator(self) -> sql.SQL:
+        """pgvector's operator for the distance."""
         return sql.SQL(OPERATORS[self.distance])
 
     def score(self, distance: float) -> float:

@@ -10,13 +10,16 @@ from psycopg import sql
 
 from memory.database.scope import Scope
 from memory.database.steps import FetchAll, FetchOne, Steps
-from memory.database.vectors import literal
+from memory.database.vectors import array
 from memory.encoding.codec import Codec
 from memory.encoding.ids import original, storable
 from memory.encoding.jsonsafe import to_jsonb
 from memory.store.index import Index
 
 Namespace = tuple[str, ...]
+
+VECTORS_A_STATEMENT = 1000
+"""Each is a parameter, of which the protocol allows 65,535."""
 
 LIVE: LiteralString = "(i.expires_at is null or i.expires_at > now())"
 GET: LiteralString = (
@@ -43,8 +46,8 @@ DELETE_VECTORS: LiteralString = (
 )
 INSERT_VECTORS = sql.SQL(
     """insert into {schema}.memory_vectors (item_key, field, ns_key, embedding)
-    select n.item_key, n.field, i.ns_key, n.embedding::{type}
-    from unnest(%b::bigint[], %s::text[], %s::text[]) as n (item_key, field, embedding)
+    select n.item_key, n.field, i.ns_key, n.embedding
+    from unnest(%b::bigint[], %s::text[], {vectors}) as n (item_key, field, embedding)
     join {schema}.memory_items i using (item_key)
     on conflict (item_key, field) do update set embedding = excluded.embedding returning 1"""
 )
@@ -75,6 +78,7 @@ class PreparedPut:
     vectors: list[tuple[int, str, str]] = field(default_factory=list)
 
     def add(self, codec: Codec, op: PutOp, index: Index | None) -> None:
+        """Add an item. Raises TypeNotAllowedError for a value that the serializer refuses."""
         value = dict(op.value or {})
         text, exact = to_jsonb(value)
         self.keys.append(storable(op.key))
@@ -105,6 +109,7 @@ def prepare_puts(
 
 
 def path_of(namespace: Namespace) -> list[str]:
+    """A namespace as it is stored."""
     return [storable(label) for label in namespace]
 
 
@@ -138,7 +143,7 @@ def get_items(
 
 
 def renew(scope: Scope, item_keys: list[int]) -> Steps[None]:
-    """Start the TTL of items anew."""
+    """Start the TTL of items from its beginning again."""
     if item_keys:
         yield FetchAll(scope.render(RENEW), (item_keys,))
 
@@ -167,14 +172,17 @@ def put_items(
             continue
         item_keys: list[int] = row[0]
         yield FetchAll(scope.render(DELETE_VECTORS), (item_keys,))
-        if put.vectors:
-            statement = INSERT_VECTORS.format(schema=scope.identifier, type=index.query_type)
+        for start in range(0, len(put.vectors), VECTORS_A_STATEMENT):
+            some = put.vectors[start : start + VECTORS_A_STATEMENT]
+            statement = INSERT_VECTORS.format(
+                schema=scope.identifier, vectors=array(len(some), index.query_type)
+            )
             yield FetchAll(
                 statement,
                 (
-                    [item_keys[position] for position, _, _ in put.vectors],
-                    [storable(name) for _, name, _ in put.vectors],
-                    [literal(vectors[text]) for _, _, text in put.vectors],
+                    [item_keys[position] for position, _, _ in some],
+                    [storable(name) for _, name, _ in some],
+                    *(index.parameter(vectors[text]) for _, _, text in some),
                 ),
             )
     for namespace, keys in deletions.items():

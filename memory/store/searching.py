@@ -13,7 +13,7 @@ from psycopg import sql
 
 from memory.database.scope import Scope
 from memory.database.steps import FetchOne, Row, Steps, fetch_all
-from memory.database.vectors import ITERATIVE, RRF_CANDIDATES, RRF_K, literal
+from memory.database.vectors import ITERATIVE, RRF_CANDIDATES, RRF_K
 from memory.encoding.codec import Codec
 from memory.store.filters import matches, to_sql
 from memory.store.index import RERANK, Index
@@ -41,7 +41,7 @@ class Search:
         self._wanted = max(op.offset, 0) + max(op.limit, 0)
 
     def steps(self) -> Steps[list[SearchItem]]:
-        """Run it; TTLs of what is returned start anew if the operation asks for it."""
+        """Run it; TTLs of what is returned start again if the operation asks for it."""
         if self._op.limit <= 0:
             return []
         rows = yield from self._ranked()
@@ -132,13 +132,13 @@ class Search:
             ") d join {schema}.memory_items i using (item_key)"
             " join {schema}.memory_namespaces n using (ns_key) order by d.distance, d.item_key"
         ).format(**self._common(), operator=self._index.operator, type=self._index.query_type)
-        parameters = (literal(self._vector), *self._parameters, limit)
+        parameters = (self._index.parameter(self._vector), *self._parameters, limit)
         return (yield from fetch_all(statement, parameters))
 
     def _approximate(self, limit: int) -> Steps[list[Row]]:
         assert self._index is not None
         assert self._vector is not None
-        vector = literal(self._vector)
+        vector = self._index.parameter(self._vector)
         candidates = limit * 2 + 1
         if self._index.vector_type == "bit":
             candidates = max(candidates, limit * RERANK)
@@ -205,7 +205,7 @@ class Search:
             order by f.score desc, f.item_key"""
         ).format(**self._common(), operator=self._index.operator, type=self._index.query_type)
         parameters = (
-            *(literal(self._vector), *self._parameters, pool),
+            *(self._index.parameter(self._vector), *self._parameters, pool),
             *(self._index.language, (self._op.query or "").replace("\0", " ")),
             *(*self._parameters, pool, RRF_K, RRF_K, limit),
         )

@@ -106,7 +106,10 @@ class BorealisStore(DriverOwner, BaseStore):
         return await self._driver.arun(self._sweep())
 
     def start_ttl_sweeper(self, sweep_interval_minutes: float | None = None) -> Future[None]:
-        """Sweep from a background thread; the future ends with it, cancelling stops it."""
+        """Sweep from a background thread; the future ends with it, cancelling stops it.
+
+        Raises ConfigurationError if the sweeper runs already.
+        """
         if self._sweeper is not None and self._sweeper.is_alive():
             raise ConfigurationError("the sweeper is running; call stop_ttl_sweeper() first")
         configured = (self.ttl_config or {}).get("sweep_interval_minutes")

@@ -4,6 +4,7 @@ import time
 
 import psycopg
 import pytest
+from memory.connections import Dialer
 
 from cluster_runtime.errors import (
     BorealisError,
@@ -14,7 +15,6 @@ from cluster_runtime.errors import (
     QuorumLostError,
 )
 from memory import BorealisStore
-from memory.connections import Dialer
 from memory.errors import OperationTimeoutError
 
 

@@ -50,7 +50,7 @@ def names(fresh_dsn: str) -> dict[str, Any]:
 
 
 def test_the_page_has_the_examples() -> None:
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
 
 
 def test_langgraph_in_three_lines(names: dict[str, Any]) -> None:
@@ -99,3 +99,9 @@ def test_documents_and_chat_history(names: dict[str, Any], capsys: Any) -> None:
     exec(EXAMPLES[3], names)
     assert "a red boat" in capsys.readouterr().out
     assert [m.content for m in names["history"].messages] == ["hello"]
+
+
+def test_pgvectorstore_over_a_cluster(names: dict[str, Any], capsys: Any) -> None:
+    exec(EXAMPLES[4], names)
+    assert "a red boat" in capsys.readouterr().out
+    names["engine"]._run_as_sync(names["engine"].close())

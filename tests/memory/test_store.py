@@ -267,7 +267,7 @@ def test_items_expire_are_renewed_by_reading_and_swept(fresh_dsn: str) -> None:
     with BorealisStore(fresh_dsn, ttl={"default_ttl": 60, "refresh_on_read": True}) as store:
         store.setup()
         store.put(("a",), "k", {"n": 1})
-        store.put(("a",), "for ever", {"n": 1}, ttl=None)
+        store.put(("a",), "forever", {"n": 1}, ttl=None)
         with psycopg.connect(fresh_dsn, autocommit=True) as conn:
 
             def minutes_left() -> float:
@@ -295,7 +295,7 @@ def test_items_expire_are_renewed_by_reading_and_swept(fresh_dsn: str) -> None:
             assert minutes_left() > 59
             age(61)
             assert store.get(("a",), "k") is None
-            assert [i.key for i in store.search(("a",))] == ["for ever"]
+            assert [i.key for i in store.search(("a",))] == ["forever"]
             assert store.sweep_ttl() == 1
             assert store.sweep_ttl() == 0
 

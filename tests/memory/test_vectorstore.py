@@ -1,13 +1,15 @@
 """BorealisVectorStore beyond the standard suite: filters, bulk loading, hybrid search, MMR."""
 
+import json
 import random
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from langchain_core.documents import Document
 
-from memory import BorealisVectorStore
+from memory import BorealisVectorStore, HashEmbeddings
 from memory.errors import ConfigurationError, SetupRequiredError
 
 
@@ -136,3 +138,42 @@ async def test_from_texts_makes_table_and_rows(fresh_dsn: str) -> None:
     )
     assert [d.page_content for d in await retriever.ainvoke("boat")] == ["a boat"]
     await store.aclose()
+
+
+@pytest.mark.parametrize("count", [1, 30], ids=["few", "by COPY"])
+@pytest.mark.parametrize("vector_type", ["vector", "halfvec"])
+def test_vectors_come_back_as_they_were(fresh_dsn: str, vector_type: str, count: int) -> None:
+    store = BorealisVectorStore(fresh_dsn, HashEmbeddings(16))
+    store.setup(vector_type=vector_type)
+    vectors = [[n / 4 - 3.5 + i for i in range(16)] for n in range(count)]
+    store.add_embeddings([f"t{n}" for n in range(count)], vectors)
+    with psycopg.connect(fresh_dsn) as conn:
+        rows = conn.execute("select content, embedding::text from borealis_documents").fetchall()
+    assert {content: json.loads(text) for content, text in rows} == {
+        f"t{n}": vector for n, vector in enumerate(vectors)
+    }
+    assert len(store.max_marginal_relevance_search_by_vector(vectors[0], k=count)) == count
+    store.close()
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+@pytest.mark.parametrize("count", [1, 30], ids=["few", "by COPY"])
+@pytest.mark.parametrize(
+    "bad",
+    [[float("nan")] * 16, [float("inf")] * 16, [1e39] * 16, [], [1.0] * 15, [1.0] * 17],
+    ids=["nan", "infinite", "too large", "empty", "short", "long"],
+)
+def test_a_vector_that_cannot_be_stored_is_refused_with_all_that_came_with_it(
+    fresh_dsn: str, bad: list[float], count: int
+) -> None:
+    store = BorealisVectorStore(fresh_dsn, HashEmbeddings(16))
+    store.setup()
+    texts = [f"t{n}" for n in range(count)]
+    with pytest.raises(psycopg.DataError):
+        store.add_embeddings(texts, [*([[1.0] * 16] * (count - 1)), bad])
+    with psycopg.connect(fresh_dsn) as conn:
+        assert conn.execute("select count(*) from borealis_documents").fetchone() == (0,)
+    store.add_embeddings(["fine"], [[1.0] * 16])
+    with pytest.raises(psycopg.DataError):
+        store.similarity_search_by_vector(bad)
+    store.close()

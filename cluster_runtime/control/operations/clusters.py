@@ -99,6 +99,7 @@ class CreateDBCluster(Request):
     engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
 
     def check(self) -> None:
+        """Without express configuration a password is the only way in."""
         if not self.with_express_configuration and self.master_user_password is None:
             raise InvalidParameterError(
                 "a cluster without express configuration needs ", Parameter("master_user_password")

@@ -73,14 +73,17 @@ PLANE = Style(
 
 
 def blocking(operations: Iterable[Declared]) -> str:
+    """The module with the operations of `Runtime`."""
     return module(BLOCKING, operations)
 
 
 def awaited(operations: Iterable[Declared]) -> str:
+    """The module with the operations of `AsyncRuntime`."""
     return module(AWAITED, operations)
 
 
 def plane(operations: Iterable[Declared]) -> str:
+    """The module with the Protocol `ControlPlane`."""
     return module(PLANE, operations)
 
 

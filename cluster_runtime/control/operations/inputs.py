@@ -28,6 +28,7 @@ class Input:
 
     @property
     def name(self) -> str:
+        """The name of the parameter or member."""
         return self.field.name
 
     @property
@@ -52,6 +53,7 @@ class Input:
 
     @property
     def range(self) -> Range | None:
+        """The range of its values, where it is a number with one."""
         return next((rule for rule in self.field.rules if isinstance(rule, Range)), None)
 
     @property

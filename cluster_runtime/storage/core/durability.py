@@ -49,6 +49,7 @@ class Volume:
 
     @property
     def epoch(self) -> Epoch:
+        """The epoch of this opening."""
         return self.history[-1].epoch
 
     def appended(self, end: Lsn, consistent: bool) -> None:
@@ -225,7 +226,7 @@ class ReadPoint:
         """The history that the answering segments adopt, under the epoch they have promised.
 
         The cut says that readers were shown the log up to here. Without it, a writer whose opening
-        came to nothing could have cut lower, and its history would win over theirs.
+        failed could have cut lower, and its history would win over theirs.
         """
         return (*self.history, Cut(epoch, self.lsn))
 

@@ -33,6 +33,7 @@ class VolumeFacts:
         return (epoch, self.version[1] + 1 if self.version[0] == epoch else 1)
 
     def to_dict(self) -> dict[str, Any]:
+        """The facts as JSON has them."""
         lines = self.timelines
         return {
             "volume_id": self.volume_id,

@@ -33,6 +33,7 @@ class Membership:
 
     @property
     def changing(self) -> bool:
+        """Whether a segment is being replaced."""
         return len(self.sets) > 1
 
     def replacing(self, segment: SegmentId) -> "Membership":

@@ -19,7 +19,7 @@ from cluster_runtime.storage.core.types import SegmentId, az_of
 AWAY_LIMIT_S = 60.0
 """How long a segment may be away, or refuse writes, before it is replaced."""
 RETRY_AFTER_S = 30.0
-"""How long after a replacement that came to nothing the next one begins."""
+"""How long after a replacement that failed the next one begins."""
 
 
 class Condition(Enum):
@@ -81,7 +81,7 @@ class ReplacementPolicy:
         return Begin(min(lost or due, key=lambda each: (self._since[each], each)))
 
     def gave_up(self, now: float) -> None:
-        """A replacement came to nothing; the next one is not tried at once."""
+        """A replacement failed; the next one is not tried at once."""
         self._not_before = now + self.retry_after_s
 
     def _is_gone(

@@ -83,6 +83,7 @@ class ScrubSchedule:
         return not self._running and now >= self._next_at
 
     def begin(self, parts: Iterable[Part]) -> None:
+        """Begin a pass over these parts."""
         self._parts = deque(parts)
         self._total = len(self._parts)
         self._running = True
@@ -101,8 +102,10 @@ class ScrubSchedule:
         return part
 
     def found_damage(self) -> None:
+        """Count a part that did not fit its checksum."""
         self.damaged += 1
 
     def report(self) -> ScrubReport:
+        """When the last pass ended, how far this one is, and what was found."""
         done = 1 - len(self._parts) / self._total if self._running and self._total else None
         return ScrubReport(self.completed_at, done, self.damaged)

@@ -103,7 +103,8 @@ class Ask:
 @dataclass(frozen=True, slots=True)
 class CutLog:
     """Remove the log above `lsn`, make what is left of it, promise, history and membership
-    durable, then call `synced`."""
+    durable, then call `synced`.
+    """
 
     lsn: Lsn
 
@@ -142,6 +143,7 @@ class Segment:
         return self.tail if self._incoming else None
 
     def status(self) -> SegmentStatus:
+        """What an opening of the volume asks a segment for."""
         return SegmentStatus(
             self.id,
             self.promised,

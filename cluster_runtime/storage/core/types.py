@@ -47,7 +47,7 @@ def kind_of(segment: SegmentId) -> SegmentKind:
 def successor_of(segment: SegmentId, membership: int) -> SegmentId:
     """The id of the segment that replaces this one in the membership of that version.
 
-    So a name is never given twice: what was heard of a candidate that came to nothing does not
+    So a name is never given twice: what was heard of a candidate that failed does not
     count for the next one.
     """
     return SegmentId(f"{segment.partition('.')[0]}.{membership}")

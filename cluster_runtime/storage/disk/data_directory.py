@@ -159,6 +159,7 @@ class Claim:
     stopped_at: int | None
 
     def write(self, data_directory: Path) -> None:
+        """Leave it in a data directory, whole or not at all."""
         write_atomically(data_directory / CLAIM_FILE, json.dumps(asdict(self)))
 
     @classmethod

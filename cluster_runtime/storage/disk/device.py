@@ -172,11 +172,13 @@ class UringDevice:
         self._under_way = 0
 
     def fileno(self) -> int:
+        """What becomes readable when something has ended."""
         return self._event
 
     def start(
         self, lane: int, fd: int, vectors: Sequence[Vector], offset: int, *, durable: bool
     ) -> None:
+        """Prepare a write of parts of the arena; `submit` starts it."""
         first = lane * _MAX_VECTORS * _IOVEC.size
         for index, (at, length) in enumerate(vectors):
             _IOVEC.pack_into(
@@ -187,9 +189,11 @@ class UringDevice:
         self._queue(_OP_WRITEV, fd, offset, address, len(vectors), flags, lane)
 
     def shares_a_disk(self, fds: Sequence[int]) -> bool:
+        """Whether one flush covers files of all these descriptors."""
         return share_a_disk(fds)
 
     def flush(self, lane: int, fd: int) -> None:
+        """Prepare a flush of a file; `submit` starts it."""
         self._queue(_OP_FSYNC, fd, 0, 0, 0, _FSYNC_DATASYNC, lane)
 
     def _queue(
@@ -204,17 +208,20 @@ class UringDevice:
         self._prepared += 1
 
     def submit(self) -> None:
+        """Start everything that was prepared, by one system call."""
         while self._prepared:
             taken = self._enter(self._prepared, 0)
             self._prepared -= taken
             self._under_way += taken
 
     def completed(self) -> list[tuple[int, int]]:
+        """What has ended since the last time."""
         with suppress(BlockingIOError):
             os.eventfd_read(self._event)
         return self._reap()
 
     def close(self) -> None:
+        """Wait for what is under way, and give everything back."""
         while self._under_way:
             self._enter(0, 1)
             self._reap()
@@ -284,11 +291,13 @@ class ThreadDevice:
         self._threads: list[threading.Thread] = []
 
     def fileno(self) -> int:
+        """What becomes readable when something has ended."""
         return self._told
 
     def start(
         self, lane: int, fd: int, vectors: Sequence[Vector], offset: int, *, durable: bool
     ) -> None:
+        """Have the lane's thread write parts of the arena durably."""
         assert durable, "a write through the page cache is made durable by itself"
         parts = [self._arena.view[at : at + length] for at, length in vectors]
         if lane not in self._queues:
@@ -296,6 +305,7 @@ class ThreadDevice:
         self._queues[lane].put((fd, parts, offset))
 
     def shares_a_disk(self, fds: Sequence[int]) -> bool:
+        """False: no flush is shared."""
         return False  # each write is durable by itself, through the page cache
 
     def flush(self, lane: int, fd: int) -> None:
@@ -306,6 +316,7 @@ class ThreadDevice:
         """Writes start as they are prepared."""
 
     def completed(self) -> list[tuple[int, int]]:
+        """What has ended since the last time."""
         with suppress(BlockingIOError):
             os.read(self._told, 4096)
         ended = []
@@ -314,6 +325,7 @@ class ThreadDevice:
         return ended
 
     def close(self) -> None:
+        """Wait for what is under way, and end the threads."""
         for waiting in self._queues.values():
             waiting.put(None)
         for thread in self._threads:

@@ -66,11 +66,14 @@ class Disk(Protocol):
     def names(self, directory: Path) -> list[str]:
         """What is in a folder, in order of names; nothing where there is no such folder."""
 
-    def exists(self, path: Path) -> bool: ...
+    def exists(self, path: Path) -> bool:
+        """Whether there is such a file or folder."""
 
-    def size(self, path: Path) -> int: ...
+    def size(self, path: Path) -> int:
+        """The length of a file in bytes."""
 
-    def read(self, path: Path, offset: int = 0, length: int | None = None) -> bytes: ...
+    def read(self, path: Path, offset: int = 0, length: int | None = None) -> bytes:
+        """A file from an offset on, or `length` bytes of it."""
 
     def make_directory(self, path: Path) -> None:
         """Make a folder, and those above it that are not there.
@@ -94,7 +97,8 @@ class Disk(Protocol):
     def sync(self, path: Path) -> None:
         """Force what can be read of a file to the disk, whoever wrote it."""
 
-    def remove(self, path: Path) -> None: ...
+    def remove(self, path: Path) -> None:
+        """Delete a file."""
 
     def remove_tree(self, path: Path) -> None:
         """Delete a folder and what is in it; it need not be there."""
@@ -105,9 +109,11 @@ class Disk(Protocol):
     def sync_tree(self, path: Path, written: Sequence[Path]) -> None:
         """Force a folder with everything below it to the disk. written: the files that are new."""
 
-    def rename(self, path: Path, target: Path) -> None: ...
+    def rename(self, path: Path, target: Path) -> None:
+        """Give a file or folder another name."""
 
-    def link(self, path: Path, target: Path) -> None: ...
+    def link(self, path: Path, target: Path) -> None:
+        """Give a file a second name."""
 
     def copy(self, path: Path, target: Path, pace: Pace) -> None:
         """Copy a file to a name that is free, as cheaply as the file system allows.
@@ -118,19 +124,23 @@ class Disk(Protocol):
     def walk(self, folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
         """As os.walk: (folder, names of folders in it, names of files in it), from the top."""
 
-    def modified_ns(self, path: Path) -> int: ...
+    def modified_ns(self, path: Path) -> int:
+        """When a file was last written, in nanoseconds of the clock of the file system."""
 
     def checksum(self, path: Path) -> int:
         """CRC32C of a file."""
 
-    def open_reader(self, path: Path) -> int: ...
+    def open_reader(self, path: Path) -> int:
+        """A descriptor to read from."""
 
     def open_writer(self, path: Path, *, direct: bool) -> int:
         """A descriptor for the log device. direct: past the page cache, where that is possible."""
 
-    def read_at(self, fd: int, offset: int, length: int) -> bytes: ...
+    def read_at(self, fd: int, offset: int, length: int) -> bytes:
+        """Some bytes at an offset; fewer at the end of the file."""
 
-    def close(self, fd: int) -> None: ...
+    def close(self, fd: int) -> None:
+        """Close a descriptor."""
 
     def board(self, path: Path) -> PromiseBoard:
         """The promise board of a segment, made where it is not there."""
@@ -142,23 +152,29 @@ class HostDisk:
     sizes = SIZES
 
     def names(self, directory: Path) -> list[str]:
+        """What is in a folder, in order of names; nothing where there is no such folder."""
         return sorted(os.listdir(directory)) if directory.is_dir() else []
 
     def exists(self, path: Path) -> bool:
+        """Whether there is such a file or folder."""
         return path.exists()
 
     def size(self, path: Path) -> int:
+        """The length of a file in bytes."""
         return path.stat().st_size
 
     def read(self, path: Path, offset: int = 0, length: int | None = None) -> bytes:
+        """A file from an offset on, or `length` bytes of it."""
         with path.open("rb") as file:
             file.seek(offset)
             return file.read() if length is None else file.read(length)
 
     def make_directory(self, path: Path) -> None:
+        """Make a folder, and those above it that are not there."""
         path.mkdir(parents=True)
 
     def replace(self, path: Path, content: bytes) -> None:
+        """Replace a small file durably: after a crash it is the old one or the new one."""
         partial = path.with_name(f"{path.name}.new")
         fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -170,6 +186,7 @@ class HostDisk:
         self.sync_directory(path.parent)
 
     def create(self, path: Path, head: bytes, size: int, *, sparse: bool = False) -> None:
+        """Make a file of `size` bytes durably: `head`, then zeros, with all its blocks."""
         partial = path.with_suffix(".new")
         fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -189,6 +206,7 @@ class HostDisk:
         self.sync_directory(path.parent)
 
     def write(self, path: Path, offset: int, content: bytes) -> None:
+        """Write all of `content` into a file, durably."""
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             _write_all(fd, content, offset)
@@ -197,6 +215,7 @@ class HostDisk:
             os.close(fd)
 
     def sync(self, path: Path) -> None:
+        """Force what can be read of a file to the disk, whoever wrote it."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             sync_file(fd)
@@ -204,13 +223,16 @@ class HostDisk:
             os.close(fd)
 
     def remove(self, path: Path) -> None:
+        """Delete a file."""
         path.unlink()
 
     def remove_tree(self, path: Path) -> None:
+        """Delete a folder and what is in it; it need not be there."""
         with suppress(FileNotFoundError):
             shutil.rmtree(path)
 
     def sync_directory(self, path: Path) -> None:
+        """Force a folder's entries to the disk."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(fd)
@@ -218,6 +240,7 @@ class HostDisk:
             os.close(fd)
 
     def sync_tree(self, path: Path, written: Sequence[Path]) -> None:
+        """Force a folder with everything below it to the disk. written: the files that are new."""
         # A few new files by themselves: the file system also holds what a writer with fsync=off
         # has not written yet. For many it is the cheaper way all the same.
         if len(written) > _SYNCED_ONE_BY_ONE and _sync_file_system(path):
@@ -229,12 +252,15 @@ class HostDisk:
             self.sync_directory(Path(inside))
 
     def rename(self, path: Path, target: Path) -> None:
+        """Give a file or folder another name."""
         path.rename(target)
 
     def link(self, path: Path, target: Path) -> None:
+        """Give a file a second name."""
         os.link(path, target)
 
     def copy(self, path: Path, target: Path, pace: Pace) -> None:
+        """Copy a file to a name that is free, as cheaply as the file system allows."""
         with (
             open(open_plain(path), "rb", buffering=0) as reader,
             target.open("xb", buffering=0) as writer,
@@ -248,12 +274,15 @@ class HostDisk:
                 pace(writer.fileno(), len(chunk))
 
     def walk(self, folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        """As os.walk: (folder, names of folders in it, names of files in it), from the top."""
         return os.walk(folder)
 
     def modified_ns(self, path: Path) -> int:
+        """When a file was last written, in nanoseconds of the clock of the file system."""
         return path.stat().st_mtime_ns
 
     def checksum(self, path: Path) -> int:
+        """CRC32C of a file."""
         crc = 0
         with open(open_plain(path), "rb", buffering=0) as file:
             while chunk := file.read(len(_ZEROS)):
@@ -261,9 +290,11 @@ class HostDisk:
         return crc
 
     def open_reader(self, path: Path) -> int:
+        """A descriptor to read from."""
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def open_writer(self, path: Path, *, direct: bool) -> int:
+        """A descriptor for the log device. direct: past the page cache, where that is possible."""
         flags = os.O_WRONLY | os.O_CLOEXEC
         if direct and _O_DIRECT:
             try:
@@ -278,12 +309,15 @@ class HostDisk:
         return fd
 
     def read_at(self, fd: int, offset: int, length: int) -> bytes:
+        """Some bytes at an offset; fewer at the end of the file."""
         return os.pread(fd, length, offset)
 
     def close(self, fd: int) -> None:
+        """Close a descriptor."""
         os.close(fd)
 
     def board(self, path: Path) -> PromiseBoard:
+        """The promise board of a segment, made where it is not there."""
         return _MappedBoard(path)
 
 

@@ -48,6 +48,7 @@ class Mark:
     timeline: int
 
     def encode(self) -> bytes:
+        """The mark as it stands at the beginning of a file, with its checksum."""
         body = _MARK.pack(
             MARK_MAGIC, self.position, self.lsn, self.previous, self.epoch, self.timeline
         )
@@ -82,11 +83,13 @@ class LogFile:
         return PAGE_BYTES + position - self.start
 
     def close_reader(self, disk: Disk) -> None:
+        """Close what it is read through; the next read opens it again."""
         if self.reader >= 0:
             disk.close(self.reader)
         self.reader = -1
 
     def close(self, disk: Disk) -> None:
+        """Close the file."""
         for fd in (self.writer, self.reader):
             if fd >= 0:
                 disk.close(fd)
@@ -159,6 +162,7 @@ class SegmentLog:
 
     @property
     def size_bytes(self) -> int:
+        """The size of all files."""
         return sum(each.end - each.start + PAGE_BYTES for each in self.files)
 
     def file_at(self, position: int) -> LogFile:
@@ -312,6 +316,7 @@ class SegmentLog:
             position += len(content)
 
     def close(self) -> None:
+        """Close all files."""
         with self._changing:
             for file in self.files:
                 file.close(self.disk)

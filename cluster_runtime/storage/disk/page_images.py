@@ -68,6 +68,7 @@ class PageImage:
 
     @property
     def size_bytes(self) -> int:
+        """The size of all files of the image."""
         return sum(each.size for each in self.files)
 
     def copy_to(self, data_directory: Path, user: OsUser) -> None:
@@ -117,7 +118,7 @@ def seal_images(folder: Path, disk: Disk) -> None:
             if is_unsealed(content) and not _image(folder / name, content, disk).damaged():
                 disk.replace(folder / name / MANIFEST, seal(_KIND, content))
         except (OSError, ValueError, TypeError, KeyError):
-            continue  # it is taken anew from a peer
+            continue  # it is copied again from a peer
 
 
 @lru_cache(maxsize=64)

@@ -65,6 +65,7 @@ class Frame:
 
     @property
     def end(self) -> int:
+        """The log position behind it."""
         return self.position + frame_bytes(len(self.wal))
 
 
@@ -183,6 +184,7 @@ class SegmentStore:
 
     @property
     def id(self) -> SegmentId:
+        """The name of the segment."""
         return self.core.id
 
     def images(self) -> list[PageImage]:
@@ -195,6 +197,7 @@ class SegmentStore:
         return self._board.value
 
     def status(self) -> SegmentStatus:
+        """What an opening of the volume asks a segment for."""
         return self.core.status()
 
     def promise(self, epoch: Epoch) -> SegmentStatus:
@@ -316,7 +319,7 @@ class SegmentStore:
     def drop_behind(self) -> None:
         """Remove the files that begin behind the end of the log, with all they claim.
 
-        They belong to an opening that came to nothing, or lie behind damage; they would split the
+        They belong to an opening that failed, or lie behind damage; they would split the
         frames that are to lie there.
         """
         with self._marking:

@@ -39,6 +39,7 @@ class SegmentStateFile:
     facts: VolumeFacts | None
 
     def encode(self) -> bytes:
+        """The file's bytes, with their checksum."""
         state = {
             "volume": str(self.volume),
             "segment": self.segment,

@@ -150,6 +150,7 @@ class CommitPath:
             lane.unreachable_since = self.clock()
 
     def set_storage_type(self, storage_type: StorageType) -> None:
+        """Switch how writes become durable, from the next batch on."""
         self.storage_type = storage_type
 
     def lost(self, lane: Lane, end: int, lsn: Lsn, consistent: Lsn) -> None:
@@ -162,6 +163,7 @@ class CommitPath:
             self._fell_behind(lane.store.id)
 
     def set_writer_fault(self, fault: Fault | None) -> None:
+        """Break or heal the connection to the writer."""
         self._writer.fault = fault
 
     def caught_up(self, lane: Lane, end: int, lsn: Lsn) -> bool:

@@ -37,6 +37,7 @@ class LogIndex:
                 self.add(mark.lsn, mark.position)
 
     def add(self, lsn: int, position: int) -> None:
+        """Note where in the log stream an LSN stands; one lower than the last is passed over."""
         if not self._lsns or lsn >= self._lsns[-1]:
             self._lsns.append(lsn)
             self._positions.append(position)
@@ -93,10 +94,10 @@ class LogCursor:
         """The next WAL bytes, `limit_bytes` at most; empty at the volume durable LSN.
 
         Raises StorageError where no segment that answers has the log that follows, and once the
-        volume was opened anew: what a cursor of the old one holds for durable stands still.
+        volume was opened again: what a cursor of the old one holds for durable stands still.
         """
         if self._node.ended:
-            raise StorageError("the volume was opened anew, or closed, since this reader began")
+            raise StorageError("the volume was opened again, or closed, since this reader began")
         parts: list[bytes] = []
         left = limit_bytes
         while left:

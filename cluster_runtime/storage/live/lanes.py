@@ -72,9 +72,11 @@ class Lane:
 
     @property
     def reachable(self) -> bool:
+        """Whether the segment can be read and written."""
         return self.fault is None or not self.fault.unreachable
 
     def state(self, now: float) -> SegmentState:
+        """The segment's state in a word, for `describe`."""
         if not self.reachable or self.problem:
             since = self.unreachable_since
             gone = since is not None and now - since > GONE_AFTER_S

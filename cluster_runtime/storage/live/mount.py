@@ -98,7 +98,7 @@ class Mount:
         self._open()
 
     def reopen(self) -> None:
-        """Open the volume anew in place: readers are disconnected, the log ends at the VDL.
+        """Open the volume again in place: readers are disconnected, the log ends at the VDL.
 
         Raises QuorumLostError where fewer than three of six segments answer.
         """
@@ -115,6 +115,7 @@ class Mount:
                     self.node.watch(fd)
 
     def close_node(self) -> None:
+        """Close the storage node and the files of its segments."""
         self.node.close()
         for lane in self.node.lanes:
             lane.store.close()
@@ -129,6 +130,7 @@ class Mount:
 
     @property
     def members(self) -> tuple[SegmentId, ...]:
+        """The segments of the volume."""
         return self.node.volume.membership.segments
 
     def lane(self, segment: SegmentId) -> Lane | None:
@@ -227,6 +229,7 @@ class Mount:
             self.node.watch(fd)
 
     def unwatch(self, fd: int) -> None:
+        """Tell a file descriptor no more that the log has grown."""
         with self._watch_lock:
             self._watchers.discard(fd)
             self.node.unwatch(fd)

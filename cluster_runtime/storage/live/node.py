@@ -70,6 +70,7 @@ class StorageNode(CommitPath):
         self._thread = threading.Thread(target=self._run, name="borealis-storage", daemon=True)
 
     def start(self) -> None:
+        """Start the thread of the commit path."""
         self._thread.start()
 
     def close(self) -> None:
@@ -129,6 +130,7 @@ class StorageNode(CommitPath):
             self._watchers = (*self._watchers, fd)
 
     def unwatch(self, fd: int) -> None:
+        """Tell a file descriptor no more that the log has grown."""
         with self.lock:
             self._watchers = tuple(each for each in self._watchers if each != fd)
 

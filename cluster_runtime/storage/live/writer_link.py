@@ -45,7 +45,8 @@ class WriterLink:
     ) -> None:
         """after: have something done in some seconds. ignore: have nobody wait for the client's
         connection any more, which is closed then. lost: told of an end that nobody asked for; must
-        return at once."""
+        return at once.
+        """
         self._after = after
         self._ignore = ignore
         self._lost = lost

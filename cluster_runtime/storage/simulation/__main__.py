@@ -12,6 +12,7 @@ from cluster_runtime.storage.simulation.run import STEPS, Violation, run_seed
 
 
 def main() -> int:
+    """Run one seed or many; the exit status tells whether a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m cluster_runtime.storage.simulation")
     parser.add_argument("--disks", action="store_true", help="the drivers over simulated disks")
     parser.add_argument("--seed", type=int, help="run this one alone")

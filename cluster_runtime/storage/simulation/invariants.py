@@ -149,7 +149,7 @@ class Invariants:
                 self.fail(f"{segment} does not take part again: {lane.problem if lane else 'gone'}")
             held = held_by(self.disk, VOLUME, place_of(segment))
             if held.state is None:
-                self.fail(f"the state of {segment} is damaged, and nobody wrote it anew")
+                self.fail(f"the state of {segment} is damaged, and nobody wrote it again")
             if lane.store.core.scl > held.end:
                 self.fail(f"{segment} claims {lane.store.core.scl} and holds {held.end}")
             if held.end < node.volume.vdl:

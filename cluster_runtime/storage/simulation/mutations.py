@@ -33,6 +33,8 @@ def mutated(name: str) -> Iterator[None]:
 
 
 def quorum_of_three(patch: Patch) -> None:
+    """Three segments are enough to acknowledge a write."""
+
     def held_by(self: quorum.Membership, complete: Mapping[SegmentId, Lsn], size: int = 3) -> Lsn:
         return original(self, complete, size)
 
@@ -41,6 +43,8 @@ def quorum_of_three(patch: Patch) -> None:
 
 
 def no_epoch_check(patch: Patch) -> None:
+    """A segment takes batches of a writer that was replaced."""
+
     def receive(self: Segment, batch: Batch, writer: Epoch) -> list[Action]:
         return self._take(batch)
 
@@ -48,6 +52,8 @@ def no_epoch_check(patch: Patch) -> None:
 
 
 def no_promise_kept(patch: Patch) -> None:
+    """A segment acknowledges to the old writer after it promised a new epoch."""
+
     def acknowledgement(self: Segment) -> list[Action]:
         return [segment.Acknowledge(self.epoch, self.scl)]
 
@@ -55,6 +61,8 @@ def no_promise_kept(patch: Patch) -> None:
 
 
 def durable_past_a_gap(patch: Patch) -> None:
+    """A segment counts log behind a gap as complete."""
+
     def take(self: Segment, batch: Batch) -> list[Action]:
         if batch.end <= self.tail:
             return []
@@ -66,6 +74,8 @@ def durable_past_a_gap(patch: Patch) -> None:
 
 
 def durable_at_any_batch(patch: Patch) -> None:
+    """The VDL may lie inside a record."""
+
     def appended(self: durability.Volume, end: Lsn, consistent: bool) -> None:
         original(self, end, True)
 
@@ -74,6 +84,8 @@ def durable_at_any_batch(patch: Patch) -> None:
 
 
 def cut_too_low(patch: Patch) -> None:
+    """An opening cuts the log one batch too low."""
+
     def recovery_point(statuses: Iterable[SegmentStatus]) -> tuple[History, Lsn]:
         found = list(statuses)
         base, end = original(found)
@@ -84,6 +96,8 @@ def cut_too_low(patch: Patch) -> None:
 
 
 def cut_too_high(patch: Patch) -> None:
+    """An opening cuts the log at the longest segment, whatever its history."""
+
     def recovery_point(statuses: Iterable[SegmentStatus]) -> tuple[History, Lsn]:
         found = list(statuses)
         base, _ = original(found)
@@ -94,10 +108,13 @@ def cut_too_high(patch: Patch) -> None:
 
 
 def history_not_compared(patch: Patch) -> None:
+    """Logs of different histories are taken for one."""
     patch(segment, "common_end", lambda one, other: None)
 
 
 def replacement_counts_at_once(patch: Patch) -> None:
+    """A replacement counts before it holds everything durable."""
+
     def finish(self: durability.Volume) -> quorum.Membership:
         self.membership = self.membership.with_replacement()
         return self.membership
@@ -106,6 +123,8 @@ def replacement_counts_at_once(patch: Patch) -> None:
 
 
 def readers_leave_no_cut(patch: Patch) -> None:
+    """An opening for readers leaves no cut behind."""
+
     def cut(self: durability.ReadPoint, epoch: Epoch) -> History:
         return self.history or (segment.Cut(Epoch(0), self.lsn),)
 

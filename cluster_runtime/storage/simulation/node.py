@@ -28,8 +28,11 @@ LISTENERS = 2
 class Writer(Protocol):
     """What a node tells a writer."""
 
-    def acknowledged(self, segment: SegmentId, epoch: Epoch, scl: Lsn, membership: int) -> None: ...
-    def refused(self, segment: SegmentId, promised: Epoch) -> None: ...
+    def acknowledged(self, segment: SegmentId, epoch: Epoch, scl: Lsn, membership: int) -> None:
+        """A segment holds everything up to its SCL."""
+
+    def refused(self, segment: SegmentId, promised: Epoch) -> None:
+        """A segment has promised a newer epoch."""
 
 
 class Node:
@@ -57,6 +60,7 @@ class Node:
 
     @property
     def up(self) -> bool:
+        """Whether it runs and can be reached."""
         return self.alive and self.reachable
 
     @property
@@ -71,6 +75,7 @@ class Node:
 
     @property
     def durable(self) -> list[Batch]:
+        """The batches that a crash leaves."""
         return self.log[: self.synced]
 
     def holds(self, log: list[Batch]) -> bool:
@@ -86,22 +91,26 @@ class Node:
         )
 
     def batches_after(self, lsn: Lsn) -> list[Batch]:
+        """Some batches behind an LSN, for a peer that asked."""
         return [batch for batch in self.durable if batch.previous >= lsn][:GOSSIP_BATCHES]
 
     # messages from writers -------------------------------------------------------------------
 
     def receive(self, writer: Writer, epoch: Epoch, batch: Batch) -> None:
+        """A batch arrives."""
         if self.up:
             self._writers[epoch] = writer
             self._do(self.core.receive(batch, epoch), writer)
 
     def query(self, answer: Callable[[SegmentStatus], None]) -> None:
+        """A new writer asks for its status."""
         if self.up:
             self._scheduler.send(answer, self.core.status())
 
     def promise(
         self, writer: Writer, epoch: Epoch, answer: Callable[[SegmentStatus], None]
     ) -> None:
+        """A new writer asks it to refuse older ones."""
         if not self.up:
             return
         actions = self.core.promise(epoch)
@@ -110,11 +119,13 @@ class Node:
             self._scheduler.send(answer, self.core.status())
 
     def adopt(self, writer: Writer, history: History, membership: Membership) -> None:
+        """A new writer tells it where the log was cut."""
         if self.up:
             self._writers[history[-1].epoch] = writer
             self._do(self.core.adopt(history, membership), writer)
 
     def change_membership(self, writer: Writer, epoch: Epoch, membership: Membership) -> None:
+        """A writer tells it which segments count."""
         if self.up:
             self._writers[epoch] = writer
             self._do(self.core.change_membership(membership, epoch), writer)
@@ -122,6 +133,7 @@ class Node:
     # readers ---------------------------------------------------------------------------------
 
     def follow(self, history: History, membership: Membership) -> None:
+        """It hears of a cut from a peer."""
         self._do(self.core.adopt(history, membership), None)
 
     def copy(self, batches: list[Batch]) -> None:
@@ -139,16 +151,19 @@ class Node:
     # gossip ----------------------------------------------------------------------------------
 
     def hear(self, peer: "Node", scl: Lsn, history: History) -> None:
+        """A peer tells how far it is."""
         if self.up:
             for action in self.core.behind(scl, history):
                 if isinstance(action, Ask):
                     self._scheduler.send(peer.asked, self, action.after)
 
     def asked(self, peer: "Node", after: Lsn) -> None:
+        """A peer asks for what it misses."""
         if self.up:
             self._scheduler.send(peer.told, self.batches_after(after), self.core.history)
 
     def told(self, batches: list[Batch], history: History) -> None:
+        """A peer sends what was missed."""
         if self.up:
             self._do(self.core.receive_gossip(batches, history), None)
 
@@ -167,7 +182,7 @@ class Node:
         self.log, self.synced = [], 0
 
     def begin_anew(self) -> None:
-        """An empty segment takes the name of one that came to nothing."""
+        """An empty segment takes the name of one that failed."""
         self._life += 1
         self.core = Segment(self.core.id)
         self.log, self.synced, self.damaged_below = [], 0, None
@@ -184,6 +199,7 @@ class Node:
             del self.log[self.synced :]
 
     def restart(self) -> None:
+        """It runs again, with what its disk kept."""
         if not self.alive and not self.lost:
             self.alive = True
             self._syncing = False

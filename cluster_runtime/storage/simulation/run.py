@@ -76,11 +76,13 @@ class World:
         )
 
     def crash_node(self) -> None:
+        """A node loses what it had not synced, and comes back after a while."""
         node = self.scheduler.rng.choice(list(self.nodes.values()))
         node.crash()
         self.scheduler.after(self.scheduler.rng.random() * 20, node.restart)
 
     def lose_az(self) -> None:
+        """The nodes of a zone cannot be reached for a while."""
         lost = self.scheduler.rng.choice(AZS)
         for node in self.nodes.values():
             if node.az == lost:
@@ -88,6 +90,7 @@ class World:
         self.scheduler.after(self.scheduler.rng.random() * 30, self.heal_az, lost)
 
     def heal_az(self, az: str) -> None:
+        """The nodes of a zone can be reached again."""
         for node in self.nodes.values():
             if node.az == az:
                 node.reachable = True
@@ -116,6 +119,7 @@ class World:
 
     @property
     def newest_membership(self) -> Membership:
+        """The newest membership that a segment knows of."""
         return max((node.core.membership for node in self.nodes.values()), key=_version)
 
     def note_repairs(self) -> None:
@@ -127,6 +131,7 @@ class World:
                 node.damaged_below = None
 
     def replace(self) -> None:
+        """A writer begins or takes back the replacement of a segment."""
         for writer in self.writers[-2:]:
             if writer.volume is not None and self.scheduler.rng.random() < 0.5:
                 members = writer.volume.membership.sets[0]
@@ -235,6 +240,7 @@ class World:
             self.fail(f"lost {self.promised[-1].end - point.lsn} bytes with {az} and one more")
 
     def fail(self, what: str) -> None:
+        """Raise Violation, with the command that runs this seed again."""
         mutation = f" --mutation {self.mutation}" if self.mutation else ""
         raise Violation(
             f"seed {self.seed} at {self.scheduler.now:.2f} ms: {what}\n"

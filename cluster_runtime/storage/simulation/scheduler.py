@@ -25,6 +25,7 @@ class Storm:
 
     @classmethod
     def of(cls, rng: random.Random) -> "Storm":
+        """The weather of a run: how much is lost, late, twice."""
         calm = rng.random() < 0.2
         return cls(
             loss=0.0 if calm else rng.choice((0.0, 0.02, 0.1, 0.3)),
@@ -53,6 +54,7 @@ class Scheduler:
         self.steps = 0
 
     def after(self, delay: float, call: Callable[..., None], *arguments: Any) -> None:
+        """Call back after so many milliseconds of simulated time."""
         self._made += 1
         heappush(self._events, (self.now + delay, self._made, call, arguments))
 

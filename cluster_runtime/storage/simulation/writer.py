@@ -47,6 +47,7 @@ class SimulatedWriter:
 
     @property
     def vdl(self) -> Lsn:
+        """Up to where commits have returned."""
         return self.volume.vdl if self.volume is not None else Lsn(0)
 
     # opening ---------------------------------------------------------------------------------
@@ -205,6 +206,7 @@ class SimulatedWriter:
     # answers ---------------------------------------------------------------------------------
 
     def acknowledged(self, segment: SegmentId, epoch: Epoch, scl: Lsn, membership: int) -> None:
+        """A segment holds everything up to its SCL."""
         if not self.alive:
             return
         if self.volume is None:
@@ -221,6 +223,7 @@ class SimulatedWriter:
             self._on_durable(self)
 
     def refused(self, segment: SegmentId, promised: Epoch) -> None:
+        """A segment has promised a newer epoch."""
         if self.volume is not None:
             self.volume.refused(promised)
             if promised <= self.volume.epoch:

@@ -62,6 +62,7 @@ class WalMessage:
 
     @property
     def end(self) -> int:
+        """The LSN behind it."""
         return self.start + len(self.wal)
 
 
@@ -107,6 +108,7 @@ class ReplicationClient:
         return self._fd
 
     def identify(self) -> SystemFacts:
+        """IDENTIFY_SYSTEM: identifier, timeline, LSN. Raises StorageError."""
         result = self._command(b"IDENTIFY_SYSTEM", pq.ExecStatus.TUPLES_OK)
         identifier, timeline, lsn = (_text(result, column) for column in range(3))
         return SystemFacts(int(identifier), int(timeline), parse_lsn(lsn))
@@ -119,6 +121,7 @@ class ReplicationClient:
         return self._command(command, pq.ExecStatus.TUPLES_OK).get_value(0, 1) or b""
 
     def wal_segment_bytes(self) -> int:
+        """The size of the server's WAL files. Raises StorageError."""
         number, unit = self._show("wal_segment_size")
         return number * {"MB": 1 << 20, "GB": 1 << 30}[unit]
 
@@ -207,6 +210,7 @@ class ReplicationClient:
             self._send(_FEEDBACK.pack(b"h", now_us, *feedback.xmin, *feedback.catalog_xmin))
 
     def close(self) -> None:
+        """End the connection."""
         self._conn.finish()
 
     def _send(self, message: bytes) -> None:

@@ -73,7 +73,7 @@ class ProtocolViolationError(Exception):
 
 
 class ReplicationSession:
-    """One standby's connection. `facts` is asked anew for each command."""
+    """One standby's connection. `facts` is asked again for each command."""
 
     def __init__(self, facts: Callable[[], LogFacts]) -> None:
         self._facts = facts

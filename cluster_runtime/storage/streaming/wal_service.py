@@ -46,7 +46,8 @@ class WalCursor(Protocol):
 class LogSource(Protocol):
     """What the service reads from: a volume."""
 
-    def log_facts(self) -> LogFacts: ...
+    def log_facts(self) -> LogFacts:
+        """What IDENTIFY_SYSTEM is answered with."""
 
     def cursor(self, lsn: int) -> WalCursor:
         """A reader of WAL from `lsn` on. Raises LookupError where that has been removed."""
@@ -54,7 +55,8 @@ class LogSource(Protocol):
     def watch(self, fd: int) -> None:
         """Have the eventfd or pipe `fd` written to whenever the volume durable LSN moves."""
 
-    def unwatch(self, fd: int) -> None: ...
+    def unwatch(self, fd: int) -> None:
+        """Tell a file descriptor no more that the log has grown."""
 
     def relay(self, feedback: Feedback) -> None:
         """Tell the writer what all standbys together need of it; must return at once."""
@@ -120,6 +122,7 @@ class WalService:
             reader.stop()
 
     def close(self) -> None:
+        """Listen no more, and end the connections of standbys."""
         self._closed = True
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -242,7 +245,7 @@ class _Reader:
         wal = self._cursor.read(wanted)
         if len(wal) < wanted:
             # Durable on the volume as it is now: the cursor is of one that was opened before.
-            raise StorageError("the volume was opened anew under this stream")
+            raise StorageError("the volume was opened again under this stream")
         self._conn.sendall(self.session.wal(stream.position, wal, end, time.time()))
         stream.position += wanted
         return stream.position < limit

@@ -27,7 +27,8 @@ _slots = threading.BoundedSemaphore(AT_ONCE)
 
 class InterruptedCoalescingError(BorealisError):
     """Coalescing was told to end before it was done: its cluster pauses or closes. What it has
-    replayed is kept; the next run goes on from there."""
+    replayed is kept; the next run goes on from there.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Coalescing:
         self, due: Callable[[], bool], make: Callable[[Callable[[], bool]], PageImage]
     ) -> None:
         """due: asked often, must be quick. make: makes an image, and asks what it is given whether
-        to end before that is done; it raises InterruptedCoalescingError then."""
+        to end before that is done; it raises InterruptedCoalescingError then.
+        """
         self._due = due
         self._make = make
         self._lock = threading.Lock()
@@ -89,7 +91,8 @@ class Coalescing:
 
     def settle(self) -> None:
         """Wait until nothing is due any more: before a pause. A failure is logged, and no reason
-        not to pause."""
+        not to pause.
+        """
         if self._enabled:
             self._run()
 

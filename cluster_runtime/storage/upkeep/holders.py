@@ -38,6 +38,7 @@ class Holders:
         self._sources: list[Callable[[], Iterable[Holder]]] = []
 
     def register(self, kind: HolderKind, name: str, lsn: Lsn, *, with_pages: bool = False) -> Hold:
+        """Keep log from an LSN on, until the hold is released."""
         hold = Hold(Holder(kind, name, lsn, time.time(), with_pages), self)
         with self._lock:
             self._holds.append(hold)
@@ -48,12 +49,14 @@ class Holders:
         self._sources.append(source)
 
     def advance(self, hold: Hold, lsn: Lsn) -> None:
+        """Let go of the log below an LSN."""
         with self._lock:
             old = hold.holder
             if lsn > old.lsn:
                 hold.holder = Holder(old.kind, old.name, lsn, old.since, old.with_pages)
 
     def release(self, hold: Hold) -> None:
+        """Hold nothing any more; a second call does nothing."""
         with self._lock:
             if hold in self._holds:
                 self._holds.remove(hold)

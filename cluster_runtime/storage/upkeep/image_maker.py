@@ -50,7 +50,8 @@ class ImageMaker:
 
     def __init__(self, stopped: Callable[[], bool], niceness: int) -> None:
         """stopped: asked whether to end before a task is done; that raises
-        InterruptedCoalescingError."""
+        InterruptedCoalescingError.
+        """
         self._stopped = stopped
         self._niceness = niceness
         self._process: subprocess.Popen[bytes]
@@ -76,6 +77,7 @@ class ImageMaker:
 
     @property
     def pid(self) -> int:
+        """Its process id."""
         return self._process.pid
 
     def make(self, folder: Path, source: Path, *, redo: int, lsn: int, timeline: int) -> None:
@@ -128,6 +130,7 @@ class Pace:
         self._began = time.monotonic()
 
     def __call__(self, fd: int, count: int) -> None:
+        """Note `count` bytes written to `fd`, and rest when it is time to."""
         self._written += count
         if not self._rest or self._written < STRETCH_BYTES:
             return

@@ -25,6 +25,7 @@ class FilePreparation:
         self._unmarked: list[tuple[Mark, set[SegmentId]]] = []
 
     def prepare_file(self, position: int) -> None:
+        """Have the file at a log position made before it is needed."""
         self._worker.put(lambda: self._prepare_file(position))
 
     def write_marks(self) -> None:

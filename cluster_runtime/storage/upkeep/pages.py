@@ -112,7 +112,7 @@ class Pages:
         return None
 
     def mend(self, lane: Lane, image: PageImage) -> None:
-        """Have a damaged image taken anew from another segment, on the thread of repairs."""
+        """Have a damaged image copied again from another segment, on the thread of repairs."""
         _log.warning("a page image is damaged", segment=lane.store.id, redo=image.redo)
         self._worker.put(lambda: self._mend(lane, image))
 

@@ -28,6 +28,7 @@ class Repair:
         self._worker = worker
 
     def catch_up(self, segment: SegmentId) -> None:
+        """Have a segment take what it misses from its peers."""
         self._worker.put(lambda: self._catch_up(segment))
 
     def repair_damage(self, segment: SegmentId) -> None:
@@ -35,7 +36,7 @@ class Repair:
         self._worker.put(lambda: self.mend(segment))
 
     def bring_back(self) -> None:
-        """Open the volume anew where too few segments answered the last time."""
+        """Open the volume again where too few segments answered the last time."""
         self._worker.put(self._bring_back)
 
     def mend(self, segment: SegmentId) -> None:

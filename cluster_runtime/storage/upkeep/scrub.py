@@ -35,6 +35,7 @@ class Scrubbing:
 
     @property
     def report(self) -> ScrubReport:
+        """When the last pass ended, how far this one is, and what was found."""
         return self._schedule.report()
 
     def step(self) -> float:
@@ -62,7 +63,7 @@ class Scrubbing:
         return list(dict.fromkeys(damaged))
 
     def _verify_states(self) -> list[SegmentId]:
-        """Write anew what each segment knows of itself where that is damaged on its disk."""
+        """Write again what each segment knows of itself where that is damaged on its disk."""
         node, damaged = self._mount.node, []
         for lane in node.lanes:
             store = lane.store

@@ -57,6 +57,7 @@ class ScriptedModel(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=self.reply_to(messages[-1]))])
 
     def reply_to(self, message: BaseMessage) -> AIMessage:
+        """What the script says to a message."""
         text = str(message.content)
         match message:
             case HumanMessage() if text.endswith("?"):

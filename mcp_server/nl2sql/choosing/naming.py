@@ -199,6 +199,7 @@ class Heard:
         return said / (sum(weights) or 1.0)
 
     def word(self, word: str) -> bool:
+        """Whether the question says a word, or something that means it."""
         return (
             word in self.words
             or word in self.meant
@@ -209,6 +210,7 @@ class Heard:
         )
 
     def text(self, value: str) -> bool:
+        """Whether the question says a value."""
         words = re.findall(r"\w+", value.lower())
         return any(word in self._text for word in words) or not words
 

@@ -1,5 +1,6 @@
 """What the database's catalog says about the names in one statement. Nothing is cached here:
-the look-ups take well under a millisecond and are never out of date."""
+the look-ups take well under a millisecond and are never out of date.
+"""
 
 import difflib
 from collections.abc import Collection, Iterable
@@ -38,6 +39,8 @@ MAX_RELATIONS_READ = 5000
 
 @dataclass(frozen=True, slots=True)
 class Relation:
+    """A table or view, and whether its name alone finds it."""
+
     schema: str
     name: str
     on_search_path: bool
@@ -45,6 +48,7 @@ class Relation:
 
     @property
     def label(self) -> str:
+        """The name as a query may write it."""
         return self.name if self.on_search_path else f"{self.schema}.{self.name}"
 
 
@@ -55,6 +59,7 @@ class Facts:
     relations: dict[str, list[Relation]]
 
     def relation(self, schema: str | None, name: str) -> Relation | None:
+        """The relation that a name in a query means; None if there is none."""
         for relation in self.relations.get(name, ()):
             if relation.schema == schema if schema else relation.on_search_path:
                 return relation

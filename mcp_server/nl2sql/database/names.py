@@ -45,6 +45,7 @@ def unknown_table(tree: exp.Expr, facts: Facts) -> tuple[str | None, str] | None
 
 
 def table_message(schema: str | None, name: str, known: list[Relation]) -> str:
+    """What to say of a table that is not there, with the nearest name."""
     label = f"{schema}.{name}" if schema else name
     elsewhere = [r for r in known if r.name == name]
     if elsewhere:

@@ -19,6 +19,8 @@ class LexicalError(ValueError):
 
 
 class Kind(Enum):
+    """What a token is."""
+
     WORD = "word"  # unquoted identifier or keyword, folded to lower case
     QUOTED = "quoted"  # "identifier", exact
     STRING = "string"
@@ -29,6 +31,8 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
+    """A piece of SQL as PostgreSQL's lexer cuts it."""
+
     kind: Kind
     text: str
     start: int  # character offset in the source

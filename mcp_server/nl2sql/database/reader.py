@@ -43,6 +43,7 @@ class ResultSet:
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
         return tuple(name for name, _, _ in self.fields)
 
 
@@ -99,6 +100,7 @@ class Reader:
 
     @contextmanager
     def connect(self) -> Iterator[Connection[Any]]:
+        """A connection for one block. Raises psycopg's OperationalError."""
         with psycopg.connect(
             conninfo(self.dsn), autocommit=True, prepare_threshold=None, client_encoding="utf8"
         ) as conn:
@@ -154,6 +156,7 @@ class _AnyTimestamptz(TimestamptzLoader):
 
 
 def read_any_date(context: AdaptContext) -> None:
+    """Have dates that Python cannot hold read as text."""
     adapters = context.adapters
     if adapters is not None:
         adapters.register_loader("date", _AnyDate)

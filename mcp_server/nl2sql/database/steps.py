@@ -83,6 +83,7 @@ class Columns:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
         return tuple(name for name, _, _ in self.fields)
 
 

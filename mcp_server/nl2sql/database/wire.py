@@ -52,6 +52,7 @@ class Trees:
             self.heard.append(notice.message_detail or "")
 
     def take(self) -> tuple[str, ...]:
+        """The trees that were heard since the last time."""
         taken, self.heard = tuple(self.heard), []
         return taken
 
@@ -124,6 +125,7 @@ class Taken:
         return time.perf_counter() - self._started
 
     def add(self, result: PGresult) -> None:
+        """Take the rows of one result in, as far as the limits go."""
         if not self.fields:
             self.fields = fields(result)
         texts = list(text_rows(result))

@@ -156,6 +156,7 @@ class Surroundings:
         return found[0] if len(found) == 1 else None
 
     def tables(self, local: Table | None) -> list[Table]:
+        """The tables to look in, the nearest first."""
         found = [t for t in (local, self.subject, *self.spoken_of) if t is not None]
         return list(dict.fromkeys(found))
 

@@ -266,6 +266,7 @@ def _leads_through(draft: Draft, one: Table, table: Table, other: Table) -> bool
 
 
 def tables_of(query: Query) -> Iterator[Table]:
+    """The tables that a query shows, compares or orders by."""
     for output in query.select:
         if output.column is not None:
             yield output.column.table

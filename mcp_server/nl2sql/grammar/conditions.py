@@ -48,6 +48,7 @@ COUNT_MAX = 1000
 
 
 def add_condition(draft: Draft, node: Node) -> None:
+    """What a phrase demands of rows, into the draft."""
     around, local = draft.around, draft.focus or draft.around.subject
     match node:
         case Bound(at, operator, value, hints):
@@ -215,6 +216,7 @@ def add_held(draft: Draft, at: int) -> None:
 def add_bound(
     draft: Draft, at: int | None, operator: Operator, value_at: int, hints: tuple[str, ...]
 ) -> None:
+    """A comparison with a value, into the draft."""
     value = draft.value(value_at)
     if at is None and isinstance(value, int | float) and value < AGE_MAX:
         born = birth_of(draft, hints)

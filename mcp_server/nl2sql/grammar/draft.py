@@ -25,7 +25,7 @@ from mcp_server.nl2sql.words.tokens import Token
 
 
 class Draft:
-    """The query of one cover. lost: places of the question that came to nothing."""
+    """The query of one cover. lost: places of the question that were of no use."""
 
     def __init__(
         self,
@@ -78,6 +78,7 @@ class Draft:
         )
 
     def column(self, at: int | None, *, numeric: bool = False) -> Column | None:
+        """The column that a place means; None if none fits."""
         if at is None:
             return None
         return self.around.column(
@@ -85,6 +86,7 @@ class Draft:
         )
 
     def value(self, at: int) -> Scalar:
+        """The value at a place: a number where it reads as one, else its text."""
         symbol = self.symbols[at]
         text = symbol.text
         if symbol.value is None or (len(text) > 1 and text.startswith("0")):
@@ -126,6 +128,7 @@ class Draft:
             query.where.append(condition)
 
     def last_compare(self) -> Compare | None:
+        """The last comparison, which `or` may go on with."""
         last = self.query.where[-1] if self.query.where else None
         return last if isinstance(last, Compare) else None
 
@@ -138,6 +141,7 @@ class Draft:
         where[where.index(outer)] = self.beyond
 
     def close_absence(self) -> None:
+        """End the part about what there is none of."""
         if self.absent is not None:
             table, inner = self.absent
             self.absent = None
@@ -146,4 +150,5 @@ class Draft:
 
 
 def measures(column: Column) -> bool:
+    """Whether a column's values can be more or less."""
     return column.counts or column.kind is Kind.DATE

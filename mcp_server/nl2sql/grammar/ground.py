@@ -134,6 +134,7 @@ def find_tables(draft: Draft, nodes: Sequence[Node]) -> None:
 
 
 def find_subject(draft: Draft, nodes: Sequence[Node]) -> Table | None:
+    """Decide what the question is about."""
     if draft.around.spoken_of:
         first = next((n for n in nodes if isinstance(n, Show | Count | Sort)), None)
         ref = draft.symbols[first.at].ref if first and first.at is not None else None
@@ -158,6 +159,7 @@ def find_subject(draft: Draft, nodes: Sequence[Node]) -> Table | None:
 
 
 def take(draft: Draft, node: Node, number: int, nodes: Sequence[Node]) -> None:
+    """Put a phrase into the draft."""
     match node:
         case Joint(kind=kind):
             draft.joint = kind if kind != "," or not draft.joint else draft.joint
@@ -209,6 +211,7 @@ def take(draft: Draft, node: Node, number: int, nodes: Sequence[Node]) -> None:
 
 
 def table_place(node: Node) -> int | None:
+    """The place of a phrase that names a table; None for any other."""
     match node:
         case Entity(at) | Absent(at) | Share(at) | Called(at):
             return at

@@ -79,6 +79,8 @@ class Numbered:
 
 @dataclass(frozen=True, slots=True)
 class Range:
+    """A column between two values."""
+
     at: Place
     low: int
     high: int
@@ -106,6 +108,8 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
+    """A column without a value, or with any."""
+
     at: int
     negated: bool = False
 
@@ -210,6 +214,8 @@ class Per:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
+    """Ordered by a column, or by a measure of it."""
+
     at: Place
     descending: bool
     aggregate: Aggregate | None = None

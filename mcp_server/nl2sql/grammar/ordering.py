@@ -29,6 +29,7 @@ from mcp_server.nl2sql.words.tokens import stem
 
 
 def add_group(draft: Draft, node: Group, owner: Table | None) -> None:
+    """One row for each of something."""
     symbol, query = draft.symbols[node.at], draft.query
     table, ref = draft.entities.get(node.at), symbol.ref
     column = draft.around.column(symbol, owner or draft.focus)
@@ -48,6 +49,7 @@ def add_group(draft: Draft, node: Group, owner: Table | None) -> None:
 
 
 def add_per(draft: Draft, node: Per) -> None:
+    """One row for each stretch of time."""
     column = draft.column(node.at)
     if column is None or column.kind is not Kind.DATE:
         column = draft.around.day(draft.focus or draft.around.subject)
@@ -56,6 +58,7 @@ def add_per(draft: Draft, node: Per) -> None:
 
 
 def add_rank(draft: Draft, node: Rank, number: int, nodes: Sequence[Node]) -> None:
+    """The first few by an order."""
     count = node.count if node.count is not None else draft.limit
     draft.limit = None if count is draft.limit else draft.limit
     limit = int(draft.value(count)) if count is not None else 1
@@ -89,6 +92,7 @@ def add_rank(draft: Draft, node: Rank, number: int, nodes: Sequence[Node]) -> No
 
 
 def order_of(draft: Draft, node: Rank) -> Order | None:
+    """What a ranking phrase orders by; None where nothing fits."""
     around = draft.around
     local = draft.focus or around.subject
     if node.at is None and node.aggregate == "count":
@@ -129,6 +133,7 @@ def order_of(draft: Draft, node: Rank) -> Order | None:
 def hinted_order(
     draft: Draft, hints: Sequence[str], descending: bool, local: Table | None
 ) -> Order | None:
+    """An order by the column that an adjective hints at."""
     column = draft.around.hinted(hints, local)
     if column is None:
         return None
@@ -144,6 +149,7 @@ def hinted_order(
 
 
 def add_common(draft: Draft, node: Common) -> None:
+    """Ordered by how often, as `most common` says."""
     query = draft.query
     if query.order:
         return
@@ -204,6 +210,7 @@ def referring_table(draft: Draft, table: Table) -> Table | None:
 
 
 def add_sort(draft: Draft, node: Sort) -> None:
+    """An order that the question spells out."""
     query = draft.query
     if query.order and query.limit is not None:
         return
@@ -240,6 +247,7 @@ def add_sort(draft: Draft, node: Sort) -> None:
 
 
 def add_how_many(draft: Draft, node: HowMany) -> None:
+    """A condition on how many there are."""
     value = 1 if node.value is None else draft.value(node.value)
     if node.at is None:
         draft.query.having.append(Having(node.operator, value))

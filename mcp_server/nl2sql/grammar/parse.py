@@ -12,7 +12,7 @@ from mcp_server.nl2sql.sql.logical import Query
 from mcp_server.nl2sql.words.tokens import Token
 
 LOST = 1.5
-"""What it costs that a phrase came to nothing."""
+"""What it costs that a phrase was of no use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ def owner_of(draft: Draft, number: int, nodes: Sequence[Node]) -> Table | None:
 
 
 def add_show(draft: Draft, node: Show, owner: Table | None) -> None:
+    """A column to show, or a measure of it."""
     numeric = node.aggregate in ("sum", "avg") or (
         node.aggregate is not None and not draft.symbols[node.at].ref.columns  # type: ignore[union-attr]
     )
@@ -72,6 +73,7 @@ def _all_parts(draft: Draft, node: Show, column: Column) -> list[Column]:
 
 
 def add_count(draft: Draft, node: Count, owner: Table | None) -> None:
+    """A number of rows."""
     if node.at is None:
         draft.query.select.append(Output(None, "count", table=draft.around.subject))
         return
@@ -105,6 +107,7 @@ def add_count(draft: Draft, node: Count, owner: Table | None) -> None:
 
 
 def add_called(draft: Draft, node: Called) -> None:
+    """The names of something."""
     table, subject = draft.entities.get(node.at), draft.around.subject
     if table is None or subject is None:
         draft.lost.append(node.at)
@@ -116,6 +119,7 @@ def add_called(draft: Draft, node: Called) -> None:
 
 
 def counts_rows(draft: Draft, at: int) -> bool:
+    """Whether a place means rows to count, not a column to sum."""
     ref = draft.symbols[at].ref
     if ref is None or not ref.tables:
         return ref is not None and not ref.columns and bool(ref.values)
@@ -123,6 +127,7 @@ def counts_rows(draft: Draft, at: int) -> bool:
 
 
 def add_in_both(draft: Draft, node: InBoth) -> None:
+    """What is in two sets at once."""
     query = draft.query
     tables = [draft.around.table(draft.symbols[at]) for at in (node.one, node.other)]
     sides: list[list[Output]] = []
@@ -142,10 +147,12 @@ def add_in_both(draft: Draft, node: InBoth) -> None:
 
 
 def add_share(draft: Draft) -> None:
+    """A share of the whole."""
     draft.query.computed.append(ShareOf())
 
 
 def add_arithmetic(draft: Draft, node: Difference, owner: Table | None) -> None:
+    """A sum, difference, product or quotient of two columns."""
     sides = []
     for side in (node.left, node.right):
         column = draft.around.column(draft.symbols[side.at], owner, numeric=True)
@@ -157,6 +164,7 @@ def add_arithmetic(draft: Draft, node: Difference, owner: Table | None) -> None:
 
 
 def speak_of(draft: Draft, node: Entity) -> None:
+    """Note that a table was spoken of."""
     table = draft.entities.get(node.at)
     if table is None:
         draft.lost.append(node.at)

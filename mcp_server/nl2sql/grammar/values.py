@@ -24,6 +24,7 @@ from mcp_server.nl2sql.sql.logical import (
 
 
 def add_equal(draft: Draft, node: Equal) -> None:
+    """A column that equals a value."""
     local = draft.focus or draft.around.subject
     named = list(columns_of(draft.symbols[node.at])) if node.at is not None else []
     if node.at is not None and draft.symbols[node.at].ref is not None:
@@ -52,6 +53,7 @@ def add_equal(draft: Draft, node: Equal) -> None:
 
 
 def add_several(draft: Draft, node: Equal, conditions: list[Condition]) -> None:
+    """One of several values, or all of them."""
     compared = [c for c in conditions if isinstance(c, Compare)]
     one_column = len({id(c.column) for c in compared}) <= 1
     if len(conditions) < 2 or not one_column:
@@ -89,6 +91,7 @@ def absent_rather(draft: Draft, condition: Condition) -> Condition:
 def held_value(
     draft: Draft, place: int, named: Sequence[Column], local: Table | None, at: int | None
 ) -> "tuple[Column, Scalar] | Like | None":
+    """A value with the column that holds it."""
     symbol = draft.symbols[place]
     held = draft.around.holder(symbol, named, local)
     if held is not None:
@@ -106,6 +109,7 @@ def held_value(
 
 
 def add_match(draft: Draft, at: int | None, how: str, text_at: int, negated: bool) -> None:
+    """A column whose text begins with, ends with or contains something."""
     local = draft.focus or draft.around.subject
     column = draft.column(at) if at is not None else None
     if column is not None and column.kind is not Kind.TEXT:
@@ -123,4 +127,5 @@ def add_match(draft: Draft, at: int | None, how: str, text_at: int, negated: boo
 
 
 def escaped(text: str) -> str:
+    """A text with LIKE's own signs made plain."""
     return re.sub(r"([%_\\])", r"\\\1", text)

@@ -82,10 +82,12 @@ class Ref:
 
     @property
     def best_column(self) -> float:
+        """The score of the best column; 0 without one."""
         return max((score for _, score in self.columns), default=0.0)
 
     @property
     def best_table(self) -> float:
+        """The score of the best table; 0 without one."""
         return max((score for _, score in self.tables), default=0.0)
 
 
@@ -195,12 +197,14 @@ class Linker:
         return self._wording.prepare(tokens)
 
     def columns(self, words: tuple[str, ...]) -> list[tuple[Column, float]]:
+        """The columns that words may mean, with scores."""
         if words not in self._columns:
             found = [(column, self._column_score(words, column)) for column in self.profile.columns]
             self._columns[words] = _best(found)
         return self._columns[words]
 
     def tables(self, words: tuple[str, ...]) -> list[tuple[Table, float]]:
+        """The tables that words may mean, with scores."""
         if words not in self._tables:
             found = [(table, self._table_score(words, table)) for table in self.profile.tables]
             self._tables[words] = _best(found)

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """One turn of a conversation."""
+
     role: Literal["system", "user", "assistant"]
     content: str
 
 
 @runtime_checkable
 class Model(Protocol):
+    """A language model, as far as this package is concerned."""
+
     async def complete(self, messages: Sequence[Message], n: int, timeout: float) -> list[str]:
         """Up to `n` replies to the conversation, as text, within `timeout` seconds.
 
@@ -58,6 +62,7 @@ class LangChainModel:
         self._chat = chat
 
     async def complete(self, messages: Sequence[Message], n: int, timeout: float) -> list[str]:
+        """Up to `n` replies. Raises ModelTimeoutError, ModelError."""
         conversation = [(m.role, m.content) for m in messages]
         calls = (self._chat.ainvoke(conversation) for _ in range(n))
         try:
@@ -94,6 +99,7 @@ class RecordedModel:
         self._asked = 0
 
     async def complete(self, messages: Sequence[Message], n: int, timeout: float) -> list[str]:
+        """The next recorded replies. Raises ReplyNeeded when there are no more."""
         if self._asked == len(self._replies):
             raise ReplyNeeded(messages, n)
         self._asked += 1
@@ -105,7 +111,7 @@ def _init_chat_model(name: str) -> "BaseChatModel":
         from langchain.chat_models import init_chat_model
     except ImportError as error:
         raise ModelUnavailableError(
-            f"the model {name!r} needs LangChain: pip install 'borealis[langchain]'"
+            f"the model {name!r} needs LangChain: pip install 'borealis-postgres[model]'"
         ) from error
     try:
         chat: BaseChatModel = init_chat_model(name)

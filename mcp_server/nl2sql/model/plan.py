@@ -60,10 +60,12 @@ class Attempt:
 
     @property
     def ran(self) -> bool:
+        """Whether PostgreSQL ran it."""
         return self.trial.error is None
 
     @property
     def hostile(self) -> bool:
+        """Whether the guard refused it as one that does more than read."""
         return isinstance(self.trial.error, ForbiddenError)
 
 

@@ -41,6 +41,8 @@ class PromptColumn:
 
 @dataclass(frozen=True, slots=True)
 class PromptTable:
+    """A table as the model is told of it."""
+
     name: str  # quoted and qualified where the query must be
     columns: tuple[PromptColumn, ...]
     comment: str = ""
@@ -69,6 +71,8 @@ class FoundValue:
 
 @dataclass(frozen=True, slots=True)
 class PromptSchema:
+    """A schema as the model is told of it."""
+
     database: str
     tables: tuple[PromptTable, ...]
     keys: tuple[PromptKey, ...] = ()

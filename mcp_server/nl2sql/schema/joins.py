@@ -98,6 +98,7 @@ class JoinGraph:
 
 def _preference(key: ForeignKey) -> tuple[bool, bool, int]:
     """Declared keys first; of two between the same tables, the one that is not named for its own
-    table (`follow.follow_id` is whom the row speaks of, `follow.person_id` whose it is)."""
+    table (`follow.follow_id` is whom the row speaks of, `follow.person_id` whose it is).
+    """
     own = set(key.column.table.words) & set(key.column.words[:-1])
     return key.inferred, bool(own), key.column.table.columns.index(key.column)

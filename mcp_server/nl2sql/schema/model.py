@@ -65,6 +65,8 @@ class Column:
 
 @dataclass(slots=True, eq=False)
 class Table:
+    """A table with its columns and what was counted."""
+
     schema: str
     name: str
     comment: str = ""
@@ -85,6 +87,7 @@ class Table:
         return unique[0] if unique and not keys else None
 
     def column(self, name: str) -> Column | None:
+        """A column by name; None if there is none."""
         return next((column for column in self.columns if column.name == name), None)
 
 
@@ -99,11 +102,14 @@ class ForeignKey:
 
 @dataclass(slots=True)
 class Profile:
+    """All that the translator knows of a database."""
+
     tables: list[Table]
     foreign_keys: list[ForeignKey]
     value_index: dict[str, list[tuple[Column, str]]] = field(default_factory=dict)
 
     @property
     def columns(self) -> Iterator[Column]:
+        """The columns of all tables."""
         for table in self.tables:
             yield from table.columns

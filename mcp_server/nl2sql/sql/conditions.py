@@ -32,6 +32,7 @@ OTHER = "other"
 
 
 def condition_of(condition: Condition, joined: Joined, query: Query) -> exp.Expr:
+    """A condition as PostgreSQL has it."""
     match condition:
         case Compare(column, operator, value):
             return _compare(column, operator, value, joined)
@@ -63,6 +64,7 @@ def condition_of(condition: Condition, joined: Joined, query: Query) -> exp.Expr
 
 
 def tables_of(condition: Condition) -> Iterable[Table]:
+    """The tables that a condition speaks of."""
     match condition:
         case AnyOf(conditions):
             for each in conditions:

@@ -27,6 +27,7 @@ OPERATORS: dict[str, type[exp.Binary]] = {
 
 
 def output_of(output: Output, joined: Joined, query: Query) -> exp.Expr:
+    """What one output of a query shows."""
     if output.aggregate == "count":
         if output.column is not None:
             inner: exp.Expr = joined.column(output.column)
@@ -76,6 +77,7 @@ def period_of(period: Period, joined: Joined) -> exp.Expr:
 
 
 def arithmetic_of(each: Arithmetic, joined: Joined, query: Query) -> exp.Expr:
+    """A computation on two outputs; no division by zero."""
     left, right = (output_of(side, joined, query) for side in (each.left, each.right))
     if each.operator == "/":
         exact = exp.cast(left, "double precision", dialect="postgres")
@@ -99,6 +101,7 @@ def _unless_zero(divisor: exp.Expr) -> exp.Expr:
 
 
 def having_of(having: Having, joined: Joined, query: Query) -> exp.Expr:
+    """A condition on groups."""
     if having.column is not None:
         left = output_of(Output(having.column, having.aggregate), joined, query)
     else:
@@ -107,6 +110,7 @@ def having_of(having: Having, joined: Joined, query: Query) -> exp.Expr:
 
 
 def order_of(order: Order, joined: Joined, query: Query) -> exp.Expr:
+    """What rows are ordered by."""
     if order.aggregate == "count":
         key: exp.Expr = exp.Count(this=exp.Star())
     elif order.column is not None:
@@ -119,6 +123,7 @@ def order_of(order: Order, joined: Joined, query: Query) -> exp.Expr:
 
 
 def literal(value: Scalar) -> exp.Expr:
+    """A constant."""
     if isinstance(value, bool):
         return exp.Boolean(this=value)
     if isinstance(value, str):

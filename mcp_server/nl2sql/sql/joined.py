@@ -45,15 +45,18 @@ class Joined:
                     self.tables.append(table)
 
     def column(self, column: Column) -> exp.Expr:
+        """A column, qualified where there is more than one table."""
         return exp.column(
             identifier(column.name),
             table=self.alias(column.table) if len(self.tables) > 1 else None,
         )
 
     def alias(self, table: Table) -> str:
+        """The short name of a table."""
         return f"t{self.tables.index(table) + 1}"
 
     def source(self) -> exp.Select:
+        """The FROM with its joins."""
         query = exp.Select().from_(self._table(self.tables[0]))
         placed = [self.tables[0]]
         waiting = list(self.keys)
@@ -80,6 +83,7 @@ class Joined:
 
 
 def named(table: Table) -> exp.Table:
+    """A table by its schema and name."""
     return exp.Table(
         this=identifier(table.name),
         db=identifier(table.schema) if table.schema != "public" else None,
@@ -87,6 +91,7 @@ def named(table: Table) -> exp.Table:
 
 
 def identifier(name: str) -> exp.Identifier:
+    """A name, in quotes where PostgreSQL needs them."""
     return exp.to_identifier(name, quoted=needs_quotes(name))
 
 

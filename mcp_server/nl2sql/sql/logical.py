@@ -51,6 +51,8 @@ class Referred:
 
 @dataclass(frozen=True, slots=True)
 class Between:
+    """A column between two values, both included."""
+
     column: Column
     low: Scalar
     high: Scalar
@@ -67,6 +69,8 @@ class Aged:
 
 @dataclass(frozen=True, slots=True)
 class Like:
+    """A column whose text has a pattern."""
+
     column: Column
     pattern: str
     negated: bool = False
@@ -74,6 +78,8 @@ class Like:
 
 @dataclass(frozen=True, slots=True)
 class Null:
+    """A column without a value."""
+
     column: Column
     negated: bool = False
 

@@ -34,6 +34,7 @@ class Visible:
         return next(iter(self.sources.values())).plural if len(self.sources) == 1 else "rows"
 
     def source(self, alias: str) -> Source | None:
+        """What an alias stands for, here or in a query around this one."""
         here: Visible | None = self
         while here is not None:
             if alias in here.sources:
@@ -49,6 +50,7 @@ def humanise(name: str) -> str:
 
 
 def plural(noun: str) -> str:
+    """A noun in the plural."""
     head, _, last = noun.rpartition(" ")
     if re.search(r"(?<![aeiou])y$", last):
         last = last[:-1] + "ies"
@@ -60,6 +62,7 @@ def plural(noun: str) -> str:
 
 
 def singular(noun: str) -> str:
+    """A noun in the singular."""
     head, _, last = noun.rpartition(" ")
     if last.endswith("ies") and len(last) > 4:
         last = last[:-3] + "y"
@@ -71,6 +74,7 @@ def singular(noun: str) -> str:
 
 
 def listing(parts: Iterable[str], word: str = "and") -> str:
+    """Parts as a sentence lists them: `a, b and c`."""
     items = list(parts)
     if len(items) < 2:
         return "".join(items)

@@ -134,6 +134,7 @@ class Token:
 
     @property
     def capitalised(self) -> bool:
+        """Whether it begins with a capital letter."""
         return self.text[:1].isupper()
 
 

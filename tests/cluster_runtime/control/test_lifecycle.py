@@ -127,7 +127,7 @@ def test_a_failover_keeps_what_was_committed(runtime: Runtime, cluster: ClusterH
 async def test_a_failover_does_not_wait_for_clients_that_wait_for_it(
     runtime: Runtime, cluster: ClusterHandle
 ) -> None:
-    """Found by use: those that came while it ended the others kept it, and themselves, for ever."""
+    """Found by use: those that came while it ended the others kept it, and themselves, forever."""
     stop = asyncio.Event()
 
     async def connect_again_and_again() -> None:

@@ -477,7 +477,7 @@ def test_a_directory_of_the_shared_user_changes_hands_at_its_first_start(
         user = postmaster(cluster).user
         assert user.kind == "own"
         assert {path.stat().st_uid for path in (data, *data.rglob("*"))} <= {user.uid, 0}
-        assert (data / "PG_VERSION").stat().st_ino == inode, "taken over, not made anew"
+        assert (data / "PG_VERSION").stat().st_ino == inode, "taken over, not made again"
         runtime.delete_db_cluster("old")
 
 

@@ -156,7 +156,7 @@ def test_disconnect_ends_connections_with_57p01_and_goes_on_listening(house: Any
 
 
 def test_a_connection_that_is_ended_before_its_first_step_is_closed(house: Any) -> None:
-    """Found by use: it was never heard of again, and a pause waited for its end for ever."""
+    """Found by use: it was never heard of again, and a pause waited for its end forever."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname(), timeout=20)
         theirs, _ = listener.accept()
@@ -209,7 +209,7 @@ def test_a_new_name_is_in_the_certificate_from_then_on(house: Any) -> None:
 
 
 def conversation(house: Any) -> list[bytes]:
-    """What a client of the right password says in clear, up to its first query."""
+    """What a client of the right password says in plain text, up to its first query."""
     startup = protocol.startup_message(
         ProtocolVersion(3, 0), {"user": "app", "database": "postgres"}
     )

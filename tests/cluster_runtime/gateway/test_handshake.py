@@ -223,7 +223,7 @@ def test_what_is_asked_for_follows_from_the_role_and_from_what_the_client_says(
     wishes = (None, "iam", "scram")
     for policy in (Policy(), Policy(require_tls=False)):
         assert tuple(asked(login, policy, tls=True, wish=wish) for wish in wishes) == expected
-    # No token is ever asked for in clear, or where tokens do not count.
+    # No token is ever asked for without TLS, or where tokens do not count.
     for policy, tls in ((IN_CLEAR, False), (Policy(iam_enabled=False), True)):
         found = tuple(asked(login, policy, tls=tls, wish=wish) for wish in wishes)
         assert found == (SCRAM, "28000", SCRAM)

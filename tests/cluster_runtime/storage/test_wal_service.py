@@ -1,4 +1,4 @@
-"""The WAL service when the volume behind it is opened anew, and what it knows of its standbys."""
+"""The WAL service when the volume behind it is opened again, and what it knows of its standbys."""
 
 import os
 import socket
@@ -40,7 +40,7 @@ class Cursor:
 
 
 class Source:
-    """A volume that the test opens anew."""
+    """A volume that the test opens again."""
 
     def __init__(self) -> None:
         self.end = 0x2000
@@ -167,7 +167,7 @@ def test_a_cursor_of_a_volume_that_was_opened_anew_says_so(
     assert cursor.read(100)
     writer.stop()
     volume.recover()
-    with pytest.raises(StorageError, match="opened anew"):
+    with pytest.raises(StorageError, match="opened again"):
         cursor.read(100)
 
 

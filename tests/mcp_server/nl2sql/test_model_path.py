@@ -375,7 +375,7 @@ def test_a_model_string_without_langchain_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "langchain.chat_models", None)
-    with pytest.raises(ModelUnavailableError, match=r"borealis\[langchain\]"):
+    with pytest.raises(ModelUnavailableError, match=r"borealis-postgres\[model\]"):
         as_model("openai:gpt-5")
 
 

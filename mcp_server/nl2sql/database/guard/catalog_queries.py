@@ -1,5 +1,6 @@
 """What the guard asks the catalog. Every name is qualified, operators and types too: the session's
-search path belongs to whoever owns the database, and a name in it may be a trap."""
+search path belongs to whoever owns the database, and a name in it may be a trap.
+"""
 
 FUNCTIONS = """
 select p.oid, n.nspname::pg_catalog.text, p.proname::pg_catalog.text, p.prokind::pg_catalog.text,

@@ -91,10 +91,12 @@ class Function:
 
     @property
     def label(self) -> str:
+        """The name, with its schema."""
         return f"{self.schema}.{self.name}"
 
     @property
     def built_in(self) -> bool:
+        """Whether it came with PostgreSQL."""
         return self.oid < FIRST_USER_OID
 
     @property
@@ -121,6 +123,7 @@ class Function:
 
     @property
     def runs_as_another(self) -> bool:
+        """Whether its body runs with rights other than the caller's."""
         return self.security_definer or self._becomes_another_role
 
     @property

@@ -6,7 +6,7 @@ planner evaluates: index expressions and CHECK constraints of the tables that it
 is followed here until nothing new comes up.
 
 Facts of PostgreSQL's own functions are kept, for they never change; those of users' objects are
-read anew for every query.
+read again for every query.
 """
 
 from collections.abc import Iterable

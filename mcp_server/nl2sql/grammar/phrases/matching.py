@@ -52,21 +52,26 @@ class Found:
         self.symbols = symbols
 
     def at(self, group: str) -> int | None:
+        """The place of a group; None where it took no part."""
         place = self.match.start(group)
         return None if place < 0 else place
 
     def place(self, group: str) -> int:
+        """The place of a group that took part."""
         return self.match.start(group)
 
     def has(self, group: str) -> bool:
+        """Whether a group took part."""
         return bool(self.match[group])
 
     def cue(self, group: str) -> Cue:
+        """The cue at a group."""
         found = self.symbols[self.match.start(group)].cue
         assert found is not None
         return found
 
     def operator(self, group: str) -> Operator:
+        """The comparison that the cue at a group says."""
         found = self.cue(group).operator
         assert found is not None, "a comparing phrase has an operator"
         return found
@@ -77,6 +82,7 @@ class Found:
         return [i for i in range(first, last) if re.match(kinds, self.symbols[i].kind)]
 
     def kinds(self, group: str) -> str:
+        """The kinds of the symbols in a group."""
         return self.match[group] or ""
 
 

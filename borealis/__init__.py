@@ -1,0 +1,80 @@
+"""Borealis under one name: what `cluster_runtime`, `memory` and `mcp_server.nl2sql` make public.
+
+`from borealis import Runtime, BorealisSaver, Translator` loads the parts that are named, and no
+others. Raises MissingExtraError for a name whose extra is not installed.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cluster_runtime import (
+        AsyncRuntime,
+        BorealisError,
+        Cluster,
+        ClusterHandle,
+        ClusterStatus,
+        ControlPlane,
+        DBCluster,
+        GatewayLimits,
+        Runtime,
+        ServerlessScaling,
+        SessionDescription,
+    )
+    from mcp_server.nl2sql import Translation, Translator
+    from memory import (
+        BorealisChatMessageHistory,
+        BorealisSaver,
+        BorealisStore,
+        BorealisVectorStore,
+        HashEmbeddings,
+        LocalEmbeddings,
+        pg_engine,
+    )
+
+__all__ = [
+    "AsyncRuntime",
+    "BorealisChatMessageHistory",
+    "BorealisError",
+    "BorealisSaver",
+    "BorealisStore",
+    "BorealisVectorStore",
+    "Cluster",
+    "ClusterHandle",
+    "ClusterStatus",
+    "ControlPlane",
+    "DBCluster",
+    "GatewayLimits",
+    "HashEmbeddings",
+    "LocalEmbeddings",
+    "Runtime",
+    "ServerlessScaling",
+    "SessionDescription",
+    "Translation",
+    "Translator",
+    "pg_engine",
+]
+
+_MEMORY = frozenset(
+    {
+        "BorealisChatMessageHistory",
+        "BorealisSaver",
+        "BorealisStore",
+        "BorealisVectorStore",
+        "HashEmbeddings",
+        "LocalEmbeddings",
+        "pg_engine",
+    }
+)
+_QUESTIONS = frozenset({"Translation", "Translator"})
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = "cluster_runtime"
+    if name in _MEMORY:
+        home = "memory"
+    elif name in _QUESTIONS:
+        home = "mcp_server.nl2sql"
+    return getattr(import_module(home), name)
