@@ -7,6 +7,7 @@ the next release but one.
 `memory` and `cluster_runtime` know nothing of each other, so each has a copy of this.
 """
 
+# pylint: disable=duplicate-code
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
