@@ -48,7 +48,7 @@ class Instances:
 
     @property
     def reader(self) -> Compute:
-        """The one that serves while no writer can."""
+        """The reader that serves while no writer can."""
         return self.readers[0]
 
     async def stop(self, mode: Shutdown) -> None:

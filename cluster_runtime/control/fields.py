@@ -61,12 +61,12 @@ class Field:
 
     @property
     def required(self) -> bool:
-        """Whether it must be given."""
+        """Whether it has no default."""
         return self.default is REQUIRED
 
     @property
     def secret(self) -> bool:
-        """Whether no log, message or command line may hold its value."""
+        """Whether its value is shown to nobody."""
         return SECRET in self.notes
 
     @property
@@ -81,7 +81,7 @@ class Field:
 
     @property
     def rules(self) -> Iterator[Rule]:
-        """What its values must keep."""
+        """What its value must obey, beyond its type."""
         return (note for note in self.notes if isinstance(note, Rule))
 
     def check(self, value: object) -> None:

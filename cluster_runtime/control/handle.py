@@ -73,16 +73,16 @@ class Host(Protocol):
 
     @property
     def certificate_path(self) -> Path:
-        """The certificate of its authority."""
+        """The certificate of the gateway's authority."""
 
     def facts(self, cluster: HostedCluster) -> DBCluster:
-        """The facts of now."""
+        """The facts of a cluster, now."""
 
     def instances(self, cluster: HostedCluster) -> Sequence[DBInstance]:
-        """The writer, then the readers."""
+        """The instances of a cluster."""
 
     def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
-        """An IAM token for one endpoint."""
+        """An IAM token for a user at an endpoint."""
 
 
 class ClusterHandle:

@@ -42,7 +42,7 @@ class Range:
     unit: str = ""
 
     def check(self, name: str, value: object) -> None:
-        """Raises InvalidParameterError for a number outside the range or between its steps."""
+        """Raises InvalidParameterError for a value outside the range."""
         number = value if isinstance(value, int | float) else self.maximum + 1
         within = self.minimum <= number <= self.maximum
         if not within or (self.step is not None and number % self.step):
@@ -65,12 +65,12 @@ class Must:
     passes: Callable[[str], object]
 
     def check(self, name: str, value: object) -> None:
-        """Raises InvalidParameterError for a text that does not pass."""
+        """Raises what the function raises."""
         self.passes(str(value))
 
     @property
     def words(self) -> str:
-        """Nothing: what is wrong, the check says."""
+        """Nothing that a list of parameters could say."""
         return ""
 
 

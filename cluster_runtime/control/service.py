@@ -214,7 +214,6 @@ class ControlService:
         return describe_sessions(self.find(request.db_cluster_identifier))
 
     async def register_session(self, request: RegisterSession) -> None:
-        """Perform it; raises what `RegisterSession` declares."""
         self._context.gateway.register_session(
             request.access_key_id,
             request.secret_access_key,
@@ -258,7 +257,7 @@ class ControlService:
         return replace(cluster.facts, capacity=least if running else 0.0, walls=walls)
 
     def instances(self, cluster: HostedCluster) -> list[DBInstance]:
-        """Its writer, then its readers."""
+        """The instances of a cluster: a writer and its readers."""
         return describe_instances(cluster)
 
     def _chosen(self, identifier: str | None) -> list[HostedCluster]:

@@ -99,7 +99,7 @@ class CreateDBCluster(Request):
     engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
 
     def check(self) -> None:
-        """Without express configuration a password is the only way in."""
+        """Raises InvalidParameterError for a cluster that nobody could log in to."""
         if not self.with_express_configuration and self.master_user_password is None:
             raise InvalidParameterError(
                 "a cluster without express configuration needs ", Parameter("master_user_password")

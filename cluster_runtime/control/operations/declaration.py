@@ -80,7 +80,7 @@ class Declared:
 
     @property
     def parameters(self) -> tuple[Field, ...]:
-        """Its parameters, in their order."""
+        """The parameters, in their order."""
         return fields_of(self.request)
 
     @property

@@ -73,17 +73,17 @@ PLANE = Style(
 
 
 def blocking(operations: Iterable[Declared]) -> str:
-    """The module with the operations of `Runtime`."""
+    """The source of the blocking operations."""
     return module(BLOCKING, operations)
 
 
 def awaited(operations: Iterable[Declared]) -> str:
-    """The module with the operations of `AsyncRuntime`."""
+    """The source of the awaited operations."""
     return module(AWAITED, operations)
 
 
 def plane(operations: Iterable[Declared]) -> str:
-    """The module with the Protocol `ControlPlane`."""
+    """The source of the Protocol."""
     return module(PLANE, operations)
 
 

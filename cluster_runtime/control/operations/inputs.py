@@ -28,7 +28,7 @@ class Input:
 
     @property
     def name(self) -> str:
-        """The name of the parameter or member."""
+        """Its name in Python."""
         return self.field.name
 
     @property
@@ -53,7 +53,7 @@ class Input:
 
     @property
     def range(self) -> Range | None:
-        """The range of its values, where it is a number with one."""
+        """The range that its value must lie in, if there is one."""
         return next((rule for rule in self.field.rules if isinstance(rule, Range)), None)
 
     @property
