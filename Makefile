@@ -31,7 +31,7 @@ $(USER_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) install --no-compile --constraint constraints.txt --editable '.[mcp]'
 	@$(PIP) uninstall --yes setuptools 2>/dev/null
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c \
-	  'from borealis import *; import mcp_server.hosting, mcp_server.demo.agent, mcp_server.demo.script'
+	  'from borealis import *; import mcp_server.hosting, mcp_server.cli.demo.agent, mcp_server.cli.demo.script'
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/python
@@ -54,6 +54,7 @@ check: $(DEV_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m cluster_runtime.control.operations.generate --check
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/vulture
 	$(BIN)/pylint --score=n borealis cluster_runtime memory mcp_server

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_server import extras
+from mcp_server import errors as extras
 
 ROOT = Path(__file__).parent.parent
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -22,7 +22,7 @@ class Absent:
 
 sys.meta_path.insert(0, Absent())
 """
-COMMAND = "from mcp_server.cli import main; main({!r})"
+COMMAND = "from mcp_server.cli.commands import main; main({!r})"
 ALL = sorted(
     {
         *(module for modules in extras.MODULES.values() for module in modules),
@@ -98,7 +98,7 @@ def test_a_name_without_its_extra_says_what_to_install(
 def test_without_any_extra_clusters_and_memory_are_there() -> None:
     code = """
 from borealis import BorealisSaver, BorealisStore, BorealisVectorStore, Runtime, pg_engine
-from mcp_server.cli import main
+from mcp_server.cli.commands import main
 import cluster_runtime.runtime
 main(["--help"])
 """

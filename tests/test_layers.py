@@ -28,7 +28,6 @@ LONG_FILES = {
 LONG_CLASSES = {
     "cluster_runtime/storage/disk/segment_store.py: SegmentStore",
     "cluster_runtime/storage/live/commit_path.py: CommitPath",
-    "cluster_runtime/storage/simulation/disks.py: DiskWorld",
     "cluster_runtime/storage/volume.py: StorageVolume",
 }
 
@@ -64,7 +63,7 @@ def copied(tmp_path: Path) -> Path:
     ("module", "statement", "broken"),
     [
         ("memory/errors.py", "import mcp_server.errors", "Three packages"),
-        ("memory/errors.py", "import cluster_runtime.errors", "Three packages"),
+        ("memory/errors.py", "import cluster_runtime.logs", "memory knows nothing of the runtime"),
         ("cluster_runtime/logs.py", "def late():\n    import langgraph", "MCP or LangChain"),
         ("cluster_runtime/storage/core/types.py", "import cluster_runtime.storage.disk", "core"),
         ("memory/database/steps.py", "import memory.encoding.ids", "memory: what agents use"),

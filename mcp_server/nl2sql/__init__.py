@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mcp_server.extras import needed
+from mcp_server.errors import needed
 
 if TYPE_CHECKING:
     from mcp_server.nl2sql.translation import Translation
