@@ -240,6 +240,8 @@ class SegmentLog:
         """
         with self._adding:
             content = self.disk.read(file.path, 0, file.offset(end))
+            if len(content) < file.offset(end):
+                raise OSError(errno.EIO, "a log file was cut short", str(file.path))
             new = self._make_file(file.start, self.disk.size(file.path) - PAGE_BYTES, content)
             with self._changing:
                 self.files = _sealed([new, *(each for each in self.files if each is not file)])

@@ -251,8 +251,8 @@ def successor_store(
     """
     root, file = source.directory.parent.parent, source.log.files[0]
     mark = source.log.mark(file)
-    if mark is None:
-        raise OSError(f"{file.path} does not say where it starts")
+    if mark is None or source.log.disk.size(file.path) <= PAGE_BYTES:
+        raise OSError(f"{file.path} does not say where it starts, or holds nothing")
     # A candidate of that name can only be an older writer's: this one's epoch is on a write quorum.
     disk = source.log.disk
     remove_segment(disk, root, successor)
