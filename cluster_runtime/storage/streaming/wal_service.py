@@ -88,6 +88,7 @@ class WalService:
         self._lock = threading.Lock()
         self._readers: dict[_Reader, None] = {}  # the newest last
         self._feedback = Feedback()
+        self._pauses: dict[str, float] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._accept, name="borealis-wal-service")
         self._thread.daemon = True
@@ -108,6 +109,14 @@ class WalService:
                 each.session.application_name: ConnectedStandby(each.session.status, each.since)
                 for each in self._readers
             }
+
+    def pause(self, name: str, seconds: float) -> None:
+        """Have the standby of a name wait between two large messages: commits come first."""
+        self._pauses = {name: seconds} if seconds else {}
+
+    def pause_of(self, name: str) -> float:
+        """The seconds that a standby waits between two large messages."""
+        return self._pauses.get(name, 0.0)
 
     @property
     def feedback(self) -> Feedback:
@@ -206,6 +215,8 @@ class _Reader:
         poll.register(self._moved, select.POLLIN)
         while not self.session.closed:
             more = self._send_wal()
+            if more and (pause := self._service.pause_of(self.session.application_name)):
+                time.sleep(pause)
             ready = [fd for fd, _ in poll.poll(0 if more else self._patience_s() * 1000)]
             if self._moved in ready:
                 with suppress(BlockingIOError):

@@ -31,6 +31,7 @@ from cluster_runtime.storage.upkeep.coalescing import InterruptedCoalescingError
 POLL_S = 0.1
 STRETCH_BYTES = 2 << 20
 REST_MAX_S = 0.1
+RESTS = 2.0
 
 _ROOT = Path(__file__).parents[3]
 
@@ -118,7 +119,7 @@ class ImageMaker:
 
 
 class Pace:
-    """Writes a little, waits until that is on the disk, and rests as long as that took.
+    """Writes a little, waits until that is on the disk, and rests for longer than that took.
 
     So a commit's write never stands behind more than a little.
     """
@@ -143,7 +144,7 @@ def main() -> None:
     """What the process does."""
     niceness = int(sys.argv[1])
     os.nice(niceness)
-    pace = Pace(1.0 if niceness else 0.0)
+    pace = Pace(RESTS if niceness else 0.0)
     lines = sys.stdin.buffer
     tasks: list[bytes] = []
     come = threading.Condition()

@@ -49,6 +49,8 @@ KEEP_BASE_AFTER_S = 30.0
 KEEP_BASE_AGAIN_S = 300.0
 MEND_AGAIN_S = 5.0
 GIVE_EVERY_S = 20.0
+POLITE_PAUSE_S = 0.004
+"""Between two messages of 128 KiB to a coalescer that steps back behind commits: 32 MB a second."""
 CONNECT_TIMEOUT_S = 15
 
 _log = get_logger(__name__)
@@ -237,6 +239,7 @@ class Pages:
             self._runs += 1
             name = f"{COALESCER}-{self._runs}"
             nice = niceness(*self._since_last())
+            service.pause(name, POLITE_PAUSE_S if nice else 0.0)
             control = coalescer.replay(
                 f"{service.conninfo} user={self._superuser} application_name={name}",
                 until,

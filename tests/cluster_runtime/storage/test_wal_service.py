@@ -66,7 +66,7 @@ class Source:
         self.relayed.append(feedback)
 
     def moved(self) -> None:
-        for fd in self.watchers:
+        for fd in list(self.watchers):
             os.write(fd, b"x")
 
 
@@ -120,7 +120,7 @@ def test_a_stream_whose_volume_was_opened_anew_ends_and_does_not_spin(
     assert ends(conn)
     assert source.cursors[0].reads == reads + 1
     wait_until(lambda: service.readers() == {})
-    assert not any(each.name == "borealis-wal-reader" for each in threading.enumerate())
+    wait_until(lambda: all(each.name != "borealis-wal-reader" for each in threading.enumerate()))
 
 
 def test_of_two_connections_of_one_name_the_newer_counts(
