@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 from cluster_runtime.moved import MOVED, MovedModules
 
 if TYPE_CHECKING:
-    from cluster_runtime.control.model import ClusterStatus, DBCluster, ServerlessScaling
+    from cluster_runtime.control.model import (
+        ClusterStatus,
+        DBCluster,
+        DBInstance,
+        ServerlessScaling,
+    )
     from cluster_runtime.control.plane import Cluster, ControlPlane
     from cluster_runtime.errors import BorealisError
     from cluster_runtime.gateway import GatewayLimits, SessionDescription
@@ -21,6 +26,7 @@ __all__ = [
     "ClusterStatus",
     "ControlPlane",
     "DBCluster",
+    "DBInstance",
     "GatewayLimits",
     "Runtime",
     "ServerlessScaling",
@@ -35,6 +41,7 @@ _HOME = {
     "ClusterStatus": "control.model",
     "ControlPlane": "control.plane",
     "DBCluster": "control.model",
+    "DBInstance": "control.model",
     "GatewayLimits": "gateway",
     "Runtime": "runtime",
     "ServerlessScaling": "control.model",

@@ -1,18 +1,39 @@
-"""Every error that the runtime raises on purpose.
+"""The root of all errors that are raised on purpose, and those of the runtime.
 
-One hierarchy: `except BorealisError` catches all of them and nothing else. Each class says who
-raises it and whether trying again can help; the message names the thing, what is so, and what
-to do, in the words of its reader (`cluster_runtime.wording`). Fault codes are the RDS API's, so
-that the HTTP endpoint can answer as RDS does.
+One hierarchy: `except BorealisError` catches all of them and nothing else; those of `memory` and of
+`mcp_server` descend from it too. Each class says who raises it, who sees it, and whether trying
+again can help; the message names the thing, what is so, and what to do, in the words of its reader
+(`cluster_runtime.wording`). Fault codes are the RDS API's, so that the HTTP endpoint can answer as
+RDS does. This module imports nothing but those words.
 """
+
+from enum import Flag, auto
+from typing import ClassVar
 
 from cluster_runtime.wording import PYTHON, Said, Words, tell
 
 
-class BorealisError(Exception):
-    """Base of all errors of this package. Its text is for readers of Python; `told` has others."""
+class Audience(Flag):
+    """Who sees an error. The log has all of them."""
 
-    code = "InternalFailure"
+    CALLER = auto()
+    """Whoever called an operation: a program, a command, a tool."""
+    DATABASE_CLIENT = auto()
+    """Whoever connects to a cluster, as an error of PostgreSQL."""
+    HOST = auto()
+    """Whoever opens a state directory."""
+
+
+class BorealisError(Exception):
+    """Base of all errors. Its text is for readers of Python; `told` has others.
+
+    code: RDS's fault code. retry_helps: whether the same call may succeed later, although nobody
+    does anything about it. seen_by: whom it reaches.
+    """
+
+    code: ClassVar[str] = "InternalFailure"
+    retry_helps: ClassVar[bool] = False
+    seen_by: ClassVar[Audience] = Audience.CALLER
 
     def __init__(self, *said: Said) -> None:
         super().__init__(*said)
@@ -36,6 +57,13 @@ class ClusterNotFoundError(BorealisError):
     """The control plane knows no cluster of that identifier."""
 
     code = "DBClusterNotFoundFault"
+    seen_by = Audience.CALLER | Audience.DATABASE_CLIENT
+
+
+class InstanceNotFoundError(BorealisError):
+    """The control plane knows no instance of that identifier."""
+
+    code = "DBInstanceNotFound"
 
 
 class ClusterAlreadyExistsError(BorealisError):
@@ -45,27 +73,46 @@ class ClusterAlreadyExistsError(BorealisError):
 
 
 class InvalidClusterStateError(BorealisError):
-    """The cluster's status does not allow the operation now. Trying again later may help."""
+    """The cluster is changing, and its status does not allow the operation now. That passes."""
 
     code = "InvalidDBClusterStateFault"
+    retry_helps = True
+    seen_by = Audience.CALLER | Audience.DATABASE_CLIENT
+
+
+class ClusterClosedError(InvalidClusterStateError):
+    """The cluster is stopped, being deleted, or closed by a setting: waiting does not change that.
+
+    The message says what does.
+    """
+
+    retry_helps = False
 
 
 class DeletionProtectedError(InvalidClusterStateError):
     """A delete met `deletion_protection`. Switch it off with modify_db_cluster first."""
 
     code = "InvalidParameterCombination"
+    retry_helps = False
+    seen_by = Audience.CALLER
 
 
 class StateDirectoryInUseError(BorealisError):
     """Another process hosts this state directory. Its message names the process."""
 
+    seen_by = Audience.HOST
+
 
 class StateDirectoryError(BorealisError):
     """The state directory cannot be used: wrong owner, not writable, or of a newer version."""
 
+    seen_by = Audience.HOST
+
 
 class CatalogCorruptedError(BorealisError):
     """The catalog's file is not a readable catalog. Nothing was changed; restore or move it."""
+
+    seen_by = Audience.HOST
 
 
 class PortInUseError(BorealisError):
@@ -79,21 +126,33 @@ class InsufficientStorageError(BorealisError):
 
 
 class EngineError(BorealisError):
-    """PostgreSQL did not start, stop or answer as it should. The message quotes its log."""
+    """PostgreSQL did not start, stop or answer as it should. The message quotes its log.
+
+    Trying again may help: each start begins from the volume.
+    """
+
+    retry_helps = True
+    seen_by = Audience.CALLER | Audience.DATABASE_CLIENT
 
 
 class EngineNotFoundError(EngineError):
     """No PostgreSQL of the requested version is installed. The message lists those that are."""
 
     code = "InvalidParameterCombination"
+    retry_helps = False
+    seen_by = Audience.CALLER | Audience.HOST
 
 
 class StorageError(BorealisError):
     """The volume could not do what was asked."""
 
+    seen_by = Audience.CALLER | Audience.DATABASE_CLIENT
+
 
 class QuorumLostError(StorageError):
-    """Too few segments answer for the operation. Heal or repair segments, then try again."""
+    """Too few segments answer for the operation. Once they are healed or repaired, it works."""
+
+    retry_helps = True
 
 
 class StaleEpochError(StorageError):

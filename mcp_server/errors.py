@@ -14,6 +14,8 @@ module that they never heard of.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cluster_runtime.errors import Audience, BorealisError
+
 DISTRIBUTION = "borealis-postgres"
 MODULES = {
     "ask": frozenset({"snowballstemmer", "sqlglot"}),
@@ -27,7 +29,7 @@ USES = {
 }
 
 
-class McpServerError(Exception):
+class McpServerError(BorealisError):
     """Base of the errors of this package."""
 
 
@@ -37,6 +39,8 @@ class SqlRefusedError(McpServerError):
 
 class ScopeError(McpServerError):
     """The server was started with options that cannot work together, or for a missing cluster."""
+
+    seen_by = Audience.HOST
 
 
 class MissingExtraError(McpServerError, ImportError):

@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from cluster_runtime.control.operations import OPERATIONS, Declared
+from cluster_runtime.control.operations.inputs import Input, inputs
 from cluster_runtime.wording import PYTHON, Hint, Operation, plainly
 
 LIST_DATABASES = Operation("list_databases")
@@ -15,23 +17,24 @@ LIST_DATABASES = Operation("list_databases")
 
 ANY_CLUSTER = "CLUSTER"
 
-OPTIONS = {
+SHORT_OPTIONS = {
     "database_name": "--database",
-    "deletion_protection": "--deletion-protection",
-    "max_capacity": "--max-capacity",
-    "min_capacity": "--min-capacity",
+    "db_cluster_identifier": "--cluster",
+    "enable_iam_database_authentication": "--iam",
+    "internet_access_gateway_enabled": "--gateway",
+    "master_user_password": "--password",
+    "master_username": "--master-user",
     "new_db_cluster_identifier": "--rename",
-    "port": "--port",
     "seconds_until_auto_pause": "--auto-pause",
-    "state_dir": "--state-dir",
-    "timeout_seconds": "statement_timeout",  # a shell has no limit but the server's own
-    "warm_pool_size": "--warm-pool",
+    "with_express_configuration": "--express",
 }
-"""Parameters of the runtime, as options of the command line."""
+"""Options that are called other than their parameter."""
 
-COMMANDS = {
+COMMANDS_BY_OTHER_NAMES = {
     "create_db_cluster": "create",
     "delete_db_cluster": "delete",
+    "describe_db_instances": "instances",
+    "describe_events": "events",
     "describe_volume": "storage show",
     "failover_db_cluster": "failover",
     "modify_db_cluster": "modify",
@@ -39,21 +42,92 @@ COMMANDS = {
     "start_db_cluster": "start",
     "stop_db_cluster": "stop",
 }
+"""Commands that are called other than their operation."""
+
+
+def is_a_command(declared: Declared) -> bool:
+    """A command hosts the clusters itself: what ends with the host would end with the command."""
+    return not declared.of_this_host
+
+
+def command_of(method: str) -> str:
+    """What the command of an operation is called."""
+    return COMMANDS_BY_OTHER_NAMES.get(method, method.replace("_", "-"))
+
+
+def option_of(one: Input) -> str:
+    """What the option of a parameter is called. A secret stands in a file, never in a command."""
+    option = SHORT_OPTIONS.get(one.name, f"--{one.name.replace('_', '-')}")
+    return f"{option}-file" if one.field.secret else option
+
+
+COMMANDS = {
+    each.method: command_of(each.method)
+    for each in OPERATIONS
+    if is_a_command(each) and each.method != "describe_db_clusters"  # two commands, see below
+}
+OPTIONS_OF_OPERATIONS = {
+    each.method: {one.name: option_of(one) for one in inputs(each) if not one.names_the_subject}
+    for each in OPERATIONS
+    if each.method in COMMANDS
+}
+OPTIONS = {
+    name: option for options in OPTIONS_OF_OPERATIONS.values() for name, option in options.items()
+} | {
+    "state_dir": "--state-dir",
+    "timeout_seconds": "statement_timeout",  # a shell has no limit but the server's own
+    "warm_pool_size": "--warm-pool",
+}
+"""Parameters of the runtime, as options of the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An operation as a tool. leaves_out: parameters that an agent has no use for."""
+
+    tool: str
+    leaves_out: frozenset[str] = frozenset()
+
+
+OFFERS = {
+    "create_db_cluster": Offer(
+        "create_cluster",
+        frozenset(
+            {
+                "with_express_configuration",
+                "engine_version",
+                "master_username",
+                "master_user_password",
+                "storage_type",
+                "port",
+            }
+        ),
+    ),
+    "delete_db_cluster": Offer("delete_cluster", frozenset({"skip_final_snapshot"})),
+}
+SHORT_ARGUMENTS = {"database_name": "database", "db_cluster_identifier": "cluster"}
+"""Arguments that are called other than their parameter."""
+
+
+def offered(declared: Declared) -> tuple[Input, ...]:
+    """What the tool of an operation asks for."""
+    return inputs(declared, OFFERS[declared.method].leaves_out)
+
+
+def argument_of(one: Input) -> str:
+    """What the argument of a parameter is called."""
+    return SHORT_ARGUMENTS.get(one.name, one.name)
+
 
 ARGUMENTS = {
-    "database_name": "database",
-    "deletion_protection": "deletion_protection",
-    "identifier": "cluster",
-    "max_capacity": "max_capacity",
-    "min_capacity": "min_capacity",
-    "seconds_until_auto_pause": "seconds_until_auto_pause",
-    "timeout_seconds": "timeout_seconds",
-}
+    one.name: argument_of(one)
+    for each in OPERATIONS
+    if each.method in OFFERS
+    for one in offered(each)
+} | {"timeout_seconds": "timeout_seconds"}
 """Parameters of the runtime, as arguments of the tools."""
 
-TOOLS_OF_OPERATIONS = {
-    "create_db_cluster": "create_cluster",
-    "delete_db_cluster": "delete_cluster",
+TOOLS_OF_OPERATIONS = {method: offer.tool for method, offer in OFFERS.items()} | {
     LIST_DATABASES.name: "list_schemas without a database",
 }
 
@@ -87,9 +161,9 @@ class OnTheCommandLine:
         for setting, value in operation.settings.items():
             if (name, setting) == ("delete_db_cluster", "skip_final_snapshot"):
                 continue  # what the command does anyway
-            if setting not in OPTIONS:
+            if setting not in OPTIONS_OF_OPERATIONS[name]:
                 return None
-            arguments += _option(OPTIONS[setting], value)
+            arguments += _option(OPTIONS_OF_OPERATIONS[name][setting], value)
         return _line(COMMANDS[name], cluster, *arguments)
 
 

@@ -1,16 +1,22 @@
 """Every error that the memory backends raise on purpose.
 
-`except AgentMemoryError` catches all of them and nothing else; errors of PostgreSQL that a caller
-can do something about pass through as psycopg raised them. Messages never quote a DSN or a value.
+`except AgentMemoryError` catches all of them and nothing else, `except BorealisError` those of the
+clusters as well; errors of PostgreSQL that a caller can do something about pass through as psycopg
+raised them. Messages never quote a DSN or a value.
 """
 
+from cluster_runtime.errors import BorealisError
+from cluster_runtime.wording import Said
 
-class AgentMemoryError(Exception):
+
+class AgentMemoryError(BorealisError):
     """Base of all errors of this package."""
 
 
 class ConfigurationError(AgentMemoryError, ValueError):
     """A constructor or a call got a value outside its rules. Trying again cannot help."""
+
+    code = "InvalidParameterValue"
 
 
 class MissingExtraError(ConfigurationError, ImportError):
@@ -34,6 +40,8 @@ class OperationTimeoutError(AgentMemoryError, TimeoutError):
     Its cause is the last database error. Trying again may help: every write is idempotent.
     """
 
+    retry_helps = True
+
 
 class CorruptedCheckpointError(AgentMemoryError):
     """Stored bytes are truncated, altered or of an unknown format. Other threads are unaffected.
@@ -49,6 +57,6 @@ class TypeNotAllowedError(AgentMemoryError):
     with exactly the classes you trust. refused: the module and the class, where it is one.
     """
 
-    def __init__(self, message: str, refused: tuple[str, str] | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, *said: Said, refused: tuple[str, str] | None = None) -> None:
+        super().__init__(*said)
         self.refused = refused

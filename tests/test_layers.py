@@ -63,7 +63,7 @@ def copied(tmp_path: Path) -> Path:
     ("module", "statement", "broken"),
     [
         ("memory/errors.py", "import mcp_server.errors", "Three packages"),
-        ("memory/errors.py", "import cluster_runtime.errors", "Three packages"),
+        ("memory/errors.py", "import cluster_runtime.logs", "memory knows nothing of the runtime"),
         ("cluster_runtime/logs.py", "def late():\n    import langgraph", "MCP or LangChain"),
         ("cluster_runtime/storage/core/types.py", "import cluster_runtime.storage.disk", "core"),
         ("memory/database/steps.py", "import memory.encoding.ids", "memory: what agents use"),

@@ -18,7 +18,10 @@ import cluster_runtime
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "cluster_runtime"
-ENTRIES = ("cluster_runtime/runtime.py", "mcp_server/", "memory/")
+ENTRIES = (
+    *("cluster_runtime/runtime.py", "cluster_runtime/_blocking.py", "cluster_runtime/_awaited.py"),
+    *("mcp_server/", "memory/"),
+)
 """`Runtime`, `AsyncRuntime` and the handles that they give out; the packages above this one."""
 
 ENTRY_NAMES = {"main", *cluster_runtime.__all__}
@@ -28,6 +31,8 @@ NOT_OF_THE_PRODUCT = ("cluster_runtime/storage/simulation/",)
 """Has a command of its own, and is no part of a running cluster."""
 
 EXPECTED = {
+    "cluster_runtime/control/operations/declaration.py: declared_in": "OPERATIONS calls it",
+    "cluster_runtime/control/rules.py: check_password": "the type of a parameter holds it",
     "cluster_runtime/engine/postmaster.py: Postmaster.reload": "benchmarks change a server's log",
 }
 """Public, and named by nothing of the product: why."""

@@ -13,14 +13,14 @@ from cluster_runtime.control.compute import Compute
 from cluster_runtime.control.identifiers import not_found
 from cluster_runtime.control.instances import ClusterStorage, Writer
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.model import ClusterStatus, DBCluster, EndpointKind, Event
+from cluster_runtime.control.model import AT_REST, ClusterStatus, DBCluster, EndpointKind, Event
 from cluster_runtime.control.state_directory import AccessKey, StateDirectory
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.template import Template
 from cluster_runtime.engine.warm_pool import WarmPool
-from cluster_runtime.errors import InvalidClusterStateError
+from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
 
@@ -36,16 +36,25 @@ UNNAMED_MARK = "unnamed"
 
 @dataclass(slots=True)
 class Instances:
-    """The volume of a cluster, its writer, and the reader that serves while no writer can."""
+    """The volume of a cluster, its writer, and its readers: at least one, and at most 15.
+
+    The first reader serves while no writer can.
+    """
 
     storage: ClusterStorage
     writer: Writer
     compute: Compute
-    reader: Compute
+    readers: list[Compute]
+
+    @property
+    def reader(self) -> Compute:
+        """The reader that serves while no writer can."""
+        return self.readers[0]
 
     async def stop(self, mode: Shutdown) -> None:
-        """Stop both, then close the volume."""
-        await self.reader.stop(Shutdown.IMMEDIATE)
+        """Stop all of them, then close the volume."""
+        for reader in self.readers:
+            await reader.stop(Shutdown.IMMEDIATE)
         await self.compute.stop(mode)
         await in_thread(self.storage.close)
 
@@ -99,7 +108,9 @@ class HostedCluster:
         """Raise InvalidClusterStateError unless the status is one of these."""
         if self.facts.status not in statuses:
             wanted = " or ".join(status.value for status in statuses)
-            raise InvalidClusterStateError(
+            at_rest = self.facts.status in AT_REST
+            kind = ClusterClosedError if at_rest else InvalidClusterStateError
+            raise kind(
                 f"cluster {self.identifier!r} is {self.facts.status.value}; "
                 f"this needs it to be {wanted}",
                 *(to_make_available(self.facts) if ClusterStatus.AVAILABLE in statuses else ()),

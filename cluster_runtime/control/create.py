@@ -1,10 +1,9 @@
 """CreateDBCluster, and the unnamed clusters that the warm pool holds."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypedDict
 
 from psycopg import sql
 
@@ -17,7 +16,7 @@ from cluster_runtime.control.context import (
     UnnamedCluster,
 )
 from cluster_runtime.control.endpoints import close_endpoints, endpoint_names, open_endpoints
-from cluster_runtime.control.identifiers import check_identifier, check_role_name, new_resource_id
+from cluster_runtime.control.identifiers import check_identifier, new_resource_id
 from cluster_runtime.control.instances import (
     ClusterStorage,
     Reader,
@@ -31,94 +30,19 @@ from cluster_runtime.control.model import (
     ClusterStatus,
     DBCluster,
     ServerlessScaling,
-    StorageType,
 )
+from cluster_runtime.control.operations.clusters import CreateDBCluster
+from cluster_runtime.control.rules import DEFAULT_DATABASE
 from cluster_runtime.control.upgrade import prepare_reader, prepare_writer
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.roles import MASTER
 from cluster_runtime.engine.template import Template
-from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterError
+from cluster_runtime.errors import ClusterAlreadyExistsError
 from cluster_runtime.gateway import make_verifier
-from cluster_runtime.wording import Parameter
 
-ENGINE = "aurora-postgresql"
-DEFAULT_DATABASE = "postgres"
 DEFAULT_CAPACITY_ACU = 0.5
-PASSWORD_MIN_CHARACTERS = 8
-PASSWORD_MAX_CHARACTERS = 128
-PORT_MIN, PORT_MAX = 1150, 65535
-
-
-class CreateOptions(TypedDict, total=False):
-    """The optional parameters of CreateDBCluster, as keyword arguments."""
-
-    with_express_configuration: bool
-    engine_version: str | None
-    database_name: str
-    master_username: str
-    master_user_password: str | None
-    scaling: ServerlessScaling | None
-    storage_type: StorageType
-    deletion_protection: bool
-    port: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class CreateRequest:
-    """The parameters of CreateDBCluster that the runtime takes.
-
-    Raises InvalidParameterError for a value outside its rules.
-    """
-
-    identifier: str
-    with_express_configuration: bool = True
-    engine_version: str | None = None
-    database_name: str = DEFAULT_DATABASE
-    master_username: str = MASTER
-    master_user_password: str | None = field(default=None, repr=False)
-    scaling: ServerlessScaling | None = None
-    storage_type: StorageType = "aurora"
-    deletion_protection: bool = False
-    port: int | None = None
-
-    def __post_init__(self) -> None:
-        check_identifier(self.identifier)
-        check_role_name("master user name", self.master_username)
-        if self.database_name != DEFAULT_DATABASE:
-            check_role_name("database name", self.database_name)
-        if self.database_name in ("template0", "template1"):
-            raise InvalidParameterError(f"database name {self.database_name!r} is reserved")
-        check_password(self.master_user_password)
-        if self.storage_type not in ("aurora", "aurora-iopt1"):
-            raise InvalidParameterError(
-                f"storage type {self.storage_type!r} is neither 'aurora' nor 'aurora-iopt1'"
-            )
-        if self.port is not None and not PORT_MIN <= self.port <= PORT_MAX:
-            raise InvalidParameterError(
-                f"port {self.port} is outside {PORT_MIN} to {PORT_MAX}; leave it out for a free one"
-            )
-        if not self.with_express_configuration and self.master_user_password is None:
-            raise InvalidParameterError(
-                "a cluster without express configuration needs ", Parameter("master_user_password")
-            )
-
-
-def check_password(password: str | None) -> None:
-    """RDS's rules for MasterUserPassword. Raises InvalidParameterError, without the password."""
-    if password is None:
-        return
-    if not PASSWORD_MIN_CHARACTERS <= len(password) <= PASSWORD_MAX_CHARACTERS:
-        raise InvalidParameterError(
-            Parameter("master_user_password"),
-            f" must have {PASSWORD_MIN_CHARACTERS} to {PASSWORD_MAX_CHARACTERS} characters",
-        )
-    if any(character in '/"@ ' or not character.isprintable() for character in password):
-        raise InvalidParameterError(
-            Parameter("master_user_password"),
-            " must be printable and hold no slash, quote, @ or space",
-        )
 
 
 async def make_unnamed(context: Context, engine_version: str | None) -> UnnamedCluster:
@@ -160,17 +84,17 @@ def instances_over(context: Context, installation: Installation, resource_id: st
         storage,
         writer,
         Compute(writer, installation.major, partial(prepare_writer, context, resource_id)),
-        Compute(reader, installation.major, partial(prepare_reader, context, resource_id)),
+        [Compute(reader, installation.major, partial(prepare_reader, context, resource_id))],
     )
 
 
-async def create_db_cluster(context: Context, request: CreateRequest) -> HostedCluster:
+async def create_db_cluster(context: Context, request: CreateDBCluster) -> HostedCluster:
     """Name an unnamed cluster, open its endpoints, enter it into the catalog.
 
     Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError, EngineNotFoundError,
     InsufficientStorageError; then nothing of the cluster remains.
     """
-    identifier = check_identifier(request.identifier)
+    identifier = check_identifier(request.db_cluster_identifier)
     taken = {cluster.identifier for cluster in context.clusters.values()} | context.reserved
     if identifier in taken:
         raise ClusterAlreadyExistsError(
@@ -192,7 +116,7 @@ async def create_db_cluster(context: Context, request: CreateRequest) -> HostedC
 
 
 async def _name(
-    context: Context, unnamed: UnnamedCluster, identifier: str, request: CreateRequest
+    context: Context, unnamed: UnnamedCluster, identifier: str, request: CreateDBCluster
 ) -> HostedCluster:
     writer_name, reader_name = endpoint_names(identifier, unnamed.resource_id, context.region)
     cluster = HostedCluster(
@@ -200,7 +124,7 @@ async def _name(
             db_cluster_identifier=identifier,
             db_cluster_resource_id=unnamed.resource_id,
             status=ClusterStatus.AVAILABLE,
-            engine=ENGINE,
+            engine=request.engine,
             engine_version=unnamed.engine_version,
             database_name=request.database_name,
             master_username=request.master_username,
@@ -210,7 +134,7 @@ async def _name(
             reader_port=0,
             region=context.region,
             cluster_create_time=datetime.now(UTC),
-            scaling=request.scaling or ServerlessScaling(),
+            scaling=request.serverless_v2_scaling_configuration or ServerlessScaling(),
             express_configuration=request.with_express_configuration,
             deletion_protection=request.deletion_protection,
             storage_type=request.storage_type,
@@ -236,7 +160,7 @@ async def _name(
     return cluster
 
 
-async def _apply_names(compute: Compute, request: CreateRequest) -> None:
+async def _apply_names(compute: Compute, request: CreateDBCluster) -> None:
     """Give the master user its name and password, and make the database that was asked for."""
     user = sql.Identifier(request.master_username)
     if request.master_username != MASTER:

@@ -6,17 +6,28 @@ from cluster_runtime.control.context import Context, HostedCluster
 from cluster_runtime.control.endpoints import close_endpoints
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.model import ClusterStatus, DBCluster
+from cluster_runtime.control.operations.clusters import DeleteDBCluster
 from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.errors import DeletionProtectedError
+from cluster_runtime.errors import DeletionProtectedError, InvalidParameterError
 from cluster_runtime.wording import Hint, Operation
 
 
-async def delete_db_cluster(context: Context, cluster: HostedCluster) -> DBCluster:
+async def delete_db_cluster(
+    context: Context, cluster: HostedCluster, request: DeleteDBCluster
+) -> DBCluster:
     """End the cluster and remove all it holds. Returns its last facts, with status `deleting`.
 
     A delete cut short by the end of the process is finished by the next start. Raises
-    DeletionProtectedError, InvalidClusterStateError.
+    DeletionProtectedError, InvalidClusterStateError, InvalidParameterError.
     """
+    if not request.skip_final_snapshot:
+        raise InvalidParameterError(
+            f"cluster {cluster.identifier!r} gets no final snapshot, for this release takes none",
+            Hint(
+                "delete it without one with {}",
+                Operation("delete_db_cluster", cluster.identifier, {"skip_final_snapshot": True}),
+            ),
+        )
     async with cluster.changing:
         cluster.require(
             ClusterStatus.AVAILABLE, ClusterStatus.STOPPED, ClusterStatus.INCOMPATIBLE_NETWORK

@@ -4,15 +4,17 @@ Field names are the RDS API's in snake case (`DBClusterIdentifier` -> `db_cluste
 statuses are RDS's own words. Facts are frozen: a change makes a new value, which the catalog
 stores.
 
-Source: Amazon RDS API Reference, data types DBCluster, DBClusterMember and
+Source: Amazon RDS API Reference, data types DBCluster, DBClusterMember, DBInstance and
 ServerlessV2ScalingConfiguration.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
+from cluster_runtime.control.fields import check_rules
+from cluster_runtime.control.rules import Range
 from cluster_runtime.engine.walls import Walls
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.wording import Parameter
@@ -22,7 +24,8 @@ StorageType = Literal["aurora", "aurora-iopt1"]
 
 ACU_MAX = 256.0
 ACU_STEP = 0.5
-SECONDS_UNTIL_AUTO_PAUSE_MIN = 300
+ACU_OF_A_WRITER_MIN = 1
+"""Least that a maximum may be."""
 SECONDS_UNTIL_AUTO_PAUSE_MAX = 86_400
 
 
@@ -40,42 +43,48 @@ class ClusterStatus(StrEnum):
     INCOMPATIBLE_NETWORK = "incompatible-network"
 
 
+AT_REST = frozenset(
+    {
+        ClusterStatus.STOPPING,
+        ClusterStatus.STOPPED,
+        ClusterStatus.DELETING,
+        ClusterStatus.INCOMPATIBLE_NETWORK,
+    }
+)
+"""Waiting alone does not make such a cluster available."""
+
+
+class InstanceStatus(StrEnum):
+    """Statuses of an instance (RDS User Guide, "Viewing DB instance status")."""
+
+    AVAILABLE = "available"
+    STOPPED = "stopped"
+
+
 @dataclass(frozen=True, slots=True)
 class ServerlessScaling:
     """ServerlessV2ScalingConfiguration: the range of capacity, and when to pause.
 
-    min_capacity, max_capacity: ACU (1 ACU is 2 GiB of memory and the CPU that goes with it),
-        0 to 256 in steps of 0.5; a minimum of 0 allows auto-pause.
-    seconds_until_auto_pause: idle seconds before a cluster with a minimum of 0 pauses. RDS takes
-        300 to 86,400; the local runtime also takes less, down to 1 (for tests and demos).
+    1 ACU is 2 GiB of memory and the CPU that goes with it.
+
+    min_capacity: least ACU; 0 lets the cluster pause.
+    max_capacity: most ACU; at least 1, and not below the least.
+    seconds_until_auto_pause: idle seconds before a cluster with a minimum of 0 pauses; the next
+        use wakes it. RDS takes 300 and more; the local runtime also takes less (for tests).
     """
 
-    min_capacity: float = 0.0
-    max_capacity: float = 16.0
-    seconds_until_auto_pause: int = 300
+    min_capacity: Annotated[float, Range(0, ACU_MAX, ACU_STEP, "ACU")] = 0.0
+    max_capacity: Annotated[float, Range(ACU_OF_A_WRITER_MIN, ACU_MAX, ACU_STEP, "ACU")] = 16.0
+    seconds_until_auto_pause: Annotated[int, Range(1, SECONDS_UNTIL_AUTO_PAUSE_MAX)] = 300
 
     def __post_init__(self) -> None:
-        for name, value in (
-            ("min_capacity", self.min_capacity),
-            ("max_capacity", self.max_capacity),
-        ):
-            if not 0 <= value <= ACU_MAX or value % ACU_STEP:
-                raise InvalidParameterError(
-                    Parameter(name),
-                    f" is {value} ACU; it must be from 0 to {ACU_MAX:g} in steps of {ACU_STEP}",
-                )
-        if self.max_capacity < max(self.min_capacity, 1):
+        check_rules(self)
+        if self.max_capacity < self.min_capacity:
             raise InvalidParameterError(
                 Parameter("max_capacity"),
                 f" is {self.max_capacity:g} ACU; it must be at least 1 and not below ",
                 Parameter("min_capacity"),
                 f", which is {self.min_capacity:g}",
-            )
-        if not 1 <= self.seconds_until_auto_pause <= SECONDS_UNTIL_AUTO_PAUSE_MAX:
-            raise InvalidParameterError(
-                Parameter("seconds_until_auto_pause"),
-                f" is {self.seconds_until_auto_pause}; it must be from 1 "
-                f"to {SECONDS_UNTIL_AUTO_PAUSE_MAX}",
             )
 
     @property
@@ -128,6 +137,25 @@ class DBCluster:
     def paused(self) -> bool:
         """Available, and no process runs: the next connect wakes it."""
         return self.status is ClusterStatus.AVAILABLE and self.capacity == 0
+
+
+@dataclass(frozen=True, slots=True)
+class DBInstance:
+    """One PostgreSQL of a cluster, as DescribeDBInstances shows it: its writer, or a reader.
+
+    db_instance_status: `stopped` while its cluster is. One of a paused cluster is available.
+    promotion_tier: readers of a lower tier become the writer first, 0 to 15.
+    """
+
+    db_instance_identifier: str
+    db_cluster_identifier: str
+    db_instance_status: InstanceStatus
+    is_cluster_writer: bool
+    engine: str
+    engine_version: str
+    instance_create_time: datetime
+    promotion_tier: int = 1
+    db_instance_class: str = "db.serverless"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,111 +1,249 @@
 """The control plane as its callers see it: one Protocol, shaped like the RDS API.
 
 `cluster_runtime.Runtime` is the local implementation. Code that creates and uses clusters
-(the MCP tools, the memory backends, the command line) depends on these two Protocols alone.
+(the MCP tools, the memory backends, the command line) depends on this Protocol and on
+`Cluster` alone.
+
+Generated from the declarations in `cluster_runtime/control/operations/` by
+`python -m cluster_runtime.control.operations.generate`: change those, not this.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Literal, Protocol
 
-import psycopg
-
+from cluster_runtime.control.handle import Cluster
 from cluster_runtime.control.model import (
-    ClusterStatus,
     DBCluster,
-    EndpointKind,
+    DBInstance,
     Event,
     ServerlessScaling,
     StorageType,
 )
+from cluster_runtime.gateway.description import SessionDescription
+from cluster_runtime.storage.description import VolumeDescription
 
-
-class Cluster(Protocol):
-    """A handle on one cluster. Its facts are read again at each `describe()`."""
-
-    @property
-    def id(self) -> str:
-        """The resource id (`cluster-...`)."""
-
-    @property
-    def identifier(self) -> str:
-        """The name it was created under (DBClusterIdentifier)."""
-
-    @property
-    def status(self) -> ClusterStatus: ...
-
-    def describe(self) -> DBCluster: ...
-
-    def dsn(
-        self,
-        endpoint: EndpointKind = "writer",
-        *,
-        user: str | None = None,
-        dbname: str | None = None,
-    ) -> str:
-        """A libpq URI of an endpoint, through the gateway.
-
-        It carries an IAM token as its password, which opens new connections for 15 minutes;
-        ask again for each new connection (a pool takes `conninfo=cluster.dsn`).
-        """
-
-    def connect(self, endpoint: EndpointKind = "writer", **kwargs: Any) -> psycopg.Connection[Any]:
-        """A psycopg connection; keyword arguments go to `psycopg.connect`."""
-
-    async def aconnect(
-        self, endpoint: EndpointKind = "writer", **kwargs: Any
-    ) -> psycopg.AsyncConnection[Any]:
-        """An asynchronous psycopg connection."""
+__all__ = ["Cluster", "ControlPlane"]
 
 
 class ControlPlane(Protocol):
     """Operations on clusters; each named after its RDS API operation.
 
-    `identifier` is a DBClusterIdentifier or a DbClusterResourceId. Errors are those of
+    A cluster is named by its DBClusterIdentifier or its DbClusterResourceId. Errors are those of
     `cluster_runtime.errors`.
     """
 
+    def cluster(self, identifier: str) -> Cluster:
+        """A handle on an existing cluster. Raises ClusterNotFoundError."""
+
     def create_db_cluster(
         self,
-        identifier: str,
+        db_cluster_identifier: str,
         *,
         with_express_configuration: bool = True,
         engine_version: str | None = None,
         database_name: str = "postgres",
         master_username: str = "postgres",
         master_user_password: str | None = None,
-        scaling: ServerlessScaling | None = None,
+        serverless_v2_scaling_configuration: ServerlessScaling | None = None,
         storage_type: StorageType = "aurora",
         deletion_protection: bool = False,
         port: int | None = None,
-    ) -> Cluster: ...
+        engine: Literal["aurora-postgresql"] = "aurora-postgresql",
+    ) -> Cluster:
+        """Create a cluster that takes connections when this returns.
 
-    def cluster(self, identifier: str) -> Cluster: ...
+        Express configuration: serverless from 0 to 16 ACU, auto-pause after 300 s, TLS, IAM
+        authentication, the gateway on, pgvector in the default database. After an error nothing of
+        the cluster remains.
 
-    def describe_db_clusters(self, identifier: str | None = None) -> Sequence[DBCluster]: ...
+        db_cluster_identifier: Identifier: 1 to 63 letters, digits and hyphens, starting with a
+            letter, not ending with a hyphen and without two in a row; case does not matter.
+        with_express_configuration: set everything up as above, with a writer. RDS makes a cluster
+            without any instance where this is not given; here one without it needs a password.
+        engine_version: version of PostgreSQL; by default the newest that is installed.
+        database_name: name of the default database, which is made with pgvector.
+        master_username: role that owns the databases.
+        master_user_password: password of the master user: 8 to 128 printable characters; without
+            one, IAM tokens are the way in.
+        serverless_v2_scaling_configuration: range of capacity, and when to pause.
+        storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
+        deletion_protection: refuse to delete it until this is switched off.
+        port: port of the cluster endpoint; by default any free one.
+        engine: there is one.
+
+        Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
+        EngineNotFoundError, InsufficientStorageError.
+        """
+
+    def describe_db_clusters(self, db_cluster_identifier: str | None = None) -> Sequence[DBCluster]:
+        """Show the facts of one cluster, or of all in order of their identifiers.
+
+        db_cluster_identifier: identifier or resource id of the only cluster to show.
+
+        Raises ClusterNotFoundError.
+        """
 
     def modify_db_cluster(
         self,
-        identifier: str,
+        db_cluster_identifier: str,
         *,
         new_db_cluster_identifier: str | None = None,
         master_user_password: str | None = None,
-        scaling: ServerlessScaling | None = None,
+        serverless_v2_scaling_configuration: ServerlessScaling | None = None,
         deletion_protection: bool | None = None,
-        iam_database_authentication_enabled: bool | None = None,
+        enable_iam_database_authentication: bool | None = None,
         require_tls: bool | None = None,
         internet_access_gateway_enabled: bool | None = None,
         storage_type: StorageType | None = None,
         reset_settings: bool = False,
-    ) -> DBCluster: ...
+    ) -> DBCluster:
+        """Change settings of a cluster, at once; those that are not given stay as they are.
 
-    def start_db_cluster(self, identifier: str) -> DBCluster: ...
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        new_db_cluster_identifier: new name; endpoints have it from then on.
+        master_user_password: new password of the master user: 8 to 128 printable characters.
+        serverless_v2_scaling_configuration: range of capacity, and when to pause.
+        deletion_protection: refuse to delete it.
+        enable_iam_database_authentication: take IAM tokens as passwords.
+        require_tls: refuse connections without TLS.
+        internet_access_gateway_enabled: keep its endpoints open.
+        storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
+        reset_settings: let a master user who locked himself out back in: settings of his databases
+            and of his role, connection limits and refusals, all back to their defaults. Data stay.
 
-    def stop_db_cluster(self, identifier: str) -> DBCluster: ...
+        Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidParameterError,
+        InvalidClusterStateError.
+        """
+
+    def start_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+        """Start a stopped cluster; it takes connections when this returns.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
+        """
+
+    def stop_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+        """Stop a cluster: it refuses connections until it is started again.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError.
+        """
+
+    def pause_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+        """Pause a cluster now, as auto-pause would; the next connect wakes it.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError.
+        """
+
+    def failover_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+        """Replace the writer of a cluster; clients wait at the gateway meanwhile.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
+        """
 
     def delete_db_cluster(
-        self, identifier: str, *, skip_final_snapshot: bool = True
-    ) -> DBCluster: ...
+        self, db_cluster_identifier: str, *, skip_final_snapshot: bool = True
+    ) -> DBCluster:
+        """Delete a cluster with all its data.
 
-    def failover_db_cluster(self, identifier: str) -> DBCluster: ...
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        skip_final_snapshot: keep nothing of it. This release takes no final snapshot, and deletes
+            no cluster that is to have one.
 
-    def describe_events(self, identifier: str | None = None) -> Sequence[Event]: ...
+        Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
+        InvalidParameterError.
+        """
+
+    def describe_db_instances(
+        self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None
+    ) -> Sequence[DBInstance]:
+        """Show one instance, those of one cluster, or all; a writer comes before its readers.
+
+        db_instance_identifier: the only instance to show.
+        db_cluster_identifier: identifier or resource id of the cluster whose instances to show (the
+            filter `db-cluster-id` of RDS).
+
+        Raises InstanceNotFoundError, ClusterNotFoundError.
+        """
+
+    def describe_events(self, source_identifier: str | None = None) -> Sequence[Event]:
+        """Show what happened to one cluster, or to all: oldest first.
+
+        source_identifier: identifier or resource id of the only cluster to look at.
+
+        Raises ClusterNotFoundError.
+        """
+
+    def describe_sessions(self, db_cluster_identifier: str) -> Sequence[SessionDescription]:
+        """Show who is connected to a cluster through the gateway: address, TLS, kind of credential.
+
+        PostgreSQL itself sees a unix socket; `pid` joins this to its `pg_stat_activity`.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError.
+        """
+
+    def register_session(
+        self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime
+    ) -> None:
+        """Accept IAM tokens that are signed with temporary credentials, until these expire.
+
+        Kept in memory: register them again after a restart of the host.
+
+        access_key_id: of the temporary credentials.
+        secret_access_key: of the temporary credentials.
+        session_token: of the temporary credentials.
+        expires: when they end; aware.
+
+        Raises InvalidParameterError.
+        """
+
+    def describe_volume(self, db_cluster_identifier: str) -> VolumeDescription:
+        """Show the storage volume of a cluster: LSNs, epoch, and its six segments.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, QuorumLostError.
+        """
+
+    def inject_fault(
+        self, db_cluster_identifier: str, target: str, kind: str, duration: float | None = None
+    ) -> None:
+        """Make part of a cluster fail, for some seconds or until it is healed.
+
+        A fault does not outlive the host process: after its restart all segments answer again. The
+        writer can have `crash` (its server is killed and comes back by itself), `partition` (it is
+        cut off from its volume) and `slow`.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        target: `segment:<id>`, `az:<a, b or c>` or `writer`.
+        kind: `crash`, `partition`, `slow:<ms>`, `drop:<percent>`, `corrupt` or `disk-full`.
+        duration: seconds; by default until it is healed.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
+        """
+
+    def heal_fault(self, db_cluster_identifier: str, target: str | None = None) -> None:
+        """End the faults of a target, or all of them.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        target: `segment:<id>`, `az:<a, b or c>` or `writer`; by default all.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
+        """
+
+    def lose_compute(self, db_cluster_identifier: str) -> None:
+        """Kill the writer and delete its data directory; the next connect rebuilds it.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError.
+        """

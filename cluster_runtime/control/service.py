@@ -2,17 +2,36 @@
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 
 from cluster_runtime.control import create, delete, faults, modify, power
 from cluster_runtime.control.catalog import Catalog
 from cluster_runtime.control.context import Context, HostedCluster, UnnamedCluster
-from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU, CreateRequest
+from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU
 from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
-from cluster_runtime.control.model import ClusterStatus, DBCluster, Event
-from cluster_runtime.control.modify import ModifyRequest
+from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.members import describe_instances, instance_named
+from cluster_runtime.control.model import ClusterStatus, DBCluster, DBInstance, Event
+from cluster_runtime.control.operations.clusters import (
+    CreateDBCluster,
+    DeleteDBCluster,
+    DescribeDBClusters,
+    FailoverDBCluster,
+    ModifyDBCluster,
+    PauseDBCluster,
+    StartDBCluster,
+    StopDBCluster,
+)
+from cluster_runtime.control.operations.events import DescribeEvents
+from cluster_runtime.control.operations.instances import DescribeDBInstances
+from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
+from cluster_runtime.control.operations.volumes import (
+    DescribeVolume,
+    HealFault,
+    InjectFault,
+    LoseCompute,
+)
 from cluster_runtime.control.recover import recover
 from cluster_runtime.control.state_directory import StateDirectory
 from cluster_runtime.control.tokens import generate_db_auth_token
@@ -22,7 +41,6 @@ from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.engine.warm_pool import WarmPool
-from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.gateway import (
     CertificateAuthority,
     Gateway,
@@ -32,7 +50,6 @@ from cluster_runtime.gateway import (
 )
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.description import VolumeDescription
-from cluster_runtime.wording import Hint, Operation
 
 DEFAULT_REGION = "us-east-1"
 
@@ -118,10 +135,6 @@ class ControlService:
         context.home.close()
         context.state.close()
 
-    async def create_db_cluster(self, request: CreateRequest) -> HostedCluster:
-        """Create a cluster; raises as `Runtime.create_db_cluster`."""
-        return await create.create_db_cluster(self._context, request)
-
     async def warm(self) -> None:
         """Wait until the warm pool is full."""
         await self._context.pool.filled()
@@ -130,89 +143,85 @@ class ControlService:
         """A cluster by name or resource id. Raises ClusterNotFoundError."""
         return self._context.find(identifier)
 
-    async def describe_db_clusters(self, identifier: str | None) -> list[DBCluster]:
-        """The facts of one cluster, or of all by name. Raises ClusterNotFoundError."""
-        if identifier is not None:
-            return [self.facts(self.find(identifier))]
-        clusters = sorted(self._context.clusters.values(), key=lambda cluster: cluster.identifier)
-        return [self.facts(cluster) for cluster in clusters]
+    def handle(self, identifier: str) -> ClusterHandle:
+        """A handle on a cluster. Raises ClusterNotFoundError."""
+        return ClusterHandle(self, self.find(identifier))
 
-    async def modify_db_cluster(self, identifier: str, request: ModifyRequest) -> DBCluster:
-        """Change a cluster; raises as `Runtime.modify_db_cluster`."""
-        cluster = self.find(identifier)
+    # The operations: each takes its declaration (`cluster_runtime.control.operations`).
+
+    async def create_db_cluster(self, request: CreateDBCluster) -> ClusterHandle:
+        return ClusterHandle(self, await create.create_db_cluster(self._context, request))
+
+    async def describe_db_clusters(self, request: DescribeDBClusters) -> list[DBCluster]:
+        return [self.facts(each) for each in self._chosen(request.db_cluster_identifier)]
+
+    async def modify_db_cluster(self, request: ModifyDBCluster) -> DBCluster:
+        cluster = self.find(request.db_cluster_identifier)
         await modify.modify_db_cluster(self._context, cluster, request)
         return self.facts(cluster)
 
-    async def start_db_cluster(self, identifier: str) -> DBCluster:
-        """Start a stopped cluster. Raises InvalidClusterStateError in another state."""
-        cluster = self.find(identifier)
+    async def start_db_cluster(self, request: StartDBCluster) -> DBCluster:
+        cluster = self.find(request.db_cluster_identifier)
         await power.start_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
-    async def stop_db_cluster(self, identifier: str) -> DBCluster:
-        """Stop a cluster. Raises InvalidClusterStateError where its state forbids it."""
-        cluster = self.find(identifier)
+    async def stop_db_cluster(self, request: StopDBCluster) -> DBCluster:
+        cluster = self.find(request.db_cluster_identifier)
         await power.stop_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
-    async def pause_db_cluster(self, identifier: str) -> DBCluster:
-        """Pause a cluster now. Raises InvalidClusterStateError if it is not available."""
-        cluster = self.find(identifier)
+    async def pause_db_cluster(self, request: PauseDBCluster) -> DBCluster:
+        cluster = self.find(request.db_cluster_identifier)
         await power.pause_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
-    async def failover_db_cluster(self, identifier: str) -> DBCluster:
-        """Replace the writer. Raises InvalidClusterStateError, StorageError."""
-        cluster = self.find(identifier)
+    async def failover_db_cluster(self, request: FailoverDBCluster) -> DBCluster:
+        cluster = self.find(request.db_cluster_identifier)
         await power.failover_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
-    async def delete_db_cluster(self, identifier: str, skip_final_snapshot: bool) -> DBCluster:
-        """Delete a cluster and its volume. Raises DeletionProtectedError, InvalidParameterError."""
-        if not skip_final_snapshot:
-            raise InvalidParameterError(
-                f"cluster {identifier!r} gets no final snapshot, for this release takes none",
-                Hint(
-                    "delete it without one with {}",
-                    Operation("delete_db_cluster", identifier, {"skip_final_snapshot": True}),
-                ),
-            )
-        return await delete.delete_db_cluster(self._context, self.find(identifier))
+    async def delete_db_cluster(self, request: DeleteDBCluster) -> DBCluster:
+        cluster = self.find(request.db_cluster_identifier)
+        return await delete.delete_db_cluster(self._context, cluster, request)
 
-    async def describe_events(self, identifier: str | None) -> list[Event]:
-        """Events of one cluster, or of all. Raises ClusterNotFoundError."""
-        resource_id = None if identifier is None else self.find(identifier).id
+    async def describe_db_instances(self, request: DescribeDBInstances) -> list[DBInstance]:
+        found = [
+            instance
+            for cluster in self._chosen(request.db_cluster_identifier)
+            for instance in self.instances(cluster)
+        ]
+        if request.db_instance_identifier is None:
+            return found
+        return [instance_named(request.db_instance_identifier, found)]
+
+    async def describe_events(self, request: DescribeEvents) -> list[Event]:
+        named = request.source_identifier
+        resource_id = None if named is None else self.find(named).id
         return await asyncio.to_thread(self._context.catalog.events, resource_id)
 
-    async def describe_sessions(self, identifier: str) -> list[SessionDescription]:
-        """Who is connected to a cluster. Raises ClusterNotFoundError."""
-        return describe_sessions(self.find(identifier))
+    async def describe_sessions(self, request: DescribeSessions) -> list[SessionDescription]:
+        return describe_sessions(self.find(request.db_cluster_identifier))
 
-    async def register_session(
-        self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime
-    ) -> None:
-        """Accept tokens that are signed with temporary credentials."""
+    async def register_session(self, request: RegisterSession) -> None:
         self._context.gateway.register_session(
-            access_key_id, secret_access_key, session_token, expires
+            request.access_key_id,
+            request.secret_access_key,
+            request.session_token,
+            request.expires,
         )
 
-    async def describe_volume(self, identifier: str) -> VolumeDescription:
-        """The six segments and how far each is. Raises ClusterNotFoundError."""
-        return await faults.describe_volume(self.find(identifier))
+    async def describe_volume(self, request: DescribeVolume) -> VolumeDescription:
+        return await faults.describe_volume(self.find(request.db_cluster_identifier))
 
-    async def inject_fault(
-        self, identifier: str, target: str, kind: str, duration: float | None
-    ) -> None:
-        """Break a part of a volume. Raises InvalidParameterError for one it does not know."""
-        await faults.inject_fault(self.find(identifier), target, kind, duration)
+    async def inject_fault(self, request: InjectFault) -> None:
+        cluster = self.find(request.db_cluster_identifier)
+        await faults.inject_fault(cluster, request.target, request.kind, request.duration)
 
-    async def heal_fault(self, identifier: str, target: str | None) -> None:
-        """End a fault. Raises InvalidParameterError for a target it does not know."""
-        await faults.heal_fault(self.find(identifier), target)
+    async def heal_fault(self, request: HealFault) -> None:
+        await faults.heal_fault(self.find(request.db_cluster_identifier), request.target)
 
-    async def lose_compute(self, identifier: str) -> None:
-        """Kill the writer and delete its directory. Raises ClusterNotFoundError."""
-        await faults.lose_compute(self.find(identifier))
+    async def lose_compute(self, request: LoseCompute) -> None:
+        await faults.lose_compute(self.find(request.db_cluster_identifier))
 
     @property
     def certificate_path(self) -> Path:
@@ -231,6 +240,16 @@ class ControlService:
         least = max(cluster.facts.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
         walls = cluster.instances.writer.walls if running else None
         return replace(cluster.facts, capacity=least if running else 0.0, walls=walls)
+
+    def instances(self, cluster: HostedCluster) -> list[DBInstance]:
+        """The instances of a cluster: a writer and its readers."""
+        return describe_instances(cluster)
+
+    def _chosen(self, identifier: str | None) -> list[HostedCluster]:
+        """The cluster of an identifier, or all in order of theirs."""
+        if identifier is not None:
+            return [self.find(identifier)]
+        return sorted(self._context.clusters.values(), key=lambda cluster: cluster.identifier)
 
     async def _close(self, cluster: HostedCluster) -> None:
         async with cluster.changing:

@@ -8,7 +8,7 @@ from cluster_runtime.control.plane import Cluster
 from mcp_server.errors import McpServerError
 from memory import BorealisSaver, BorealisStore
 from memory.database.schema import DEFAULT_SCHEMA
-from memory.errors import AgentMemoryError, TypeNotAllowedError
+from memory.errors import TypeNotAllowedError
 from memory.migrate import Migrated
 from memory.migrate import migrate as migrate_tables
 
@@ -52,8 +52,6 @@ def migrate(
         return migrate_tables(source, schema=where, allow=classes, index={}, progress=progress)
     except TypeNotAllowedError as error:
         raise AgentMemoryRefusedError(_not_allowed(error)) from error
-    except AgentMemoryError as error:
-        raise AgentMemoryRefusedError(str(error)) from error
 
 
 def _not_allowed(error: TypeNotAllowedError) -> str:

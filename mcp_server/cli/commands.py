@@ -7,6 +7,7 @@ a mistyped name answer without loading a database driver.
 """
 
 import gc
+import inspect
 import logging
 import sys
 from collections.abc import Iterator
@@ -18,13 +19,13 @@ import typer
 
 from cluster_runtime.errors import BorealisError
 from mcp_server.cli import console, foreground
-from mcp_server.errors import McpServerError, missing_extra
-from mcp_server.nl2sql.errors import NL2SQLError
+from mcp_server.cli.operation_commands import add_commands
+from mcp_server.errors import missing_extra
 from mcp_server.wording import COMMAND_LINE
 
 if TYPE_CHECKING:
     from cluster_runtime import Runtime
-    from cluster_runtime.control.model import DBCluster, EndpointKind
+    from cluster_runtime.control.model import EndpointKind
 
 app = typer.Typer(
     name="borealis",
@@ -118,35 +119,14 @@ def serve(
         foreground.wait_for_signals()
 
 
-@app.command()
-def create(
-    name: Name,
-    state_dir: StateDir = STATE_DIR,
-    database: Annotated[str, typer.Option(help="Name of the default database.")] = "postgres",
-    min_capacity: Annotated[float, typer.Option(help="Least ACU; 0 lets it pause.")] = 0.0,
-    max_capacity: Annotated[float, typer.Option(help="Most ACU.")] = 16.0,
-    auto_pause: Annotated[
-        int, typer.Option(help="Idle seconds before it pauses.", metavar="SECONDS")
-    ] = 300,
-    deletion_protection: Annotated[
-        bool, typer.Option("--deletion-protection", help="Refuse to delete it.")
-    ] = False,
-    port: Annotated[
-        int | None, typer.Option(help="Port of the cluster endpoint; default: any free one.")
-    ] = None,
-) -> None:
-    """Create a cluster."""
-    from cluster_runtime import ServerlessScaling
-
-    with opened(state_dir) as runtime:
-        created = runtime.create_db_cluster(
-            name,
-            database_name=database,
-            scaling=ServerlessScaling(min_capacity, max_capacity, auto_pause),
-            deletion_protection=deletion_protection,
-            port=port,
-        )
-        console.cluster(created.describe())
+add_commands(
+    {"": app, "storage": storage},
+    opened,
+    inspect.Parameter(
+        "state_dir", inspect.Parameter.KEYWORD_ONLY, default=STATE_DIR, annotation=StateDir
+    ),
+    leave_out={"describe_db_clusters"},  # `list` and `describe`
+)
 
 
 @app.command("list")
@@ -224,89 +204,12 @@ def ask(
         raise typer.Exit(1)
 
 
-@app.command()
-def modify(
-    name: Name,
-    state_dir: StateDir = STATE_DIR,
-    rename: Annotated[str | None, typer.Option(help="New identifier.", metavar="CLUSTER")] = None,
-    min_capacity: Annotated[float | None, typer.Option(help="Least ACU; 0 lets it pause.")] = None,
-    max_capacity: Annotated[float | None, typer.Option(help="Most ACU.")] = None,
-    auto_pause: Annotated[
-        int | None, typer.Option(help="Idle seconds before it pauses.", metavar="SECONDS")
-    ] = None,
-    deletion_protection: Annotated[
-        bool | None,
-        typer.Option("--deletion-protection/--no-deletion-protection", help="Refuse to delete it."),
-    ] = None,
-) -> None:
-    """Change settings of a cluster; those that are not given stay as they are."""
-    from cluster_runtime import ServerlessScaling
-
-    with opened(state_dir) as runtime:
-        before = runtime.cluster(name).describe().scaling
-        scaling = ServerlessScaling(
-            before.min_capacity if min_capacity is None else min_capacity,
-            before.max_capacity if max_capacity is None else max_capacity,
-            before.seconds_until_auto_pause if auto_pause is None else auto_pause,
-        )
-        changed = runtime.modify_db_cluster(
-            name,
-            new_db_cluster_identifier=rename,
-            scaling=None if scaling == before else scaling,
-            deletion_protection=deletion_protection,
-        )
-        console.cluster(changed)
-
-
 @app.command("reset-settings")
 def reset_settings(name: Name, state_dir: StateDir = STATE_DIR) -> None:
     """Undo ALTER DATABASE ... SET and ALTER ROLE ... SET, for a master locked out by them."""
     with opened(state_dir) as runtime:
         runtime.modify_db_cluster(name, reset_settings=True)
     console.note(f"the settings of the databases and roles in cluster {name!r} are reset")
-
-
-@app.command()
-def failover(name: Name, state_dir: StateDir = STATE_DIR) -> None:
-    """Replace the writer of a cluster."""
-    with opened(state_dir) as runtime:
-        console.cluster(runtime.failover_db_cluster(name))
-
-
-@app.command()
-def pause(name: Name, state_dir: StateDir = STATE_DIR) -> None:
-    """Pause a cluster now; the next connect wakes it."""
-    with opened(state_dir) as runtime:
-        _say_status(runtime.pause_db_cluster(name))
-
-
-@app.command()
-def stop(name: Name, state_dir: StateDir = STATE_DIR) -> None:
-    """Stop a cluster: it refuses connections until it is started again."""
-    with opened(state_dir) as runtime:
-        _say_status(runtime.stop_db_cluster(name))
-
-
-@app.command()
-def start(name: Name, state_dir: StateDir = STATE_DIR) -> None:
-    """Start a stopped cluster."""
-    with opened(state_dir) as runtime:
-        _say_status(runtime.start_db_cluster(name))
-
-
-@app.command()
-def delete(
-    name: Name,
-    state_dir: StateDir = STATE_DIR,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
-    """Delete a cluster with all its data."""
-    with opened(state_dir) as runtime:
-        runtime.cluster(name)
-        if not yes:
-            typer.confirm(f"Delete cluster {name!r} and all its data?", abort=True)
-        runtime.delete_db_cluster(name)
-        console.note(f"cluster {name!r} is deleted")
 
 
 @app.command()
@@ -357,15 +260,6 @@ def doctor(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
     from mcp_server.cli import doctor as examination
 
     raise typer.Exit(examination.run(state_dir.expanduser(), as_json=as_json))
-
-
-@storage.command()
-def show(name: Name, state_dir: StateDir = STATE_DIR) -> None:
-    """Draw the volume of a cluster: three availability zones, six segments, how far each is."""
-    from mcp_server.cli import volume_view
-
-    with opened(state_dir) as runtime:
-        console.out.print(volume_view.draw(runtime.describe_volume(name)))
 
 
 @storage.command()
@@ -424,16 +318,10 @@ def demo(
     raise typer.Exit(run(state_dir))
 
 
-def _say_status(facts: "DBCluster") -> None:
-    console.note(f"cluster {facts.db_cluster_identifier!r} is {console.status(facts)}")
-
-
 def _anticipated(error: Exception) -> str | None:
     """What to tell a person about an error; None for one that is a bug."""
     if isinstance(error, BorealisError):
         return error.told(COMMAND_LINE)
-    if isinstance(error, McpServerError | NL2SQLError):
-        return str(error)
     if isinstance(error, ImportError):
         missing = missing_extra(error)
         return None if missing is None else str(missing)

@@ -1,7 +1,10 @@
 """What the command line prints: tables of clusters, rows and answers, drawn by rich."""
 
+import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -84,6 +87,45 @@ def _walls(facts: DBCluster) -> str:
         return "known once it runs; borealis doctor tries them now"
     missing = "".join(f"\nnot held: {gap}" for gap in facts.walls.gaps)
     return ", ".join(facts.walls.standing) + missing
+
+
+def result(value: Any, *, as_json: bool) -> None:
+    """What an operation returned: for each thing a line for each of its fields."""
+    several = value if isinstance(value, list | tuple) else None
+    if as_json:
+        plain = [_as_dict(one) for one in several] if several is not None else _as_dict(value)
+        out.print_json(json.dumps(plain, default=str))
+        return
+    if value is None:
+        note("done")
+    elif several is not None and not several:
+        note("there are none")
+    for at, one in enumerate([value] if several is None else several):
+        if at:
+            out.print()
+        table = Table(show_header=False, box=None, pad_edge=False)
+        table.add_column(style="bold")
+        table.add_column(overflow="fold")
+        for name, each in _as_dict(one).items():
+            table.add_row(_title(name), Text(_said(each)))
+        out.print(table)
+
+
+def _as_dict(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else {"": value}
+
+
+def _title(name: str) -> str:
+    words = name.removeprefix("db_").replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def rows(result: "QueryResult", console: Console = out, limit: int | None = None) -> None:

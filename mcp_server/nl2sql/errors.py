@@ -1,7 +1,9 @@
 """Errors of natural language to SQL. `except NL2SQLError` catches all of them."""
 
+from cluster_runtime.errors import BorealisError
 
-class NL2SQLError(Exception):
+
+class NL2SQLError(BorealisError):
     """Base of every error that this package raises on purpose."""
 
 
@@ -50,10 +52,13 @@ class QueryTimeoutError(RefusedError):
     """The statement ran into its time limit."""
 
     kind = "timeout"
+    retry_helps = True
 
 
 class ModelError(NL2SQLError):
     """The language model gave no usable answer. Another try, or another model, may help."""
+
+    retry_helps = True
 
 
 class ModelTimeoutError(ModelError):
@@ -62,3 +67,5 @@ class ModelTimeoutError(ModelError):
 
 class ModelUnavailableError(ModelError):
     """The language model cannot be called: not installed, not configured, or not offered."""
+
+    retry_helps = False

@@ -4,58 +4,26 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cluster_runtime.control.model import ServerlessScaling
+from cluster_runtime.control.operations.clusters import CreateDBCluster, DeleteDBCluster
 from cluster_runtime.engine.roles import READER
 from mcp_server.results import ClusterDeleted, ClusterDescription, ClusterList, ClusterSummary
 from mcp_server.tools.arguments import ClusterName
+from mcp_server.tools.asking import Request, asking_for
 from mcp_server.tools.definition import Effect, Reach, tool
 from mcp_server.tools.platform import Call
 
-DEFAULTS = ServerlessScaling()
-
 
 @tool(title="Create a cluster", effect=Effect.ADDS, reach=Reach.SERVER)
-async def create_cluster(
-    call: Call,
-    cluster: Annotated[
-        str,
-        Field(
-            description="Identifier: 1 to 63 letters, digits and hyphens, starting with a letter, "
-            "not ending with a hyphen and without two in a row; case does not matter"
-        ),
-    ],
-    database: Annotated[
-        str, Field(description="Name of the default database, which is made with pgvector")
-    ] = "postgres",
-    min_capacity: Annotated[
-        float,
-        Field(ge=0, le=256, description="Least ACU, in steps of 0.5; 0 lets the cluster pause"),
-    ] = DEFAULTS.min_capacity,
-    max_capacity: Annotated[
-        float, Field(ge=1, le=256, description="Most ACU, in steps of 0.5 (1 ACU: 2 GiB, its CPU)")
-    ] = DEFAULTS.max_capacity,
-    seconds_until_auto_pause: Annotated[
-        int,
-        Field(ge=1, le=86_400, description="Idle seconds before it pauses; the next use wakes it"),
-    ] = DEFAULTS.seconds_until_auto_pause,
-    deletion_protection: Annotated[
-        bool, Field(description="True: delete_cluster is refused until a person switches this off")
-    ] = False,
-) -> ClusterDescription:
+@asking_for(CreateDBCluster)
+async def create_cluster(call: Call, request: Request) -> ClusterDescription:
     """Create a PostgreSQL 18 cluster with pgvector, ready for use when this returns.
 
     Takes well under a second. It costs nothing while idle: it pauses by itself and wakes on the
     next use. Make one per application or task; delete it when the task is over.
     """
+    cluster = request["db_cluster_identifier"]
     async with call.progress.during(f"creating cluster {cluster}"):
-        created = await call.off_loop(
-            lambda: call.plane.create_db_cluster(
-                cluster,
-                database_name=database,
-                scaling=ServerlessScaling(min_capacity, max_capacity, seconds_until_auto_pause),
-                deletion_protection=deletion_protection,
-            )
-        )
+        created = await call.off_loop(lambda: call.plane.create_db_cluster(**request))
         facts = await call.off_loop(created.describe)
     await call.progress.step(f"cluster {cluster} is {facts.status}")
     return ClusterDescription.of(facts)
@@ -95,13 +63,14 @@ async def describe_cluster(
 
 
 @tool(title="Delete a cluster", effect=Effect.DESTROYS, reach=Reach.SERVER)
-async def delete_cluster(call: Call, cluster: ClusterName) -> ClusterDeleted:
+@asking_for(DeleteDBCluster)
+async def delete_cluster(call: Call, request: Request) -> ClusterDeleted:
     """Delete a cluster with all its databases. This cannot be undone.
 
     Refused for a cluster with deletion protection.
     """
-    async with call.progress.during(f"deleting cluster {cluster}"):
-        facts = await call.off_loop(lambda: call.plane.delete_db_cluster(cluster))
+    async with call.progress.during(f"deleting cluster {request['db_cluster_identifier']}"):
+        facts = await call.off_loop(lambda: call.plane.delete_db_cluster(**request))
     return ClusterDeleted(
         cluster=facts.db_cluster_identifier, resource_id=facts.db_cluster_resource_id
     )

@@ -20,8 +20,6 @@ from pydantic import ValidationError
 
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Words
-from mcp_server.errors import SqlRefusedError
-from mcp_server.nl2sql.errors import NL2SQLError
 from mcp_server.results import ToolResult
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.tools.arguments import CLUSTER_PARAMETER, explain_arguments
@@ -111,8 +109,6 @@ def bind(
             answer = await definition.run(call, **fixed, **arguments)
         except BorealisError as error:
             raise ToolError(error.told(words)) from error
-        except (SqlRefusedError, NL2SQLError) as error:
-            raise ToolError(str(error)) from error  # written for the caller, both
         except psycopg.Error as error:
             raise ToolError(sql_error_text(error, words)) from error
         if isinstance(answer, InputRequiredResult):

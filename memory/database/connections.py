@@ -21,6 +21,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
+from cluster_runtime.errors import BorealisError
 from memory.errors import ConfigurationError, OperationTimeoutError
 
 T = TypeVar("T")
@@ -30,10 +31,6 @@ AsyncConnection: TypeAlias = psycopg.AsyncConnection[Any]
 DEFAULT_POOL_SIZE = 8
 DEFAULT_MAX_IDLE_SECONDS = 5.0
 WAIT_INTERVAL_SECONDS = 0.1
-
-# RDS's fault code for "not in this state", and the states that do not pass by waiting.
-WRONG_STATE = "InvalidDBClusterStateFault"
-LASTING_STATES = frozenset({"stopped", "stopping", "deleting"})
 
 
 @runtime_checkable
@@ -97,16 +94,13 @@ class Dialer:
             "prepare_threshold": 5 if prepare else None,
         }
         self._application_name = application_name
-        self._source = source
 
     def _current_dsn(self) -> str:
         """The DSN; while a cluster changes state, an error that passes instead of the cluster's."""
         try:
             return self._dsn()
-        except Exception as error:
-            code = getattr(error, "code", None)
-            status = str(getattr(self._source, "status", ""))
-            if code == WRONG_STATE and status not in LASTING_STATES:
+        except BorealisError as error:
+            if error.retry_helps:
                 raise psycopg.OperationalError(str(error)) from error
             raise
 

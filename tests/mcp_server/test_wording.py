@@ -238,14 +238,15 @@ async def test_a_stopped_cluster_is_told_by_each_door(
     runtime.delete_db_cluster("asleep")
 
 
-def test_a_gateway_that_is_off_can_be_switched_on_from_python_alone(runtime: Runtime) -> None:
+def test_a_gateway_that_is_off_is_told_by_each_door(runtime: Runtime) -> None:
     cluster = runtime.create_db_cluster("shut")
     runtime.modify_db_cluster("shut", internet_access_gateway_enabled=False)
     with pytest.raises(BorealisError) as raised:
         cluster.dsn()
     call = "switch it on with modify_db_cluster('shut', internet_access_gateway_enabled=True)"
     assert str(raised.value).endswith(call)
-    assert raised.value.told(COMMAND_LINE).endswith(f"; in Python, {call}")
+    command = "borealis modify shut --gateway"
+    assert raised.value.told(COMMAND_LINE).endswith(f"; switch it on with {command}")
     runtime.delete_db_cluster("shut")
 
 

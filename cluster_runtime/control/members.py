@@ -1,0 +1,48 @@
+"""The instances of a cluster as DescribeDBInstances shows them: its writer, then its readers."""
+
+import difflib
+from collections.abc import Sequence
+
+from cluster_runtime.control.context import HostedCluster
+from cluster_runtime.control.model import ClusterStatus, DBInstance, InstanceStatus
+from cluster_runtime.errors import InstanceNotFoundError
+from cluster_runtime.wording import Hint, Operation
+
+WRITER_TIER, READER_TIER = 0, 1
+
+
+def describe_instances(cluster: HostedCluster) -> list[DBInstance]:
+    """The writer, and each reader that runs.
+
+    Names are those that RDS gives to the instances which it makes with a cluster.
+    """
+    readers = [reader for reader in cluster.instances.readers if reader.socket is not None]
+    return [_member(cluster, 1), *(_member(cluster, 2 + at) for at in range(len(readers)))]
+
+
+def instance_named(identifier: str, known: Sequence[DBInstance]) -> DBInstance:
+    """Raises InstanceNotFoundError with the nearest name that exists."""
+    for instance in known:
+        if instance.db_instance_identifier == identifier.lower():
+            return instance
+    near = difflib.get_close_matches(identifier, [one.db_instance_identifier for one in known], n=1)
+    guess = f"; did you mean {near[0]!r}?" if near else ""
+    raise InstanceNotFoundError(
+        f"no instance {identifier!r} in this runtime{guess}",
+        Hint("{} lists all of them", Operation("describe_db_instances")),
+    )
+
+
+def _member(cluster: HostedCluster, number: int) -> DBInstance:
+    facts = cluster.facts
+    at_rest = facts.status in (ClusterStatus.STOPPED, ClusterStatus.STOPPING)
+    return DBInstance(
+        db_instance_identifier=f"{facts.db_cluster_identifier}-instance-{number}",
+        db_cluster_identifier=facts.db_cluster_identifier,
+        db_instance_status=InstanceStatus.STOPPED if at_rest else InstanceStatus.AVAILABLE,
+        is_cluster_writer=number == 1,
+        engine=facts.engine,
+        engine_version=facts.engine_version,
+        instance_create_time=facts.cluster_create_time,
+        promotion_tier=WRITER_TIER if number == 1 else READER_TIER,
+    )

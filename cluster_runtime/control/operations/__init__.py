@@ -1,0 +1,17 @@
+"""The operations of the control plane, each declared once; one module for each noun.
+
+To add one: declare it here, give `ControlService` the method of its name, and run
+`python -m cluster_runtime.control.operations.generate`.
+"""
+
+from cluster_runtime.control.operations import clusters, events, instances, sessions, volumes
+from cluster_runtime.control.operations.declaration import (
+    Declared,
+    Request,
+    declared_in,
+    operation,
+)
+
+OPERATIONS: tuple[Declared, ...] = declared_in((clusters, instances, events, sessions, volumes))
+
+__all__ = ["OPERATIONS", "Declared", "Request", "operation"]

@@ -1,0 +1,243 @@
+"""Operations on a DBCluster."""
+
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Annotated, Literal
+
+from cluster_runtime.control.model import ServerlessScaling, StorageType
+from cluster_runtime.control.operations.declaration import (
+    RDS_HAS_NONE,
+    RDS_REQUIRES_IT,
+    Changes,
+    Earlier,
+    InRds,
+    Request,
+    operation,
+)
+from cluster_runtime.control.operations.types import (
+    DB_CLUSTER,
+    DB_CLUSTERS,
+    HANDLE,
+    ClusterReference,
+    NewClusterIdentifier,
+    Password,
+)
+from cluster_runtime.control.rules import (
+    DEFAULT_DATABASE,
+    PORT_MAX,
+    PORT_MIN,
+    Must,
+    Range,
+    check_database_name,
+    check_master_username,
+)
+from cluster_runtime.engine.role_names import MASTER
+from cluster_runtime.errors import (
+    ClusterAlreadyExistsError,
+    ClusterNotFoundError,
+    DeletionProtectedError,
+    EngineError,
+    EngineNotFoundError,
+    InsufficientStorageError,
+    InvalidClusterStateError,
+    InvalidParameterError,
+    PortInUseError,
+    QuorumLostError,
+)
+from cluster_runtime.wording import Parameter
+
+DB_CLUSTER_NOUN = "DBCluster"
+Engine = Literal["aurora-postgresql"]
+
+
+@operation(
+    "CreateDBCluster",
+    of=DB_CLUSTER_NOUN,
+    returns=HANDLE,
+    raises=(
+        ClusterAlreadyExistsError,
+        InvalidParameterError,
+        PortInUseError,
+        EngineNotFoundError,
+        InsufficientStorageError,
+    ),
+)
+@dataclass(frozen=True, slots=True)
+class CreateDBCluster(Request):
+    """Create a cluster that takes connections when this returns.
+
+    Express configuration: serverless from 0 to 16 ACU, auto-pause after 300 s, TLS, IAM
+    authentication, the gateway on, pgvector in the default database. After an error nothing of the
+    cluster remains.
+
+    with_express_configuration: set everything up as above, with a writer. RDS makes a cluster
+        without any instance where this is not given; here one without it needs a password.
+    engine_version: version of PostgreSQL; by default the newest that is installed.
+    database_name: name of the default database, which is made with pgvector.
+    master_username: role that owns the databases.
+    master_user_password: password of the master user: 8 to 128 printable characters; without one,
+        IAM tokens are the way in.
+    serverless_v2_scaling_configuration: range of capacity, and when to pause.
+    storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
+    deletion_protection: refuse to delete it until this is switched off.
+    port: port of the cluster endpoint; by default any free one.
+    engine: there is one.
+    """
+
+    db_cluster_identifier: Annotated[NewClusterIdentifier, Earlier("identifier")]
+    _: KW_ONLY
+    with_express_configuration: Annotated[bool, InRds(default=False)] = True
+    engine_version: str | None = None
+    database_name: Annotated[str, Must(check_database_name)] = DEFAULT_DATABASE
+    master_username: Annotated[str, Must(check_master_username)] = MASTER
+    master_user_password: Password | None = field(default=None, repr=False)
+    serverless_v2_scaling_configuration: Annotated[ServerlessScaling | None, Earlier("scaling")] = (
+        None
+    )
+    storage_type: StorageType = "aurora"
+    deletion_protection: bool = False
+    port: Annotated[int | None, Range(PORT_MIN, PORT_MAX)] = None
+    engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
+
+    def check(self) -> None:
+        """Raises InvalidParameterError for a cluster that nobody could log in to."""
+        if not self.with_express_configuration and self.master_user_password is None:
+            raise InvalidParameterError(
+                "a cluster without express configuration needs ", Parameter("master_user_password")
+            )
+
+
+@operation(
+    "DescribeDBClusters",
+    of=DB_CLUSTER_NOUN,
+    returns=DB_CLUSTERS,
+    raises=(ClusterNotFoundError,),
+)
+@dataclass(frozen=True, slots=True)
+class DescribeDBClusters(Request):
+    """Show the facts of one cluster, or of all in order of their identifiers.
+
+    db_cluster_identifier: identifier or resource id of the only cluster to show.
+    """
+
+    db_cluster_identifier: ClusterReference | None = None
+
+
+@operation(
+    "ModifyDBCluster",
+    of=DB_CLUSTER_NOUN,
+    returns=DB_CLUSTER,
+    raises=(
+        ClusterNotFoundError,
+        ClusterAlreadyExistsError,
+        InvalidParameterError,
+        InvalidClusterStateError,
+    ),
+)
+@dataclass(frozen=True, slots=True)
+class ModifyDBCluster(Request):
+    """Change settings of a cluster, at once; those that are not given stay as they are.
+
+    new_db_cluster_identifier: new name; endpoints have it from then on.
+    master_user_password: new password of the master user: 8 to 128 printable characters.
+    serverless_v2_scaling_configuration: range of capacity, and when to pause.
+    deletion_protection: refuse to delete it.
+    enable_iam_database_authentication: take IAM tokens as passwords.
+    require_tls: refuse connections without TLS.
+    internet_access_gateway_enabled: keep its endpoints open.
+    storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
+    reset_settings: let a master user who locked himself out back in: settings of his databases
+        and of his role, connection limits and refusals, all back to their defaults. Data stay.
+    """
+
+    db_cluster_identifier: ClusterReference
+    _: KW_ONLY
+    new_db_cluster_identifier: NewClusterIdentifier | None = None
+    master_user_password: Password | None = field(default=None, repr=False)
+    serverless_v2_scaling_configuration: Annotated[
+        ServerlessScaling | None, Earlier("scaling"), Changes("scaling")
+    ] = None
+    deletion_protection: bool | None = None
+    enable_iam_database_authentication: Annotated[
+        bool | None, Earlier("iam_database_authentication_enabled")
+    ] = None
+    require_tls: Annotated[bool | None, RDS_HAS_NONE] = None
+    internet_access_gateway_enabled: Annotated[bool | None, RDS_HAS_NONE] = None
+    storage_type: StorageType | None = None
+    reset_settings: Annotated[bool, RDS_HAS_NONE] = False
+
+
+@operation(
+    "StartDBCluster",
+    of=DB_CLUSTER_NOUN,
+    returns=DB_CLUSTER,
+    raises=(ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError),
+)
+@dataclass(frozen=True, slots=True)
+class StartDBCluster(Request):
+    """Start a stopped cluster; it takes connections when this returns."""
+
+    db_cluster_identifier: ClusterReference
+
+
+@operation(
+    "StopDBCluster",
+    of=DB_CLUSTER_NOUN,
+    returns=DB_CLUSTER,
+    raises=(ClusterNotFoundError, InvalidClusterStateError),
+)
+@dataclass(frozen=True, slots=True)
+class StopDBCluster(Request):
+    """Stop a cluster: it refuses connections until it is started again."""
+
+    db_cluster_identifier: ClusterReference
+
+
+@operation(
+    "PauseDBCluster",
+    of=DB_CLUSTER_NOUN,
+    returns=DB_CLUSTER,
+    raises=(ClusterNotFoundError, InvalidClusterStateError),
+    ours=True,
+)
+@dataclass(frozen=True, slots=True)
+class PauseDBCluster(Request):
+    """Pause a cluster now, as auto-pause would; the next connect wakes it."""
+
+    db_cluster_identifier: ClusterReference
+
+
+@operation(
+    "FailoverDBCluster",
+    of=DB_CLUSTER_NOUN,
+    returns=DB_CLUSTER,
+    raises=(ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError),
+)
+@dataclass(frozen=True, slots=True)
+class FailoverDBCluster(Request):
+    """Replace the writer of a cluster; clients wait at the gateway meanwhile."""
+
+    db_cluster_identifier: ClusterReference
+
+
+@operation(
+    "DeleteDBCluster",
+    of=DB_CLUSTER_NOUN,
+    returns=DB_CLUSTER,
+    raises=(
+        ClusterNotFoundError,
+        DeletionProtectedError,
+        InvalidClusterStateError,
+        InvalidParameterError,
+    ),
+)
+@dataclass(frozen=True, slots=True)
+class DeleteDBCluster(Request):
+    """Delete a cluster with all its data.
+
+    skip_final_snapshot: keep nothing of it. This release takes no final snapshot, and deletes no
+        cluster that is to have one.
+    """
+
+    db_cluster_identifier: ClusterReference
+    _: KW_ONLY
+    skip_final_snapshot: Annotated[bool, InRds(default=False)] = True

@@ -1,0 +1,195 @@
+"""The methods that offer operations in Python, as source text: one body for three classes.
+
+Written as `ruff format` writes it, so that what is checked in is what the generator makes.
+"""
+
+import json
+import textwrap
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cluster_runtime.control.fields import Field
+from cluster_runtime.control.operations.declaration import Declared, Earlier
+
+WIDTH = 100
+INDENT = " " * 4
+ALIASES = {"StorageType": "cluster_runtime.control.model"}
+"""Names of literal types, and where they are defined."""
+
+Import = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How one class offers operations.
+
+    head: its text before the methods, with its class line; imports: what that text needs.
+    body: the statements of a method, which has its arguments in a request.
+    """
+
+    docstring: str
+    head: str
+    imports: tuple[Import, ...]
+    awaited: bool = False
+    body: Callable[[Declared], list[str]] | None = None
+    public: tuple[str, ...] = ()
+
+
+def module(style: Style, operations: Iterable[Declared]) -> str:
+    """The text of a module with one class, which has a method for each operation."""
+    needed = set(style.imports)
+    methods = [_method(each, style, needed) for each in operations]
+    parts = [f'"""{style.docstring}"""', _imports(needed)]
+    if style.public:
+        parts.append(f"__all__ = [{', '.join(json.dumps(name) for name in style.public)}]")
+    return "\n\n".join(parts) + "\n\n\n" + "\n\n".join([style.head, *methods]) + "\n"
+
+
+def signature(declared: Declared, needed: set[Import]) -> list[str]:
+    """The parameters of a method, the first of them `self`."""
+    found = ["self"]
+    starred = False
+    for each in declared.parameters:
+        if each.keyword_only and not starred:
+            found.append("*")
+            starred = True
+        default = "" if each.required else f" = {_literal(each.default)}"
+        found.append(f"{each.name}: {type_name(each, needed)}{default}")
+    return found
+
+
+def type_name(field: Field, needed: set[Import]) -> str:
+    """The type of a parameter as source text; what it imports is added to `needed`."""
+    return f"{_plain_type(field, needed)}{' | None' if field.optional else ''}"
+
+
+def docstring(declared: Declared) -> str:
+    """The words of a method: what it does, its parameters, what it raises."""
+    paragraphs = [_within_width(paragraph) for paragraph in declared.words.split("\n\n")]
+    described = [f"{each.name}: {each.doc}" for each in declared.parameters if each.doc]
+    if described:
+        paragraphs.append(
+            "\n".join(
+                line for one in described for line in _wrap(one, width=WIDTH - 8, further=INDENT)
+            )
+        )
+    if declared.raises:
+        raised = ", ".join(kind.__name__ for kind in declared.raises)
+        paragraphs.append("\n".join(_wrap(f"Raises {raised}.", width=WIDTH - 8, further="")))
+    return "\n\n".join(paragraphs)
+
+
+def brackets(before: str, parts: list[str], after: str, indent: str) -> list[str]:
+    """`before` parts `after` on one line, or broken as the formatter breaks it."""
+    one = f"{indent}{before}{', '.join(parts)}{after}"
+    if len(one) <= WIDTH:
+        return [one]
+    inner = f"{indent}{INDENT}{', '.join(parts)}"
+    if len(inner) <= WIDTH:
+        return [indent + before, inner, indent + after]
+    return [indent + before, *(f"{indent}{INDENT}{part}," for part in parts), indent + after]
+
+
+def _method(declared: Declared, style: Style, needed: set[Import]) -> str:
+    returns = _result(declared, needed, promised=style.body is None)
+    lines = []
+    earlier = _earlier_names(declared)
+    if style.body is not None and earlier:
+        needed.add(("cluster_runtime.control.operations.renamed", "renamed"))
+        lines += brackets("@renamed(", [f'{old}="{new}"' for old, new in earlier], ")", INDENT)
+    start = f"{'async ' if style.awaited else ''}def {declared.method}("
+    parameters = signature(declared, needed)
+    lines += brackets(start, parameters, f") -> {returns}:", INDENT)
+    said = docstring(declared).splitlines()
+    if len(said) == 1:
+        lines.append(f'{INDENT * 2}"""{said[0]}"""')
+    else:
+        lines.append(f'{INDENT * 2}"""{said[0]}')
+        lines += [f"{INDENT * 2}{line}".rstrip() for line in [*said[1:], '"""']]
+    if style.body is not None:
+        needed.add((declared.request.__module__, declared.request.__name__))
+        given = [
+            f"{each.name}={each.name}" if each.keyword_only else each.name
+            for each in declared.parameters
+        ]
+        request = f"request = {declared.request.__name__}("
+        lines += brackets(request, given, ")", INDENT * 2)
+        lines += [f"{INDENT * 2}{line}" for line in style.body(declared)]
+    return "\n".join(lines)
+
+
+def _result(declared: Declared, needed: set[Import], *, promised: bool) -> str:
+    result = declared.result
+    if result is None:
+        return "None"
+    name = (result.protocol_name if promised else "") or result.name
+    needed.add((result.module, name))
+    if not result.many:
+        return name
+    needed.add(("collections.abc", "Sequence"))
+    return f"Sequence[{name}]"
+
+
+def _earlier_names(declared: Declared) -> list[tuple[str, str]]:
+    return [
+        (note.name, each.name)
+        for each in declared.parameters
+        for note in each.notes
+        if isinstance(note, Earlier)
+    ]
+
+
+def _plain_type(field: Field, needed: set[Import]) -> str:
+    if field.choices:
+        for name, home in ALIASES.items():
+            if getattr(__import__(home, fromlist=[name]), name) == field.type:
+                needed.add((home, name))
+                return name
+        needed.add(("typing", "Literal"))
+        return f"Literal[{', '.join(_literal(choice) for choice in field.choices)}]"
+    if field.type is datetime:
+        needed.add(("datetime", "datetime"))
+    elif field.type.__module__ != "builtins":
+        needed.add((field.type.__module__, field.type.__name__))
+    return str(field.type.__name__)
+
+
+def _literal(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, str) else repr(value)
+
+
+def _imports(needed: set[Import]) -> str:
+    names = defaultdict(set)
+    for home, name in needed:
+        names[home].add(name)
+    groups = []
+    for ours in (False, True):
+        homes = sorted(home for home in names if home.startswith("cluster_runtime") is ours)
+        lines = [_import(home, sorted(names[home])) for home in homes]
+        if lines:
+            groups.append("\n".join(lines))
+    return "\n\n".join(groups)
+
+
+def _import(home: str, names: list[str]) -> str:
+    one = f"from {home} import {', '.join(names)}"
+    if len(one) <= WIDTH:
+        return one
+    return "\n".join([f"from {home} import (", *(f"{INDENT}{name}," for name in names), ")"])
+
+
+def _within_width(paragraph: str) -> str:
+    """A paragraph as it is, or with other line breaks where it is too wide for a method."""
+    lines = paragraph.splitlines()
+    if all(len(line) <= WIDTH - 8 for line in lines):
+        return paragraph
+    return "\n".join(_wrap(" ".join(lines), width=WIDTH - 8, further=""))
+
+
+def _wrap(text: str, *, width: int, further: str) -> list[str]:
+    return textwrap.wrap(
+        text, width, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+    )

@@ -1,0 +1,30 @@
+"""Types of parameters that several operations have."""
+
+from typing import Annotated
+
+from cluster_runtime.control.fields import SECRET, Doc
+from cluster_runtime.control.identifiers import check_identifier
+from cluster_runtime.control.operations.declaration import Earlier, Result
+from cluster_runtime.control.rules import Must, check_password
+
+ClusterReference = Annotated[
+    str, Doc("Identifier of the cluster, or its resource id."), Earlier("identifier")
+]
+NewClusterIdentifier = Annotated[
+    str,
+    Must(check_identifier),
+    Doc(
+        "Identifier: 1 to 63 letters, digits and hyphens, starting with a letter, not ending with "
+        "a hyphen and without two in a row; case does not matter."
+    ),
+]
+Password = Annotated[str, Must(check_password), SECRET]
+
+MODEL = "cluster_runtime.control.model"
+DB_CLUSTER = Result(MODEL, "DBCluster")
+DB_CLUSTERS = Result(MODEL, "DBCluster", many=True)
+DB_INSTANCES = Result(MODEL, "DBInstance", many=True)
+EVENTS = Result(MODEL, "Event", many=True)
+HANDLE = Result("cluster_runtime.control.handle", "ClusterHandle", protocol_name="Cluster")
+VOLUME = Result("cluster_runtime.storage.description", "VolumeDescription")
+SESSIONS = Result("cluster_runtime.gateway.description", "SessionDescription", many=True)

@@ -1,0 +1,174 @@
+"""Commands that are operations of the control plane: their options come from the declarations.
+
+An operation that nobody mentions here is a command too: by its own name, showing what it returns.
+"""
+
+import inspect
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cluster_runtime.control.operations import OPERATIONS, Declared
+from cluster_runtime.control.operations.inputs import REQUIRED, Input, arguments, facts_of, inputs
+from mcp_server.cli import console
+from mcp_server.errors import McpServerError
+from mcp_server.wording import command_of, is_a_command, option_of
+
+if TYPE_CHECKING:
+    from cluster_runtime import Runtime
+
+Opened = Callable[[Path], "AbstractContextManager[Runtime]"]
+Show = Callable[[Any, str, bool], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a command goes about its operation. show: its result, the subject's name, whether JSON.
+
+    confirm: a question to be answered first, unless --yes says so; {name!r} is the subject.
+    """
+
+    show: Show
+    confirm: str = ""
+    as_json: bool = False
+
+
+def add_commands(
+    groups: dict[str, typer.Typer],
+    opened: Opened,
+    state_dir: inspect.Parameter,
+    operations: Collection[Declared] = OPERATIONS,
+    *,
+    leave_out: Collection[str] = (),
+) -> None:
+    """Add a command for each operation. groups: by first word; "" is the application itself.
+
+    state_dir: the option that every command has. leave_out: operations with commands of their own.
+    """
+    for declared in operations:
+        if is_a_command(declared) and declared.method not in leave_out:
+            group, _, name = command_of(declared.method).rpartition(" ")
+            manner = MANNERS.get(declared.method, AS_IT_IS)
+            command = _command(declared, opened, state_dir, manner)
+            groups[group].command(name, help=declared.summary)(command)
+
+
+def _command(
+    declared: Declared, opened: Opened, state_dir: inspect.Parameter, manner: Manner
+) -> Callable[..., None]:
+    asked = inputs(declared)
+    subject = asked[0].name if asked and asked[0].names_the_subject else None
+
+    def run(**given: Any) -> None:
+        where: Path = given.pop(state_dir.name)
+        yes, as_json = given.pop("yes", False), given.pop("as_json", False)
+        values = {one.name: _value(one, given[one.name]) for one in asked if one.name in given}
+        name = str(values[subject]) if subject is not None else ""
+        with opened(where) as runtime:
+            if manner.confirm:
+                runtime.cluster(name)
+                if not yes:
+                    typer.confirm(manner.confirm.format(name=name), abort=True)
+            current = facts_of(runtime, name)
+            result = getattr(runtime, declared.method)(**arguments(declared, values, current))
+            manner.show(result, name, as_json)
+
+    parameters = [*(_parameter(one) for one in asked), state_dir]
+    if manner.confirm:
+        parameters.append(_option("yes", bool, False, "--yes", "-y", help="Do not ask."))
+    if manner.as_json:
+        parameters.append(_option("as_json", bool, False, "--json", help="Print JSON."))
+    # Typer wants those without a default first, in the order of the signature.
+    ordered = sorted(parameters, key=lambda one: one.default is not inspect.Parameter.empty)
+    run.__name__ = declared.method
+    run.__doc__ = declared.summary
+    run.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in ordered}
+    return run
+
+
+def _parameter(one: Input) -> inspect.Parameter:
+    default = inspect.Parameter.empty if one.default is REQUIRED else one.default
+    if one.field.secret:
+        optional = default is not inspect.Parameter.empty
+        kind = Path | None if optional else Path
+        words = f"A file that holds it: {one.words[0].lower()}{one.words[1:]}"
+        return _option(one.name, kind, default, option_of(one), help=words, metavar="FILE")
+    if one.names_the_subject:
+        word = "INSTANCE" if "instance" in one.name else "CLUSTER"
+        annotation: Any = Annotated[one.type, typer.Argument(help=one.words, metavar=word)]
+        return _named(one.name, annotation, default)
+    option = option_of(one)
+    if one.field.type is bool and default is not False:
+        option = f"{option}/{option.replace('--', '--no-', 1)}"
+    return _option(one.name, one.type, default, option, help=one.words)
+
+
+def _option(
+    name: str, kind: Any, default: Any, *words: str, help: str, metavar: str | None = None
+) -> inspect.Parameter:
+    annotation: Any = Annotated[kind, typer.Option(*words, help=help, metavar=metavar)]
+    return _named(name, annotation, default)
+
+
+def _named(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+
+
+def _value(one: Input, given: Any) -> Any:
+    """What was given; for a secret, what its file holds."""
+    if not one.field.secret or given is None:
+        return given
+    try:
+        return Path(given).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise McpServerError(f"cannot read {given} for {option_of(one)}: {error}") from error
+
+
+def _show_created(handle: Any, name: str, as_json: bool) -> None:
+    console.cluster(handle.describe())
+
+
+def _show_cluster(facts: Any, name: str, as_json: bool) -> None:
+    console.cluster(facts)
+
+
+def _say_status(facts: Any, name: str, as_json: bool) -> None:
+    console.note(f"cluster {facts.db_cluster_identifier!r} is {console.status(facts)}")
+
+
+def _say_deleted(facts: Any, name: str, as_json: bool) -> None:
+    console.note(f"cluster {name!r} is deleted")
+
+
+def _say_lost(nothing: None, name: str, as_json: bool) -> None:
+    console.note(f"the writer of cluster {name!r} and its data directory are gone")
+
+
+def _draw_volume(volume: Any, name: str, as_json: bool) -> None:
+    from mcp_server.cli import volume_view
+
+    console.out.print(volume_view.draw(volume))
+
+
+def _show_as_it_is(result: Any, name: str, as_json: bool) -> None:
+    console.result(result, as_json=as_json)
+
+
+AS_IT_IS = Manner(_show_as_it_is, as_json=True)
+MANNERS = {
+    "create_db_cluster": Manner(_show_created),
+    "delete_db_cluster": Manner(_say_deleted, confirm="Delete cluster {name!r} and all its data?"),
+    "describe_volume": Manner(_draw_volume),
+    "failover_db_cluster": Manner(_show_cluster),
+    "lose_compute": Manner(_say_lost),
+    "modify_db_cluster": Manner(_show_cluster),
+    "pause_db_cluster": Manner(_say_status),
+    "start_db_cluster": Manner(_say_status),
+    "stop_db_cluster": Manner(_say_status),
+}
