@@ -46,15 +46,10 @@ class ScopeError(McpServerError):
 class MissingExtraError(McpServerError, ImportError):
     """A part was used whose packages are not installed, or too old. Install the extra it names.
 
-    extra: its name. Trying again helps once it is installed.
+    Trying again helps once it is installed.
     """
 
-    def __init__(self, extra: str, reason: str) -> None:
-        super().__init__(
-            f"{USES[extra]} needs packages that are not installed here ({reason}): "
-            f"pip install '{DISTRIBUTION}[{extra}]'"
-        )
-        self.extra = extra
+    seen_by = Audience.HOST
 
 
 def missing_extra(error: ImportError) -> MissingExtraError | None:
@@ -62,7 +57,10 @@ def missing_extra(error: ImportError) -> MissingExtraError | None:
     module = (error.name or "").partition(".")[0]
     for extra, modules in MODULES.items():
         if module in modules:
-            return MissingExtraError(extra, str(error))
+            return MissingExtraError(
+                f"{USES[extra]} needs packages that are not installed here ({error}): "
+                f"pip install '{DISTRIBUTION}[{extra}]'"
+            )
     return None
 
 

@@ -128,17 +128,16 @@ class ClusterHandle:
     ) -> str:
         """A libpq URI of an endpoint, through the gateway; as secret as a password.
 
-        It carries an IAM token, which opens new connections for 15 minutes: ask again for each
-        new connection. Raises InvalidClusterStateError where the endpoint is not open, and its
+        It carries an IAM token, which opens new connections for 15 minutes: ask again for each new
+        connection. Raises InvalidClusterStateError while the endpoint is not open, and
         ClusterClosedError where waiting does not open it.
         """
         facts = self.describe()
         if facts.status not in TAKES_CONNECTIONS:
-            kind = ClusterClosedError if facts.status in AT_REST else InvalidClusterStateError
-            raise kind(
-                f"cluster {self.identifier!r} takes no connections: {facts.status}",
-                *to_make_available(facts),
-            )
+            said = f"cluster {self.identifier!r} takes no connections: {facts.status}"
+            if facts.status in AT_REST:
+                raise ClusterClosedError(said, *to_make_available(facts))
+            raise InvalidClusterStateError(said)
         if not facts.internet_access_gateway_enabled:
             raise ClusterClosedError(
                 f"cluster {self.identifier!r} takes no connections: its gateway is off",

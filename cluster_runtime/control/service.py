@@ -150,41 +150,50 @@ class ControlService:
     # The operations: each takes its declaration (`cluster_runtime.control.operations`).
 
     async def create_db_cluster(self, request: CreateDBCluster) -> ClusterHandle:
+        """Perform it; raises what `CreateDBCluster` declares."""
         return ClusterHandle(self, await create.create_db_cluster(self._context, request))
 
     async def describe_db_clusters(self, request: DescribeDBClusters) -> list[DBCluster]:
+        """Perform it; raises what `DescribeDBClusters` declares."""
         return [self.facts(each) for each in self._chosen(request.db_cluster_identifier)]
 
     async def modify_db_cluster(self, request: ModifyDBCluster) -> DBCluster:
+        """Perform it; raises what `ModifyDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
         await modify.modify_db_cluster(self._context, cluster, request)
         return self.facts(cluster)
 
     async def start_db_cluster(self, request: StartDBCluster) -> DBCluster:
+        """Perform it; raises what `StartDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
         await power.start_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
     async def stop_db_cluster(self, request: StopDBCluster) -> DBCluster:
+        """Perform it; raises what `StopDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
         await power.stop_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
     async def pause_db_cluster(self, request: PauseDBCluster) -> DBCluster:
+        """Perform it; raises what `PauseDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
         await power.pause_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
     async def failover_db_cluster(self, request: FailoverDBCluster) -> DBCluster:
+        """Perform it; raises what `FailoverDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
         await power.failover_db_cluster(self._context, cluster)
         return self.facts(cluster)
 
     async def delete_db_cluster(self, request: DeleteDBCluster) -> DBCluster:
+        """Perform it; raises what `DeleteDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
         return await delete.delete_db_cluster(self._context, cluster, request)
 
     async def describe_db_instances(self, request: DescribeDBInstances) -> list[DBInstance]:
+        """Perform it; raises what `DescribeDBInstances` declares."""
         found = [
             instance
             for cluster in self._chosen(request.db_cluster_identifier)
@@ -195,11 +204,13 @@ class ControlService:
         return [instance_named(request.db_instance_identifier, found)]
 
     async def describe_events(self, request: DescribeEvents) -> list[Event]:
+        """Perform it; raises what `DescribeEvents` declares."""
         named = request.source_identifier
         resource_id = None if named is None else self.find(named).id
         return await asyncio.to_thread(self._context.catalog.events, resource_id)
 
     async def describe_sessions(self, request: DescribeSessions) -> list[SessionDescription]:
+        """Perform it; raises what `DescribeSessions` declares."""
         return describe_sessions(self.find(request.db_cluster_identifier))
 
     async def register_session(self, request: RegisterSession) -> None:
@@ -211,16 +222,20 @@ class ControlService:
         )
 
     async def describe_volume(self, request: DescribeVolume) -> VolumeDescription:
+        """Perform it; raises what `DescribeVolume` declares."""
         return await faults.describe_volume(self.find(request.db_cluster_identifier))
 
     async def inject_fault(self, request: InjectFault) -> None:
+        """Perform it; raises what `InjectFault` declares."""
         cluster = self.find(request.db_cluster_identifier)
         await faults.inject_fault(cluster, request.target, request.kind, request.duration)
 
     async def heal_fault(self, request: HealFault) -> None:
+        """Perform it; raises what `HealFault` declares."""
         await faults.heal_fault(self.find(request.db_cluster_identifier), request.target)
 
     async def lose_compute(self, request: LoseCompute) -> None:
+        """Perform it; raises what `LoseCompute` declares."""
         await faults.lose_compute(self.find(request.db_cluster_identifier))
 
     @property

@@ -248,6 +248,9 @@ class StorageVolume:
                 client.hold_log()
                 client.start(start, system.timeline)
                 node.call(lambda: node.attach(client, attachment))
+                if mount.service is not None:
+                    # Said while the volume was open before: it is not said again.
+                    self.relay(mount.service.feedback)
             except BaseException:
                 client.close()
                 raise
@@ -497,19 +500,7 @@ class StorageVolume:
         if timeline == known.current:
             return
         history = client.timeline_history(timeline).decode()
-        timelines = Timelines.from_history(timeline, history)
-        if known.ended != timelines.ended[: len(known.ended)]:
-            raise StorageError(
-                f"the server's timeline {timeline} does not descend from this volume's timeline "
-                f"{known.current}; rebuild its data directory"
-            )
-        end = self._mount.node.end_lsn
-        if timelines.ended[-1][1] != end:
-            raise StorageError(
-                f"the server left timeline {known.current} at "
-                f"{format_lsn(timelines.ended[-1][1])}, the volume ends at {format_lsn(end)}; "
-                "rebuild it"
-            )
+        timelines = known.promoted(timeline, history, self._mount.node.end_lsn)
         self._mount.change_facts(replace(self.facts, timelines=timelines))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from cluster_runtime.control import operations
+from cluster_runtime.control.operations import Request as Declaration
 from cluster_runtime.control.operations.inputs import REQUIRED, Input, arguments, facts_of
 from mcp_server.results import ToolResult
 from mcp_server.tools.platform import Call
@@ -19,7 +19,7 @@ A = TypeVar("A", bound=ToolResult)
 
 
 def asking_for(
-    request: type[operations.Request],
+    request: type[Declaration],
 ) -> Callable[[Callable[[Call, Request], Awaitable[A]]], Callable[..., Awaitable[A]]]:
     """Let a function take the arguments of an operation, and get them as a request."""
     asked = offered(request.declared)

@@ -7,6 +7,7 @@ parent timeline, the LSN where it was left, and a reason, separated by tabs.
 from bisect import bisect_right
 from dataclasses import dataclass
 
+from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.wal_records import format_lsn, parse_lsn
 
 
@@ -57,3 +58,22 @@ class Timelines:
     def after(self, timeline: int) -> int:
         """The timeline that followed one that was left."""
         return self.known[self.known.index(timeline) + 1]
+
+    def promoted(self, timeline: int, history: str, end: int) -> "Timelines":
+        """What follows when a reader is promoted where a log ends, as its history file says.
+
+        Raises StorageError where it left this log elsewhere, or follows another one.
+        """
+        timelines = Timelines.from_history(timeline, history)
+        if not timelines.ended or self.ended != timelines.ended[: len(self.ended)]:
+            raise StorageError(
+                f"the server's timeline {timeline} does not descend from this volume's timeline "
+                f"{self.current}; rebuild its data directory"
+            )
+        left = timelines.ended[-1][1]
+        if left != end:
+            raise StorageError(
+                f"the server left timeline {self.current} at {format_lsn(left)}, the volume ends "
+                f"at {format_lsn(end)}; rebuild it"
+            )
+        return timelines

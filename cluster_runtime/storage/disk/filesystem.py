@@ -7,7 +7,6 @@ disk behind the same interface, one that loses what was not synced, fails, rots 
 import ctypes
 import errno
 import fcntl
-import mmap
 import os
 import shutil
 import struct
@@ -21,7 +20,7 @@ import google_crc32c
 
 from cluster_runtime.engine.files import open_plain
 from cluster_runtime.storage.core.sizes import SIZES, Sizes
-from cluster_runtime.storage.disk.device import PAGE_BYTES, sync_file
+from cluster_runtime.storage.disk.device import sync_file
 
 _EPOCH = struct.Struct("=Q")
 _ZEROS = bytes(1 << 20)
@@ -318,33 +317,30 @@ class HostDisk:
 
     def board(self, path: Path) -> PromiseBoard:
         """The promise board of a segment, made where it is not there."""
-        return _MappedBoard(path)
+        return _SharedBoard(path)
 
 
 HOST_DISK = HostDisk()
 
 
-class _MappedBoard:
-    """Eight bytes of a file, mapped by every process that has the segment open."""
+class _SharedBoard:
+    """Eight bytes of a file that every process with the segment open reads and writes.
+
+    Through the page cache, and not mapped: a file that is cut short would end a process there.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if os.fstat(self._fd).st_size < PAGE_BYTES:
-                os.ftruncate(self._fd, PAGE_BYTES)
-            self._map = mmap.mmap(self._fd, PAGE_BYTES)
-        except BaseException:
-            os.close(self._fd)
-            raise
 
     @property
     def value(self) -> int:
-        return int(_EPOCH.unpack_from(self._map)[0])
+        content = os.pread(self._fd, _EPOCH.size, 0)
+        return int(_EPOCH.unpack(content)[0]) if len(content) == _EPOCH.size else 0
 
     @value.setter
     def value(self, value: int) -> None:
-        _EPOCH.pack_into(self._map, 0, value)
+        os.pwrite(self._fd, _EPOCH.pack(value), 0)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -363,7 +359,6 @@ class _MappedBoard:
 
     def close(self) -> None:
         if self._fd >= 0:
-            self._map.close()
             os.close(self._fd)
             self._fd = -1
 

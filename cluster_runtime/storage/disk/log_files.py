@@ -15,6 +15,7 @@ The mark says that this segment holds every frame below it, which spares the nex
 files; it is written after the first frames of the file and may be missing.
 """
 
+import errno
 import struct
 import threading
 from collections.abc import Iterator
@@ -140,15 +141,22 @@ class SegmentLog:
                 runs[-1].append(file)
             elif file.end >= file.start:
                 runs.append([file])
-        # The log has no hole: what follows one is not reached, and what lies before its beginning
-        # was made by a writer that had been replaced.
-        marked = [(run, mark) for run in runs if (mark := log.mark(run[0])) is not None]
-        known = [run for run, mark in marked if floor is None or mark.lsn <= floor]
-        chosen = known[0] if known else marked[0][0] if marked else []
-        log.files = _sealed(chosen)
+        # The log has no hole: what follows one is not reached. It begins where a file says so, and
+        # not above what may have been collected: what lies before that was made by a writer that
+        # had been replaced, or was collected and came back with a power cut.
+        for run in runs:
+            while run and not log._begins(run[0], floor):
+                run.pop(0)
+        log.files = _sealed(next((run for run in runs if run), []))
+        if not log.files:
+            return log
         for name in {*disk.names(directory)} - {file.path.name for file in log.files}:
             disk.remove(directory / name)
         return log
+
+    def _begins(self, file: LogFile, floor: int | None) -> bool:
+        mark = self.mark(file)
+        return mark is not None and (floor is None or mark.lsn <= floor)
 
     @property
     def start(self) -> int:
@@ -208,6 +216,8 @@ class SegmentLog:
         while content:
             if position >= self.end:
                 self.add_file(self.end)
+            if position >= self.end:
+                raise OSError(errno.EIO, "a log file was cut short", str(self.files[-1].path))
             file = self.file_at(position)
             if file.epoch < self.epoch:
                 file = self._renew(file, position)
@@ -215,6 +225,12 @@ class SegmentLog:
             self.disk.write(file.path, file.offset(position), part)
             position += len(part)
             content = content[len(part) :]
+
+    def renew_at(self, end: int) -> None:
+        """Have the file that begins at the end of the log be one of this epoch's own."""
+        for file in self.files:
+            if file.start == end and file.epoch < self.epoch:
+                self._renew(file, end)
 
     def _renew(self, file: LogFile, end: int) -> LogFile:
         """Take what a file holds up to a position into one of this epoch's own.
@@ -305,7 +321,8 @@ class SegmentLog:
                 self.disk.remove(file.path)
             if left:
                 # It had sealed the one before it, which goes on to its own end again.
-                left[-1].end = left[-1].start + self.disk.size(left[-1].path) - PAGE_BYTES
+                size = self.disk.size(left[-1].path) - PAGE_BYTES
+                left[-1].end = left[-1].start + max(0, size)
 
     def chunks(self, position: int, end: int | None = None) -> Iterator[tuple[int, bytes]]:
         """(position, bytes) from a position up to `end`, a file (or a MiB of it) at a time."""

@@ -2,7 +2,7 @@
 
 az-a/a1/segment.json      promise, history, membership, the volume's facts, a checksum over them
                           (replaced atomically)
-az-a/a1/promised          the promised epoch in 8 bytes, mapped by every process that has the
+az-a/a1/promised          the promised epoch in 8 bytes, read by every process that has the
                           volume open: how a stale writer hears at once that it was replaced
 az-a/a1/log/*.log         the hot log
 az-a/a1/pages/<lsn>/      page images (full segments)
@@ -159,9 +159,10 @@ class SegmentStore:
                     f"{directory} holds segment {state.segment} of volume {state.volume}, not "
                     f"{segment} of {volume}"
                 )
-            log = SegmentLog.open(directory / "log", disk, direct=direct, floor=state.floor)
+            floor = state.floor if state.facts is not None or not accept_format_1 else None
+            log = SegmentLog.open(directory / "log", disk, direct=direct, floor=floor)
             if not log.files:
-                raise SegmentUnreadableError(f"segment {segment} holds no log")
+                raise SegmentUnreadableError(f"segment {segment} holds no log that begins")
             store = cls(directory, volume, Segment(segment), log)
             store.accepts_format_1 = accept_format_1
             with store._board.alone():

@@ -159,8 +159,8 @@ class DiskWorld(Invariants):
             if len(self.away) <= 2 and not self.rereading:
                 self.fail(f"with {sorted(self.away)} away: {error}")
             return
-        except OSError:
-            return
+        except OSError as error:
+            self.fail(f"one disk's trouble stops the volume from opening: {error}")
         finally:
             self.disk.killed_after = None
         self.hosts = [*[each for each in self.hosts if each.alive][-1:], host]

@@ -42,7 +42,7 @@ class World:
         self.scheduler.sometimes(storm.corrupt_every, self.lose_disk)
         self.scheduler.sometimes(storm.takeover_every, self.take_over)
         self.scheduler.sometimes(storm.replace_every, self.replace)
-        self.scheduler.sometimes(storm.replace_every, self.check_az_and_one_more)
+        self.scheduler.sometimes(min(storm.replace_every, 4.0), self.check_az_and_one_more)
         self.scheduler.sometimes(storm.takeover_every * 2, self.open_for_readers)
 
     # faults ----------------------------------------------------------------------------------

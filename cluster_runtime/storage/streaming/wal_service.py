@@ -109,6 +109,12 @@ class WalService:
                 for each in self._readers
             }
 
+    @property
+    def feedback(self) -> Feedback:
+        """What all standbys together need of the writer."""
+        with self._lock:
+            return self._feedback
+
     def replayed_by(self, name: str) -> int:
         """The LSN up to which a standby said that it has replayed; 0 where it said nothing yet."""
         found = self.readers().get(name)

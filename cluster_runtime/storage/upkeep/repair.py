@@ -7,7 +7,6 @@ from functools import partial
 
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.types import Lsn, SegmentId
-from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.segment_store import SegmentUnreadableError
 from cluster_runtime.storage.live.gossip import copy_log, have_file
 from cluster_runtime.storage.live.lanes import Lane
@@ -86,6 +85,7 @@ class Repair:
             begun = lane.store.end, lane.store.core.scl
         if self._has_other_files(lane):
             lane.store.drop_behind()
+        lane.store.log.renew_at(lane.store.end)
         end, tail = begun
         try:
             for source in sorted(node.lanes, key=lambda each: each.store.end, reverse=True):
@@ -142,9 +142,13 @@ class Repair:
             return
         store = lane.store
         mark = store.log.mark(store.log.files[0])
-        good, lsn = store.log.start, _lsn_of(mark) or Lsn(0)
+        if mark is None:
+            # Nothing says where its log begins any more, so nothing can be taken behind that.
+            lane.useless = True
+            return
+        good, lsn = store.log.start, Lsn(mark.lsn)
         consistent = lsn
-        for frame in store.frames(good, previous=_lsn_of(mark), end=store.end):
+        for frame in store.frames(good, previous=Lsn(mark.lsn), end=store.end):
             good, lsn = frame.end, frame.batch.end
             consistent = lsn if frame.batch.consistent else consistent
         node = self._mount.node
@@ -156,8 +160,10 @@ def is_whole(lane: Lane) -> bool:
     store = lane.store
     end = store.end
     mark = store.log.mark(store.log.files[0])
-    reached, lsn = store.log.start, mark.lsn if mark is not None else None
-    for frame in store.frames(reached, previous=_lsn_of(mark), end=end):
+    if mark is None:
+        return False
+    reached, lsn = store.log.start, mark.lsn
+    for frame in store.frames(reached, previous=Lsn(mark.lsn), end=end):
         reached, lsn = frame.end, frame.batch.end
     if reached >= end:
         return True
@@ -169,7 +175,3 @@ def is_whole(lane: Lane) -> bool:
 
 def _look_again() -> None:
     """What is posted to make the node look again."""
-
-
-def _lsn_of(mark: Mark | None) -> Lsn | None:
-    return Lsn(mark.lsn) if mark is not None else None

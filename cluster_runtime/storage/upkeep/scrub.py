@@ -156,6 +156,8 @@ def file_is_whole(store: SegmentStore, file: LogFile) -> bool:
     """
     end = min(store.end, file.end)
     mark = store.log.mark(file)
+    if mark is None and file is store.log.files[0]:
+        return False  # nothing else says where the log begins
     reached, lsn = file.start, Lsn(mark.lsn) if mark is not None else None
     for frame in store.frames(file.start, previous=lsn, end=end):
         reached, lsn = frame.end, frame.batch.end

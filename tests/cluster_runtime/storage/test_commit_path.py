@@ -288,9 +288,11 @@ def test_a_flush_that_fails_is_the_trouble_of_the_one_it_was_asked_of(
     shared.end(4, 5)
     shared.node._step()
     shared.end(1, 2, 3)
-    while device_of(shared).flushes:  # of the stragglers, and of all
-        device_of(shared).end_flush(0)
-        shared.node._step()
+    for _ in range(4):  # flushes of the first two, and of the three that came later
+        if device_of(shared).flushes:
+            device_of(shared).end_flush(0)
+        if shared.writer.acknowledged[-1] != end:
+            shared.node._step()
     assert shared.writer.acknowledged[-1] == end
 
 

@@ -194,7 +194,7 @@ def survive(
                 host.listen("bulk_acknowledged", BULK_WAIT_S)
             if disaster not in ("kill the host", "rot"):
                 host.tell(disaster)
-                host.listen("survived")
+                host.listen("survived", 180)
         finally:
             host.process.kill()
             host.process.wait()

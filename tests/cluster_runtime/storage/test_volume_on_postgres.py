@@ -233,6 +233,8 @@ def reader_of(volume: StorageVolume, template: Template, folder: Path) -> Postma
         template.installation, template.user, folder / "reader", folder / "r", folder / "reader.log"
     )
     reader.start(settings)
+    # PostgreSQL takes connections before it shows what is durable.
+    volume.await_standby(folder / "reader", lambda: reader.running)
     return reader
 
 
