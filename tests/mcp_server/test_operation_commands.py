@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcp_server.cli import main
+from mcp_server.cli.commands import main
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import time
 
 import psycopg
 import pytest
-from memory.connections import Dialer
 
 from cluster_runtime.errors import (
     BorealisError,
@@ -15,6 +14,7 @@ from cluster_runtime.errors import (
     QuorumLostError,
 )
 from memory import BorealisStore
+from memory.database.connections import Dialer
 from memory.errors import OperationTimeoutError
 
 

@@ -256,7 +256,7 @@ def test_what_readers_need_is_relayed_to_the_writer_and_given_up_with_them(
             volume.detach_writer()
             volume.attach_writer(writer.postmaster.socket_directory, SUPERUSER)
             wait_until(lambda: slot(conn)[2] is not None)
-        # The same for a writer of a volume that was opened anew.
+        # The same for a writer of a volume that was opened again.
         writer.lose()
         writer.start()
         with writer.connect() as conn:
