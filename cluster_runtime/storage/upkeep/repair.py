@@ -5,6 +5,7 @@ On a thread of its own: the node asks, and goes on.
 
 from functools import partial
 
+from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.types import Lsn, SegmentId
 from cluster_runtime.storage.disk.segment_store import SegmentUnreadableError
@@ -59,6 +60,9 @@ class Repair:
             except OSError as error:
                 node.post(partial(node.fail, lane, error, store))
                 return
+            except (LookupError, StorageError) as error:
+                _log.warning("a segment could not catch up", segment=segment, error=str(error))
+                done = False
             if not done:
                 self._worker.put(lambda: self._catch_up(segment), after_s=RETRY_S)
 
