@@ -26,10 +26,13 @@ class Repair:
     def __init__(self, mount: Mount, worker: Worker) -> None:
         self._mount = mount
         self._worker = worker
+        self._asked: set[SegmentId] = set()
 
     def catch_up(self, segment: SegmentId) -> None:
-        """Have a segment take what it misses from its peers."""
-        self._worker.put(lambda: self._catch_up(segment))
+        """Have a segment take what it misses from its peers: once, if asked twice before that."""
+        if segment not in self._asked:
+            self._asked.add(segment)
+            self._worker.put(lambda: self._catch_up(segment))
 
     def repair_damage(self, segment: SegmentId) -> None:
         """The same, on the thread of repairs."""
@@ -46,6 +49,7 @@ class Repair:
 
     def _catch_up(self, segment: SegmentId) -> None:
         """Bring a segment that missed log up to the others."""
+        self._asked.discard(segment)
         with self._mount.filling:
             lane = self._mount.lane(segment)
             if lane is None:
@@ -64,7 +68,7 @@ class Repair:
                 _log.warning("a segment could not catch up", segment=segment, error=str(error))
                 done = False
             if not done:
-                self._worker.put(lambda: self._catch_up(segment), after_s=RETRY_S)
+                self._worker.put(lambda: self.catch_up(segment), after_s=RETRY_S)
 
     def _fill(self, lane: Lane) -> bool:
         """Whether the segment takes what comes from now on, or nothing can be done for it.

@@ -44,6 +44,9 @@ class Replacing:
             if not mount.is_writable:
                 return
             self._take_in()
+            for lane in mount.node.lanes:
+                if lane.reachable and not (lane.live or lane.useless or lane.problem):
+                    self._repair.catch_up(lane.store.id)
             membership = mount.node.volume.membership
             conditions = {each: self._condition(each) for each in membership.segments}
             for segment, condition in conditions.items():
