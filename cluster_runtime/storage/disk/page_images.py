@@ -229,7 +229,10 @@ def give_up_images(
     """
     for image in images(folder, disk):
         if image.redo < below and image.redo not in keep:
-            disk.rename(image.directory, image.directory.with_suffix(PARTIAL))
+            given_up = image.directory.with_suffix(PARTIAL)
+            # One that was being made again when the process ended has that name already.
+            disk.remove_tree(given_up)
+            disk.rename(image.directory, given_up)
 
 
 def sweep(folder: Path, disk: Disk = HOST_DISK) -> None:

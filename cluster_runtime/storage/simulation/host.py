@@ -44,12 +44,17 @@ class SimulatedNode(StorageNode):
     """The storage node without its thread: the host turns it when something happened."""
 
     def __init__(
-        self, *given: Any, device: Callable[[Arena, int], SimulatedDevice], clock: Any, **named: Any
+        self,
+        *given: Any,
+        device: Callable[[Arena, int], SimulatedDevice],
+        clock: Any,
+        wake: Callable[[], None],
+        **named: Any,
     ) -> None:
         CommitPath.__init__(self, *given, open_device=device, clock=clock, **named)
         self._closed = False
         self._commands: deque[Callable[[], None]] = deque()
-        self.wake: Callable[[], None] = _nothing
+        self.wake = wake
 
     def start(self) -> None:
         """It has no thread."""
@@ -191,8 +196,9 @@ class Host:
         self.mount = mount = Mount(
             root,
             disk,
+            # Also of the node that an opening in place makes: nobody else would turn that.
             make_node=lambda *given, **named: SimulatedNode(
-                *given, device=device, clock=self.clock, **named
+                *given, device=device, clock=self.clock, wake=self.wake, **named
             ),
             clock=self.clock,
         )
@@ -209,7 +215,6 @@ class Host:
         mount.open(
             Upkeep(files.prepare_file, self.repair.catch_up, self.repair.repair_damage, self._lost)
         )
-        self.node.wake = self.wake
         self.later(LOOK_EVERY, self._look)
 
     @property
@@ -260,7 +265,6 @@ class Host:
         node = self.node
         if node.ended:
             return
-        node.wake = self.wake
         source = node.source
         node.turn(source if source is self.client else None)
         while node._commands:
@@ -292,7 +296,3 @@ class _NoDirectories:
     """No server's directory is laid out here."""
 
     base_image_bytes = 0
-
-
-def _nothing() -> None:
-    """Nobody listens yet."""

@@ -128,7 +128,7 @@ class Scrubbing:
             if image.redo == part.place:
                 if not image.damaged(image.files[part.first : part.last]):
                     return True
-                if not image.directory.exists():
+                if not image.disk.exists(image.directory):
                     return True  # removed meanwhile
                 self._pages.mend(lane, image)
                 return False

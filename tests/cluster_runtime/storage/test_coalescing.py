@@ -249,6 +249,21 @@ def test_an_image_that_is_given_up_is_no_image_from_that_moment(
     assert [each.damaged() for each in images(folder)] == [[], []]
 
 
+def test_an_image_is_given_up_though_the_making_of_it_anew_was_cut_short(
+    source: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pages"
+    for redo in (16, 32):
+        make_image(folder, source, redo=redo, lsn=redo + 1, timeline=1)
+    half = folder / f"{16:016x}.partial"
+    half.mkdir()
+    (half / "data").write_bytes(b"half")
+    give_up_images(folder, below=32)
+    assert [each.redo for each in images(folder)] == [32]
+    sweep(folder)
+    assert len(list(folder.iterdir())) == 1
+
+
 def test_files_that_did_not_change_are_links_and_are_not_read_again(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """The volume survives its storms, those of today too, and the simulation notices its bugs."""
 
+import errno
 import logging
 import os
 import random
@@ -12,6 +13,7 @@ import pytest
 from cluster_runtime.storage.core.segment import Cut
 from cluster_runtime.storage.core.types import Epoch
 from cluster_runtime.storage.simulation import Violation, run_disk_seed, run_seed
+from cluster_runtime.storage.simulation.disks import DiskWorld
 from cluster_runtime.storage.simulation.mutations import DISK_MUTATIONS, MUTATIONS, mutated
 from cluster_runtime.storage.simulation.run import STEPS, World
 
@@ -80,6 +82,19 @@ def test_an_opening_that_comes_too_late_is_no_violation() -> None:
     first._open()
     assert not first.alive
     world.scheduler.run(STEPS)
+
+
+def test_a_volume_that_was_opened_again_in_place_tries_a_disk_that_refused_again() -> None:
+    world = DiskWorld(2)
+    world.stormy = False
+    host = world.host
+    assert host is not None
+    host.mount.reopen()
+    lane = host.node.lanes[0]
+    host.node.call(lambda: host.node.fail(lane, OSError(errno.EROFS, "read-only")))
+    assert not lane.live
+    world.scheduler.run_until(3.0)
+    assert lane.live
 
 
 @pytest.mark.parametrize("run", [run_seed, run_disk_seed], ids=["network", "disks"])
