@@ -69,7 +69,7 @@ def versions() -> Finding:
     return Finding(
         "versions",
         Verdict.OK,
-        f"borealis {metadata.version('borealis')}, Python {platform.python_version()}, "
+        f"borealis {metadata.version('borealis-postgres')}, Python {platform.python_version()}, "
         f"psycopg {psycopg.__version__} with libpq {libpq // 10000}.{libpq % 10000}",
     )
 

@@ -15,6 +15,7 @@ from psycopg_pool import ConnectionPool
 from sqlalchemy.exc import OperationalError
 
 from cluster_runtime import Runtime
+from cluster_runtime.errors import InvalidClusterStateError
 from memory import HashEmbeddings, pg_engine
 from memory.errors import ConfigurationError, OperationTimeoutError
 
@@ -104,9 +105,6 @@ def test_a_connection_that_was_cut_between_operations_is_replaced(fresh_dsn: str
 
 
 def test_a_cluster_that_changes_its_state_is_waited_for(fresh_dsn: str) -> None:
-    class WrongStateError(Exception):
-        code = "InvalidDBClusterStateFault"
-
     class Changing(Asked):
         def dsn(self, endpoint: Any = "writer") -> str:
             if self.count == 3:
@@ -114,7 +112,7 @@ def test_a_cluster_that_changes_its_state_is_waited_for(fresh_dsn: str) -> None:
             return super().dsn(endpoint)
 
     source = Changing(fresh_dsn)
-    source.answer = WrongStateError("the cluster is failing over")
+    source.answer = InvalidClusterStateError("the cluster is failing over")
     with engine_of(source, deadline=20) as engine:
         assert found(filled(engine)) == ["a red boat"]
     assert source.count >= 4

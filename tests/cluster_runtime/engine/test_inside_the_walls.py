@@ -143,7 +143,8 @@ def test_a_pause_a_failover_and_a_lost_machine_go_as_ever(
         assert walls.files == (this_kernel().landlock_abi > 0)
 
 
-def test_readers_and_the_coalescer_work_behind_walls_too(cluster: ClusterHandle) -> None:
+def test_readers_and_the_coalescer_work_behind_walls_too(shared_runtime: Runtime) -> None:
+    cluster = shared_runtime.create_db_cluster("followed")
     hosted = cluster._hosted
     volume = hosted.instances.storage.open()
     reader = hosted.instances.reader._instance

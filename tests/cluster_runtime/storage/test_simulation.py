@@ -56,6 +56,8 @@ def test_no_storm_over_the_disks_breaks_an_invariant(chunk: int) -> None:
     survive(run_disk_seed, chunk, CHUNK)
 
 
+# About one fresh seed in some thousand still finds a fault (docs/storage.md): a campaign, no gate.
+@pytest.mark.long
 @pytest.mark.parametrize("chunk", range(0, DISK_FRESH, CHUNK))
 def test_no_storm_of_today_over_the_disks_breaks_an_invariant(chunk: int) -> None:
     survive(run_disk_seed, FIRST + chunk, CHUNK)
