@@ -242,7 +242,9 @@ class SegmentLog:
             content = self.disk.read(file.path, 0, file.offset(end))
             if len(content) < file.offset(end):
                 raise OSError(errno.EIO, "a log file was cut short", str(file.path))
-            return self._put_in_place(file, self.disk.size(file.path) - PAGE_BYTES, content)
+            # It may have been cut short behind that, and may be sealed before its own end.
+            size = max(self.disk.size(file.path) - PAGE_BYTES, file.end - file.start)
+            return self._put_in_place(file, size, content)
 
     def lengthen(self, start: int, end: int) -> None:
         """Have the file that begins at a position reach to another one, should it be cut short.

@@ -206,6 +206,20 @@ def test_a_log_file_that_was_cut_short_leaves_no_hole_before_the_next_epoch(
         assert a1.core.scl == 1200
 
 
+def test_a_log_file_that_was_cut_short_while_it_is_open_is_taken_over_in_its_length(
+    root: Path,
+) -> None:
+    with closing(SegmentStore.open(root, VOLUME, SegmentId("a1"), direct=False)) as a1:
+        end = put(a1, 0, 1, 1100, after=START)
+        whole = a1.log.end
+        os.truncate(a1.log.files[0].path, PAGE_BYTES + end + 50)
+        a1.log.epoch = 2
+        put(a1, end, 2, 9000, after=1100)
+        assert len(a1.log.files) == 1
+        assert a1.log.end == whole
+        assert [frame.batch.end for frame in a1.frames(0, previous=START)] == [1100, 9000]
+
+
 def test_two_segments_are_too_few_to_read(root: Path) -> None:
     with pytest.raises(QuorumLostError), opened(root, "a1", "a2", "b1", "b2"):
         pass
