@@ -242,10 +242,29 @@ class SegmentLog:
             content = self.disk.read(file.path, 0, file.offset(end))
             if len(content) < file.offset(end):
                 raise OSError(errno.EIO, "a log file was cut short", str(file.path))
-            new = self._make_file(file.start, self.disk.size(file.path) - PAGE_BYTES, content)
-            with self._changing:
-                self.files = _sealed([new, *(each for each in self.files if each is not file)])
-                file.close(self.disk)
+            # It may have been cut short behind that, and may be sealed before its own end.
+            size = max(self.disk.size(file.path) - PAGE_BYTES, file.end - file.start)
+            return self._put_in_place(file, size, content)
+
+    def lengthen(self, start: int, end: int) -> None:
+        """Have the file that begins at a position reach to another one, should it be cut short.
+
+        Not where another file has the rest of that. What is written behind its end otherwise would
+        have frames that lie in two files, or a hole before it.
+        """
+        with self._adding:
+            file = next((each for each in self.files if each.start == start), None)
+            rest = [each for each in self.files if start < each.start < end]
+            if file is not None and file.end < end and not rest:
+                self._put_in_place(file, end - start, self.disk.read(file.path))
+
+    def _put_in_place(self, file: LogFile, size: int, content: bytes) -> LogFile:
+        """Make a file of this epoch's own that takes the place of another. `_adding` is held."""
+        new = self._make_file(file.start, size, content)
+        with self._changing:
+            self.files = _sealed([new, *(each for each in self.files if each is not file)])
+            file.close(self.disk)
+        if new.path != file.path:
             self.disk.remove(file.path)
         return new
 
@@ -302,6 +321,9 @@ class SegmentLog:
         Whatever was written behind the position lies in sealed or removed files from now on, and
         so does what a stale writer may still write.
         """
+        before = [each.start for each in self.files if each.start < position]
+        if before:
+            self.lengthen(before[-1], position)
         # First the new one: a crash in between leaves a log that says where it starts.
         with self._adding:
             file = self._make_file(position, self.disk.sizes.first_file, _first_page(mark))

@@ -86,6 +86,7 @@ def have_file(target: SegmentStore, source: SegmentStore, position: int, chained
     with it may the file say so: a mark that is copied ahead claims log that is not there.
     """
     wanted = source.log.file_at(position)
+    target.log.lengthen(wanted.start, wanted.end)
     try:
         mark = source.log.mark(wanted)
     except OSError:

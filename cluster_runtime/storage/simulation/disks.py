@@ -169,10 +169,15 @@ class DiskWorld(Invariants):
             host.attach()
 
     def ensure_open(self) -> None:
-        if self.host is None or not self.host.mount.is_writable:
-            if self.host is not None:
-                self.kill(self.host)
+        host = self.host
+        if host is None or not host.mount.is_writable:
+            if host is not None:
+                self.kill(host)
             self.open()
+        elif not host.is_followed:
+            # It could only be read at first, and was opened again in place.
+            self.check_recovered(host)
+            host.attach()
 
     def cut_power(self) -> None:
         for host in self.hosts:

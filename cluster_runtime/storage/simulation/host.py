@@ -183,6 +183,7 @@ class Host:
         self.log = bytearray()
         self.maker = SimulatedMaker(disk)
         self.client: Client | None = None
+        self._attached: SimulatedNode | None = None
         self._guard = guard
         self._turning = False
         self._timer_at = float("inf")
@@ -226,9 +227,14 @@ class Host:
     def clock(self) -> float:
         return self.scheduler.now
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether a writer was attached since the volume was opened, the last time in place."""
+        return self._attached is self.mount.node
+
     def attach(self) -> None:
         """A writer comes, at the end of the log."""
-        node = self.node
+        self._attached = node = self.node
         self.client = Client(self, node.end_lsn)
         attachment = Attachment(node.volume.epoch, 1, Path(), lambda error: None)
         node.attach(self.client, attachment)

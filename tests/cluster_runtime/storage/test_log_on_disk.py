@@ -1,9 +1,10 @@
 """The log as it lies in six segments' files, after cuts, torn writes and damage. No PostgreSQL."""
 
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -168,6 +169,54 @@ def test_what_a_crashed_opening_began_is_no_hindrance_to_a_later_one(root: Path)
     with opened(root) as third:
         assert {each.core.scl for each in third.stores.values()} == {9000}
         a1 = third.stores[SegmentId("a1")]
+        assert [frame.batch.end for frame in a1.frames(0, previous=START)] == [1100, 9000]
+
+
+@pytest.mark.parametrize("kept", [0, 100, frame_bytes(100), 500, PAGE_BYTES, 9_000])
+def test_a_log_file_that_was_cut_short_gets_its_length_back(root: Path, kept: int) -> None:
+    """Without it a frame of its peers would lie in two files, where nobody reads it."""
+    with opened(root) as first:
+        for store in first.stores.values():
+            put(store, first.position, 1, 1100, 9000, 19_000, after=START)
+        path = first.stores[SegmentId("a1")].log.files[0].path
+    os.truncate(path, PAGE_BYTES + kept)
+    with opened(root) as second:
+        assert second.stores[SegmentId("a1")].core.scl == 19_000
+    for _ in range(2):
+        with closing(SegmentStore.open(root, VOLUME, SegmentId("a1"), direct=False)) as a1:
+            ends = [frame.batch.end for frame in a1.frames(0, previous=START)]
+            assert ends == [1100, 9000, 19_000]
+            assert a1.core.scl == 19_000
+
+
+@pytest.mark.parametrize("kept", [frame_bytes(100), 200, 500, 2_000, PAGE_BYTES - 1])
+def test_a_log_file_that_was_cut_short_leaves_no_hole_before_the_next_epoch(
+    root: Path, kept: int
+) -> None:
+    """All its frames are there; what follows a hole would not count any more."""
+    with opened(root) as first:
+        for store in first.stores.values():
+            put(store, first.position, 1, 1100, after=START)
+        path = first.stores[SegmentId("a1")].log.files[0].path
+    os.truncate(path, PAGE_BYTES + kept)
+    with opened(root) as second:
+        for store in second.stores.values():
+            put(store, second.position, 2, 1200, after=1100)
+    with closing(SegmentStore.open(root, VOLUME, SegmentId("a1"), direct=False)) as a1:
+        assert a1.core.scl == 1200
+
+
+def test_a_log_file_that_was_cut_short_while_it_is_open_is_taken_over_in_its_length(
+    root: Path,
+) -> None:
+    with closing(SegmentStore.open(root, VOLUME, SegmentId("a1"), direct=False)) as a1:
+        end = put(a1, 0, 1, 1100, after=START)
+        whole = a1.log.end
+        os.truncate(a1.log.files[0].path, PAGE_BYTES + end + 50)
+        a1.log.epoch = 2
+        put(a1, end, 2, 9000, after=1100)
+        assert len(a1.log.files) == 1
+        assert a1.log.end == whole
         assert [frame.batch.end for frame in a1.frames(0, previous=START)] == [1100, 9000]
 
 
