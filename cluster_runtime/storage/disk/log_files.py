@@ -143,9 +143,12 @@ class SegmentLog:
                 runs.append([file])
         # The log has no hole: what follows one is not reached. It begins where a file says so, and
         # not above what may have been collected: what lies before that was made by a writer that
-        # had been replaced, or was collected and came back with a power cut.
+        # had been replaced, or was collected and came back with a power cut. If that is damaged, no
+        # peer can mend it any more.
         for run in runs:
             while run and not log._begins(run[0], floor):
+                run.pop(0)
+            while floor is not None and len(run) > 1 and log._begins(run[1], floor):
                 run.pop(0)
         log.files = _sealed(next((run for run in runs if run), []))
         if not log.files:

@@ -220,6 +220,26 @@ def test_a_log_file_that_was_cut_short_while_it_is_open_is_taken_over_in_its_len
         assert [frame.batch.end for frame in a1.frames(0, previous=START)] == [1100, 9000]
 
 
+def test_collected_files_that_a_power_cut_brought_back_are_gone_after_an_opening(
+    root: Path,
+) -> None:
+    with opened(root) as first:
+        for store in first.stores.values():
+            put(store, first.position, 1, 1100, after=START)
+    with opened(root) as second:
+        for store in second.stores.values():
+            put(store, second.position, 2, 1200, after=1100)
+    with opened(root) as third:
+        a1 = third.stores[SegmentId("a1")]
+        back = a1.log.files[0].path
+        a1.core.collect(Lsn(1100))
+        a1.persist()
+    with closing(SegmentStore.open(root, VOLUME, SegmentId("a1"), direct=False)) as a1:
+        assert a1.core.scl == 1200
+        assert not back.exists()
+        assert [frame.batch.end for frame in a1.frames(a1.log.start)] == [1200]
+
+
 def test_two_segments_are_too_few_to_read(root: Path) -> None:
     with pytest.raises(QuorumLostError), opened(root, "a1", "a2", "b1", "b2"):
         pass
