@@ -521,11 +521,12 @@ def test_a_directory_of_the_coalescer_from_another_boot_or_in_use_is_made_anew(
 ) -> None:
     insert(writer, 1)
     upkept.coalesce()
-    left = upkept.directory / "coalescer" / "global" / "left-by-this-test"
-    left.touch()
+    kept, left = (upkept.directory / "coalescer" / "global" / name for name in ("kept", "left"))
+    kept.touch()
     insert(writer, 2)
     upkept.coalesce()
-    assert left.exists(), "it went on where it ended"
+    assert kept.exists(), "it went on where it ended"
+    left.touch()  # later than the image that a directory made again begins with
     monkeypatch.setattr("cluster_runtime.storage.upkeep.coalescer.boot_id", lambda: "another")
     insert(writer, 3)
     assert upkept.coalesce().damaged() == []
