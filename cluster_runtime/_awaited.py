@@ -6,10 +6,9 @@ Generated from the declarations in `cluster_runtime/control/operations/` by
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.loop_thread import LoopThread
 from cluster_runtime.control.model import (
     DBCluster,
     DBInstance,
@@ -37,16 +36,17 @@ from cluster_runtime.control.operations.volumes import (
     InjectFault,
     LoseCompute,
 )
-from cluster_runtime.control.service import ControlService
-from cluster_runtime.gateway.description import SessionDescription
-from cluster_runtime.storage.description import VolumeDescription
+from cluster_runtime.host.home import Home
+
+if TYPE_CHECKING:
+    from cluster_runtime.gateway.description import SessionDescription
+    from cluster_runtime.storage.description import VolumeDescription
 
 
 class AwaitedOperations:
-    """Each awaits the runtime's loop."""
+    """Each is awaited."""
 
-    _thread: LoopThread
-    _service: ControlService
+    _home: Home
 
     @renamed(identifier="db_cluster_identifier", scaling="serverless_v2_scaling_configuration")
     async def create_db_cluster(
@@ -101,7 +101,8 @@ class AwaitedOperations:
             port=port,
             engine=engine,
         )
-        return await self._thread.acall(self._service.create_db_cluster(request))
+        result: ClusterHandle = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def describe_db_clusters(
@@ -114,7 +115,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError.
         """
         request = DescribeDBClusters(db_cluster_identifier)
-        return await self._thread.acall(self._service.describe_db_clusters(request))
+        result: Sequence[DBCluster] = await self._home.acall(request)
+        return result
 
     @renamed(
         identifier="db_cluster_identifier",
@@ -164,7 +166,8 @@ class AwaitedOperations:
             storage_type=storage_type,
             reset_settings=reset_settings,
         )
-        return await self._thread.acall(self._service.modify_db_cluster(request))
+        result: DBCluster = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def start_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -175,7 +178,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
         request = StartDBCluster(db_cluster_identifier)
-        return await self._thread.acall(self._service.start_db_cluster(request))
+        result: DBCluster = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def stop_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -186,7 +190,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
         request = StopDBCluster(db_cluster_identifier)
-        return await self._thread.acall(self._service.stop_db_cluster(request))
+        result: DBCluster = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def pause_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -197,7 +202,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
         request = PauseDBCluster(db_cluster_identifier)
-        return await self._thread.acall(self._service.pause_db_cluster(request))
+        result: DBCluster = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def failover_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -208,7 +214,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
         request = FailoverDBCluster(db_cluster_identifier)
-        return await self._thread.acall(self._service.failover_db_cluster(request))
+        result: DBCluster = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def delete_db_cluster(
@@ -224,7 +231,8 @@ class AwaitedOperations:
         InvalidParameterError.
         """
         request = DeleteDBCluster(db_cluster_identifier, skip_final_snapshot=skip_final_snapshot)
-        return await self._thread.acall(self._service.delete_db_cluster(request))
+        result: DBCluster = await self._home.acall(request)
+        return result
 
     async def describe_db_instances(
         self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None
@@ -240,7 +248,8 @@ class AwaitedOperations:
         request = DescribeDBInstances(
             db_instance_identifier, db_cluster_identifier=db_cluster_identifier
         )
-        return await self._thread.acall(self._service.describe_db_instances(request))
+        result: Sequence[DBInstance] = await self._home.acall(request)
+        return result
 
     @renamed(identifier="source_identifier")
     async def describe_events(self, source_identifier: str | None = None) -> Sequence[Event]:
@@ -251,10 +260,11 @@ class AwaitedOperations:
         Raises ClusterNotFoundError.
         """
         request = DescribeEvents(source_identifier)
-        return await self._thread.acall(self._service.describe_events(request))
+        result: Sequence[Event] = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
-    async def describe_sessions(self, db_cluster_identifier: str) -> Sequence[SessionDescription]:
+    async def describe_sessions(self, db_cluster_identifier: str) -> "Sequence[SessionDescription]":
         """Show who is connected to a cluster through the gateway: address, TLS, kind of credential.
 
         PostgreSQL itself sees a unix socket; `pid` joins this to its `pg_stat_activity`.
@@ -264,7 +274,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError.
         """
         request = DescribeSessions(db_cluster_identifier)
-        return await self._thread.acall(self._service.describe_sessions(request))
+        result: Sequence[SessionDescription] = await self._home.acall(request)
+        return result
 
     async def register_session(
         self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime
@@ -281,10 +292,10 @@ class AwaitedOperations:
         Raises InvalidParameterError.
         """
         request = RegisterSession(access_key_id, secret_access_key, session_token, expires)
-        await self._thread.acall(self._service.register_session(request))
+        await self._home.acall(request)
 
     @renamed(identifier="db_cluster_identifier")
-    async def describe_volume(self, db_cluster_identifier: str) -> VolumeDescription:
+    async def describe_volume(self, db_cluster_identifier: str) -> "VolumeDescription":
         """Show the storage volume of a cluster: LSNs, epoch, and its six segments.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
@@ -292,7 +303,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, QuorumLostError.
         """
         request = DescribeVolume(db_cluster_identifier)
-        return await self._thread.acall(self._service.describe_volume(request))
+        result: VolumeDescription = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def inject_fault(
@@ -312,7 +324,7 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
         request = InjectFault(db_cluster_identifier, target, kind, duration)
-        await self._thread.acall(self._service.inject_fault(request))
+        await self._home.acall(request)
 
     @renamed(identifier="db_cluster_identifier")
     async def heal_fault(self, db_cluster_identifier: str, target: str | None = None) -> None:
@@ -324,7 +336,7 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
         request = HealFault(db_cluster_identifier, target)
-        await self._thread.acall(self._service.heal_fault(request))
+        await self._home.acall(request)
 
     @renamed(identifier="db_cluster_identifier")
     async def lose_compute(self, db_cluster_identifier: str) -> None:
@@ -335,4 +347,4 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
         request = LoseCompute(db_cluster_identifier)
-        await self._thread.acall(self._service.lose_compute(request))
+        await self._home.acall(request)

@@ -6,10 +6,9 @@ Generated from the declarations in `cluster_runtime/control/operations/` by
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.loop_thread import LoopThread
 from cluster_runtime.control.model import (
     DBCluster,
     DBInstance,
@@ -37,16 +36,17 @@ from cluster_runtime.control.operations.volumes import (
     InjectFault,
     LoseCompute,
 )
-from cluster_runtime.control.service import ControlService
-from cluster_runtime.gateway.description import SessionDescription
-from cluster_runtime.storage.description import VolumeDescription
+from cluster_runtime.host.home import Home
+
+if TYPE_CHECKING:
+    from cluster_runtime.gateway.description import SessionDescription
+    from cluster_runtime.storage.description import VolumeDescription
 
 
 class BlockingOperations:
-    """Each waits for the runtime's loop."""
+    """Each waits for its end."""
 
-    _thread: LoopThread
-    _service: ControlService
+    _home: Home
 
     @renamed(identifier="db_cluster_identifier", scaling="serverless_v2_scaling_configuration")
     def create_db_cluster(
@@ -101,7 +101,8 @@ class BlockingOperations:
             port=port,
             engine=engine,
         )
-        return self._thread.call(self._service.create_db_cluster(request))
+        result: ClusterHandle = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def describe_db_clusters(self, db_cluster_identifier: str | None = None) -> Sequence[DBCluster]:
@@ -112,7 +113,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError.
         """
         request = DescribeDBClusters(db_cluster_identifier)
-        return self._thread.call(self._service.describe_db_clusters(request))
+        result: Sequence[DBCluster] = self._home.call(request)
+        return result
 
     @renamed(
         identifier="db_cluster_identifier",
@@ -162,7 +164,8 @@ class BlockingOperations:
             storage_type=storage_type,
             reset_settings=reset_settings,
         )
-        return self._thread.call(self._service.modify_db_cluster(request))
+        result: DBCluster = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def start_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -173,7 +176,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
         request = StartDBCluster(db_cluster_identifier)
-        return self._thread.call(self._service.start_db_cluster(request))
+        result: DBCluster = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def stop_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -184,7 +188,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
         request = StopDBCluster(db_cluster_identifier)
-        return self._thread.call(self._service.stop_db_cluster(request))
+        result: DBCluster = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def pause_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -195,7 +200,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
         request = PauseDBCluster(db_cluster_identifier)
-        return self._thread.call(self._service.pause_db_cluster(request))
+        result: DBCluster = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def failover_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -206,7 +212,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
         request = FailoverDBCluster(db_cluster_identifier)
-        return self._thread.call(self._service.failover_db_cluster(request))
+        result: DBCluster = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def delete_db_cluster(
@@ -222,7 +229,8 @@ class BlockingOperations:
         InvalidParameterError.
         """
         request = DeleteDBCluster(db_cluster_identifier, skip_final_snapshot=skip_final_snapshot)
-        return self._thread.call(self._service.delete_db_cluster(request))
+        result: DBCluster = self._home.call(request)
+        return result
 
     def describe_db_instances(
         self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None
@@ -238,7 +246,8 @@ class BlockingOperations:
         request = DescribeDBInstances(
             db_instance_identifier, db_cluster_identifier=db_cluster_identifier
         )
-        return self._thread.call(self._service.describe_db_instances(request))
+        result: Sequence[DBInstance] = self._home.call(request)
+        return result
 
     @renamed(identifier="source_identifier")
     def describe_events(self, source_identifier: str | None = None) -> Sequence[Event]:
@@ -249,10 +258,11 @@ class BlockingOperations:
         Raises ClusterNotFoundError.
         """
         request = DescribeEvents(source_identifier)
-        return self._thread.call(self._service.describe_events(request))
+        result: Sequence[Event] = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
-    def describe_sessions(self, db_cluster_identifier: str) -> Sequence[SessionDescription]:
+    def describe_sessions(self, db_cluster_identifier: str) -> "Sequence[SessionDescription]":
         """Show who is connected to a cluster through the gateway: address, TLS, kind of credential.
 
         PostgreSQL itself sees a unix socket; `pid` joins this to its `pg_stat_activity`.
@@ -262,7 +272,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError.
         """
         request = DescribeSessions(db_cluster_identifier)
-        return self._thread.call(self._service.describe_sessions(request))
+        result: Sequence[SessionDescription] = self._home.call(request)
+        return result
 
     def register_session(
         self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime
@@ -279,10 +290,10 @@ class BlockingOperations:
         Raises InvalidParameterError.
         """
         request = RegisterSession(access_key_id, secret_access_key, session_token, expires)
-        self._thread.call(self._service.register_session(request))
+        self._home.call(request)
 
     @renamed(identifier="db_cluster_identifier")
-    def describe_volume(self, db_cluster_identifier: str) -> VolumeDescription:
+    def describe_volume(self, db_cluster_identifier: str) -> "VolumeDescription":
         """Show the storage volume of a cluster: LSNs, epoch, and its six segments.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
@@ -290,7 +301,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, QuorumLostError.
         """
         request = DescribeVolume(db_cluster_identifier)
-        return self._thread.call(self._service.describe_volume(request))
+        result: VolumeDescription = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def inject_fault(
@@ -310,7 +322,7 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
         request = InjectFault(db_cluster_identifier, target, kind, duration)
-        self._thread.call(self._service.inject_fault(request))
+        self._home.call(request)
 
     @renamed(identifier="db_cluster_identifier")
     def heal_fault(self, db_cluster_identifier: str, target: str | None = None) -> None:
@@ -322,7 +334,7 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
         request = HealFault(db_cluster_identifier, target)
-        self._thread.call(self._service.heal_fault(request))
+        self._home.call(request)
 
     @renamed(identifier="db_cluster_identifier")
     def lose_compute(self, db_cluster_identifier: str) -> None:
@@ -333,4 +345,4 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
         request = LoseCompute(db_cluster_identifier)
-        self._thread.call(self._service.lose_compute(request))
+        self._home.call(request)

@@ -20,33 +20,33 @@ Generated from the declarations in `cluster_runtime/control/operations/` by
 HANDLE_MODULE = "cluster_runtime.control.handle"
 STATE = '''    """{what}"""
 
-    _thread: LoopThread
-    _service: ControlService'''
-DRIVEN = (
-    ("cluster_runtime.control.loop_thread", "LoopThread"),
-    ("cluster_runtime.control.service", "ControlService"),
-)
+    _home: Home'''
+DRIVEN = (("cluster_runtime.host.home", "Home"),)
 
 
-def _called(declared: Declared) -> list[str]:
-    start = "" if declared.result is None else "return "
-    return [f"{start}self._thread.call(self._service.{declared.method}(request))"]
+def _called(returns: str) -> list[str]:
+    return _performed("self._home.call(request)", returns)
 
 
-def _awaited(declared: Declared) -> list[str]:
-    start = "" if declared.result is None else "return "
-    return [f"{start}await self._thread.acall(self._service.{declared.method}(request))"]
+def _awaited(returns: str) -> list[str]:
+    return _performed("await self._home.acall(request)", returns)
+
+
+def _performed(call: str, returns: str) -> list[str]:
+    if returns == "None":
+        return [call]
+    return [f"result: {returns} = {call}", "return result"]
 
 
 BLOCKING = Style(
     docstring=f"The operations of `Runtime`.\n{GENERATED}",
-    head="class BlockingOperations:\n" + STATE.format(what="Each waits for the runtime's loop."),
+    head="class BlockingOperations:\n" + STATE.format(what="Each waits for its end."),
     imports=DRIVEN,
     body=_called,
 )
 AWAITED = Style(
     docstring=f"The operations of `AsyncRuntime`.\n{GENERATED}",
-    head="class AwaitedOperations:\n" + STATE.format(what="Each awaits the runtime's loop."),
+    head="class AwaitedOperations:\n" + STATE.format(what="Each is awaited."),
     imports=DRIVEN,
     awaited=True,
     body=_awaited,
