@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import cluster_runtime
 from cluster_runtime.control.options import RuntimeOptions
 from cluster_runtime.engine.locks import exclusive
 from cluster_runtime.errors import BorealisError, HostUnavailableError, StateDirectoryInUseError
@@ -62,7 +61,7 @@ def _start(directory: Path, arguments: list[str]) -> None:
         with (directory / OUTPUT).open("wb") as output:
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-P", "-m", f"{cluster_runtime.__name__}.host"),
+                    *(sys.executable, "-P", "-m", __package__),
                     *(str(directory), f"--ready={writing}", *arguments),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -104,7 +103,7 @@ def _error_of(said: bytes) -> BorealisError | None:
 
 def _python_path() -> str:
     """Where this package was found, for a host that starts in another directory."""
-    home = str(Path(cluster_runtime.__file__).parent.parent)
+    home = str(Path(__file__).parents[2])
     before = os.environ.get("PYTHONPATH")
     return f"{home}{os.pathsep}{before}" if before else home
 
