@@ -42,13 +42,16 @@ def main(arguments: list[str]) -> int:
         _log.error("host does not start", error=str(error))
         tell_error(given.ready, error)
         return 1
-    tell_ready(given.ready)
-    run(hosted)
+    try:
+        tell_ready(given.ready)
+        wait(hosted)
+    finally:
+        hosted.close()
     return 0
 
 
-def run(hosted: Hosted) -> None:
-    """Host until a signal says so, or nobody has needed it for long enough; then close it.
+def wait(hosted: Hosted) -> None:
+    """Wait until a signal says so, or nobody has needed the host for long enough.
 
     For the main thread.
     """
@@ -70,7 +73,6 @@ def run(hosted: Hosted) -> None:
         _log.info("host ends", idle=unneeded.done())
         unneeded.cancel()
     finally:
-        hosted.close()
         for number, handler in before.items():
             signal.signal(number, handler)
         os.close(reading)

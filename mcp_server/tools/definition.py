@@ -21,7 +21,8 @@ from pydantic import ValidationError
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Words
 from mcp_server.results import ToolResult
-from mcp_server.sql_errors import sql_error_text
+from mcp_server.sessions import HOSTS_MAX
+from mcp_server.sql_errors import connection_lost, sql_error_text
 from mcp_server.tools.arguments import CLUSTER_PARAMETER, explain_arguments
 from mcp_server.tools.platform import Call, Platform, ServerScope
 from mcp_server.tools.progress import Progress
@@ -54,7 +55,8 @@ class Reach(Enum):
     SERVER = "the clusters of the server"
 
 
-Run = Callable[..., Awaitable[ToolResult | InputRequiredResult]]
+Answer = ToolResult | InputRequiredResult
+Run = Callable[..., Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +103,21 @@ def bind(
     if scope.cluster is not None and CLUSTER_PARAMETER in signature.parameters:
         fixed[CLUSTER_PARAMETER] = scope.cluster
 
+    async def answered(run: Callable[[], Awaitable[Answer]]) -> Answer:
+        for _ in range(HOSTS_MAX - 1):
+            try:
+                return await run()
+            except psycopg.Error as error:
+                if definition.effect.writes or not connection_lost(error):
+                    raise
+        return await run()  # what only reads may be sent again, to the next host
+
     async def invoke(
         ctx: Context[Any, Any], **arguments: Any
     ) -> CallToolResult | InputRequiredResult:
         call = Call(platform, scope, Progress(ctx.report_progress), ctx)
         try:
-            answer = await definition.run(call, **fixed, **arguments)
+            answer = await answered(lambda: definition.run(call, **fixed, **arguments))
         except BorealisError as error:
             raise ToolError(error.told(words)) from error
         except psycopg.Error as error:
