@@ -14,9 +14,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import click
 import typer
 
 from cluster_runtime.errors import BorealisError
@@ -261,11 +260,10 @@ def mcp(
     host: Annotated[str, typer.Option(help="With --http: 127.0.0.1 or ::1.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="With --http: the port; 0 takes any free one.")] = 8765,
     hosted_by: Annotated[
-        str,
+        Literal["daemon", "process", "auto"],
         typer.Option(
             help="Who hosts the clusters: daemon (in the background), process (this one), or auto "
             "(whoever does, else this process).",
-            click_type=click.Choice(["daemon", "process", "auto"]),
         ),
     ] = "daemon",
     token_file: Annotated[
@@ -286,7 +284,7 @@ def mcp(
         listen=(host, port) if http else None,
         token_file=token_file,
         warm_pool=warm_pool,
-        hosted_by=hosted_by,  # type: ignore[arg-type] # one of the choices
+        hosted_by=hosted_by,
     )
     hosting.run(options, console.note)
 
