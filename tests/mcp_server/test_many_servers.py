@@ -19,6 +19,7 @@ from tests.conftest import reachable_folder
 from tests.hosts import end_hosts, host_of
 from tests.waiting import wait_until
 
+SLOW_READ = "select count(*), 42 from generate_series(1, 3000) a, generate_series(1, 20000) b"
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -102,9 +103,7 @@ async def test_sql_under_way_when_the_host_is_killed_is_repeated_only_where_it_r
         host = await asyncio.to_thread(host_of, home)
         assert host is not None
 
-        reading = asyncio.ensure_future(
-            call(client, "run_query", cluster="notes", sql="select pg_sleep(2), 42 as x")
-        )
+        reading = asyncio.ensure_future(call(client, "run_query", cluster="notes", sql=SLOW_READ))
         writing = asyncio.ensure_future(
             client.call_tool(
                 "execute_sql",

@@ -21,6 +21,7 @@ from cluster_runtime import ClusterHandle, Runtime, ServerlessScaling
 from cluster_runtime.control.operations.clusters import DescribeDBClusters, StartDBCluster
 from cluster_runtime.control.options import RuntimeOptions
 from cluster_runtime.control.state_directory import AccessKey, StateDirectory, read_access_key
+from cluster_runtime.engine.processes import wait_until_gone
 from cluster_runtime.errors import (
     BorealisError,
     CatalogCorruptedError,
@@ -245,7 +246,7 @@ def test_a_host_that_nobody_needs_ends_by_itself(state_dir: Path) -> None:
     assert attached.describe_host().idle_seconds_max == 0.1
     assert host.is_running()
     attached.close()
-    host.wait(60)
+    assert wait_until_gone([host], 60) == []
     assert host_of(state_dir) is None
     assert "idle=true" in (state_dir / LOG).read_text()
 
