@@ -29,7 +29,7 @@ PUBLIC_MODULES = {
     "cluster_runtime.engine.roles",
     "cluster_runtime.errors",
     "cluster_runtime.storage.core.batch",
-    "cluster_runtime.storage.core.scrub",
+    "cluster_runtime.storage.core.policy.scrub",
     "cluster_runtime.storage.core.types",
     "cluster_runtime.storage.core.wal_records",
     "cluster_runtime.storage.description",

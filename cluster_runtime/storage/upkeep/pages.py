@@ -21,8 +21,8 @@ from cluster_runtime.errors import (
     StorageError,
 )
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.core.coalescing import is_due, log_bound, niceness
-from cluster_runtime.storage.core.retention import Holder, HolderKind, ImagePoint, kept
+from cluster_runtime.storage.core.policy.coalescing import is_due, log_bound, niceness
+from cluster_runtime.storage.core.policy.retention import Holder, HolderKind, ImagePoint, kept
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.disk.data_directory import ControlFile
 from cluster_runtime.storage.disk.page_images import (

@@ -15,7 +15,7 @@ from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_co
 from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.core.feedback import Feedback
+from cluster_runtime.storage.core.policy.feedback import Feedback
 from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.streaming.wal_protocol import LogFacts
 from cluster_runtime.storage.streaming.wal_service import SOCKET_NAME, WalCursor, WalService
