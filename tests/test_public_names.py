@@ -26,7 +26,7 @@ PUBLIC_MODULES = {
     "cluster_runtime.control.operations",
     "cluster_runtime.control.plane",
     "cluster_runtime.control.rules",
-    "cluster_runtime.engine.roles",
+    "cluster_runtime.engine.access.roles",
     "cluster_runtime.errors",
     "cluster_runtime.storage.core.batch",
     "cluster_runtime.storage.core.policy.scrub",

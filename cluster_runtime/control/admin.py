@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from cluster_runtime.engine.admin_session import ADMIN_DATABASE, admin_conninfo
+from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE, admin_conninfo
 from cluster_runtime.errors import EngineError
 
 ADMIN_TIMEOUT_S = 15.0

@@ -34,10 +34,10 @@ from cluster_runtime.control.model import (
 from cluster_runtime.control.operations.clusters import CreateDBCluster
 from cluster_runtime.control.rules import DEFAULT_DATABASE
 from cluster_runtime.control.upgrade import prepare_reader, prepare_writer
+from cluster_runtime.engine.access.roles import MASTER
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.engine.roles import MASTER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import ClusterAlreadyExistsError
 from cluster_runtime.gateway import make_verifier

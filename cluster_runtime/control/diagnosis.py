@@ -15,15 +15,15 @@ from pathlib import Path
 
 import psycopg
 
-from cluster_runtime.engine.confinement import host_is_in_passwd, this_kernel
 from cluster_runtime.engine.home import open_users, shared_directory
 from cluster_runtime.engine.installation import Installation, find_installation
-from cluster_runtime.engine.locks import try_exclusive
-from cluster_runtime.engine.os_user import OsUser, engine_user
-from cluster_runtime.engine.os_users import OsUsers
+from cluster_runtime.engine.sandbox.confinement import host_is_in_passwd, this_kernel
+from cluster_runtime.engine.sandbox.os_user import OsUser, engine_user
+from cluster_runtime.engine.sandbox.walls import ABI_SCOPES, Kernel, Walls
+from cluster_runtime.engine.system.locks import try_exclusive
+from cluster_runtime.engine.system.os_users import OsUsers
 from cluster_runtime.engine.template import ensure_template
 from cluster_runtime.engine.trial import Attempt, try_walls
-from cluster_runtime.engine.walls import ABI_SCOPES, Kernel, Walls
 from cluster_runtime.errors import BorealisError
 
 DISK_WARNING_BYTES = 2 << 30

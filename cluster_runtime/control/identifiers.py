@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Iterable
 
-from cluster_runtime.engine.role_names import RESERVED_ROLES
+from cluster_runtime.engine.access.role_names import RESERVED_ROLES
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
 from cluster_runtime.wording import Hint, Operation
 

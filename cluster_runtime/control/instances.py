@@ -13,16 +13,16 @@ from uuid import uuid4
 import psutil
 
 from cluster_runtime.control.model import StorageType
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.extensions import preload_settings
-from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
-from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.engine.settings import Settings
+from cluster_runtime.engine.system.files import remove_tree
 from cluster_runtime.engine.template import WAL_SEGMENT_MIB, Template
-from cluster_runtime.engine.walls import Walls
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume

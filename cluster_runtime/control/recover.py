@@ -11,7 +11,7 @@ from cluster_runtime.control.delete import finish_delete
 from cluster_runtime.control.endpoints import open_endpoints
 from cluster_runtime.control.model import ClusterStatus
 from cluster_runtime.control.upgrade import BEFORE_ADMIN_DATABASE, restore_configuration
-from cluster_runtime.engine.processes import end_orphans
+from cluster_runtime.engine.system.processes import end_orphans
 from cluster_runtime.errors import PortInUseError
 from cluster_runtime.logs import get_logger
 

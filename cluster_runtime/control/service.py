@@ -37,8 +37,8 @@ from cluster_runtime.control.state_directory import StateDirectory
 from cluster_runtime.control.tokens import generate_db_auth_token
 from cluster_runtime.engine.home import open_home, shared_directory
 from cluster_runtime.engine.installation import Installation, find_installation
-from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.gateway import (

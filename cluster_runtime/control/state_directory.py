@@ -15,7 +15,7 @@ import string
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cluster_runtime.engine.locks import try_exclusive
+from cluster_runtime.engine.system.locks import try_exclusive
 from cluster_runtime.errors import StateDirectoryError, StateDirectoryInUseError
 from cluster_runtime.wording import Parameter
 

@@ -18,9 +18,9 @@ from cluster_runtime.control.compute import Compute
 from cluster_runtime.control.context import Context, HostedCluster
 from cluster_runtime.control.instances import BASE_IMAGE
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.engine import leftovers, roles
-from cluster_runtime.engine.admin_session import ADMIN_DATABASE
-from cluster_runtime.engine.rights import RIGHTS_QUERY, Repair, Rights, repairs
+from cluster_runtime.engine.access import leftovers, roles
+from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE
+from cluster_runtime.engine.access.rights import RIGHTS_QUERY, Repair, Rights, repairs
 from cluster_runtime.errors import EngineError
 
 BEFORE_ADMIN_DATABASE = 1

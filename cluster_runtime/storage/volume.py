@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from cluster_runtime.engine.installation import Installation
-from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import InvalidClusterStateError, StorageError
 from cluster_runtime.logs import get_logger

@@ -30,7 +30,7 @@ from cluster_runtime.control.rules import (
     check_database_name,
     check_master_username,
 )
-from cluster_runtime.engine.role_names import MASTER
+from cluster_runtime.engine.access.role_names import MASTER
 from cluster_runtime.errors import (
     ClusterAlreadyExistsError,
     ClusterNotFoundError,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.policy.feedback import Feedback, least

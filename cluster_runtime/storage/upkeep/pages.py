@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psycopg
 
-from cluster_runtime.engine.admin_session import admin_conninfo
-from cluster_runtime.engine.files import remove_tree
+from cluster_runtime.engine.access.admin_session import admin_conninfo
+from cluster_runtime.engine.system.files import remove_tree
 from cluster_runtime.errors import (
     InvalidClusterStateError,
     QuorumLostError,

@@ -188,7 +188,7 @@ def test_a_full_disk_leaves_nothing_behind(
 ) -> None:
     import errno
 
-    from cluster_runtime.engine import files
+    from cluster_runtime.engine.system import files
 
     copied = []
 

@@ -14,7 +14,7 @@ import pytest
 
 from cluster_runtime import Runtime
 from cluster_runtime.control.catalog import MIGRATIONS
-from cluster_runtime.engine.processes import wait_until_gone
+from cluster_runtime.engine.system.processes import wait_until_gone
 from cluster_runtime.errors import (
     BorealisError,
     CatalogCorruptedError,

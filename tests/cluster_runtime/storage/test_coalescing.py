@@ -10,7 +10,7 @@ import psutil
 import psycopg
 import pytest
 
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import BorealisError, InvalidClusterStateError, StorageError
 from cluster_runtime.storage.core.policy.coalescing import (

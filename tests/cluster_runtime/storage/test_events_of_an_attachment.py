@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.errors import InvalidParameterError, StorageError
 from cluster_runtime.storage.core.faults import Fault
 from cluster_runtime.storage.core.policy.feedback import NONE, Feedback, least

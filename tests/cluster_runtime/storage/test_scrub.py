@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage import volume as volume_module

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.settings import Settings
 
 ADMIN_DATABASE = "rdsadmin"

@@ -18,10 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cluster_runtime.engine.files import write_atomically
-from cluster_runtime.engine.locks import exclusive
-from cluster_runtime.engine.os_user import OsUser
-from cluster_runtime.engine.shared_memory import remove_all_of
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.system.files import write_atomically
+from cluster_runtime.engine.system.locks import exclusive
+from cluster_runtime.engine.system.shared_memory import remove_all_of
 from cluster_runtime.errors import EngineError
 from cluster_runtime.logs import get_logger
 

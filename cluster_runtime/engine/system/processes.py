@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 
-from cluster_runtime.engine.os_users import numbers_below
-from cluster_runtime.engine.shared_memory import POLL_S, remove_left_behind
+from cluster_runtime.engine.system.os_users import numbers_below
+from cluster_runtime.engine.system.shared_memory import POLL_S, remove_left_behind
 
 
 def end_orphans(folder: Path) -> list[int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from cluster_runtime.engine import roles
+from cluster_runtime.engine.access import roles
 
 SUPERUSER_OID = 10
 FIRST_NORMAL_OID = 16384

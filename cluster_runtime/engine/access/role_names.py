@@ -1,4 +1,4 @@
-"""Names of the roles that every cluster has (`cluster_runtime.engine.roles` makes them)."""
+"""Names of the roles that every cluster has (`cluster_runtime.engine.access.roles` makes them)."""
 
 SUPERUSER = "rdsadmin"
 MASTER = "postgres"

@@ -16,14 +16,14 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from cluster_runtime.engine.landlock import (
+from cluster_runtime.engine.sandbox.landlock import (
     SYS_LANDLOCK_RESTRICT_SELF,
     landlock_abi,
     make_ruleset,
 )
-from cluster_runtime.engine.os_user import OsUser
-from cluster_runtime.engine.system_calls import filter_program, this_machine
-from cluster_runtime.engine.walls import (
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.sandbox.system_calls import filter_program, this_machine
+from cluster_runtime.engine.sandbox.walls import (
     PASSWD,
     Kernel,
     Premises,

@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cluster_runtime.engine.walls import OsUserKind
+from cluster_runtime.engine.sandbox.walls import OsUserKind
 from cluster_runtime.errors import EngineError
 
 PREFERRED_USERS = ("borealis", "nobody")

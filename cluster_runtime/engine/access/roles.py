@@ -16,14 +16,14 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from cluster_runtime.engine.role_names import GRANTOR as GRANTOR
-from cluster_runtime.engine.role_names import IAM_ROLE as IAM_ROLE
-from cluster_runtime.engine.role_names import MASTER as MASTER
-from cluster_runtime.engine.role_names import RDS_SUPERUSER as RDS_SUPERUSER
-from cluster_runtime.engine.role_names import READER as READER
-from cluster_runtime.engine.role_names import RESERVED_ROLES as RESERVED_ROLES
-from cluster_runtime.engine.role_names import RUNTIME_ROLES as RUNTIME_ROLES
-from cluster_runtime.engine.role_names import SUPERUSER as SUPERUSER
+from cluster_runtime.engine.access.role_names import GRANTOR as GRANTOR
+from cluster_runtime.engine.access.role_names import IAM_ROLE as IAM_ROLE
+from cluster_runtime.engine.access.role_names import MASTER as MASTER
+from cluster_runtime.engine.access.role_names import RDS_SUPERUSER as RDS_SUPERUSER
+from cluster_runtime.engine.access.role_names import READER as READER
+from cluster_runtime.engine.access.role_names import RESERVED_ROLES as RESERVED_ROLES
+from cluster_runtime.engine.access.role_names import RUNTIME_ROLES as RUNTIME_ROLES
+from cluster_runtime.engine.access.role_names import SUPERUSER as SUPERUSER
 
 HARMLESS_PREDEFINED_ROLES = {
     "pg_read_all_stats": 16,

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 
-from cluster_runtime.engine.walls import (
+from cluster_runtime.engine.sandbox.walls import (
     ABI_SCOPES,
     ABI_TCP,
     ON_FILES,
