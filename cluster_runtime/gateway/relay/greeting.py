@@ -7,9 +7,9 @@ Nothing of it reaches the client before it is complete. So a server that goes aw
 import struct
 from dataclasses import dataclass
 
-from cluster_runtime.gateway.cancel_keys import BackendKey
-from cluster_runtime.gateway.frames import HEADER_BYTES
-from cluster_runtime.gateway.protocol import AUTHENTICATION_OK, ProtocolError
+from cluster_runtime.gateway.wire.cancel_keys import BackendKey
+from cluster_runtime.gateway.wire.frames import HEADER_BYTES
+from cluster_runtime.gateway.wire.protocol import AUTHENTICATION_OK, ProtocolError
 
 GREETING_BYTES_MAX = 1024 * 1024
 

@@ -6,7 +6,7 @@ comes (`Login.synchronous_commit`), the startup message outweighs it; a session'
 
 from collections.abc import Sequence
 
-from cluster_runtime.gateway.protocol import notice
+from cluster_runtime.gateway.wire.protocol import notice
 
 DURABLE = frozenset({"on", "true", "yes", "1", "remote_apply"})
 Settings = Sequence[Sequence[str]]

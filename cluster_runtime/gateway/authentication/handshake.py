@@ -23,8 +23,7 @@ from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
 
-from cluster_runtime.gateway import protocol, startup_options
-from cluster_runtime.gateway.actions import (
+from cluster_runtime.gateway.authentication.actions import (
     Action,
     Cancel,
     CheckToken,
@@ -37,11 +36,12 @@ from cluster_runtime.gateway.actions import (
     StartTls,
     Wish,
 )
+from cluster_runtime.gateway.authentication.scram import ScramError, ScramServer, Verifier
 from cluster_runtime.gateway.backend import Login
-from cluster_runtime.gateway.commit_settings import overruled_notice
-from cluster_runtime.gateway.protocol import ProtocolError, ProtocolVersion, Startup
-from cluster_runtime.gateway.scram import ScramError, ScramServer, Verifier
 from cluster_runtime.gateway.waiting_room import Progress
+from cluster_runtime.gateway.wire import protocol, startup_options
+from cluster_runtime.gateway.wire.commit_settings import overruled_notice
+from cluster_runtime.gateway.wire.protocol import ProtocolError, ProtocolVersion, Startup
 
 ALPN = "postgresql"
 # Roles of the runtime itself and of PostgreSQL: no client logs in as one.

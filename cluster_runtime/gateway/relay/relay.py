@@ -11,14 +11,14 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-from cluster_runtime.gateway.frames import (
+from cluster_runtime.gateway.relay.reactor import Reactor
+from cluster_runtime.gateway.wire.frames import (
     ERROR_RESPONSE,
     READY_FOR_QUERY,
     TERMINATE,
     Frames,
 )
-from cluster_runtime.gateway.protocol import fatal
-from cluster_runtime.gateway.reactor import Reactor
+from cluster_runtime.gateway.wire.protocol import fatal
 
 BUFFER_BYTES = 256 * 1024
 

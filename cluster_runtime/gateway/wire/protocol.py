@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cluster_runtime.gateway.cancel_keys import BackendKey
+from cluster_runtime.gateway.wire.cancel_keys import BackendKey
 
 SSL_REQUEST = 80877103
 GSSENC_REQUEST = 80877104

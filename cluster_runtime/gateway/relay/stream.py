@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-from cluster_runtime.gateway.relay import NOT_NOW
+from cluster_runtime.gateway.relay.relay import NOT_NOW
 
 EARLY_BYTES_MAX = 16 * 1024
 

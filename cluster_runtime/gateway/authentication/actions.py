@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-from cluster_runtime.gateway.cancel_keys import BackendKey
+from cluster_runtime.gateway.wire.cancel_keys import BackendKey
 
 
 @dataclass(frozen=True, slots=True)

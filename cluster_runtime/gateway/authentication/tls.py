@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cluster_runtime.errors import InvalidParameterError, StateDirectoryError
-from cluster_runtime.gateway.handshake import ALPN
+from cluster_runtime.gateway.authentication.handshake import ALPN
 from cluster_runtime.logs import get_logger
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")

@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster_runtime.gateway.greeting import Greeting, InstanceGoneError, read_greeting
+from cluster_runtime.gateway.relay.greeting import Greeting, InstanceGoneError, read_greeting
 
 CANCEL_SECONDS = 10.0
 READ_BYTES = 8192
