@@ -9,14 +9,8 @@ from datetime import datetime
 from typing import Literal
 
 from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.host import ControlService
 from cluster_runtime.control.loop_thread import LoopThread
-from cluster_runtime.control.model import (
-    DBCluster,
-    DBInstance,
-    Event,
-    ServerlessScaling,
-    StorageType,
-)
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -37,7 +31,13 @@ from cluster_runtime.control.operations.volumes import (
     InjectFault,
     LoseCompute,
 )
-from cluster_runtime.control.service import ControlService
+from cluster_runtime.control.records.model import (
+    DBCluster,
+    DBInstance,
+    Event,
+    ServerlessScaling,
+    StorageType,
+)
 from cluster_runtime.gateway.description import SessionDescription
 from cluster_runtime.storage.description import VolumeDescription
 

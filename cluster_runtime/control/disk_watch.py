@@ -10,7 +10,7 @@ import shutil
 import psutil
 import psycopg
 
-from cluster_runtime.control.context import Context, HostedCluster
+from cluster_runtime.control.cluster import Context, HostedCluster
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.gateway import error_response

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import psycopg
 
-from cluster_runtime.control.compute import Compute
-from cluster_runtime.control.context import Context, HostedCluster
-from cluster_runtime.control.identifiers import endpoint_name
-from cluster_runtime.control.model import DBCluster, EndpointKind
+from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.instance import Compute
+from cluster_runtime.control.records.identifiers import endpoint_name
+from cluster_runtime.control.records.model import DBCluster, EndpointKind
 from cluster_runtime.control.restart import WriterRestart
 from cluster_runtime.control.watch import ConnectionWatch
 from cluster_runtime.errors import PortInUseError, QuorumLostError

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from cluster_runtime.control.context import HostedCluster
+from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.model import ClusterStatus, ServerlessScaling
+from cluster_runtime.control.records.model import ClusterStatus, ServerlessScaling
 from cluster_runtime.errors import EngineError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.serverless.auto_pause import AutoPause

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from cluster_runtime.control.model import DBCluster, Event
+from cluster_runtime.control.records.model import DBCluster, Event
 from cluster_runtime.errors import (
     CatalogCorruptedError,
     ClusterAlreadyExistsError,

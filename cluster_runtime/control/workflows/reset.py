@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from cluster_runtime.control.context import Context, HostedCluster
+from cluster_runtime.control.cluster import Context, HostedCluster
 
 _DATABASES = """
 select datname, datdba operator(pg_catalog.=) (select oid from pg_catalog.pg_authid

@@ -7,14 +7,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster_runtime.control.advice import to_make_available
-from cluster_runtime.control.catalog import CLUSTER_FORMAT, Catalog
-from cluster_runtime.control.compute import Compute
-from cluster_runtime.control.identifiers import not_found
-from cluster_runtime.control.instances import ClusterStorage, Writer
+from cluster_runtime.control.instance import Compute
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.model import AT_REST, ClusterStatus, DBCluster, EndpointKind, Event
-from cluster_runtime.control.state_directory import AccessKey, StateDirectory
+from cluster_runtime.control.postgres import ClusterStorage, Writer
+from cluster_runtime.control.records.advice import to_make_available
+from cluster_runtime.control.records.catalog import CLUSTER_FORMAT, Catalog
+from cluster_runtime.control.records.identifiers import not_found
+from cluster_runtime.control.records.model import (
+    AT_REST,
+    ClusterStatus,
+    DBCluster,
+    EndpointKind,
+    Event,
+)
+from cluster_runtime.control.records.state_directory import AccessKey, StateDirectory
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown

@@ -12,8 +12,8 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from cluster_runtime.control.admin import AdminConnection, Statement
-from cluster_runtime.control.instances import Instance
 from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.postgres import Instance
 from cluster_runtime.engine.access.roles import IAM_ROLE
 from cluster_runtime.engine.home import SOCKET_NAME
 from cluster_runtime.engine.postmaster import Shutdown

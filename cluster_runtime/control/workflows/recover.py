@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
-from cluster_runtime.control.catalog import CatalogEntry
-from cluster_runtime.control.context import UNNAMED_MARK, Context, HostedCluster
-from cluster_runtime.control.create import instances_over
-from cluster_runtime.control.delete import finish_delete
+from cluster_runtime.control.cluster import UNNAMED_MARK, Context, HostedCluster
 from cluster_runtime.control.endpoints import open_endpoints
-from cluster_runtime.control.model import ClusterStatus
-from cluster_runtime.control.upgrade import BEFORE_ADMIN_DATABASE, restore_configuration
+from cluster_runtime.control.records.catalog import CatalogEntry
+from cluster_runtime.control.records.model import ClusterStatus
+from cluster_runtime.control.workflows.create import instances_over
+from cluster_runtime.control.workflows.delete import finish_delete
+from cluster_runtime.control.workflows.upgrade import BEFORE_ADMIN_DATABASE, restore_configuration
 from cluster_runtime.engine.system.processes import end_orphans
 from cluster_runtime.errors import PortInUseError
 from cluster_runtime.logs import get_logger

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from cluster_runtime.control.identifiers import check_role_name
+from cluster_runtime.control.records.identifiers import check_role_name
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.wording import Parameter
 

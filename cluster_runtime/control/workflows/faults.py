@@ -4,10 +4,10 @@ Targets: `segment:<id>`, `az:<name>`, `writer`; kinds: `crash`, `partition`, `sl
 `drop:<percent>`, `corrupt`, `disk-full` (see `cluster_runtime/storage/core/faults.py`).
 """
 
-from cluster_runtime.control.context import HostedCluster
+from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.control.endpoints import disconnect
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.model import ClusterStatus
+from cluster_runtime.control.records.model import ClusterStatus
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.storage.core.faults import WRITER, Fault, FaultKind

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from cluster_runtime.control.context import Context, HostedCluster
+from cluster_runtime.control.cluster import Context, HostedCluster
 from cluster_runtime.control.endpoints import close_endpoints
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.model import ClusterStatus, DBCluster
 from cluster_runtime.control.operations.clusters import DeleteDBCluster
+from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import DeletionProtectedError, InvalidParameterError
 from cluster_runtime.wording import Hint, Operation

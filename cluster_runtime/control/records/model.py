@@ -13,8 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from cluster_runtime.control.fields import check_rules
-from cluster_runtime.control.rules import Range
+from cluster_runtime.control.records.fields import check_rules
+from cluster_runtime.control.records.rules import Range
 from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.wording import Parameter

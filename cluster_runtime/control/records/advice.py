@@ -1,6 +1,6 @@
 """What to do about a cluster that takes no connections or no change now."""
 
-from cluster_runtime.control.model import ClusterStatus, DBCluster
+from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from cluster_runtime.wording import Hint, Operation
 
 

@@ -5,7 +5,7 @@ Source: Aurora User Guide, "IAM database authentication"; botocore/signers.py.
 
 from types import SimpleNamespace
 
-from cluster_runtime.control.state_directory import AccessKey
+from cluster_runtime.control.records.state_directory import AccessKey
 
 _SERVICE = "rds-db"
 

@@ -3,14 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
-from cluster_runtime.control.context import Context, HostedCluster
-from cluster_runtime.control.create import renamed, set_password
+from cluster_runtime.control.cluster import Context, HostedCluster
 from cluster_runtime.control.endpoints import close_endpoints, open_endpoints, update_endpoints
-from cluster_runtime.control.identifiers import check_identifier
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.model import ClusterStatus, DBCluster
 from cluster_runtime.control.operations.clusters import ModifyDBCluster
-from cluster_runtime.control.reset import reset_settings
+from cluster_runtime.control.records.identifiers import check_identifier
+from cluster_runtime.control.records.model import ClusterStatus, DBCluster
+from cluster_runtime.control.workflows.create import renamed, set_password
+from cluster_runtime.control.workflows.reset import reset_settings
 from cluster_runtime.errors import ClusterAlreadyExistsError
 
 

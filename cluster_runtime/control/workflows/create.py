@@ -7,8 +7,7 @@ from functools import partial
 
 from psycopg import sql
 
-from cluster_runtime.control.compute import Compute
-from cluster_runtime.control.context import (
+from cluster_runtime.control.cluster import (
     UNNAMED_MARK,
     Context,
     HostedCluster,
@@ -16,8 +15,10 @@ from cluster_runtime.control.context import (
     UnnamedCluster,
 )
 from cluster_runtime.control.endpoints import close_endpoints, endpoint_names, open_endpoints
-from cluster_runtime.control.identifiers import check_identifier, new_resource_id
-from cluster_runtime.control.instances import (
+from cluster_runtime.control.instance import Compute
+from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.operations.clusters import CreateDBCluster
+from cluster_runtime.control.postgres import (
     ClusterStorage,
     Reader,
     Writer,
@@ -25,15 +26,14 @@ from cluster_runtime.control.instances import (
     postmaster_of,
     wal_sockets_of,
 )
-from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.model import (
+from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
+from cluster_runtime.control.records.model import (
     ClusterStatus,
     DBCluster,
     ServerlessScaling,
 )
-from cluster_runtime.control.operations.clusters import CreateDBCluster
-from cluster_runtime.control.rules import DEFAULT_DATABASE
-from cluster_runtime.control.upgrade import prepare_reader, prepare_writer
+from cluster_runtime.control.records.rules import DEFAULT_DATABASE
+from cluster_runtime.control.workflows.upgrade import prepare_reader, prepare_writer
 from cluster_runtime.engine.access.roles import MASTER
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.installation import Installation

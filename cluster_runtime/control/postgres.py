@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import psutil
 
-from cluster_runtime.control.model import StorageType
+from cluster_runtime.control.records.model import StorageType
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.extensions import preload_settings
 from cluster_runtime.engine.home import EngineHome

@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from cluster_runtime.control.rules import Rule
+from cluster_runtime.control.records.rules import Rule
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.wording import Parameter
 

@@ -13,11 +13,11 @@ from typing import cast
 import psycopg
 from psycopg import sql
 
-from cluster_runtime.control.catalog import CLUSTER_FORMAT
-from cluster_runtime.control.compute import Compute
-from cluster_runtime.control.context import Context, HostedCluster
-from cluster_runtime.control.instances import BASE_IMAGE
+from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.instance import Compute
 from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.postgres import BASE_IMAGE
+from cluster_runtime.control.records.catalog import CLUSTER_FORMAT
 from cluster_runtime.engine.access import leftovers, roles
 from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE
 from cluster_runtime.engine.access.rights import RIGHTS_QUERY, Repair, Rights, repairs
