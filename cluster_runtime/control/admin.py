@@ -19,7 +19,7 @@ Statement = LiteralString | sql.Composed
 
 
 class AdminConnection:
-    """A session of the bootstrap superuser in the runtime's database (`engine.admin_session`).
+    """A session of the bootstrap superuser in `rdsadmin` (`engine.access.admin_session`).
 
     database: another one only while a cluster of an older release lacks `rdsadmin`.
     """

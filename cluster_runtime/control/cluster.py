@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from cluster_runtime.control.instance import Compute
 from cluster_runtime.control.loop_thread import in_thread
@@ -29,10 +29,7 @@ from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
-
-if TYPE_CHECKING:
-    from cluster_runtime.control.restart import WriterRestart
-    from cluster_runtime.control.watch import ConnectionWatch
+from cluster_runtime.serverless.watch import ConnectionWatch
 
 _log = get_logger(__name__)
 
@@ -75,6 +72,16 @@ class UnnamedCluster:
     instances: Instances
 
 
+class RestartOfItsWriter(Protocol):
+    """What starts a writer that ended, while the endpoints of its cluster are open."""
+
+    def begin(self) -> None:
+        """The writer has ended: start it again."""
+
+    def close(self) -> None:
+        """Start it never again."""
+
+
 @dataclass(slots=True, eq=False)
 class HostedCluster:
     """A cluster of this runtime: its facts, its writer, its open endpoints."""
@@ -85,8 +92,8 @@ class HostedCluster:
     format: int = CLUSTER_FORMAT
     endpoints: dict[EndpointKind, Endpoint] = field(default_factory=dict)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    watch: "ConnectionWatch | None" = None
-    restart: "WriterRestart | None" = None
+    watch: ConnectionWatch | None = None
+    restart: RestartOfItsWriter | None = None
 
     @property
     def id(self) -> str:

@@ -4,7 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from cluster_runtime.control.cluster import Context, HostedCluster
-from cluster_runtime.control.endpoints import close_endpoints, open_endpoints, update_endpoints
+from cluster_runtime.control.endpoints import (
+    close_endpoints,
+    idle_seconds,
+    open_endpoints,
+    update_endpoints,
+)
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.clusters import ModifyDBCluster
 from cluster_runtime.control.records.identifiers import check_identifier
@@ -52,7 +57,7 @@ async def modify_db_cluster(
         await context.store(cluster, after)
         scaling = request.serverless_v2_scaling_configuration
         if scaling is not None and cluster.watch is not None:
-            cluster.watch.configured(scaling)
+            cluster.watch.configured(idle_seconds(scaling))
         if after.internet_access_gateway_enabled != before.internet_access_gateway_enabled:
             await _switch_gateway(context, cluster)
         update_endpoints(context, cluster)

@@ -2,7 +2,7 @@
 a cluster that an older release made gets what it lacks.
 
 Every step may be repeated: a host that is killed between two of them begins again at the next
-wake. All of it runs in sessions that no tenant can shape (`engine.admin_session`).
+wake. All of it runs in sessions that no tenant can shape (`engine.access.admin_session`).
 """
 
 import filecmp
