@@ -95,7 +95,7 @@ def test_sorts_and_hashes_spill_to_its_own_directory(superuser: Connection) -> N
         "select lo_create(0)",
         "select pg_reload_conf()",
         "select gen_random_uuid()",
-        "select pg_create_physical_replication_slot('spare', true)",
+        "select pg_create_physical_replication_slot('spare', true); "
         "select pg_drop_replication_slot('spare')",
         "select txid_current(), pg_export_snapshot()",
         "set allow_in_place_tablespaces = on; create tablespace near location ''",
