@@ -24,7 +24,7 @@ STATE = '''    """{what}"""
     _service: ControlService'''
 DRIVEN = (
     ("cluster_runtime.control.loop_thread", "LoopThread"),
-    ("cluster_runtime.control.host", "ControlService"),
+    ("cluster_runtime.control.service", "ControlService"),
 )
 
 
