@@ -9,13 +9,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.model import (
-    DBCluster,
-    DBInstance,
-    Event,
-    ServerlessScaling,
-    StorageType,
-)
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -35,6 +28,13 @@ from cluster_runtime.control.operations.volumes import (
     HealFault,
     InjectFault,
     LoseCompute,
+)
+from cluster_runtime.control.records.model import (
+    DBCluster,
+    DBInstance,
+    Event,
+    ServerlessScaling,
+    StorageType,
 )
 from cluster_runtime.host.home import Home
 

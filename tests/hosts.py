@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psutil
 
-from cluster_runtime.control.state_directory import holder_of, is_hosted
-from cluster_runtime.engine.processes import end_orphans, wait_until_gone
+from cluster_runtime.control.records.state_directory import holder_of, is_hosted
+from cluster_runtime.engine.system.processes import end_orphans, wait_until_gone
 
 
 def host_of(state_dir: Path) -> psutil.Process | None:

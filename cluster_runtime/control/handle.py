@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-from cluster_runtime.control.advice import to_make_available, to_open_the_gateway
-from cluster_runtime.control.model import (
+from cluster_runtime.control.records.advice import to_make_available, to_open_the_gateway
+from cluster_runtime.control.records.model import (
     AT_REST,
     ClusterStatus,
     DBCluster,
@@ -169,7 +169,7 @@ class ClusterHandle:
         self, endpoint: EndpointKind = "writer", **kwargs: Any
     ) -> "psycopg.Connection[Any]":
         """A psycopg connection; keyword arguments go to `psycopg.connect`."""
-        from cluster_runtime.control.connections import HostConnection
+        from cluster_runtime.host_connection import HostConnection
 
         return HostConnection.connect(self.dsn(endpoint, **_who(kwargs)), **kwargs)
 
@@ -177,7 +177,7 @@ class ClusterHandle:
         self, endpoint: EndpointKind = "writer", **kwargs: Any
     ) -> "psycopg.AsyncConnection[Any]":
         """An asynchronous psycopg connection."""
-        from cluster_runtime.control.connections import AsyncHostConnection
+        from cluster_runtime.host_connection import AsyncHostConnection
 
         # In a thread: another process may have to be asked, and may have to be started first.
         who = _who(kwargs)

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.model import ClusterStatus, DBCluster, DBInstance
 from cluster_runtime.control.operations.clusters import DescribeDBClusters
 from cluster_runtime.control.operations.declaration import Request
 from cluster_runtime.control.operations.instances import DescribeDBInstances
 from cluster_runtime.control.operations.types import HANDLE
-from cluster_runtime.control.state_directory import holder_of, read_access_key
+from cluster_runtime.control.records.model import ClusterStatus, DBCluster, DBInstance
+from cluster_runtime.control.records.state_directory import holder_of, read_access_key
 from cluster_runtime.errors import (
     BorealisError,
     ClusterNotFoundError,

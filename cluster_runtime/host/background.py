@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cluster_runtime.control.options import RuntimeOptions
+from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.gateway import GatewayLimits
 from cluster_runtime.host.hosted import Hosted

@@ -11,9 +11,9 @@ from typing import Any
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.loop_thread import LoopThread
 from cluster_runtime.control.operations.declaration import Request
-from cluster_runtime.control.options import RuntimeOptions
+from cluster_runtime.control.records.options import RuntimeOptions
+from cluster_runtime.control.records.state_directory import StateDirectory
 from cluster_runtime.control.service import ControlService
-from cluster_runtime.control.state_directory import StateDirectory
 from cluster_runtime.host import place
 from cluster_runtime.host.attaching import PROTOCOL
 from cluster_runtime.host.idling import IdleEnd, Use

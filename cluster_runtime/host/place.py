@@ -13,7 +13,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from cluster_runtime.control.state_directory import holder_of, is_hosted
+from cluster_runtime.control.records.state_directory import holder_of, is_hosted
 from cluster_runtime.host.attaching import Seen
 from cluster_runtime.host.wire.calls import HostFacts
 from cluster_runtime.host.wire.codec import decode, encode

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster_runtime.control.options import RuntimeOptions
-from cluster_runtime.control.state_directory import holder_of, is_hosted, prepare
-from cluster_runtime.engine.locks import exclusive
+from cluster_runtime.control.records.options import RuntimeOptions
+from cluster_runtime.control.records.state_directory import holder_of, is_hosted, prepare
+from cluster_runtime.engine.system.locks import exclusive
 from cluster_runtime.errors import HostUnavailableError, StateDirectoryInUseError
 from cluster_runtime.host.attached import Attached, find
 from cluster_runtime.host.attaching import SILENT_SECONDS_MAX

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cluster_runtime.control.options import RuntimeOptions
-from cluster_runtime.engine.locks import exclusive
+from cluster_runtime.control.records.options import RuntimeOptions
+from cluster_runtime.engine.system.locks import exclusive
 from cluster_runtime.errors import BorealisError, HostUnavailableError, StateDirectoryInUseError
 from cluster_runtime.host.attaching import Step, next_step
 from cluster_runtime.host.idling import IDLE_SECONDS

@@ -48,7 +48,7 @@ class Service:
 def serve(state_dir: Path, warm_pool: int, *, replace: bool) -> None:
     """Host until a signal says so. Raises what opening the directory raises."""
     from cluster_runtime import Runtime
-    from cluster_runtime.control.options import RuntimeOptions
+    from cluster_runtime.control.records.options import RuntimeOptions
     from cluster_runtime.host.background import wait
     from cluster_runtime.host.serving import serving
 

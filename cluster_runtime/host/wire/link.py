@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster_runtime.control.operations.declaration import Declared, Request
-from cluster_runtime.control.state_directory import AccessKey
+from cluster_runtime.control.records.state_directory import AccessKey
 from cluster_runtime.errors import HostLostError, HostVersionError
 from cluster_runtime.host.attaching import PROTOCOL, Fate, may_be_sent_again
 from cluster_runtime.host.wire.calls import ATTACH, CALLS, HostFacts

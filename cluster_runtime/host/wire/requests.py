@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 from cluster_runtime.control.operations import OPERATIONS, Declared, Request
-from cluster_runtime.control.state_directory import AccessKey
+from cluster_runtime.control.records.state_directory import AccessKey
 from cluster_runtime.errors import BorealisError, HostVersionError, InvalidParameterError
 from cluster_runtime.host.attaching import PROTOCOL
 from cluster_runtime.host.wire.calls import ATTACH, CALLS, HostDescription

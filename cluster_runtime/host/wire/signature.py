@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from cluster_runtime.control.state_directory import AccessKey
+from cluster_runtime.control.records.state_directory import AccessKey
 
 SERVICE = "borealis"
 REGION = "local"

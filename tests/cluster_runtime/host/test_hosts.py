@@ -19,9 +19,13 @@ import pytest
 
 from cluster_runtime import ClusterHandle, Runtime, ServerlessScaling
 from cluster_runtime.control.operations.clusters import DescribeDBClusters, StartDBCluster
-from cluster_runtime.control.options import RuntimeOptions
-from cluster_runtime.control.state_directory import AccessKey, StateDirectory, read_access_key
-from cluster_runtime.engine.processes import wait_until_gone
+from cluster_runtime.control.records.options import RuntimeOptions
+from cluster_runtime.control.records.state_directory import (
+    AccessKey,
+    StateDirectory,
+    read_access_key,
+)
+from cluster_runtime.engine.system.processes import wait_until_gone
 from cluster_runtime.errors import (
     BorealisError,
     CatalogCorruptedError,

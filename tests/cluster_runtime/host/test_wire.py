@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_runtime import errors
-from cluster_runtime.control.model import (
+from cluster_runtime.control.operations import OPERATIONS, Declared
+from cluster_runtime.control.operations.clusters import CreateDBCluster, ModifyDBCluster
+from cluster_runtime.control.operations.types import HANDLE
+from cluster_runtime.control.records.model import (
     ClusterStatus,
     DBCluster,
     DBInstance,
@@ -20,11 +23,8 @@ from cluster_runtime.control.model import (
     InstanceStatus,
     ServerlessScaling,
 )
-from cluster_runtime.control.operations import OPERATIONS, Declared
-from cluster_runtime.control.operations.clusters import CreateDBCluster, ModifyDBCluster
-from cluster_runtime.control.operations.types import HANDLE
-from cluster_runtime.control.state_directory import AccessKey
-from cluster_runtime.engine.walls import Walls
+from cluster_runtime.control.records.state_directory import AccessKey
+from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.errors import BorealisError, InvalidParameterError
 from cluster_runtime.host.wire.calls import CALLS
 from cluster_runtime.host.wire.codec import (
