@@ -5,6 +5,7 @@ import json
 import plistlib
 import shlex
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +54,9 @@ def serve(state_dir: Path, warm_pool: int, *, replace: bool) -> None:
     from cluster_runtime.host.serving import serving
 
     options = RuntimeOptions(warm_pool_size=warm_pool)
-    with serving(state_dir.expanduser(), options, replace=replace) as hosted:
+    # To be told to end is how this command ends well, also before it waits for that.
+    told = suppress(KeyboardInterrupt, SystemExit)
+    with serving(state_dir.expanduser(), options, replace=replace) as hosted, told:
         console.clusters(Runtime(hosted).describe_db_clusters())
         console.note("hosting; press Ctrl-C to stop")
         wait(hosted)

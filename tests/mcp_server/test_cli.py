@@ -258,7 +258,7 @@ def test_serve_is_installed_for_this_user(
     installed = borealis("serve", "--install")
     assert installed.status == 0
     (file,) = (tmp_path / ".config" / "systemd" / "user").iterdir()
-    assert str(file) in installed.err
+    assert str(file) in installed.err.replace("\n", "")
     assert f"enable --now {file.stem}" in installed.out
 
 
