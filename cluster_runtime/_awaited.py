@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.home import Home
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -36,7 +37,6 @@ from cluster_runtime.control.records.model import (
     ServerlessScaling,
     StorageType,
 )
-from cluster_runtime.host.home import Home
 
 if TYPE_CHECKING:
     from cluster_runtime.gateway.description import SessionDescription

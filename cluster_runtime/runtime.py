@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal, Self
 from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime._blocking import BlockingOperations
 from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.home import Home
 from cluster_runtime.control.records.options import DEFAULT_REGION, RuntimeOptions
 from cluster_runtime.control.records.state_directory import prepare
 from cluster_runtime.errors import StateDirectoryInUseError
 from cluster_runtime.host.attached import Attached, find
-from cluster_runtime.host.home import Home
 from cluster_runtime.host.starting import arguments_for
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ HANDLE_MODULE = "cluster_runtime.control.handle"
 STATE = '''    """{what}"""
 
     _home: Home'''
-DRIVEN = (("cluster_runtime.host.home", "Home"),)
+DRIVEN = (("cluster_runtime.control.home", "Home"),)
 
 
 def _called(returns: str) -> list[str]:
