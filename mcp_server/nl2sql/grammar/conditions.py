@@ -23,6 +23,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     SameAs,
     Under,
 )
+from mcp_server.nl2sql.grammar.phrases.kinds import OR
 from mcp_server.nl2sql.grammar.values import add_equal, add_match
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.sql.logical import (
@@ -281,7 +282,7 @@ def _bounded_column(
     found = around.hinted(hints, local) if hints else None
     if found is None and isinstance(value, int) and value >= COUNT_MAX:
         found = around.dated(value, near)
-    if found is None and draft.joint == "|":
+    if found is None and draft.joint in OR:
         found = _compared_before(draft)
     found = found or around.dated(value, near) or age_column(draft, value_at, near)
     return found or (around.fitting(value, local) if at is None else None)

@@ -7,6 +7,7 @@ from mcp_server.nl2sql.grammar.columns import (
     Choices,
     Surroundings,
 )
+from mcp_server.nl2sql.grammar.phrases.kinds import OR
 from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
@@ -120,10 +121,9 @@ class Draft:
                 inner.append(condition)
                 return
             self.close_absence()
-        if self.joint == "|" and query.where:
+        if self.joint in OR and query.where:
             before = query.where.pop()
-            parts = before.conditions if isinstance(before, AnyOf) else (before,)
-            query.where.append(AnyOf((*parts, condition)))
+            query.where.append(AnyOf((*_alternatives(before), *_alternatives(condition))))
         else:
             query.where.append(condition)
 
@@ -147,6 +147,11 @@ class Draft:
             self.absent = None
             self.query.where.append(Linked(table, tuple(inner), negated=True))
             self.focus = self.around.subject
+
+
+def _alternatives(condition: Condition) -> tuple[Condition, ...]:
+    """What `or` stands between: one list of alternatives, never one within another."""
+    return condition.conditions if isinstance(condition, AnyOf) else (condition,)
 
 
 def measures(column: Column) -> bool:
