@@ -71,7 +71,7 @@ ORDINALS = {
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A phrase of the question; tokens [start, end). kind: the letter of its `Kind`."""
+    """A phrase of the question; tokens [start, end). kind: the letter of its `SymbolKind`."""
 
     kind: str
     start: int

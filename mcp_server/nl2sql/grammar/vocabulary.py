@@ -38,7 +38,7 @@ from mcp_server.nl2sql.grammar.phrases.kinds import (
     THAN,
     THAT,
     WHOSE,
-    Kind,
+    SymbolKind,
 )
 from mcp_server.nl2sql.sql.logical import Aggregate, Operator
 from mcp_server.nl2sql.words.lexicon import (
@@ -51,7 +51,7 @@ from mcp_server.nl2sql.words.lexicon import (
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What a phrase says. kind: the letter of the `Kind` by which patterns know it."""
+    """What a phrase says. kind: the letter of the `SymbolKind` by which patterns know it."""
 
     kind: str
     aggregate: Aggregate | None = None
@@ -61,11 +61,13 @@ class Cue:
     how: str = ""
 
 
-def _phrases(kind: Kind, text: str) -> dict[tuple[str, ...], Cue]:
+def _phrases(kind: SymbolKind, text: str) -> dict[tuple[str, ...], Cue]:
     return {tuple(phrase.split()): Cue(kind.letter) for phrase in text.split(",")}
 
 
-def _operators(operator: Operator, text: str, kind: Kind = THAN) -> dict[tuple[str, ...], Cue]:
+def _operators(
+    operator: Operator, text: str, kind: SymbolKind = THAN
+) -> dict[tuple[str, ...], Cue]:
     return {tuple(p.split()): Cue(kind.letter, operator=operator) for p in text.split(",")}
 
 

@@ -69,7 +69,7 @@ class Kinds(Pattern):
         return len(kind) == 1 and kind in self.letters
 
 
-class Kind(Kinds):
+class SymbolKind(Kinds):
     """A single kind of symbol."""
 
     __slots__ = ()
@@ -96,70 +96,70 @@ def not_before(pattern: Pattern) -> Pattern:
 
 
 # Names: what the schema and its values call so.
-COLUMN = Kind("c")
-TABLE = Kind("t")
-COLUMN_OR_TABLE = Kind("b")
-VALUE = Kind("v")
+COLUMN = SymbolKind("c")
+TABLE = SymbolKind("t")
+COLUMN_OR_TABLE = SymbolKind("b")
+VALUE = SymbolKind("v")
 """What a column holds."""
-VALUE_OR_COLUMN = Kind("w")
-VALUE_OR_TABLE = Kind("u")
-VALUE_COLUMN_OR_TABLE = Kind("z")
-QUOTED = Kind("q")
+VALUE_OR_COLUMN = SymbolKind("w")
+VALUE_OR_TABLE = SymbolKind("u")
+VALUE_COLUMN_OR_TABLE = SymbolKind("z")
+QUOTED = SymbolKind("q")
 """Quoted text that no column holds."""
-NUMBER = Kind("n")
-DATE = Kind("d")
-WORD = Kind("_")
+NUMBER = SymbolKind("n")
+DATE = SymbolKind("d")
+WORD = SymbolKind("_")
 """A word that says nothing the vocabulary knows."""
 
 # Words of the vocabulary, which says which they are.
-FILLER = Kind("-")
+FILLER = SymbolKind("-")
 """A word that never matters, and is left out."""
-HOW_MANY = Kind("#")
-HOW_OFTEN = Kind("m")
-TIMES = Kind("x")
+HOW_MANY = SymbolKind("#")
+HOW_OFTEN = SymbolKind("m")
+TIMES = SymbolKind("x")
 """`times` behind a number."""
-AGGREGATE = Kind("A")
+AGGREGATE = SymbolKind("A")
 """`average`, `total`, `maximum`."""
-MOST = Kind("S")
+MOST = SymbolKind("S")
 """A superlative: `most`, `oldest`, `highest rated`."""
-COMMONEST = Kind("M")
+COMMONEST = SymbolKind("M")
 """`most common`, `least often used`."""
-THAN = Kind("O")
+THAN = SymbolKind("O")
 """A comparison: `more than`, `at least`, `before`."""
-OR_MORE = Kind("+")
+OR_MORE = SymbolKind("+")
 """A comparison behind its number: `or more`, `or earlier`."""
-BETWEEN = Kind("K")
-EACH = Kind("G")
+BETWEEN = SymbolKind("K")
+EACH = SymbolKind("G")
 """`for each`, `per`, `grouped by`."""
-DISTINCT = Kind("D")
-NOT = Kind("X")
-AND = Kind("&")
-OR = Kind("|")
-BUT = Kind("!")
-BOTH = Kind("2")
-HAVE = Kind("H")
-SORTED = Kind("R")
+DISTINCT = SymbolKind("D")
+NOT = SymbolKind("X")
+AND = SymbolKind("&")
+OR = SymbolKind("|")
+BUT = SymbolKind("!")
+BOTH = SymbolKind("2")
+HAVE = SymbolKind("H")
+SORTED = SymbolKind("R")
 """`sorted by`, `in order of`."""
-DIRECTION = Kind("Z")
+DIRECTION = SymbolKind("Z")
 """`ascending`, `from high to low`."""
-THAT = Kind("T")
+THAT = SymbolKind("T")
 """`that`, `which`, `who`, `where`."""
-WHOSE = Kind("W")
-OF = Kind("o")
-FOR = Kind("f")
-BY = Kind("y")
-IN = Kind("p")
+WHOSE = SymbolKind("W")
+OF = SymbolKind("o")
+FOR = SymbolKind("f")
+BY = SymbolKind("y")
+IN = SymbolKind("p")
 """A preposition of place or time, or `called`."""
-LIKE = Kind("L")
+LIKE = SymbolKind("L")
 """`contains`, `starts with`, `ends with`."""
-EMPTY = Kind("N")
+EMPTY = SymbolKind("N")
 """`null`, `missing`, `unknown`."""
-SAME = Kind("=")
-SHARE = Kind("%")
+SAME = SymbolKind("=")
+SHARE = SymbolKind("%")
 """`percentage of`."""
-FULL_STOP = Kind(".")
+FULL_STOP = SymbolKind(".")
 """A full stop, a semicolon, a colon or a question mark."""
-COMMA = Kind(",")
+COMMA = SymbolKind(",")
 
 # What a symbol may stand for.
 COL = COLUMN | COLUMN_OR_TABLE | VALUE_OR_COLUMN | VALUE_COLUMN_OR_TABLE

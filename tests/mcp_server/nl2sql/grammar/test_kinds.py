@@ -18,15 +18,15 @@ from mcp_server.nl2sql.grammar.phrases.kinds import (
     TAB,
     THAN,
     VAL,
-    Kind,
     Pattern,
+    SymbolKind,
     before,
     either,
     not_before,
 )
 from mcp_server.nl2sql.grammar.vocabulary import CUES
 
-KINDS = {name: kind for name, kind in vars(kinds).items() if isinstance(kind, Kind)}
+KINDS = {name: kind for name, kind in vars(kinds).items() if isinstance(kind, SymbolKind)}
 
 
 def matched(pattern: Pattern, row: str) -> str | None:
