@@ -31,7 +31,6 @@ MOVED = {
     "mcp_server.nl2sql.grammar.reading": "mcp_server.nl2sql.grammar.parse",
     "mcp_server.nl2sql.inference": "mcp_server.nl2sql.schema.inference",
     "mcp_server.nl2sql.joins": "mcp_server.nl2sql.schema.joins",
-    "mcp_server.nl2sql.jsonable": "mcp_server.nl2sql.database.jsonable",
     "mcp_server.nl2sql.lexical": "mcp_server.nl2sql.database.postgres_lexer",
     "mcp_server.nl2sql.lexicon": "mcp_server.nl2sql.words.lexicon",
     "mcp_server.nl2sql.logical": "mcp_server.nl2sql.sql.logical",

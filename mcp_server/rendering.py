@@ -16,6 +16,8 @@ json, jsonb             the document itself
 arrays                  (nested) array of the above
 everything else         PostgreSQL's own text: dates, `\x..` bytea, `[1,10)` ranges,
                         `[0.1,0.2]` vectors, money, interval, uuid, enum, inet, ...
+null                    null
+over 32 768 characters  text, clipped
 ======================  =========================================================
 """
 
@@ -28,6 +30,9 @@ from typing import Any
 Json = Any
 """What json.dumps takes with allow_nan=False."""
 
+CELL_CHARACTERS = 32_768
+"""A longer value is clipped."""
+
 INTEGER_EXACT_IN_DOUBLE = 2**53
 DIGITS_EXACT_IN_DOUBLE = 15
 
@@ -36,11 +41,15 @@ NUMERIC, TIMESTAMP, TIMESTAMPTZ = 1700, 1114, 1184
 BOX = 603  # the one type whose array separator is not a comma (pg_type.typdelim)
 
 
-def render(text: str, type_oid: int, element_oid: int | None = None) -> Json:
-    """One value's text form as JSON.
+def render(text: str | None, type_oid: int, element_oid: int | None = None) -> Json:
+    """One value's text form as JSON; None is null.
 
     type_oid: the column's type. element_oid: for an array, the type of its elements.
     """
+    if text is None:
+        return None
+    if len(text) > CELL_CHARACTERS:
+        return clip(text, CELL_CHARACTERS)
     if element_oid is not None:
         return render_array(text, element_oid)
     converter = CONVERTERS.get(type_oid)
