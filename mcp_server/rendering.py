@@ -41,15 +41,20 @@ NUMERIC, TIMESTAMP, TIMESTAMPTZ = 1700, 1114, 1184
 BOX = 603  # the one type whose array separator is not a comma (pg_type.typdelim)
 
 
-def render(text: str | None, type_oid: int, element_oid: int | None = None) -> Json:
-    """One value's text form as JSON; None is null.
-
-    type_oid: the column's type. element_oid: for an array, the type of its elements.
-    """
+def render_cell(text: str | None, type_oid: int, element_oid: int | None = None) -> Json:
+    """One cell of a result as JSON: `render`, but null for None, and a long value is clipped."""
     if text is None:
         return None
     if len(text) > CELL_CHARACTERS:
         return clip(text, CELL_CHARACTERS)
+    return render(text, type_oid, element_oid)
+
+
+def render(text: str, type_oid: int, element_oid: int | None = None) -> Json:
+    """One value's text form as JSON.
+
+    type_oid: the column's type. element_oid: for an array, the type of its elements.
+    """
     if element_oid is not None:
         return render_array(text, element_oid)
     converter = CONVERTERS.get(type_oid)

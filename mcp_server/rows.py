@@ -10,7 +10,7 @@ from psycopg.pq.abc import PGresult
 
 from mcp_server.nl2sql.database import wire
 from mcp_server.nl2sql.database.guard.checks import Limits
-from mcp_server.rendering import CELL_CHARACTERS, Json, render
+from mcp_server.rendering import CELL_CHARACTERS, Json, render_cell
 from mcp_server.results import QueryResult, ResultColumn
 
 Connection = psycopg.AsyncConnection[Any]
@@ -71,7 +71,7 @@ class Collected:
     def _render(self, value: str | None, oid: int, element: int | None) -> Json:
         if value is not None and len(value) > CELL_CHARACTERS:
             self.clipped = True
-        return render(value, oid, element)
+        return render_cell(value, oid, element)
 
     def columns(self, types: dict[tuple[int, int], tuple[str, int | None]]) -> list[ResultColumn]:
         """The columns with the names of their types."""

@@ -17,7 +17,7 @@ from mcp_server.nl2sql.database.guard.checks import CheckedQuery, Limits, begin,
 from mcp_server.nl2sql.database.steps import Row, Script, Steps, arun, run
 from mcp_server.nl2sql.database.wire import Field, TextRow
 from mcp_server.nl2sql.errors import RefusedError
-from mcp_server.rendering import Json, render
+from mcp_server.rendering import Json, render_cell
 
 Dsn: TypeAlias = str | Callable[[], str]
 """A libpq connection string, or what gives one for each new connection (a token is in it)."""
@@ -55,7 +55,9 @@ class ResultSet:
         """
         oids = [oid for _, oid, _ in self.fields]
         return tuple(
-            tuple(render(value, oid, _element(oid)) for value, oid in zip(row, oids, strict=True))
+            tuple(
+                render_cell(value, oid, _element(oid)) for value, oid in zip(row, oids, strict=True)
+            )
             for row in self.texts[:most]
         )
 
