@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from mcp_server.nl2sql.grammar.columns import (
     Choices,
-    Surroundings,
+    Topic,
 )
 from mcp_server.nl2sql.grammar.phrases.kinds import OR
 from mcp_server.nl2sql.grammar.symbols import Symbol
@@ -38,7 +38,7 @@ class Draft:
         self.symbols = symbols
         self.tokens = tokens
         self.graph = graph
-        self.around = Surroundings(tokens, graph, choices)
+        self.around = Topic(tokens, graph, choices)
         self.query = Query()
         self.lost: list[int] = []
         self.focus: Table | None = None
