@@ -29,6 +29,7 @@ MOVED = {
     "mcp_server.nl2sql.grammar.phrases_shown": "mcp_server.nl2sql.grammar.phrases.shown",
     "mcp_server.nl2sql.grammar.phrases_values": "mcp_server.nl2sql.grammar.phrases.values",
     "mcp_server.nl2sql.grammar.reading": "mcp_server.nl2sql.grammar.parse",
+    "mcp_server.nl2sql.grammar.vocabulary": "mcp_server.nl2sql.grammar.alphabet.vocabulary",
     "mcp_server.nl2sql.inference": "mcp_server.nl2sql.schema.inference",
     "mcp_server.nl2sql.joins": "mcp_server.nl2sql.schema.joins",
     "mcp_server.nl2sql.lexical": "mcp_server.nl2sql.database.postgres_lexer",

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import COMMONEST, MOST
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import Joint, Node, Rank
-from mcp_server.nl2sql.grammar.phrases.kinds import COMMONEST, MOST
 from mcp_server.nl2sql.schema.display import are_people, shown
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.sql.logical import Compare, Nested, Output, Query

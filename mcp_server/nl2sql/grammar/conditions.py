@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Sequence
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import OR
 from mcp_server.nl2sql.grammar.columns import (
     truth_values,
 )
@@ -23,7 +24,6 @@ from mcp_server.nl2sql.grammar.nodes import (
     SameAs,
     Under,
 )
-from mcp_server.nl2sql.grammar.phrases.kinds import OR
 from mcp_server.nl2sql.grammar.values import add_equal, add_match
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.sql.logical import (

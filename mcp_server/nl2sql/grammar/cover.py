@@ -5,18 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
-from mcp_server.nl2sql.grammar.nodes import (
-    Count,
-    Difference,
-    Entity,
-    Group,
-    Joint,
-    Limit,
-    Node,
-    Share,
-    Show,
-)
-from mcp_server.nl2sql.grammar.phrases.kinds import (
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AGGREGATE,
     AMOUNT,
     BETWEEN,
@@ -54,6 +43,17 @@ from mcp_server.nl2sql.grammar.phrases.kinds import (
     VAL,
     WHOSE,
     WORD,
+)
+from mcp_server.nl2sql.grammar.nodes import (
+    Count,
+    Difference,
+    Entity,
+    Group,
+    Joint,
+    Limit,
+    Node,
+    Share,
+    Show,
 )
 from mcp_server.nl2sql.grammar.phrases.matching import Edge, listing
 from mcp_server.nl2sql.grammar.phrases.patterns import edges

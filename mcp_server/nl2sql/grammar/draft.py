@@ -3,11 +3,11 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import OR
 from mcp_server.nl2sql.grammar.columns import (
     Choices,
     Topic,
 )
-from mcp_server.nl2sql.grammar.phrases.kinds import OR
 from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Column, Kind, Table

@@ -2,6 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
+    BUT,
+    COMMA,
+    COMMONEST,
+    DIRECTION,
+    EACH,
+    EMPTY,
+    FIGURE,
+    FULL_STOP,
+    HOW_MANY,
+    LIKE,
+    NOT,
+    OR_MORE,
+    SAME,
+    SORTED,
+    THAN,
+)
 from mcp_server.nl2sql.grammar.columns import (
     Choices,
 )
@@ -51,23 +68,6 @@ from mcp_server.nl2sql.grammar.ordering import (
     add_per,
     add_rank,
     add_sort,
-)
-from mcp_server.nl2sql.grammar.phrases.kinds import (
-    BUT,
-    COMMA,
-    COMMONEST,
-    DIRECTION,
-    EACH,
-    EMPTY,
-    FIGURE,
-    FULL_STOP,
-    HOW_MANY,
-    LIKE,
-    NOT,
-    OR_MORE,
-    SAME,
-    SORTED,
-    THAN,
 )
 from mcp_server.nl2sql.grammar.showing import (
     add_arithmetic,

@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mcp_server.nl2sql.grammar.cover import covers
-from mcp_server.nl2sql.grammar.ground import grounded
-from mcp_server.nl2sql.grammar.phrases.kinds import (
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AMOUNT,
     COMMONEST,
     MOST,
@@ -15,6 +13,8 @@ from mcp_server.nl2sql.grammar.phrases.kinds import (
     VALUE,
     WORD,
 )
+from mcp_server.nl2sql.grammar.cover import covers
+from mcp_server.nl2sql.grammar.ground import grounded
 from mcp_server.nl2sql.grammar.symbols import Symbol, symbols
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph

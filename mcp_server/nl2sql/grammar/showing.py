@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import BUT, LISTING
 from mcp_server.nl2sql.grammar.columns import generic, only_measure
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
@@ -14,7 +15,6 @@ from mcp_server.nl2sql.grammar.nodes import (
     Node,
     Show,
 )
-from mcp_server.nl2sql.grammar.phrases.kinds import BUT, LISTING
 from mcp_server.nl2sql.grammar.phrases.matching import listing
 from mcp_server.nl2sql.schema.display import full_name, shown
 from mcp_server.nl2sql.schema.model import Column, Table

@@ -1,12 +1,12 @@
 """A question as a row of symbols: names, values, numbers, and what the vocabulary knows.
 
-Words that never matter are left out. What a symbol may be is in `kinds`.
+Words that never matter are left out. What a symbol may be is in `alphabet`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mcp_server.nl2sql.grammar.phrases.kinds import (
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
     COL,
     COLUMN,
     COLUMN_OR_TABLE,
@@ -25,7 +25,7 @@ from mcp_server.nl2sql.grammar.phrases.kinds import (
     VALUE_OR_TABLE,
     WORD,
 )
-from mcp_server.nl2sql.grammar.vocabulary import CUES, PHRASE_MAX, SOFT, Cue
+from mcp_server.nl2sql.grammar.alphabet.vocabulary import CUES, PHRASE_MAX, SOFT, Cue
 from mcp_server.nl2sql.linking.linking import Linker, Ref, name_match
 from mcp_server.nl2sql.words.lexicon import STOP
 from mcp_server.nl2sql.words.tokens import Mark, Token

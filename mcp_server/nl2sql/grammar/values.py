@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import AND, BOTH, QUOTED
 from mcp_server.nl2sql.grammar.columns import (
     columns_of,
 )
@@ -11,7 +12,6 @@ from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Equal,
 )
-from mcp_server.nl2sql.grammar.phrases.kinds import AND, BOTH, QUOTED
 from mcp_server.nl2sql.schema.display import name_of
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.sql.logical import (

@@ -3,17 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mcp_server.nl2sql.grammar.nodes import (
-    Beyond,
-    BeyondRow,
-    Bound,
-    Columns,
-    Entity,
-    Joint,
-    Node,
-    Range,
-)
-from mcp_server.nl2sql.grammar.phrases.kinds import (
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AGGREGATE,
     AMOUNT,
     AND,
@@ -42,6 +32,16 @@ from mcp_server.nl2sql.grammar.phrases.kinds import (
     WHOSE,
     WORD,
     not_before,
+)
+from mcp_server.nl2sql.grammar.nodes import (
+    Beyond,
+    BeyondRow,
+    Bound,
+    Columns,
+    Entity,
+    Joint,
+    Node,
+    Range,
 )
 from mcp_server.nl2sql.grammar.phrases.matching import Found, phrase
 from mcp_server.nl2sql.sql.logical import Operator

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import LISTING, QUOTED, VALUE, Kinds, Pattern
+from mcp_server.nl2sql.grammar.alphabet.vocabulary import Cue
 from mcp_server.nl2sql.grammar.columns import truth_values
 from mcp_server.nl2sql.grammar.nodes import (
     Absent,
@@ -20,9 +22,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Show,
     Sort,
 )
-from mcp_server.nl2sql.grammar.phrases.kinds import LISTING, QUOTED, VALUE, Kinds, Pattern
 from mcp_server.nl2sql.grammar.symbols import Symbol
-from mcp_server.nl2sql.grammar.vocabulary import Cue
 from mcp_server.nl2sql.sql.logical import Aggregate, Operator
 
 CLEAR = VALUE | QUOTED

@@ -2,20 +2,7 @@
 
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.grammar.nodes import (
-    Common,
-    Entity,
-    Equal,
-    HowMany,
-    Limit,
-    Node,
-    Numbered,
-    Rank,
-    Show,
-    Sort,
-    Total,
-)
-from mcp_server.nl2sql.grammar.phrases.kinds import (
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AGGREGATE,
     AND,
     BETWEEN,
@@ -54,8 +41,21 @@ from mcp_server.nl2sql.grammar.phrases.kinds import (
     before,
     not_before,
 )
+from mcp_server.nl2sql.grammar.alphabet.vocabulary import ANYONE
+from mcp_server.nl2sql.grammar.nodes import (
+    Common,
+    Entity,
+    Equal,
+    HowMany,
+    Limit,
+    Node,
+    Numbered,
+    Rank,
+    Show,
+    Sort,
+    Total,
+)
 from mcp_server.nl2sql.grammar.phrases.matching import Found, aggregate_of, phrase
-from mcp_server.nl2sql.grammar.vocabulary import ANYONE
 from mcp_server.nl2sql.sql.logical import Aggregate
 
 COUNTED_MOST = NUMBER("k").maybe + MOST("s") + NUMBER("m").maybe

@@ -2,19 +2,7 @@
 
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.grammar.nodes import (
-    Absent,
-    Called,
-    Entity,
-    Equal,
-    Group,
-    Held,
-    Joint,
-    Node,
-    Per,
-    Show,
-)
-from mcp_server.nl2sql.grammar.phrases.kinds import (
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AGGREGATE,
     AMOUNT,
     AND,
@@ -46,6 +34,18 @@ from mcp_server.nl2sql.grammar.phrases.kinds import (
     WORD,
     either,
     not_before,
+)
+from mcp_server.nl2sql.grammar.nodes import (
+    Absent,
+    Called,
+    Entity,
+    Equal,
+    Group,
+    Held,
+    Joint,
+    Node,
+    Per,
+    Show,
 )
 from mcp_server.nl2sql.grammar.phrases.matching import Found, phrase
 from mcp_server.nl2sql.schema.model import Kind

@@ -3,19 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from mcp_server.nl2sql.grammar.nodes import (
-    Count,
-    Difference,
-    Entity,
-    Equal,
-    Flag,
-    HowMany,
-    InBoth,
-    Node,
-    Share,
-    Show,
-)
-from mcp_server.nl2sql.grammar.phrases.kinds import (
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AGGREGATE,
     AND,
     BETWEEN,
@@ -53,6 +41,18 @@ from mcp_server.nl2sql.grammar.phrases.kinds import (
     VAL,
     WORD,
     before,
+)
+from mcp_server.nl2sql.grammar.nodes import (
+    Count,
+    Difference,
+    Entity,
+    Equal,
+    Flag,
+    HowMany,
+    InBoth,
+    Node,
+    Share,
+    Show,
 )
 from mcp_server.nl2sql.grammar.phrases.matching import Found, aggregate_of, phrase
 from mcp_server.nl2sql.grammar.symbols import NAMED_WELL

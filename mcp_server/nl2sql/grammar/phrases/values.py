@@ -2,20 +2,7 @@
 
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.grammar.nodes import (
-    Count,
-    Entity,
-    Equal,
-    Flag,
-    Joint,
-    Match,
-    Missing,
-    Node,
-    SameAs,
-    Show,
-    Under,
-)
-from mcp_server.nl2sql.grammar.phrases.kinds import (
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AND,
     BINDING,
     BOTH,
@@ -48,6 +35,19 @@ from mcp_server.nl2sql.grammar.phrases.kinds import (
     VALUE_OR_COLUMN,
     WHOSE,
     WORD,
+)
+from mcp_server.nl2sql.grammar.nodes import (
+    Count,
+    Entity,
+    Equal,
+    Flag,
+    Joint,
+    Match,
+    Missing,
+    Node,
+    SameAs,
+    Show,
+    Under,
 )
 from mcp_server.nl2sql.grammar.phrases.matching import Found, holds, phrase
 

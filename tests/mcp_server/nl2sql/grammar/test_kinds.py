@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from mcp_server.nl2sql.grammar.phrases import kinds
-from mcp_server.nl2sql.grammar.phrases.kinds import (
+from mcp_server.nl2sql.grammar.alphabet import kinds
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AMOUNT,
     COL,
     COMMA,
@@ -24,7 +24,7 @@ from mcp_server.nl2sql.grammar.phrases.kinds import (
     either,
     not_before,
 )
-from mcp_server.nl2sql.grammar.vocabulary import CUES
+from mcp_server.nl2sql.grammar.alphabet.vocabulary import CUES
 
 KINDS = {name: kind for name, kind in vars(kinds).items() if isinstance(kind, SymbolKind)}
 

@@ -6,7 +6,7 @@ Phrases are in lemmas (nouns in the singular, `is` as `be`); the longest that fi
 
 from dataclasses import dataclass
 
-from mcp_server.nl2sql.grammar.phrases.kinds import (
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AGGREGATE,
     AND,
     BETWEEN,
