@@ -107,6 +107,13 @@ The grant, which nobody without a connection can use or revoke, keeps rds_iam fr
 
 CLOSE_ADMIN_DATABASE = "revoke all on database rdsadmin from public"
 
+SHRINK_ADMIN_DATABASE = """
+set allow_system_table_mods = on;
+truncate pg_catalog.pg_description, pg_catalog.pg_statistic;
+reset allow_system_table_mods;
+"""
+"""Takes 0.7 of 6 MB, which every new cluster would copy: nobody reads descriptions there."""
+
 _RESERVED = ", ".join(f"'{name}'" for name in sorted(RESERVED_ROLES))
 
 _FUNCTION = """

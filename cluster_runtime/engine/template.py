@@ -100,6 +100,7 @@ def _digest(installation: Installation, user: OsUser, settings: Settings) -> str
         roles.IN_EACH_DATABASE,
         roles.ADMIN_SCHEMA,
         roles.CLOSE_ADMIN_DATABASE,
+        roles.SHRINK_ADMIN_DATABASE,
         BOOTSTRAP_SETTINGS,
         HBA,
         _identity_map(),
@@ -163,6 +164,7 @@ def _bootstrap(directory: Path, installation: Installation, user: OsUser) -> Non
                     conn.execute("create extension vector")
             with superuser_connection(postmaster, ADMIN_DATABASE) as conn:
                 conn.execute(roles.ADMIN_SCHEMA)
+                conn.execute(roles.SHRINK_ADMIN_DATABASE)
             with superuser_connection(postmaster) as conn:
                 conn.execute(roles.IN_EACH_DATABASE)
                 if installation.major >= CONTROL_PATH_SINCE:
