@@ -6,8 +6,8 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cluster_runtime.gateway.frames import CANCELLED_COMMIT, Frames
-from cluster_runtime.gateway.protocol import message
+from cluster_runtime.gateway.wire.frames import CANCELLED_COMMIT, Frames
+from cluster_runtime.gateway.wire.protocol import message
 
 MARK = CANCELLED_COMMIT
 NAME = b"RSyncRepWaitForLSN"
