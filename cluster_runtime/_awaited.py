@@ -14,6 +14,7 @@ from cluster_runtime.control.model import (
     DBCluster,
     DBInstance,
     Event,
+    HostDescription,
     ServerlessScaling,
     StorageType,
 )
@@ -28,6 +29,7 @@ from cluster_runtime.control.operations.clusters import (
     StopDBCluster,
 )
 from cluster_runtime.control.operations.events import DescribeEvents
+from cluster_runtime.control.operations.hosts import DescribeHost
 from cluster_runtime.control.operations.instances import DescribeDBInstances
 from cluster_runtime.control.operations.renamed import renamed
 from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
@@ -47,6 +49,10 @@ class AwaitedOperations:
 
     _thread: LoopThread
     _service: ControlService
+
+    def cluster(self, identifier: str) -> ClusterHandle:
+        """A handle on an existing cluster. Raises ClusterNotFoundError."""
+        return self._service.handle(identifier)
 
     @renamed(identifier="db_cluster_identifier", scaling="serverless_v2_scaling_configuration")
     async def create_db_cluster(
@@ -336,3 +342,8 @@ class AwaitedOperations:
         """
         request = LoseCompute(db_cluster_identifier)
         await self._thread.acall(self._service.lose_compute(request))
+
+    async def describe_host(self) -> HostDescription:
+        """Show the process that hosts the clusters: its release, region and certificates."""
+        request = DescribeHost()
+        return await self._thread.acall(self._service.describe_host(request))

@@ -14,6 +14,7 @@ from cluster_runtime.control.model import (
     DBCluster,
     DBInstance,
     Event,
+    HostDescription,
     ServerlessScaling,
     StorageType,
 )
@@ -28,6 +29,7 @@ from cluster_runtime.control.operations.clusters import (
     StopDBCluster,
 )
 from cluster_runtime.control.operations.events import DescribeEvents
+from cluster_runtime.control.operations.hosts import DescribeHost
 from cluster_runtime.control.operations.instances import DescribeDBInstances
 from cluster_runtime.control.operations.renamed import renamed
 from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
@@ -334,3 +336,8 @@ class BlockingOperations:
         """
         request = LoseCompute(db_cluster_identifier)
         self._thread.call(self._service.lose_compute(request))
+
+    def describe_host(self) -> HostDescription:
+        """Show the process that hosts the clusters: its release, region and certificates."""
+        request = DescribeHost()
+        return self._thread.call(self._service.describe_host(request))

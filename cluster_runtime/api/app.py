@@ -16,6 +16,8 @@ from starlette.routing import Route
 
 from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime.api.credentials import Credentials
+from cluster_runtime.api.iam import Policies, iam_operations
+from cluster_runtime.api.ours import OurService
 from cluster_runtime.api.rds import rds_operations
 from cluster_runtime.api.refusals import (
     FORBIDDEN,
@@ -24,7 +26,9 @@ from cluster_runtime.api.refusals import (
     RefusedRequestError,
 )
 from cluster_runtime.api.services import Fault, QueryService, Service
-from cluster_runtime.api.signature import HttpRequest, check_signature
+from cluster_runtime.api.signature import HttpRequest, Signer, check_signature
+from cluster_runtime.api.sts import sts_operations
+from cluster_runtime.api.target import SERVICE
 from cluster_runtime.api.words import IN_RDS
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
@@ -32,6 +36,10 @@ from cluster_runtime.logs import get_logger
 BODY_MAX_BYTES = 1 << 20
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 """What a `Host` header may name, the port left out."""
+
+OF_A_REGION = frozenset({"rds", "secretsmanager"})
+"""Services that hold something of a region: requests must be signed for it."""
+POLICIES_FILE = "policies.json"
 
 _FROM_A_BROWSER = ("origin", "sec-fetch-site", "sec-fetch-mode")
 _BAD_REQUEST = 400
@@ -45,18 +53,23 @@ def build_app(
     runtime: AwaitedOperations,
     credentials: Credentials,
     *,
-    region: str,
     allowed_hosts: Collection[str] = LOCAL_HOSTS,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
     """The RDS-compatible endpoint of a runtime (an `AsyncRuntime`).
 
-    credentials: what requests may be signed with. region: the one that requests must be signed for.
+    credentials: what requests may be signed with; policies stand in their directory.
     allowed_hosts: names that a `Host` header may have, without the port. clock: aware, for the
     15 minutes that a signature counts.
     """
-    services: dict[str, Service] = {"rds": QueryService("rds", rds_operations(runtime))}
-    door = _Door(services, credentials, region, frozenset(allowed_hosts), clock)
+    policies = Policies(credentials.directory and credentials.directory / POLICIES_FILE)
+    services: dict[str, Service] = {
+        "rds": QueryService("rds", rds_operations(runtime)),
+        "sts": QueryService("sts", sts_operations(runtime, credentials)),
+        "iam": QueryService("iam", iam_operations(policies)),
+        SERVICE: OurService(runtime),
+    }
+    door = _Door(services, runtime, credentials, frozenset(allowed_hosts), clock)
     return Starlette(routes=[Route("/", door.answer, methods=["POST"])])
 
 
@@ -64,14 +77,15 @@ class _Door:
     def __init__(
         self,
         services: Mapping[str, Service],
+        runtime: AwaitedOperations,
         credentials: Credentials,
-        region: str,
         allowed_hosts: frozenset[str],
         clock: Callable[[], datetime],
     ) -> None:
         self._services = services
         self._credentials = credentials
-        self._region = region
+        self._runtime = runtime
+        self._region: str | None = None
         self._allowed_hosts = allowed_hosts
         self._clock = clock
 
@@ -84,13 +98,7 @@ class _Door:
             now = self._clock()
             signer = check_signature(http, key_of=self._credentials.key, now=now)
             service = self._service(signer.service)
-            if signer.region != self._region:
-                raise RefusedRequestError(
-                    "SignatureDoesNotMatch",
-                    f"Credential should be scoped to a valid region, not {signer.region!r}; the "
-                    f"clusters of this endpoint are in {self._region}",
-                    FORBIDDEN,
-                )
+            await self._check_region(signer)
             await asyncio.to_thread(service.prepare)
             identity = self._credentials.identity(signer.access_key_id)
             answer = await service.answer(http, identity, now, request_id)
@@ -115,6 +123,18 @@ class _Door:
             )
         if any(header in request.headers for header in _FROM_A_BROWSER):
             raise RefusedRequestError("AccessDenied", "no browser may use this endpoint", FORBIDDEN)
+
+    async def _check_region(self, signer: Signer) -> None:
+        """Clusters and tokens are of one region. Services without regions have that of the SDK."""
+        if self._region is None:
+            self._region = (await self._runtime.describe_host()).region
+        if signer.service in OF_A_REGION and signer.region != self._region:
+            raise RefusedRequestError(
+                "SignatureDoesNotMatch",
+                f"Credential should be scoped to a valid region, not {signer.region!r}; the "
+                f"clusters of this endpoint are in {self._region}",
+                FORBIDDEN,
+            )
 
     def _service(self, name: str) -> Service:
         try:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from cluster_runtime.api.signature import SigningKey
 from cluster_runtime.errors import StateDirectoryError
-from cluster_runtime.gateway import SigningKey
 
 ACCOUNT = "000000000000"
 """The account that everything local belongs to, in ARNs."""
@@ -49,7 +49,9 @@ class Session:
 class Credentials:
     """Keys by access key id. Used on one event loop."""
 
-    def __init__(self, keys: Mapping[str, SigningKey]) -> None:
+    def __init__(self, keys: Mapping[str, SigningKey], directory: Path | None = None) -> None:
+        """directory: the state directory that they are of."""
+        self.directory = directory
         self._keys = dict(keys)
         self._sessions: dict[str, str] = {}
 
@@ -72,7 +74,7 @@ class Credentials:
             raise StateDirectoryError(
                 f"{path} holds no access key; its state directory must have been opened once"
             ) from error
-        return cls(keys)
+        return cls(keys, path.parent)
 
     @property
     def first(self) -> tuple[str, SigningKey]:

@@ -17,25 +17,8 @@ from starlette.types import ASGIApp
 from cluster_runtime.errors import PortInUseError, StateDirectoryError
 
 LOOPBACK = "127.0.0.1"
-SOCKET_NAME = "api.sock"
-SOCKET_PATH_MAX_BYTES = 90
-"""Less than the 104 bytes that platforms let the name of a socket have, by those of its making."""
 BACKLOG = 128
 SHUTDOWN_SECONDS_MAX = 5
-
-
-def socket_path(state_dir: Path) -> Path:
-    """Where the socket of a state directory is: inside, or in a short folder of its user's.
-
-    The short folder is named after the state directory, so that whoever looks for it finds it.
-    """
-    inside = state_dir / SOCKET_NAME
-    if len(os.fsencode(inside)) <= SOCKET_PATH_MAX_BYTES:
-        return inside
-    facts = state_dir.stat()
-    runtime_dir = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    short = Path(runtime_dir) / f"borealis-{os.geteuid()}-{facts.st_dev:x}-{facts.st_ino:x}"
-    return short / SOCKET_NAME
 
 
 class ApiServer:

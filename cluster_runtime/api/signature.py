@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote_plus
 
 from cluster_runtime.api.refusals import FORBIDDEN, RefusedRequestError
-from cluster_runtime.gateway import SigningKey
 
 SKEW_MAX = timedelta(minutes=15)
 """How far the date of a request may be from now, either way."""
@@ -26,6 +25,18 @@ _AUTHORIZATION = re.compile(
     r"SignedHeaders=(?P<headers>[^,\s]+)\s*,\s*Signature=(?P<signature>[0-9a-f]{64})"
 )
 _MUST_BE_SIGNED = ("host", "x-amz-date", "x-amz-security-token", "x-amz-target")
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """What requests are signed with.
+
+    session_token: of temporary credentials. expires: aware; None for a permanent key.
+    """
+
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

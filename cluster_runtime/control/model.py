@@ -159,6 +159,20 @@ class DBInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class HostDescription:
+    """The process that hosts a state directory, as DescribeHost shows it.
+
+    version: its release. certificate_path: of the gateway's authority, for `sslrootcert`.
+    """
+
+    version: str
+    region: str
+    state_directory: str
+    certificate_path: str
+    process_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened to a cluster, as DescribeEvents shows it.
 

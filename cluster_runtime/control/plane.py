@@ -17,6 +17,7 @@ from cluster_runtime.control.model import (
     DBCluster,
     DBInstance,
     Event,
+    HostDescription,
     ServerlessScaling,
     StorageType,
 )
@@ -247,3 +248,6 @@ class ControlPlane(Protocol):
 
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
+
+    def describe_host(self) -> HostDescription:
+        """Show the process that hosts the clusters: its release, region and certificates."""

@@ -1,7 +1,9 @@
 """One open runtime, on its event loop: opened, asked, closed."""
 
 import asyncio
+import os
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 
 from cluster_runtime.control import create, delete, faults, modify, power
@@ -12,7 +14,13 @@ from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.members import describe_instances, instance_named
-from cluster_runtime.control.model import ClusterStatus, DBCluster, DBInstance, Event
+from cluster_runtime.control.model import (
+    ClusterStatus,
+    DBCluster,
+    DBInstance,
+    Event,
+    HostDescription,
+)
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -24,6 +32,7 @@ from cluster_runtime.control.operations.clusters import (
     StopDBCluster,
 )
 from cluster_runtime.control.operations.events import DescribeEvents
+from cluster_runtime.control.operations.hosts import DescribeHost
 from cluster_runtime.control.operations.instances import DescribeDBInstances
 from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
 from cluster_runtime.control.operations.volumes import (
@@ -237,6 +246,16 @@ class ControlService:
     async def lose_compute(self, request: LoseCompute) -> None:
         """Perform it; raises what `LoseCompute` declares."""
         await faults.lose_compute(self.find(request.db_cluster_identifier))
+
+    async def describe_host(self, request: DescribeHost) -> HostDescription:
+        """Perform it."""
+        return HostDescription(
+            version=version("borealis-postgres"),
+            region=self._context.region,
+            state_directory=str(self._context.state.path),
+            certificate_path=str(self.certificate_path),
+            process_id=os.getpid(),
+        )
 
     @property
     def certificate_path(self) -> Path:

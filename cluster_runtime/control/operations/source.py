@@ -27,7 +27,8 @@ class Style:
     """How one class offers operations.
 
     head: its text before the methods, with its class line; imports: what that text needs.
-    body: the statements of a method, which has its arguments in a request.
+    body: the statements of a method, which has its arguments in a request. promised: it returns
+    what the Protocol promises, and no more.
     """
 
     docstring: str
@@ -35,6 +36,7 @@ class Style:
     imports: tuple[Import, ...]
     awaited: bool = False
     body: Callable[[Declared], list[str]] | None = None
+    promised: bool = False
     public: tuple[str, ...] = ()
 
 
@@ -94,7 +96,7 @@ def brackets(before: str, parts: list[str], after: str, indent: str) -> list[str
 
 
 def _method(declared: Declared, style: Style, needed: set[Import]) -> str:
-    returns = _result(declared, needed, promised=style.body is None)
+    returns = _result(declared, needed, promised=style.promised or style.body is None)
     lines = []
     earlier = _earlier_names(declared)
     if style.body is not None and earlier:
