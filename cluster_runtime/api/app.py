@@ -91,7 +91,8 @@ class _Door:
 
     async def answer(self, request: Request) -> Response:
         request_id = str(uuid4())
-        service = self._services["rds"]
+        # Whom the request is for is not known yet: a refusal is in the protocol that it speaks.
+        service = self._services[SERVICE if "x-amz-target" in request.headers else "rds"]
         try:
             self._check_sender(request)
             http = await _read(request)
