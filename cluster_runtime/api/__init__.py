@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cluster_runtime.api.access.credentials import Credentials
     from cluster_runtime.api.app import LOCAL_HOSTS, build_app
     from cluster_runtime.api.client.host import HostClient
     from cluster_runtime.api.client.plane import RdsControlPlane
     from cluster_runtime.api.client.transport import EndpointUnreachableError
-    from cluster_runtime.api.credentials import Credentials
     from cluster_runtime.api.server import ApiServer
     from cluster_runtime.api.sockets import socket_path
 
@@ -30,7 +30,7 @@ __all__ = [
 
 _HOME = {
     "ApiServer": "server",
-    "Credentials": "credentials",
+    "Credentials": "access.credentials",
     "EndpointUnreachableError": "client.transport",
     "HostClient": "client.host",
     "LOCAL_HOSTS": "app",

@@ -1,6 +1,6 @@
 """The endpoint as an ASGI application: who may ask, and which service answers.
 
-Every request is signed (`cluster_runtime.api.signature`); one that a browser sends, or that names
+Every request is signed (`access.signature`); one that a browser sends, or that names
 another host than this one (DNS rebinding), is refused before anything else is looked at.
 """
 
@@ -15,21 +15,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cluster_runtime._awaited import AwaitedOperations
-from cluster_runtime.api.credentials import Credentials
-from cluster_runtime.api.iam import Policies, iam_operations
-from cluster_runtime.api.ours import OurService
-from cluster_runtime.api.rds import rds_operations
+from cluster_runtime.api.access.credentials import Credentials
+from cluster_runtime.api.access.signature import HttpRequest, Signer, check_signature
 from cluster_runtime.api.refusals import (
     FORBIDDEN,
     SERVER_ERROR,
     TOO_LARGE,
     RefusedRequestError,
 )
-from cluster_runtime.api.services import Fault, QueryService, Service
-from cluster_runtime.api.signature import HttpRequest, Signer, check_signature
-from cluster_runtime.api.sts import sts_operations
+from cluster_runtime.api.services.iam import Policies, iam_operations
+from cluster_runtime.api.services.ours import OurService
+from cluster_runtime.api.services.rds import rds_operations
+from cluster_runtime.api.services.service import Fault, QueryService, Service
+from cluster_runtime.api.services.sts import sts_operations
+from cluster_runtime.api.services.words import IN_RDS
 from cluster_runtime.api.target import SERVICE
-from cluster_runtime.api.words import IN_RDS
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
 

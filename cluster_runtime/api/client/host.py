@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cluster_runtime.api.access.credentials import Credentials
+from cluster_runtime.api.access.signature import HttpRequest, SigningKey, signed_headers
 from cluster_runtime.api.client.transport import Address, HttpAnswer, post
-from cluster_runtime.api.credentials import Credentials
-from cluster_runtime.api.said import from_json
-from cluster_runtime.api.signature import HttpRequest, SigningKey, signed_headers
+from cluster_runtime.api.protocols.said import from_json
 from cluster_runtime.api.target import GENERATE_DSN, SERVICE, TARGET
 from cluster_runtime.errors import BorealisError
 

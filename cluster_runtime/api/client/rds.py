@@ -9,7 +9,7 @@ from urllib.parse import quote
 from cluster_runtime import errors
 from cluster_runtime.api.client import facts
 from cluster_runtime.api.client.transport import Address, EndpointUnreachableError, post
-from cluster_runtime.api.nouns import from_members, from_value
+from cluster_runtime.api.protocols.nouns import from_members, from_value
 from cluster_runtime.control.model import DBCluster, EndpointKind
 from cluster_runtime.control.operations import Declared, Request
 from cluster_runtime.control.operations.clusters import (

@@ -11,8 +11,8 @@ from botocore.serialize import create_serializer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cluster_runtime.api import json_protocol, query, values
-from cluster_runtime.api.models import service_model
+from cluster_runtime.api.protocols import json_protocol, query, values
+from cluster_runtime.api.protocols.models import service_model
 from cluster_runtime.api.refusals import RefusedRequestError
 
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)

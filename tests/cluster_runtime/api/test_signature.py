@@ -12,8 +12,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_runtime.api.refusals import RefusedRequestError
-from cluster_runtime.api.signature import (
+from cluster_runtime.api.access.signature import (
     SKEW_MAX,
     HttpRequest,
     Signer,
@@ -21,6 +20,7 @@ from cluster_runtime.api.signature import (
     check_signature,
     signed_headers,
 )
+from cluster_runtime.api.refusals import RefusedRequestError
 
 KEY = SigningKey("a secret key of some length")
 SESSION = SigningKey("another", "a token", datetime(2026, 1, 1, 13, tzinfo=UTC))

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from cluster_runtime.api import ApiServer, Credentials, EndpointUnreachableError, HostClient
+from cluster_runtime.api.access.signature import HttpRequest, SigningKey, signed_headers
 from cluster_runtime.api.client.transport import Address, HttpAnswer, post
-from cluster_runtime.api.signature import HttpRequest, SigningKey, signed_headers
 from cluster_runtime.api.sockets import SOCKET_PATH_MAX_BYTES, socket_path
 from cluster_runtime.errors import BorealisError, StateDirectoryError
 from tests.cluster_runtime.api.conftest import REGION, Endpoint, Refused

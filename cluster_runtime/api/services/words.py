@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from cluster_runtime.api.models import service_model
+from cluster_runtime.api.protocols.models import service_model
 from cluster_runtime.control.operations import OPERATIONS
 from cluster_runtime.control.operations.declaration import snake_case
 from cluster_runtime.wording import Hint, Operation, plainly

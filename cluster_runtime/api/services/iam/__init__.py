@@ -5,7 +5,7 @@ offers. So a policy that allows something is kept and shown, and changes nothing
 take a right away is refused, because nothing here would hold it.
 """
 
-from cluster_runtime.api.iam.policies import Policies
-from cluster_runtime.api.iam.service import iam_operations
+from cluster_runtime.api.services.iam.policies import Policies
+from cluster_runtime.api.services.iam.service import iam_operations
 
 __all__ = ["Policies", "iam_operations"]

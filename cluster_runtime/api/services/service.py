@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from cluster_runtime.api import json_protocol, query, values
-from cluster_runtime.api.credentials import Identity
-from cluster_runtime.api.models import service_model
+from cluster_runtime.api.access.credentials import Identity
+from cluster_runtime.api.access.signature import HttpRequest
+from cluster_runtime.api.protocols import json_protocol, query, values
+from cluster_runtime.api.protocols.models import service_model
 from cluster_runtime.api.refusals import RefusedRequestError, not_implemented
-from cluster_runtime.api.signature import HttpRequest
 from cluster_runtime.errors import BorealisError
 
 QUERY_CONTENT_TYPE = "text/xml"

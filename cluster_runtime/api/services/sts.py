@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from cluster_runtime._awaited import AwaitedOperations
-from cluster_runtime.api.credentials import ACCOUNT, Credentials
+from cluster_runtime.api.access.credentials import ACCOUNT, Credentials
 from cluster_runtime.api.refusals import RefusedRequestError, invalid_combination
-from cluster_runtime.api.services import Call, Performed
+from cluster_runtime.api.services.service import Call, Performed
 
 DURATION_DEFAULT_S = 3600
 _TAKES = frozenset({"RoleArn", "RoleSessionName", "DurationSeconds"})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cluster_runtime.api.signature import SigningKey
+from cluster_runtime.api.access.signature import SigningKey
 from cluster_runtime.errors import StateDirectoryError
 
 ACCOUNT = "000000000000"

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cluster_runtime._awaited import AwaitedOperations
-from cluster_runtime.api.rds import shapes
-from cluster_runtime.api.rds.paging import filtered, page
-from cluster_runtime.api.rds.parameters import arguments
-from cluster_runtime.api.services import Call, Performed
+from cluster_runtime.api.services.rds import shapes
+from cluster_runtime.api.services.rds.paging import filtered, page
+from cluster_runtime.api.services.rds.parameters import arguments
+from cluster_runtime.api.services.service import Call, Performed
 from cluster_runtime.control.model import DBCluster, DBInstance
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,

@@ -12,13 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from cluster_runtime._awaited import AwaitedOperations
-from cluster_runtime.api import said
-from cluster_runtime.api.codec import arguments_of, request_of, result_to_plain
-from cluster_runtime.api.credentials import Identity
-from cluster_runtime.api.json_protocol import CONTENT_TYPE, document
+from cluster_runtime.api.access.credentials import Identity
+from cluster_runtime.api.access.signature import HttpRequest
+from cluster_runtime.api.protocols import said
+from cluster_runtime.api.protocols.codec import arguments_of, request_of, result_to_plain
+from cluster_runtime.api.protocols.json_protocol import CONTENT_TYPE, document
 from cluster_runtime.api.refusals import RefusedRequestError
-from cluster_runtime.api.services import Answer, Fault
-from cluster_runtime.api.signature import HttpRequest
+from cluster_runtime.api.services.service import Answer, Fault
 from cluster_runtime.api.target import GENERATE_DSN, TARGET
 from cluster_runtime.control.operations import OPERATIONS
 from cluster_runtime.errors import InvalidParameterError

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from cluster_runtime.api.credentials import ACCOUNT, USER
-from cluster_runtime.api.iam.policies import Policies, Policy, Version, no_such_entity
+from cluster_runtime.api.access.credentials import ACCOUNT, USER
 from cluster_runtime.api.refusals import RefusedRequestError
-from cluster_runtime.api.services import Call, Performed
+from cluster_runtime.api.services.iam.policies import Policies, Policy, Version, no_such_entity
+from cluster_runtime.api.services.service import Call, Performed
 
 _ROOT = "/"
 

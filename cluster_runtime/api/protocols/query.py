@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree as ET
 
+from cluster_runtime.api.protocols.values import scalar
 from cluster_runtime.api.refusals import RefusedRequestError, invalid_value
-from cluster_runtime.api.values import scalar
 
 PARAMETERS_MAX = 10_000
 _COMMON = frozenset({"Action", "Version"})
