@@ -9,15 +9,8 @@ from datetime import datetime
 from typing import Literal
 
 from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.host import ControlService
 from cluster_runtime.control.loop_thread import LoopThread
-from cluster_runtime.control.model import (
-    DBCluster,
-    DBInstance,
-    Event,
-    HostDescription,
-    ServerlessScaling,
-    StorageType,
-)
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -39,7 +32,14 @@ from cluster_runtime.control.operations.volumes import (
     InjectFault,
     LoseCompute,
 )
-from cluster_runtime.control.service import ControlService
+from cluster_runtime.control.records.model import (
+    DBCluster,
+    DBInstance,
+    Event,
+    HostDescription,
+    ServerlessScaling,
+    StorageType,
+)
 from cluster_runtime.gateway.description import SessionDescription
 from cluster_runtime.storage.description import VolumeDescription
 

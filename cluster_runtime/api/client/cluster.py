@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import psycopg
 
-from cluster_runtime.control.model import ClusterStatus, DBCluster, DBInstance, EndpointKind
+from cluster_runtime.control.records.model import ClusterStatus, DBCluster, DBInstance, EndpointKind
 
 
 class Plane(Protocol):

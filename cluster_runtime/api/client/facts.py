@@ -6,8 +6,10 @@ What RDS does not say has the value that fits Amazon Aurora.
 from collections.abc import Mapping
 from typing import Any
 
-from cluster_runtime.control.fields import Field, fields_of
-from cluster_runtime.control.model import (
+from cluster_runtime.control.operations import Request
+from cluster_runtime.control.operations.declaration import RDS_HAS_NONE, InRds, snake_case
+from cluster_runtime.control.records.fields import Field, fields_of
+from cluster_runtime.control.records.model import (
     ClusterStatus,
     DBCluster,
     DBInstance,
@@ -15,8 +17,6 @@ from cluster_runtime.control.model import (
     InstanceStatus,
     ServerlessScaling,
 )
-from cluster_runtime.control.operations import Request
-from cluster_runtime.control.operations.declaration import RDS_HAS_NONE, InRds, snake_case
 
 ACU_AT_LEAST = 0.5
 _AVAILABLE_TOO = frozenset({"backing-up", "backtracking", "maintenance", "storage-optimization"})

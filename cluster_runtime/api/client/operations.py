@@ -9,14 +9,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from cluster_runtime.control.handle import Cluster
-from cluster_runtime.control.model import (
-    DBCluster,
-    DBInstance,
-    Event,
-    HostDescription,
-    ServerlessScaling,
-    StorageType,
-)
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -38,6 +30,14 @@ from cluster_runtime.control.operations.volumes import (
     HealFault,
     InjectFault,
     LoseCompute,
+)
+from cluster_runtime.control.records.model import (
+    DBCluster,
+    DBInstance,
+    Event,
+    HostDescription,
+    ServerlessScaling,
+    StorageType,
 )
 from cluster_runtime.gateway.description import SessionDescription
 from cluster_runtime.storage.description import VolumeDescription

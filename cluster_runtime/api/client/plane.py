@@ -12,9 +12,9 @@ from cluster_runtime.api.client.operations import RemoteOperations
 from cluster_runtime.api.client.transport import Address, EndpointUnreachableError
 from cluster_runtime.api.protocols.codec import request_to_json, result_from_plain
 from cluster_runtime.api.sockets import socket_path
-from cluster_runtime.control.model import DBCluster, EndpointKind
 from cluster_runtime.control.operations import Request
 from cluster_runtime.control.operations.clusters import DescribeDBClusters
+from cluster_runtime.control.records.model import DBCluster, EndpointKind
 from cluster_runtime.errors import BorealisError
 
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})

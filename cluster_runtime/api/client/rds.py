@@ -10,7 +10,6 @@ from cluster_runtime import errors
 from cluster_runtime.api.client import facts
 from cluster_runtime.api.client.transport import Address, EndpointUnreachableError, post
 from cluster_runtime.api.protocols.nouns import from_members, from_value
-from cluster_runtime.control.model import DBCluster, EndpointKind
 from cluster_runtime.control.operations import Declared, Request
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
@@ -22,6 +21,7 @@ from cluster_runtime.control.operations.clusters import (
 )
 from cluster_runtime.control.operations.events import DescribeEvents
 from cluster_runtime.control.operations.instances import DescribeDBInstances
+from cluster_runtime.control.records.model import DBCluster, EndpointKind
 from cluster_runtime.errors import (
     BorealisError,
     ClusterNotFoundError,

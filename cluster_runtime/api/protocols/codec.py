@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from cluster_runtime.control.fields import fields_of
 from cluster_runtime.control.operations import Declared, Request
+from cluster_runtime.control.records.fields import fields_of
 from cluster_runtime.errors import InvalidParameterError
 
 CREATED = "ClusterHandle"
@@ -61,7 +61,7 @@ def _kind(declared: Declared) -> Any:
     result = declared.result
     assert result is not None, "an operation that returns nothing"
     if result.name == CREATED:
-        module, name = "cluster_runtime.control.model", "DBCluster"
+        module, name = "cluster_runtime.control.records.model", "DBCluster"
     else:
         module, name = result.module, result.name
     kind = getattr(import_module(module), name)

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from cluster_runtime.api.refusals import invalid_combination
-from cluster_runtime.control.fields import Field, fields_of
 from cluster_runtime.control.operations import Declared
 from cluster_runtime.control.operations.declaration import (
     RDS_HAS_NONE,
@@ -13,6 +12,7 @@ from cluster_runtime.control.operations.declaration import (
     InRds,
     snake_case,
 )
+from cluster_runtime.control.records.fields import Field, fields_of
 
 PAGING = frozenset({"Filters", "MaxRecords", "Marker"})
 """Members that many operations have and that the endpoint itself carries out."""

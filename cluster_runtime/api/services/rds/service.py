@@ -8,13 +8,13 @@ from cluster_runtime.api.services.rds import shapes
 from cluster_runtime.api.services.rds.paging import filtered, page
 from cluster_runtime.api.services.rds.parameters import arguments
 from cluster_runtime.api.services.service import Call, Performed
-from cluster_runtime.control.model import DBCluster, DBInstance
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
     FailoverDBCluster,
     ModifyDBCluster,
 )
+from cluster_runtime.control.records.model import DBCluster, DBInstance
 
 WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
     "CreateDBCluster": frozenset(

@@ -6,7 +6,7 @@ Source: Amazon RDS API Reference, data types.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cluster_runtime.control.model import DBCluster, DBInstance, Event
+from cluster_runtime.control.records.model import DBCluster, DBInstance, Event
 
 STATUS_IN_SYNC = "in-sync"
 

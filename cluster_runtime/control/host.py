@@ -1,0 +1,292 @@
+"""One open runtime, on its event loop: opened, asked, closed."""
+
+import asyncio
+import os
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from cluster_runtime.control.cluster import Context, HostedCluster, UnnamedCluster
+from cluster_runtime.control.disk_watch import DiskWatch
+from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
+from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.members import describe_instances, instance_named
+from cluster_runtime.control.operations.clusters import (
+    CreateDBCluster,
+    DeleteDBCluster,
+    DescribeDBClusters,
+    FailoverDBCluster,
+    ModifyDBCluster,
+    PauseDBCluster,
+    StartDBCluster,
+    StopDBCluster,
+)
+from cluster_runtime.control.operations.events import DescribeEvents
+from cluster_runtime.control.operations.hosts import DescribeHost
+from cluster_runtime.control.operations.instances import DescribeDBInstances
+from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
+from cluster_runtime.control.operations.volumes import (
+    DescribeVolume,
+    HealFault,
+    InjectFault,
+    LoseCompute,
+)
+from cluster_runtime.control.records.catalog import Catalog
+from cluster_runtime.control.records.model import (
+    ClusterStatus,
+    DBCluster,
+    DBInstance,
+    Event,
+    HostDescription,
+)
+from cluster_runtime.control.records.state_directory import StateDirectory
+from cluster_runtime.control.records.tokens import generate_db_auth_token
+from cluster_runtime.control.workflows import create, delete, faults, modify, power
+from cluster_runtime.control.workflows.create import DEFAULT_CAPACITY_ACU
+from cluster_runtime.control.workflows.recover import recover
+from cluster_runtime.engine.home import open_home, shared_directory
+from cluster_runtime.engine.installation import Installation, find_installation
+from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.engine.sandbox.os_user import engine_user
+from cluster_runtime.engine.template import Template, ensure_template
+from cluster_runtime.engine.warm_pool import WarmPool
+from cluster_runtime.gateway import (
+    CertificateAuthority,
+    Gateway,
+    GatewayLimits,
+    SessionDescription,
+    SigningKey,
+)
+from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.description import VolumeDescription
+
+DEFAULT_REGION = "us-east-1"
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """warm_pool_size: unnamed clusters kept ready; region: the one that endpoint names carry;
+    engine_version: of new clusters, unless their create names another one; gateway_limits: of
+    connections, at every endpoint.
+    """
+
+    warm_pool_size: int = 1
+    region: str = DEFAULT_REGION
+    engine_version: str | None = None
+    gateway_limits: GatewayLimits = field(default_factory=GatewayLimits)
+
+
+class ControlService:
+    """The control plane itself. All methods run on the runtime's event loop."""
+
+    def __init__(self, context: Context, disk_watch: DiskWatch) -> None:
+        self._context = context
+        self._disk_watch = disk_watch
+
+    @classmethod
+    async def open(cls, state: StateDirectory, options: RuntimeOptions) -> "ControlService":
+        """Open the parts over a locked state directory and bring its clusters back."""
+        user = engine_user()
+        home = await asyncio.to_thread(open_home, state.path, user)
+        catalog = await asyncio.to_thread(Catalog.open, state.path / "catalog.sqlite")
+        try:
+            access_key = state.access_key()
+            certificates = await asyncio.to_thread(CertificateAuthority.open, state.path / "tls")
+            gateway = Gateway(
+                certificates=certificates,
+                access_keys={access_key.access_key_id: SigningKey(access_key.secret_access_key)},
+                region=options.region,
+                limits=options.gateway_limits,
+            )
+
+            def installation(engine_version: str | None) -> Installation:
+                wanted = engine_version or options.engine_version
+                return find_installation(wanted).reachable_by(user, shared_directory(user))
+
+            def template(engine_version: str | None) -> Template:
+                return ensure_template(installation(engine_version), user, shared_directory(user))
+
+            async def make() -> UnnamedCluster:
+                return await create.make_unnamed(context, None)
+
+            async def discard(unnamed: UnnamedCluster) -> None:
+                await create.discard_unnamed(context, unnamed)
+
+            context = Context(
+                state=state,
+                catalog=catalog,
+                home=home,
+                gateway=gateway,
+                certificates=certificates,
+                access_key=access_key,
+                region=options.region,
+                installation=installation,
+                template=template,
+                pool=WarmPool(make, discard, options.warm_pool_size),
+            )
+            await recover(context)
+        except BaseException:
+            catalog.close()
+            raise
+        context.pool.fill()
+        return cls(context, DiskWatch(context))
+
+    async def close(self) -> None:
+        """Stop every cluster cleanly; their next connect, in a later runtime, wakes them."""
+        context = self._context
+        await self._disk_watch.close()
+        await context.pool.close()
+        await asyncio.gather(*(self._close(cluster) for cluster in context.clusters.values()))
+        await context.gateway.close()
+        await asyncio.to_thread(context.catalog.close)
+        context.home.close()
+        context.state.close()
+
+    async def warm(self) -> None:
+        """Wait until the warm pool is full."""
+        await self._context.pool.filled()
+
+    def find(self, identifier: str) -> HostedCluster:
+        """A cluster by name or resource id. Raises ClusterNotFoundError."""
+        return self._context.find(identifier)
+
+    def handle(self, identifier: str) -> ClusterHandle:
+        """A handle on a cluster. Raises ClusterNotFoundError."""
+        return ClusterHandle(self, self.find(identifier))
+
+    # The operations: each takes its declaration (`cluster_runtime.control.operations`).
+
+    async def create_db_cluster(self, request: CreateDBCluster) -> ClusterHandle:
+        """Perform it; raises what `CreateDBCluster` declares."""
+        return ClusterHandle(self, await create.create_db_cluster(self._context, request))
+
+    async def describe_db_clusters(self, request: DescribeDBClusters) -> list[DBCluster]:
+        """Perform it; raises what `DescribeDBClusters` declares."""
+        return [self.facts(each) for each in self._chosen(request.db_cluster_identifier)]
+
+    async def modify_db_cluster(self, request: ModifyDBCluster) -> DBCluster:
+        """Perform it; raises what `ModifyDBCluster` declares."""
+        cluster = self.find(request.db_cluster_identifier)
+        await modify.modify_db_cluster(self._context, cluster, request)
+        return self.facts(cluster)
+
+    async def start_db_cluster(self, request: StartDBCluster) -> DBCluster:
+        """Perform it; raises what `StartDBCluster` declares."""
+        cluster = self.find(request.db_cluster_identifier)
+        await power.start_db_cluster(self._context, cluster)
+        return self.facts(cluster)
+
+    async def stop_db_cluster(self, request: StopDBCluster) -> DBCluster:
+        """Perform it; raises what `StopDBCluster` declares."""
+        cluster = self.find(request.db_cluster_identifier)
+        await power.stop_db_cluster(self._context, cluster)
+        return self.facts(cluster)
+
+    async def pause_db_cluster(self, request: PauseDBCluster) -> DBCluster:
+        """Perform it; raises what `PauseDBCluster` declares."""
+        cluster = self.find(request.db_cluster_identifier)
+        await power.pause_db_cluster(self._context, cluster)
+        return self.facts(cluster)
+
+    async def failover_db_cluster(self, request: FailoverDBCluster) -> DBCluster:
+        """Perform it; raises what `FailoverDBCluster` declares."""
+        cluster = self.find(request.db_cluster_identifier)
+        await power.failover_db_cluster(self._context, cluster)
+        return self.facts(cluster)
+
+    async def delete_db_cluster(self, request: DeleteDBCluster) -> DBCluster:
+        """Perform it; raises what `DeleteDBCluster` declares."""
+        cluster = self.find(request.db_cluster_identifier)
+        return await delete.delete_db_cluster(self._context, cluster, request)
+
+    async def describe_db_instances(self, request: DescribeDBInstances) -> list[DBInstance]:
+        """Perform it; raises what `DescribeDBInstances` declares."""
+        found = [
+            instance
+            for cluster in self._chosen(request.db_cluster_identifier)
+            for instance in self.instances(cluster)
+        ]
+        if request.db_instance_identifier is None:
+            return found
+        return [instance_named(request.db_instance_identifier, found)]
+
+    async def describe_events(self, request: DescribeEvents) -> list[Event]:
+        """Perform it; raises what `DescribeEvents` declares."""
+        named = request.source_identifier
+        resource_id = None if named is None else self.find(named).id
+        return await asyncio.to_thread(self._context.catalog.events, resource_id)
+
+    async def describe_sessions(self, request: DescribeSessions) -> list[SessionDescription]:
+        """Perform it; raises what `DescribeSessions` declares."""
+        return describe_sessions(self.find(request.db_cluster_identifier))
+
+    async def register_session(self, request: RegisterSession) -> None:
+        self._context.gateway.register_session(
+            request.access_key_id,
+            request.secret_access_key,
+            request.session_token,
+            request.expires,
+        )
+
+    async def describe_volume(self, request: DescribeVolume) -> VolumeDescription:
+        """Perform it; raises what `DescribeVolume` declares."""
+        return await faults.describe_volume(self.find(request.db_cluster_identifier))
+
+    async def inject_fault(self, request: InjectFault) -> None:
+        """Perform it; raises what `InjectFault` declares."""
+        cluster = self.find(request.db_cluster_identifier)
+        await faults.inject_fault(cluster, request.target, request.kind, request.duration)
+
+    async def heal_fault(self, request: HealFault) -> None:
+        """Perform it; raises what `HealFault` declares."""
+        await faults.heal_fault(self.find(request.db_cluster_identifier), request.target)
+
+    async def lose_compute(self, request: LoseCompute) -> None:
+        """Perform it; raises what `LoseCompute` declares."""
+        await faults.lose_compute(self.find(request.db_cluster_identifier))
+
+    async def describe_host(self, request: DescribeHost) -> HostDescription:
+        """Perform it."""
+        return HostDescription(
+            version=version("borealis-postgres"),
+            region=self._context.region,
+            state_directory=str(self._context.state.path),
+            certificate_path=str(self.certificate_path),
+            process_id=os.getpid(),
+        )
+
+    @property
+    def certificate_path(self) -> Path:
+        """The certificate of the gateway's authority, for `sslrootcert`."""
+        return self._context.certificates.root_path
+
+    def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
+        """An IAM token for an endpoint, signed with the access key of the runtime."""
+        return generate_db_auth_token(
+            self._context.access_key, host=host, port=port, user=user, region=facts.region
+        )
+
+    def facts(self, cluster: HostedCluster) -> DBCluster:
+        """The facts with the capacity and the walls of this moment."""
+        running = cluster.compute.socket is not None
+        least = max(cluster.facts.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
+        walls = cluster.instances.writer.walls if running else None
+        return replace(cluster.facts, capacity=least if running else 0.0, walls=walls)
+
+    def instances(self, cluster: HostedCluster) -> list[DBInstance]:
+        """The instances of a cluster: a writer and its readers."""
+        return describe_instances(cluster)
+
+    def _chosen(self, identifier: str | None) -> list[HostedCluster]:
+        """The cluster of an identifier, or all in order of theirs."""
+        if identifier is not None:
+            return [self.find(identifier)]
+        return sorted(self._context.clusters.values(), key=lambda cluster: cluster.identifier)
+
+    async def _close(self, cluster: HostedCluster) -> None:
+        async with cluster.changing:
+            if cluster.facts.status is not ClusterStatus.DELETING:
+                await close_endpoints(self._context, cluster)
+                await cluster.instances.stop(Shutdown.FAST)
