@@ -26,7 +26,8 @@ from cluster_runtime.api.refusals import (
 from cluster_runtime.api.services.iam import Policies, iam_operations
 from cluster_runtime.api.services.ours import OurService
 from cluster_runtime.api.services.rds import rds_operations
-from cluster_runtime.api.services.service import Fault, QueryService, Service
+from cluster_runtime.api.services.secrets import secrets_operations
+from cluster_runtime.api.services.service import Fault, JsonService, QueryService, Service
 from cluster_runtime.api.services.sts import sts_operations
 from cluster_runtime.api.services.words import IN_RDS
 from cluster_runtime.api.target import SERVICE
@@ -66,6 +67,7 @@ def build_app(
     services: dict[str, Service] = {
         "rds": QueryService("rds", rds_operations(runtime)),
         "sts": QueryService("sts", sts_operations(runtime, credentials)),
+        "secretsmanager": JsonService("secretsmanager", secrets_operations(runtime)),
         "iam": QueryService("iam", iam_operations(policies)),
         SERVICE: OurService(runtime),
     }
@@ -120,10 +122,14 @@ class _Door:
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         if name not in self._allowed_hosts:
             raise RefusedRequestError(
-                "AccessDenied", f"this endpoint is not {host!r}; name it as 127.0.0.1", FORBIDDEN
+                f"this endpoint is not {host!r}; name it as 127.0.0.1",
+                fault="AccessDenied",
+                status=FORBIDDEN,
             )
         if any(header in request.headers for header in _FROM_A_BROWSER):
-            raise RefusedRequestError("AccessDenied", "no browser may use this endpoint", FORBIDDEN)
+            raise RefusedRequestError(
+                "no browser may use this endpoint", fault="AccessDenied", status=FORBIDDEN
+            )
 
     async def _check_region(self, signer: Signer) -> None:
         """Clusters and tokens are of one region. Services without regions have that of the SDK."""
@@ -131,10 +137,10 @@ class _Door:
             self._region = (await self._runtime.describe_host()).region
         if signer.service in OF_A_REGION and signer.region != self._region:
             raise RefusedRequestError(
-                "SignatureDoesNotMatch",
                 f"Credential should be scoped to a valid region, not {signer.region!r}; the "
                 f"clusters of this endpoint are in {self._region}",
-                FORBIDDEN,
+                fault="SignatureDoesNotMatch",
+                status=FORBIDDEN,
             )
 
     def _service(self, name: str) -> Service:
@@ -142,9 +148,9 @@ class _Door:
             return self._services[name]
         except KeyError:
             raise RefusedRequestError(
-                "AccessDenied",
                 f"this endpoint is no {name!r}; it is {', '.join(sorted(self._services))}",
-                FORBIDDEN,
+                fault="AccessDenied",
+                status=FORBIDDEN,
             ) from None
 
 
@@ -154,7 +160,9 @@ async def _read(request: Request) -> HttpRequest:
         body += chunk
         if len(body) > BODY_MAX_BYTES:
             raise RefusedRequestError(
-                "RequestEntityTooLarge", f"a request has at most {BODY_MAX_BYTES} bytes", TOO_LARGE
+                f"a request has at most {BODY_MAX_BYTES} bytes",
+                fault="RequestEntityTooLarge",
+                status=TOO_LARGE,
             )
     headers = {
         name: ",".join(request.headers.getlist(name)) for name in set(request.headers.keys())
@@ -165,7 +173,7 @@ async def _read(request: Request) -> HttpRequest:
 def _fault(error: Exception, service: Service) -> Fault:
     """An error as it is answered: one of ours with RDS's code, another one without its text."""
     if isinstance(error, RefusedRequestError):
-        return Fault(error.fault, error.message, error.status)
+        return Fault(error.fault, error.told(IN_RDS), error.status, error)
     if isinstance(error, BorealisError):
         status = service.status_of(error.code) or _STATUS.get(error.code, SERVER_ERROR)
         return Fault(error.code, error.told(IN_RDS), status, error)

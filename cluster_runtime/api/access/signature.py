@@ -185,8 +185,10 @@ def _date(text: str) -> datetime | None:
 
 
 def _refused(fault: str, message: str) -> RefusedRequestError:
-    return RefusedRequestError(fault, message, FORBIDDEN)
+    return RefusedRequestError(message, fault=fault, status=FORBIDDEN)
 
 
 def _incomplete(what: str) -> RefusedRequestError:
-    return RefusedRequestError("IncompleteSignature", f"the request is not fully signed: {what}")
+    return RefusedRequestError(
+        f"the request is not fully signed: {what}", fault="IncompleteSignature"
+    )

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 from cluster_runtime.api.access.credentials import Credentials
 from cluster_runtime.api.access.signature import SigningKey
+from cluster_runtime.api.client._asked import RemoteOperations
 from cluster_runtime.api.client.cluster import RemoteCluster
 from cluster_runtime.api.client.host import HostClient
-from cluster_runtime.api.client.operations import RemoteOperations
 from cluster_runtime.api.client.transport import Address, EndpointUnreachableError
 from cluster_runtime.api.protocols.codec import request_to_json, result_from_plain
 from cluster_runtime.api.sockets import socket_path

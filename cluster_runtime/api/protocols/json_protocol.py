@@ -20,10 +20,10 @@ def document(body: bytes) -> dict[str, Any]:
         found = json.loads(body or b"{}")
     except ValueError as error:
         raise RefusedRequestError(
-            "SerializationException", f"the request is no JSON: {error}"
+            f"the request is no JSON: {error}", fault="SerializationException"
         ) from error
     if not isinstance(found, dict):
-        raise RefusedRequestError("SerializationException", "the request is no JSON object")
+        raise RefusedRequestError("the request is no JSON object", fault="SerializationException")
     return found
 
 

@@ -30,12 +30,12 @@ def form(body: bytes) -> dict[str, str]:
             max_num_fields=PARAMETERS_MAX,
         )
     except ValueError as error:
-        raise RefusedRequestError("MalformedQueryString", f"the form is unreadable: {error}") from (
-            error
-        )
+        raise RefusedRequestError(
+            f"the form is unreadable: {error}", fault="MalformedQueryString"
+        ) from (error)
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise RefusedRequestError("MalformedQueryString", "a parameter is given twice")
+        raise RefusedRequestError("a parameter is given twice", fault="MalformedQueryString")
     return found
 
 
@@ -47,7 +47,7 @@ def parse(parameters: Mapping[str, str], shape: Any) -> dict[str, Any]:
     unknown = sorted(rest.keys() - used)
     if unknown:
         raise RefusedRequestError(
-            "InvalidQueryParameter", f"the operation has no parameter {unknown[0]!r}"
+            f"the operation has no parameter {unknown[0]!r}", fault="InvalidQueryParameter"
         )
     return found
 

@@ -41,7 +41,7 @@ def check(members: Mapping[str, Any], shape: Any) -> None:
     missing = [name for name in shape.required_members if name not in members]
     if missing:
         raise RefusedRequestError(
-            "MissingParameter", f"the request must contain the parameter {missing[0]}"
+            f"the request must contain the parameter {missing[0]}", fault="MissingParameter"
         )
     report = ParamValidator().validate(dict(members), shape)
     if report.has_errors():

@@ -44,7 +44,7 @@ class OurService:
         declared = self._operations.get(name)
         if prefix != TARGET or declared is None:
             raise RefusedRequestError(
-                "UnknownOperationException", f"this host has no operation {name!r}"
+                f"this host has no operation {name!r}", fault="UnknownOperationException"
             )
         call = request_of(declared, request.body)
         result = await getattr(self._runtime, declared.method)(**arguments_of(call))
@@ -68,7 +68,7 @@ class OurService:
         identifier = parameters.pop("db_cluster_identifier", None)
         if parameters.keys() != {"endpoint", "user", "dbname"} or not isinstance(identifier, str):
             raise InvalidParameterError(
-                f"{GENERATE_DSN} takes db_cluster_identifier, endpoint, user and dbname"
+                f"{GENERATE_DSN} takes a cluster, an endpoint, a user and a database"
             )
         endpoint = parameters.pop("endpoint")
         if endpoint not in ("writer", "reader"):

@@ -91,10 +91,12 @@ class QueryService:
         model = service_model(self._name)
         action = parameters.get("Action", "")
         if action not in model.operation_names:
-            raise RefusedRequestError("InvalidAction", f"{self._name} has no operation {action!r}")
+            raise RefusedRequestError(
+                f"{self._name} has no operation {action!r}", fault="InvalidAction"
+            )
         if parameters.get("Version", model.api_version) != model.api_version:
             raise RefusedRequestError(
-                "InvalidParameterValue", f"the API's version here is {model.api_version}"
+                f"the API's version here is {model.api_version}", fault="InvalidParameterValue"
             )
         perform = self._operations.get(action)
         if perform is None:
@@ -140,7 +142,7 @@ class JsonService:
         prefix, _, action = request.headers.get("x-amz-target", "").rpartition(".")
         if prefix != model.metadata["targetPrefix"] or action not in model.operation_names:
             raise RefusedRequestError(
-                "UnknownOperationException", f"{self._name} has no operation {action!r}"
+                f"{self._name} has no operation {action!r}", fault="UnknownOperationException"
             )
         perform = self._operations.get(action)
         if perform is None:

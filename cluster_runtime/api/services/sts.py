@@ -41,7 +41,7 @@ class _Tokens:
         role = _ROLE.fullmatch(call.members["RoleArn"])
         if role is None:
             raise RefusedRequestError(
-                "ValidationError", f"RoleArn must be a role of the account {ACCOUNT}"
+                f"RoleArn must be a role of the account {ACCOUNT}", fault="ValidationError"
             )
         lifetime = timedelta(seconds=call.members.get("DurationSeconds", DURATION_DEFAULT_S))
         name = call.members["RoleSessionName"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cluster_runtime.control.operations import OPERATIONS
 from cluster_runtime.control.operations.declaration import Declared
-from cluster_runtime.control.operations.source import Style, module
+from cluster_runtime.control.operations.source import Style, brackets, module
 from cluster_runtime.control.operations.table import reference
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -40,7 +40,10 @@ def _called(declared: Declared) -> list[str]:
 
 def _awaited(declared: Declared) -> list[str]:
     start = "" if declared.result is None else "return "
-    return [f"{start}await self._thread.acall(self._service.{declared.method}(request))"]
+    called = f"self._service.{declared.method}(request)"
+    inside = " " * 8
+    lines = brackets(f"{start}await self._thread.acall(", [called], ")", inside)
+    return [line.removeprefix(inside) for line in lines]
 
 
 BLOCKING = Style(
@@ -126,7 +129,7 @@ def files(operations: tuple[Declared, ...] = OPERATIONS) -> dict[Path, str]:
         ROOT / "cluster_runtime" / "_blocking.py": blocking(operations),
         ROOT / "cluster_runtime" / "_awaited.py": awaited(operations),
         ROOT / "cluster_runtime" / "control" / "plane.py": plane(operations),
-        ROOT / "cluster_runtime" / "api" / "client" / "operations.py": remote(operations),
+        ROOT / "cluster_runtime" / "api" / "client" / "_asked.py": remote(operations),
         ROOT / "docs" / "operations.md": reference(operations),
     }
 

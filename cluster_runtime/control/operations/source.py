@@ -114,13 +114,18 @@ def _method(declared: Declared, style: Style, needed: set[Import]) -> str:
     if style.body is not None:
         needed.add((declared.request.__module__, declared.request.__name__))
         given = [
-            f"{each.name}={each.name}" if each.keyword_only else each.name
+            f"{each.name}={_given(each)}" if each.keyword_only else _given(each)
             for each in declared.parameters
         ]
         request = f"request = {declared.request.__name__}("
         lines += brackets(request, given, ")", INDENT * 2)
         lines += [f"{INDENT * 2}{line}" for line in style.body(declared)]
     return "\n".join(lines)
+
+
+def _given(field: Field) -> str:
+    """A parameter as the request has it."""
+    return f"tuple({field.name})" if field.items is not None else field.name
 
 
 def _result(declared: Declared, needed: set[Import], *, promised: bool) -> str:
@@ -152,6 +157,11 @@ def _plain_type(field: Field, needed: set[Import]) -> str:
                 return name
         needed.add(("typing", "Literal"))
         return f"Literal[{', '.join(_literal(choice) for choice in field.choices)}]"
+    if field.items is not None:
+        if field.items.__module__ != "builtins":
+            needed.add((field.items.__module__, field.items.__name__))
+        needed.add(("collections.abc", "Sequence"))
+        return f"Sequence[{field.items.__name__}]"
     if field.type is datetime:
         needed.add(("datetime", "datetime"))
     elif field.type.__module__ != "builtins":

@@ -87,12 +87,12 @@ class Endpoint:
         assert root.tag == f"{operation_model.name}Response"
         shape = operation_model.output_shape
         wrapped = [each.tag for each in root if each.tag != "ResponseMetadata"]
+        self.strictly.append(operation_model.name)
         if shape is None:
             assert wrapped == []
             return
         assert wrapped == [shape.serialization["resultWrapper"]]
         refuse_unknown(root[0], shape)
-        self.strictly.append(operation_model.name)
 
 
 def refuse_unknown(element: ET.Element, shape: Any) -> None:

@@ -65,7 +65,9 @@ class Policies:
         """Raises RefusedRequestError where there is one of that name."""
         if policy.arn in self._policies:
             raise RefusedRequestError(
-                "EntityAlreadyExists", f"a policy {policy.arn} exists already", CONFLICT
+                f"a policy {policy.arn} exists already",
+                fault="EntityAlreadyExists",
+                status=CONFLICT,
             )
         self._policies[policy.arn] = policy
         self._write()
@@ -75,7 +77,9 @@ class Policies:
         policy = self.policy(arn)
         if len(policy.versions) >= VERSIONS_MAX:
             raise RefusedRequestError(
-                "LimitExceeded", f"{arn} has {VERSIONS_MAX} versions; delete one", CONFLICT
+                f"{arn} has {VERSIONS_MAX} versions; delete one",
+                fault="LimitExceeded",
+                status=CONFLICT,
             )
         policy.numbered += 1
         version = Version(f"v{policy.numbered}", document, now)
@@ -90,7 +94,9 @@ class Policies:
         policy = self.policy(arn)
         version = policy.version(name)
         if name == policy.default:
-            raise RefusedRequestError("DeleteConflict", f"{name} is the default version", CONFLICT)
+            raise RefusedRequestError(
+                f"{name} is the default version", fault="DeleteConflict", status=CONFLICT
+            )
         policy.versions.remove(version)
         self._write()
 
@@ -98,7 +104,7 @@ class Policies:
         """Raises RefusedRequestError while it is attached to somebody."""
         self.policy(arn)
         if any(arn in attached for attached in self._attached.values()):
-            raise RefusedRequestError("DeleteConflict", f"{arn} is attached", CONFLICT)
+            raise RefusedRequestError(f"{arn} is attached", fault="DeleteConflict", status=CONFLICT)
         del self._policies[arn]
         self._write()
 
@@ -168,4 +174,4 @@ class Policies:
 
 def no_such_entity(what: str) -> RefusedRequestError:
     """IAM's error for what there is not."""
-    return RefusedRequestError("NoSuchEntity", f"there is no {what}", NOT_FOUND)
+    return RefusedRequestError(f"there is no {what}", fault="NoSuchEntity", status=NOT_FOUND)

@@ -162,4 +162,4 @@ def _only_allows(document: str) -> str:
 
 
 def _malformed(why: str) -> RefusedRequestError:
-    return RefusedRequestError("MalformedPolicyDocument", f"the policy is not taken: {why}")
+    return RefusedRequestError(f"the policy is not taken: {why}", fault="MalformedPolicyDocument")

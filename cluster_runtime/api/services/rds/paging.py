@@ -47,9 +47,8 @@ def filtered(
     for each in members.get("Filters", ()):
         fact = facts.get(each["Name"])
         if fact is None:
-            raise invalid_value(
-                f"Unrecognized filter name: {each['Name']}; there are {', '.join(sorted(facts))}"
-            )
+            there_are = ", ".join(sorted(facts)) or "none here"
+            raise invalid_value(f"Unrecognized filter name: {each['Name']}; there are {there_are}")
         wanted = {value.lower() for value in each["Values"]}
         kept = [one for one in kept if fact(one).lower() in wanted]
     return kept
@@ -65,5 +64,5 @@ def _read(marker: str) -> tuple[str, int]:
         return name, int(position)
     except (binascii.Error, ValueError) as error:
         raise RefusedRequestError(
-            "InvalidParameterValue", "Marker is none that this operation gave out"
+            "Marker is none that this operation gave out", fault="InvalidParameterValue"
         ) from error

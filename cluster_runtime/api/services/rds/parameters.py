@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from cluster_runtime.api.protocols.nouns import from_value
 from cluster_runtime.api.refusals import invalid_combination
 from cluster_runtime.control.operations import Declared
 from cluster_runtime.control.operations.declaration import (
@@ -56,7 +57,7 @@ def _defaults(fields: Mapping[str, Field]) -> dict[str, Any]:
 
 def _value(field: Field, value: Any, current: Mapping[str, Any]) -> Any:
     if not field.structure:
-        return value
+        return from_value(field.type, value)
     known = {each.name for each in fields_of(field.type)}
     given = {snake_case(name): inner for name, inner in value.items()}
     unknown = sorted(given.keys() - known)

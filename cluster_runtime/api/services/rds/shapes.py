@@ -51,6 +51,8 @@ def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str
             "MaxCapacity": facts.scaling.max_capacity,
             "SecondsUntilAutoPause": facts.scaling.seconds_until_auto_pause,
         },
+        "TagList": tags(facts),
+        "MasterUserSecret": _secret(facts),
         "VPCNetworkingEnabled": False,
         "InternetAccessGatewayEnabled": facts.internet_access_gateway_enabled,
     }
@@ -85,6 +87,8 @@ def db_instance(facts: DBInstance, cluster: DBCluster) -> Mapping[str, Any]:
         "IAMDatabaseAuthenticationEnabled": cluster.iam_database_authentication_enabled,
         "PromotionTier": facts.promotion_tier,
         "DeletionProtection": False,
+        "TagList": tags(cluster),
+        "MasterUserSecret": _secret(cluster),
     }
 
 
@@ -98,3 +102,15 @@ def event(happened: Event, arn: str | None) -> Mapping[str, Any]:
         "Date": happened.date,
         "SourceArn": arn,
     }
+
+
+def tags(facts: DBCluster) -> list[Mapping[str, str]]:
+    """The tags of a cluster and of its instances."""
+    return [{"Key": each.key, "Value": each.value} for each in facts.tag_list]
+
+
+def _secret(facts: DBCluster) -> Mapping[str, str] | None:
+    secret = facts.master_user_secret
+    if secret is None:
+        return None
+    return {"SecretArn": secret.secret_arn, "SecretStatus": secret.secret_status}

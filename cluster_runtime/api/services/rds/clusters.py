@@ -1,4 +1,4 @@
-"""RDS's operations, performed by the runtime's."""
+"""Operations on clusters and their instances, in RDS's shapes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,8 @@ from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime.api.services.rds import shapes
 from cluster_runtime.api.services.rds.paging import filtered, page
 from cluster_runtime.api.services.rds.parameters import arguments
-from cluster_runtime.api.services.service import Call, Performed
+from cluster_runtime.api.services.rds.without_effect import WITHOUT_EFFECT
+from cluster_runtime.api.services.service import Call
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -16,65 +17,28 @@ from cluster_runtime.control.operations.clusters import (
 )
 from cluster_runtime.control.records.model import DBCluster, DBInstance
 
-WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
-    "CreateDBCluster": frozenset(
-        {
-            "AutoMinorVersionUpgrade",
-            "AvailabilityZones",
-            "BackupRetentionPeriod",
-            "CACertificateIdentifier",
-            "CopyTagsToSnapshot",
-            "DBSubnetGroupName",
-            "DatabaseInsightsMode",
-            "EnableCloudwatchLogsExports",
-            "EnableHttpEndpoint",
-            "EnablePerformanceInsights",
-            "EngineLifecycleSupport",
-            "MonitoringInterval",
-            "NetworkType",
-            "PreferredBackupWindow",
-            "PreferredMaintenanceWindow",
-            "PubliclyAccessible",
-            "VpcSecurityGroupIds",
-        }
-    ),
-    "ModifyDBCluster": frozenset({"ApplyImmediately", "CopyTagsToSnapshot"}),
-    "DeleteDBCluster": frozenset({"DeleteAutomatedBackups"}),
-}
-"""Members that are taken and mean nothing on one machine."""
 
-
-def rds_operations(runtime: AwaitedOperations) -> dict[str, Performed]:
-    """What performs each operation, by RDS's name of it."""
-    clusters = _Clusters(runtime)
-    return {
-        "CreateDBCluster": clusters.create,
-        "DescribeDBClusters": clusters.describe,
-        "ModifyDBCluster": clusters.modify,
-        "DeleteDBCluster": clusters.delete,
-        "StartDBCluster": clusters.start,
-        "StopDBCluster": clusters.stop,
-        "FailoverDBCluster": clusters.failover,
-        "DescribeDBInstances": clusters.describe_instances,
-    }
-
-
-class _Clusters:
+class Clusters:
     """Operations on clusters and their instances."""
 
     def __init__(self, runtime: AwaitedOperations) -> None:
         self._runtime = runtime
 
     async def create(self, call: Call) -> Mapping[str, Any]:
+        """CreateDBCluster."""
+        members = dict(call.members)
+        if members.get("WithExpressConfiguration"):
+            members.setdefault("EnableIAMDatabaseAuthentication", True)
         given = arguments(
-            CreateDBCluster.declared, call.members, without_effect=WITHOUT_EFFECT[call.operation]
+            CreateDBCluster.declared, members, without_effect=WITHOUT_EFFECT[call.operation]
         )
         cluster = await self._runtime.create_db_cluster(**given)
         return await self._one(cluster.describe())
 
     async def describe(self, call: Call) -> Mapping[str, Any]:
+        """DescribeDBClusters."""
         found = await self._runtime.describe_db_clusters(
-            _identifier(call.members.get("DBClusterIdentifier"))
+            identifier_of(call.members.get("DBClusterIdentifier"))
         )
         kept = filtered(
             found,
@@ -93,7 +57,8 @@ class _Clusters:
         }
 
     async def modify(self, call: Call) -> Mapping[str, Any]:
-        identifier = _identifier(call.members["DBClusterIdentifier"]) or ""
+        """ModifyDBCluster."""
+        identifier = identifier_of(call.members["DBClusterIdentifier"]) or ""
         (facts,) = await self._runtime.describe_db_clusters(identifier)
         given = arguments(
             ModifyDBCluster.declared,
@@ -104,26 +69,31 @@ class _Clusters:
         return await self._one(await self._runtime.modify_db_cluster(**given))
 
     async def delete(self, call: Call) -> Mapping[str, Any]:
+        """DeleteDBCluster."""
         given = arguments(
             DeleteDBCluster.declared, call.members, without_effect=WITHOUT_EFFECT[call.operation]
         )
         return {"DBCluster": shapes.db_cluster(await self._runtime.delete_db_cluster(**given), ())}
 
     async def start(self, call: Call) -> Mapping[str, Any]:
+        """StartDBCluster."""
         return await self._one(
             await self._runtime.start_db_cluster(call.members["DBClusterIdentifier"])
         )
 
     async def stop(self, call: Call) -> Mapping[str, Any]:
+        """StopDBCluster."""
         return await self._one(
             await self._runtime.stop_db_cluster(call.members["DBClusterIdentifier"])
         )
 
     async def failover(self, call: Call) -> Mapping[str, Any]:
+        """FailoverDBCluster."""
         given = arguments(FailoverDBCluster.declared, call.members)
         return await self._one(await self._runtime.failover_db_cluster(**given))
 
     async def describe_instances(self, call: Call) -> Mapping[str, Any]:
+        """DescribeDBInstances."""
         found = await self._runtime.describe_db_instances(call.members.get("DBInstanceIdentifier"))
         kept = filtered(
             found,
@@ -155,7 +125,7 @@ class _Clusters:
         return {"DBCluster": shapes.db_cluster(facts, instances)}
 
 
-def _identifier(given: str | None) -> str | None:
+def identifier_of(given: str | None) -> str | None:
     """A cluster's identifier, which RDS takes as its ARN too."""
     if given is not None and given.startswith("arn:"):
         return given.rpartition(":")[2]
