@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Literal
 
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.host import ControlService
 from cluster_runtime.control.loop_thread import LoopThread
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
@@ -64,6 +63,7 @@ from cluster_runtime.control.records.resources import (
     ResourcePendingMaintenanceActions,
     Tag,
 )
+from cluster_runtime.control.service import ControlService
 from cluster_runtime.gateway.description import SessionDescription
 from cluster_runtime.storage.description import VolumeDescription
 

@@ -31,7 +31,6 @@ MOVED = {
     "cluster_runtime.control.modify": "cluster_runtime.control.workflows.modify",
     "cluster_runtime.control.power": "cluster_runtime.control.workflows.power",
     "cluster_runtime.control.recover": "cluster_runtime.control.workflows.recover",
-    "cluster_runtime.control.service": "cluster_runtime.control.host",
     "cluster_runtime.control.state_directory": "cluster_runtime.control.records.state_directory",
     "cluster_runtime.control.tokens": "cluster_runtime.control.records.tokens",
     "cluster_runtime.control.watch": "cluster_runtime.serverless.watch",

@@ -29,7 +29,7 @@ HANDLES = '''
         return self._service.handle(identifier)'''
 DRIVEN = (
     ("cluster_runtime.control.loop_thread", "LoopThread"),
-    ("cluster_runtime.control.host", "ControlService"),
+    ("cluster_runtime.control.service", "ControlService"),
 )
 
 
