@@ -13,8 +13,8 @@ from anyio import to_thread
 
 from cluster_runtime import Runtime
 from cluster_runtime.errors import ClusterNotFoundError
+from mcp_server.databases.existing import Databases
 from mcp_server.errors import ScopeError
-from mcp_server.existing import Databases
 from mcp_server.server import (
     HTTP_PATH,
     Server,

@@ -20,8 +20,8 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from cluster_runtime.control.plane import ControlPlane
+from mcp_server.databases.existing import Databases
 from mcp_server.errors import ScopeError
-from mcp_server.existing import Databases
 from mcp_server.questions import Questions
 from mcp_server.tools import DEFINITIONS, Platform, ServerScope, bind
 from mcp_server.wording import InTools, OfExistingDatabases

@@ -11,7 +11,7 @@ here too, for the whole call: then it is cancelled, and its session ended if it 
 Every call has a connection of its own and closes it. A kept one would hold session state from one
 caller to the next, and keep its cluster from pausing.
 
-A database that is not ours (`mcp_server.existing`) is read with what a plain PostgreSQL permits:
+A database that is not ours (`mcp_server.databases`) is read with what a plain PostgreSQL permits:
 as the role of its connection string, in the same transaction, behind the same guard.
 """
 
@@ -32,8 +32,8 @@ from psycopg.pq.abc import PGresult
 
 from cluster_runtime.engine.roles import READER
 from mcp_server import sql_script
+from mcp_server.databases.existing import Database, ExistingDatabase
 from mcp_server.errors import SqlRefusedError
-from mcp_server.existing import Database, ExistingDatabase
 from mcp_server.nl2sql.database import wire
 from mcp_server.nl2sql.database.connecting import aconnect_to_read
 from mcp_server.nl2sql.database.guard import checks

@@ -4,8 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mcp_server.cli import console
+from mcp_server.databases.existing import (
+    VARIABLE,
+    Databases,
+    ExistingDatabase,
+    given,
+    has_password,
+    parse,
+)
 from mcp_server.errors import ScopeError
-from mcp_server.existing import VARIABLE, Databases, ExistingDatabase, given, has_password, parse
 
 
 def to_serve(
@@ -70,7 +77,7 @@ def _amazons(
 ) -> ExistingDatabase | None:
     if region is None and not cluster.startswith("arn:"):
         return None
-    from mcp_server.amazon import aurora_cluster  # loads botocore
+    from mcp_server.databases.amazon import aurora_cluster  # loads botocore
 
     return aurora_cluster(cluster, region, user=user, dbname=database, ca_bundle=ca_bundle)
 

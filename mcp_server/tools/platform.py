@@ -8,7 +8,7 @@ from anyio import to_thread
 from mcp.server.mcpserver import Context
 
 from cluster_runtime.control.plane import Cluster, ControlPlane
-from mcp_server.existing import Database, Databases
+from mcp_server.databases.existing import Database, Databases
 from mcp_server.questions import Questions
 from mcp_server.tools.progress import Progress
 

@@ -15,10 +15,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from cluster_runtime import ClusterHandle
 from cluster_runtime.engine.roles import READER
-from mcp_server.amazon import aurora_cluster
 from mcp_server.cli.commands import main
+from mcp_server.databases.amazon import aurora_cluster
+from mcp_server.databases.existing import Databases
 from mcp_server.errors import ScopeError
-from mcp_server.existing import Databases
 from mcp_server.server import build_database_server
 from tests.mcp_server.conftest import Tools
 
@@ -82,9 +82,7 @@ def region(shop: ClusterHandle) -> str:
 
 
 @pytest.fixture
-def api(
-    shop: ClusterHandle, state_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Api]:
+def api(shop: ClusterHandle, state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     with Api(shop) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -133,10 +131,10 @@ def test_a_server_with_another_certificate_gets_no_token(api: Api, region: str) 
 def test_the_command_line_asks_such_a_cluster(
     api: Api, region: str, certificate: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    main_or_exit(
-        *("ask", "shop", "how many customers are there?", "--region", region, "--json"),
-        *("--user", READER, "--ca-bundle", str(certificate)),
-    )
+    asking = ["ask", "shop", "how many customers are there?", "--region", region, "--json"]
+    with pytest.raises(SystemExit) as ended:
+        main([*asking, "--user", READER, "--ca-bundle", str(certificate)])
+    assert not ended.value.code
     assert '"rows":[[3]]' in capfd.readouterr().out.replace(" ", "").replace("\n", "")
 
 
@@ -154,10 +152,3 @@ def test_a_cluster_that_cannot_be_read_says_why(
     api.facts["iam"] = iam
     with pytest.raises(ScopeError, match=said):
         aurora_cluster(cluster, region)
-
-
-def main_or_exit(*arguments: str) -> None:
-    try:
-        main(list(arguments))
-    except SystemExit as ended:
-        assert not ended.code

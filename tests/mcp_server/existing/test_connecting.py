@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from mcp_server.databases.existing import Databases, ExistingDatabase, given, has_password, parse
 from mcp_server.errors import ScopeError
-from mcp_server.existing import Databases, ExistingDatabase, given, has_password, parse
 from mcp_server.nl2sql import Translator
 from mcp_server.nl2sql.database import connecting
 from mcp_server.nl2sql.database.connecting import connect_to_read, expect_version
@@ -108,9 +108,11 @@ def test_nothing_is_made_and_nothing_is_left_set(plain: PlainServer) -> None:
 
 
 def test_a_transaction_reads_unless_it_says_otherwise(plain: PlainServer) -> None:
-    with connect_to_read(plain.dsn()) as conn:
-        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-            conn.execute("create temporary table t (n int)")
+    with (
+        connect_to_read(plain.dsn()) as conn,
+        pytest.raises(psycopg.errors.ReadOnlySqlTransaction),
+    ):
+        conn.execute("create temporary table t (n int)")
     kept = f"{plain.dsn()}?options=-c%20work_mem%3D77kB"
     with connect_to_read(kept) as conn:
         assert conn.execute("show work_mem").fetchone() == ("77kB",)
@@ -119,16 +121,17 @@ def test_a_transaction_reads_unless_it_says_otherwise(plain: PlainServer) -> Non
 
 def test_a_server_that_is_too_old_says_so(plain: PlainServer) -> None:
     class Old:
-        class info:  # noqa: N801
+        class info:
             server_version = 140011
 
-    with pytest.raises(UnsupportedServerError, match="PostgreSQL 14: .* needs 16 or newer"):
+    with pytest.raises(UnsupportedServerError, match=r"PostgreSQL 14: .* needs 16 or newer"):
         expect_version(Old())
 
 
 class Pooler:
     """Gives server connections to whoever begins a transaction next, as PgBouncer does, so that it
-    takes no options; one server connection for all."""
+    takes no options; one server connection for all.
+    """
 
     def __init__(self, port: int) -> None:
         self.behind = port

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from mcp import Client
 
+from mcp_server.databases.existing import Databases, parse
 from mcp_server.errors import ScopeError
-from mcp_server.existing import Databases, parse
 from mcp_server.nl2sql import Translator
 from mcp_server.server import build_database_server
 from tests.mcp_server.conftest import Tools

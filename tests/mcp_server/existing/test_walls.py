@@ -1,12 +1,7 @@
 """What keeps a database safe that is not ours: hostile SQL changes nothing, whoever reads."""
 
-from pathlib import Path
-
-import psycopg
 import pytest
 
-from mcp_server.existing import parse
-from mcp_server.nl2sql import Translator
 from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.nl2sql.database.reader import Reader
 from mcp_server.nl2sql.errors import RefusedError
@@ -21,12 +16,14 @@ HOSTILE, LEGITIMATE = lines_of("hostile.sql"), lines_of("legitimate.sql")[::4]
 OWN = [sql for sql in HOSTILE if "trap." not in sql and "app." not in sql]
 """Those that need nothing but PostgreSQL."""
 READS = [
-    "select c.name, sum(o.id) from customers c join sales.orders o on o.customer_id = c.id group by 1",
+    "select c.name, sum(o.id) from customers c, sales.orders o where customer_id = c.id group by 1",
     "with recursive n (i) as (select 1 union all select i + 1 from n where i < 5) select * from n",
     "select name, row_number() over (order by balance desc) from customers",
     "select * from big_spenders where name like 'A%'",
     "select state, placed::date from sales.orders where id in (select max(id) from sales.orders)",
-    "table customers", "values (1, 'a'), (2, 'b')", "show work_mem",
+    "table customers",
+    "values (1, 'a'), (2, 'b')",
+    "show work_mem",
     "select jsonb_build_object('a', 1) -> 'a', to_char(now(), 'YYYY'), '{1,2}'::int[]",
     "explain (costs off) select * from customers",
     "select relname from pg_catalog.pg_class where relkind = 'r' limit 3",

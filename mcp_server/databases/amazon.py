@@ -16,8 +16,8 @@ from urllib.parse import quote
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
+from mcp_server.databases.existing import NAME, ExistingDatabase
 from mcp_server.errors import ScopeError
-from mcp_server.existing import NAME, ExistingDatabase
 
 ARN = "arn:"
 _REGION_IN_ARN, _NAME_IN_ARN = 3, 6
