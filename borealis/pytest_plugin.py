@@ -1,12 +1,12 @@
-"""Fixtures for tests that need PostgreSQL: a cluster for the session, a fresh database for each test.
+"""Fixtures for tests that need PostgreSQL: a cluster for all, a fresh database for each of them.
 
     def test_an_order_is_kept(borealis_database):
         with borealis_database.connect() as conn:
             conn.execute("insert into orders values (1)")
 
-The plugin is there where `borealis-postgres` is installed, and costs nothing until a fixture is asked
-for. Migrations run once, in a template; each test gets a copy of it. Under pytest-xdist each worker
-has a runtime of its own. Docs: docs/testing.md.
+The plugin is there where `borealis-postgres` is installed, and costs nothing until a fixture is
+asked for. Migrations run once, in a template; each test gets a copy of it. Under pytest-xdist each
+worker has a runtime of its own. `docs/testing.md` shows how it is used.
 """
 
 import itertools
@@ -33,7 +33,7 @@ TEMPLATE = "borealis_template"
 CLUSTER = "pytest"
 PORT_INSIDE = 5432
 KEPT_BYTES = 1 << 30
-"""Databases of tests that are over are dropped once they take more: dropping takes longer than making."""
+"""Databases of tests that are over are dropped once they take more; that is slower than making."""
 
 Migrate = Callable[["BorealisDatabase"], None]
 
@@ -181,7 +181,8 @@ class _Template:
 
     def copy(self) -> BorealisDatabase:
         """A copy. Files are copied, which for a database of some MB is twice as fast as through
-        the log, block by block."""
+        the log, block by block.
+        """
         database = self._named(f"test_{next(self._numbers)}")
         self._run(f"create database {database.dbname} template {TEMPLATE} strategy file_copy")
         return database

@@ -6,6 +6,7 @@ pytest -n 2
 
 import psycopg
 import pytest
+
 from borealis.pytest_plugin import BorealisDatabase
 
 
