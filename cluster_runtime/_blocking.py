@@ -10,13 +10,6 @@ from typing import Literal
 
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.loop_thread import LoopThread
-from cluster_runtime.control.model import (
-    DBCluster,
-    DBInstance,
-    Event,
-    ServerlessScaling,
-    StorageType,
-)
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -36,6 +29,13 @@ from cluster_runtime.control.operations.volumes import (
     HealFault,
     InjectFault,
     LoseCompute,
+)
+from cluster_runtime.control.records.model import (
+    DBCluster,
+    DBInstance,
+    Event,
+    ServerlessScaling,
+    StorageType,
 )
 from cluster_runtime.control.service import ControlService
 from cluster_runtime.gateway.description import SessionDescription

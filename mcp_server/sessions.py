@@ -30,7 +30,7 @@ from psycopg import generators, pq
 from psycopg.errors import InsufficientPrivilege, error_from_result
 from psycopg.pq.abc import PGresult
 
-from cluster_runtime.engine.roles import READER
+from cluster_runtime.engine.access.roles import READER
 from mcp_server import sql_script
 from mcp_server.databases.existing import Database, ExistingDatabase
 from mcp_server.errors import SqlRefusedError

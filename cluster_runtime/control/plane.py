@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from cluster_runtime.control.handle import Cluster
-from cluster_runtime.control.model import (
+from cluster_runtime.control.records.model import (
     DBCluster,
     DBInstance,
     Event,

@@ -25,7 +25,7 @@ from mcp_server.wording import COMMAND_LINE
 
 if TYPE_CHECKING:
     from cluster_runtime import Runtime
-    from cluster_runtime.control.model import EndpointKind
+    from cluster_runtime.control.records.model import EndpointKind
 
 app = typer.Typer(
     name="borealis",

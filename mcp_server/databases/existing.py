@@ -12,7 +12,7 @@ from typing import Protocol
 
 import psycopg
 
-from cluster_runtime.control.model import EndpointKind
+from cluster_runtime.control.records.model import EndpointKind
 from mcp_server.errors import ScopeError
 from mcp_server.nl2sql.database.connecting import (
     NOT_UNDERSTOOD,

@@ -13,8 +13,8 @@ import pytest
 
 from cluster_runtime.engine.home import shared_directory
 from cluster_runtime.engine.installation import find_installation, installations
-from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import as_user, engine_environment
+from cluster_runtime.engine.sandbox.os_user import engine_user
 from mcp_server.databases.existing import Databases, parse
 from mcp_server.server import build_database_server
 from tests.conftest import reachable_folder

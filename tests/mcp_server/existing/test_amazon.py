@@ -14,7 +14,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from cluster_runtime import ClusterHandle
-from cluster_runtime.engine.roles import READER
+from cluster_runtime.engine.access.roles import READER
 from mcp_server.cli.commands import main
 from mcp_server.databases.amazon import aurora_cluster
 from mcp_server.databases.existing import Databases
