@@ -51,16 +51,23 @@ class Runtime(BlockingOperations):
         region: str = DEFAULT_REGION,
         engine_version: str | None = None,
         gateway_limits: "GatewayLimits | None" = None,
+        endpoint_port: int | None = None,
     ) -> "Runtime":
         """Open the clusters of a state directory, which is made where it does not exist.
 
         host: who hosts them (`HostedBy`). The other options are those of a host that begins with
             this call; one that is there has its own.
         gateway_limits: of connections, established or in their startup, at every endpoint.
+        endpoint_port: of the RDS-compatible endpoint on 127.0.0.1, and on a socket beside it; 0:
+            the port it had before, or any free one; None: no such endpoint. Hosts in the
+            background have one.
         Raises StateDirectoryInUseError, StateDirectoryError, CatalogCorruptedError,
-        EngineNotFoundError; HostUnavailableError and HostVersionError where another hosts.
+        EngineNotFoundError, PortInUseError; HostUnavailableError and HostVersionError where another
+        one hosts.
         """
-        options = RuntimeOptions(warm_pool_size, region, engine_version, gateway_limits)
+        options = RuntimeOptions(
+            warm_pool_size, region, engine_version, gateway_limits, endpoint_port
+        )
         if host == "process":
             return cls(_hosted(state_dir, options))
         directory = prepare(state_dir)
@@ -115,10 +122,6 @@ class AsyncRuntime(AwaitedOperations):
 
     def __init__(self, home: Home) -> None:
         self._home = home
-
-    def cluster(self, identifier: str) -> ClusterHandle:
-        """A handle on an existing cluster. Raises ClusterNotFoundError."""
-        return self._home.handle(identifier)
 
     async def warm(self) -> None:
         """Wait until the warm pool is full."""

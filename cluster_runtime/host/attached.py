@@ -29,11 +29,11 @@ from cluster_runtime.host.attaching import Step, next_step
 from cluster_runtime.host.place import look
 from cluster_runtime.host.starting import start_in_background
 from cluster_runtime.host.wire.calls import (
-    DescribeHost,
+    GetHostStatus,
     GetToken,
     GetWarm,
-    HostDescription,
     HostFacts,
+    HostStatus,
 )
 from cluster_runtime.host.wire.codec import decode
 from cluster_runtime.host.wire.link import Host, Line, NoAnswerError, open_attachment, perform
@@ -57,7 +57,7 @@ class Attachment:
     host: Host
     line: Line
     lasting: HTTPResponse
-    description: HostDescription
+    description: HostStatus
 
 
 def find(directory: Path) -> HostFacts | None:
@@ -168,9 +168,9 @@ class Attached:
         """The same, awaited."""
         await self.acall(GetWarm())
 
-    def describe_host(self) -> HostDescription:
+    def host_status(self) -> HostStatus:
         """Who hosts, and for whom."""
-        description: HostDescription = self.call(DescribeHost())
+        description: HostStatus = self.call(GetHostStatus())
         return description
 
     @property
@@ -223,7 +223,7 @@ class Attached:
         except (NoAnswerError, OSError, HTTPException, ValueError):
             time.sleep(LOOK_SECONDS)
             return None
-        return Attachment(host, line, lasting, decode(HostDescription, first))
+        return Attachment(host, line, lasting, decode(HostStatus, first))
 
     def _lost(self, host: Host) -> None:
         with self._changing:

@@ -7,6 +7,7 @@ import logging.handlers
 import os
 import signal
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     _log_to(given.directory / LOG)
     options = _options(json.loads(given.options))
+    if options.endpoint_port is None:
+        options = replace(options, endpoint_port=0)
     try:
         hosted = Hosted.open(given.directory, options, "background", given.idle_seconds)
     except BorealisError as error:

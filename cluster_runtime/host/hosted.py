@@ -6,28 +6,37 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from cluster_runtime._awaited import AwaitedOperations
+from cluster_runtime.api.sockets import socket_path
 from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.home import Home
 from cluster_runtime.control.loop_thread import LoopThread
 from cluster_runtime.control.operations.declaration import Request
 from cluster_runtime.control.records.options import RuntimeOptions
-from cluster_runtime.control.records.state_directory import StateDirectory
+from cluster_runtime.control.records.state_directory import AccessKey, StateDirectory
 from cluster_runtime.control.service import ControlService
+from cluster_runtime.errors import PortInUseError
 from cluster_runtime.host import place
 from cluster_runtime.host.attaching import PROTOCOL
 from cluster_runtime.host.idling import IdleEnd, Use
 from cluster_runtime.host.wire.calls import (
-    DescribeHost,
+    GetHostStatus,
     GetToken,
     GetWarm,
-    HostDescription,
     HostFacts,
     HostKind,
+    HostStatus,
     Token,
 )
 from cluster_runtime.host.wire.requests import Requests
 from cluster_runtime.host.wire.server import SocketServer
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from cluster_runtime.api import ApiServer
 
 CALLS_SECONDS_MAX = 10.0
 """How long a host that ends waits for the calls under way."""
@@ -40,6 +49,7 @@ class Hosted:
         self.service = service
         self.thread = thread
         self.door = door
+        self._endpoint: ApiServer | None = None
 
     @classmethod
     def open(
@@ -53,7 +63,7 @@ class Hosted:
 
         idle_seconds: how long nobody may need it until `Door.unneeded` returns.
         Raises StateDirectoryInUseError, StateDirectoryError, CatalogCorruptedError,
-        EngineNotFoundError.
+        EngineNotFoundError, PortInUseError.
         """
         state = StateDirectory.open(state_dir)
         thread = LoopThread("borealis-runtime")
@@ -66,12 +76,13 @@ class Hosted:
             state.close()
             raise
         try:
-            door = thread.call(Door.open(state, service, facts, idle_seconds))
+            hosted = cls(thread, service, Door(state.path, service, facts, idle_seconds))
+            thread.call(hosted._open(state, options.endpoint_port))
         except BaseException:
             thread.call(service.close())
             thread.close()
             raise
-        return cls(thread, service, door)
+        return hosted
 
     def call(self, request: Request) -> Any:
         """Perform an operation; raises what it declares. An interrupt cancels it."""
@@ -108,8 +119,23 @@ class Hosted:
     async def _perform(self, request: Request) -> Any:
         return await getattr(self.service, request.declared.method)(request)
 
+    async def _open(self, state: StateDirectory, endpoint_port: int | None) -> None:
+        if endpoint_port is not None:
+            self._endpoint = await _endpoint(Operations(self), state.path, endpoint_port)
+        try:
+            port = self._endpoint.port if self._endpoint is not None else None
+            await self.door.open(state.access_key(), port)
+        except BaseException:
+            await self._close_endpoint()
+            raise
+
+    async def _close_endpoint(self) -> None:
+        if self._endpoint is not None:
+            await self._endpoint.close()
+
     async def _close(self) -> None:
         await self.door.close()
+        await self._close_endpoint()
         await self.service.close()
 
 
@@ -130,21 +156,18 @@ class Door:
         self._requests: Requests
         self._server: SocketServer
 
-    @classmethod
-    async def open(
-        cls,
-        state: StateDirectory,
-        service: ControlService,
-        facts: HostFacts,
-        idle_seconds: float | None,
-    ) -> "Door":
+    async def open(self, key: AccessKey, endpoint_port: int | None) -> None:
         """Listen, and say where."""
-        listener = await asyncio.to_thread(place.listen, facts.socket)
-        door = cls(state.path, service, replace(facts, state="ready"), idle_seconds)
-        door._requests = Requests(state.access_key(), door._perform, door.describe)
-        door._server = await SocketServer.open(door._requests, listener)
-        await asyncio.to_thread(place.write_facts, state.path, door._facts)
-        return door
+        listener = await asyncio.to_thread(place.listen, self._facts.socket)
+        self._requests = Requests(key, self._perform, self.describe)
+        self._server = await SocketServer.open(self._requests, listener)
+        self._facts = replace(
+            self._facts,
+            state="ready",
+            endpoint_port=endpoint_port,
+            last_endpoint_port=endpoint_port or self._facts.last_endpoint_port,
+        )
+        await asyncio.to_thread(place.write_facts, self._directory, self._facts)
 
     async def close(self) -> None:
         """Take no more calls; wait for those under way."""
@@ -156,12 +179,12 @@ class Door:
         await self._server.close()
         await asyncio.to_thread(place.remove_socket, self._facts.socket)
 
-    def describe(self) -> HostDescription:
+    def describe(self) -> HostStatus:
         """The host now."""
         use = self._use()
         since = self._idle.idle_since if self._idle is not None else None
         now = asyncio.get_running_loop().time()
-        return HostDescription(
+        return HostStatus(
             facts=self._facts,
             certificate_path=self._service.certificate_path,
             attached=use.attached,
@@ -189,7 +212,7 @@ class Door:
 
     async def _perform(self, request: Request) -> Any:
         match request:
-            case DescribeHost():
+            case GetHostStatus():
                 return self.describe()
             case GetWarm():
                 return await self._service.warm()
@@ -203,8 +226,43 @@ class Door:
                 return await getattr(self._service, request.declared.method)(request)
 
 
+class Operations(AwaitedOperations):
+    """The operations of a home, for the endpoint."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+
+async def _endpoint(operations: Operations, directory: Path, port: int) -> "ApiServer":
+    """Serve the RDS-compatible endpoint. Raises PortInUseError for a port that was asked for."""
+    former = await asyncio.to_thread(place.read_facts, directory)
+    ports = [port]
+    if port == 0 and former is not None and former.last_endpoint_port is not None:
+        ports = [former.last_endpoint_port, 0]
+    # In a thread, for the loop goes on meanwhile: Starlette takes a while to load.
+    app, serve = await asyncio.to_thread(_application, operations, directory)
+    for each in ports:
+        server = serve(app, port=each, path=socket_path(directory))
+        try:
+            await server.start()
+        except PortInUseError:
+            if each == ports[-1]:
+                raise
+        else:
+            return server
+    raise AssertionError("the last port serves or raises")
+
+
+def _application(operations: Operations, directory: Path) -> "tuple[ASGIApp, type[ApiServer]]":
+    from cluster_runtime.api import ApiServer, Credentials, build_app
+
+    return build_app(operations, Credentials.read(directory)), ApiServer
+
+
 def _facts(directory: Path, kind: HostKind) -> HostFacts:
+    former = place.read_facts(directory)
     return HostFacts(
+        last_endpoint_port=former.last_endpoint_port if former is not None else None,
         pid=os.getpid(),
         kind=kind,
         state="starting",

@@ -16,13 +16,13 @@ from cluster_runtime.host.attaching import SILENT_SECONDS_MAX
 from cluster_runtime.host.hosted import Hosted
 from cluster_runtime.host.place import read_facts
 from cluster_runtime.host.starting import START_LOCK
-from cluster_runtime.host.wire.calls import HostDescription
+from cluster_runtime.host.wire.calls import HostStatus
 from cluster_runtime.wording import Parameter
 
 LOOK_SECONDS = 0.05
 
 
-def describe_host(state_dir: Path) -> HostDescription | None:
+def host_status(state_dir: Path) -> HostStatus | None:
     """Who hosts a state directory, and for whom; None where nobody does.
 
     Raises what `cluster_runtime.host.attached.find` raises.
@@ -32,7 +32,7 @@ def describe_host(state_dir: Path) -> HostDescription | None:
         return None
     attached = Attached.open(directory, [])
     try:
-        return attached.describe_host()
+        return attached.host_status()
     finally:
         attached.close()
 

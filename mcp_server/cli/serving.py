@@ -16,7 +16,7 @@ from rich.text import Text
 from mcp_server.cli import console
 
 if TYPE_CHECKING:
-    from cluster_runtime.host.wire.calls import HostDescription
+    from cluster_runtime.host.wire.calls import HostStatus
 
 DEFAULT_DIRECTORY = Path("~/.borealis")
 STARTED_AGAIN_SECONDS = 2
@@ -46,14 +46,14 @@ class Service:
     enable: str
 
 
-def serve(state_dir: Path, warm_pool: int, *, replace: bool) -> None:
+def serve(state_dir: Path, warm_pool: int, port: int, *, replace: bool) -> None:
     """Host until a signal says so. Raises what opening the directory raises."""
     from cluster_runtime import Runtime
     from cluster_runtime.control.records.options import RuntimeOptions
     from cluster_runtime.host.background import wait
     from cluster_runtime.host.serving import serving
 
-    options = RuntimeOptions(warm_pool_size=warm_pool)
+    options = RuntimeOptions(warm_pool_size=warm_pool, endpoint_port=port)
     # To be told to end is how this command ends well, also before it waits for that.
     told = suppress(KeyboardInterrupt, SystemExit)
     with serving(state_dir.expanduser(), options, replace=replace) as hosted, told:
@@ -81,9 +81,9 @@ def install(state_dir: Path, warm_pool: int) -> None:
 
 def show_status(state_dir: Path, *, as_json: bool) -> int:
     """Print who hosts; the exit status, 1 where nobody does."""
-    from cluster_runtime.host.serving import describe_host
+    from cluster_runtime.host.serving import host_status
 
-    found = describe_host(state_dir.expanduser())
+    found = host_status(state_dir.expanduser())
     if as_json:
         from cluster_runtime.host.wire.codec import encode
 
@@ -133,7 +133,7 @@ def _quoted_for_systemd(word: str) -> str:
     return f'"{escaped}"'
 
 
-def _table(found: "HostDescription") -> Table:
+def _table(found: "HostStatus") -> Table:
     facts = found.facts
     idle = "never, of itself"
     if found.idle_seconds_max is not None:
@@ -147,6 +147,7 @@ def _table(found: "HostDescription") -> Table:
         ("Version", f"{facts.version} (protocol {facts.protocol})"),
         ("Since", f"{facts.start_time:%Y-%m-%d %H:%M:%S %Z}"),
         ("Socket", str(facts.socket)),
+        ("RDS endpoint", facts.endpoint_url or "none"),
         ("Attached", f"{found.attached} processes, this command included"),
         ("Connections", str(found.connections)),
         ("Running clusters", str(found.running)),

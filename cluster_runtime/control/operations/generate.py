@@ -21,6 +21,11 @@ HANDLE_MODULE = "cluster_runtime.control.handle"
 STATE = '''    """{what}"""
 
     _home: Home'''
+HANDLES = '''
+
+    def cluster(self, identifier: str) -> ClusterHandle:
+        """A handle on an existing cluster. Raises ClusterNotFoundError."""
+        return self._home.handle(identifier)'''
 DRIVEN = (("cluster_runtime.control.home", "Home"),)
 
 
@@ -46,8 +51,8 @@ BLOCKING = Style(
 )
 AWAITED = Style(
     docstring=f"The operations of `AsyncRuntime`.\n{GENERATED}",
-    head="class AwaitedOperations:\n" + STATE.format(what="Each is awaited."),
-    imports=DRIVEN,
+    head="class AwaitedOperations:\n" + STATE.format(what="Each is awaited.") + HANDLES,
+    imports=(*DRIVEN, (HANDLE_MODULE, "ClusterHandle")),
     awaited=True,
     body=_awaited,
 )
@@ -72,6 +77,28 @@ PLANE = Style(
 )
 
 
+def _asked(returns: str) -> list[str]:
+    return _performed("self._perform(request)", returns)
+
+
+REMOTE = Style(
+    docstring=f"The operations of `RdsControlPlane`.\n{GENERATED}",
+    head='''class RemoteOperations:
+    """Each asks an endpoint."""
+
+    def _perform(self, request: Request) -> Any:
+        raise NotImplementedError''',
+    imports=(("typing", "Any"), ("cluster_runtime.control.operations.declaration", "Request")),
+    body=_asked,
+    promised=True,
+)
+
+
+def remote(operations: Iterable[Declared]) -> str:
+    """The source of the operations behind an endpoint."""
+    return module(REMOTE, operations)
+
+
 def blocking(operations: Iterable[Declared]) -> str:
     """The source of the blocking operations."""
     return module(BLOCKING, operations)
@@ -93,6 +120,7 @@ def files(operations: tuple[Declared, ...] = OPERATIONS) -> dict[Path, str]:
         ROOT / "cluster_runtime" / "_blocking.py": blocking(operations),
         ROOT / "cluster_runtime" / "_awaited.py": awaited(operations),
         ROOT / "cluster_runtime" / "control" / "plane.py": plane(operations),
+        ROOT / "cluster_runtime" / "api" / "client" / "_asked.py": remote(operations),
         ROOT / "docs" / "operations.md": reference(operations),
     }
 

@@ -13,10 +13,12 @@ DEFAULT_REGION = "us-east-1"
 class RuntimeOptions:
     """warm_pool_size: unnamed clusters kept ready; region: the one that endpoint names carry;
     engine_version: of new clusters, unless their create names another one; gateway_limits: of
-    connections, at every endpoint; None: the usual ones.
+    connections, at every endpoint; None: the usual ones; endpoint_port: of the RDS-compatible
+    endpoint on 127.0.0.1; 0: the one it had before, or any free one; None: no such endpoint.
     """
 
     warm_pool_size: int = 1
     region: str = DEFAULT_REGION
     engine_version: str | None = None
     gateway_limits: "GatewayLimits | None" = None
+    endpoint_port: int | None = None

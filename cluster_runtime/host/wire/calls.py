@@ -23,6 +23,8 @@ class HostFacts:
     """Who hosts a state directory, as its file `host.json` says.
 
     socket: where it takes requests. protocol: the one that it speaks. version: of Borealis.
+    endpoint_port: of its RDS-compatible endpoint on 127.0.0.1; None where it has none.
+    last_endpoint_port: of the last host that had one, which a later host takes again.
     """
 
     pid: int
@@ -32,10 +34,17 @@ class HostFacts:
     protocol: int
     version: str
     start_time: datetime
+    endpoint_port: int | None = None
+    last_endpoint_port: int | None = None
+
+    @property
+    def endpoint_url(self) -> str | None:
+        """What `--endpoint-url` and `AWS_ENDPOINT_URL_RDS` take; None where it has no endpoint."""
+        return None if self.endpoint_port is None else f"http://127.0.0.1:{self.endpoint_port}"
 
 
 @dataclass(frozen=True, slots=True)
-class HostDescription:
+class HostStatus:
     """A host now. certificate_path: of the gateway's authority.
 
     attached: processes, the one that asks included. connections: through the gateway.
@@ -62,9 +71,9 @@ class Token:
 _HERE = __name__
 
 
-@operation("DescribeHost", of="Host", returns=Result(_HERE, "HostDescription"), ours=True)
+@operation("GetHostStatus", of="Host", returns=Result(_HERE, "HostStatus"), ours=True)
 @dataclass(frozen=True, slots=True)
-class DescribeHost(Request):
+class GetHostStatus(Request):
     """Show who hosts, and for whom."""
 
 
@@ -96,6 +105,6 @@ class GetWarm(Request):
     """Wait until the warm pool is full."""
 
 
-CALLS: tuple[Declared, ...] = tuple(each.declared for each in (DescribeHost, GetToken, GetWarm))
+CALLS: tuple[Declared, ...] = tuple(each.declared for each in (GetHostStatus, GetToken, GetWarm))
 ATTACH = "Attach"
 """A call that lasts as long as the process that makes it is attached."""

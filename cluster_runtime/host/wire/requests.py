@@ -15,7 +15,7 @@ from cluster_runtime.control.operations import OPERATIONS, Declared, Request
 from cluster_runtime.control.records.state_directory import AccessKey
 from cluster_runtime.errors import BorealisError, HostVersionError, InvalidParameterError
 from cluster_runtime.host.attaching import PROTOCOL
-from cluster_runtime.host.wire.calls import ATTACH, CALLS, HostDescription
+from cluster_runtime.host.wire.calls import ATTACH, CALLS, HostStatus
 from cluster_runtime.host.wire.codec import decode_request, encode, encode_error, encode_result
 from cluster_runtime.host.wire.link import PROTOCOL_HEADER, path_of
 from cluster_runtime.host.wire.signature import is_signed
@@ -40,32 +40,26 @@ class CallerLeftError(Exception):
 class Requests:
     """The calls of attached processes.
 
-    perform: performs a call. describe: the host now. other: the application for all other paths.
+    perform: performs a call. describe: the host now.
     """
 
     def __init__(
         self,
         key: AccessKey,
         perform: Callable[[Request], Awaitable[Any]],
-        describe: Callable[[], HostDescription],
-        other: Application | None = None,
+        describe: Callable[[], HostStatus],
     ) -> None:
         self.attached = 0
         self.calls = 0
         self._key = key
         self._perform = perform
         self._describe = describe
-        self._other = other
         self._ending = asyncio.Event()
-        self._done = asyncio.Event()
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope["path"]
-        if path != ATTACH_PATH and path not in PATHS and self._other is not None:
-            await self._other(scope, receive, send)
-            return
         try:
             body = await _body(receive)
         except CallerLeftError:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import psycopg
 import pytest
 
@@ -41,7 +42,7 @@ from cluster_runtime.errors import (
 from cluster_runtime.host import attaching, place
 from cluster_runtime.host.attached import Attached
 from cluster_runtime.host.attaching import PROTOCOL
-from cluster_runtime.host.serving import describe_host, end_host, serving
+from cluster_runtime.host.serving import end_host, host_status, serving
 from cluster_runtime.host.starting import LOG, arguments_for
 from cluster_runtime.host.wire.link import Host, perform, send
 from tests.cluster_runtime.control.test_host import postgres_below
@@ -165,7 +166,7 @@ def test_eight_programs_that_ask_at_once_get_one_host(state_dir: Path) -> None:
     script = (
         "import sys; from cluster_runtime import Runtime\n"
         "with Runtime.open(sys.argv[1], host='daemon', warm_pool_size=0) as runtime:\n"
-        "    print(runtime._home.describe_host().facts.pid, flush=True)\n"
+        "    print(runtime._home.host_status().facts.pid, flush=True)\n"
         "    sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", script, str(state_dir)]
@@ -173,7 +174,7 @@ def test_eight_programs_that_ask_at_once_get_one_host(state_dir: Path) -> None:
     programs = [subprocess.Popen(command, **pipes) for _ in range(8)]
     pids = {program.stdout.readline().strip() for program in programs}
     assert pids == {str(pid_of(state_dir))}
-    found = describe_host(state_dir)
+    found = host_status(state_dir)
     assert found is not None
     assert found.attached == 9
     assert found.facts.kind == "background"
@@ -232,11 +233,11 @@ def test_when_a_program_that_hosts_ends_those_attached_go_on_with_another_host(
     program = Runtime.open(state_dir, warm_pool_size=0)
     program.create_db_cluster("notes")
     with Runtime.open(state_dir, warm_pool_size=0) as other:
-        assert other._home.describe_host().facts.kind == "program"
+        assert other._home.host_status().facts.kind == "program"
         program.close()
         with other.cluster("notes").connect() as conn:
             assert conn.execute("select 1").fetchone() == (1,)
-        assert other._home.describe_host().facts.kind == "background"
+        assert other._home.host_status().facts.kind == "background"
         assert pid_of(state_dir) != os.getpid()
 
 
@@ -247,7 +248,7 @@ def test_a_host_that_nobody_needs_ends_by_itself(state_dir: Path) -> None:
     attached = Attached.open(state_dir, arguments_for(NO_POOL, idle_seconds=0.1))
     host = host_of(state_dir)
     assert host is not None
-    assert attached.describe_host().idle_seconds_max == 0.1
+    assert attached.host_status().idle_seconds_max == 0.1
     assert host.is_running()
     attached.close()
     assert wait_until_gone([host], 60) == []
@@ -333,17 +334,54 @@ def test_nobody_is_answered_without_the_key_and_no_other_user_opens_the_socket(
             assert sock.recv(4096).startswith(b"HTTP/1.1 403 ")
 
 
+def test_a_background_host_has_an_rds_endpoint_whose_port_stays(state_dir: Path) -> None:
+    def rds() -> Any:
+        found = host_status(state_dir)
+        assert found is not None
+        key = read_access_key(state_dir)
+        return found.facts.endpoint_url, boto3.client(
+            "rds",
+            endpoint_url=found.facts.endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id=key.access_key_id,
+            aws_secret_access_key=key.secret_access_key,
+        )
+
+    with attach(state_dir) as runtime:
+        url, client = rds()
+        client.create_db_cluster(
+            DBClusterIdentifier="made-by-boto3",
+            Engine="aurora-postgresql",
+            WithExpressConfiguration=True,
+        )
+        with runtime.cluster("made-by-boto3").connect() as conn:
+            assert conn.execute("select 1").fetchone() == (1,)
+        kill(state_dir)
+        assert len(runtime.describe_db_clusters()) == 1
+        again, client = rds()
+        assert again == url
+        (found,) = client.describe_db_clusters()["DBClusters"]
+        assert found["DBClusterIdentifier"] == "made-by-boto3"
+    end_host(state_dir)
+    with Runtime.open(state_dir, warm_pool_size=0):
+        program = host_status(state_dir)
+        assert program is not None
+        assert program.facts.endpoint_url is None
+    with Runtime.open(state_dir, warm_pool_size=0, endpoint_port=0):
+        assert rds()[0] == url
+
+
 def test_a_directory_with_a_long_name_has_its_socket_elsewhere() -> None:
     folder = reachable_folder()
     state = folder / ("long-" * 20) / "state"
     with attach(state) as runtime:
-        facts = runtime._home.describe_host().facts
+        facts = runtime._home.host_status().facts
         assert not facts.socket.is_relative_to(state)
         assert stat.S_IMODE(facts.socket.parent.stat().st_mode) == 0o700
         kill(state)
         assert runtime.describe_db_clusters() == []
         assert not facts.socket.parent.exists()
-        later = runtime._home.describe_host().facts.socket
+        later = runtime._home.host_status().facts.socket
     end_host(state)
     assert not later.parent.exists()
     end_hosts(folder)
@@ -357,7 +395,7 @@ def test_serve_takes_the_place_of_a_background_host_and_attached_programs_follow
         with pytest.raises(StateDirectoryInUseError), serving(state_dir, NO_POOL):
             pass
         with serving(state_dir, NO_POOL, replace=True):
-            assert runtime._home.describe_host().facts.pid == os.getpid()
+            assert runtime._home.host_status().facts.pid == os.getpid()
             assert [one.db_cluster_identifier for one in runtime.describe_db_clusters()] == [
                 "notes"
             ]
