@@ -1,9 +1,9 @@
 """A cluster as its callers hold it: a Protocol, and the handle that a runtime gives.
 
-psycopg is loaded with the first connection: whoever only looks at clusters does not wait for it.
+psycopg and asyncio are loaded when they are needed: a command that looks at clusters waits for
+neither.
 """
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -177,6 +177,8 @@ class ClusterHandle:
         self, endpoint: EndpointKind = "writer", **kwargs: Any
     ) -> "psycopg.AsyncConnection[Any]":
         """An asynchronous psycopg connection."""
+        import asyncio
+
         from cluster_runtime.host_connection import AsyncHostConnection
 
         # In a thread: another process may have to be asked, and may have to be started first.

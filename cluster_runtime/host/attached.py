@@ -1,15 +1,13 @@
 """Clusters that another process hosts: found, asked, and found again when it ends."""
 
-import asyncio
 import json
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.operations.clusters import DescribeDBClusters
@@ -39,6 +37,9 @@ from cluster_runtime.host.wire.codec import decode
 from cluster_runtime.host.wire.link import Host, Line, NoAnswerError, open_attachment, perform
 from cluster_runtime.logs import get_logger
 from cluster_runtime.wording import Parameter
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 LOOK_SECONDS = 0.02
 """Between two looks at a host that starts or ends."""
@@ -116,9 +117,10 @@ class Attached:
         self._directory = directory
         self._arguments = arguments
         self._changing = threading.RLock()
+        self._making = threading.Lock()
         self._closed = threading.Event()
         self._attachment: Attachment | None = None
-        self._threads = ThreadPoolExecutor(CALLS_MAX, "borealis-call")
+        self._threads: ThreadPoolExecutor | None = None
         self._watch: threading.Thread | None = None
 
     @classmethod
@@ -142,9 +144,11 @@ class Attached:
 
     async def acall(self, request: Request) -> Any:
         """The same, awaited; cancellation cancels the operation."""
+        import asyncio  # a command that asks once does not wait for it
+
         line = Line()
         running = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._call, request, line
+            self._callers(), self._call, request, line
         )
         try:
             return await asyncio.shield(running)
@@ -185,11 +189,22 @@ class Attached:
             self._drop()
         if self._watch is not None and self._watch is not threading.current_thread():
             self._watch.join()
-        self._threads.shutdown(wait=False)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
 
     async def aclose(self) -> None:
         """The same, awaited."""
+        import asyncio
+
         await asyncio.to_thread(self.close)
+
+    def _callers(self) -> "ThreadPoolExecutor":
+        from concurrent.futures import ThreadPoolExecutor
+
+        with self._making:  # not the other lock, which is held while a host starts
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(CALLS_MAX, "borealis-call")
+            return self._threads
 
     def _call(self, request: Request, line: Line) -> Any:
         result = perform(request, self._host, self._lost, line)
