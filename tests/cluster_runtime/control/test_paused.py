@@ -63,16 +63,17 @@ def test_paused_clusters_have_no_thread_no_task_and_nothing_open_but_their_ports
     assert len(threads()) >= len(before[0]) + 3 * len(clusters)  # so the measure sees them
     for cluster in clusters:
         runtime.pause_db_cluster(cluster.id)
-    folders = [str(runtime._service.find(each.id).directory) for each in clusters]
-    files = open_files()
-    assert [file for file in files if file.startswith(tuple(folders))] == []
+    folders = tuple(str(runtime._service.find(each.id).directory) for each in clusters)
+    assert [file for file in open_files() if file.startswith(folders)] == []
     listening = sum(
         len(endpoint._listener._sockets)
         for each in clusters
         for endpoint in runtime._service.find(each.id).endpoints.values()
     )
-    assert (threads(), len(files) - listening, tasks(runtime)) == before
     assert listening <= 4 * len(clusters)
+    # The last task of a disconnect, or of a delete before, may still be on its way out.
+    wait_until(lambda: set(threads()) <= set(before[0]) and tasks(runtime) <= before[2])
+    assert len(open_files()) - listening <= before[1]
 
 
 def test_a_paused_cluster_wakes_with_what_it_had(runtime: Runtime, cluster: ClusterHandle) -> None:
