@@ -26,6 +26,8 @@ SHORT_OPTIONS = {
     "master_username": "--master-user",
     "new_db_cluster_identifier": "--rename",
     "seconds_until_auto_pause": "--auto-pause",
+    "tag_keys": "--tag-key",
+    "tags": "--tag",
     "with_express_configuration": "--express",
 }
 """Options that are called other than their parameter."""
@@ -98,6 +100,9 @@ OFFERS = {
                 "engine_version",
                 "master_username",
                 "master_user_password",
+                "manage_master_user_password",
+                "enable_iam_database_authentication",
+                "tags",
                 "storage_type",
                 "port",
             }
