@@ -162,7 +162,8 @@ def low_limit() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
-def test_opening_a_runtime_raises_the_limit_of_open_files(low_limit: None, state_dir: Path) -> None:
+@pytest.mark.usefixtures("low_limit")
+def test_opening_a_runtime_raises_the_limit_of_open_files(state_dir: Path) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with Runtime.open(state_dir, warm_pool_size=0):
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
