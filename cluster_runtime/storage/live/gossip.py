@@ -21,6 +21,10 @@ def _never() -> bool:
     return False
 
 
+def _nobody(_: int) -> None:
+    """Whoever counts what is copied where nobody does."""
+
+
 def copy_log(
     target: SegmentStore,
     source: SegmentStore,
@@ -29,11 +33,12 @@ def copy_log(
     until: int | None = None,
     *,
     stopped: Callable[[], bool] = _never,
+    copied: Callable[[int], None] = _nobody,
 ) -> tuple[int, Lsn]:
     """Copy frames from a position on; return where the target's log ends now, and its last LSN.
 
     tail: the LSN that the target holds. until: a position that must not be passed. stopped: asked
-    between two writes whether to leave it at that.
+    between two writes whether to leave it at that. copied: told the bytes of each write.
     Stops at damage in the source: another peer may have what follows. Blocking; the target takes
     no other writes meanwhile. Raises OSError where the target's disk is full.
     """
@@ -42,8 +47,11 @@ def copy_log(
     end, lsn = position, tail
 
     def write() -> None:
-        if pending and not have_file(target, source, begun, begun_lsn, bytes(pending)):
-            target.log.write(begun, bytes(pending))
+        if pending:
+            content = bytes(pending)
+            if not have_file(target, source, begun, begun_lsn, content):
+                target.log.write(begun, content)
+            copied(len(content))
 
     for frame, begins_file in _frames(source, position, tail, until):
         gap = frame.position - end

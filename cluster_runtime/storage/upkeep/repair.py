@@ -99,18 +99,15 @@ class Repair:
             lane.store.drop_behind()
         lane.store.log.renew_at(lane.store.end)
         try:
-            end, tail = self._copy_until_live(lane, *begun)
-            if not lane.live:
+            if not self._copy_until_live(lane, *begun):
                 return False
-            # Once more: one may have been made for the others meanwhile.
-            self._have_files_ahead(lane, end, tail)
         except LookupError:
             return False  # collected while it was copied
         node.post(_look_again)
         return True
 
-    def _copy_until_live(self, lane: Lane, end: int, tail: Lsn) -> tuple[int, Lsn]:
-        """Copy what peers hold behind a position; return where the segment's log ends then.
+    def _copy_until_live(self, lane: Lane, end: int, tail: Lsn) -> bool:
+        """Copy what peers hold behind a position; whether the segment is live after that.
 
         Log goes on to come meanwhile. So it goes on with that at once, as long as there is less of
         it each time; the segment is live when so little is left that the ring still holds it.
@@ -120,26 +117,37 @@ class Repair:
         if sources and all(each.log.start > end for each in sources):
             begin_again(store, sources[0], node.call)
             end, tail = store.end, store.core.scl
+
+        def copied_more(count: int) -> None:
+            node.post(partial(node.intake.copied, count))
+
         begun, copied, live = end, sys.maxsize, False
         while not live and not leaving():
             before, at = copied, end
             for source in self._sources(lane, end):
-                end, tail = copy_log(store, source, end, tail, source.end, stopped=leaving)
-            self._have_files_ahead(lane, end, tail)
+                if source.log.start <= end:
+                    end, tail = copy_log(
+                        store, source, end, tail, source.end, stopped=leaving, copied=copied_more
+                    )
+            if end >= node.staging.oldest:
+                self._have_files_ahead(lane, end, tail)
             live = node.call(partial(node.caught_up, lane, end, tail))
             copied = end - at
             if not 0 < copied < before:
                 break
+        if live:
+            # Once more: one may have been made for the others meanwhile.
+            self._have_files_ahead(lane, end, tail)
         if live or end > begun or leaving() or not self._sources(lane, end):
             self._fruitless.pop(store.id, None)
-            return end, tail
+            return live
         self._fruitless[store.id] = tries = self._fruitless.get(store.id, 0) + 1
         if tries > FRUITLESS_MAX:
             del self._fruitless[store.id]
             raise SegmentUnreadableError(
                 f"no peer's log goes on from {tail:#x}, where its own ends"
             )
-        return end, tail
+        return False
 
     def _sources(self, lane: Lane, end: int) -> list[SegmentStore]:
         """Who holds log behind a position: the furthest first."""
