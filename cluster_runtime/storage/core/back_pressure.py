@@ -7,13 +7,14 @@ it back, and both only for so long as they help:
   a fifth of the time: catching up costs more than such a wait;
 * while a segment that is far behind catches up, log comes at a share of the rate at which it is
   copied to it, so that the distance shrinks however fast the writer is. Some may always come: what
-  small commits need.
+  small commits need. Where nothing is copied, nobody is held back for it.
 
 Commits, and with them the statements behind them, take longer then; nothing is refused. Aurora has
 such a limit too, on what was not acknowledged by the quorum yet: the LSN allocation limit.
 Source: Verbitski et al. (SIGMOD 2017), section 4.2.1.
 """
 
+import math
 from dataclasses import dataclass
 
 LAG_BYTES = 64 << 20
@@ -24,6 +25,9 @@ RATE_MIN = 4 << 20
 """Bytes a second that may always come."""
 BURST_BYTES = 1 << 20
 """Most that may come at once after a rest."""
+IDLE_S = 2.0
+"""How long after something was copied to a segment the writer is held back."""
+WAIT_MIN_S = 0.001
 PATIENCE_S = 0.2
 PATIENCE_SHARE = 0.2
 """How long a slow segment is waited for, and which share of all time at most."""
@@ -34,6 +38,7 @@ class BackPressure:
     """Fed with what comes and what is copied. Times are seconds of any monotonic clock."""
 
     _now: float = 0.0
+    _copied_at: float = -math.inf
     _throttled: bool = False
     _allowance: float = 0.0
     _patience: float = PATIENCE_S
@@ -52,11 +57,12 @@ class BackPressure:
         else:
             self._patience = min(PATIENCE_S, self._patience + passed * PATIENCE_SHARE)
         # Once spent it has to come back first: many waits of no length would be none.
-        needed = 0.0 if self._waiting else PATIENCE_S / 4
+        needed = WAIT_MIN_S if self._waiting else PATIENCE_S / 4
         self._waiting = overtakes and self._patience > needed
         if not self._throttled:
             self._allowance = BURST_BYTES
-        self._throttled = lag > LAG_BYTES or (self._throttled and lag > 0)
+        far = lag > LAG_BYTES or (self._throttled and lag > 0)
+        self._throttled = far and now - self._copied_at <= IDLE_S
         self._allowance = min(BURST_BYTES, self._allowance + passed * RATE_MIN)
 
     def took(self, count: int) -> None:
@@ -65,6 +71,7 @@ class BackPressure:
 
     def copied(self, count: int) -> None:
         """Note bytes of log that were copied to a segment which is behind."""
+        self._copied_at = self._now
         self._allowance = min(BURST_BYTES, self._allowance + count * SHARE)
 
     @property
@@ -74,7 +81,7 @@ class BackPressure:
         if self._waiting:
             waits.append(self._patience)
         if self._throttled and self._allowance < 0:
-            waits.append(-self._allowance / RATE_MIN)
+            waits.append(max(WAIT_MIN_S, -self._allowance / RATE_MIN))
         return max(waits)
 
     @property

@@ -138,6 +138,8 @@ def begin_again(
     target.drop_behind()
     target.log.add_file(mark.position, first.end - first.start)
     target.log.remove_below(mark.position)
+    # What comes back with a power cut would be taken for the log, and what follows the hole not.
+    target.log.disk.sync_directory(target.log.directory)
     state(begin)
     target.set_mark(mark)  # from here on the file says where the log begins
     target.persist()

@@ -20,10 +20,13 @@ class Intake:
         clock: Callable[[], float],
         after: Callable[[float, Callable[[], None]], None],
     ) -> None:
-        """after: has something done in some seconds, and the commit path look again after that."""
+        """after: has something done in some seconds, and the commit path look again after that.
+
+        `throttled` may be read on any thread.
+        """
         self._lanes, self._sizes, self._clock, self._after = lanes, sizes, clock, after
         self._pressure = BackPressure()
-        self._looks_again = self._throttled = False
+        self._looks_again = self.throttled = False
 
     def may_take(self, head: int, complete: int) -> bool:
         """Whether more may come. head: where the log ends. complete: what a write quorum has."""
@@ -39,9 +42,9 @@ class Intake:
                 lag = max(lag, missing)
         pressure = self._pressure
         pressure.seen(self._clock(), lag=lag, overtakes=overtakes)
-        if pressure.throttled is not self._throttled:
-            self._throttled = pressure.throttled
-            _log.info("back-pressure on the writer", throttled=self._throttled, lag_bytes=lag)
+        if pressure.throttled is not self.throttled:
+            self.throttled = pressure.throttled
+            _log.info("back-pressure on the writer", throttled=self.throttled, lag_bytes=lag)
         wait_s = pressure.wait_s
         if wait_s > 0 and not self._looks_again:
             self._looks_again = True
