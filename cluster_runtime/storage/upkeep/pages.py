@@ -241,7 +241,7 @@ class Pages:
             service = mount.service
             if service is None:
                 raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
-            self._checkpoint_writer()
+            _checkpoint_writer(mount)
             if not coalescer.can_go_on(mount.index.oldest):
                 with self.staying:
                     self._directories.make_coalescers(coalescer.data_directory, self.whole())
@@ -343,17 +343,6 @@ class Pages:
                 "its pages are made by whoever has it then"
             )
 
-    def _checkpoint_writer(self) -> None:
-        """Have the writer checkpoint: an image begins with the last one that was replayed."""
-        attachment = self._mount.node.attachment
-        if attachment is not None:
-            major = int(self._mount.facts.server_version.partition(".")[0])
-            conninfo = admin_conninfo(attachment.sockets, major)
-            with psycopg.connect(
-                conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
-            ) as conn:
-                conn.execute("checkpoint")
-
     def _held(self) -> Iterable[Holder]:
         """Who needs log without having asked for it: the next writer, and segments."""
         mount = self._mount
@@ -418,6 +407,16 @@ class Pages:
             self._mount.node.post(partial(self._mount.node.fail, lane, error, store))
             return False
         return True
+
+
+def _checkpoint_writer(mount: Mount) -> None:
+    """Have the writer checkpoint: an image begins with the last one that was replayed."""
+    attachment = mount.node.attachment
+    if attachment is not None:
+        major = int(mount.facts.server_version.partition(".")[0])
+        conninfo = admin_conninfo(attachment.sockets, major)
+        with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as conn:
+            conn.execute("checkpoint")
 
 
 def _made_at(image: PageImage) -> float:
