@@ -40,7 +40,7 @@ BULK_MB = [int(each) for each in os.environ.get("BOREALIS_SURVIVAL_BULK_MB", "8"
 LONG_BULK_MB = [*[8] * 15, *[64] * 4, 2048]
 WAITED_FOR_MB, BULK_WAIT_S = 1000, 900
 WHOLE_AFTER_ROT_S = 240
-"""The host takes a minute at most until each segment is whole, but reads everything, twice or more."""
+"""The host gives each segment a minute to be whole; besides, it reads everything, twice or more."""
 BEGIN_S, BEGIN_AFTER_LARGE_S = 60, 180
 """How long a host may take until its writer answers: all log since the last page image is replayed,
 and a large transaction may be in that as a whole."""
