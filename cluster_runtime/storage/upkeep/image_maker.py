@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.core.coalescing import Politeness
+from cluster_runtime.storage.core.policy.coalescing import Politeness
 from cluster_runtime.storage.disk.page_images import (
     ImageFile,
     facts_of,

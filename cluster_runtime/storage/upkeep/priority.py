@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from functools import cache
 
-from cluster_runtime.storage.core.coalescing import NICE, Politeness
+from cluster_runtime.storage.core.policy.coalescing import NICE, Politeness
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster_runtime.storage.core.back_pressure import (
+from cluster_runtime.storage.core.policy.back_pressure import (
     BURST_BYTES,
     IDLE_S,
     LAG_BYTES,
@@ -12,7 +12,7 @@ from cluster_runtime.storage.core.back_pressure import (
     SHARE,
     BackPressure,
 )
-from cluster_runtime.storage.core.retention import is_waited_for
+from cluster_runtime.storage.core.policy.retention import is_waited_for
 
 STEP_S = 0.01
 MIB = 1 << 20
