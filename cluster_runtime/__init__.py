@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cluster_runtime.moved import MOVED, MovedModules
 
 if TYPE_CHECKING:
+    from cluster_runtime.api import EndpointUnreachableError, HostClient, RdsControlPlane
     from cluster_runtime.control.plane import Cluster, ControlPlane
     from cluster_runtime.control.records.model import (
         ClusterStatus,
@@ -27,10 +28,14 @@ __all__ = [
     "ControlPlane",
     "DBCluster",
     "DBInstance",
+    "EndpointUnreachableError",
     "GatewayLimits",
+    "HostClient",
+    "RdsControlPlane",
     "Runtime",
     "ServerlessScaling",
     "SessionDescription",
+    "Tag",
 ]
 
 _HOME = {
@@ -42,10 +47,14 @@ _HOME = {
     "ControlPlane": "control.plane",
     "DBCluster": "control.records.model",
     "DBInstance": "control.records.model",
+    "EndpointUnreachableError": "api",
     "GatewayLimits": "gateway",
+    "HostClient": "api",
+    "RdsControlPlane": "api",
     "Runtime": "runtime",
     "ServerlessScaling": "control.records.model",
     "SessionDescription": "gateway",
+    "Tag": "control.records.resources",
 }
 
 

@@ -25,6 +25,7 @@ from cluster_runtime.control.records.model import DBCluster, EndpointKind
 from cluster_runtime.errors import (
     BorealisError,
     ClusterNotFoundError,
+    InvalidParameterError,
     OperationNotSupportedError,
 )
 
@@ -35,6 +36,26 @@ EVENTS_OF_MINUTES = 14 * 24 * 60
 SERVERLESS = "db.serverless"
 LOOPBACK = "127.0.0.1"
 CREATE = CreateDBCluster.declared.name
+STOPPED = "DBClusterStopped"
+STOPPED_WAITER = {
+    "version": 2,
+    "waiters": {
+        STOPPED: {
+            "operation": "DescribeDBClusters",
+            "delay": POLL_SECONDS,
+            "maxAttempts": WAIT_ATTEMPTS_MAX,
+            "acceptors": [
+                {
+                    "expected": "stopped",
+                    "matcher": "pathAll",
+                    "argument": "DBClusters[].Status",
+                    "state": "success",
+                }
+            ],
+        }
+    },
+}
+"""botocore has waiters for what becomes available, and for what is deleted."""
 _DEFAULT_RANGE = {"MinCapacity": 0.0, "MaxCapacity": 16.0}
 _RESOURCE_ID_PREFIX = "cluster-"
 _RESOURCE_ID_CHARACTERS = 34
@@ -92,7 +113,7 @@ class RdsChannel:
                 return self._delete(request)
         answer = self._ask(declared.method, self._members(request))
         if isinstance(request, StopDBCluster):
-            return self._waited("db_cluster_stopped", answer["DBCluster"])
+            return self._waited(STOPPED, answer["DBCluster"])
         if isinstance(request, StartDBCluster | FailoverDBCluster):
             return self._waited("db_cluster_available", answer["DBCluster"])
         return self._result(declared, answer)
@@ -122,7 +143,11 @@ class RdsChannel:
             members = {"DBClusterIdentifier": identifier}
             return self._all("describe_db_clusters", members, "DBClusters")
         filters = [{"Name": "db-cluster-resource-id", "Values": [identifier]}]
-        found = self._all("describe_db_clusters", {"Filters": filters}, "DBClusters")
+        try:
+            found = self._all("describe_db_clusters", {"Filters": filters}, "DBClusters")
+        except InvalidParameterError:  # not everybody who speaks the RDS API has all its filters
+            everyone = self._all("describe_db_clusters", {}, "DBClusters")
+            found = [each for each in everyone if each["DbClusterResourceId"] == identifier]
         if not found:
             raise ClusterNotFoundError(f"no cluster {identifier!r} at this endpoint")
         return found
@@ -238,7 +263,14 @@ class RdsChannel:
     def _wait(self, waiter: str, **members: Any) -> None:
         configuration = {"Delay": self._poll_seconds, "MaxAttempts": WAIT_ATTEMPTS_MAX}
         with _ours():
-            self._rds.get_waiter(waiter).wait(**members, WaiterConfig=configuration)
+            self._waiter(waiter).wait(**members, WaiterConfig=configuration)
+
+    def _waiter(self, name: str) -> Any:
+        from botocore.waiter import WaiterModel, create_waiter_with_client
+
+        if name != STOPPED:
+            return self._rds.get_waiter(name)
+        return create_waiter_with_client(STOPPED, WaiterModel(STOPPED_WAITER), self._rds)
 
 
 def _is_resource_id(identifier: str) -> bool:
