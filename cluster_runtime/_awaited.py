@@ -27,9 +27,12 @@ from cluster_runtime.control.operations.engines import (
 )
 from cluster_runtime.control.operations.events import DescribeEvents
 from cluster_runtime.control.operations.instances import (
+    CreateDBInstance,
+    DeleteDBInstance,
     DescribeDBInstances,
     DescribeDBLogFiles,
     DownloadDBLogFilePortion,
+    RebootDBInstance,
 )
 from cluster_runtime.control.operations.renamed import renamed
 from cluster_runtime.control.operations.resources import (
@@ -95,6 +98,7 @@ class AwaitedOperations:
         deletion_protection: bool = False,
         port: int | None = None,
         tags: Sequence[Tag] = (),
+        with_writer: bool = True,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
     ) -> ClusterHandle:
         """Create a cluster that takes connections when this returns.
@@ -120,6 +124,7 @@ class AwaitedOperations:
         deletion_protection: refuse to delete it until this is switched off.
         port: port of the cluster endpoint; by default any free one.
         tags: words about it, at most 50.
+        with_writer: make an instance; without one it takes no connections until it gets one.
         engine: there is one.
 
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
@@ -139,6 +144,7 @@ class AwaitedOperations:
             deletion_protection=deletion_protection,
             port=port,
             tags=tuple(tags),
+            with_writer=with_writer,
             engine=engine,
         )
         return await self._thread.acall(self._service.create_db_cluster(request))
@@ -300,6 +306,59 @@ class AwaitedOperations:
             db_instance_identifier, db_cluster_identifier=db_cluster_identifier
         )
         return await self._thread.acall(self._service.describe_db_instances(request))
+
+    async def create_db_instance(
+        self,
+        db_instance_identifier: str,
+        *,
+        db_cluster_identifier: str | None = None,
+        db_instance_class: Literal["db.serverless"] = "db.serverless",
+        engine: Literal["aurora-postgresql"] = "aurora-postgresql",
+    ) -> DBInstance:
+        """Make the writer of a cluster that has none; it takes connections when this returns.
+
+        This release makes no other instance by name: readers come when a cluster needs one.
+
+        db_instance_identifier: its name: 1 to 63 letters, digits and hyphens.
+        db_cluster_identifier: identifier or resource id of the cluster; there are no instances
+            without.
+        db_instance_class: there is one.
+        engine: there is one.
+
+        Raises ClusterNotFoundError, InstanceAlreadyExistsError, InvalidClusterStateError,
+        InvalidParameterError, OperationNotSupportedError.
+        """
+        request = CreateDBInstance(
+            db_instance_identifier,
+            db_cluster_identifier=db_cluster_identifier,
+            db_instance_class=db_instance_class,
+            engine=engine,
+        )
+        return await self._thread.acall(self._service.create_db_instance(request))
+
+    async def delete_db_instance(
+        self, db_instance_identifier: str, *, skip_final_snapshot: bool = True
+    ) -> DBInstance:
+        """Delete the writer of a cluster; the cluster keeps its data and takes no connections.
+
+        db_instance_identifier: Identifier of the instance.
+        skip_final_snapshot: none is taken in any case: the data stay with the cluster.
+
+        Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError.
+        """
+        request = DeleteDBInstance(db_instance_identifier, skip_final_snapshot=skip_final_snapshot)
+        return await self._thread.acall(self._service.delete_db_instance(request))
+
+    async def reboot_db_instance(self, db_instance_identifier: str) -> DBInstance:
+        """Start the writer of a cluster again; clients wait at the gateway meanwhile.
+
+        db_instance_identifier: Identifier of the instance.
+
+        Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError,
+        EngineError, QuorumLostError.
+        """
+        request = RebootDBInstance(db_instance_identifier)
+        return await self._thread.acall(self._service.reboot_db_instance(request))
 
     async def describe_db_log_files(
         self,

@@ -83,6 +83,12 @@ class LogFileNotFoundError(BorealisError):
     code = "DBLogFileNotFoundFault"
 
 
+class InstanceAlreadyExistsError(BorealisError):
+    """A create used the identifier of an instance. Choose another one."""
+
+    code = "DBInstanceAlreadyExists"
+
+
 class ClusterAlreadyExistsError(BorealisError):
     """A create used an identifier that is taken. Choose another one, or delete the old cluster."""
 

@@ -103,6 +103,7 @@ OFFERS = {
                 "manage_master_user_password",
                 "enable_iam_database_authentication",
                 "tags",
+                "with_writer",
                 "storage_type",
                 "port",
             }

@@ -10,7 +10,7 @@ from typing import Protocol
 from cluster_runtime.control.instance import Compute
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.postgres import ClusterStorage, Writer
-from cluster_runtime.control.records.advice import to_make_available
+from cluster_runtime.control.records.advice import to_make_a_writer, to_make_available
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT, Catalog
 from cluster_runtime.control.records.identifiers import not_found
 from cluster_runtime.control.records.model import (
@@ -116,6 +116,13 @@ class HostedCluster:
             async with self.changing:
                 pass
         self.require(ClusterStatus.AVAILABLE)
+
+    def require_writer(self) -> None:
+        """Raise ClusterClosedError where it has no instance."""
+        if not self.facts.has_writer:
+            raise ClusterClosedError(
+                f"cluster {self.identifier!r} has no instance", to_make_a_writer(self.facts)
+            )
 
     def require(self, *statuses: ClusterStatus) -> None:
         """Raise InvalidClusterStateError unless the status is one of these."""

@@ -62,6 +62,7 @@ class ControlPlane(Protocol):
         deletion_protection: bool = False,
         port: int | None = None,
         tags: Sequence[Tag] = (),
+        with_writer: bool = True,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
     ) -> Cluster:
         """Create a cluster that takes connections when this returns.
@@ -87,6 +88,7 @@ class ControlPlane(Protocol):
         deletion_protection: refuse to delete it until this is switched off.
         port: port of the cluster endpoint; by default any free one.
         tags: words about it, at most 50.
+        with_writer: make an instance; without one it takes no connections until it gets one.
         engine: there is one.
 
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
@@ -202,6 +204,48 @@ class ControlPlane(Protocol):
             filter `db-cluster-id` of RDS).
 
         Raises InstanceNotFoundError, ClusterNotFoundError.
+        """
+
+    def create_db_instance(
+        self,
+        db_instance_identifier: str,
+        *,
+        db_cluster_identifier: str | None = None,
+        db_instance_class: Literal["db.serverless"] = "db.serverless",
+        engine: Literal["aurora-postgresql"] = "aurora-postgresql",
+    ) -> DBInstance:
+        """Make the writer of a cluster that has none; it takes connections when this returns.
+
+        This release makes no other instance by name: readers come when a cluster needs one.
+
+        db_instance_identifier: its name: 1 to 63 letters, digits and hyphens.
+        db_cluster_identifier: identifier or resource id of the cluster; there are no instances
+            without.
+        db_instance_class: there is one.
+        engine: there is one.
+
+        Raises ClusterNotFoundError, InstanceAlreadyExistsError, InvalidClusterStateError,
+        InvalidParameterError, OperationNotSupportedError.
+        """
+
+    def delete_db_instance(
+        self, db_instance_identifier: str, *, skip_final_snapshot: bool = True
+    ) -> DBInstance:
+        """Delete the writer of a cluster; the cluster keeps its data and takes no connections.
+
+        db_instance_identifier: Identifier of the instance.
+        skip_final_snapshot: none is taken in any case: the data stay with the cluster.
+
+        Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError.
+        """
+
+    def reboot_db_instance(self, db_instance_identifier: str) -> DBInstance:
+        """Start the writer of a cluster again; clients wait at the gateway meanwhile.
+
+        db_instance_identifier: Identifier of the instance.
+
+        Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError,
+        EngineError, QuorumLostError.
         """
 
     def describe_db_log_files(

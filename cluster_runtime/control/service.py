@@ -28,9 +28,12 @@ from cluster_runtime.control.operations.engines import (
 )
 from cluster_runtime.control.operations.events import DescribeEvents
 from cluster_runtime.control.operations.instances import (
+    CreateDBInstance,
+    DeleteDBInstance,
     DescribeDBInstances,
     DescribeDBLogFiles,
     DownloadDBLogFilePortion,
+    RebootDBInstance,
 )
 from cluster_runtime.control.operations.resources import (
     AddTagsToResource,
@@ -53,6 +56,7 @@ from cluster_runtime.control.records.model import (
     DBInstance,
     Event,
     HostDescription,
+    InstanceStatus,
 )
 from cluster_runtime.control.records.resources import (
     DBEngineVersion,
@@ -70,6 +74,7 @@ from cluster_runtime.control.workflows import (
     delete,
     engines,
     faults,
+    instances,
     modify,
     power,
     resources,
@@ -248,6 +253,24 @@ class ControlService:
         if request.db_instance_identifier is None:
             return found
         return [instance_named(request.db_instance_identifier, found)]
+
+    async def create_db_instance(self, request: CreateDBInstance) -> DBInstance:
+        """Perform it; raises what `CreateDBInstance` declares."""
+        cluster = self.find(request.db_cluster_identifier or "")
+        await instances.create_db_instance(self._context, cluster, request)
+        return self.instances(cluster)[0]
+
+    async def delete_db_instance(self, request: DeleteDBInstance) -> DBInstance:
+        """Perform it; raises what `DeleteDBInstance` declares."""
+        cluster, instance = self._instance(request.db_instance_identifier)
+        await instances.delete_db_instance(self._context, cluster, instance)
+        return replace(instance, db_instance_status=InstanceStatus.DELETING)
+
+    async def reboot_db_instance(self, request: RebootDBInstance) -> DBInstance:
+        """Perform it; raises what `RebootDBInstance` declares."""
+        cluster, instance = self._instance(request.db_instance_identifier)
+        await instances.reboot_db_instance(cluster, instance)
+        return instance
 
     async def describe_db_log_files(
         self, request: DescribeDBLogFiles

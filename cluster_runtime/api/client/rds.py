@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 from urllib.parse import quote
@@ -20,8 +21,18 @@ from cluster_runtime.control.operations.clusters import (
     StopDBCluster,
 )
 from cluster_runtime.control.operations.events import DescribeEvents
-from cluster_runtime.control.operations.instances import DescribeDBInstances
-from cluster_runtime.control.records.model import DBCluster, EndpointKind
+from cluster_runtime.control.operations.instances import (
+    CreateDBInstance,
+    DeleteDBInstance,
+    DescribeDBInstances,
+    RebootDBInstance,
+)
+from cluster_runtime.control.records.model import (
+    DBCluster,
+    DBInstance,
+    EndpointKind,
+    InstanceStatus,
+)
 from cluster_runtime.errors import (
     BorealisError,
     ClusterNotFoundError,
@@ -95,7 +106,7 @@ class RdsChannel:
             raise OperationNotSupportedError(
                 f"the RDS API has no {declared.name}: only a host of this project does that"
             )
-        if beyond and not isinstance(request, DescribeDBInstances):
+        if beyond and not isinstance(request, CreateDBCluster | DescribeDBInstances):
             raise OperationNotSupportedError(
                 f"{declared.name} of the RDS API takes no {beyond[0]}: only a host of this project "
                 "does that"
@@ -111,6 +122,10 @@ class RdsChannel:
                 return self._create(request)
             case DeleteDBCluster():
                 return self._delete(request)
+            case CreateDBInstance() | RebootDBInstance():
+                return self._available_instance(request, request.db_instance_identifier)
+            case DeleteDBInstance():
+                return self._delete_instance(request)
         answer = self._ask(declared.method, self._members(request))
         if isinstance(request, StopDBCluster):
             return self._waited(STOPPED, answer["DBCluster"])
@@ -152,7 +167,7 @@ class RdsChannel:
             raise ClusterNotFoundError(f"no cluster {identifier!r} at this endpoint")
         return found
 
-    def _instances(self, request: DescribeDBInstances) -> Any:
+    def _instances(self, request: DescribeDBInstances) -> list[DBInstance]:
         members: dict[str, Any] = {}
         wanted = request.db_cluster_identifier
         if request.db_instance_identifier is not None:
@@ -191,7 +206,7 @@ class RdsChannel:
             }
             members.setdefault("ServerlessV2ScalingConfiguration", _DEFAULT_RANGE)
         made = self._ask("create_db_cluster", members)["DBCluster"]
-        if not request.with_express_configuration:
+        if request.with_writer and not request.with_express_configuration:
             writer = f"{made['DBClusterIdentifier']}-instance-1"
             self._ask(
                 "create_db_instance",
@@ -216,6 +231,19 @@ class RdsChannel:
         answer = self._ask("delete_db_cluster", members)
         self._wait("db_cluster_deleted", DBClusterIdentifier=name)
         return facts.db_cluster(answer["DBCluster"])
+
+    def _available_instance(self, request: Request, name: str) -> DBInstance:
+        self._ask(request.declared.method, self._members(request))
+        self._wait("db_instance_available", DBInstanceIdentifier=name)
+        (made,) = self._instances(DescribeDBInstances(name))
+        return made
+
+    def _delete_instance(self, request: DeleteDBInstance) -> DBInstance:
+        name = request.db_instance_identifier
+        (before,) = self._instances(DescribeDBInstances(name))
+        self._ask("delete_db_instance", self._members(request))
+        self._wait("db_instance_deleted", DBInstanceIdentifier=name)
+        return replace(before, db_instance_status=InstanceStatus.DELETING)
 
     def _waited(self, waiter: str, cluster: Mapping[str, Any]) -> DBCluster:
         name = cluster["DBClusterIdentifier"]

@@ -86,6 +86,7 @@ class CreateDBCluster(Request):
     deletion_protection: refuse to delete it until this is switched off.
     port: port of the cluster endpoint; by default any free one.
     tags: words about it, at most 50.
+    with_writer: make an instance; without one it takes no connections until it gets one.
     engine: there is one.
     """
 
@@ -105,10 +106,13 @@ class CreateDBCluster(Request):
     deletion_protection: bool = False
     port: Annotated[int | None, Range(PORT_MIN, PORT_MAX)] = None
     tags: tuple[Tag, ...] = ()
+    with_writer: Annotated[bool, RDS_HAS_NONE] = True
     engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
 
     def check(self) -> None:
         """Raises InvalidParameterError for a cluster that nobody could log in to."""
+        if self.with_express_configuration and not self.with_writer:
+            raise InvalidParameterError("the express configuration makes a writer")
         _check_one_password(self.master_user_password, self.manage_master_user_password)
         has_password = self.master_user_password is not None or self.manage_master_user_password
         if not self.with_express_configuration and not has_password:

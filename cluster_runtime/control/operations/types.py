@@ -24,6 +24,7 @@ Password = Annotated[str, Must(check_password), SECRET]
 MODEL = "cluster_runtime.control.records.model"
 DB_CLUSTER = Result(MODEL, "DBCluster")
 DB_CLUSTERS = Result(MODEL, "DBCluster", many=True)
+DB_INSTANCE = Result(MODEL, "DBInstance")
 DB_INSTANCES = Result(MODEL, "DBInstance", many=True)
 EVENTS = Result(MODEL, "Event", many=True)
 HANDLE = Result("cluster_runtime.control.handle", "ClusterHandle", protocol_name="Cluster")

@@ -142,6 +142,7 @@ async def _name(
             deletion_protection=request.deletion_protection,
             storage_type=request.storage_type,
             iam_database_authentication_enabled=request.enable_iam_database_authentication,
+            has_writer=request.with_writer,
             tag_list=with_tags((), request.tags),
             master_user_secret=_managed(context, unnamed, request),
             port_was_requested=request.port is not None,
@@ -156,7 +157,10 @@ async def _name(
     if request.storage_type != "aurora":
         storage = cluster.instances.storage
         await in_thread(storage.set_storage_type, request.storage_type)
-    await open_endpoints(context, cluster)
+    if request.with_writer:
+        await open_endpoints(context, cluster)
+    else:
+        await cluster.instances.stop(Shutdown.FAST)
     try:
         await in_thread(context.catalog.add, cluster.facts)
     except BaseException:

@@ -71,16 +71,19 @@ async def modify_db_cluster(
         after = applied(request, cluster.facts)
         _check_free(context, cluster, after.db_cluster_identifier)
         if request.master_user_password is not None:
+            cluster.require_writer()
             cluster.require(ClusterStatus.AVAILABLE)
             await cluster.compute.ensure_running()
             await set_password(cluster.compute, after.master_username, request.master_user_password)
         secret = after.master_user_secret
         if secret is not None and secret != cluster.facts.master_user_secret:
+            cluster.require_writer()
             cluster.require(ClusterStatus.AVAILABLE)
             await cluster.compute.ensure_running()
             made = master_user_secret(context, after)
             await set_password(cluster.compute, after.master_username, made.password)
         if request.reset_settings:
+            cluster.require_writer()
             cluster.require(ClusterStatus.AVAILABLE)
             await cluster.compute.ensure_running()
             await reset_settings(context, cluster)
@@ -101,7 +104,7 @@ async def modify_db_cluster(
 async def _switch_gateway(context: Context, cluster: HostedCluster) -> None:
     if not cluster.facts.internet_access_gateway_enabled:
         await close_endpoints(context, cluster)
-    elif cluster.facts.status is ClusterStatus.AVAILABLE:
+    elif cluster.facts.status is ClusterStatus.AVAILABLE and cluster.facts.has_writer:
         await open_endpoints(context, cluster)
         await context.store(cluster, cluster.facts)
 

@@ -6,7 +6,7 @@ Source: Amazon RDS API Reference, data types.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cluster_runtime.control.records.model import DBCluster, DBInstance, Event
+from cluster_runtime.control.records.model import DBCluster, DBInstance, Event, InstanceStatus
 
 STATUS_IN_SYNC = "in-sync"
 
@@ -25,7 +25,7 @@ def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str
         "Engine": facts.engine,
         "EngineVersion": facts.engine_version,
         "EngineMode": "provisioned",
-        "Port": facts.port,
+        "Port": facts.port or None,  # it has none before its first instance
         "MasterUsername": facts.master_username,
         "DBClusterMembers": [
             {
@@ -72,7 +72,9 @@ def db_instance(facts: DBInstance, cluster: DBCluster) -> Mapping[str, Any]:
         "Endpoint": {
             "Address": cluster.endpoint if writer else cluster.reader_endpoint,
             "Port": cluster.port if writer else cluster.reader_port,
-        },
+        }
+        if facts.db_instance_status is not InstanceStatus.DELETING
+        else None,
         "AllocatedStorage": 1,
         "InstanceCreateTime": facts.instance_create_time,
         "AvailabilityZone": f"{cluster.region}a",
