@@ -6,6 +6,40 @@ Phrases are in lemmas (nouns in the singular, `is` as `be`); the longest that fi
 
 from dataclasses import dataclass
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
+    AGGREGATE,
+    AND,
+    BETWEEN,
+    BOTH,
+    BUT,
+    BY,
+    COMMA,
+    COMMONEST,
+    DIRECTION,
+    DISTINCT,
+    EACH,
+    EMPTY,
+    FILLER,
+    FOR,
+    FULL_STOP,
+    HAVE,
+    HOW_MANY,
+    HOW_OFTEN,
+    IN,
+    LIKE,
+    MOST,
+    NOT,
+    OF,
+    OR,
+    OR_MORE,
+    SAME,
+    SHARE,
+    SORTED,
+    THAN,
+    THAT,
+    WHOSE,
+    SymbolKind,
+)
 from mcp_server.nl2sql.sql.logical import Aggregate, Operator
 from mcp_server.nl2sql.words.lexicon import (
     COMPARATIVES,
@@ -17,7 +51,7 @@ from mcp_server.nl2sql.words.lexicon import (
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What a phrase says. kind: the letter by which patterns know it; see `symbols`."""
+    """What a phrase says. kind: the letter of the `SymbolKind` by which patterns know it."""
 
     kind: str
     aggregate: Aggregate | None = None
@@ -27,31 +61,33 @@ class Cue:
     how: str = ""
 
 
-def _phrases(kind: str, text: str) -> dict[tuple[str, ...], Cue]:
-    return {tuple(phrase.split()): Cue(kind) for phrase in text.split(",")}
+def _phrases(kind: SymbolKind, text: str) -> dict[tuple[str, ...], Cue]:
+    return {tuple(phrase.split()): Cue(kind.letter) for phrase in text.split(",")}
 
 
-def _operators(operator: Operator, text: str, kind: str = "O") -> dict[tuple[str, ...], Cue]:
-    return {tuple(p.split()): Cue(kind, operator=operator) for p in text.split(",")}
+def _operators(
+    operator: Operator, text: str, kind: SymbolKind = THAN
+) -> dict[tuple[str, ...], Cue]:
+    return {tuple(p.split()): Cue(kind.letter, operator=operator) for p in text.split(",")}
 
 
 def _aggregates(aggregate: Aggregate, text: str) -> dict[tuple[str, ...], Cue]:
-    return {tuple(p.split()): Cue("A", aggregate=aggregate) for p in text.split(",")}
+    return {tuple(p.split()): Cue(AGGREGATE.letter, aggregate=aggregate) for p in text.split(",")}
 
 
 def _likes(how: str, text: str) -> dict[tuple[str, ...], Cue]:
-    return {tuple(p.split()): Cue("L", how=how) for p in text.split(",")}
+    return {tuple(p.split()): Cue(LIKE.letter, how=how) for p in text.split(",")}
 
 
 def _ranks(descending: bool, text: str) -> dict[tuple[str, ...], Cue]:
-    return {tuple(p.split()): Cue("S", descending=descending) for p in text.split(",")}
+    return {tuple(p.split()): Cue(MOST.letter, descending=descending) for p in text.split(",")}
 
 
 def _directions(descending: bool, text: str) -> dict[tuple[str, ...], Cue]:
     found = {}
     for phrase in text.split(","):
         by_name = "alphabet" in phrase or "lexico" in phrase
-        cue = Cue("Z", descending=descending, hints=("name",) if by_name else ())
+        cue = Cue(DIRECTION.letter, descending=descending, hints=("name",) if by_name else ())
         for ending in ("order", "order of", "order by", "manner", ""):
             for start in ("in", "in the", "in a", "by", ""):
                 found[tuple(f"{start} {phrase} {ending}".split())] = cue
@@ -69,7 +105,9 @@ def _common() -> dict[tuple[str, ...], Cue]:
                 else ["used", "owned", "spoken", "played", "ordered", "bought", "chosen", "seen",
                       "occurring", "found", "mentioned", "visited", "purchased", "produced"]
             ):  # fmt: skip
-                found[tuple(f"{amount} {adverb}{what}".split())] = Cue("M", descending=descending)
+                found[tuple(f"{amount} {adverb}{what}".split())] = Cue(
+                    COMMONEST.letter, descending=descending
+                )
     return found
 
 
@@ -77,36 +115,38 @@ def _comparatives() -> dict[tuple[str, ...], Cue]:
     found: dict[tuple[str, ...], Cue] = {}
     for word, (hints, sign) in (COMPARATIVES | PHRASE_COMPARATIVES).items():
         operator: Operator = ">" if sign == ">" else "<"
-        found[*word.split(), "than"] = Cue("O", operator=operator, hints=hints)
+        found[*word.split(), "than"] = Cue(THAN.letter, operator=operator, hints=hints)
         opposite: Operator = "<=" if sign == ">" else ">="
         for start in ("not", "no"):
-            found[start, *word.split(), "than"] = Cue("O", operator=opposite, hints=hints)
-        found["or", *word.split()] = Cue("+", operator=">=" if sign == ">" else "<=", hints=hints)
+            found[start, *word.split(), "than"] = Cue(THAN.letter, operator=opposite, hints=hints)
+        found["or", *word.split()] = Cue(
+            OR_MORE.letter, operator=">=" if sign == ">" else "<=", hints=hints
+        )
     return found
 
 
 def _superlatives() -> dict[tuple[str, ...], Cue]:
     found: dict[tuple[str, ...], Cue] = {
-        (word,): Cue("S", descending=descending, hints=hints)
+        (word,): Cue(MOST.letter, descending=descending, hints=hints)
         for word, (hints, descending) in SUPERLATIVES.items()
         if word not in ("old", "highest", "lowest", "largest", "biggest", "smallest")
     }
     for phrase, (hints, descending) in PHRASE_SUPERLATIVES.items():
-        found[tuple(phrase.split())] = Cue("S", descending=descending, hints=hints)
+        found[tuple(phrase.split())] = Cue(MOST.letter, descending=descending, hints=hints)
     for word in ("highest", "lowest", "largest", "biggest", "smallest"):
         hints, descending = SUPERLATIVES[word]
-        found[(word,)] = Cue("S", descending=descending, hints=hints, how="any")
+        found[(word,)] = Cue(MOST.letter, descending=descending, hints=hints, how="any")
     return found
 
 
 CUES: dict[tuple[str, ...], Cue] = {
-    **_phrases("#", "how many,number of,count of,count the number of,total number of,count number of,"
+    **_phrases(HOW_MANY, "how many,number of,count of,count the number of,total number of,count number of,"
                "overall number of,amount of,quantity of,count how many,number for,how many of,"
                "number of occurrence of,count,total count of,how many total,how many type of,"
                "how many kind of,number of type of,number of kind of"),
-    **_phrases("m", "how many times,how many time,number of time,number of times"),
-    ("how", "much"): Cue("-"),
-    ("how", "old"): Cue("-"),
+    **_phrases(HOW_OFTEN, "how many times,how many time,number of time,number of times"),
+    ("how", "much"): Cue(FILLER.letter),
+    ("how", "old"): Cue(FILLER.letter),
     **_aggregates("avg", "average,mean,avg,average of,mean of,average value of,average number of,"
                   "average amount of,mean number of,on average"),
     **_aggregates("sum", "total,sum,sum of,total amount of,total value of,combined,total of,"
@@ -118,7 +158,7 @@ CUES: dict[tuple[str, ...], Cue] = {
     **_ranks(True, "most,greatest,top,best,highest number of,most number of,largest amount of,"
              "most amount of,at most one of"),
     **_ranks(False, "least,fewest,worst,bottom"),
-    **{(word, "rated"): Cue("S", descending=up, hints=("rating", "score", "rate", "star", "point"))
+    **{(word, "rated"): Cue(MOST.letter, descending=up, hints=("rating", "score", "rate", "star", "point"))
        for word, up in (("highest", True), ("top", True), ("best", True), ("lowest", False),
                         ("worst", False), ("least", False), ("most", True))},
     **_common(),
@@ -137,33 +177,33 @@ CUES: dict[tuple[str, ...], Cue] = {
                  "not above,fewer than or equal to,no higher than,on or before,in or before,before or in,"
                  "before or on,earlier than or in,earlier than or on"),
     **_comparatives(),
-    ("higher", "than"): Cue("O", operator=">", hints=("height", "elevation", "altitude")),
-    ("lower", "than"): Cue("O", operator="<", hints=("height", "elevation", "altitude")),
+    ("higher", "than"): Cue(THAN.letter, operator=">", hints=("height", "elevation", "altitude")),
+    ("lower", "than"): Cue(THAN.letter, operator="<", hints=("height", "elevation", "altitude")),
     **_operators(">", "greater,larger,higher,bigger"),
     **_operators("<", "smaller,lower"),
     **_operators("=", "exactly,equal to,equal,only"),
     **_operators("<>", "not equal to,different from,differ from,unequal to,not the same as,"
                  "other than exactly"),
-    **_operators(">=", "or more,or above,or higher,or greater,or later,or over,or after,or newer", "+"),
-    **_operators("<=", "or less,or fewer,or below,or lower,or earlier,or under,or before", "+"),
-    **_phrases("K", "between,in between,in the range of,range from,ranging from,in the range"),
-    **_phrases("G", "for each,for every,per,each,every,in each,of each,by each,grouped by,group by,"
+    **_operators(">=", "or more,or above,or higher,or greater,or later,or over,or after,or newer", OR_MORE),
+    **_operators("<=", "or less,or fewer,or below,or lower,or earlier,or under,or before", OR_MORE),
+    **_phrases(BETWEEN, "between,in between,in the range of,range from,ranging from,in the range"),
+    **_phrases(EACH, "for each,for every,per,each,every,in each,of each,by each,grouped by,group by,"
                "for all the different,for different,in every,of every,at each,from each,on each,"
                "for each of,for each different,for all different,with each,to each,across each,"
                "for each distinct,for every different,of different,"
                "in different,each of,group by each,group them by,broken down by,across different,"
                "under each,for each unique,respectively for each,across,grouped by each,for each possible"),
-    **_phrases("D", "different,distinct,unique"),
-    **_phrases("X", "not,no,never,without,except,excluding,neither,nor,none,other than,but not,"
+    **_phrases(DISTINCT, "different,distinct,unique"),
+    **_phrases(NOT, "not,no,never,without,except,excluding,neither,nor,none,other than,but not,"
                "besides,outside,except for,apart from,and not,not have any,have no,not any,"
                "not have,have not,have never,no any,lack,non,cannot,exclude,no longer,outside of,free of,lacking"),
-    **_phrases("&", "and,as well as,along with,together with,and also,plus,and then,also with"),
-    **_phrases("|", "or,and or"),
-    **_phrases("!", "but,but also,however,although,while"),
-    **_phrases("2", "both"),
-    **_phrases("H", "have,with,having,own,contain,include,possess,of having,that have,who have,"
+    **_phrases(AND, "and,as well as,along with,together with,and also,plus,and then,also with"),
+    **_phrases(OR, "or,and or"),
+    **_phrases(BUT, "but,but also,however,although,while"),
+    **_phrases(BOTH, "both"),
+    **_phrases(HAVE, "have,with,having,own,contain,include,possess,of having,that have,who have,"
                "which have,hold"),
-    **_phrases("R", "sorted by,order by,ordered by,sort by,sorted,ordered,sort,in order of,"
+    **_phrases(SORTED, "sorted by,order by,ordered by,sort by,sorted,ordered,sort,in order of,"
                "arranged by,ranked by,sorted in,ordered in,order them by,sort them by,listed by,"
                "listed in,sorted according to,sort the result by,order the result by,in the order of,"
                "sort the list by,and sort by,ordered according to,rank by,ordering by,ranked,"
@@ -173,28 +213,28 @@ CUES: dict[tuple[str, ...], Cue] = {
                   "lexicographical,chronological,ascending alphabetical,asc"),
     **_directions(True, "descending,decreasing,reverse alphabetical,reversed lexicographical,"
                   "reverse,desc,descending alphabetical,reverse chronological"),
-    **{tuple(p.split()): Cue("Z", descending=False) for p in (
+    **{tuple(p.split()): Cue(DIRECTION.letter, descending=False) for p in (
         "alphabetically", "from low to high", "from the lowest to highest", "from lowest to highest",
         "from small to large", "from smallest to largest", "from the youngest to the oldest",
         "from youngest to oldest", "from the lowest to the highest", "from young to old",
         "from early to late", "from least to most", "from the oldest to the most recent",
         "from least to greatest", "from shortest to longest", "from short to long",
         "from the least to the most")},
-    **{tuple(p.split()): Cue("Z", descending=True) for p in (
+    **{tuple(p.split()): Cue(DIRECTION.letter, descending=True) for p in (
         "from high to low", "from the highest to lowest", "from highest to lowest",
         "from large to small", "from largest to smallest", "from the oldest to the youngest",
         "from oldest to youngest", "from the highest to the lowest", "from old to young",
         "from late to early", "from most to least", "from greatest to least",
         "from the most recent to the oldest", "from longest to shortest", "from long to short",
         "from the most to the least", "from most recent to least recent")},
-    **_phrases("T", "that,which,who,whom,where,in which,for which,from which,by which,on which,"
+    **_phrases(THAT, "that,which,who,whom,where,in which,for which,from which,by which,on which,"
                "with which,to which,when"),
-    **_phrases("W", "whose,where the,for whom,of which"),
-    **_phrases("o", "of,belonging to,belong to,part of,a part of,across all,across all the,among all,"
+    **_phrases(WHOSE, "whose,where the,for whom,of which"),
+    **_phrases(OF, "of,belonging to,belong to,part of,a part of,across all,across all the,among all,"
                "over all,for all,for all the,of all,of all the,in all,across the"),
-    **_phrases("f", "for,about"),
-    **_phrases("y", "by,base on,according to,in term of,based on"),
-    **_phrases("p", "in,at,on,from,to,into,during,within,through,via,as,inside,located in,"
+    **_phrases(FOR, "for,about"),
+    **_phrases(BY, "by,base on,according to,in term of,based on"),
+    **_phrases(IN, "in,at,on,from,to,into,during,within,through,via,as,inside,located in,"
                "locate in,near,around,between the,live in,called,named,title,titled,entitled,call"),
     **_likes("contain", "contain the word,contain the substring,contain the letter,containing,"
              "have the word,have the substring,have the letter,include the word,contain the phrase,"
@@ -211,11 +251,11 @@ CUES: dict[tuple[str, ...], Cue] = {
              "first letter be,whose first letter be,start with letter,begin with letter,starting with letter,started with,start with a"),
     **_likes("end", "end with,ending with,end in,ending in,end with the letter,have the suffix,"
              "with the suffix,ending with the letter,end with letter,end by"),
-    **_phrases("N", "null,missing,unknown,unspecified,blank,empty,not available,not specified"),
-    **_phrases("=", "same,the same,identical"),
-    **_phrases("%", "percentage of,proportion of,share of,percent of,fraction of,"
+    **_phrases(EMPTY, "null,missing,unknown,unspecified,blank,empty,not available,not specified"),
+    **_phrases(SAME, "same,the same,identical"),
+    **_phrases(SHARE, "percentage of,proportion of,share of,percent of,fraction of,"
                "what percentage of,what proportion of,what percent of,what share of"),
-    **_phrases("-", "the,a,an,all,any,some,their,its,his,her,our,these,those,this,also,there,do,"
+    **_phrases(FILLER, "the,a,an,all,any,some,their,its,his,her,our,these,those,this,also,there,do,"
                "please,me,us,you,i,we,can,could,would,will,like,know,want,be,be there,it,they,"
                "them,ever,together,respectively,respective,corresponding,associated,exist,"
                "available,just,information,record,detail,whole,entire,given,certain,particular,"
@@ -225,8 +265,8 @@ CUES: dict[tuple[str, ...], Cue] = {
                "should,may,might,various,either,result,answer,s,her,our,his,up,out,has,"
                "at once,at a time,aged,than,year old,year of age,belong,relevant,specific,related,each other,let,name of the,return me,"
                "work,working,worked,placed,participate,participated"),
-    **{(mark,): Cue(".") for mark in ".?;:"},
-    (",",): Cue(","),
+    **{(mark,): Cue(FULL_STOP.letter) for mark in ".?;:"},
+    (",",): Cue(COMMA.letter),
 }  # fmt: skip
 CUES.pop(("name", "of", "the"))
 CUES.pop(("between", "the"))

@@ -10,7 +10,7 @@ from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.nl2sql.database.reader import Reader, ResultSet
 from mcp_server.nl2sql.database.steps import run
 from mcp_server.nl2sql.errors import ForbiddenError, RefusedError
-from tests.mcp_server.nl2sql.guard.conftest import lines_of, script
+from tests.mcp_server.nl2sql.database.guard.conftest import lines_of, script
 
 HOSTILE = lines_of("hostile.sql")
 UNSAFE = lines_of("unsafe_hostile.sql")

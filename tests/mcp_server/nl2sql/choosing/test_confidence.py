@@ -5,7 +5,14 @@ import sqlglot
 from sqlglot import exp
 
 from mcp_server.nl2sql.choosing.candidates import Made, judge
-from mcp_server.nl2sql.choosing.confidence import MARGIN_MAX, canonical, signs, standing, sureness
+from mcp_server.nl2sql.choosing.confidence import (
+    MARGIN_MAX,
+    canonical,
+    score,
+    signs,
+    standing,
+    sureness,
+)
 from mcp_server.nl2sql.choosing.naming import naming_signs
 from mcp_server.nl2sql.choosing.results import Result, result_signs
 from mcp_server.nl2sql.choosing.variants import variants
@@ -117,6 +124,33 @@ def test_what_a_question_asks_for_and_the_query_has_is_a_sign(
     question: str, query: str, sign: str
 ) -> None:
     assert signs(question, parsed(query))[sign] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("question", "meant", "other"),
+    [
+        ("how many parcels are there", "select count(*) from parcel", "select kind from parcel"),
+        ("the different towns", "select distinct town from t", "select town from t"),
+        ("people not from Oslo", "select x from t where town <> 'Oslo'",
+         "select x from t where town = 'Oslo'"),
+        ("people from Rome or Oslo", "select x from t where town = 'Rome' or town = 'Oslo'",
+         "select x from t where town = 'Rome'"),
+        ("parcels with the number 7", "select x from t where id = 7", "select x from t"),
+        ("names that contain an x", "select x from t where x ilike '%x%'",
+         "select x from t where x = 'x'"),
+        ("the average size per kind", "select kind, avg(size) from t group by kind",
+         "select avg(size) from t"),
+        ("the total size of parcels", "select sum(size) from t", "select size from t"),
+        ("the largest parcel", "select kind from t order by size desc limit 1",
+         "select kind from t order by size desc"),
+        ("the kinds sorted by size", "select kind from t order by size", "select kind from t"),
+        ("the town", "select town from t", "select town, first_name, last_name from t"),
+    ],
+)  # fmt: skip
+def test_by_its_weights_the_query_that_was_meant_stands_before_another(
+    question: str, meant: str, other: str
+) -> None:
+    assert score(signs(question, parsed(meant))) > score(signs(question, parsed(other)))
 
 
 def test_a_name_that_the_question_does_not_say_is_a_sign_and_a_synonym_says_it() -> None:
