@@ -15,6 +15,8 @@ if TYPE_CHECKING:
         DBInstance,
         ServerlessScaling,
     )
+    from cluster_runtime.control.records.parameter_groups import DBParameter
+    from cluster_runtime.control.records.resources import Tag
     from cluster_runtime.errors import BorealisError
     from cluster_runtime.gateway import GatewayLimits, SessionDescription
     from cluster_runtime.runtime import AsyncRuntime, ClusterHandle, Runtime
@@ -28,6 +30,7 @@ __all__ = [
     "ControlPlane",
     "DBCluster",
     "DBInstance",
+    "DBParameter",
     "EndpointUnreachableError",
     "GatewayLimits",
     "HostClient",
@@ -47,6 +50,7 @@ _HOME = {
     "ControlPlane": "control.plane",
     "DBCluster": "control.records.model",
     "DBInstance": "control.records.model",
+    "DBParameter": "control.records.parameter_groups",
     "EndpointUnreachableError": "api",
     "GatewayLimits": "gateway",
     "HostClient": "api",

@@ -22,8 +22,14 @@ from cluster_runtime.control.operations.clusters import (
     StopDBCluster,
 )
 from cluster_runtime.control.operations.engines import (
+    CreateDBClusterParameterGroup,
+    DeleteDBClusterParameterGroup,
+    DescribeDBClusterParameterGroups,
+    DescribeDBClusterParameters,
     DescribeDBEngineVersions,
     DescribeOrderableDBInstanceOptions,
+    ModifyDBClusterParameterGroup,
+    ResetDBClusterParameterGroup,
 )
 from cluster_runtime.control.operations.events import DescribeEvents
 from cluster_runtime.control.operations.instances import (
@@ -57,6 +63,7 @@ from cluster_runtime.control.records.model import (
     ServerlessScaling,
     StorageType,
 )
+from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup, DBParameter
 from cluster_runtime.control.records.resources import (
     DBEngineVersion,
     DBLogFilePortion,
@@ -98,6 +105,7 @@ class AwaitedOperations:
         deletion_protection: bool = False,
         port: int | None = None,
         tags: Sequence[Tag] = (),
+        db_cluster_parameter_group_name: str | None = None,
         with_writer: bool = True,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
     ) -> ClusterHandle:
@@ -124,11 +132,12 @@ class AwaitedOperations:
         deletion_protection: refuse to delete it until this is switched off.
         port: port of the cluster endpoint; by default any free one.
         tags: words about it, at most 50.
+        db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
         with_writer: make an instance; without one it takes no connections until it gets one.
         engine: there is one.
 
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
-        EngineNotFoundError, InsufficientStorageError.
+        EngineNotFoundError, InsufficientStorageError, ParameterGroupNotFoundError.
         """
         request = CreateDBCluster(
             db_cluster_identifier,
@@ -144,6 +153,7 @@ class AwaitedOperations:
             deletion_protection=deletion_protection,
             port=port,
             tags=tuple(tags),
+            db_cluster_parameter_group_name=db_cluster_parameter_group_name,
             with_writer=with_writer,
             engine=engine,
         )
@@ -181,6 +191,7 @@ class AwaitedOperations:
         require_tls: bool | None = None,
         internet_access_gateway_enabled: bool | None = None,
         storage_type: StorageType | None = None,
+        db_cluster_parameter_group_name: str | None = None,
         reset_settings: bool = False,
     ) -> DBCluster:
         """Change settings of a cluster, at once; those that are not given stay as they are.
@@ -196,11 +207,13 @@ class AwaitedOperations:
         require_tls: refuse connections without TLS.
         internet_access_gateway_enabled: keep its endpoints open.
         storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
+        db_cluster_parameter_group_name: other parameters to run with; static ones at its next
+            start.
         reset_settings: let a master user who locked himself out back in: settings of his databases
             and of his role, connection limits and refusals, all back to their defaults. Data stay.
 
         Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidParameterError,
-        InvalidClusterStateError.
+        InvalidClusterStateError, ParameterGroupNotFoundError.
         """
         request = ModifyDBCluster(
             db_cluster_identifier,
@@ -214,6 +227,7 @@ class AwaitedOperations:
             require_tls=require_tls,
             internet_access_gateway_enabled=internet_access_gateway_enabled,
             storage_type=storage_type,
+            db_cluster_parameter_group_name=db_cluster_parameter_group_name,
             reset_settings=reset_settings,
         )
         return await self._thread.acall(self._service.modify_db_cluster(request))
@@ -499,6 +513,91 @@ class AwaitedOperations:
         return await self._thread.acall(
             self._service.describe_orderable_db_instance_options(request)
         )
+
+    async def create_db_cluster_parameter_group(
+        self, db_cluster_parameter_group_name: str, db_parameter_group_family: str, description: str
+    ) -> DBClusterParameterGroup:
+        """Make a group of parameters for clusters, with the engine's default values.
+
+        db_cluster_parameter_group_name: its name: letters, digits and single hyphens.
+        db_parameter_group_family: of the clusters it is for, such as `aurora-postgresql18`.
+        description: what it is for.
+
+        Raises ParameterGroupAlreadyExistsError, InvalidParameterError.
+        """
+        request = CreateDBClusterParameterGroup(
+            db_cluster_parameter_group_name, db_parameter_group_family, description
+        )
+        return await self._thread.acall(self._service.create_db_cluster_parameter_group(request))
+
+    async def describe_db_cluster_parameter_groups(
+        self, db_cluster_parameter_group_name: str | None = None
+    ) -> Sequence[DBClusterParameterGroup]:
+        """Show one parameter group, or all; the default one of each family among them.
+
+        db_cluster_parameter_group_name: the only group to show.
+
+        Raises ParameterGroupNotFoundError.
+        """
+        request = DescribeDBClusterParameterGroups(db_cluster_parameter_group_name)
+        return await self._thread.acall(self._service.describe_db_cluster_parameter_groups(request))
+
+    async def describe_db_cluster_parameters(
+        self, db_cluster_parameter_group_name: str, source: str | None = None
+    ) -> Sequence[DBParameter]:
+        """Show the parameters of a group, by name: their values, ranges, and when a change applies.
+
+        db_cluster_parameter_group_name: Name of the parameter group.
+        source: show only those of this source: `user` or `engine-default`.
+
+        Raises ParameterGroupNotFoundError.
+        """
+        request = DescribeDBClusterParameters(db_cluster_parameter_group_name, source)
+        return await self._thread.acall(self._service.describe_db_cluster_parameters(request))
+
+    async def modify_db_cluster_parameter_group(
+        self, db_cluster_parameter_group_name: str, parameters: Sequence[DBParameter]
+    ) -> DBClusterParameterGroup:
+        """Change parameters of a group, and so of its clusters.
+
+        Those with the method `immediate` apply to running writers at once, the others at their next
+
+        db_cluster_parameter_group_name: Name of the parameter group.
+        parameters: names, values and methods.
+
+        Raises ParameterGroupNotFoundError, ParameterGroupInUseError, InvalidParameterError.
+        """
+        request = ModifyDBClusterParameterGroup(db_cluster_parameter_group_name, tuple(parameters))
+        return await self._thread.acall(self._service.modify_db_cluster_parameter_group(request))
+
+    async def reset_db_cluster_parameter_group(
+        self,
+        db_cluster_parameter_group_name: str,
+        reset_all_parameters: bool | None = None,
+        parameters: Sequence[DBParameter] = (),
+    ) -> DBClusterParameterGroup:
+        """Give parameters of a group the engine's default values again.
+
+        db_cluster_parameter_group_name: Name of the parameter group.
+        reset_all_parameters: all of them.
+        parameters: those to reset; what is said beside their names counts for nothing.
+
+        Raises ParameterGroupNotFoundError, ParameterGroupInUseError, InvalidParameterError.
+        """
+        request = ResetDBClusterParameterGroup(
+            db_cluster_parameter_group_name, reset_all_parameters, tuple(parameters)
+        )
+        return await self._thread.acall(self._service.reset_db_cluster_parameter_group(request))
+
+    async def delete_db_cluster_parameter_group(self, db_cluster_parameter_group_name: str) -> None:
+        """Delete a parameter group that no cluster has.
+
+        db_cluster_parameter_group_name: Name of the parameter group.
+
+        Raises ParameterGroupNotFoundError, ParameterGroupInUseError.
+        """
+        request = DeleteDBClusterParameterGroup(db_cluster_parameter_group_name)
+        await self._thread.acall(self._service.delete_db_cluster_parameter_group(request))
 
     @renamed(identifier="db_cluster_identifier")
     async def describe_sessions(self, db_cluster_identifier: str) -> Sequence[SessionDescription]:

@@ -77,6 +77,24 @@ class InstanceNotFoundError(BorealisError):
     code = "DBInstanceNotFound"
 
 
+class ParameterGroupNotFoundError(BorealisError):
+    """The control plane knows no parameter group of that name."""
+
+    code = "DBParameterGroupNotFound"
+
+
+class ParameterGroupAlreadyExistsError(BorealisError):
+    """A create used the name of a parameter group. Choose another one."""
+
+    code = "DBParameterGroupAlreadyExists"
+
+
+class ParameterGroupInUseError(BorealisError):
+    """A parameter group is a default one, which nobody changes, or clusters have it."""
+
+    code = "InvalidDBParameterGroupState"
+
+
 class LogFileNotFoundError(BorealisError):
     """An instance has no log file of that name."""
 

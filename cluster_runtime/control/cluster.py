@@ -20,10 +20,12 @@ from cluster_runtime.control.records.model import (
     EndpointKind,
     Event,
 )
+from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup
 from cluster_runtime.control.records.state_directory import AccessKey, StateDirectory
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.template import Template
 from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
@@ -153,6 +155,7 @@ class Context:
     pool: WarmPool[UnnamedCluster]
     clusters: dict[str, HostedCluster] = field(default_factory=dict)
     reserved: set[str] = field(default_factory=set)
+    parameter_groups: dict[str, DBClusterParameterGroup] = field(default_factory=dict)
 
     def find(self, identifier: str) -> HostedCluster:
         """The cluster of an identifier or resource id. Raises ClusterNotFoundError."""
@@ -160,6 +163,13 @@ class Context:
             if identifier == cluster.id or identifier.lower() == cluster.identifier:
                 return cluster
         raise not_found(identifier, (cluster.identifier for cluster in self.clusters.values()))
+
+    def parameters_of(self, resource_id: str) -> Settings:
+        """What the parameter group of a cluster sets; nothing for one without a name yet."""
+        cluster = self.clusters.get(resource_id)
+        name = cluster.facts.db_cluster_parameter_group if cluster is not None else ""
+        group = self.parameter_groups.get(name)
+        return dict(group.values) if group is not None else {}
 
     async def store(self, cluster: HostedCluster, facts: DBCluster) -> None:
         """Make `facts` the cluster's, durably."""

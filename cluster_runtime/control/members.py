@@ -47,5 +47,8 @@ def _member(cluster: HostedCluster, number: int) -> DBInstance:
         engine=facts.engine,
         engine_version=facts.engine_version,
         instance_create_time=facts.cluster_create_time,
+        db_cluster_parameter_group_status=(
+            "pending-reboot" if cluster.instances.writer.parameters_wait else "in-sync"
+        ),
         promotion_tier=WRITER_TIER if number == 1 else READER_TIER,
     )

@@ -75,6 +75,7 @@ def db_cluster(shape: Mapping[str, Any]) -> DBCluster:
         region=shape["DBClusterArn"].split(":")[3],
         cluster_create_time=shape["ClusterCreateTime"],
         scaling=scaling,
+        db_cluster_parameter_group=_group(shape.get("DBClusterParameterGroup", "")),
         has_writer=any(each["IsClusterWriter"] for each in shape.get("DBClusterMembers", ())),
         express_configuration=shape.get("InternetAccessGatewayEnabled", False),
         iam_database_authentication_enabled=shape.get("IAMDatabaseAuthenticationEnabled", False),
@@ -116,6 +117,10 @@ def event(shape: Mapping[str, Any]) -> Event:
         event_categories=tuple(shape.get("EventCategories", ())),
         date=shape["Date"],
     )
+
+
+def _group(name: str) -> str:
+    return "" if name.startswith("default.") else name
 
 
 def _cluster_status(status: str) -> ClusterStatus:

@@ -106,6 +106,7 @@ class DBCluster:
         loopback ports of their own that each of them also has.
     has_writer: whether there is an instance; without one it takes no connections.
     writer_identifier: the writer's name where it was given one.
+    db_cluster_parameter_group: its name; empty for the default one of its family.
     master_user_secret: of a master password that the runtime manages.
     capacity: current ACU; 0 while paused.
     walls: what stands around its writer, as its start put it up; None while none runs.
@@ -134,6 +135,7 @@ class DBCluster:
     port_was_requested: bool = False
     has_writer: bool = True
     writer_identifier: str = ""
+    db_cluster_parameter_group: str = ""
     tag_list: tuple[Tag, ...] = ()
     master_user_secret: MasterUserSecret | None = None
     capacity: float = 0.0
@@ -154,6 +156,7 @@ class DBCluster:
 class DBInstance:
     """One PostgreSQL of a cluster, as DescribeDBInstances shows it: its writer, or a reader.
 
+    db_cluster_parameter_group_status: `pending-reboot` where static parameters wait for a start.
     db_instance_status: `stopped` while its cluster is. One of a paused cluster is available.
     promotion_tier: readers of a lower tier become the writer first, 0 to 15.
     """
@@ -165,6 +168,7 @@ class DBInstance:
     engine: str
     engine_version: str
     instance_create_time: datetime
+    db_cluster_parameter_group_status: Literal["in-sync", "pending-reboot"] = "in-sync"
     promotion_tier: int = 1
     db_instance_class: str = SERVERLESS
 

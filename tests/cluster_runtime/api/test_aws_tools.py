@@ -127,7 +127,7 @@ async def test_the_mcp_server_of_aws_creates_a_cluster_and_runs_queries(
             facts = endpoint.runtime.cluster("agents").describe()
             assert made["db_endpoint"] == facts.endpoint
             token = {
-                "connection_method": "PG_WIRE_IAM_PROTOCOL",
+                "connection_method": "pgwire_iam",  # PG_WIRE_IAM_PROTOCOL
                 "cluster_identifier": "agents",
                 "db_endpoint": facts.endpoint,
                 "database": "postgres",
@@ -145,9 +145,9 @@ async def test_the_mcp_server_of_aws_creates_a_cluster_and_runs_queries(
                 region=REGION,
                 database_type="APG",
                 port=facts.port,
-                **{**token, "connection_method": "PG_WIRE_PROTOCOL"},
+                **{**token, "connection_method": "pgwire"},
             )
-            password = {**token, "connection_method": "PG_WIRE_PROTOCOL"}
+            password = {**token, "connection_method": "pgwire"}  # PG_WIRE_PROTOCOL
             assert "found" in await call(client, "run_query", sql="select y from t", **password)
     attached = endpoint.client("iam").list_attached_user_policies(UserName="borealis")
     assert [each["PolicyName"] for each in attached["AttachedPolicies"]] == [

@@ -394,6 +394,63 @@ def test_a_managed_password_stands_in_no_file(endpoint: Endpoint, rds: Any) -> N
     assert repr(password) not in repr(endpoint.runtime.get_master_user_secret("secret"))
 
 
+def test_parameter_groups(endpoint: Endpoint, rds: Any, notes: Any, refused: Refused) -> None:
+    (default,) = rds.describe_db_cluster_parameter_groups(
+        DBClusterParameterGroupName=notes["DBClusterParameterGroup"]
+    )["DBClusterParameterGroups"]
+    family = default["DBParameterGroupFamily"]
+    named = {"DBClusterParameterGroupName": "tuned"}
+    made = rds.create_db_cluster_parameter_group(
+        **named, DBParameterGroupFamily=family, Description="for a test"
+    )["DBClusterParameterGroup"]
+    assert made["DBClusterParameterGroupArn"].endswith(":cluster-pg:tuned")
+    rds.modify_db_cluster(DBClusterIdentifier="notes", **named)
+    parameters = [
+        {"ParameterName": "work_mem", "ParameterValue": "8192", "ApplyMethod": "immediate"},
+        {
+            "ParameterName": "max_connections",
+            "ParameterValue": "60",
+            "ApplyMethod": "pending-reboot",
+        },
+    ]
+    changed = rds.modify_db_cluster_parameter_group(**named, Parameters=parameters)
+    assert changed["DBClusterParameterGroupName"] == "tuned"
+    with endpoint.runtime.cluster("notes").connect() as conn:
+        assert conn.execute("show work_mem").fetchone() == ("8MB",)
+    (described,) = rds.describe_db_clusters(DBClusterIdentifier="notes")["DBClusters"]
+    assert described["DBClusterParameterGroup"] == "tuned"
+    assert [each["DBClusterParameterGroupStatus"] for each in described["DBClusterMembers"]] == [
+        "pending-reboot"
+    ]
+    pages = rds.get_paginator("describe_db_cluster_parameters").paginate(**named)
+    shown = {each["ParameterName"]: each for page in pages for each in page["Parameters"]}
+    assert len(shown) > 300
+    assert shown["max_connections"]["ApplyType"] == "static"
+    assert shown["max_connections"]["ParameterValue"] == "60"
+    assert shown["fsync"]["IsModifiable"] is False
+    (user, other) = (
+        rds.describe_db_cluster_parameters(**named, Source=source)["Parameters"]
+        for source in ("user", "engine-default")
+    )
+    assert [each["ParameterName"] for each in user] == ["max_connections", "work_mem"]
+    assert other
+    wrong = [{"ParameterName": "fsync", "ParameterValue": "0", "ApplyMethod": "immediate"}]
+    assert refused(rds.modify_db_cluster_parameter_group, **named, Parameters=wrong) == (
+        "InvalidParameterValue",
+        400,
+    )
+    in_use = refused(rds.delete_db_cluster_parameter_group, **named)
+    assert in_use == ("InvalidDBParameterGroupState", 400)
+    rds.modify_db_cluster(
+        DBClusterIdentifier="notes",
+        DBClusterParameterGroupName=default["DBClusterParameterGroupName"],
+    )
+    rds.reset_db_cluster_parameter_group(**named, ResetAllParameters=True)
+    rds.delete_db_cluster_parameter_group(**named)
+    unknown = refused(rds.describe_db_cluster_parameters, **named)
+    assert unknown == ("DBParameterGroupNotFound", 404)
+
+
 def test_pages_hold_together(rds: Any, notes: Any) -> None:
     identifiers = [f"page-{number:02}" for number in range(3)]
     for each in identifiers:

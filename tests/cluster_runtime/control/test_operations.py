@@ -78,6 +78,8 @@ CODES_OF_OUR_OWN = {
     ("DescribeEvents", "DBClusterNotFoundFault"),  # RDS answers with no events
     ("DescribeDBInstances", "DBClusterNotFoundFault"),  # of a parameter of ours
     ("RebootDBInstance", "InvalidDBClusterStateFault"),  # RDS: InvalidDBInstanceState
+    ("CreateDBCluster", "DBParameterGroupNotFound"),  # RDS: DBClusterParameterGroupNotFound
+    ("ModifyDBCluster", "DBParameterGroupNotFound"),  # RDS: DBClusterParameterGroupNotFound
     ("DescribePendingMaintenanceActions", "DBClusterNotFoundFault"),  # RDS: ResourceNotFoundFault
 }
 KINDS = {

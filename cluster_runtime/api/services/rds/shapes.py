@@ -8,8 +8,6 @@ from typing import Any
 
 from cluster_runtime.control.records.model import DBCluster, DBInstance, Event, InstanceStatus
 
-STATUS_IN_SYNC = "in-sync"
-
 
 def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str, Any]:
     """RDS's DBCluster. instances: those of the cluster."""
@@ -17,6 +15,8 @@ def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str
         "AllocatedStorage": 1,
         "AvailabilityZones": [f"{facts.region}{zone}" for zone in "abc"],
         "DatabaseName": facts.database_name,
+        "DBClusterParameterGroup": facts.db_cluster_parameter_group
+        or f"default.{facts.engine}{facts.engine_version.partition('.')[0]}",
         "DBClusterIdentifier": facts.db_cluster_identifier,
         "Status": facts.status.value,
         "Endpoint": facts.endpoint,
@@ -31,7 +31,7 @@ def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str
             {
                 "DBInstanceIdentifier": each.db_instance_identifier,
                 "IsClusterWriter": each.is_cluster_writer,
-                "DBClusterParameterGroupStatus": STATUS_IN_SYNC,
+                "DBClusterParameterGroupStatus": each.db_cluster_parameter_group_status,
                 "PromotionTier": each.promotion_tier,
             }
             for each in instances
