@@ -61,17 +61,8 @@ included, as JSON 1.1: `X-Amz-Target: Borealis.PauseDBCluster`, parameters by th
 
 ## From Python
 
-`RdsControlPlane` is the control plane behind an endpoint. Against Amazon Aurora it speaks RDS;
-against a host, given as its URL, its socket or its state directory, it has all operations.
-
-```python
-from borealis import RdsControlPlane
-
-plane = RdsControlPlane("~/.borealis")            # a host; RdsControlPlane() is Amazon Aurora
-cluster = plane.create_db_cluster("notes")
-with cluster.connect() as conn:
-    ...
-```
+`RdsControlPlane` is the control plane behind an endpoint:
+[Control plane](control.md#behind-an-endpoint).
 """
 
 

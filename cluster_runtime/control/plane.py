@@ -400,7 +400,8 @@ class ControlPlane(Protocol):
     ) -> DBClusterParameterGroup:
         """Change parameters of a group, and so of its clusters.
 
-        Those with the method `immediate` apply to running writers at once, the others at their next
+        Those with the method `immediate` apply to running writers at once, the others when these
+        start the next time, for a reboot, a failover, or a wake after a pause.
 
         db_cluster_parameter_group_name: Name of the parameter group.
         parameters: names, values and methods.

@@ -120,8 +120,8 @@ class DescribeDBClusterParameters(Request):
 class ModifyDBClusterParameterGroup(Request):
     """Change parameters of a group, and so of its clusters.
 
-    Those with the method `immediate` apply to running writers at once, the others at their next
-    start: a reboot, a failover, or a wake after a pause.
+    Those with the method `immediate` apply to running writers at once, the others when these start
+    the next time, for a reboot, a failover, or a wake after a pause.
 
     parameters: names, values and methods.
     """

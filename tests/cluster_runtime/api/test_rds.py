@@ -406,12 +406,11 @@ def test_parameter_groups(endpoint: Endpoint, rds: Any, notes: Any, refused: Ref
     assert made["DBClusterParameterGroupArn"].endswith(":cluster-pg:tuned")
     rds.modify_db_cluster(DBClusterIdentifier="notes", **named)
     parameters = [
-        {"ParameterName": "work_mem", "ParameterValue": "8192", "ApplyMethod": "immediate"},
-        {
-            "ParameterName": "max_connections",
-            "ParameterValue": "60",
-            "ApplyMethod": "pending-reboot",
-        },
+        {"ParameterName": name, "ParameterValue": value, "ApplyMethod": method}
+        for name, value, method in (
+            ("work_mem", "8192", "immediate"),
+            ("max_connections", "60", "pending-reboot"),
+        )
     ]
     changed = rds.modify_db_cluster_parameter_group(**named, Parameters=parameters)
     assert changed["DBClusterParameterGroupName"] == "tuned"
