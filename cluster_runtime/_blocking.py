@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
+from cluster_runtime.control.activity import ClusterActivity
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.loop_thread import LoopThread
 from cluster_runtime.control.model import (
@@ -30,7 +31,11 @@ from cluster_runtime.control.operations.clusters import (
 from cluster_runtime.control.operations.events import DescribeEvents
 from cluster_runtime.control.operations.instances import DescribeDBInstances
 from cluster_runtime.control.operations.renamed import renamed
-from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
+from cluster_runtime.control.operations.sessions import (
+    DescribeActivity,
+    DescribeSessions,
+    RegisterSession,
+)
 from cluster_runtime.control.operations.volumes import (
     DescribeVolume,
     HealFault,
@@ -63,6 +68,7 @@ class BlockingOperations:
         deletion_protection: bool = False,
         port: int | None = None,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
+        if_not_exists: bool = False,
     ) -> ClusterHandle:
         """Create a cluster that takes connections when this returns.
 
@@ -84,6 +90,8 @@ class BlockingOperations:
         deletion_protection: refuse to delete it until this is switched off.
         port: port of the cluster endpoint; by default any free one.
         engine: there is one.
+        if_not_exists: return the cluster of this name as it is where there is one, whoever is
+            making it at the moment.
 
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
         EngineNotFoundError, InsufficientStorageError.
@@ -100,6 +108,7 @@ class BlockingOperations:
             deletion_protection=deletion_protection,
             port=port,
             engine=engine,
+            if_not_exists=if_not_exists,
         )
         return self._thread.call(self._service.create_db_cluster(request))
 
@@ -263,6 +272,19 @@ class BlockingOperations:
         """
         request = DescribeSessions(db_cluster_identifier)
         return self._thread.call(self._service.describe_sessions(request))
+
+    @renamed(identifier="db_cluster_identifier")
+    def describe_activity(self, db_cluster_identifier: str) -> ClusterActivity:
+        """Show how much a cluster does: connections, transactions so far, lag of its readers.
+
+        A paused cluster stays paused.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError.
+        """
+        request = DescribeActivity(db_cluster_identifier)
+        return self._thread.call(self._service.describe_activity(request))
 
     def register_session(
         self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime

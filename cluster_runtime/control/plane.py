@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
+from cluster_runtime.control.activity import ClusterActivity
 from cluster_runtime.control.handle import Cluster
 from cluster_runtime.control.model import (
     DBCluster,
@@ -50,6 +51,7 @@ class ControlPlane(Protocol):
         deletion_protection: bool = False,
         port: int | None = None,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
+        if_not_exists: bool = False,
     ) -> Cluster:
         """Create a cluster that takes connections when this returns.
 
@@ -71,6 +73,8 @@ class ControlPlane(Protocol):
         deletion_protection: refuse to delete it until this is switched off.
         port: port of the cluster endpoint; by default any free one.
         engine: there is one.
+        if_not_exists: return the cluster of this name as it is where there is one, whoever is
+            making it at the moment.
 
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
         EngineNotFoundError, InsufficientStorageError.
@@ -185,6 +189,16 @@ class ControlPlane(Protocol):
         """Show who is connected to a cluster through the gateway: address, TLS, kind of credential.
 
         PostgreSQL itself sees a unix socket; `pid` joins this to its `pg_stat_activity`.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError.
+        """
+
+    def describe_activity(self, db_cluster_identifier: str) -> ClusterActivity:
+        """Show how much a cluster does: connections, transactions so far, lag of its readers.
+
+        A paused cluster stays paused.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
 

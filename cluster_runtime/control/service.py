@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cluster_runtime.control import create, delete, faults, modify, power
+from cluster_runtime.control.activity import ClusterActivity, describe_activity
 from cluster_runtime.control.catalog import Catalog
 from cluster_runtime.control.context import Context, HostedCluster, UnnamedCluster
 from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU
@@ -25,7 +26,11 @@ from cluster_runtime.control.operations.clusters import (
 )
 from cluster_runtime.control.operations.events import DescribeEvents
 from cluster_runtime.control.operations.instances import DescribeDBInstances
-from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
+from cluster_runtime.control.operations.sessions import (
+    DescribeActivity,
+    DescribeSessions,
+    RegisterSession,
+)
 from cluster_runtime.control.operations.volumes import (
     DescribeVolume,
     HealFault,
@@ -212,6 +217,10 @@ class ControlService:
     async def describe_sessions(self, request: DescribeSessions) -> list[SessionDescription]:
         """Perform it; raises what `DescribeSessions` declares."""
         return describe_sessions(self.find(request.db_cluster_identifier))
+
+    async def describe_activity(self, request: DescribeActivity) -> ClusterActivity:
+        """Perform it; raises what `DescribeActivity` declares."""
+        return await describe_activity(self.find(request.db_cluster_identifier))
 
     async def register_session(self, request: RegisterSession) -> None:
         self._context.gateway.register_session(

@@ -81,6 +81,8 @@ class CreateDBCluster(Request):
     deletion_protection: refuse to delete it until this is switched off.
     port: port of the cluster endpoint; by default any free one.
     engine: there is one.
+    if_not_exists: return the cluster of this name as it is where there is one, whoever is making
+        it at the moment.
     """
 
     db_cluster_identifier: Annotated[NewClusterIdentifier, Earlier("identifier")]
@@ -97,6 +99,7 @@ class CreateDBCluster(Request):
     deletion_protection: bool = False
     port: Annotated[int | None, Range(PORT_MIN, PORT_MAX)] = None
     engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
+    if_not_exists: Annotated[bool, RDS_HAS_NONE] = False
 
     def check(self) -> None:
         """Raises InvalidParameterError for a cluster that nobody could log in to."""

@@ -1,0 +1,116 @@
+"""The command `init`: which clients, which file of each, and what it says afterwards."""
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.markup import escape
+
+from mcp_server.cli import console
+from mcp_server.cli.clients import jsonc
+from mcp_server.cli.clients.known import Client, known
+from mcp_server.cli.clients.writing import (
+    ClientConfigurationError,
+    Written,
+    is_fleeting,
+    server_command,
+    write,
+)
+from mcp_server.errors import DISTRIBUTION
+
+
+def run(
+    names: Sequence[str],
+    server: str,
+    arguments: list[str],
+    *,
+    project: bool,
+    only_print: bool,
+    as_json: bool,
+) -> None:
+    """Write, or only print, the entry `server` for the clients that are named, or are installed.
+
+    Raises ClientConfigurationError for an unknown name, and for a file that cannot be changed.
+    """
+    clients = chosen(names, project=project)
+    command = server_command()
+    entries = [(client, _file(client, project), client.entry(command, arguments)) for client in clients]
+    if only_print:
+        _print(entries, server, as_json=as_json)
+    else:
+        written = [write(client, file, server, entry) for client, file, entry in entries]
+        _say(clients, written, as_json=as_json)
+    _warn(command)
+
+
+def chosen(names: Sequence[str], *, project: bool) -> list[Client]:
+    """The clients of these names; without any, those that this user has."""
+    every = known(Path.home(), os.environ)
+    by_name = {client.name: client for client in every}
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        raise ClientConfigurationError(
+            f"no client is called {unknown[0]!r}; borealis init knows {', '.join(by_name)}"
+        )
+    found = [by_name[name] for name in names] or [one for one in every if one.installed]
+    if not found:
+        raise ClientConfigurationError(
+            "none of the clients that borealis init knows is installed for this user; name one to "
+            f"have its file made: {', '.join(by_name)}"
+        )
+    if not project:
+        return found
+    without = [client for client in found if client.project_file is None]
+    if names and without:
+        raise ClientConfigurationError(
+            f"{without[0].title} has no configuration of a project; leave out --project"
+        )
+    return [client for client in found if client.project_file is not None]
+
+
+def _file(client: Client, project: bool) -> Path:
+    if project and client.project_file is not None:
+        return Path.cwd() / client.project_file
+    return client.file
+
+
+def _print(entries: list[tuple[Client, Path, dict[str, object]]], server: str, *, as_json: bool) -> None:
+    if as_json:
+        console.json_of(
+            {
+                "clients": [
+                    {"client": client.name, "file": str(file), "content": {client.key: {server: entry}}}
+                    for client, file, entry in entries
+                ]
+            }
+        )
+        return
+    for client, file, entry in entries:
+        console.note(f"{client.title}, in {file}:")
+        console.plain(jsonc.rendered({client.key: {server: entry}}))
+
+
+def _say(clients: list[Client], written: list[Written], *, as_json: bool) -> None:
+    if as_json:
+        console.json_of({"clients": [asdict(one) for one in written]})
+        return
+    for client, one in zip(clients, written, strict=True):
+        if not one.changed:
+            console.out.print(f"{client.title}: {escape(one.file)} has it already", soft_wrap=True)
+            continue
+        kept = f" (as it was before: {escape(one.backup)})" if one.backup else ""
+        console.out.print(f"{client.title}: wrote {escape(one.file)}{kept}", soft_wrap=True)
+        console.note(f"  {client.afterwards}")
+
+
+def _warn(command: str) -> None:
+    """What would keep the client from starting the server."""
+    if importlib.util.find_spec("mcp") is None:
+        console.note(f"the MCP server is not installed here yet: pip install '{DISTRIBUTION}[mcp]'")
+    if is_fleeting(command):
+        console.note(
+            f"{command} is in the cache of uvx, which is emptied now and then; install it for good "
+            "with: uv tool install"
+        )
