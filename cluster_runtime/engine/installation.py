@@ -7,12 +7,12 @@ pgvector, no contrib; extra `engines`), and an installation named by its path.
 
 import importlib.util
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from cluster_runtime.engine import children
 from cluster_runtime.engine.elf import library_folders_of, loader_of
 from cluster_runtime.engine.locks import exclusive
 from cluster_runtime.engine.os_user import OsUser
@@ -43,12 +43,11 @@ class Installation:
     @cached_property
     def version(self) -> str:
         """Such as `18.6`."""
-        out = subprocess.run(
+        out = children.run(
             [self.program("postgres"), "--version"],
             capture_output=True,
             text=True,
             check=True,
-            start_new_session=True,  # Ctrl-C is for whoever has the terminal
         )
         return out.stdout.split()[-1]
 

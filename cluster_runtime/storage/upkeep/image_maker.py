@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from cluster_runtime.engine import children
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.disk.page_images import (
     ImageFile,
@@ -59,12 +60,11 @@ class ImageMaker:
 
     def __enter__(self) -> Self:
         path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH", ""))))
-        self._process = subprocess.Popen(
+        self._process = children.start(
             [sys.executable, "-m", __name__, str(self._niceness)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,
         )
         return self
 
