@@ -79,6 +79,7 @@ def test_a_ctrl_c_between_the_fork_and_the_session_of_a_child_ends_nothing(
         start_new_session=True,  # the keys are for this group alone
         capture_output=True,
         text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

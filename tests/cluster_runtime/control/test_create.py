@@ -1,6 +1,7 @@
 """CreateDBCluster: milliseconds to a real cluster, and nothing half-made."""
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
