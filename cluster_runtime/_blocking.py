@@ -10,6 +10,7 @@ from typing import Literal
 
 from cluster_runtime.control.activity import ClusterActivity
 from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.log_files import DBLogFile, DBLogFilePortion
 from cluster_runtime.control.loop_thread import LoopThread
 from cluster_runtime.control.model import (
     DBCluster,
@@ -30,6 +31,10 @@ from cluster_runtime.control.operations.clusters import (
 )
 from cluster_runtime.control.operations.events import DescribeEvents
 from cluster_runtime.control.operations.instances import DescribeDBInstances
+from cluster_runtime.control.operations.log_files import (
+    DescribeDBLogFiles,
+    DownloadDBLogFilePortion,
+)
 from cluster_runtime.control.operations.renamed import renamed
 from cluster_runtime.control.operations.sessions import (
     DescribeActivity,
@@ -259,6 +264,44 @@ class BlockingOperations:
         """
         request = DescribeEvents(source_identifier)
         return self._thread.call(self._service.describe_events(request))
+
+    def describe_db_log_files(
+        self, db_instance_identifier: str, *, filename_contains: str | None = None
+    ) -> Sequence[DBLogFile]:
+        """Show the log files of an instance, with their sizes.
+
+        db_instance_identifier: the instance whose files to show.
+        filename_contains: only files with this in their names.
+
+        Raises InstanceNotFoundError.
+        """
+        request = DescribeDBLogFiles(db_instance_identifier, filename_contains=filename_contains)
+        return self._thread.call(self._service.describe_db_log_files(request))
+
+    def download_db_log_file_portion(
+        self,
+        db_instance_identifier: str,
+        *,
+        log_file_name: str,
+        marker: str | None = None,
+        number_of_lines: int = 10000,
+    ) -> DBLogFilePortion:
+        """Read whole lines of a log file, at most 1 MiB: its last ones, or those behind a marker.
+
+        db_instance_identifier: the instance whose file it is.
+        log_file_name: name of the file, as shown for the instance.
+        marker: where to go on, as the portion before said; "0" is the beginning of the file.
+        number_of_lines: how many lines at most.
+
+        Raises InstanceNotFoundError, LogFileNotFoundError, InvalidParameterError.
+        """
+        request = DownloadDBLogFilePortion(
+            db_instance_identifier,
+            log_file_name=log_file_name,
+            marker=marker,
+            number_of_lines=number_of_lines,
+        )
+        return self._thread.call(self._service.download_db_log_file_portion(request))
 
     @renamed(identifier="db_cluster_identifier")
     def describe_sessions(self, db_cluster_identifier: str) -> Sequence[SessionDescription]:

@@ -66,6 +66,12 @@ class InstanceNotFoundError(BorealisError):
     code = "DBInstanceNotFound"
 
 
+class LogFileNotFoundError(BorealisError):
+    """An instance has no log file of that name. The message says which it has."""
+
+    code = "DBLogFileNotFoundFault"
+
+
 class ClusterAlreadyExistsError(BorealisError):
     """A create used an identifier that is taken. Choose another one, or delete the old cluster."""
 

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 
 from cluster_runtime.control.activity import ClusterActivity
 from cluster_runtime.control.handle import Cluster
+from cluster_runtime.control.log_files import DBLogFile, DBLogFilePortion
 from cluster_runtime.control.model import (
     DBCluster,
     DBInstance,
@@ -183,6 +184,35 @@ class ControlPlane(Protocol):
         source_identifier: identifier or resource id of the only cluster to look at.
 
         Raises ClusterNotFoundError.
+        """
+
+    def describe_db_log_files(
+        self, db_instance_identifier: str, *, filename_contains: str | None = None
+    ) -> Sequence[DBLogFile]:
+        """Show the log files of an instance, with their sizes.
+
+        db_instance_identifier: the instance whose files to show.
+        filename_contains: only files with this in their names.
+
+        Raises InstanceNotFoundError.
+        """
+
+    def download_db_log_file_portion(
+        self,
+        db_instance_identifier: str,
+        *,
+        log_file_name: str,
+        marker: str | None = None,
+        number_of_lines: int = 10000,
+    ) -> DBLogFilePortion:
+        """Read whole lines of a log file, at most 1 MiB: its last ones, or those behind a marker.
+
+        db_instance_identifier: the instance whose file it is.
+        log_file_name: name of the file, as shown for the instance.
+        marker: where to go on, as the portion before said; "0" is the beginning of the file.
+        number_of_lines: how many lines at most.
+
+        Raises InstanceNotFoundError, LogFileNotFoundError, InvalidParameterError.
         """
 
     def describe_sessions(self, db_cluster_identifier: str) -> Sequence[SessionDescription]:

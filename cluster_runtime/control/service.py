@@ -12,6 +12,13 @@ from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU
 from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.log_files import (
+    DBLogFile,
+    DBLogFilePortion,
+    describe_log_files,
+    read_log_file,
+)
+from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.members import describe_instances, instance_named
 from cluster_runtime.control.model import ClusterStatus, DBCluster, DBInstance, Event
 from cluster_runtime.control.operations.clusters import (
@@ -26,6 +33,10 @@ from cluster_runtime.control.operations.clusters import (
 )
 from cluster_runtime.control.operations.events import DescribeEvents
 from cluster_runtime.control.operations.instances import DescribeDBInstances
+from cluster_runtime.control.operations.log_files import (
+    DescribeDBLogFiles,
+    DownloadDBLogFilePortion,
+)
 from cluster_runtime.control.operations.sessions import (
     DescribeActivity,
     DescribeSessions,
@@ -218,6 +229,18 @@ class ControlService:
         """Perform it; raises what `DescribeSessions` declares."""
         return describe_sessions(self.find(request.db_cluster_identifier))
 
+    async def describe_db_log_files(self, request: DescribeDBLogFiles) -> list[DBLogFile]:
+        """Perform it; raises what `DescribeDBLogFiles` declares."""
+        cluster, one = self._instance(request.db_instance_identifier)
+        return await in_thread(describe_log_files, cluster.directory, one, request)
+
+    async def download_db_log_file_portion(
+        self, request: DownloadDBLogFilePortion
+    ) -> DBLogFilePortion:
+        """Perform it; raises what `DownloadDBLogFilePortion` declares."""
+        cluster, one = self._instance(request.db_instance_identifier)
+        return await in_thread(read_log_file, cluster.directory, one, request)
+
     async def describe_activity(self, request: DescribeActivity) -> ClusterActivity:
         """Perform it; raises what `DescribeActivity` declares."""
         return await describe_activity(self.find(request.db_cluster_identifier))
@@ -268,6 +291,13 @@ class ControlService:
     def instances(self, cluster: HostedCluster) -> list[DBInstance]:
         """The instances of a cluster: a writer and its readers."""
         return describe_instances(cluster)
+
+    def _instance(self, identifier: str) -> tuple[HostedCluster, DBInstance]:
+        """An instance and its cluster. Raises InstanceNotFoundError."""
+        found = instance_named(
+            identifier, [one for each in self._chosen(None) for one in self.instances(each)]
+        )
+        return self.find(found.db_cluster_identifier), found
 
     def _chosen(self, identifier: str | None) -> list[HostedCluster]:
         """The cluster of an identifier, or all in order of theirs."""

@@ -29,3 +29,5 @@ HANDLE = Result("cluster_runtime.control.handle", "ClusterHandle", protocol_name
 VOLUME = Result("cluster_runtime.storage.description", "VolumeDescription")
 SESSIONS = Result("cluster_runtime.gateway.description", "SessionDescription", many=True)
 ACTIVITY = Result("cluster_runtime.control.activity", "ClusterActivity")
+LOG_FILES = Result("cluster_runtime.control.log_files", "DBLogFile", many=True)
+LOG_FILE_PORTION = Result("cluster_runtime.control.log_files", "DBLogFilePortion")

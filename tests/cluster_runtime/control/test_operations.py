@@ -47,6 +47,7 @@ RDS: dict[str, Any] = Loader().load_service_model("rds", "service-2")
 SHAPES = RDS["shapes"]
 OURS = {
     "PauseDBCluster",
+    "DescribeActivity",
     "DescribeSessions",
     "RegisterSession",
     "DescribeVolume",
@@ -55,6 +56,7 @@ OURS = {
     "LoseCompute",
 }
 OURS_IN_RDS_OPERATIONS = {
+    ("CreateDBCluster", "if_not_exists"),
     ("ModifyDBCluster", "require_tls"),
     ("ModifyDBCluster", "internet_access_gateway_enabled"),
     ("ModifyDBCluster", "reset_settings"),
