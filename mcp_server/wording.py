@@ -57,7 +57,7 @@ NO_COMMANDS = {
 """Operations that are no commands, and why."""
 
 PLAIN_ARGUMENTS = frozenset({"kind", "target"})
-"""Parameters that a command takes by their place behind the subject, without the name of an option."""
+"""Parameters that a command takes by their place, without the name of an option."""
 
 
 def is_a_command(declared: Declared) -> bool:

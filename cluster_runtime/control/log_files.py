@@ -71,12 +71,12 @@ def read_log_file(
     try:
         if name != LOG_FILE_NAME:
             raise FileNotFoundError
-        file = open(open_plain(_path(directory, instance)), "rb")
+        handle = open_plain(_path(directory, instance))
     except FileNotFoundError:
         raise LogFileNotFoundError(
             f"this instance has no log file {name!r}; {LOG_FILE_NAME!r} is there once it started"
         ) from None
-    with file:
+    with open(handle, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         start = max(0, size - PORTION_BYTES_MAX) if marker is None else int(marker)
         start = start if start <= size else 0

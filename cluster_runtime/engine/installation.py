@@ -49,7 +49,8 @@ class Installation:
             text=True,
             check=True,
         )
-        return out.stdout.split()[-1]
+        number: str = out.stdout.split()[-1]
+        return number
 
     @cached_property
     def loader(self) -> Path | None:

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands have, and the names of clusters that a shell completes.
+"""Options and arguments of several commands, and the names of clusters that a shell completes.
 
 Those come from the catalog's file, without any host: a shell waits for them at each TAB, so this
 loads no runtime and starts nothing.

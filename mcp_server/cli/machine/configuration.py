@@ -17,7 +17,7 @@ from mcp_server.errors import DISTRIBUTION
 FILES = {
     "catalog": "catalog.sqlite",
     "access_keys": "credentials",
-    "certificate_authority": "tls/root.crt",
+    "certificate_authority": "tls/ca.crt",
 }
 """What lies in a state directory and users have a use for."""
 

@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One of the six. lag_bytes: log behind the volume durable LSN; None where it does not answer."""
+    """One of the six. lag_bytes: log that it lacks up to the volume durable LSN.
+
+    None where it does not answer.
+    """
 
     id: str
     state: str

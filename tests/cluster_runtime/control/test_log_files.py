@@ -46,7 +46,7 @@ def test_what_is_not_there_is_said(runtime: Runtime, cluster: ClusterHandle) -> 
     with pytest.raises(InstanceNotFoundError, match="did you mean 'notes-instance-1'"):
         runtime.describe_db_log_files("notes-instance-7")
     for name in ("../writer.log", "error/other.log"):
-        with pytest.raises(LogFileNotFoundError, match="error/postgresql.log"):
+        with pytest.raises(LogFileNotFoundError, match=r"error/postgresql\.log"):
             runtime.download_db_log_file_portion(WRITER, log_file_name=name)
     with pytest.raises(InvalidParameterError, match="marker"):
         runtime.download_db_log_file_portion(WRITER, log_file_name=NAME, marker="-1")
