@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rich.live import Live
@@ -30,14 +30,13 @@ def watch(
 
     Raises ClusterNotFoundError for a name that there is not at the beginning.
     """
-    for name in names:
-        runtime.cluster(name)
-    before = take(runtime, names)
+    only = frozenset(runtime.cluster(name).id for name in names)
+    before = take(runtime, only)
     if once or as_json or not console.out.is_terminal:
         with until_interrupted():
             while True:
                 time.sleep(seconds)
-                now = take(runtime, names)
+                now = take(runtime, only)
                 _print(rows(before, now), as_json=as_json)
                 before = now
                 if once or not as_json:
@@ -48,17 +47,16 @@ def watch(
     ):
         while True:
             time.sleep(seconds)
-            now = take(runtime, names)
+            now = take(runtime, only)
             live.update(draw(rows(before, now)), refresh=True)
             before = now
 
 
-def take(runtime: "Runtime", names: Sequence[str]) -> list[Sample]:
-    """A sample of each cluster; of all without names."""
+def take(runtime: "Runtime", only: Collection[str] = ()) -> list[Sample]:
+    """A sample of each cluster; only: of those of these resource ids."""
     found = []
     for facts in runtime.describe_db_clusters():
-        name = facts.db_cluster_identifier
-        if not names or {name, facts.db_cluster_resource_id} & {one.lower() for one in names}:
+        if not only or facts.db_cluster_resource_id in only:
             try:
                 found.append(_sample(runtime, facts))
             except ClusterNotFoundError:
