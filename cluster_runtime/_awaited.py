@@ -8,17 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from cluster_runtime.control.activity import ClusterActivity
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.log_files import DBLogFile, DBLogFilePortion
 from cluster_runtime.control.loop_thread import LoopThread
-from cluster_runtime.control.model import (
-    DBCluster,
-    DBInstance,
-    Event,
-    ServerlessScaling,
-    StorageType,
-)
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -46,6 +37,16 @@ from cluster_runtime.control.operations.volumes import (
     HealFault,
     InjectFault,
     LoseCompute,
+)
+from cluster_runtime.control.records.model import (
+    ClusterActivity,
+    DBCluster,
+    DBInstance,
+    DBLogFile,
+    DBLogFilePortion,
+    Event,
+    ServerlessScaling,
+    StorageType,
 )
 from cluster_runtime.control.service import ControlService
 from cluster_runtime.gateway.description import SessionDescription

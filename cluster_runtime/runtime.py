@@ -13,8 +13,8 @@ from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime._blocking import BlockingOperations
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.loop_thread import LoopThread
+from cluster_runtime.control.records.state_directory import StateDirectory
 from cluster_runtime.control.service import DEFAULT_REGION, ControlService, RuntimeOptions
-from cluster_runtime.control.state_directory import StateDirectory
 from cluster_runtime.gateway import GatewayLimits
 
 __all__ = ["AsyncRuntime", "ClusterHandle", "Runtime"]

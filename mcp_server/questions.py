@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from cluster_runtime.control.plane import Cluster
-from cluster_runtime.engine.roles import READER
+from cluster_runtime.engine.access.roles import READER
 from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import READ_ROWS, Asker
 from mcp_server.nl2sql.database.guard.checks import Limits

@@ -28,7 +28,7 @@ from psycopg.errors import InsufficientPrivilege, error_from_result
 from psycopg.pq.abc import PGresult
 
 from cluster_runtime.control.plane import Cluster
-from cluster_runtime.engine.roles import READER
+from cluster_runtime.engine.access.roles import READER
 from mcp_server import sql_script
 from mcp_server.errors import SqlRefusedError
 from mcp_server.nl2sql.database import wire

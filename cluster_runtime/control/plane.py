@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
-from cluster_runtime.control.activity import ClusterActivity
 from cluster_runtime.control.handle import Cluster
-from cluster_runtime.control.log_files import DBLogFile, DBLogFilePortion
-from cluster_runtime.control.model import (
+from cluster_runtime.control.records.model import (
+    ClusterActivity,
     DBCluster,
     DBInstance,
+    DBLogFile,
+    DBLogFilePortion,
     Event,
     ServerlessScaling,
     StorageType,

@@ -4,23 +4,14 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cluster_runtime.control import create, delete, faults, modify, power
-from cluster_runtime.control.activity import ClusterActivity, describe_activity
-from cluster_runtime.control.catalog import Catalog
-from cluster_runtime.control.context import Context, HostedCluster, UnnamedCluster
-from cluster_runtime.control.create import DEFAULT_CAPACITY_ACU
+from cluster_runtime.control.cluster import Context, HostedCluster, UnnamedCluster
 from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.log_files import (
-    DBLogFile,
-    DBLogFilePortion,
-    describe_log_files,
-    read_log_file,
-)
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.members import describe_instances, instance_named
-from cluster_runtime.control.model import ClusterStatus, DBCluster, DBInstance, Event
+from cluster_runtime.control.monitoring.activity import describe_activity
+from cluster_runtime.control.monitoring.log_files import describe_log_files, read_log_file
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -48,13 +39,25 @@ from cluster_runtime.control.operations.volumes import (
     InjectFault,
     LoseCompute,
 )
-from cluster_runtime.control.recover import recover
-from cluster_runtime.control.state_directory import StateDirectory
-from cluster_runtime.control.tokens import generate_db_auth_token
+from cluster_runtime.control.records.catalog import Catalog
+from cluster_runtime.control.records.model import (
+    ClusterActivity,
+    ClusterStatus,
+    DBCluster,
+    DBInstance,
+    DBLogFile,
+    DBLogFilePortion,
+    Event,
+)
+from cluster_runtime.control.records.state_directory import StateDirectory
+from cluster_runtime.control.records.tokens import generate_db_auth_token
+from cluster_runtime.control.workflows import create, delete, faults, modify, power
+from cluster_runtime.control.workflows.create import DEFAULT_CAPACITY_ACU
+from cluster_runtime.control.workflows.recover import recover
 from cluster_runtime.engine.home import open_home, shared_directory
 from cluster_runtime.engine.installation import Installation, find_installation
-from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.gateway import (

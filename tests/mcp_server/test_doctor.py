@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cluster_runtime import Runtime
-from cluster_runtime.control import diagnosis
-from cluster_runtime.control.diagnosis import Finding, Verdict, disk, kernel, state_directory, walls
-from cluster_runtime.engine.confinement import this_kernel
+from cluster_runtime.engine import diagnosis
+from cluster_runtime.engine.diagnosis import Finding, Verdict, disk, kernel, state_directory, walls
+from cluster_runtime.engine.sandbox.confinement import this_kernel
+from cluster_runtime.engine.sandbox.walls import Kernel, walls_of
 from cluster_runtime.engine.trial import Attempt
-from cluster_runtime.engine.walls import Kernel, walls_of
 from cluster_runtime.errors import EngineNotFoundError
 from mcp_server.cli.commands import app
 

@@ -17,16 +17,16 @@ import typer
 from typer.testing import CliRunner
 
 from cluster_runtime import ServerlessScaling
-from cluster_runtime.control.fields import SECRET
 from cluster_runtime.control.loop_thread import LoopThread
-from cluster_runtime.control.model import Event
 from cluster_runtime.control.operations import OPERATIONS, Request, operation
 from cluster_runtime.control.operations.declaration import RDS_HAS_NONE, Changes, Earlier
 from cluster_runtime.control.operations.generate import awaited, blocking, plane
 from cluster_runtime.control.operations.inputs import arguments, inputs
 from cluster_runtime.control.operations.table import reference
 from cluster_runtime.control.operations.types import EVENTS, ClusterReference
-from cluster_runtime.control.rules import Range
+from cluster_runtime.control.records.fields import SECRET
+from cluster_runtime.control.records.model import Event
+from cluster_runtime.control.records.rules import Range
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
 from mcp_server.cli import operation_commands
 from mcp_server.wording import NO_COMMANDS, option_of

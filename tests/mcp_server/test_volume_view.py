@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from cluster_runtime import Runtime
-from cluster_runtime.storage.core.retention import HolderKind
+from cluster_runtime.storage.core.policy.retention import HolderKind
 from mcp_server.cli.volume_view import draw, size
 
 

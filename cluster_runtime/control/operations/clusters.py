@@ -3,7 +3,6 @@
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Annotated, Literal
 
-from cluster_runtime.control.model import ServerlessScaling, StorageType
 from cluster_runtime.control.operations.declaration import (
     RDS_HAS_NONE,
     RDS_REQUIRES_IT,
@@ -21,7 +20,8 @@ from cluster_runtime.control.operations.types import (
     NewClusterIdentifier,
     Password,
 )
-from cluster_runtime.control.rules import (
+from cluster_runtime.control.records.model import ServerlessScaling, StorageType
+from cluster_runtime.control.records.rules import (
     DEFAULT_DATABASE,
     PORT_MAX,
     PORT_MIN,
@@ -30,7 +30,7 @@ from cluster_runtime.control.rules import (
     check_database_name,
     check_master_username,
 )
-from cluster_runtime.engine.role_names import MASTER
+from cluster_runtime.engine.access.role_names import MASTER
 from cluster_runtime.errors import (
     ClusterAlreadyExistsError,
     ClusterNotFoundError,

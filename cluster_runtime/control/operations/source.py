@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cluster_runtime.control.fields import Field
 from cluster_runtime.control.operations.declaration import Declared, Earlier
+from cluster_runtime.control.records.fields import Field
 
 WIDTH = 100
 INDENT = " " * 4
-ALIASES = {"StorageType": "cluster_runtime.control.model"}
+ALIASES = {"StorageType": "cluster_runtime.control.records.model"}
 """Names of literal types, and where they are defined."""
 
 Import = tuple[str, str]

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from cluster_runtime.control.fields import SECRET, Doc
-from cluster_runtime.control.identifiers import check_identifier
 from cluster_runtime.control.operations.declaration import Earlier, Result
-from cluster_runtime.control.rules import Must, check_password
+from cluster_runtime.control.records.fields import SECRET, Doc
+from cluster_runtime.control.records.identifiers import check_identifier
+from cluster_runtime.control.records.rules import Must, check_password
 
 ClusterReference = Annotated[
     str, Doc("Identifier of the cluster, or its resource id."), Earlier("identifier")
@@ -20,7 +20,7 @@ NewClusterIdentifier = Annotated[
 ]
 Password = Annotated[str, Must(check_password), SECRET]
 
-MODEL = "cluster_runtime.control.model"
+MODEL = "cluster_runtime.control.records.model"
 DB_CLUSTER = Result(MODEL, "DBCluster")
 DB_CLUSTERS = Result(MODEL, "DBCluster", many=True)
 DB_INSTANCES = Result(MODEL, "DBInstance", many=True)
@@ -28,6 +28,6 @@ EVENTS = Result(MODEL, "Event", many=True)
 HANDLE = Result("cluster_runtime.control.handle", "ClusterHandle", protocol_name="Cluster")
 VOLUME = Result("cluster_runtime.storage.description", "VolumeDescription")
 SESSIONS = Result("cluster_runtime.gateway.description", "SessionDescription", many=True)
-ACTIVITY = Result("cluster_runtime.control.activity", "ClusterActivity")
-LOG_FILES = Result("cluster_runtime.control.log_files", "DBLogFile", many=True)
-LOG_FILE_PORTION = Result("cluster_runtime.control.log_files", "DBLogFilePortion")
+ACTIVITY = Result(MODEL, "ClusterActivity")
+LOG_FILES = Result(MODEL, "DBLogFile", many=True)
+LOG_FILE_PORTION = Result(MODEL, "DBLogFilePortion")

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from cluster_runtime.storage.core.retention import Holder, HolderKind
+from cluster_runtime.storage.core.policy.retention import Holder, HolderKind
 from cluster_runtime.storage.core.types import Lsn
 
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_runtime import ClusterHandle, Runtime
-from cluster_runtime.control import log_files
-from cluster_runtime.control.log_files import DBLogFilePortion, read_log_file
-from cluster_runtime.control.model import DBInstance
+from cluster_runtime.control.monitoring import log_files
+from cluster_runtime.control.monitoring.log_files import read_log_file
 from cluster_runtime.control.operations.log_files import DownloadDBLogFilePortion
+from cluster_runtime.control.records.model import DBInstance, DBLogFilePortion
 from cluster_runtime.errors import (
     InstanceNotFoundError,
     InvalidParameterError,

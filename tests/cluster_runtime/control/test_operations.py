@@ -23,7 +23,6 @@ from cluster_runtime import (
     Runtime,
     ServerlessScaling,
 )
-from cluster_runtime.control.fields import REQUIRED, Doc, Field, entries, fields_of, prose
 from cluster_runtime.control.operations import OPERATIONS, Declared
 from cluster_runtime.control.operations.clusters import CreateDBCluster, ModifyDBCluster
 from cluster_runtime.control.operations.declaration import (
@@ -37,6 +36,7 @@ from cluster_runtime.control.operations.generate import ROOT, files, main
 from cluster_runtime.control.operations.renamed import renamed
 from cluster_runtime.control.operations.sessions import RegisterSession
 from cluster_runtime.control.operations.volumes import InjectFault
+from cluster_runtime.control.records.fields import REQUIRED, Doc, Field, entries, fields_of, prose
 from cluster_runtime.control.service import ControlService
 from cluster_runtime.errors import (
     InstanceNotFoundError,

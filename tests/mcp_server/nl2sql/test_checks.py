@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.access.roles import SUPERUSER
 from mcp_server.nl2sql.database import postgres_lexer
 from mcp_server.nl2sql.database.guard import checks
 from mcp_server.nl2sql.database.guard.checks import Limits

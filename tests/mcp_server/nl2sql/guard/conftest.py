@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from cluster_runtime.engine.roles import READER
+from cluster_runtime.engine.access.roles import READER
 
 FOLDER = Path(__file__).parent
 

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from cluster_runtime.engine.roles import READER
+from cluster_runtime.engine.access.roles import READER
 from mcp_server.nl2sql.database import wire
 from mcp_server.nl2sql.database.guard import what_runs
 from mcp_server.nl2sql.database.guard.checks import Limits, begin, check, fetch
