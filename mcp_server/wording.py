@@ -26,6 +26,8 @@ SHORT_OPTIONS = {
     "master_username": "--master-user",
     "new_db_cluster_identifier": "--rename",
     "seconds_until_auto_pause": "--auto-pause",
+    "tag_keys": "--tag-key",
+    "tags": "--tag",
     "with_express_configuration": "--express",
 }
 """Options that are called other than their parameter."""
@@ -52,6 +54,7 @@ COMMANDS_BY_OTHER_NAMES = {
 NO_COMMANDS = {
     "register_session": "whoever assumes a role does this in the same breath",
     "describe_db_log_files": "`logs` shows their lines",
+    "describe_host": "`config` and `doctor` show it",
     "download_db_log_file_portion": "`logs` reads them to their end",
 }
 """Operations that are no commands, and why."""
@@ -115,6 +118,9 @@ OFFERS = {
                 "engine_version",
                 "master_username",
                 "master_user_password",
+                "manage_master_user_password",
+                "enable_iam_database_authentication",
+                "tags",
                 "storage_type",
                 "port",
                 "if_not_exists",

@@ -21,6 +21,12 @@ LONGEST_CLASS = 350
 LONG_FILES = {
     "cluster_runtime/storage/volume.py",
 }
+GENERATED = {
+    "cluster_runtime/_awaited.py",
+    "cluster_runtime/_blocking.py",
+    "cluster_runtime/api/client/_asked.py",
+}
+"""As long as there are operations; nobody reads them."""
 LONG_CLASSES = {
     "cluster_runtime/storage/disk/segment_store.py: SegmentStore",
     "cluster_runtime/storage/live/commit_path.py: CommitPath",
@@ -103,6 +109,8 @@ def test_no_file_and_no_class_is_too_long_to_read() -> None:
     files, classes = set[str](), set[str]()
     for path in sources():
         name, text = str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+        if name in GENERATED:
+            continue
         if text.count("\n") > MOST_LINES:
             files.add(name)
         for node in ast.walk(ast.parse(text)):

@@ -6,9 +6,10 @@ To add one: declare it here, give `ControlService` the method of its name, and r
 
 from cluster_runtime.control.operations import (
     clusters,
+    engines,
     events,
     instances,
-    log_files,
+    resources,
     sessions,
     volumes,
 )
@@ -20,7 +21,7 @@ from cluster_runtime.control.operations.declaration import (
 )
 
 OPERATIONS: tuple[Declared, ...] = declared_in(
-    (clusters, instances, events, log_files, sessions, volumes)
+    (clusters, instances, events, resources, engines, sessions, volumes)
 )
 
 __all__ = ["OPERATIONS", "Declared", "Request", "operation"]

@@ -33,7 +33,10 @@ from cluster_runtime.control.records.model import (
     DBCluster,
     ServerlessScaling,
 )
+from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.records.rules import DEFAULT_DATABASE
+from cluster_runtime.control.workflows.resources import with_tags
+from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
 from cluster_runtime.control.workflows.upgrade import prepare_reader, prepare_writer
 from cluster_runtime.engine.access.roles import MASTER
 from cluster_runtime.engine.control_file import new_system_identifier
@@ -151,12 +154,18 @@ async def _name(
             express_configuration=request.with_express_configuration,
             deletion_protection=request.deletion_protection,
             storage_type=request.storage_type,
+            iam_database_authentication_enabled=request.enable_iam_database_authentication,
+            tag_list=with_tags((), request.tags),
+            master_user_secret=_managed(context, unnamed, request),
             port_was_requested=request.port is not None,
         ),
         directory=unnamed.directory,
         instances=unnamed.instances,
     )
     await _apply_names(cluster.compute, request)
+    if cluster.facts.master_user_secret is not None:
+        secret = master_user_secret(context, cluster.facts)
+        await set_password(cluster.compute, request.master_username, secret.password)
     if request.storage_type != "aurora":
         storage = cluster.instances.storage
         await in_thread(storage.set_storage_type, request.storage_type)
@@ -171,6 +180,14 @@ async def _name(
     context.clusters[cluster.id] = cluster
     (unnamed.directory / UNNAMED_MARK).unlink()
     return cluster
+
+
+def _managed(
+    context: Context, unnamed: UnnamedCluster, request: CreateDBCluster
+) -> MasterUserSecret | None:
+    if not request.manage_master_user_password:
+        return None
+    return MasterUserSecret(secret_arn(unnamed.resource_id, context.region), version=1)
 
 
 async def _apply_names(compute: Compute, request: CreateDBCluster) -> None:

@@ -23,7 +23,7 @@ from mcp_server.cli.options import (
 from mcp_server.errors import McpServerError
 
 if TYPE_CHECKING:
-    from cluster_runtime import Runtime
+    from cluster_runtime import ClusterHandle, Runtime
 
 Opened = Callable[[Path], "AbstractContextManager[Runtime]"]
 
@@ -49,7 +49,7 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
     ) -> None:
         """Print the libpq URI of a cluster, for psql and programs; as secret as a password."""
         with opened(state_dir) as runtime:
-            dsn = _dsn(runtime, name, state_dir, reader, database, password)
+            dsn = _dsn(runtime, name, reader, database, password)
         if as_json:
             console.json_of(address.parts_of(dsn))
         elif env:
@@ -89,7 +89,7 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
 
         script = shell.Script(tuple(command or ()), tuple(file or ()), tuple(arguments or ()))
         with opened(state_dir) as runtime:
-            dsn = _dsn(runtime, name, state_dir, reader, database)
+            dsn = _dsn(runtime, name, reader, database)
             status = shell.run(dsn, script, builtin=builtin)
         raise typer.Exit(status)
 
@@ -111,7 +111,7 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
         if shutil.which(command[0]) is None:
             raise ProgramNotFoundError(f"there is no program {command[0]!r} on the search path")
         with opened(state_dir) as runtime:
-            dsn = _dsn(runtime, name, state_dir, reader, database, password)
+            dsn = _dsn(runtime, name, reader, database, password)
             status = foreground.run(command, os.environ | address.variables(dsn))
         raise typer.Exit(status)
 
@@ -119,7 +119,6 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
 def _dsn(
     runtime: "Runtime",
     name: str,
-    state_dir: Path,
     reader: bool,
     database: str | None,
     password: bool = False,
@@ -128,6 +127,13 @@ def _dsn(
     dsn = cluster.dsn("reader" if reader else "writer", dbname=database)
     if not password:
         return dsn
-    from mcp_server.cli.connecting.master_password import set_stable_password
+    return address.with_password(dsn, _master_password(runtime, cluster))
 
-    return address.with_password(dsn, set_stable_password(runtime, cluster, state_dir.expanduser()))
+
+def _master_password(runtime: "Runtime", cluster: "ClusterHandle") -> str:
+    """The one that the runtime manages; from now on, where it did not before."""
+    facts = cluster.describe()
+    name = facts.db_cluster_identifier
+    if facts.master_user_secret is None:
+        runtime.modify_db_cluster(name, manage_master_user_password=True)
+    return runtime.get_master_user_secret(name).password

@@ -41,13 +41,17 @@ def _lines(runtime: "Runtime", instance: str, lines: int, *, follow: bool) -> It
     files = runtime.describe_db_log_files(instance)
     for file in files:
         portion = runtime.download_db_log_file_portion(
-            instance, log_file_name=file.log_file_name, number_of_lines=lines
+            instance, file.log_file_name, number_of_lines=lines
         )
-        yield from portion.log_file_data.splitlines()
+        *whole, begun = portion.log_file_data.split("\n")
+        yield from whole
         while follow and file is files[-1]:
             if not portion.additional_data_pending:
                 time.sleep(EVERY_SECONDS)
             portion = runtime.download_db_log_file_portion(
-                instance, log_file_name=file.log_file_name, marker=portion.marker
+                instance, file.log_file_name, marker=portion.marker
             )
-            yield from portion.log_file_data.splitlines()
+            *whole, begun = (begun + portion.log_file_data).split("\n")
+            yield from whole
+        if begun:
+            yield begun

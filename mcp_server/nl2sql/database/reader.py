@@ -10,12 +10,14 @@ from typing import Any, TypeAlias
 import psycopg
 from psycopg import AsyncConnection, Connection
 from psycopg.abc import AdaptContext, Buffer
+from psycopg.postgres import types
 from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
 
 from mcp_server.nl2sql.database.guard.checks import CheckedQuery, Limits, begin, check, fetch
 from mcp_server.nl2sql.database.steps import Row, Script, Steps, arun, run
 from mcp_server.nl2sql.database.wire import Field, TextRow
 from mcp_server.nl2sql.errors import RefusedError
+from mcp_server.rendering import Json, render_cell
 
 Dsn: TypeAlias = str | Callable[[], str]
 """A libpq connection string, or what gives one for each new connection (a token is in it)."""
@@ -45,6 +47,25 @@ class ResultSet:
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
         return tuple(name for name, _, _ in self.fields)
+
+    def rendered(self, most: int) -> tuple[tuple[Json, ...], ...]:
+        """The first rows as JSON has them; arrays of types that are not PostgreSQL's own as text.
+
+        most: how many rows.
+        """
+        oids = [oid for _, oid, _ in self.fields]
+        return tuple(
+            tuple(
+                render_cell(value, oid, _element(oid)) for value, oid in zip(row, oids, strict=True)
+            )
+            for row in self.texts[:most]
+        )
+
+
+def _element(oid: int) -> int | None:
+    """The type of the elements of an array type of PostgreSQL's own; None for any other type."""
+    info = types.get(oid)
+    return info.oid if info is not None and info.array_oid == oid else None
 
 
 class Reader:
