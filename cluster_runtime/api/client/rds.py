@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from cluster_runtime.control.operations.instances import DescribeDBInstances
 from cluster_runtime.control.records.model import DBCluster, EndpointKind
 from cluster_runtime.errors import (
     BorealisError,
+    ClusterAlreadyExistsError,
     ClusterNotFoundError,
     OperationNotSupportedError,
 )
@@ -68,6 +70,8 @@ class RdsChannel:
         Raises what the operation declares, EndpointUnreachableError, and OperationNotSupportedError
         for what RDS has not.
         """
+        if isinstance(request, CreateDBCluster) and request.if_not_exists:
+            return self._create_or_get(request)
         declared = request.declared
         beyond = facts.beyond_rds(request)
         if declared.ours:
@@ -179,6 +183,15 @@ class RdsChannel:
             )
             self._wait("db_instance_available", DBInstanceIdentifier=writer)
         return self._waited("db_cluster_available", made)
+
+    def _create_or_get(self, request: CreateDBCluster) -> DBCluster:
+        """RDS has no such parameter, but tells whether there is such a cluster."""
+        try:
+            made: DBCluster = self.perform(replace(request, if_not_exists=False))
+        except ClusterAlreadyExistsError:
+            members = {"DBClusterIdentifier": request.db_cluster_identifier}
+            return self._waited("db_cluster_available", members)
+        return made
 
     def _delete(self, request: DeleteDBCluster) -> DBCluster:
         """RDS deletes no cluster that has instances."""
