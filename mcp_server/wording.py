@@ -202,7 +202,7 @@ class InTools:
         """A parameter as the tools' argument."""
         return ARGUMENTS.get(name, plainly(name))
 
-    def hint(self, hint: Hint) -> str:
+    def hint(self, hint: Hint) -> str | None:
         """A hint with its tool; None where an agent can do nothing."""
         tool = self.tool(hint.operation)
         if tool is not None:
@@ -216,6 +216,16 @@ class InTools:
         else:
             tool = TOOLS_OF_OPERATIONS.get(operation.name, "")
         return tool if tool and self.has(tool.partition(" ")[0]) else None
+
+
+@dataclass(frozen=True, slots=True)
+class OfExistingDatabases(InTools):
+    """For a model whose server reads databases that are there already: no command helps it."""
+
+    def hint(self, hint: Hint) -> str | None:
+        """A hint with its tool, where this server has one."""
+        tool = self.tool(hint.operation)
+        return None if tool is None else hint.text.format(tool)
 
 
 def _line(command: str, cluster: str | None, *arguments: str) -> str:

@@ -198,6 +198,11 @@ class StorageVolume:
             mount.close_node()
 
     @property
+    def must_stay_open(self) -> bool:
+        """Whether closing it would end what somebody began: a fault, or a hold on the log."""
+        return self._faults.any or self._holders.any
+
+    @property
     def facts(self) -> VolumeFacts:
         """What never changes, the timelines, and the storage type."""
         return self._mount.facts

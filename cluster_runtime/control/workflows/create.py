@@ -225,8 +225,7 @@ def _lay_out(
     with ThreadPoolExecutor(1) as beside:
         volume = beside.submit(storage.create, template, identifier)
         template.copy_to(directory / "data", identifier, storage.user)
-        volume.result()
-    storage.open().release(directory / "data")
+    volume.result().release(directory / "data")
 
 
 def renamed(facts: DBCluster, identifier: str) -> DBCluster:

@@ -1,11 +1,10 @@
 """The read-only door to a database: check one query, run it, bring back bounded rows."""
 
-import asyncio
 import datetime
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, Connection
@@ -13,19 +12,12 @@ from psycopg.abc import AdaptContext, Buffer
 from psycopg.postgres import types
 from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
 
+from mcp_server.nl2sql.database.connecting import Dsn, aconnect_to_read, connect_to_read
 from mcp_server.nl2sql.database.guard.checks import CheckedQuery, Limits, begin, check, fetch
 from mcp_server.nl2sql.database.steps import Row, Script, Steps, arun, run
 from mcp_server.nl2sql.database.wire import Field, TextRow
 from mcp_server.nl2sql.errors import RefusedError
 from mcp_server.rendering import Json, render_cell
-
-Dsn: TypeAlias = str | Callable[[], str]
-"""A libpq connection string, or what gives one for each new connection (a token is in it)."""
-
-
-def conninfo(dsn: Dsn) -> str:
-    """The connection string for a connection that is made now."""
-    return dsn if isinstance(dsn, str) else dsn()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +114,7 @@ class Reader:
     @contextmanager
     def connect(self) -> Iterator[Connection[Any]]:
         """A connection for one block. Raises psycopg's OperationalError."""
-        with psycopg.connect(
-            conninfo(self.dsn), autocommit=True, prepare_threshold=None, client_encoding="utf8"
-        ) as conn:
+        with connect_to_read(self.dsn, client_encoding="utf8") as conn:
             read_any_date(conn)
             yield conn
 
@@ -138,10 +128,7 @@ class Reader:
             read_any_date(connection)
             yield connection
             return
-        dsn = await asyncio.to_thread(conninfo, self.dsn)
-        async with await AsyncConnection.connect(
-            dsn, autocommit=True, prepare_threshold=None, client_encoding="utf8"
-        ) as conn:
+        async with await aconnect_to_read(self.dsn, client_encoding="utf8") as conn:
             read_any_date(conn)
             yield conn
 
