@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     )
     from cluster_runtime.errors import BorealisError
     from cluster_runtime.gateway import GatewayLimits, SessionDescription
-    from cluster_runtime.runtime import AsyncRuntime, ClusterHandle, Runtime
+    from cluster_runtime.runtime import AsyncRuntime, ClusterHandle, HostedBy, Runtime
 
 __all__ = [
     "AsyncRuntime",
@@ -28,6 +28,7 @@ __all__ = [
     "DBCluster",
     "DBInstance",
     "GatewayLimits",
+    "HostedBy",
     "Runtime",
     "ServerlessScaling",
     "SessionDescription",
@@ -43,6 +44,7 @@ _HOME = {
     "DBCluster": "control.records.model",
     "DBInstance": "control.records.model",
     "GatewayLimits": "gateway",
+    "HostedBy": "runtime",
     "Runtime": "runtime",
     "ServerlessScaling": "control.records.model",
     "SessionDescription": "gateway",

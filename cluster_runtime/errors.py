@@ -120,6 +120,26 @@ class StateDirectoryInUseError(BorealisError):
     seen_by = Audience.HOST
 
 
+class HostLostError(BorealisError):
+    """The host ended with a call under way that changes something: done, or not done.
+
+    Look before you call again; what only reads is asked again by itself.
+    """
+
+
+class HostUnavailableError(BorealisError):
+    """A host did not start, or does not answer. Its log in the state directory says why."""
+
+    retry_helps = True
+    seen_by = Audience.CALLER | Audience.HOST
+
+
+class HostVersionError(BorealisError):
+    """The host of the state directory is of another release, which speaks otherwise."""
+
+    seen_by = Audience.CALLER | Audience.HOST
+
+
 class StateDirectoryError(BorealisError):
     """The state directory cannot be used: wrong owner, not writable, or of a newer version."""
 

@@ -26,6 +26,7 @@ from cluster_runtime.engine.template import ensure_template
 
 SESSION_MARK = "BOREALIS_TEST_SESSION"
 os.environ[SESSION_MARK] = uuid.uuid4().hex
+os.environ["BOREALIS_WARM_POOL"] = "0"  # of hosts that commands start
 WITH_PGVECTOR = "with_pgvector"
 
 

@@ -58,7 +58,7 @@ class Outside:
 
 
 def postmaster(cluster: ClusterHandle) -> Postmaster:
-    return cluster._hosted.instances.writer._postmaster
+    return cluster._source.cluster.instances.writer._postmaster
 
 
 @pytest.fixture(scope="module")
@@ -384,12 +384,12 @@ def test_clusters_have_users_of_their_own(taken: ClusterHandle, outside: Outside
 @pytest.fixture(scope="module")
 def wal_socket(taken: ClusterHandle, standby: Postmaster) -> Path:
     """The WAL service's of the same cluster, which its standby is streaming from."""
-    return taken._hosted.instances.reader._instance._wal_sockets / SOCKET_NAME
+    return taken._source.cluster.instances.reader._instance._wal_sockets / SOCKET_NAME
 
 
 @pytest.fixture(scope="module")
 def standby(taken: ClusterHandle, native: Attempt, library: Path) -> Iterator[Postmaster]:
-    reader = taken._hosted.instances.reader._instance
+    reader = taken._source.cluster.instances.reader._instance
     reader.start()
     plant(library, reader._postmaster)
     yield reader._postmaster
