@@ -23,6 +23,7 @@ from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import ensure_template
+from tests.hosts import end_hosts
 
 SESSION_MARK = "BOREALIS_TEST_SESSION"
 os.environ[SESSION_MARK] = uuid.uuid4().hex
@@ -142,3 +143,10 @@ def engine_dir(spent_folders: list[Path]) -> Iterator[Path]:
             if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1:
                 os.truncate(path, 0)
     spent_folders.append(folder)
+
+
+@pytest.fixture
+def commands_dir(engine_dir: Path) -> Iterator[Path]:
+    """A new `reachable_folder` for commands, whose background hosts are ended afterwards."""
+    yield engine_dir
+    end_hosts(engine_dir)
