@@ -17,7 +17,7 @@ STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAULT: "bold r
 
 def run(state_dir: Path, *, as_json: bool) -> int:
     """Examine, print, return the exit status: 1 where there is a fault."""
-    findings = [*examine(state_dir), *surroundings.examine()]
+    findings = [*examine(state_dir), *surroundings.examine(state_dir)]
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

@@ -194,3 +194,25 @@ def test_a_client_that_starts_what_is_not_there_is_found(
     assert [one.verdict for one in surroundings.client(cursor)] == [Verdict.OK]
     cursor.file.write_text("{")
     assert list(surroundings.client(cursor)) == []
+
+
+def test_trouble_of_a_running_cluster_is_found_where_somebody_hosts(shared_state: Path) -> None:
+    assert surroundings.clusters(shared_state) == []
+    with Runtime.open(shared_state, warm_pool_size=0) as runtime:
+        with runtime.create_db_cluster("ill").connect():
+            (sound,) = surroundings.clusters(shared_state)
+            assert "nothing is wrong" in sound.says
+            runtime.inject_fault("ill", "az:a", "crash")
+            _, found = surroundings.clusters(shared_state)
+            assert found.verdict is Verdict.WARNING
+            assert "a1 (crash), a2 (crash)" in found.says
+            assert found.advice.endswith("borealis fault heal ill")
+            runtime.inject_fault("ill", "segment:b1", "crash")
+            lost = surroundings.clusters(shared_state)[-1]
+            assert (lost.verdict, lost.subject) == (Verdict.FAULT, "cluster: ill")
+            assert "write quorum is lost" in lost.says
+            runtime.heal_fault("ill")
+        runtime.pause_db_cluster("ill")
+        (asleep,) = surroundings.clusters(shared_state)
+        assert asleep.verdict is Verdict.OK
+        assert runtime.cluster("ill").describe().paused
