@@ -9,7 +9,8 @@ import errno
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 
 from cluster_runtime.errors import QuorumLostError, StaleEpochError, StorageError
 from cluster_runtime.storage.core.facts import VolumeFacts
@@ -22,9 +23,9 @@ from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.volume_file import write_volume_file
 from cluster_runtime.storage.simulation.disk import KilledError, SimulatedDisk
 from cluster_runtime.storage.simulation.host import Host
-from cluster_runtime.storage.simulation.inspect import held_by, state_of
+from cluster_runtime.storage.simulation.inodes import Folder, KnownPath
+from cluster_runtime.storage.simulation.inspect import Inspector
 from cluster_runtime.storage.simulation.invariants import (
-    ROOT,
     START,
     VOLUME,
     WAL_SEGMENT_BYTES,
@@ -38,6 +39,10 @@ STORM_S = 3.0
 """Virtual seconds of a storm."""
 CALM_S = 30.0
 """How long a volume may take to become whole once its troubles have ended."""
+LOOK_S = 0.25
+QUIET_S = 4.0
+"""How long nobody writes after that at most, and in every fourth run: what harms a volume that is
+whole needs time."""
 AWAY_MAX = 3
 
 
@@ -80,7 +85,13 @@ class DiskWorld(Invariants):
         self.scheduler = Scheduler(seed, trace)
         self.rng = self.scheduler.rng
         self.weather = Weather.of(self.rng)
-        self.disk = SimulatedDisk(self.rng, ROOT)
+        self.root = KnownPath("/volume")
+        self.disk = SimulatedDisk(self.rng, self.root)
+        if mutation is None:
+            self.disk.put(_new_volume(self._storage_type))
+        else:
+            create_volume(self.disk, self.root, self._storage_type)
+        self.inspector = Inspector(self.disk, VOLUME)
         for segment in SEGMENT_IDS:
             self.disk.slow[place_of(segment)] = self.rng.choice((0.1, 1.0, 1.0, 5.0))
         self.promised = bytearray()
@@ -90,22 +101,6 @@ class DiskWorld(Invariants):
         self.wound: str | None = None
         self.images = 0
         self.stormy = self.writing = True
-        facts = VolumeFacts(
-            str(VOLUME), 1, START, WAL_SEGMENT_BYTES, "18", self._storage_type, base="base"
-        )
-        for segment in SEGMENT_IDS:
-            SegmentStore.create(
-                ROOT,
-                VOLUME,
-                segment,
-                Mark(0, START, START, 0, 1),
-                Membership(),
-                direct=True,
-                facts=facts,
-                disk=self.disk,
-            ).close()
-        write_volume_file(self.disk, ROOT, facts)
-        self.disk.sync_directory(ROOT)
         self.open()
         every, weather = self.sometimes, self.weather
         every(weather.write, self.write)
@@ -143,7 +138,7 @@ class DiskWorld(Invariants):
             host = Host(
                 self.scheduler,
                 self.disk,
-                ROOT,
+                self.root,
                 slowest=self.weather.slowest,
                 shared=self.weather.shared,
                 faults=self.faults,
@@ -226,7 +221,7 @@ class DiskWorld(Invariants):
         if newest is not None and redo <= newest.redo:
             return
         self.images += 1
-        source = ROOT / f"coalescer-{self.images}"
+        source = self.root / f"coalescer-{self.images}"
 
         def make() -> None:
             self.disk.make_directory(source / "base")
@@ -258,7 +253,7 @@ class DiskWorld(Invariants):
         newest = Membership()
         for az in AZS:
             for name in self.disk.names_of(f"az-{az}"):
-                state = state_of(self.disk, f"az-{az}/{name}")
+                state = self.inspector.state_of(f"az-{az}/{name}")
                 if state is not None and state.membership.version > newest.version:
                     newest = state.membership
         return newest.segments
@@ -328,7 +323,7 @@ class DiskWorld(Invariants):
             return
         kind = self.rng.random()
         self.wound, self.excused = place, len(self.promised)
-        self.wounded_below = held_by(self.disk, VOLUME, place).end
+        self.wounded_below = self.inspector.held_by(place).end
         if kind < 0.15:
             self.disk.lose(place)
         elif kind < 0.3:
@@ -355,7 +350,7 @@ class DiskWorld(Invariants):
         """Whether a process still takes files for a segment's that have no name any more."""
         lane = self.host.mount.lane(SegmentId(segment)) if self.host is not None else None
         return lane is not None and any(
-            self.disk.content(str(file.path.relative_to(ROOT))) is None
+            self.disk.content(str(file.path.relative_to(self.root))) is None
             for file in lane.store.log.files
         )
 
@@ -365,15 +360,18 @@ class DiskWorld(Invariants):
         self.disk.killed_after = None
         self.disk.slow.clear()
         self.heal()
-        end = STORM_S
-        while True:
-            end += 1.0
-            self.scheduler.run_until(end)
-            if self.is_well or end > STORM_S + CALM_S:
-                break
+        self.wait(CALM_S, lambda: self.is_well)
         self.writing = False
-        self.scheduler.run_until(end + 4.0)
+        self.wait(QUIET_S, lambda: self.is_settled and self.seed % 4 != 0)
         self.check_whole()
+
+    def wait(self, longest: float, until: Callable[[], bool]) -> None:
+        """Let time pass, in virtual seconds."""
+        end = self.scheduler.now + longest
+        while self.scheduler.now < end:
+            self.scheduler.run_until(self.scheduler.now + LOOK_S)
+            if until():
+                return
 
     @property
     def is_well(self) -> bool:
@@ -382,6 +380,43 @@ class DiskWorld(Invariants):
             return False
         lanes = [host.mount.lane(each) for each in host.mount.members]
         return all(lane is not None and lane.live for lane in lanes) and not self.rereading
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is under way any more either."""
+        host = self.host
+        if host is None or not self.is_well or host.node.volume.membership.changing:
+            return False
+        lanes = [host.mount.lane(each) for each in host.mount.members]
+        vdl = host.node.volume.vdl
+        return all(lane is not None and lane.store.core.scl >= vdl for lane in lanes)
+
+
+def create_volume(disk: SimulatedDisk, root: Path, storage_type: StorageType) -> None:
+    """Six empty segments, durable with all that is in them."""
+    facts = VolumeFacts(str(VOLUME), 1, START, WAL_SEGMENT_BYTES, "18", storage_type, base="base")
+    for segment in SEGMENT_IDS:
+        SegmentStore.create(
+            root,
+            VOLUME,
+            segment,
+            Mark(0, START, START, 0, 1),
+            Membership(),
+            direct=True,
+            facts=facts,
+            disk=disk,
+        ).close()
+    write_volume_file(disk, root, facts)
+    disk.sync_directory(root)
+
+
+@lru_cache
+def _new_volume(storage_type: StorageType) -> Folder:
+    """All runs begin with the same files."""
+    root = Path("/volume")
+    disk = SimulatedDisk(random.Random(0), root)
+    create_volume(disk, root, storage_type)
+    return disk.take()
 
 
 def run_disk_seed(

@@ -14,7 +14,8 @@ from cluster_runtime.storage.core.segment import Action, History, Segment, Segme
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
 from cluster_runtime.storage.disk import log_files, segment_store
 from cluster_runtime.storage.live import cursor
-from cluster_runtime.storage.simulation.disk import Inode, SimulatedDisk
+from cluster_runtime.storage.simulation.disk import SimulatedDisk
+from cluster_runtime.storage.simulation.inodes import Inode
 
 Patch = Callable[[object, str, object], None]
 
