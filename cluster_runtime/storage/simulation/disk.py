@@ -8,8 +8,9 @@ files of a segment may refuse to be written, or read, while all others are well.
 import errno
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from operator import itemgetter
 from pathlib import Path
 
 import google_crc32c
@@ -53,6 +54,7 @@ class SimulatedDisk:
         self.killed_after: int | None = None
         """How many more changes of the disk this process lives to make."""
         self.changes = 0
+        self._planned: list[tuple[int, Callable[[], None]]] = []
 
     def take(self) -> Folder:
         """All that is on it, each file and folder made durable before."""
@@ -64,6 +66,18 @@ class SimulatedDisk:
 
     # faults ----------------------------------------------------------------------------------
 
+    def plan(self, changes: int, action: Callable[[], None]) -> None:
+        """Have something happen in the middle of what follows, after so many changes of the disk.
+
+        changes: from now on.
+        """
+        self._planned.append((self.changes + changes, action))
+        self._planned.sort(key=itemgetter(0))
+
+    def forget_plans(self) -> None:
+        """What was planned and has not come about does not happen."""
+        self._planned.clear()
+
     def cut_power(self) -> None:
         """Keep what is durable, and of the rest what chance wants."""
         self._root.crash(self._rng)
@@ -72,12 +86,20 @@ class SimulatedDisk:
         self._unsynced.clear()
 
     def rot(self, path: str) -> bool:
-        """Turn over a bit of a file, most likely of what is used of it. Whether there was one."""
+        """Turn over a bit of a file, most likely of what is used of it. Whether there was one.
+
+        Often it is one after which a number is another number: what only a checksum tells.
+        """
         node = self._find(path)
         if not isinstance(node, Inode) or not node.content:
             return False
-        used = len(node.content.rstrip(b"\0")) or len(node.content)
-        at, bit = self._rng.randrange(used), 1 << self._rng.randrange(8)
+        content, rng = node.content, self._rng
+        digits = [at for at, each in enumerate(content) if 0x30 <= each <= 0x37]
+        if len(digits) > len(content) // 8 and rng.random() < 0.7:
+            at, bit = rng.choice(digits), 1 << rng.randrange(3)
+        else:
+            used = len(content.rstrip(b"\0")) or len(content)
+            at, bit = rng.randrange(used), 1 << rng.randrange(8)
         node.flip(at, bit)
         return True
 
@@ -336,6 +358,8 @@ class SimulatedDisk:
     def _changing(self, path: Path) -> str:
         where = os.fspath(path)[self._at :]
         self.changes += 1
+        while self._planned and self._planned[0][0] <= self.changes:
+            self._planned.pop(0)[1]()
         if self.killed_after is not None:
             self.killed_after -= 1
             if self.killed_after < 0:

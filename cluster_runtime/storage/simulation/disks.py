@@ -41,8 +41,7 @@ CALM_S = 30.0
 """How long a volume may take to become whole once its troubles have ended."""
 LOOK_S = 0.25
 QUIET_S = 4.0
-"""How long nobody writes after that at most, and in every fourth run: what harms a volume that is
-whole needs time."""
+"""How long a volume that is whole is left alone before the last look at it, in every fourth run."""
 AWAY_MAX = 3
 
 
@@ -98,6 +97,7 @@ class DiskWorld(Invariants):
         self.excused = self.wounded_below = 0
         self.hosts: list[Host] = []
         self.faults: dict[SegmentId, Fault] = {}
+        self.refusing_soon: dict[str, int] = {}
         self.wound: str | None = None
         self.images = 0
         self.stormy = self.writing = True
@@ -134,6 +134,8 @@ class DiskWorld(Invariants):
         """A process opens the volume. It may not live to tell."""
         if self.stormy and self.rng.random() < 0.2:
             self.disk.killed_after = self.rng.randrange(120)
+        elif self.stormy and self.rng.random() < 0.2:
+            self.refuse(soon=60)
         try:
             host = Host(
                 self.scheduler,
@@ -181,8 +183,11 @@ class DiskWorld(Invariants):
         self.disk.cut_power()
 
     def end_host(self) -> None:
-        """The process is killed, at once or in the middle of what it does next, or power is cut."""
+        """The process ends, or is killed, now or in the middle of what it does; or power is cut."""
         if not self.stormy or self.host is None:
+            return
+        if self.rng.random() < 0.2:
+            self.end_in_order(soon=40)
             return
         if self.rng.random() < 0.4:
             self.disk.killed_after = self.rng.randrange(40)
@@ -191,6 +196,16 @@ class DiskWorld(Invariants):
             self.cut_power()
         else:
             self.kill(self.host)
+        self.scheduler.after(self.rng.random() * 0.3, self.ensure_open)
+
+    def end_in_order(self, soon: int) -> None:
+        """The process is asked to end, within so many changes of the disk."""
+        if self.host is not None:
+            self.disk.plan(self.rng.randrange(soon), partial(self.leave, self.host))
+
+    def leave(self, host: Host) -> None:
+        host.mount.leaving.set()
+        host.later(0.0, host.close)
         self.scheduler.after(self.rng.random() * 0.3, self.ensure_open)
 
     def take_over(self) -> None:
@@ -260,8 +275,9 @@ class DiskWorld(Invariants):
 
     @property
     def away(self) -> set[str]:
-        """Segments that do not answer."""
-        return {*self.faults, *(place.partition("/")[2] for place in self.disk.refusals)}
+        """Segments that do not answer, or soon will not."""
+        places = (*self.disk.refusals, *self.refusing_soon)
+        return {*self.faults, *(place.partition("/")[2] for place in places)}
 
     @property
     def rereading(self) -> bool:
@@ -277,7 +293,10 @@ class DiskWorld(Invariants):
             return
         budget = AWAY_MAX - len(self.away) - (self.wound is not None)
         members = [each for each in self.members if each not in self.away]
-        kind = rng.choice(("partition", "zone", "full", "read-only", "failing"))
+        kind = rng.choice(("partition", "zone", "disk", "disk", "disk"))
+        if kind == "disk":
+            self.refuse(soon=rng.choice((0, 40)))
+            return
         if kind == "zone":
             az = rng.choice(AZS)
             hit = [each for each in members if az_of(each) == az]
@@ -286,15 +305,30 @@ class DiskWorld(Invariants):
         if not hit or len(hit) > budget:
             return
         for segment in hit:
-            if kind in ("partition", "zone"):
-                self.faults[segment] = Fault.parse("partition")
-                self.tell_hosts(segment, fails=True)
-            else:
-                code = {"full": errno.ENOSPC, "read-only": errno.EROFS, "failing": errno.EIO}[kind]
-                self.disk.refusals[place_of(segment)] = code
+            self.faults[segment] = Fault.parse("partition")
+            self.tell_hosts(segment, fails=True)
+
+    def refuse(self, soon: int) -> None:
+        """A disk is full, read-only or failing, within so many changes of any disk."""
+        rng = self.rng
+        members = [each for each in self.members if each not in self.away]
+        if not members or len(self.away) + (self.wound is not None) >= AWAY_MAX:
+            return
+        place = place_of(rng.choice(members))
+        code = rng.choice((errno.ENOSPC, errno.EROFS, errno.EIO))
+        self.refusing_soon[place] = code
+        self.disk.plan(rng.randrange(soon) if soon else 0, partial(self.begin_refusing, place))
+
+    def begin_refusing(self, place: str) -> None:
+        code = self.refusing_soon.pop(place, None)
+        if code is not None:
+            self.disk.refusals[place] = code
 
     def heal(self) -> None:
+        if self.stormy and self.away and self.rng.random() < 0.2:
+            self.end_in_order(soon=60)  # while those that come back catch up
         self.disk.refusals.clear()
+        self.refusing_soon.clear()
         for segment in list(self.faults):
             del self.faults[segment]
             self.tell_hosts(segment, fails=False)
@@ -358,11 +392,14 @@ class DiskWorld(Invariants):
         self.scheduler.run_until(STORM_S)
         self.stormy = False
         self.disk.killed_after = None
+        self.disk.forget_plans()
         self.disk.slow.clear()
         self.heal()
         self.wait(CALM_S, lambda: self.is_well)
         self.writing = False
-        self.wait(QUIET_S, lambda: self.is_settled and self.seed % 4 != 0)
+        if self.seed % 4 == 0:
+            self.scheduler.run_until(self.scheduler.now + QUIET_S)
+        self.wait(CALM_S, lambda: self.is_settled)
         self.check_whole()
 
     def wait(self, longest: float, until: Callable[[], bool]) -> None:
@@ -383,13 +420,16 @@ class DiskWorld(Invariants):
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is under way any more either."""
+        """Whether nothing is under way any more, or still to be noticed."""
         host = self.host
         if host is None or not self.is_well or host.node.volume.membership.changing:
             return False
         lanes = [host.mount.lane(each) for each in host.mount.members]
         vdl = host.node.volume.vdl
-        return all(lane is not None and lane.store.core.scl >= vdl for lane in lanes)
+        return all(
+            lane is not None and lane.store.is_there and lane.store.core.scl >= vdl
+            for lane in lanes
+        )
 
 
 def create_volume(disk: SimulatedDisk, root: Path, storage_type: StorageType) -> None:

@@ -12,10 +12,11 @@ from cluster_runtime.storage.core import durability, quorum, segment
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.segment import Action, History, Segment, SegmentStatus
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
-from cluster_runtime.storage.disk import log_files, segment_store
-from cluster_runtime.storage.live import cursor
+from cluster_runtime.storage.disk import log_files, sealed, segment_store
+from cluster_runtime.storage.live import cursor, gossip, opening
 from cluster_runtime.storage.simulation.disk import SimulatedDisk
 from cluster_runtime.storage.simulation.inodes import Inode
+from cluster_runtime.storage.upkeep import repair
 
 Patch = Callable[[object, str, object], None]
 
@@ -233,6 +234,34 @@ def collection_too_far(patch: Patch) -> None:
     patch(segment_store.SegmentStore, "collect", collect)
 
 
+def marks_copied_ahead(patch: Patch) -> None:
+    def have_file(
+        target: segment_store.SegmentStore,
+        source: segment_store.SegmentStore,
+        position: int,
+        chained: Lsn,
+    ) -> None:
+        wanted = source.log.file_at(position)
+        if all(file.start != wanted.start for file in target.log.files):
+            size = max(wanted.end - wanted.start, 0)
+            target.log.add_file(wanted.start, size, source.log.mark(wanted))
+
+    patch(gossip, "have_file", have_file)
+    patch(repair, "have_file", have_file)
+
+
+def state_without_a_checksum(patch: Patch) -> None:
+    patch(sealed, "_head", lambda kind, body: b"borealis\n")
+
+
+def one_full_disk_stops_all(patch: Patch) -> None:
+    def each(stores: dict[SegmentId, object], action: Callable[[object], None]) -> None:
+        for store in list(stores.values()):
+            action(store)
+
+    patch(opening, "_each", each)
+
+
 def copied_into_files_of_old_writers(patch: Patch) -> None:
     patch(log_files.SegmentLog, "_renew", lambda self, file, end: file)
 
@@ -295,6 +324,9 @@ DISK_MUTATIONS: dict[str, Callable[[Patch], None]] = {
         promise_not_persisted,
         collection_too_far,
         quorum_of_three,
+        marks_copied_ahead,
+        state_without_a_checksum,
+        one_full_disk_stops_all,
         copied_into_files_of_old_writers,
         files_of_any_epoch_count,
         damage_behind_which_claims_stay,

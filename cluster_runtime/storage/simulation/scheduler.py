@@ -84,7 +84,7 @@ class Scheduler:
         self.now = end
 
     def run(self, steps: int, end: float = float("inf")) -> bool:
-        """Let that many events happen, of those that are due by then; whether there were so many."""
+        """Let that many events happen, of those due by then; whether there were so many."""
         events, trace = self._events, self.trace
         for _ in range(steps):
             if not events or events[0][0] > end:
