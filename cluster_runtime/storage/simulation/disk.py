@@ -9,7 +9,7 @@ import errno
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from operator import itemgetter
 from pathlib import Path
 
@@ -73,6 +73,15 @@ class SimulatedDisk:
         """
         self._planned.append((self.changes + changes, action))
         self._planned.sort(key=itemgetter(0))
+
+    @contextmanager
+    def refusing_nobody(self) -> Iterator[None]:
+        """While somebody looks who is no part of the model."""
+        refusals, self.refusals = self.refusals, {}
+        try:
+            yield
+        finally:
+            self.refusals = refusals
 
     def forget_plans(self) -> None:
         """What was planned and has not come about does not happen."""

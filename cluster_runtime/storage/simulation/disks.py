@@ -376,17 +376,15 @@ class DiskWorld(Invariants):
             return
         segment = self.wound.partition("/")[2]
         if segment not in self.members or (
-            self.is_whole(self.wound) and not self.writes_to_lost_files(segment)
+            self.is_whole(self.wound) and not self.works_with_lost_files(segment)
         ):
             self.wound = None
 
-    def writes_to_lost_files(self, segment: str) -> bool:
+    def works_with_lost_files(self, segment: str) -> bool:
         """Whether a process still takes files for a segment's that have no name any more."""
         lane = self.host.mount.lane(SegmentId(segment)) if self.host is not None else None
-        return lane is not None and any(
-            self.disk.content(str(file.path.relative_to(self.root))) is None
-            for file in lane.store.log.files
-        )
+        with self.disk.refusing_nobody():
+            return lane is not None and not lane.store.is_there
 
     def run(self) -> None:
         self.scheduler.run_until(STORM_S)

@@ -9,6 +9,7 @@ from cluster_runtime.storage.core.faults import FaultKind
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM
 from cluster_runtime.storage.core.types import Lsn, SegmentId, az_of
 from cluster_runtime.storage.disk.page_images import PARTIAL, images
+from cluster_runtime.storage.disk.segment_store import PROMISED_FILE
 from cluster_runtime.storage.simulation.disk import SimulatedDisk
 from cluster_runtime.storage.simulation.host import Host
 from cluster_runtime.storage.simulation.inspect import Inspector
@@ -60,6 +61,8 @@ class Invariants:
         # What it had beyond what was promised was rotten too, and may have been acknowledged.
         if held.state is None or held.end < max(START + len(self.promised), self.wounded_below):
             return False
+        if self.disk.inode(f"{place}/{PROMISED_FILE}") is None:
+            return False
         if (
             held.wal[: START + len(self.promised) - held.start]
             != self.promised[held.start - START :]
@@ -69,8 +72,7 @@ class Invariants:
 
     def images_whole(self, place: str) -> bool:
         """Whether every image of a segment is what its manifest says, and one is there if any."""
-        refusals, self.disk.refusals = self.disk.refusals, {}
-        try:
+        with self.disk.refusing_nobody():
             found = {path.split("/")[3] for path in self.disk.paths(f"{place}/pages")}
             whole = [
                 each
@@ -78,8 +80,6 @@ class Invariants:
                 if not each.damaged()
             ]
             return len(whole) == len([each for each in found if not each.endswith(PARTIAL)])
-        finally:
-            self.disk.refusals = refusals
 
     def became_durable(self, host: Host, lsn: Lsn) -> None:
         """A host tells its client that everything up to `lsn` is durable."""

@@ -83,6 +83,7 @@ class Repair:
         begun = node.call(lambda: node.begin_catching_up(lane))
         if begun is None:
             return False
+        self._require_sources(lane, begun[0])
         volume = node.volume
         if lane.damaged:
             # What lies behind damage still claims to follow it.
@@ -111,6 +112,15 @@ class Repair:
         self._have_files_ahead(lane, end, tail)
         node.post(_look_again)
         return True
+
+    def _require_sources(self, lane: Lane, end: int) -> None:
+        """Raise SegmentUnreadableError where its peers have collected what a segment misses."""
+        live = [each.store for each in self._mount.node.lanes if each.live and each is not lane]
+        if live and all(each.log.start > end for each in live):
+            raise SegmentUnreadableError(
+                f"segment {lane.store.id} misses log from LSN {lane.store.core.scl:#x} on, and its "
+                "peers have collected that"
+            )
 
     def _has_other_files(self, lane: Lane) -> bool:
         """Whether files behind its end are an older epoch's, or begin where no peer's do."""

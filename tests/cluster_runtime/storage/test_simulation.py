@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cluster_runtime.storage.core.segment import Cut
-from cluster_runtime.storage.core.types import Epoch
+from cluster_runtime.storage.core.types import Epoch, SegmentId
 from cluster_runtime.storage.simulation import Violation, run_disk_seed, run_seed
-from cluster_runtime.storage.simulation.disks import DiskWorld
+from cluster_runtime.storage.simulation.disks import CALM_S, DiskWorld
 from cluster_runtime.storage.simulation.mutations import DISK_MUTATIONS, MUTATIONS, mutated
 from cluster_runtime.storage.simulation.run import STEPS, World
 
@@ -97,6 +97,28 @@ def test_a_volume_that_was_opened_again_in_place_tries_a_disk_that_refused_again
     assert not lane.live
     world.scheduler.run_until(3.0)
     assert lane.live
+
+
+def test_a_segment_whose_peers_collected_what_it_misses_is_replaced() -> None:
+    """Found by simulation, seed 500001090: rot that was found after its peers had collected log."""
+    world = DiskWorld(2)
+    world.stormy = False
+    host = world.host
+    assert host is not None
+    node, lane = host.node, host.mount.lane(SegmentId("b2"))
+    assert lane is not None
+    while len(lane.store.log.files) < 3 or lane.store.end < lane.store.log.files[1].start:
+        world.scheduler.run_until(world.scheduler.now + 0.1)
+    good = next(lane.store.frames(lane.store.log.start))
+    for peer in node.lanes:
+        if peer is not lane:
+            peer.store.log.remove_below(peer.store.log.files[0].end)
+    node.lost(lane, good.end, good.batch.end, good.batch.end)
+    world.scheduler.run_until(world.scheduler.now + 10.0)
+    assert "b2" not in host.mount.members
+    world.writing = False
+    world.wait(CALM_S, lambda: world.is_settled)
+    world.check_whole()
 
 
 @pytest.mark.parametrize("run", [run_seed, run_disk_seed], ids=["network", "disks"])
