@@ -325,8 +325,8 @@ class DiskWorld(Invariants):
             self.disk.refusals[place] = code
 
     def heal(self) -> None:
-        if self.stormy and self.away and self.rng.random() < 0.2:
-            self.end_in_order(soon=60)  # while those that come back catch up
+        if self.stormy and self.away and self.rng.random() < 0.4:
+            self.end_in_order(soon=40)  # while those that come back catch up
         self.disk.refusals.clear()
         self.refusing_soon.clear()
         for segment in list(self.faults):
