@@ -35,13 +35,13 @@ import psycopg
 from report import show, write_json
 from slow_flush import slow_flushes
 
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.control_file import new_system_identifier
-from cluster_runtime.engine.files import copy_tree
 from cluster_runtime.engine.home import shared_directory
 from cluster_runtime.engine.installation import Installation, find_installation
-from cluster_runtime.engine.os_user import OsUser, engine_user
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_connection
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.sandbox.os_user import OsUser, engine_user
+from cluster_runtime.engine.system.files import copy_tree
 from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 

@@ -22,8 +22,8 @@ from report import show, write_json
 from cluster_runtime import Runtime
 from cluster_runtime.engine.home import shared_directory
 from cluster_runtime.engine.installation import find_installation
-from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import as_user, engine_environment
+from cluster_runtime.engine.sandbox.os_user import engine_user
 
 WARM_MS_MAX = 60
 COLD_MS_MAX = 160

@@ -36,8 +36,8 @@ from rich.table import Table
 
 from cluster_runtime.engine.home import SOCKET_NAME, shared_directory
 from cluster_runtime.engine.installation import find_installation
-from cluster_runtime.engine.os_user import OsUser, engine_user
 from cluster_runtime.engine.postmaster import Postmaster, as_user, superuser_connection
+from cluster_runtime.engine.sandbox.os_user import OsUser, engine_user
 from cluster_runtime.engine.template import ensure_template
 from cluster_runtime.gateway import make_verifier
 

@@ -28,7 +28,7 @@ import psycopg
 from report import show, write_json
 
 from cluster_runtime import ClusterHandle, Runtime
-from cluster_runtime.storage.core.coalescing import log_bound
+from cluster_runtime.storage.core.policy.coalescing import log_bound
 from cluster_runtime.storage.core.sizes import SIZES
 
 SETTLED_MAX, PEAK_MAX, REBUILD_MAX, SLOWED_MAX = 4.0, 8.0, 1.5, 1.15

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from cluster_runtime.moved import MOVED, MovedModules
 
 if TYPE_CHECKING:
-    from cluster_runtime.control.model import (
+    from cluster_runtime.control.plane import Cluster, ControlPlane
+    from cluster_runtime.control.records.model import (
         ClusterStatus,
         DBCluster,
         DBInstance,
         ServerlessScaling,
     )
-    from cluster_runtime.control.plane import Cluster, ControlPlane
     from cluster_runtime.errors import BorealisError
     from cluster_runtime.gateway import GatewayLimits, SessionDescription
     from cluster_runtime.runtime import AsyncRuntime, ClusterHandle, Runtime
@@ -38,13 +38,13 @@ _HOME = {
     "BorealisError": "errors",
     "Cluster": "control.plane",
     "ClusterHandle": "runtime",
-    "ClusterStatus": "control.model",
+    "ClusterStatus": "control.records.model",
     "ControlPlane": "control.plane",
-    "DBCluster": "control.model",
-    "DBInstance": "control.model",
+    "DBCluster": "control.records.model",
+    "DBInstance": "control.records.model",
     "GatewayLimits": "gateway",
     "Runtime": "runtime",
-    "ServerlessScaling": "control.model",
+    "ServerlessScaling": "control.records.model",
     "SessionDescription": "gateway",
 }
 

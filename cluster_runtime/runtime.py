@@ -13,8 +13,8 @@ from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime._blocking import BlockingOperations
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.loop_thread import LoopThread
+from cluster_runtime.control.records.state_directory import StateDirectory
 from cluster_runtime.control.service import DEFAULT_REGION, ControlService, RuntimeOptions
-from cluster_runtime.control.state_directory import StateDirectory
 from cluster_runtime.gateway import GatewayLimits
 
 __all__ = ["AsyncRuntime", "ClusterHandle", "Runtime"]
@@ -102,10 +102,6 @@ class AsyncRuntime(AwaitedOperations):
     def __init__(self, thread: LoopThread, service: ControlService) -> None:
         self._thread = thread
         self._service = service
-
-    def cluster(self, identifier: str) -> ClusterHandle:
-        """A handle on an existing cluster. Raises ClusterNotFoundError."""
-        return self._service.handle(identifier)
 
     async def warm(self) -> None:
         """Wait until the warm pool is full."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster_runtime.control.model import DBCluster
+from cluster_runtime.control.records.model import DBCluster
 
 Row = list[Any]
 """One row, values in the order of the columns (mcp_server.rendering says how each is written)."""

@@ -16,12 +16,12 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from cluster_runtime.engine.access.roles import MASTER
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.home import shared_directory
 from cluster_runtime.engine.installation import find_installation
-from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
-from cluster_runtime.engine.roles import MASTER
+from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import ensure_template
 
 SESSION_MARK = "BOREALIS_TEST_SESSION"

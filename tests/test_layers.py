@@ -18,13 +18,15 @@ MOST_MODULES = 14
 MOST_LINES = 500
 LONGEST_CLASS = 350
 # Beyond those measures today. Nothing is added here; what comes within them is taken out.
-CROWDED = {
-    *("cluster_runtime/control", "cluster_runtime/engine", "cluster_runtime/gateway"),
-    "cluster_runtime/storage/core",
-}
 LONG_FILES = {
     "cluster_runtime/storage/volume.py",
 }
+GENERATED = {
+    "cluster_runtime/_awaited.py",
+    "cluster_runtime/_blocking.py",
+    "cluster_runtime/api/client/_asked.py",
+}
+"""As long as there are operations; nobody reads them."""
 LONG_CLASSES = {
     "cluster_runtime/storage/disk/segment_store.py: SegmentStore",
     "cluster_runtime/storage/live/commit_path.py: CommitPath",
@@ -65,7 +67,20 @@ def copied(tmp_path: Path) -> Path:
         ("memory/errors.py", "import mcp_server.errors", "Three packages"),
         ("memory/errors.py", "import cluster_runtime.logs", "memory knows nothing of the runtime"),
         ("cluster_runtime/logs.py", "def late():\n    import langgraph", "MCP or LangChain"),
+        ("cluster_runtime/serverless/watch.py", "import cluster_runtime.control.cluster", "circle"),
+        (
+            "cluster_runtime/control/cluster.py",
+            "import cluster_runtime.control.restart",
+            "control:",
+        ),
+        ("cluster_runtime/engine/system/files.py", "import cluster_runtime.engine.home", "engine:"),
+        ("cluster_runtime/gateway/wire/frames.py", "import cluster_runtime.gateway.relay", "wire"),
         ("cluster_runtime/storage/core/types.py", "import cluster_runtime.storage.disk", "core"),
+        (
+            "cluster_runtime/storage/core/quorum.py",
+            "import cluster_runtime.storage.core.policy",
+            "core:",
+        ),
         ("memory/database/steps.py", "import memory.encoding.ids", "memory: what agents use"),
         ("memory/newcomer.py", "", "memory: what agents use"),
         ("mcp_server/errors.py", "import mcp_server.tools", "mcp_server: the command line"),
@@ -86,14 +101,16 @@ def test_no_folder_of_a_package_is_a_heap() -> None:
     modules = Counter(
         str(path.parent.relative_to(ROOT)) for path in sources() if path.name != "__init__.py"
     )
-    heaps = {folder for folder, number in modules.items() if number > MOST_MODULES}
-    assert heaps <= CROWDED
+    heaps = {folder: number for folder, number in modules.items() if number > MOST_MODULES}
+    assert heaps == {}
 
 
 def test_no_file_and_no_class_is_too_long_to_read() -> None:
     files, classes = set[str](), set[str]()
     for path in sources():
         name, text = str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+        if name in GENERATED:
+            continue
         if text.count("\n") > MOST_LINES:
             files.add(name)
         for node in ast.walk(ast.parse(text)):

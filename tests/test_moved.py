@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 MOVED = cluster_runtime.moved.MOVED | memory.moved.MOVED | mcp_server.moved.MOVED
 # Names that something else has now: what the module of that name held, and where it is.
 TAKEN = {
+    "cluster_runtime.gateway.relay": "cluster_runtime.gateway.relay.relay",
     "cluster_runtime.storage.disk": "cluster_runtime.storage.disk.device",
     "cluster_runtime.storage.volume": "cluster_runtime.storage.core.durability",
     "mcp_server.cli": "mcp_server.cli.commands",

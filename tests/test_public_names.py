@@ -20,16 +20,16 @@ LOWER = ("cluster_runtime", "memory")
 # What the tools and the command line may use of the packages below them, beside the names in
 # `__all__`: nouns, errors and their words, what describes a cluster, and the format of a log file.
 PUBLIC_MODULES = {
-    "cluster_runtime.control.diagnosis",
-    "cluster_runtime.control.fields",
-    "cluster_runtime.control.model",
+    "cluster_runtime.engine.diagnosis",
+    "cluster_runtime.control.records.fields",
+    "cluster_runtime.control.records.model",
     "cluster_runtime.control.operations",
     "cluster_runtime.control.plane",
-    "cluster_runtime.control.rules",
-    "cluster_runtime.engine.roles",
+    "cluster_runtime.control.records.rules",
+    "cluster_runtime.engine.access.roles",
     "cluster_runtime.errors",
     "cluster_runtime.storage.core.batch",
-    "cluster_runtime.storage.core.scrub",
+    "cluster_runtime.storage.core.policy.scrub",
     "cluster_runtime.storage.core.types",
     "cluster_runtime.storage.core.wal_records",
     "cluster_runtime.storage.description",

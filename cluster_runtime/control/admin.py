@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from cluster_runtime.engine.admin_session import ADMIN_DATABASE, admin_conninfo
+from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE, admin_conninfo
 from cluster_runtime.errors import EngineError
 
 ADMIN_TIMEOUT_S = 15.0
@@ -19,7 +19,7 @@ Statement = LiteralString | sql.Composed
 
 
 class AdminConnection:
-    """A session of the bootstrap superuser in the runtime's database (`engine.admin_session`).
+    """A session of the bootstrap superuser in `rdsadmin` (`engine.access.admin_session`).
 
     database: another one only while a cluster of an older release lacks `rdsadmin`.
     """

@@ -10,12 +10,12 @@ import shutil
 import psutil
 import psycopg
 
-from cluster_runtime.control.context import Context, HostedCluster
+from cluster_runtime.control.cluster import Context, HostedCluster
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.gateway import error_response
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.core.free_space import MIB, FreeSpace, Space, Writers
+from cluster_runtime.storage.core.policy.free_space import MIB, FreeSpace, Space, Writers
 
 LOOK_EVERY_S, LOOK_OFTEN_S = 1.0, 0.25
 REST_AFTER_STOP_S = 1.0

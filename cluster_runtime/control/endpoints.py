@@ -1,21 +1,27 @@
 """The endpoints of a cluster at the gateway: opened, updated, closed; and what they lead to."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 
-from cluster_runtime.control.compute import Compute
-from cluster_runtime.control.context import Context, HostedCluster
-from cluster_runtime.control.identifiers import endpoint_name
-from cluster_runtime.control.model import DBCluster, EndpointKind
+from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.instance import Compute
+from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.records.identifiers import endpoint_name
+from cluster_runtime.control.records.model import (
+    ClusterStatus,
+    DBCluster,
+    EndpointKind,
+    ServerlessScaling,
+)
 from cluster_runtime.control.restart import WriterRestart
-from cluster_runtime.control.watch import ConnectionWatch
-from cluster_runtime.errors import PortInUseError, QuorumLostError
+from cluster_runtime.errors import EngineError, PortInUseError, QuorumLostError
 from cluster_runtime.gateway import EndpointSpec, Login, SessionDescription
 from cluster_runtime.logs import get_logger
+from cluster_runtime.serverless.watch import ConnectionWatch
 
 _log = get_logger(__name__)
 
@@ -76,7 +82,7 @@ async def open_endpoints(context: Context, cluster: HostedCluster) -> None:
     Raises PortInUseError where the requested port is taken. A port that the runtime once chose
     by itself and that is taken now is replaced by another one.
     """
-    watch = cluster.watch = ConnectionWatch(cluster)
+    watch = cluster.watch = _watch(cluster)
     cluster.restart = WriterRestart(cluster)
     kinds: tuple[EndpointKind, ...] = ("writer", "reader")
     try:
@@ -97,6 +103,11 @@ async def close_endpoints(context: Context, cluster: HostedCluster) -> None:
     while cluster.endpoints:
         _, endpoint = cluster.endpoints.popitem()
         await context.gateway.close_endpoint(endpoint)
+
+
+def idle_seconds(scaling: ServerlessScaling) -> float | None:
+    """How long a cluster is idle before it pauses; None: it never does."""
+    return scaling.seconds_until_auto_pause if scaling.auto_pause else None
 
 
 async def disconnect(cluster: HostedCluster) -> None:
@@ -147,6 +158,26 @@ def endpoint_names(identifier: str, resource_id: str, region: str) -> tuple[str,
         endpoint_name(identifier, resource_id, region),
         endpoint_name(identifier, resource_id, region, reader=True),
     )
+
+
+def _watch(cluster: HostedCluster) -> ConnectionWatch:
+    async def pause(still_idle: Callable[[], bool]) -> None:
+        if cluster.compute.socket is None:
+            return
+        try:
+            await in_thread(cluster.instances.storage.settle)
+            if await cluster.compute.pause(only_if=still_idle):
+                _log.info("cluster paused", cluster=cluster.identifier)
+        except EngineError as error:
+            _log.error("cluster could not pause", cluster=cluster.identifier, error=str(error))
+
+    watch = ConnectionWatch(
+        idle_seconds(cluster.facts.scaling),
+        available=lambda: cluster.facts.status is ClusterStatus.AVAILABLE,
+        pause=pause,
+    )
+    cluster.compute.on_start(watch.started)
+    return watch
 
 
 @contextmanager

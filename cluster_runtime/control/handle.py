@@ -7,10 +7,9 @@ from urllib.parse import quote
 
 import psycopg
 
-from cluster_runtime.control.advice import to_make_available, to_open_the_gateway
-from cluster_runtime.control.connections import AsyncHostConnection, HostConnection
-from cluster_runtime.control.context import HostedCluster
-from cluster_runtime.control.model import (
+from cluster_runtime.control.cluster import HostedCluster
+from cluster_runtime.control.records.advice import to_make_available, to_open_the_gateway
+from cluster_runtime.control.records.model import (
     AT_REST,
     ClusterStatus,
     DBCluster,
@@ -18,6 +17,7 @@ from cluster_runtime.control.model import (
     EndpointKind,
 )
 from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
+from cluster_runtime.host_connection import AsyncHostConnection, HostConnection
 
 LOOPBACK = "127.0.0.1"
 TAKES_CONNECTIONS = (ClusterStatus.AVAILABLE, ClusterStatus.MODIFYING, ClusterStatus.FAILING_OVER)

@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Sequence
 
-from cluster_runtime.control.context import HostedCluster
-from cluster_runtime.control.model import ClusterStatus, DBInstance, InstanceStatus
+from cluster_runtime.control.cluster import HostedCluster
+from cluster_runtime.control.records.model import ClusterStatus, DBInstance, InstanceStatus
 from cluster_runtime.errors import InstanceNotFoundError
 from cluster_runtime.wording import Hint, Operation
 

@@ -4,11 +4,11 @@ import asyncio
 
 import psycopg
 
-from cluster_runtime.control.context import HostedCluster
-from cluster_runtime.control.model import ClusterStatus
+from cluster_runtime.control.cluster import HostedCluster
+from cluster_runtime.control.records.model import ClusterStatus
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.core.coalescing import retry_after
+from cluster_runtime.storage.core.policy.coalescing import retry_after
 
 STEADY_S = 30.0
 """Who ran for that long is started again at once; who ended sooner, a little later each time."""

@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 
 from cluster_runtime.engine.installation import Installation
-from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
 
 TRUSTED_HERE = ("vector", "pg_stat_statements")

@@ -13,9 +13,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster_runtime.engine.files import remove_tree, spread_folders
-from cluster_runtime.engine.os_user import OsUser
-from cluster_runtime.engine.os_users import OsUsers
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.system.files import remove_tree, spread_folders
+from cluster_runtime.engine.system.os_users import OsUsers
 
 SYSTEM_HOMES = Path("/var/lib/borealis")
 SOCKET_NAME = ".s.PGSQL.5432"

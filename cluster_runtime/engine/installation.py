@@ -14,8 +14,8 @@ from functools import cached_property
 from pathlib import Path
 
 from cluster_runtime.engine.elf import library_folders_of, loader_of
-from cluster_runtime.engine.locks import exclusive
-from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.system.locks import exclusive
 from cluster_runtime.errors import EngineNotFoundError
 
 REQUIRED_PROGRAMS = ("postgres", "initdb")

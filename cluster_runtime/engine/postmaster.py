@@ -21,15 +21,19 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
-from cluster_runtime.engine.confinement import confinement, host_is_in_passwd, passwd_version
-from cluster_runtime.engine.files import open_plain, take_over, write_atomically
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.installation import Installation
-from cluster_runtime.engine.os_user import OsUser
-from cluster_runtime.engine.processes import children_of, kill_quietly, wait_until_gone
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.sandbox.confinement import (
+    confinement,
+    host_is_in_passwd,
+    passwd_version,
+)
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.sandbox.walls import Premises, Walls
 from cluster_runtime.engine.settings import Settings, render_settings
-from cluster_runtime.engine.shared_memory import POLL_S, remove_left_behind
-from cluster_runtime.engine.walls import Premises, Walls
+from cluster_runtime.engine.system.files import open_plain, take_over, write_atomically
+from cluster_runtime.engine.system.processes import children_of, kill_quietly, wait_until_gone
+from cluster_runtime.engine.system.shared_memory import POLL_S, remove_left_behind
 from cluster_runtime.errors import EngineError
 from cluster_runtime.logs import get_logger
 

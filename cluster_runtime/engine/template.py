@@ -14,14 +14,11 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cluster_runtime.engine import roles
-from cluster_runtime.engine.admin_session import ADMIN_DATABASE
+from cluster_runtime.engine.access import roles
+from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE
 from cluster_runtime.engine.control_file import set_system_identifier
 from cluster_runtime.engine.extensions import CONTROL_PATH_SINCE, trusted_control_path
-from cluster_runtime.engine.files import copy_tree, remove_tree
 from cluster_runtime.engine.installation import Installation
-from cluster_runtime.engine.locks import exclusive
-from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.postmaster import (
     RUNTIME_SETTINGS_FILE,
     Postmaster,
@@ -29,7 +26,10 @@ from cluster_runtime.engine.postmaster import (
     engine_environment,
     superuser_connection,
 )
+from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.settings import TEMPLATE_SETTINGS, Settings, render_settings
+from cluster_runtime.engine.system.files import copy_tree, remove_tree
+from cluster_runtime.engine.system.locks import exclusive
 from cluster_runtime.errors import EngineError
 from cluster_runtime.logs import get_logger
 
@@ -100,6 +100,7 @@ def _digest(installation: Installation, user: OsUser, settings: Settings) -> str
         roles.IN_EACH_DATABASE,
         roles.ADMIN_SCHEMA,
         roles.CLOSE_ADMIN_DATABASE,
+        roles.SHRINK_ADMIN_DATABASE,
         BOOTSTRAP_SETTINGS,
         HBA,
         _identity_map(),
@@ -163,6 +164,7 @@ def _bootstrap(directory: Path, installation: Installation, user: OsUser) -> Non
                     conn.execute("create extension vector")
             with superuser_connection(postmaster, ADMIN_DATABASE) as conn:
                 conn.execute(roles.ADMIN_SCHEMA)
+                conn.execute(roles.SHRINK_ADMIN_DATABASE)
             with superuser_connection(postmaster) as conn:
                 conn.execute(roles.IN_EACH_DATABASE)
                 if installation.major >= CONTROL_PATH_SINCE:

@@ -19,10 +19,10 @@ from psycopg.rows import TupleRow
 
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.home import SOCKET_NAME
-from cluster_runtime.engine.os_users import OsUsers
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_connection
+from cluster_runtime.engine.sandbox.walls import Walls
+from cluster_runtime.engine.system.os_users import OsUsers
 from cluster_runtime.engine.template import Template
-from cluster_runtime.engine.walls import Walls
 
 DIAL_TIMEOUT_S = 2
 _ATTEMPT_TIMEOUT_S = 10

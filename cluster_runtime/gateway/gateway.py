@@ -15,18 +15,22 @@ from pathlib import Path
 from typing import TypeVar
 
 from cluster_runtime.errors import InvalidParameterError
-from cluster_runtime.gateway.actions import Policy, Refusal
+from cluster_runtime.gateway.authentication.actions import Policy, Refusal
+from cluster_runtime.gateway.authentication.iam import SigningKey, TokenRefusal, check_token
+from cluster_runtime.gateway.authentication.tls import (
+    LOOPBACK_HOSTS,
+    CertificateAuthority,
+    ServerCertificate,
+)
 from cluster_runtime.gateway.backend import Backend, Login
-from cluster_runtime.gateway.cancel_keys import CancelKeys
 from cluster_runtime.gateway.description import SessionDescription
-from cluster_runtime.gateway.iam import SigningKey, TokenRefusal, check_token
 from cluster_runtime.gateway.limits import GatewayLimits
 from cluster_runtime.gateway.listener import Listener, bind_loopback
-from cluster_runtime.gateway.reactor import Reactor, new_reactor
-from cluster_runtime.gateway.relay import BUFFER_BYTES
+from cluster_runtime.gateway.relay.reactor import Reactor, new_reactor
+from cluster_runtime.gateway.relay.relay import BUFFER_BYTES
 from cluster_runtime.gateway.session import TOO_MANY_CONNECTIONS, Session
-from cluster_runtime.gateway.tls import LOOPBACK_HOSTS, CertificateAuthority, ServerCertificate
 from cluster_runtime.gateway.waiting_room import WaitingRoom
+from cluster_runtime.gateway.wire.cancel_keys import CancelKeys
 from cluster_runtime.logs import get_logger
 
 LOOK_UPS_MAX = 8

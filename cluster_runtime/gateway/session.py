@@ -12,25 +12,25 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from cluster_runtime.errors import BorealisError, InvalidClusterStateError
-from cluster_runtime.gateway import actions
-from cluster_runtime.gateway.actions import Action, Policy, Refusal
+from cluster_runtime.gateway.authentication import actions
+from cluster_runtime.gateway.authentication.actions import Action, Policy, Refusal
+from cluster_runtime.gateway.authentication.handshake import Handshake
+from cluster_runtime.gateway.authentication.iam import TokenRefusal
+from cluster_runtime.gateway.authentication.tls import ServerCertificate
 from cluster_runtime.gateway.backend import Login
-from cluster_runtime.gateway.cancel_keys import (
+from cluster_runtime.gateway.description import SessionDescription, address_of, tls_of
+from cluster_runtime.gateway.relay.reactor import Reactor
+from cluster_runtime.gateway.relay.relay import ADMIN_SHUTDOWN, Relay, close_client
+from cluster_runtime.gateway.relay.server import Server, open_server, send_cancel
+from cluster_runtime.gateway.relay.stream import ClientStream
+from cluster_runtime.gateway.waiting_room import Progress
+from cluster_runtime.gateway.wire.cancel_keys import (
     CANCELS_WAITING_MAX,
     BackendKey,
     CancelKeys,
     CancelTarget,
 )
-from cluster_runtime.gateway.description import SessionDescription, address_of, tls_of
-from cluster_runtime.gateway.handshake import Handshake
-from cluster_runtime.gateway.iam import TokenRefusal
-from cluster_runtime.gateway.protocol import ProtocolError
-from cluster_runtime.gateway.reactor import Reactor
-from cluster_runtime.gateway.relay import ADMIN_SHUTDOWN, Relay, close_client
-from cluster_runtime.gateway.server import Server, open_server, send_cancel
-from cluster_runtime.gateway.stream import ClientStream
-from cluster_runtime.gateway.tls import ServerCertificate
-from cluster_runtime.gateway.waiting_room import Progress
+from cluster_runtime.gateway.wire.protocol import ProtocolError
 from cluster_runtime.logs import EventLogger
 from cluster_runtime.wording import DATABASE_CLIENT
 

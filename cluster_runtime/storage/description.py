@@ -4,9 +4,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from cluster_runtime.storage.core.growth import allocated_storage_gib, protection_groups
-from cluster_runtime.storage.core.retention import Holder, HolderKind
-from cluster_runtime.storage.core.scrub import ScrubReport
+from cluster_runtime.storage.core.policy.growth import allocated_storage_gib, protection_groups
+from cluster_runtime.storage.core.policy.retention import Holder, HolderKind
+from cluster_runtime.storage.core.policy.scrub import ScrubReport
 from cluster_runtime.storage.core.types import (
     Epoch,
     Lsn,

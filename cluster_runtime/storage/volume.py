@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from cluster_runtime.engine.installation import Installation
-from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import InvalidClusterStateError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import names_of
 from cluster_runtime.storage.core.facts import VolumeFacts
-from cluster_runtime.storage.core.feedback import Feedback
+from cluster_runtime.storage.core.policy.feedback import Feedback
+from cluster_runtime.storage.core.policy.replacement import ReplacementPolicy
+from cluster_runtime.storage.core.policy.retention import HolderKind
 from cluster_runtime.storage.core.quorum import Membership
-from cluster_runtime.storage.core.replacement import ReplacementPolicy
-from cluster_runtime.storage.core.retention import HolderKind
 from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.core.types import SEGMENT_IDS, Lsn, SegmentId, StorageType
 from cluster_runtime.storage.core.wal_records import format_lsn
@@ -196,6 +196,11 @@ class StorageVolume:
         self._slow.close()
         with mount.changing:
             mount.close_node()
+
+    @property
+    def must_stay_open(self) -> bool:
+        """Whether closing it would end what somebody began: a fault, or a hold on the log."""
+        return self._faults.any or self._holders.any
 
     @property
     def facts(self) -> VolumeFacts:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cluster_runtime.control.model import DBCluster
+from cluster_runtime.control.records.model import DBCluster
 from mcp_server.rendering import Json
 
 if TYPE_CHECKING:

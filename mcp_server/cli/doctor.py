@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from cluster_runtime.control.diagnosis import Finding, Verdict, examine
+from cluster_runtime.engine.diagnosis import Finding, Verdict, examine
 from mcp_server.cli import console
 
 STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAULT: "bold red"}

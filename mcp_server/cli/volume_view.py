@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from cluster_runtime.storage.core.scrub import ScrubReport
+from cluster_runtime.storage.core.policy.scrub import ScrubReport
 from cluster_runtime.storage.core.types import AZS, SegmentState
 from cluster_runtime.storage.core.wal_records import format_lsn
 from cluster_runtime.storage.description import SegmentDescription, VolumeDescription

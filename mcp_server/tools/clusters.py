@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from cluster_runtime.control.operations.clusters import CreateDBCluster, DeleteDBCluster
-from cluster_runtime.engine.roles import READER
+from cluster_runtime.engine.access.roles import READER
 from mcp_server.results import ClusterDeleted, ClusterDescription, ClusterList, ClusterSummary
 from mcp_server.tools.arguments import ClusterName
 from mcp_server.tools.asking import Request, asking_for

@@ -17,16 +17,16 @@ import typer
 from typer.testing import CliRunner
 
 from cluster_runtime import ServerlessScaling
-from cluster_runtime.control.fields import SECRET
 from cluster_runtime.control.loop_thread import LoopThread
-from cluster_runtime.control.model import Event
 from cluster_runtime.control.operations import OPERATIONS, Request, operation
 from cluster_runtime.control.operations.declaration import RDS_HAS_NONE, Changes, Earlier
 from cluster_runtime.control.operations.generate import awaited, blocking, plane
 from cluster_runtime.control.operations.inputs import arguments, inputs
 from cluster_runtime.control.operations.table import reference
 from cluster_runtime.control.operations.types import EVENTS, ClusterReference
-from cluster_runtime.control.rules import Range
+from cluster_runtime.control.records.fields import SECRET
+from cluster_runtime.control.records.model import Event
+from cluster_runtime.control.records.rules import Range
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
 from mcp_server.cli import operation_commands
 from mcp_server.wording import option_of
@@ -265,7 +265,7 @@ def test_a_secret_that_cannot_be_read_is_an_error_that_names_the_option(
 def test_what_ends_with_the_host_is_no_command() -> None:
     borealis = Borealis(None)
     ended = [one.method.replace("_", "-") for one in OPERATIONS if one.of_this_host]
-    assert len(ended) == 4
+    assert len(ended) == 5
     assert [name for name in ended if borealis(name, "--help").exit_code != 2] == []
 
 

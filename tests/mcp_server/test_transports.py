@@ -15,7 +15,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from starlette.responses import PlainTextResponse
 
-from cluster_runtime.engine.processes import wait_until_gone
+from cluster_runtime.engine.system.processes import wait_until_gone
 from mcp_server.cli.commands import main
 from mcp_server.errors import ScopeError
 from mcp_server.server import RequireToken, listen

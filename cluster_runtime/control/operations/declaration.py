@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
-from cluster_runtime.control.fields import Field, check_rules, fields_of, prose
+from cluster_runtime.control.records.fields import Field, check_rules, fields_of, prose
 from cluster_runtime.errors import BorealisError
 
 R = TypeVar("R", bound="type[Request]")

@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cluster_runtime.control.fields import REQUIRED as REQUIRED
-from cluster_runtime.control.fields import Field, fields_of
 from cluster_runtime.control.operations import Declared
 from cluster_runtime.control.operations.declaration import Changes
-from cluster_runtime.control.rules import Range
+from cluster_runtime.control.records.fields import REQUIRED as REQUIRED
+from cluster_runtime.control.records.fields import Field, fields_of
+from cluster_runtime.control.records.rules import Range
 
 if TYPE_CHECKING:
     from cluster_runtime.control.plane import ControlPlane

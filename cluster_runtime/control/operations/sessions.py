@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
-from cluster_runtime.control.fields import SECRET
 from cluster_runtime.control.operations.declaration import Request, operation
 from cluster_runtime.control.operations.types import SESSIONS, ClusterReference
+from cluster_runtime.control.records.fields import SECRET
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
 
 SESSION_NOUN = "Session"

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from cluster_runtime.control.fields import REQUIRED, Field, fields_of
 from cluster_runtime.control.operations.declaration import (
     RDS_HAS_NONE,
     Declared,
     InRds,
 )
 from cluster_runtime.control.operations.source import type_name
+from cluster_runtime.control.records.fields import REQUIRED, Field, fields_of
 
 HEAD = """\
 # Operations

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from cluster_runtime.control.fields import SECRET, Doc
-from cluster_runtime.control.identifiers import check_identifier
 from cluster_runtime.control.operations.declaration import Earlier, Result
-from cluster_runtime.control.rules import Must, check_password
+from cluster_runtime.control.records.fields import SECRET, Doc
+from cluster_runtime.control.records.identifiers import check_identifier
+from cluster_runtime.control.records.rules import Must, check_password
 
 ClusterReference = Annotated[
     str, Doc("Identifier of the cluster, or its resource id."), Earlier("identifier")
@@ -18,13 +18,23 @@ NewClusterIdentifier = Annotated[
         "a hyphen and without two in a row; case does not matter."
     ),
 ]
+ResourceName = Annotated[str, Doc("ARN of the resource: of a cluster, or of one of its instances.")]
 Password = Annotated[str, Must(check_password), SECRET]
 
-MODEL = "cluster_runtime.control.model"
+MODEL = "cluster_runtime.control.records.model"
 DB_CLUSTER = Result(MODEL, "DBCluster")
 DB_CLUSTERS = Result(MODEL, "DBCluster", many=True)
 DB_INSTANCES = Result(MODEL, "DBInstance", many=True)
 EVENTS = Result(MODEL, "Event", many=True)
 HANDLE = Result("cluster_runtime.control.handle", "ClusterHandle", protocol_name="Cluster")
 VOLUME = Result("cluster_runtime.storage.description", "VolumeDescription")
+RESOURCES = "cluster_runtime.control.records.resources"
+TAGS = Result(RESOURCES, "Tag", many=True)
+MAINTENANCE = Result(RESOURCES, "ResourcePendingMaintenanceActions", many=True)
+ENGINE_VERSIONS = Result(RESOURCES, "DBEngineVersion", many=True)
+OPTIONS = Result(RESOURCES, "OrderableDBInstanceOption", many=True)
+LOG_FILES = Result(RESOURCES, "DescribeDBLogFilesDetails", many=True)
+LOG_FILE_PORTION = Result(RESOURCES, "DBLogFilePortion")
+SECRET_VALUE = Result(RESOURCES, "MasterUserSecretValue")
+HOST = Result(MODEL, "HostDescription")
 SESSIONS = Result("cluster_runtime.gateway.description", "SessionDescription", many=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cluster_runtime.control.operations.declaration import Request, operation
 from cluster_runtime.control.operations.types import VOLUME, ClusterReference
-from cluster_runtime.control.rules import Range
+from cluster_runtime.control.records.rules import Range
 from cluster_runtime.errors import (
     ClusterNotFoundError,
     InvalidClusterStateError,

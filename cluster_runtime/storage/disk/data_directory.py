@@ -19,9 +19,9 @@ from pathlib import Path
 import google_crc32c
 import psutil
 
-from cluster_runtime.engine.files import open_plain, write_atomically
-from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.postmaster import PROMOTE_MARK
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.system.files import open_plain, write_atomically
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.core.wal_records import wal_file_name

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from cluster_runtime.engine.files import copy_tree
-from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.system.files import copy_tree
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk, Pace, at_once
 from cluster_runtime.storage.disk.sealed import SealBrokenError, is_unsealed, seal, unseal

@@ -24,7 +24,7 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.batch import Batch, encode_header, frame_bytes
 from cluster_runtime.storage.core.durability import Volume
 from cluster_runtime.storage.core.faults import Fault, FaultKind
-from cluster_runtime.storage.core.feedback import Feedback
+from cluster_runtime.storage.core.policy.feedback import Feedback
 from cluster_runtime.storage.core.segment import Acknowledge, Refuse
 from cluster_runtime.storage.core.types import SEGMENT_IDS, Epoch, Lsn, SegmentId, StorageType
 from cluster_runtime.storage.core.wal_records import last_record_end

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.faults import Fault, FaultKind
-from cluster_runtime.storage.core.feedback import Feedback
+from cluster_runtime.storage.core.policy.feedback import Feedback
 from cluster_runtime.storage.core.types import Epoch, Lsn
 from cluster_runtime.storage.streaming.replication import (
     STATUS_INTERVAL_S,

@@ -15,8 +15,8 @@ from pathlib import Path
 from cluster_runtime.errors import QuorumLostError, StaleEpochError, StorageError
 from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.faults import Fault
+from cluster_runtime.storage.core.policy.retention import ImagePoint
 from cluster_runtime.storage.core.quorum import Membership
-from cluster_runtime.storage.core.retention import ImagePoint
 from cluster_runtime.storage.core.types import AZS, SEGMENT_IDS, SegmentId, StorageType, az_of
 from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.segment_store import SegmentStore

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.core.feedback import Feedback
-from cluster_runtime.storage.core.replacement import ReplacementPolicy
+from cluster_runtime.storage.core.policy.feedback import Feedback
+from cluster_runtime.storage.core.policy.replacement import ReplacementPolicy
 from cluster_runtime.storage.core.types import Lsn, SegmentId
 from cluster_runtime.storage.disk.device import Arena
 from cluster_runtime.storage.disk.page_images import make_image, sweep

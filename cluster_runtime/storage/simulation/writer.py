@@ -5,8 +5,13 @@ from collections.abc import Callable, Mapping
 from cluster_runtime.errors import StaleEpochError
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.durability import Opening, Volume
+from cluster_runtime.storage.core.policy.replacement import (
+    Abandon,
+    Begin,
+    Condition,
+    ReplacementPolicy,
+)
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM, Membership
-from cluster_runtime.storage.core.replacement import Abandon, Begin, Condition, ReplacementPolicy
 from cluster_runtime.storage.core.segment import SegmentStatus
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
 from cluster_runtime.storage.simulation.node import Node

@@ -16,7 +16,7 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.core.feedback import Feedback
+from cluster_runtime.storage.core.policy.feedback import Feedback
 from cluster_runtime.storage.core.wal_records import format_lsn, parse_lsn
 from cluster_runtime.wording import Said
 

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cluster_runtime.storage.core.feedback import Feedback
+from cluster_runtime.storage.core.policy.feedback import Feedback
 from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.core.wal_records import format_lsn, parse_lsn
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.core.feedback import Feedback, least
+from cluster_runtime.storage.core.policy.feedback import Feedback, least
 from cluster_runtime.storage.core.wal_records import WAL_PAGE_BYTES
 from cluster_runtime.storage.streaming.wal_protocol import (
     LogFacts,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psutil
 
-from cluster_runtime.engine.files import remove_tree
 from cluster_runtime.engine.installation import Installation
-from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
+from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
+from cluster_runtime.engine.system.files import remove_tree
 from cluster_runtime.errors import EngineError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.disk.data_directory import Claim, ControlFile, DatabaseState, boot_id

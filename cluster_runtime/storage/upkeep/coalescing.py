@@ -13,7 +13,7 @@ import psycopg
 
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.core.coalescing import retry_after
+from cluster_runtime.storage.core.policy.coalescing import retry_after
 from cluster_runtime.storage.disk.page_images import PageImage
 
 AT_ONCE = max(1, (os.cpu_count() or 1) // 2)

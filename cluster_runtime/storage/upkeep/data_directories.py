@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from cluster_runtime.engine.control_file import set_system_identifier
-from cluster_runtime.engine.files import copy_tree, remove_tree
-from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.system.files import copy_tree, remove_tree
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.core.growth import read_ios
+from cluster_runtime.storage.core.policy.growth import read_ios
 from cluster_runtime.storage.disk.data_directory import (
     Claim,
     ControlFile,

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from cluster_runtime.storage.core.retention import Holder, HolderKind
+from cluster_runtime.storage.core.policy.retention import Holder, HolderKind
 from cluster_runtime.storage.core.types import Lsn
 
 
@@ -60,6 +60,12 @@ class Holders:
         with self._lock:
             if hold in self._holds:
                 self._holds.remove(hold)
+
+    @property
+    def any(self) -> bool:
+        """Whether something is registered; that ends with the volume's being open."""
+        with self._lock:
+            return bool(self._holds)
 
     def now(self) -> list[Holder]:
         """All of them, who needs the oldest log first."""

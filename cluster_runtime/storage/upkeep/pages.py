@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psycopg
 
-from cluster_runtime.engine.admin_session import admin_conninfo
-from cluster_runtime.engine.files import remove_tree
+from cluster_runtime.engine.access.admin_session import admin_conninfo
+from cluster_runtime.engine.system.files import remove_tree
 from cluster_runtime.errors import (
     InvalidClusterStateError,
     QuorumLostError,
@@ -21,8 +21,8 @@ from cluster_runtime.errors import (
     StorageError,
 )
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.core.coalescing import is_due, log_bound, niceness
-from cluster_runtime.storage.core.retention import Holder, HolderKind, ImagePoint, kept
+from cluster_runtime.storage.core.policy.coalescing import is_due, log_bound, niceness
+from cluster_runtime.storage.core.policy.retention import Holder, HolderKind, ImagePoint, kept
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.disk.data_directory import ControlFile
 from cluster_runtime.storage.disk.page_images import (

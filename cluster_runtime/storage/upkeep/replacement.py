@@ -6,8 +6,13 @@ back, is decided in `replacement`; a crash between any two steps leaves a volume
 
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.faults import Fault, FaultKind
+from cluster_runtime.storage.core.policy.replacement import (
+    Abandon,
+    Begin,
+    Condition,
+    ReplacementPolicy,
+)
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM, Membership
-from cluster_runtime.storage.core.replacement import Abandon, Begin, Condition, ReplacementPolicy
 from cluster_runtime.storage.core.segment import Persist
 from cluster_runtime.storage.core.types import AZS, SegmentId
 from cluster_runtime.storage.disk.segment_store import (

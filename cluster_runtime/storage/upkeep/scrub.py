@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from cluster_runtime.storage.core.scrub import Part, PartKind, ScrubReport, ScrubSchedule
+from cluster_runtime.storage.core.policy.scrub import Part, PartKind, ScrubReport, ScrubSchedule
 from cluster_runtime.storage.core.types import Lsn, SegmentId
 from cluster_runtime.storage.disk.filesystem import Disk
 from cluster_runtime.storage.disk.log_files import LogFile

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.core.retention import Holder, HolderKind
+from cluster_runtime.storage.core.policy.retention import Holder, HolderKind
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.core.wal_records import format_lsn
 from cluster_runtime.storage.live.mount import Mount

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cluster_runtime.control.catalog import EVENTS_KEPT, EVENTS_MAX, Catalog
-from cluster_runtime.control.model import Event
+from cluster_runtime.control.records.catalog import EVENTS_KEPT, EVENTS_MAX, Catalog
+from cluster_runtime.control.records.model import Event
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_runtime import ClusterHandle, ClusterStatus, Runtime, ServerlessScaling
-from cluster_runtime.control.identifiers import check_identifier
+from cluster_runtime.control.records.identifiers import check_identifier
 from cluster_runtime.errors import (
     ClusterAlreadyExistsError,
     ClusterNotFoundError,
@@ -188,7 +188,7 @@ def test_a_full_disk_leaves_nothing_behind(
 ) -> None:
     import errno
 
-    from cluster_runtime.engine import files
+    from cluster_runtime.engine.system import files
 
     copied = []
 

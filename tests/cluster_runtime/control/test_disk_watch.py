@@ -9,7 +9,7 @@ import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.control import disk_watch
-from cluster_runtime.storage.core.free_space import (
+from cluster_runtime.storage.core.policy.free_space import (
     ATTENTION_BYTES,
     FLOOR_BYTES,
     MIB,

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from cluster_runtime import Runtime
-from cluster_runtime.control.catalog import MIGRATIONS
-from cluster_runtime.engine.processes import wait_until_gone
+from cluster_runtime.control.records.catalog import MIGRATIONS
+from cluster_runtime.engine.system.processes import wait_until_gone
 from cluster_runtime.errors import (
     BorealisError,
     CatalogCorruptedError,
@@ -151,7 +151,7 @@ def test_a_file_where_the_state_directory_should_be_is_refused(tmp_path: Path) -
 
 
 def test_keys_are_private_and_never_printed(runtime: Runtime, state_dir: Path) -> None:
-    from cluster_runtime.control.state_directory import AccessKey
+    from cluster_runtime.control.records.state_directory import AccessKey
 
     credentials = state_dir / "credentials"
     assert stat.S_IMODE(credentials.stat().st_mode) == 0o600

@@ -6,8 +6,8 @@ import pytest
 
 from cluster_runtime.engine.home import shared_directory
 from cluster_runtime.engine.installation import Installation, find_installation
-from cluster_runtime.engine.os_user import OsUser, engine_user
 from cluster_runtime.engine.postmaster import Postmaster
+from cluster_runtime.engine.sandbox.os_user import OsUser, engine_user
 from cluster_runtime.engine.template import Template, ensure_template
 
 

@@ -18,10 +18,10 @@ import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
-from cluster_runtime.engine.confinement import this_kernel
 from cluster_runtime.engine.home import SOCKET_NAME
 from cluster_runtime.engine.postmaster import Postmaster, as_user, superuser_connection
-from cluster_runtime.engine.walls import ABI_SCOPES, ABI_TCP, ABI_TRUNCATE
+from cluster_runtime.engine.sandbox.confinement import this_kernel
+from cluster_runtime.engine.sandbox.walls import ABI_SCOPES, ABI_TCP, ABI_TRUNCATE
 
 KERNEL = this_kernel()
 pytestmark = pytest.mark.skipif(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster_runtime.engine import files
-from cluster_runtime.engine.files import copy_tree
-from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.system import files
+from cluster_runtime.engine.system.files import copy_tree
 from cluster_runtime.errors import InsufficientStorageError
 
 

@@ -16,15 +16,15 @@ import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
-from cluster_runtime.engine import confinement as module
-from cluster_runtime.engine.confinement import this_kernel
-from cluster_runtime.engine.files import copy_tree, take_over
 from cluster_runtime.engine.home import SOCKET_NAME
-from cluster_runtime.engine.os_user import OsUser
-from cluster_runtime.engine.os_users import NUMBER_FILE
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_connection
-from cluster_runtime.engine.shared_memory import SEGMENTS, parse_segments
-from cluster_runtime.engine.walls import Kernel
+from cluster_runtime.engine.sandbox import confinement as module
+from cluster_runtime.engine.sandbox.confinement import this_kernel
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.sandbox.walls import Kernel
+from cluster_runtime.engine.system.files import copy_tree, take_over
+from cluster_runtime.engine.system.os_users import NUMBER_FILE
+from cluster_runtime.engine.system.shared_memory import SEGMENTS, parse_segments
 from cluster_runtime.errors import EngineError
 from cluster_runtime.storage.disk.data_directory import Claim
 
@@ -95,7 +95,7 @@ def test_sorts_and_hashes_spill_to_its_own_directory(superuser: Connection) -> N
         "select lo_create(0)",
         "select pg_reload_conf()",
         "select gen_random_uuid()",
-        "select pg_create_physical_replication_slot('spare', true)",
+        "select pg_create_physical_replication_slot('spare', true); "
         "select pg_drop_replication_slot('spare')",
         "select txid_current(), pg_export_snapshot()",
         "set allow_in_place_tablespaces = on; create tablespace near location ''",
@@ -146,7 +146,7 @@ def test_a_pause_a_failover_and_a_lost_machine_go_as_ever(
 def test_readers_and_the_coalescer_work_behind_walls_too(shared_runtime: Runtime) -> None:
     cluster = shared_runtime.create_db_cluster("followed")
     hosted = cluster._hosted
-    volume = hosted.instances.storage.open()
+    volume = hosted.instances.storage.open_for("a test")
     reader = hosted.instances.reader._instance
     with cluster.connect(autocommit=True) as conn:
         reader.start()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cluster_runtime.engine.home import open_home
-from cluster_runtime.engine.os_user import OsUser
 from cluster_runtime.engine.postmaster import as_user
+from cluster_runtime.engine.sandbox.os_user import OsUser
 
 only_as_root = pytest.mark.skipif(
     os.geteuid() != 0, reason="a host that is not root runs PostgreSQL as itself"

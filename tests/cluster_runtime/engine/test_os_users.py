@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster_runtime.engine import os_users as module
-from cluster_runtime.engine.os_user import OsUser
-from cluster_runtime.engine.os_users import (
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.system import os_users as module
+from cluster_runtime.engine.system.os_users import (
     DEFAULT_RANGE,
     NUMBER_FILE,
     RANGE_VARIABLE,

@@ -16,7 +16,7 @@ import pytest
 
 from cluster_runtime.engine import postmaster as module
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
-from cluster_runtime.engine.processes import end_orphans, wait_until_gone
+from cluster_runtime.engine.system.processes import end_orphans, wait_until_gone
 from cluster_runtime.errors import EngineError
 
 
@@ -54,7 +54,7 @@ import sys
 from pathlib import Path
 from cluster_runtime.engine import postmaster as module
 from cluster_runtime.engine.installation import Installation
-from cluster_runtime.engine.os_user import engine_user
+from cluster_runtime.engine.sandbox.os_user import engine_user
 prefix, folder, watchdog = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "watchdog"
 if watchdog:
     module._dies_with_its_parent = lambda: False

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from cluster_runtime.engine import roles
-from cluster_runtime.engine.admin_session import admin_conninfo, pinned_settings
+from cluster_runtime.engine.access import roles
+from cluster_runtime.engine.access.admin_session import admin_conninfo, pinned_settings
+from cluster_runtime.engine.access.rights import RIGHTS_QUERY, Repair, Rights, repairs
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
-from cluster_runtime.engine.rights import RIGHTS_QUERY, Repair, Rights, repairs
 
 Session = psycopg.Connection[tuple[object, ...]]
 

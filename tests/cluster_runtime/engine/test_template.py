@@ -42,3 +42,16 @@ def test_maps_that_a_template_leaves_out_are_made_anew(stopped: Postmaster) -> N
         **as_user(stopped.user),
     )
     assert verified.returncode == 0, verified.stderr
+
+
+def test_the_database_of_the_runtime_is_made_small(stopped: Postmaster) -> None:
+    stopped.start({})
+    try:
+        with superuser_connection(stopped) as conn:
+            found = conn.execute(
+                "select pg_database_size('template0') - pg_database_size('rdsadmin')"
+            ).fetchone()
+    finally:
+        stopped.stop(Shutdown.FAST)
+    assert found is not None
+    assert found[0] > 500_000

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cluster_runtime.engine.elf import interpreter, listed_libraries
-from cluster_runtime.engine.system_calls import MACHINES, Machine, filter_program
-from cluster_runtime.engine.walls import (
+from cluster_runtime.engine.sandbox.system_calls import MACHINES, Machine, filter_program
+from cluster_runtime.engine.sandbox.walls import (
     FIRST_ABI,
     OWN_DATA,
     Access,

@@ -19,8 +19,8 @@ import uvloop
 from cluster_runtime.control.loop_thread import LoopThread
 from cluster_runtime.engine.home import SOCKET_NAME, shared_directory
 from cluster_runtime.engine.installation import find_installation
-from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import Postmaster, superuser_connection
+from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import ensure_template
 from cluster_runtime.gateway import (
     LOGIN_QUERY,

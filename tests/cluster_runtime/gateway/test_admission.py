@@ -13,10 +13,10 @@ import asyncpg
 import psycopg
 import pytest
 
-from cluster_runtime.gateway import protocol
 from cluster_runtime.gateway.gateway import LOOK_UPS_MAX
-from cluster_runtime.gateway.protocol import SSL_REQUEST, ProtocolVersion
 from cluster_runtime.gateway.waiting_room import Progress
+from cluster_runtime.gateway.wire import protocol
+from cluster_runtime.gateway.wire.protocol import SSL_REQUEST, ProtocolVersion
 from tests.cluster_runtime.gateway.test_clients import asyncpg_connect
 from tests.cluster_runtime.gateway.test_gateway import everything, put_to_sleep, raw
 from tests.waiting import wait_until

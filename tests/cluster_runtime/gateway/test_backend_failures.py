@@ -11,7 +11,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from cluster_runtime.gateway import Login, make_verifier, protocol
+from cluster_runtime.gateway import Login, make_verifier
+from cluster_runtime.gateway.wire import protocol
 
 READY = protocol.message(b"Z", b"I")
 KEY_DATA = protocol.message(b"K", struct.pack("!II", 1, 2))

@@ -11,13 +11,13 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from cluster_runtime.gateway.cancel_keys import (
+from cluster_runtime.gateway.wire.cancel_keys import (
     CANCELS_WAITING_MAX,
     BackendKey,
     CancelKeys,
     CancelTarget,
 )
-from cluster_runtime.gateway.protocol import CANCEL_REQUEST
+from cluster_runtime.gateway.wire.protocol import CANCEL_REQUEST
 from tests.cluster_runtime.gateway.test_clients import RUNS_LONG, read_and_cancel
 from tests.cluster_runtime.gateway.test_gateway import everything, raw
 from tests.waiting import wait_until

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from cluster_runtime.engine.postmaster import Postmaster, superuser_connection
-from cluster_runtime.gateway.commit_settings import overruled_notice
+from cluster_runtime.gateway.wire.commit_settings import overruled_notice
 from tests.cluster_runtime.gateway.test_clients import asyncpg_connect
 
 # Where it can be set, and how the notice names it.

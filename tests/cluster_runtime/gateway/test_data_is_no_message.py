@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from cluster_runtime.engine.installation import find_installation
-from cluster_runtime.gateway.frames import CANCELLED_COMMIT
+from cluster_runtime.gateway.wire.frames import CANCELLED_COMMIT
 from tests.cluster_runtime.gateway.test_clients import asyncpg_connect
 from tests.cluster_runtime.gateway.test_frames import CANCELLED, MARK
 

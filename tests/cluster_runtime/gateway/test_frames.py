@@ -6,8 +6,8 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cluster_runtime.gateway.frames import CANCELLED_COMMIT, Frames
-from cluster_runtime.gateway.protocol import message
+from cluster_runtime.gateway.wire.frames import CANCELLED_COMMIT, Frames
+from cluster_runtime.gateway.wire.protocol import message
 
 MARK = CANCELLED_COMMIT
 NAME = b"RSyncRepWaitForLSN"
@@ -31,8 +31,10 @@ other_notices = st.lists(fields.map(b"".join), min_size=1, max_size=6).map(
     lambda some: notice(*some, b"Rexec_stmt_raise")
 )
 kinds = st.sampled_from([bytes([c]) for c in b"123ACDEGHIKRSTVWZdcnst"])
-messages = st.builds(message, kinds, bodies) | other_notices
-cuts = st.lists(st.integers(0, 2000), max_size=12)
+single = st.builds(message, kinds, bodies) | other_notices
+of_one_size = st.builds(bytes.__mul__, single, st.integers(2, 50))  # as rows often are
+messages = single | of_one_size
+cuts = st.lists(st.integers(0, 5000), max_size=12)
 
 
 def pieces(stream: bytes, at: list[int]) -> list[bytes]:
@@ -60,6 +62,7 @@ def advance_all(stream: bytes, at: list[int]) -> int | None:
 @example(some=[message(b"S", b"application_name\0" + NAME + b"\0"), b"\0"], at=[])
 @example(some=[message(b"N", b"M" + NAME + b"\0\0")], at=[3])
 @example(some=[message(b"D", CANCELLED), message(b"D", CANCELLED)], at=list(range(80)))
+@example(some=[message(b"D", CANCELLED) * 40, message(b"C", CANCELLED) * 40], at=[1000, 3001])
 def test_no_data_is_taken_for_a_message(some: list[bytes], at: list[int]) -> None:
     assert advance_all(b"".join(some), at) is None
 
@@ -93,6 +96,12 @@ def test_a_boundary_is_where_a_message_ends_and_nowhere_else(
         position += len(piece)
         assert frames.at_boundary is (position in ends)
     assert frames.kind == some[-1][0]
+
+
+def test_the_notice_is_found_behind_many_rows_of_its_size() -> None:
+    rows = message(b"D", CANCELLED[5:]) * 100
+    for cut in range(0, len(rows), 97):
+        assert advance_all(rows + CANCELLED + rows, [cut]) == len(rows + CANCELLED)
 
 
 def test_every_cut_of_the_notice_is_seen_through() -> None:

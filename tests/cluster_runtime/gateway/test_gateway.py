@@ -19,9 +19,10 @@ from cluster_runtime.errors import (
     InvalidParameterError,
     PortInUseError,
 )
-from cluster_runtime.gateway import EndpointSpec, protocol
-from cluster_runtime.gateway.protocol import CANCEL_REQUEST, SSL_REQUEST, ProtocolVersion
+from cluster_runtime.gateway import EndpointSpec
 from cluster_runtime.gateway.session import Session
+from cluster_runtime.gateway.wire import protocol
+from cluster_runtime.gateway.wire.protocol import CANCEL_REQUEST, SSL_REQUEST, ProtocolVersion
 from cluster_runtime.logs import get_logger
 
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_runtime.gateway import protocol
-from cluster_runtime.gateway.actions import (
+from cluster_runtime.gateway.authentication.actions import (
     Action,
     Cancel,
     CheckToken,
@@ -23,12 +22,13 @@ from cluster_runtime.gateway.actions import (
     Send,
     StartTls,
 )
+from cluster_runtime.gateway.authentication.handshake import Handshake, State
+from cluster_runtime.gateway.authentication.scram import make_verifier
 from cluster_runtime.gateway.backend import Login
-from cluster_runtime.gateway.cancel_keys import BackendKey
-from cluster_runtime.gateway.greeting import InstanceGoneError, read_greeting
-from cluster_runtime.gateway.handshake import Handshake, State
-from cluster_runtime.gateway.protocol import ProtocolVersion
-from cluster_runtime.gateway.scram import make_verifier
+from cluster_runtime.gateway.relay.greeting import InstanceGoneError, read_greeting
+from cluster_runtime.gateway.wire import protocol
+from cluster_runtime.gateway.wire.cancel_keys import BackendKey
+from cluster_runtime.gateway.wire.protocol import ProtocolVersion
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CERTIFICATE_HASH = b"c" * 32

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_runtime.gateway import iam
+from cluster_runtime.gateway.authentication import iam
 
 HOST = "notes.cluster-abc.us-east-1.localhost"
 KEY_ID, SECRET = "AKIDEXAMPLE", "secret/with+signs"

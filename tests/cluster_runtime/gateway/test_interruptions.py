@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from cluster_runtime.gateway import Login, make_verifier, protocol
+from cluster_runtime.gateway import Login, make_verifier
+from cluster_runtime.gateway.wire import protocol
 from tests.cluster_runtime.gateway.test_backend_failures import KEY_DATA, READY
 
 Server = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cluster_runtime.gateway.reactor import EpollThread
+from cluster_runtime.gateway.relay.reactor import EpollThread
 
 pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="needs epoll")
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster_runtime.gateway import protocol
-from cluster_runtime.gateway.reactor import LoopReactor, Reactor, new_reactor
-from cluster_runtime.gateway.relay import BUFFER_BYTES, Relay
-from cluster_runtime.gateway.stream import ClientStream
-from cluster_runtime.gateway.tls import CertificateAuthority
+from cluster_runtime.gateway.authentication.tls import CertificateAuthority
+from cluster_runtime.gateway.relay.reactor import LoopReactor, Reactor, new_reactor
+from cluster_runtime.gateway.relay.relay import BUFFER_BYTES, Relay
+from cluster_runtime.gateway.relay.stream import ClientStream
+from cluster_runtime.gateway.wire import protocol
 
 READY = b"Z\0\0\0\x05I"
 ROW = b"D\0\0\0\x0f\0\x01\0\0\0\x05hello"

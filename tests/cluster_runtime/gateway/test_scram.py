@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from psycopg import pq
 
 from cluster_runtime.engine.postmaster import Postmaster, superuser_connection
-from cluster_runtime.gateway.scram import (
+from cluster_runtime.gateway.authentication.scram import (
     SCRAM_SHA_256,
     SCRAM_SHA_256_PLUS,
     ScramError,

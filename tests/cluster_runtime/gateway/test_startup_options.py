@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_runtime.gateway.startup_options import DURABLE_COMMITS, durable, take
+from cluster_runtime.gateway.wire.startup_options import DURABLE_COMMITS, durable, take
 
 NAME = "borealis.auth"
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cluster_runtime.errors import InvalidParameterError, StateDirectoryError
-from cluster_runtime.gateway.tls import (
+from cluster_runtime.gateway.authentication.tls import (
     AUTHORITY_LIFETIME,
     CERTIFICATE_LIFETIME,
     CertificateAuthority,

@@ -9,12 +9,12 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.home import shared_directory
 from cluster_runtime.engine.installation import find_installation
-from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_connection
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.storage.core.types import SegmentState
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume

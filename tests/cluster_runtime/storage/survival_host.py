@@ -16,11 +16,11 @@ from pathlib import Path
 
 import psycopg
 
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.home import shared_directory
 from cluster_runtime.engine.installation import find_installation
-from cluster_runtime.engine.os_user import engine_user
 from cluster_runtime.engine.postmaster import Postmaster, superuser_connection
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import ensure_template
 from cluster_runtime.storage.core.types import SegmentId, SegmentState
 from cluster_runtime.storage.disk.filesystem import HOST_DISK

@@ -10,10 +10,10 @@ import psutil
 import psycopg
 import pytest
 
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import BorealisError, InvalidClusterStateError, StorageError
-from cluster_runtime.storage.core.coalescing import (
+from cluster_runtime.storage.core.policy.coalescing import (
     LOG_BYTES_MIN,
     NICE,
     is_due,
@@ -21,7 +21,7 @@ from cluster_runtime.storage.core.coalescing import (
     niceness,
     retry_after,
 )
-from cluster_runtime.storage.core.retention import Holder, HolderKind, ImagePoint, kept
+from cluster_runtime.storage.core.policy.retention import Holder, HolderKind, ImagePoint, kept
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.disk.filesystem import HostDisk
 from cluster_runtime.storage.disk.page_images import (

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.core.feedback import Feedback
+from cluster_runtime.storage.core.policy.feedback import Feedback
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.sizes import Sizes
 from cluster_runtime.storage.core.types import SEGMENT_IDS, Lsn, StorageType

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster_runtime.engine.os_user import OsUser
+from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.timelines import Timelines

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_runtime.errors import InsufficientStorageError
-from cluster_runtime.storage.core.growth import (
+from cluster_runtime.storage.core.policy.growth import (
     GIB,
     VOLUME_MAX_BYTES,
     allocated_storage_gib,

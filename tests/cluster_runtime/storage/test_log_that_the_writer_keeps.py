@@ -8,8 +8,8 @@ import psutil
 import psycopg
 import pytest
 
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_connection
-from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage import volume as volume_module
-from cluster_runtime.storage.core.replacement import ReplacementPolicy
+from cluster_runtime.storage.core.policy.replacement import ReplacementPolicy
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.upkeep import repair
 from cluster_runtime.storage.volume import StorageVolume

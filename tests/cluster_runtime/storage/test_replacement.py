@@ -2,8 +2,13 @@
 
 import pytest
 
+from cluster_runtime.storage.core.policy.replacement import (
+    Abandon,
+    Begin,
+    Condition,
+    ReplacementPolicy,
+)
 from cluster_runtime.storage.core.quorum import Membership
-from cluster_runtime.storage.core.replacement import Abandon, Begin, Condition, ReplacementPolicy
 from cluster_runtime.storage.core.types import SegmentId
 
 LIMIT_S = 60.0

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage import volume as volume_module
-from cluster_runtime.storage.core.scrub import Part, PartKind, ScrubSchedule
+from cluster_runtime.storage.core.policy.scrub import Part, PartKind, ScrubSchedule
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.page_images import images
 from cluster_runtime.storage.upkeep import scrub as upkeep_scrub

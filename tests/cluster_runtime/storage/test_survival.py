@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.postmaster import (
     Postmaster,
@@ -28,8 +29,7 @@ from cluster_runtime.engine.postmaster import (
     engine_environment,
     superuser_connection,
 )
-from cluster_runtime.engine.processes import end_orphans
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.system.processes import end_orphans
 from cluster_runtime.engine.template import Template
 from cluster_runtime.storage.volume import StorageVolume
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_connection
-from cluster_runtime.engine.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import QuorumLostError, StaleEpochError, StorageError
 from cluster_runtime.storage.volume import StorageVolume

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster_runtime.engine.os_user import engine_user
+from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_connection
-from cluster_runtime.engine.roles import SUPERUSER
+from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.core.feedback import Feedback
+from cluster_runtime.storage.core.policy.feedback import Feedback
 from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.streaming.wal_protocol import LogFacts
 from cluster_runtime.storage.streaming.wal_service import SOCKET_NAME, WalCursor, WalService

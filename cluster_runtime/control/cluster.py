@@ -1,0 +1,167 @@
+"""What the workflows share: the parts of one open runtime, and the clusters it hosts."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from cluster_runtime.control.instance import Compute
+from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.postgres import ClusterStorage, Writer
+from cluster_runtime.control.records.advice import to_make_available
+from cluster_runtime.control.records.catalog import CLUSTER_FORMAT, Catalog
+from cluster_runtime.control.records.identifiers import not_found
+from cluster_runtime.control.records.model import (
+    AT_REST,
+    ClusterStatus,
+    DBCluster,
+    EndpointKind,
+    Event,
+)
+from cluster_runtime.control.records.state_directory import AccessKey, StateDirectory
+from cluster_runtime.engine.home import EngineHome
+from cluster_runtime.engine.installation import Installation
+from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.engine.template import Template
+from cluster_runtime.engine.warm_pool import WarmPool
+from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
+from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
+from cluster_runtime.logs import get_logger
+from cluster_runtime.serverless.watch import ConnectionWatch
+
+_log = get_logger(__name__)
+
+UNNAMED_MARK = "unnamed"
+"""A file in a cluster's directory while the cluster has no name yet: such a one may be swept."""
+
+
+@dataclass(slots=True)
+class Instances:
+    """The volume of a cluster, its writer, and its readers: at least one, and at most 15.
+
+    The first reader serves while no writer can.
+    """
+
+    storage: ClusterStorage
+    writer: Writer
+    compute: Compute
+    readers: list[Compute]
+
+    @property
+    def reader(self) -> Compute:
+        """The reader that serves while no writer can."""
+        return self.readers[0]
+
+    async def stop(self, mode: Shutdown) -> None:
+        """Stop all of them, then close the volume."""
+        for reader in self.readers:
+            await reader.stop(Shutdown.IMMEDIATE)
+        await self.compute.stop(mode)
+        await in_thread(self.storage.close)
+
+
+@dataclass(slots=True)
+class UnnamedCluster:
+    """A started cluster that no create has taken yet."""
+
+    resource_id: str
+    engine_version: str
+    directory: Path
+    instances: Instances
+
+
+class RestartOfItsWriter(Protocol):
+    """What starts a writer that ended, while the endpoints of its cluster are open."""
+
+    def begin(self) -> None:
+        """The writer has ended: start it again."""
+
+    def close(self) -> None:
+        """Start it never again."""
+
+
+@dataclass(slots=True, eq=False)
+class HostedCluster:
+    """A cluster of this runtime: its facts, its writer, its open endpoints."""
+
+    facts: DBCluster
+    directory: Path
+    instances: Instances
+    format: int = CLUSTER_FORMAT
+    endpoints: dict[EndpointKind, Endpoint] = field(default_factory=dict)
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    watch: ConnectionWatch | None = None
+    restart: RestartOfItsWriter | None = None
+
+    @property
+    def id(self) -> str:
+        """The resource id, which never changes."""
+        return self.facts.db_cluster_resource_id
+
+    @property
+    def compute(self) -> Compute:
+        """The writer."""
+        return self.instances.compute
+
+    @property
+    def identifier(self) -> str:
+        """The name that it has now."""
+        return self.facts.db_cluster_identifier
+
+    async def settled(self) -> None:
+        """Wait for a failover or a start under way; then raise unless the cluster is available."""
+        if self.facts.status in (ClusterStatus.FAILING_OVER, ClusterStatus.STARTING):
+            async with self.changing:
+                pass
+        self.require(ClusterStatus.AVAILABLE)
+
+    def require(self, *statuses: ClusterStatus) -> None:
+        """Raise InvalidClusterStateError unless the status is one of these."""
+        if self.facts.status not in statuses:
+            wanted = " or ".join(status.value for status in statuses)
+            at_rest = self.facts.status in AT_REST
+            kind = ClusterClosedError if at_rest else InvalidClusterStateError
+            raise kind(
+                f"cluster {self.identifier!r} is {self.facts.status.value}; "
+                f"this needs it to be {wanted}",
+                *(to_make_available(self.facts) if ClusterStatus.AVAILABLE in statuses else ()),
+            )
+
+
+@dataclass(slots=True)
+class Context:
+    """The parts of one open runtime. Used on its event loop only."""
+
+    state: StateDirectory
+    catalog: Catalog
+    home: EngineHome
+    gateway: Gateway
+    certificates: CertificateAuthority
+    access_key: AccessKey
+    region: str
+    installation: Callable[[str | None], Installation]
+    template: Callable[[str | None], Template]
+    pool: WarmPool[UnnamedCluster]
+    clusters: dict[str, HostedCluster] = field(default_factory=dict)
+    reserved: set[str] = field(default_factory=set)
+
+    def find(self, identifier: str) -> HostedCluster:
+        """The cluster of an identifier or resource id. Raises ClusterNotFoundError."""
+        for cluster in list(self.clusters.values()):
+            if identifier == cluster.id or identifier.lower() == cluster.identifier:
+                return cluster
+        raise not_found(identifier, (cluster.identifier for cluster in self.clusters.values()))
+
+    async def store(self, cluster: HostedCluster, facts: DBCluster) -> None:
+        """Make `facts` the cluster's, durably."""
+        await in_thread(self.catalog.put, facts)
+        cluster.facts = facts
+
+    async def record(self, cluster: HostedCluster, message: str, *categories: str) -> None:
+        """Note an event of a cluster, for `describe_events` and the log."""
+        event = Event(cluster.identifier, "db-cluster", message, categories, datetime.now(UTC))
+        log = _log.warning if "security" in categories else _log.info
+        log(message, cluster=cluster.identifier, categories=categories)
+        await in_thread(self.catalog.add_event, cluster.id, event)

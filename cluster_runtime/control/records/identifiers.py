@@ -1,0 +1,69 @@
+"""Names: the rules RDS has for identifiers, and the endpoints formed from them.
+
+Source: Amazon RDS API Reference, CreateDBCluster, DBClusterIdentifier and MasterUsername.
+"""
+
+import difflib
+import re
+import secrets
+from collections.abc import Iterable
+
+from cluster_runtime.engine.access.role_names import RESERVED_ROLES
+from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
+from cluster_runtime.wording import Hint, Operation
+
+IDENTIFIER_MAX_CHARACTERS = 63
+ROLE_MAX_CHARACTERS = 63
+RESOURCE_ID_CHARACTERS = 26
+_ENDPOINT_HASH_CHARACTERS = 12
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+
+
+def check_identifier(identifier: str) -> str:
+    """The identifier as RDS stores it, in lower case. Raises InvalidParameterError."""
+    problem = None
+    if not 1 <= len(identifier) <= IDENTIFIER_MAX_CHARACTERS:
+        problem = f"must have 1 to {IDENTIFIER_MAX_CHARACTERS} characters, not {len(identifier)}"
+    elif not re.fullmatch(r"[A-Za-z0-9-]+", identifier, re.ASCII):
+        problem = "may hold only letters, digits and hyphens"
+    elif not identifier[0].isalpha():
+        problem = "must begin with a letter"
+    elif identifier.endswith("-") or "--" in identifier:
+        problem = "must not end with a hyphen or hold two in a row"
+    if problem:
+        raise InvalidParameterError(f"cluster identifier {identifier!r} {problem}")
+    return identifier.lower()
+
+
+def check_role_name(what: str, name: str) -> str:
+    """A name for the master user or the database. Raises InvalidParameterError."""
+    well_formed = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name, re.ASCII)
+    if not well_formed or len(name) > ROLE_MAX_CHARACTERS:
+        raise InvalidParameterError(
+            f"{what} {name!r} must begin with a letter or underscore, hold only letters, digits "
+            f"and underscores, and have at most {ROLE_MAX_CHARACTERS} characters"
+        )
+    if name.lower() in RESERVED_ROLES or name.lower().startswith(("pg_", "rds")):
+        raise InvalidParameterError(f"{what} {name!r} is reserved; choose another one")
+    return name
+
+
+def new_resource_id() -> str:
+    """A DbClusterResourceId: `cluster-` and 26 random characters."""
+    return "cluster-" + "".join(secrets.choice(_BASE32) for _ in range(RESOURCE_ID_CHARACTERS))
+
+
+def endpoint_name(identifier: str, resource_id: str, region: str, *, reader: bool = False) -> str:
+    """The host name of the cluster endpoint, or of the reader endpoint."""
+    unique = resource_id.removeprefix("cluster-")[:_ENDPOINT_HASH_CHARACTERS].lower()
+    return f"{identifier}.cluster-{'ro-' if reader else ''}{unique}.{region}.localhost"
+
+
+def not_found(identifier: str, known: Iterable[str]) -> ClusterNotFoundError:
+    """The error for an identifier that names no cluster, with the nearest one that exists."""
+    near = difflib.get_close_matches(identifier, list(known), n=1)
+    guess = f"; did you mean {near[0]!r}?" if near else ""
+    return ClusterNotFoundError(
+        f"no cluster {identifier!r} in this runtime{guess}",
+        Hint("{} lists all of them", Operation("describe_db_clusters")),
+    )

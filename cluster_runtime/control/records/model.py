@@ -1,0 +1,193 @@
+"""The nouns of the control plane, as the RDS API names them.
+
+Field names are the RDS API's in snake case (`DBClusterIdentifier` -> `db_cluster_identifier`);
+statuses are RDS's own words. Facts are frozen: a change makes a new value, which the catalog
+stores.
+
+Source: Amazon RDS API Reference, data types DBCluster, DBClusterMember, DBInstance and
+ServerlessV2ScalingConfiguration.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from cluster_runtime.control.records.fields import check_rules
+from cluster_runtime.control.records.resources import MasterUserSecret, Tag
+from cluster_runtime.control.records.rules import Range
+from cluster_runtime.engine.sandbox.walls import Walls
+from cluster_runtime.errors import InvalidParameterError
+from cluster_runtime.wording import Parameter
+
+EndpointKind = Literal["writer", "reader"]
+StorageType = Literal["aurora", "aurora-iopt1"]
+SERVERLESS = "db.serverless"
+"""The class of all instances."""
+
+ACU_MAX = 256.0
+ACU_STEP = 0.5
+ACU_OF_A_WRITER_MIN = 1
+"""Least that a maximum may be."""
+SECONDS_UNTIL_AUTO_PAUSE_MAX = 86_400
+
+
+class ClusterStatus(StrEnum):
+    """Statuses of a cluster (Aurora User Guide, "Viewing cluster status")."""
+
+    CREATING = "creating"
+    AVAILABLE = "available"
+    MODIFYING = "modifying"
+    FAILING_OVER = "failing-over"
+    STARTING = "starting"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    DELETING = "deleting"
+    INCOMPATIBLE_NETWORK = "incompatible-network"
+
+
+AT_REST = frozenset(
+    {
+        ClusterStatus.STOPPING,
+        ClusterStatus.STOPPED,
+        ClusterStatus.DELETING,
+        ClusterStatus.INCOMPATIBLE_NETWORK,
+    }
+)
+"""Waiting alone does not make such a cluster available."""
+
+
+class InstanceStatus(StrEnum):
+    """Statuses of an instance (RDS User Guide, "Viewing DB instance status")."""
+
+    AVAILABLE = "available"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerlessScaling:
+    """ServerlessV2ScalingConfiguration: the range of capacity, and when to pause.
+
+    1 ACU is 2 GiB of memory and the CPU that goes with it.
+
+    min_capacity: least ACU; 0 lets the cluster pause.
+    max_capacity: most ACU; at least 1, and not below the least.
+    seconds_until_auto_pause: idle seconds before a cluster with a minimum of 0 pauses; the next
+        use wakes it. RDS takes 300 and more; the local runtime also takes less (for tests).
+    """
+
+    min_capacity: Annotated[float, Range(0, ACU_MAX, ACU_STEP, "ACU")] = 0.0
+    max_capacity: Annotated[float, Range(ACU_OF_A_WRITER_MIN, ACU_MAX, ACU_STEP, "ACU")] = 16.0
+    seconds_until_auto_pause: Annotated[int, Range(1, SECONDS_UNTIL_AUTO_PAUSE_MAX)] = 300
+
+    def __post_init__(self) -> None:
+        check_rules(self)
+        if self.max_capacity < self.min_capacity:
+            raise InvalidParameterError(
+                Parameter("max_capacity"),
+                f" is {self.max_capacity:g} ACU; it must be at least 1 and not below ",
+                Parameter("min_capacity"),
+                f", which is {self.min_capacity:g}",
+            )
+
+    @property
+    def auto_pause(self) -> bool:
+        """Whether a cluster of this range pauses when idle."""
+        return self.min_capacity == 0
+
+
+@dataclass(frozen=True, slots=True)
+class DBCluster:
+    """One cluster, as DescribeDBClusters shows it.
+
+    db_cluster_resource_id: `cluster-` and 26 characters, never used again.
+    endpoint, reader_endpoint: host names under `.localhost`; `port` and `reader_port` are the
+        loopback ports of their own that each of them also has.
+    master_user_secret: of a master password that the runtime manages.
+    capacity: current ACU; 0 while paused.
+    walls: what stands around its writer, as its start put it up; None while none runs.
+    """
+
+    db_cluster_identifier: str
+    db_cluster_resource_id: str
+    status: ClusterStatus
+    engine: str
+    engine_version: str
+    database_name: str
+    master_username: str
+    endpoint: str
+    reader_endpoint: str
+    port: int
+    reader_port: int
+    region: str
+    cluster_create_time: datetime
+    scaling: ServerlessScaling = field(default_factory=ServerlessScaling)
+    express_configuration: bool = True
+    iam_database_authentication_enabled: bool = True
+    require_tls: bool = True
+    internet_access_gateway_enabled: bool = True
+    deletion_protection: bool = False
+    storage_type: StorageType = "aurora"
+    port_was_requested: bool = False
+    tag_list: tuple[Tag, ...] = ()
+    master_user_secret: MasterUserSecret | None = None
+    capacity: float = 0.0
+    walls: Walls | None = None
+
+    @property
+    def db_cluster_arn(self) -> str:
+        """The Amazon resource name, formed as RDS forms it."""
+        return f"arn:aws:rds:{self.region}:000000000000:cluster:{self.db_cluster_identifier}"
+
+    @property
+    def paused(self) -> bool:
+        """Available, and no process runs: the next connect wakes it."""
+        return self.status is ClusterStatus.AVAILABLE and self.capacity == 0
+
+
+@dataclass(frozen=True, slots=True)
+class DBInstance:
+    """One PostgreSQL of a cluster, as DescribeDBInstances shows it: its writer, or a reader.
+
+    db_instance_status: `stopped` while its cluster is. One of a paused cluster is available.
+    promotion_tier: readers of a lower tier become the writer first, 0 to 15.
+    """
+
+    db_instance_identifier: str
+    db_cluster_identifier: str
+    db_instance_status: InstanceStatus
+    is_cluster_writer: bool
+    engine: str
+    engine_version: str
+    instance_create_time: datetime
+    promotion_tier: int = 1
+    db_instance_class: str = SERVERLESS
+
+
+@dataclass(frozen=True, slots=True)
+class HostDescription:
+    """The process that hosts a state directory, as DescribeHost shows it.
+
+    version: its release. certificate_path: of the gateway's authority, for `sslrootcert`.
+    """
+
+    version: str
+    region: str
+    state_directory: str
+    certificate_path: str
+    process_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a cluster, as DescribeEvents shows it.
+
+    event_categories: RDS's words, such as `security` or `configuration change`. date: aware.
+    Source: Amazon RDS API Reference, data type Event.
+    """
+
+    source_identifier: str
+    source_type: Literal["db-cluster"]
+    message: str
+    event_categories: tuple[str, ...]
+    date: datetime

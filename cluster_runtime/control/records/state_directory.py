@@ -1,0 +1,125 @@
+"""The state directory: one host at a time, and the keys it keeps.
+
+state directory (0700)
+    lock                 held by the hosting process; names it
+    catalog.sqlite       which clusters exist
+    credentials          access keys in the AWS shared credentials format (0600)
+    secret.key           what managed master passwords are made of (0600)
+    tls/                 the gateway's certificate authority
+    engine/              data directories, unless PostgreSQL's user cannot reach them here
+"""
+
+import configparser
+import os
+import secrets
+import string
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cluster_runtime.engine.system.locks import try_exclusive
+from cluster_runtime.errors import StateDirectoryError, StateDirectoryInUseError
+from cluster_runtime.wording import Parameter
+
+ACCESS_KEY_CHARACTERS = 16
+SECRET_KEY_BYTES = 30
+MANAGED_KEY_BYTES = 32
+_PROFILE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """An access key pair; the secret half stays out of every repr."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+class StateDirectory:
+    """A state directory that this process holds the lock of."""
+
+    def __init__(self, path: Path, lock: int) -> None:
+        self.path = path
+        self._lock = lock
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> "StateDirectory":
+        """Take the lock. Raises StateDirectoryInUseError, StateDirectoryError."""
+        directory = Path(path).expanduser().absolute()
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            _check_owner(directory)
+            lock = try_exclusive(directory / "lock")
+        except (FileExistsError, NotADirectoryError) as error:
+            raise StateDirectoryError(
+                f"{directory} is not a directory; name another with ", Parameter("state_dir")
+            ) from error
+        except PermissionError as error:
+            raise StateDirectoryError(
+                f"{directory} is not writable for this user; name another with ",
+                Parameter("state_dir"),
+            ) from error
+        if lock is None:
+            holder = (directory / "lock").read_text(encoding="ascii", errors="replace").strip()
+            raise StateDirectoryInUseError(
+                f"state directory {directory} is hosted by process {holder or 'unknown'}; "
+                "stop that one, or name another directory with ",
+                Parameter("state_dir"),
+            )
+        os.truncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        return cls(directory, lock)
+
+    def access_key(self) -> AccessKey:
+        """The runtime's own access key, made on first use."""
+        path = self.path / "credentials"
+        parser = configparser.ConfigParser(interpolation=None)
+        if not path.exists():
+            alphabet = string.ascii_uppercase + string.digits
+            suffix = "".join(secrets.choice(alphabet) for _ in range(ACCESS_KEY_CHARACTERS))
+            parser[_PROFILE] = {
+                "aws_access_key_id": f"AKIA{suffix}",
+                "aws_secret_access_key": secrets.token_urlsafe(SECRET_KEY_BYTES),
+            }
+            partial = path.with_suffix(".partial")
+            partial.unlink(missing_ok=True)
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                parser.write(file)
+            partial.rename(path)
+        try:
+            parser.read(path)
+            section = parser[_PROFILE]
+            return AccessKey(section["aws_access_key_id"], section["aws_secret_access_key"])
+        except (configparser.Error, KeyError) as error:
+            raise StateDirectoryError(
+                f"{path} holds no access key for profile {_PROFILE!r}; move it away for a new one"
+            ) from error
+
+    def secret_key(self) -> bytes:
+        """What managed passwords are made of, made on first use. Raises StateDirectoryError."""
+        path = self.path / "secret.key"
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            partial.unlink(missing_ok=True)
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(MANAGED_KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            partial.rename(path)
+        key = path.read_bytes()
+        if len(key) != MANAGED_KEY_BYTES:
+            raise StateDirectoryError(f"{path} holds no key; put back a copy of it")
+        return key
+
+    def close(self) -> None:
+        """Give the lock back, so that another process may host the directory."""
+        os.close(self._lock)
+
+
+def _check_owner(directory: Path) -> None:
+    facts = directory.stat()
+    if facts.st_uid != os.geteuid():
+        raise StateDirectoryError(
+            f"state directory {directory} belongs to user id {facts.st_uid}, this process runs as "
+            f"{os.geteuid()}; name a directory of your own with ",
+            Parameter("state_dir"),
+        )

@@ -1,0 +1,1 @@
+"""What changes a cluster, step by step: one module for each operation, and recovery."""

@@ -1,0 +1,221 @@
+"""CreateDBCluster, and the unnamed clusters that the warm pool holds."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+
+from psycopg import sql
+
+from cluster_runtime.control.cluster import (
+    UNNAMED_MARK,
+    Context,
+    HostedCluster,
+    Instances,
+    UnnamedCluster,
+)
+from cluster_runtime.control.endpoints import close_endpoints, endpoint_names, open_endpoints
+from cluster_runtime.control.instance import Compute
+from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.operations.clusters import CreateDBCluster
+from cluster_runtime.control.postgres import (
+    ClusterStorage,
+    Reader,
+    Writer,
+    coalescing_of,
+    postmaster_of,
+    wal_sockets_of,
+)
+from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
+from cluster_runtime.control.records.model import (
+    ClusterStatus,
+    DBCluster,
+    ServerlessScaling,
+)
+from cluster_runtime.control.records.resources import MasterUserSecret
+from cluster_runtime.control.records.rules import DEFAULT_DATABASE
+from cluster_runtime.control.workflows.resources import with_tags
+from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
+from cluster_runtime.control.workflows.upgrade import prepare_reader, prepare_writer
+from cluster_runtime.engine.access.roles import MASTER
+from cluster_runtime.engine.control_file import new_system_identifier
+from cluster_runtime.engine.installation import Installation
+from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.engine.template import Template
+from cluster_runtime.errors import ClusterAlreadyExistsError
+from cluster_runtime.gateway import make_verifier
+
+DEFAULT_CAPACITY_ACU = 0.5
+
+
+async def make_unnamed(context: Context, engine_version: str | None) -> UnnamedCluster:
+    """Copy the template, start PostgreSQL over the copy. Nothing remains where that fails."""
+    template = await in_thread(context.template, engine_version)
+    resource_id = new_resource_id()
+    directory = context.home.clusters / resource_id
+    instances = await in_thread(instances_over, context, template.installation, resource_id)
+    try:
+        await in_thread(_lay_out, context, template, resource_id, instances.storage)
+        await instances.compute.ensure_running()
+    except BaseException:
+        await instances.stop(Shutdown.IMMEDIATE)
+        await in_thread(context.home.remove, directory)
+        raise
+    return UnnamedCluster(resource_id, template.installation.version, directory, instances)
+
+
+async def discard_unnamed(context: Context, unnamed: UnnamedCluster) -> None:
+    """Undo `make_unnamed`."""
+    await unnamed.instances.stop(Shutdown.IMMEDIATE)
+    await in_thread(context.home.remove, unnamed.directory)
+
+
+def instances_over(context: Context, installation: Installation, resource_id: str) -> Instances:
+    """What serves the directory of a cluster, and its user; nothing runs or is opened yet."""
+    home = context.home
+    user = home.user_of(resource_id)
+    storage = ClusterStorage(
+        home.clusters / resource_id, user, coalescing_of(home, installation, resource_id)
+    )
+    writer = Writer(postmaster_of(home, installation, user, resource_id, "writer"), storage)
+    reader = Reader(
+        postmaster_of(home, installation, user, resource_id, "reader"),
+        storage,
+        wal_sockets_of(home, resource_id),
+    )
+    return Instances(
+        storage,
+        writer,
+        Compute(writer, installation.major, partial(prepare_writer, context, resource_id)),
+        [Compute(reader, installation.major, partial(prepare_reader, context, resource_id))],
+    )
+
+
+async def create_db_cluster(context: Context, request: CreateDBCluster) -> HostedCluster:
+    """Name an unnamed cluster, open its endpoints, enter it into the catalog.
+
+    Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError, EngineNotFoundError,
+    InsufficientStorageError; then nothing of the cluster remains.
+    """
+    identifier = check_identifier(request.db_cluster_identifier)
+    taken = {cluster.identifier for cluster in context.clusters.values()} | context.reserved
+    if identifier in taken:
+        raise ClusterAlreadyExistsError(
+            f"a cluster {identifier!r} exists already; choose another identifier or delete it first"
+        )
+    context.reserved.add(identifier)
+    try:
+        if request.engine_version is None:
+            unnamed = await context.pool.take()
+        else:
+            unnamed = await make_unnamed(context, request.engine_version)
+        try:
+            return await _name(context, unnamed, identifier, request)
+        except BaseException:
+            await discard_unnamed(context, unnamed)
+            raise
+    finally:
+        context.reserved.discard(identifier)
+
+
+async def _name(
+    context: Context, unnamed: UnnamedCluster, identifier: str, request: CreateDBCluster
+) -> HostedCluster:
+    writer_name, reader_name = endpoint_names(identifier, unnamed.resource_id, context.region)
+    cluster = HostedCluster(
+        facts=DBCluster(
+            db_cluster_identifier=identifier,
+            db_cluster_resource_id=unnamed.resource_id,
+            status=ClusterStatus.AVAILABLE,
+            engine=request.engine,
+            engine_version=unnamed.engine_version,
+            database_name=request.database_name,
+            master_username=request.master_username,
+            endpoint=writer_name,
+            reader_endpoint=reader_name,
+            port=request.port or 0,
+            reader_port=0,
+            region=context.region,
+            cluster_create_time=datetime.now(UTC),
+            scaling=request.serverless_v2_scaling_configuration or ServerlessScaling(),
+            express_configuration=request.with_express_configuration,
+            deletion_protection=request.deletion_protection,
+            storage_type=request.storage_type,
+            iam_database_authentication_enabled=request.enable_iam_database_authentication,
+            tag_list=with_tags((), request.tags),
+            master_user_secret=_managed(context, unnamed, request),
+            port_was_requested=request.port is not None,
+        ),
+        directory=unnamed.directory,
+        instances=unnamed.instances,
+    )
+    await _apply_names(cluster.compute, request)
+    if cluster.facts.master_user_secret is not None:
+        secret = master_user_secret(context, cluster.facts)
+        await set_password(cluster.compute, request.master_username, secret.password)
+    if request.storage_type != "aurora":
+        storage = cluster.instances.storage
+        await in_thread(storage.set_storage_type, request.storage_type)
+    await open_endpoints(context, cluster)
+    try:
+        await in_thread(context.catalog.add, cluster.facts)
+    except BaseException:
+        # A cancelled caller comes here although the row was written.
+        await in_thread(context.catalog.remove, cluster.id)
+        await close_endpoints(context, cluster)
+        raise
+    context.clusters[cluster.id] = cluster
+    (unnamed.directory / UNNAMED_MARK).unlink()
+    return cluster
+
+
+def _managed(
+    context: Context, unnamed: UnnamedCluster, request: CreateDBCluster
+) -> MasterUserSecret | None:
+    if not request.manage_master_user_password:
+        return None
+    return MasterUserSecret(secret_arn(unnamed.resource_id, context.region), version=1)
+
+
+async def _apply_names(compute: Compute, request: CreateDBCluster) -> None:
+    """Give the master user its name and password, and make the database that was asked for."""
+    user = sql.Identifier(request.master_username)
+    if request.master_username != MASTER:
+        await compute.execute(
+            sql.SQL("alter role {} rename to {}").format(sql.Identifier(MASTER), user)
+        )
+    if request.master_user_password is not None:
+        await set_password(compute, request.master_username, request.master_user_password)
+    if request.database_name != DEFAULT_DATABASE:
+        await compute.execute(
+            sql.SQL("create database {} template postgres owner {}").format(
+                sql.Identifier(request.database_name), user
+            )
+        )
+
+
+async def set_password(compute: Compute, user: str, password: str) -> None:
+    """Store a password as a SCRAM verifier, so that no statement ever holds the clear text."""
+    await compute.execute(
+        sql.SQL("alter role {} password {}").format(
+            sql.Identifier(user), sql.Literal(make_verifier(password))
+        )
+    )
+
+
+def _lay_out(
+    context: Context, template: Template, resource_id: str, storage: ClusterStorage
+) -> None:
+    directory = context.home.clusters / resource_id
+    (directory / UNNAMED_MARK).touch()
+    identifier = new_system_identifier()
+    with ThreadPoolExecutor(1) as beside:
+        volume = beside.submit(storage.create, template, identifier)
+        template.copy_to(directory / "data", identifier, storage.user)
+    volume.result().release(directory / "data")
+
+
+def renamed(facts: DBCluster, identifier: str) -> DBCluster:
+    """The facts under another identifier, with the endpoint names that go with it."""
+    writer, reader = endpoint_names(identifier, facts.db_cluster_resource_id, facts.region)
+    return replace(facts, db_cluster_identifier=identifier, endpoint=writer, reader_endpoint=reader)

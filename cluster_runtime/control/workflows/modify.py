@@ -1,0 +1,114 @@
+"""ModifyDBCluster. Every change applies at once, and none of them ends a connection."""
+
+from dataclasses import replace
+from typing import Any
+
+from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.endpoints import (
+    close_endpoints,
+    idle_seconds,
+    open_endpoints,
+    update_endpoints,
+)
+from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.operations.clusters import ModifyDBCluster
+from cluster_runtime.control.records.identifiers import check_identifier
+from cluster_runtime.control.records.model import ClusterStatus, DBCluster
+from cluster_runtime.control.records.resources import MasterUserSecret
+from cluster_runtime.control.workflows.create import renamed, set_password
+from cluster_runtime.control.workflows.reset import reset_settings
+from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
+from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterError
+from cluster_runtime.wording import Parameter
+
+
+def applied(request: ModifyDBCluster, facts: DBCluster) -> DBCluster:
+    """The facts after this change."""
+    if request.new_db_cluster_identifier is not None:
+        facts = renamed(facts, check_identifier(request.new_db_cluster_identifier))
+    changes: dict[str, Any] = {
+        "scaling": request.serverless_v2_scaling_configuration,
+        "deletion_protection": request.deletion_protection,
+        "iam_database_authentication_enabled": request.enable_iam_database_authentication,
+        "require_tls": request.require_tls,
+        "internet_access_gateway_enabled": request.internet_access_gateway_enabled,
+        "storage_type": request.storage_type,
+    }
+    facts = replace(facts, **{name: to for name, to in changes.items() if to is not None})
+    return replace(facts, master_user_secret=_secret_after(request, facts))
+
+
+def _secret_after(request: ModifyDBCluster, facts: DBCluster) -> MasterUserSecret | None:
+    """The managed password after this change. Raises InvalidParameterError."""
+    before = facts.master_user_secret
+    if request.manage_master_user_password and before is None:
+        return MasterUserSecret(secret_arn(facts.db_cluster_resource_id, facts.region), version=1)
+    if request.manage_master_user_password is False:
+        return None
+    if before is not None and request.master_user_password is not None:
+        raise InvalidParameterError(
+            "the runtime manages the master password of this cluster; with ",
+            Parameter("master_user_password"),
+            ", say that it no longer does: ",
+            Parameter("manage_master_user_password"),
+        )
+    if not request.rotate_master_user_password:
+        return before
+    if before is None:
+        raise InvalidParameterError(
+            Parameter("rotate_master_user_password"),
+            " is for a password that the runtime manages, which it does not",
+        )
+    return replace(before, version=before.version + 1)
+
+
+async def modify_db_cluster(
+    context: Context, cluster: HostedCluster, request: ModifyDBCluster
+) -> DBCluster:
+    """Raises ClusterAlreadyExistsError, InvalidClusterStateError, InvalidParameterError."""
+    async with cluster.changing:
+        cluster.require(ClusterStatus.AVAILABLE, ClusterStatus.STOPPED)
+        after = applied(request, cluster.facts)
+        _check_free(context, cluster, after.db_cluster_identifier)
+        if request.master_user_password is not None:
+            cluster.require(ClusterStatus.AVAILABLE)
+            await cluster.compute.ensure_running()
+            await set_password(cluster.compute, after.master_username, request.master_user_password)
+        secret = after.master_user_secret
+        if secret is not None and secret != cluster.facts.master_user_secret:
+            cluster.require(ClusterStatus.AVAILABLE)
+            await cluster.compute.ensure_running()
+            made = master_user_secret(context, after)
+            await set_password(cluster.compute, after.master_username, made.password)
+        if request.reset_settings:
+            cluster.require(ClusterStatus.AVAILABLE)
+            await cluster.compute.ensure_running()
+            await reset_settings(context, cluster)
+        if request.storage_type is not None:
+            storage = cluster.instances.storage
+            await in_thread(storage.set_storage_type, request.storage_type)
+        before = cluster.facts
+        await context.store(cluster, after)
+        scaling = request.serverless_v2_scaling_configuration
+        if scaling is not None and cluster.watch is not None:
+            cluster.watch.configured(idle_seconds(scaling))
+        if after.internet_access_gateway_enabled != before.internet_access_gateway_enabled:
+            await _switch_gateway(context, cluster)
+        update_endpoints(context, cluster)
+        return cluster.facts
+
+
+async def _switch_gateway(context: Context, cluster: HostedCluster) -> None:
+    if not cluster.facts.internet_access_gateway_enabled:
+        await close_endpoints(context, cluster)
+    elif cluster.facts.status is ClusterStatus.AVAILABLE:
+        await open_endpoints(context, cluster)
+        await context.store(cluster, cluster.facts)
+
+
+def _check_free(context: Context, cluster: HostedCluster, identifier: str) -> None:
+    others = {other.identifier for other in context.clusters.values() if other is not cluster}
+    if identifier in others | context.reserved:
+        raise ClusterAlreadyExistsError(
+            f"a cluster {identifier!r} exists already; choose another identifier"
+        )

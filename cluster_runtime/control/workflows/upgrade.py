@@ -1,0 +1,217 @@
+"""What happens to a writer before anybody is let in: its rights are as the recipe gives them, and
+a cluster that an older release made gets what it lacks.
+
+Every step may be repeated: a host that is killed between two of them begins again at the next
+wake. All of it runs in sessions that no tenant can shape (`engine.access.admin_session`).
+"""
+
+import filecmp
+import os
+from pathlib import Path
+from typing import cast
+
+import psycopg
+from psycopg import sql
+
+from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.instance import Compute
+from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.postgres import BASE_IMAGE
+from cluster_runtime.control.records.catalog import CLUSTER_FORMAT
+from cluster_runtime.engine.access import leftovers, roles
+from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE
+from cluster_runtime.engine.access.rights import RIGHTS_QUERY, Repair, Rights, repairs
+from cluster_runtime.errors import EngineError
+
+BEFORE_ADMIN_DATABASE = 1
+"""The format of clusters that have no database `rdsadmin`."""
+
+_STEPPING_STONE = "template1"
+"""The database of the stock ones that no master user owns or alters."""
+
+CONFIGURATION = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf")
+"""Files of a data directory that are the template's in every cluster."""
+
+_OF_NAME = "select oid::int8, datdba::int8, datconnlimit from pg_catalog.pg_database " + (
+    "where datname operator(pg_catalog.=) %s"
+)
+_RUNTIME_ROLES = "select name, oid::int8 from runtime.role"
+_ROLES_BY_NAME = (
+    "select rolname, oid::int8 from pg_catalog.pg_authid "
+    "where rolname operator(pg_catalog.=) any (%s)"
+)
+_TENANT_DATABASES = (
+    "select datname from pg_catalog.pg_database "
+    "where datname operator(pg_catalog.<>) all (array['template0', 'rdsadmin']::name[]) "
+    "and datconnlimit operator(pg_catalog.<>) -2 order by oid"
+)
+
+
+async def prepare_writer(context: Context, resource_id: str, compute: Compute) -> None:
+    """Bring a writer that has just started up to the recipe. Raises psycopg.Error, EngineError."""
+    cluster = context.clusters.get(resource_id)
+    if cluster is not None and cluster.format == BEFORE_ADMIN_DATABASE:
+        await _bring_up(context, cluster)
+    compute.runtime_roles = dict(
+        cast(list[tuple[str, int]], await compute.admin.execute(_RUNTIME_ROLES))
+    )
+    master = cluster.facts.master_username if cluster is not None else roles.MASTER
+    for repair in await _amiss(compute, master):
+        await compute.admin.execute(repair.statement)
+        if cluster is not None:
+            await context.record(cluster, repair.report, "security")
+
+
+async def prepare_reader(context: Context, resource_id: str, compute: Compute) -> None:
+    """Tell a hot standby's connection where the runtime's database is; nothing can be changed."""
+    cluster = context.clusters.get(resource_id)
+    if cluster is not None and cluster.format == BEFORE_ADMIN_DATABASE:
+        await compute.admin.use(_STEPPING_STONE)
+        found = await compute.admin.execute(_ROLES_BY_NAME, list(roles.RUNTIME_ROLES))
+    else:
+        found = await compute.admin.execute(_RUNTIME_ROLES)
+    compute.runtime_roles = dict(cast(list[tuple[str, int]], found))
+
+
+async def restore_configuration(context: Context, cluster: HostedCluster) -> None:
+    """Put back the template's configuration files where something else stands in their place.
+
+    For a cluster whose tenant may have been a superuser once: what ALTER SYSTEM wrote would act
+    before any session does.
+    """
+    changed = await in_thread(_put_back, cluster.directory)
+    for name in changed:
+        await context.record(
+            cluster, f"{name} was not the runtime's any more: put back", "security"
+        )
+
+
+async def _amiss(compute: Compute, master: str) -> list[Repair]:
+    (row,) = await compute.admin.execute(RIGHTS_QUERY)
+    return repairs(Rights.from_row(row), compute.runtime_roles, master, compute.major)
+
+
+async def _bring_up(context: Context, cluster: HostedCluster) -> None:
+    admin = cluster.compute.admin
+    await admin.use(_STEPPING_STONE)
+    await _make_room(context, cluster, ADMIN_DATABASE)
+    if not await admin.execute(_OF_NAME, ADMIN_DATABASE):
+        await admin.execute("create database rdsadmin template template0")
+    await admin.execute(roles.CLOSE_ADMIN_DATABASE)
+    await _make_roles(context, cluster)
+    await admin.use(ADMIN_DATABASE)
+    await admin.execute(roles.ADMIN_SCHEMA)
+    await admin.execute(roles.READER_SETTINGS)
+    for (database,) in await admin.execute(_TENANT_DATABASES):
+        await _bring_up_database(context, cluster, database)
+    await in_thread(context.catalog.brought_up, cluster.id)
+    cluster.format = CLUSTER_FORMAT
+    await context.record(
+        cluster, f"brought up to format {CLUSTER_FORMAT} of this release", "maintenance"
+    )
+
+
+async def _make_room(context: Context, cluster: HostedCluster, name: str) -> None:
+    """Rename a tenant's database that has the name of the runtime's; drop a half-made one."""
+    admin = cluster.compute.admin
+    for oid, owner, limit in await admin.execute(_OF_NAME, name):
+        if owner != 10:
+            free = f"{name}_{oid}"
+            await admin.execute(
+                sql.SQL("alter database {} rename to {}").format(
+                    sql.Identifier(name), sql.Identifier(free)
+                )
+            )
+            await context.record(
+                cluster,
+                f"database {name!r} is {free!r} now: that name is the runtime's",
+                "configuration change",
+            )
+        elif limit == -2:
+            await admin.execute(sql.SQL("drop database {}").format(sql.Identifier(name)))
+
+
+async def _make_roles(context: Context, cluster: HostedCluster) -> None:
+    """Make those of the runtime's roles that an older release did not have, or a tenant dropped.
+
+    A tenant's own role of such a name, which can only be that of the role that passes
+    rds_superuser on, gives it up.
+    """
+    admin = cluster.compute.admin
+    found = dict(
+        cast(
+            list[tuple[str, int]],
+            await admin.execute(_ROLES_BY_NAME, list(roles.RUNTIME_ROLES)),
+        )
+    )
+    if roles.GRANTOR in found and not await _is_the_recipes(cluster, found[roles.GRANTOR]):
+        free = f"{roles.GRANTOR}_{found.pop(roles.GRANTOR)}"
+        await admin.execute(
+            sql.SQL("alter role {} rename to {}").format(
+                sql.Identifier(roles.GRANTOR), sql.Identifier(free)
+            )
+        )
+        await context.record(
+            cluster,
+            f"role {roles.GRANTOR!r} is {free!r} now: that name is the runtime's",
+            "configuration change",
+        )
+    for name in roles.RUNTIME_ROLES:
+        if name not in found:
+            login = sql.SQL("login" if name == roles.READER else "nologin noinherit")
+            await admin.execute(sql.SQL("create role {} {}").format(sql.Identifier(name), login))
+
+
+async def _is_the_recipes(cluster: HostedCluster, oid: int) -> bool:
+    """Whether a role has been made by an earlier try of this: the superuser granted it its role."""
+    rows = await cluster.compute.admin.execute(
+        "select 1 from pg_catalog.pg_auth_members where member operator(pg_catalog.=) %s "
+        "and grantor operator(pg_catalog.=) 10 and admin_option",
+        oid,
+    )
+    return bool(rows)
+
+
+async def _bring_up_database(context: Context, cluster: HostedCluster, database: str) -> None:
+    try:
+        async with cluster.compute.admin.inside(database) as conn:
+            await _clean(context, cluster, conn)
+            await conn.execute(roles.PASSING_ON)
+    except psycopg.OperationalError as error:
+        await context.record(
+            cluster,
+            f"database {database!r} could not be entered and lacks rds_grant_superuser(): {error}",
+            "notification",
+        )
+
+
+async def _clean(
+    context: Context, cluster: HostedCluster, conn: psycopg.AsyncConnection[tuple[object, ...]]
+) -> None:
+    """Take away what only a superuser can have left in a tenant's database."""
+    cursor = await conn.execute(leftovers.QUERY, {"master": cluster.facts.master_username})
+    for statement, report in await cursor.fetchall():
+        try:
+            await conn.execute(str(statement).encode())
+        except psycopg.Error as error:
+            report = f"{report}; that failed, remove it by hand: {error}"
+        await context.record(cluster, f"in database {conn.info.dbname!r}: {report}", "security")
+
+
+def _put_back(directory: Path) -> list[str]:
+    data, base = directory / "data", (directory / BASE_IMAGE).resolve()
+    if not data.is_dir():
+        return []
+    owner = data.stat()
+    changed = []
+    for name in CONFIGURATION:
+        if not (base / name).is_file():
+            raise EngineError(f"{base / name} is missing: the template of {directory} is damaged")
+        path = data / name
+        if path.is_symlink() or not path.is_file() or not filecmp.cmp(base / name, path, False):
+            path.unlink(missing_ok=True)
+            path.write_bytes((base / name).read_bytes())
+            path.chmod(0o600)
+            os.chown(path, owner.st_uid, owner.st_gid)
+            changed.append(name)
+    return changed

@@ -1,0 +1,1 @@
+"""What the operating system holds of a server: files, locks, users, processes, shared memory."""

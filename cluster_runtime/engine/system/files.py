@@ -1,0 +1,204 @@
+"""Copies of directory trees, as cheap as the file system allows, and files among a server's own.
+
+Whoever takes a server over owns its data directory. Where the host, which may be root, reads or
+writes in one, it follows no link and opens no pipe.
+
+A clone of extents (reflink) where the file system has them, else `copy_file_range`, which keeps
+the bytes inside the kernel, else an ordinary copy.
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+import stat
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.errors import InsufficientStorageError
+
+FICLONE = 0x40049409
+"""ioctl of Linux that makes a file share another one's extents (linux/fs.h)."""
+
+FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
+FS_TOPDIR_FL = 0x0002_0000
+"""Attribute of a folder whose folders have nothing to do with each other (chattr +T)."""
+
+_NO_REFLINK = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_NO_ATTRIBUTE = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EPERM, errno.ENOSYS}
+_LONG = struct.Struct("@l")
+
+
+def copy_tree(source: Path, target: Path, user: OsUser) -> None:
+    """Copy a folder of plain files and folders to `target`, which must not exist yet.
+
+    Everything becomes the user's own, 0700 and 0600. Raises FileExistsError for a target that is
+    there, and InsufficientStorageError where the file system is full; then, as after any error in
+    the copy, nothing of `target` remains.
+    """
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(target))
+    try:
+        _copy_folder(os.fspath(source), os.fspath(target), user, _Copier())
+    except OSError as error:
+        shutil.rmtree(target, ignore_errors=True)
+        if error.errno in _FULL:
+            free = shutil.disk_usage(_nearest_existing(target)).free
+            raise InsufficientStorageError(
+                f"no space to copy {source} to {target} ({free / 2**20:.0f} MiB free there); "
+                "nothing was kept of it: free some space and try again"
+            ) from error
+        raise
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+
+
+class _Copier:
+    """Copies one file by the cheapest way that has worked so far on this file system."""
+
+    def __init__(self) -> None:
+        self._ways: list[Callable[[int, int, int], None]] = [_by_read_and_write]
+        if hasattr(os, "copy_file_range"):
+            self._ways.append(_by_copy_file_range)
+        if sys.platform == "linux":
+            self._ways.append(_by_reflink)
+
+    def __call__(self, source: int, target: int, size: int) -> None:
+        while True:
+            try:
+                return self._ways[-1](source, target, size)
+            except OSError as error:
+                if error.errno not in _NO_REFLINK or len(self._ways) == 1:
+                    raise
+                self._ways.pop()
+
+
+def _copy_folder(source: str, target: str, user: OsUser, copy: _Copier) -> None:
+    os.mkdir(target, 0o700)
+    user.own(Path(target))
+    with os.scandir(source) as entries:
+        for entry in entries:
+            below = f"{target}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                _copy_folder(entry.path, below, user, copy)
+            else:
+                _copy_file(entry.path, below, user, copy)
+
+
+def _copy_file(source: str, target: str, user: OsUser, copy: _Copier) -> None:
+    reader = open_plain(source)
+    try:
+        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            size = os.fstat(reader).st_size
+            if size:
+                copy(reader, writer, size)
+            if user.drops:
+                os.fchown(writer, user.uid, user.gid)
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
+
+
+def _by_reflink(source: int, target: int, size: int) -> None:
+    fcntl.ioctl(target, FICLONE, source)
+
+
+def _by_copy_file_range(source: int, target: int, size: int) -> None:
+    left = size
+    while left:
+        copied = os.copy_file_range(source, target, left)
+        if not copied:
+            return
+        left -= copied
+
+
+def _by_read_and_write(source: int, target: int, size: int) -> None:
+    os.lseek(source, 0, os.SEEK_SET)
+    os.lseek(target, 0, os.SEEK_SET)
+    while chunk := os.read(source, 1 << 20):
+        view = memoryview(chunk)
+        while view:
+            view = view[os.write(target, view) :]
+
+
+def _nearest_existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def spread_folders(directory: Path) -> None:
+    """Have the file system place each folder below this one apart from the others, where it can.
+
+    ext4 passes over every inode that was deleted in the last minutes when it looks for one for a
+    new file, in the folder's own part of the disk: where clusters come and go beside each other,
+    a copy takes three times as long.
+    """
+    if sys.platform != "linux":
+        return
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        (flags,) = _LONG.unpack(fcntl.ioctl(fd, FS_IOC_GETFLAGS, bytes(_LONG.size)))
+        fcntl.ioctl(fd, FS_IOC_SETFLAGS, _LONG.pack(flags | FS_TOPDIR_FL))
+    except OSError as error:
+        if error.errno not in _NO_ATTRIBUTE:
+            raise
+    finally:
+        os.close(fd)
+
+
+def open_plain(path: str | Path) -> int:
+    """A descriptor to read a plain file. Raises OSError for a link, a pipe or a device."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    reader = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(reader).st_mode):
+        os.close(reader)
+        raise OSError(errno.EINVAL, "not a plain file", os.fspath(path))
+    return reader
+
+
+def write_atomically(path: Path, text: str, user: OsUser | None = None) -> None:
+    """Put a file of `user` (0600) in the place of whatever has that name."""
+    partial = path.with_name(f"{path.name}.new")
+    partial.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(partial, flags, 0o600), "w", encoding="utf-8") as file:
+        if user is not None and user.drops:
+            os.fchown(file.fileno(), user.uid, user.gid)
+        file.write(text)
+    partial.rename(path)
+
+
+def take_over(directory: Path, user: OsUser) -> bool:
+    """Make a data directory the user's own, that another user had before.
+
+    False, with some of it changed, where it holds anything but folders and plain files that no
+    other folder shares: nothing that PostgreSQL would make, so it may lead somewhere else. The
+    directory itself changes hands last: one that is the user's own is so throughout.
+    """
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            facts = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(facts.st_mode):
+                if not take_over(Path(entry.path), user):
+                    return False
+            elif not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+                return False
+            else:
+                user.own(Path(entry.path))
+    user.own(directory)
+    return True
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder; one that is not there is as good."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(path)

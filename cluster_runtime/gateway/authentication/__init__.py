@@ -1,0 +1,1 @@
+"""Who a client is: the handshake, TLS, IAM tokens, SCRAM."""
