@@ -233,7 +233,7 @@ def give_up_images(
     keep: redo LSNs of those that stay. Half of an image is never found under an image's name.
     """
     for name in disk.names(folder):
-        redo = _redo_of(name)
+        redo = redo_of(name)
         # By name: one whose manifest is damaged is no image any more, and takes space like one.
         if redo is not None and redo < below and redo not in keep:
             given_up = folder / f"{name}{PARTIAL}"
@@ -242,7 +242,7 @@ def give_up_images(
             disk.rename(folder / name, given_up)
 
 
-def _redo_of(name: str) -> int | None:
+def redo_of(name: str) -> int | None:
     """The redo LSN of the image that has this name; None where it is no image's."""
     try:
         return int(name, 16)
