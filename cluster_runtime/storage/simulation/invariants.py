@@ -116,6 +116,7 @@ class Invariants:
     def check_recovered(self, host: Host) -> None:
         """A host has opened the volume: everything promised is there, from pages and log."""
         mount = host.mount
+        self.check_claims(host)
         vdl, oldest = mount.node.volume.vdl, mount.index.oldest
         if vdl < START + len(self.promised):
             if self.wound is not None and mount.opened.read_only:
@@ -132,6 +133,14 @@ class Invariants:
             self.fail(f"what is durable cannot be read: {error}")
         self.compare(host, found, oldest)
         host.log = self.promised[: oldest - START] + found
+
+    def check_claims(self, host: Host) -> None:
+        """What each segment says that it holds, it holds, unless it was damaged."""
+        for lane in host.node.lanes:
+            store = lane.store
+            place = place_of(store.id)
+            if place != self.wound and store.core.scl > (end := self.inspector.held_by(place).end):
+                self.fail(f"{store.id} claims {store.core.scl} and holds {end}")
 
     def read_from(self, host: Host, lsn: int) -> bytearray:
         cursor = host.mount.cursor(lsn)
