@@ -255,9 +255,13 @@ def state_without_a_checksum(patch: Patch) -> None:
 
 
 def one_full_disk_stops_all(patch: Patch) -> None:
-    def each(stores: dict[SegmentId, object], action: Callable[[object], None]) -> None:
+    def each(
+        stores: dict[SegmentId, object],
+        action: Callable[[object], object],
+        then: Callable[[object, object], None] = lambda store, result: None,
+    ) -> None:
         for store in list(stores.values()):
-            action(store)
+            then(store, action(store))
 
     patch(opening, "_each", each)
 
