@@ -102,7 +102,7 @@ class DiskWorld(Invariants):
         self.images = 0
         self.stormy = self.writing = True
         self.open()
-        every, weather = self.sometimes, self.weather
+        every, weather = self.scheduler.sometimes, self.weather
         every(weather.write, self.write)
         every(weather.kill, self.end_host)
         every(weather.take_over, self.take_over)
@@ -115,9 +115,6 @@ class DiskWorld(Invariants):
     @property
     def _storage_type(self) -> StorageType:
         return "aurora-iopt1" if self.weather.shared else "aurora"
-
-    def sometimes(self, every: float, call: Callable[[], None]) -> None:
-        self.scheduler.sometimes(every, call)
 
     # hosts -----------------------------------------------------------------------------------
 
@@ -424,10 +421,8 @@ class DiskWorld(Invariants):
             return False
         lanes = [host.mount.lane(each) for each in host.mount.members]
         vdl = host.node.volume.vdl
-        return all(
-            lane is not None and lane.store.is_there and lane.store.core.scl >= vdl
-            for lane in lanes
-        )
+        stores = [lane.store for lane in lanes if lane is not None]
+        return all(each.is_there and each.core.scl >= vdl for each in stores)
 
 
 def create_volume(disk: SimulatedDisk, root: Path, storage_type: StorageType) -> None:
