@@ -25,6 +25,7 @@ GENERATED = {
     "cluster_runtime/_awaited.py",
     "cluster_runtime/_blocking.py",
     "cluster_runtime/api/client/_asked.py",
+    "cluster_runtime/control/plane.py",
 }
 """As long as there are operations; nobody reads them."""
 LONG_CLASSES = {

@@ -6,6 +6,7 @@ are under way. A crash in the middle leaves a volume that opens again.
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.durability import Opening, Volume, read_point
 from cluster_runtime.storage.core.facts import VolumeFacts
-from cluster_runtime.storage.core.quorum import READ_QUORUM, Membership
+from cluster_runtime.storage.core.quorum import READ_QUORUM, WRITE_QUORUM, Membership
 from cluster_runtime.storage.core.segment import History
 from cluster_runtime.storage.core.types import (
     AZS,
@@ -38,7 +39,9 @@ from cluster_runtime.storage.disk.state_file import (
     SegmentStateFile,
     StateDamagedError,
 )
-from cluster_runtime.storage.live.gossip import copy_log
+from cluster_runtime.storage.live.gossip import begin_again, copy_log
+
+OPENING_TRIES = 3
 
 _log = get_logger(__name__)
 T = TypeVar("T")
@@ -74,6 +77,30 @@ def open_volume(
     Raises QuorumLostError where fewer than a read quorum answers, and InsufficientResourcesError
     where this process can open no more files.
     """
+    for tries_left in reversed(range(OPENING_TRIES)):
+        stores, membership = _open_segments(root, volume, unreachable, direct, format_1, disk)
+        answered = len(stores)
+        try:
+            return _open(stores, membership, timeline, format_1)
+        except BaseException as error:
+            for store in stores.values():
+                store.close()
+            # A disk that began to refuse meanwhile may be the only one with the end of the log. It
+            # was never acknowledged: the others agree on a log without it.
+            if not (isinstance(error, QuorumLostError) and len(stores) < answered and tries_left):
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _open_segments(
+    root: Path,
+    volume: UUID,
+    unreachable: frozenset[SegmentId],
+    direct: bool,
+    format_1: VolumeFacts | None,
+    disk: Disk,
+) -> tuple[dict[SegmentId, SegmentStore], Membership]:
+    """Those of the newest membership that can be read."""
     states = segment_states(root, disk, unreachable, accept_format_1=format_1 is not None)
     membership = newest_membership(each for each in states if each.volume == volume)
     stores: dict[SegmentId, SegmentStore] = {}
@@ -92,15 +119,24 @@ def open_volume(
                 )
             except SegmentUnreadableError as error:
                 _log.warning("a segment is lost", segment=segment, error=str(error))
-        opening = _promise(stores)
-        _agree_on_facts(stores, format_1)
-        if opening.may_cut:
-            return _open_for_writing(opening, stores, timeline)
-        return _open_for_reading(opening.epoch, stores, membership)
     except BaseException:
         for store in stores.values():
             store.close()
         raise
+    return stores, membership
+
+
+def _open(
+    stores: dict[SegmentId, SegmentStore],
+    membership: Membership,
+    timeline: int,
+    format_1: VolumeFacts | None,
+) -> OpenedVolume:
+    opening = _promise(stores)
+    _agree_on_facts(stores, format_1)
+    if opening.may_cut:
+        return _open_for_writing(opening, stores, timeline)
+    return _open_for_reading(opening.epoch, stores, membership)
 
 
 def align(store: SegmentStore, history: History, membership: Membership) -> None:
@@ -114,6 +150,10 @@ def align(store: SegmentStore, history: History, membership: Membership) -> None
 
 def catch_up(store: SegmentStore, sources: list[SegmentStore], until: Lsn) -> bool:
     """Copy log from peers up to an LSN at which a batch ends; return whether that was reached."""
+    others = [each for each in sources if each is not store and each.core.scl >= until]
+    if others and store.core.scl < until and all(each.log.start > store.end for each in others):
+        with suppress(LookupError):
+            begin_again(store, others[0])
     for source in sources:
         if store.core.scl >= until:
             break
@@ -218,7 +258,12 @@ def _open_for_writing(
     cut = history[-1]
     _each(stores, lambda store: align(store, history, opening.membership))
     sources = [store for store in stores.values() if store.core.scl >= cut.lsn]
-    _come_up(stores, sources, cut.lsn)
+    for store in sorted(stores.values(), key=lambda each: each.core.scl, reverse=True):
+        has = [each.id for each in stores.values() if each.core.scl >= cut.lsn]
+        enough = opening.membership.has_quorum(has, WRITE_QUORUM)
+        # Once a write quorum has the log, nobody waits for those that lack much of it.
+        if not enough or cut.lsn - store.core.scl <= store.log.disk.sizes.write:
+            _bring_up(stores, store, sources, cut.lsn)
     sources = [store for store in stores.values() if store.core.scl >= cut.lsn]
     position = max((-(-store.end // PAGE_BYTES) * PAGE_BYTES for store in sources), default=0)
 
@@ -240,13 +285,22 @@ def _open_for_writing(
 
 def _come_up(stores: dict[SegmentId, SegmentStore], sources: list[SegmentStore], lsn: Lsn) -> None:
     """Bring those that are behind up, one after the other: each reads what its peers hold."""
-    for segment, store in list(stores.items()):
-        try:
-            if store.core.scl < lsn and not catch_up(store, sources, lsn):
-                _log.warning("a segment could not catch up at once", segment=segment)
-        except (OSError, SegmentUnreadableError) as error:
-            _log.warning("a segment is out of use", segment=segment, error=str(error))
-            stores.pop(segment).close()
+    for store in list(stores.values()):
+        _bring_up(stores, store, sources, lsn)
+
+
+def _bring_up(
+    stores: dict[SegmentId, SegmentStore],
+    store: SegmentStore,
+    sources: list[SegmentStore],
+    lsn: Lsn,
+) -> None:
+    try:
+        if store.core.scl < lsn and not catch_up(store, sources, lsn):
+            _log.warning("a segment could not catch up at once", segment=store.id)
+    except (OSError, SegmentUnreadableError) as error:
+        _log.warning("a segment is out of use", segment=store.id, error=str(error))
+        stores.pop(store.id).close()
 
 
 def _settle(opened: OpenedVolume) -> None:
