@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cluster_runtime.control.records.resources import Tag
     from cluster_runtime.errors import BorealisError
     from cluster_runtime.gateway import GatewayLimits, SessionDescription
-    from cluster_runtime.runtime import AsyncRuntime, ClusterHandle, Runtime
+    from cluster_runtime.runtime import AsyncRuntime, ClusterHandle, HostedBy, Runtime
 
 __all__ = [
     "AsyncRuntime",
@@ -34,6 +34,7 @@ __all__ = [
     "EndpointUnreachableError",
     "GatewayLimits",
     "HostClient",
+    "HostedBy",
     "RdsControlPlane",
     "Runtime",
     "ServerlessScaling",
@@ -55,6 +56,7 @@ _HOME = {
     "GatewayLimits": "gateway",
     "HostClient": "api",
     "RdsControlPlane": "api",
+    "HostedBy": "runtime",
     "Runtime": "runtime",
     "ServerlessScaling": "control.records.model",
     "SessionDescription": "gateway",

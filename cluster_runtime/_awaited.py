@@ -6,10 +6,10 @@ Generated from the declarations in `cluster_runtime/control/operations/` by
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.loop_thread import LoopThread
+from cluster_runtime.control.home import Home
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -73,20 +73,20 @@ from cluster_runtime.control.records.resources import (
     ResourcePendingMaintenanceActions,
     Tag,
 )
-from cluster_runtime.control.service import ControlService
-from cluster_runtime.gateway.description import SessionDescription
-from cluster_runtime.storage.description import VolumeDescription
+
+if TYPE_CHECKING:
+    from cluster_runtime.gateway.description import SessionDescription
+    from cluster_runtime.storage.description import VolumeDescription
 
 
 class AwaitedOperations:
-    """Each awaits the runtime's loop."""
+    """Each is awaited."""
 
-    _thread: LoopThread
-    _service: ControlService
+    _home: Home
 
     def cluster(self, identifier: str) -> ClusterHandle:
         """A handle on an existing cluster. Raises ClusterNotFoundError."""
-        return self._service.handle(identifier)
+        return self._home.handle(identifier)
 
     @renamed(identifier="db_cluster_identifier", scaling="serverless_v2_scaling_configuration")
     async def create_db_cluster(
@@ -157,7 +157,8 @@ class AwaitedOperations:
             with_writer=with_writer,
             engine=engine,
         )
-        return await self._thread.acall(self._service.create_db_cluster(request))
+        result: ClusterHandle = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def describe_db_clusters(
@@ -170,7 +171,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError.
         """
         request = DescribeDBClusters(db_cluster_identifier)
-        return await self._thread.acall(self._service.describe_db_clusters(request))
+        result: Sequence[DBCluster] = await self._home.acall(request)
+        return result
 
     @renamed(
         identifier="db_cluster_identifier",
@@ -230,7 +232,8 @@ class AwaitedOperations:
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
             reset_settings=reset_settings,
         )
-        return await self._thread.acall(self._service.modify_db_cluster(request))
+        result: DBCluster = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def start_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -241,7 +244,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
         request = StartDBCluster(db_cluster_identifier)
-        return await self._thread.acall(self._service.start_db_cluster(request))
+        result: DBCluster = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def stop_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -252,7 +256,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
         request = StopDBCluster(db_cluster_identifier)
-        return await self._thread.acall(self._service.stop_db_cluster(request))
+        result: DBCluster = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def pause_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -263,7 +268,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
         request = PauseDBCluster(db_cluster_identifier)
-        return await self._thread.acall(self._service.pause_db_cluster(request))
+        result: DBCluster = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def failover_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -274,7 +280,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
         request = FailoverDBCluster(db_cluster_identifier)
-        return await self._thread.acall(self._service.failover_db_cluster(request))
+        result: DBCluster = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def delete_db_cluster(
@@ -290,7 +297,8 @@ class AwaitedOperations:
         InvalidParameterError.
         """
         request = DeleteDBCluster(db_cluster_identifier, skip_final_snapshot=skip_final_snapshot)
-        return await self._thread.acall(self._service.delete_db_cluster(request))
+        result: DBCluster = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def get_master_user_secret(self, db_cluster_identifier: str) -> MasterUserSecretValue:
@@ -303,7 +311,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidParameterError.
         """
         request = GetMasterUserSecret(db_cluster_identifier)
-        return await self._thread.acall(self._service.get_master_user_secret(request))
+        result: MasterUserSecretValue = await self._home.acall(request)
+        return result
 
     async def describe_db_instances(
         self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None
@@ -319,7 +328,8 @@ class AwaitedOperations:
         request = DescribeDBInstances(
             db_instance_identifier, db_cluster_identifier=db_cluster_identifier
         )
-        return await self._thread.acall(self._service.describe_db_instances(request))
+        result: Sequence[DBInstance] = await self._home.acall(request)
+        return result
 
     async def create_db_instance(
         self,
@@ -348,7 +358,8 @@ class AwaitedOperations:
             db_instance_class=db_instance_class,
             engine=engine,
         )
-        return await self._thread.acall(self._service.create_db_instance(request))
+        result: DBInstance = await self._home.acall(request)
+        return result
 
     async def delete_db_instance(
         self, db_instance_identifier: str, *, skip_final_snapshot: bool = True
@@ -361,7 +372,8 @@ class AwaitedOperations:
         Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError.
         """
         request = DeleteDBInstance(db_instance_identifier, skip_final_snapshot=skip_final_snapshot)
-        return await self._thread.acall(self._service.delete_db_instance(request))
+        result: DBInstance = await self._home.acall(request)
+        return result
 
     async def reboot_db_instance(self, db_instance_identifier: str) -> DBInstance:
         """Start the writer of a cluster again; clients wait at the gateway meanwhile.
@@ -372,7 +384,8 @@ class AwaitedOperations:
         EngineError, QuorumLostError.
         """
         request = RebootDBInstance(db_instance_identifier)
-        return await self._thread.acall(self._service.reboot_db_instance(request))
+        result: DBInstance = await self._home.acall(request)
+        return result
 
     async def describe_db_log_files(
         self,
@@ -397,7 +410,8 @@ class AwaitedOperations:
             file_last_written=file_last_written,
             file_size=file_size,
         )
-        return await self._thread.acall(self._service.describe_db_log_files(request))
+        result: Sequence[DescribeDBLogFilesDetails] = await self._home.acall(request)
+        return result
 
     async def download_db_log_file_portion(
         self,
@@ -419,7 +433,8 @@ class AwaitedOperations:
         request = DownloadDBLogFilePortion(
             db_instance_identifier, log_file_name, marker=marker, number_of_lines=number_of_lines
         )
-        return await self._thread.acall(self._service.download_db_log_file_portion(request))
+        result: DBLogFilePortion = await self._home.acall(request)
+        return result
 
     @renamed(identifier="source_identifier")
     async def describe_events(self, source_identifier: str | None = None) -> Sequence[Event]:
@@ -430,7 +445,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError.
         """
         request = DescribeEvents(source_identifier)
-        return await self._thread.acall(self._service.describe_events(request))
+        result: Sequence[Event] = await self._home.acall(request)
+        return result
 
     async def list_tags_for_resource(self, resource_name: str) -> Sequence[Tag]:
         """Show the tags of a cluster. Instances have those of their cluster.
@@ -440,7 +456,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InstanceNotFoundError, InvalidParameterError.
         """
         request = ListTagsForResource(resource_name)
-        return await self._thread.acall(self._service.list_tags_for_resource(request))
+        result: Sequence[Tag] = await self._home.acall(request)
+        return result
 
     async def add_tags_to_resource(self, resource_name: str, tags: Sequence[Tag]) -> None:
         """Give a cluster tags; a key that it has already gets the new value.
@@ -451,7 +468,7 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidParameterError.
         """
         request = AddTagsToResource(resource_name, tuple(tags))
-        await self._thread.acall(self._service.add_tags_to_resource(request))
+        await self._home.acall(request)
 
     async def remove_tags_from_resource(self, resource_name: str, tag_keys: Sequence[str]) -> None:
         """Take tags from a cluster.
@@ -462,7 +479,7 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidParameterError.
         """
         request = RemoveTagsFromResource(resource_name, tuple(tag_keys))
-        await self._thread.acall(self._service.remove_tags_from_resource(request))
+        await self._home.acall(request)
 
     async def describe_pending_maintenance_actions(
         self, resource_identifier: str | None = None
@@ -474,12 +491,14 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidParameterError.
         """
         request = DescribePendingMaintenanceActions(resource_identifier)
-        return await self._thread.acall(self._service.describe_pending_maintenance_actions(request))
+        result: Sequence[ResourcePendingMaintenanceActions] = await self._home.acall(request)
+        return result
 
     async def describe_host(self) -> HostDescription:
         """Show the process that hosts the clusters: its release, region and certificates."""
         request = DescribeHost()
-        return await self._thread.acall(self._service.describe_host(request))
+        result: HostDescription = await self._home.acall(request)
+        return result
 
     async def describe_db_engine_versions(
         self,
@@ -498,7 +517,8 @@ class AwaitedOperations:
         request = DescribeDBEngineVersions(
             engine, engine_version, db_parameter_group_family, default_only
         )
-        return await self._thread.acall(self._service.describe_db_engine_versions(request))
+        result: Sequence[DBEngineVersion] = await self._home.acall(request)
+        return result
 
     async def describe_orderable_db_instance_options(
         self, engine: str, engine_version: str | None = None, db_instance_class: str | None = None
@@ -510,9 +530,8 @@ class AwaitedOperations:
         db_instance_class: the only class to show; there is `db.serverless`.
         """
         request = DescribeOrderableDBInstanceOptions(engine, engine_version, db_instance_class)
-        return await self._thread.acall(
-            self._service.describe_orderable_db_instance_options(request)
-        )
+        result: Sequence[OrderableDBInstanceOption] = await self._home.acall(request)
+        return result
 
     async def create_db_cluster_parameter_group(
         self, db_cluster_parameter_group_name: str, db_parameter_group_family: str, description: str
@@ -528,7 +547,8 @@ class AwaitedOperations:
         request = CreateDBClusterParameterGroup(
             db_cluster_parameter_group_name, db_parameter_group_family, description
         )
-        return await self._thread.acall(self._service.create_db_cluster_parameter_group(request))
+        result: DBClusterParameterGroup = await self._home.acall(request)
+        return result
 
     async def describe_db_cluster_parameter_groups(
         self, db_cluster_parameter_group_name: str | None = None
@@ -540,7 +560,8 @@ class AwaitedOperations:
         Raises ParameterGroupNotFoundError.
         """
         request = DescribeDBClusterParameterGroups(db_cluster_parameter_group_name)
-        return await self._thread.acall(self._service.describe_db_cluster_parameter_groups(request))
+        result: Sequence[DBClusterParameterGroup] = await self._home.acall(request)
+        return result
 
     async def describe_db_cluster_parameters(
         self, db_cluster_parameter_group_name: str, source: str | None = None
@@ -553,7 +574,8 @@ class AwaitedOperations:
         Raises ParameterGroupNotFoundError.
         """
         request = DescribeDBClusterParameters(db_cluster_parameter_group_name, source)
-        return await self._thread.acall(self._service.describe_db_cluster_parameters(request))
+        result: Sequence[DBParameter] = await self._home.acall(request)
+        return result
 
     async def modify_db_cluster_parameter_group(
         self, db_cluster_parameter_group_name: str, parameters: Sequence[DBParameter]
@@ -569,7 +591,8 @@ class AwaitedOperations:
         Raises ParameterGroupNotFoundError, ParameterGroupInUseError, InvalidParameterError.
         """
         request = ModifyDBClusterParameterGroup(db_cluster_parameter_group_name, tuple(parameters))
-        return await self._thread.acall(self._service.modify_db_cluster_parameter_group(request))
+        result: DBClusterParameterGroup = await self._home.acall(request)
+        return result
 
     async def reset_db_cluster_parameter_group(
         self,
@@ -588,7 +611,8 @@ class AwaitedOperations:
         request = ResetDBClusterParameterGroup(
             db_cluster_parameter_group_name, reset_all_parameters, tuple(parameters)
         )
-        return await self._thread.acall(self._service.reset_db_cluster_parameter_group(request))
+        result: DBClusterParameterGroup = await self._home.acall(request)
+        return result
 
     async def delete_db_cluster_parameter_group(self, db_cluster_parameter_group_name: str) -> None:
         """Delete a parameter group that no cluster has.
@@ -598,10 +622,10 @@ class AwaitedOperations:
         Raises ParameterGroupNotFoundError, ParameterGroupInUseError.
         """
         request = DeleteDBClusterParameterGroup(db_cluster_parameter_group_name)
-        await self._thread.acall(self._service.delete_db_cluster_parameter_group(request))
+        await self._home.acall(request)
 
     @renamed(identifier="db_cluster_identifier")
-    async def describe_sessions(self, db_cluster_identifier: str) -> Sequence[SessionDescription]:
+    async def describe_sessions(self, db_cluster_identifier: str) -> "Sequence[SessionDescription]":
         """Show who is connected to a cluster through the gateway: address, TLS, kind of credential.
 
         PostgreSQL itself sees a unix socket; `pid` joins this to its `pg_stat_activity`.
@@ -611,7 +635,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError.
         """
         request = DescribeSessions(db_cluster_identifier)
-        return await self._thread.acall(self._service.describe_sessions(request))
+        result: Sequence[SessionDescription] = await self._home.acall(request)
+        return result
 
     async def register_session(
         self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime
@@ -628,10 +653,10 @@ class AwaitedOperations:
         Raises InvalidParameterError.
         """
         request = RegisterSession(access_key_id, secret_access_key, session_token, expires)
-        await self._thread.acall(self._service.register_session(request))
+        await self._home.acall(request)
 
     @renamed(identifier="db_cluster_identifier")
-    async def describe_volume(self, db_cluster_identifier: str) -> VolumeDescription:
+    async def describe_volume(self, db_cluster_identifier: str) -> "VolumeDescription":
         """Show the storage volume of a cluster: LSNs, epoch, and its six segments.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
@@ -639,7 +664,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, QuorumLostError.
         """
         request = DescribeVolume(db_cluster_identifier)
-        return await self._thread.acall(self._service.describe_volume(request))
+        result: VolumeDescription = await self._home.acall(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     async def inject_fault(
@@ -659,7 +685,7 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
         request = InjectFault(db_cluster_identifier, target, kind, duration)
-        await self._thread.acall(self._service.inject_fault(request))
+        await self._home.acall(request)
 
     @renamed(identifier="db_cluster_identifier")
     async def heal_fault(self, db_cluster_identifier: str, target: str | None = None) -> None:
@@ -671,7 +697,7 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
         request = HealFault(db_cluster_identifier, target)
-        await self._thread.acall(self._service.heal_fault(request))
+        await self._home.acall(request)
 
     @renamed(identifier="db_cluster_identifier")
     async def lose_compute(self, db_cluster_identifier: str) -> None:
@@ -682,4 +708,4 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
         request = LoseCompute(db_cluster_identifier)
-        await self._thread.acall(self._service.lose_compute(request))
+        await self._home.acall(request)

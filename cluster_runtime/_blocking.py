@@ -6,10 +6,10 @@ Generated from the declarations in `cluster_runtime/control/operations/` by
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.loop_thread import LoopThread
+from cluster_runtime.control.home import Home
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -73,16 +73,16 @@ from cluster_runtime.control.records.resources import (
     ResourcePendingMaintenanceActions,
     Tag,
 )
-from cluster_runtime.control.service import ControlService
-from cluster_runtime.gateway.description import SessionDescription
-from cluster_runtime.storage.description import VolumeDescription
+
+if TYPE_CHECKING:
+    from cluster_runtime.gateway.description import SessionDescription
+    from cluster_runtime.storage.description import VolumeDescription
 
 
 class BlockingOperations:
-    """Each waits for the runtime's loop."""
+    """Each waits for its end."""
 
-    _thread: LoopThread
-    _service: ControlService
+    _home: Home
 
     @renamed(identifier="db_cluster_identifier", scaling="serverless_v2_scaling_configuration")
     def create_db_cluster(
@@ -153,7 +153,8 @@ class BlockingOperations:
             with_writer=with_writer,
             engine=engine,
         )
-        return self._thread.call(self._service.create_db_cluster(request))
+        result: ClusterHandle = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def describe_db_clusters(self, db_cluster_identifier: str | None = None) -> Sequence[DBCluster]:
@@ -164,7 +165,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError.
         """
         request = DescribeDBClusters(db_cluster_identifier)
-        return self._thread.call(self._service.describe_db_clusters(request))
+        result: Sequence[DBCluster] = self._home.call(request)
+        return result
 
     @renamed(
         identifier="db_cluster_identifier",
@@ -224,7 +226,8 @@ class BlockingOperations:
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
             reset_settings=reset_settings,
         )
-        return self._thread.call(self._service.modify_db_cluster(request))
+        result: DBCluster = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def start_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -235,7 +238,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
         request = StartDBCluster(db_cluster_identifier)
-        return self._thread.call(self._service.start_db_cluster(request))
+        result: DBCluster = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def stop_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -246,7 +250,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
         request = StopDBCluster(db_cluster_identifier)
-        return self._thread.call(self._service.stop_db_cluster(request))
+        result: DBCluster = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def pause_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -257,7 +262,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
         request = PauseDBCluster(db_cluster_identifier)
-        return self._thread.call(self._service.pause_db_cluster(request))
+        result: DBCluster = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def failover_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -268,7 +274,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
         request = FailoverDBCluster(db_cluster_identifier)
-        return self._thread.call(self._service.failover_db_cluster(request))
+        result: DBCluster = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def delete_db_cluster(
@@ -284,7 +291,8 @@ class BlockingOperations:
         InvalidParameterError.
         """
         request = DeleteDBCluster(db_cluster_identifier, skip_final_snapshot=skip_final_snapshot)
-        return self._thread.call(self._service.delete_db_cluster(request))
+        result: DBCluster = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def get_master_user_secret(self, db_cluster_identifier: str) -> MasterUserSecretValue:
@@ -297,7 +305,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidParameterError.
         """
         request = GetMasterUserSecret(db_cluster_identifier)
-        return self._thread.call(self._service.get_master_user_secret(request))
+        result: MasterUserSecretValue = self._home.call(request)
+        return result
 
     def describe_db_instances(
         self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None
@@ -313,7 +322,8 @@ class BlockingOperations:
         request = DescribeDBInstances(
             db_instance_identifier, db_cluster_identifier=db_cluster_identifier
         )
-        return self._thread.call(self._service.describe_db_instances(request))
+        result: Sequence[DBInstance] = self._home.call(request)
+        return result
 
     def create_db_instance(
         self,
@@ -342,7 +352,8 @@ class BlockingOperations:
             db_instance_class=db_instance_class,
             engine=engine,
         )
-        return self._thread.call(self._service.create_db_instance(request))
+        result: DBInstance = self._home.call(request)
+        return result
 
     def delete_db_instance(
         self, db_instance_identifier: str, *, skip_final_snapshot: bool = True
@@ -355,7 +366,8 @@ class BlockingOperations:
         Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError.
         """
         request = DeleteDBInstance(db_instance_identifier, skip_final_snapshot=skip_final_snapshot)
-        return self._thread.call(self._service.delete_db_instance(request))
+        result: DBInstance = self._home.call(request)
+        return result
 
     def reboot_db_instance(self, db_instance_identifier: str) -> DBInstance:
         """Start the writer of a cluster again; clients wait at the gateway meanwhile.
@@ -366,7 +378,8 @@ class BlockingOperations:
         EngineError, QuorumLostError.
         """
         request = RebootDBInstance(db_instance_identifier)
-        return self._thread.call(self._service.reboot_db_instance(request))
+        result: DBInstance = self._home.call(request)
+        return result
 
     def describe_db_log_files(
         self,
@@ -391,7 +404,8 @@ class BlockingOperations:
             file_last_written=file_last_written,
             file_size=file_size,
         )
-        return self._thread.call(self._service.describe_db_log_files(request))
+        result: Sequence[DescribeDBLogFilesDetails] = self._home.call(request)
+        return result
 
     def download_db_log_file_portion(
         self,
@@ -413,7 +427,8 @@ class BlockingOperations:
         request = DownloadDBLogFilePortion(
             db_instance_identifier, log_file_name, marker=marker, number_of_lines=number_of_lines
         )
-        return self._thread.call(self._service.download_db_log_file_portion(request))
+        result: DBLogFilePortion = self._home.call(request)
+        return result
 
     @renamed(identifier="source_identifier")
     def describe_events(self, source_identifier: str | None = None) -> Sequence[Event]:
@@ -424,7 +439,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError.
         """
         request = DescribeEvents(source_identifier)
-        return self._thread.call(self._service.describe_events(request))
+        result: Sequence[Event] = self._home.call(request)
+        return result
 
     def list_tags_for_resource(self, resource_name: str) -> Sequence[Tag]:
         """Show the tags of a cluster. Instances have those of their cluster.
@@ -434,7 +450,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InstanceNotFoundError, InvalidParameterError.
         """
         request = ListTagsForResource(resource_name)
-        return self._thread.call(self._service.list_tags_for_resource(request))
+        result: Sequence[Tag] = self._home.call(request)
+        return result
 
     def add_tags_to_resource(self, resource_name: str, tags: Sequence[Tag]) -> None:
         """Give a cluster tags; a key that it has already gets the new value.
@@ -445,7 +462,7 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidParameterError.
         """
         request = AddTagsToResource(resource_name, tuple(tags))
-        self._thread.call(self._service.add_tags_to_resource(request))
+        self._home.call(request)
 
     def remove_tags_from_resource(self, resource_name: str, tag_keys: Sequence[str]) -> None:
         """Take tags from a cluster.
@@ -456,7 +473,7 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidParameterError.
         """
         request = RemoveTagsFromResource(resource_name, tuple(tag_keys))
-        self._thread.call(self._service.remove_tags_from_resource(request))
+        self._home.call(request)
 
     def describe_pending_maintenance_actions(
         self, resource_identifier: str | None = None
@@ -468,12 +485,14 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidParameterError.
         """
         request = DescribePendingMaintenanceActions(resource_identifier)
-        return self._thread.call(self._service.describe_pending_maintenance_actions(request))
+        result: Sequence[ResourcePendingMaintenanceActions] = self._home.call(request)
+        return result
 
     def describe_host(self) -> HostDescription:
         """Show the process that hosts the clusters: its release, region and certificates."""
         request = DescribeHost()
-        return self._thread.call(self._service.describe_host(request))
+        result: HostDescription = self._home.call(request)
+        return result
 
     def describe_db_engine_versions(
         self,
@@ -492,7 +511,8 @@ class BlockingOperations:
         request = DescribeDBEngineVersions(
             engine, engine_version, db_parameter_group_family, default_only
         )
-        return self._thread.call(self._service.describe_db_engine_versions(request))
+        result: Sequence[DBEngineVersion] = self._home.call(request)
+        return result
 
     def describe_orderable_db_instance_options(
         self, engine: str, engine_version: str | None = None, db_instance_class: str | None = None
@@ -504,7 +524,8 @@ class BlockingOperations:
         db_instance_class: the only class to show; there is `db.serverless`.
         """
         request = DescribeOrderableDBInstanceOptions(engine, engine_version, db_instance_class)
-        return self._thread.call(self._service.describe_orderable_db_instance_options(request))
+        result: Sequence[OrderableDBInstanceOption] = self._home.call(request)
+        return result
 
     def create_db_cluster_parameter_group(
         self, db_cluster_parameter_group_name: str, db_parameter_group_family: str, description: str
@@ -520,7 +541,8 @@ class BlockingOperations:
         request = CreateDBClusterParameterGroup(
             db_cluster_parameter_group_name, db_parameter_group_family, description
         )
-        return self._thread.call(self._service.create_db_cluster_parameter_group(request))
+        result: DBClusterParameterGroup = self._home.call(request)
+        return result
 
     def describe_db_cluster_parameter_groups(
         self, db_cluster_parameter_group_name: str | None = None
@@ -532,7 +554,8 @@ class BlockingOperations:
         Raises ParameterGroupNotFoundError.
         """
         request = DescribeDBClusterParameterGroups(db_cluster_parameter_group_name)
-        return self._thread.call(self._service.describe_db_cluster_parameter_groups(request))
+        result: Sequence[DBClusterParameterGroup] = self._home.call(request)
+        return result
 
     def describe_db_cluster_parameters(
         self, db_cluster_parameter_group_name: str, source: str | None = None
@@ -545,7 +568,8 @@ class BlockingOperations:
         Raises ParameterGroupNotFoundError.
         """
         request = DescribeDBClusterParameters(db_cluster_parameter_group_name, source)
-        return self._thread.call(self._service.describe_db_cluster_parameters(request))
+        result: Sequence[DBParameter] = self._home.call(request)
+        return result
 
     def modify_db_cluster_parameter_group(
         self, db_cluster_parameter_group_name: str, parameters: Sequence[DBParameter]
@@ -561,7 +585,8 @@ class BlockingOperations:
         Raises ParameterGroupNotFoundError, ParameterGroupInUseError, InvalidParameterError.
         """
         request = ModifyDBClusterParameterGroup(db_cluster_parameter_group_name, tuple(parameters))
-        return self._thread.call(self._service.modify_db_cluster_parameter_group(request))
+        result: DBClusterParameterGroup = self._home.call(request)
+        return result
 
     def reset_db_cluster_parameter_group(
         self,
@@ -580,7 +605,8 @@ class BlockingOperations:
         request = ResetDBClusterParameterGroup(
             db_cluster_parameter_group_name, reset_all_parameters, tuple(parameters)
         )
-        return self._thread.call(self._service.reset_db_cluster_parameter_group(request))
+        result: DBClusterParameterGroup = self._home.call(request)
+        return result
 
     def delete_db_cluster_parameter_group(self, db_cluster_parameter_group_name: str) -> None:
         """Delete a parameter group that no cluster has.
@@ -590,10 +616,10 @@ class BlockingOperations:
         Raises ParameterGroupNotFoundError, ParameterGroupInUseError.
         """
         request = DeleteDBClusterParameterGroup(db_cluster_parameter_group_name)
-        self._thread.call(self._service.delete_db_cluster_parameter_group(request))
+        self._home.call(request)
 
     @renamed(identifier="db_cluster_identifier")
-    def describe_sessions(self, db_cluster_identifier: str) -> Sequence[SessionDescription]:
+    def describe_sessions(self, db_cluster_identifier: str) -> "Sequence[SessionDescription]":
         """Show who is connected to a cluster through the gateway: address, TLS, kind of credential.
 
         PostgreSQL itself sees a unix socket; `pid` joins this to its `pg_stat_activity`.
@@ -603,7 +629,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError.
         """
         request = DescribeSessions(db_cluster_identifier)
-        return self._thread.call(self._service.describe_sessions(request))
+        result: Sequence[SessionDescription] = self._home.call(request)
+        return result
 
     def register_session(
         self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime
@@ -620,10 +647,10 @@ class BlockingOperations:
         Raises InvalidParameterError.
         """
         request = RegisterSession(access_key_id, secret_access_key, session_token, expires)
-        self._thread.call(self._service.register_session(request))
+        self._home.call(request)
 
     @renamed(identifier="db_cluster_identifier")
-    def describe_volume(self, db_cluster_identifier: str) -> VolumeDescription:
+    def describe_volume(self, db_cluster_identifier: str) -> "VolumeDescription":
         """Show the storage volume of a cluster: LSNs, epoch, and its six segments.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
@@ -631,7 +658,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, QuorumLostError.
         """
         request = DescribeVolume(db_cluster_identifier)
-        return self._thread.call(self._service.describe_volume(request))
+        result: VolumeDescription = self._home.call(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def inject_fault(
@@ -651,7 +679,7 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
         request = InjectFault(db_cluster_identifier, target, kind, duration)
-        self._thread.call(self._service.inject_fault(request))
+        self._home.call(request)
 
     @renamed(identifier="db_cluster_identifier")
     def heal_fault(self, db_cluster_identifier: str, target: str | None = None) -> None:
@@ -663,7 +691,7 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
         request = HealFault(db_cluster_identifier, target)
-        self._thread.call(self._service.heal_fault(request))
+        self._home.call(request)
 
     @renamed(identifier="db_cluster_identifier")
     def lose_compute(self, db_cluster_identifier: str) -> None:
@@ -674,4 +702,4 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
         request = LoseCompute(db_cluster_identifier)
-        self._thread.call(self._service.lose_compute(request))
+        self._home.call(request)

@@ -144,6 +144,26 @@ class StateDirectoryInUseError(BorealisError):
     seen_by = Audience.HOST
 
 
+class HostLostError(BorealisError):
+    """The host ended with a call under way that changes something: done, or not done.
+
+    Look before you call again; what only reads is asked again by itself.
+    """
+
+
+class HostUnavailableError(BorealisError):
+    """A host did not start, or does not answer. Its log in the state directory says why."""
+
+    retry_helps = True
+    seen_by = Audience.CALLER | Audience.HOST
+
+
+class HostVersionError(BorealisError):
+    """The host of the state directory is of another release, which speaks otherwise."""
+
+    seen_by = Audience.CALLER | Audience.HOST
+
+
 class StateDirectoryError(BorealisError):
     """The state directory cannot be used: wrong owner, not writable, or of a newer version."""
 
@@ -166,6 +186,17 @@ class InsufficientStorageError(BorealisError):
     """The file system ran out of space. What was half-made has been removed."""
 
     code = "InsufficientStorageClusterCapacity"
+
+
+class InsufficientResourcesError(BorealisError):
+    """The host has no file descriptor, thread or process left for what was asked.
+
+    Nothing of it remains. Trying again helps once clusters were paused, stopped or deleted.
+    """
+
+    code = "InsufficientDBClusterCapacityFault"
+    retry_helps = True
+    seen_by = Audience.CALLER | Audience.DATABASE_CLIENT
 
 
 class EngineError(BorealisError):

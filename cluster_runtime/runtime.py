@@ -1,68 +1,90 @@
-"""`Runtime`: a state directory and all its clusters, hosted in this process.
+"""`Runtime`: a state directory and all its clusters, hosted here or by another process.
 
-Everything happens on one event loop, on a thread of its own. `Runtime` waits for it,
-`AsyncRuntime` awaits it; neither of them decides anything. Their operations come from the
-declarations in `cluster_runtime/control/operations/`.
+Whoever opens a free directory hosts it: everything happens on one event loop, on a thread of its
+own, and other processes may attach. Whoever opens a directory in use attaches to its host, and sees
+no difference. `Runtime` waits, `AsyncRuntime` awaits; neither of them decides anything. Their
+operations come from the declarations in `cluster_runtime/control/operations/`.
 """
 
 import os
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime._blocking import BlockingOperations
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.loop_thread import LoopThread
-from cluster_runtime.control.records.state_directory import StateDirectory
-from cluster_runtime.control.service import DEFAULT_REGION, ControlService, RuntimeOptions
-from cluster_runtime.gateway import GatewayLimits
+from cluster_runtime.control.home import Home
+from cluster_runtime.control.records.options import DEFAULT_REGION, RuntimeOptions
+from cluster_runtime.control.records.state_directory import prepare
+from cluster_runtime.errors import StateDirectoryInUseError
+from cluster_runtime.host.attached import Attached, find
+from cluster_runtime.host.starting import arguments_for
 
-__all__ = ["AsyncRuntime", "ClusterHandle", "Runtime"]
+if TYPE_CHECKING:
+    from cluster_runtime.gateway import GatewayLimits
+
+__all__ = ["AsyncRuntime", "ClusterHandle", "HostedBy", "Runtime"]
+
+HostedBy = Literal["auto", "process", "daemon"]
+"""Who hosts. process: this process, and no other. auto: the present host; where there is none, this
+process. daemon: the present host; where there is none, one that is started in the background."""
 
 
 class Runtime(BlockingOperations):
     """The local control plane (`cluster_runtime.control.plane.ControlPlane`), blocking.
 
-    `with Runtime.open(directory) as runtime` hosts the directory's clusters until the block ends;
-    `async with Runtime.open(directory) as runtime` does the same and gives an `AsyncRuntime`.
+    `with Runtime.open(directory) as runtime` hosts the directory's clusters until the block ends,
+    or attaches to their host; `async with Runtime.open(directory) as runtime` does the same and
+    gives an `AsyncRuntime`.
     """
 
-    def __init__(self, thread: LoopThread, service: ControlService) -> None:
-        self._thread = thread
-        self._service = service
+    def __init__(self, home: Home) -> None:
+        self._home = home
 
     @classmethod
     def open(
         cls,
         state_dir: str | os.PathLike[str],
         *,
+        host: HostedBy = "auto",
         warm_pool_size: int = 1,
         region: str = DEFAULT_REGION,
         engine_version: str | None = None,
-        gateway_limits: GatewayLimits | None = None,
+        gateway_limits: "GatewayLimits | None" = None,
+        endpoint_port: int | None = None,
     ) -> "Runtime":
-        """Host the clusters of a state directory, which is made where it does not exist.
+        """Open the clusters of a state directory, which is made where it does not exist.
 
+        host: who hosts them (`HostedBy`). The other options are those of a host that begins with
+            this call; one that is there has its own.
         gateway_limits: of connections, established or in their startup, at every endpoint.
+        endpoint_port: of the RDS-compatible endpoint on 127.0.0.1, and on a socket beside it; 0:
+            the port it had before, or any free one; None: no such endpoint. Hosts in the
+            background have one.
         Raises StateDirectoryInUseError, StateDirectoryError, CatalogCorruptedError,
-        EngineNotFoundError.
+        EngineNotFoundError, PortInUseError; HostUnavailableError and HostVersionError where another
+        one hosts.
         """
-        limits = gateway_limits or GatewayLimits()
-        options = RuntimeOptions(warm_pool_size, region, engine_version, limits)
-        state = StateDirectory.open(state_dir)
-        thread = LoopThread("borealis-runtime")
-        try:
-            return cls(thread, thread.call(ControlService.open(state, options)))
-        except BaseException:
-            thread.close()
-            state.close()
-            raise
+        options = RuntimeOptions(
+            warm_pool_size, region, engine_version, gateway_limits, endpoint_port
+        )
+        if host == "process":
+            return cls(_hosted(state_dir, options))
+        directory = prepare(state_dir)
+        while host == "auto" and find(directory) is None:
+            try:
+                return cls(_hosted(directory, options))
+            except StateDirectoryInUseError:
+                continue  # another one was faster
+        return cls(Attached.open(directory, arguments_for(options)))
 
     def close(self) -> None:
-        """Stop every cluster and release the state directory. Calling it twice is harmless."""
-        if not self._thread.loop.is_closed():
-            self._thread.call(self._service.close())
-            self._thread.close()
+        """End what this runtime is, for good; calling it twice is harmless.
+
+        A host stops every cluster and releases the state directory, and attached processes go on
+        with another host. Who is attached leaves; the host goes on.
+        """
+        self._home.close()
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +98,7 @@ class Runtime(BlockingOperations):
         self.close()
 
     async def __aenter__(self) -> "AsyncRuntime":
-        return AsyncRuntime(self._thread, self._service)
+        return AsyncRuntime(self._home)
 
     async def __aexit__(
         self,
@@ -84,25 +106,29 @@ class Runtime(BlockingOperations):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._thread.acall(self._service.close())
-        self._thread.close()
+        await self._home.aclose()
 
     def cluster(self, identifier: str) -> ClusterHandle:
         """A handle on an existing cluster. Raises ClusterNotFoundError."""
-        return self._service.handle(identifier)
+        return self._home.handle(identifier)
 
     def warm(self) -> None:
         """Wait until the warm pool is full."""
-        self._thread.call(self._service.warm())
+        self._home.warm()
 
 
 class AsyncRuntime(AwaitedOperations):
     """An open runtime for asynchronous callers: the operations of `Runtime`, awaited."""
 
-    def __init__(self, thread: LoopThread, service: ControlService) -> None:
-        self._thread = thread
-        self._service = service
+    def __init__(self, home: Home) -> None:
+        self._home = home
 
     async def warm(self) -> None:
         """Wait until the warm pool is full."""
-        await self._thread.acall(self._service.warm())
+        await self._home.awarm()
+
+
+def _hosted(state_dir: str | os.PathLike[str], options: RuntimeOptions) -> Home:
+    from cluster_runtime.host.hosted import Hosted  # who attaches does not wait for the engine
+
+    return Hosted.open(state_dir, options)

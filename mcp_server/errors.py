@@ -37,6 +37,10 @@ class SqlRefusedError(McpServerError):
     """SQL that a tool does not take, raised before or instead of running it."""
 
 
+class StatementLostError(McpServerError):
+    """The connection ended with SQL under way that may change something: done, or not done."""
+
+
 class ScopeError(McpServerError):
     """The server was started with options that cannot work together, or for a missing cluster."""
 

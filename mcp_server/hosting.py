@@ -1,4 +1,4 @@
-"""One process that hosts a runtime and serves MCP over it: what `borealis mcp` runs."""
+"""One process that serves MCP over the clusters of a state directory: what `borealis mcp` runs."""
 
 import os
 import signal
@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from cluster_runtime import Runtime
-from cluster_runtime.errors import ClusterNotFoundError
+from cluster_runtime import HostedBy, Runtime
+from cluster_runtime.errors import ClusterAlreadyExistsError, ClusterNotFoundError
 from mcp_server.databases.existing import Databases
 from mcp_server.errors import ScopeError
 from mcp_server.server import (
@@ -36,6 +36,7 @@ class Options:
 
     create: make the cluster of the scope where it does not exist. model: a LangChain
     `init_chat_model` string for `ask`. warm_pool: started clusters kept ready.
+    hosted_by: who hosts the clusters, as in `Runtime.open`.
     token_file: with HTTP, a file whose content clients must send as a bearer token.
     """
 
@@ -47,6 +48,7 @@ class Options:
     listen: tuple[str, int] | None = None
     token_file: Path | None = None
     warm_pool: int = 1
+    hosted_by: HostedBy = "daemon"
 
 
 def run(options: Options, announce: Callable[[str], None]) -> None:
@@ -57,7 +59,9 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
     if options.create and options.cluster is None:
         raise ScopeError("--create needs --cluster NAME: it creates that cluster")
     token, listener = _prepared(options)
-    with Runtime.open(options.state_dir, warm_pool_size=options.warm_pool) as runtime:
+    with Runtime.open(
+        options.state_dir, host=options.hosted_by, warm_pool_size=options.warm_pool
+    ) as runtime:
         if options.create and options.cluster is not None:
             _ensure(runtime, options.cluster)
         server = build_server(
@@ -147,4 +151,5 @@ def _ensure(runtime: Runtime, cluster: str) -> None:
     try:
         runtime.cluster(cluster)
     except ClusterNotFoundError:
-        runtime.create_db_cluster(cluster)
+        with suppress(ClusterAlreadyExistsError):  # another server was faster
+            runtime.create_db_cluster(cluster)

@@ -19,7 +19,7 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ from psycopg.pq.abc import PGresult
 from cluster_runtime.engine.access.roles import READER
 from mcp_server import sql_script
 from mcp_server.databases.existing import Database, ExistingDatabase
-from mcp_server.errors import SqlRefusedError
+from mcp_server.errors import SqlRefusedError, StatementLostError
 from mcp_server.nl2sql.database import wire
 from mcp_server.nl2sql.database.connecting import aconnect_to_read
 from mcp_server.nl2sql.database.guard import checks
@@ -44,6 +44,7 @@ from mcp_server.nl2sql.database.steps import arun
 from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError, QueryTimeoutError
 from mcp_server.results import ExecutionResult, QueryResult, StatementResult
 from mcp_server.rows import Collected, result_of, type_names
+from mcp_server.sql_errors import connection_lost
 
 T = TypeVar("T")
 Parameter = str | int | float | bool | None | list[Any] | dict[str, Any]
@@ -62,6 +63,8 @@ GRANT_ADVICE_ELSEWHERE = (
     "SELECT ON ... TO it, and USAGE ON SCHEMA ..."
 )
 CONNECT_SECONDS = 30
+HOSTS_MAX = 4
+"""Hosts that a call meets one after the other, before it gives up."""
 CANCEL_SECONDS = 5.0
 GRACE_SECONDS = 0.5
 """What the server's own clock has before that of the call strikes."""
@@ -98,22 +101,45 @@ async def connected(
         async with _connected_elsewhere(cluster) as connection:
             yield connection
         return
-    # In a thread: making a token reads a file, and a control plane elsewhere may take a while.
-    dsn = await to_thread.run_sync(lambda: cluster.dsn("writer", user=user, dbname=database))
-    settings = READER_SETTINGS if user == READER else SETTINGS
+    settings = (READER_SETTINGS if user == READER else SETTINGS).format(int(limits.timeout * 1000))
     async with CONNECTIONS:
-        connection = await _connect(dsn)
+        connection = await _ready(
+            lambda: cluster.dsn("writer", user=user, dbname=database), settings.encode()
+        )
         try:
-            cursor = await connection.execute(
-                settings.format(int(limits.timeout * 1000)).encode(), prepare=False
-            )
-            while cursor.nextset():
-                pass
-            (connection.server_pid,) = await cursor.fetchone() or (0,)
             yield connection
         finally:
             with anyio.CancelScope(shield=True):
                 await connection.close()
+
+
+async def _ready(dsn: Callable[[], str], settings: bytes) -> Connection:
+    """A connection with its settings.
+
+    Nothing of the caller's was sent yet: where the host has gone meanwhile, the next one is asked.
+    """
+    for _ in range(HOSTS_MAX - 1):
+        try:
+            return await _with_settings(dsn, settings)
+        except psycopg.Error as error:
+            if not connection_lost(error):
+                raise
+    return await _with_settings(dsn, settings)
+
+
+async def _with_settings(dsn: Callable[[], str], settings: bytes) -> Connection:
+    # In a thread: making a token reads a file, and a host elsewhere may take a while.
+    connection = await _connect(await to_thread.run_sync(dsn))
+    try:
+        cursor = await connection.execute(settings, prepare=False)
+        while cursor.nextset():
+            pass
+        (connection.server_pid,) = await cursor.fetchone() or (0,)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await connection.close()
+        raise
+    return connection
 
 
 @asynccontextmanager
@@ -250,8 +276,22 @@ async def execute(
 
     Rows past the limits are read and dropped, for stopping the server would undo the work.
     Raises psycopg.Error; SqlRefusedError for COPY from the client, and for a script that begins,
-    ends or divides its transaction.
+    ends or divides its transaction; StatementLostError where the connection ended meanwhile.
     """
+    try:
+        return await _execute(connection, sql, parameters, limits)
+    except psycopg.OperationalError as error:
+        if not connection_lost(error):
+            raise
+        raise StatementLostError(
+            "the connection to the cluster ended while the SQL ran, so it may be done or not: look "
+            "at the data before you send it again"
+        ) from error
+
+
+async def _execute(
+    connection: Connection, sql: str, parameters: Sequence[Parameter], limits: Limits
+) -> ExecutionResult:
     whole = await to_thread.run_sync(sql_script.read, sql)
     notices: list[str] = []
     connection.add_notice_handler(

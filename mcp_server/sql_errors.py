@@ -15,6 +15,19 @@ WHICH_STATUS = Hint(
 )
 
 
+GOING_AWAY = frozenset({"57P01", "57P02", "57P03"})
+"""SQLSTATEs of a server that ends, or does not take connections yet."""
+
+
+def connection_lost(error: psycopg.Error) -> bool:
+    """Whether the server, or the host in front of it, has gone: no judgement on any statement."""
+    if not isinstance(error, psycopg.OperationalError):
+        return False
+    if error.sqlstate is None:
+        return "FATAL:" not in str(error)  # libpq gives no code with a refused login
+    return error.sqlstate in GOING_AWAY
+
+
 def sql_error_text(error: psycopg.Error, words: Words = EVERY_TOOL) -> str:
     """PostgreSQL's message with its code, place, detail and hint, and what to do next."""
     said = error.diag

@@ -23,9 +23,11 @@ from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import ensure_template
+from tests.hosts import end_hosts
 
 SESSION_MARK = "BOREALIS_TEST_SESSION"
 os.environ[SESSION_MARK] = uuid.uuid4().hex
+os.environ["BOREALIS_WARM_POOL"] = "0"  # of hosts that commands start
 WITH_PGVECTOR = "with_pgvector"
 
 
@@ -132,9 +134,10 @@ def spent_folders() -> Iterator[list[Path]]:
 
 @pytest.fixture
 def engine_dir(spent_folders: list[Path]) -> Iterator[Path]:
-    """A new `reachable_folder`."""
+    """A new `reachable_folder`. Hosts that commands have started there end with the test."""
     folder = reachable_folder()
     yield folder
+    end_hosts(folder)
     for root, _, names in os.walk(folder):
         for name in names:
             facts = os.lstat(path := os.path.join(root, name))

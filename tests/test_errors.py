@@ -41,6 +41,8 @@ INTERNAL = {
     "InstanceGoneError": "the gateway asks again, or tells the client in PostgreSQL's words",
     "KilledError": "the simulated disk ends a process of the simulation",
     "LexicalError": "the guard makes it a refusal",
+    "CallerLeftError": "nobody waits for the answer to a request",
+    "NoAnswerError": "the call is sent to the next host, or its caller is told HostLostError",
     "NoReadError": "the guard makes it a refusal",
     "NoJoinError": "another reading of the question is tried",
     "ProtocolError": "the gateway answers it in PostgreSQL's words",

@@ -1,13 +1,14 @@
-"""A cluster as its callers hold it: a Protocol, and the handle on one that this process hosts."""
+"""A cluster as its callers hold it: a Protocol, and the handle that a runtime gives.
+
+psycopg and asyncio are loaded when they are needed: a command that looks at clusters waits for
+neither.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-import psycopg
-
-from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.control.records.advice import (
     to_make_a_writer,
     to_make_available,
@@ -21,7 +22,9 @@ from cluster_runtime.control.records.model import (
     EndpointKind,
 )
 from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
-from cluster_runtime.host_connection import AsyncHostConnection, HostConnection
+
+if TYPE_CHECKING:
+    import psycopg
 
 LOOPBACK = "127.0.0.1"
 TAKES_CONNECTIONS = (ClusterStatus.AVAILABLE, ClusterStatus.MODIFYING, ClusterStatus.FAILING_OVER)
@@ -63,65 +66,71 @@ class Cluster(Protocol):
         ask again for each new connection (a pool takes `conninfo=cluster.dsn`).
         """
 
-    def connect(self, endpoint: EndpointKind = "writer", **kwargs: Any) -> psycopg.Connection[Any]:
+    def connect(
+        self, endpoint: EndpointKind = "writer", **kwargs: Any
+    ) -> "psycopg.Connection[Any]":
         """A psycopg connection; keyword arguments go to `psycopg.connect`."""
 
     async def aconnect(
         self, endpoint: EndpointKind = "writer", **kwargs: Any
-    ) -> psycopg.AsyncConnection[Any]:
+    ) -> "psycopg.AsyncConnection[Any]":
         """An asynchronous psycopg connection."""
 
 
-class Host(Protocol):
-    """What a handle asks of the process that hosts its cluster."""
+class Source(Protocol):
+    """Where a handle has its cluster: in this process, or in the one that hosts it."""
+
+    @property
+    def id(self) -> str:
+        """The resource id."""
 
     @property
     def certificate_path(self) -> Path:
         """The certificate of the gateway's authority."""
 
-    def facts(self, cluster: HostedCluster) -> DBCluster:
-        """The facts of a cluster, now."""
+    def facts(self) -> DBCluster:
+        """The facts of the cluster, now."""
 
-    def instances(self, cluster: HostedCluster) -> Sequence[DBInstance]:
-        """The instances of a cluster."""
+    def instances(self) -> Sequence[DBInstance]:
+        """Its instances."""
 
     def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
         """An IAM token for a user at an endpoint."""
 
 
 class ClusterHandle:
-    """A cluster of an open runtime (`Cluster`)."""
+    """A cluster of an open runtime (`Cluster`), hosted in this process or by another one."""
 
-    def __init__(self, service: Host, hosted: HostedCluster) -> None:
-        self._service = service
-        self._hosted = hosted
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
     def __repr__(self) -> str:
-        return f"<cluster {self.identifier!r} ({self.status.value})>"
+        facts = self.describe()
+        return f"<cluster {facts.db_cluster_identifier!r} ({facts.status.value})>"
 
     @property
     def id(self) -> str:
         """The resource id (`cluster-...`)."""
-        return self._hosted.id
+        return self._source.id
 
     @property
     def identifier(self) -> str:
         """Its name (DBClusterIdentifier), as it is now."""
-        return self._hosted.identifier
+        return self.describe().db_cluster_identifier
 
     @property
     def status(self) -> ClusterStatus:
         """Its status now."""
-        return self._hosted.facts.status
+        return self.describe().status
 
     def describe(self) -> DBCluster:
         """Its facts now."""
-        return self._service.facts(self._hosted)
+        return self._source.facts()
 
     @property
     def instances(self) -> Sequence[DBInstance]:
         """Its writer, then its readers."""
-        return self._service.instances(self._hosted)
+        return self._source.instances()
 
     def dsn(
         self,
@@ -138,18 +147,18 @@ class ClusterHandle:
         """
         facts = self.describe()
         if facts.status not in TAKES_CONNECTIONS:
-            said = f"cluster {self.identifier!r} takes no connections: {facts.status}"
+            said = f"cluster {facts.db_cluster_identifier!r} takes no connections: {facts.status}"
             if facts.status in AT_REST:
                 raise ClusterClosedError(said, *to_make_available(facts))
             raise InvalidClusterStateError(said)
         if not facts.has_writer:
             raise ClusterClosedError(
-                f"cluster {self.identifier!r} takes no connections: it has no instance",
+                f"cluster {facts.db_cluster_identifier!r} takes no connections: it has no instance",
                 to_make_a_writer(facts),
             )
         if not facts.internet_access_gateway_enabled:
             raise ClusterClosedError(
-                f"cluster {self.identifier!r} takes no connections: its gateway is off",
+                f"cluster {facts.db_cluster_identifier!r} takes no connections: its gateway is off",
                 to_open_the_gateway(facts),
             )
         host, port = (
@@ -158,22 +167,32 @@ class ClusterHandle:
             else (facts.reader_endpoint, facts.reader_port)
         )
         name = user or facts.master_username
-        token = self._service.token(facts, host, port, name)
+        token = self._source.token(facts, host, port, name)
         return (
             f"postgresql://{quote(name, safe='')}:{quote(token, safe='')}@{host}:{port}/"
             f"{quote(dbname or facts.database_name, safe='')}?hostaddr={LOOPBACK}"
-            f"&sslmode=verify-full&sslrootcert={quote(str(self._service.certificate_path))}"
+            f"&sslmode=verify-full&sslrootcert={quote(str(self._source.certificate_path))}"
         )
 
-    def connect(self, endpoint: EndpointKind = "writer", **kwargs: Any) -> psycopg.Connection[Any]:
+    def connect(
+        self, endpoint: EndpointKind = "writer", **kwargs: Any
+    ) -> "psycopg.Connection[Any]":
         """A psycopg connection; keyword arguments go to `psycopg.connect`."""
+        from cluster_runtime.host_connection import HostConnection
+
         return HostConnection.connect(self.dsn(endpoint, **_who(kwargs)), **kwargs)
 
     async def aconnect(
         self, endpoint: EndpointKind = "writer", **kwargs: Any
-    ) -> psycopg.AsyncConnection[Any]:
+    ) -> "psycopg.AsyncConnection[Any]":
         """An asynchronous psycopg connection."""
-        dsn = self.dsn(endpoint, **_who(kwargs))
+        import asyncio
+
+        from cluster_runtime.host_connection import AsyncHostConnection
+
+        # In a thread: another process may have to be asked, and may have to be started first.
+        who = _who(kwargs)
+        dsn = await asyncio.to_thread(lambda: self.dsn(endpoint, **who))
         return await AsyncHostConnection.connect(dsn, **kwargs)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -64,6 +64,7 @@ from cluster_runtime.control.records.model import (
     HostDescription,
     InstanceStatus,
 )
+from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup, DBParameter
 from cluster_runtime.control.records.resources import (
     DBEngineVersion,
@@ -95,6 +96,7 @@ from cluster_runtime.engine.home import open_home, shared_directory
 from cluster_runtime.engine.installation import Installation, find_installation
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.sandbox.os_user import engine_user
+from cluster_runtime.engine.system.resources import raise_open_files
 from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.gateway import (
@@ -107,22 +109,45 @@ from cluster_runtime.gateway import (
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.description import VolumeDescription
 
-DEFAULT_REGION = "us-east-1"
-
 _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class RuntimeOptions:
-    """warm_pool_size: unnamed clusters kept ready; region: the one that endpoint names carry;
-    engine_version: of new clusters, unless their create names another one; gateway_limits: of
-    connections, at every endpoint.
-    """
+class Usage:
+    """Who uses a host. connections: through the gateway. running: clusters with a process."""
 
-    warm_pool_size: int = 1
-    region: str = DEFAULT_REGION
-    engine_version: str | None = None
-    gateway_limits: GatewayLimits = field(default_factory=GatewayLimits)
+    connections: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostedSource:
+    """A cluster that this process hosts, for a handle on it."""
+
+    service: "ControlService"
+    cluster: HostedCluster
+
+    @property
+    def id(self) -> str:
+        """The resource id."""
+        return self.cluster.id
+
+    @property
+    def certificate_path(self) -> Path:
+        """The certificate of the gateway's authority."""
+        return self.service.certificate_path
+
+    def facts(self) -> DBCluster:
+        """The facts of the cluster, now."""
+        return self.service.facts(self.cluster)
+
+    def instances(self) -> list[DBInstance]:
+        """Its instances."""
+        return self.service.instances(self.cluster)
+
+    def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
+        """An IAM token for a user at an endpoint."""
+        return self.service.token(facts, host, port, user)
 
 
 class ControlService:
@@ -138,6 +163,7 @@ class ControlService:
     @classmethod
     async def open(cls, state: StateDirectory, options: RuntimeOptions) -> "ControlService":
         """Open the parts over a locked state directory and bring its clusters back."""
+        raise_open_files()
         user = engine_user()
         home = await asyncio.to_thread(open_home, state.path, user)
         catalog = await asyncio.to_thread(Catalog.open, state.path / "catalog.sqlite")
@@ -148,7 +174,7 @@ class ControlService:
                 certificates=certificates,
                 access_keys={access_key.access_key_id: SigningKey(access_key.secret_access_key)},
                 region=options.region,
-                limits=options.gateway_limits,
+                limits=options.gateway_limits or GatewayLimits(),
             )
 
             def installation(engine_version: str | None) -> Installation:
@@ -202,19 +228,29 @@ class ControlService:
         """Wait until the warm pool is full."""
         await self._context.pool.filled()
 
+    def usage(self) -> Usage:
+        """Who uses the clusters now."""
+        clusters = list(self._context.clusters.values())
+        return Usage(
+            connections=sum(len(describe_sessions(cluster)) for cluster in clusters),
+            running=sum(cluster.compute.socket is not None for cluster in clusters),
+        )
+
     def find(self, identifier: str) -> HostedCluster:
         """A cluster by name or resource id. Raises ClusterNotFoundError."""
         return self._context.find(identifier)
 
     def handle(self, identifier: str) -> ClusterHandle:
         """A handle on a cluster. Raises ClusterNotFoundError."""
-        return ClusterHandle(self, self.find(identifier))
+        return ClusterHandle(HostedSource(self, self.find(identifier)))
 
     # The operations: each takes its declaration (`cluster_runtime.control.operations`).
 
     async def create_db_cluster(self, request: CreateDBCluster) -> ClusterHandle:
         """Perform it; raises what `CreateDBCluster` declares."""
-        return ClusterHandle(self, await create.create_db_cluster(self._context, request))
+        return ClusterHandle(
+            HostedSource(self, await create.create_db_cluster(self._context, request))
+        )
 
     async def describe_db_clusters(self, request: DescribeDBClusters) -> list[DBCluster]:
         """Perform it; raises what `DescribeDBClusters` declares."""

@@ -1,26 +1,27 @@
 """The `borealis` command line: one command per thing that a person does with clusters.
 
-Every command opens the state directory for as long as it runs, for whoever has it open hosts its
-clusters. Errors that someone anticipated are one line on standard error and exit status 1; wrong
-usage is exit status 2. What a command needs is imported in the command: `--help`, a completion and
-a mistyped name answer without loading a database driver.
+Every command attaches to the host of the state directory, and starts one in the background where
+there is none. Errors that someone anticipated are one line on standard error and exit status 1;
+wrong usage is exit status 2. What a command needs is imported in the command: `--help`, a
+completion and a mistyped name answer without loading a database driver.
 """
 
 import gc
 import inspect
 import logging
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cluster_runtime.errors import BorealisError
 from mcp_server.cli import console, foreground
 from mcp_server.cli.operation_commands import add_commands
-from mcp_server.errors import missing_extra
+from mcp_server.errors import McpServerError, missing_extra
 from mcp_server.wording import COMMAND_LINE
 
 if TYPE_CHECKING:
@@ -46,8 +47,14 @@ StateDir = Annotated[
     ),
 ]
 Name = Annotated[str, typer.Argument(help="Identifier of the cluster.", metavar="CLUSTER")]
+WARM_POOL_VARIABLE = "BOREALIS_WARM_POOL"
 WarmPool = Annotated[
-    int, typer.Option(min=0, help="Started clusters kept ready for the next create.")
+    int,
+    typer.Option(
+        min=0,
+        envvar=WARM_POOL_VARIABLE,
+        help="Started clusters that a new host keeps ready for the next create.",
+    ),
 ]
 Model = Annotated[
     str | None,
@@ -123,12 +130,15 @@ def loading() -> Iterator[None]:
 
 
 @contextmanager
-def opened(state_dir: Path, *, warm_pool_size: int = 0) -> "Iterator[Runtime]":
-    """The runtime of a state directory, closed in good order whatever ends the block."""
+def opened(state_dir: Path) -> "Iterator[Runtime]":
+    """The runtime of a state directory, in the host of that: started where there is none."""
     with loading():
         from cluster_runtime import Runtime
 
-    with Runtime.open(state_dir.expanduser(), warm_pool_size=warm_pool_size) as runtime:
+    size = os.environ.get(WARM_POOL_VARIABLE, "1")
+    if not size.isdecimal():
+        raise McpServerError(f"{WARM_POOL_VARIABLE} is {size!r}; it must be a whole number")
+    with Runtime.open(state_dir.expanduser(), host="daemon", warm_pool_size=int(size)) as runtime:
         yield runtime
 
 
@@ -137,16 +147,44 @@ def serve(
     state_dir: StateDir = STATE_DIR,
     warm_pool: WarmPool = 1,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every event.")] = False,
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port of the RDS-compatible endpoint; 0: the one it had, or any free one.",
+        ),
+    ] = 0,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="End the present host, and host instead of it.")
+    ] = False,
+    stop: Annotated[
+        bool, typer.Option("--stop", help="End the present host; host nothing.")
+    ] = False,
+    install: Annotated[
+        bool, typer.Option("--install", help="Have systemd or launchd do it after each login.")
+    ] = False,
 ) -> None:
     """Host all clusters until interrupted, so that programs can connect to them."""
-    if verbose:
-        log_to_stderr(logging.INFO)
-    # To be told to end is how this command ends well.
-    told_to_end = suppress(KeyboardInterrupt, SystemExit)
-    with opened(state_dir, warm_pool_size=warm_pool) as runtime, told_to_end:
-        console.clusters(runtime.describe_db_clusters())
-        console.note("hosting; press Ctrl-C to stop")
-        foreground.wait_for_signals()
+    with loading():
+        from mcp_server.cli import serving
+
+    if stop:
+        serving.stop(state_dir)
+    elif install:
+        serving.install(state_dir, warm_pool)
+    else:
+        if verbose:
+            log_to_stderr(logging.INFO)
+        serving.serve(state_dir, warm_pool, port, replace=replace)
+
+
+@app.command()
+def status(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
+    """Show who hosts the clusters, and for whom; status 1 where nobody does."""
+    from mcp_server.cli import serving
+
+    raise typer.Exit(serving.show_status(state_dir, as_json=as_json))
 
 
 add_commands(
@@ -276,6 +314,13 @@ def mcp(
     ] = False,
     host: Annotated[str, typer.Option(help="With --http: 127.0.0.1 or ::1.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="With --http: the port; 0 takes any free one.")] = 8765,
+    hosted_by: Annotated[
+        Literal["daemon", "process", "auto"],
+        typer.Option(
+            help="Who hosts the clusters: daemon (in the background), process (this one), or auto "
+            "(whoever does, else this process).",
+        ),
+    ] = "daemon",
     token_file: Annotated[
         Path | None,
         typer.Option(help="With --http: ask clients for the bearer token in this file."),
@@ -302,6 +347,7 @@ def mcp(
         listen=(host, port) if http else None,
         token_file=token_file,
         warm_pool=warm_pool,
+        hosted_by=hosted_by,
     )
     databases = existing.to_serve(dsn or (), cluster, region, user, database, ca_bundle)
     if databases is None:

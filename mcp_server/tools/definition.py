@@ -21,7 +21,8 @@ from pydantic import ValidationError
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Words
 from mcp_server.results import ToolResult
-from mcp_server.sql_errors import sql_error_text
+from mcp_server.sessions import HOSTS_MAX
+from mcp_server.sql_errors import connection_lost, sql_error_text
 from mcp_server.tools.arguments import (
     CLUSTER_PARAMETER,
     DATABASE_PARAMETER,
@@ -60,7 +61,8 @@ class Reach(Enum):
     SERVER = "the clusters of the server"
 
 
-Run = Callable[..., Awaitable[ToolResult | InputRequiredResult]]
+Answer = ToolResult | InputRequiredResult
+Run = Callable[..., Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +109,21 @@ def bind(
     signature = inspect.signature(definition.run, eval_str=True)
     fixed = {name: value for name, value in _fixed(scope).items() if name in signature.parameters}
 
+    async def answered(run: Callable[[], Awaitable[Answer]]) -> Answer:
+        for _ in range(HOSTS_MAX - 1):
+            try:
+                return await run()
+            except psycopg.Error as error:
+                if definition.effect.writes or not connection_lost(error):
+                    raise
+        return await run()  # what only reads may be sent again, to the next host
+
     async def invoke(
         ctx: Context[Any, Any], **arguments: Any
     ) -> CallToolResult | InputRequiredResult:
         call = Call(platform, scope, Progress(ctx.report_progress), ctx)
         try:
-            answer = await definition.run(call, **fixed, **arguments)
+            answer = await answered(lambda: definition.run(call, **fixed, **arguments))
         except BorealisError as error:
             raise ToolError(error.told(words)) from error
         except psycopg.Error as error:

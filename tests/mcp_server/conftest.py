@@ -13,6 +13,7 @@ from cluster_runtime import ClusterHandle, Runtime
 from mcp_server.server import Server, build_server
 from mcp_server.tools import ServerScope
 from tests.conftest import reachable_folder
+from tests.hosts import end_hosts
 
 SHOP = """
 create schema sales;
@@ -44,6 +45,7 @@ analyze;
 def state_dir() -> Iterator[Path]:
     folder = reachable_folder()
     yield folder
+    end_hosts(folder)
     shutil.rmtree(folder)
 
 

@@ -91,6 +91,20 @@ def loaded(source: str, name: str) -> Any:
     return getattr(module, name)
 
 
+class Home:
+    """Performs operations as the home of a `Runtime` does."""
+
+    def __init__(self, thread: LoopThread, service: Service) -> None:
+        self._thread = thread
+        self._service = service
+
+    def call(self, request: Request) -> Any:
+        return self._thread.call(getattr(self._service, request.declared.method)(request))
+
+    async def acall(self, request: Request) -> Any:
+        return await self._thread.acall(getattr(self._service, request.declared.method)(request))
+
+
 @pytest.fixture
 def service() -> Service:
     return Service()
@@ -103,7 +117,7 @@ def offering(service: Service) -> Iterator[Any]:
 
     def make(kind: Any) -> Any:
         made = kind()
-        made._thread, made._service = thread, service
+        made._home = Home(thread, service)
         return made
 
     yield make

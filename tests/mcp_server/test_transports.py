@@ -79,7 +79,7 @@ def test_a_server_told_to_end_closes_its_clusters(state_dir: Path, told: signal.
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "mcp_server", "--state-dir", home, "--warm-pool", "0"),
-            *("--cluster", "one", "--create"),
+            *("--cluster", "one", "--create", "--hosted-by", "process"),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

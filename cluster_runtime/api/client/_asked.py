@@ -6,7 +6,7 @@ Generated from the declarations in `cluster_runtime/control/operations/` by
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cluster_runtime.control.handle import Cluster
 from cluster_runtime.control.operations.clusters import (
@@ -73,8 +73,10 @@ from cluster_runtime.control.records.resources import (
     ResourcePendingMaintenanceActions,
     Tag,
 )
-from cluster_runtime.gateway.description import SessionDescription
-from cluster_runtime.storage.description import VolumeDescription
+
+if TYPE_CHECKING:
+    from cluster_runtime.gateway.description import SessionDescription
+    from cluster_runtime.storage.description import VolumeDescription
 
 
 class RemoteOperations:
@@ -618,7 +620,7 @@ class RemoteOperations:
         self._perform(request)
 
     @renamed(identifier="db_cluster_identifier")
-    def describe_sessions(self, db_cluster_identifier: str) -> Sequence[SessionDescription]:
+    def describe_sessions(self, db_cluster_identifier: str) -> "Sequence[SessionDescription]":
         """Show who is connected to a cluster through the gateway: address, TLS, kind of credential.
 
         PostgreSQL itself sees a unix socket; `pid` joins this to its `pg_stat_activity`.
@@ -649,7 +651,7 @@ class RemoteOperations:
         self._perform(request)
 
     @renamed(identifier="db_cluster_identifier")
-    def describe_volume(self, db_cluster_identifier: str) -> VolumeDescription:
+    def describe_volume(self, db_cluster_identifier: str) -> "VolumeDescription":
         """Show the storage volume of a cluster: LSNs, epoch, and its six segments.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.

@@ -26,6 +26,9 @@ class InRds:
     default: object
 
 
+READING = ("Describe", "Download", "List", "Get")
+"""How the names of operations begin that only read, in all of AWS."""
+
 RDS_REQUIRES_IT = InRds("required")
 RDS_HAS_NONE = InRds("absent")
 """A parameter of ours alone."""
@@ -77,6 +80,11 @@ class Declared:
     def method(self) -> str:
         """Its name in Python: FailoverDBCluster -> failover_db_cluster."""
         return snake_case(self.name)
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing, so that it may be sent twice: RDS says so by its name."""
+        return self.name.startswith(READING)
 
     @property
     def parameters(self) -> tuple[Field, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cluster_runtime.control.operations import OPERATIONS
 from cluster_runtime.control.operations.declaration import Declared
-from cluster_runtime.control.operations.source import Style, brackets, module
+from cluster_runtime.control.operations.source import Style, module
 from cluster_runtime.control.operations.table import reference
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -20,43 +20,38 @@ Generated from the declarations in `cluster_runtime/control/operations/` by
 HANDLE_MODULE = "cluster_runtime.control.handle"
 STATE = '''    """{what}"""
 
-    _thread: LoopThread
-    _service: ControlService'''
+    _home: Home'''
 HANDLES = '''
 
     def cluster(self, identifier: str) -> ClusterHandle:
         """A handle on an existing cluster. Raises ClusterNotFoundError."""
-        return self._service.handle(identifier)'''
-DRIVEN = (
-    ("cluster_runtime.control.loop_thread", "LoopThread"),
-    ("cluster_runtime.control.service", "ControlService"),
-)
+        return self._home.handle(identifier)'''
+DRIVEN = (("cluster_runtime.control.home", "Home"),)
 
 
-def _called(declared: Declared) -> list[str]:
-    start = "" if declared.result is None else "return "
-    return [f"{start}self._thread.call(self._service.{declared.method}(request))"]
+def _called(returns: str) -> list[str]:
+    return _performed("self._home.call(request)", returns)
 
 
-def _awaited(declared: Declared) -> list[str]:
-    start = "" if declared.result is None else "return "
-    called = f"self._service.{declared.method}(request)"
-    inside = " " * 8
-    lines = brackets(f"{start}await self._thread.acall(", [called], ")", inside)
-    return [line.removeprefix(inside) for line in lines]
+def _awaited(returns: str) -> list[str]:
+    return _performed("await self._home.acall(request)", returns)
+
+
+def _performed(call: str, returns: str) -> list[str]:
+    if returns == "None":
+        return [call]
+    return [f"result: {returns} = {call}", "return result"]
 
 
 BLOCKING = Style(
     docstring=f"The operations of `Runtime`.\n{GENERATED}",
-    head="class BlockingOperations:\n" + STATE.format(what="Each waits for the runtime's loop."),
+    head="class BlockingOperations:\n" + STATE.format(what="Each waits for its end."),
     imports=DRIVEN,
     body=_called,
 )
 AWAITED = Style(
     docstring=f"The operations of `AsyncRuntime`.\n{GENERATED}",
-    head="class AwaitedOperations:\n"
-    + STATE.format(what="Each awaits the runtime's loop.")
-    + HANDLES,
+    head="class AwaitedOperations:\n" + STATE.format(what="Each is awaited.") + HANDLES,
     imports=(*DRIVEN, (HANDLE_MODULE, "ClusterHandle")),
     awaited=True,
     body=_awaited,
@@ -82,12 +77,8 @@ PLANE = Style(
 )
 
 
-def _asked(declared: Declared) -> list[str]:
-    if declared.result is None:
-        return ["self._perform(request)"]
-    kind = declared.result.protocol_name or declared.result.name
-    kind = f"Sequence[{kind}]" if declared.result.many else kind
-    return [f"result: {kind} = self._perform(request)", "return result"]
+def _asked(returns: str) -> list[str]:
+    return _performed("self._perform(request)", returns)
 
 
 REMOTE = Style(

@@ -19,6 +19,9 @@ INDENT = " " * 4
 ALIASES = {"StorageType": "cluster_runtime.control.records.model"}
 """Names of literal types, and where they are defined."""
 
+HEAVY = frozenset({"cluster_runtime.gateway.description", "cluster_runtime.storage.description"})
+"""Modules of results that load a part of the system."""
+
 Import = tuple[str, str]
 
 
@@ -27,15 +30,15 @@ class Style:
     """How one class offers operations.
 
     head: its text before the methods, with its class line; imports: what that text needs.
-    body: the statements of a method, which has its arguments in a request. promised: it returns
-    what the Protocol promises, and no more.
+    body: the statements of a method of a result type, which has its arguments in a request.
+    promised: it returns what the Protocol promises, and no more.
     """
 
     docstring: str
     head: str
     imports: tuple[Import, ...]
     awaited: bool = False
-    body: Callable[[Declared], list[str]] | None = None
+    body: Callable[[str], list[str]] | None = None
     promised: bool = False
     public: tuple[str, ...] = ()
 
@@ -44,7 +47,13 @@ def module(style: Style, operations: Iterable[Declared]) -> str:
     """The text of a module with one class, which has a method for each operation."""
     needed = set(style.imports)
     methods = [_method(each, style, needed) for each in operations]
-    parts = [f'"""{style.docstring}"""', _imports(needed)]
+    # Who has an operation performed elsewhere does not wait for what its result is made of.
+    for_types = set() if style.body is None else {each for each in needed if each[0] in HEAVY}
+    if for_types:
+        needed.add(("typing", "TYPE_CHECKING"))
+    parts = [f'"""{style.docstring}"""', _imports(needed - for_types)]
+    if for_types:
+        parts.append(f"if TYPE_CHECKING:\n{textwrap.indent(_imports(for_types), INDENT)}")
     if style.public:
         parts.append(f"__all__ = [{', '.join(json.dumps(name) for name in style.public)}]")
     return "\n\n".join(parts) + "\n\n\n" + "\n\n".join([style.head, *methods]) + "\n"
@@ -104,7 +113,9 @@ def _method(declared: Declared, style: Style, needed: set[Import]) -> str:
         lines += brackets("@renamed(", [f'{old}="{new}"' for old, new in earlier], ")", INDENT)
     start = f"{'async ' if style.awaited else ''}def {declared.method}("
     parameters = signature(declared, needed)
-    lines += brackets(start, parameters, f") -> {returns}:", INDENT)
+    heavy = declared.result is not None and declared.result.module in HEAVY
+    named = f'"{returns}"' if heavy and style.body is not None else returns
+    lines += brackets(start, parameters, f") -> {named}:", INDENT)
     said = docstring(declared).splitlines()
     if len(said) == 1:
         lines.append(f'{INDENT * 2}"""{said[0]}"""')
@@ -119,7 +130,7 @@ def _method(declared: Declared, style: Style, needed: set[Import]) -> str:
         ]
         request = f"request = {declared.request.__name__}("
         lines += brackets(request, given, ")", INDENT * 2)
-        lines += [f"{INDENT * 2}{line}" for line in style.body(declared)]
+        lines += [f"{INDENT * 2}{line}" for line in style.body(returns)]
     return "\n".join(lines)
 
 
@@ -180,7 +191,10 @@ def _imports(needed: set[Import]) -> str:
     groups = []
     for ours in (False, True):
         homes = sorted(home for home in names if home.startswith("cluster_runtime") is ours)
-        lines = [_import(home, sorted(names[home])) for home in homes]
+        lines = [
+            _import(home, sorted(names[home], key=lambda name: (not name.isupper(), name)))
+            for home in homes
+        ]
         if lines:
             groups.append("\n".join(lines))
     return "\n\n".join(groups)

@@ -2,6 +2,7 @@
 
 state directory (0700)
     lock                 held by the hosting process; names it
+    host.json, host.sock who hosts, and where attached processes ask it (`cluster_runtime.host`)
     catalog.sqlite       which clusters exist
     credentials          access keys in the AWS shared credentials format (0600)
     secret.key           what managed master passwords are made of (0600)
@@ -13,6 +14,7 @@ import configparser
 import os
 import secrets
 import string
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from cluster_runtime.wording import Parameter
 
 ACCESS_KEY_CHARACTERS = 16
 SECRET_KEY_BYTES = 30
+LOOKS = 5
+LOOK_SECONDS = 0.01
 MANAGED_KEY_BYTES = 32
 _PROFILE = "default"
 
@@ -44,24 +48,11 @@ class StateDirectory:
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "StateDirectory":
         """Take the lock. Raises StateDirectoryInUseError, StateDirectoryError."""
-        directory = Path(path).expanduser().absolute()
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            _check_owner(directory)
-            lock = try_exclusive(directory / "lock")
-        except (FileExistsError, NotADirectoryError) as error:
-            raise StateDirectoryError(
-                f"{directory} is not a directory; name another with ", Parameter("state_dir")
-            ) from error
-        except PermissionError as error:
-            raise StateDirectoryError(
-                f"{directory} is not writable for this user; name another with ",
-                Parameter("state_dir"),
-            ) from error
+        directory = prepare(path)
+        lock = _take(directory / "lock")
         if lock is None:
-            holder = (directory / "lock").read_text(encoding="ascii", errors="replace").strip()
             raise StateDirectoryInUseError(
-                f"state directory {directory} is hosted by process {holder or 'unknown'}; "
+                f"state directory {directory} is hosted by process {holder_of(directory)}; "
                 "stop that one, or name another directory with ",
                 Parameter("state_dir"),
             )
@@ -85,14 +76,7 @@ class StateDirectory:
             with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 parser.write(file)
             partial.rename(path)
-        try:
-            parser.read(path)
-            section = parser[_PROFILE]
-            return AccessKey(section["aws_access_key_id"], section["aws_secret_access_key"])
-        except (configparser.Error, KeyError) as error:
-            raise StateDirectoryError(
-                f"{path} holds no access key for profile {_PROFILE!r}; move it away for a new one"
-            ) from error
+        return read_access_key(self.path)
 
     def secret_key(self) -> bytes:
         """What managed passwords are made of, made on first use. Raises StateDirectoryError."""
@@ -113,6 +97,77 @@ class StateDirectory:
     def close(self) -> None:
         """Give the lock back, so that another process may host the directory."""
         os.close(self._lock)
+
+
+def prepare(path: str | os.PathLike[str]) -> Path:
+    """The absolute path of a state directory, which is made where missing.
+
+    Raises StateDirectoryError where this user cannot have it.
+    """
+    directory = Path(path).expanduser().absolute()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _check_owner(directory)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise PermissionError(directory)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StateDirectoryError(
+            f"{directory} is not a directory; name another with ", Parameter("state_dir")
+        ) from error
+    except PermissionError as error:
+        raise StateDirectoryError(
+            f"{directory} is not writable for this user; name another with ",
+            Parameter("state_dir"),
+        ) from error
+    return directory
+
+
+def is_hosted(directory: Path) -> bool:
+    """Whether a process holds the lock of a state directory."""
+    try:
+        lock = try_exclusive(directory / "lock")
+    except PermissionError as error:
+        raise StateDirectoryError(
+            f"{directory} is not writable for this user; name another with ",
+            Parameter("state_dir"),
+        ) from error
+    if lock is None:
+        return True
+    os.close(lock)
+    return False
+
+
+def holder_of(directory: Path) -> str:
+    """The process that holds the lock, or `unknown` where it has not said so yet."""
+    try:
+        said = (directory / "lock").read_text(encoding="ascii", errors="replace").strip()
+    except FileNotFoundError:
+        said = ""
+    return said or "unknown"
+
+
+def read_access_key(directory: Path) -> AccessKey:
+    """The access key that a host of the directory has made. Raises StateDirectoryError."""
+    path = directory / "credentials"
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(path)
+        section = parser[_PROFILE]
+        return AccessKey(section["aws_access_key_id"], section["aws_secret_access_key"])
+    except (configparser.Error, KeyError) as error:
+        raise StateDirectoryError(
+            f"{path} holds no access key for profile {_PROFILE!r}; move it away for a new one"
+        ) from error
+
+
+def _take(path: Path) -> int | None:
+    """The lock, or None where a host has it: whoever only looks has it for an instant."""
+    for _ in range(LOOKS):
+        lock = try_exclusive(path)
+        if lock is not None:
+            return lock
+        time.sleep(LOOK_SECONDS)
+    return None
 
 
 def _check_owner(directory: Path) -> None:

@@ -108,7 +108,7 @@ async def _run(state_dir: Path, out: Console) -> None:
 def _server(state_dir: Path) -> StdioServerParameters:
     return StdioServerParameters(
         command=sys.executable,
-        args=["-m", "mcp_server", "--state-dir", str(state_dir)],
+        args=["-m", "mcp_server", "--state-dir", str(state_dir), "--hosted-by", "process"],
         env=dict(os.environ),
     )
 

@@ -125,8 +125,8 @@ def endpoint() -> Iterator[Endpoint]:
 
 def served(runtime: Runtime, state_dir: Path) -> Iterator[Endpoint]:
     """The endpoint of an open runtime, on the runtime's own loop."""
-    thread, credentials, clock = runtime._thread, Credentials.read(state_dir), Clock()
-    app = build_app(AsyncRuntime(thread, runtime._service), credentials, clock=clock)
+    thread, credentials, clock = runtime._home.thread, Credentials.read(state_dir), Clock()
+    app = build_app(AsyncRuntime(runtime._home), credentials, clock=clock)
     server = ApiServer(app, port=0, path=socket_path(state_dir))
     thread.call(server.start())
     yield Endpoint(runtime, state_dir, credentials, server, clock)

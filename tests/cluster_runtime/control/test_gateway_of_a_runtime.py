@@ -132,7 +132,7 @@ async def test_temporary_credentials_open_connections_once_they_are_registered(
     shared_runtime: Runtime, notes: ClusterHandle
 ) -> None:
     expires = datetime.now(UTC) + timedelta(minutes=5)
-    asynchronous = AsyncRuntime(shared_runtime._thread, shared_runtime._service)
+    asynchronous = AsyncRuntime(shared_runtime._home)
     shared_runtime.register_session("ASIAFIRST", "secret/one", "token//one==", expires)
     await asynchronous.register_session("ASIASECOND", "secret/two", "token//two==", expires)
     for key, word in (("ASIAFIRST", "one"), ("ASIASECOND", "two")):

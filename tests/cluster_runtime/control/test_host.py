@@ -67,7 +67,7 @@ def test_a_killed_host_loses_no_commit_and_leaves_no_orphan(state_dir: Path) -> 
 
 def test_a_second_host_is_told_who_the_first_is(runtime: Runtime, state_dir: Path) -> None:
     with pytest.raises(StateDirectoryInUseError, match=f"hosted by process {os.getpid()}"):
-        Runtime.open(state_dir)
+        Runtime.open(state_dir, host="process")
 
 
 def test_clusters_are_back_after_a_restart_at_the_same_address(state_dir: Path) -> None:

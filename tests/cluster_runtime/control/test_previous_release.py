@@ -38,7 +38,7 @@ with Runtime.open(sys.argv[1], warm_pool_size=0) as runtime:
         conn.execute("alter role clerk createrole")
         conn.execute("alter role rds_iam rename to gone")
     # As if a trap had fired: what somebody does who is the superuser for a moment.
-    service = runtime._service
+    service = runtime._home.service
     hosted = service.find("pwned")
     sockets = hosted.compute._instance.socket_directory
     where = f"host={sockets} user=rdsadmin dbname=library"

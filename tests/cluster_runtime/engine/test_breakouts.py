@@ -58,7 +58,11 @@ class Outside:
 
 
 def postmaster(cluster: ClusterHandle) -> Postmaster:
-    return cluster._hosted.instances.writer._postmaster
+    return cluster._source.cluster.instances.writer._postmaster
+
+
+def state_directory(cluster: ClusterHandle) -> Path:
+    return cluster._source.service._context.state.path
 
 
 @pytest.fixture(scope="module")
@@ -323,10 +327,21 @@ def test_a_writer_dials_nobody(
         outside.others_writer.socket_directory / SOCKET_NAME,
         postmaster(taken).socket_directory / SOCKET_NAME,
         wal_socket,
+        state_directory(taken) / "host.sock",
     ]
     for path in sockets:
+        assert path.is_socket()
         assert native("dial", path) != 0, path
         assert native("dial datagram", path) != 0, path
+
+
+def test_it_reads_nothing_that_a_request_to_the_host_is_signed_with(
+    native: Attempt, taken: ClusterHandle
+) -> None:
+    for name in ("credentials", "host.json"):
+        path = state_directory(taken) / name
+        assert path.is_file()
+        assert native("read", path) != 0, path
 
 
 @with_filter
@@ -384,12 +399,12 @@ def test_clusters_have_users_of_their_own(taken: ClusterHandle, outside: Outside
 @pytest.fixture(scope="module")
 def wal_socket(taken: ClusterHandle, standby: Postmaster) -> Path:
     """The WAL service's of the same cluster, which its standby is streaming from."""
-    return taken._hosted.instances.reader._instance._wal_sockets / SOCKET_NAME
+    return taken._source.cluster.instances.reader._instance._wal_sockets / SOCKET_NAME
 
 
 @pytest.fixture(scope="module")
 def standby(taken: ClusterHandle, native: Attempt, library: Path) -> Iterator[Postmaster]:
-    reader = taken._hosted.instances.reader._instance
+    reader = taken._source.cluster.instances.reader._instance
     reader.start()
     plant(library, reader._postmaster)
     yield reader._postmaster

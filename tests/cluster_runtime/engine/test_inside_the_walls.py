@@ -40,7 +40,7 @@ def cluster(shared_runtime: Runtime) -> ClusterHandle:
 
 
 def postmaster(cluster: ClusterHandle) -> Postmaster:
-    return cluster._hosted.instances.writer._postmaster
+    return cluster._source.cluster.instances.writer._postmaster
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_pause_a_failover_and_a_lost_machine_go_as_ever(
 
 def test_readers_and_the_coalescer_work_behind_walls_too(shared_runtime: Runtime) -> None:
     cluster = shared_runtime.create_db_cluster("followed")
-    hosted = cluster._hosted
+    hosted = cluster._source.cluster
     volume = hosted.instances.storage.open_for("a test")
     reader = hosted.instances.reader._instance
     with cluster.connect(autocommit=True) as conn:
@@ -464,7 +464,7 @@ def test_a_directory_of_the_shared_user_changes_hands_at_its_first_start(
         with cluster.connect() as conn:
             conn.execute("create table kept as select 1 as x")
         data = postmaster(cluster).data_directory
-        shared = runtime._service._context.home.user
+        shared = runtime._home.service._context.home.user
         runtime.stop_db_cluster("old")
     (data.parent / NUMBER_FILE).unlink()
     for path in (data, *data.rglob("*")):

@@ -1,8 +1,11 @@
 """The command line, as a person uses it: one state directory, one command after the other."""
 
+import configparser
 import io
 import json
 import os
+import plistlib
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,9 +19,12 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.store.postgres import PostgresStore
 
 from cluster_runtime import ClusterHandle, Runtime
+from cluster_runtime.engine.system.processes import wait_until_gone
 from mcp_server.cli import shell
 from mcp_server.cli.commands import main
+from mcp_server.cli.serving import service_for
 from memory import BorealisStore
+from tests.hosts import host_of
 
 
 @dataclass
@@ -64,9 +70,8 @@ def test_a_cluster_lives_through_every_command(borealis: Borealis) -> None:
     assert listed["cluster"] == "life"
     assert json.loads(borealis("describe", "life", "--json").out)["connection_string"] is None
 
-    assert "borealis doctor tries them" in borealis("describe", "life").out.replace("\n", " ")
-
     assert "paused" in borealis("pause", "life").err
+    assert "borealis doctor tries them" in borealis("describe", "life").out.replace("\n", " ")
     assert "stopped" in borealis("stop", "life").err
     assert borealis("psql", "life", "-c", "select 1").status == 1
     assert "available" in borealis("start", "life").err
@@ -101,6 +106,15 @@ def test_an_anticipated_error_is_one_line_and_status_1(
 )
 def test_wrong_usage_is_status_2(borealis: Borealis, arguments: list[str]) -> None:
     assert borealis(*arguments).status == 2
+
+
+def test_a_setting_of_the_environment_that_is_none_is_named(
+    borealis: Borealis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOREALIS_WARM_POOL", "many")
+    assert (
+        borealis("list").err == "error: BOREALIS_WARM_POOL is 'many'; it must be a whole number\n"
+    )
 
 
 def test_a_delete_asks_first(borealis: Borealis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,13 +203,72 @@ def test_settings_are_changed_one_at_a_time(borealis: Borealis) -> None:
     assert borealis("delete", "renamed", "--yes").status == 0
 
 
-def test_a_state_directory_in_use_is_named_with_its_process(
-    borealis: Borealis, state_dir: Path
+def test_a_command_works_beside_a_program_that_hosts(
+    borealis: Borealis, state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Runtime.open(state_dir / "cli", warm_pool_size=0):
-        outcome = borealis("list")
-    assert outcome.status == 1
-    assert str(state_dir / "cli") in outcome.err
+    monkeypatch.setenv("BOREALIS_STATE_DIR", str(state_dir / "beside"))
+    with Runtime.open(state_dir / "beside", warm_pool_size=0) as runtime:
+        assert borealis("create", "made-by-a-command").status == 0
+        assert runtime.cluster("made-by-a-command").status == "available"
+        told = json.loads(borealis("status", "--json").out)
+        assert (told["facts"]["pid"], told["facts"]["kind"]) == (os.getpid(), "program")
+        for refused in (["serve"], ["serve", "--replace"], ["serve", "--stop"]):
+            outcome = borealis(*refused)
+            assert outcome.status == 1
+            assert f"hosted by process {os.getpid()}" in outcome.err
+
+
+def test_a_host_in_the_background_is_seen_and_ended(
+    borealis: Borealis, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOREALIS_STATE_DIR", str(state_dir / "seen"))
+    unknown = borealis("status")
+    assert (unknown.status, unknown.out) == (1, "")
+    assert "nobody hosts here" in unknown.err
+    assert borealis("serve", "--stop").err == "nobody hosts here\n"
+    borealis("list")
+    host = host_of(state_dir / "seen")
+    assert host is not None
+    told = borealis("status").out
+    assert f"process {host.pid}, in the background" in told
+    assert "after 15 minutes without use" in told
+    assert borealis("serve", "--stop").err == f"the host, process {host.pid}, has ended\n"
+    assert wait_until_gone([host], 20) == []
+    assert borealis("status").status == 1
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_a_service_manager_is_told_the_command_with_its_directory(
+    tmp_path: Path, platform: str
+) -> None:
+    directory = tmp_path / 'a 100% "odd" $name'
+    service = service_for(directory, 2, platform, tmp_path)
+    words = ["serve", "--replace", "--state-dir", str(directory), "--warm-pool", "2"]
+    if platform == "darwin":
+        assert service.file.parent == tmp_path / "Library" / "LaunchAgents"
+        agent = plistlib.loads(service.content)
+        assert agent["ProgramArguments"][3:] == words
+        assert agent["Label"] in service.file.name
+    else:
+        assert service.file.parent == tmp_path / ".config" / "systemd" / "user"
+        unit = configparser.ConfigParser(interpolation=None)
+        unit.optionxform = str
+        unit.read_string(service.content.decode())
+        said = shlex.split(unit["Service"]["ExecStart"])
+        assert [one.replace("%%", "%").replace("$$", "$") for one in said][3:] == words
+        assert service.file.stem in service.enable
+    assert service_for(Path("~/.borealis"), 1, "linux", tmp_path).file.name == "borealis.service"
+
+
+def test_serve_is_installed_for_this_user(
+    borealis: Borealis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    installed = borealis("serve", "--install")
+    assert installed.status == 0
+    (file,) = (tmp_path / ".config" / "systemd" / "user").iterdir()
+    assert str(file) in installed.err.replace("\n", "")
+    assert f"enable --now {file.stem}" in installed.out
 
 
 def test_serve_hosts_until_it_is_told_to_end(state_dir: Path) -> None:

@@ -34,7 +34,7 @@ def test_why_log_is_kept_is_drawn(runtime: Runtime) -> None:
     cluster = runtime.create_db_cluster("held")
     with cluster.connect() as conn:
         conn.execute("create table t as select repeat('x', 500) from generate_series(1, 4000)")
-    volume = runtime._service.find("held").instances.storage.open_for("a test")
+    volume = runtime._home.service.find("held").instances.storage.open_for("a test")
     hold = volume.hold(HolderKind.CLONE, "copy-of-held", volume.describe().vdl)
     with cluster.connect() as conn:
         conn.execute("insert into t select * from t")

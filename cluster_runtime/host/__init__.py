@@ -1,0 +1,1 @@
+"""The host of a state directory: who hosts it, and how everyone else's programs attach to it."""

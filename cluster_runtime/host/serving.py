@@ -1,0 +1,83 @@
+"""The host of a state directory for those who run it: who it is, its end, and its successor."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster_runtime.control.records.options import RuntimeOptions
+from cluster_runtime.control.records.state_directory import holder_of, is_hosted, prepare
+from cluster_runtime.engine.system.locks import exclusive
+from cluster_runtime.errors import HostUnavailableError, StateDirectoryInUseError
+from cluster_runtime.host.attached import Attached, find
+from cluster_runtime.host.attaching import SILENT_SECONDS_MAX
+from cluster_runtime.host.hosted import Hosted
+from cluster_runtime.host.place import read_facts
+from cluster_runtime.host.starting import START_LOCK
+from cluster_runtime.host.wire.calls import HostStatus
+from cluster_runtime.wording import Parameter
+
+LOOK_SECONDS = 0.05
+
+
+def host_status(state_dir: Path) -> HostStatus | None:
+    """Who hosts a state directory, and for whom; None where nobody does.
+
+    Raises what `cluster_runtime.host.attached.find` raises.
+    """
+    directory = prepare(state_dir)
+    if find(directory) is None:
+        return None
+    attached = Attached.open(directory, [])
+    try:
+        return attached.host_status()
+    finally:
+        attached.close()
+
+
+@contextmanager
+def serving(state_dir: Path, options: RuntimeOptions, *, replace: bool = False) -> Iterator[Hosted]:
+    """Host a state directory in this process, until the block ends.
+
+    replace: end the present host first. Raises what `Hosted.open` raises, and as `end_host`.
+    """
+    directory = prepare(state_dir)
+    # Whoever is attached would start another host between the end of the one and of the other.
+    with exclusive(directory / START_LOCK):
+        if replace:
+            end_host(directory)
+        hosted = Hosted.open(directory, options, "serve")
+    try:
+        yield hosted
+    finally:
+        hosted.close()
+
+
+def end_host(state_dir: Path) -> int | None:
+    """Have the present host end in good order, and wait for it; its process, None where none is.
+
+    Raises StateDirectoryInUseError for a program that hosts for itself, or that is of a release
+    without hosts: only its user may end it. Raises HostUnavailableError for one that does not end.
+    """
+    directory = prepare(state_dir)
+    if not is_hosted(directory):
+        return None
+    facts, holder = read_facts(directory), holder_of(directory)
+    if facts is None or str(facts.pid) != holder or facts.kind == "program":
+        raise StateDirectoryInUseError(
+            f"state directory {directory} is hosted by process {holder}, a program that others "
+            "may not end; end it there, or name another directory with ",
+            Parameter("state_dir"),
+        )
+    os.kill(facts.pid, signal.SIGTERM)
+    deadline = time.monotonic() + SILENT_SECONDS_MAX
+    while is_hosted(directory) and holder_of(directory) == holder:
+        if time.monotonic() > deadline:
+            raise HostUnavailableError(
+                f"process {holder}, the host of {directory}, does not end; kill -9 {holder} is "
+                "safe: nothing that was committed is lost"
+            )
+        time.sleep(LOOK_SECONDS)
+    return facts.pid

@@ -1,0 +1,181 @@
+"""Values as JSON and back, by their declared types: no operation has code of its own for that.
+
+What operations take and return is made of dataclasses, enums, datetimes, paths, sequences and plain
+values. A field that a reader does not know is passed over, so that a host may tell more than an
+older client asks for; one that it lacks has its default.
+"""
+
+import types
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import MISSING, fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
+
+from cluster_runtime import errors
+from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.operations.declaration import Request, Result
+from cluster_runtime.control.operations.types import DB_CLUSTER, HANDLE
+from cluster_runtime.errors import BorealisError
+from cluster_runtime.wording import Hint, Operation, Parameter, Said
+
+Json = Any
+"""What the standard library's `json` reads and writes."""
+
+_SEQUENCES: dict[Any, Any] = {
+    tuple: tuple,
+    list: list,
+    Sequence: tuple,
+    frozenset: frozenset,
+    set: set,
+    AbstractSet: frozenset,
+}
+
+
+def encode(value: object) -> Json:
+    """A value as JSON. Raises TypeError for one of a kind that has no form here."""
+    match value:
+        case Enum():
+            return value.value
+        case None | bool() | int() | float() | str():
+            return value
+        case datetime():
+            return value.isoformat()
+        case Path():
+            return str(value)
+        case Mapping():
+            return {str(encode(name)): encode(each) for name, each in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [encode(each) for each in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: encode(getattr(value, each.name)) for each in fields(value)}
+    raise TypeError(f"a {type(value).__name__} has no form in JSON")
+
+
+def decode(kind: Any, data: Json) -> Any:
+    """The value of a type that JSON holds.
+
+    Raises TypeError, KeyError or ValueError for what is none, and what the type itself raises.
+    """
+    if kind is Any or data is None:
+        return data
+    if isinstance(kind, NewType):
+        return decode(kind.__supertype__, data)
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return decode(inner[0], data)
+    if origin in (Union, types.UnionType):
+        return decode(next(arm for arm in inner if arm is not types.NoneType), data)
+    if origin is Literal:
+        return data
+    if (origin or kind) in _SEQUENCES:
+        return _sequence(origin or kind, inner, data)
+    if (origin or kind) in (dict, Mapping):
+        name, value = inner or (Any, Any)
+        return {decode(name, key): decode(value, each) for key, each in data.items()}
+    if kind is datetime:
+        return datetime.fromisoformat(data)
+    if kind is float:
+        return float(data)
+    if is_dataclass(kind):
+        return _dataclass(kind, data)
+    if issubclass(kind, (Enum, Path)):
+        return kind(data)
+    return data
+
+
+def decode_request(kind: type[Request], data: Json) -> Request:
+    """A call of an operation. Raises InvalidParameterError, and TypeError for what is none."""
+    known = {each.name for each in kind.declared.parameters}
+    if not isinstance(data, dict) or not data.keys() <= known:
+        raise TypeError(f"{kind.declared.name} has no such parameters")
+    request: Request = decode(kind, data)
+    return request
+
+
+def encode_result(result: Any) -> Json:
+    """What an operation returned, as JSON."""
+    return encode(result.describe() if isinstance(result, ClusterHandle) else result)
+
+
+def decode_result(result: Result | None, data: Json) -> Any:
+    """What an operation returned; for a handle on a cluster, the facts of that."""
+    if result is None:
+        return None
+    if result == HANDLE:
+        result = DB_CLUSTER
+    kind = getattr(import_module(result.module), result.name)
+    return [decode(kind, each) for each in data] if result.many else decode(kind, data)
+
+
+def encode_error(error: BorealisError) -> Json:
+    """An error with its class, its code, and its parts: each reader tells it in his own words."""
+    return {
+        "error": [kind.__name__ for kind in type(error).mro() if issubclass(kind, BorealisError)],
+        "code": error.code,
+        "retry_helps": error.retry_helps,
+        "said": [_part(part) for part in error.args],
+    }
+
+
+def decode_error(data: Json) -> BorealisError:
+    """The error itself; of a class that is unknown here, one of the nearest class above."""
+    known = _error_classes()
+    kind = next(known[name] for name in (*data["error"], BorealisError.__name__) if name in known)
+    error = kind(*(_said(part) for part in data["said"]))
+    if kind.__name__ != data["error"][0]:
+        error.code = str(data["code"])  # type: ignore[misc]
+        error.retry_helps = bool(data["retry_helps"])  # type: ignore[misc]
+    return error
+
+
+def _sequence(kind: Any, inner: tuple[Any, ...], data: Json) -> Any:
+    if kind is tuple and inner and inner[-1] is not Ellipsis:
+        return tuple(decode(each, one) for each, one in zip(inner, data, strict=True))
+    return _SEQUENCES[kind](decode(inner[0] if inner else Any, each) for each in data)
+
+
+def _dataclass(kind: Any, data: Json) -> Any:
+    hints = _hints(kind)
+    given = {}
+    for each in fields(kind):
+        if each.name in data:
+            given[each.name] = decode(hints[each.name], data[each.name])
+        elif each.default is MISSING and each.default_factory is MISSING:
+            raise KeyError(f"{kind.__name__} without its {each.name}")
+    return kind(**given)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _part(part: object) -> Json:
+    match part:
+        case Parameter(name):
+            return {"parameter": name}
+        case Hint(text, operation):
+            return {"hint": text, "operation": encode(operation)}
+        case _:
+            return str(part)
+
+
+def _said(part: Json) -> Said:
+    if isinstance(part, str):
+        return part
+    if "hint" in part:
+        return Hint(str(part["hint"]), decode(Operation, part["operation"]))
+    return Parameter(str(part["parameter"]))
+
+
+def _error_classes() -> dict[str, type[BorealisError]]:
+    return {
+        name: kind
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, BorealisError)
+    }

@@ -1,0 +1,54 @@
+"""The tests of the tools once more, over a runtime that another process hosts.
+
+Everything below that begins with `test_` is that of the modules it comes from; only the runtime
+under it is another one.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster_runtime import ClusterHandle, Runtime
+from mcp_server.server import build_server
+from mcp_server.tools import ServerScope
+from tests.hosts import host_of
+from tests.mcp_server.conftest import SHOP, Tools
+from tests.mcp_server.tools.test_clusters import *  # noqa: F403
+from tests.mcp_server.tools.test_queries import *  # noqa: F403
+from tests.mcp_server.tools.test_schemas import *  # noqa: F403
+
+
+@pytest.fixture(scope="module")
+def runtime(state_dir: Path) -> Iterator[Runtime]:
+    with Runtime.open(state_dir / "attached", host="daemon", warm_pool_size=1) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shop(runtime: Runtime) -> ClusterHandle:
+    cluster = runtime.create_db_cluster("shop")
+    with cluster.connect(autocommit=True) as connection:
+        connection.execute(SHOP)
+    return cluster
+
+
+@pytest.fixture(scope="module")
+def bench(runtime: Runtime) -> ClusterHandle:
+    return runtime.create_db_cluster("bench")
+
+
+@pytest.fixture(scope="module")
+def tools(runtime: Runtime) -> Tools:
+    return Tools(build_server(runtime))
+
+
+@pytest.fixture(scope="module")
+def shop_reader(runtime: Runtime, shop: ClusterHandle) -> Tools:
+    return Tools(build_server(runtime, ServerScope(cluster="shop", read_only=True)))
+
+
+def test_it_is_another_process_that_hosts(runtime: Runtime, state_dir: Path) -> None:
+    host = host_of(state_dir / "attached")
+    assert host is not None
+    assert "cluster_runtime.host" in host.cmdline()
