@@ -48,7 +48,11 @@ from cluster_runtime.control.operations.resources import (
     ListTagsForResource,
     RemoveTagsFromResource,
 )
-from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
+from cluster_runtime.control.operations.sessions import (
+    DescribeActivity,
+    DescribeSessions,
+    RegisterSession,
+)
 from cluster_runtime.control.operations.volumes import (
     DescribeVolume,
     HealFault,
@@ -56,6 +60,7 @@ from cluster_runtime.control.operations.volumes import (
     LoseCompute,
 )
 from cluster_runtime.control.records.model import (
+    ClusterActivity,
     DBCluster,
     DBInstance,
     Event,
@@ -108,6 +113,7 @@ class AwaitedOperations:
         db_cluster_parameter_group_name: str | None = None,
         with_writer: bool = True,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
+        if_not_exists: bool = False,
     ) -> ClusterHandle:
         """Create a cluster that takes connections when this returns.
 
@@ -135,6 +141,8 @@ class AwaitedOperations:
         db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
         with_writer: make an instance; without one it takes no connections until it gets one.
         engine: there is one.
+        if_not_exists: return the cluster of this name as it is where there is one, whoever is
+            making it at the moment.
 
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
         EngineNotFoundError, InsufficientStorageError, ParameterGroupNotFoundError.
@@ -156,6 +164,7 @@ class AwaitedOperations:
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
             with_writer=with_writer,
             engine=engine,
+            if_not_exists=if_not_exists,
         )
         result: ClusterHandle = await self._home.acall(request)
         return result
@@ -636,6 +645,20 @@ class AwaitedOperations:
         """
         request = DescribeSessions(db_cluster_identifier)
         result: Sequence[SessionDescription] = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def describe_activity(self, db_cluster_identifier: str) -> ClusterActivity:
+        """Show how much a cluster does: connections, transactions so far, lag of its readers.
+
+        A paused cluster stays paused.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError.
+        """
+        request = DescribeActivity(db_cluster_identifier)
+        result: ClusterActivity = await self._home.acall(request)
         return result
 
     async def register_session(

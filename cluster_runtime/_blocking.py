@@ -48,7 +48,11 @@ from cluster_runtime.control.operations.resources import (
     ListTagsForResource,
     RemoveTagsFromResource,
 )
-from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
+from cluster_runtime.control.operations.sessions import (
+    DescribeActivity,
+    DescribeSessions,
+    RegisterSession,
+)
 from cluster_runtime.control.operations.volumes import (
     DescribeVolume,
     HealFault,
@@ -56,6 +60,7 @@ from cluster_runtime.control.operations.volumes import (
     LoseCompute,
 )
 from cluster_runtime.control.records.model import (
+    ClusterActivity,
     DBCluster,
     DBInstance,
     Event,
@@ -104,6 +109,7 @@ class BlockingOperations:
         db_cluster_parameter_group_name: str | None = None,
         with_writer: bool = True,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
+        if_not_exists: bool = False,
     ) -> ClusterHandle:
         """Create a cluster that takes connections when this returns.
 
@@ -131,6 +137,8 @@ class BlockingOperations:
         db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
         with_writer: make an instance; without one it takes no connections until it gets one.
         engine: there is one.
+        if_not_exists: return the cluster of this name as it is where there is one, whoever is
+            making it at the moment.
 
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
         EngineNotFoundError, InsufficientStorageError, ParameterGroupNotFoundError.
@@ -152,6 +160,7 @@ class BlockingOperations:
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
             with_writer=with_writer,
             engine=engine,
+            if_not_exists=if_not_exists,
         )
         result: ClusterHandle = self._home.call(request)
         return result
@@ -630,6 +639,20 @@ class BlockingOperations:
         """
         request = DescribeSessions(db_cluster_identifier)
         result: Sequence[SessionDescription] = self._home.call(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def describe_activity(self, db_cluster_identifier: str) -> ClusterActivity:
+        """Show how much a cluster does: connections, transactions so far, lag of its readers.
+
+        A paused cluster stays paused.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError.
+        """
+        request = DescribeActivity(db_cluster_identifier)
+        result: ClusterActivity = self._home.call(request)
         return result
 
     def register_session(

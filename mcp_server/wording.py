@@ -37,10 +37,14 @@ SHORT_OPTIONS = {
 COMMANDS_BY_OTHER_NAMES = {
     "create_db_cluster": "create",
     "delete_db_cluster": "delete",
+    "describe_activity": "activity",
     "describe_db_instances": "instances",
     "describe_events": "events",
+    "describe_sessions": "sessions",
     "describe_volume": "storage show",
     "failover_db_cluster": "failover",
+    "heal_fault": "fault heal",
+    "inject_fault": "fault inject",
     "modify_db_cluster": "modify",
     "pause_db_cluster": "pause",
     "start_db_cluster": "start",
@@ -49,9 +53,21 @@ COMMANDS_BY_OTHER_NAMES = {
 """Commands that are called other than their operation."""
 
 
+NO_COMMANDS = {
+    "register_session": "whoever assumes a role does this in the same breath",
+    "describe_db_log_files": "`logs` shows their lines",
+    "describe_host": "`config` and `doctor` show it",
+    "download_db_log_file_portion": "`logs` reads them to their end",
+}
+"""Operations that are no commands, and why."""
+
+PLAIN_ARGUMENTS = frozenset({"kind", "target"})
+"""Parameters that a command takes by their place, without the name of an option."""
+
+
 def is_a_command(declared: Declared) -> bool:
-    """A command hosts the clusters itself: what ends with the host would end with the command."""
-    return not declared.of_this_host
+    """Whether people have a command of its name."""
+    return declared.method not in NO_COMMANDS
 
 
 def command_of(method: str) -> str:
@@ -61,6 +77,8 @@ def command_of(method: str) -> str:
 
 def option_of(one: Input) -> str:
     """What the option of a parameter is called. A secret stands in a file, never in a command."""
+    if one.name in PLAIN_ARGUMENTS:
+        return one.name.upper()
     option = SHORT_OPTIONS.get(one.name, f"--{one.name.replace('_', '-')}")
     return f"{option}-file" if one.field.secret else option
 
@@ -109,6 +127,7 @@ OFFERS = {
                 "with_writer",
                 "storage_type",
                 "port",
+                "if_not_exists",
             }
         ),
     ),
@@ -172,7 +191,8 @@ class OnTheCommandLine:
                 continue  # what the command does anyway
             if setting not in OPTIONS_OF_OPERATIONS[name]:
                 return None
-            arguments += _option(OPTIONS_OF_OPERATIONS[name][setting], value)
+            option = OPTIONS_OF_OPERATIONS[name][setting]
+            arguments += _option(option, value) if option.startswith("-") else [str(value)]
         return _line(COMMANDS[name], cluster, *arguments)
 
 

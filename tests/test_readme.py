@@ -1,5 +1,6 @@
 """The README's examples run as they stand there."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from mcp_server.cli.clients.known import Client, known
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```python\n(.*?)^```", README, re.M | re.S)
@@ -17,21 +20,35 @@ EXAMPLES = re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```python\n(.*?)^```", REA
 )
 def test_the_example_runs(example: str, engine_dir: Path) -> None:
     environment = {**os.environ, "HOME": str(engine_dir)}
-    done = subprocess.run(
-        [sys.executable, "-c", example], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
+    for _ in range(2):  # who copies an example runs it again
+        done = subprocess.run(
+            [sys.executable, "-c", example], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
 
 
-def test_the_commands_run(engine_dir: Path) -> None:
+@pytest.mark.parametrize("client", known(Path("~"), {}, "linux"), ids=lambda one: one.name)
+def test_the_block_of_a_client_is_the_one_that_init_writes(client: Client) -> None:
+    (said, block) = re.findall(
+        rf"^{client.title}, ((?:(?!\n\n).)*):\n\n```json\n(.*?)^```", README, re.M | re.S
+    )[0]
+    entry = client.entry("/path/to/.venv/bin/borealis", ["mcp"])
+    assert json.loads(block) == {client.key: {"borealis": entry}}
+    mac = next(one for one in known(Path("~"), {}, "darwin") if one.name == client.name)
+    assert f"`{client.file}`" in said or f"`{mac.file}`" in said
+    if client.project_file is not None:
+        assert f"`{client.project_file}` in a project" in " ".join(said.split())
+
+
+def test_the_commands_run(commands_dir: Path) -> None:
     (block,) = re.findall(r"^## Command line\n.*?^```sh\n(.*?)^```", README, re.M | re.S)
     commands, serve = block[: block.index("borealis serve")], block[block.index("borealis serve") :]
     assert len(serve.splitlines()) == 1, "this one never ends; test_cli.py runs it"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-e", "-c", commands],
-        env={**os.environ, "HOME": str(engine_dir), "PATH": path},
+        env={**os.environ, "HOME": str(commands_dir), "PATH": path},
         capture_output=True,
         text=True,
     )

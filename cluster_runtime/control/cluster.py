@@ -156,7 +156,8 @@ class Context:
     template: Callable[[str | None], Template]
     pool: WarmPool[UnnamedCluster]
     clusters: dict[str, HostedCluster] = field(default_factory=dict)
-    reserved: set[str] = field(default_factory=set)
+    reserved: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Names whose clusters are being made; each event is set when that has ended."""
     parameter_groups: dict[str, DBClusterParameterGroup] = field(default_factory=dict)
 
     def find(self, identifier: str) -> HostedCluster:

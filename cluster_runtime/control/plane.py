@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 
 from cluster_runtime.control.handle import Cluster
 from cluster_runtime.control.records.model import (
+    ClusterActivity,
     DBCluster,
     DBInstance,
     Event,
@@ -66,6 +67,7 @@ class ControlPlane(Protocol):
         db_cluster_parameter_group_name: str | None = None,
         with_writer: bool = True,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
+        if_not_exists: bool = False,
     ) -> Cluster:
         """Create a cluster that takes connections when this returns.
 
@@ -93,6 +95,8 @@ class ControlPlane(Protocol):
         db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
         with_writer: make an instance; without one it takes no connections until it gets one.
         engine: there is one.
+        if_not_exists: return the cluster of this name as it is where there is one, whoever is
+            making it at the moment.
 
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
         EngineNotFoundError, InsufficientStorageError, ParameterGroupNotFoundError.
@@ -436,6 +440,16 @@ class ControlPlane(Protocol):
         """Show who is connected to a cluster through the gateway: address, TLS, kind of credential.
 
         PostgreSQL itself sees a unix socket; `pid` joins this to its `pg_stat_activity`.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError.
+        """
+
+    def describe_activity(self, db_cluster_identifier: str) -> ClusterActivity:
+        """Show how much a cluster does: connections, transactions so far, lag of its readers.
+
+        A paused cluster stays paused.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
 

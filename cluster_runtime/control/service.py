@@ -11,6 +11,7 @@ from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.members import describe_instances, instance_named
+from cluster_runtime.control.monitoring.activity import describe_activity
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -48,7 +49,11 @@ from cluster_runtime.control.operations.resources import (
     ListTagsForResource,
     RemoveTagsFromResource,
 )
-from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
+from cluster_runtime.control.operations.sessions import (
+    DescribeActivity,
+    DescribeSessions,
+    RegisterSession,
+)
 from cluster_runtime.control.operations.volumes import (
     DescribeVolume,
     HealFault,
@@ -57,6 +62,7 @@ from cluster_runtime.control.operations.volumes import (
 )
 from cluster_runtime.control.records.catalog import Catalog
 from cluster_runtime.control.records.model import (
+    ClusterActivity,
     ClusterStatus,
     DBCluster,
     DBInstance,
@@ -420,6 +426,10 @@ class ControlService:
     async def describe_sessions(self, request: DescribeSessions) -> list[SessionDescription]:
         """Perform it; raises what `DescribeSessions` declares."""
         return describe_sessions(self.find(request.db_cluster_identifier))
+
+    async def describe_activity(self, request: DescribeActivity) -> ClusterActivity:
+        """Perform it; raises what `DescribeActivity` declares."""
+        return await describe_activity(self.find(request.db_cluster_identifier))
 
     async def register_session(self, request: RegisterSession) -> None:
         self._context.gateway.register_session(

@@ -13,8 +13,10 @@ from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 
+import psutil
 import psycopg
 
+from cluster_runtime.engine import place
 from cluster_runtime.engine.home import open_users, shared_directory
 from cluster_runtime.engine.installation import Installation, find_installation
 from cluster_runtime.engine.sandbox.confinement import host_is_in_passwd, this_kernel
@@ -29,6 +31,11 @@ from cluster_runtime.errors import BorealisError
 DISK_WARNING_BYTES = 2 << 30
 DISK_FAULT_BYTES = 256 << 20
 """A cluster begins with 50 MB, and a volume keeps up to a few GB of log."""
+
+FLUSH_WARNING_SECONDS = 0.02
+MEMORY_WARNING_BYTES = 512 << 20
+DESCRIPTORS_OF_A_CLUSTER = 32
+DESCRIPTORS_WARNING = 4096
 
 
 class Verdict(StrEnum):
@@ -53,6 +60,10 @@ def examine(state_dir: Path) -> list[Finding]:
     """Look at everything. An error in one thing is a finding of it, and the rest is looked at."""
     found = [versions(), *_guarded("kernel", lambda: kernel(this_kernel()))]
     found += _guarded("disk", lambda: [disk(_existing(state_dir))])
+    found += _guarded("file system", lambda: [file_system(_existing(state_dir))])
+    found += _guarded("flush", lambda: [flush(state_dir)])
+    found += [memory(psutil.virtual_memory().available), descriptors(place.descriptors_max())]
+    found += [names(place.endpoint_names_resolve())]
     found += _guarded("state directory", lambda: [state_directory(state_dir)])
     user: list[OsUser] = []
     found += _guarded("user", lambda: _look_at_users(user))
@@ -113,6 +124,73 @@ def disk(folder: Path) -> Finding:
     if usage.free < DISK_WARNING_BYTES:
         return Finding("disk", Verdict.WARNING, says, "free some space before clusters grow")
     return Finding("disk", Verdict.OK, says)
+
+
+def file_system(folder: Path) -> Finding:
+    """Whether what is written to a folder outlives a restart of the machine."""
+    kind = place.file_system_of(folder)
+    says = f"{kind or 'of a type that the system does not tell'} at {folder}"
+    if kind in place.IN_MEMORY:
+        return Finding(
+            "file system",
+            Verdict.WARNING,
+            f"{says}: it is in memory",
+            "what was committed is lost when the machine restarts; name a directory on a disk",
+        )
+    if kind in place.OVER_A_NETWORK:
+        return Finding(
+            "file system",
+            Verdict.WARNING,
+            f"{says}: it is on another machine",
+            "commits wait for the network, and locks and flushes may not hold; name a directory "
+            "on a disk of this machine",
+        )
+    return Finding("file system", Verdict.OK, says)
+
+
+def flush(state_dir: Path) -> Finding:
+    """How long a commit waits for the disk."""
+    if not state_dir.is_dir():
+        return Finding("flush", Verdict.OK, "tried once the state directory is there")
+    seconds = place.flush_seconds(state_dir)
+    says = f"a write of 8 KiB is on disk after {seconds * 1000:.2f} ms (median)"
+    if seconds > FLUSH_WARNING_SECONDS:
+        advice = "each commit waits for it: a faster disk, or less load on it, makes them faster"
+        return Finding("flush", Verdict.WARNING, says, advice)
+    return Finding("flush", Verdict.OK, says)
+
+
+def memory(available: int) -> Finding:
+    """Whether there is room for servers. available: bytes."""
+    says = f"{available / 2**30:.1f} GiB available"
+    if available < MEMORY_WARNING_BYTES:
+        advice = "end something, or pause clusters: a server that gets none is killed"
+        return Finding("memory", Verdict.WARNING, says, advice)
+    return Finding("memory", Verdict.OK, says)
+
+
+def descriptors(limit: int | None) -> Finding:
+    """Whether a host may have enough files open."""
+    if limit is None:
+        return Finding("descriptors", Verdict.OK, "no limit")
+    says = f"at most {limit} open files, about {limit // DESCRIPTORS_OF_A_CLUSTER} running clusters"
+    if limit < DESCRIPTORS_WARNING:
+        advice = "raise the hard limit: ulimit -Hn, or LimitNOFILE of the service that starts it"
+        return Finding("descriptors", Verdict.WARNING, says, advice)
+    return Finding("descriptors", Verdict.OK, says)
+
+
+def names(resolve: bool) -> Finding:
+    """Whether names under .localhost lead to this machine."""
+    if resolve:
+        return Finding("names", Verdict.OK, "names of endpoints lead to this machine")
+    return Finding(
+        "names",
+        Verdict.WARNING,
+        "names under .localhost are unknown here",
+        "psql and libpq need none: their connection strings carry the address. For others install "
+        "libnss-myhostname, or write the name of an endpoint into /etc/hosts",
+    )
 
 
 def state_directory(path: Path) -> Finding:

@@ -7,10 +7,11 @@ Source: System V ABI, "Program Header"; man elf(5); man ld.so(8), `--list`.
 
 import re
 import struct
-import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+from cluster_runtime.engine import children
 
 _MAGIC, _CLASS_64, _LITTLE_ENDIAN = b"\x7fELF", 2, 1
 _PT_INTERP = 3
@@ -48,9 +49,7 @@ def interpreter(head: bytes) -> str | None:
 def library_folders_of(program: Path, loader: Path) -> frozenset[Path]:
     """The folders of all libraries that the loader finds for a program, which it does not run."""
     command = [str(loader), "--list", str(program)]
-    listed = subprocess.run(
-        command, capture_output=True, text=True, check=False, start_new_session=True
-    )
+    listed = children.run(command, capture_output=True, text=True, check=False)
     paths = listed_libraries(listed.stdout)
     return frozenset(folder for path in paths for folder in _folders(path))
 

@@ -7,12 +7,12 @@ pgvector, no contrib; extra `engines`), and an installation named by its path.
 
 import importlib.util
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from cluster_runtime.engine import children
 from cluster_runtime.engine.elf import library_folders_of, loader_of
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.system.locks import exclusive
@@ -43,14 +43,14 @@ class Installation:
     @cached_property
     def version(self) -> str:
         """Such as `18.6`."""
-        out = subprocess.run(
+        out = children.run(
             [self.program("postgres"), "--version"],
             capture_output=True,
             text=True,
             check=True,
-            start_new_session=True,  # Ctrl-C is for whoever has the terminal
         )
-        return out.stdout.split()[-1]
+        number: str = out.stdout.split()[-1]
+        return number
 
     @cached_property
     def loader(self) -> Path | None:

@@ -21,6 +21,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
+from cluster_runtime.engine import children
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.sandbox.confinement import (
@@ -299,13 +300,12 @@ class Postmaster:
             os.fchown(log, os.geteuid(), os.getegid())
             dies = _dies_with_its_parent()
             with confinement(premises, user, dials=dials, dies_with_parent=dies) as confined:
-                process = subprocess.Popen(
+                process = children.start(
                     [program, "-D", self.data_directory],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     env=engine_environment(),
-                    start_new_session=True,
                     preexec_fn=confined.enter if confined.acts else None,
                     **as_user(user),
                 )
@@ -327,10 +327,9 @@ class Postmaster:
         return process
 
     def _spawn_watchdog(self, pid: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+        return children.start(
             ["/bin/sh", "-c", _WATCHDOG, "watchdog", str(pid)],
             stdin=subprocess.PIPE,
-            start_new_session=True,
             **as_user(self.user),
         )
 

@@ -9,11 +9,11 @@ import json
 import os
 import pwd
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cluster_runtime.engine import children
 from cluster_runtime.engine.access import roles
 from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE
 from cluster_runtime.engine.control_file import set_system_identifier
@@ -119,7 +119,7 @@ def _initialise(
         if installation.major >= BUILTIN_LOCALE_SINCE
         else ["--locale=C.UTF-8"]
     )
-    done = subprocess.run(
+    done = children.run(
         [
             installation.program("initdb"),
             "--pgdata",
@@ -134,7 +134,6 @@ def _initialise(
         capture_output=True,
         text=True,
         env=engine_environment(),
-        start_new_session=True,  # Ctrl-C is for whoever has the terminal
         **as_user(user),
     )
     if done.returncode:

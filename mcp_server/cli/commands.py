@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,13 +21,17 @@ import typer
 
 from cluster_runtime.errors import BorealisError
 from mcp_server.cli import console, foreground
+from mcp_server.cli.clients import commands as clients
+from mcp_server.cli.connecting import commands as connecting
+from mcp_server.cli.machine import configuration
 from mcp_server.cli.operation_commands import add_commands
-from mcp_server.errors import McpServerError, missing_extra
+from mcp_server.cli.options import STATE_DIR, AsJson, Name, StateDir, clusters
+from mcp_server.cli.watching import commands as watching
+from mcp_server.errors import DISTRIBUTION, McpServerError, missing_extra
 from mcp_server.wording import COMMAND_LINE
 
 if TYPE_CHECKING:
     from cluster_runtime import Runtime
-    from cluster_runtime.control.records.model import EndpointKind
 
 app = typer.Typer(
     name="borealis",
@@ -37,16 +42,11 @@ app = typer.Typer(
 )
 storage = typer.Typer(help="Look at the storage volume of a cluster.", no_args_is_help=True)
 memory = typer.Typer(help="Maintain agent memory in a cluster.", no_args_is_help=True)
+fault = typer.Typer(help="Make part of a cluster fail, and heal it.", no_args_is_help=True)
 app.add_typer(storage, name="storage")
+app.add_typer(fault, name="fault")
 app.add_typer(memory, name="memory")
 
-StateDir = Annotated[
-    Path,
-    typer.Option(
-        "--state-dir", envvar="BOREALIS_STATE_DIR", help="Where the clusters live.", metavar="DIR"
-    ),
-]
-Name = Annotated[str, typer.Argument(help="Identifier of the cluster.", metavar="CLUSTER")]
 WARM_POOL_VARIABLE = "BOREALIS_WARM_POOL"
 WarmPool = Annotated[
     int,
@@ -93,9 +93,24 @@ CaBundle = Annotated[
         envvar="PGSSLROOTCERT", help="Amazon Aurora: certificates to verify the server by."
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
-STATE_DIR = Path("~/.borealis")
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        print(f"borealis {version_of(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Aurora-style PostgreSQL clusters for AI agents, in one Python process."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -188,71 +203,42 @@ def status(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
 
 
 add_commands(
-    {"": app, "storage": storage},
+    {"": app, "storage": storage, "fault": fault},
     opened,
     inspect.Parameter(
         "state_dir", inspect.Parameter.KEYWORD_ONLY, default=STATE_DIR, annotation=StateDir
     ),
     leave_out={"describe_db_clusters"},  # `list` and `describe`
 )
+connecting.add_commands(app, opened)
+watching.add_commands(app, opened)
+clients.add_commands(app)
+configuration.add_commands(app)
 
 
 @app.command("list")
 def list_clusters(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
     """List all clusters."""
     with opened(state_dir) as runtime:
-        facts = runtime.describe_db_clusters()
-        if as_json:
-            from mcp_server.results import ClusterList, ClusterSummary
-
-            listed = ClusterList(clusters=[ClusterSummary.of(one) for one in facts])
-            typer.echo(listed.model_dump_json(indent=2))
-        else:
-            console.clusters(facts)
+        console.clusters(runtime.describe_db_clusters(), as_json=as_json)
 
 
 @app.command()
 def describe(name: Name, state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
     """Show everything about one cluster."""
     with opened(state_dir) as runtime:
-        facts = runtime.cluster(name).describe()
-        if as_json:
-            from mcp_server.results import ClusterDescription
-
-            typer.echo(ClusterDescription.of(facts).model_dump_json(indent=2))
-        else:
-            console.cluster(facts)
-
-
-@app.command()
-def psql(
-    name: Name,
-    state_dir: StateDir = STATE_DIR,
-    reader: Annotated[
-        bool, typer.Option("--reader", help="Connect to the reader endpoint.")
-    ] = False,
-    database: Annotated[str | None, typer.Option(help="Database to connect to.")] = None,
-    command: Annotated[
-        str | None, typer.Option("--command", "-c", help="Run this SQL and exit.")
-    ] = None,
-    builtin: Annotated[
-        bool, typer.Option("--builtin", help="Use the built-in shell even if psql is there.")
-    ] = False,
-) -> None:
-    """Open a SQL shell on a cluster: psql where it is installed, otherwise a small one of ours."""
-    from mcp_server.cli import shell
-
-    with opened(state_dir) as runtime:
-        endpoint: EndpointKind = "reader" if reader else "writer"
-        dsn = runtime.cluster(name).dsn(endpoint, dbname=database)
-        status = shell.run(dsn, command, builtin=builtin)
-    raise typer.Exit(status)
+        console.cluster(runtime.cluster(name).describe(), as_json=as_json)
 
 
 @app.command()
 def ask(
     name: Annotated[
-        str, typer.Argument(help="Identifier of the cluster; none with --dsn.", metavar="[CLUSTER]")
+        str,
+        typer.Argument(
+            help="Identifier of the cluster; none with --dsn.",
+            metavar="[CLUSTER]",
+            autocompletion=clusters,
+        ),
     ],
     question: Annotated[str | None, typer.Argument(help="A question in English.")] = None,
     state_dir: StateDir = STATE_DIR,
@@ -287,11 +273,14 @@ def ask(
 
 
 @app.command("reset-settings")
-def reset_settings(name: Name, state_dir: StateDir = STATE_DIR) -> None:
+def reset_settings(name: Name, state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
     """Undo ALTER DATABASE ... SET and ALTER ROLE ... SET, for a master locked out by them."""
     with opened(state_dir) as runtime:
         runtime.modify_db_cluster(name, reset_settings=True)
-    console.note(f"the settings of the databases and roles in cluster {name!r} are reset")
+    if as_json:
+        console.json_of({"cluster": name})
+    else:
+        console.note(f"the settings of the databases and roles in cluster {name!r} are reset")
 
 
 @app.command()
@@ -359,7 +348,8 @@ def mcp(
 @app.command()
 def doctor(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
     """Examine this machine: engine, kernel, walls, disk; say what is wrong and what to do."""
-    from mcp_server.cli import doctor as examination
+    with loading():
+        from mcp_server.cli.machine import doctor as examination
 
     raise typer.Exit(examination.run(state_dir.expanduser(), as_json=as_json))
 
@@ -369,12 +359,16 @@ def dump(
     file: Annotated[
         Path, typer.Argument(help="A file in the folder log of a segment.", metavar="FILE")
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Print the frames of a log file; status 1 when some are damaged."""
     from mcp_server.cli import log_dump
 
     found = log_dump.read(file)
-    console.out.print(log_dump.draw(found))
+    if as_json:
+        console.json_of(log_dump.as_json(found))
+    else:
+        console.out.print(log_dump.draw(found))
     if found.damaged:
         raise typer.Exit(1)
 
@@ -391,6 +385,7 @@ def migrate(
         list[str] | None,
         typer.Option(help="A class in old states, as module:Class; may be repeated."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make the tables of agent memory, and move those of LangGraph's PostgresSaver and Store."""
     with loading():
@@ -400,6 +395,9 @@ def migrate(
         moved = agent_memory.migrate(
             runtime.cluster(name), database, schema=schema, allow=allow or (), progress=console.note
         )
+    if as_json:
+        console.result(moved, as_json=True)
+        return
     console.note(
         f"the memory in cluster {name!r} is up to date; moved {moved.threads} threads with "
         f"{moved.checkpoints} checkpoints, and {moved.items} items"

@@ -32,8 +32,24 @@ def status(facts: DBCluster) -> str:
     return "paused" if facts.paused else facts.status.value
 
 
-def clusters(facts: Sequence[DBCluster]) -> None:
+def plain(text: str) -> None:
+    """Print a text as it is, without breaks or colours: for programs that read it."""
+    out.print(Text(text), soft_wrap=True)
+
+
+def json_of(value: Any) -> None:
+    """Print a value as JSON."""
+    out.print_json(json.dumps(value, default=str))
+
+
+def clusters(facts: Sequence[DBCluster], *, as_json: bool = False) -> None:
     """A table of clusters, or how to make the first one."""
+    if as_json:
+        from mcp_server.results import ClusterList, ClusterSummary
+
+        listed = ClusterList(clusters=[ClusterSummary.of(one) for one in facts])
+        plain(listed.model_dump_json(indent=2))
+        return
     if not facts:
         note("no clusters yet; make one with: borealis create NAME")
         return
@@ -51,8 +67,13 @@ def clusters(facts: Sequence[DBCluster]) -> None:
     out.print(table)
 
 
-def cluster(facts: DBCluster) -> None:
+def cluster(facts: DBCluster, *, as_json: bool = False) -> None:
     """Everything about one cluster, a line each."""
+    if as_json:
+        from mcp_server.results import ClusterDescription
+
+        plain(ClusterDescription.of(facts).model_dump_json(indent=2))
+        return
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -93,8 +114,7 @@ def result(value: Any, *, as_json: bool) -> None:
     """What an operation returned: for each thing a line for each of its fields."""
     several = value if isinstance(value, list | tuple) else None
     if as_json:
-        plain = [_as_dict(one) for one in several] if several is not None else _as_dict(value)
-        out.print_json(json.dumps(plain, default=str))
+        json_of([_as_dict(one) for one in several] if several is not None else _as_dict(value))
         return
     if value is None:
         note("done")
@@ -170,3 +190,12 @@ def _cell(value: Json) -> Text:
         return Text("null", style="dim")
     text = str(value)
     return Text(text if len(text) <= CELL_WIDTH else f"{text[: CELL_WIDTH - 1]}…")
+
+
+def line(value: Any, *, as_json: bool) -> None:
+    """One thing as one line, at once: for what goes on and on."""
+    facts = _as_dict(value)
+    if as_json:
+        print(json.dumps(facts, default=str), flush=True)
+        return
+    print(" ".join(_said(each) for each in facts.values() if each not in ("", None)), flush=True)

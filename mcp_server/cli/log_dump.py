@@ -7,8 +7,9 @@ Format: cluster_runtime/storage/batch.py (frames), cluster_runtime/storage/log_f
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -65,6 +66,23 @@ def read(path: Path) -> LogDump:
             "the folder log of a segment of a volume"
         )
     return LogDump(Mark.decode(content[:PAGE_BYTES]), tuple(_frames(memoryview(content))))
+
+
+def as_json(dump: LogDump) -> dict[str, Any]:
+    """The same for programs; LSNs are byte positions in the WAL."""
+    return {
+        "mark": None if dump.mark is None else asdict(dump.mark),
+        "damaged": dump.damaged,
+        "frames": [
+            {
+                "offset": one.offset,
+                "wal_bytes": one.wal_bytes,
+                "damage": one.damage or None,
+                "batch": None if one.batch is None else asdict(one.batch),
+            }
+            for one in dump.found
+        ],
+    }
 
 
 def draw(dump: LogDump) -> Table:

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,8 @@ import typer
 
 from cluster_runtime.control.operations import OPERATIONS, Declared
 from cluster_runtime.control.operations.inputs import REQUIRED, Input, arguments, facts_of, inputs
-from mcp_server.cli import console
+from mcp_server.cli import console, options
+from mcp_server.cli.watching import following
 from mcp_server.errors import McpServerError
 from mcp_server.wording import command_of, is_a_command, option_of
 
@@ -30,11 +32,12 @@ class Manner:
     """How a command goes about its operation. show: its result, the subject's name, whether JSON.
 
     confirm: a question to be answered first, unless --yes says so; {name!r} is the subject.
+    follows: --follow asks again and again, and shows what is new in the sequence.
     """
 
     show: Show
     confirm: str = ""
-    as_json: bool = False
+    follows: bool = False
 
 
 def add_commands(
@@ -66,6 +69,7 @@ def _command(
     def run(**given: Any) -> None:
         where: Path = given.pop(state_dir.name)
         yes, as_json = given.pop("yes", False), given.pop("as_json", False)
+        follow = given.pop("follow", False)
         values = {one.name: _value(one, given[one.name]) for one in asked if one.name in given}
         name = str(values[subject]) if subject is not None else ""
         with opened(where) as runtime:
@@ -74,14 +78,20 @@ def _command(
                 if not yes:
                     typer.confirm(manner.confirm.format(name=name), abort=True)
             current = facts_of(runtime, name)
-            result = getattr(runtime, declared.method)(**arguments(declared, values, current))
-            manner.show(result, name, as_json)
+            chosen = arguments(declared, values, current)
+            perform = partial(getattr(runtime, declared.method), **chosen)
+            if follow:
+                following.follow(perform, as_json=as_json)
+            else:
+                manner.show(perform(), name, as_json)
 
     parameters = [*(_parameter(one) for one in asked), state_dir]
     if manner.confirm:
         parameters.append(_option("yes", bool, False, "--yes", "-y", help="Do not ask."))
-    if manner.as_json:
-        parameters.append(_option("as_json", bool, False, "--json", help="Print JSON."))
+    if manner.follows:
+        words = "Go on with what comes, until interrupted."
+        parameters.append(_option("follow", bool, False, "--follow", "-f", help=words))
+    parameters.append(_option("as_json", bool, False, "--json", help="Print JSON."))
     # Typer wants those without a default first, in the order of the signature.
     ordered = sorted(parameters, key=lambda one: one.default is not inspect.Parameter.empty)
     run.__name__ = declared.method
@@ -100,9 +110,11 @@ def _parameter(one: Input) -> inspect.Parameter:
         return _option(one.name, kind, default, option_of(one), help=words, metavar="FILE")
     if one.names_the_subject:
         word = "INSTANCE" if "instance" in one.name else "CLUSTER"
-        annotation: Any = Annotated[one.type, typer.Argument(help=one.words, metavar=word)]
-        return _named(one.name, annotation, default)
+        complete = options.clusters if word == "CLUSTER" else None
+        return _argument(one, default, word, complete)
     option = option_of(one)
+    if not option.startswith("-"):
+        return _argument(one, default, option, None)
     if one.field.items is not None:
         many: Any = default if default is inspect.Parameter.empty else list(one.default)
         words = f"{one.words} May be given several times."
@@ -111,6 +123,13 @@ def _parameter(one: Input) -> inspect.Parameter:
     if one.field.type is bool and default is not False:
         option = f"{option}/{option.replace('--', '--no-', 1)}"
     return _option(one.name, one.type, default, option, help=one.words)
+
+
+def _argument(
+    one: Input, default: Any, word: str, complete: Callable[..., list[str]] | None
+) -> inspect.Parameter:
+    argument = typer.Argument(help=one.words, metavar=word, autocompletion=complete)
+    return _named(one.name, Annotated[one.type, argument], default)
 
 
 def _option(
@@ -139,42 +158,59 @@ def _value(one: Input, given: Any) -> Any:
 
 
 def _show_created(handle: Any, name: str, as_json: bool) -> None:
-    console.cluster(handle.describe())
+    console.cluster(handle.describe(), as_json=as_json)
 
 
 def _show_cluster(facts: Any, name: str, as_json: bool) -> None:
-    console.cluster(facts)
+    console.cluster(facts, as_json=as_json)
 
 
 def _say_status(facts: Any, name: str, as_json: bool) -> None:
-    console.note(f"cluster {facts.db_cluster_identifier!r} is {console.status(facts)}")
+    if as_json:
+        console.cluster(facts, as_json=True)
+    else:
+        console.note(f"cluster {facts.db_cluster_identifier!r} is {console.status(facts)}")
 
 
-def _say_deleted(facts: Any, name: str, as_json: bool) -> None:
-    console.note(f"cluster {name!r} is deleted")
+def _say(sentence: str) -> Show:
+    """Say that it is done; {name!r} is the subject. As JSON: its name."""
 
+    def show(result: Any, name: str, as_json: bool) -> None:
+        if as_json:
+            console.json_of({"cluster": name})
+        else:
+            console.note(sentence.format(name=name))
 
-def _say_lost(nothing: None, name: str, as_json: bool) -> None:
-    console.note(f"the writer of cluster {name!r} and its data directory are gone")
+    return show
 
 
 def _draw_volume(volume: Any, name: str, as_json: bool) -> None:
     from mcp_server.cli import volume_view
 
-    console.out.print(volume_view.draw(volume))
+    if as_json:
+        console.result(volume, as_json=True)
+    else:
+        console.out.print(volume_view.draw(volume))
 
 
 def _show_as_it_is(result: Any, name: str, as_json: bool) -> None:
     console.result(result, as_json=as_json)
 
 
-AS_IT_IS = Manner(_show_as_it_is, as_json=True)
+AS_IT_IS = Manner(_show_as_it_is)
 MANNERS = {
     "create_db_cluster": Manner(_show_created),
-    "delete_db_cluster": Manner(_say_deleted, confirm="Delete cluster {name!r} and all its data?"),
+    "delete_db_cluster": Manner(
+        _say("cluster {name!r} is deleted"), confirm="Delete cluster {name!r} and all its data?"
+    ),
+    "describe_events": Manner(_show_as_it_is, follows=True),
     "describe_volume": Manner(_draw_volume),
     "failover_db_cluster": Manner(_show_cluster),
-    "lose_compute": Manner(_say_lost),
+    "heal_fault": Manner(_say("cluster {name!r}: healed")),
+    "inject_fault": Manner(
+        _say("cluster {name!r}: the fault is in force, as borealis storage show {name} shows")
+    ),
+    "lose_compute": Manner(_say("the writer of cluster {name!r} and its data directory are gone")),
     "modify_db_cluster": Manner(_show_cluster),
     "pause_db_cluster": Manner(_say_status),
     "start_db_cluster": Manner(_say_status),

@@ -6,13 +6,16 @@ TLS, and the gateway takes nothing else.
 """
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -24,19 +27,49 @@ from rich.table import Table
 from rich.text import Text
 
 from mcp_server.cli import console, foreground
+from mcp_server.errors import McpServerError
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.wording import COMMAND_LINE
 
 CANCEL_SECONDS = 5.0
+STANDARD_INPUT = "-"
 HELP = "end a statement with ; and press Enter. Ctrl-C cancels it. \\q or Ctrl-D leaves."
 
+ReadLine = Callable[[bool], str]
+"""Gives the next line, or raises EOFError. It is told whether a statement has begun."""
 
-def run(dsn: str, command: str | None, *, builtin: bool = False) -> int:
-    """Open a shell on a DSN, or run one command; returns the exit status."""
+
+class ScriptUnreadableError(McpServerError):
+    """A file of SQL cannot be read. The message names it."""
+
+
+class PsqlNeededError(McpServerError):
+    """What was asked for is a matter of psql, which is not installed, or cannot speak TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What a shell runs instead of asking. files: after the commands; `-` is standard input.
+
+    arguments: more arguments of psql.
+    """
+
+    commands: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+
+
+ASKS = Script()
+
+
+def run(dsn: str, script: Script = ASKS, *, builtin: bool = False) -> int:
+    """Open a shell on a DSN, or run a script; returns the exit status. Raises PsqlNeededError."""
     program = None if builtin else psql_with_tls()
     if program is None:
-        return run_builtin(dsn, command)
-    arguments = [program, *(["--command", command] if command is not None else [])]
+        return run_builtin(dsn, script)
+    commands = [word for command in script.commands for word in ("--command", command)]
+    files = [word for file in script.files for word in ("--file", file)]
+    arguments = [program, *commands, *files, *script.arguments]
     return foreground.run(arguments, os.environ | environment_of(dsn))
 
 
@@ -66,38 +99,79 @@ def environment_of(dsn: str) -> dict[str, str]:
     return {variables[name]: str(value) for name, value in conninfo_to_dict(dsn).items()}
 
 
-def run_builtin(dsn: str, command: str | None) -> int:
-    """The small shell. Reads standard input to its end; a failed statement does not end it."""
+def run_builtin(dsn: str, script: Script = ASKS) -> int:
+    """The small shell. Reads standard input to its end; a failed statement does not end it.
+
+    A failed command ends it, and what was to come after a failed file is not begun.
+    """
+    if script.arguments:
+        raise PsqlNeededError(
+            f"{shlex.join(script.arguments)!r} is for psql, which is not used here: install one "
+            "that speaks TLS (postgresql-client), and leave out --builtin"
+        )
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.add_notice_handler(
             lambda diagnostic: console.note(diagnostic.message_primary or "")
         )
-        if command is not None:
+        for command in script.commands:
             with _cancelled_by_signals(connection):
-                return 0 if _execute(connection, command) else 1
-        interactive = sys.stdin.isatty()
-        if interactive:
-            console.note(HELP)
-        succeeded = True
-        for statement in _statements(f"{connection.info.dbname}=> ", interactive=interactive):
-            try:
-                with _cancelled_by_signals(connection):
-                    succeeded = _execute(connection, statement)
-            except KeyboardInterrupt:
-                if not interactive:
-                    raise
-        return 0 if succeeded or interactive else 1
+                if not _execute(connection, command):
+                    return 1
+        for file in script.files:
+            if not _run_lines(connection, _lines_of(file)):
+                return 1
+        if script != ASKS:
+            return 0
+        if not sys.stdin.isatty():
+            return 0 if _run_lines(connection, _lines_of(STANDARD_INPUT)) else 1
+        console.note(HELP)
+        prompt = f"{connection.info.dbname}=> "
+        _run_lines(
+            connection,
+            lambda begun: foreground.ask_for_line("-> " if begun else prompt),
+            interactive=True,
+        )
+        return 0
 
 
-def _statements(prompt: str, *, interactive: bool) -> Any:
-    """Statements from standard input, split where a line ends with a semicolon."""
+def _lines_of(file: str) -> ReadLine:
+    """The lines of a file, one at each call. Raises ScriptUnreadableError."""
+    if file == STANDARD_INPUT:
+        return lambda begun: input()
+    try:
+        lines = iter(Path(file).read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScriptUnreadableError(f"cannot read {file}: {error}") from error
+
+    def read(begun: bool) -> str:
+        for line in lines:
+            return line
+        raise EOFError
+
+    return read
+
+
+def _run_lines(
+    connection: psycopg.Connection[Any], read: ReadLine, *, interactive: bool = False
+) -> bool:
+    """Run statements as they are read; whether the last one succeeded."""
+    succeeded = True
+    for statement in _statements(read, interactive=interactive):
+        try:
+            with _cancelled_by_signals(connection):
+                succeeded = _execute(connection, statement)
+        except KeyboardInterrupt:
+            if not interactive:
+                raise
+    return succeeded
+
+
+def _statements(read: ReadLine, *, interactive: bool) -> Iterator[str]:
+    """Statements, split where a line ends with a semicolon."""
     lines: list[str] = []
     while True:
         try:
-            if interactive:
-                line = foreground.ask_for_line(prompt if not lines else "-> ")
-            else:
-                line = input()
+            line = read(bool(lines))
         except EOFError:
             break
         except KeyboardInterrupt:  # as in psql: away with what was typed, and on

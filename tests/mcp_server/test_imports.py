@@ -1,8 +1,10 @@
 """What a command loads: its own work, and not what other commands need."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,7 +41,31 @@ def test_to_import_the_command_line_loads_nothing_heavy() -> None:
     assert translator == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["create", "--help"], ["storage", "--help"]])
+def test_a_completion_loads_nothing_heavy(tmp_path: Path) -> None:
+    shell = {
+        "_BOREALIS_COMPLETE": "complete_bash",
+        "BOREALIS_STATE_DIR": str(tmp_path),
+        "COMP_WORDS": "borealis describe n",
+        "COMP_CWORD": "2",
+    }
+    begin = f"import os, sys; os.environ |= {shell!r}; sys.argv = ['borealis']"
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as catalog:
+        catalog.execute("create table db_cluster (identifier text)")
+        catalog.execute("insert into db_cluster values ('notes')")
+        catalog.commit()
+    packages, translator = loaded(begin + RUN.format(arguments=[]).replace("main([])", "main()"))
+    assert "sqlite3" in packages  # it has looked
+    assert packages & (HEAVY - {"pydantic"}) == set()
+    assert translator == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["--help"], ["--version"], ["create", "--help"], ["storage", "--help"]),
+        *(["init", "cursor", "--print"], ["config"]),
+    ],
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     packages, translator = loaded(RUN.format(arguments=arguments))
     assert packages & (HEAVY - {"pydantic"}) == set()  # which Typer loads where it is there
@@ -48,9 +74,9 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("arguments", [["list"], ["list", "--json"]])
 def test_a_command_about_clusters_loads_what_they_need(
-    arguments: list[str], engine_dir: Path
+    arguments: list[str], commands_dir: Path
 ) -> None:
-    where = ["--state-dir", str(engine_dir / "state")]
+    where = ["--state-dir", str(commands_dir / "state")]
     packages, translator = loaded(RUN.format(arguments=[*arguments, *where]))
     assert packages & NOT_FOR_CLUSTERS == set()
     assert translator == set()

@@ -30,7 +30,7 @@ from cluster_runtime.control.records.resources import Tag
 from cluster_runtime.control.records.rules import Range
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
 from mcp_server.cli import operation_commands
-from mcp_server.wording import option_of
+from mcp_server.wording import NO_COMMANDS, option_of
 
 Gauge = Literal["fine", "coarse"]
 
@@ -200,7 +200,7 @@ class Borealis:
         state_dir = inspect.Parameter(
             "state_dir", inspect.Parameter.KEYWORD_ONLY, default=Path("/made/up"), annotation=Path
         )
-        groups = {"": self.app, "storage": typer.Typer()}
+        groups = {"": self.app, "storage": typer.Typer(), "fault": typer.Typer()}
         operation_commands.add_commands(groups, opened, state_dir, WITH_IT)
 
     def __call__(self, *line: str) -> Any:
@@ -300,11 +300,11 @@ def test_a_secret_that_cannot_be_read_is_an_error_that_names_the_option(
     assert service.asked == []
 
 
-def test_what_ends_with_the_host_is_no_command() -> None:
+def test_what_is_no_command_is_none() -> None:
     borealis = Borealis(None)
-    ended = [one.method.replace("_", "-") for one in OPERATIONS if one.of_this_host]
-    assert len(ended) == 5
-    assert [name for name in ended if borealis(name, "--help").exit_code != 2] == []
+    assert set(NO_COMMANDS) < {one.method for one in OPERATIONS}
+    names = [method.replace("_", "-") for method in NO_COMMANDS]
+    assert [name for name in names if borealis(name, "--help").exit_code != 2] == []
 
 
 # What is asked for.

@@ -35,6 +35,7 @@ from cluster_runtime.control.records.model import (
 )
 from cluster_runtime.errors import (
     BorealisError,
+    ClusterAlreadyExistsError,
     ClusterNotFoundError,
     InvalidParameterError,
     OperationNotSupportedError,
@@ -100,6 +101,8 @@ class RdsChannel:
         Raises what the operation declares, EndpointUnreachableError, and OperationNotSupportedError
         for what RDS has not.
         """
+        if isinstance(request, CreateDBCluster) and request.if_not_exists:
+            return self._create_or_get(request)
         declared = request.declared
         beyond = facts.beyond_rds(request)
         if declared.ours:
@@ -219,6 +222,15 @@ class RdsChannel:
             )
             self._wait("db_instance_available", DBInstanceIdentifier=writer)
         return self._waited("db_cluster_available", made)
+
+    def _create_or_get(self, request: CreateDBCluster) -> DBCluster:
+        """RDS has no such parameter, but tells whether there is such a cluster."""
+        try:
+            made: DBCluster = self.perform(replace(request, if_not_exists=False))
+        except ClusterAlreadyExistsError:
+            members = {"DBClusterIdentifier": request.db_cluster_identifier}
+            return self._waited("db_cluster_available", members)
+        return made
 
     def _delete(self, request: DeleteDBCluster) -> DBCluster:
         """RDS deletes no cluster that has instances."""

@@ -91,6 +91,8 @@ class CreateDBCluster(Request):
     db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
     with_writer: make an instance; without one it takes no connections until it gets one.
     engine: there is one.
+    if_not_exists: return the cluster of this name as it is where there is one, whoever is making
+        it at the moment.
     """
 
     db_cluster_identifier: Annotated[NewClusterIdentifier, Earlier("identifier")]
@@ -112,6 +114,7 @@ class CreateDBCluster(Request):
     db_cluster_parameter_group_name: str | None = None
     with_writer: Annotated[bool, RDS_HAS_NONE] = True
     engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
+    if_not_exists: Annotated[bool, RDS_HAS_NONE] = False
 
     def check(self) -> None:
         """Raises InvalidParameterError for a cluster that nobody could log in to."""

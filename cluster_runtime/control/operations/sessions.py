@@ -1,11 +1,11 @@
-"""Operations on sessions: who is connected, and who may sign tokens for a while. Ours."""
+"""Operations on sessions: who is connected, what they do, who may sign tokens for a while. Ours."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
 from cluster_runtime.control.operations.declaration import Request, operation
-from cluster_runtime.control.operations.types import SESSIONS, ClusterReference
+from cluster_runtime.control.operations.types import ACTIVITY, SESSIONS, ClusterReference
 from cluster_runtime.control.records.fields import SECRET
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
 
@@ -25,6 +25,24 @@ class DescribeSessions(Request):
     """Show who is connected to a cluster through the gateway: address, TLS, kind of credential.
 
     PostgreSQL itself sees a unix socket; `pid` joins this to its `pg_stat_activity`.
+    """
+
+    db_cluster_identifier: ClusterReference
+
+
+@operation(
+    "DescribeActivity",
+    of=SESSION_NOUN,
+    returns=ACTIVITY,
+    raises=(ClusterNotFoundError,),
+    ours=True,
+    of_this_host=True,
+)
+@dataclass(frozen=True, slots=True)
+class DescribeActivity(Request):
+    """Show how much a cluster does: connections, transactions so far, lag of its readers.
+
+    A paused cluster stays paused.
     """
 
     db_cluster_identifier: ClusterReference

@@ -200,3 +200,19 @@ class Event:
     message: str
     event_categories: tuple[str, ...]
     date: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterActivity:
+    """What a cluster did until now.
+
+    connections: established sessions at its endpoints. commits, rollbacks: transactions that ended
+    since its statistics began, in all databases of the tenant; None while no writer runs.
+    replica_lag_bytes: log that the slowest reader has and does not show yet; None without readers.
+    """
+
+    db_cluster_identifier: str
+    connections: int
+    commits: int | None = None
+    rollbacks: int | None = None
+    replica_lag_bytes: int | None = None

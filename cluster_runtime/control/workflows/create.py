@@ -1,5 +1,6 @@
 """CreateDBCluster, and the unnamed clusters that the warm pool holds."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -109,12 +110,14 @@ async def create_db_cluster(context: Context, request: CreateDBCluster) -> Hoste
     InsufficientStorageError; then nothing of the cluster remains.
     """
     identifier = check_identifier(request.db_cluster_identifier)
-    taken = {cluster.identifier for cluster in context.clusters.values()} | context.reserved
-    if identifier in taken:
+    if request.if_not_exists and (existing := await _existing(context, identifier)) is not None:
+        return existing
+    taken = {cluster.identifier for cluster in context.clusters.values()}
+    if identifier in taken | context.reserved.keys():
         raise ClusterAlreadyExistsError(
             f"a cluster {identifier!r} exists already; choose another identifier or delete it first"
         )
-    context.reserved.add(identifier)
+    context.reserved[identifier] = asyncio.Event()
     try:
         if request.engine_version is None:
             unnamed = await context.pool.take()
@@ -126,7 +129,17 @@ async def create_db_cluster(context: Context, request: CreateDBCluster) -> Hoste
             await discard_unnamed(context, unnamed)
             raise
     finally:
-        context.reserved.discard(identifier)
+        context.reserved.pop(identifier).set()
+
+
+async def _existing(context: Context, identifier: str) -> HostedCluster | None:
+    """The cluster of this name, once whoever makes it is done; not one that is being deleted."""
+    while (making := context.reserved.get(identifier)) is not None:
+        await making.wait()
+    for cluster in context.clusters.values():
+        if cluster.identifier == identifier and cluster.facts.status is not ClusterStatus.DELETING:
+            return cluster
+    return None
 
 
 async def _name(

@@ -118,7 +118,7 @@ async def _switch_gateway(context: Context, cluster: HostedCluster) -> None:
 
 def _check_free(context: Context, cluster: HostedCluster, identifier: str) -> None:
     others = {other.identifier for other in context.clusters.values() if other is not cluster}
-    if identifier in others | context.reserved:
+    if identifier in others | context.reserved.keys():
         raise ClusterAlreadyExistsError(
             f"a cluster {identifier!r} exists already; choose another identifier"
         )

@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from cluster_runtime.engine import children
 from cluster_runtime.engine.sandbox.landlock import (
     SYS_LANDLOCK_RESTRICT_SELF,
     landlock_abi,
@@ -73,6 +74,7 @@ class Confinement:
         An error says on standard error, which is the server's log, what failed; it ends the child
         before PostgreSQL runs.
         """
+        children.hear_signals()
         if self._dies:
             # After the change of user, which would undo it.
             self._check(self._prctl(_PR_SET_PDEATHSIG, int(signal.SIGQUIT), 0, 0, 0), "pdeathsig")

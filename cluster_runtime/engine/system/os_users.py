@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cluster_runtime.engine import children
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.system.files import write_atomically
 from cluster_runtime.engine.system.locks import exclusive
@@ -226,14 +227,13 @@ def end_processes_of(uid: int) -> None:
     One call of that user itself, which the kernel serves at once for all: none can slip through
     by forking.
     """
-    subprocess.run(
+    children.run(
         ["/bin/sh", "-c", "kill -9 -1"],
         user=uid,
         group=uid,
         extra_groups=[],
         stderr=subprocess.DEVNULL,
         check=False,
-        start_new_session=True,
     )
 
 

@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from cluster_runtime.engine import children
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.policy.coalescing import Politeness
 from cluster_runtime.storage.disk.page_images import (
@@ -63,12 +64,11 @@ class ImageMaker:
 
     def __enter__(self) -> Self:
         path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH", ""))))
-        self._process = subprocess.Popen(
+        self._process = children.start(
             [sys.executable, "-m", __name__, str(int(self._politeness()))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,
         )
         self._prioritise()
         return self

@@ -1,6 +1,7 @@
 """CreateDBCluster: milliseconds to a real cluster, and nothing half-made."""
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -223,3 +224,25 @@ def test_another_engine_version_stands_beside_the_default_one(runtime: Runtime) 
     assert new.describe().engine_version.startswith("18.")
     with old.connect() as conn:
         assert conn.execute("select '[1,2]'::vector <-> '[1,3]'::vector").fetchone() == (1.0,)
+
+
+def test_a_cluster_that_exists_is_returned_where_that_is_asked_for(runtime: Runtime) -> None:
+    first = runtime.create_db_cluster("twice", if_not_exists=True, deletion_protection=True)
+    again = runtime.create_db_cluster("Twice", if_not_exists=True)
+    assert again.id == first.id
+    assert again.describe().deletion_protection is True
+    with pytest.raises(ClusterAlreadyExistsError):
+        runtime.create_db_cluster("twice")
+    runtime.modify_db_cluster("twice", deletion_protection=False)
+    runtime.delete_db_cluster("twice")
+    assert runtime.create_db_cluster("twice", if_not_exists=True).id != first.id
+
+
+def test_all_who_ask_for_a_cluster_at_once_get_the_same_one(runtime: Runtime) -> None:
+    with ThreadPoolExecutor(6) as together:
+        asked = [
+            together.submit(runtime.create_db_cluster, "shared", if_not_exists=True)
+            for _ in range(6)
+        ]
+    assert len({each.result().id for each in asked}) == 1
+    assert len(runtime.describe_db_clusters()) == 1

@@ -47,6 +47,7 @@ RDS: dict[str, Any] = Loader().load_service_model("rds", "service-2")
 SHAPES = RDS["shapes"]
 OURS = {
     "PauseDBCluster",
+    "DescribeActivity",
     "DescribeSessions",
     "RegisterSession",
     "DescribeVolume",
@@ -57,6 +58,7 @@ OURS = {
     "GetMasterUserSecret",
 }
 OURS_IN_RDS_OPERATIONS = {
+    ("CreateDBCluster", "if_not_exists"),
     ("ModifyDBCluster", "require_tls"),
     ("ModifyDBCluster", "internet_access_gateway_enabled"),
     ("ModifyDBCluster", "reset_settings"),

@@ -307,7 +307,7 @@ def test_psql_gets_no_secret_in_its_arguments(
     program.write_text('#!/bin/sh\ntest -n "$PGPASSWORD" && echo "$@" >> "$0.said"\nexit 0\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert shell.run(shop.dsn(), "select 1") == 0
+    assert shell.run(shop.dsn(), shell.Script(("select 1",))) == 0
     assert (tmp_path / "psql.said").read_text().strip().splitlines()[-1] == "--command select 1"
 
 
@@ -317,7 +317,7 @@ def test_the_builtin_shell_runs_statements_from_its_input(
     monkeypatch.setattr(
         "sys.stdin", io.StringIO("select 1 +\n 1 as two;\nselect broken;\nselect 3")
     )
-    assert shell.run(shop.dsn(), None, builtin=True) == 0
+    assert shell.run(shop.dsn(), builtin=True) == 0
     captured = capsys.readouterr()
     assert "two" in captured.out
     assert "3" in captured.out
@@ -327,5 +327,5 @@ def test_the_builtin_shell_runs_statements_from_its_input(
 def test_the_builtin_shell_reports_a_failed_command(
     shop: ClusterHandle, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert shell.run(shop.dsn(), "select 1/0", builtin=True) == 1
+    assert shell.run(shop.dsn(), shell.Script(("select 1/0",)), builtin=True) == 1
     assert "division by zero" in capsys.readouterr().err

@@ -8,13 +8,16 @@ import pytest
 from typer.testing import CliRunner
 
 from cluster_runtime import Runtime
-from cluster_runtime.engine import diagnosis
+from cluster_runtime.engine import diagnosis, place
 from cluster_runtime.engine.diagnosis import Finding, Verdict, disk, kernel, state_directory, walls
 from cluster_runtime.engine.sandbox.confinement import this_kernel
 from cluster_runtime.engine.sandbox.walls import Kernel, walls_of
 from cluster_runtime.engine.trial import Attempt
 from cluster_runtime.errors import EngineNotFoundError
+from mcp_server.cli.clients.known import known
 from mcp_server.cli.commands import app
+from mcp_server.cli.machine import surroundings
+from mcp_server.errors import MODULES
 
 FULL = walls_of(Kernel(7, "", True), "own", dials=False)
 BARE = walls_of(Kernel(0, "no Landlock", False, "no filter"), "host", dials=False)
@@ -113,3 +116,103 @@ def test_a_directory_of_somebody_else_is_a_fault(tmp_path: Path) -> None:
     found: Finding = state_directory(tmp_path)
     assert found.verdict is Verdict.FAULT
     assert found.advice
+
+
+def test_a_directory_in_memory_or_on_another_machine_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind, said in (("tmpfs", "in memory"), ("nfs4", "another machine")):
+        monkeypatch.setattr(place, "file_system_of", lambda _, kind=kind: kind)
+        found = diagnosis.file_system(tmp_path)
+        assert (found.verdict, said in found.says) == (Verdict.WARNING, True)
+        assert found.advice
+    monkeypatch.undo()
+    assert place.file_system_of(Path("/proc/self")) == "proc"
+    assert place.file_system_of(tmp_path / "not" / "there") == place.file_system_of(tmp_path)
+
+
+def test_a_flush_is_tried_in_the_state_directory_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "on disk after" in diagnosis.flush(tmp_path).says
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(place, "flush_seconds", lambda _: 0.05)
+    assert diagnosis.flush(tmp_path) == Finding(
+        "flush",
+        Verdict.WARNING,
+        "a write of 8 KiB is on disk after 50.00 ms (median)",
+        "each commit waits for it: a faster disk, or less load on it, makes them faster",
+    )
+    assert diagnosis.flush(tmp_path / "none").verdict is Verdict.OK
+
+
+def test_limits_that_are_too_low_say_what_to_do() -> None:
+    assert diagnosis.descriptors(1024).verdict is Verdict.WARNING
+    assert "LimitNOFILE" in diagnosis.descriptors(1024).advice
+    assert diagnosis.descriptors(1 << 20).verdict is Verdict.OK
+    assert diagnosis.descriptors(None).verdict is Verdict.OK
+    assert diagnosis.memory(100 << 20).verdict is Verdict.WARNING
+    assert diagnosis.memory(4 << 30).verdict is Verdict.OK
+    assert "libnss-myhostname" in diagnosis.names(False).advice
+    assert diagnosis.names(True).verdict is Verdict.OK
+
+
+def test_a_psql_without_tls_is_told_from_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "none on the search path" in surroundings.psql().says
+    program = tmp_path / "psql"
+    program.write_text("#!/bin/sh\necho 'sslmode value \"require\" invalid' >&2\nexit 2\n")
+    program.chmod(0o755)
+    assert surroundings.psql().verdict is Verdict.WARNING
+
+
+def test_an_extra_that_is_missing_or_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [surroundings.extra(name).verdict for name in MODULES] == [Verdict.OK] * len(MODULES)
+    monkeypatch.setattr(surroundings.metadata, "version", lambda _: "1.20.0")
+    old = surroundings.extra("mcp")
+    assert (old.verdict, "mcp 1.20.0" in old.says) == (Verdict.WARNING, True)
+    monkeypatch.setitem(surroundings.MODULES, "mcp", frozenset({"no_such_module"}))
+    assert "pip install 'borealis-postgres[mcp]'" in surroundings.extra("mcp").advice
+
+
+def test_a_client_that_starts_what_is_not_there_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    cursor = next(one for one in known(tmp_path, {}) if one.name == "cursor")
+    assert list(surroundings.client(cursor)) == []
+    cursor.file.parent.mkdir()
+    cursor.file.write_text('{"mcpServers": {"b": {"command": "/gone/bin/borealis"}, "x": 1}} // c')
+    (found,) = surroundings.client(cursor)
+    assert found.verdict is Verdict.WARNING
+    assert "/gone/bin/borealis" in found.says
+    assert found.advice.endswith("borealis init cursor --name b")
+    assert CliRunner().invoke(app, ["init", "cursor", "--name", "b"]).exit_code == 0
+    assert [one.verdict for one in surroundings.client(cursor)] == [Verdict.OK]
+    cursor.file.write_text("{")
+    assert list(surroundings.client(cursor)) == []
+
+
+def test_trouble_of_a_running_cluster_is_found_where_somebody_hosts(shared_state: Path) -> None:
+    assert surroundings.clusters(shared_state) == []
+    with Runtime.open(shared_state, warm_pool_size=0) as runtime:
+        with runtime.create_db_cluster("ill").connect():
+            (sound,) = surroundings.clusters(shared_state)
+            assert "nothing is wrong" in sound.says
+            runtime.inject_fault("ill", "az:a", "crash")
+            _, found = surroundings.clusters(shared_state)
+            assert found.verdict is Verdict.WARNING
+            assert "a1 (crash), a2 (crash)" in found.says
+            assert found.advice.endswith("borealis fault heal ill")
+            runtime.inject_fault("ill", "segment:b1", "crash")
+            lost = surroundings.clusters(shared_state)[-1]
+            assert (lost.verdict, lost.subject) == (Verdict.FAULT, "cluster: ill")
+            assert "write quorum is lost" in lost.says
+            runtime.heal_fault("ill")
+        runtime.pause_db_cluster("ill")
+        (asleep,) = surroundings.clusters(shared_state)
+        assert asleep.verdict is Verdict.OK
+        assert runtime.cluster("ill").describe().paused

@@ -2,13 +2,14 @@
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
-from mcp_server.cli.commands import main
+from mcp_server.cli.commands import app, main
 
 
 @pytest.fixture
@@ -84,3 +85,67 @@ def test_a_password_stands_in_a_file(borealis: Any, tmp_path: Path) -> None:
     assert err.startswith(f"error: cannot read {tmp_path} for --password-file")
     assert borealis("create", "plain", "--password", "correct-horse")[0] == 2
     assert json.loads(borealis("list", "--json")[1])["clusters"] == []
+
+
+WITHOUT_JSON = {
+    "psql": "prints as psql does",
+    "exec": "prints what its program prints",
+    "mcp": "speaks a protocol",
+    "serve": "prints notes alone",
+    "demo": "is a show",
+}
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    for name, each in group.commands.items():
+        if hasattr(each, "commands"):
+            yield from commands(each, (*path, name))
+        else:
+            yield " ".join((*path, name)), each
+
+
+def test_every_command_speaks_json_but_those_that_have_nothing_to_say_in_it() -> None:
+    every = dict(commands(get_command(app)))
+    without = {
+        name
+        for name, one in every.items()
+        if not any("--json" in parameter.opts for parameter in one.params)
+    }
+    assert without == set(WITHOUT_JSON)
+
+
+def test_what_commands_say_in_json_is_the_result_alone(borealis: Any) -> None:
+    def said(*line: str) -> Any:
+        status, out, err = borealis(*line, "--json")
+        assert (status, err) == (0, ""), line
+        return json.loads(out)
+
+    made = said("create", "spoken", "--if-not-exists")
+    assert said("create", "spoken", "--if-not-exists")["resource_id"] == made["resource_id"]
+    assert borealis("create", "spoken")[0] == 1
+    assert said("modify", "spoken", "--max-capacity", "4")["max_capacity"] == 4
+    assert said("failover", "spoken")["status"] == "available"
+    assert len(said("storage", "show", "spoken")["segments"]) == 6
+    assert said("fault", "inject", "spoken", "az:a", "crash") == {"cluster": "spoken"}
+    assert said("fault", "heal", "spoken") == {"cluster": "spoken"}
+    assert said("sessions", "spoken") == []
+    assert said("activity", "spoken")["db_cluster_identifier"] == "spoken"
+    assert said("lose-compute", "spoken") == {"cluster": "spoken"}
+    assert said("reset-settings", "spoken") == {"cluster": "spoken"}
+    assert "were reset" in said("events", "spoken")[0]["message"]
+    assert said("pause", "spoken")["paused"] is True
+    assert said("stop", "spoken")["status"] == "stopped"
+    assert said("start", "spoken")["status"] == "available"
+    assert said("delete", "spoken", "--yes") == {"cluster": "spoken"}
+
+
+def test_a_fault_is_told_with_where_to_see_it(borealis: Any) -> None:
+    assert borealis("create", "broken")[0] == 0
+    status, _, err = borealis(
+        "fault", "inject", "broken", "segment:b1", "slow:5", "--duration", "9"
+    )
+    assert (status, "borealis storage show broken" in err) == (0, True)
+    status, _, err = borealis("fault", "inject", "broken", "az:z", "crash")
+    assert status == 1
+    assert borealis("fault", "inject", "broken", "az:a")[0] == 2
+    assert borealis("delete", "broken", "--yes")[0] == 0

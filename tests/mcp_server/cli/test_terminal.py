@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
 from cluster_runtime import Runtime
@@ -303,3 +304,38 @@ def test_a_demo_that_is_cut_short_leaves_no_folder_and_no_process(
     assert b"Traceback" not in one.seen
     assert psutil.wait_procs(children, timeout=PATIENCE_S)[1] == []
     assert not list(tmp_path.glob("borealis-demo-*"))
+
+
+def test_the_log_is_followed_until_ctrl_c(terminal: Callable[..., Terminal], state: Path) -> None:
+    said = subprocess.run(
+        [*BOREALIS, "url", "here", "--password", "--state-dir", state],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    one = terminal("logs", "here", "-f", "-n", "1")
+    one.until(b"\n")
+    with psycopg.connect(said.stdout.strip(), autocommit=True) as conn:
+        conn.execute("do $$ begin raise log 'told while it is followed'; end $$")
+    one.until(b"told while it is followed")
+    one.type(CTRL_C)
+    assert one.ends() == 0
+    assert b"Traceback" not in one.seen
+
+
+@pytest.mark.parametrize(
+    ("command", "shows"),
+    [(("top", "--interval", "0.1"), b"here"), (("events", "here", "-f"), b"were reset")],
+    ids=["top", "events"],
+)
+def test_what_watches_goes_on_until_ctrl_c_and_leaves_the_terminal_as_it_was(
+    terminal: Callable[..., Terminal], state: Path, command: tuple[str, ...], shows: bytes
+) -> None:
+    with Runtime.open(state, warm_pool_size=0) as runtime:
+        runtime.modify_db_cluster("here", reset_settings=True)
+    one = terminal(*command, COLUMNS="120")
+    one.until(shows)
+    one.type(CTRL_C)
+    assert one.ends() == 0
+    assert b"Traceback" not in one.seen
+    assert one.now() == one.attributes

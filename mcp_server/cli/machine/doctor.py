@@ -10,13 +10,14 @@ from rich.text import Text
 
 from cluster_runtime.engine.diagnosis import Finding, Verdict, examine
 from mcp_server.cli import console
+from mcp_server.cli.machine import surroundings
 
 STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAULT: "bold red"}
 
 
 def run(state_dir: Path, *, as_json: bool) -> int:
     """Examine, print, return the exit status: 1 where there is a fault."""
-    findings = examine(state_dir)
+    findings = [*examine(state_dir), *surroundings.examine(state_dir)]
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

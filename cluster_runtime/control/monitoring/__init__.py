@@ -1,0 +1,1 @@
+"""What a cluster and its servers tell of themselves, without being woken for it."""

@@ -1,0 +1,62 @@
+"""Options and arguments of several commands, and the names of clusters that a shell completes.
+
+Those come from the catalog's file, without any host: a shell waits for them at each TAB, so this
+loads no runtime and starts nothing.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+STATE_DIR = Path("~/.borealis")
+STATE_DIR_VARIABLE = "BOREALIS_STATE_DIR"
+BUSY_SECONDS = 0.2
+NAMES = "select identifier from db_cluster order by identifier"
+
+
+def clusters(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of the clusters of the state directory that the command line names so far."""
+    given = ctx.params.get("state_dir") or os.environ.get(STATE_DIR_VARIABLE) or STATE_DIR
+    catalog = Path(given).expanduser() / "catalog.sqlite"
+    return [name for name in _names(catalog) if name.startswith(incomplete.lower())]
+
+
+StateDir = Annotated[
+    Path,
+    typer.Option(
+        "--state-dir", envvar=STATE_DIR_VARIABLE, help="Where the clusters live.", metavar="DIR"
+    ),
+]
+Name = Annotated[
+    str,
+    typer.Argument(help="Identifier of the cluster.", metavar="CLUSTER", autocompletion=clusters),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Reader = Annotated[bool, typer.Option("--reader", help="Connect to the reader endpoint.")]
+Database = Annotated[str | None, typer.Option(help="Database to connect to.")]
+StablePassword = Annotated[
+    bool,
+    typer.Option(
+        "--password",
+        help="With a password of the master user that stays, made where it is not set yet, instead "
+        "of a token that opens connections for 15 minutes.",
+    ),
+]
+
+
+def _names(catalog: Path) -> list[str]:
+    if not catalog.exists():
+        return []
+    try:
+        file = f"file:{quote(str(catalog))}?mode=ro"
+        connection = sqlite3.connect(file, uri=True, timeout=BUSY_SECONDS)
+        try:
+            return [name for (name,) in connection.execute(NAMES)]
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return []  # a shell has no place for an error
