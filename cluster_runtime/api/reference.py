@@ -32,6 +32,8 @@ directory: the AWS command line, boto3 and every other SDK, with `--endpoint-url
 `AWS_ENDPOINT_URL_IAM`. Requests are checked, and answers written, by botocore's models of the
 services, so shapes, waiters and paginators are those of Amazon's.
 
+* **The AWS command line** of version 1 has addresses of its own for RDS, and needs
+  `--endpoint-url`.
 * **Keys.** `AWS_SHARED_CREDENTIALS_FILE=<state directory>/credentials` is all that a tool needs.
   Each request is signed (Signature Version 4), on the socket too, and counts for 15 minutes. The
   region is the host's.

@@ -26,6 +26,7 @@ from cluster_runtime.control.operations.table import reference
 from cluster_runtime.control.operations.types import EVENTS, ClusterReference
 from cluster_runtime.control.records.fields import SECRET
 from cluster_runtime.control.records.model import Event
+from cluster_runtime.control.records.resources import Tag
 from cluster_runtime.control.records.rules import Range
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
 from mcp_server.cli import operation_commands
@@ -263,6 +264,29 @@ def test_its_command_refuses_what_is_no_option_or_value_of_it(
 ) -> None:
     assert borealis("reticulate-db-splines", *line).exit_code == 2
     assert service.asked == []
+
+
+def test_what_there_is_any_number_of_is_an_option_that_may_be_repeated() -> None:
+    asked: list[dict[str, Any]] = []
+    borealis = Borealis(
+        types.SimpleNamespace(
+            add_tags_to_resource=lambda **given: asked.append(given),
+            remove_tags_from_resource=lambda **given: asked.append(given),
+        )
+    )
+    lines = [
+        ["add-tags-to-resource", "--resource-name", "arn", "--tag", "a=1=2", "--tag", "b"],
+        ["remove-tags-from-resource", "--resource-name", "arn", "--tag-key", "a"],
+    ]
+    for line in lines:
+        assert borealis(*line).exit_code == 0
+    assert asked == [
+        {"resource_name": "arn", "tags": (Tag("a", "1=2"), Tag("b"))},
+        {"resource_name": "arn", "tag_keys": ("a",)},
+    ]
+    assert borealis("add-tags-to-resource", "--resource-name", "arn").exit_code == 2
+    reserved = borealis("add-tags-to-resource", "--resource-name", "arn", "--tag", "aws:a=1")
+    assert isinstance(reserved.exception, InvalidParameterError)
 
 
 def test_a_secret_that_cannot_be_read_is_an_error_that_names_the_option(

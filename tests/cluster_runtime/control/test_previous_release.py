@@ -11,6 +11,7 @@ import pytest
 
 from cluster_runtime import Runtime
 from cluster_runtime.control.admin import AdminConnection, Statement
+from cluster_runtime.control.records.catalog import MIGRATIONS
 from cluster_runtime.errors import EngineError
 from tests import previous_release
 from tests.conftest import reachable_folder
@@ -38,7 +39,7 @@ with Runtime.open(sys.argv[1], warm_pool_size=0) as runtime:
         conn.execute("alter role clerk createrole")
         conn.execute("alter role rds_iam rename to gone")
     # As if a trap had fired: what somebody does who is the superuser for a moment.
-    service = runtime._home.service
+    service = runtime._service
     hosted = service.find("pwned")
     sockets = hosted.compute._instance.socket_directory
     where = f"host={sockets} user=rdsadmin dbname=library"
@@ -229,4 +230,4 @@ def test_the_previous_release_refuses_what_this_one_has_opened(
         shutil.copy(part, copied)
     refused = previous_release.run(release, OPEN, str(copied))
     assert refused.returncode != 0
-    assert "is of version 2, this release knows up to 1" in refused.stderr
+    assert f"is of version {len(MIGRATIONS)}, this release knows up to 1" in refused.stderr
