@@ -134,19 +134,13 @@ def spent_folders() -> Iterator[list[Path]]:
 
 @pytest.fixture
 def engine_dir(spent_folders: list[Path]) -> Iterator[Path]:
-    """A new `reachable_folder`."""
+    """A new `reachable_folder`. Hosts that commands have started there end with the test."""
     folder = reachable_folder()
     yield folder
+    end_hosts(folder)
     for root, _, names in os.walk(folder):
         for name in names:
             facts = os.lstat(path := os.path.join(root, name))
             if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1:
                 os.truncate(path, 0)
     spent_folders.append(folder)
-
-
-@pytest.fixture
-def commands_dir(engine_dir: Path) -> Iterator[Path]:
-    """A new `reachable_folder` for commands, whose background hosts are ended afterwards."""
-    yield engine_dir
-    end_hosts(engine_dir)

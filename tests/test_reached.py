@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import cluster_runtime
+from cluster_runtime.control.operations import OPERATIONS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "cluster_runtime"
@@ -26,6 +27,9 @@ ENTRIES = (
 
 ENTRY_NAMES = {"main", *cluster_runtime.__all__}
 """What a module does when it is run by itself; what users import."""
+
+OFFERED = {each.method for each in OPERATIONS}
+"""What a host looks up by its name, for each operation that `Runtime` has a method for."""
 
 NOT_OF_THE_PRODUCT = ("cluster_runtime/storage/simulation/",)
 """Has a command of its own, and is no part of a running cluster."""
@@ -126,6 +130,7 @@ def unreached(parsed: list[tuple[str, ast.Module]], entries: tuple[str, ...]) ->
         for name in names:
             waiting.extend(by_name.get(name, ()))
 
+    need(OFFERED)
     while waiting:
         each = waiting.pop()
         if id(each) in reached:

@@ -27,7 +27,7 @@ from mcp_server.cli.machine import configuration
 from mcp_server.cli.operation_commands import add_commands
 from mcp_server.cli.options import STATE_DIR, AsJson, Name, StateDir, clusters
 from mcp_server.cli.watching import commands as watching
-from mcp_server.errors import DISTRIBUTION, missing_extra
+from mcp_server.errors import DISTRIBUTION, McpServerError, missing_extra
 from mcp_server.wording import COMMAND_LINE
 
 if TYPE_CHECKING:
@@ -47,11 +47,12 @@ app.add_typer(storage, name="storage")
 app.add_typer(fault, name="fault")
 app.add_typer(memory, name="memory")
 
+WARM_POOL_VARIABLE = "BOREALIS_WARM_POOL"
 WarmPool = Annotated[
     int,
     typer.Option(
         min=0,
-        envvar="BOREALIS_WARM_POOL",
+        envvar=WARM_POOL_VARIABLE,
         help="Started clusters that a new host keeps ready for the next create.",
     ),
 ]
@@ -149,8 +150,10 @@ def opened(state_dir: Path) -> "Iterator[Runtime]":
     with loading():
         from cluster_runtime import Runtime
 
-    size = int(os.environ.get("BOREALIS_WARM_POOL", "1"))
-    with Runtime.open(state_dir.expanduser(), host="daemon", warm_pool_size=size) as runtime:
+    size = os.environ.get(WARM_POOL_VARIABLE, "1")
+    if not size.isdecimal():
+        raise McpServerError(f"{WARM_POOL_VARIABLE} is {size!r}; it must be a whole number")
+    with Runtime.open(state_dir.expanduser(), host="daemon", warm_pool_size=int(size)) as runtime:
         yield runtime
 
 

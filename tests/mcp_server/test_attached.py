@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.mcp_server.test_clusters import *  # noqa: F403
-from tests.mcp_server.test_queries import *  # noqa: F403
-from tests.mcp_server.test_schemas import *  # noqa: F403
 
 from cluster_runtime import ClusterHandle, Runtime
 from mcp_server.server import build_server
 from mcp_server.tools import ServerScope
 from tests.hosts import host_of
 from tests.mcp_server.conftest import SHOP, Tools
+from tests.mcp_server.tools.test_clusters import *  # noqa: F403
+from tests.mcp_server.tools.test_queries import *  # noqa: F403
+from tests.mcp_server.tools.test_schemas import *  # noqa: F403
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent.parent
 def home() -> Iterator[Path]:
     folder = reachable_folder()
     yield folder / "state"
-    end_hosts(folder)
+    end_hosts(folder, orphans=True)
     subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 

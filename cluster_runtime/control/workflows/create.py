@@ -59,16 +59,20 @@ async def make_unnamed(context: Context, engine_version: str | None) -> UnnamedC
         await in_thread(_lay_out, context, template, resource_id, instances.storage)
         await instances.compute.ensure_running()
     except BaseException:
-        await instances.stop(Shutdown.IMMEDIATE)
-        await in_thread(context.home.remove, directory)
+        try:
+            await instances.stop(Shutdown.IMMEDIATE)
+        finally:
+            await in_thread(context.home.remove, directory)
         raise
     return UnnamedCluster(resource_id, template.installation.version, directory, instances)
 
 
 async def discard_unnamed(context: Context, unnamed: UnnamedCluster) -> None:
     """Undo `make_unnamed`."""
-    await unnamed.instances.stop(Shutdown.IMMEDIATE)
-    await in_thread(context.home.remove, unnamed.directory)
+    try:
+        await unnamed.instances.stop(Shutdown.IMMEDIATE)
+    finally:
+        await in_thread(context.home.remove, unnamed.directory)
 
 
 def instances_over(context: Context, installation: Installation, resource_id: str) -> Instances:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from cluster_runtime.engine.system.resources import used_up
 from cluster_runtime.errors import StaleEpochError, StorageError
 from cluster_runtime.storage.core.batch import (
     Batch,
@@ -57,11 +58,12 @@ class SegmentAwayError(SegmentUnreadableError):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame in the log: its position, its batch, its WAL bytes."""
+    """A frame in the log: its position, its batch, its WAL bytes; `raw`: as it lies in the file."""
 
     position: int
     batch: Batch
     wal: memoryview
+    raw: memoryview
 
     @property
     def end(self) -> int:
@@ -147,7 +149,8 @@ class SegmentStore:
         accept_format_1: take a state without a checksum too; then the whole log is followed, for
         marks of that format could be ahead of it.
         Raises SegmentAwayError where its disk refuses, SegmentUnreadableError where it is missing,
-        damaged, or not this volume's.
+        damaged, or not this volume's; InsufficientResourcesError where it may be well, and this
+        process can open no more files.
         """
         directory = segment_directory(root, segment)
         log: SegmentLog | None = None
@@ -176,6 +179,8 @@ class SegmentStore:
                 log.close()
             if isinstance(error, SegmentUnreadableError):
                 raise
+            if (known := used_up(error)) is not None:
+                raise known from error
             missing = isinstance(
                 error, FileNotFoundError | NotADirectoryError | ValueError | LookupError
             )
@@ -427,9 +432,9 @@ class SegmentStore:
                 batch, self.core.history
             ):
                 return
-            yield Frame(start + at, batch, wal)
-            previous = batch.end
-            at += frame_bytes(len(wal))
+            end = at + frame_bytes(len(wal))
+            yield Frame(start + at, batch, wal, content[at:end])
+            previous, at = batch.end, end
 
     def _is_cut(self, lsn: Lsn) -> bool:
         return any(cut.lsn == lsn for cut in self.core.history) or lsn == self.core.floor

@@ -6,18 +6,20 @@ are under way. A crash in the middle leaves a volume that opens again.
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
+from cluster_runtime.engine.system.resources import used_up
 from cluster_runtime.errors import QuorumLostError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.durability import Opening, Volume, read_point
 from cluster_runtime.storage.core.facts import VolumeFacts
-from cluster_runtime.storage.core.quorum import READ_QUORUM, Membership
+from cluster_runtime.storage.core.quorum import READ_QUORUM, WRITE_QUORUM, Membership
 from cluster_runtime.storage.core.segment import History
 from cluster_runtime.storage.core.types import (
     AZS,
@@ -37,7 +39,7 @@ from cluster_runtime.storage.disk.state_file import (
     SegmentStateFile,
     StateDamagedError,
 )
-from cluster_runtime.storage.live.gossip import copy_log
+from cluster_runtime.storage.live.gossip import begin_again, copy_log
 
 _log = get_logger(__name__)
 T = TypeVar("T")
@@ -70,26 +72,27 @@ def open_volume(
 
     unreachable: segments that a fault keeps away. format_1: the facts of a volume of that format,
     whose segments get them now, with a checksum over all.
-    Raises QuorumLostError where fewer than a read quorum answers.
+    Raises QuorumLostError where fewer than a read quorum answers, and InsufficientResourcesError
+    where this process can open no more files.
     """
     states = segment_states(root, disk, unreachable, accept_format_1=format_1 is not None)
     membership = newest_membership(each for each in states if each.volume == volume)
     stores: dict[SegmentId, SegmentStore] = {}
-    for segment in membership.segments:
-        if segment in unreachable:
-            continue
-        try:
-            stores[segment] = SegmentStore.open(
-                root,
-                volume,
-                segment,
-                direct=direct,
-                accept_format_1=format_1 is not None,
-                disk=disk,
-            )
-        except SegmentUnreadableError as error:
-            _log.warning("a segment is lost", segment=segment, error=str(error))
     try:
+        for segment in membership.segments:
+            if segment in unreachable:
+                continue
+            try:
+                stores[segment] = SegmentStore.open(
+                    root,
+                    volume,
+                    segment,
+                    direct=direct,
+                    accept_format_1=format_1 is not None,
+                    disk=disk,
+                )
+            except SegmentUnreadableError as error:
+                _log.warning("a segment is lost", segment=segment, error=str(error))
         opening = _promise(stores)
         _agree_on_facts(stores, format_1)
         if opening.may_cut:
@@ -112,6 +115,10 @@ def align(store: SegmentStore, history: History, membership: Membership) -> None
 
 def catch_up(store: SegmentStore, sources: list[SegmentStore], until: Lsn) -> bool:
     """Copy log from peers up to an LSN at which a batch ends; return whether that was reached."""
+    others = [each for each in sources if each is not store and each.core.scl >= until]
+    if others and store.core.scl < until and all(each.log.start > store.end for each in others):
+        with suppress(LookupError):
+            begin_again(store, others[0])
     for source in sources:
         if store.core.scl >= until:
             break
@@ -181,6 +188,8 @@ def _each(
             try:
                 then(store, result())
             except (OSError, SegmentUnreadableError) as error:
+                if (known := used_up(error)) is not None:
+                    raise known from error
                 _log.warning("a segment is out of use", segment=segment, error=str(error))
                 stores.pop(segment).close()
 
@@ -214,7 +223,12 @@ def _open_for_writing(
     cut = history[-1]
     _each(stores, lambda store: align(store, history, opening.membership))
     sources = [store for store in stores.values() if store.core.scl >= cut.lsn]
-    _come_up(stores, sources, cut.lsn)
+    for store in sorted(stores.values(), key=lambda each: each.core.scl, reverse=True):
+        has = [each.id for each in stores.values() if each.core.scl >= cut.lsn]
+        enough = opening.membership.has_quorum(has, WRITE_QUORUM)
+        # Once a write quorum has the log, nobody waits for those that lack much of it.
+        if not enough or cut.lsn - store.core.scl <= store.log.disk.sizes.write:
+            _bring_up(stores, store, sources, cut.lsn)
     sources = [store for store in stores.values() if store.core.scl >= cut.lsn]
     position = max((-(-store.end // PAGE_BYTES) * PAGE_BYTES for store in sources), default=0)
 
@@ -236,13 +250,22 @@ def _open_for_writing(
 
 def _come_up(stores: dict[SegmentId, SegmentStore], sources: list[SegmentStore], lsn: Lsn) -> None:
     """Bring those that are behind up, one after the other: each reads what its peers hold."""
-    for segment, store in list(stores.items()):
-        try:
-            if store.core.scl < lsn and not catch_up(store, sources, lsn):
-                _log.warning("a segment could not catch up at once", segment=segment)
-        except (OSError, SegmentUnreadableError) as error:
-            _log.warning("a segment is out of use", segment=segment, error=str(error))
-            stores.pop(segment).close()
+    for store in list(stores.values()):
+        _bring_up(stores, store, sources, lsn)
+
+
+def _bring_up(
+    stores: dict[SegmentId, SegmentStore],
+    store: SegmentStore,
+    sources: list[SegmentStore],
+    lsn: Lsn,
+) -> None:
+    try:
+        if store.core.scl < lsn and not catch_up(store, sources, lsn):
+            _log.warning("a segment could not catch up at once", segment=store.id)
+    except (OSError, SegmentUnreadableError) as error:
+        _log.warning("a segment is out of use", segment=store.id, error=str(error))
+        stores.pop(store.id).close()
 
 
 def _settle(opened: OpenedVolume) -> None:

@@ -21,8 +21,19 @@ from cluster_runtime.errors import (
     StorageError,
 )
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.core.policy.coalescing import is_due, log_bound, niceness
-from cluster_runtime.storage.core.policy.retention import Holder, HolderKind, ImagePoint, kept
+from cluster_runtime.storage.core.policy.coalescing import (
+    Politeness,
+    is_due,
+    log_bound,
+    politeness,
+)
+from cluster_runtime.storage.core.policy.retention import (
+    Holder,
+    HolderKind,
+    ImagePoint,
+    is_waited_for,
+    kept,
+)
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.disk.data_directory import ControlFile
 from cluster_runtime.storage.disk.page_images import (
@@ -230,7 +241,7 @@ class Pages:
             service = mount.service
             if service is None:
                 raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
-            self._checkpoint_writer()
+            _checkpoint_writer(mount)
             if not coalescer.can_go_on(mount.index.oldest):
                 with self.staying:
                     self._directories.make_coalescers(coalescer.data_directory, self.whole())
@@ -238,17 +249,23 @@ class Pages:
             # A name of its own: what an earlier run said last may still be known of it.
             self._runs += 1
             name = f"{COALESCER}-{self._runs}"
-            nice = niceness(*self._since_last())
-            service.pause(name, POLITE_PAUSE_S if nice else 0.0)
+            began = time.monotonic()
+
+            def polite() -> Politeness:
+                level = politeness(*self._since_last(), time.monotonic() - began)
+                service.pause(name, POLITE_PAUSE_S if level else 0.0)
+                return level
+
+            polite()
             control = coalescer.replay(
                 f"{service.conninfo} user={self._superuser} application_name={name}",
                 until,
                 lambda: service.replayed_by(name),
                 stopped,
-                nice,
+                polite,
             )
             point = ImagePoint(control.redo, until)
-            with ImageMaker(stopped, nice) as maker:
+            with ImageMaker(stopped, polite) as maker:
                 return self.keep(maker, coalescer.data_directory, point, control.timeline)
 
     def keep(self, maker: Maker, source: Path, point: ImagePoint, timeline: int) -> PageImage:
@@ -326,17 +343,6 @@ class Pages:
                 "its pages are made by whoever has it then"
             )
 
-    def _checkpoint_writer(self) -> None:
-        """Have the writer checkpoint: an image begins with the last one that was replayed."""
-        attachment = self._mount.node.attachment
-        if attachment is not None:
-            major = int(self._mount.facts.server_version.partition(".")[0])
-            conninfo = admin_conninfo(attachment.sockets, major)
-            with psycopg.connect(
-                conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
-            ) as conn:
-                conn.execute("checkpoint")
-
     def _held(self) -> Iterable[Holder]:
         """Who needs log without having asked for it: the next writer, and segments."""
         mount = self._mount
@@ -352,7 +358,8 @@ class Pages:
             lane = mount.lane(segment)
             # A segment that is behind, or away, can only get what it misses from its peers' log.
             scl = lane.store.core.scl if lane is not None else oldest
-            if lane is None or not lane.live or scl < node.volume.vdl:
+            behind = lane is None or not lane.live or scl < node.volume.vdl
+            if behind and is_waited_for(scl, node.volume.vdl, self.log_bound_bytes):
                 away = lane.unreachable_since if lane is not None else None
                 yield Holder(HolderKind.SEGMENT, segment, max(scl, oldest), _wall_clock(away))
 
@@ -400,6 +407,16 @@ class Pages:
             self._mount.node.post(partial(self._mount.node.fail, lane, error, store))
             return False
         return True
+
+
+def _checkpoint_writer(mount: Mount) -> None:
+    """Have the writer checkpoint: an image begins with the last one that was replayed."""
+    attachment = mount.node.attachment
+    if attachment is not None:
+        major = int(mount.facts.server_version.partition(".")[0])
+        conninfo = admin_conninfo(attachment.sockets, major)
+        with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as conn:
+            conn.execute("checkpoint")
 
 
 def _made_at(image: PageImage) -> float:

@@ -61,6 +61,10 @@ def postmaster(cluster: ClusterHandle) -> Postmaster:
     return cluster._source.cluster.instances.writer._postmaster
 
 
+def state_directory(cluster: ClusterHandle) -> Path:
+    return cluster._source.service._context.state.path
+
+
 @pytest.fixture(scope="module")
 def taken(shared_runtime: Runtime) -> ClusterHandle:
     return shared_runtime.create_db_cluster("taken")
@@ -323,10 +327,21 @@ def test_a_writer_dials_nobody(
         outside.others_writer.socket_directory / SOCKET_NAME,
         postmaster(taken).socket_directory / SOCKET_NAME,
         wal_socket,
+        state_directory(taken) / "host.sock",
     ]
     for path in sockets:
+        assert path.is_socket()
         assert native("dial", path) != 0, path
         assert native("dial datagram", path) != 0, path
+
+
+def test_it_reads_nothing_that_a_request_to_the_host_is_signed_with(
+    native: Attempt, taken: ClusterHandle
+) -> None:
+    for name in ("credentials", "host.json"):
+        path = state_directory(taken) / name
+        assert path.is_file()
+        assert native("read", path) != 0, path
 
 
 @with_filter

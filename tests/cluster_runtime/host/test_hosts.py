@@ -57,7 +57,7 @@ NO_POOL = RuntimeOptions(warm_pool_size=0)
 def _no_host_stays(state_dir: Path) -> Iterator[None]:
     yield
     if state_dir.exists():
-        end_hosts(state_dir)
+        end_hosts(state_dir, orphans=True)
 
 
 def attach(state_dir: Path, **options: Any) -> Runtime:
@@ -384,7 +384,7 @@ def test_a_directory_with_a_long_name_has_its_socket_elsewhere() -> None:
         later = runtime._home.host_status().facts.socket
     end_host(state)
     assert not later.parent.exists()
-    end_hosts(folder)
+    end_hosts(folder, orphans=True)
 
 
 def test_serve_takes_the_place_of_a_background_host_and_attached_programs_follow(

@@ -108,6 +108,15 @@ def test_wrong_usage_is_status_2(borealis: Borealis, arguments: list[str]) -> No
     assert borealis(*arguments).status == 2
 
 
+def test_a_setting_of_the_environment_that_is_none_is_named(
+    borealis: Borealis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOREALIS_WARM_POOL", "many")
+    assert (
+        borealis("list").err == "error: BOREALIS_WARM_POOL is 'many'; it must be a whole number\n"
+    )
+
+
 def test_a_delete_asks_first(borealis: Borealis, monkeypatch: pytest.MonkeyPatch) -> None:
     borealis("create", "kept")
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
