@@ -55,6 +55,7 @@ check: $(DEV_STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m cluster_runtime.control.operations.generate --check
+	$(BIN)/python -m cluster_runtime.api.reference --check
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/vulture
 	$(BIN)/pylint --score=n borealis cluster_runtime memory mcp_server

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cluster_runtime.moved import MOVED, MovedModules
 
 if TYPE_CHECKING:
+    from cluster_runtime.api import EndpointUnreachableError, HostClient, RdsControlPlane
     from cluster_runtime.control.plane import Cluster, ControlPlane
     from cluster_runtime.control.records.model import (
         ClusterStatus,
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
         DBInstance,
         ServerlessScaling,
     )
+    from cluster_runtime.control.records.parameter_groups import DBParameter
+    from cluster_runtime.control.records.resources import Tag
     from cluster_runtime.errors import BorealisError
     from cluster_runtime.gateway import GatewayLimits, SessionDescription
     from cluster_runtime.runtime import AsyncRuntime, ClusterHandle, HostedBy, Runtime
@@ -27,11 +30,16 @@ __all__ = [
     "ControlPlane",
     "DBCluster",
     "DBInstance",
+    "DBParameter",
+    "EndpointUnreachableError",
     "GatewayLimits",
+    "HostClient",
     "HostedBy",
+    "RdsControlPlane",
     "Runtime",
     "ServerlessScaling",
     "SessionDescription",
+    "Tag",
 ]
 
 _HOME = {
@@ -43,11 +51,16 @@ _HOME = {
     "ControlPlane": "control.plane",
     "DBCluster": "control.records.model",
     "DBInstance": "control.records.model",
+    "DBParameter": "control.records.parameter_groups",
+    "EndpointUnreachableError": "api",
     "GatewayLimits": "gateway",
     "HostedBy": "runtime",
+    "HostClient": "api",
+    "RdsControlPlane": "api",
     "Runtime": "runtime",
     "ServerlessScaling": "control.records.model",
     "SessionDescription": "gateway",
+    "Tag": "control.records.resources",
 }
 
 

@@ -22,14 +22,23 @@ from cluster_runtime.control.operations.clusters import (
     StopDBCluster,
 )
 from cluster_runtime.control.operations.engines import (
+    CreateDBClusterParameterGroup,
+    DeleteDBClusterParameterGroup,
+    DescribeDBClusterParameterGroups,
+    DescribeDBClusterParameters,
     DescribeDBEngineVersions,
     DescribeOrderableDBInstanceOptions,
+    ModifyDBClusterParameterGroup,
+    ResetDBClusterParameterGroup,
 )
 from cluster_runtime.control.operations.events import DescribeEvents
 from cluster_runtime.control.operations.instances import (
+    CreateDBInstance,
+    DeleteDBInstance,
     DescribeDBInstances,
     DescribeDBLogFiles,
     DownloadDBLogFilePortion,
+    RebootDBInstance,
 )
 from cluster_runtime.control.operations.renamed import renamed
 from cluster_runtime.control.operations.resources import (
@@ -59,6 +68,7 @@ from cluster_runtime.control.records.model import (
     ServerlessScaling,
     StorageType,
 )
+from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup, DBParameter
 from cluster_runtime.control.records.resources import (
     DBEngineVersion,
     DBLogFilePortion,
@@ -100,6 +110,8 @@ class AwaitedOperations:
         deletion_protection: bool = False,
         port: int | None = None,
         tags: Sequence[Tag] = (),
+        db_cluster_parameter_group_name: str | None = None,
+        with_writer: bool = True,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
         if_not_exists: bool = False,
     ) -> ClusterHandle:
@@ -126,12 +138,14 @@ class AwaitedOperations:
         deletion_protection: refuse to delete it until this is switched off.
         port: port of the cluster endpoint; by default any free one.
         tags: words about it, at most 50.
+        db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
+        with_writer: make an instance; without one it takes no connections until it gets one.
         engine: there is one.
         if_not_exists: return the cluster of this name as it is where there is one, whoever is
             making it at the moment.
 
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
-        EngineNotFoundError, InsufficientStorageError.
+        EngineNotFoundError, InsufficientStorageError, ParameterGroupNotFoundError.
         """
         request = CreateDBCluster(
             db_cluster_identifier,
@@ -147,6 +161,8 @@ class AwaitedOperations:
             deletion_protection=deletion_protection,
             port=port,
             tags=tuple(tags),
+            db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            with_writer=with_writer,
             engine=engine,
             if_not_exists=if_not_exists,
         )
@@ -186,6 +202,7 @@ class AwaitedOperations:
         require_tls: bool | None = None,
         internet_access_gateway_enabled: bool | None = None,
         storage_type: StorageType | None = None,
+        db_cluster_parameter_group_name: str | None = None,
         reset_settings: bool = False,
     ) -> DBCluster:
         """Change settings of a cluster, at once; those that are not given stay as they are.
@@ -201,11 +218,13 @@ class AwaitedOperations:
         require_tls: refuse connections without TLS.
         internet_access_gateway_enabled: keep its endpoints open.
         storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
+        db_cluster_parameter_group_name: other parameters to run with; static ones at its next
+            start.
         reset_settings: let a master user who locked himself out back in: settings of his databases
             and of his role, connection limits and refusals, all back to their defaults. Data stay.
 
         Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidParameterError,
-        InvalidClusterStateError.
+        InvalidClusterStateError, ParameterGroupNotFoundError.
         """
         request = ModifyDBCluster(
             db_cluster_identifier,
@@ -219,6 +238,7 @@ class AwaitedOperations:
             require_tls=require_tls,
             internet_access_gateway_enabled=internet_access_gateway_enabled,
             storage_type=storage_type,
+            db_cluster_parameter_group_name=db_cluster_parameter_group_name,
             reset_settings=reset_settings,
         )
         result: DBCluster = await self._home.acall(request)
@@ -318,6 +338,62 @@ class AwaitedOperations:
             db_instance_identifier, db_cluster_identifier=db_cluster_identifier
         )
         result: Sequence[DBInstance] = await self._home.acall(request)
+        return result
+
+    async def create_db_instance(
+        self,
+        db_instance_identifier: str,
+        *,
+        db_cluster_identifier: str | None = None,
+        db_instance_class: Literal["db.serverless"] = "db.serverless",
+        engine: Literal["aurora-postgresql"] = "aurora-postgresql",
+    ) -> DBInstance:
+        """Make the writer of a cluster that has none; it takes connections when this returns.
+
+        This release makes no other instance by name: readers come when a cluster needs one.
+
+        db_instance_identifier: its name: 1 to 63 letters, digits and hyphens.
+        db_cluster_identifier: identifier or resource id of the cluster; there are no instances
+            without.
+        db_instance_class: there is one.
+        engine: there is one.
+
+        Raises ClusterNotFoundError, InstanceAlreadyExistsError, InvalidClusterStateError,
+        InvalidParameterError, OperationNotSupportedError.
+        """
+        request = CreateDBInstance(
+            db_instance_identifier,
+            db_cluster_identifier=db_cluster_identifier,
+            db_instance_class=db_instance_class,
+            engine=engine,
+        )
+        result: DBInstance = await self._home.acall(request)
+        return result
+
+    async def delete_db_instance(
+        self, db_instance_identifier: str, *, skip_final_snapshot: bool = True
+    ) -> DBInstance:
+        """Delete the writer of a cluster; the cluster keeps its data and takes no connections.
+
+        db_instance_identifier: Identifier of the instance.
+        skip_final_snapshot: none is taken in any case: the data stay with the cluster.
+
+        Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError.
+        """
+        request = DeleteDBInstance(db_instance_identifier, skip_final_snapshot=skip_final_snapshot)
+        result: DBInstance = await self._home.acall(request)
+        return result
+
+    async def reboot_db_instance(self, db_instance_identifier: str) -> DBInstance:
+        """Start the writer of a cluster again; clients wait at the gateway meanwhile.
+
+        db_instance_identifier: Identifier of the instance.
+
+        Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError,
+        EngineError, QuorumLostError.
+        """
+        request = RebootDBInstance(db_instance_identifier)
+        result: DBInstance = await self._home.acall(request)
         return result
 
     async def describe_db_log_files(
@@ -465,6 +541,97 @@ class AwaitedOperations:
         request = DescribeOrderableDBInstanceOptions(engine, engine_version, db_instance_class)
         result: Sequence[OrderableDBInstanceOption] = await self._home.acall(request)
         return result
+
+    async def create_db_cluster_parameter_group(
+        self, db_cluster_parameter_group_name: str, db_parameter_group_family: str, description: str
+    ) -> DBClusterParameterGroup:
+        """Make a group of parameters for clusters, with the engine's default values.
+
+        db_cluster_parameter_group_name: its name: letters, digits and single hyphens.
+        db_parameter_group_family: of the clusters it is for, such as `aurora-postgresql18`.
+        description: what it is for.
+
+        Raises ParameterGroupAlreadyExistsError, InvalidParameterError.
+        """
+        request = CreateDBClusterParameterGroup(
+            db_cluster_parameter_group_name, db_parameter_group_family, description
+        )
+        result: DBClusterParameterGroup = await self._home.acall(request)
+        return result
+
+    async def describe_db_cluster_parameter_groups(
+        self, db_cluster_parameter_group_name: str | None = None
+    ) -> Sequence[DBClusterParameterGroup]:
+        """Show one parameter group, or all; the default one of each family among them.
+
+        db_cluster_parameter_group_name: the only group to show.
+
+        Raises ParameterGroupNotFoundError.
+        """
+        request = DescribeDBClusterParameterGroups(db_cluster_parameter_group_name)
+        result: Sequence[DBClusterParameterGroup] = await self._home.acall(request)
+        return result
+
+    async def describe_db_cluster_parameters(
+        self, db_cluster_parameter_group_name: str, source: str | None = None
+    ) -> Sequence[DBParameter]:
+        """Show the parameters of a group, by name: their values, ranges, and when a change applies.
+
+        db_cluster_parameter_group_name: Name of the parameter group.
+        source: show only those of this source: `user` or `engine-default`.
+
+        Raises ParameterGroupNotFoundError.
+        """
+        request = DescribeDBClusterParameters(db_cluster_parameter_group_name, source)
+        result: Sequence[DBParameter] = await self._home.acall(request)
+        return result
+
+    async def modify_db_cluster_parameter_group(
+        self, db_cluster_parameter_group_name: str, parameters: Sequence[DBParameter]
+    ) -> DBClusterParameterGroup:
+        """Change parameters of a group, and so of its clusters.
+
+        Those with the method `immediate` apply to running writers at once, the others when these
+        start the next time, for a reboot, a failover, or a wake after a pause.
+
+        db_cluster_parameter_group_name: Name of the parameter group.
+        parameters: names, values and methods.
+
+        Raises ParameterGroupNotFoundError, ParameterGroupInUseError, InvalidParameterError.
+        """
+        request = ModifyDBClusterParameterGroup(db_cluster_parameter_group_name, tuple(parameters))
+        result: DBClusterParameterGroup = await self._home.acall(request)
+        return result
+
+    async def reset_db_cluster_parameter_group(
+        self,
+        db_cluster_parameter_group_name: str,
+        reset_all_parameters: bool | None = None,
+        parameters: Sequence[DBParameter] = (),
+    ) -> DBClusterParameterGroup:
+        """Give parameters of a group the engine's default values again.
+
+        db_cluster_parameter_group_name: Name of the parameter group.
+        reset_all_parameters: all of them.
+        parameters: those to reset; what is said beside their names counts for nothing.
+
+        Raises ParameterGroupNotFoundError, ParameterGroupInUseError, InvalidParameterError.
+        """
+        request = ResetDBClusterParameterGroup(
+            db_cluster_parameter_group_name, reset_all_parameters, tuple(parameters)
+        )
+        result: DBClusterParameterGroup = await self._home.acall(request)
+        return result
+
+    async def delete_db_cluster_parameter_group(self, db_cluster_parameter_group_name: str) -> None:
+        """Delete a parameter group that no cluster has.
+
+        db_cluster_parameter_group_name: Name of the parameter group.
+
+        Raises ParameterGroupNotFoundError, ParameterGroupInUseError.
+        """
+        request = DeleteDBClusterParameterGroup(db_cluster_parameter_group_name)
+        await self._home.acall(request)
 
     @renamed(identifier="db_cluster_identifier")
     async def describe_sessions(self, db_cluster_identifier: str) -> "Sequence[SessionDescription]":

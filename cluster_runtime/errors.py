@@ -77,10 +77,34 @@ class InstanceNotFoundError(BorealisError):
     code = "DBInstanceNotFound"
 
 
+class ParameterGroupNotFoundError(BorealisError):
+    """The control plane knows no parameter group of that name."""
+
+    code = "DBParameterGroupNotFound"
+
+
+class ParameterGroupAlreadyExistsError(BorealisError):
+    """A create used the name of a parameter group. Choose another one."""
+
+    code = "DBParameterGroupAlreadyExists"
+
+
+class ParameterGroupInUseError(BorealisError):
+    """A parameter group is a default one, which nobody changes, or clusters have it."""
+
+    code = "InvalidDBParameterGroupState"
+
+
 class LogFileNotFoundError(BorealisError):
     """An instance has no log file of that name."""
 
     code = "DBLogFileNotFoundFault"
+
+
+class InstanceAlreadyExistsError(BorealisError):
+    """A create used the identifier of an instance. Choose another one."""
+
+    code = "DBInstanceAlreadyExists"
 
 
 class ClusterAlreadyExistsError(BorealisError):

@@ -19,6 +19,8 @@ ANY_CLUSTER = "CLUSTER"
 
 SHORT_OPTIONS = {
     "database_name": "--database",
+    "db_cluster_parameter_group_name": "--parameter-group",
+    "parameters": "--parameter",
     "db_cluster_identifier": "--cluster",
     "enable_iam_database_authentication": "--iam",
     "internet_access_gateway_enabled": "--gateway",
@@ -120,7 +122,9 @@ OFFERS = {
                 "master_user_password",
                 "manage_master_user_password",
                 "enable_iam_database_authentication",
+                "db_cluster_parameter_group_name",
                 "tags",
+                "with_writer",
                 "storage_type",
                 "port",
                 "if_not_exists",

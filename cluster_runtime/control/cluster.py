@@ -10,7 +10,7 @@ from typing import Protocol
 from cluster_runtime.control.instance import Compute
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.postgres import ClusterStorage, Writer
-from cluster_runtime.control.records.advice import to_make_available
+from cluster_runtime.control.records.advice import to_make_a_writer, to_make_available
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT, Catalog
 from cluster_runtime.control.records.identifiers import not_found
 from cluster_runtime.control.records.model import (
@@ -20,10 +20,12 @@ from cluster_runtime.control.records.model import (
     EndpointKind,
     Event,
 )
+from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup
 from cluster_runtime.control.records.state_directory import AccessKey, StateDirectory
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.template import Template
 from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
@@ -119,6 +121,13 @@ class HostedCluster:
                 pass
         self.require(ClusterStatus.AVAILABLE)
 
+    def require_writer(self) -> None:
+        """Raise ClusterClosedError where it has no instance."""
+        if not self.facts.has_writer:
+            raise ClusterClosedError(
+                f"cluster {self.identifier!r} has no instance", to_make_a_writer(self.facts)
+            )
+
     def require(self, *statuses: ClusterStatus) -> None:
         """Raise InvalidClusterStateError unless the status is one of these."""
         if self.facts.status not in statuses:
@@ -149,6 +158,7 @@ class Context:
     clusters: dict[str, HostedCluster] = field(default_factory=dict)
     reserved: dict[str, asyncio.Event] = field(default_factory=dict)
     """Names whose clusters are being made; each event is set when that has ended."""
+    parameter_groups: dict[str, DBClusterParameterGroup] = field(default_factory=dict)
 
     def find(self, identifier: str) -> HostedCluster:
         """The cluster of an identifier or resource id. Raises ClusterNotFoundError."""
@@ -156,6 +166,13 @@ class Context:
             if identifier == cluster.id or identifier.lower() == cluster.identifier:
                 return cluster
         raise not_found(identifier, (cluster.identifier for cluster in self.clusters.values()))
+
+    def parameters_of(self, resource_id: str) -> Settings:
+        """What the parameter group of a cluster sets; nothing for one without a name yet."""
+        cluster = self.clusters.get(resource_id)
+        name = cluster.facts.db_cluster_parameter_group if cluster is not None else ""
+        group = self.parameter_groups.get(name)
+        return dict(group.values) if group is not None else {}
 
     async def store(self, cluster: HostedCluster, facts: DBCluster) -> None:
         """Make `facts` the cluster's, durably."""

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-from cluster_runtime.control.records.advice import to_make_available, to_open_the_gateway
+from cluster_runtime.control.records.advice import (
+    to_make_a_writer,
+    to_make_available,
+    to_open_the_gateway,
+)
 from cluster_runtime.control.records.model import (
     AT_REST,
     ClusterStatus,
@@ -147,6 +151,11 @@ class ClusterHandle:
             if facts.status in AT_REST:
                 raise ClusterClosedError(said, *to_make_available(facts))
             raise InvalidClusterStateError(said)
+        if not facts.has_writer:
+            raise ClusterClosedError(
+                f"cluster {facts.db_cluster_identifier!r} takes no connections: it has no instance",
+                to_make_a_writer(facts),
+            )
         if not facts.internet_access_gateway_enabled:
             raise ClusterClosedError(
                 f"cluster {facts.db_cluster_identifier!r} takes no connections: its gateway is off",

@@ -17,6 +17,7 @@ from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.extensions import preload_settings
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
+from cluster_runtime.engine.parameters import STANDBY_PARAMETERS
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.sandbox.walls import Walls
@@ -206,8 +207,17 @@ class _OnVolume:
 class Writer(_OnVolume):
     """PostgreSQL that writes to the volume. Its data directory is a cache of it."""
 
-    def __init__(self, postmaster: Postmaster, storage: ClusterStorage) -> None:
+    def __init__(
+        self,
+        postmaster: Postmaster,
+        storage: ClusterStorage,
+        parameters: Callable[[], Settings],
+    ) -> None:
+        """parameters: what the tenant has set, asked for at each start."""
         super().__init__(postmaster, storage)
+        self._wanted = parameters
+        self.parameters: Settings = {}
+        """Those that it runs with."""
         self._life = threading.RLock()  # starts, stops and ends, one at a time
         self._run: object | None = None
         self._tell_lost: Callable[[], None] = _nobody
@@ -225,7 +235,8 @@ class Writer(_OnVolume):
                 self._postmaster.clear_leftovers()
                 volume.rebuild(data)
             volume.claim(data)
-            self._postmaster.start({**WRITER_SETTINGS, **self.preloads})
+            self.parameters = dict(self._wanted())
+            self._postmaster.start(self._settings())
             run = self._run = object()
             try:
                 volume.attach_writer(
@@ -235,6 +246,23 @@ class Writer(_OnVolume):
                 self._run = None
                 self._postmaster.kill()
                 raise
+
+    @property
+    def parameters_wait(self) -> bool:
+        """Whether it runs with others than the tenant has set."""
+        return self.running and dict(self._wanted()) != self.parameters
+
+    def take(self, parameters: Settings) -> None:
+        """Have the running server take other parameters, as far as it can without a restart."""
+        with self._life:
+            if self.running:
+                self.parameters = dict(parameters)
+                self._postmaster.write_settings(self._settings())
+                self._postmaster.reload()
+
+    def _settings(self) -> Settings:
+        """The tenant's parameters, and the runtime's own, which prevail."""
+        return {**self.parameters, **WRITER_SETTINGS, **self.preloads}
 
     def stop(self, mode: Shutdown) -> None:
         """Stop; after a clean end the data directory is trusted by the next start."""
@@ -302,7 +330,7 @@ class Reader(_OnVolume):
         data = self._postmaster.data_directory
         settings = volume.lay_out_standby(data, SUPERUSER)
         try:
-            self._postmaster.start({**settings, **self.preloads})
+            self._postmaster.start({**STANDBY_PARAMETERS, **settings, **self.preloads})
             # PostgreSQL takes connections once its pages fit together, which may be long before it
             # shows what is durable.
             volume.await_standby(data, lambda: self._postmaster.running)

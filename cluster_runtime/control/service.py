@@ -24,14 +24,23 @@ from cluster_runtime.control.operations.clusters import (
     StopDBCluster,
 )
 from cluster_runtime.control.operations.engines import (
+    CreateDBClusterParameterGroup,
+    DeleteDBClusterParameterGroup,
+    DescribeDBClusterParameterGroups,
+    DescribeDBClusterParameters,
     DescribeDBEngineVersions,
     DescribeOrderableDBInstanceOptions,
+    ModifyDBClusterParameterGroup,
+    ResetDBClusterParameterGroup,
 )
 from cluster_runtime.control.operations.events import DescribeEvents
 from cluster_runtime.control.operations.instances import (
+    CreateDBInstance,
+    DeleteDBInstance,
     DescribeDBInstances,
     DescribeDBLogFiles,
     DownloadDBLogFilePortion,
+    RebootDBInstance,
 )
 from cluster_runtime.control.operations.resources import (
     AddTagsToResource,
@@ -59,8 +68,10 @@ from cluster_runtime.control.records.model import (
     DBInstance,
     Event,
     HostDescription,
+    InstanceStatus,
 )
 from cluster_runtime.control.records.options import RuntimeOptions
+from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup, DBParameter
 from cluster_runtime.control.records.resources import (
     DBEngineVersion,
     DBLogFilePortion,
@@ -77,7 +88,9 @@ from cluster_runtime.control.workflows import (
     delete,
     engines,
     faults,
+    instances,
     modify,
+    parameter_groups,
     power,
     resources,
 )
@@ -195,6 +208,10 @@ class ControlService:
                 template=template,
                 pool=WarmPool(make, discard, options.warm_pool_size),
             )
+            context.parameter_groups |= {
+                each.db_cluster_parameter_group_name: each
+                for each in await asyncio.to_thread(catalog.parameter_groups)
+            }
             await recover(context)
         except BaseException:
             catalog.close()
@@ -291,6 +308,24 @@ class ControlService:
             return found
         return [instance_named(request.db_instance_identifier, found)]
 
+    async def create_db_instance(self, request: CreateDBInstance) -> DBInstance:
+        """Perform it; raises what `CreateDBInstance` declares."""
+        cluster = self.find(request.db_cluster_identifier or "")
+        await instances.create_db_instance(self._context, cluster, request)
+        return self.instances(cluster)[0]
+
+    async def delete_db_instance(self, request: DeleteDBInstance) -> DBInstance:
+        """Perform it; raises what `DeleteDBInstance` declares."""
+        cluster, instance = self._instance(request.db_instance_identifier)
+        await instances.delete_db_instance(self._context, cluster, instance)
+        return replace(instance, db_instance_status=InstanceStatus.DELETING)
+
+    async def reboot_db_instance(self, request: RebootDBInstance) -> DBInstance:
+        """Perform it; raises what `RebootDBInstance` declares."""
+        cluster, instance = self._instance(request.db_instance_identifier)
+        await instances.reboot_db_instance(cluster, instance)
+        return instance
+
     async def describe_db_log_files(
         self, request: DescribeDBLogFiles
     ) -> list[DescribeDBLogFilesDetails]:
@@ -340,6 +375,43 @@ class ControlService:
     ) -> list[OrderableDBInstanceOption]:
         """Perform it."""
         return await asyncio.to_thread(engines.orderable_options, request)
+
+    async def create_db_cluster_parameter_group(
+        self, request: CreateDBClusterParameterGroup
+    ) -> DBClusterParameterGroup:
+        """Perform it; raises what `CreateDBClusterParameterGroup` declares."""
+        return await parameter_groups.create_group(self._context, request)
+
+    async def describe_db_cluster_parameter_groups(
+        self, request: DescribeDBClusterParameterGroups
+    ) -> list[DBClusterParameterGroup]:
+        """Perform it; raises what `DescribeDBClusterParameterGroups` declares."""
+        name = request.db_cluster_parameter_group_name
+        return await asyncio.to_thread(parameter_groups.describe_groups, self._context, name)
+
+    async def describe_db_cluster_parameters(
+        self, request: DescribeDBClusterParameters
+    ) -> list[DBParameter]:
+        """Perform it; raises what `DescribeDBClusterParameters` declares."""
+        return await parameter_groups.describe_parameters(self._context, request)
+
+    async def modify_db_cluster_parameter_group(
+        self, request: ModifyDBClusterParameterGroup
+    ) -> DBClusterParameterGroup:
+        """Perform it; raises what `ModifyDBClusterParameterGroup` declares."""
+        return await parameter_groups.modify_group(self._context, request)
+
+    async def reset_db_cluster_parameter_group(
+        self, request: ResetDBClusterParameterGroup
+    ) -> DBClusterParameterGroup:
+        """Perform it; raises what `ResetDBClusterParameterGroup` declares."""
+        return await parameter_groups.reset_group(self._context, request)
+
+    async def delete_db_cluster_parameter_group(
+        self, request: DeleteDBClusterParameterGroup
+    ) -> None:
+        """Perform it; raises what `DeleteDBClusterParameterGroup` declares."""
+        await parameter_groups.delete_group(self._context, request.db_cluster_parameter_group_name)
 
     async def get_master_user_secret(self, request: GetMasterUserSecret) -> MasterUserSecretValue:
         """Perform it; raises what `GetMasterUserSecret` declares."""

@@ -6,9 +6,10 @@ What RDS does not say has the value that fits Amazon Aurora.
 from collections.abc import Mapping
 from typing import Any
 
+from cluster_runtime.api.protocols.nouns import from_value, to_value
 from cluster_runtime.control.operations import Request
 from cluster_runtime.control.operations.declaration import RDS_HAS_NONE, InRds, snake_case
-from cluster_runtime.control.records.fields import Field, fields_of
+from cluster_runtime.control.records.fields import fields_of
 from cluster_runtime.control.records.model import (
     ClusterStatus,
     DBCluster,
@@ -17,6 +18,7 @@ from cluster_runtime.control.records.model import (
     InstanceStatus,
     ServerlessScaling,
 )
+from cluster_runtime.control.records.resources import MasterUserSecret, Tag
 
 ACU_AT_LEAST = 0.5
 _AVAILABLE_TOO = frozenset({"backing-up", "backtracking", "maintenance", "storage-optimization"})
@@ -35,8 +37,7 @@ def members_of(request: Request, shape: Any) -> dict[str, Any]:
         value = getattr(request, each.name)
         said = any(isinstance(note, InRds) for note in each.notes) or value != each.default
         if each.name in names and value is not None and said:
-            member = shape.members[names[each.name]]
-            found[names[each.name]] = _structure(value, member) if each.structure else value
+            found[names[each.name]] = to_value(value, shape.members[names[each.name]])
     return found
 
 
@@ -45,12 +46,13 @@ def beyond_rds(request: Request) -> list[str]:
     return [
         each.name
         for each in fields_of(type(request))
-        if RDS_HAS_NONE in each.notes and getattr(request, each.name) != _default(each)
+        if RDS_HAS_NONE in each.notes and getattr(request, each.name) != each.default
     ]
 
 
 def db_cluster(shape: Mapping[str, Any]) -> DBCluster:
     """RDS's DBCluster."""
+    secret = shape.get("MasterUserSecret")
     status = _cluster_status(shape["Status"])
     limits = shape.get("ServerlessV2ScalingConfiguration", {})
     scaling = ServerlessScaling(
@@ -68,16 +70,21 @@ def db_cluster(shape: Mapping[str, Any]) -> DBCluster:
         master_username=shape["MasterUsername"],
         endpoint=shape["Endpoint"],
         reader_endpoint=shape.get("ReaderEndpoint", shape["Endpoint"]),
-        port=shape["Port"],
-        reader_port=shape["Port"],
+        port=shape.get("Port", 0),
+        reader_port=shape.get("Port", 0),
         region=shape["DBClusterArn"].split(":")[3],
         cluster_create_time=shape["ClusterCreateTime"],
         scaling=scaling,
+        db_cluster_parameter_group=_group(shape.get("DBClusterParameterGroup", "")),
+        has_writer=any(each["IsClusterWriter"] for each in shape.get("DBClusterMembers", ())),
         express_configuration=shape.get("InternetAccessGatewayEnabled", False),
         iam_database_authentication_enabled=shape.get("IAMDatabaseAuthenticationEnabled", False),
         internet_access_gateway_enabled=shape.get("InternetAccessGatewayEnabled", True),
         deletion_protection=shape.get("DeletionProtection", False),
         storage_type=shape.get("StorageType") or "aurora",
+        tag_list=from_value(tuple[Tag, ...], shape.get("TagList", ())),
+        # RDS does not count the versions of a password.
+        master_user_secret=MasterUserSecret(secret["SecretArn"], 1) if secret else None,
         # CloudWatch has the figure of this moment; none is paused as far as this API says.
         capacity=max(scaling.min_capacity, ACU_AT_LEAST)
         if status is ClusterStatus.AVAILABLE
@@ -112,6 +119,10 @@ def event(shape: Mapping[str, Any]) -> Event:
     )
 
 
+def _group(name: str) -> str:
+    return "" if name.startswith("default.") else name
+
+
 def _cluster_status(status: str) -> ClusterStatus:
     if status in _AVAILABLE_TOO:
         return ClusterStatus.AVAILABLE
@@ -119,12 +130,3 @@ def _cluster_status(status: str) -> ClusterStatus:
         return ClusterStatus(status)
     except ValueError:
         return ClusterStatus.MODIFYING  # something is under way that this release has no word for
-
-
-def _structure(value: Any, shape: Any) -> dict[str, Any]:
-    names = {snake_case(name): name for name in shape.members}
-    return {names[each.name]: getattr(value, each.name) for each in fields_of(type(value))}
-
-
-def _default(field: Field) -> Any:
-    return field.default

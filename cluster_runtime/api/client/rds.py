@@ -21,12 +21,23 @@ from cluster_runtime.control.operations.clusters import (
     StopDBCluster,
 )
 from cluster_runtime.control.operations.events import DescribeEvents
-from cluster_runtime.control.operations.instances import DescribeDBInstances
-from cluster_runtime.control.records.model import DBCluster, EndpointKind
+from cluster_runtime.control.operations.instances import (
+    CreateDBInstance,
+    DeleteDBInstance,
+    DescribeDBInstances,
+    RebootDBInstance,
+)
+from cluster_runtime.control.records.model import (
+    DBCluster,
+    DBInstance,
+    EndpointKind,
+    InstanceStatus,
+)
 from cluster_runtime.errors import (
     BorealisError,
     ClusterAlreadyExistsError,
     ClusterNotFoundError,
+    InvalidParameterError,
     OperationNotSupportedError,
 )
 
@@ -37,6 +48,26 @@ EVENTS_OF_MINUTES = 14 * 24 * 60
 SERVERLESS = "db.serverless"
 LOOPBACK = "127.0.0.1"
 CREATE = CreateDBCluster.declared.name
+STOPPED = "DBClusterStopped"
+STOPPED_WAITER = {
+    "version": 2,
+    "waiters": {
+        STOPPED: {
+            "operation": "DescribeDBClusters",
+            "delay": POLL_SECONDS,
+            "maxAttempts": WAIT_ATTEMPTS_MAX,
+            "acceptors": [
+                {
+                    "expected": "stopped",
+                    "matcher": "pathAll",
+                    "argument": "DBClusters[].Status",
+                    "state": "success",
+                }
+            ],
+        }
+    },
+}
+"""botocore has waiters for what becomes available, and for what is deleted."""
 _DEFAULT_RANGE = {"MinCapacity": 0.0, "MaxCapacity": 16.0}
 _RESOURCE_ID_PREFIX = "cluster-"
 _RESOURCE_ID_CHARACTERS = 34
@@ -78,7 +109,7 @@ class RdsChannel:
             raise OperationNotSupportedError(
                 f"the RDS API has no {declared.name}: only a host of this project does that"
             )
-        if beyond and not isinstance(request, DescribeDBInstances):
+        if beyond and not isinstance(request, CreateDBCluster | DescribeDBInstances):
             raise OperationNotSupportedError(
                 f"{declared.name} of the RDS API takes no {beyond[0]}: only a host of this project "
                 "does that"
@@ -94,9 +125,13 @@ class RdsChannel:
                 return self._create(request)
             case DeleteDBCluster():
                 return self._delete(request)
+            case CreateDBInstance() | RebootDBInstance():
+                return self._available_instance(request, request.db_instance_identifier)
+            case DeleteDBInstance():
+                return self._delete_instance(request)
         answer = self._ask(declared.method, self._members(request))
         if isinstance(request, StopDBCluster):
-            return self._waited("db_cluster_stopped", answer["DBCluster"])
+            return self._waited(STOPPED, answer["DBCluster"])
         if isinstance(request, StartDBCluster | FailoverDBCluster):
             return self._waited("db_cluster_available", answer["DBCluster"])
         return self._result(declared, answer)
@@ -126,12 +161,16 @@ class RdsChannel:
             members = {"DBClusterIdentifier": identifier}
             return self._all("describe_db_clusters", members, "DBClusters")
         filters = [{"Name": "db-cluster-resource-id", "Values": [identifier]}]
-        found = self._all("describe_db_clusters", {"Filters": filters}, "DBClusters")
+        try:
+            found = self._all("describe_db_clusters", {"Filters": filters}, "DBClusters")
+        except InvalidParameterError:  # not everybody who speaks the RDS API has all its filters
+            everyone = self._all("describe_db_clusters", {}, "DBClusters")
+            found = [each for each in everyone if each["DbClusterResourceId"] == identifier]
         if not found:
             raise ClusterNotFoundError(f"no cluster {identifier!r} at this endpoint")
         return found
 
-    def _instances(self, request: DescribeDBInstances) -> Any:
+    def _instances(self, request: DescribeDBInstances) -> list[DBInstance]:
         members: dict[str, Any] = {}
         wanted = request.db_cluster_identifier
         if request.db_instance_identifier is not None:
@@ -170,7 +209,7 @@ class RdsChannel:
             }
             members.setdefault("ServerlessV2ScalingConfiguration", _DEFAULT_RANGE)
         made = self._ask("create_db_cluster", members)["DBCluster"]
-        if not request.with_express_configuration:
+        if request.with_writer and not request.with_express_configuration:
             writer = f"{made['DBClusterIdentifier']}-instance-1"
             self._ask(
                 "create_db_instance",
@@ -204,6 +243,19 @@ class RdsChannel:
         answer = self._ask("delete_db_cluster", members)
         self._wait("db_cluster_deleted", DBClusterIdentifier=name)
         return facts.db_cluster(answer["DBCluster"])
+
+    def _available_instance(self, request: Request, name: str) -> DBInstance:
+        self._ask(request.declared.method, self._members(request))
+        self._wait("db_instance_available", DBInstanceIdentifier=name)
+        (made,) = self._instances(DescribeDBInstances(name))
+        return made
+
+    def _delete_instance(self, request: DeleteDBInstance) -> DBInstance:
+        name = request.db_instance_identifier
+        (before,) = self._instances(DescribeDBInstances(name))
+        self._ask("delete_db_instance", self._members(request))
+        self._wait("db_instance_deleted", DBInstanceIdentifier=name)
+        return replace(before, db_instance_status=InstanceStatus.DELETING)
 
     def _waited(self, waiter: str, cluster: Mapping[str, Any]) -> DBCluster:
         name = cluster["DBClusterIdentifier"]
@@ -251,7 +303,14 @@ class RdsChannel:
     def _wait(self, waiter: str, **members: Any) -> None:
         configuration = {"Delay": self._poll_seconds, "MaxAttempts": WAIT_ATTEMPTS_MAX}
         with _ours():
-            self._rds.get_waiter(waiter).wait(**members, WaiterConfig=configuration)
+            self._waiter(waiter).wait(**members, WaiterConfig=configuration)
+
+    def _waiter(self, name: str) -> Any:
+        from botocore.waiter import WaiterModel, create_waiter_with_client
+
+        if name != STOPPED:
+            return self._rds.get_waiter(name)
+        return create_waiter_with_client(STOPPED, WaiterModel(STOPPED_WAITER), self._rds)
 
 
 def _is_resource_id(identifier: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from cluster_runtime.api.protocols.json_protocol import document
 from cluster_runtime.control.operations import Declared, Request
 from cluster_runtime.control.records.fields import fields_of
 from cluster_runtime.errors import InvalidParameterError
@@ -15,6 +16,10 @@ CREATED = "ClusterHandle"
 
 def request_of(declared: Declared, body: bytes) -> Request:
     """The call that a JSON object of parameters is. Raises InvalidParameterError."""
+    known = {each.name for each in declared.parameters}
+    unknown = sorted(document(body).keys() - known)
+    if unknown:
+        raise InvalidParameterError(f"{declared.name} has no parameter {unknown[0]!r}")
     try:
         request: Request = _adapter(declared.request).validate_json(body or b"{}", strict=True)
     except ValidationError as error:

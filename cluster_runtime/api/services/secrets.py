@@ -53,7 +53,9 @@ class _Secrets:
 
     async def list(self, call: Call) -> Mapping[str, Any]:
         if call.members.get("Filters"):
-            raise RefusedRequestError("InvalidParameterException", "ListSecrets takes no Filters")
+            raise RefusedRequestError(
+                "ListSecrets takes no Filters here", fault="InvalidParameterException"
+            )
         found = [
             (await self._runtime.get_master_user_secret(facts.db_cluster_resource_id), facts)
             for facts in await self._runtime.describe_db_clusters()
@@ -100,4 +102,4 @@ def _version_id(secret: MasterUserSecretValue) -> str:
 
 
 def _not_found(what: str) -> RefusedRequestError:
-    return RefusedRequestError("ResourceNotFoundException", f"there is no {what}")
+    return RefusedRequestError(f"there is no {what}", fault="ResourceNotFoundException")

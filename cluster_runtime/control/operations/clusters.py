@@ -42,6 +42,7 @@ from cluster_runtime.errors import (
     InsufficientStorageError,
     InvalidClusterStateError,
     InvalidParameterError,
+    ParameterGroupNotFoundError,
     PortInUseError,
     QuorumLostError,
 )
@@ -61,6 +62,7 @@ Engine = Literal["aurora-postgresql"]
         PortInUseError,
         EngineNotFoundError,
         InsufficientStorageError,
+        ParameterGroupNotFoundError,
     ),
 )
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class CreateDBCluster(Request):
     deletion_protection: refuse to delete it until this is switched off.
     port: port of the cluster endpoint; by default any free one.
     tags: words about it, at most 50.
+    db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
+    with_writer: make an instance; without one it takes no connections until it gets one.
     engine: there is one.
     if_not_exists: return the cluster of this name as it is where there is one, whoever is making
         it at the moment.
@@ -107,11 +111,15 @@ class CreateDBCluster(Request):
     deletion_protection: bool = False
     port: Annotated[int | None, Range(PORT_MIN, PORT_MAX)] = None
     tags: tuple[Tag, ...] = ()
+    db_cluster_parameter_group_name: str | None = None
+    with_writer: Annotated[bool, RDS_HAS_NONE] = True
     engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
     if_not_exists: Annotated[bool, RDS_HAS_NONE] = False
 
     def check(self) -> None:
         """Raises InvalidParameterError for a cluster that nobody could log in to."""
+        if self.with_express_configuration and not self.with_writer:
+            raise InvalidParameterError("the express configuration makes a writer")
         _check_one_password(self.master_user_password, self.manage_master_user_password)
         has_password = self.master_user_password is not None or self.manage_master_user_password
         if not self.with_express_configuration and not has_password:
@@ -152,6 +160,7 @@ class DescribeDBClusters(Request):
         ClusterAlreadyExistsError,
         InvalidParameterError,
         InvalidClusterStateError,
+        ParameterGroupNotFoundError,
     ),
 )
 @dataclass(frozen=True, slots=True)
@@ -168,6 +177,7 @@ class ModifyDBCluster(Request):
     require_tls: refuse connections without TLS.
     internet_access_gateway_enabled: keep its endpoints open.
     storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
+    db_cluster_parameter_group_name: other parameters to run with; static ones at its next start.
     reset_settings: let a master user who locked himself out back in: settings of his databases
         and of his role, connection limits and refusals, all back to their defaults. Data stay.
     """
@@ -188,6 +198,7 @@ class ModifyDBCluster(Request):
     require_tls: Annotated[bool | None, RDS_HAS_NONE] = None
     internet_access_gateway_enabled: Annotated[bool | None, RDS_HAS_NONE] = None
     storage_type: StorageType | None = None
+    db_cluster_parameter_group_name: str | None = None
     reset_settings: Annotated[bool, RDS_HAS_NONE] = False
 
     def check(self) -> None:

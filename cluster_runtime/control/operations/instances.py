@@ -1,21 +1,42 @@
 """Operations on a DBInstance: the writer of a cluster, or one of its readers."""
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
-from cluster_runtime.control.operations.declaration import RDS_HAS_NONE, Request, operation
-from cluster_runtime.control.operations.types import DB_INSTANCES, LOG_FILE_PORTION, LOG_FILES
+from cluster_runtime.control.operations.declaration import (
+    RDS_HAS_NONE,
+    RDS_REQUIRES_IT,
+    InRds,
+    Request,
+    operation,
+)
+from cluster_runtime.control.operations.types import (
+    DB_INSTANCE,
+    DB_INSTANCES,
+    LOG_FILE_PORTION,
+    LOG_FILES,
+)
 from cluster_runtime.control.records.fields import Doc
-from cluster_runtime.control.records.rules import Range
+from cluster_runtime.control.records.identifiers import check_identifier
+from cluster_runtime.control.records.model import SERVERLESS
+from cluster_runtime.control.records.rules import Must, Range
 from cluster_runtime.errors import (
     ClusterNotFoundError,
+    EngineError,
+    InstanceAlreadyExistsError,
     InstanceNotFoundError,
+    InvalidClusterStateError,
     InvalidParameterError,
     LogFileNotFoundError,
+    OperationNotSupportedError,
+    QuorumLostError,
 )
+from cluster_runtime.wording import Parameter
 
 DB_INSTANCE_NOUN = "DBInstance"
 LINES_MAX = 10_000
+InstanceClass = Literal["db.serverless"]
+Engine = Literal["aurora-postgresql"]
 InstanceReference = Annotated[str, Doc("Identifier of the instance.")]
 
 
@@ -37,6 +58,81 @@ class DescribeDBInstances(Request):
     db_instance_identifier: str | None = None
     _: KW_ONLY
     db_cluster_identifier: Annotated[str | None, RDS_HAS_NONE] = None
+
+
+@operation(
+    "CreateDBInstance",
+    of=DB_INSTANCE_NOUN,
+    returns=DB_INSTANCE,
+    raises=(
+        ClusterNotFoundError,
+        InstanceAlreadyExistsError,
+        InvalidClusterStateError,
+        InvalidParameterError,
+        OperationNotSupportedError,
+    ),
+)
+@dataclass(frozen=True, slots=True)
+class CreateDBInstance(Request):
+    """Make the writer of a cluster that has none; it takes connections when this returns.
+
+    This release makes no other instance by name: readers come when a cluster needs one.
+
+    db_instance_identifier: its name: 1 to 63 letters, digits and hyphens.
+    db_instance_class: there is one.
+    engine: there is one.
+    db_cluster_identifier: identifier or resource id of the cluster; there are no instances without.
+    """
+
+    db_instance_identifier: Annotated[str, Must(check_identifier)]
+    _: KW_ONLY
+    db_cluster_identifier: str | None = None
+    db_instance_class: Annotated[InstanceClass, RDS_REQUIRES_IT] = SERVERLESS
+    engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
+
+    def check(self) -> None:
+        """Raises InvalidParameterError without a cluster."""
+        if self.db_cluster_identifier is None:
+            raise InvalidParameterError(
+                "an instance needs a cluster: name it with ", Parameter("db_cluster_identifier")
+            )
+
+
+@operation(
+    "DeleteDBInstance",
+    of=DB_INSTANCE_NOUN,
+    returns=DB_INSTANCE,
+    raises=(InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError),
+)
+@dataclass(frozen=True, slots=True)
+class DeleteDBInstance(Request):
+    """Delete the writer of a cluster; the cluster keeps its data and takes no connections.
+
+    skip_final_snapshot: none is taken in any case: the data stay with the cluster.
+    """
+
+    db_instance_identifier: InstanceReference
+    _: KW_ONLY
+    skip_final_snapshot: Annotated[bool, InRds(default=False)] = True
+
+
+@operation(
+    "RebootDBInstance",
+    of=DB_INSTANCE_NOUN,
+    returns=DB_INSTANCE,
+    raises=(
+        InstanceNotFoundError,
+        InvalidClusterStateError,
+        OperationNotSupportedError,
+        EngineError,
+        QuorumLostError,
+    ),
+)
+@dataclass(frozen=True, slots=True)
+class RebootDBInstance(Request):
+    """Start the writer of a cluster again; clients wait at the gateway meanwhile."""
+
+    db_instance_identifier: InstanceReference
 
 
 @operation(

@@ -24,6 +24,7 @@ Password = Annotated[str, Must(check_password), SECRET]
 MODEL = "cluster_runtime.control.records.model"
 DB_CLUSTER = Result(MODEL, "DBCluster")
 DB_CLUSTERS = Result(MODEL, "DBCluster", many=True)
+DB_INSTANCE = Result(MODEL, "DBInstance")
 DB_INSTANCES = Result(MODEL, "DBInstance", many=True)
 EVENTS = Result(MODEL, "Event", many=True)
 HANDLE = Result("cluster_runtime.control.handle", "ClusterHandle", protocol_name="Cluster")
@@ -33,6 +34,10 @@ TAGS = Result(RESOURCES, "Tag", many=True)
 MAINTENANCE = Result(RESOURCES, "ResourcePendingMaintenanceActions", many=True)
 ENGINE_VERSIONS = Result(RESOURCES, "DBEngineVersion", many=True)
 OPTIONS = Result(RESOURCES, "OrderableDBInstanceOption", many=True)
+GROUPS = "cluster_runtime.control.records.parameter_groups"
+PARAMETER_GROUP = Result(GROUPS, "DBClusterParameterGroup")
+PARAMETER_GROUPS = Result(GROUPS, "DBClusterParameterGroup", many=True)
+PARAMETERS = Result(GROUPS, "DBParameter", many=True)
 LOG_FILES = Result(RESOURCES, "DescribeDBLogFilesDetails", many=True)
 LOG_FILE_PORTION = Result(RESOURCES, "DBLogFilePortion")
 SECRET_VALUE = Result(RESOURCES, "MasterUserSecretValue")

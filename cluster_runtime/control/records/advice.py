@@ -12,6 +12,13 @@ def to_make_available(facts: DBCluster) -> tuple[Hint, ...]:
     return ()
 
 
+def to_make_a_writer(facts: DBCluster) -> Hint:
+    """The advice for a cluster without an instance."""
+    name = facts.db_cluster_identifier
+    settings = {"db_cluster_identifier": name}
+    return Hint("make one with {}", Operation("create_db_instance", f"{name}-instance-1", settings))
+
+
 def to_open_the_gateway(facts: DBCluster) -> Hint:
     """The advice for a cluster whose gateway is closed to clients."""
     settings = {"internet_access_gateway_enabled": True}

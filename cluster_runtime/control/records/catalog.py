@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from cluster_runtime.control.records.model import DBCluster, Event
+from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup
 from cluster_runtime.errors import (
     CatalogCorruptedError,
     ClusterAlreadyExistsError,
@@ -42,6 +43,12 @@ MIGRATIONS = (
     ) strict;
     create index event_of_cluster on event (resource_id, id);
     """,
+    """
+    create table db_cluster_parameter_group (
+        name text primary key,
+        document text not null
+    ) strict;
+    """,
 )
 """Each entry takes the catalog one version up; `pragma user_version` counts those applied."""
 
@@ -50,6 +57,7 @@ CLUSTER_FORMAT = 2
 A cluster of an older format is brought up at its first wake (`upgrade.py`)."""
 
 _DOCUMENT = TypeAdapter(DBCluster)
+_GROUP = TypeAdapter(DBClusterParameterGroup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +178,27 @@ class Catalog:
             Event(name, "db-cluster", message, tuple(json.loads(categories)), _moment(date))
             for name, date, categories, message in rows
         ]
+
+    def parameter_groups(self) -> list[DBClusterParameterGroup]:
+        """All that were made, by name."""
+        with self._lock:
+            rows = self._connection.execute(
+                "select document from db_cluster_parameter_group order by name"
+            ).fetchall()
+        return [_GROUP.validate_json(document) for (document,) in rows]
+
+    def put_parameter_group(self, group: DBClusterParameterGroup) -> None:
+        """Keep a group as it is now."""
+        self._execute(
+            "insert into db_cluster_parameter_group (name, document) values (?, ?) "
+            "on conflict (name) do update set document = excluded.document",
+            group.db_cluster_parameter_group_name,
+            _GROUP.dump_json(group).decode(),
+        )
+
+    def remove_parameter_group(self, name: str) -> None:
+        """Forget a group."""
+        self._execute("delete from db_cluster_parameter_group where name = ?", name)
 
     def remove(self, resource_id: str) -> None:
         """Forget a cluster."""

@@ -11,7 +11,7 @@ ServerlessV2ScalingConfiguration.
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from cluster_runtime.control.records.fields import check_rules
 from cluster_runtime.control.records.resources import MasterUserSecret, Tag
@@ -22,7 +22,7 @@ from cluster_runtime.wording import Parameter
 
 EndpointKind = Literal["writer", "reader"]
 StorageType = Literal["aurora", "aurora-iopt1"]
-SERVERLESS = "db.serverless"
+SERVERLESS: Final = "db.serverless"
 """The class of all instances."""
 
 ACU_MAX = 256.0
@@ -62,6 +62,7 @@ class InstanceStatus(StrEnum):
 
     AVAILABLE = "available"
     STOPPED = "stopped"
+    DELETING = "deleting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,9 @@ class DBCluster:
     db_cluster_resource_id: `cluster-` and 26 characters, never used again.
     endpoint, reader_endpoint: host names under `.localhost`; `port` and `reader_port` are the
         loopback ports of their own that each of them also has.
+    has_writer: whether there is an instance; without one it takes no connections.
+    writer_identifier: the writer's name where it was given one.
+    db_cluster_parameter_group: its name; empty for the default one of its family.
     master_user_secret: of a master password that the runtime manages.
     capacity: current ACU; 0 while paused.
     walls: what stands around its writer, as its start put it up; None while none runs.
@@ -129,6 +133,9 @@ class DBCluster:
     deletion_protection: bool = False
     storage_type: StorageType = "aurora"
     port_was_requested: bool = False
+    has_writer: bool = True
+    writer_identifier: str = ""
+    db_cluster_parameter_group: str = ""
     tag_list: tuple[Tag, ...] = ()
     master_user_secret: MasterUserSecret | None = None
     capacity: float = 0.0
@@ -142,13 +149,14 @@ class DBCluster:
     @property
     def paused(self) -> bool:
         """Available, and no process runs: the next connect wakes it."""
-        return self.status is ClusterStatus.AVAILABLE and self.capacity == 0
+        return self.status is ClusterStatus.AVAILABLE and self.has_writer and self.capacity == 0
 
 
 @dataclass(frozen=True, slots=True)
 class DBInstance:
     """One PostgreSQL of a cluster, as DescribeDBInstances shows it: its writer, or a reader.
 
+    db_cluster_parameter_group_status: `pending-reboot` where static parameters wait for a start.
     db_instance_status: `stopped` while its cluster is. One of a paused cluster is available.
     promotion_tier: readers of a lower tier become the writer first, 0 to 15.
     """
@@ -160,6 +168,7 @@ class DBInstance:
     engine: str
     engine_version: str
     instance_create_time: datetime
+    db_cluster_parameter_group_status: Literal["in-sync", "pending-reboot"] = "in-sync"
     promotion_tier: int = 1
     db_instance_class: str = SERVERLESS
 

@@ -35,6 +35,9 @@ from cluster_runtime.control.records.model import (
 )
 from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.records.rules import DEFAULT_DATABASE
+from cluster_runtime.control.workflows.delete import finish_delete
+from cluster_runtime.control.workflows.parameter_groups import group_of
+from cluster_runtime.control.workflows.power import reboot_writer
 from cluster_runtime.control.workflows.resources import with_tags
 from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
 from cluster_runtime.control.workflows.upgrade import prepare_reader, prepare_writer
@@ -82,7 +85,11 @@ def instances_over(context: Context, installation: Installation, resource_id: st
     storage = ClusterStorage(
         home.clusters / resource_id, user, coalescing_of(home, installation, resource_id)
     )
-    writer = Writer(postmaster_of(home, installation, user, resource_id, "writer"), storage)
+    writer = Writer(
+        postmaster_of(home, installation, user, resource_id, "writer"),
+        storage,
+        partial(context.parameters_of, resource_id),
+    )
     reader = Reader(
         postmaster_of(home, installation, user, resource_id, "reader"),
         storage,
@@ -159,6 +166,8 @@ async def _name(
             deletion_protection=request.deletion_protection,
             storage_type=request.storage_type,
             iam_database_authentication_enabled=request.enable_iam_database_authentication,
+            has_writer=request.with_writer,
+            db_cluster_parameter_group=group_of(context, request.db_cluster_parameter_group_name),
             tag_list=with_tags((), request.tags),
             master_user_secret=_managed(context, unnamed, request),
             port_was_requested=request.port is not None,
@@ -173,7 +182,10 @@ async def _name(
     if request.storage_type != "aurora":
         storage = cluster.instances.storage
         await in_thread(storage.set_storage_type, request.storage_type)
-    await open_endpoints(context, cluster)
+    if request.with_writer:
+        await open_endpoints(context, cluster)
+    else:
+        await cluster.instances.stop(Shutdown.FAST)
     try:
         await in_thread(context.catalog.add, cluster.facts)
     except BaseException:
@@ -183,7 +195,20 @@ async def _name(
         raise
     context.clusters[cluster.id] = cluster
     (unnamed.directory / UNNAMED_MARK).unlink()
+    if request.with_writer and context.parameters_of(cluster.id):
+        await _restart_with_parameters(context, cluster)
     return cluster
+
+
+async def _restart_with_parameters(context: Context, cluster: HostedCluster) -> None:
+    """The writer runs already, without them. One that they keep from starting is removed."""
+    try:
+        await reboot_writer(cluster)
+    except BaseException:
+        await context.store(cluster, replace(cluster.facts, status=ClusterStatus.DELETING))
+        await close_endpoints(context, cluster)
+        await finish_delete(context, cluster)
+        raise
 
 
 def _managed(

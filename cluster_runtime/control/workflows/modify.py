@@ -14,8 +14,10 @@ from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.clusters import ModifyDBCluster
 from cluster_runtime.control.records.identifiers import check_identifier
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
+from cluster_runtime.control.records.parameter_groups import DEFAULT_PREFIX
 from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.workflows.create import renamed, set_password
+from cluster_runtime.control.workflows.parameter_groups import apply_to_writer, group_of
 from cluster_runtime.control.workflows.reset import reset_settings
 from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
 from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterError
@@ -26,7 +28,9 @@ def applied(request: ModifyDBCluster, facts: DBCluster) -> DBCluster:
     """The facts after this change."""
     if request.new_db_cluster_identifier is not None:
         facts = renamed(facts, check_identifier(request.new_db_cluster_identifier))
+    group = request.db_cluster_parameter_group_name
     changes: dict[str, Any] = {
+        "db_cluster_parameter_group": "" if group and group.startswith(DEFAULT_PREFIX) else group,
         "scaling": request.serverless_v2_scaling_configuration,
         "deletion_protection": request.deletion_protection,
         "iam_database_authentication_enabled": request.enable_iam_database_authentication,
@@ -70,17 +74,21 @@ async def modify_db_cluster(
         cluster.require(ClusterStatus.AVAILABLE, ClusterStatus.STOPPED)
         after = applied(request, cluster.facts)
         _check_free(context, cluster, after.db_cluster_identifier)
+        group_of(context, request.db_cluster_parameter_group_name)
         if request.master_user_password is not None:
+            cluster.require_writer()
             cluster.require(ClusterStatus.AVAILABLE)
             await cluster.compute.ensure_running()
             await set_password(cluster.compute, after.master_username, request.master_user_password)
         secret = after.master_user_secret
         if secret is not None and secret != cluster.facts.master_user_secret:
+            cluster.require_writer()
             cluster.require(ClusterStatus.AVAILABLE)
             await cluster.compute.ensure_running()
             made = master_user_secret(context, after)
             await set_password(cluster.compute, after.master_username, made.password)
         if request.reset_settings:
+            cluster.require_writer()
             cluster.require(ClusterStatus.AVAILABLE)
             await cluster.compute.ensure_running()
             await reset_settings(context, cluster)
@@ -95,13 +103,15 @@ async def modify_db_cluster(
         if after.internet_access_gateway_enabled != before.internet_access_gateway_enabled:
             await _switch_gateway(context, cluster)
         update_endpoints(context, cluster)
+        if request.db_cluster_parameter_group_name is not None:
+            await apply_to_writer(context, cluster, None)
         return cluster.facts
 
 
 async def _switch_gateway(context: Context, cluster: HostedCluster) -> None:
     if not cluster.facts.internet_access_gateway_enabled:
         await close_endpoints(context, cluster)
-    elif cluster.facts.status is ClusterStatus.AVAILABLE:
+    elif cluster.facts.status is ClusterStatus.AVAILABLE and cluster.facts.has_writer:
         await open_endpoints(context, cluster)
         await context.store(cluster, cluster.facts)
 

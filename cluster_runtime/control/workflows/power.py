@@ -28,8 +28,9 @@ async def start_db_cluster(context: Context, cluster: HostedCluster) -> DBCluste
         before = cluster.facts
         cluster.facts = replace(before, status=ClusterStatus.STARTING)
         try:
-            await cluster.compute.ensure_running()
-            if cluster.facts.internet_access_gateway_enabled:
+            if before.has_writer:
+                await cluster.compute.ensure_running()
+            if before.has_writer and before.internet_access_gateway_enabled:
                 await open_endpoints(context, cluster)
         except BorealisError:
             cluster.facts = before
@@ -43,6 +44,7 @@ async def pause_db_cluster(context: Context, cluster: HostedCluster) -> DBCluste
     """Pause now, as auto-pause would; open connections end. The next connect wakes it."""
     async with cluster.changing:
         cluster.require(ClusterStatus.AVAILABLE)
+        cluster.require_writer()
         await in_thread(cluster.instances.storage.settle)
         await disconnect(cluster)
         await cluster.compute.pause()
@@ -51,14 +53,24 @@ async def pause_db_cluster(context: Context, cluster: HostedCluster) -> DBCluste
 
 async def failover_db_cluster(context: Context, cluster: HostedCluster) -> DBCluster:
     """Replace the writer: the old one ends at once, a new one takes over from the volume."""
+    await _restart(cluster, Shutdown.IMMEDIATE)
+    return cluster.facts
+
+
+async def reboot_writer(cluster: HostedCluster) -> None:
+    """Start the writer again, after a clean end; clients wait at the gateway meanwhile."""
+    await _restart(cluster, Shutdown.FAST)
+
+
+async def _restart(cluster: HostedCluster, mode: Shutdown) -> None:
     async with cluster.changing:
         cluster.require(ClusterStatus.AVAILABLE)
+        cluster.require_writer()
         before = cluster.facts
         cluster.facts = replace(before, status=ClusterStatus.FAILING_OVER)
         try:
             await disconnect(cluster)
-            await cluster.compute.stop(Shutdown.IMMEDIATE)
+            await cluster.compute.stop(mode)
             await cluster.compute.ensure_running()
         finally:
             cluster.facts = before
-        return cluster.facts

@@ -46,7 +46,8 @@ async def _bring_back(context: Context, entry: CatalogEntry) -> None:
     context.clusters[cluster.id] = cluster
     if cluster.format == BEFORE_ADMIN_DATABASE:
         await restore_configuration(context, cluster)
-    if facts.status is ClusterStatus.STOPPED or not facts.internet_access_gateway_enabled:
+    open_to_clients = facts.internet_access_gateway_enabled and facts.has_writer
+    if facts.status is ClusterStatus.STOPPED or not open_to_clients:
         return
     cluster.facts = replace(facts, status=ClusterStatus.AVAILABLE)
     try:

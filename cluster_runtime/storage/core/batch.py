@@ -36,7 +36,8 @@ ENDS_AT_RECORD = 1
 
 _FIELDS = struct.Struct("<4sI16sQIIQQQI")
 _CRC = struct.Struct("<I")
-HEADER_BYTES = _FIELDS.size + _CRC.size
+_HEADER = struct.Struct(_FIELDS.format + "I")
+HEADER_BYTES = _HEADER.size
 PAYLOAD_MAX_BYTES = 64 << 20
 
 Buffer = bytes | bytearray | memoryview
@@ -113,19 +114,19 @@ def decode(volume: UUID | None, buffer: memoryview, offset: int = 0) -> tuple[Ba
     Raises EndOfLogError for zeros or nothing, CorruptFrameError for anything else that is no
     whole, unharmed frame of that volume.
     """
-    head = buffer[offset : offset + HEADER_BYTES]
+    behind = offset + HEADER_BYTES
+    head = bytes(buffer[offset:behind])
     if not any(head):
         raise EndOfLogError(f"the log ends at byte {offset}")
     if len(head) < HEADER_BYTES:
         raise CorruptFrameError(f"the header at byte {offset} is cut short")
-    magic, flags, owner, epoch, timeline, length, start, end, previous, _ = _FIELDS.unpack_from(
+    magic, flags, owner, epoch, timeline, length, start, end, previous, _, crc = _HEADER.unpack(
         head
     )
-    payload = buffer[offset + HEADER_BYTES : offset + HEADER_BYTES + length]
+    payload = buffer[behind : behind + length]
     if magic != MAGIC or len(payload) != length:
         raise CorruptFrameError(f"no whole frame at byte {offset}")
-    crc = google_crc32c.extend(google_crc32c.value(bytes(head[: _FIELDS.size])), bytes(payload))
-    if _CRC.unpack_from(head, _FIELDS.size) != (crc,):
+    if crc != google_crc32c.extend(google_crc32c.value(head[: _FIELDS.size]), bytes(payload)):
         raise CorruptFrameError(f"the checksum of the frame at byte {offset} does not fit")
     if volume is not None and owner != volume.bytes:
         raise CorruptFrameError(f"the frame at byte {offset} is of volume {UUID(bytes=owner)}")

@@ -103,7 +103,7 @@ def images(folder: Path, disk: Disk = HOST_DISK) -> list[PageImage]:
         if name.endswith(PARTIAL):
             continue
         try:
-            manifest = unseal(_KIND, disk.read(folder / f"{name}/{MANIFEST}"))
+            manifest = disk.read(folder / f"{name}/{MANIFEST}")
             found.append(_image(folder / name, manifest, disk))
         except (OSError, SealBrokenError, ValueError, TypeError, KeyError):
             continue
@@ -115,14 +115,19 @@ def seal_images(folder: Path, disk: Disk) -> None:
     for name in disk.names(folder):
         try:
             content = disk.read(folder / name / MANIFEST)
-            if is_unsealed(content) and not _image(folder / name, content, disk).damaged():
+            image = _listed(folder / name, content, disk)
+            if is_unsealed(content) and not image.damaged():
                 disk.replace(folder / name / MANIFEST, seal(_KIND, content))
         except (OSError, ValueError, TypeError, KeyError):
             continue  # it is copied again from a peer
 
 
 @lru_cache(maxsize=64)
-def _image(directory: Path, manifest: bytes, disk: Disk) -> PageImage:
+def _image(directory: Path, content: bytes, disk: Disk) -> PageImage:
+    return _listed(directory, unseal(_KIND, content), disk)
+
+
+def _listed(directory: Path, manifest: bytes, disk: Disk) -> PageImage:
     listed = json.loads(manifest)
     files = tuple(ImageFile(**each) for each in listed.pop("files"))
     return PageImage(directory=directory, files=files, disk=disk, **listed)
@@ -227,12 +232,22 @@ def give_up_images(
 
     keep: redo LSNs of those that stay. Half of an image is never found under an image's name.
     """
-    for image in images(folder, disk):
-        if image.redo < below and image.redo not in keep:
-            given_up = image.directory.with_suffix(PARTIAL)
+    for name in disk.names(folder):
+        redo = redo_of(name)
+        # By name: one whose manifest is damaged is no image any more, and takes space like one.
+        if redo is not None and redo < below and redo not in keep:
+            given_up = folder / f"{name}{PARTIAL}"
             # One that was being made again when the process ended has that name already.
             disk.remove_tree(given_up)
-            disk.rename(image.directory, given_up)
+            disk.rename(folder / name, given_up)
+
+
+def redo_of(name: str) -> int | None:
+    """The redo LSN of the image that has this name; None where it is no image's."""
+    try:
+        return int(name, 16)
+    except ValueError:
+        return None
 
 
 def sweep(folder: Path, disk: Disk = HOST_DISK) -> None:

@@ -59,28 +59,22 @@ class SegmentStateFile:
         accept_format_1: take a state without a checksum too.
         """
         try:
-            body = content
-            if not (accept_format_1 and is_unsealed(content)):
-                body = unseal(_KIND, content)
-            found = _parsed(body)
+            return _parsed(content, accept_format_1)
         except SealBrokenError as error:
             raise StateDamagedError(str(error)) from error
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise StateDamagedError(f"the state cannot be read: {error!r}") from error
-        if not is_sound(found.promised, found.history):
-            raise StateDamagedError(
-                f"the history names epoch {found.history[-1].epoch}, the promise only "
-                f"{found.promised}"
-            )
-        return found
 
 
 @lru_cache(maxsize=64)
-def _parsed(body: bytes) -> SegmentStateFile:
+def _parsed(content: bytes, accept_format_1: bool) -> SegmentStateFile:
     """An opening reads the same state several times, each time from the disk."""
+    body = content
+    if not (accept_format_1 and is_unsealed(content)):
+        body = unseal(_KIND, content)
     state = json.loads(body)
     facts = state.get("facts")
-    return SegmentStateFile(
+    found = SegmentStateFile(
         UUID(state["volume"]),
         SegmentId(state["segment"]),
         Epoch(int(state["promised"])),
@@ -89,3 +83,8 @@ def _parsed(body: bytes) -> SegmentStateFile:
         Lsn(int(state["floor"])),
         VolumeFacts.from_dict(facts) if facts is not None else None,
     )
+    if not is_sound(found.promised, found.history):
+        raise StateDamagedError(
+            f"the history names epoch {found.history[-1].epoch}, the promise only {found.promised}"
+        )
+    return found

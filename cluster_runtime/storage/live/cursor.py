@@ -7,9 +7,10 @@ put there. A segment in which no frame follows is damaged, and another one is re
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
-from cluster_runtime.errors import StorageError
+from cluster_runtime.errors import QuorumLostError, StorageError
 from cluster_runtime.storage.core.batch import (
     HEADER_BYTES,
     Batch,
@@ -35,6 +36,17 @@ class LogIndex:
             mark = store.log.mark(file)
             if mark is not None and mark.position <= store.end:
                 self.add(mark.lsn, mark.position)
+
+    @classmethod
+    def of(cls, stores: Iterable[SegmentStore]) -> "LogIndex":
+        """That of the segment whose log reaches furthest, of those whose disk can be read.
+
+        Raises QuorumLostError where no disk can.
+        """
+        for store in sorted(stores, key=lambda each: each.end, reverse=True):
+            with suppress(OSError):
+                return cls(store)
+        raise QuorumLostError("no segment's log can be read; heal segments and open it again")
 
     def add(self, lsn: int, position: int) -> None:
         """Note where in the log stream an LSN stands; one lower than the last is passed over."""

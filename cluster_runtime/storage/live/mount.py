@@ -251,6 +251,12 @@ class Mount:
             format_1=found.facts if found.format_1 else None,
             disk=self.disk,
         )
+        try:
+            index = LogIndex.of(opened.stores.values())
+        except QuorumLostError:
+            for store in opened.stores.values():
+                store.close()
+            raise
         if found.format_1:
             for store in opened.stores.values():
                 seal_images(store.pages, self.disk)
@@ -278,7 +284,7 @@ class Mount:
                 lane.live = False
         node.start()
         # In this order: a cursor of the old node ends by itself, one without its index would not.
-        self.index = LogIndex(max(opened.stores.values(), key=lambda store: store.end))
+        self.index = index
         self.node, self.opened = node, opened
         for lane in node.lanes:
             if not lane.live and not opened.read_only:

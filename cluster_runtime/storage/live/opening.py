@@ -41,6 +41,8 @@ from cluster_runtime.storage.disk.state_file import (
 )
 from cluster_runtime.storage.live.gossip import begin_again, copy_log
 
+OPENING_TRIES = 3
+
 _log = get_logger(__name__)
 T = TypeVar("T")
 
@@ -75,6 +77,30 @@ def open_volume(
     Raises QuorumLostError where fewer than a read quorum answers, and InsufficientResourcesError
     where this process can open no more files.
     """
+    for tries_left in reversed(range(OPENING_TRIES)):
+        stores, membership = _open_segments(root, volume, unreachable, direct, format_1, disk)
+        answered = len(stores)
+        try:
+            return _open(stores, membership, timeline, format_1)
+        except BaseException as error:
+            for store in stores.values():
+                store.close()
+            # A disk that began to refuse meanwhile may be the only one with the end of the log. It
+            # was never acknowledged: the others agree on a log without it.
+            if not (isinstance(error, QuorumLostError) and len(stores) < answered and tries_left):
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _open_segments(
+    root: Path,
+    volume: UUID,
+    unreachable: frozenset[SegmentId],
+    direct: bool,
+    format_1: VolumeFacts | None,
+    disk: Disk,
+) -> tuple[dict[SegmentId, SegmentStore], Membership]:
+    """Those of the newest membership that can be read."""
     states = segment_states(root, disk, unreachable, accept_format_1=format_1 is not None)
     membership = newest_membership(each for each in states if each.volume == volume)
     stores: dict[SegmentId, SegmentStore] = {}
@@ -93,15 +119,24 @@ def open_volume(
                 )
             except SegmentUnreadableError as error:
                 _log.warning("a segment is lost", segment=segment, error=str(error))
-        opening = _promise(stores)
-        _agree_on_facts(stores, format_1)
-        if opening.may_cut:
-            return _open_for_writing(opening, stores, timeline)
-        return _open_for_reading(opening.epoch, stores, membership)
     except BaseException:
         for store in stores.values():
             store.close()
         raise
+    return stores, membership
+
+
+def _open(
+    stores: dict[SegmentId, SegmentStore],
+    membership: Membership,
+    timeline: int,
+    format_1: VolumeFacts | None,
+) -> OpenedVolume:
+    opening = _promise(stores)
+    _agree_on_facts(stores, format_1)
+    if opening.may_cut:
+        return _open_for_writing(opening, stores, timeline)
+    return _open_for_reading(opening.epoch, stores, membership)
 
 
 def align(store: SegmentStore, history: History, membership: Membership) -> None:

@@ -8,8 +8,9 @@ files of a segment may refuse to be written, or read, while all others are well.
 import errno
 import os
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from operator import itemgetter
 from pathlib import Path
 
 import google_crc32c
@@ -17,6 +18,7 @@ import google_crc32c
 from cluster_runtime.storage.core.sizes import Sizes
 from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.filesystem import Pace
+from cluster_runtime.storage.simulation.inodes import Folder, Inode, Node
 
 SMALL = Sizes(
     first_file=2 * PAGE_BYTES,
@@ -31,88 +33,6 @@ class KilledError(BaseException):
     """The process ends here: nothing after this instant happens. Not for anybody to catch."""
 
 
-class Inode:
-    """A file: what reads see, and what a power cut leaves."""
-
-    __slots__ = ("content", "dirty", "durable", "value")
-
-    def __init__(self) -> None:
-        self.content = bytearray()
-        self.durable = bytearray()
-        self.dirty: set[int] = set()
-        self.value = 0
-
-    def write(self, offset: int, content: bytes | bytearray | memoryview) -> None:
-        end = offset + len(content)
-        if end > len(self.content):
-            self.content.extend(bytes(end - len(self.content)))
-        self.content[offset:end] = content
-        self.dirty.update(range(offset // PAGE_BYTES, -(-end // PAGE_BYTES)))
-
-    def sync(self) -> None:
-        if self.dirty:
-            self._keep(self.dirty)
-            self.dirty.clear()
-
-    def crash(self, rng: random.Random) -> None:
-        if self.dirty:
-            self._keep([page for page in sorted(self.dirty) if rng.random() < 0.5])
-            self.dirty.clear()
-            self.content = bytearray(self.durable)
-
-    def _keep(self, pages: "set[int] | list[int]") -> None:
-        for page in pages:
-            at = page * PAGE_BYTES
-            part = self.content[at : at + PAGE_BYTES]
-            if at + len(part) > len(self.durable):
-                self.durable.extend(bytes(at + len(part) - len(self.durable)))
-            self.durable[at : at + len(part)] = part
-
-
-class Folder:
-    """Names: those that are seen, those that are durable, and the changes between the two."""
-
-    __slots__ = ("durable", "entries", "pending")
-
-    def __init__(self) -> None:
-        self.entries: dict[str, Node] = {}
-        self.durable: dict[str, Node] = {}
-        self.pending: list[tuple[str, str, Node | None]] = []
-
-    def put(self, name: str, node: "Node") -> None:
-        self.entries[name] = node
-        self.pending.append((name, "", node))
-
-    def drop(self, name: str) -> None:
-        del self.entries[name]
-        self.pending.append((name, "", None))
-
-    def rename(self, name: str, to: str) -> None:
-        node = self.entries.pop(name)
-        self.entries[to] = node
-        self.pending.append((to, name, node))
-
-    def sync(self, count: int | None = None) -> None:
-        """count: of the first changes; None for all."""
-        for name, before, node in self.pending[:count]:
-            if node is None:
-                self.durable.pop(name, None)
-            else:
-                self.durable[name] = node
-            self.durable.pop(before, None)
-        self.pending.clear()
-
-    def crash(self, rng: random.Random) -> None:
-        if self.pending:
-            self.sync(rng.randint(0, len(self.pending)))
-            self.entries = dict(self.durable)
-        for node in self.entries.values():
-            node.crash(rng)
-
-
-Node = Inode | Folder
-
-
 class SimulatedDisk:
     """root: the only folder that is there from the start."""
 
@@ -123,6 +43,7 @@ class SimulatedDisk:
         self._root = Folder()
         self._at = len(os.fspath(root)) + 1
         self._open: dict[int, tuple[Inode, str]] = {}
+        self._folders: dict[str, Folder] = {}
         self._fd = 1000
         self._unsynced: dict[int, Inode] = {}
         self.refusals: dict[str, int] = {}
@@ -133,34 +54,69 @@ class SimulatedDisk:
         self.killed_after: int | None = None
         """How many more changes of the disk this process lives to make."""
         self.changes = 0
+        self._planned: list[tuple[int, Callable[[], None]]] = []
+
+    def take(self) -> Folder:
+        """All that is on it, each file and folder made durable before."""
+        return self._root
+
+    def put(self, contents: Folder) -> None:
+        """Begin with a copy of what another one has."""
+        self._root = contents.copy()
 
     # faults ----------------------------------------------------------------------------------
+
+    def plan(self, changes: int, action: Callable[[], None]) -> None:
+        """Have something happen in the middle of what follows, after so many changes of the disk.
+
+        changes: from now on.
+        """
+        self._planned.append((self.changes + changes, action))
+        self._planned.sort(key=itemgetter(0))
+
+    @contextmanager
+    def refusing_nobody(self) -> Iterator[None]:
+        """While somebody looks who is no part of the model."""
+        refusals, self.refusals = self.refusals, {}
+        try:
+            yield
+        finally:
+            self.refusals = refusals
+
+    def forget_plans(self) -> None:
+        """What was planned and has not come about does not happen."""
+        self._planned.clear()
 
     def cut_power(self) -> None:
         """Keep what is durable, and of the rest what chance wants."""
         self._root.crash(self._rng)
+        self._folders.clear()
         self._open.clear()
         self._unsynced.clear()
 
     def rot(self, path: str) -> bool:
-        """Turn over a bit of a file, most likely of what is used of it. Whether there was one."""
+        """Turn over a bit of a file, most likely of what is used of it. Whether there was one.
+
+        Often it is one after which a number is another number: what only a checksum tells.
+        """
         node = self._find(path)
         if not isinstance(node, Inode) or not node.content:
             return False
-        used = len(node.content.rstrip(b"\0")) or len(node.content)
-        at, bit = self._rng.randrange(used), 1 << self._rng.randrange(8)
-        node.content[at] ^= bit
-        if at < len(node.durable):
-            node.durable[at] ^= bit
+        content, rng = node.content, self._rng
+        digits = [at for at, each in enumerate(content) if 0x30 <= each <= 0x37]
+        if len(digits) > len(content) // 8 and rng.random() < 0.7:
+            at, bit = rng.choice(digits), 1 << rng.randrange(3)
+        else:
+            used = len(content.rstrip(b"\0")) or len(content)
+            at, bit = rng.randrange(used), 1 << rng.randrange(8)
+        node.flip(at, bit)
         return True
 
     def truncate(self, path: str) -> None:
         """A file is cut short."""
         node = self._find(path)
         if isinstance(node, Inode) and node.content:
-            kept = self._rng.choice((0, self._rng.randrange(len(node.content))))
-            del node.content[kept:], node.durable[kept:]
-            node.dirty = {page for page in node.dirty if page * PAGE_BYTES < kept}
+            node.truncate(self._rng.choice((0, self._rng.randrange(len(node.content)))))
 
     def lose(self, path: str) -> None:
         """A folder is gone for good, with all in it."""
@@ -170,6 +126,12 @@ class SimulatedDisk:
         if name in folder.entries:
             folder.drop(name)
             folder.sync()
+            self._folders.clear()
+
+    def inode(self, path: str) -> Inode | None:
+        """A file, whoever is refused; None where there is none."""
+        node = self._find(path)
+        return node if isinstance(node, Inode) else None
 
     def content(self, path: str) -> bytes | None:
         """What is in a file, whoever is refused; None where there is none."""
@@ -209,8 +171,7 @@ class SimulatedDisk:
         return len(self._inode(self._reading(path)).content)
 
     def read(self, path: Path, offset: int = 0, length: int | None = None) -> bytes:
-        content = self._inode(self._reading(path)).content
-        return bytes(content[offset:] if length is None else content[offset : offset + length])
+        return self._inode(self._reading(path)).read(offset, length)
 
     def make_directory(self, path: Path) -> None:
         where = self._changing(path)
@@ -242,11 +203,8 @@ class SimulatedDisk:
     def create(self, path: Path, head: bytes, size: int, *, sparse: bool = False) -> None:
         where = self._changing(path)
         folder, name = self._place(where)
-        inode = Inode()
         partial = name.rpartition(".")[0] + ".new"
-        folder.put(partial, inode)
-        inode.write(0, head.ljust(size, b"\0"))
-        inode.sync()
+        folder.put(partial, Inode.synced(head.ljust(size, b"\0")))
         self._changing(path)
         folder.rename(partial, name)
         self._changing(path)
@@ -274,6 +232,7 @@ class SimulatedDisk:
             return
         folder, name = self._place(where)
         if isinstance(node, Folder):
+            self._folders.clear()
             self._empty(node, path)
         folder.drop(name)
 
@@ -303,6 +262,8 @@ class SimulatedDisk:
         if isinstance(there, Folder) and there.entries:
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), os.fspath(target))
         folder.rename(name, to)
+        if isinstance(folder.entries[to], Folder):
+            self._folders.clear()
 
     def link(self, path: Path, target: Path) -> None:
         inode = self._inode(self._reading(path))
@@ -341,7 +302,7 @@ class SimulatedDisk:
     def read_at(self, fd: int, offset: int, length: int) -> bytes:
         inode, where = self._open[fd]
         self._refuse(where, writing=False)
-        return bytes(inode.content[offset : offset + length])
+        return inode.read(offset, length)
 
     def close(self, fd: int) -> None:
         self._open.pop(fd, None)
@@ -406,6 +367,8 @@ class SimulatedDisk:
     def _changing(self, path: Path) -> str:
         where = os.fspath(path)[self._at :]
         self.changes += 1
+        while self._planned and self._planned[0][0] <= self.changes:
+            self._planned.pop(0)[1]()
         if self.killed_after is not None:
             self.killed_after -= 1
             if self.killed_after < 0:
@@ -420,13 +383,16 @@ class SimulatedDisk:
             raise OSError(code, os.strerror(code), where)
 
     def _find(self, where: str) -> "Node | None":
-        node: Node | None = self._root
-        if where:
-            for name in where.split("/"):
-                if not isinstance(node, Folder):
-                    return None
-                node = node.entries.get(name)
-        return node
+        if not where:
+            return self._root
+        above, _, name = where.rpartition("/")
+        folder = self._folders.get(above)
+        if folder is None:
+            found = self._find(above)
+            if not isinstance(found, Folder):
+                return None
+            folder = self._folders[above] = found
+        return folder.entries.get(name)
 
     def _inode(self, where: str) -> Inode:
         node = self._find(where)

@@ -9,7 +9,8 @@ import errno
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 
 from cluster_runtime.errors import QuorumLostError, StaleEpochError, StorageError
 from cluster_runtime.storage.core.facts import VolumeFacts
@@ -22,9 +23,9 @@ from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.volume_file import write_volume_file
 from cluster_runtime.storage.simulation.disk import KilledError, SimulatedDisk
 from cluster_runtime.storage.simulation.host import Host
-from cluster_runtime.storage.simulation.inspect import held_by, state_of
+from cluster_runtime.storage.simulation.inodes import Folder, KnownPath
+from cluster_runtime.storage.simulation.inspect import Inspector
 from cluster_runtime.storage.simulation.invariants import (
-    ROOT,
     START,
     VOLUME,
     WAL_SEGMENT_BYTES,
@@ -38,6 +39,9 @@ STORM_S = 3.0
 """Virtual seconds of a storm."""
 CALM_S = 30.0
 """How long a volume may take to become whole once its troubles have ended."""
+LOOK_S = 0.25
+QUIET_S = 4.0
+"""How long a volume that is whole is left alone before the last look at it, in every fourth run."""
 AWAY_MAX = 3
 
 
@@ -80,34 +84,25 @@ class DiskWorld(Invariants):
         self.scheduler = Scheduler(seed, trace)
         self.rng = self.scheduler.rng
         self.weather = Weather.of(self.rng)
-        self.disk = SimulatedDisk(self.rng, ROOT)
+        self.root = KnownPath("/volume")
+        self.disk = SimulatedDisk(self.rng, self.root)
+        if mutation is None:
+            self.disk.put(_new_volume(self._storage_type))
+        else:
+            create_volume(self.disk, self.root, self._storage_type)
+        self.inspector = Inspector(self.disk, VOLUME)
         for segment in SEGMENT_IDS:
             self.disk.slow[place_of(segment)] = self.rng.choice((0.1, 1.0, 1.0, 5.0))
         self.promised = bytearray()
         self.excused = self.wounded_below = 0
         self.hosts: list[Host] = []
         self.faults: dict[SegmentId, Fault] = {}
+        self.refusing_soon: dict[str, int] = {}
         self.wound: str | None = None
         self.images = 0
         self.stormy = self.writing = True
-        facts = VolumeFacts(
-            str(VOLUME), 1, START, WAL_SEGMENT_BYTES, "18", self._storage_type, base="base"
-        )
-        for segment in SEGMENT_IDS:
-            SegmentStore.create(
-                ROOT,
-                VOLUME,
-                segment,
-                Mark(0, START, START, 0, 1),
-                Membership(),
-                direct=True,
-                facts=facts,
-                disk=self.disk,
-            ).close()
-        write_volume_file(self.disk, ROOT, facts)
-        self.disk.sync_directory(ROOT)
         self.open()
-        every, weather = self.sometimes, self.weather
+        every, weather = self.scheduler.sometimes, self.weather
         every(weather.write, self.write)
         every(weather.kill, self.end_host)
         every(weather.take_over, self.take_over)
@@ -120,9 +115,6 @@ class DiskWorld(Invariants):
     @property
     def _storage_type(self) -> StorageType:
         return "aurora-iopt1" if self.weather.shared else "aurora"
-
-    def sometimes(self, every: float, call: Callable[[], None]) -> None:
-        self.scheduler.sometimes(every, call)
 
     # hosts -----------------------------------------------------------------------------------
 
@@ -139,11 +131,13 @@ class DiskWorld(Invariants):
         """A process opens the volume. It may not live to tell."""
         if self.stormy and self.rng.random() < 0.2:
             self.disk.killed_after = self.rng.randrange(120)
+        elif self.stormy and self.rng.random() < 0.2:
+            self.refuse(soon=60)
         try:
             host = Host(
                 self.scheduler,
                 self.disk,
-                ROOT,
+                self.root,
                 slowest=self.weather.slowest,
                 shared=self.weather.shared,
                 faults=self.faults,
@@ -186,8 +180,11 @@ class DiskWorld(Invariants):
         self.disk.cut_power()
 
     def end_host(self) -> None:
-        """The process is killed, at once or in the middle of what it does next, or power is cut."""
+        """The process ends, or is killed, now or in the middle of what it does; or power is cut."""
         if not self.stormy or self.host is None:
+            return
+        if self.rng.random() < 0.2:
+            self.end_in_order(soon=40)
             return
         if self.rng.random() < 0.4:
             self.disk.killed_after = self.rng.randrange(40)
@@ -196,6 +193,16 @@ class DiskWorld(Invariants):
             self.cut_power()
         else:
             self.kill(self.host)
+        self.scheduler.after(self.rng.random() * 0.3, self.ensure_open)
+
+    def end_in_order(self, soon: int) -> None:
+        """The process is asked to end, within so many changes of the disk."""
+        if self.host is not None:
+            self.disk.plan(self.rng.randrange(soon), partial(self.leave, self.host))
+
+    def leave(self, host: Host) -> None:
+        host.mount.leaving.set()
+        host.later(0.0, host.close)
         self.scheduler.after(self.rng.random() * 0.3, self.ensure_open)
 
     def take_over(self) -> None:
@@ -226,7 +233,7 @@ class DiskWorld(Invariants):
         if newest is not None and redo <= newest.redo:
             return
         self.images += 1
-        source = ROOT / f"coalescer-{self.images}"
+        source = self.root / f"coalescer-{self.images}"
 
         def make() -> None:
             self.disk.make_directory(source / "base")
@@ -258,15 +265,16 @@ class DiskWorld(Invariants):
         newest = Membership()
         for az in AZS:
             for name in self.disk.names_of(f"az-{az}"):
-                state = state_of(self.disk, f"az-{az}/{name}")
+                state = self.inspector.state_of(f"az-{az}/{name}")
                 if state is not None and state.membership.version > newest.version:
                     newest = state.membership
         return newest.segments
 
     @property
     def away(self) -> set[str]:
-        """Segments that do not answer."""
-        return {*self.faults, *(place.partition("/")[2] for place in self.disk.refusals)}
+        """Segments that do not answer, or soon will not."""
+        places = (*self.disk.refusals, *self.refusing_soon)
+        return {*self.faults, *(place.partition("/")[2] for place in places)}
 
     @property
     def rereading(self) -> bool:
@@ -282,7 +290,10 @@ class DiskWorld(Invariants):
             return
         budget = AWAY_MAX - len(self.away) - (self.wound is not None)
         members = [each for each in self.members if each not in self.away]
-        kind = rng.choice(("partition", "zone", "full", "read-only", "failing"))
+        kind = rng.choice(("partition", "zone", "disk", "disk", "disk"))
+        if kind == "disk":
+            self.refuse(soon=rng.choice((0, 40)))
+            return
         if kind == "zone":
             az = rng.choice(AZS)
             hit = [each for each in members if az_of(each) == az]
@@ -291,15 +302,30 @@ class DiskWorld(Invariants):
         if not hit or len(hit) > budget:
             return
         for segment in hit:
-            if kind in ("partition", "zone"):
-                self.faults[segment] = Fault.parse("partition")
-                self.tell_hosts(segment, fails=True)
-            else:
-                code = {"full": errno.ENOSPC, "read-only": errno.EROFS, "failing": errno.EIO}[kind]
-                self.disk.refusals[place_of(segment)] = code
+            self.faults[segment] = Fault.parse("partition")
+            self.tell_hosts(segment, fails=True)
+
+    def refuse(self, soon: int) -> None:
+        """A disk is full, read-only or failing, within so many changes of any disk."""
+        rng = self.rng
+        members = [each for each in self.members if each not in self.away]
+        if not members or len(self.away) + (self.wound is not None) >= AWAY_MAX:
+            return
+        place = place_of(rng.choice(members))
+        code = rng.choice((errno.ENOSPC, errno.EROFS, errno.EIO))
+        self.refusing_soon[place] = code
+        self.disk.plan(rng.randrange(soon) if soon else 0, partial(self.begin_refusing, place))
+
+    def begin_refusing(self, place: str) -> None:
+        code = self.refusing_soon.pop(place, None)
+        if code is not None:
+            self.disk.refusals[place] = code
 
     def heal(self) -> None:
+        if self.stormy and self.away and self.rng.random() < 0.4:
+            self.end_in_order(soon=40)  # while those that come back catch up
         self.disk.refusals.clear()
+        self.refusing_soon.clear()
         for segment in list(self.faults):
             del self.faults[segment]
             self.tell_hosts(segment, fails=False)
@@ -328,7 +354,7 @@ class DiskWorld(Invariants):
             return
         kind = self.rng.random()
         self.wound, self.excused = place, len(self.promised)
-        self.wounded_below = held_by(self.disk, VOLUME, place).end
+        self.wounded_below = self.inspector.held_by(place).end
         if kind < 0.15:
             self.disk.lose(place)
         elif kind < 0.3:
@@ -347,33 +373,37 @@ class DiskWorld(Invariants):
             return
         segment = self.wound.partition("/")[2]
         if segment not in self.members or (
-            self.is_whole(self.wound) and not self.writes_to_lost_files(segment)
+            self.is_whole(self.wound) and not self.works_with_lost_files(segment)
         ):
             self.wound = None
 
-    def writes_to_lost_files(self, segment: str) -> bool:
+    def works_with_lost_files(self, segment: str) -> bool:
         """Whether a process still takes files for a segment's that have no name any more."""
         lane = self.host.mount.lane(SegmentId(segment)) if self.host is not None else None
-        return lane is not None and any(
-            self.disk.content(str(file.path.relative_to(ROOT))) is None
-            for file in lane.store.log.files
-        )
+        with self.disk.refusing_nobody():
+            return lane is not None and not lane.store.is_there
 
     def run(self) -> None:
         self.scheduler.run_until(STORM_S)
         self.stormy = False
         self.disk.killed_after = None
+        self.disk.forget_plans()
         self.disk.slow.clear()
         self.heal()
-        end = STORM_S
-        while True:
-            end += 1.0
-            self.scheduler.run_until(end)
-            if self.is_well or end > STORM_S + CALM_S:
-                break
+        self.wait(CALM_S, lambda: self.is_well)
         self.writing = False
-        self.scheduler.run_until(end + 4.0)
+        if self.seed % 4 == 0:
+            self.scheduler.run_until(self.scheduler.now + QUIET_S)
+        self.wait(CALM_S, lambda: self.is_settled)
         self.check_whole()
+
+    def wait(self, longest: float, until: Callable[[], bool]) -> None:
+        """Let time pass, in virtual seconds."""
+        end = self.scheduler.now + longest
+        while self.scheduler.now < end:
+            self.scheduler.run_until(self.scheduler.now + LOOK_S)
+            if until():
+                return
 
     @property
     def is_well(self) -> bool:
@@ -382,6 +412,44 @@ class DiskWorld(Invariants):
             return False
         lanes = [host.mount.lane(each) for each in host.mount.members]
         return all(lane is not None and lane.live for lane in lanes) and not self.rereading
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is under way any more, or still to be noticed."""
+        host = self.host
+        if host is None or not self.is_well or host.node.volume.membership.changing:
+            return False
+        lanes = [host.mount.lane(each) for each in host.mount.members]
+        vdl = host.node.volume.vdl
+        stores = [lane.store for lane in lanes if lane is not None]
+        return all(each.is_there and each.core.scl >= vdl for each in stores)
+
+
+def create_volume(disk: SimulatedDisk, root: Path, storage_type: StorageType) -> None:
+    """Six empty segments, durable with all that is in them."""
+    facts = VolumeFacts(str(VOLUME), 1, START, WAL_SEGMENT_BYTES, "18", storage_type, base="base")
+    for segment in SEGMENT_IDS:
+        SegmentStore.create(
+            root,
+            VOLUME,
+            segment,
+            Mark(0, START, START, 0, 1),
+            Membership(),
+            direct=True,
+            facts=facts,
+            disk=disk,
+        ).close()
+    write_volume_file(disk, root, facts)
+    disk.sync_directory(root)
+
+
+@lru_cache
+def _new_volume(storage_type: StorageType) -> Folder:
+    """All runs begin with the same files."""
+    root = Path("/volume")
+    disk = SimulatedDisk(random.Random(0), root)
+    create_volume(disk, root, storage_type)
+    return disk.take()
 
 
 def run_disk_seed(

@@ -257,6 +257,13 @@ class Host:
         """Have something happen to this process, if it is still there by then."""
         self.scheduler.after(delay, self._happens, action)
 
+    def close(self) -> None:
+        """The process lets go of the volume, and ends."""
+        self.mount.closed = True
+        self.mount.leaving.set()
+        self.mount.close_node()
+        self.alive = False
+
     def kill(self) -> None:
         """The process ends here."""
         self.alive = False

@@ -9,15 +9,15 @@ from cluster_runtime.storage.core.faults import FaultKind
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM
 from cluster_runtime.storage.core.types import Lsn, SegmentId, az_of
 from cluster_runtime.storage.disk.page_images import PARTIAL, images
+from cluster_runtime.storage.disk.segment_store import PROMISED_FILE
 from cluster_runtime.storage.simulation.disk import SimulatedDisk
 from cluster_runtime.storage.simulation.host import Host
-from cluster_runtime.storage.simulation.inspect import held_by
+from cluster_runtime.storage.simulation.inspect import Inspector
 from cluster_runtime.storage.simulation.run import Violation
 from cluster_runtime.storage.simulation.scheduler import Scheduler
 
 VOLUME = UUID(int=77)
 START = Lsn(4096)
-ROOT = Path("/volume")
 WAL_SEGMENT_BYTES = 4096
 
 
@@ -29,7 +29,9 @@ class Invariants:
     seed: int
     mutation: str | None
     scheduler: Scheduler
+    root: Path
     disk: SimulatedDisk
+    inspector: Inspector
     promised: bytearray
     hosts: list[Host]
     wound: str | None
@@ -46,13 +48,20 @@ class Invariants:
         """Segments that do not answer."""
         raise NotImplementedError
 
+    @property
+    def rereading(self) -> bool:
+        """Whether one that answers may hold less than it did."""
+        raise NotImplementedError
+
     def kill(self, host: Host) -> None:
         host.kill()
 
     def is_whole(self, place: str) -> bool:
-        held = held_by(self.disk, VOLUME, place)
+        held = self.inspector.held_by(place)
         # What it had beyond what was promised was rotten too, and may have been acknowledged.
         if held.state is None or held.end < max(START + len(self.promised), self.wounded_below):
+            return False
+        if self.disk.inode(f"{place}/{PROMISED_FILE}") is None:
             return False
         if (
             held.wal[: START + len(self.promised) - held.start]
@@ -63,15 +72,14 @@ class Invariants:
 
     def images_whole(self, place: str) -> bool:
         """Whether every image of a segment is what its manifest says, and one is there if any."""
-        refusals, self.disk.refusals = self.disk.refusals, {}
-        try:
+        with self.disk.refusing_nobody():
             found = {path.split("/")[3] for path in self.disk.paths(f"{place}/pages")}
             whole = [
-                each for each in images(ROOT / place / "pages", self.disk) if not each.damaged()
+                each
+                for each in images(self.root / place / "pages", self.disk)
+                if not each.damaged()
             ]
             return len(whole) == len([each for each in found if not each.endswith(PARTIAL)])
-        finally:
-            self.disk.refusals = refusals
 
     def became_durable(self, host: Host, lsn: Lsn) -> None:
         """A host tells its client that everything up to `lsn` is durable."""
@@ -100,7 +108,7 @@ class Invariants:
                 and lane.store.core.scl >= end
                 and (lane.fault is None or lane.fault.kind is not FaultKind.CRASH)
             )
-            if unnoticed or held_by(self.disk, VOLUME, place).end >= end:
+            if unnoticed or self.inspector.held_by(place).end >= end:
                 good.append(segment)
         if not membership.has_quorum(good, WRITE_QUORUM):
             self.fail(f"{START + len(self.promised)} was called durable, and {good} hold it")
@@ -108,6 +116,7 @@ class Invariants:
     def check_recovered(self, host: Host) -> None:
         """A host has opened the volume: everything promised is there, from pages and log."""
         mount = host.mount
+        self.check_claims(host)
         vdl, oldest = mount.node.volume.vdl, mount.index.oldest
         if vdl < START + len(self.promised):
             if self.wound is not None and mount.opened.read_only:
@@ -124,6 +133,14 @@ class Invariants:
             self.fail(f"what is durable cannot be read: {error}")
         self.compare(host, found, oldest)
         host.log = self.promised[: oldest - START] + found
+
+    def check_claims(self, host: Host) -> None:
+        """What each segment says that it holds, it holds, unless it was damaged."""
+        for lane in host.node.lanes:
+            store = lane.store
+            place = place_of(store.id)
+            if place != self.wound and store.core.scl > (end := self.inspector.held_by(place).end):
+                self.fail(f"{store.id} claims {store.core.scl} and holds {end}")
 
     def read_from(self, host: Host, lsn: int) -> bytearray:
         cursor = host.mount.cursor(lsn)
@@ -147,13 +164,15 @@ class Invariants:
             lane = host.mount.lane(segment)
             if lane is None or not lane.live:
                 self.fail(f"{segment} does not take part again: {lane.problem if lane else 'gone'}")
-            held = held_by(self.disk, VOLUME, place_of(segment))
+            held = self.inspector.held_by(place_of(segment))
             if held.state is None:
                 self.fail(f"the state of {segment} is damaged, and nobody wrote it again")
             if lane.store.core.scl > held.end:
                 self.fail(f"{segment} claims {lane.store.core.scl} and holds {held.end}")
             if held.end < node.volume.vdl:
                 self.fail(f"{segment} holds {held.end} of {node.volume.vdl}")
+        if self.rereading:
+            self.fail(f"what was damaged of {self.wound} is still there")
         self.check_database(host)
 
     def check_database(self, host: Host) -> None:

@@ -12,9 +12,11 @@ from cluster_runtime.storage.core import durability, quorum, segment
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.segment import Action, History, Segment, SegmentStatus
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
-from cluster_runtime.storage.disk import log_files, segment_store
-from cluster_runtime.storage.live import cursor
-from cluster_runtime.storage.simulation.disk import Inode, SimulatedDisk
+from cluster_runtime.storage.disk import log_files, page_images, sealed, segment_store
+from cluster_runtime.storage.live import cursor, gossip, opening
+from cluster_runtime.storage.simulation.disk import SimulatedDisk
+from cluster_runtime.storage.simulation.inodes import Inode
+from cluster_runtime.storage.upkeep import pages, repair
 
 Patch = Callable[[object, str, object], None]
 
@@ -232,6 +234,61 @@ def collection_too_far(patch: Patch) -> None:
     patch(segment_store.SegmentStore, "collect", collect)
 
 
+def marks_copied_ahead(patch: Patch) -> None:
+    def have_file(
+        target: segment_store.SegmentStore,
+        source: segment_store.SegmentStore,
+        position: int,
+        chained: Lsn,
+    ) -> None:
+        wanted = source.log.file_at(position)
+        if all(file.start != wanted.start for file in target.log.files):
+            size = max(wanted.end - wanted.start, 0)
+            target.log.add_file(wanted.start, size, source.log.mark(wanted))
+
+    patch(gossip, "have_file", have_file)
+    patch(repair, "have_file", have_file)
+
+
+def state_without_a_checksum(patch: Patch) -> None:
+    patch(sealed, "_head", lambda kind, body: b"borealis\n")
+
+
+def one_full_disk_stops_all(patch: Patch) -> None:
+    def each(
+        stores: dict[SegmentId, object],
+        action: Callable[[object], object],
+        then: Callable[[object, object], None] = lambda store, result: None,
+    ) -> None:
+        for store in list(stores.values()):
+            then(store, action(store))
+
+    patch(opening, "_each", each)
+
+
+def opened_at_the_first_try_or_not(patch: Patch) -> None:
+    patch(opening, "OPENING_TRIES", 1)
+
+
+def index_of_the_longest_log_alone(patch: Patch) -> None:
+    def of(stores: Iterable[segment_store.SegmentStore]) -> cursor.LogIndex:
+        return cursor.LogIndex(max(stores, key=lambda each: each.end))
+
+    patch(cursor.LogIndex, "of", of)
+
+
+def damaged_images_kept(patch: Patch) -> None:
+    def give_up(
+        folder: Path, *, below: int, keep: frozenset[int] = frozenset(), disk: SimulatedDisk
+    ) -> None:
+        whole = {each.redo for each in page_images.images(folder, disk)}
+        there = {redo for each in disk.names(folder) if (redo := page_images.redo_of(each))}
+        original(folder, below=below, keep=keep | (there - whole), disk=disk)
+
+    original = page_images.give_up_images
+    patch(pages, "give_up_images", give_up)
+
+
 def copied_into_files_of_old_writers(patch: Patch) -> None:
     patch(log_files.SegmentLog, "_renew", lambda self, file, end: file)
 
@@ -294,6 +351,12 @@ DISK_MUTATIONS: dict[str, Callable[[Patch], None]] = {
         promise_not_persisted,
         collection_too_far,
         quorum_of_three,
+        marks_copied_ahead,
+        state_without_a_checksum,
+        one_full_disk_stops_all,
+        opened_at_the_first_try_or_not,
+        index_of_the_longest_log_alone,
+        damaged_images_kept,
         copied_into_files_of_old_writers,
         files_of_any_epoch_count,
         damage_behind_which_claims_stay,

@@ -51,7 +51,6 @@ class Scheduler:
         self.trace = trace
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._made = 0
-        self.steps = 0
 
     def after(self, delay: float, call: Callable[..., None], *arguments: Any) -> None:
         """Call back after so many milliseconds of simulated time."""
@@ -80,22 +79,19 @@ class Scheduler:
 
     def run_until(self, end: float) -> None:
         """Let everything happen that is due until then. RuntimeError where that never ends."""
-        events, most = self._events, self.steps + EVENTS_MAX
-        while events and events[0][0] <= end:
-            self.run(1)
-            if self.steps > most:
-                raise RuntimeError(f"{EVENTS_MAX} events, and it is only {self.now:.3f}")
+        if self.run(EVENTS_MAX, end):
+            raise RuntimeError(f"{EVENTS_MAX} events, and it is only {self.now:.3f}")
         self.now = end
 
-    def run(self, steps: int) -> None:
-        """Let that many events happen."""
+    def run(self, steps: int, end: float = float("inf")) -> bool:
+        """Let that many events happen, of those due by then; whether there were so many."""
         events, trace = self._events, self.trace
         for _ in range(steps):
-            if not events:
-                return
+            if not events or events[0][0] > end:
+                return False
             self.now, _, call, arguments = heappop(events)
-            self.steps += 1
             if trace is not None:
                 shown = ", ".join(map(str, arguments))
                 trace(f"{self.now:8.2f}  {getattr(call, '__qualname__', call)}({shown})")
             call(*arguments)
+        return True

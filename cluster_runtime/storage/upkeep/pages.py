@@ -274,9 +274,11 @@ class Pages:
         Raises QuorumLostError where no full segment takes it.
         """
         made = self._give_out(maker, source, point, timeline)
-        if not made:
+        # A disk may have begun to fail since its segment took the image.
+        images = (each for lane in made for each in lane.store.images())
+        image = next((each for each in images if each.redo == point.redo), None)
+        if image is None:
             raise QuorumLostError("no full segment answers; heal one and coalesce again")
-        image = made[0].store.images()[-1]
         self._last = image.lsn, image.size_bytes
         if len(made) == len([each for each in self._mount.members if is_full(each)]):
             # While one of them lacks the image, the loss of the others must leave its log.

@@ -8,10 +8,24 @@ import psycopg
 import pytest
 
 from cluster_runtime.api.services.rds import rds_operations
+from cluster_runtime.errors import ClusterClosedError
 from tests.cluster_runtime.api.conftest import REGION, Endpoint, Refused
 from tests.cluster_runtime.conftest import connect_with_password
 
 ENGINE = "aurora-postgresql"
+
+
+def deleted(rds: Any, identifier: str) -> None:
+    """Delete a cluster as RDS has it: its instances first."""
+    (cluster,) = rds.describe_db_clusters(DBClusterIdentifier=identifier)["DBClusters"]
+    for each in cluster["DBClusterMembers"]:
+        rds.delete_db_instance(
+            DBInstanceIdentifier=each["DBInstanceIdentifier"], SkipFinalSnapshot=True
+        )
+    rds.delete_db_cluster(DBClusterIdentifier=identifier, SkipFinalSnapshot=True)
+    rds.get_waiter("db_cluster_deleted").wait(DBClusterIdentifier=identifier)
+
+
 EXPRESS = {"Engine": ENGINE, "WithExpressConfiguration": True}
 
 
@@ -35,8 +49,7 @@ def test_a_cluster_is_created_waited_for_and_deleted(endpoint: Endpoint, rds: An
         "MaxCapacity": 16.0,
         "SecondsUntilAutoPause": 300,
     }
-    rds.delete_db_cluster(DBClusterIdentifier="brief", SkipFinalSnapshot=True)
-    rds.get_waiter("db_cluster_deleted").wait(DBClusterIdentifier="brief")
+    deleted(rds, "brief")
     assert endpoint.strictly.count("CreateDBCluster") == 1
 
 
@@ -103,7 +116,58 @@ def test_a_cluster_is_modified_stopped_started_and_failed_over(
     rds.modify_db_cluster(
         DBClusterIdentifier="busy", NewDBClusterIdentifier="idle", DeletionProtection=False
     )
-    rds.delete_db_cluster(DBClusterIdentifier="idle", SkipFinalSnapshot=True)
+    deleted(rds, "idle")
+
+
+def test_a_cluster_without_express_configuration_gets_its_writer_as_rds_has_it(
+    endpoint: Endpoint, rds: Any, refused: Refused
+) -> None:
+    made = rds.create_db_cluster(
+        DBClusterIdentifier="staged",
+        Engine=ENGINE,
+        MasterUsername="owner",
+        MasterUserPassword="a-long-password",
+        DatabaseName="app",
+    )["DBCluster"]
+    assert made["Status"] == "available"
+    assert made["DBClusterMembers"] == []
+    cluster = endpoint.runtime.cluster("staged")
+    with pytest.raises(ClusterClosedError, match="has no instance; make one with create_db_inst"):
+        cluster.dsn()
+    failing = refused(rds.failover_db_cluster, DBClusterIdentifier="staged")
+    assert failing == ("InvalidDBClusterStateFault", 400)
+
+    instance = rds.create_db_instance(
+        DBInstanceIdentifier="Writer",
+        DBInstanceClass="db.serverless",
+        Engine=ENGINE,
+        DBClusterIdentifier="staged",
+    )["DBInstance"]
+    rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="writer")
+    assert instance["DBInstanceIdentifier"] == "writer"
+    facts = cluster.describe()
+    assert instance["Endpoint"] == {"Address": facts.endpoint, "Port": facts.port}
+    with connect_with_password(cluster, "owner", "a-long-password", "app") as conn:
+        conn.execute("create table t as select 1 as x")
+    assert rds.reboot_db_instance(DBInstanceIdentifier="writer")["DBInstance"] == instance
+    with connect_with_password(cluster, "owner", "a-long-password", "app") as conn:
+        assert conn.execute("select x from t").fetchone() == (1,)
+
+    gone = rds.delete_db_instance(DBInstanceIdentifier="writer", SkipFinalSnapshot=True)
+    assert gone["DBInstance"]["DBInstanceStatus"] == "deleting"
+    rds.get_waiter("db_instance_deleted").wait(DBInstanceIdentifier="writer")
+    assert not cluster.describe().paused
+    rds.stop_db_cluster(DBClusterIdentifier="staged")
+    rds.start_db_cluster(DBClusterIdentifier="staged")
+    rds.create_db_instance(
+        DBInstanceIdentifier="second",
+        DBInstanceClass="db.serverless",
+        Engine=ENGINE,
+        DBClusterIdentifier="staged",
+    )
+    with connect_with_password(cluster, "owner", "a-long-password", "app") as conn:
+        assert conn.execute("select x from t").fetchone() == (1,), "the data stay"
+    deleted(rds, "staged")
 
 
 def test_a_token_that_boto3_signs_opens_a_connection(rds: Any, notes: Any) -> None:
@@ -121,6 +185,11 @@ def test_a_token_that_boto3_signs_opens_a_connection(rds: Any, notes: Any) -> No
 
 
 NOTES_LOG = {"DBInstanceIdentifier": "notes-instance-1", "LogFileName": "/etc/passwd"}
+NOTES_INSTANCE = {
+    "DBInstanceClass": "db.serverless",
+    "Engine": ENGINE,
+    "DBClusterIdentifier": "notes",
+}
 CODES: list[tuple[str, dict[str, Any], str, int]] = [
     ("describe_db_clusters", {"DBClusterIdentifier": "no"}, "DBClusterNotFoundFault", 404),
     ("delete_db_cluster", {"DBClusterIdentifier": "no"}, "DBClusterNotFoundFault", 404),
@@ -137,6 +206,11 @@ CODES: list[tuple[str, dict[str, Any], str, int]] = [
     ("start_db_cluster", {"DBClusterIdentifier": "notes"}, "InvalidDBClusterStateFault", 400),
     ("download_db_log_file_portion", NOTES_LOG, "DBLogFileNotFoundFault", 404),
     ("list_tags_for_resource", {"ResourceName": "nothing"}, "InvalidParameterValue", 400),
+    ("delete_db_cluster", {"DBClusterIdentifier": "notes"}, "InvalidDBClusterStateFault", 400),
+    ("create_db_instance", {**NOTES_INSTANCE, "DBInstanceIdentifier": "notes-instance-1"},
+     "DBInstanceAlreadyExists", 400),
+    ("create_db_instance", {**NOTES_INSTANCE, "DBInstanceIdentifier": "notes-reader"},
+     "InvalidParameterCombination", 400),
     ("describe_db_proxies", {}, "NotImplemented", 501),
 ]  # fmt: skip
 
@@ -271,6 +345,12 @@ def test_the_runtime_manages_a_master_password(endpoint: Endpoint, rds: Any) -> 
     first = secrets.get_secret_value(SecretId=arn)
     login = json.loads(first["SecretString"])
     assert login["username"] == "owner"
+    rds.create_db_instance(
+        DBInstanceIdentifier="managed-1",
+        DBInstanceClass="db.serverless",
+        Engine=ENGINE,
+        DBClusterIdentifier="managed",
+    )
     cluster = endpoint.runtime.cluster("managed")
     connect_with_password(cluster, login["username"], login["password"]).close()
 
@@ -296,7 +376,7 @@ def test_the_runtime_manages_a_master_password(endpoint: Endpoint, rds: Any) -> 
     with pytest.raises(secrets.exceptions.ResourceNotFoundException):
         secrets.get_secret_value(SecretId=arn)
     connect_with_password(cluster, "owner", "now-my-own-password").close()
-    rds.delete_db_cluster(DBClusterIdentifier="managed", SkipFinalSnapshot=True)
+    deleted(rds, "managed")
 
 
 def test_a_managed_password_stands_in_no_file(endpoint: Endpoint, rds: Any) -> None:
@@ -314,6 +394,62 @@ def test_a_managed_password_stands_in_no_file(endpoint: Endpoint, rds: Any) -> N
     assert repr(password) not in repr(endpoint.runtime.get_master_user_secret("secret"))
 
 
+def test_parameter_groups(endpoint: Endpoint, rds: Any, notes: Any, refused: Refused) -> None:
+    (default,) = rds.describe_db_cluster_parameter_groups(
+        DBClusterParameterGroupName=notes["DBClusterParameterGroup"]
+    )["DBClusterParameterGroups"]
+    family = default["DBParameterGroupFamily"]
+    named = {"DBClusterParameterGroupName": "tuned"}
+    made = rds.create_db_cluster_parameter_group(
+        **named, DBParameterGroupFamily=family, Description="for a test"
+    )["DBClusterParameterGroup"]
+    assert made["DBClusterParameterGroupArn"].endswith(":cluster-pg:tuned")
+    rds.modify_db_cluster(DBClusterIdentifier="notes", **named)
+    parameters = [
+        {"ParameterName": name, "ParameterValue": value, "ApplyMethod": method}
+        for name, value, method in (
+            ("work_mem", "8192", "immediate"),
+            ("max_connections", "60", "pending-reboot"),
+        )
+    ]
+    changed = rds.modify_db_cluster_parameter_group(**named, Parameters=parameters)
+    assert changed["DBClusterParameterGroupName"] == "tuned"
+    with endpoint.runtime.cluster("notes").connect() as conn:
+        assert conn.execute("show work_mem").fetchone() == ("8MB",)
+    (described,) = rds.describe_db_clusters(DBClusterIdentifier="notes")["DBClusters"]
+    assert described["DBClusterParameterGroup"] == "tuned"
+    assert [each["DBClusterParameterGroupStatus"] for each in described["DBClusterMembers"]] == [
+        "pending-reboot"
+    ]
+    pages = rds.get_paginator("describe_db_cluster_parameters").paginate(**named)
+    shown = {each["ParameterName"]: each for page in pages for each in page["Parameters"]}
+    assert len(shown) > 300
+    assert shown["max_connections"]["ApplyType"] == "static"
+    assert shown["max_connections"]["ParameterValue"] == "60"
+    assert shown["fsync"]["IsModifiable"] is False
+    (user, other) = (
+        rds.describe_db_cluster_parameters(**named, Source=source)["Parameters"]
+        for source in ("user", "engine-default")
+    )
+    assert [each["ParameterName"] for each in user] == ["max_connections", "work_mem"]
+    assert other
+    wrong = [{"ParameterName": "fsync", "ParameterValue": "0", "ApplyMethod": "immediate"}]
+    assert refused(rds.modify_db_cluster_parameter_group, **named, Parameters=wrong) == (
+        "InvalidParameterValue",
+        400,
+    )
+    in_use = refused(rds.delete_db_cluster_parameter_group, **named)
+    assert in_use == ("InvalidDBParameterGroupState", 400)
+    rds.modify_db_cluster(
+        DBClusterIdentifier="notes",
+        DBClusterParameterGroupName=default["DBClusterParameterGroupName"],
+    )
+    rds.reset_db_cluster_parameter_group(**named, ResetAllParameters=True)
+    rds.delete_db_cluster_parameter_group(**named)
+    unknown = refused(rds.describe_db_cluster_parameters, **named)
+    assert unknown == ("DBParameterGroupNotFound", 404)
+
+
 def test_pages_hold_together(rds: Any, notes: Any) -> None:
     identifiers = [f"page-{number:02}" for number in range(3)]
     for each in identifiers:
@@ -323,7 +459,7 @@ def test_pages_hold_together(rds: Any, notes: Any) -> None:
     assert shown == sorted(shown)
     assert {*identifiers, "notes"} <= set(shown)
     for each in identifiers:
-        rds.delete_db_cluster(DBClusterIdentifier=each, SkipFinalSnapshot=True)
+        deleted(rds, each)
 
 
 @pytest.mark.parametrize("members", [{"MaxRecords": 19}, {"MaxRecords": 101}, {"Marker": "x"}])

@@ -62,19 +62,26 @@ OURS_IN_RDS_OPERATIONS = {
     ("ModifyDBCluster", "require_tls"),
     ("ModifyDBCluster", "internet_access_gateway_enabled"),
     ("ModifyDBCluster", "reset_settings"),
+    ("CreateDBCluster", "with_writer"),
     ("DescribeDBInstances", "db_cluster_identifier"),
 }
 OTHER_DEFAULTS = {
     ("CreateDBCluster", "with_express_configuration"): (True, False),
     ("CreateDBCluster", "engine"): ("aurora-postgresql", RDS_REQUIRES_IT.default),
     ("CreateDBCluster", "enable_iam_database_authentication"): (True, False),
+    ("CreateDBInstance", "db_instance_class"): ("db.serverless", RDS_REQUIRES_IT.default),
+    ("CreateDBInstance", "engine"): ("aurora-postgresql", RDS_REQUIRES_IT.default),
     ("DeleteDBCluster", "skip_final_snapshot"): (True, False),
+    ("DeleteDBInstance", "skip_final_snapshot"): (True, False),
 }
 COMMON_CODES = {"InternalFailure", "InvalidParameterValue", "InvalidParameterCombination"}
 """Amazon RDS API Reference, "Common errors": operations do not list them."""
 CODES_OF_OUR_OWN = {
     ("DescribeEvents", "DBClusterNotFoundFault"),  # RDS answers with no events
     ("DescribeDBInstances", "DBClusterNotFoundFault"),  # of a parameter of ours
+    ("RebootDBInstance", "InvalidDBClusterStateFault"),  # RDS: InvalidDBInstanceState
+    ("CreateDBCluster", "DBParameterGroupNotFound"),  # RDS: DBClusterParameterGroupNotFound
+    ("ModifyDBCluster", "DBParameterGroupNotFound"),  # RDS: DBClusterParameterGroupNotFound
     ("DescribePendingMaintenanceActions", "DBClusterNotFoundFault"),  # RDS: ResourceNotFoundFault
 }
 KINDS = {

@@ -268,6 +268,21 @@ def test_an_image_is_given_up_though_the_making_of_it_anew_was_cut_short(
     assert len(list(folder.iterdir())) == 1
 
 
+def test_an_image_whose_manifest_is_damaged_is_given_up_like_the_others(
+    source: Path, tmp_path: Path
+) -> None:
+    """Found by simulation, seed 152: nobody took it for an image, and so nobody removed it."""
+    folder = tmp_path / "pages"
+    for redo in (16, 32, 48):
+        make_image(folder, source, redo=redo, lsn=redo + 1, timeline=1)
+    for redo in (16, 32):
+        (folder / f"{redo:016x}" / "manifest.json").write_bytes(b"rotten")
+    (folder / "notes").mkdir()
+    give_up_images(folder, below=48, keep=frozenset({16}))
+    sweep(folder)
+    assert sorted(each.name for each in folder.iterdir()) == [f"{16:016x}", f"{48:016x}", "notes"]
+
+
 def test_files_that_did_not_change_are_links_and_are_not_read_again(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,13 +9,20 @@ from cluster_runtime.api.services.rds.paging import filtered, page
 from cluster_runtime.api.services.rds.parameters import arguments
 from cluster_runtime.api.services.rds.without_effect import WITHOUT_EFFECT
 from cluster_runtime.api.services.service import Call
+from cluster_runtime.control.operations import Declared
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
     FailoverDBCluster,
     ModifyDBCluster,
 )
+from cluster_runtime.control.operations.instances import (
+    CreateDBInstance,
+    DeleteDBInstance,
+    RebootDBInstance,
+)
 from cluster_runtime.control.records.model import DBCluster, DBInstance
+from cluster_runtime.errors import InvalidClusterStateError
 
 
 class Clusters:
@@ -32,6 +39,8 @@ class Clusters:
         given = arguments(
             CreateDBCluster.declared, members, without_effect=WITHOUT_EFFECT[call.operation]
         )
+        # As RDS has it: only the express configuration makes an instance.
+        given["with_writer"] = given["with_express_configuration"]
         cluster = await self._runtime.create_db_cluster(**given)
         return await self._one(cluster.describe())
 
@@ -69,7 +78,14 @@ class Clusters:
         return await self._one(await self._runtime.modify_db_cluster(**given))
 
     async def delete(self, call: Call) -> Mapping[str, Any]:
-        """DeleteDBCluster."""
+        """DeleteDBCluster: of a cluster without instances, as RDS has it."""
+        identifier = identifier_of(call.members["DBClusterIdentifier"])
+        instances = await self._runtime.describe_db_instances(db_cluster_identifier=identifier)
+        if instances:
+            raise InvalidClusterStateError(
+                "Cluster cannot be deleted, it still contains DB instances in non-deleting state: ",
+                ", ".join(each.db_instance_identifier for each in instances),
+            )
         given = arguments(
             DeleteDBCluster.declared, call.members, without_effect=WITHOUT_EFFECT[call.operation]
         )
@@ -91,6 +107,28 @@ class Clusters:
         """FailoverDBCluster."""
         given = arguments(FailoverDBCluster.declared, call.members)
         return await self._one(await self._runtime.failover_db_cluster(**given))
+
+    async def create_instance(self, call: Call) -> Mapping[str, Any]:
+        """CreateDBInstance."""
+        members = dict(call.members)
+        if "DBClusterIdentifier" in members:
+            members["DBClusterIdentifier"] = identifier_of(members["DBClusterIdentifier"])
+        given = self._given(CreateDBInstance.declared, call, members)
+        return await self._instance(await self._runtime.create_db_instance(**given))
+
+    async def delete_instance(self, call: Call) -> Mapping[str, Any]:
+        """DeleteDBInstance."""
+        name = call.members["DBInstanceIdentifier"]
+        (instance,) = await self._runtime.describe_db_instances(name)
+        (cluster,) = await self._runtime.describe_db_clusters(instance.db_cluster_identifier)
+        given = self._given(DeleteDBInstance.declared, call, call.members)
+        deleted = await self._runtime.delete_db_instance(**given)
+        return {"DBInstance": shapes.db_instance(deleted, cluster)}
+
+    async def reboot_instance(self, call: Call) -> Mapping[str, Any]:
+        """RebootDBInstance."""
+        given = self._given(RebootDBInstance.declared, call, call.members)
+        return await self._instance(await self._runtime.reboot_db_instance(**given))
 
     async def describe_instances(self, call: Call) -> Mapping[str, Any]:
         """DescribeDBInstances."""
@@ -117,6 +155,14 @@ class Clusters:
             ],
             "Marker": marker,
         }
+
+    def _given(self, declared: Declared, call: Call, members: Mapping[str, Any]) -> dict[str, Any]:
+        unmeaning = WITHOUT_EFFECT.get(call.operation, frozenset())
+        return arguments(declared, members, without_effect=unmeaning)
+
+    async def _instance(self, instance: DBInstance) -> Mapping[str, Any]:
+        (cluster,) = await self._runtime.describe_db_clusters(instance.db_cluster_identifier)
+        return {"DBInstance": shapes.db_instance(instance, cluster)}
 
     async def _one(self, facts: DBCluster) -> Mapping[str, Any]:
         instances = await self._runtime.describe_db_instances(

@@ -18,13 +18,16 @@ def rds_operations(runtime: AwaitedOperations) -> dict[str, Performed]:
     return {
         **plain,
         "CreateDBCluster": clusters.create,
+        "CreateDBInstance": clusters.create_instance,
         "DeleteDBCluster": clusters.delete,
+        "DeleteDBInstance": clusters.delete_instance,
         "DescribeDBClusters": clusters.describe,
         "DescribeDBInstances": clusters.describe_instances,
         "DescribeEventCategories": events.describe_categories,
         "DescribeEvents": events.describe,
         "FailoverDBCluster": clusters.failover,
         "ModifyDBCluster": clusters.modify,
+        "RebootDBInstance": clusters.reboot_instance,
         "StartDBCluster": clusters.start,
         "StopDBCluster": clusters.stop,
     }

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from cluster_runtime.api.protocols.models import service_model
 from cluster_runtime.api.protocols.nouns import from_value
 from cluster_runtime.api.refusals import invalid_combination
-from cluster_runtime.control.operations import Declared
+from cluster_runtime.control.operations import OPERATIONS, Declared
 from cluster_runtime.control.operations.declaration import (
     RDS_HAS_NONE,
     RDS_REQUIRES_IT,
@@ -15,6 +16,13 @@ from cluster_runtime.control.operations.declaration import (
 )
 from cluster_runtime.control.records.fields import Field, fields_of
 
+EVENTS_TAKE = {
+    "DescribeEventCategories": frozenset({"SourceType"}),
+    "DescribeEvents": frozenset(
+        {"Duration", "EndTime", "EventCategories", "SourceType", "StartTime"}
+    ),
+}
+"""Members that the endpoint carries out by itself."""
 PAGING = frozenset({"Filters", "MaxRecords", "Marker"})
 """Members that many operations have and that the endpoint itself carries out."""
 
@@ -44,6 +52,17 @@ def arguments(
                 f"{declared.name} takes no {member} here; docs/rds-api.md lists what it takes"
             )
     return {**_defaults(fields), **found}
+
+
+def taken(name: str) -> frozenset[str]:
+    """The members that an operation takes, by RDS's name of it; without those of all."""
+    declared = next((each for each in OPERATIONS if each.name == name), None)
+    if declared is None:
+        return EVENTS_TAKE.get(name, frozenset())
+    fields = {each.name for each in declared.parameters if RDS_HAS_NONE not in each.notes}
+    shape = service_model("rds").operation_model(name).input_shape
+    named = {member for member in shape.members if snake_case(member) in fields}
+    return frozenset(named) | EVENTS_TAKE.get(name, frozenset())
 
 
 def _defaults(fields: Mapping[str, Field]) -> dict[str, Any]:

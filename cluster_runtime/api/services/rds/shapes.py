@@ -6,9 +6,7 @@ Source: Amazon RDS API Reference, data types.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cluster_runtime.control.records.model import DBCluster, DBInstance, Event
-
-STATUS_IN_SYNC = "in-sync"
+from cluster_runtime.control.records.model import DBCluster, DBInstance, Event, InstanceStatus
 
 
 def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str, Any]:
@@ -17,6 +15,8 @@ def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str
         "AllocatedStorage": 1,
         "AvailabilityZones": [f"{facts.region}{zone}" for zone in "abc"],
         "DatabaseName": facts.database_name,
+        "DBClusterParameterGroup": facts.db_cluster_parameter_group
+        or f"default.{facts.engine}{facts.engine_version.partition('.')[0]}",
         "DBClusterIdentifier": facts.db_cluster_identifier,
         "Status": facts.status.value,
         "Endpoint": facts.endpoint,
@@ -25,13 +25,13 @@ def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str
         "Engine": facts.engine,
         "EngineVersion": facts.engine_version,
         "EngineMode": "provisioned",
-        "Port": facts.port,
+        "Port": facts.port or None,  # it has none before its first instance
         "MasterUsername": facts.master_username,
         "DBClusterMembers": [
             {
                 "DBInstanceIdentifier": each.db_instance_identifier,
                 "IsClusterWriter": each.is_cluster_writer,
-                "DBClusterParameterGroupStatus": STATUS_IN_SYNC,
+                "DBClusterParameterGroupStatus": each.db_cluster_parameter_group_status,
                 "PromotionTier": each.promotion_tier,
             }
             for each in instances
@@ -72,7 +72,9 @@ def db_instance(facts: DBInstance, cluster: DBCluster) -> Mapping[str, Any]:
         "Endpoint": {
             "Address": cluster.endpoint if writer else cluster.reader_endpoint,
             "Port": cluster.port if writer else cluster.reader_port,
-        },
+        }
+        if facts.db_instance_status is not InstanceStatus.DELETING
+        else None,
         "AllocatedStorage": 1,
         "InstanceCreateTime": facts.instance_create_time,
         "AvailabilityZone": f"{cluster.region}a",

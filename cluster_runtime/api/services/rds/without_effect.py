@@ -24,6 +24,21 @@ WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
             "VpcSecurityGroupIds",
         }
     ),
+    "CreateDBInstance": frozenset(
+        {
+            "AutoMinorVersionUpgrade",
+            "AvailabilityZone",
+            "CACertificateIdentifier",
+            "CopyTagsToSnapshot",
+            "EnablePerformanceInsights",
+            "MonitoringInterval",
+            "PromotionTier",
+            "PubliclyAccessible",
+            "Tags",
+        }
+    ),
+    "DeleteDBInstance": frozenset({"DeleteAutomatedBackups"}),
+    "RebootDBInstance": frozenset({"ForceFailover"}),
     "DeleteDBCluster": frozenset({"DeleteAutomatedBackups"}),
     "DescribeDBClusters": frozenset({"IncludeShared"}),
     "DescribeDBEngineVersions": frozenset(

@@ -1,0 +1,214 @@
+"""Parameter groups: made, changed, and applied to the writers of their clusters."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.operations.engines import (
+    CreateDBClusterParameterGroup,
+    DescribeDBClusterParameters,
+    ModifyDBClusterParameterGroup,
+    ResetDBClusterParameterGroup,
+)
+from cluster_runtime.control.records.parameter_groups import (
+    ACCOUNT,
+    DEFAULT_PREFIX,
+    DBClusterParameterGroup,
+    DBParameter,
+    changed,
+    in_force_after,
+    reset,
+    shown,
+)
+from cluster_runtime.control.workflows.engines import family_of
+from cluster_runtime.engine.installation import installations
+from cluster_runtime.engine.parameters import Definition, definitions
+from cluster_runtime.errors import (
+    InvalidParameterError,
+    ParameterGroupAlreadyExistsError,
+    ParameterGroupInUseError,
+    ParameterGroupNotFoundError,
+)
+from cluster_runtime.wording import Hint, Operation
+
+
+def group_of(context: Context, name: str | None) -> str:
+    """The name under which a cluster keeps its group: none for a default one.
+
+    Raises ParameterGroupNotFoundError.
+    """
+    if name is None:
+        return ""
+    group = _find(context, name)
+    return "" if _is_default(group) else group.db_cluster_parameter_group_name
+
+
+async def create_group(
+    context: Context, request: CreateDBClusterParameterGroup
+) -> DBClusterParameterGroup:
+    """Raises what `CreateDBClusterParameterGroup` declares."""
+    name = request.db_cluster_parameter_group_name.lower()
+    if name in {each.db_cluster_parameter_group_name for each in groups(context)}:
+        raise ParameterGroupAlreadyExistsError(f"a parameter group {name!r} exists already")
+    families = await in_thread(_families)
+    if request.db_parameter_group_family not in families:
+        raise InvalidParameterError(
+            f"there is no family {request.db_parameter_group_family!r}; there are "
+            f"{', '.join(sorted(families))}"
+        )
+    group = DBClusterParameterGroup(
+        name, request.db_parameter_group_family, request.description, _arn(context, name)
+    )
+    await _keep(context, group)
+    return group
+
+
+def groups(context: Context) -> list[DBClusterParameterGroup]:
+    """All, by name; the default one of each family among them. May look for programs."""
+    default = [
+        DBClusterParameterGroup(
+            f"{DEFAULT_PREFIX}{family}",
+            family,
+            f"Default parameters of {family}",
+            _arn(context, f"{DEFAULT_PREFIX}{family}"),
+        )
+        for family in _families()
+    ]
+    found = [*default, *context.parameter_groups.values()]
+    return sorted(found, key=lambda each: each.db_cluster_parameter_group_name)
+
+
+def describe_groups(context: Context, name: str | None) -> list[DBClusterParameterGroup]:
+    """One, or all. Raises ParameterGroupNotFoundError."""
+    return groups(context) if name is None else [_find(context, name)]
+
+
+async def describe_parameters(
+    context: Context, request: DescribeDBClusterParameters
+) -> list[DBParameter]:
+    """Raises ParameterGroupNotFoundError."""
+    group = _find(context, request.db_cluster_parameter_group_name)
+    known = await in_thread(_definitions, group)
+    found = shown(group.values, known)
+    return [each for each in found if request.source in (None, each.source)]
+
+
+async def modify_group(
+    context: Context, request: ModifyDBClusterParameterGroup
+) -> DBClusterParameterGroup:
+    """Raises what `ModifyDBClusterParameterGroup` declares."""
+    group = _changeable(context, request.db_cluster_parameter_group_name)
+    known = await in_thread(_definitions, group)
+    values, at_once = changed(group.values, request.parameters, known)
+    return await _change(context, replace(group, values=values), at_once)
+
+
+async def reset_group(
+    context: Context, request: ResetDBClusterParameterGroup
+) -> DBClusterParameterGroup:
+    """Raises what `ResetDBClusterParameterGroup` declares."""
+    group = _changeable(context, request.db_cluster_parameter_group_name)
+    if bool(request.reset_all_parameters) == bool(request.parameters):
+        raise InvalidParameterError("name the parameters to reset, or say that all are")
+    known = await in_thread(_definitions, group)
+    chosen = request.parameters or [DBParameter(name) for name in group.values]
+    values, at_once = reset(group.values, chosen, known)
+    return await _change(context, replace(group, values=values), at_once)
+
+
+async def delete_group(context: Context, name: str) -> None:
+    """Raises what `DeleteDBClusterParameterGroup` declares."""
+    group = _changeable(context, name)
+    users = [each.identifier for each in _clusters_of(context, group)]
+    if users:
+        raise ParameterGroupInUseError(
+            f"parameter group {name!r} is that of cluster {users[0]!r}",
+            Hint(
+                "give it another one with {}",
+                Operation(
+                    "modify_db_cluster",
+                    users[0],
+                    {
+                        "db_cluster_parameter_group_name": DEFAULT_PREFIX
+                        + group.db_parameter_group_family
+                    },
+                ),
+            ),
+        )
+    del context.parameter_groups[group.db_cluster_parameter_group_name]
+    await in_thread(context.catalog.remove_parameter_group, group.db_cluster_parameter_group_name)
+
+
+async def apply_to_writer(
+    context: Context, cluster: HostedCluster, at_once: Iterable[str] | None
+) -> None:
+    """Have a running writer take what its group says now. at_once: which; None: all it can."""
+    writer = cluster.instances.writer
+    wanted = {name: str(value) for name, value in context.parameters_of(cluster.id).items()}
+    if at_once is None:
+        installation = await in_thread(context.installation, cluster.facts.engine_version)
+        known = await in_thread(definitions, installation)
+        at_once = [each.name for each in known.values() if not each.static]
+    await in_thread(writer.take, in_force_after(writer.parameters, wanted, at_once))
+
+
+async def _change(
+    context: Context, group: DBClusterParameterGroup, at_once: frozenset[str]
+) -> DBClusterParameterGroup:
+    await _keep(context, group)
+    for cluster in _clusters_of(context, group):
+        async with cluster.changing:
+            await apply_to_writer(context, cluster, at_once)
+    return group
+
+
+async def _keep(context: Context, group: DBClusterParameterGroup) -> None:
+    await in_thread(context.catalog.put_parameter_group, group)
+    context.parameter_groups[group.db_cluster_parameter_group_name] = group
+
+
+def _find(context: Context, name: str) -> DBClusterParameterGroup:
+    for each in groups(context):
+        if each.db_cluster_parameter_group_name == name.lower():
+            return each
+    raise ParameterGroupNotFoundError(
+        f"no parameter group {name!r} in this runtime",
+        Hint("{} lists all of them", Operation("describe_db_cluster_parameter_groups")),
+    )
+
+
+def _changeable(context: Context, name: str) -> DBClusterParameterGroup:
+    group = _find(context, name)
+    if _is_default(group):
+        raise ParameterGroupInUseError(
+            f"parameter group {name!r} is a default one, which nobody changes; make another one "
+            "and give it to clusters"
+        )
+    return group
+
+
+def _is_default(group: DBClusterParameterGroup) -> bool:
+    return group.db_cluster_parameter_group_name.startswith(DEFAULT_PREFIX)
+
+
+def _clusters_of(context: Context, group: DBClusterParameterGroup) -> list[HostedCluster]:
+    name = group.db_cluster_parameter_group_name
+    return [
+        each for each in context.clusters.values() if each.facts.db_cluster_parameter_group == name
+    ]
+
+
+def _definitions(group: DBClusterParameterGroup) -> dict[str, Definition]:
+    for each in installations():
+        if family_of(each.version) == group.db_parameter_group_family:
+            return definitions(each)
+    return {}
+
+
+def _families() -> list[str]:
+    return list(dict.fromkeys(family_of(each.version) for each in installations()))
+
+
+def _arn(context: Context, name: str) -> str:
+    return f"arn:aws:rds:{context.region}:{ACCOUNT}:cluster-pg:{name}"
