@@ -144,10 +144,3 @@ def engine_dir(spent_folders: list[Path]) -> Iterator[Path]:
             if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1:
                 os.truncate(path, 0)
     spent_folders.append(folder)
-
-
-@pytest.fixture
-def commands_dir(engine_dir: Path) -> Iterator[Path]:
-    """A new `reachable_folder` for commands, whose background hosts are ended afterwards."""
-    yield engine_dir
-    end_hosts(engine_dir)

@@ -60,7 +60,7 @@ def the_first_five_minutes(borealis: Path, home: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-def test_a_wheel_in_an_empty_environment_runs_the_demo(tmp_path: Path, commands_dir: Path) -> None:
+def test_a_wheel_in_an_empty_environment_runs_the_demo(tmp_path: Path, engine_dir: Path) -> None:
     built = run("make", "-C", ROOT, "dist", f"DIST={tmp_path / 'dist'}", cwd=tmp_path)
     assert built.returncode == 0, built.stderr
     (wheel,) = (tmp_path / "dist").glob("borealis_postgres-*.whl")
@@ -75,7 +75,7 @@ def test_a_wheel_in_an_empty_environment_runs_the_demo(tmp_path: Path, commands_
     installed = run(*pip, wheel, cwd=tmp_path)
     assert installed.returncode == 0, installed.stderr
 
-    refused = run(borealis, "demo", cwd=commands_dir)
+    refused = run(borealis, "demo", cwd=engine_dir)
     assert refused.returncode == 1
     assert "pip install 'borealis-postgres[mcp]'" in refused.stderr
 
@@ -83,9 +83,9 @@ def test_a_wheel_in_an_empty_environment_runs_the_demo(tmp_path: Path, commands_
     adapted = run(python, "-m", "pip", "install", "--quiet", ADAPTERS, cwd=tmp_path)
     assert adapted.returncode == 0, adapted.stderr
     assert "incompatible" not in adapted.stderr
-    agent = run(python, "-c", AGENT, cwd=commands_dir)
+    agent = run(python, "-c", AGENT, cwd=engine_dir)
     assert agent.returncode == 0, agent.stderr
-    refused = run(borealis, "mcp", cwd=commands_dir)
+    refused = run(borealis, "mcp", cwd=engine_dir)
     assert refused.returncode == 1
     assert "pip install 'borealis-postgres[mcp]'" in refused.stderr
     removed = run(python, "-m", "pip", "uninstall", "--quiet", "--yes", ADAPTERS, cwd=tmp_path)
@@ -93,12 +93,10 @@ def test_a_wheel_in_an_empty_environment_runs_the_demo(tmp_path: Path, commands_
 
     installed = run(*pip, f"{wheel}[mcp]", cwd=tmp_path)
     assert installed.returncode == 0, installed.stderr
-    the_first_five_minutes(borealis, commands_dir)
-    shown = run(borealis, "demo", cwd=commands_dir)
+    the_first_five_minutes(borealis, engine_dir)
+    shown = run(borealis, "demo", cwd=engine_dir)
     assert shown.returncode == 0, shown.stderr + shown.stdout
     assert "wake it with a query" in shown.stdout
-    public = run(
-        python, "-c", "from borealis import *; print(Runtime, Translator)", cwd=commands_dir
-    )
+    public = run(python, "-c", "from borealis import *; print(Runtime, Translator)", cwd=engine_dir)
     assert sys.prefix not in public.stdout
     assert "cluster_runtime.runtime.Runtime" in public.stdout

@@ -41,14 +41,14 @@ def test_the_block_of_a_client_is_the_one_that_init_writes(client: Client) -> No
         assert f"`{client.project_file}` in a project" in " ".join(said.split())
 
 
-def test_the_commands_run(commands_dir: Path) -> None:
+def test_the_commands_run(engine_dir: Path) -> None:
     (block,) = re.findall(r"^## Command line\n.*?^```sh\n(.*?)^```", README, re.M | re.S)
     commands, serve = block[: block.index("borealis serve")], block[block.index("borealis serve") :]
     assert len(serve.splitlines()) == 1, "this one never ends; test_cli.py runs it"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-e", "-c", commands],
-        env={**os.environ, "HOME": str(commands_dir), "PATH": path},
+        env={**os.environ, "HOME": str(engine_dir), "PATH": path},
         capture_output=True,
         text=True,
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster_runtime.control.records.options import RuntimeOptions
+from cluster_runtime.engine import children
 from cluster_runtime.engine.system.locks import exclusive
 from cluster_runtime.errors import BorealisError, HostUnavailableError, StateDirectoryInUseError
 from cluster_runtime.host.attaching import Step, next_step
@@ -59,7 +60,7 @@ def _start(directory: Path, arguments: list[str]) -> None:
     reading, writing = os.pipe()
     try:
         with (directory / OUTPUT).open("wb") as output:
-            process = subprocess.Popen(
+            process = children.start(
                 [
                     *(sys.executable, "-P", "-m", __package__),
                     *(str(directory), f"--ready={writing}", *arguments),
@@ -68,7 +69,7 @@ def _start(directory: Path, arguments: list[str]) -> None:
                 stdout=output,
                 stderr=output,
                 pass_fds=(writing,),
-                start_new_session=True,
+                preexec_fn=children.hear_signals,
                 cwd="/",
                 env=os.environ | {"PYTHONPATH": _python_path()},
             )

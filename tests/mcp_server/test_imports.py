@@ -74,9 +74,9 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("arguments", [["list"], ["list", "--json"]])
 def test_a_command_about_clusters_loads_what_they_need(
-    arguments: list[str], commands_dir: Path
+    arguments: list[str], engine_dir: Path
 ) -> None:
-    where = ["--state-dir", str(commands_dir / "state")]
+    where = ["--state-dir", str(engine_dir / "state")]
     packages, translator = loaded(RUN.format(arguments=[*arguments, *where]))
     assert packages & NOT_FOR_CLUSTERS == set()
     assert translator == set()
