@@ -30,7 +30,7 @@ GENERATED = {
 """As long as there are operations; nobody reads them."""
 LONG_CLASSES = {
     "cluster_runtime/storage/disk/segment_store.py: SegmentStore",
-    "cluster_runtime/storage/live/commit_path.py: CommitPath",
+    "cluster_runtime/storage/live/commit/commit_path.py: CommitPath",
     "cluster_runtime/storage/volume.py: StorageVolume",
 }
 

@@ -40,10 +40,10 @@ select distinct pid from pg_catalog.pg_locks
 """Who locks a catalog that all databases share, as a member of pg_maintain may: nobody could log in
 any more. pg_terminate_backend would wait for the same lock, so a signal ends it."""
 
-Prepare = Callable[["Compute"], Awaitable[None]]
+Prepare = Callable[["HostedInstance"], Awaitable[None]]
 
 
-class Compute:
+class HostedInstance:
     """An instance, and the runtime's own connection to it.
 
     major: of PostgreSQL's version. prepare: awaited after each start, before anybody is let in;

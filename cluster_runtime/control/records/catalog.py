@@ -64,7 +64,7 @@ _GROUP = TypeAdapter(DBClusterParameterGroup)
 class CatalogEntry:
     """A row: the facts of a cluster, and the format that it is in."""
 
-    facts: DBCluster
+    db_cluster: DBCluster
     format: int
 
 

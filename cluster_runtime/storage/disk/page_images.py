@@ -133,7 +133,7 @@ def _listed(directory: Path, manifest: bytes, disk: Disk) -> PageImage:
     return PageImage(directory=directory, files=files, disk=disk, **listed)
 
 
-def facts_of(
+def files_of(
     source: Path, known: Sequence[ImageFile] = (), disk: Disk = HOST_DISK
 ) -> tuple[ImageFile, ...]:
     """The files of a cleanly stopped data directory that make an image.
@@ -158,7 +158,7 @@ def make_image(
     lsn: int,
     timeline: int,
     linked: bool = True,
-    facts: Sequence[ImageFile] | None = None,
+    files_known: Sequence[ImageFile] | None = None,
     pace: Pace = at_once,
     disk: Disk = HOST_DISK,
 ) -> PageImage:
@@ -175,7 +175,7 @@ def make_image(
     target = folder / f"{redo:016x}"
     partial = folder / f"{redo:016x}{PARTIAL}"
     disk.remove_tree(partial)
-    files = tuple(facts) if facts is not None else facts_of(source, disk=disk)
+    files = tuple(files_known) if files_known is not None else files_of(source, disk=disk)
     copied: list[Path] = []
     try:
         disk.make_directory(partial / DATA)

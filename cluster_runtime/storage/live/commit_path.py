@@ -37,10 +37,10 @@ from cluster_runtime.storage.disk.device import (
 from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.ring import Staging
 from cluster_runtime.storage.disk.segment_store import SegmentStore
-from cluster_runtime.storage.live.intake import Intake
-from cluster_runtime.storage.live.lanes import DEPTH, Flight, IoCounts, Lane
-from cluster_runtime.storage.live.shared_flushes import SharedFlushes
-from cluster_runtime.storage.live.writer_link import Attachment, WriterLink
+from cluster_runtime.storage.live.commit.intake import Intake
+from cluster_runtime.storage.live.commit.lanes import DEPTH, Flight, IoCounts, Lane
+from cluster_runtime.storage.live.commit.shared_flushes import SharedFlushes
+from cluster_runtime.storage.live.commit.writer_link import Attachment, WriterLink
 from cluster_runtime.storage.streaming.replication import ReplicationClient, WalMessage
 
 ASK_AGAIN_S = 1.0

@@ -67,7 +67,7 @@ class WalMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class SystemFacts:
+class SystemIdentification:
     """IDENTIFY_SYSTEM: who the writer is, its timeline, and how far its log is flushed."""
 
     system_identifier: int
@@ -107,11 +107,11 @@ class ReplicationClient:
         """The connection's descriptor; the same after the connection is lost."""
         return self._fd
 
-    def identify(self) -> SystemFacts:
+    def identify(self) -> SystemIdentification:
         """IDENTIFY_SYSTEM: identifier, timeline, LSN. Raises StorageError."""
         result = self._command(b"IDENTIFY_SYSTEM", pq.ExecStatus.TUPLES_OK)
         identifier, timeline, lsn = (_text(result, column) for column in range(3))
-        return SystemFacts(int(identifier), int(timeline), parse_lsn(lsn))
+        return SystemIdentification(int(identifier), int(timeline), parse_lsn(lsn))
 
     def timeline_history(self, timeline: int) -> bytes:
         """The content of a timeline's history file. Timeline 1 has none."""

@@ -53,7 +53,7 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class KnownRelations:
     """The catalog's answers for the names of one statement."""
 
     relations: dict[str, list[Relation]]
@@ -66,14 +66,14 @@ class Facts:
         return None
 
 
-def look_up(tables: Collection[str]) -> Steps[Facts]:
+def look_up(tables: Collection[str]) -> Steps[KnownRelations]:
     """The relations of these names."""
     relations: dict[str, list[Relation]] = {}
     if tables:
         for row in (yield Fetch(RELATIONS, (sorted(tables),))).rows:
             relation = Relation(row[0], row[1], row[2], tuple(row[3]))
             relations.setdefault(relation.name, []).append(relation)
-    return Facts(relations)
+    return KnownRelations(relations)
 
 
 def user_relations() -> Steps[list[Relation]]:
