@@ -82,6 +82,7 @@ class VolumeDescription:
     allocated_storage_gib: that in whole GiB (AllocatedStorage). protection_groups: of 10 GiB each.
     io: I/O operations since this process opened the volume, as Aurora bills them.
     holders: why log is kept, who needs the oldest first.
+    throttled: whether the writer is held back until a segment that is far behind has caught up.
     """
 
     volume_id: str
@@ -100,6 +101,7 @@ class VolumeDescription:
     scrub: ScrubReport
     holders: tuple[HolderDescription, ...]
     coalescing: CoalescingDescription
+    throttled: bool
 
 
 def describe(
@@ -132,6 +134,7 @@ def describe(
         scrub,
         tuple(_describe_holder(each, volume.vdl) for each in holders),
         coalescing,
+        mount.node.intake.throttled,
     )
 
 

@@ -56,6 +56,8 @@ def _facts(volume: VolumeDescription) -> Table:
         Text("yes", "green") if volume.writable else Text("no: the write quorum is lost", "red")
     )
     table.add_row("Writable", writable)
+    if volume.throttled:
+        table.add_row("Throttled", Text("yes: a segment that is far behind catches up", "yellow"))
     return table
 
 

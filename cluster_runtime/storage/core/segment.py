@@ -243,6 +243,14 @@ class Segment:
         self.floor = max(self.floor, min(floor, self.scl))
         return self.floor
 
+    def begin_at(self, lsn: Lsn) -> None:
+        """Hold the log from an LSN on, and nothing of it yet: what is below is in the pages.
+
+        Peers have collected it, so that nothing else than the pages can stand in for it.
+        """
+        self.restart(lsn, lsn)
+        self.floor = max(self.floor, lsn)
+
     def restart(self, tail: Lsn, consistent: Lsn) -> None:
         """The process came back; the disk holds a whole log up to `tail`."""
         self._unsynced.clear()

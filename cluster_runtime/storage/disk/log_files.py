@@ -280,22 +280,34 @@ class SegmentLog:
         """Write a file's mark durably."""
         self.disk.write(file.path, 0, mark.encode().ljust(PAGE_BYTES, b"\0"))
 
-    def add_file(self, start: int, size: int = 0, mark: Mark | None = None) -> LogFile:
+    def add_file(
+        self, start: int, size: int = 0, mark: Mark | None = None, content: bytes = b""
+    ) -> LogFile:
         """Prepare the file that starts at `start`: zeros, on the disk, under its final name.
 
         size: of its frames; 0 for the usual one. It is on the disk, blocks and all, before a device
         writes to it: such a write makes its bytes durable and nothing else.
-        A file that starts there already stays as it is.
+        content: frames that it begins with, of one write with the rest.
+        A file that starts there already stays, and is given the content.
         Raises OSError (ENOSPC) where the disk is full; nothing half-made remains.
         """
         with self._adding:
             there = next((file for file in self.files if file.start == start), None)
-            return there or self._add_file(start, size or self.disk.sizes.file, mark)
+            if there is None:
+                return self._add_file(start, size or self.disk.sizes.file, mark, content)
+        self.write(start, content)
+        return there
 
     def _add_file(
-        self, start: int, size: int, mark: Mark | None, *, sparse: bool = False
+        self,
+        start: int,
+        size: int,
+        mark: Mark | None,
+        content: bytes = b"",
+        *,
+        sparse: bool = False,
     ) -> LogFile:
-        file = self._make_file(start, size, _first_page(mark), sparse=sparse)
+        file = self._make_file(start, size, _first_page(mark) + content, sparse=sparse)
         with self._changing:
             self.files = _sealed([*self.files, file])
         return file

@@ -57,11 +57,12 @@ class SegmentAwayError(SegmentUnreadableError):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame in the log: its position, its batch, its WAL bytes."""
+    """A frame in the log: its position, its batch, its WAL bytes; `raw`: as it lies in the file."""
 
     position: int
     batch: Batch
     wal: memoryview
+    raw: memoryview
 
     @property
     def end(self) -> int:
@@ -427,9 +428,9 @@ class SegmentStore:
                 batch, self.core.history
             ):
                 return
-            yield Frame(start + at, batch, wal)
-            previous = batch.end
-            at += frame_bytes(len(wal))
+            end = at + frame_bytes(len(wal))
+            yield Frame(start + at, batch, wal, content[at:end])
+            previous, at = batch.end, end
 
     def _is_cut(self, lsn: Lsn) -> bool:
         return any(cut.lsn == lsn for cut in self.core.history) or lsn == self.core.floor

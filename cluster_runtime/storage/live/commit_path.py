@@ -37,6 +37,7 @@ from cluster_runtime.storage.disk.device import (
 from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.ring import Staging
 from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.intake import Intake
 from cluster_runtime.storage.live.lanes import DEPTH, Flight, IoCounts, Lane
 from cluster_runtime.storage.live.shared_flushes import SharedFlushes
 from cluster_runtime.storage.live.writer_link import Attachment, WriterLink
@@ -95,6 +96,7 @@ class CommitPath:
             leave_behind=self._leave_behind,
             land=self._land,
         )
+        self.intake = Intake(self.lanes, sizes, clock, self._after)
         self._asked_again = False
         self._staged = self._vcl_position = position
         self._ends: deque[tuple[Lsn, int]] = deque()
@@ -222,9 +224,9 @@ class CommitPath:
 
     @property
     def source(self) -> ReplicationClient | None:
-        """The client that WAL may be taken from now, unless a fault or the backlog forbids it."""
-        backlog = self.staging.head - self._vcl_position > self.sizes.backlog
-        return None if backlog else self._writer.source
+        """The client that WAL may be taken from now, unless a fault or slow segments forbid it."""
+        may_take = self.intake.may_take(self.staging.head, self._vcl_position)
+        return self._writer.source if may_take else None
 
     def _do_what_was_asked(self) -> None:
         """What came from other threads, where there are any."""
@@ -274,6 +276,7 @@ class CommitPath:
         self.end_lsn = end
         self.counts.batches += 1
         self.counts.wal_bytes += end - first.start
+        self.intake.took(end - first.start)
         self.counts.write_ios += -(-size // PAGE_BYTES)
         half_full = staging.head > self._file_end - self._file_bytes // 2
         if half_full and self._prepared_to == self._file_end:

@@ -11,13 +11,18 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.disk.segment_store import Frame, SegmentStore
 
-COPY_BYTES = 1 << 20
+COPY_BYTES = 8 << 20
+"""Most log in one durable write: a whole file, which then takes one synchronisation."""
 
 _log = get_logger(__name__)
 
 
 def _never() -> bool:
     return False
+
+
+def _nobody(_: int) -> None:
+    """Whoever counts what is copied where nobody does."""
 
 
 def copy_log(
@@ -28,11 +33,12 @@ def copy_log(
     until: int | None = None,
     *,
     stopped: Callable[[], bool] = _never,
+    copied: Callable[[int], None] = _nobody,
 ) -> tuple[int, Lsn]:
     """Copy frames from a position on; return where the target's log ends now, and its last LSN.
 
     tail: the LSN that the target holds. until: a position that must not be passed. stopped: asked
-    between two writes whether to leave it at that.
+    between two writes whether to leave it at that. copied: told the bytes of each write.
     Stops at damage in the source: another peer may have what follows. Blocking; the target takes
     no other writes meanwhile. Raises OSError where the target's disk is full.
     """
@@ -42,11 +48,12 @@ def copy_log(
 
     def write() -> None:
         if pending:
-            have_file(target, source, begun, begun_lsn)
-            target.log.write(begun, bytes(pending))
+            content = bytes(pending)
+            if not have_file(target, source, begun, begun_lsn, content):
+                target.log.write(begun, content)
+            copied(len(content))
 
-    following = _frames(source, position, tail, until)
-    for frame, content, begins_file in following:
+    for frame, begins_file in _frames(source, position, tail, until):
         gap = frame.position - end
         if begins_file > begun or len(pending) + gap > COPY_BYTES:
             write()
@@ -55,7 +62,7 @@ def copy_log(
             begun, begun_lsn, gap = frame.position, lsn, 0
             pending.clear()
         pending += bytes(gap)
-        pending += content
+        pending += frame.raw
         end, lsn = frame.end, frame.batch.end
     write()
     return end, lsn
@@ -63,27 +70,29 @@ def copy_log(
 
 def _frames(
     source: SegmentStore, position: int, tail: Lsn, until: int | None
-) -> Iterator[tuple[Frame, bytes, int]]:
-    """Frames, their bytes, and where their file begins; no more where the source's disk refuses."""
+) -> Iterator[tuple[Frame, int]]:
+    """Frames, and where their file begins; no more where the source's disk refuses."""
     try:
         for frame in source.frames(position, previous=tail, end=until):
-            content = source_bytes(source, frame.position, frame.end)
-            yield frame, content, source.log.file_at(frame.position).start
+            yield frame, source.log.file_at(frame.position).start
     except OSError as error:
         # Not the trouble of who copies: another peer may have what follows.
         _log.warning("a segment cannot be copied from", segment=source.id, error=str(error))
 
 
-def source_bytes(source: SegmentStore, start: int, end: int) -> bytes:
-    """A frame as it lies in a segment's file."""
-    return source.log.read(start, end - start)
-
-
-def have_file(target: SegmentStore, source: SegmentStore, position: int, chained: Lsn) -> None:
+def have_file(
+    target: SegmentStore,
+    source: SegmentStore,
+    position: int,
+    chained: Lsn,
+    content: bytes = b"",
+) -> bool:
     """Make the target's file that holds a position the same stretch as the source's.
 
     chained: the LSN up to which the target's log goes without a gap. Only where the file begins
     with it may the file say so: a mark that is copied ahead claims log that is not there.
+    content: the log at that position. A file that begins there, and has to be made, is made with
+    it: written once, and not first with zeros. Returns whether that is so.
     """
     wanted = source.log.file_at(position)
     target.log.lengthen(wanted.start, wanted.end)
@@ -97,5 +106,40 @@ def have_file(target: SegmentStore, source: SegmentStore, position: int, chained
         if target.log.file_at(position).start == wanted.start:
             if mark is not None:
                 target.set_mark(mark, reached=mark.position)
-            return
-    target.log.add_file(wanted.start, max(wanted.end - wanted.start, 0), mark)
+            return False
+    with_content = position == wanted.start
+    size = max(wanted.end - wanted.start, 0)
+    target.log.add_file(wanted.start, size, mark, content if with_content else b"")
+    return with_content
+
+
+def begin_again(
+    target: SegmentStore,
+    source: SegmentStore,
+    state: Callable[[Callable[[], None]], None] = lambda change: change(),
+) -> None:
+    """Have the target's log begin where the source's does: what it misses before that is collected.
+
+    The pages stand in for that, as they do for the source. state: runs what changes the segment's
+    state, on the thread that may.
+    A kill in between leaves the target as it was, or without log: then it is lost.
+    Raises LookupError where the source does not say where it begins, OSError.
+    """
+    first = source.log.files[0]
+    mark = source.log.mark(first)
+    if mark is None:
+        raise LookupError(f"the log of segment {source.id} does not say where it begins")
+    _log.warning("a segment begins again behind the pages", segment=target.id, source=source.id)
+
+    def begin() -> None:
+        target.core.begin_at(Lsn(mark.lsn))
+        target.end = mark.position
+
+    target.drop_behind()
+    target.log.add_file(mark.position, first.end - first.start)
+    target.log.remove_below(mark.position)
+    # What comes back with a power cut would be taken for the log, and what follows the hole not.
+    target.log.disk.sync_directory(target.log.directory)
+    state(begin)
+    target.set_mark(mark)  # from here on the file says where the log begins
+    target.persist()

@@ -5,6 +5,7 @@ are under way. A crash in the middle leaves a volume that opens again.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -34,7 +35,7 @@ from cluster_runtime.storage.disk.state_file import (
     SegmentStateFile,
     StateDamagedError,
 )
-from cluster_runtime.storage.live.gossip import copy_log
+from cluster_runtime.storage.live.gossip import begin_again, copy_log
 
 _log = get_logger(__name__)
 
@@ -108,6 +109,10 @@ def align(store: SegmentStore, history: History, membership: Membership) -> None
 
 def catch_up(store: SegmentStore, sources: list[SegmentStore], until: Lsn) -> bool:
     """Copy log from peers up to an LSN at which a batch ends; return whether that was reached."""
+    others = [each for each in sources if each is not store and each.core.scl >= until]
+    if others and store.core.scl < until and all(each.log.start > store.end for each in others):
+        with suppress(LookupError):
+            begin_again(store, others[0])
     for source in sources:
         if store.core.scl >= until:
             break

@@ -36,6 +36,7 @@ AWAY_LIMIT = 2.0
 RETRY_AFTER = 1.0
 LOOK_EVERY = 0.8
 SOON = 0.01
+LOG_BOUND_BYTES = 64
 
 _Result = TypeVar("_Result")
 
@@ -207,7 +208,7 @@ class Host:
         slow, quick = SimulatedWorker(self), SimulatedWorker(self)
         files = FilePreparation(mount, quick)
         self.repair = Repair(mount, slow)
-        self.pages = Pages(mount, files, _NoDirectories(), slow, Holders())  # type: ignore[arg-type]
+        self.pages = _SmallPages(mount, files, _NoDirectories(), slow, Holders())  # type: ignore[arg-type]
         self.faults = FaultInjection(mount, self._bring_back)
         policy = ReplacementPolicy(away_limit_s=AWAY_LIMIT, retry_after_s=RETRY_AFTER)
         self.replacing = Replacing(mount, self.repair, self.pages, policy)
@@ -296,6 +297,14 @@ class Host:
 
     def _lost(self, attachment: Attachment, error: StorageError) -> None:
         """The writer's stream ended: it is not attached again."""
+
+
+class _SmallPages(Pages):
+    """Of a database so small that a segment which is behind is not waited for for long."""
+
+    @property
+    def log_bound_bytes(self) -> int:
+        return LOG_BOUND_BYTES
 
 
 class _NoDirectories:

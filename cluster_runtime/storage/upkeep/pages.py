@@ -22,7 +22,13 @@ from cluster_runtime.errors import (
 )
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.policy.coalescing import is_due, log_bound, niceness
-from cluster_runtime.storage.core.policy.retention import Holder, HolderKind, ImagePoint, kept
+from cluster_runtime.storage.core.policy.retention import (
+    Holder,
+    HolderKind,
+    ImagePoint,
+    is_waited_for,
+    kept,
+)
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.disk.data_directory import ControlFile
 from cluster_runtime.storage.disk.page_images import (
@@ -352,7 +358,8 @@ class Pages:
             lane = mount.lane(segment)
             # A segment that is behind, or away, can only get what it misses from its peers' log.
             scl = lane.store.core.scl if lane is not None else oldest
-            if lane is None or not lane.live or scl < node.volume.vdl:
+            behind = lane is None or not lane.live or scl < node.volume.vdl
+            if behind and is_waited_for(scl, node.volume.vdl, self.log_bound_bytes):
                 away = lane.unreachable_since if lane is not None else None
                 yield Holder(HolderKind.SEGMENT, segment, max(scl, oldest), _wall_clock(away))
 

@@ -3,19 +3,22 @@
 On a thread of its own: the node asks, and goes on.
 """
 
+import sys
 from functools import partial
 
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.types import Lsn, SegmentId
-from cluster_runtime.storage.disk.segment_store import SegmentUnreadableError
-from cluster_runtime.storage.live.gossip import copy_log, have_file
+from cluster_runtime.storage.disk.segment_store import SegmentStore, SegmentUnreadableError
+from cluster_runtime.storage.live.gossip import begin_again, copy_log, have_file
 from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.live.opening import align
 from cluster_runtime.storage.upkeep.worker import Worker
 
 RETRY_S = 0.2
+FRUITLESS_MAX = 25
+"""Tries in a row that brought nothing, though peers hold more: then it cannot be mended."""
 
 _log = get_logger(__name__)
 
@@ -27,6 +30,7 @@ class Repair:
         self._mount = mount
         self._worker = worker
         self._asked: set[SegmentId] = set()
+        self._fruitless: dict[SegmentId, int] = {}
 
     def catch_up(self, segment: SegmentId) -> None:
         """Have a segment take what it misses from its peers: once, if asked twice before that."""
@@ -94,23 +98,70 @@ class Repair:
         if self._has_other_files(lane):
             lane.store.drop_behind()
         lane.store.log.renew_at(lane.store.end)
-        end, tail = begun
         try:
-            for source in sorted(node.lanes, key=lambda each: each.store.end, reverse=True):
-                # One that missed this opening may still hold what the opening cut.
-                agrees = source.store.core.history == volume.history
-                if source is not lane and agrees and source.reachable and source.store.end > end:
-                    store, limit, stopped = source.store, source.store.end, mount.leaving.is_set
-                    end, tail = copy_log(lane.store, store, end, tail, limit, stopped=stopped)
-            self._have_files_ahead(lane, end, tail)
+            if not self._copy_until_live(lane, *begun):
+                return False
         except LookupError:
             return False  # collected while it was copied
-        if not node.call(lambda: node.caught_up(lane, end, tail)):
-            return False
-        # Once more: one may have been made for the others meanwhile.
-        self._have_files_ahead(lane, end, tail)
         node.post(_look_again)
         return True
+
+    def _copy_until_live(self, lane: Lane, end: int, tail: Lsn) -> bool:
+        """Copy what peers hold behind a position; whether the segment is live after that.
+
+        Log goes on to come meanwhile. So it goes on with that at once, as long as there is less of
+        it each time; the segment is live when so little is left that the ring still holds it.
+        """
+        node, store, leaving = self._mount.node, lane.store, self._mount.leaving.is_set
+        sources = self._sources(lane, end)
+        if sources and all(each.log.start > end for each in sources):
+            begin_again(store, sources[0], node.call)
+            end, tail = store.end, store.core.scl
+
+        def copied_more(count: int) -> None:
+            node.post(partial(node.intake.copied, count))
+
+        begun, copied, live = end, sys.maxsize, False
+        while not live and not leaving():
+            before, at = copied, end
+            for source in self._sources(lane, end):
+                if source.log.start <= end:
+                    end, tail = copy_log(
+                        store, source, end, tail, source.end, stopped=leaving, copied=copied_more
+                    )
+            if end >= node.staging.oldest:
+                self._have_files_ahead(lane, end, tail)
+            live = node.call(partial(node.caught_up, lane, end, tail))
+            copied = end - at
+            if not 0 < copied < before:
+                break
+        if live:
+            # Once more: one may have been made for the others meanwhile.
+            self._have_files_ahead(lane, end, tail)
+        if live or end > begun or leaving() or not self._sources(lane, end):
+            self._fruitless.pop(store.id, None)
+            return live
+        self._fruitless[store.id] = tries = self._fruitless.get(store.id, 0) + 1
+        if tries > FRUITLESS_MAX:
+            del self._fruitless[store.id]
+            raise SegmentUnreadableError(
+                f"no peer's log goes on from {tail:#x}, where its own ends"
+            )
+        return False
+
+    def _sources(self, lane: Lane, end: int) -> list[SegmentStore]:
+        """Who holds log behind a position: the furthest first."""
+        node = self._mount.node
+        found = [
+            each.store
+            for each in node.lanes
+            # One that missed this opening may still hold what the opening cut.
+            if each.store.core.history == node.volume.history
+            and each is not lane
+            and each.reachable
+            and each.store.end > end
+        ]
+        return sorted(found, key=lambda each: each.end, reverse=True)
 
     def _has_other_files(self, lane: Lane) -> bool:
         """Whether files behind its end are an older epoch's, or begin where no peer's do."""

@@ -21,9 +21,10 @@ from cluster_runtime.storage.disk.segment_store import (
     SegmentStore,
     SegmentUnreadableError,
 )
-from cluster_runtime.storage.live.gossip import copy_log, have_file
+from cluster_runtime.storage.live.gossip import begin_again, copy_log, have_file
 from cluster_runtime.storage.live.opening import OpenedVolume, open_volume
-from cluster_runtime.storage.simulation.disk import SimulatedDisk
+from cluster_runtime.storage.simulation.disk import KilledError, SimulatedDisk
+from cluster_runtime.storage.simulation.inspect import held_by
 from cluster_runtime.storage.upkeep.worker import Worker
 from tests.waiting import wait_until
 
@@ -233,6 +234,82 @@ def test_what_lies_behind_damage_claims_nothing(disk: SimulatedDisk) -> None:
     again = SegmentStore.open(ROOT, VOLUME, SegmentId("a1"), direct=True, disk=disk)
     assert again.core.scl < 14_000
     assert all(file.start <= again.end for file in again.log.files)
+
+
+# log that peers have collected --------------------------------------------------------------------
+
+
+def collect_two_files(store: SegmentStore) -> Mark:
+    """Returns where the log begins after that."""
+    begins = store.log.mark(store.log.files[2])
+    assert begins is not None
+    store.core.collect(Lsn(begins.lsn))
+    store.persist()
+    store.collect(begins.position)
+    assert store.log.start == begins.position
+    return begins
+
+
+def test_a_segment_begins_again_where_its_peer_does_and_holds_what_follows(
+    disk: SimulatedDisk,
+) -> None:
+    source, target = segments(disk)
+    begins = collect_two_files(source)
+    begin_again(target, source)
+    assert (target.log.start, target.core.scl) == (begins.position, begins.lsn)
+    assert copy_log(target, source, target.end, target.core.scl)[1] == source.core.scl
+    again = SegmentStore.open(ROOT, VOLUME, SegmentId("c2.2"), direct=True, disk=disk)
+    assert (again.core.scl, again.core.floor) == (source.core.scl, begins.lsn)
+
+
+@pytest.mark.parametrize("power", [False, True], ids=["kill", "power-cut"])
+@pytest.mark.parametrize("changes", range(16))
+def test_a_kill_while_a_segment_begins_again_leaves_it_as_it_was_or_lost(
+    disk: SimulatedDisk, changes: int, power: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = segments(disk)
+    first = source.log.files[0]
+    target.end, held = copy_log(target, source, 0, START, first.end)
+    begins = collect_two_files(source)
+    assert START < held < begins.lsn
+    left = iter(range(changes))
+    original = SimulatedDisk._changing
+
+    def changing(self: SimulatedDisk, path: Path) -> str:
+        if next(left, None) is None:
+            raise KilledError
+        return original(self, path)
+
+    monkeypatch.setattr(SimulatedDisk, "_changing", changing)
+    killed = False
+    try:
+        begin_again(target, source)
+    except KilledError:
+        killed = True
+    monkeypatch.undo()
+    if power:
+        disk.cut_power()
+    try:
+        again = SegmentStore.open(ROOT, VOLUME, SegmentId("c2.2"), direct=True, disk=disk)
+    except SegmentUnreadableError:
+        assert killed
+    else:
+        assert again.core.scl == (held if killed and again.log.start == 0 else begins.lsn)
+        has = held_by(disk, VOLUME, "az-c/c2.2")
+        assert (has.end, has.start) == (again.core.scl, (again.log.start and begins.lsn) or START)
+
+
+def test_with_an_az_and_one_more_away_those_far_behind_are_read_with_the_one_that_is_not(
+    disk: SimulatedDisk,
+) -> None:
+    """What they miss is collected, so they cannot come up to it by gossip alone."""
+    source, _ = segments(disk)
+    end = source.core.scl
+    collect_two_files(source)
+    volume = opened(disk, "a2", "c1", "c2")
+    assert volume.read_only
+    assert volume.volume.vdl == end
+    assert {each.core.scl for each in volume.stores.values()} == {end}
 
 
 # files of a writer that was replaced --------------------------------------------------------------

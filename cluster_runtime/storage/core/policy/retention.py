@@ -55,6 +55,19 @@ class Kept:
     redos: frozenset[int] = frozenset()
 
 
+SEGMENT_BOUNDS = 4
+"""How much log is kept for a segment that is behind, in units of what may lie behind an image."""
+
+
+def is_waited_for(scl: int, vdl: int, log_bound_bytes: int) -> bool:
+    """Whether log is kept for a segment that is behind.
+
+    One that is further behind begins again where the others' log begins then: less has to be copied
+    to it, and log does not gather without bound because one of six cannot keep up.
+    """
+    return vdl - scl <= SEGMENT_BOUNDS * log_bound_bytes
+
+
 def kept(holders: Iterable[Holder], images: Sequence[ImagePoint], start: int) -> Kept:
     """What these holders keep.
 
