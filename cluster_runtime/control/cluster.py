@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from cluster_runtime.control.instance import Compute
+from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.postgres import ClusterStorage, Writer
 from cluster_runtime.control.records.advice import to_make_available
@@ -29,12 +29,16 @@ from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
+from cluster_runtime.moved import renamed
 from cluster_runtime.serverless.watch import ConnectionWatch
 
 _log = get_logger(__name__)
 
 UNNAMED_MARK = "unnamed"
 """A file in a cluster's directory while the cluster has no name yet: such a one may be swept."""
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, Context="OpenRuntime")
 
 
 @dataclass(slots=True)
@@ -45,12 +49,12 @@ class Instances:
     """
 
     storage: ClusterStorage
-    writer: Writer
-    compute: Compute
-    readers: list[Compute]
+    writer_server: Writer
+    writer: HostedInstance
+    readers: list[HostedInstance]
 
     @property
-    def reader(self) -> Compute:
+    def reader(self) -> HostedInstance:
         """The reader that serves while no writer can."""
         return self.readers[0]
 
@@ -58,7 +62,7 @@ class Instances:
         """Stop all of them, then close the volume."""
         for reader in self.readers:
             await reader.stop(Shutdown.IMMEDIATE)
-        await self.compute.stop(mode)
+        await self.writer.stop(mode)
         await in_thread(self.storage.close)
 
 
@@ -84,9 +88,9 @@ class RestartOfItsWriter(Protocol):
 
 @dataclass(slots=True, eq=False)
 class HostedCluster:
-    """A cluster of this runtime: its facts, its writer, its open endpoints."""
+    """A cluster of this runtime: what it is, its writer, its open endpoints."""
 
-    facts: DBCluster
+    db_cluster: DBCluster
     directory: Path
     instances: Instances
     format: int = CLUSTER_FORMAT
@@ -98,40 +102,44 @@ class HostedCluster:
     @property
     def id(self) -> str:
         """The resource id, which never changes."""
-        return self.facts.db_cluster_resource_id
+        return self.db_cluster.db_cluster_resource_id
 
     @property
-    def compute(self) -> Compute:
+    def writer(self) -> HostedInstance:
         """The writer."""
-        return self.instances.compute
+        return self.instances.writer
 
     @property
     def identifier(self) -> str:
         """The name that it has now."""
-        return self.facts.db_cluster_identifier
+        return self.db_cluster.db_cluster_identifier
 
     async def settled(self) -> None:
         """Wait for a failover or a start under way; then raise unless the cluster is available."""
-        if self.facts.status in (ClusterStatus.FAILING_OVER, ClusterStatus.STARTING):
+        if self.db_cluster.status in (ClusterStatus.FAILING_OVER, ClusterStatus.STARTING):
             async with self.changing:
                 pass
         self.require(ClusterStatus.AVAILABLE)
 
     def require(self, *statuses: ClusterStatus) -> None:
         """Raise InvalidClusterStateError unless the status is one of these."""
-        if self.facts.status not in statuses:
+        if self.db_cluster.status not in statuses:
             wanted = " or ".join(status.value for status in statuses)
-            at_rest = self.facts.status in AT_REST
+            at_rest = self.db_cluster.status in AT_REST
             kind = ClusterClosedError if at_rest else InvalidClusterStateError
             raise kind(
-                f"cluster {self.identifier!r} is {self.facts.status.value}; "
+                f"cluster {self.identifier!r} is {self.db_cluster.status.value}; "
                 f"this needs it to be {wanted}",
-                *(to_make_available(self.facts) if ClusterStatus.AVAILABLE in statuses else ()),
+                *(
+                    to_make_available(self.db_cluster)
+                    if ClusterStatus.AVAILABLE in statuses
+                    else ()
+                ),
             )
 
 
 @dataclass(slots=True)
-class Context:
+class OpenRuntime:
     """The parts of one open runtime. Used on its event loop only."""
 
     state: StateDirectory
@@ -154,10 +162,10 @@ class Context:
                 return cluster
         raise not_found(identifier, (cluster.identifier for cluster in self.clusters.values()))
 
-    async def store(self, cluster: HostedCluster, facts: DBCluster) -> None:
-        """Make `facts` the cluster's, durably."""
-        await in_thread(self.catalog.put, facts)
-        cluster.facts = facts
+    async def store(self, cluster: HostedCluster, db_cluster: DBCluster) -> None:
+        """Make `db_cluster` what the cluster is, durably."""
+        await in_thread(self.catalog.put, db_cluster)
+        cluster.db_cluster = db_cluster
 
     async def record(self, cluster: HostedCluster, message: str, *categories: str) -> None:
         """Note an event of a cluster, for `describe_events` and the log."""

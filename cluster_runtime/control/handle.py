@@ -25,7 +25,7 @@ TAKES_CONNECTIONS = (ClusterStatus.AVAILABLE, ClusterStatus.MODIFYING, ClusterSt
 
 
 class Cluster(Protocol):
-    """A handle on one cluster. `describe()` reads its facts each time."""
+    """A handle on one cluster. `describe()` asks each time."""
 
     @property
     def id(self) -> str:
@@ -40,7 +40,7 @@ class Cluster(Protocol):
         """Its status now."""
 
     def describe(self) -> DBCluster:
-        """Its facts now."""
+        """What it is now."""
 
     @property
     def instances(self) -> Sequence[DBInstance]:
@@ -75,13 +75,13 @@ class Host(Protocol):
     def certificate_path(self) -> Path:
         """The certificate of the gateway's authority."""
 
-    def facts(self, cluster: HostedCluster) -> DBCluster:
-        """The facts of a cluster, now."""
+    def described(self, cluster: HostedCluster) -> DBCluster:
+        """A cluster as it is now."""
 
     def instances(self, cluster: HostedCluster) -> Sequence[DBInstance]:
         """The instances of a cluster."""
 
-    def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
+    def token(self, db_cluster: DBCluster, host: str, port: int, user: str) -> str:
         """An IAM token for a user at an endpoint."""
 
 
@@ -108,11 +108,11 @@ class ClusterHandle:
     @property
     def status(self) -> ClusterStatus:
         """Its status now."""
-        return self._hosted.facts.status
+        return self._hosted.db_cluster.status
 
     def describe(self) -> DBCluster:
-        """Its facts now."""
-        return self._service.facts(self._hosted)
+        """What it is now."""
+        return self._service.described(self._hosted)
 
     @property
     def instances(self) -> Sequence[DBInstance]:
@@ -132,27 +132,27 @@ class ClusterHandle:
         connection. Raises InvalidClusterStateError while the endpoint is not open, and
         ClusterClosedError where waiting does not open it.
         """
-        facts = self.describe()
-        if facts.status not in TAKES_CONNECTIONS:
-            said = f"cluster {self.identifier!r} takes no connections: {facts.status}"
-            if facts.status in AT_REST:
-                raise ClusterClosedError(said, *to_make_available(facts))
+        db_cluster = self.describe()
+        if db_cluster.status not in TAKES_CONNECTIONS:
+            said = f"cluster {self.identifier!r} takes no connections: {db_cluster.status}"
+            if db_cluster.status in AT_REST:
+                raise ClusterClosedError(said, *to_make_available(db_cluster))
             raise InvalidClusterStateError(said)
-        if not facts.internet_access_gateway_enabled:
+        if not db_cluster.internet_access_gateway_enabled:
             raise ClusterClosedError(
                 f"cluster {self.identifier!r} takes no connections: its gateway is off",
-                to_open_the_gateway(facts),
+                to_open_the_gateway(db_cluster),
             )
         host, port = (
-            (facts.endpoint, facts.port)
+            (db_cluster.endpoint, db_cluster.port)
             if endpoint == "writer"
-            else (facts.reader_endpoint, facts.reader_port)
+            else (db_cluster.reader_endpoint, db_cluster.reader_port)
         )
-        name = user or facts.master_username
-        token = self._service.token(facts, host, port, name)
+        name = user or db_cluster.master_username
+        token = self._service.token(db_cluster, host, port, name)
         return (
             f"postgresql://{quote(name, safe='')}:{quote(token, safe='')}@{host}:{port}/"
-            f"{quote(dbname or facts.database_name, safe='')}?hostaddr={LOOPBACK}"
+            f"{quote(dbname or db_cluster.database_name, safe='')}?hostaddr={LOOPBACK}"
             f"&sslmode=verify-full&sslrootcert={quote(str(self._service.certificate_path))}"
         )
 

@@ -34,15 +34,15 @@ def instance_named(identifier: str, known: Sequence[DBInstance]) -> DBInstance:
 
 
 def _member(cluster: HostedCluster, number: int) -> DBInstance:
-    facts = cluster.facts
-    at_rest = facts.status in (ClusterStatus.STOPPED, ClusterStatus.STOPPING)
+    db_cluster = cluster.db_cluster
+    at_rest = db_cluster.status in (ClusterStatus.STOPPED, ClusterStatus.STOPPING)
     return DBInstance(
-        db_instance_identifier=f"{facts.db_cluster_identifier}-instance-{number}",
-        db_cluster_identifier=facts.db_cluster_identifier,
+        db_instance_identifier=f"{db_cluster.db_cluster_identifier}-instance-{number}",
+        db_cluster_identifier=db_cluster.db_cluster_identifier,
         db_instance_status=InstanceStatus.STOPPED if at_rest else InstanceStatus.AVAILABLE,
         is_cluster_writer=number == 1,
-        engine=facts.engine,
-        engine_version=facts.engine_version,
-        instance_create_time=facts.cluster_create_time,
+        engine=db_cluster.engine,
+        engine_version=db_cluster.engine_version,
+        instance_create_time=db_cluster.cluster_create_time,
         promotion_tier=WRITER_TIER if number == 1 else READER_TIER,
     )

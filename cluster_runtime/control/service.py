@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cluster_runtime.control.cluster import Context, HostedCluster, UnnamedCluster
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime, UnnamedCluster
 from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
@@ -72,8 +72,8 @@ class RuntimeOptions:
 class ControlService:
     """The control plane itself. All methods run on the runtime's event loop."""
 
-    def __init__(self, context: Context, disk_watch: DiskWatch) -> None:
-        self._context = context
+    def __init__(self, runtime: OpenRuntime, disk_watch: DiskWatch) -> None:
+        self._runtime = runtime
         self._disk_watch = disk_watch
 
     @classmethod
@@ -100,12 +100,12 @@ class ControlService:
                 return ensure_template(installation(engine_version), user, shared_directory(user))
 
             async def make() -> UnnamedCluster:
-                return await create.make_unnamed(context, None)
+                return await create.make_unnamed(runtime, None)
 
             async def discard(unnamed: UnnamedCluster) -> None:
-                await create.discard_unnamed(context, unnamed)
+                await create.discard_unnamed(runtime, unnamed)
 
-            context = Context(
+            runtime = OpenRuntime(
                 state=state,
                 catalog=catalog,
                 home=home,
@@ -117,31 +117,31 @@ class ControlService:
                 template=template,
                 pool=WarmPool(make, discard, options.warm_pool_size),
             )
-            await recover(context)
+            await recover(runtime)
         except BaseException:
             catalog.close()
             raise
-        context.pool.fill()
-        return cls(context, DiskWatch(context))
+        runtime.pool.fill()
+        return cls(runtime, DiskWatch(runtime))
 
     async def close(self) -> None:
         """Stop every cluster cleanly; their next connect, in a later runtime, wakes them."""
-        context = self._context
+        runtime = self._runtime
         await self._disk_watch.close()
-        await context.pool.close()
-        await asyncio.gather(*(self._close(cluster) for cluster in context.clusters.values()))
-        await context.gateway.close()
-        await asyncio.to_thread(context.catalog.close)
-        context.home.close()
-        context.state.close()
+        await runtime.pool.close()
+        await asyncio.gather(*(self._close(cluster) for cluster in runtime.clusters.values()))
+        await runtime.gateway.close()
+        await asyncio.to_thread(runtime.catalog.close)
+        runtime.home.close()
+        runtime.state.close()
 
     async def warm(self) -> None:
         """Wait until the warm pool is full."""
-        await self._context.pool.filled()
+        await self._runtime.pool.filled()
 
     def find(self, identifier: str) -> HostedCluster:
         """A cluster by name or resource id. Raises ClusterNotFoundError."""
-        return self._context.find(identifier)
+        return self._runtime.find(identifier)
 
     def handle(self, identifier: str) -> ClusterHandle:
         """A handle on a cluster. Raises ClusterNotFoundError."""
@@ -151,46 +151,46 @@ class ControlService:
 
     async def create_db_cluster(self, request: CreateDBCluster) -> ClusterHandle:
         """Perform it; raises what `CreateDBCluster` declares."""
-        return ClusterHandle(self, await create.create_db_cluster(self._context, request))
+        return ClusterHandle(self, await create.create_db_cluster(self._runtime, request))
 
     async def describe_db_clusters(self, request: DescribeDBClusters) -> list[DBCluster]:
         """Perform it; raises what `DescribeDBClusters` declares."""
-        return [self.facts(each) for each in self._chosen(request.db_cluster_identifier)]
+        return [self.described(each) for each in self._chosen(request.db_cluster_identifier)]
 
     async def modify_db_cluster(self, request: ModifyDBCluster) -> DBCluster:
         """Perform it; raises what `ModifyDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
-        await modify.modify_db_cluster(self._context, cluster, request)
-        return self.facts(cluster)
+        await modify.modify_db_cluster(self._runtime, cluster, request)
+        return self.described(cluster)
 
     async def start_db_cluster(self, request: StartDBCluster) -> DBCluster:
         """Perform it; raises what `StartDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
-        await power.start_db_cluster(self._context, cluster)
-        return self.facts(cluster)
+        await power.start_db_cluster(self._runtime, cluster)
+        return self.described(cluster)
 
     async def stop_db_cluster(self, request: StopDBCluster) -> DBCluster:
         """Perform it; raises what `StopDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
-        await power.stop_db_cluster(self._context, cluster)
-        return self.facts(cluster)
+        await power.stop_db_cluster(self._runtime, cluster)
+        return self.described(cluster)
 
     async def pause_db_cluster(self, request: PauseDBCluster) -> DBCluster:
         """Perform it; raises what `PauseDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
-        await power.pause_db_cluster(self._context, cluster)
-        return self.facts(cluster)
+        await power.pause_db_cluster(self._runtime, cluster)
+        return self.described(cluster)
 
     async def failover_db_cluster(self, request: FailoverDBCluster) -> DBCluster:
         """Perform it; raises what `FailoverDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
-        await power.failover_db_cluster(self._context, cluster)
-        return self.facts(cluster)
+        await power.failover_db_cluster(self._runtime, cluster)
+        return self.described(cluster)
 
     async def delete_db_cluster(self, request: DeleteDBCluster) -> DBCluster:
         """Perform it; raises what `DeleteDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
-        return await delete.delete_db_cluster(self._context, cluster, request)
+        return await delete.delete_db_cluster(self._runtime, cluster, request)
 
     async def describe_db_instances(self, request: DescribeDBInstances) -> list[DBInstance]:
         """Perform it; raises what `DescribeDBInstances` declares."""
@@ -207,14 +207,14 @@ class ControlService:
         """Perform it; raises what `DescribeEvents` declares."""
         named = request.source_identifier
         resource_id = None if named is None else self.find(named).id
-        return await asyncio.to_thread(self._context.catalog.events, resource_id)
+        return await asyncio.to_thread(self._runtime.catalog.events, resource_id)
 
     async def describe_sessions(self, request: DescribeSessions) -> list[SessionDescription]:
         """Perform it; raises what `DescribeSessions` declares."""
         return describe_sessions(self.find(request.db_cluster_identifier))
 
     async def register_session(self, request: RegisterSession) -> None:
-        self._context.gateway.register_session(
+        self._runtime.gateway.register_session(
             request.access_key_id,
             request.secret_access_key,
             request.session_token,
@@ -241,20 +241,20 @@ class ControlService:
     @property
     def certificate_path(self) -> Path:
         """The certificate of the gateway's authority, for `sslrootcert`."""
-        return self._context.certificates.root_path
+        return self._runtime.certificates.root_path
 
-    def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
+    def token(self, db_cluster: DBCluster, host: str, port: int, user: str) -> str:
         """An IAM token for an endpoint, signed with the access key of the runtime."""
         return generate_db_auth_token(
-            self._context.access_key, host=host, port=port, user=user, region=facts.region
+            self._runtime.access_key, host=host, port=port, user=user, region=db_cluster.region
         )
 
-    def facts(self, cluster: HostedCluster) -> DBCluster:
-        """The facts with the capacity and the walls of this moment."""
-        running = cluster.compute.socket is not None
-        least = max(cluster.facts.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
-        walls = cluster.instances.writer.walls if running else None
-        return replace(cluster.facts, capacity=least if running else 0.0, walls=walls)
+    def described(self, cluster: HostedCluster) -> DBCluster:
+        """A cluster with the capacity and the walls of this moment."""
+        running = cluster.writer.socket is not None
+        least = max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
+        walls = cluster.instances.writer_server.walls if running else None
+        return replace(cluster.db_cluster, capacity=least if running else 0.0, walls=walls)
 
     def instances(self, cluster: HostedCluster) -> list[DBInstance]:
         """The instances of a cluster: a writer and its readers."""
@@ -264,10 +264,10 @@ class ControlService:
         """The cluster of an identifier, or all in order of theirs."""
         if identifier is not None:
             return [self.find(identifier)]
-        return sorted(self._context.clusters.values(), key=lambda cluster: cluster.identifier)
+        return sorted(self._runtime.clusters.values(), key=lambda cluster: cluster.identifier)
 
     async def _close(self, cluster: HostedCluster) -> None:
         async with cluster.changing:
-            if cluster.facts.status is not ClusterStatus.DELETING:
-                await close_endpoints(self._context, cluster)
+            if cluster.db_cluster.status is not ClusterStatus.DELETING:
+                await close_endpoints(self._runtime, cluster)
                 await cluster.instances.stop(Shutdown.FAST)

@@ -25,7 +25,7 @@ from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import InvalidClusterStateError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import names_of
-from cluster_runtime.storage.core.facts import VolumeFacts
+from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.policy.feedback import Feedback
 from cluster_runtime.storage.core.policy.replacement import ReplacementPolicy
 from cluster_runtime.storage.core.policy.retention import HolderKind
@@ -48,7 +48,7 @@ from cluster_runtime.storage.live.mount import Mount, Upkeep
 from cluster_runtime.storage.live.volume_file import write_volume_file
 from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.streaming.replication import ReplicationClient
-from cluster_runtime.storage.streaming.wal_protocol import LogFacts
+from cluster_runtime.storage.streaming.wal_protocol import ServedLog
 from cluster_runtime.storage.streaming.wal_service import WalService
 from cluster_runtime.storage.upkeep.coalescer import Coalescer
 from cluster_runtime.storage.upkeep.coalescing import Coalescing
@@ -111,10 +111,10 @@ class StorageVolume:
                 lambda writer, error: self._quick.put(lambda: writer.lost(error)),
             )
         )
-        if not mount.facts.base and not mount.opened.read_only:
+        if not mount.metadata.base and not mount.opened.read_only:
             # A volume of format 1 did not note what it began with: that is what is here now.
             with suppress(OSError):
-                mount.change_facts(replace(mount.facts, base=fingerprint(base_image)))
+                mount.change_metadata(replace(mount.metadata, base=fingerprint(base_image)))
         self._quick.start()
         self._slow.start()
 
@@ -142,7 +142,7 @@ class StorageVolume:
         start = control.redo - control.redo % wal_segment_bytes
         directory.mkdir(parents=True)
         try:
-            facts = VolumeFacts(
+            metadata = VolumeMetadata(
                 str(volume_id),
                 system_identifier,
                 start,
@@ -161,10 +161,10 @@ class StorageVolume:
                     mark,
                     Membership(),
                     direct=False,
-                    facts=facts,
+                    metadata=metadata,
                     sparse=True,
                 ).close()
-            write_volume_file(HOST_DISK, directory, facts)
+            write_volume_file(HOST_DISK, directory, metadata)
             HOST_DISK.sync_directory(directory.parent)
             return cls(directory, base_image, user)
         except BaseException:
@@ -198,9 +198,9 @@ class StorageVolume:
             mount.close_node()
 
     @property
-    def facts(self) -> VolumeFacts:
+    def metadata(self) -> VolumeMetadata:
         """What never changes, the timelines, and the storage type."""
-        return self._mount.facts
+        return self._mount.metadata
 
     # writer -----------------------------------------------------------------------------------
 
@@ -225,11 +225,11 @@ class StorageVolume:
             client = ReplicationClient(str(socket_directory), superuser)
             try:
                 system = client.identify()
-                if system.system_identifier != self.facts.system_identifier:
+                if system.system_identifier != self.metadata.system_identifier:
                     raise StorageError(
                         f"the server in {socket_directory} has system identifier "
                         f"{system.system_identifier}, not this volume's "
-                        f"{self.facts.system_identifier}; it belongs to another cluster"
+                        f"{self.metadata.system_identifier}; it belongs to another cluster"
                     )
                 self._follow_timeline(client, system.timeline)
                 start = node.end_lsn
@@ -330,16 +330,16 @@ class StorageVolume:
             raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
         return self._mount.service.conninfo
 
-    def log_facts(self) -> LogFacts:
+    def served_log(self) -> ServedLog:
         """What a standby's IDENTIFY_SYSTEM is answered with."""
-        facts = self.facts
-        return LogFacts(
-            facts.system_identifier,
-            facts.timelines,
+        metadata = self.metadata
+        return ServedLog(
+            metadata.system_identifier,
+            metadata.timelines,
             self._mount.index.oldest,
             self._mount.node.volume.vdl,
-            facts.wal_segment_bytes,
-            facts.server_version,
+            metadata.wal_segment_bytes,
+            metadata.server_version,
         )
 
     def cursor(self, lsn: int) -> LogCursor:
@@ -377,7 +377,7 @@ class StorageVolume:
         """Switch between standard and I/O-Optimized storage, while commits go on."""
         with self._mount.changing:
             self._mount.require_writable()
-            self._mount.change_facts(replace(self.facts, storage_type=storage_type))
+            self._mount.change_metadata(replace(self.metadata, storage_type=storage_type))
             node = self._mount.node
             node.call(lambda: node.set_storage_type(storage_type))
 
@@ -425,7 +425,7 @@ class StorageVolume:
         wal_sockets: where to serve the log once that is needed; None: `serve_wal` was called.
         """
         coalescer = Coalescer(
-            installation, self._user, self.facts.volume_id, self.directory, sockets
+            installation, self._user, self.metadata.volume_id, self.directory, sockets
         )
 
         def serve() -> None:
@@ -496,12 +496,12 @@ class StorageVolume:
 
     def _follow_timeline(self, client: ReplicationClient, timeline: int) -> None:
         """Learn of a timeline that a promoted reader began."""
-        known = self.facts.timelines
+        known = self.metadata.timelines
         if timeline == known.current:
             return
         history = client.timeline_history(timeline).decode()
         timelines = known.promoted(timeline, history, self._mount.node.end_lsn)
-        self._mount.change_facts(replace(self.facts, timelines=timelines))
+        self._mount.change_metadata(replace(self.metadata, timelines=timelines))
 
 
 def _log_loss(error: StorageError) -> None:

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cluster_runtime.control.operations import OPERATIONS, Declared
-from cluster_runtime.control.operations.inputs import REQUIRED, Input, arguments, facts_of, inputs
+from cluster_runtime.control.operations.inputs import (
+    REQUIRED,
+    Input,
+    arguments,
+    current_values,
+    inputs,
+)
 from mcp_server.cli import console
 from mcp_server.errors import McpServerError
 from mcp_server.wording import command_of, is_a_command, option_of
@@ -73,7 +79,7 @@ def _command(
                 runtime.cluster(name)
                 if not yes:
                     typer.confirm(manner.confirm.format(name=name), abort=True)
-            current = facts_of(runtime, name)
+            current = current_values(runtime, name)
             result = getattr(runtime, declared.method)(**arguments(declared, values, current))
             manner.show(result, name, as_json)
 

@@ -1,6 +1,6 @@
 """One segment on disk: its log files, its durable state, and the pure `Segment` over them.
 
-az-a/a1/segment.json      promise, history, membership, the volume's facts, a checksum over them
+az-a/a1/segment.json      promise, history, membership, the volume's metadata, a checksum over them
                           (replaced atomically)
 az-a/a1/promised          the promised epoch in 8 bytes, read by every process that has the
                           volume open: how a stale writer hears at once that it was replaced
@@ -22,7 +22,7 @@ from cluster_runtime.storage.core.batch import (
     decode,
     frame_bytes,
 )
-from cluster_runtime.storage.core.facts import VolumeFacts
+from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.segment import (
     Action,
@@ -79,13 +79,13 @@ class SegmentStore:
         volume: UUID,
         core: Segment,
         log: SegmentLog,
-        facts: VolumeFacts | None = None,
+        metadata: VolumeMetadata | None = None,
     ) -> None:
         self.directory = directory
         self.volume = volume
         self.core = core
         self.log = log
-        self.facts = facts
+        self.metadata = metadata
         self.end = log.start
         self.accepts_format_1 = False
         self.pages = directory / "pages"
@@ -106,7 +106,7 @@ class SegmentStore:
         direct: bool,
         history: History = (),
         first_file_bytes: int = 0,
-        facts: VolumeFacts | None = None,
+        metadata: VolumeMetadata | None = None,
         disk: Disk = HOST_DISK,
         sparse: bool = False,
     ) -> "SegmentStore":
@@ -123,7 +123,7 @@ class SegmentStore:
         epoch = history[-1].epoch if history else Epoch(start.epoch)
         core = Segment(segment, membership, epoch, history, lsn, lsn, lsn, floor=lsn)
         try:
-            store = cls(directory, volume, core, log, facts)
+            store = cls(directory, volume, core, log, metadata)
             store.persist()
             for each in (log.directory, directory.parent, root):
                 disk.sync_directory(each)
@@ -160,7 +160,7 @@ class SegmentStore:
                     f"{directory} holds segment {state.segment} of volume {state.volume}, not "
                     f"{segment} of {volume}"
                 )
-            floor = state.floor if state.facts is not None or not accept_format_1 else None
+            floor = state.floor if state.metadata is not None or not accept_format_1 else None
             log = SegmentLog.open(directory / "log", disk, direct=direct, floor=floor)
             if not log.files:
                 raise SegmentUnreadableError(f"segment {segment} holds no log that begins")
@@ -169,7 +169,7 @@ class SegmentStore:
             with store._board.alone():
                 store._reload()
                 store._board.value = store.core.promised
-            store.find_end(whole=state.facts is None and accept_format_1)
+            store.find_end(whole=state.metadata is None and accept_format_1)
         except (OSError, ValueError, LookupError, SegmentUnreadableError) as error:
             if store is not None:
                 store.close()
@@ -244,7 +244,7 @@ class SegmentStore:
                     continue
 
     def persist(self) -> None:
-        """Make promise, history, membership, floor and facts durable.
+        """Make promise, history, membership, floor and metadata durable.
 
         Raises StaleEpochError where another process has promised more: its state stays.
         """
@@ -262,19 +262,19 @@ class SegmentStore:
             core.history,
             core.membership,
             core.floor,
-            self.facts,
+            self.metadata,
         )
         self.log.disk.replace(self._state_file, state.encode())
         self.log.epoch = core.promised
         self._board.value = core.promised
 
     def _reload(self) -> None:
-        """Take promise, history, membership, floor and facts from the disk."""
+        """Take promise, history, membership, floor and metadata from the disk."""
         state = _read_state(self.log.disk, self.directory, self.accepts_format_1)
         core = self.core
         core.promised, core.history = state.promised, state.history
         self.log.epoch = core.promised
-        core.membership, core.floor, self.facts = state.membership, state.floor, state.facts
+        core.membership, core.floor, self.metadata = state.membership, state.floor, state.metadata
 
     def _stale(self, epoch: Epoch) -> StaleEpochError:
         return StaleEpochError(

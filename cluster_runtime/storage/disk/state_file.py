@@ -12,7 +12,7 @@ from functools import lru_cache
 from uuid import UUID
 
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.core.facts import VolumeFacts
+from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.segment import Cut, History, is_sound
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
@@ -28,7 +28,7 @@ class StateDamagedError(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class SegmentStateFile:
-    """facts: None in format 1, which kept them beside the segments."""
+    """metadata: None in format 1, which kept it beside the segments."""
 
     volume: UUID
     segment: SegmentId
@@ -36,7 +36,7 @@ class SegmentStateFile:
     history: History
     membership: Membership
     floor: Lsn
-    facts: VolumeFacts | None
+    metadata: VolumeMetadata | None
 
     def encode(self) -> bytes:
         """The file's bytes, with their checksum."""
@@ -48,7 +48,7 @@ class SegmentStateFile:
             "membership": self.membership.version,
             "sets": self.membership.sets,
             "floor": self.floor,
-            "facts": self.facts.to_dict() if self.facts is not None else None,
+            "facts": self.metadata.to_dict() if self.metadata is not None else None,
         }
         return seal(_KIND, json.dumps(state).encode())
 
@@ -79,7 +79,7 @@ class SegmentStateFile:
 def _parsed(body: bytes) -> SegmentStateFile:
     """An opening reads the same state several times, each time from the disk."""
     state = json.loads(body)
-    facts = state.get("facts")
+    metadata = state.get("facts")
     return SegmentStateFile(
         UUID(state["volume"]),
         SegmentId(state["segment"]),
@@ -87,5 +87,5 @@ def _parsed(body: bytes) -> SegmentStateFile:
         tuple(Cut(Epoch(int(epoch)), Lsn(int(lsn))) for epoch, lsn in state["history"]),
         Membership(int(state["membership"]), tuple(tuple(each) for each in state["sets"])),
         Lsn(int(state["floor"])),
-        VolumeFacts.from_dict(facts) if facts is not None else None,
+        VolumeMetadata.from_dict(metadata) if metadata is not None else None,
     )

@@ -14,7 +14,7 @@ from cluster_runtime.errors import QuorumLostError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.durability import Opening, Volume, read_point
-from cluster_runtime.storage.core.facts import VolumeFacts
+from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.quorum import READ_QUORUM, Membership
 from cluster_runtime.storage.core.segment import History
 from cluster_runtime.storage.core.types import (
@@ -60,13 +60,13 @@ def open_volume(
     timeline: int,
     unreachable: frozenset[SegmentId],
     direct: bool,
-    format_1: VolumeFacts | None = None,
+    format_1: VolumeMetadata | None = None,
     disk: Disk = HOST_DISK,
 ) -> OpenedVolume:
     """Open what answers of a volume's segments, for a new writer where a write quorum does.
 
-    unreachable: segments that a fault keeps away. format_1: the facts of a volume of that format,
-    whose segments get them now, with a checksum over all.
+    unreachable: segments that a fault keeps away. format_1: the metadata of a volume of that
+    format, whose segments get it now, with a checksum over all.
     Raises QuorumLostError where fewer than a read quorum answers.
     """
     states = segment_states(root, disk, unreachable, accept_format_1=format_1 is not None)
@@ -88,7 +88,7 @@ def open_volume(
             _log.warning("a segment is lost", segment=segment, error=str(error))
     try:
         opening = _promise(stores)
-        _agree_on_facts(stores, format_1)
+        _agree_on_metadata(stores, format_1)
         if opening.may_cut:
             return _open_for_writing(opening, stores, timeline)
         return _open_for_reading(opening.epoch, stores, membership)
@@ -179,12 +179,14 @@ def _promise(stores: dict[SegmentId, SegmentStore]) -> Opening:
     return opening
 
 
-def _agree_on_facts(stores: dict[SegmentId, SegmentStore], format_1: VolumeFacts | None) -> None:
-    """Give all the newest facts; what each makes durable next has them."""
-    known = [store.facts for store in stores.values() if store.facts is not None]
+def _agree_on_metadata(
+    stores: dict[SegmentId, SegmentStore], format_1: VolumeMetadata | None
+) -> None:
+    """Give all the newest metadata; what each makes durable next has it."""
+    known = [store.metadata for store in stores.values() if store.metadata is not None]
     newest = max(known, key=lambda each: each.version, default=format_1)
     for store in stores.values():
-        store.facts = newest
+        store.metadata = newest
 
 
 def _open_for_writing(
@@ -270,7 +272,7 @@ def successor_store(
         direct=source.log.direct,
         history=history,
         first_file_bytes=disk.size(file.path) - PAGE_BYTES,
-        facts=source.facts,
+        metadata=source.metadata,
         disk=disk,
     )
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from cluster_runtime.errors import QuorumLostError, StaleEpochError, StorageError
-from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.faults import Fault
+from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.policy.retention import ImagePoint
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.types import AZS, SEGMENT_IDS, SegmentId, StorageType, az_of
@@ -90,7 +90,7 @@ class DiskWorld(Invariants):
         self.wound: str | None = None
         self.images = 0
         self.stormy = self.writing = True
-        facts = VolumeFacts(
+        metadata = VolumeMetadata(
             str(VOLUME), 1, START, WAL_SEGMENT_BYTES, "18", self._storage_type, base="base"
         )
         for segment in SEGMENT_IDS:
@@ -101,10 +101,10 @@ class DiskWorld(Invariants):
                 Mark(0, START, START, 0, 1),
                 Membership(),
                 direct=True,
-                facts=facts,
+                metadata=metadata,
                 disk=self.disk,
             ).close()
-        write_volume_file(self.disk, ROOT, facts)
+        write_volume_file(self.disk, ROOT, metadata)
         self.disk.sync_directory(ROOT)
         self.open()
         every, weather = self.sometimes, self.weather

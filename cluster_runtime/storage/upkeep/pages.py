@@ -112,7 +112,7 @@ class Pages:
             if not image.damaged():
                 return image
             self.mend(lane, image)
-        if self._mount.index.oldest > self._mount.facts.start_lsn:
+        if self._mount.index.oldest > self._mount.metadata.start_lsn:
             raise StorageError(
                 f"{len(found)} page images answer, and none is whole; the log begins behind them. "
                 "Heal full segments and try again"
@@ -180,7 +180,7 @@ class Pages:
         need it.
         """
         mount = self._mount
-        if time.monotonic() < self._keep_base_at or mount.index.oldest > mount.facts.start_lsn:
+        if time.monotonic() < self._keep_base_at or mount.index.oldest > mount.metadata.start_lsn:
             return
         lane = next((each for each in mount.full_lanes() if self._lacks_base(each)), None)
         if lane is None:
@@ -289,7 +289,7 @@ class Pages:
             self._last = (
                 (image.lsn, image.size_bytes)
                 if image is not None
-                else (self._mount.facts.start_lsn, self._directories.base_image_bytes)
+                else (self._mount.metadata.start_lsn, self._directories.base_image_bytes)
             )
         lsn, size = self._last
         return self._mount.node.volume.vdl - lsn, size
@@ -336,7 +336,7 @@ class Pages:
         """Have the writer checkpoint: an image begins with the last one that was replayed."""
         attachment = self._mount.node.attachment
         if attachment is not None:
-            major = int(self._mount.facts.server_version.partition(".")[0])
+            major = int(self._mount.metadata.server_version.partition(".")[0])
             conninfo = admin_conninfo(attachment.sockets, major)
             with psycopg.connect(
                 conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
@@ -364,7 +364,9 @@ class Pages:
                 yield Holder(HolderKind.SEGMENT, segment, max(scl, oldest), _wall_clock(away))
 
     def _kept_redos(self) -> frozenset[int]:
-        return kept(self._holders.now(), self._common_images(), self._mount.facts.start_lsn).redos
+        return kept(
+            self._holders.now(), self._common_images(), self._mount.metadata.start_lsn
+        ).redos
 
     def _common_images(self) -> list[ImagePoint]:
         """The images that every full segment has."""
@@ -381,8 +383,8 @@ class Pages:
 
     def _collect_now(self) -> None:
         mount, node = self._mount, self._mount.node
-        keep = kept(self._holders.now(), self._common_images(), mount.facts.start_lsn)
-        floor = keep.floor - keep.floor % mount.facts.wal_segment_bytes
+        keep = kept(self._holders.now(), self._common_images(), mount.metadata.start_lsn)
+        floor = keep.floor - keep.floor % mount.metadata.wal_segment_bytes
         self._files.write_marks()
         try:
             position = mount.index.before(floor)

@@ -107,7 +107,7 @@ class Replacing:
                     store = self._open(segment)
                 except SegmentUnreadableError:
                     continue
-                store.facts = mount.facts
+                store.metadata = mount.metadata
                 mount.put(store, mount.vacant_lane())
                 self._repair.catch_up(segment)
 

@@ -58,7 +58,7 @@ class Outside:
 
 
 def postmaster(cluster: ClusterHandle) -> Postmaster:
-    return cluster._hosted.instances.writer._postmaster
+    return cluster._hosted.instances.writer_server._postmaster
 
 
 @pytest.fixture(scope="module")

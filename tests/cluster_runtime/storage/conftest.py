@@ -100,8 +100,10 @@ def wait_until_healthy(volume: StorageVolume) -> None:
     """Every segment holds everything that is durable."""
 
     def healthy() -> bool:
-        facts = volume.describe()
-        return all(s.state is SegmentState.HEALTHY and s.scl >= facts.vdl for s in facts.segments)
+        metadata = volume.describe()
+        return all(
+            s.state is SegmentState.HEALTHY and s.scl >= metadata.vdl for s in metadata.segments
+        )
 
     wait_until(healthy)
 

@@ -52,7 +52,7 @@ def test_a_template_made_anew_is_not_taken_for_the_one_before(
         shutil.rmtree(volume.directory / f"az-{az}/{az}1/pages", ignore_errors=True)
     remade = engine_dir / "remade"
     shutil.copytree(template.directory, remade)
-    assert fingerprint(remade) == fingerprint(template.directory) == volume.facts.base
+    assert fingerprint(remade) == fingerprint(template.directory) == volume.metadata.base
     victim = next(path for path in (remade / "base").rglob("*") if path.is_file())
     victim.write_bytes(victim.read_bytes()[::-1] + b"x")
     (remade / "global/pg_control").touch()
@@ -74,7 +74,7 @@ def test_the_volume_file_is_written_anew_when_it_is_gone(
     (volume.directory / "volume.json").write_bytes(b"")
     again = StorageVolume.open(volume.directory, template.directory, user=template.user)
     try:
-        assert again.facts == volume.facts
+        assert again.metadata == volume.metadata
         assert (volume.directory / "volume.json").read_bytes()
         revived = Writer(again, template, engine_dir)
         revived.start()

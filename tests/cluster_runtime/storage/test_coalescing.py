@@ -278,10 +278,10 @@ def test_files_that_did_not_change_are_links_and_are_not_read_again(
         return summed(self, path)
 
     monkeypatch.setattr(HostDisk, "checksum", checksum)
-    facts = facts_of(source, first.files)
+    metadata = facts_of(source, first.files)
     assert read == [source / "base/1/2"]
     monkeypatch.undo()
-    make_image(folder, source, redo=32, lsn=33, timeline=1, facts=facts_of(source, first.files))
+    make_image(folder, source, redo=32, lsn=33, timeline=1, metadata=facts_of(source, first.files))
     newest = images(folder)[-1]
     assert newest.damaged() == []
     links = {
@@ -289,7 +289,7 @@ def test_files_that_did_not_change_are_links_and_are_not_read_again(
         for path in ("base/1/1", "base/1/2")
     }
     assert links == {"base/1/1": 2, "base/1/2": 1}
-    assert facts
+    assert metadata
 
 
 def test_images_are_made_by_a_process_of_their_own_which_ends_with_its_work(
@@ -375,9 +375,9 @@ def test_pages_follow_the_log_by_themselves_and_no_process_stays(
             fill(conn, 20)
     wait_until(lambda: upkept.describe().coalescing.images >= 1, 60)
     wait_until(lambda: not upkept.describe().coalescing.running)
-    facts = upkept.describe()
-    assert facts.log_bytes_since_image <= facts.coalescing.log_bound_bytes + 40 * MB
-    assert upkept.log_facts().oldest > upkept.facts.start_lsn
+    metadata = upkept.describe()
+    assert metadata.log_bytes_since_image <= metadata.coalescing.log_bound_bytes + 40 * MB
+    assert upkept.served_log().oldest > upkept.metadata.start_lsn
     wait_until(lambda: coalescers(engine_dir) == [])
     insert(writer, 1, 2)
     writer.lose()
@@ -392,8 +392,8 @@ def test_log_is_collected_while_a_transaction_is_under_way(
     with writer.connect() as conn, conn.transaction():
         conn.execute("create table big (filler text)")
         conn.execute("insert into big select repeat('x', 500) from generate_series(1, 48000)")
-        oldest = upkept.facts.start_lsn
-        wait_until(lambda: upkept.log_facts().oldest > oldest, 60)
+        oldest = upkept.metadata.start_lsn
+        wait_until(lambda: upkept.served_log().oldest > oldest, 60)
         conn.execute("insert into big values ('the last one')")
     with writer.connect() as conn:
         rows = conn.execute("select count(*) from big").fetchone()
@@ -407,10 +407,10 @@ def test_what_is_due_is_settled_and_then_nothing_is(upkept: StorageVolume, write
     with writer.connect() as conn:
         fill(conn, 24)
     upkept.settle()
-    facts = upkept.describe()
-    assert facts.coalescing.images >= 1
-    assert facts.log_bytes_since_image <= facts.coalescing.log_bound_bytes
-    images_made = facts.coalescing.images
+    metadata = upkept.describe()
+    assert metadata.coalescing.images >= 1
+    assert metadata.log_bytes_since_image <= metadata.coalescing.log_bound_bytes
+    images_made = metadata.coalescing.images
     upkept.settle()
     assert upkept.describe().coalescing.images == images_made
 
@@ -426,7 +426,7 @@ def test_a_named_holder_keeps_log_and_pages_and_is_described(
     insert(writer, 2)
     second = upkept.coalesce()
     assert {each.redo for each in images(first.directory.parent)} == {first.redo, second.redo}
-    assert upkept.log_facts().oldest <= first.redo
+    assert upkept.served_log().oldest <= first.redo
     (described,) = [each for each in upkept.describe().holders if each.kind is HolderKind.CLONE]
     assert (described.name, described.lsn, described.with_pages) == ("copy", first.lsn, True)
     assert described.log_bytes > 4 * MB
@@ -437,7 +437,7 @@ def test_a_named_holder_keeps_log_and_pages_and_is_described(
         fill(conn, 12)
     third = upkept.coalesce()
     assert {each.redo for each in images(first.directory.parent)} == {third.redo}
-    assert upkept.log_facts().oldest > first.redo
+    assert upkept.served_log().oldest > first.redo
     with pytest.raises(LookupError, match="in no log any more"):
         upkept.hold(HolderKind.CLONE, "copy", first.lsn)
     assert HolderKind.CLONE not in [each.kind for each in upkept.describe().holders]
