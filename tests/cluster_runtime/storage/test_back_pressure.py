@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster_runtime.storage.core.back_pressure import (
+from cluster_runtime.storage.core.policy.back_pressure import (
     BURST_BYTES,
     IDLE_S,
     LAG_BYTES,
