@@ -12,7 +12,7 @@ from cluster_runtime.storage.core import durability, quorum, segment
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.segment import Action, History, Segment, SegmentStatus
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
-from cluster_runtime.storage.disk import log_files, segment_store
+from cluster_runtime.storage.disk import log_files, log_frames, segment_store
 from cluster_runtime.storage.live import cursor
 from cluster_runtime.storage.simulation.disk import Inode, SimulatedDisk
 
@@ -164,7 +164,7 @@ def void_off_by_one(patch: Patch) -> None:
                 return cut.epoch > batch.epoch
         return False
 
-    for module in (segment, segment_store, cursor):
+    for module in (segment, log_frames, cursor):
         patch(module, "is_void", is_void)
 
 
