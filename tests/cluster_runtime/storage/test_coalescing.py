@@ -377,7 +377,7 @@ def test_pages_follow_the_log_by_themselves_and_no_process_stays(
     wait_until(lambda: not upkept.describe().coalescing.running)
     metadata = upkept.describe()
     assert metadata.log_bytes_since_image <= metadata.coalescing.log_bound_bytes + 40 * MB
-    assert upkept.served_log().oldest > upkept.metadata.start_lsn
+    assert upkept.log.served_log().oldest > upkept.metadata.start_lsn
     wait_until(lambda: coalescers(engine_dir) == [])
     insert(writer, 1, 2)
     writer.lose()
@@ -393,7 +393,7 @@ def test_log_is_collected_while_a_transaction_is_under_way(
         conn.execute("create table big (filler text)")
         conn.execute("insert into big select repeat('x', 500) from generate_series(1, 48000)")
         oldest = upkept.metadata.start_lsn
-        wait_until(lambda: upkept.served_log().oldest > oldest, 60)
+        wait_until(lambda: upkept.log.served_log().oldest > oldest, 60)
         conn.execute("insert into big values ('the last one')")
     with writer.connect() as conn:
         rows = conn.execute("select count(*) from big").fetchone()
@@ -426,7 +426,7 @@ def test_a_named_holder_keeps_log_and_pages_and_is_described(
     insert(writer, 2)
     second = upkept.coalesce()
     assert {each.redo for each in images(first.directory.parent)} == {first.redo, second.redo}
-    assert upkept.served_log().oldest <= first.redo
+    assert upkept.log.served_log().oldest <= first.redo
     (described,) = [each for each in upkept.describe().holders if each.kind is HolderKind.CLONE]
     assert (described.name, described.lsn, described.with_pages) == ("copy", first.lsn, True)
     assert described.log_bytes > 4 * MB
@@ -437,7 +437,7 @@ def test_a_named_holder_keeps_log_and_pages_and_is_described(
         fill(conn, 12)
     third = upkept.coalesce()
     assert {each.redo for each in images(first.directory.parent)} == {third.redo}
-    assert upkept.served_log().oldest > first.redo
+    assert upkept.log.served_log().oldest > first.redo
     with pytest.raises(LookupError, match="in no log any more"):
         upkept.hold(HolderKind.CLONE, "copy", first.lsn)
     assert HolderKind.CLONE not in [each.kind for each in upkept.describe().holders]
