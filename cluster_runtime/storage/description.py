@@ -18,7 +18,7 @@ from cluster_runtime.storage.core.types import (
     kind_of,
 )
 from cluster_runtime.storage.disk.page_images import PageImage
-from cluster_runtime.storage.live.lanes import IoCounts
+from cluster_runtime.storage.live.commit.lanes import IoCounts
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.upkeep.coalescing import CoalescingReport
 

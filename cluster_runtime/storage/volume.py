@@ -33,10 +33,10 @@ from cluster_runtime.storage.description import (
     describe,
 )
 from cluster_runtime.storage.disk.page_images import PageImage, fingerprint
+from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.creation import create_volume
 from cluster_runtime.storage.live.log_source import LogSource
 from cluster_runtime.storage.live.mount import Mount
-from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.live.writers import Writers
 from cluster_runtime.storage.streaming.wal_service import WalService
 from cluster_runtime.storage.upkeep.coalescer import Coalescer

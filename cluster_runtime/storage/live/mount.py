@@ -25,12 +25,12 @@ from cluster_runtime.storage.core.types import SegmentId, SegmentKind, kind_of
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
 from cluster_runtime.storage.disk.page_images import seal_images
 from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.commit.lanes import IoCounts, Lane
+from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.cursor import LogCursor, LogIndex
-from cluster_runtime.storage.live.lanes import IoCounts, Lane
 from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.live.opening import OpenedVolume, open_volume
 from cluster_runtime.storage.live.volume_file import find_volume, write_volume_file
-from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.streaming.wal_service import WalService
 
 _log = get_logger(__name__)

@@ -19,9 +19,9 @@ from cluster_runtime.storage.core.durability import Volume
 from cluster_runtime.storage.core.types import SegmentId, StorageType
 from cluster_runtime.storage.disk.device import open_device
 from cluster_runtime.storage.disk.segment_store import SegmentStore
-from cluster_runtime.storage.live.commit_path import CommitPath
-from cluster_runtime.storage.live.lanes import IoCounts
-from cluster_runtime.storage.live.writer_link import Attachment
+from cluster_runtime.storage.live.commit.commit_path import CommitPath
+from cluster_runtime.storage.live.commit.lanes import IoCounts
+from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.streaming.replication import ReplicationClient
 
 _log = get_logger(__name__)

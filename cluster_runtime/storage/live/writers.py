@@ -8,8 +8,8 @@ from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.core.wal_records import format_lsn
+from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.mount import Mount
-from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.streaming.replication import ReplicationClient, SystemIdentification
 
 _log = get_logger(__name__)

@@ -15,10 +15,10 @@ from cluster_runtime.storage.core.policy.replacement import ReplacementPolicy
 from cluster_runtime.storage.core.types import Lsn, SegmentId
 from cluster_runtime.storage.disk.device import Arena
 from cluster_runtime.storage.disk.page_images import make_image, sweep
-from cluster_runtime.storage.live.commit_path import CommitPath
+from cluster_runtime.storage.live.commit.commit_path import CommitPath
+from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.mount import Mount, Upkeep
 from cluster_runtime.storage.live.node import StorageNode
-from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.simulation.device import SimulatedDevice
 from cluster_runtime.storage.simulation.disk import SimulatedDisk
 from cluster_runtime.storage.simulation.scheduler import Scheduler

@@ -9,7 +9,7 @@ from functools import partial
 
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.log_files import Mark
-from cluster_runtime.storage.live.lanes import Lane
+from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.upkeep.worker import Worker

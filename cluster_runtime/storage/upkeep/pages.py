@@ -38,7 +38,7 @@ from cluster_runtime.storage.disk.page_images import (
     make_image,
 )
 from cluster_runtime.storage.disk.segment_store import SegmentStore
-from cluster_runtime.storage.live.lanes import Lane
+from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.live.opening import has_newest_image
 from cluster_runtime.storage.upkeep.coalescer import Coalescer

@@ -20,7 +20,7 @@ from cluster_runtime.storage.disk.segment_store import (
     SegmentStore,
     SegmentUnreadableError,
 )
-from cluster_runtime.storage.live.lanes import Lane
+from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.live.opening import remove_segment, successor_store
 from cluster_runtime.storage.upkeep.pages import Pages

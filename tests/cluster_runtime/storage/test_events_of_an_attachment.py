@@ -15,7 +15,7 @@ from cluster_runtime.errors import InvalidParameterError, StorageError
 from cluster_runtime.storage.core.faults import Fault
 from cluster_runtime.storage.core.policy.feedback import NONE, Feedback, least
 from cluster_runtime.storage.core.types import Epoch, Lsn
-from cluster_runtime.storage.live.writer_link import Attachment, WriterLink
+from cluster_runtime.storage.live.commit.writer_link import Attachment, WriterLink
 from cluster_runtime.storage.streaming.replication import (
     ReplicationClient,
     ReplicationEndedError,

@@ -19,7 +19,7 @@ from cluster_runtime.storage.core.wal_records import last_record_end
 from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.ring import Staging
-from cluster_runtime.storage.live.lanes import IoCounts
+from cluster_runtime.storage.live.commit.lanes import IoCounts
 from cluster_runtime.storage.streaming.replication import WalMessage
 
 

@@ -17,8 +17,8 @@ from cluster_runtime.storage.core.segment import Refuse
 from cluster_runtime.storage.core.types import Epoch, Lsn, StorageType
 from cluster_runtime.storage.disk.device import PAGE_BYTES, LogDevice
 from cluster_runtime.storage.disk.ring import Staging
-from cluster_runtime.storage.live.lanes import DEPTH, Flight, IoCounts, Lane
-from cluster_runtime.storage.live.shared_flushes import SharedFlushes
+from cluster_runtime.storage.live.commit.lanes import DEPTH, Flight, IoCounts, Lane
+from cluster_runtime.storage.live.commit.shared_flushes import SharedFlushes
 
 ASK_AGAIN_S = 1.0
 """When a log file that should be there by then is asked for once more."""

@@ -23,12 +23,12 @@ from cluster_runtime.storage.core.types import SEGMENT_IDS, Epoch, Lsn, SegmentI
 from cluster_runtime.storage.disk.device import Arena, LogDevice, open_device
 from cluster_runtime.storage.disk.ring import Staging
 from cluster_runtime.storage.disk.segment_store import SegmentStore
-from cluster_runtime.storage.live.intake import Intake
-from cluster_runtime.storage.live.lanes import DEPTH, IoCounts, Lane
-from cluster_runtime.storage.live.log_head import LogHead
-from cluster_runtime.storage.live.segment_writes import Outcomes, SegmentWrites
-from cluster_runtime.storage.live.timers import Timers
-from cluster_runtime.storage.live.writer_link import Attachment, WriterLink
+from cluster_runtime.storage.live.commit.intake import Intake
+from cluster_runtime.storage.live.commit.lanes import DEPTH, IoCounts, Lane
+from cluster_runtime.storage.live.commit.log_head import LogHead
+from cluster_runtime.storage.live.commit.segment_writes import Outcomes, SegmentWrites
+from cluster_runtime.storage.live.commit.timers import Timers
+from cluster_runtime.storage.live.commit.writer_link import Attachment, WriterLink
 from cluster_runtime.storage.streaming.replication import ReplicationClient, WalMessage
 
 _log = get_logger(__name__)
