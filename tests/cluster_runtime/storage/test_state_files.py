@@ -229,7 +229,7 @@ def make_format_1(root: Path, *segments: str) -> None:
     for segment in segments:
         path = segment_directory(root, SegmentId(segment)) / STATE_FILE
         content = json.loads(path.read_bytes().partition(b"\n")[2])
-        del content["metadata"]
+        del content["facts"]
         path.write_text(json.dumps(content))
 
 
