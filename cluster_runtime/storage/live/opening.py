@@ -15,7 +15,7 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.durability import Opening, Volume, read_point
 from cluster_runtime.storage.core.metadata import VolumeMetadata
-from cluster_runtime.storage.core.quorum import READ_QUORUM, Membership
+from cluster_runtime.storage.core.quorum import READ_QUORUM, WRITE_QUORUM, Membership
 from cluster_runtime.storage.core.segment import History
 from cluster_runtime.storage.core.types import (
     AZS,
@@ -163,12 +163,20 @@ def newest_membership(states: Iterable[SegmentStateFile]) -> Membership:
 
 def _each(stores: dict[SegmentId, SegmentStore], action: Callable[[SegmentStore], None]) -> None:
     """Do something with every segment; one whose disk refuses has no part in the opening."""
-    for segment, store in list(stores.items()):
-        try:
-            action(store)
-        except (OSError, SegmentUnreadableError) as error:
-            _log.warning("a segment is out of use", segment=segment, error=str(error))
-            stores.pop(segment).close()
+    for store in list(stores.values()):
+        _try(stores, store, action)
+
+
+def _try(
+    stores: dict[SegmentId, SegmentStore],
+    store: SegmentStore,
+    action: Callable[[SegmentStore], None],
+) -> None:
+    try:
+        action(store)
+    except (OSError, SegmentUnreadableError) as error:
+        _log.warning("a segment is out of use", segment=store.id, error=str(error))
+        stores.pop(store.id).close()
 
 
 def _promise(stores: dict[SegmentId, SegmentStore]) -> Opening:
@@ -198,7 +206,12 @@ def _open_for_writing(
     cut = history[-1]
     _each(stores, lambda store: align(store, history, opening.membership))
     sources = [store for store in stores.values() if store.core.scl >= cut.lsn]
-    _each(stores, lambda store: _come_up(store, sources, cut.lsn))
+    for store in sorted(stores.values(), key=lambda each: each.core.scl, reverse=True):
+        has = [each.id for each in stores.values() if each.core.scl >= cut.lsn]
+        enough = opening.membership.has_quorum(has, WRITE_QUORUM)
+        # Once a write quorum has the log, nobody waits for those that lack much of it.
+        if not enough or cut.lsn - store.core.scl <= store.log.disk.sizes.write:
+            _try(stores, store, lambda store: _come_up(store, sources, cut.lsn))
     sources = [store for store in stores.values() if store.core.scl >= cut.lsn]
     position = max((-(-store.end // PAGE_BYTES) * PAGE_BYTES for store in sources), default=0)
 

@@ -18,8 +18,10 @@ from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.system.files import remove_tree
 from cluster_runtime.errors import EngineError, StorageError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.core.policy.coalescing import Politeness
 from cluster_runtime.storage.disk.data_directory import Claim, ControlFile, DatabaseState, boot_id
 from cluster_runtime.storage.upkeep.coalescing import InterruptedCoalescingError
+from cluster_runtime.storage.upkeep.priority import set_priority
 
 POLL_S = 0.02
 STALL_TIMEOUT_S = 120.0
@@ -87,12 +89,13 @@ class Coalescer:
         until: int,
         replayed: Callable[[], int],
         stopped: Callable[[], bool],
-        niceness: int,
+        politeness: Callable[[], Politeness],
     ) -> ControlFile:
         """Replay up to an LSN and stop; return the control file of the pages that this left.
 
         replayed: the LSN that this standby last told the WAL service of. stopped: asked whether to
-        end before that; raises InterruptedCoalescingError then. niceness: of its processes.
+        end before that; raises InterruptedCoalescingError then. politeness: asked again and again
+        how polite its processes are to be.
         Raises EngineError where the server ends, or stands still.
         """
         server = Postmaster(
@@ -102,7 +105,7 @@ class Coalescer:
         interrupted = False
         try:
             server.start({**_SETTINGS, "primary_conninfo": conninfo}, until=frozenset())
-            interrupted = not self._follow(server, until, replayed, stopped, niceness)
+            interrupted = not self._follow(server, until, replayed, stopped, politeness)
             if not server.stop(Shutdown.FAST):
                 raise EngineError(
                     f"the coalescer did not stop cleanly; its log ends:\n{server.log_tail()}"
@@ -123,10 +126,11 @@ class Coalescer:
         until: int,
         replayed: Callable[[], int],
         stopped: Callable[[], bool],
-        niceness: int,
+        politeness: Callable[[], Politeness],
     ) -> bool:
         """Wait until everything is replayed; False where it was to end before that."""
-        reached, moved, polite = replayed(), time.monotonic(), False
+        reached, moved = replayed(), time.monotonic()
+        told: Politeness | None = None
         while (now := replayed()) < until:
             if now > reached:
                 reached, moved = now, time.monotonic()
@@ -137,8 +141,9 @@ class Coalescer:
                 )
             if stopped():
                 return False
-            if not polite:
-                polite = _give_way(server.pid, niceness)
+            level = politeness()
+            if level is not told and _prioritise(server.pid, level):
+                told = level
             time.sleep(POLL_S)
         return True
 
@@ -146,12 +151,12 @@ class Coalescer:
         Claim(self._volume_id, boot_id(), stopped_at).write(self.data_directory)
 
 
-def _give_way(pid: int | None, niceness: int) -> bool:
-    """Let commits go first: the processes of the coalescer are nice. Whether all are by now."""
+def _prioritise(pid: int | None, politeness: Politeness) -> bool:
+    """Let commits go first, or not any more: the processes of the coalescer. Whether all do now."""
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children()]
         for each in family:
-            each.nice(niceness)
+            set_priority(each.pid, politeness)
     except (psutil.Error, OSError):
         return False
     return len(family) > 3

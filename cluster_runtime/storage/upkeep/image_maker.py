@@ -15,10 +15,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from cluster_runtime.errors import StorageError
+from cluster_runtime.storage.core.policy.coalescing import Politeness
 from cluster_runtime.storage.disk.page_images import (
     ImageFile,
     files_of,
@@ -27,6 +29,7 @@ from cluster_runtime.storage.disk.page_images import (
     sweep,
 )
 from cluster_runtime.storage.upkeep.coalescing import InterruptedCoalescingError
+from cluster_runtime.storage.upkeep.priority import set_priority
 
 POLL_S = 0.1
 STRETCH_BYTES = 2 << 20
@@ -49,23 +52,25 @@ class Maker(Protocol):
 class ImageMaker:
     """The process as its parent sees it, from enter to exit."""
 
-    def __init__(self, stopped: Callable[[], bool], niceness: int) -> None:
+    def __init__(self, stopped: Callable[[], bool], politeness: Callable[[], Politeness]) -> None:
         """stopped: asked whether to end before a task is done; that raises
-        InterruptedCoalescingError.
+        InterruptedCoalescingError. politeness: asked again and again how polite to be.
         """
         self._stopped = stopped
-        self._niceness = niceness
+        self._politeness = politeness
+        self._told = Politeness.NONE
         self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Self:
         path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH", ""))))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(self._niceness)],
+            [sys.executable, "-m", __name__, str(int(self._politeness()))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,
         )
+        self._prioritise()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,6 +108,7 @@ class ImageMaker:
         answered = select.poll()  # select takes no descriptor above 1023
         answered.register(stdout, select.POLLIN)
         while not answered.poll(POLL_S * 1000):
+            self._prioritise()
             if self._stopped():
                 raise InterruptedCoalescingError("coalescing was interrupted between two files")
         line = stdout.readline()
@@ -111,6 +117,13 @@ class ImageMaker:
         answer: dict[str, Any] = json.loads(line)
         if "errno" in answer:
             raise OSError(answer["errno"], answer["error"], answer["path"])
+
+    def _prioritise(self) -> None:
+        level = self._politeness()
+        if level is not self._told:
+            self._told = level
+            with suppress(OSError):  # where it is gone, that is found soon
+                set_priority(self._process.pid, level)
 
     def _died(self) -> StorageError:
         return StorageError(
@@ -142,9 +155,7 @@ class Pace:
 
 def main() -> None:
     """What the process does."""
-    niceness = int(sys.argv[1])
-    os.nice(niceness)
-    pace = Pace(RESTS if niceness else 0.0)
+    pace = Pace(RESTS if Politeness(int(sys.argv[1])) else 0.0)
     lines = sys.stdin.buffer
     tasks: list[bytes] = []
     come = threading.Condition()

@@ -21,7 +21,12 @@ from cluster_runtime.errors import (
     StorageError,
 )
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.core.policy.coalescing import is_due, log_bound, niceness
+from cluster_runtime.storage.core.policy.coalescing import (
+    Politeness,
+    is_due,
+    log_bound,
+    politeness,
+)
 from cluster_runtime.storage.core.policy.retention import (
     Holder,
     HolderKind,
@@ -244,17 +249,23 @@ class Pages:
             # A name of its own: what an earlier run said last may still be known of it.
             self._runs += 1
             name = f"{COALESCER}-{self._runs}"
-            nice = niceness(*self._since_last())
-            service.pause(name, POLITE_PAUSE_S if nice else 0.0)
+            began = time.monotonic()
+
+            def polite() -> Politeness:
+                level = politeness(*self._since_last(), time.monotonic() - began)
+                service.pause(name, POLITE_PAUSE_S if level else 0.0)
+                return level
+
+            polite()
             control = coalescer.replay(
                 f"{service.conninfo} user={self._superuser} application_name={name}",
                 until,
                 lambda: service.replayed_by(name),
                 stopped,
-                nice,
+                polite,
             )
             point = ImagePoint(control.redo, until)
-            with ImageMaker(stopped, nice) as maker:
+            with ImageMaker(stopped, polite) as maker:
                 return self.keep(maker, coalescer.data_directory, point, control.timeline)
 
     def keep(self, maker: Maker, source: Path, point: ImagePoint, timeline: int) -> PageImage:

@@ -160,6 +160,7 @@ class Repair:
             and each is not lane
             and each.reachable
             and each.store.end > end
+            and each.store.log.files
         ]
         return sorted(found, key=lambda each: each.end, reverse=True)
 

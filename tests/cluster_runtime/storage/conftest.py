@@ -100,9 +100,9 @@ def wait_until_healthy(volume: StorageVolume) -> None:
     """Every segment holds everything that is durable."""
 
     def healthy() -> bool:
-        metadata = volume.describe()
+        described = volume.describe()
         return all(
-            s.state is SegmentState.HEALTHY and s.scl >= metadata.vdl for s in metadata.segments
+            s.state is SegmentState.HEALTHY and s.scl >= described.vdl for s in metadata.segments
         )
 
     wait_until(healthy)

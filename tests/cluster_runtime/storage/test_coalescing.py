@@ -14,11 +14,13 @@ from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import BorealisError, InvalidClusterStateError, StorageError
 from cluster_runtime.storage.core.policy.coalescing import (
+    IDLE_S,
     LOG_BYTES_MIN,
     NICE,
+    Politeness,
     is_due,
     log_bound,
-    niceness,
+    politeness,
     retry_after,
 )
 from cluster_runtime.storage.core.policy.retention import Holder, HolderKind, ImagePoint, kept
@@ -27,7 +29,7 @@ from cluster_runtime.storage.disk.filesystem import HostDisk
 from cluster_runtime.storage.disk.page_images import (
     MANIFEST,
     PageImage,
-    facts_of,
+    files_of,
     give_up_images,
     images,
     make_image,
@@ -37,6 +39,7 @@ from cluster_runtime.storage.upkeep import coalescing
 from cluster_runtime.storage.upkeep.coalescing import Coalescing, InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.holders import Holders
 from cluster_runtime.storage.upkeep.image_maker import ImageMaker
+from cluster_runtime.storage.upkeep.priority import may_be_idle
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
 from tests.waiting import wait_until
@@ -56,8 +59,9 @@ def test_an_image_is_due_after_sixteen_megabytes_or_a_third_of_a_large_database(
 
 
 def test_coalescing_steps_back_behind_commits_unless_it_does_not_keep_up() -> None:
-    assert niceness(33 * MB, 30 * MB) == 0
-    assert niceness(31 * MB, 30 * MB) == NICE
+    assert politeness(33 * MB, 30 * MB, 0) is Politeness.NONE
+    assert politeness(31 * MB, 30 * MB, 0) is Politeness.IDLE
+    assert politeness(31 * MB, 30 * MB, IDLE_S) is Politeness.NICE
 
 
 def test_what_fails_is_tried_again_later_each_time() -> None:
@@ -278,10 +282,12 @@ def test_files_that_did_not_change_are_links_and_are_not_read_again(
         return summed(self, path)
 
     monkeypatch.setattr(HostDisk, "checksum", checksum)
-    metadata = facts_of(source, first.files)
+    files = files_of(source, first.files)
     assert read == [source / "base/1/2"]
     monkeypatch.undo()
-    make_image(folder, source, redo=32, lsn=33, timeline=1, metadata=facts_of(source, first.files))
+    make_image(
+        folder, source, redo=32, lsn=33, timeline=1, files_known=files_of(source, first.files)
+    )
     newest = images(folder)[-1]
     assert newest.damaged() == []
     links = {
@@ -289,32 +295,52 @@ def test_files_that_did_not_change_are_links_and_are_not_read_again(
         for path in ("base/1/1", "base/1/2")
     }
     assert links == {"base/1/1": 2, "base/1/2": 1}
-    assert metadata
+    assert files
+
+
+def never_polite() -> ImageMaker:
+    return ImageMaker(lambda: False, lambda: Politeness.NONE)
 
 
 def test_images_are_made_by_a_process_of_their_own_which_ends_with_its_work(
     source: Path, tmp_path: Path
 ) -> None:
-    with ImageMaker(lambda: False, NICE) as maker:
+    with ImageMaker(lambda: False, lambda: Politeness.NICE) as maker:
         process = psutil.Process(maker.pid)
         for segment in ("a1", "b1", "c1"):
             maker.make(tmp_path / segment, source, redo=16, lsn=17, timeline=1)
             maker.sweep(tmp_path / segment)
-        assert process.nice() == NICE
+        assert process.nice() == min(19, psutil.Process().nice() + NICE)
     assert not process.is_running()
     for segment in ("a1", "b1", "c1"):
         (image,) = images(tmp_path / segment)
         assert image.damaged() == []
 
 
+@pytest.mark.skipif(not may_be_idle(), reason="no idle class here, or no way back from it")
+def test_the_process_takes_idle_time_alone_and_comes_forward_where_that_is_not_enough(
+    source: Path, tmp_path: Path
+) -> None:
+    levels = iter([Politeness.IDLE, Politeness.IDLE])
+    with ImageMaker(lambda: False, lambda: next(levels, Politeness.NONE)) as maker:
+        assert os.sched_getscheduler(maker.pid) == os.SCHED_IDLE
+        maker.make(tmp_path / "a1", source, redo=16, lsn=17, timeline=1)
+        maker._prioritise()
+        assert os.sched_getscheduler(maker.pid) == os.SCHED_OTHER
+        assert psutil.Process(maker.pid).nice() == psutil.Process().nice()
+
+
 def test_what_the_process_cannot_write_is_an_error_here(source: Path, tmp_path: Path) -> None:
     (tmp_path / "a1").write_text("a file where a folder should be")
-    with ImageMaker(lambda: False, 0) as maker, pytest.raises(OSError, match="a1"):
+    with (
+        ImageMaker(lambda: False, lambda: Politeness.NONE) as maker,
+        pytest.raises(OSError, match="a1"),
+    ):
         maker.make(tmp_path / "a1", source, redo=16, lsn=17, timeline=1)
 
 
 def test_a_process_that_was_killed_is_an_error_too(source: Path, tmp_path: Path) -> None:
-    with ImageMaker(lambda: False, 0) as maker:
+    with never_polite() as maker:
         psutil.Process(maker.pid).kill()
         with pytest.raises(StorageError, match="ended with code -9"):
             maker.make(tmp_path / "a1", source, redo=16, lsn=17, timeline=1)
@@ -326,7 +352,7 @@ def test_the_process_ends_with_its_parent_in_the_middle_of_its_work(tmp_path: Pa
     endless.parent.mkdir()
     endless.touch()
     os.truncate(endless, 1 << 40)  # reading it takes a quarter of an hour
-    with ImageMaker(lambda: True, 0) as maker:
+    with ImageMaker(lambda: True, lambda: Politeness.NONE) as maker:
         process = psutil.Process(maker.pid)
         with pytest.raises(InterruptedCoalescingError):
             maker.make(tmp_path / "a1", endless.parent, redo=16, lsn=17, timeline=1)
@@ -375,8 +401,8 @@ def test_pages_follow_the_log_by_themselves_and_no_process_stays(
             fill(conn, 20)
     wait_until(lambda: upkept.describe().coalescing.images >= 1, 60)
     wait_until(lambda: not upkept.describe().coalescing.running)
-    metadata = upkept.describe()
-    assert metadata.log_bytes_since_image <= metadata.coalescing.log_bound_bytes + 40 * MB
+    described = upkept.describe()
+    assert described.log_bytes_since_image <= described.coalescing.log_bound_bytes + 40 * MB
     assert upkept.log.served_log().oldest > upkept.metadata.start_lsn
     wait_until(lambda: coalescers(engine_dir) == [])
     insert(writer, 1, 2)
@@ -407,10 +433,10 @@ def test_what_is_due_is_settled_and_then_nothing_is(upkept: StorageVolume, write
     with writer.connect() as conn:
         fill(conn, 24)
     upkept.settle()
-    metadata = upkept.describe()
-    assert metadata.coalescing.images >= 1
-    assert metadata.log_bytes_since_image <= metadata.coalescing.log_bound_bytes
-    images_made = metadata.coalescing.images
+    described = upkept.describe()
+    assert described.coalescing.images >= 1
+    assert described.log_bytes_since_image <= described.coalescing.log_bound_bytes
+    images_made = described.coalescing.images
     upkept.settle()
     assert upkept.describe().coalescing.images == images_made
 

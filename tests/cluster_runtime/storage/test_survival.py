@@ -179,9 +179,11 @@ def survive(
     for number in range(rounds):
         disaster = DISASTERS[number] if number < len(DISASTERS) else rng.choice(DISASTERS)
         bulk_mb = rng.choice(bulk_sizes)
+        began = present = time.monotonic()
         host = Host(folder, first, rng.randrange(1 << 30), bulk_mb)
         try:
             host.listen("present")
+            present = time.monotonic()
             assert acknowledged <= host.present, (number, sorted(acknowledged - host.present)[:10])
             if rotten:
                 host.tell("be whole")
@@ -199,6 +201,8 @@ def survive(
             host.process.kill()
             host.process.wait()
             host.drain()
+            took = f"{time.monotonic() - began:.1f} s, of them {present - began:.1f} to begin"
+            print(f"round {number}, {disaster}, {bulk_mb} MB: {took}")  # shown on failure
         acknowledged |= host.acknowledged
         bulk_rows |= host.bulk_rows
         bulk_acknowledged = max(bulk_acknowledged, host.bulk_acknowledged)

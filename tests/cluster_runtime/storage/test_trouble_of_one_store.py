@@ -3,6 +3,7 @@
 import errno
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -467,3 +468,32 @@ def test_a_worker_outlives_what_nobody_expected(error: Exception) -> None:
     later(lambda: done.append(1))
     wait_until(lambda: done == [1])
     worker.close()
+
+
+# opening ------------------------------------------------------------------------------------------
+
+
+def test_an_opening_does_not_wait_for_those_that_lack_much(disk: SimulatedDisk) -> None:
+    """A write quorum has everything; the writer starts, and the others catch up under it."""
+    volume = opened(disk)
+    for store in volume.stores.values():
+        if store.id in ("a1", "a2", "b1", "b2"):
+            put(store, volume.position, store.core.promised, 5000, 8000, after=2000)
+        elif store.id == "c1":
+            put(store, volume.position, store.core.promised, 5000, after=2000)
+    disk.sizes = replace(disk.sizes, write=4000)
+    again = opened(disk)
+    held = {each.id: each.core.scl for each in again.stores.values()}
+    assert again.volume.vdl == 8000
+    # Less than a write is copied at once.
+    assert held == {**dict.fromkeys(("a1", "a2", "b1", "b2", "c1"), 8000), "c2": 2000}
+
+
+def test_an_opening_waits_for_those_that_make_the_quorum(disk: SimulatedDisk) -> None:
+    volume = opened(disk)
+    for store in volume.stores.values():
+        if store.id in ("a1", "a2", "b1", "b2"):
+            put(store, volume.position, store.core.promised, 5000, 8000, after=2000)
+    again = opened(disk, "a1", "a2")
+    assert not again.read_only
+    assert {each.core.scl for each in again.stores.values()} == {8000}

@@ -4,9 +4,12 @@ A rebuild replays the log since the last page image, and six segments keep it. S
 by the database, not by its history.
 """
 
+from enum import IntEnum
+
 LOG_BYTES_MIN = 16 << 20
 DATABASE_SHARE = 3
 NICE = 10
+IDLE_S = 3.0
 BEHIND = 2
 RETRY_S = 2.0
 RETRY_MAX_S = 120.0
@@ -22,9 +25,23 @@ def is_due(log_bytes: int, database_bytes: int) -> bool:
     return log_bytes > log_bound(database_bytes)
 
 
-def niceness(log_bytes: int, database_bytes: int) -> int:
-    """How far coalescing steps back behind commits: not any more where it does not keep up."""
-    return 0 if log_bytes > BEHIND * log_bound(database_bytes) else NICE
+class Politeness(IntEnum):
+    """How far coalescing steps back behind commits: to a lower priority, or to idle time alone."""
+
+    NONE = 0
+    NICE = 1
+    IDLE = 2
+
+
+def politeness(log_bytes: int, database_bytes: int, seconds: float) -> Politeness:
+    """How far one run of it steps back now, that many seconds after it began.
+
+    At first it takes what commits leave, which is enough where the machine is not busy. On a busy
+    one nothing may be left. Where it does not keep up it does not step back at all.
+    """
+    if log_bytes > BEHIND * log_bound(database_bytes):
+        return Politeness.NONE
+    return Politeness.IDLE if seconds < IDLE_S else Politeness.NICE
 
 
 def retry_after(failures: int) -> float:
