@@ -102,7 +102,7 @@ def wait_until_healthy(volume: StorageVolume) -> None:
     def healthy() -> bool:
         described = volume.describe()
         return all(
-            s.state is SegmentState.HEALTHY and s.scl >= described.vdl for s in metadata.segments
+            s.state is SegmentState.HEALTHY and s.scl >= described.vdl for s in described.segments
         )
 
     wait_until(healthy)

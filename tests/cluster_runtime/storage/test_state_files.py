@@ -173,7 +173,7 @@ def test_rot_on_the_promise_board_changes_nothing(root: Path, board: bytes) -> N
     assert len(volume.stores) == 6
 
 
-# the volume's metadata -----------------------------------------------------------------------------
+# the volume's metadata ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "garbage", "flipped"])
