@@ -20,7 +20,7 @@ from cluster_runtime.storage.core.types import (
 from cluster_runtime.storage.disk.page_images import PageImage
 from cluster_runtime.storage.live.commit.lanes import IoCounts
 from cluster_runtime.storage.live.mount import Mount, is_full
-from cluster_runtime.storage.upkeep.coalescing import CoalescingReport
+from cluster_runtime.storage.upkeep.images.coalescing import CoalescingReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,8 @@ from cluster_runtime.storage.live.log_source import LogSource
 from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.live.writers import Writers
 from cluster_runtime.storage.streaming.wal_service import WalService
-from cluster_runtime.storage.upkeep.coalescer import Coalescer
 from cluster_runtime.storage.upkeep.holders import Hold
+from cluster_runtime.storage.upkeep.images.coalescer import Coalescer
 from cluster_runtime.storage.upkeep.upkeep import VolumeUpkeep
 
 WRITER_SETTINGS: Settings = {

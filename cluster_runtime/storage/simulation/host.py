@@ -25,8 +25,8 @@ from cluster_runtime.storage.simulation.scheduler import Scheduler
 from cluster_runtime.storage.streaming.replication import ReplicationClient, WalMessage
 from cluster_runtime.storage.upkeep.faults import FaultInjection
 from cluster_runtime.storage.upkeep.holders import Holders
+from cluster_runtime.storage.upkeep.images.pages import Pages
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
-from cluster_runtime.storage.upkeep.pages import Pages
 from cluster_runtime.storage.upkeep.repair import Repair
 from cluster_runtime.storage.upkeep.replacement import Replacing
 from cluster_runtime.storage.upkeep.scrub import Scrubbing

@@ -23,7 +23,7 @@ from cluster_runtime.storage.disk.segment_store import (
 from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.live.opening import remove_segment, successor_store
-from cluster_runtime.storage.upkeep.pages import Pages
+from cluster_runtime.storage.upkeep.images.pages import Pages
 from cluster_runtime.storage.upkeep.repair import Repair
 
 _OUT_OF_USE = Fault(FaultKind.CRASH)

@@ -10,12 +10,12 @@ from pathlib import Path
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.storage.core.policy.replacement import ReplacementPolicy
 from cluster_runtime.storage.live.mount import Mount, Upkeep
-from cluster_runtime.storage.upkeep.coalescing import Coalescing
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.faults import FaultInjection
 from cluster_runtime.storage.upkeep.holders import Holders
+from cluster_runtime.storage.upkeep.images.coalescing import Coalescing
+from cluster_runtime.storage.upkeep.images.pages import Pages
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
-from cluster_runtime.storage.upkeep.pages import Pages
 from cluster_runtime.storage.upkeep.repair import Repair
 from cluster_runtime.storage.upkeep.replacement import Replacing
 from cluster_runtime.storage.upkeep.scrub import Scrubbing

@@ -36,10 +36,10 @@ from cluster_runtime.storage.disk.page_images import (
     sweep,
 )
 from cluster_runtime.storage.upkeep import coalescing
-from cluster_runtime.storage.upkeep.coalescing import Coalescing, InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.holders import Holders
-from cluster_runtime.storage.upkeep.image_maker import ImageMaker
-from cluster_runtime.storage.upkeep.priority import may_be_idle
+from cluster_runtime.storage.upkeep.images.coalescing import Coalescing, InterruptedCoalescingError
+from cluster_runtime.storage.upkeep.images.image_maker import ImageMaker
+from cluster_runtime.storage.upkeep.images.priority import may_be_idle
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
 from tests.waiting import wait_until
@@ -553,7 +553,9 @@ def test_a_directory_of_the_coalescer_from_another_boot_or_in_use_is_made_anew(
     upkept.coalesce()
     assert kept.exists(), "it went on where it ended"
     left.touch()  # later than the image that a directory made again begins with
-    monkeypatch.setattr("cluster_runtime.storage.upkeep.coalescer.boot_id", lambda: "another")
+    monkeypatch.setattr(
+        "cluster_runtime.storage.upkeep.images.coalescer.boot_id", lambda: "another"
+    )
     insert(writer, 3)
     assert upkept.coalesce().damaged() == []
     assert not left.exists()

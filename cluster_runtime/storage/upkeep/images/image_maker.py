@@ -28,8 +28,8 @@ from cluster_runtime.storage.disk.page_images import (
     make_image,
     sweep,
 )
-from cluster_runtime.storage.upkeep.coalescing import InterruptedCoalescingError
-from cluster_runtime.storage.upkeep.priority import set_priority
+from cluster_runtime.storage.upkeep.images.coalescing import InterruptedCoalescingError
+from cluster_runtime.storage.upkeep.images.priority import set_priority
 
 POLL_S = 0.1
 STRETCH_BYTES = 2 << 20

@@ -46,10 +46,10 @@ from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.live.opening import has_newest_image
-from cluster_runtime.storage.upkeep.coalescer import Coalescer
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.holders import Holders
-from cluster_runtime.storage.upkeep.image_maker import ImageMaker, Maker
+from cluster_runtime.storage.upkeep.images.coalescer import Coalescer
+from cluster_runtime.storage.upkeep.images.image_maker import ImageMaker, Maker
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
 from cluster_runtime.storage.upkeep.worker import Worker
 
