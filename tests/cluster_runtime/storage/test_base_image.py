@@ -8,8 +8,8 @@ import pytest
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.disk.page_images import fingerprint
-from cluster_runtime.storage.upkeep import pages
 from cluster_runtime.storage.upkeep import upkeep as upkeep_module
+from cluster_runtime.storage.upkeep.images import pages
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored
 from tests.waiting import wait_until

@@ -35,8 +35,8 @@ from cluster_runtime.storage.disk.page_images import (
     make_image,
     sweep,
 )
-from cluster_runtime.storage.upkeep import coalescing
 from cluster_runtime.storage.upkeep.holders import Holders
+from cluster_runtime.storage.upkeep.images import coalescing
 from cluster_runtime.storage.upkeep.images.coalescing import Coalescing, InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.images.image_maker import ImageMaker
 from cluster_runtime.storage.upkeep.images.priority import may_be_idle
