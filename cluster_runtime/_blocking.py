@@ -15,14 +15,30 @@ from cluster_runtime.control.operations.clusters import (
     DeleteDBCluster,
     DescribeDBClusters,
     FailoverDBCluster,
+    GetMasterUserSecret,
     ModifyDBCluster,
     PauseDBCluster,
     StartDBCluster,
     StopDBCluster,
 )
+from cluster_runtime.control.operations.engines import (
+    DescribeDBEngineVersions,
+    DescribeOrderableDBInstanceOptions,
+)
 from cluster_runtime.control.operations.events import DescribeEvents
-from cluster_runtime.control.operations.instances import DescribeDBInstances
+from cluster_runtime.control.operations.instances import (
+    DescribeDBInstances,
+    DescribeDBLogFiles,
+    DownloadDBLogFilePortion,
+)
 from cluster_runtime.control.operations.renamed import renamed
+from cluster_runtime.control.operations.resources import (
+    AddTagsToResource,
+    DescribeHost,
+    DescribePendingMaintenanceActions,
+    ListTagsForResource,
+    RemoveTagsFromResource,
+)
 from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
 from cluster_runtime.control.operations.volumes import (
     DescribeVolume,
@@ -34,8 +50,18 @@ from cluster_runtime.control.records.model import (
     DBCluster,
     DBInstance,
     Event,
+    HostDescription,
     ServerlessScaling,
     StorageType,
+)
+from cluster_runtime.control.records.resources import (
+    DBEngineVersion,
+    DBLogFilePortion,
+    DescribeDBLogFilesDetails,
+    MasterUserSecretValue,
+    OrderableDBInstanceOption,
+    ResourcePendingMaintenanceActions,
+    Tag,
 )
 from cluster_runtime.control.service import ControlService
 from cluster_runtime.gateway.description import SessionDescription
@@ -58,10 +84,13 @@ class BlockingOperations:
         database_name: str = "postgres",
         master_username: str = "postgres",
         master_user_password: str | None = None,
+        manage_master_user_password: bool = False,
+        enable_iam_database_authentication: bool = True,
         serverless_v2_scaling_configuration: ServerlessScaling | None = None,
         storage_type: StorageType = "aurora",
         deletion_protection: bool = False,
         port: int | None = None,
+        tags: Sequence[Tag] = (),
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
     ) -> ClusterHandle:
         """Create a cluster that takes connections when this returns.
@@ -79,10 +108,14 @@ class BlockingOperations:
         master_username: role that owns the databases.
         master_user_password: password of the master user: 8 to 128 printable characters; without
             one, IAM tokens are the way in.
+        manage_master_user_password: let the runtime make the master password;
+            `get_master_user_secret` tells it.
+        enable_iam_database_authentication: take IAM tokens as passwords.
         serverless_v2_scaling_configuration: range of capacity, and when to pause.
         storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
         deletion_protection: refuse to delete it until this is switched off.
         port: port of the cluster endpoint; by default any free one.
+        tags: words about it, at most 50.
         engine: there is one.
 
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
@@ -95,10 +128,13 @@ class BlockingOperations:
             database_name=database_name,
             master_username=master_username,
             master_user_password=master_user_password,
+            manage_master_user_password=manage_master_user_password,
+            enable_iam_database_authentication=enable_iam_database_authentication,
             serverless_v2_scaling_configuration=serverless_v2_scaling_configuration,
             storage_type=storage_type,
             deletion_protection=deletion_protection,
             port=port,
+            tags=tuple(tags),
             engine=engine,
         )
         return self._thread.call(self._service.create_db_cluster(request))
@@ -125,6 +161,8 @@ class BlockingOperations:
         *,
         new_db_cluster_identifier: str | None = None,
         master_user_password: str | None = None,
+        manage_master_user_password: bool | None = None,
+        rotate_master_user_password: bool | None = None,
         serverless_v2_scaling_configuration: ServerlessScaling | None = None,
         deletion_protection: bool | None = None,
         enable_iam_database_authentication: bool | None = None,
@@ -138,6 +176,8 @@ class BlockingOperations:
         db_cluster_identifier: Identifier of the cluster, or its resource id.
         new_db_cluster_identifier: new name; endpoints have it from then on.
         master_user_password: new password of the master user: 8 to 128 printable characters.
+        manage_master_user_password: let the runtime make the master password, or no longer.
+        rotate_master_user_password: make another one; only where the runtime manages it.
         serverless_v2_scaling_configuration: range of capacity, and when to pause.
         deletion_protection: refuse to delete it.
         enable_iam_database_authentication: take IAM tokens as passwords.
@@ -154,6 +194,8 @@ class BlockingOperations:
             db_cluster_identifier,
             new_db_cluster_identifier=new_db_cluster_identifier,
             master_user_password=master_user_password,
+            manage_master_user_password=manage_master_user_password,
+            rotate_master_user_password=rotate_master_user_password,
             serverless_v2_scaling_configuration=serverless_v2_scaling_configuration,
             deletion_protection=deletion_protection,
             enable_iam_database_authentication=enable_iam_database_authentication,
@@ -224,6 +266,19 @@ class BlockingOperations:
         request = DeleteDBCluster(db_cluster_identifier, skip_final_snapshot=skip_final_snapshot)
         return self._thread.call(self._service.delete_db_cluster(request))
 
+    @renamed(identifier="db_cluster_identifier")
+    def get_master_user_secret(self, db_cluster_identifier: str) -> MasterUserSecretValue:
+        """Tell the master password of a cluster whose password the runtime manages.
+
+        AWS Secrets Manager has it as `GetSecretValue`, of the secret that the cluster names.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+        request = GetMasterUserSecret(db_cluster_identifier)
+        return self._thread.call(self._service.get_master_user_secret(request))
+
     def describe_db_instances(
         self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None
     ) -> Sequence[DBInstance]:
@@ -240,6 +295,53 @@ class BlockingOperations:
         )
         return self._thread.call(self._service.describe_db_instances(request))
 
+    def describe_db_log_files(
+        self,
+        db_instance_identifier: str,
+        *,
+        filename_contains: str | None = None,
+        file_last_written: int | None = None,
+        file_size: int | None = None,
+    ) -> Sequence[DescribeDBLogFilesDetails]:
+        """Show the log files of an instance.
+
+        db_instance_identifier: Identifier of the instance.
+        filename_contains: show only those whose name has this in it.
+        file_last_written: show only those written since; milliseconds since 1970.
+        file_size: show only those that are larger; bytes.
+
+        Raises InstanceNotFoundError.
+        """
+        request = DescribeDBLogFiles(
+            db_instance_identifier,
+            filename_contains=filename_contains,
+            file_last_written=file_last_written,
+            file_size=file_size,
+        )
+        return self._thread.call(self._service.describe_db_log_files(request))
+
+    def download_db_log_file_portion(
+        self,
+        db_instance_identifier: str,
+        log_file_name: str,
+        *,
+        marker: str | None = None,
+        number_of_lines: int | None = None,
+    ) -> DBLogFilePortion:
+        """Read a part of a log file, of 1 MB at most.
+
+        db_instance_identifier: Identifier of the instance.
+        log_file_name: as describe_db_log_files shows it.
+        marker: where to begin: `0`, or what the last part came with; by default the end is read.
+        number_of_lines: at most so many lines.
+
+        Raises InstanceNotFoundError, LogFileNotFoundError, InvalidParameterError.
+        """
+        request = DownloadDBLogFilePortion(
+            db_instance_identifier, log_file_name, marker=marker, number_of_lines=number_of_lines
+        )
+        return self._thread.call(self._service.download_db_log_file_portion(request))
+
     @renamed(identifier="source_identifier")
     def describe_events(self, source_identifier: str | None = None) -> Sequence[Event]:
         """Show what happened to one cluster, or to all: oldest first.
@@ -250,6 +352,86 @@ class BlockingOperations:
         """
         request = DescribeEvents(source_identifier)
         return self._thread.call(self._service.describe_events(request))
+
+    def list_tags_for_resource(self, resource_name: str) -> Sequence[Tag]:
+        """Show the tags of a cluster. Instances have those of their cluster.
+
+        resource_name: ARN of the resource: of a cluster, or of one of its instances.
+
+        Raises ClusterNotFoundError, InstanceNotFoundError, InvalidParameterError.
+        """
+        request = ListTagsForResource(resource_name)
+        return self._thread.call(self._service.list_tags_for_resource(request))
+
+    def add_tags_to_resource(self, resource_name: str, tags: Sequence[Tag]) -> None:
+        """Give a cluster tags; a key that it has already gets the new value.
+
+        resource_name: ARN of the resource: of a cluster, or of one of its instances.
+        tags: at most 50 in all.
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+        request = AddTagsToResource(resource_name, tuple(tags))
+        self._thread.call(self._service.add_tags_to_resource(request))
+
+    def remove_tags_from_resource(self, resource_name: str, tag_keys: Sequence[str]) -> None:
+        """Take tags from a cluster.
+
+        resource_name: ARN of the resource: of a cluster, or of one of its instances.
+        tag_keys: those that it has not are passed over.
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+        request = RemoveTagsFromResource(resource_name, tuple(tag_keys))
+        self._thread.call(self._service.remove_tags_from_resource(request))
+
+    def describe_pending_maintenance_actions(
+        self, resource_identifier: str | None = None
+    ) -> Sequence[ResourcePendingMaintenanceActions]:
+        """Show what will be done to clusters at their next start, or could be done.
+
+        resource_identifier: ARN of the only cluster to look at.
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+        request = DescribePendingMaintenanceActions(resource_identifier)
+        return self._thread.call(self._service.describe_pending_maintenance_actions(request))
+
+    def describe_host(self) -> HostDescription:
+        """Show the process that hosts the clusters: its release, region and certificates."""
+        request = DescribeHost()
+        return self._thread.call(self._service.describe_host(request))
+
+    def describe_db_engine_versions(
+        self,
+        engine: str | None = None,
+        engine_version: str | None = None,
+        db_parameter_group_family: str | None = None,
+        default_only: bool | None = None,
+    ) -> Sequence[DBEngineVersion]:
+        """Show the versions of PostgreSQL that new clusters may have, the default first.
+
+        engine: Name of the engine; there is `aurora-postgresql`.
+        engine_version: the only version to show, such as `18` or `18.6`.
+        db_parameter_group_family: the only family to show, such as `aurora-postgresql18`.
+        default_only: show the default version alone.
+        """
+        request = DescribeDBEngineVersions(
+            engine, engine_version, db_parameter_group_family, default_only
+        )
+        return self._thread.call(self._service.describe_db_engine_versions(request))
+
+    def describe_orderable_db_instance_options(
+        self, engine: str, engine_version: str | None = None, db_instance_class: str | None = None
+    ) -> Sequence[OrderableDBInstanceOption]:
+        """Show which classes of instances and which storage clusters of an engine may have.
+
+        engine: Name of the engine; there is `aurora-postgresql`.
+        engine_version: the only version to show.
+        db_instance_class: the only class to show; there is `db.serverless`.
+        """
+        request = DescribeOrderableDBInstanceOptions(engine, engine_version, db_instance_class)
+        return self._thread.call(self._service.describe_orderable_db_instance_options(request))
 
     @renamed(identifier="db_cluster_identifier")
     def describe_sessions(self, db_cluster_identifier: str) -> Sequence[SessionDescription]:

@@ -42,6 +42,11 @@ class BorealisError(Exception):
     def __str__(self) -> str:
         return self.told(PYTHON)
 
+    @property
+    def said(self) -> tuple[Said, ...]:
+        """Its parts, for whoever passes it on."""
+        return self._said
+
     def told(self, words: Words) -> str:
         """What happened and what to do, in the words of one kind of reader."""
         return tell(self._said, words)
@@ -51,6 +56,12 @@ class InvalidParameterError(BorealisError):
     """A caller passed a value outside its rules. Trying again unchanged cannot help."""
 
     code = "InvalidParameterValue"
+
+
+class OperationNotSupportedError(BorealisError):
+    """A control plane was asked for what it has not: a host has it, or another release."""
+
+    code = "InvalidParameterCombination"
 
 
 class ClusterNotFoundError(BorealisError):
@@ -64,6 +75,12 @@ class InstanceNotFoundError(BorealisError):
     """The control plane knows no instance of that identifier."""
 
     code = "DBInstanceNotFound"
+
+
+class LogFileNotFoundError(BorealisError):
+    """An instance has no log file of that name."""
+
+    code = "DBLogFileNotFoundFault"
 
 
 class ClusterAlreadyExistsError(BorealisError):
@@ -117,6 +134,8 @@ class CatalogCorruptedError(BorealisError):
 
 class PortInUseError(BorealisError):
     """The requested port is taken on this machine. Choose another one, or none."""
+
+    code = "InvalidParameterValue"
 
 
 class InsufficientStorageError(BorealisError):

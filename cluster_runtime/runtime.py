@@ -103,10 +103,6 @@ class AsyncRuntime(AwaitedOperations):
         self._thread = thread
         self._service = service
 
-    def cluster(self, identifier: str) -> ClusterHandle:
-        """A handle on an existing cluster. Raises ClusterNotFoundError."""
-        return self._service.handle(identifier)
-
     async def warm(self) -> None:
         """Wait until the warm pool is full."""
         await self._thread.acall(self._service.warm())

@@ -19,7 +19,7 @@ from cluster_runtime.errors import Audience, BorealisError
 DISTRIBUTION = "borealis-postgres"
 MODULES = {
     "ask": frozenset({"snowballstemmer", "sqlglot"}),
-    "mcp": frozenset({"mcp", "mcp_types", "starlette", "uvicorn"}),
+    "mcp": frozenset({"mcp", "mcp_types"}),
 }
 """For each extra that this package uses, the modules that it brings."""
 

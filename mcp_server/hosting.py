@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,8 +13,17 @@ from anyio import to_thread
 
 from cluster_runtime import Runtime
 from cluster_runtime.errors import ClusterNotFoundError
+from mcp_server.databases.existing import Databases
 from mcp_server.errors import ScopeError
-from mcp_server.server import HTTP_PATH, Server, build_server, listen, serve_http, serve_stdio
+from mcp_server.server import (
+    HTTP_PATH,
+    Server,
+    build_database_server,
+    build_server,
+    listen,
+    serve_http,
+    serve_stdio,
+)
 from mcp_server.tools import ServerScope
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -46,41 +56,75 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
     """
     if options.create and options.cluster is None:
         raise ScopeError("--create needs --cluster NAME: it creates that cluster")
-    if options.token_file is not None and options.listen is None:
-        raise ScopeError("--token-file needs --http: over standard input there is only one client")
-    token = _token(options.token_file) if options.token_file else None
-    listener = listen(*options.listen) if options.listen else None
+    token, listener = _prepared(options)
     with Runtime.open(options.state_dir, warm_pool_size=options.warm_pool) as runtime:
         if options.create and options.cluster is not None:
             _ensure(runtime, options.cluster)
         server = build_server(
             runtime, ServerScope(options.cluster, options.read_only), model=options.model
         )
-        if listener is None:
-            anyio.run(_stdio_until_told_to_end, runtime, server)
-        else:
-            host, port = listener.getsockname()[:2]
-            shown = f"[{host}]" if ":" in host else host
-            announce(f"MCP server at http://{shown}:{port}{HTTP_PATH}")
-            # Uvicorn ends in good order and then sends itself the signal that it was told to
-            # end by, which must not end the process before the runtime is closed.
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
-            with suppress(KeyboardInterrupt):
-                anyio.run(serve_http, server, listener, token)
+        serve(server, runtime.close, listener, token, announce)
 
 
-async def _stdio_until_told_to_end(runtime: Runtime, server: Server) -> None:
+def run_for_databases(
+    databases: Databases, options: Options, announce: Callable[[str], None]
+) -> None:
+    """Serve databases that are there already; no state directory is opened.
+
+    announce: told also what a person should know of them. Raises ScopeError.
+    """
+    if options.create:
+        raise ScopeError("--create makes a cluster: it cannot go with a database that is there")
+    token, listener = _prepared(options)
+    databases.examine(announce)
+    server = build_database_server(databases, model=options.model)
+    serve(server, lambda: None, listener, token, announce)
+
+
+def _prepared(options: Options) -> tuple[str | None, socket.socket | None]:
+    """The token that clients must send, and the socket to listen on; None for none."""
+    if options.token_file is not None and options.listen is None:
+        raise ScopeError("--token-file needs --http: over standard input there is only one client")
+    token = _token(options.token_file) if options.token_file else None
+    return token, listen(*options.listen) if options.listen else None
+
+
+def serve(
+    server: Server,
+    close: Callable[[], None],
+    listener: socket.socket | None,
+    token: str | None,
+    announce: Callable[[str], None],
+) -> None:
+    """Serve over a listener, or over standard input and output where there is none.
+
+    close: what to do first when the process is told to end while it waits for standard input.
+    """
+    if listener is None:
+        anyio.run(_stdio_until_told_to_end, close, server)
+        return
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    announce(f"MCP server at http://{shown}:{port}{HTTP_PATH}")
+    # Uvicorn ends in good order and then sends itself the signal that it was told to end by, which
+    # must not end the process before the runtime is closed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        anyio.run(serve_http, server, listener, token)
+
+
+async def _stdio_until_told_to_end(close: Callable[[], None], server: Server) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_close_on_signal, runtime)
+        tasks.start_soon(_close_on_signal, close)
         await serve_stdio(server)
         tasks.cancel_scope.cancel()
 
 
-async def _close_on_signal(runtime: Runtime) -> None:
+async def _close_on_signal(close: Callable[[], None]) -> None:
     heard = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]
     with anyio.open_signal_receiver(*heard) as signals:
         async for _ in signals:
-            await to_thread.run_sync(runtime.close)
+            await to_thread.run_sync(close)
             # A thread waits for the next line of standard input, and nothing can wake it: the
             # interpreter would wait for that thread. All that must be in order is closed by now.
             os._exit(0)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from cluster_runtime.control.plane import Cluster
 from cluster_runtime.engine.access.roles import READER
+from mcp_server.databases.existing import Database
 from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import READ_ROWS, Asker
 from mcp_server.nl2sql.database.guard.checks import Limits
@@ -49,7 +49,7 @@ class Questions:
         self._translators: OrderedDict[tuple[str, str | None], Translator] = OrderedDict()
 
     async def answer(
-        self, cluster: Cluster, question: Question, client_model: Model | None = None
+        self, cluster: Database, question: Question, client_model: Model | None = None
     ) -> QuestionAnswer:
         """Translate, run and explain; declines with a reason rather than guess.
 
@@ -81,7 +81,7 @@ class Questions:
                 result = await result_of(connection, collected, rows.texts, rows.seconds)
         return _told(found, result, (time.perf_counter() - started) * 1000)
 
-    def _translator(self, cluster: Cluster, database: str | None) -> "Translator":
+    def _translator(self, cluster: Database, database: str | None) -> "Translator":
         from mcp_server.nl2sql.translator import Translator  # loads its lexicon
 
         key = (cluster.id, database)
@@ -96,7 +96,7 @@ class Questions:
 
 
 def ask_once(
-    cluster: Cluster, text: str, database: str | None = None, model: str | None = None
+    cluster: Database, text: str, database: str | None = None, model: str | None = None
 ) -> QuestionAnswer:
     """Answer one question from code that is not asynchronous."""
     question = Question(text, database=database)

@@ -16,6 +16,8 @@ json, jsonb             the document itself
 arrays                  (nested) array of the above
 everything else         PostgreSQL's own text: dates, `\x..` bytea, `[1,10)` ranges,
                         `[0.1,0.2]` vectors, money, interval, uuid, enum, inet, ...
+null                    null
+over 32 768 characters  text, clipped
 ======================  =========================================================
 """
 
@@ -28,12 +30,24 @@ from typing import Any
 Json = Any
 """What json.dumps takes with allow_nan=False."""
 
+CELL_CHARACTERS = 32_768
+"""A longer value is clipped."""
+
 INTEGER_EXACT_IN_DOUBLE = 2**53
 DIGITS_EXACT_IN_DOUBLE = 15
 
 BOOL, INT8, INT2, INT4, OID, FLOAT4, FLOAT8, JSON, JSONB = 16, 20, 21, 23, 26, 700, 701, 114, 3802
 NUMERIC, TIMESTAMP, TIMESTAMPTZ = 1700, 1114, 1184
 BOX = 603  # the one type whose array separator is not a comma (pg_type.typdelim)
+
+
+def render_cell(text: str | None, type_oid: int, element_oid: int | None = None) -> Json:
+    """One cell of a result as JSON: `render`, but null for None, and a long value is clipped."""
+    if text is None:
+        return None
+    if len(text) > CELL_CHARACTERS:
+        return clip(text, CELL_CHARACTERS)
+    return render(text, type_oid, element_oid)
 
 
 def render(text: str, type_oid: int, element_oid: int | None = None) -> Json:

@@ -10,13 +10,10 @@ from psycopg.pq.abc import PGresult
 
 from mcp_server.nl2sql.database import wire
 from mcp_server.nl2sql.database.guard.checks import Limits
-from mcp_server.rendering import Json, clip, render
+from mcp_server.rendering import CELL_CHARACTERS, Json, render_cell
 from mcp_server.results import QueryResult, ResultColumn
 
 Connection = psycopg.AsyncConnection[Any]
-
-CELL_CHARACTERS = 32_768
-"""A longer value is clipped. Below it, only whole rows are left out."""
 
 RESULT_CHARACTERS = 262_144
 """All the values of one answer together; about what a model's context can take of one tool."""
@@ -65,17 +62,16 @@ class Collected:
         """The rows as JSON has them."""
         return [
             [
-                None if value is None else self._render(value, oid, types[oid, modifier][1])
+                self._render(value, oid, types[oid, modifier][1])
                 for value, (_, oid, modifier) in zip(row, self.fields, strict=True)
             ]
             for row in self.rows
         ]
 
-    def _render(self, value: str, oid: int, element: int | None) -> Json:
-        if len(value) > CELL_CHARACTERS:
+    def _render(self, value: str | None, oid: int, element: int | None) -> Json:
+        if value is not None and len(value) > CELL_CHARACTERS:
             self.clipped = True
-            return clip(value, CELL_CHARACTERS)
-        return render(value, oid, element)
+        return render_cell(value, oid, element)
 
     def columns(self, types: dict[tuple[int, int], tuple[str, int | None]]) -> list[ResultColumn]:
         """The columns with the names of their types."""

@@ -10,6 +10,9 @@ here too, for the whole call: then it is cancelled, and its session ended if it 
 
 Every call has a connection of its own and closes it. A kept one would hold session state from one
 caller to the next, and keep its cluster from pausing.
+
+A database that is not ours (`mcp_server.databases`) is read with what a plain PostgreSQL permits:
+as the role of its connection string, in the same transaction, behind the same guard.
 """
 
 import asyncio
@@ -27,11 +30,12 @@ from psycopg import generators, pq
 from psycopg.errors import InsufficientPrivilege, error_from_result
 from psycopg.pq.abc import PGresult
 
-from cluster_runtime.control.plane import Cluster
 from cluster_runtime.engine.access.roles import READER
 from mcp_server import sql_script
+from mcp_server.databases.existing import Database, ExistingDatabase
 from mcp_server.errors import SqlRefusedError
 from mcp_server.nl2sql.database import wire
+from mcp_server.nl2sql.database.connecting import aconnect_to_read
 from mcp_server.nl2sql.database.guard import checks
 from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.nl2sql.database.own_names import own_names
@@ -53,6 +57,10 @@ GRANT_ADVICE = (
     f"reading tools connect as {READER}, which sees what the master user creates; for objects of "
     f"other roles, GRANT SELECT ON ... TO {READER} and USAGE ON SCHEMA ..."
 )
+GRANT_ADVICE_ELSEWHERE = (
+    "this server reads as the role {} of its connection string; whoever owns the object can GRANT "
+    "SELECT ON ... TO it, and USAGE ON SCHEMA ..."
+)
 CONNECT_SECONDS = 30
 CANCEL_SECONDS = 5.0
 GRACE_SECONDS = 0.5
@@ -67,20 +75,29 @@ TERMINATE = "select pg_catalog.pg_terminate_backend(%s)"
 
 
 class Connection(psycopg.AsyncConnection[Any]):
-    """A connection of one call. dsn, server_pid: how its session can be ended from another."""
+    """A connection of one call. dsn, server_pid: how its session can be ended from another; 0 where
+    it cannot.
+
+    grant_advice: what to do when its role may not read something.
+    """
 
     dsn: str
     server_pid: int
+    grant_advice: str = GRANT_ADVICE
 
 
 @asynccontextmanager
 async def connected(
-    cluster: Cluster, database: str | None, limits: Limits, *, user: str | None = None
+    cluster: Database, database: str | None, limits: Limits, *, user: str | None = None
 ) -> AsyncIterator[Connection]:
     """A connection of this call alone.
 
     Raises psycopg.OperationalError when the cluster cannot be reached.
     """
+    if isinstance(cluster, ExistingDatabase):
+        async with _connected_elsewhere(cluster) as connection:
+            yield connection
+        return
     # In a thread: making a token reads a file, and a control plane elsewhere may take a while.
     dsn = await to_thread.run_sync(lambda: cluster.dsn("writer", user=user, dbname=database))
     settings = READER_SETTINGS if user == READER else SETTINGS
@@ -99,14 +116,46 @@ async def connected(
                 await connection.close()
 
 
+@asynccontextmanager
+async def _connected_elsewhere(database: ExistingDatabase) -> AsyncIterator[Connection]:
+    """A connection to a database that is not ours. Nothing is SET in its session.
+
+    Behind a pooler the session is somebody else's a moment later; what a read needs to be set is
+    set for its transaction (`checks.begin`).
+    """
+    dsn = await to_thread.run_sync(database.dsn)
+    async with CONNECTIONS:
+        connection: Connection = await aconnect_to_read(dsn, Connection, **CONNECTING)
+        connection.dsn = dsn
+        connection.server_pid = await _pid_if_it_stays(connection)
+        connection.grant_advice = GRANT_ADVICE_ELSEWHERE.format(connection.info.user)
+        try:
+            yield connection
+        finally:
+            with anyio.CancelScope(shield=True):
+                await connection.close()
+
+
+async def _pid_if_it_stays(connection: Connection) -> int:
+    """The process that serves a connection; 0 behind a pooler, where the next one may be another's.
+
+    A session is only ended by force when it is surely our own.
+    """
+    cursor = await connection.execute("select pg_catalog.pg_backend_pid()")
+    (pid,) = await cursor.fetchone() or (0,)
+    return int(pid) if pid == connection.info.backend_pid else 0
+
+
+CONNECTING: dict[str, Any] = {
+    "connect_timeout": CONNECT_SECONDS,
+    "application_name": "borealis mcp",
+    "client_encoding": "utf8",
+}
+
+
 async def _connect(dsn: str) -> Connection:
     connection = await Connection.connect(
-        dsn,
-        autocommit=True,
-        connect_timeout=CONNECT_SECONDS,
-        application_name="borealis mcp",
-        client_encoding="utf8",
-        prepare_threshold=None,
+        dsn, autocommit=True, prepare_threshold=None, **CONNECTING
     )
     connection.dsn = dsn
     return connection
@@ -114,7 +163,7 @@ async def _connect(dsn: str) -> Connection:
 
 @asynccontextmanager
 async def reading(
-    cluster: Cluster, database: str | None, limits: Limits
+    cluster: Database, database: str | None, limits: Limits
 ) -> AsyncIterator[Connection]:
     """A connection of the read-only role, inside a READ ONLY transaction."""
     async with connected(cluster, database, limits, user=READER) as connection:
@@ -124,7 +173,7 @@ async def reading(
 
 @asynccontextmanager
 async def describing(
-    cluster: Cluster, database: str | None, limits: Limits
+    cluster: Database, database: str | None, limits: Limits
 ) -> AsyncIterator[Connection]:
     """The same for statements of our own about the catalog."""
     async with reading(cluster, database, limits) as connection:
@@ -167,7 +216,10 @@ async def _stop(connection: Connection, task: "asyncio.Future[Any]") -> None:
     """Cancel what a connection runs; end its session where SQL has caught that and goes on."""
     await connection.cancel_safe(timeout=CANCEL_SECONDS)
     done, _ = await asyncio.wait([task], timeout=CANCEL_SECONDS)
-    if not done:
+    if not done and not connection.server_pid:
+        await connection.close()
+        await asyncio.wait([task])
+    elif not done:
         async with await _connect(connection.dsn) as another:
             await another.execute(TERMINATE, [connection.server_pid])
         await asyncio.wait([task])
@@ -184,9 +236,9 @@ async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult
         answer = await arun(connection, checks.fetch(checked, limits, values=False))
     except ForbiddenError as refused:
         if isinstance(refused.__cause__, InsufficientPrivilege):
-            raise SqlRefusedError(f"{refused}: {GRANT_ADVICE}") from refused
+            raise SqlRefusedError(f"{refused}: {connection.grant_advice}") from refused
         raise
-    await connection.execute("rollback")
+    await connection.execute("rollback; deallocate all")
     collected = Collected(limits, list(answer.fields), truncated=answer.truncated)
     return await result_of(connection, collected, answer.texts, answer.seconds)
 

@@ -21,7 +21,7 @@ def sql_error_text(error: psycopg.Error, words: Words = EVERY_TOOL) -> str:
     if said.message_primary is None:  # made on this side: no connection, or a broken one
         missing = MISSING_DATABASE.search(str(error))
         advice = tell([WHICH_DATABASES if missing else WHICH_STATUS], words)
-        return f"{_first_line(error)} ({advice})"
+        return f"{_first_line(error)} ({advice})" if advice else _sentence(_first_line(error))
     parts = [f"{said.message_primary} (SQLSTATE {said.sqlstate})"]
     if said.message_detail:
         parts.append(said.message_detail)

@@ -26,6 +26,8 @@ SHORT_OPTIONS = {
     "master_username": "--master-user",
     "new_db_cluster_identifier": "--rename",
     "seconds_until_auto_pause": "--auto-pause",
+    "tag_keys": "--tag-key",
+    "tags": "--tag",
     "with_express_configuration": "--express",
 }
 """Options that are called other than their parameter."""
@@ -98,6 +100,9 @@ OFFERS = {
                 "engine_version",
                 "master_username",
                 "master_user_password",
+                "manage_master_user_password",
+                "enable_iam_database_authentication",
+                "tags",
                 "storage_type",
                 "port",
             }
@@ -177,7 +182,7 @@ class InTools:
         """A parameter as the tools' argument."""
         return ARGUMENTS.get(name, plainly(name))
 
-    def hint(self, hint: Hint) -> str:
+    def hint(self, hint: Hint) -> str | None:
         """A hint with its tool; None where an agent can do nothing."""
         tool = self.tool(hint.operation)
         if tool is not None:
@@ -191,6 +196,16 @@ class InTools:
         else:
             tool = TOOLS_OF_OPERATIONS.get(operation.name, "")
         return tool if tool and self.has(tool.partition(" ")[0]) else None
+
+
+@dataclass(frozen=True, slots=True)
+class OfExistingDatabases(InTools):
+    """For a model whose server reads databases that are there already: no command helps it."""
+
+    def hint(self, hint: Hint) -> str | None:
+        """A hint with its tool, where this server has one."""
+        tool = self.tool(hint.operation)
+        return None if tool is None else hint.text.format(tool)
 
 
 def _line(command: str, cluster: str | None, *arguments: str) -> str:

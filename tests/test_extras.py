@@ -45,7 +45,6 @@ def run(code: str, *, absent: list[str], path: Path | None = None) -> "subproces
     ("arguments", "absent", "extra"),
     [
         (["mcp"], ["mcp", "mcp_types"], "mcp"),
-        (["mcp"], ["uvicorn"], "mcp"),
         (["demo"], ["mcp"], "mcp"),
         (["ask", "library", "how many books?"], ["sqlglot"], "ask"),
         (["ask", "library", "how many books?"], ["snowballstemmer"], "ask"),

@@ -17,6 +17,12 @@ LINT_IMPORTS = Path(sys.executable).parent / "lint-imports"
 MOST_MODULES = 14
 MOST_LINES = 500
 LONGEST_CLASS = 350
+GENERATED = {
+    "cluster_runtime/_awaited.py",
+    "cluster_runtime/_blocking.py",
+    "cluster_runtime/api/client/_asked.py",
+}
+"""As long as there are operations; nobody reads them."""
 
 
 def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
@@ -94,6 +100,8 @@ def test_no_file_and_no_class_is_too_long_to_read() -> None:
     files, classes = set[str](), set[str]()
     for path in sources():
         name, text = str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+        if name in GENERATED:
+            continue
         if text.count("\n") > MOST_LINES:
             files.add(name)
         for node in ast.walk(ast.parse(text)):

@@ -17,8 +17,18 @@ from cluster_runtime.control.records.model import (
     DBCluster,
     DBInstance,
     Event,
+    HostDescription,
     ServerlessScaling,
     StorageType,
+)
+from cluster_runtime.control.records.resources import (
+    DBEngineVersion,
+    DBLogFilePortion,
+    DescribeDBLogFilesDetails,
+    MasterUserSecretValue,
+    OrderableDBInstanceOption,
+    ResourcePendingMaintenanceActions,
+    Tag,
 )
 from cluster_runtime.gateway.description import SessionDescription
 from cluster_runtime.storage.description import VolumeDescription
@@ -45,10 +55,13 @@ class ControlPlane(Protocol):
         database_name: str = "postgres",
         master_username: str = "postgres",
         master_user_password: str | None = None,
+        manage_master_user_password: bool = False,
+        enable_iam_database_authentication: bool = True,
         serverless_v2_scaling_configuration: ServerlessScaling | None = None,
         storage_type: StorageType = "aurora",
         deletion_protection: bool = False,
         port: int | None = None,
+        tags: Sequence[Tag] = (),
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
     ) -> Cluster:
         """Create a cluster that takes connections when this returns.
@@ -66,10 +79,14 @@ class ControlPlane(Protocol):
         master_username: role that owns the databases.
         master_user_password: password of the master user: 8 to 128 printable characters; without
             one, IAM tokens are the way in.
+        manage_master_user_password: let the runtime make the master password;
+            `get_master_user_secret` tells it.
+        enable_iam_database_authentication: take IAM tokens as passwords.
         serverless_v2_scaling_configuration: range of capacity, and when to pause.
         storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
         deletion_protection: refuse to delete it until this is switched off.
         port: port of the cluster endpoint; by default any free one.
+        tags: words about it, at most 50.
         engine: there is one.
 
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
@@ -90,6 +107,8 @@ class ControlPlane(Protocol):
         *,
         new_db_cluster_identifier: str | None = None,
         master_user_password: str | None = None,
+        manage_master_user_password: bool | None = None,
+        rotate_master_user_password: bool | None = None,
         serverless_v2_scaling_configuration: ServerlessScaling | None = None,
         deletion_protection: bool | None = None,
         enable_iam_database_authentication: bool | None = None,
@@ -103,6 +122,8 @@ class ControlPlane(Protocol):
         db_cluster_identifier: Identifier of the cluster, or its resource id.
         new_db_cluster_identifier: new name; endpoints have it from then on.
         master_user_password: new password of the master user: 8 to 128 printable characters.
+        manage_master_user_password: let the runtime make the master password, or no longer.
+        rotate_master_user_password: make another one; only where the runtime manages it.
         serverless_v2_scaling_configuration: range of capacity, and when to pause.
         deletion_protection: refuse to delete it.
         enable_iam_database_authentication: take IAM tokens as passwords.
@@ -161,6 +182,16 @@ class ControlPlane(Protocol):
         InvalidParameterError.
         """
 
+    def get_master_user_secret(self, db_cluster_identifier: str) -> MasterUserSecretValue:
+        """Tell the master password of a cluster whose password the runtime manages.
+
+        AWS Secrets Manager has it as `GetSecretValue`, of the secret that the cluster names.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+
     def describe_db_instances(
         self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None
     ) -> Sequence[DBInstance]:
@@ -173,12 +204,112 @@ class ControlPlane(Protocol):
         Raises InstanceNotFoundError, ClusterNotFoundError.
         """
 
+    def describe_db_log_files(
+        self,
+        db_instance_identifier: str,
+        *,
+        filename_contains: str | None = None,
+        file_last_written: int | None = None,
+        file_size: int | None = None,
+    ) -> Sequence[DescribeDBLogFilesDetails]:
+        """Show the log files of an instance.
+
+        db_instance_identifier: Identifier of the instance.
+        filename_contains: show only those whose name has this in it.
+        file_last_written: show only those written since; milliseconds since 1970.
+        file_size: show only those that are larger; bytes.
+
+        Raises InstanceNotFoundError.
+        """
+
+    def download_db_log_file_portion(
+        self,
+        db_instance_identifier: str,
+        log_file_name: str,
+        *,
+        marker: str | None = None,
+        number_of_lines: int | None = None,
+    ) -> DBLogFilePortion:
+        """Read a part of a log file, of 1 MB at most.
+
+        db_instance_identifier: Identifier of the instance.
+        log_file_name: as describe_db_log_files shows it.
+        marker: where to begin: `0`, or what the last part came with; by default the end is read.
+        number_of_lines: at most so many lines.
+
+        Raises InstanceNotFoundError, LogFileNotFoundError, InvalidParameterError.
+        """
+
     def describe_events(self, source_identifier: str | None = None) -> Sequence[Event]:
         """Show what happened to one cluster, or to all: oldest first.
 
         source_identifier: identifier or resource id of the only cluster to look at.
 
         Raises ClusterNotFoundError.
+        """
+
+    def list_tags_for_resource(self, resource_name: str) -> Sequence[Tag]:
+        """Show the tags of a cluster. Instances have those of their cluster.
+
+        resource_name: ARN of the resource: of a cluster, or of one of its instances.
+
+        Raises ClusterNotFoundError, InstanceNotFoundError, InvalidParameterError.
+        """
+
+    def add_tags_to_resource(self, resource_name: str, tags: Sequence[Tag]) -> None:
+        """Give a cluster tags; a key that it has already gets the new value.
+
+        resource_name: ARN of the resource: of a cluster, or of one of its instances.
+        tags: at most 50 in all.
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+
+    def remove_tags_from_resource(self, resource_name: str, tag_keys: Sequence[str]) -> None:
+        """Take tags from a cluster.
+
+        resource_name: ARN of the resource: of a cluster, or of one of its instances.
+        tag_keys: those that it has not are passed over.
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+
+    def describe_pending_maintenance_actions(
+        self, resource_identifier: str | None = None
+    ) -> Sequence[ResourcePendingMaintenanceActions]:
+        """Show what will be done to clusters at their next start, or could be done.
+
+        resource_identifier: ARN of the only cluster to look at.
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+
+    def describe_host(self) -> HostDescription:
+        """Show the process that hosts the clusters: its release, region and certificates."""
+
+    def describe_db_engine_versions(
+        self,
+        engine: str | None = None,
+        engine_version: str | None = None,
+        db_parameter_group_family: str | None = None,
+        default_only: bool | None = None,
+    ) -> Sequence[DBEngineVersion]:
+        """Show the versions of PostgreSQL that new clusters may have, the default first.
+
+        engine: Name of the engine; there is `aurora-postgresql`.
+        engine_version: the only version to show, such as `18` or `18.6`.
+        db_parameter_group_family: the only family to show, such as `aurora-postgresql18`.
+        default_only: show the default version alone.
+        """
+
+    def describe_orderable_db_instance_options(
+        self, engine: str, engine_version: str | None = None, db_instance_class: str | None = None
+    ) -> Sequence[OrderableDBInstanceOption]:
+        """Show which classes of instances and which storage clusters of an engine may have.
+
+        engine: Name of the engine; there is `aurora-postgresql`.
+        engine_version: the only version to show.
+        db_instance_class: the only class to show; there is `db.serverless`.
         """
 
     def describe_sessions(self, db_cluster_identifier: str) -> Sequence[SessionDescription]:

@@ -4,8 +4,8 @@ Blocking; `HostedInstance` calls them in worker threads, one call at a time for 
 """
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -62,7 +62,10 @@ class Instance(Protocol):
 
 
 class ClusterStorage:
-    """The volume of one cluster, opened when first asked for."""
+    """The volume of one cluster: open while an instance runs, or an operation looks into it.
+
+    A volume that nobody uses is closed, so that a paused cluster has neither thread nor file open.
+    """
 
     def __init__(
         self, directory: Path, user: OsUser, begin_upkeep: Callable[[StorageVolume], None]
@@ -75,13 +78,15 @@ class ClusterStorage:
         self._begin_upkeep = begin_upkeep
         self._lock = threading.Lock()
         self._volume: StorageVolume | None = None
+        self._instances: set[object] = set()
+        self._operations = 0
 
     @property
     def opened(self) -> StorageVolume | None:
         """The volume if it is open, else None."""
         return self._volume
 
-    def create(self, template: Template, system_identifier: int) -> None:
+    def create(self, template: Template, system_identifier: int) -> StorageVolume:
         """Make the volume of a new cluster, whose pages are the template's."""
         (self._directory / BASE_IMAGE).symlink_to(template.directory)
         with self._lock:
@@ -95,22 +100,41 @@ class ClusterStorage:
                 wal_segment_bytes=WAL_SEGMENT_MIB << 20,
             )
             self._begin_upkeep(self._volume)
-
-    def open(self) -> StorageVolume:
-        """Raises QuorumLostError with fewer than three of six segments."""
-        with self._lock:
-            if self._volume is None:
-                self._volume = StorageVolume.open(
-                    self._directory / "volume",
-                    (self._directory / BASE_IMAGE).resolve(),
-                    user=self.user,
-                )
-                self._begin_upkeep(self._volume)
             return self._volume
+
+    def open_for(self, instance: object) -> StorageVolume:
+        """Open it for an instance, until `rest` or `close`.
+
+        Raises QuorumLostError with fewer than three of six segments.
+        """
+        with self._lock:
+            volume = self._open()
+            self._instances.add(instance)
+            return volume
+
+    def rest(self, instance: object) -> None:
+        """An instance has stopped and will not be back at once."""
+        with self._lock:
+            self._instances.discard(instance)
+            self._close_if_unused()
+
+    @contextmanager
+    def used(self) -> Iterator[StorageVolume]:
+        """The volume for the time of one operation. Raises as `open_for` does."""
+        with self._lock:
+            volume = self._open()
+            self._operations += 1
+        try:
+            yield volume
+        finally:
+            with self._lock:
+                self._operations -= 1
+                self._close_if_unused()
 
     def set_storage_type(self, storage_type: StorageType) -> None:
         """Switch how writes become durable, at once."""
-        self.open().set_storage_type(storage_type)
+        with self.used() as volume:
+            volume.set_storage_type(storage_type)
 
     def settle(self) -> None:
         """Do what is due on the volume before a pause: no process may run during one."""
@@ -121,9 +145,28 @@ class ClusterStorage:
     def close(self) -> None:
         """Close the volume, where it is open."""
         with self._lock:
-            if self._volume is not None:
-                self._volume.close()
-                self._volume = None
+            self._instances.clear()
+            self._close()
+
+    def _open(self) -> StorageVolume:
+        if self._volume is None:
+            self._volume = StorageVolume.open(
+                self._directory / "volume",
+                (self._directory / BASE_IMAGE).resolve(),
+                user=self.user,
+            )
+            self._begin_upkeep(self._volume)
+        return self._volume
+
+    def _close_if_unused(self) -> None:
+        used = self._instances or self._operations
+        if self._volume is not None and not used and not self._volume.must_stay_open:
+            self._close()
+
+    def _close(self) -> None:
+        if self._volume is not None:
+            self._volume.close()
+            self._volume = None
 
 
 class _OnVolume:
@@ -176,7 +219,7 @@ class Writer(_OnVolume):
     def start(self) -> None:
         """Start over the data directory where it can be trusted, else over a new one."""
         with self._life:
-            volume = self._storage.open()
+            volume = self._storage.open_for(self)
             data = self._postmaster.data_directory
             if not (volume.trusts(data) and self._postmaster.adopt()):
                 self._postmaster.clear_leftovers()
@@ -206,6 +249,8 @@ class Writer(_OnVolume):
                 volume.detach_writer()
                 if clean and mode is Shutdown.FAST:
                     volume.release(self._postmaster.data_directory)
+            if mode is Shutdown.FAST:  # a pause; after any other end a new writer follows
+                self._storage.rest(self)
 
     def kill(self) -> None:
         """End it as a crash would; its directory is not used again as it is."""
@@ -252,7 +297,7 @@ class Reader(_OnVolume):
 
     def start(self) -> None:
         """Serve the log to a new standby and start it. Raises EngineError, StorageError."""
-        volume = self._storage.open()
+        volume = self._storage.open_for(self)
         volume.serve_wal(self._wal_sockets)
         data = self._postmaster.data_directory
         settings = volume.lay_out_standby(data, SUPERUSER)
@@ -281,6 +326,7 @@ class Reader(_OnVolume):
         volume = self._storage.opened
         if volume is not None:
             volume.forget_standby(self._postmaster.data_directory)
+        self._storage.rest(self)
 
 
 def postmaster_of(

@@ -1,7 +1,9 @@
 """One open runtime, on its event loop: opened, asked, closed."""
 
 import asyncio
+import os
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime, UnnamedCluster
@@ -14,13 +16,29 @@ from cluster_runtime.control.operations.clusters import (
     DeleteDBCluster,
     DescribeDBClusters,
     FailoverDBCluster,
+    GetMasterUserSecret,
     ModifyDBCluster,
     PauseDBCluster,
     StartDBCluster,
     StopDBCluster,
 )
+from cluster_runtime.control.operations.engines import (
+    DescribeDBEngineVersions,
+    DescribeOrderableDBInstanceOptions,
+)
 from cluster_runtime.control.operations.events import DescribeEvents
-from cluster_runtime.control.operations.instances import DescribeDBInstances
+from cluster_runtime.control.operations.instances import (
+    DescribeDBInstances,
+    DescribeDBLogFiles,
+    DownloadDBLogFilePortion,
+)
+from cluster_runtime.control.operations.resources import (
+    AddTagsToResource,
+    DescribeHost,
+    DescribePendingMaintenanceActions,
+    ListTagsForResource,
+    RemoveTagsFromResource,
+)
 from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
 from cluster_runtime.control.operations.volumes import (
     DescribeVolume,
@@ -29,12 +47,37 @@ from cluster_runtime.control.operations.volumes import (
     LoseCompute,
 )
 from cluster_runtime.control.records.catalog import Catalog
-from cluster_runtime.control.records.model import ClusterStatus, DBCluster, DBInstance, Event
+from cluster_runtime.control.records.model import (
+    ClusterStatus,
+    DBCluster,
+    DBInstance,
+    Event,
+    HostDescription,
+)
+from cluster_runtime.control.records.resources import (
+    DBEngineVersion,
+    DBLogFilePortion,
+    DescribeDBLogFilesDetails,
+    MasterUserSecretValue,
+    OrderableDBInstanceOption,
+    ResourcePendingMaintenanceActions,
+    Tag,
+)
 from cluster_runtime.control.records.state_directory import StateDirectory
 from cluster_runtime.control.records.tokens import generate_db_auth_token
-from cluster_runtime.control.workflows import create, delete, faults, modify, power
+from cluster_runtime.control.workflows import (
+    create,
+    delete,
+    engines,
+    faults,
+    modify,
+    power,
+    resources,
+)
 from cluster_runtime.control.workflows.create import DEFAULT_CAPACITY_ACU
+from cluster_runtime.control.workflows.log_files import describe_log_files, log_file_portion
 from cluster_runtime.control.workflows.recover import recover
+from cluster_runtime.control.workflows.secrets import master_user_secret
 from cluster_runtime.engine.home import open_home, shared_directory
 from cluster_runtime.engine.installation import Installation, find_installation
 from cluster_runtime.engine.postmaster import Shutdown
@@ -72,9 +115,12 @@ class RuntimeOptions:
 class ControlService:
     """The control plane itself. All methods run on the runtime's event loop."""
 
-    def __init__(self, runtime: OpenRuntime, disk_watch: DiskWatch) -> None:
+    def __init__(
+        self, runtime: OpenRuntime, disk_watch: DiskWatch, engine_version: str | None = None
+    ) -> None:
         self._runtime = runtime
         self._disk_watch = disk_watch
+        self._engine_version = engine_version
 
     @classmethod
     async def open(cls, state: StateDirectory, options: RuntimeOptions) -> "ControlService":
@@ -122,7 +168,7 @@ class ControlService:
             catalog.close()
             raise
         runtime.pool.fill()
-        return cls(runtime, DiskWatch(runtime))
+        return cls(runtime, DiskWatch(runtime), options.engine_version)
 
     async def close(self) -> None:
         """Stop every cluster cleanly; their next connect, in a later runtime, wakes them."""
@@ -203,6 +249,62 @@ class ControlService:
             return found
         return [instance_named(request.db_instance_identifier, found)]
 
+    async def describe_db_log_files(
+        self, request: DescribeDBLogFiles
+    ) -> list[DescribeDBLogFilesDetails]:
+        """Perform it; raises what `DescribeDBLogFiles` declares."""
+        cluster, instance = self._instance(request.db_instance_identifier)
+        return await asyncio.to_thread(
+            describe_log_files, cluster, is_writer=instance.is_cluster_writer, request=request
+        )
+
+    async def download_db_log_file_portion(
+        self, request: DownloadDBLogFilePortion
+    ) -> DBLogFilePortion:
+        """Perform it; raises what `DownloadDBLogFilePortion` declares."""
+        cluster, instance = self._instance(request.db_instance_identifier)
+        return await asyncio.to_thread(
+            log_file_portion, cluster, is_writer=instance.is_cluster_writer, request=request
+        )
+
+    async def list_tags_for_resource(self, request: ListTagsForResource) -> list[Tag]:
+        """Perform it; raises what `ListTagsForResource` declares."""
+        return list(resources.resource(self._runtime, request.resource_name).db_cluster.tag_list)
+
+    async def add_tags_to_resource(self, request: AddTagsToResource) -> None:
+        """Perform it; raises what `AddTagsToResource` declares."""
+        await resources.add_tags(self._runtime, request.resource_name, request.tags)
+
+    async def remove_tags_from_resource(self, request: RemoveTagsFromResource) -> None:
+        """Perform it; raises what `RemoveTagsFromResource` declares."""
+        await resources.remove_tags(self._runtime, request.resource_name, request.tag_keys)
+
+    async def describe_pending_maintenance_actions(
+        self, request: DescribePendingMaintenanceActions
+    ) -> list[ResourcePendingMaintenanceActions]:
+        """Perform it; raises what `DescribePendingMaintenanceActions` declares."""
+        named = request.resource_identifier
+        chosen = self._chosen(None) if named is None else [resources.resource(self._runtime, named)]
+        return await asyncio.to_thread(resources.pending_maintenance, chosen)
+
+    async def describe_db_engine_versions(
+        self, request: DescribeDBEngineVersions
+    ) -> list[DBEngineVersion]:
+        """Perform it."""
+        return await asyncio.to_thread(engines.engine_versions, request, self._engine_version)
+
+    async def describe_orderable_db_instance_options(
+        self, request: DescribeOrderableDBInstanceOptions
+    ) -> list[OrderableDBInstanceOption]:
+        """Perform it."""
+        return await asyncio.to_thread(engines.orderable_options, request)
+
+    async def get_master_user_secret(self, request: GetMasterUserSecret) -> MasterUserSecretValue:
+        """Perform it; raises what `GetMasterUserSecret` declares."""
+        return master_user_secret(
+            self._runtime, self.find(request.db_cluster_identifier).db_cluster
+        )
+
     async def describe_events(self, request: DescribeEvents) -> list[Event]:
         """Perform it; raises what `DescribeEvents` declares."""
         named = request.source_identifier
@@ -238,6 +340,16 @@ class ControlService:
         """Perform it; raises what `LoseCompute` declares."""
         await faults.lose_compute(self.find(request.db_cluster_identifier))
 
+    async def describe_host(self, request: DescribeHost) -> HostDescription:
+        """Perform it."""
+        return HostDescription(
+            version=version("borealis-postgres"),
+            region=self._runtime.region,
+            state_directory=str(self._runtime.state.path),
+            certificate_path=str(self.certificate_path),
+            process_id=os.getpid(),
+        )
+
     @property
     def certificate_path(self) -> Path:
         """The certificate of the gateway's authority, for `sslrootcert`."""
@@ -259,6 +371,14 @@ class ControlService:
     def instances(self, cluster: HostedCluster) -> list[DBInstance]:
         """The instances of a cluster: a writer and its readers."""
         return describe_instances(cluster)
+
+    def _instance(self, identifier: str) -> tuple[HostedCluster, DBInstance]:
+        """An instance and its cluster. Raises InstanceNotFoundError."""
+        found = [
+            (cluster, each) for cluster in self._chosen(None) for each in self.instances(cluster)
+        ]
+        instance = instance_named(identifier, [each for _, each in found])
+        return next((cluster, each) for cluster, each in found if each == instance)
 
     def _chosen(self, identifier: str | None) -> list[HostedCluster]:
         """The cluster of an identifier, or all in order of theirs."""

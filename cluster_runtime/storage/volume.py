@@ -137,6 +137,11 @@ class StorageVolume:
             mount.close_node()
 
     @property
+    def must_stay_open(self) -> bool:
+        """Whether closing it would end what somebody began: a fault, or a hold on the log."""
+        return self._upkeep.faults.any or self._upkeep.holders.any
+
+    @property
     def metadata(self) -> VolumeMetadata:
         """What never changes, the timelines, and the storage type."""
         return self._mount.metadata

@@ -56,6 +56,36 @@ Model = Annotated[
         help="Language model for questions, e.g. anthropic:claude-sonnet-4-5; default: none.",
     ),
 ]
+Dsns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dsn",
+        metavar="[NAME=]URI",
+        help="Read this existing database instead of clusters; may be repeated. A connection "
+        "string with a password belongs in BOREALIS_DATABASES, one a line, or in ~/.pgpass.",
+    ),
+]
+Dsn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URI",
+        help="Ask this existing database; without a value on the command line: BOREALIS_DATABASES.",
+    ),
+]
+Region = Annotated[
+    str | None,
+    typer.Option(help="The cluster is one of Amazon Aurora in this region, with IAM tokens."),
+]
+AuroraUser = Annotated[
+    str | None,
+    typer.Option("--user", help="Amazon Aurora: role with rds_iam; default: the master user."),
+]
+CaBundle = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="PGSSLROOTCERT", help="Amazon Aurora: certificates to verify the server by."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 STATE_DIR = Path("~/.borealis")
@@ -183,19 +213,33 @@ def psql(
 
 @app.command()
 def ask(
-    name: Name,
-    question: Annotated[str, typer.Argument(help="A question in English.")],
+    name: Annotated[
+        str, typer.Argument(help="Identifier of the cluster; none with --dsn.", metavar="[CLUSTER]")
+    ],
+    question: Annotated[str | None, typer.Argument(help="A question in English.")] = None,
     state_dir: StateDir = STATE_DIR,
     database: Annotated[str | None, typer.Option(help="Database to ask.")] = None,
     model: Model = None,
     as_json: AsJson = False,
+    dsn: Dsn = None,
+    region: Region = None,
+    user: AuroraUser = None,
+    ca_bundle: CaBundle = None,
 ) -> None:
     """Ask a question in English: prints the SQL, what it computes, and the rows."""
     with loading():
+        from mcp_server.cli import existing
         from mcp_server.questions import ask_once
 
-    with opened(state_dir) as runtime:
-        answer = ask_once(runtime.cluster(name), question, database, model)
+    place = existing.to_ask(name, question, dsn, region, user, database, ca_bundle)
+    if place is not None:
+        asked, text = place
+        answer = ask_once(asked, text, None, model)
+    elif question is None:
+        raise typer.BadParameter("a question in English must follow", param_hint="QUESTION")
+    else:
+        with opened(state_dir) as runtime:
+            answer = ask_once(runtime.cluster(name), question, database, model)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     else:
@@ -236,10 +280,18 @@ def mcp(
         Path | None,
         typer.Option(help="With --http: ask clients for the bearer token in this file."),
     ] = None,
+    dsn: Dsns = None,
+    region: Region = None,
+    user: AuroraUser = None,
+    database: Annotated[
+        str | None, typer.Option(help="Amazon Aurora: database; default: the cluster's own.")
+    ] = None,
+    ca_bundle: CaBundle = None,
 ) -> None:
     """Serve the MCP tools, over standard input and output or over HTTP."""
     with loading():
         from mcp_server import hosting
+        from mcp_server.cli import existing
 
     options = hosting.Options(
         state_dir=state_dir.expanduser(),
@@ -251,7 +303,11 @@ def mcp(
         token_file=token_file,
         warm_pool=warm_pool,
     )
-    hosting.run(options, console.note)
+    databases = existing.to_serve(dsn or (), cluster, region, user, database, ca_bundle)
+    if databases is None:
+        hosting.run(options, console.note)
+    else:
+        hosting.run_for_databases(databases, options, console.note)
 
 
 @app.command()

@@ -109,6 +109,11 @@ def _parameter(one: Input) -> inspect.Parameter:
         annotation: Any = Annotated[one.type, typer.Argument(help=one.words, metavar=word)]
         return _named(one.name, annotation, default)
     option = option_of(one)
+    if one.field.items is not None:
+        many: Any = default if default is inspect.Parameter.empty else list(one.default)
+        words = f"{one.words} May be given several times."
+        metavar = "TEXT" if one.field.items is str else "KEY=VALUE"
+        return _option(one.name, list[str], many, option, help=words, metavar=metavar)
     if one.field.type is bool and default is not False:
         option = f"{option}/{option.replace('--', '--no-', 1)}"
     return _option(one.name, one.type, default, option, help=one.words)
@@ -127,7 +132,10 @@ def _named(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 
 def _value(one: Input, given: Any) -> Any:
-    """What was given; for a secret, what its file holds."""
+    """What was given; for a secret, what its file holds; of many, each as what it is."""
+    if one.field.items is not None:
+        kind = one.field.items
+        return tuple(each if kind is str else kind.parse(each) for each in given)
     if not one.field.secret or given is None:
         return given
     try:

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias
 
 from mcp_server.nl2sql.database.digest import digest
-from mcp_server.nl2sql.database.jsonable import Json, jsonable
 from mcp_server.nl2sql.database.reader import ResultSet
 from mcp_server.nl2sql.errors import ModelError, RefusedError
 from mcp_server.nl2sql.model.plan import Complete, ModelOutcome, PlanSettings, Trial, Try, plan
@@ -20,6 +19,7 @@ from mcp_server.nl2sql.model.prompt import Request, messages
 from mcp_server.nl2sql.solved import Solved
 from mcp_server.nl2sql.sql.assumptions import assumptions
 from mcp_server.nl2sql.sql.paraphrase import reading
+from mcp_server.rendering import Json
 
 Origin: TypeAlias = Literal["built-in", "model", "solved"]
 
@@ -76,11 +76,11 @@ class Alternative:
 class Answer:
     """What `ask` gives back. sql is None when the question was declined; `reason` says why.
 
-    reading: the query in plain English, made from the SQL. rows: JSON values, at most the number
-    asked for; truncated tells whether there are more. confidence: 0..1. agreement: whether the
-    paths that answered found the same rows; None when only one did. unused: words of the question
-    that the translation did not use. links, attempts: only with explain=True. result: what the
-    rows were taken from, as the server sent it.
+    reading: the query in plain English, made from the SQL. rows: JSON values, as
+    `mcp_server.rendering` writes them, at most the number asked for; truncated tells whether there
+    are more. confidence: 0..1. agreement: whether the paths that answered found the same rows; None
+    when only one did. unused: words of the question that the translation did not use. links,
+    attempts: only with explain=True. result: what the rows were taken from, as the server sent it.
     """
 
     question: str
@@ -283,7 +283,7 @@ def _answer(
     shown_rows: int,
 ) -> Answer:
     unused = tuple(translation.unused)
-    links = tuple(_plain(link) for link in translation.links) if explain else ()
+    links = tuple(asdict(link) for link in translation.links) if explain else ()
     attempts = _attempts(outcome) if explain and outcome else ()
     if not findings.proposals:
         return Answer(
@@ -312,7 +312,7 @@ def _answer(
         chosen.sql,
         reading=_reading(chosen),
         columns=chosen.result.columns,
-        rows=tuple(tuple(jsonable(v) for v in row) for row in chosen.result.rows[:shown_rows]),
+        rows=chosen.result.rendered(shown_rows),
         truncated=chosen.result.truncated or len(chosen.result.rows) > shown_rows,
         confidence=round(confidence, 3),
         origin=chosen.origin,
@@ -387,9 +387,3 @@ def _attempts(outcome: ModelOutcome) -> tuple[Json, ...]:
         }
         for attempt in outcome.attempts
     )
-
-
-def _plain(link: Any) -> Json:
-    if hasattr(link, "__dataclass_fields__"):
-        return jsonable(asdict(link))
-    return jsonable(link)

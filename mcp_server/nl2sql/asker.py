@@ -27,9 +27,10 @@ from mcp_server.nl2sql.answer import (
     TranslationLike,
     answering,
 )
+from mcp_server.nl2sql.database.connecting import Dsn, conninfo
 from mcp_server.nl2sql.database.guard.checks import Limits, begin
 from mcp_server.nl2sql.database.own_names import own_names
-from mcp_server.nl2sql.database.reader import Dsn, Reader, ResultSet, conninfo
+from mcp_server.nl2sql.database.reader import Reader, ResultSet
 from mcp_server.nl2sql.database.steps import Fetch, Steps, arun, run
 from mcp_server.nl2sql.errors import ModelError, ModelTimeoutError, RefusedError
 from mcp_server.nl2sql.model.background import run_in_background

@@ -55,6 +55,10 @@ class QueryTimeoutError(RefusedError):
     retry_helps = True
 
 
+class UnsupportedServerError(NL2SQLError):
+    """The server is older than what the guard can judge queries of. Nothing was run."""
+
+
 class ModelError(NL2SQLError):
     """The language model gave no usable answer. Another try, or another model, may help."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mcp_server.nl2sql.database.jsonable import Json
+from mcp_server.rendering import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ import psycopg
 
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
 from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
+from mcp_server.nl2sql.database.connecting import Dsn, connect_to_read
 from mcp_server.nl2sql.database.guard.checks import Limits
-from mcp_server.nl2sql.database.own_names import own_names
-from mcp_server.nl2sql.database.reader import Dsn, Reader, conninfo
+from mcp_server.nl2sql.database.reader import Reader
 from mcp_server.nl2sql.database.steps import run
 from mcp_server.nl2sql.errors import QueryTimeoutError, RefusedError
 from mcp_server.nl2sql.linking.linking import Linker
@@ -42,8 +42,6 @@ IDLE_SECONDS = 2.0
 PROBE = Reader("", limits=Limits(rows=SAMPLE_ROWS, cost=math.inf, timeout=TRY_SECONDS))
 """The steps of a candidate; the connection is the translator's own."""
 
-READ_ONLY = "select pg_catalog.set_config('default_transaction_read_only', 'on', false)"
-
 SCHEMA_VERSION = """
 select pg_catalog.sum(a.xmin::pg_catalog.text::pg_catalog.int8), pg_catalog.count(*),
        pg_catalog.sum(distinct c.reltuples),
@@ -62,8 +60,11 @@ class Translator:
     """Translates questions about one database; safe to call from several threads.
 
     dsn: libpq connection string of a role that may read, or what gives one for each new connection
-    (a cluster's holds a token of 15 minutes). One connection serves all questions; it is closed
-    when none has come for IDLE_SECONDS, and made again when it is lost.
+    (a cluster's holds a token of 15 minutes). Any PostgreSQL from 16 on will do: nothing is made in
+    it, and nothing runs outside a READ ONLY transaction but a look at `pg_catalog`.
+
+    One connection serves all questions; it is closed when none has come for IDLE_SECONDS, and made
+    again when it is lost.
     """
 
     def __init__(self, dsn: Dsn) -> None:
@@ -126,20 +127,14 @@ class Translator:
     def _profile(self, conn: psycopg.Connection[Any]) -> tuple[Linker, JoinGraph]:
         version = conn.execute(SCHEMA_VERSION).fetchone()
         if self._known is None or self._known[0] != version:
-            with self._connect() as reading_all:
-                run(reading_all, own_names(for_the_session=True))
+            with connect_to_read(self.dsn) as reading_all:
                 found = profile(reading_all)
             self._known = (version, Linker(found), JoinGraph(found))
         return self._known[1:]
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        conn = psycopg.connect(conninfo(self.dsn), autocommit=True, prepare_threshold=None)
-        conn.execute(READ_ONLY)
-        return conn
-
     def _connected(self) -> psycopg.Connection[Any]:
         if self._conn is None:
-            self._conn = self._connect()
+            self._conn = connect_to_read(self.dsn)
         return self._conn
 
     def _close(self) -> None:

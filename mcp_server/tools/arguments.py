@@ -1,12 +1,13 @@
 """The parameters that several tools share, described once, and what to say when one is wrong."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 CLUSTER_PARAMETER = "cluster"
+DATABASE_PARAMETER = "database"
 
 ClusterName = Annotated[
     str,
@@ -30,6 +31,14 @@ Parameters = Annotated[
         "objects are sent as JSON; for an array write $1::text::int[] and send '{1,2}'"
     ),
 ]
+
+
+def one_of(databases: Sequence[str]) -> Any:
+    """The type of an argument that names one of the databases that a server reads."""
+    return Annotated[
+        Literal[tuple(databases)],
+        Field(description="The database to read, one of those that this server was started with"),
+    ]
 
 
 def explain_arguments(tool: str, error: ValidationError, known: Iterable[str]) -> str:

@@ -22,7 +22,12 @@ from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Words
 from mcp_server.results import ToolResult
 from mcp_server.sql_errors import sql_error_text
-from mcp_server.tools.arguments import CLUSTER_PARAMETER, explain_arguments
+from mcp_server.tools.arguments import (
+    CLUSTER_PARAMETER,
+    DATABASE_PARAMETER,
+    explain_arguments,
+    one_of,
+)
 from mcp_server.tools.platform import Call, Platform, ServerScope
 from mcp_server.tools.progress import Progress
 from mcp_server.wording import EVERY_TOOL
@@ -50,6 +55,7 @@ class Effect(Enum):
 class Reach(Enum):
     """What a call works on. A server for one cluster has only the tools that reach one."""
 
+    DATABASE = "a database, whoever runs it"
     CLUSTER = "one cluster, which it does not create or delete"
     SERVER = "the clusters of the server"
 
@@ -75,7 +81,9 @@ class ToolDefinition:
         """Whether a server of this scope has the tool."""
         if scope.read_only and self.effect.writes:
             return False
-        return scope.cluster is None or self.reach is Reach.CLUSTER
+        if scope.databases:
+            return self.reach is Reach.DATABASE and not self.effect.writes
+        return scope.cluster is None or self.reach is not Reach.SERVER
 
 
 def tool(
@@ -97,9 +105,7 @@ def bind(
     words: how errors call things, which names no tool that the server lacks.
     """
     signature = inspect.signature(definition.run, eval_str=True)
-    fixed: dict[str, Any] = {}
-    if scope.cluster is not None and CLUSTER_PARAMETER in signature.parameters:
-        fixed[CLUSTER_PARAMETER] = scope.cluster
+    fixed = {name: value for name, value in _fixed(scope).items() if name in signature.parameters}
 
     async def invoke(
         ctx: Context[Any, Any], **arguments: Any
@@ -119,7 +125,13 @@ def bind(
             structured_content=answer.model_dump(mode="json"),
         )
 
-    parameters = [p for name, p in signature.parameters.items() if name not in {"call", *fixed}]
+    parameters = [
+        p.replace(annotation=one_of(scope.databases))
+        if name == CLUSTER_PARAMETER and scope.databases
+        else p
+        for name, p in signature.parameters.items()
+        if name not in {"call", *fixed}
+    ]
     context = inspect.Parameter(
         "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Context[Any, Any]
     )
@@ -136,6 +148,14 @@ def bind(
         structured_output=True,
     )
     return cast(StrictTool, bound).refusing_unknown_arguments()
+
+
+def _fixed(scope: ServerScope) -> dict[str, Any]:
+    """The arguments that a scope decides. A connection string names one database of its server."""
+    if scope.databases:
+        only = {CLUSTER_PARAMETER: scope.databases[0]} if len(scope.databases) == 1 else {}
+        return {DATABASE_PARAMETER: None, **only}
+    return {} if scope.cluster is None else {CLUSTER_PARAMETER: scope.cluster}
 
 
 def _result_of(annotation: Any) -> Any:

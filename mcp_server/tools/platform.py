@@ -8,6 +8,7 @@ from anyio import to_thread
 from mcp.server.mcpserver import Context
 
 from cluster_runtime.control.plane import Cluster, ControlPlane
+from mcp_server.databases.existing import Database, Databases
 from mcp_server.questions import Questions
 from mcp_server.tools.progress import Progress
 
@@ -16,18 +17,26 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Platform:
-    """What the tools of one server share: its control plane, and what it learnt of databases."""
+    """What the tools of one server share: its clusters or databases, and what it learnt of them.
 
-    plane: ControlPlane
+    plane: None for a server of databases that are there already, whose tools need none.
+    """
+
+    plane: ControlPlane | None
     questions: Questions
+    databases: Databases | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ServerScope:
-    """What a server may do. cluster: the only one it works on, or None for all of them."""
+    """What a server may do. cluster: the only one it works on, or None for all of them.
+
+    databases: the names of those that it reads instead of clusters, where it does.
+    """
 
     cluster: str | None = None
     read_only: bool = False
+    databases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,8 @@ class Call:
     @property
     def plane(self) -> ControlPlane:
         """Where clusters are made."""
+        if self.platform.plane is None:
+            raise AssertionError("a server of existing databases has no tool for clusters")
         return self.platform.plane
 
     async def off_loop(self, work: Callable[[], T]) -> T:
@@ -51,3 +62,9 @@ class Call:
     async def cluster(self, identifier: str) -> Cluster:
         """A cluster by name. Raises ClusterNotFoundError."""
         return await self.off_loop(lambda: self.plane.cluster(identifier))
+
+    async def database(self, identifier: str) -> Database:
+        """What to read by that name: a cluster, or a database that is there already."""
+        if self.platform.databases is not None:
+            return self.platform.databases.database(identifier)
+        return await self.cluster(identifier)

@@ -21,13 +21,13 @@ from mcp_server.rows import limits_of_a_call
 from mcp_server.sessions import describing
 from mcp_server.tools import catalog_queries as catalog
 from mcp_server.tools.arguments import ClusterName, DatabaseName
-from mcp_server.tools.definition import Effect, tool
+from mcp_server.tools.definition import Effect, Reach, tool
 from mcp_server.tools.platform import Call
 
 LIMITS = limits_of_a_call()
 
 
-@tool(title="List schemas", effect=Effect.READS)
+@tool(title="List schemas", effect=Effect.READS, reach=Reach.DATABASE)
 async def list_schemas(
     call: Call, cluster: ClusterName, database: DatabaseName = None
 ) -> SchemaList:
@@ -35,7 +35,7 @@ async def list_schemas(
 
     Start here to find out what a cluster holds; describe_tables goes on from there.
     """
-    handle = await call.cluster(cluster)
+    handle = await call.database(cluster)
     async with describing(handle, database, LIMITS) as connection:
         rows = connection.cursor(row_factory=dict_row)
         schemas = [SchemaSummary(**row) async for row in await rows.execute(catalog.SCHEMAS)]
@@ -43,7 +43,7 @@ async def list_schemas(
         return SchemaList(cluster=handle.identifier, schemas=schemas, **current)
 
 
-@tool(title="Describe tables", effect=Effect.READS)
+@tool(title="Describe tables", effect=Effect.READS, reach=Reach.DATABASE)
 async def describe_tables(
     call: Call,
     cluster: ClusterName,
@@ -63,7 +63,7 @@ async def describe_tables(
 
     Read this before writing SQL: it gives the exact names, and foreign_keys says what to join on.
     """
-    handle = await call.cluster(cluster)
+    handle = await call.database(cluster)
     async with describing(handle, database, LIMITS) as connection:
         rows = connection.cursor(row_factory=dict_row)
         (current,) = await (await rows.execute(catalog.DATABASE)).fetchall()

@@ -265,7 +265,7 @@ def test_a_secret_that_cannot_be_read_is_an_error_that_names_the_option(
 def test_what_ends_with_the_host_is_no_command() -> None:
     borealis = Borealis(None)
     ended = [one.method.replace("_", "-") for one in OPERATIONS if one.of_this_host]
-    assert len(ended) == 4
+    assert len(ended) == 5
     assert [name for name in ended if borealis(name, "--help").exit_code != 2] == []
 
 

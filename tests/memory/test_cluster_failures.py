@@ -10,7 +10,7 @@ import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
 from memory import BorealisSaver, BorealisStore
-from tests.memory.test_failures import check_no_step_lost_or_doubled, counting_graph
+from tests.memory.database.test_failures import check_no_step_lost_or_doubled, counting_graph
 
 STEPS = 1000
 

@@ -4,7 +4,15 @@ To add one: declare it here, give `ControlService` the method of its name, and r
 `python -m cluster_runtime.control.operations.generate`.
 """
 
-from cluster_runtime.control.operations import clusters, events, instances, sessions, volumes
+from cluster_runtime.control.operations import (
+    clusters,
+    engines,
+    events,
+    instances,
+    resources,
+    sessions,
+    volumes,
+)
 from cluster_runtime.control.operations.declaration import (
     Declared,
     Request,
@@ -12,6 +20,8 @@ from cluster_runtime.control.operations.declaration import (
     operation,
 )
 
-OPERATIONS: tuple[Declared, ...] = declared_in((clusters, instances, events, sessions, volumes))
+OPERATIONS: tuple[Declared, ...] = declared_in(
+    (clusters, instances, events, resources, engines, sessions, volumes)
+)
 
 __all__ = ["OPERATIONS", "Declared", "Request", "operation"]

@@ -16,11 +16,13 @@ from cluster_runtime.control.operations.types import (
     DB_CLUSTER,
     DB_CLUSTERS,
     HANDLE,
+    SECRET_VALUE,
     ClusterReference,
     NewClusterIdentifier,
     Password,
 )
 from cluster_runtime.control.records.model import ServerlessScaling, StorageType
+from cluster_runtime.control.records.resources import Tag
 from cluster_runtime.control.records.rules import (
     DEFAULT_DATABASE,
     PORT_MAX,
@@ -76,10 +78,14 @@ class CreateDBCluster(Request):
     master_username: role that owns the databases.
     master_user_password: password of the master user: 8 to 128 printable characters; without one,
         IAM tokens are the way in.
+    manage_master_user_password: let the runtime make the master password; `get_master_user_secret`
+        tells it.
+    enable_iam_database_authentication: take IAM tokens as passwords.
     serverless_v2_scaling_configuration: range of capacity, and when to pause.
     storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
     deletion_protection: refuse to delete it until this is switched off.
     port: port of the cluster endpoint; by default any free one.
+    tags: words about it, at most 50.
     engine: there is one.
     """
 
@@ -90,19 +96,31 @@ class CreateDBCluster(Request):
     database_name: Annotated[str, Must(check_database_name)] = DEFAULT_DATABASE
     master_username: Annotated[str, Must(check_master_username)] = MASTER
     master_user_password: Password | None = field(default=None, repr=False)
+    manage_master_user_password: bool = False
+    enable_iam_database_authentication: Annotated[bool, InRds(default=False)] = True
     serverless_v2_scaling_configuration: Annotated[ServerlessScaling | None, Earlier("scaling")] = (
         None
     )
     storage_type: StorageType = "aurora"
     deletion_protection: bool = False
     port: Annotated[int | None, Range(PORT_MIN, PORT_MAX)] = None
+    tags: tuple[Tag, ...] = ()
     engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
 
     def check(self) -> None:
         """Raises InvalidParameterError for a cluster that nobody could log in to."""
-        if not self.with_express_configuration and self.master_user_password is None:
+        _check_one_password(self.master_user_password, self.manage_master_user_password)
+        has_password = self.master_user_password is not None or self.manage_master_user_password
+        if not self.with_express_configuration and not has_password:
             raise InvalidParameterError(
-                "a cluster without express configuration needs ", Parameter("master_user_password")
+                "a cluster without express configuration needs ",
+                Parameter("master_user_password"),
+                " or ",
+                Parameter("manage_master_user_password"),
+            )
+        if not self.enable_iam_database_authentication and not has_password:
+            raise InvalidParameterError(
+                "a cluster without IAM tokens needs ", Parameter("master_user_password")
             )
 
 
@@ -139,6 +157,8 @@ class ModifyDBCluster(Request):
 
     new_db_cluster_identifier: new name; endpoints have it from then on.
     master_user_password: new password of the master user: 8 to 128 printable characters.
+    manage_master_user_password: let the runtime make the master password, or no longer.
+    rotate_master_user_password: make another one; only where the runtime manages it.
     serverless_v2_scaling_configuration: range of capacity, and when to pause.
     deletion_protection: refuse to delete it.
     enable_iam_database_authentication: take IAM tokens as passwords.
@@ -153,6 +173,8 @@ class ModifyDBCluster(Request):
     _: KW_ONLY
     new_db_cluster_identifier: NewClusterIdentifier | None = None
     master_user_password: Password | None = field(default=None, repr=False)
+    manage_master_user_password: bool | None = None
+    rotate_master_user_password: bool | None = None
     serverless_v2_scaling_configuration: Annotated[
         ServerlessScaling | None, Earlier("scaling"), Changes("scaling")
     ] = None
@@ -164,6 +186,10 @@ class ModifyDBCluster(Request):
     internet_access_gateway_enabled: Annotated[bool | None, RDS_HAS_NONE] = None
     storage_type: StorageType | None = None
     reset_settings: Annotated[bool, RDS_HAS_NONE] = False
+
+    def check(self) -> None:
+        """Raises InvalidParameterError for two passwords."""
+        _check_one_password(self.master_user_password, bool(self.manage_master_user_password))
 
 
 @operation(
@@ -241,3 +267,30 @@ class DeleteDBCluster(Request):
     db_cluster_identifier: ClusterReference
     _: KW_ONLY
     skip_final_snapshot: Annotated[bool, InRds(default=False)] = True
+
+
+@operation(
+    "GetMasterUserSecret",
+    of=DB_CLUSTER_NOUN,
+    returns=SECRET_VALUE,
+    raises=(ClusterNotFoundError, InvalidParameterError),
+    ours=True,
+)
+@dataclass(frozen=True, slots=True)
+class GetMasterUserSecret(Request):
+    """Tell the master password of a cluster whose password the runtime manages.
+
+    AWS Secrets Manager has it as `GetSecretValue`, of the secret that the cluster names.
+    """
+
+    db_cluster_identifier: ClusterReference
+
+
+def _check_one_password(password: str | None, managed: bool) -> None:
+    if password is not None and managed:
+        raise InvalidParameterError(
+            Parameter("master_user_password"),
+            " is given, and ",
+            Parameter("manage_master_user_password"),
+            " says that the runtime makes it; give one of the two",
+        )

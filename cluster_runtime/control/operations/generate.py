@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cluster_runtime.control.operations import OPERATIONS
 from cluster_runtime.control.operations.declaration import Declared
-from cluster_runtime.control.operations.source import Style, module
+from cluster_runtime.control.operations.source import Style, brackets, module
 from cluster_runtime.control.operations.table import reference
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -22,6 +22,11 @@ STATE = '''    """{what}"""
 
     _thread: LoopThread
     _service: ControlService'''
+HANDLES = '''
+
+    def cluster(self, identifier: str) -> ClusterHandle:
+        """A handle on an existing cluster. Raises ClusterNotFoundError."""
+        return self._service.handle(identifier)'''
 DRIVEN = (
     ("cluster_runtime.control.loop_thread", "LoopThread"),
     ("cluster_runtime.control.service", "ControlService"),
@@ -35,7 +40,10 @@ def _called(declared: Declared) -> list[str]:
 
 def _awaited(declared: Declared) -> list[str]:
     start = "" if declared.result is None else "return "
-    return [f"{start}await self._thread.acall(self._service.{declared.method}(request))"]
+    called = f"self._service.{declared.method}(request)"
+    inside = " " * 8
+    lines = brackets(f"{start}await self._thread.acall(", [called], ")", inside)
+    return [line.removeprefix(inside) for line in lines]
 
 
 BLOCKING = Style(
@@ -46,8 +54,10 @@ BLOCKING = Style(
 )
 AWAITED = Style(
     docstring=f"The operations of `AsyncRuntime`.\n{GENERATED}",
-    head="class AwaitedOperations:\n" + STATE.format(what="Each awaits the runtime's loop."),
-    imports=DRIVEN,
+    head="class AwaitedOperations:\n"
+    + STATE.format(what="Each awaits the runtime's loop.")
+    + HANDLES,
+    imports=(*DRIVEN, (HANDLE_MODULE, "ClusterHandle")),
     awaited=True,
     body=_awaited,
 )
@@ -72,6 +82,32 @@ PLANE = Style(
 )
 
 
+def _asked(declared: Declared) -> list[str]:
+    if declared.result is None:
+        return ["self._perform(request)"]
+    kind = declared.result.protocol_name or declared.result.name
+    kind = f"Sequence[{kind}]" if declared.result.many else kind
+    return [f"result: {kind} = self._perform(request)", "return result"]
+
+
+REMOTE = Style(
+    docstring=f"The operations of `RdsControlPlane`.\n{GENERATED}",
+    head='''class RemoteOperations:
+    """Each asks an endpoint."""
+
+    def _perform(self, request: Request) -> Any:
+        raise NotImplementedError''',
+    imports=(("typing", "Any"), ("cluster_runtime.control.operations.declaration", "Request")),
+    body=_asked,
+    promised=True,
+)
+
+
+def remote(operations: Iterable[Declared]) -> str:
+    """The source of the operations behind an endpoint."""
+    return module(REMOTE, operations)
+
+
 def blocking(operations: Iterable[Declared]) -> str:
     """The source of the blocking operations."""
     return module(BLOCKING, operations)
@@ -93,6 +129,7 @@ def files(operations: tuple[Declared, ...] = OPERATIONS) -> dict[Path, str]:
         ROOT / "cluster_runtime" / "_blocking.py": blocking(operations),
         ROOT / "cluster_runtime" / "_awaited.py": awaited(operations),
         ROOT / "cluster_runtime" / "control" / "plane.py": plane(operations),
+        ROOT / "cluster_runtime" / "api" / "client" / "_asked.py": remote(operations),
         ROOT / "docs" / "operations.md": reference(operations),
     }
 

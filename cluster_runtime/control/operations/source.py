@@ -27,7 +27,8 @@ class Style:
     """How one class offers operations.
 
     head: its text before the methods, with its class line; imports: what that text needs.
-    body: the statements of a method, which has its arguments in a request.
+    body: the statements of a method, which has its arguments in a request. promised: it returns
+    what the Protocol promises, and no more.
     """
 
     docstring: str
@@ -35,6 +36,7 @@ class Style:
     imports: tuple[Import, ...]
     awaited: bool = False
     body: Callable[[Declared], list[str]] | None = None
+    promised: bool = False
     public: tuple[str, ...] = ()
 
 
@@ -94,7 +96,7 @@ def brackets(before: str, parts: list[str], after: str, indent: str) -> list[str
 
 
 def _method(declared: Declared, style: Style, needed: set[Import]) -> str:
-    returns = _result(declared, needed, promised=style.body is None)
+    returns = _result(declared, needed, promised=style.promised or style.body is None)
     lines = []
     earlier = _earlier_names(declared)
     if style.body is not None and earlier:
@@ -112,13 +114,18 @@ def _method(declared: Declared, style: Style, needed: set[Import]) -> str:
     if style.body is not None:
         needed.add((declared.request.__module__, declared.request.__name__))
         given = [
-            f"{each.name}={each.name}" if each.keyword_only else each.name
+            f"{each.name}={_given(each)}" if each.keyword_only else _given(each)
             for each in declared.parameters
         ]
         request = f"request = {declared.request.__name__}("
         lines += brackets(request, given, ")", INDENT * 2)
         lines += [f"{INDENT * 2}{line}" for line in style.body(declared)]
     return "\n".join(lines)
+
+
+def _given(field: Field) -> str:
+    """A parameter as the request has it."""
+    return f"tuple({field.name})" if field.items is not None else field.name
 
 
 def _result(declared: Declared, needed: set[Import], *, promised: bool) -> str:
@@ -150,6 +157,11 @@ def _plain_type(field: Field, needed: set[Import]) -> str:
                 return name
         needed.add(("typing", "Literal"))
         return f"Literal[{', '.join(_literal(choice) for choice in field.choices)}]"
+    if field.items is not None:
+        if field.items.__module__ != "builtins":
+            needed.add((field.items.__module__, field.items.__name__))
+        needed.add(("collections.abc", "Sequence"))
+        return f"Sequence[{field.items.__name__}]"
     if field.type is datetime:
         needed.add(("datetime", "datetime"))
     elif field.type.__module__ != "builtins":

@@ -18,6 +18,7 @@ NewClusterIdentifier = Annotated[
         "a hyphen and without two in a row; case does not matter."
     ),
 ]
+ResourceName = Annotated[str, Doc("ARN of the resource: of a cluster, or of one of its instances.")]
 Password = Annotated[str, Must(check_password), SECRET]
 
 MODEL = "cluster_runtime.control.records.model"
@@ -27,4 +28,13 @@ DB_INSTANCES = Result(MODEL, "DBInstance", many=True)
 EVENTS = Result(MODEL, "Event", many=True)
 HANDLE = Result("cluster_runtime.control.handle", "ClusterHandle", protocol_name="Cluster")
 VOLUME = Result("cluster_runtime.storage.description", "VolumeDescription")
+RESOURCES = "cluster_runtime.control.records.resources"
+TAGS = Result(RESOURCES, "Tag", many=True)
+MAINTENANCE = Result(RESOURCES, "ResourcePendingMaintenanceActions", many=True)
+ENGINE_VERSIONS = Result(RESOURCES, "DBEngineVersion", many=True)
+OPTIONS = Result(RESOURCES, "OrderableDBInstanceOption", many=True)
+LOG_FILES = Result(RESOURCES, "DescribeDBLogFilesDetails", many=True)
+LOG_FILE_PORTION = Result(RESOURCES, "DBLogFilePortion")
+SECRET_VALUE = Result(RESOURCES, "MasterUserSecretValue")
+HOST = Result(MODEL, "HostDescription")
 SESSIONS = Result("cluster_runtime.gateway.description", "SessionDescription", many=True)

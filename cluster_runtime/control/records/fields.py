@@ -80,6 +80,11 @@ class Field:
         return isinstance(self.type, type) and hasattr(self.type, "__dataclass_fields__")
 
     @property
+    def items(self) -> Any:
+        """The type of each of its values, where it has any number of them; else None."""
+        return get_args(self.type)[0] if get_origin(self.type) is tuple else None
+
+    @property
     def rules(self) -> Iterator[Rule]:
         """What its value must obey, beyond its type."""
         return (note for note in self.notes if isinstance(note, Rule))
@@ -90,6 +95,13 @@ class Field:
             return
         if self.choices:
             self._check_kind(value in self.choices, value, _either(self.choices))
+            return
+        if self.items is not None:
+            of = self.items.__name__
+            right = isinstance(value, tuple | list) and all(
+                isinstance(each, self.items) for each in value
+            )
+            self._check_kind(right, value, f"a sequence of {of}")
             return
         kinds, words = _KINDS.get(self.type, ((self.type,), f"a {self.type.__name__}"))
         right = isinstance(value, kinds) and (self.type is bool or not isinstance(value, bool))

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 from cluster_runtime.control.records.fields import check_rules
+from cluster_runtime.control.records.resources import MasterUserSecret, Tag
 from cluster_runtime.control.records.rules import Range
 from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.errors import InvalidParameterError
@@ -21,6 +22,8 @@ from cluster_runtime.wording import Parameter
 
 EndpointKind = Literal["writer", "reader"]
 StorageType = Literal["aurora", "aurora-iopt1"]
+SERVERLESS = "db.serverless"
+"""The class of all instances."""
 
 ACU_MAX = 256.0
 ACU_STEP = 0.5
@@ -100,6 +103,7 @@ class DBCluster:
     db_cluster_resource_id: `cluster-` and 26 characters, never used again.
     endpoint, reader_endpoint: host names under `.localhost`; `port` and `reader_port` are the
         loopback ports of their own that each of them also has.
+    master_user_secret: of a master password that the runtime manages.
     capacity: current ACU; 0 while paused.
     walls: what stands around its writer, as its start put it up; None while none runs.
     """
@@ -125,6 +129,8 @@ class DBCluster:
     deletion_protection: bool = False
     storage_type: StorageType = "aurora"
     port_was_requested: bool = False
+    tag_list: tuple[Tag, ...] = ()
+    master_user_secret: MasterUserSecret | None = None
     capacity: float = 0.0
     walls: Walls | None = None
 
@@ -155,7 +161,21 @@ class DBInstance:
     engine_version: str
     instance_create_time: datetime
     promotion_tier: int = 1
-    db_instance_class: str = "db.serverless"
+    db_instance_class: str = SERVERLESS
+
+
+@dataclass(frozen=True, slots=True)
+class HostDescription:
+    """The process that hosts a state directory, as DescribeHost shows it.
+
+    version: its release. certificate_path: of the gateway's authority, for `sslrootcert`.
+    """
+
+    version: str
+    region: str
+    state_directory: str
+    certificate_path: str
+    process_id: int
 
 
 @dataclass(frozen=True, slots=True)

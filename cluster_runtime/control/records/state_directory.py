@@ -4,6 +4,7 @@ state directory (0700)
     lock                 held by the hosting process; names it
     catalog.sqlite       which clusters exist
     credentials          access keys in the AWS shared credentials format (0600)
+    secret.key           what managed master passwords are made of (0600)
     tls/                 the gateway's certificate authority
     engine/              data directories, unless PostgreSQL's user cannot reach them here
 """
@@ -21,6 +22,7 @@ from cluster_runtime.wording import Parameter
 
 ACCESS_KEY_CHARACTERS = 16
 SECRET_KEY_BYTES = 30
+MANAGED_KEY_BYTES = 32
 _PROFILE = "default"
 
 
@@ -91,6 +93,22 @@ class StateDirectory:
             raise StateDirectoryError(
                 f"{path} holds no access key for profile {_PROFILE!r}; move it away for a new one"
             ) from error
+
+    def secret_key(self) -> bytes:
+        """What managed passwords are made of, made on first use. Raises StateDirectoryError."""
+        path = self.path / "secret.key"
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            partial.unlink(missing_ok=True)
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(MANAGED_KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            partial.rename(path)
+        key = path.read_bytes()
+        if len(key) != MANAGED_KEY_BYTES:
+            raise StateDirectoryError(f"{path} holds no key; put back a copy of it")
+        return key
 
     def close(self) -> None:
         """Give the lock back, so that another process may host the directory."""

@@ -32,7 +32,10 @@ from cluster_runtime.control.records.model import (
     DBCluster,
     ServerlessScaling,
 )
+from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.records.rules import DEFAULT_DATABASE
+from cluster_runtime.control.workflows.resources import with_tags
+from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
 from cluster_runtime.control.workflows.upgrade import prepare_reader, prepare_writer
 from cluster_runtime.engine.access.roles import MASTER
 from cluster_runtime.engine.control_file import new_system_identifier
@@ -138,12 +141,18 @@ async def _name(
             express_configuration=request.with_express_configuration,
             deletion_protection=request.deletion_protection,
             storage_type=request.storage_type,
+            iam_database_authentication_enabled=request.enable_iam_database_authentication,
+            tag_list=with_tags((), request.tags),
+            master_user_secret=_managed(runtime, unnamed, request),
             port_was_requested=request.port is not None,
         ),
         directory=unnamed.directory,
         instances=unnamed.instances,
     )
     await _apply_names(cluster.writer, request)
+    if cluster.db_cluster.master_user_secret is not None:
+        secret = master_user_secret(runtime, cluster.db_cluster)
+        await set_password(cluster.writer, request.master_username, secret.password)
     if request.storage_type != "aurora":
         storage = cluster.instances.storage
         await in_thread(storage.set_storage_type, request.storage_type)
@@ -158,6 +167,14 @@ async def _name(
     runtime.clusters[cluster.id] = cluster
     (unnamed.directory / UNNAMED_MARK).unlink()
     return cluster
+
+
+def _managed(
+    runtime: OpenRuntime, unnamed: UnnamedCluster, request: CreateDBCluster
+) -> MasterUserSecret | None:
+    if not request.manage_master_user_password:
+        return None
+    return MasterUserSecret(secret_arn(unnamed.resource_id, runtime.region), version=1)
 
 
 async def _apply_names(instance: HostedInstance, request: CreateDBCluster) -> None:
@@ -195,8 +212,7 @@ def _lay_out(
     with ThreadPoolExecutor(1) as beside:
         volume = beside.submit(storage.create, template, identifier)
         template.copy_to(directory / "data", identifier, storage.user)
-        volume.result()
-    storage.open().release(directory / "data")
+    volume.result().release(directory / "data")
 
 
 def renamed(db_cluster: DBCluster, identifier: str) -> DBCluster:

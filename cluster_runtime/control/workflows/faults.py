@@ -4,6 +4,9 @@ Targets: `segment:<id>`, `az:<name>`, `writer`; kinds: `crash`, `partition`, `sl
 `drop:<percent>`, `corrupt`, `disk-full` (see `cluster_runtime/storage/core/faults.py`).
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.control.endpoints import disconnect
 from cluster_runtime.control.loop_thread import in_thread
@@ -14,11 +17,12 @@ from cluster_runtime.storage.core.faults import WRITER, Fault, FaultKind
 from cluster_runtime.storage.description import VolumeDescription
 from cluster_runtime.storage.volume import StorageVolume
 
+T = TypeVar("T")
+
 
 async def describe_volume(cluster: HostedCluster) -> VolumeDescription:
-    """The volume's LSNs, epoch and segments. Opens the volume of a paused cluster."""
-    volume = await _volume(cluster)
-    return await in_thread(volume.describe)
+    """The volume's LSNs, epoch and segments. For a paused cluster it is opened for this."""
+    return await _on_volume(cluster, lambda volume: volume.describe())
 
 
 async def inject_fault(
@@ -32,14 +36,12 @@ async def inject_fault(
     if target == WRITER and Fault.parse(kind).kind is FaultKind.CRASH:
         await _crash(cluster, duration)
         return
-    volume = await _volume(cluster)
-    await in_thread(volume.inject_fault, target, kind, duration)
+    await _on_volume(cluster, lambda volume: volume.inject_fault(target, kind, duration))
 
 
 async def heal_fault(cluster: HostedCluster, target: str | None) -> None:
     """End the faults of a target, or all of them."""
-    volume = await _volume(cluster)
-    await in_thread(volume.heal, target)
+    await _on_volume(cluster, lambda volume: volume.heal(target))
     # A reader that stood in follows the log as it was: the next connect finds a writer.
     await cluster.instances.reader.stop(Shutdown.IMMEDIATE)
 
@@ -63,8 +65,14 @@ async def _crash(cluster: HostedCluster, duration: float | None) -> None:
         cluster.restart.begin()
 
 
-async def _volume(cluster: HostedCluster) -> StorageVolume:
+async def _on_volume(cluster: HostedCluster, work: Callable[[StorageVolume], T]) -> T:
+    """Do something with the volume. That of a paused cluster is opened for it, and closed again."""
     cluster.require(
         ClusterStatus.AVAILABLE, ClusterStatus.STOPPED, ClusterStatus.INCOMPATIBLE_NETWORK
     )
-    return await in_thread(cluster.instances.storage.open)
+
+    def on_thread() -> T:
+        with cluster.instances.storage.used() as volume:
+            return work(volume)
+
+    return await in_thread(on_thread)

@@ -14,9 +14,12 @@ from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.clusters import ModifyDBCluster
 from cluster_runtime.control.records.identifiers import check_identifier
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
+from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.workflows.create import renamed, set_password
 from cluster_runtime.control.workflows.reset import reset_settings
-from cluster_runtime.errors import ClusterAlreadyExistsError
+from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
+from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterError
+from cluster_runtime.wording import Parameter
 
 
 def applied(request: ModifyDBCluster, db_cluster: DBCluster) -> DBCluster:
@@ -31,7 +34,34 @@ def applied(request: ModifyDBCluster, db_cluster: DBCluster) -> DBCluster:
         "internet_access_gateway_enabled": request.internet_access_gateway_enabled,
         "storage_type": request.storage_type,
     }
-    return replace(db_cluster, **{name: to for name, to in changes.items() if to is not None})
+    db_cluster = replace(db_cluster, **{name: to for name, to in changes.items() if to is not None})
+    return replace(db_cluster, master_user_secret=_secret_after(request, db_cluster))
+
+
+def _secret_after(request: ModifyDBCluster, db_cluster: DBCluster) -> MasterUserSecret | None:
+    """The managed password after this change. Raises InvalidParameterError."""
+    before = db_cluster.master_user_secret
+    if request.manage_master_user_password and before is None:
+        return MasterUserSecret(
+            secret_arn(db_cluster.db_cluster_resource_id, db_cluster.region), version=1
+        )
+    if request.manage_master_user_password is False:
+        return None
+    if before is not None and request.master_user_password is not None:
+        raise InvalidParameterError(
+            "the runtime manages the master password of this cluster; with ",
+            Parameter("master_user_password"),
+            ", say that it no longer does: ",
+            Parameter("manage_master_user_password"),
+        )
+    if not request.rotate_master_user_password:
+        return before
+    if before is None:
+        raise InvalidParameterError(
+            Parameter("rotate_master_user_password"),
+            " is for a password that the runtime manages, which it does not",
+        )
+    return replace(before, version=before.version + 1)
 
 
 async def modify_db_cluster(
@@ -46,6 +76,12 @@ async def modify_db_cluster(
             cluster.require(ClusterStatus.AVAILABLE)
             await cluster.writer.ensure_running()
             await set_password(cluster.writer, after.master_username, request.master_user_password)
+        secret = after.master_user_secret
+        if secret is not None and secret != cluster.db_cluster.master_user_secret:
+            cluster.require(ClusterStatus.AVAILABLE)
+            await cluster.writer.ensure_running()
+            made = master_user_secret(runtime, after)
+            await set_password(cluster.writer, after.master_username, made.password)
         if request.reset_settings:
             cluster.require(ClusterStatus.AVAILABLE)
             await cluster.writer.ensure_running()

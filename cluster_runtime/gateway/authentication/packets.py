@@ -1,4 +1,4 @@
-"""The packets of a client that is not let in yet: their size is judged before their body is read."""
+"""The packets of a client that is not let in yet: their size is judged before their body."""
 
 import struct
 

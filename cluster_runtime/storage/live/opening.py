@@ -5,9 +5,12 @@ are under way. A crash in the middle leaves a volume that opens again.
 """
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 from cluster_runtime.errors import QuorumLostError
@@ -38,6 +41,7 @@ from cluster_runtime.storage.disk.state_file import (
 from cluster_runtime.storage.live.gossip import begin_again, copy_log
 
 _log = get_logger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -161,29 +165,40 @@ def newest_membership(states: Iterable[SegmentStateFile]) -> Membership:
     return max(memberships, key=lambda each: each.version, default=Membership())
 
 
-def _each(stores: dict[SegmentId, SegmentStore], action: Callable[[SegmentStore], None]) -> None:
-    """Do something with every segment; one whose disk refuses has no part in the opening."""
-    for store in list(stores.values()):
-        _try(stores, store, action)
-
-
-def _try(
+def _each(
     stores: dict[SegmentId, SegmentStore],
-    store: SegmentStore,
-    action: Callable[[SegmentStore], None],
+    action: Callable[[SegmentStore], T],
+    then: Callable[[SegmentStore, T], None] = lambda store, result: None,
 ) -> None:
-    try:
-        action(store)
-    except (OSError, SegmentUnreadableError) as error:
-        _log.warning("a segment is out of use", segment=store.id, error=str(error))
-        stores.pop(store.id).close()
+    """Do something with every segment; one whose disk refuses has no part in the opening.
+
+    action: touches its own segment alone. On real disks all segments go on at the same time, for
+    each waits for its disk several times. then: told of each result, one after the other.
+    """
+    opened = list(stores.items())
+    together = all(store.log.disk is HOST_DISK for _, store in opened)
+    with ThreadPoolExecutor(len(opened) if together and opened else 1) as pool:
+        results: list[Callable[[], T]] = [
+            pool.submit(action, store).result if together else partial(action, store)
+            for _, store in opened
+        ]
+        for (segment, store), result in zip(opened, results, strict=True):
+            try:
+                then(store, result())
+            except (OSError, SegmentUnreadableError) as error:
+                _log.warning("a segment is out of use", segment=segment, error=str(error))
+                stores.pop(segment).close()
 
 
 def _promise(stores: dict[SegmentId, SegmentStore]) -> Opening:
     opening = Opening()
     for store in stores.values():
         opening.seen(store.status())
-    _each(stores, lambda store: opening.promised(store.promise(opening.epoch)))
+    _each(
+        stores,
+        lambda store: store.promise(opening.epoch),
+        lambda store, promised: opening.promised(promised),
+    )
     return opening
 
 
@@ -211,24 +226,44 @@ def _open_for_writing(
         enough = opening.membership.has_quorum(has, WRITE_QUORUM)
         # Once a write quorum has the log, nobody waits for those that lack much of it.
         if not enough or cut.lsn - store.core.scl <= store.log.disk.sizes.write:
-            _try(stores, store, lambda store: _come_up(store, sources, cut.lsn))
+            _bring_up(stores, store, sources, cut.lsn)
     sources = [store for store in stores.values() if store.core.scl >= cut.lsn]
     position = max((-(-store.end // PAGE_BYTES) * PAGE_BYTES for store in sources), default=0)
 
-    def begin(store: SegmentStore) -> None:
-        if store.core.scl == cut.lsn:
-            store.begin_epoch(position, timeline)
+    def begin(store: SegmentStore) -> bool:
+        if store.core.scl != cut.lsn:
+            return False
+        store.begin_epoch(position, timeline)
+        return True
+
+    def begun(store: SegmentStore, has_begun: bool) -> None:
+        if has_begun:
             opening.adopted(store.id, cut.lsn)
 
-    _each(stores, begin)
+    _each(stores, begin, begun)
     opened = OpenedVolume(opening.volume(), stores, position)
     _settle(opened)
     return opened
 
 
-def _come_up(store: SegmentStore, sources: list[SegmentStore], lsn: Lsn) -> None:
-    if store.core.scl < lsn and not catch_up(store, sources, lsn):
-        _log.warning("a segment could not catch up at once", segment=store.id)
+def _come_up(stores: dict[SegmentId, SegmentStore], sources: list[SegmentStore], lsn: Lsn) -> None:
+    """Bring those that are behind up, one after the other: each reads what its peers hold."""
+    for store in list(stores.values()):
+        _bring_up(stores, store, sources, lsn)
+
+
+def _bring_up(
+    stores: dict[SegmentId, SegmentStore],
+    store: SegmentStore,
+    sources: list[SegmentStore],
+    lsn: Lsn,
+) -> None:
+    try:
+        if store.core.scl < lsn and not catch_up(store, sources, lsn):
+            _log.warning("a segment could not catch up at once", segment=store.id)
+    except (OSError, SegmentUnreadableError) as error:
+        _log.warning("a segment is out of use", segment=store.id, error=str(error))
+        stores.pop(store.id).close()
 
 
 def _settle(opened: OpenedVolume) -> None:
@@ -297,11 +332,11 @@ def has_newest_image(one: SegmentStore, stores: Iterable[SegmentStore]) -> bool:
 
 
 def _store_membership(opened: OpenedVolume, membership: Membership) -> None:
-    def store_it(store: SegmentStore) -> None:
-        store.perform(store.core.change_membership(membership, opened.volume.epoch))
-        opened.volume.membership_stored(store.id, membership.version)
-
-    _each(opened.stores, store_it)
+    _each(
+        opened.stores,
+        lambda store: store.perform(store.core.change_membership(membership, opened.volume.epoch)),
+        lambda store, _: opened.volume.membership_stored(store.id, membership.version),
+    )
 
 
 def _open_for_reading(
@@ -314,7 +349,7 @@ def _open_for_reading(
     history = point.cut(epoch)
     _each(stores, lambda store: align(store, history, membership))
     sources = sorted(stores.values(), key=lambda store: store.core.scl, reverse=True)
-    _each(stores, lambda store: _come_up(store, sources, point.lsn))
+    _come_up(stores, sources, point.lsn)
     sources = [each for each in stores.values() if each.core.scl >= point.lsn]
     if not membership.has_quorum([each.id for each in sources], READ_QUORUM):
         raise QuorumLostError(

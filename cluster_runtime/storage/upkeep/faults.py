@@ -27,6 +27,11 @@ class FaultInjection:
         self._timers: dict[str, threading.Timer] = {}
         self._of_writer: Fault | None = None
 
+    @property
+    def any(self) -> bool:
+        """Whether something fails now; it ends with the volume's being open."""
+        return bool(self._mount.faults) or self._of_writer is not None
+
     def close(self) -> None:
         """No fault heals by itself any more."""
         for timer in self._timers.values():

@@ -61,6 +61,12 @@ class Holders:
             if hold in self._holds:
                 self._holds.remove(hold)
 
+    @property
+    def any(self) -> bool:
+        """Whether something is registered; that ends with the volume's being open."""
+        with self._lock:
+            return bool(self._holds)
+
     def now(self) -> list[Holder]:
         """All of them, who needs the oldest log first."""
         found = [holder for source in self._sources for holder in source()]

@@ -13,7 +13,7 @@ with searched as (
     where n.nspname operator(pg_catalog.=) any (pg_catalog.current_schemas(true))
       and n.oid operator(pg_catalog.<>) 11::pg_catalog.oid
 )
-select pg_catalog.set_config('search_path', 'pg_catalog', %s)
+select pg_catalog.set_config('search_path', 'pg_catalog', true)
 where (pg_catalog.current_schemas(true))[1] operator(pg_catalog.<>) 'pg_catalog'::pg_catalog.name
    or exists (
        select from searched
@@ -43,9 +43,6 @@ where (pg_catalog.current_schemas(true))[1] operator(pg_catalog.<>) 'pg_catalog'
 # 11 is pg_catalog, 1255 pg_proc, 2617 pg_operator. What an extension brings is a superuser's.
 
 
-def own_names(*, for_the_session: bool = False) -> Steps[None]:
-    """See to it that names in our own statements mean PostgreSQL's objects.
-
-    For the transaction that is open, or for the session.
-    """
-    yield Fetch(SET_IF_SHADOWED, ("false" if for_the_session else "true",))
+def own_names() -> Steps[None]:
+    """See to it that names in our own statements mean PostgreSQL's objects in this transaction."""
+    yield Fetch(SET_IF_SHADOWED)

@@ -1,29 +1,23 @@
 """The read-only door to a database: check one query, run it, bring back bounded rows."""
 
-import asyncio
 import datetime
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, Connection
 from psycopg.abc import AdaptContext, Buffer
+from psycopg.postgres import types
 from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
 
+from mcp_server.nl2sql.database.connecting import Dsn, aconnect_to_read, connect_to_read
 from mcp_server.nl2sql.database.guard.checks import CheckedQuery, Limits, begin, check, fetch
 from mcp_server.nl2sql.database.steps import Row, Script, Steps, arun, run
 from mcp_server.nl2sql.database.wire import Field, TextRow
 from mcp_server.nl2sql.errors import RefusedError
-
-Dsn: TypeAlias = str | Callable[[], str]
-"""A libpq connection string, or what gives one for each new connection (a token is in it)."""
-
-
-def conninfo(dsn: Dsn) -> str:
-    """The connection string for a connection that is made now."""
-    return dsn if isinstance(dsn, str) else dsn()
+from mcp_server.rendering import Json, render_cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +39,25 @@ class ResultSet:
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
         return tuple(name for name, _, _ in self.fields)
+
+    def rendered(self, most: int) -> tuple[tuple[Json, ...], ...]:
+        """The first rows as JSON has them; arrays of types that are not PostgreSQL's own as text.
+
+        most: how many rows.
+        """
+        oids = [oid for _, oid, _ in self.fields]
+        return tuple(
+            tuple(
+                render_cell(value, oid, _element(oid)) for value, oid in zip(row, oids, strict=True)
+            )
+            for row in self.texts[:most]
+        )
+
+
+def _element(oid: int) -> int | None:
+    """The type of the elements of an array type of PostgreSQL's own; None for any other type."""
+    info = types.get(oid)
+    return info.oid if info is not None and info.array_oid == oid else None
 
 
 class Reader:
@@ -101,9 +114,7 @@ class Reader:
     @contextmanager
     def connect(self) -> Iterator[Connection[Any]]:
         """A connection for one block. Raises psycopg's OperationalError."""
-        with psycopg.connect(
-            conninfo(self.dsn), autocommit=True, prepare_threshold=None, client_encoding="utf8"
-        ) as conn:
+        with connect_to_read(self.dsn, client_encoding="utf8") as conn:
             read_any_date(conn)
             yield conn
 
@@ -117,10 +128,7 @@ class Reader:
             read_any_date(connection)
             yield connection
             return
-        dsn = await asyncio.to_thread(conninfo, self.dsn)
-        async with await AsyncConnection.connect(
-            dsn, autocommit=True, prepare_threshold=None, client_encoding="utf8"
-        ) as conn:
+        async with await aconnect_to_read(self.dsn, client_encoding="utf8") as conn:
             read_any_date(conn)
             yield conn
 

@@ -66,7 +66,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class Fetched:
     """Rows together with their columns.
 
     fields: name, type and modifier of each column. texts, truncated, seconds: for a Stream.
@@ -88,7 +88,7 @@ class Columns:
 
 
 Request: TypeAlias = Fetch | Script | Prepare | Stream
-Steps: TypeAlias = Generator[Request, Columns, T]
+Steps: TypeAlias = Generator[Request, Fetched, T]
 
 
 def run(conn: Connection[Any], steps: Steps[T]) -> T:
@@ -129,7 +129,7 @@ async def arun(conn: AsyncConnection[Any], steps: Steps[T]) -> T:
             return result
 
 
-def _answer(conn: Connection[Any], request: Request, trees: wire.Trees) -> Columns:
+def _answer(conn: Connection[Any], request: Request, trees: wire.Trees) -> Fetched:
     match request:
         case Fetch(query, params):
             cursor = conn.cursor(row_factory=tuple_row)
@@ -155,7 +155,7 @@ def _answer(conn: Connection[Any], request: Request, trees: wire.Trees) -> Colum
             return _taken(conn, trees, taken)
 
 
-async def _aanswer(conn: AsyncConnection[Any], request: Request, trees: wire.Trees) -> Columns:
+async def _aanswer(conn: AsyncConnection[Any], request: Request, trees: wire.Trees) -> Fetched:
     match request:
         case Fetch(query, params):
             cursor = conn.cursor(row_factory=tuple_row)
@@ -196,8 +196,8 @@ def _columns(
     trees: wire.Trees,
     fields: tuple[wire.Field, ...] = (),
     rows: Sequence[Row] = (),
-) -> Columns:
-    return Columns(fields, list(rows), [], False, 0.0, trees.take(), conn.info.server_version)
+) -> Fetched:
+    return Fetched(fields, list(rows), [], False, 0.0, trees.take(), conn.info.server_version)
 
 
 def _to_take(conn: psycopg.Connection[Any] | AsyncConnection[Any], request: Stream) -> wire.Taken:
@@ -207,8 +207,8 @@ def _to_take(conn: psycopg.Connection[Any] | AsyncConnection[Any], request: Stre
 
 def _taken(
     conn: psycopg.Connection[Any] | AsyncConnection[Any], trees: wire.Trees, taken: wire.Taken
-) -> Columns:
-    return Columns(
+) -> Fetched:
+    return Fetched(
         taken.fields,
         taken.rows,
         taken.texts,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import COMMONEST, MOST
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import Joint, Node, Rank
 from mcp_server.nl2sql.schema.display import are_people, shown
@@ -9,6 +10,7 @@ from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.sql.logical import Compare, Nested, Output, Query
 from mcp_server.nl2sql.words.tokens import lemma, stem
 
+RANKING = MOST | COMMONEST
 EVERYTHING = frozenset({"information", "info", "detail", "data", "everything"})
 """Words that ask for all columns."""
 
@@ -111,4 +113,4 @@ def drop_counts_of_one(draft: Draft, query: Query) -> None:
     kept = [o for o in query.order if o.aggregate != "count" or o.table is not query.subject]
     if len(kept) < len(query.order):
         query.order, query.limit = kept, None
-        draft.lost += [at for at, symbol in enumerate(draft.symbols) if symbol.kind in "SM"]
+        draft.lost += [at for at, symbol in enumerate(draft.symbols) if symbol.kind in RANKING]

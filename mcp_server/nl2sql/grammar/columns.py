@@ -40,7 +40,7 @@ class Choices:
 
 
 @dataclass(slots=True)
-class Surroundings:
+class Topic:
     """What a question speaks of: the tables around its words, and the words themselves."""
 
     tokens: Sequence[Token]

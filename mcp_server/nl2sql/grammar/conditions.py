@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Sequence
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import OR
 from mcp_server.nl2sql.grammar.columns import (
     truth_values,
 )
@@ -281,7 +282,7 @@ def _bounded_column(
     found = around.hinted(hints, local) if hints else None
     if found is None and isinstance(value, int) and value >= COUNT_MAX:
         found = around.dated(value, near)
-    if found is None and draft.joint == "|":
+    if found is None and draft.joint in OR:
         found = _compared_before(draft)
     found = found or around.dated(value, near) or age_column(draft, value_at, near)
     return found or (around.fitting(value, local) if at is None else None)

@@ -5,6 +5,45 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
+    AGGREGATE,
+    AMOUNT,
+    BETWEEN,
+    BOTH,
+    BUT,
+    BY,
+    COLUMN,
+    COLUMN_OR_TABLE,
+    COMMONEST,
+    DIRECTION,
+    DISTINCT,
+    EACH,
+    EMPTY,
+    FOR,
+    FULL_STOP,
+    HAVE,
+    HOW_MANY,
+    HOW_OFTEN,
+    IN,
+    LEADING,
+    LIKE,
+    LISTING,
+    MOST,
+    NOT,
+    OF,
+    OR,
+    OR_MORE,
+    SAME,
+    SHARE,
+    SORTED,
+    TABLE,
+    THAN,
+    THAT,
+    TIMES,
+    VAL,
+    WHOSE,
+    WORD,
+)
 from mcp_server.nl2sql.grammar.nodes import (
     Count,
     Difference,
@@ -16,20 +55,37 @@ from mcp_server.nl2sql.grammar.nodes import (
     Share,
     Show,
 )
-from mcp_server.nl2sql.grammar.phrases.matching import Edge
+from mcp_server.nl2sql.grammar.phrases.matching import Edge, listing
 from mcp_server.nl2sql.grammar.phrases.patterns import edges
 from mcp_server.nl2sql.grammar.symbols import Symbol
 
 KEPT = 8
 """Covers that are followed from each place on."""
 
-SKIPPING = {
-    **dict.fromkeys("ctb", 1.2), **dict.fromkeys("vwuzqnd", 2.0), **dict.fromkeys("SMXO", 2.0),
-    **dict.fromkeys("#AGLRK%mx", 1.4), **dict.fromkeys("DNZ+=", 0.7),
-    **dict.fromkeys("Ty&,!.2|", 0.06), **dict.fromkeys("opfHW", 0.1), "_": 0.4,
-}  # fmt: skip
-"""What it costs to pass over a symbol."""
+JOINING = LISTING | BUT
 
+SKIPPING = {
+    letter: cost
+    for kinds, cost in (
+        (COLUMN | TABLE | COLUMN_OR_TABLE, 1.2),
+        (VAL | AMOUNT, 2.0),
+        (MOST | COMMONEST | NOT | THAN, 2.0),
+        (HOW_MANY | HOW_OFTEN | AGGREGATE | SHARE | EACH | SORTED, 1.4),
+        (LIKE | BETWEEN | TIMES, 1.4),
+        (DISTINCT | EMPTY | DIRECTION | OR_MORE | SAME, 0.7),
+        (THAT | BY | JOINING | FULL_STOP | BOTH | OR, 0.06),
+        (OF | FOR | IN | HAVE | WHOSE, 0.1),
+        (WORD, 0.4),
+    )
+    for letter in kinds.letters
+}
+"""What it costs to pass over a symbol, by the letter of its kind."""
+RELATIVE = THAT | HAVE | WHOSE
+"""What ends the list of what is shown."""
+SAYS_LITTLE = LEADING | JOINING | FULL_STOP
+"""What can be passed over without a loss."""
+
+END_OF_SENTENCE = Joint(FULL_STOP.letter)
 HEAD_NODES = (Show, Count, Entity, Limit, Group, Share, Difference)
 LATE_SHOW = 1.3
 LATE_SHOW_AFTER_AND = 0.5
@@ -82,8 +138,8 @@ def _skip(cover: Cover, place: int, symbol: Symbol) -> Cover:
         cover.cost + SKIPPING[symbol.kind],
         cover.nodes,
         cover.spans,
-        (*cover.skipped, place) if symbol.kind not in "Ty&,!.opfHW" else cover.skipped,
-        cover.head and (symbol.kind not in "THW" or not cover.nodes),
+        (*cover.skipped, place) if symbol.kind not in SAYS_LITTLE else cover.skipped,
+        cover.head and (symbol.kind not in RELATIVE or not cover.nodes),
         cover.shows,
     )
 
@@ -93,12 +149,12 @@ def _extend(cover: Cover, edge: Edge) -> Cover:
     first = edge.nodes[0]
     shows = isinstance(first, Show | Count | Difference | Share)
     if shows and not cover.head:
-        after_and = bool(cover.nodes) and cover.nodes[-1] in (Joint("&"), Joint(","))
+        after_and = bool(cover.nodes) and listing(cover.nodes[-1])
         cost += LATE_SHOW_AFTER_AND if after_and else LATE_SHOW
     if isinstance(first, Show) and cover.nodes and isinstance(cover.nodes[-1], Count):
         cost += SHOW_AFTER_COUNT
-    head = cover.head and all(isinstance(n, HEAD_NODES) or _listing(n) for n in edge.nodes)
-    if first == Joint("."):
+    head = cover.head and all(isinstance(n, HEAD_NODES) or listing(n) for n in edge.nodes)
+    if first == END_OF_SENTENCE:
         head = True
     return Cover(
         cost,
@@ -108,7 +164,3 @@ def _extend(cover: Cover, edge: Edge) -> Cover:
         head,
         cover.shows or shows,
     )
-
-
-def _listing(node: Node) -> bool:
-    return isinstance(node, Joint) and node.kind in "&,."

@@ -3,9 +3,10 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import OR
 from mcp_server.nl2sql.grammar.columns import (
     Choices,
-    Surroundings,
+    Topic,
 )
 from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.schema.joins import JoinGraph
@@ -37,7 +38,7 @@ class Draft:
         self.symbols = symbols
         self.tokens = tokens
         self.graph = graph
-        self.around = Surroundings(tokens, graph, choices)
+        self.around = Topic(tokens, graph, choices)
         self.query = Query()
         self.lost: list[int] = []
         self.focus: Table | None = None
@@ -120,10 +121,9 @@ class Draft:
                 inner.append(condition)
                 return
             self.close_absence()
-        if self.joint == "|" and query.where:
+        if self.joint in OR and query.where:
             before = query.where.pop()
-            parts = before.conditions if isinstance(before, AnyOf) else (before,)
-            query.where.append(AnyOf((*parts, condition)))
+            query.where.append(AnyOf((*_alternatives(before), *_alternatives(condition))))
         else:
             query.where.append(condition)
 
@@ -147,6 +147,11 @@ class Draft:
             self.absent = None
             self.query.where.append(Linked(table, tuple(inner), negated=True))
             self.focus = self.around.subject
+
+
+def _alternatives(condition: Condition) -> tuple[Condition, ...]:
+    """What `or` stands between: one list of alternatives, never one within another."""
+    return condition.conditions if isinstance(condition, AnyOf) else (condition,)
 
 
 def measures(column: Column) -> bool:

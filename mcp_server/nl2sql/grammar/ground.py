@@ -2,6 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
+    BUT,
+    COMMA,
+    COMMONEST,
+    DIRECTION,
+    EACH,
+    EMPTY,
+    FIGURE,
+    FULL_STOP,
+    HOW_MANY,
+    LIKE,
+    NOT,
+    OR_MORE,
+    SAME,
+    SORTED,
+    THAN,
+)
 from mcp_server.nl2sql.grammar.columns import (
     Choices,
 )
@@ -76,7 +93,10 @@ MUST_SAY = (
     Numbered, Per, Range, Rank, SameAs, Sort, Total, Under,
 )  # fmt: skip
 """Phrases that are lost where they change nothing."""
-TELLING = frozenset("SMROZALXN#=+G")
+TELLING = (
+    FIGURE | COMMONEST | SORTED | THAN | DIRECTION | LIKE | NOT | EMPTY | HOW_MANY | SAME | OR_MORE
+    | EACH
+)  # fmt: skip
 """Symbols that say so."""
 
 GROUND_TRIES = 4
@@ -162,8 +182,8 @@ def take(draft: Draft, node: Node, number: int, nodes: Sequence[Node]) -> None:
     """Put a phrase into the draft."""
     match node:
         case Joint(kind=kind):
-            draft.joint = kind if kind != "," or not draft.joint else draft.joint
-            if kind in "!.":
+            draft.joint = kind if kind not in COMMA or not draft.joint else draft.joint
+            if kind in BUT | FULL_STOP:
                 draft.close_absence()
         case Show():
             add_show(draft, node, owner_of(draft, number, nodes))

@@ -3,6 +3,16 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
+    AMOUNT,
+    COMMONEST,
+    MOST,
+    NOT,
+    QUOTED,
+    SHARE,
+    VALUE,
+    WORD,
+)
 from mcp_server.nl2sql.grammar.cover import covers
 from mcp_server.nl2sql.grammar.ground import grounded
 from mcp_server.nl2sql.grammar.symbols import Symbol, symbols
@@ -13,6 +23,7 @@ from mcp_server.nl2sql.words.tokens import Token
 
 LOST = 1.5
 """What it costs that a phrase was of no use."""
+VITAL = VALUE | QUOTED | AMOUNT | NOT | MOST | COMMONEST | SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,6 @@ def _is_vital(symbol: Symbol) -> bool:
     """Whether a query without the symbol cannot be meant: something that rows are to be compared
     with, or what looks so; what is not; what is most; a share.
     """
-    return symbol.kind in "vqndXSM%" or (
-        symbol.kind == "_" and symbol.start > 0 and symbol.text[:1].isupper()
+    return symbol.kind in VITAL or (
+        symbol.kind in WORD and symbol.start > 0 and symbol.text[:1].isupper()
     )

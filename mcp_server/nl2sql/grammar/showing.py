@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import BUT, LISTING
 from mcp_server.nl2sql.grammar.columns import generic, only_measure
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
@@ -11,10 +12,10 @@ from mcp_server.nl2sql.grammar.nodes import (
     Entity,
     Group,
     InBoth,
-    Joint,
     Node,
     Show,
 )
+from mcp_server.nl2sql.grammar.phrases.matching import listing
 from mcp_server.nl2sql.schema.display import full_name, shown
 from mcp_server.nl2sql.schema.model import Column, Table
 from mcp_server.nl2sql.sql.logical import (
@@ -32,7 +33,7 @@ def owner_of(draft: Draft, number: int, nodes: Sequence[Node]) -> Table | None:
             return draft.entities.get(later.at)
         if isinstance(later, Group) and not isinstance(nodes[number], Count):
             return draft.entities.get(later.at)
-        if not isinstance(later, Show | Count) and later not in (Joint("&"), Joint(",")):
+        if not (isinstance(later, Show | Count) or listing(later)):
             break
     before = nodes[number - 1] if number else None
     if isinstance(before, Entity):
@@ -169,7 +170,7 @@ def speak_of(draft: Draft, node: Entity) -> None:
     if table is None:
         draft.lost.append(node.at)
         return
-    if draft.joint in ("&", ",", "!") and table is draft.around.subject:
+    if draft.joint in LISTING | BUT and table is draft.around.subject:
         draft.close_absence()
     draft.focus = table
     if draft.negating and table is not draft.around.subject:

@@ -1,15 +1,31 @@
-"""A question as a row of symbols, each a letter, so that a phrase is a regular expression.
+"""A question as a row of symbols: names, values, numbers, and what the vocabulary knows.
 
-Of names: c a column, t a table, b either; v a value, w a value or a column, u a value or a table,
-z any of the three; q quoted text that no column holds, n a number, d a date. Of words: see
-`vocabulary`; x is `times` behind a number; _ is a word that says nothing the vocabulary knows.
-Words that never matter are left out.
+Words that never matter are left out. What a symbol may be is in `alphabet`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mcp_server.nl2sql.grammar.vocabulary import CUES, PHRASE_MAX, SOFT, Cue
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
+    COL,
+    COLUMN,
+    COLUMN_OR_TABLE,
+    DATE,
+    FIGURE,
+    FILLER,
+    NUMBER,
+    OR_MORE,
+    QUOTED,
+    SORTED,
+    TABLE,
+    TIMES,
+    VALUE,
+    VALUE_COLUMN_OR_TABLE,
+    VALUE_OR_COLUMN,
+    VALUE_OR_TABLE,
+    WORD,
+)
+from mcp_server.nl2sql.grammar.alphabet.vocabulary import CUES, PHRASE_MAX, SOFT, Cue
 from mcp_server.nl2sql.linking.linking import Linker, Ref, name_match
 from mcp_server.nl2sql.words.lexicon import STOP
 from mcp_server.nl2sql.words.tokens import Mark, Token
@@ -25,6 +41,14 @@ NAMED_WELL = 0.75
 SURE = 0.9
 PARTLY = 0.7
 CERTAIN = 0.99
+OR_VALUE = {
+    COLUMN: VALUE_OR_COLUMN,
+    TABLE: VALUE_OR_TABLE,
+    COLUMN_OR_TABLE: VALUE_COLUMN_OR_TABLE,
+}
+"""What a name is that is a value too."""
+IN_CONTEXT = WORD | COLUMN
+"""What may be something else beside its neighbours."""
 ORDINALS = {
     word: number
     for number, word in enumerate(
@@ -47,7 +71,7 @@ ORDINALS = {
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A phrase of the question; tokens [start, end)."""
+    """A phrase of the question; tokens [start, end). kind: the letter of its `SymbolKind`."""
 
     kind: str
     start: int
@@ -74,8 +98,8 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
             found.append(_named(ref, tokens))
             at = ref.end
         elif tokens[at].lemma in ("once", "twice"):
-            found.append(Symbol("n", at, at + 1, tokens[at].text, value=tokens[at].value))
-            found.append(Symbol("x", at, at + 1, "times"))
+            found.append(Symbol(NUMBER.letter, at, at + 1, tokens[at].text, value=tokens[at].value))
+            found.append(Symbol(TIMES.letter, at, at + 1, "times"))
             at += 1
         elif cue is not None:
             found.append(Symbol(cue.kind, at, at + len(phrase), " ".join(phrase), cue=cue))
@@ -85,7 +109,7 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
             at += 1
     kept, lead = list[Symbol](), list[str]()
     for symbol in found:
-        if symbol.kind == "-":
+        if symbol.kind in FILLER:
             lead.append(symbol.text)
         else:
             kept.append(replace(symbol, lead=tuple(lead)) if lead else symbol)
@@ -95,24 +119,24 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
 
 def _in_context(symbol: Symbol, row: Sequence[Symbol], place: int) -> Symbol:
     """What a plain word is by the symbols beside it: a value of a column, an ordinal, `times`."""
-    if symbol.kind not in "_c":
+    if symbol.kind not in IN_CONTEXT:
         return symbol
     before = row[place - 1] if place else None
     after = row[place + 1] if place + 1 < len(row) else None
     word = symbol.text.lower()
-    if before is not None and before.kind == "n" and word in ("time", "times"):
-        return replace(symbol, kind="x", ref=None)
-    if symbol.kind == "c":
+    if before is not None and before.kind in NUMBER and word in ("time", "times"):
+        return replace(symbol, kind=TIMES.letter, ref=None)
+    if symbol.kind in COLUMN:
         return symbol
-    if word in ORDINALS and after is not None and after.kind in "cbwz":
-        return replace(symbol, kind="n", value=ORDINALS[word])
+    if word in ORDINALS and after is not None and after.kind in COL:
+        return replace(symbol, kind=NUMBER.letter, value=ORDINALS[word])
     if before is not None and before.ref is not None:
         named = [column for column, score in before.ref.columns if score >= NAMED_WELL]
         named += [c for table, score in before.ref.tables if score >= SURE for c in table.columns]
         held = [(column, column.values[word]) for column in named if word in column.values]
         if held:
             ref = Ref(symbol.start, symbol.end, symbol.text, values=held, score=1.0)
-            return replace(symbol, kind="v", ref=ref)
+            return replace(symbol, kind=VALUE.letter, ref=ref)
     return symbol
 
 
@@ -126,15 +150,15 @@ def _cue(
         phrase = tuple(token.lemma for token in tokens[at : at + length])
         cue = CUES.get(phrase)
         inner = refs.get(at + 1)
-        if length > 1 and cue and cue.kind in "AS" and inner and inner.best_column >= CERTAIN:
+        if length > 1 and cue and cue.kind in FIGURE and inner and inner.best_column >= CERTAIN:
             continue  # `the total amount of`, where there is an amount
         after = tokens[at + length] if at + length < len(tokens) else None
         bounds = after is not None and (
             after.lemma == "than" or after.mark in (Mark.NUMBER, Mark.DATE)
         )
-        if cue is not None and cue.kind == "+" and bounds:
+        if cue is not None and cue.kind in OR_MORE and bounds:
             continue  # `or less than 5` is another bound
-        if cue is not None and cue.kind == "R" and tokens[at].text.lower().endswith("s"):
+        if cue is not None and cue.kind in SORTED and tokens[at].text.lower().endswith("s"):
             continue  # `orders by status` sorts nothing
         if cue is not None and not any(
             token.mark in (Mark.QUOTED, Mark.NUMBER) for token in tokens[at : at + length]
@@ -151,32 +175,32 @@ def _yields(ref: Ref, phrase: tuple[str, ...], cue: Cue | None, refs: Mapping[in
     """Whether a name gives way to a phrase that begins where it does."""
     if cue is None:
         return False
-    if cue.kind in "SA" and ref.start + len(phrase) in refs and len(phrase) >= ref.end - ref.start:
-        return True
     length = ref.end - ref.start
+    if cue.kind in FIGURE and ref.start + len(phrase) in refs and len(phrase) >= length:
+        return True
     if length != len(phrase):
         return length < len(phrase) and not (
             " ".join(phrase) in SOFT and max(ref.best_column, ref.best_table) >= SURE
         )
     if ref.values and max(ref.best_column, ref.best_table) < SURE:
-        return cue.kind not in "-"
+        return cue.kind not in FILLER
     return " ".join(phrase) not in SOFT and max(ref.best_column, ref.best_table) < SURE
 
 
 def _named(ref: Ref, tokens: Sequence[Token]) -> Symbol:
     token = tokens[ref.start]
     if token.mark is Mark.QUOTED:
-        kind = "v" if ref.values else "q"
-        return Symbol(kind, ref.start, ref.end, ref.text, ref)
+        quoted = VALUE if ref.values else QUOTED
+        return Symbol(quoted.letter, ref.start, ref.end, ref.text, ref)
     column, table = ref.best_column, ref.best_table
     may_be_column = column > 0 and column >= table - EITHER_WITHIN
     may_be_table = table > 0 and table >= column - EITHER_WITHIN
-    kind = "b" if may_be_column and may_be_table else "c" if may_be_column else "t"
+    either = may_be_column and may_be_table
+    kind = COLUMN_OR_TABLE if either else COLUMN if may_be_column else TABLE
     if ref.values:
-        well = max(column, table) >= NAMED_WELL
-        kind = {"b": "z", "c": "w", "t": "u"}[kind] if well else "v"
+        kind = OR_VALUE[kind] if max(column, table) >= NAMED_WELL else VALUE
     value = token.value if ref.end == ref.start + 1 else None
-    return Symbol(kind, ref.start, ref.end, ref.text, ref, value=value)
+    return Symbol(kind.letter, ref.start, ref.end, ref.text, ref, value=value)
 
 
 def _parts(ref: Ref, tokens: Sequence[Token], linker: Linker) -> list[Ref]:
@@ -212,10 +236,10 @@ def _table_and_column(one: Ref, other: Ref) -> bool:
 def _plain(token: Token, at: int) -> Symbol:
     match token.mark:
         case Mark.NUMBER:
-            return Symbol("n", at, at + 1, token.text, value=token.value)
+            return Symbol(NUMBER.letter, at, at + 1, token.text, value=token.value)
         case Mark.DATE:
-            return Symbol("d", at, at + 1, token.text)
+            return Symbol(DATE.letter, at, at + 1, token.text)
         case Mark.QUOTED:
-            return Symbol("q", at, at + 1, token.text)
+            return Symbol(QUOTED.letter, at, at + 1, token.text)
         case _:
-            return Symbol("_", at, at + 1, token.text)
+            return Symbol(WORD.letter, at, at + 1, token.text)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import AND, BOTH, QUOTED
 from mcp_server.nl2sql.grammar.columns import (
     columns_of,
 )
@@ -63,7 +64,7 @@ def add_several(draft: Draft, node: Equal, conditions: list[Condition]) -> None:
     if node.negated:
         for condition in conditions:
             draft.add(absent_rather(draft, condition))
-    elif node.joint == "2" or (node.joint == "&" and draft.around.choices.between(True)):
+    elif node.joint in BOTH or (node.joint in AND and draft.around.choices.between(True)):
         add_both(draft, compared)
     else:
         draft.add(AnyOf(tuple(conditions)))
@@ -105,7 +106,7 @@ def held_value(
         return Like(partly[0], f"%{escaped(symbol.text)}%")
     if column is None and local is not None:
         column = name_of(local)
-    return None if column is None or symbol.kind != "q" else (column, symbol.text)
+    return None if column is None or symbol.kind not in QUOTED else (column, symbol.text)
 
 
 def add_match(draft: Draft, at: int | None, how: str, text_at: int, negated: bool) -> None:

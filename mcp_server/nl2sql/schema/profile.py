@@ -8,13 +8,17 @@ import math
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg import errors as pg
 from psycopg import sql
 
+from mcp_server.nl2sql.database.guard.catalog_queries import DO_NOT_PRINT
 from mcp_server.nl2sql.database.guard.checks import Limits, begin, check
+from mcp_server.nl2sql.database.own_names import own_names
 from mcp_server.nl2sql.database.steps import Script, Steps, run
 from mcp_server.nl2sql.errors import RefusedError
 from mcp_server.nl2sql.schema.inference import inferred
@@ -71,22 +75,12 @@ from pg_constraint where contype in ('p', 'u', 'f') and conrelid = any (%s)
 
 
 def profile(conn: psycopg.Connection[Any]) -> Profile:
-    """Profile the database of a connection, which should be in autocommit mode."""
-    tables: dict[int, Table] = {}
-    for oid, schema, name, comment, rows in conn.execute(
-        RELATIONS, [list(SYSTEM_SCHEMAS), TABLES_MAX]
-    ):
-        tables[oid] = Table(schema, name, comment, rows, words=identifier_words(name))
-    for oid, name, type_name, category, base, comment, distinct, common in conn.execute(
-        COLUMNS, [list(tables)]
-    ):
-        table = tables[oid]
-        kind = _kind(category, base)
-        column = Column(table, name, type_name, kind, comment, words=identifier_words(name))
-        column.distinct = int(distinct if distinct >= 0 else -distinct * table.rows)
-        _take_values(column, common or ())
-        table.columns.append(column)
-    foreign = _constraints(conn, tables)
+    """Profile the database of a connection in autocommit mode.
+
+    All of it runs in READ ONLY transactions of the role that the guard reads as.
+    """
+    with _reading(conn):
+        tables, foreign = _declared(conn)
     found = Profile([table for table in tables.values() if table.columns], foreign)
     share = SAMPLE_ROWS_TOTAL // max(1, len(found.tables))
     rows = min(SAMPLE_ROWS, max(SAMPLE_ROWS_MIN, share))
@@ -103,6 +97,37 @@ def profile(conn: psycopg.Connection[Any]) -> Profile:
             index[normal].append((column, value))
     found.value_index = dict(index)
     return found
+
+
+@contextmanager
+def _reading(conn: psycopg.Connection[Any]) -> Iterator[None]:
+    """A transaction as the guard opens it, in which our own names mean PostgreSQL's objects."""
+    run(conn, begin(GUARD))
+    try:
+        run(conn, own_names())
+        yield
+    finally:
+        if not conn.broken:
+            conn.execute("rollback; deallocate all")
+
+
+def _declared(conn: psycopg.Connection[Any]) -> tuple[dict[int, Table], list[ForeignKey]]:
+    """Tables with their columns, and what their foreign keys join; no values but the commonest."""
+    tables: dict[int, Table] = {}
+    for oid, schema, name, comment, rows in conn.execute(
+        RELATIONS, [list(SYSTEM_SCHEMAS), TABLES_MAX]
+    ):
+        tables[oid] = Table(schema, name, comment, rows, words=identifier_words(name))
+    for oid, name, type_name, category, base, comment, distinct, common in conn.execute(
+        COLUMNS, [list(tables)]
+    ):
+        table = tables[oid]
+        kind = _kind(category, base)
+        column = Column(table, name, type_name, kind, comment, words=identifier_words(name))
+        column.distinct = int(distinct if distinct >= 0 else -distinct * table.rows)
+        _take_values(column, common or ())
+        table.columns.append(column)
+    return tables, _constraints(conn, tables)
 
 
 _ENDINGS = ("id", "name", "type", "code", "date", "number", "no")
@@ -182,28 +207,41 @@ def _sample(conn: psycopg.Connection[Any], table: Table, rows: int) -> None:
         sql.Literal(rows),
     )
     try:
-        run(conn, _judged(conn, text, numbers, source))
-        if not table.rows:  # never analysed
-            table.rows = _count(conn, source)
-        for column in text:
-            _take_values(column, _distinct(conn, column, source))
-            filled = [value for value in column.values.values() if value.strip()]
-            column.numeric_text = bool(filled) and all(_is_number(value) for value in filled)
-            shapes = {shape_of(value) for value in filled}
-            if len(shapes) <= SHAPES_PER_COLUMN and not column.numeric_text:
-                column.shapes = frozenset(s for s in shapes if "9" in s and " " not in s)
-            column.sorts_as_text = column.numeric_text and (
-                len({len(value) for value in filled}) == 1 and all(v.isdigit() for v in filled)
-            )
-            if column.numeric_text:
-                numbers_in = [float(value.replace(",", "")) for value in filled]
-                column.low, column.high = min(numbers_in), max(numbers_in)
-        if numbers:
-            _take_ranges(conn, numbers, source)
+        with _reading(conn):
+            run(conn, _judged(conn, text, numbers, source))
+            _read_values(conn, table, text, numbers, source)
+    except pg.QueryCanceled:
+        return  # a view that takes longer than there is time for
     except psycopg.OperationalError:
         raise
     except (psycopg.Error, RefusedError):
         return  # a view over what this role may not read, or one that writes or fails
+
+
+def _read_values(
+    conn: psycopg.Connection[Any],
+    table: Table,
+    text: Sequence[Column],
+    numbers: Sequence[Column],
+    source: sql.Composed,
+) -> None:
+    if not table.rows:  # never analysed
+        table.rows = _count(conn, source)
+    for column in text:
+        _take_values(column, _distinct(conn, column, source))
+        filled = [value for value in column.values.values() if value.strip()]
+        column.numeric_text = bool(filled) and all(_is_number(value) for value in filled)
+        shapes = {shape_of(value) for value in filled}
+        if len(shapes) <= SHAPES_PER_COLUMN and not column.numeric_text:
+            column.shapes = frozenset(s for s in shapes if "9" in s and " " not in s)
+        column.sorts_as_text = column.numeric_text and (
+            len({len(value) for value in filled}) == 1 and all(v.isdigit() for v in filled)
+        )
+        if column.numeric_text:
+            numbers_in = [float(value.replace(",", "")) for value in filled]
+            column.low, column.high = min(numbers_in), max(numbers_in)
+    if numbers:
+        _take_ranges(conn, numbers, source)
 
 
 def _judged(
@@ -221,11 +259,8 @@ def _judged(
         sql.SQL("{0}, min({0}) over ()").format(sql.Identifier(column.name)) for column in numbers
     ]
     query = sql.SQL("select distinct {} from {}").format(sql.SQL(", ").join(parts), source)
-    yield from begin(GUARD)
-    try:
-        yield from check(query.as_string(conn), GUARD)
-    finally:
-        yield Script("rollback; deallocate all")
+    yield from check(query.as_string(conn), GUARD)
+    yield Script(DO_NOT_PRINT)
 
 
 def _count(conn: psycopg.Connection[Any], source: sql.Composed) -> int:

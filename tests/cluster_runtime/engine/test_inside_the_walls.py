@@ -146,7 +146,7 @@ def test_a_pause_a_failover_and_a_lost_machine_go_as_ever(
 def test_readers_and_the_coalescer_work_behind_walls_too(shared_runtime: Runtime) -> None:
     cluster = shared_runtime.create_db_cluster("followed")
     hosted = cluster._hosted
-    volume = hosted.instances.storage.open()
+    volume = hosted.instances.storage.open_for("a test")
     reader = hosted.instances.reader._instance
     with cluster.connect(autocommit=True) as conn:
         reader.start()

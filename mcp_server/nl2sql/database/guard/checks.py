@@ -38,7 +38,7 @@ from mcp_server.nl2sql.database.guard.references import (
 )
 from mcp_server.nl2sql.database.guard.what_runs import Surroundings, surroundings, why_refused
 from mcp_server.nl2sql.database.refusals import primary, refusal
-from mcp_server.nl2sql.database.steps import Columns, Fetch, Prepare, Script, Steps, Stream
+from mcp_server.nl2sql.database.steps import Fetch, Fetched, Prepare, Script, Steps, Stream
 from mcp_server.nl2sql.errors import (
     ForbiddenError,
     InvalidSyntaxError,
@@ -194,7 +194,7 @@ def check(
 
 def fetch(
     query: CheckedQuery, limits: Limits, role: str | None = None, *, values: bool = True
-) -> Steps[Columns]:
+) -> Steps[Fetched]:
     """Run a checked query and read rows up to the limits. Raises RefusedError.
 
     values: whether the rows are wanted as Python values too, beside their texts.

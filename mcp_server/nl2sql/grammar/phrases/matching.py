@@ -1,13 +1,15 @@
-"""How phrases are written: regular expressions over symbols, and what each of them builds.
+"""How phrases are written: patterns over symbols, and what each of them builds.
 
 A phrase costs something, so that few long ones are preferred to many short ones; what no phrase
-covers costs more. See `symbols` for the letters.
+covers costs more.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import LISTING, QUOTED, VALUE, Kinds, Pattern
+from mcp_server.nl2sql.grammar.alphabet.vocabulary import Cue
 from mcp_server.nl2sql.grammar.columns import truth_values
 from mcp_server.nl2sql.grammar.nodes import (
     Absent,
@@ -15,20 +17,16 @@ from mcp_server.nl2sql.grammar.nodes import (
     Equal,
     Flag,
     Group,
+    Joint,
     Node,
     Show,
     Sort,
 )
 from mcp_server.nl2sql.grammar.symbols import Symbol
-from mcp_server.nl2sql.grammar.vocabulary import Cue
 from mcp_server.nl2sql.sql.logical import Aggregate, Operator
 
-COL = "[cbwz]"
-TAB = "[tbuz]"
-VAL = "[vwuzq]"
-NAME = "[ctbwuz]"
-TEXT = "[vwuzqctb_]"
-CLEAR = frozenset("vq")
+CLEAR = VALUE | QUOTED
+"""What can be nothing but a value."""
 DOING = frozenset("they he she we it i you is are was were be been have has had".split())  # noqa: SIM905
 VERB_SHOWN = 0.8
 """What it costs to show a column that is named like a verb."""
@@ -76,25 +74,29 @@ class Found:
         assert found is not None, "a comparing phrase has an operator"
         return found
 
-    def places(self, group: str, kinds: str) -> list[int]:
+    def places(self, group: str, kinds: Kinds) -> list[int]:
         """Where in a group symbols of some kinds stand."""
         first, last = self.match.span(group)
-        return [i for i in range(first, last) if re.match(kinds, self.symbols[i].kind)]
+        return [i for i in range(first, last) if self.symbols[i].kind in kinds]
 
-    def kinds(self, group: str) -> str:
-        """The kinds of the symbols in a group."""
-        return self.match[group] or ""
+    def begins(self, kinds: Kinds) -> bool:
+        """Whether the first symbol is of some kinds."""
+        return self.match[0][0] in kinds
+
+    def says(self, kinds: Kinds, group: str | None = None) -> bool:
+        """Whether a symbol of a group, or of all that was found, is of some kinds."""
+        return any(kind in kinds for kind in self.match[group or 0] or "")
 
 
 Build = Callable[[Found], Sequence[Node] | None]
 PATTERNS: list[tuple[re.Pattern[str], float, Build]] = []
 
 
-def phrase(pattern: str, cost: float = 0.3) -> Callable[[Build], Build]:
+def phrase(pattern: Pattern, cost: float = 0.3) -> Callable[[Build], Build]:
     """Register what builds the nodes of a pattern."""
 
     def register(build: Build) -> Build:
-        PATTERNS.append((re.compile(pattern), cost, build))
+        PATTERNS.append((re.compile(pattern.regex), cost, build))
         return build
 
     return register
@@ -151,3 +153,8 @@ def holds(named: Symbol, value: Symbol) -> bool:
     """Whether a column that is named holds a value."""
     columns = {column for column, _ in named.ref.columns} if named.ref is not None else set()
     return value.ref is not None and any(column in columns for column, _ in value.ref.values)
+
+
+def listing(node: Node) -> bool:
+    """Whether a node is what stands between the items of a list."""
+    return isinstance(node, Joint) and node.kind in LISTING

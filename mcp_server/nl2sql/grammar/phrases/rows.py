@@ -2,6 +2,39 @@
 
 from collections.abc import Sequence
 
+from mcp_server.nl2sql.grammar.alphabet.kinds import (
+    AGGREGATE,
+    AMOUNT,
+    AND,
+    BOTH,
+    BUT,
+    BY,
+    COL,
+    COLUMN_OR_TABLE,
+    DISTINCT,
+    EACH,
+    END,
+    FOR,
+    FULL_STOP,
+    HAVE,
+    HOW_MANY,
+    IN,
+    LISTING,
+    LISTING_OR,
+    NAME,
+    NOT,
+    OF,
+    OR,
+    PREPOSITION,
+    SHARE,
+    TAB,
+    THAT,
+    VAL,
+    WHOSE,
+    WORD,
+    either,
+    not_before,
+)
 from mcp_server.nl2sql.grammar.nodes import (
     Absent,
     Called,
@@ -14,12 +47,12 @@ from mcp_server.nl2sql.grammar.nodes import (
     Per,
     Show,
 )
-from mcp_server.nl2sql.grammar.phrases.matching import COL, NAME, TAB, VAL, Found, phrase
+from mcp_server.nl2sql.grammar.phrases.matching import Found, phrase
 from mcp_server.nl2sql.schema.model import Kind
 from mcp_server.nl2sql.sql.logical import Unit
 from mcp_server.nl2sql.words.tokens import lemma
 
-MEASURED = frozenset("ctbwuz")
+MEASURED = NAME
 """What stands before the `by` that makes groups."""
 THEIRS = frozenset({"their", "its", "his", "her"})
 UNITS: dict[str, Unit] = {
@@ -29,14 +62,14 @@ UNITS: dict[str, Unit] = {
 }  # fmt: skip
 
 
-@phrase(rf"(?P<o>[of])?[py]?D?(?P<t>{TAB})", 0.25)
+@phrase((OF | FOR)("o").maybe + (IN | BY).maybe + DISTINCT.maybe + TAB("t"), 0.25)
 def _entity(f: Found) -> Sequence[Node] | None:
-    if "y" in f.match[0] and _measured_before(f):
+    if f.says(BY) and _measured_before(f):
         return None  # `by` makes groups there
     return [Entity(f.place("t"), owner=f.has("o"))]
 
 
-@phrase(rf"(?P<o>[of])?(?P<t>{TAB})[,&H]+(?P<u>{TAB})", 0.25)
+@phrase((OF | FOR)("o").maybe + TAB("t") + (LISTING | HAVE).some + TAB("u"), 0.25)
 def _rows_and_theirs(f: Found) -> Sequence[Node] | None:
     """Members and their branches."""
     at = f.place("u")
@@ -45,71 +78,86 @@ def _rows_and_theirs(f: Found) -> Sequence[Node] | None:
     return [Entity(f.place("t"), owner=f.has("o")), Called(at)]
 
 
-@phrase(rf"(?P<o>[of])?(?P<t>{TAB})[,&H]+(?P<l>{COL}(?:[,&]+{COL})*)(?=\.|$)", 0.3)
+@phrase(
+    (OF | FOR)("o").maybe + TAB("t") + (LISTING | HAVE).some
+    + (COL + (LISTING.some + COL).any)("l") + END, 0.3,
+)  # fmt: skip
 def _rows_and_their_columns(f: Found) -> Sequence[Node] | None:
     """Members and their ages."""
     at = f.place("t")
-    if not THEIRS & set(f.symbols[f.place("l")].lead) or f.symbols[f.place("l")].kind == "b":
+    if (
+        not THEIRS & set(f.symbols[f.place("l")].lead)
+        or f.symbols[f.place("l")].kind in COLUMN_OR_TABLE
+    ):
         return None
     shows = [Show(each) for each in f.places("l", COL)]
     return [Entity(at, owner=f.has("o")), Called(at), *shows]
 
 
-@phrase(rf"[TW]+{COL}[py]?(?P<t>{TAB})", 0.6)
+@phrase((THAT | WHOSE).some + COL + (IN | BY).maybe + TAB("t"), 0.6)
 def _verb(f: Found) -> Sequence[Node] | None:
     """That placed an order, where a column is named like the verb."""
     return [Entity(f.place("t"))] if f.match.start() else None
 
 
-@phrase(rf"[ofy]?(?P<v>{VAL}(?:[,&|]*{VAL})*)(?P<t>{TAB})", 0.3)
+@phrase((OF | FOR | BY).maybe + (VAL + (LISTING_OR.any + VAL).any)("v") + TAB("t"), 0.3)
 def _described(f: Found) -> Sequence[Node]:
     """Female members; French and German singers."""
-    return [Entity(f.place("t"), owner=True), Equal(None, tuple(f.places("v", VAL)), joint="|")]
+    return [
+        Entity(f.place("t"), owner=True),
+        Equal(None, tuple(f.places("v", VAL)), joint=OR.letter),
+    ]
 
 
-@phrase(rf"[THpof]*X[_pHyof]*(?:{NAME}[_pyof]*)?(?P<t>{TAB})", 0.35)
+@phrase(
+    (THAT | HAVE | IN | OF | FOR).any + NOT + (WORD | PREPOSITION | HAVE).any
+    + (NAME + (WORD | PREPOSITION).any).maybe + TAB("t"), 0.35,
+)  # fmt: skip
 def _absent(f: Found) -> Sequence[Node]:
     return [Absent(f.place("t"))]
 
 
-@phrase(rf"[THpof]*X[_pHyof]*(?P<t>{TAB})", 0.36)
+@phrase((THAT | HAVE | IN | OF | FOR).any + NOT + (WORD | PREPOSITION | HAVE).any + TAB("t"), 0.36)
 def _absent_alone(f: Found) -> Sequence[Node]:
     return [Absent(f.place("t"))]
 
 
-@phrase(rf"[TH]*H(?P<c>{COL})", 0.5)
+@phrase((THAT | HAVE).any + HAVE + COL("c"), 0.5)
 def _held(f: Found) -> Sequence[Node]:
     """Who have president votes."""
     return [Held(f.place("c"))]
 
 
-@phrase(rf"[THpof]*X[_pHyof]*(?P<v>{VAL})(?P<t>{TAB})", 0.35)
+@phrase(
+    (THAT | HAVE | IN | OF | FOR).any + NOT + (WORD | PREPOSITION | HAVE).any + VAL("v")
+    + TAB("t"), 0.35,
+)  # fmt: skip
 def _absent_of_kind(f: Found) -> Sequence[Node]:
     return [Absent(f.place("t")), Equal(None, (f.place("v"),))]
 
 
-@phrase(rf"[yofp]*(?P<g>G)[D]?(?:_o)?(?P<x>{NAME})", 0.25)
+@phrase(PREPOSITION.any + EACH("g") + DISTINCT.maybe + (WORD + OF).maybe + NAME("x"), 0.25)
 def _each(f: Found) -> Sequence[Node]:
     return [Group(f.place("x"), counted=f.symbols[f.place("g")].text == "per")]
 
 
-@phrase(rf"[yofp]*G[D]?(?P<e>{TAB})(?P<x>{COL})", 0.3)
+@phrase(PREPOSITION.any + EACH + DISTINCT.maybe + TAB("e") + COL("x"), 0.3)
 def _each_compound(f: Found) -> Sequence[Node]:
     return [Entity(f.place("e")), Group(f.place("x"))]
 
 
-@phrase(rf"[yofp]*G[D]?(?P<x>{COL})&G?(?P<y>{COL})", 0.3)
+@phrase(PREPOSITION.any + EACH + DISTINCT.maybe + COL("x") + AND + EACH.maybe + COL("y"), 0.3)
 def _each_pair(f: Found) -> Sequence[Node]:
     return [Group(f.place("x")), Group(f.place("y"))]
 
 
-@phrase(rf"y(?P<x>{NAME})", 0.3)
+@phrase(BY + NAME("x"), 0.3)
 def _by(f: Found) -> Sequence[Node]:
     """Members by branch."""
     return [Group(f.place("x"), counted=True)]
 
 
-@phrase(rf"y(?P<x>{NAME})(?:&(?P<more>{COL}))?(?![nd])", 0.15)
+@phrase(BY + NAME("x") + (AND + COL("more")).maybe + not_before(AMOUNT), 0.15)
 def _measured_by(f: Found) -> Sequence[Node] | None:
     """The average price by branch; but not what a verb did: the games won by members."""
     if not _measured_before(f):
@@ -117,18 +165,25 @@ def _measured_by(f: Found) -> Sequence[Node] | None:
     return [Group(f.place(group)) for group in ("x", "more") if f.has(group)]
 
 
+COUNTING = AGGREGATE | HOW_MANY | SHARE
+"""What makes the measures that `by` groups."""
+
+
 def _measured_before(f: Found) -> bool:
     before = f.symbols[: f.match.start()]
-    return any(s.kind in "A#%" for s in before) and before[-1].kind in MEASURED
+    return any(s.kind in COUNTING for s in before) and before[-1].kind in MEASURED
 
 
-@phrase(rf"(?:(?P<c>{COL})[pyof]*)?(?:[pyof]*G|y|T)(?P<d>{COL})?(?P<u>_)", 0.2)
+@phrase(
+    (COL("c") + PREPOSITION.any).maybe + either(PREPOSITION.any + EACH, BY, THAT)
+    + COL("d").maybe + WORD("u"), 0.2,
+)  # fmt: skip
 def _each_period(f: Found) -> Sequence[Node] | None:
     """Members joined per year; by joining month; which month."""
     return _per(f, f.at("d") if f.has("d") else f.at("c"))
 
 
-@phrase(r"(?P<u>_)", 0.3)
+@phrase(WORD("u"), 0.3)
 def _periodical(f: Found) -> Sequence[Node] | None:
     """Monthly payments."""
     word = f.symbols[f.place("u")].text.lower()
@@ -142,6 +197,6 @@ def _per(f: Found, at: int | None) -> Sequence[Node] | None:
     return None if unit is None or not dated else [Per(unit, at)]
 
 
-@phrase(r"[&|!,.2]", 0.02)
+@phrase((LISTING_OR | BUT | FULL_STOP | BOTH), 0.02)
 def _between_phrases(f: Found) -> Sequence[Node]:
     return [Joint(f.match[0])]

@@ -1,0 +1,1 @@
+"""Who may ask: signatures, and the keys that they are made with."""

@@ -1,0 +1,537 @@
+"""The operations of `RdsControlPlane`.
+
+Generated from the declarations in `cluster_runtime/control/operations/` by
+`python -m cluster_runtime.control.operations.generate`: change those, not this.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from cluster_runtime.control.handle import Cluster
+from cluster_runtime.control.operations.clusters import (
+    CreateDBCluster,
+    DeleteDBCluster,
+    DescribeDBClusters,
+    FailoverDBCluster,
+    GetMasterUserSecret,
+    ModifyDBCluster,
+    PauseDBCluster,
+    StartDBCluster,
+    StopDBCluster,
+)
+from cluster_runtime.control.operations.declaration import Request
+from cluster_runtime.control.operations.engines import (
+    DescribeDBEngineVersions,
+    DescribeOrderableDBInstanceOptions,
+)
+from cluster_runtime.control.operations.events import DescribeEvents
+from cluster_runtime.control.operations.instances import (
+    DescribeDBInstances,
+    DescribeDBLogFiles,
+    DownloadDBLogFilePortion,
+)
+from cluster_runtime.control.operations.renamed import renamed
+from cluster_runtime.control.operations.resources import (
+    AddTagsToResource,
+    DescribeHost,
+    DescribePendingMaintenanceActions,
+    ListTagsForResource,
+    RemoveTagsFromResource,
+)
+from cluster_runtime.control.operations.sessions import DescribeSessions, RegisterSession
+from cluster_runtime.control.operations.volumes import (
+    DescribeVolume,
+    HealFault,
+    InjectFault,
+    LoseCompute,
+)
+from cluster_runtime.control.records.model import (
+    DBCluster,
+    DBInstance,
+    Event,
+    HostDescription,
+    ServerlessScaling,
+    StorageType,
+)
+from cluster_runtime.control.records.resources import (
+    DBEngineVersion,
+    DBLogFilePortion,
+    DescribeDBLogFilesDetails,
+    MasterUserSecretValue,
+    OrderableDBInstanceOption,
+    ResourcePendingMaintenanceActions,
+    Tag,
+)
+from cluster_runtime.gateway.description import SessionDescription
+from cluster_runtime.storage.description import VolumeDescription
+
+
+class RemoteOperations:
+    """Each asks an endpoint."""
+
+    def _perform(self, request: Request) -> Any:
+        raise NotImplementedError
+
+    @renamed(identifier="db_cluster_identifier", scaling="serverless_v2_scaling_configuration")
+    def create_db_cluster(
+        self,
+        db_cluster_identifier: str,
+        *,
+        with_express_configuration: bool = True,
+        engine_version: str | None = None,
+        database_name: str = "postgres",
+        master_username: str = "postgres",
+        master_user_password: str | None = None,
+        manage_master_user_password: bool = False,
+        enable_iam_database_authentication: bool = True,
+        serverless_v2_scaling_configuration: ServerlessScaling | None = None,
+        storage_type: StorageType = "aurora",
+        deletion_protection: bool = False,
+        port: int | None = None,
+        tags: Sequence[Tag] = (),
+        engine: Literal["aurora-postgresql"] = "aurora-postgresql",
+    ) -> Cluster:
+        """Create a cluster that takes connections when this returns.
+
+        Express configuration: serverless from 0 to 16 ACU, auto-pause after 300 s, TLS, IAM
+        authentication, the gateway on, pgvector in the default database. After an error nothing of
+        the cluster remains.
+
+        db_cluster_identifier: Identifier: 1 to 63 letters, digits and hyphens, starting with a
+            letter, not ending with a hyphen and without two in a row; case does not matter.
+        with_express_configuration: set everything up as above, with a writer. RDS makes a cluster
+            without any instance where this is not given; here one without it needs a password.
+        engine_version: version of PostgreSQL; by default the newest that is installed.
+        database_name: name of the default database, which is made with pgvector.
+        master_username: role that owns the databases.
+        master_user_password: password of the master user: 8 to 128 printable characters; without
+            one, IAM tokens are the way in.
+        manage_master_user_password: let the runtime make the master password;
+            `get_master_user_secret` tells it.
+        enable_iam_database_authentication: take IAM tokens as passwords.
+        serverless_v2_scaling_configuration: range of capacity, and when to pause.
+        storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
+        deletion_protection: refuse to delete it until this is switched off.
+        port: port of the cluster endpoint; by default any free one.
+        tags: words about it, at most 50.
+        engine: there is one.
+
+        Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
+        EngineNotFoundError, InsufficientStorageError.
+        """
+        request = CreateDBCluster(
+            db_cluster_identifier,
+            with_express_configuration=with_express_configuration,
+            engine_version=engine_version,
+            database_name=database_name,
+            master_username=master_username,
+            master_user_password=master_user_password,
+            manage_master_user_password=manage_master_user_password,
+            enable_iam_database_authentication=enable_iam_database_authentication,
+            serverless_v2_scaling_configuration=serverless_v2_scaling_configuration,
+            storage_type=storage_type,
+            deletion_protection=deletion_protection,
+            port=port,
+            tags=tuple(tags),
+            engine=engine,
+        )
+        result: Cluster = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def describe_db_clusters(self, db_cluster_identifier: str | None = None) -> Sequence[DBCluster]:
+        """Show the facts of one cluster, or of all in order of their identifiers.
+
+        db_cluster_identifier: identifier or resource id of the only cluster to show.
+
+        Raises ClusterNotFoundError.
+        """
+        request = DescribeDBClusters(db_cluster_identifier)
+        result: Sequence[DBCluster] = self._perform(request)
+        return result
+
+    @renamed(
+        identifier="db_cluster_identifier",
+        scaling="serverless_v2_scaling_configuration",
+        iam_database_authentication_enabled="enable_iam_database_authentication",
+    )
+    def modify_db_cluster(
+        self,
+        db_cluster_identifier: str,
+        *,
+        new_db_cluster_identifier: str | None = None,
+        master_user_password: str | None = None,
+        manage_master_user_password: bool | None = None,
+        rotate_master_user_password: bool | None = None,
+        serverless_v2_scaling_configuration: ServerlessScaling | None = None,
+        deletion_protection: bool | None = None,
+        enable_iam_database_authentication: bool | None = None,
+        require_tls: bool | None = None,
+        internet_access_gateway_enabled: bool | None = None,
+        storage_type: StorageType | None = None,
+        reset_settings: bool = False,
+    ) -> DBCluster:
+        """Change settings of a cluster, at once; those that are not given stay as they are.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        new_db_cluster_identifier: new name; endpoints have it from then on.
+        master_user_password: new password of the master user: 8 to 128 printable characters.
+        manage_master_user_password: let the runtime make the master password, or no longer.
+        rotate_master_user_password: make another one; only where the runtime manages it.
+        serverless_v2_scaling_configuration: range of capacity, and when to pause.
+        deletion_protection: refuse to delete it.
+        enable_iam_database_authentication: take IAM tokens as passwords.
+        require_tls: refuse connections without TLS.
+        internet_access_gateway_enabled: keep its endpoints open.
+        storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
+        reset_settings: let a master user who locked himself out back in: settings of his databases
+            and of his role, connection limits and refusals, all back to their defaults. Data stay.
+
+        Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidParameterError,
+        InvalidClusterStateError.
+        """
+        request = ModifyDBCluster(
+            db_cluster_identifier,
+            new_db_cluster_identifier=new_db_cluster_identifier,
+            master_user_password=master_user_password,
+            manage_master_user_password=manage_master_user_password,
+            rotate_master_user_password=rotate_master_user_password,
+            serverless_v2_scaling_configuration=serverless_v2_scaling_configuration,
+            deletion_protection=deletion_protection,
+            enable_iam_database_authentication=enable_iam_database_authentication,
+            require_tls=require_tls,
+            internet_access_gateway_enabled=internet_access_gateway_enabled,
+            storage_type=storage_type,
+            reset_settings=reset_settings,
+        )
+        result: DBCluster = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def start_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+        """Start a stopped cluster; it takes connections when this returns.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
+        """
+        request = StartDBCluster(db_cluster_identifier)
+        result: DBCluster = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def stop_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+        """Stop a cluster: it refuses connections until it is started again.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError.
+        """
+        request = StopDBCluster(db_cluster_identifier)
+        result: DBCluster = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def pause_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+        """Pause a cluster now, as auto-pause would; the next connect wakes it.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError.
+        """
+        request = PauseDBCluster(db_cluster_identifier)
+        result: DBCluster = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def failover_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+        """Replace the writer of a cluster; clients wait at the gateway meanwhile.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
+        """
+        request = FailoverDBCluster(db_cluster_identifier)
+        result: DBCluster = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def delete_db_cluster(
+        self, db_cluster_identifier: str, *, skip_final_snapshot: bool = True
+    ) -> DBCluster:
+        """Delete a cluster with all its data.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        skip_final_snapshot: keep nothing of it. This release takes no final snapshot, and deletes
+            no cluster that is to have one.
+
+        Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
+        InvalidParameterError.
+        """
+        request = DeleteDBCluster(db_cluster_identifier, skip_final_snapshot=skip_final_snapshot)
+        result: DBCluster = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def get_master_user_secret(self, db_cluster_identifier: str) -> MasterUserSecretValue:
+        """Tell the master password of a cluster whose password the runtime manages.
+
+        AWS Secrets Manager has it as `GetSecretValue`, of the secret that the cluster names.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+        request = GetMasterUserSecret(db_cluster_identifier)
+        result: MasterUserSecretValue = self._perform(request)
+        return result
+
+    def describe_db_instances(
+        self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None
+    ) -> Sequence[DBInstance]:
+        """Show one instance, those of one cluster, or all; a writer comes before its readers.
+
+        db_instance_identifier: the only instance to show.
+        db_cluster_identifier: identifier or resource id of the cluster whose instances to show (the
+            filter `db-cluster-id` of RDS).
+
+        Raises InstanceNotFoundError, ClusterNotFoundError.
+        """
+        request = DescribeDBInstances(
+            db_instance_identifier, db_cluster_identifier=db_cluster_identifier
+        )
+        result: Sequence[DBInstance] = self._perform(request)
+        return result
+
+    def describe_db_log_files(
+        self,
+        db_instance_identifier: str,
+        *,
+        filename_contains: str | None = None,
+        file_last_written: int | None = None,
+        file_size: int | None = None,
+    ) -> Sequence[DescribeDBLogFilesDetails]:
+        """Show the log files of an instance.
+
+        db_instance_identifier: Identifier of the instance.
+        filename_contains: show only those whose name has this in it.
+        file_last_written: show only those written since; milliseconds since 1970.
+        file_size: show only those that are larger; bytes.
+
+        Raises InstanceNotFoundError.
+        """
+        request = DescribeDBLogFiles(
+            db_instance_identifier,
+            filename_contains=filename_contains,
+            file_last_written=file_last_written,
+            file_size=file_size,
+        )
+        result: Sequence[DescribeDBLogFilesDetails] = self._perform(request)
+        return result
+
+    def download_db_log_file_portion(
+        self,
+        db_instance_identifier: str,
+        log_file_name: str,
+        *,
+        marker: str | None = None,
+        number_of_lines: int | None = None,
+    ) -> DBLogFilePortion:
+        """Read a part of a log file, of 1 MB at most.
+
+        db_instance_identifier: Identifier of the instance.
+        log_file_name: as describe_db_log_files shows it.
+        marker: where to begin: `0`, or what the last part came with; by default the end is read.
+        number_of_lines: at most so many lines.
+
+        Raises InstanceNotFoundError, LogFileNotFoundError, InvalidParameterError.
+        """
+        request = DownloadDBLogFilePortion(
+            db_instance_identifier, log_file_name, marker=marker, number_of_lines=number_of_lines
+        )
+        result: DBLogFilePortion = self._perform(request)
+        return result
+
+    @renamed(identifier="source_identifier")
+    def describe_events(self, source_identifier: str | None = None) -> Sequence[Event]:
+        """Show what happened to one cluster, or to all: oldest first.
+
+        source_identifier: identifier or resource id of the only cluster to look at.
+
+        Raises ClusterNotFoundError.
+        """
+        request = DescribeEvents(source_identifier)
+        result: Sequence[Event] = self._perform(request)
+        return result
+
+    def list_tags_for_resource(self, resource_name: str) -> Sequence[Tag]:
+        """Show the tags of a cluster. Instances have those of their cluster.
+
+        resource_name: ARN of the resource: of a cluster, or of one of its instances.
+
+        Raises ClusterNotFoundError, InstanceNotFoundError, InvalidParameterError.
+        """
+        request = ListTagsForResource(resource_name)
+        result: Sequence[Tag] = self._perform(request)
+        return result
+
+    def add_tags_to_resource(self, resource_name: str, tags: Sequence[Tag]) -> None:
+        """Give a cluster tags; a key that it has already gets the new value.
+
+        resource_name: ARN of the resource: of a cluster, or of one of its instances.
+        tags: at most 50 in all.
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+        request = AddTagsToResource(resource_name, tuple(tags))
+        self._perform(request)
+
+    def remove_tags_from_resource(self, resource_name: str, tag_keys: Sequence[str]) -> None:
+        """Take tags from a cluster.
+
+        resource_name: ARN of the resource: of a cluster, or of one of its instances.
+        tag_keys: those that it has not are passed over.
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+        request = RemoveTagsFromResource(resource_name, tuple(tag_keys))
+        self._perform(request)
+
+    def describe_pending_maintenance_actions(
+        self, resource_identifier: str | None = None
+    ) -> Sequence[ResourcePendingMaintenanceActions]:
+        """Show what will be done to clusters at their next start, or could be done.
+
+        resource_identifier: ARN of the only cluster to look at.
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+        request = DescribePendingMaintenanceActions(resource_identifier)
+        result: Sequence[ResourcePendingMaintenanceActions] = self._perform(request)
+        return result
+
+    def describe_host(self) -> HostDescription:
+        """Show the process that hosts the clusters: its release, region and certificates."""
+        request = DescribeHost()
+        result: HostDescription = self._perform(request)
+        return result
+
+    def describe_db_engine_versions(
+        self,
+        engine: str | None = None,
+        engine_version: str | None = None,
+        db_parameter_group_family: str | None = None,
+        default_only: bool | None = None,
+    ) -> Sequence[DBEngineVersion]:
+        """Show the versions of PostgreSQL that new clusters may have, the default first.
+
+        engine: Name of the engine; there is `aurora-postgresql`.
+        engine_version: the only version to show, such as `18` or `18.6`.
+        db_parameter_group_family: the only family to show, such as `aurora-postgresql18`.
+        default_only: show the default version alone.
+        """
+        request = DescribeDBEngineVersions(
+            engine, engine_version, db_parameter_group_family, default_only
+        )
+        result: Sequence[DBEngineVersion] = self._perform(request)
+        return result
+
+    def describe_orderable_db_instance_options(
+        self, engine: str, engine_version: str | None = None, db_instance_class: str | None = None
+    ) -> Sequence[OrderableDBInstanceOption]:
+        """Show which classes of instances and which storage clusters of an engine may have.
+
+        engine: Name of the engine; there is `aurora-postgresql`.
+        engine_version: the only version to show.
+        db_instance_class: the only class to show; there is `db.serverless`.
+        """
+        request = DescribeOrderableDBInstanceOptions(engine, engine_version, db_instance_class)
+        result: Sequence[OrderableDBInstanceOption] = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def describe_sessions(self, db_cluster_identifier: str) -> Sequence[SessionDescription]:
+        """Show who is connected to a cluster through the gateway: address, TLS, kind of credential.
+
+        PostgreSQL itself sees a unix socket; `pid` joins this to its `pg_stat_activity`.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError.
+        """
+        request = DescribeSessions(db_cluster_identifier)
+        result: Sequence[SessionDescription] = self._perform(request)
+        return result
+
+    def register_session(
+        self, access_key_id: str, secret_access_key: str, session_token: str, expires: datetime
+    ) -> None:
+        """Accept IAM tokens that are signed with temporary credentials, until these expire.
+
+        Kept in memory: register them again after a restart of the host.
+
+        access_key_id: of the temporary credentials.
+        secret_access_key: of the temporary credentials.
+        session_token: of the temporary credentials.
+        expires: when they end; aware.
+
+        Raises InvalidParameterError.
+        """
+        request = RegisterSession(access_key_id, secret_access_key, session_token, expires)
+        self._perform(request)
+
+    @renamed(identifier="db_cluster_identifier")
+    def describe_volume(self, db_cluster_identifier: str) -> VolumeDescription:
+        """Show the storage volume of a cluster: LSNs, epoch, and its six segments.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, QuorumLostError.
+        """
+        request = DescribeVolume(db_cluster_identifier)
+        result: VolumeDescription = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def inject_fault(
+        self, db_cluster_identifier: str, target: str, kind: str, duration: float | None = None
+    ) -> None:
+        """Make part of a cluster fail, for some seconds or until it is healed.
+
+        A fault does not outlive the host process: after its restart all segments answer again. The
+        writer can have `crash` (its server is killed and comes back by itself), `partition` (it is
+        cut off from its volume) and `slow`.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        target: `segment:<id>`, `az:<a, b or c>` or `writer`.
+        kind: `crash`, `partition`, `slow:<ms>`, `drop:<percent>`, `corrupt` or `disk-full`.
+        duration: seconds; by default until it is healed.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
+        """
+        request = InjectFault(db_cluster_identifier, target, kind, duration)
+        self._perform(request)
+
+    @renamed(identifier="db_cluster_identifier")
+    def heal_fault(self, db_cluster_identifier: str, target: str | None = None) -> None:
+        """End the faults of a target, or all of them.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        target: `segment:<id>`, `az:<a, b or c>` or `writer`; by default all.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
+        """
+        request = HealFault(db_cluster_identifier, target)
+        self._perform(request)
+
+    @renamed(identifier="db_cluster_identifier")
+    def lose_compute(self, db_cluster_identifier: str) -> None:
+        """Kill the writer and delete its data directory; the next connect rebuilds it.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError.
+        """
+        request = LoseCompute(db_cluster_identifier)
+        self._perform(request)

@@ -1,0 +1,1 @@
+"""The services that requests are signed for, each with its operations."""

@@ -1,0 +1,70 @@
+"""The members of RDS's input shapes as arguments of the runtime's operations. Pure."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from cluster_runtime.api.protocols.nouns import from_value
+from cluster_runtime.api.refusals import invalid_combination
+from cluster_runtime.control.operations import Declared
+from cluster_runtime.control.operations.declaration import (
+    RDS_HAS_NONE,
+    RDS_REQUIRES_IT,
+    Changes,
+    InRds,
+    snake_case,
+)
+from cluster_runtime.control.records.fields import Field, fields_of
+
+PAGING = frozenset({"Filters", "MaxRecords", "Marker"})
+"""Members that many operations have and that the endpoint itself carries out."""
+
+
+def arguments(
+    declared: Declared,
+    members: Mapping[str, Any],
+    *,
+    without_effect: Collection[str] = (),
+    elsewhere: Collection[str] = (),
+    current: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The keyword arguments of an operation; what is not given has RDS's default.
+
+    without_effect: members that mean nothing on one machine. elsewhere: members that the caller
+    carries out. current: the noun's fields, for structures of which only a part is given.
+    Raises RefusedRequestError for a member that the operation does not have here.
+    """
+    fields = {each.name: each for each in declared.parameters if RDS_HAS_NONE not in each.notes}
+    found: dict[str, Any] = {}
+    for member, value in members.items():
+        field = fields.get(snake_case(member))
+        if field is not None:
+            found[field.name] = _value(field, value, current or {})
+        elif member not in {*without_effect, *elsewhere, *PAGING}:
+            raise invalid_combination(
+                f"{declared.name} takes no {member} here; docs/rds-api.md lists what it takes"
+            )
+    return {**_defaults(fields), **found}
+
+
+def _defaults(fields: Mapping[str, Field]) -> dict[str, Any]:
+    return {
+        name: note.default
+        for name, field in fields.items()
+        for note in field.notes
+        if isinstance(note, InRds) and note not in (RDS_REQUIRES_IT, RDS_HAS_NONE)
+    }
+
+
+def _value(field: Field, value: Any, current: Mapping[str, Any]) -> Any:
+    if not field.structure:
+        return from_value(field.type, value)
+    known = {each.name for each in fields_of(field.type)}
+    given = {snake_case(name): inner for name, inner in value.items()}
+    unknown = sorted(given.keys() - known)
+    if unknown:
+        raise invalid_combination(f"{field.name} takes no {unknown[0]}")
+    changed = next((note.field for note in field.notes if isinstance(note, Changes)), None)
+    if changed is not None and changed in current:
+        before = current[changed]
+        given = {name: getattr(before, name) for name in known} | given
+    return field.type(**given)

@@ -1,0 +1,116 @@
+"""The nouns of the control plane as members of RDS's shapes. Pure.
+
+Source: Amazon RDS API Reference, data types.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cluster_runtime.control.records.model import DBCluster, DBInstance, Event
+
+STATUS_IN_SYNC = "in-sync"
+
+
+def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str, Any]:
+    """RDS's DBCluster. instances: those of the cluster."""
+    return {
+        "AllocatedStorage": 1,
+        "AvailabilityZones": [f"{facts.region}{zone}" for zone in "abc"],
+        "DatabaseName": facts.database_name,
+        "DBClusterIdentifier": facts.db_cluster_identifier,
+        "Status": facts.status.value,
+        "Endpoint": facts.endpoint,
+        "ReaderEndpoint": facts.reader_endpoint,
+        "MultiAZ": False,
+        "Engine": facts.engine,
+        "EngineVersion": facts.engine_version,
+        "EngineMode": "provisioned",
+        "Port": facts.port,
+        "MasterUsername": facts.master_username,
+        "DBClusterMembers": [
+            {
+                "DBInstanceIdentifier": each.db_instance_identifier,
+                "IsClusterWriter": each.is_cluster_writer,
+                "DBClusterParameterGroupStatus": STATUS_IN_SYNC,
+                "PromotionTier": each.promotion_tier,
+            }
+            for each in instances
+        ],
+        "StorageEncrypted": False,
+        "DbClusterResourceId": facts.db_cluster_resource_id,
+        "DBClusterArn": facts.db_cluster_arn,
+        "IAMDatabaseAuthenticationEnabled": facts.iam_database_authentication_enabled,
+        "ClusterCreateTime": facts.cluster_create_time,
+        "StorageType": facts.storage_type,
+        "DeletionProtection": facts.deletion_protection,
+        "HttpEndpointEnabled": False,
+        "CrossAccountClone": False,
+        "NetworkType": "IPV4",
+        "ServerlessV2ScalingConfiguration": {
+            "MinCapacity": facts.scaling.min_capacity,
+            "MaxCapacity": facts.scaling.max_capacity,
+            "SecondsUntilAutoPause": facts.scaling.seconds_until_auto_pause,
+        },
+        "TagList": tags(facts),
+        "MasterUserSecret": _secret(facts),
+        "VPCNetworkingEnabled": False,
+        "InternetAccessGatewayEnabled": facts.internet_access_gateway_enabled,
+    }
+
+
+def db_instance(facts: DBInstance, cluster: DBCluster) -> Mapping[str, Any]:
+    """RDS's DBInstance. Its endpoint is the cluster's for its kind: instances have none alone."""
+    writer = facts.is_cluster_writer
+    return {
+        "DBInstanceIdentifier": facts.db_instance_identifier,
+        "DBInstanceClass": facts.db_instance_class,
+        "Engine": facts.engine,
+        "EngineVersion": facts.engine_version,
+        "DBInstanceStatus": facts.db_instance_status.value,
+        "MasterUsername": cluster.master_username,
+        "DBName": cluster.database_name,
+        "Endpoint": {
+            "Address": cluster.endpoint if writer else cluster.reader_endpoint,
+            "Port": cluster.port if writer else cluster.reader_port,
+        },
+        "AllocatedStorage": 1,
+        "InstanceCreateTime": facts.instance_create_time,
+        "AvailabilityZone": f"{cluster.region}a",
+        "MultiAZ": False,
+        "PubliclyAccessible": False,
+        "StorageType": cluster.storage_type,
+        "StorageEncrypted": False,
+        "DBClusterIdentifier": facts.db_cluster_identifier,
+        "DBInstanceArn": (
+            f"arn:aws:rds:{cluster.region}:000000000000:db:{facts.db_instance_identifier}"
+        ),
+        "IAMDatabaseAuthenticationEnabled": cluster.iam_database_authentication_enabled,
+        "PromotionTier": facts.promotion_tier,
+        "DeletionProtection": False,
+        "TagList": tags(cluster),
+        "MasterUserSecret": _secret(cluster),
+    }
+
+
+def event(happened: Event, arn: str | None) -> Mapping[str, Any]:
+    """RDS's Event. arn: of the cluster, where it still exists."""
+    return {
+        "SourceIdentifier": happened.source_identifier,
+        "SourceType": happened.source_type,
+        "Message": happened.message,
+        "EventCategories": list(happened.event_categories),
+        "Date": happened.date,
+        "SourceArn": arn,
+    }
+
+
+def tags(facts: DBCluster) -> list[Mapping[str, str]]:
+    """The tags of a cluster and of its instances."""
+    return [{"Key": each.key, "Value": each.value} for each in facts.tag_list]
+
+
+def _secret(facts: DBCluster) -> Mapping[str, str] | None:
+    secret = facts.master_user_secret
+    if secret is None:
+        return None
+    return {"SecretArn": secret.secret_arn, "SecretStatus": secret.secret_status}

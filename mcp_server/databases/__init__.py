@@ -1,0 +1,1 @@
+"""What the tools read where it is no cluster of ours: existing databases, Amazon Aurora."""

@@ -1,0 +1,239 @@
+"""Who may use the endpoint: those with the key, at its own name, here, as this user."""
+
+import http.client
+import os
+import socket
+import stat
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster_runtime.api import ApiServer, Credentials, EndpointUnreachableError, HostClient
+from cluster_runtime.api.access.signature import HttpRequest, SigningKey, signed_headers
+from cluster_runtime.api.client.transport import Address, HttpAnswer, post
+from cluster_runtime.api.sockets import SOCKET_PATH_MAX_BYTES, socket_path
+from cluster_runtime.errors import BorealisError, StateDirectoryError
+from tests.cluster_runtime.api.conftest import REGION, Endpoint, Refused
+from tests.conftest import reachable_folder
+
+NOBODY = 65534
+FORM = b"Action=DescribeDBClusters&Version=2014-10-31"
+
+
+def ask(
+    endpoint: Endpoint,
+    *,
+    later: timedelta = timedelta(0),
+    after: dict[str, str] | None = None,
+    **headers: str,
+) -> HttpAnswer:
+    """A signed request. later: when it was signed; after: headers that come on top, unsigned."""
+    address = Address.of(endpoint.url)
+    key_id, key = endpoint.credentials.first
+    given = {"host": address.host_header, "content-type": "application/x-www-form-urlencoded"}
+    signed = signed_headers(
+        HttpRequest("POST", "/", "", {**given, **headers}, FORM),
+        access_key_id=key_id,
+        key=key,
+        region=REGION,
+        service="rds",
+        now=endpoint.clock() + later,
+    )
+    return post(address, {**signed, **(after or {})}, FORM)
+
+
+def test_a_signed_request_is_answered(endpoint: Endpoint) -> None:
+    answer = ask(endpoint)
+    assert answer.status == 200
+    assert b"<DescribeDBClustersResult>" in answer.body
+
+
+def test_one_that_is_not_signed_is_refused(endpoint: Endpoint) -> None:
+    address = Address.of(endpoint.url)
+    answer = post(address, {"host": address.host_header}, FORM)
+    assert answer.status == 403
+    assert b"<Code>MissingAuthenticationToken</Code>" in answer.body
+
+
+def test_one_with_a_wrong_key_is_refused(endpoint: Endpoint, refused: Refused) -> None:
+    wrong = endpoint.client("rds", aws_secret_access_key="wrong")
+    assert refused(wrong.describe_db_clusters) == ("SignatureDoesNotMatch", 403)
+    unknown = endpoint.client("rds", aws_access_key_id="AKIAUNKNOWN")
+    assert refused(unknown.describe_db_clusters) == ("InvalidClientTokenId", 403)
+
+
+def test_one_that_is_sent_again_after_fifteen_minutes_is_refused(endpoint: Endpoint) -> None:
+    address = Address.of(endpoint.url)
+    key_id, key = endpoint.credentials.first
+    headers = signed_headers(
+        HttpRequest("POST", "/", "", {"host": address.host_header}, FORM),
+        access_key_id=key_id,
+        key=key,
+        region=REGION,
+        service="rds",
+        now=endpoint.clock(),
+    )
+    assert post(address, headers, FORM).status == 200
+    endpoint.clock.off = timedelta(minutes=14, seconds=30)
+    try:
+        assert post(address, headers, FORM).status == 200
+        endpoint.clock.off = timedelta(minutes=15, seconds=30)
+        late = post(address, headers, FORM)
+    finally:
+        endpoint.clock.off = timedelta(0)
+    assert late.status == 403
+    assert b"Signature expired" in late.body
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", ""])
+def test_one_for_another_host_is_refused_though_it_is_signed(endpoint: Endpoint, host: str) -> None:
+    answer = ask(endpoint, host=host)
+    assert answer.status == 403
+    assert b"<Code>AccessDenied</Code>" in answer.body
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "LOCALHOST:99"])
+def test_its_own_names_are_taken(endpoint: Endpoint, host: str) -> None:
+    assert ask(endpoint, host=host).status == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"origin": "http://127.0.0.1:8000"},
+        {"origin": "null"},
+        {"sec-fetch-site": "same-origin"},
+        {"sec-fetch-mode": "no-cors"},
+    ],
+)
+def test_one_that_a_browser_sends_is_refused(endpoint: Endpoint, header: dict[str, str]) -> None:
+    answer = ask(endpoint, after=header)
+    assert answer.status == 403
+    assert b"no browser" in answer.body
+
+
+def test_no_answer_allows_other_origins(endpoint: Endpoint) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", endpoint.server.port)
+    connection.request("OPTIONS", "/", headers={"Origin": "http://evil.example"})
+    response = connection.getresponse()
+    names = {name.lower() for name, _ in response.getheaders()}
+    connection.close()
+    assert response.status == 405
+    assert not any(name.startswith("access-control") for name in names)
+
+
+def test_a_region_that_is_not_the_clusters_is_named(endpoint: Endpoint) -> None:
+    client = endpoint.client("rds", region_name="eu-west-1")
+    with pytest.raises(client.exceptions.ClientError, match="are in us-east-1"):
+        client.describe_db_clusters()
+
+
+def test_a_service_that_there_is_not_is_refused(endpoint: Endpoint, refused: Refused) -> None:
+    logs = endpoint.client("logs")
+    assert refused(logs.describe_log_groups) == ("AccessDenied", 403)
+
+
+def test_a_request_that_is_too_large_is_refused(endpoint: Endpoint) -> None:
+    address = Address.of(endpoint.url)
+    try:
+        answer = post(address, {"host": address.host_header}, b"x" * (1 << 21))
+    except EndpointUnreachableError:
+        return  # it hung up while we were still sending
+    assert answer.status == 413
+
+
+def test_it_listens_on_the_loopback_alone(endpoint: Endpoint) -> None:
+    with socket.create_connection(("127.0.0.1", endpoint.server.port or 0)) as conn:
+        assert conn.getpeername()[0] == "127.0.0.1"
+    others = [
+        info[4][0]
+        for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
+        if not str(info[4][0]).startswith("127.")
+    ]
+    for address in others:
+        with pytest.raises(OSError, match=r"refused|unreachable"):
+            socket.create_connection((address, endpoint.server.port or 0), timeout=5)
+
+
+CONNECT = """
+import os, socket, sys
+os.setgroups([]); os.setgid({uid}); os.setuid({uid})
+for path in sys.argv[1:]:
+    try:
+        if path.endswith("credentials"):
+            open(path).close()
+        else:
+            socket.socket(socket.AF_UNIX).connect(path)
+    except PermissionError:
+        print("refused")
+    else:
+        print("open")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+def test_another_user_opens_neither_the_socket_nor_the_keys(endpoint: Endpoint) -> None:
+    paths = [str(endpoint.server.path), str(endpoint.state_dir / "credentials")]
+    done = subprocess.run(
+        [sys.executable, "-c", CONNECT.format(uid=NOBODY), *paths], capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["refused", "refused"], done.stderr
+
+
+def test_the_socket_and_the_keys_are_private(endpoint: Endpoint) -> None:
+    path = endpoint.server.path
+    assert path == endpoint.state_dir / "api.sock"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((endpoint.state_dir / "credentials").stat().st_mode) == 0o600
+
+
+def test_requests_on_the_socket_are_signed_too(endpoint: Endpoint) -> None:
+    address = Address(path=endpoint.server.path)
+    assert post(address, {"host": "localhost"}, FORM).status == 403
+    assert HostClient.of(endpoint.state_dir).call("DescribeHost")["region"] == REGION
+    key_id, _ = endpoint.credentials.first
+    wrong = HostClient(endpoint.server.path or "", key_id, SigningKey("wrong"))
+    with pytest.raises(BorealisError, match="check the secret key"):
+        wrong.call("DescribeHost")
+
+
+async def nothing(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("nobody asks")
+
+
+async def test_a_long_name_of_a_state_directory_has_its_socket_in_a_short_folder(
+    tmp_path: Path,
+) -> None:
+    deep = tmp_path.joinpath(*["a-folder-with-a-long-name"] * 5)
+    deep.mkdir(parents=True)
+    path = socket_path(deep)
+    assert len(os.fsencode(deep / "api.sock")) > SOCKET_PATH_MAX_BYTES >= len(os.fsencode(path))
+    assert path == socket_path(deep), "everybody finds the same"
+    async with ApiServer(nothing, port=None, path=path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert not path.exists()
+    path.parent.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder away")
+async def test_a_folder_that_somebody_else_made_is_refused() -> None:
+    folder = reachable_folder()
+    os.chown(folder, NOBODY, NOBODY)
+    with pytest.raises(StateDirectoryError, match="belongs to another user"):
+        await ApiServer(nothing, port=None, path=folder / "api.sock").start()
+    folder.rmdir()
+
+
+def test_a_directory_without_a_key_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StateDirectoryError, match="holds no access key"):
+        Credentials.read(tmp_path)
+
+
+def test_nobody_at_an_address_is_said(tmp_path: Path) -> None:
+    with pytest.raises(EndpointUnreachableError, match=r"is its host running\?"):
+        HostClient(tmp_path / "api.sock", "id", SigningKey("secret")).call("DescribeHost")

@@ -1,0 +1,126 @@
+"""The guard judges what runs: hostile queries are refused by whatever way they come, reads pass."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from mcp_server.nl2sql.database.guard.checks import Limits
+from mcp_server.nl2sql.database.reader import Reader, ResultSet
+from mcp_server.nl2sql.database.steps import run
+from mcp_server.nl2sql.errors import ForbiddenError, RefusedError
+from tests.mcp_server.nl2sql.database.guard.conftest import lines_of, script
+
+HOSTILE = lines_of("hostile.sql")
+UNSAFE = lines_of("unsafe_hostile.sql")
+LEGITIMATE = lines_of("legitimate.sql")
+
+LOCKS = "select count(*) from pg_locks where locktype = 'advisory' and pid = %s"
+
+
+@pytest.fixture
+def owner(trapped: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(trapped, autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture
+def unsafe(owner: psycopg.Connection[Any]) -> Iterator[None]:
+    """Types in the database whose input takes a lock."""
+    for statement in script("unsafe_types.sql"):
+        owner.execute(statement.encode())
+    yield
+    owner.execute("drop schema loud cascade")
+
+
+def outcomes(
+    dsn: str, statements: list[str], owner: psycopg.Connection[Any]
+) -> dict[str, ResultSet | RefusedError]:
+    """What became of each; fails when one took a lock that outlives its transaction."""
+    found: dict[str, ResultSet | RefusedError] = {}
+    reader = Reader(dsn, limits=Limits(timeout=5))
+    with reader.connect() as conn:
+        for sql in statements:
+            try:
+                found[sql] = run(conn, reader.steps(sql))
+            except RefusedError as error:
+                found[sql] = error
+            (locks,) = owner.execute(LOCKS, [conn.info.backend_pid]).fetchone() or (None,)
+            assert locks == 0, sql
+    return found
+
+
+def refused(found: dict[str, ResultSet | RefusedError]) -> dict[str, str]:
+    return {sql: str(each) for sql, each in found.items() if isinstance(each, RefusedError)}
+
+
+def test_the_corpora_are_as_large_as_they_say() -> None:
+    assert len(set(HOSTILE)) >= 120
+    assert len(set(LEGITIMATE)) >= 200
+
+
+def test_hostile_queries_are_refused_and_nothing_of_them_runs(
+    reader_dsn: str, owner: psycopg.Connection[Any]
+) -> None:
+    found = outcomes(reader_dsn, HOSTILE, owner)
+    assert [sql for sql, each in found.items() if isinstance(each, ResultSet)] == []
+    counter = owner.execute("select last_value, is_called from trap.counter").fetchone()
+    assert counter == (1, False)
+    assert owner.execute("select count(*) from trap.log").fetchone() == (0,)
+    assert owner.execute("select count(*) from pg_largeobject_metadata").fetchone() == (0,)
+
+
+def test_what_only_reads_passes(reader_dsn: str, owner: psycopg.Connection[Any]) -> None:
+    assert refused(outcomes(reader_dsn, LEGITIMATE, owner)) == {}
+
+
+def test_the_owner_reads_as_freely_as_the_reading_role(
+    trapped: str, owner: psycopg.Connection[Any]
+) -> None:
+    assert refused(outcomes(trapped, LEGITIMATE[::7], owner)) == {}
+
+
+def test_a_check_that_postgresql_would_run_while_it_analyses_is_never_reached(
+    reader_dsn: str, owner: psycopg.Connection[Any], unsafe: None
+) -> None:
+    found = outcomes(reader_dsn, UNSAFE, owner)
+    assert [sql for sql, each in found.items() if isinstance(each, ResultSet)] == []
+
+
+def test_columns_of_such_types_can_still_be_read(
+    reader_dsn: str, owner: psycopg.Connection[Any], unsafe: None
+) -> None:
+    reads = [
+        "select * from loud.kept",
+        "select n + 1, (r).a, l[1], s is null from loud.kept where n > 0 order by n",
+        "select count(*) from loud.kept where (r).a = 5 and 'x' <> 'y'",
+        "select loud.outside(), jsonb_build_object('a', 'b')",
+        "select to_json(k) from loud.kept k",
+        "select name from app.customer where city = 'Rome' and joined > '2020-01-02'",
+    ]
+    assert refused(outcomes(reader_dsn, reads, owner)) == {}
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("select (8.0::float8).pg_sleep", r"pg_sleep\(\) .* VOLATILE"),
+        ("select 'a'::text operator(trap.+) 'b'", r"\(operator trap\.\+\)"),
+        ("select x from trap.view_of_view", r"wal\(\) .* VOLATILE"),
+        ("select trap.nested()", "in the body of trap.calls_volatile"),
+        ("select trap.liar()", "names pg_advisory_lock"),
+        ("select trap.definer()", "SECURITY DEFINER"),
+        ("select app.of_a_stranger()", "owner stranger has no rights"),
+        ("select trap.with_default()", "a default of trap.with_default"),
+        ("select trap.agg(id) from app.customer", "part of aggregate trap.agg"),
+        ("select * from trap.child", "an index, constraint or statistic"),
+        ("select * from trap.locking", "FOR UPDATE/SHARE locks rows"),
+        ("select trap.deletes()", "DELETE writes data"),
+    ],
+)
+def test_a_refusal_says_what_would_have_run_and_by_which_way(
+    reader_dsn: str, sql: str, reason: str
+) -> None:
+    with pytest.raises(ForbiddenError, match=reason):
+        Reader(reader_dsn).query(sql)
