@@ -5,8 +5,8 @@ the host process, lost data directories, lost zones, lost and corrupted segments
 files, marks, log and page images, disks of single segments that are full, read-only or failing;
 pg_amcheck at the end. Prints the seed, which repeats the same disasters.
 
-Beside small commits go transactions of the given sizes, one of 2 GB among them (it takes 15 GB of
-disk, and some minutes).
+Beside small commits go transactions of the given sizes; each of a gigabyte or more in one round
+(one of 2 GB takes 15 GB of disk, and some minutes).
 
     python bench/survive.py [--rounds 100] [--seed N] [--bulk-mb 8,8,8,64,2048]
 """

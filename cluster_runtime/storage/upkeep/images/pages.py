@@ -235,7 +235,7 @@ class Pages:
             service = mount.service
             if service is None:
                 raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
-            self._checkpoint_writer()
+            _checkpoint_writer(mount)
             if not coalescer.can_go_on(mount.index.oldest):
                 with self.staying:
                     self._directories.make_coalescers(coalescer.data_directory, self.whole())
@@ -337,16 +337,15 @@ class Pages:
                 "its pages are made by whoever has it then"
             )
 
-    def _checkpoint_writer(self) -> None:
-        """Have the writer checkpoint: an image begins with the last one that was replayed."""
-        attachment = self._mount.node.attachment
-        if attachment is not None:
-            major = int(self._mount.metadata.server_version.partition(".")[0])
-            conninfo = admin_conninfo(attachment.sockets, major)
-            with psycopg.connect(
-                conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
-            ) as conn:
-                conn.execute("checkpoint")
+
+def _checkpoint_writer(mount: Mount) -> None:
+    """Have the writer checkpoint: an image begins with the last one that was replayed."""
+    attachment = mount.node.attachment
+    if attachment is not None:
+        major = int(mount.metadata.server_version.partition(".")[0])
+        conninfo = admin_conninfo(attachment.sockets, major)
+        with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as conn:
+            conn.execute("checkpoint")
 
 
 def _nothing() -> None:
