@@ -7,8 +7,7 @@ import pytest
 
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
-from cluster_runtime.storage.core import back_pressure
-from cluster_runtime.storage.core.policy import retention
+from cluster_runtime.storage.core.policy import back_pressure, retention
 from cluster_runtime.storage.core.types import SegmentId, SegmentState
 from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.segment_store import SegmentStore
