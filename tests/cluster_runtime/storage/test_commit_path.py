@@ -26,6 +26,7 @@ from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.live.opening import open_volume
 from cluster_runtime.storage.streaming.replication import ReplicationClient, WalMessage
+from tests.waiting import wait_until
 
 VOLUME = UUID(int=12)
 START = Lsn(8192)
@@ -225,6 +226,32 @@ def test_a_write_that_the_ring_overtook_counts_for_nothing(
 
     assert not late.live
     assert (late.store.end, late.store.core.scl) == held
+    rig.close()
+
+
+def test_a_segment_that_would_be_overtaken_is_waited_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "open_device", ToldDevice)
+    disk = HostDisk()
+    disk.sizes = Sizes(ring=16 * PAGE_BYTES)
+    rig = Rig(tmp_path, disk)
+    late = rig.node.lanes[5]
+
+    def fill() -> None:
+        while rig.node.source is not None:
+            rig.commit()
+            rig.end(0, 1, 2, 3, 4)
+
+    fill()
+    assert late.live
+    assert rig.node.staging.head - late.store.end > 12 * PAGE_BYTES
+    rig.end(5)  # it got what was ready for it
+    rig.end(5)
+    assert rig.node.source is rig.writer
+    fill()
+    wait_until(lambda: rig.node.source is rig.writer)  # for nothing more than a moment
+    assert late.live
     rig.close()
 
 
