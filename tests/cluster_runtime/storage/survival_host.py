@@ -179,11 +179,17 @@ class Host:
             self.disk.refused.clear()
 
     def be_whole(self) -> None:
-        """What was damaged while nobody looked is found and mended before more befalls it."""
-        deadline = time.monotonic() + WHOLE_WITHIN_S
-        while self.volume.scrub() or not self.is_whole():
-            assert time.monotonic() < deadline, self.volume.describe()
-            threading.Event().wait(0.5)
+        """What was damaged while nobody looked is found and mended before more befalls it.
+
+        A scrub passes over segments that are not whole, and reads all of the others.
+        """
+        while True:
+            deadline = time.monotonic() + WHOLE_WITHIN_S
+            while not self.is_whole():
+                assert time.monotonic() < deadline, self.volume.describe()
+                threading.Event().wait(0.1)
+            if not self.volume.scrub():
+                return
 
     def is_whole(self) -> bool:
         segments = self.volume.describe().segments

@@ -39,6 +39,8 @@ LONG_ROUNDS = 100
 BULK_MB = [int(each) for each in os.environ.get("BOREALIS_SURVIVAL_BULK_MB", "8").split(",")]
 LONG_BULK_MB = [*[8] * 15, *[64] * 4, 2048]
 WAITED_FOR_MB, BULK_WAIT_S = 1000, 900
+WHOLE_AFTER_ROT_S = 240
+"""The host gives each segment a minute to be whole; besides, it reads everything, twice or more."""
 BEGIN_S, BEGIN_AFTER_LARGE_S = 60, 180
 """How long a host may take until its writer answers: all log since the last page image is replayed,
 and a large transaction may be in that as a whole."""
@@ -194,7 +196,7 @@ def survive(
             assert acknowledged <= host.present, (number, sorted(acknowledged - host.present)[:10])
             if rotten:
                 host.tell("be whole")
-                host.listen("survived", 90)
+                host.listen("survived", WHOLE_AFTER_ROT_S)
             check_bulk(host.bulk_present, bulk_rows, bulk_acknowledged)
             enough = rng.randrange(20, 200)
             while len(host.acknowledged) < enough:
