@@ -144,6 +144,17 @@ class InsufficientStorageError(BorealisError):
     code = "InsufficientStorageClusterCapacity"
 
 
+class InsufficientResourcesError(BorealisError):
+    """The host has no file descriptor, thread or process left for what was asked.
+
+    Nothing of it remains. Trying again helps once clusters were paused, stopped or deleted.
+    """
+
+    code = "InsufficientDBClusterCapacityFault"
+    retry_helps = True
+    seen_by = Audience.CALLER | Audience.DATABASE_CLIENT
+
+
 class EngineError(BorealisError):
     """PostgreSQL did not start, stop or answer as it should. The message quotes its log.
 

@@ -59,11 +59,13 @@ class Instances:
         return self.readers[0]
 
     async def stop(self, mode: Shutdown) -> None:
-        """Stop all of them, then close the volume."""
-        for reader in self.readers:
-            await reader.stop(Shutdown.IMMEDIATE)
-        await self.writer.stop(mode)
-        await in_thread(self.storage.close)
+        """Stop all of them, then close the volume, whatever went wrong before."""
+        try:
+            for reader in self.readers:
+                await reader.stop(Shutdown.IMMEDIATE)
+            await self.writer.stop(mode)
+        finally:
+            await in_thread(self.storage.close)
 
 
 @dataclass(slots=True)

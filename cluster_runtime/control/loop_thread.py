@@ -6,10 +6,11 @@ Callers on any thread, with or without a loop of their own, hand it coroutines: 
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from cluster_runtime.engine.system.resources import used_up
 from cluster_runtime.errors import BorealisError
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class LoopThread:
         if self.loop.is_closed():
             coroutine.close()
             raise BorealisError("this runtime is closed; open the state directory again")
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        return asyncio.run_coroutine_threadsafe(_saying_what_is_used_up(coroutine), self.loop)
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run on the loop and wait for the result. An interrupt cancels the work."""
@@ -75,14 +76,25 @@ async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
     """Run blocking work in a worker thread, to its end.
 
     A thread cannot be cancelled. A cancelled caller leaves only when the work has ended, so that
-    nobody cleans up under it.
+    nobody cleans up under it. Raises InsufficientResourcesError beside what the work raises.
     """
     running = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
     try:
-        return await asyncio.shield(running)
+        return await _saying_what_is_used_up(asyncio.shield(running))
     except asyncio.CancelledError:
         await asyncio.wait({running})
         raise
+
+
+async def _saying_what_is_used_up(work: Awaitable[T]) -> T:
+    """Raises InsufficientResourcesError where the host has run out of something."""
+    try:
+        return await work
+    except (OSError, RuntimeError) as error:
+        known = used_up(error)
+        if known is None:
+            raise
+        raise known from error
 
 
 async def _cancel_the_rest() -> None:

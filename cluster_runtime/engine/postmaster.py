@@ -33,6 +33,7 @@ from cluster_runtime.engine.sandbox.walls import Premises, Walls
 from cluster_runtime.engine.settings import Settings, render_settings
 from cluster_runtime.engine.system.files import open_plain, take_over, write_atomically
 from cluster_runtime.engine.system.processes import children_of, kill_quietly, wait_until_gone
+from cluster_runtime.engine.system.resources import used_up
 from cluster_runtime.engine.system.shared_memory import POLL_S, remove_left_behind
 from cluster_runtime.errors import EngineError
 from cluster_runtime.logs import get_logger
@@ -314,6 +315,8 @@ class Postmaster:
                 f"could not be put up; its log ends:\n{self.log_tail()}"
             ) from error
         except OSError as error:
+            if (known := used_up(error, starting=True)) is not None:
+                raise known from error
             raise EngineError(
                 f"{program} could not be started inside the walls: {error.strerror}; "
                 "borealis doctor says more"

@@ -58,16 +58,20 @@ async def make_unnamed(runtime: OpenRuntime, engine_version: str | None) -> Unna
         await in_thread(_lay_out, runtime, template, resource_id, instances.storage)
         await instances.writer.ensure_running()
     except BaseException:
-        await instances.stop(Shutdown.IMMEDIATE)
-        await in_thread(runtime.home.remove, directory)
+        try:
+            await instances.stop(Shutdown.IMMEDIATE)
+        finally:
+            await in_thread(runtime.home.remove, directory)
         raise
     return UnnamedCluster(resource_id, template.installation.version, directory, instances)
 
 
 async def discard_unnamed(runtime: OpenRuntime, unnamed: UnnamedCluster) -> None:
     """Undo `make_unnamed`."""
-    await unnamed.instances.stop(Shutdown.IMMEDIATE)
-    await in_thread(runtime.home.remove, unnamed.directory)
+    try:
+        await unnamed.instances.stop(Shutdown.IMMEDIATE)
+    finally:
+        await in_thread(runtime.home.remove, unnamed.directory)
 
 
 def instances_over(runtime: OpenRuntime, installation: Installation, resource_id: str) -> Instances:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from uuid import UUID
 
+from cluster_runtime.engine.system.resources import used_up
 from cluster_runtime.errors import StaleEpochError, StorageError
 from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.quorum import Membership
@@ -125,7 +126,8 @@ class SegmentStore:
         accept_format_1: take a state without a checksum too; then the whole log is followed, for
         marks of that format could be ahead of it.
         Raises SegmentAwayError where its disk refuses, SegmentUnreadableError where it is missing,
-        damaged, or not this volume's.
+        damaged, or not this volume's; InsufficientResourcesError where it may be well, and this
+        process can open no more files.
         """
         directory = segment_directory(root, segment)
         log: SegmentLog | None = None
@@ -154,6 +156,8 @@ class SegmentStore:
                 log.close()
             if isinstance(error, SegmentUnreadableError):
                 raise
+            if (known := used_up(error)) is not None:
+                raise known from error
             missing = isinstance(
                 error, FileNotFoundError | NotADirectoryError | ValueError | LookupError
             )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
+from cluster_runtime.engine.system.resources import used_up
 from cluster_runtime.errors import QuorumLostError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.batch import Batch
@@ -71,26 +72,27 @@ def open_volume(
 
     unreachable: segments that a fault keeps away. format_1: the metadata of a volume of that
     format, whose segments get it now, with a checksum over all.
-    Raises QuorumLostError where fewer than a read quorum answers.
+    Raises QuorumLostError where fewer than a read quorum answers, and InsufficientResourcesError
+    where this process can open no more files.
     """
     states = segment_states(root, disk, unreachable, accept_format_1=format_1 is not None)
     membership = newest_membership(each for each in states if each.volume == volume)
     stores: dict[SegmentId, SegmentStore] = {}
-    for segment in membership.segments:
-        if segment in unreachable:
-            continue
-        try:
-            stores[segment] = SegmentStore.open(
-                root,
-                volume,
-                segment,
-                direct=direct,
-                accept_format_1=format_1 is not None,
-                disk=disk,
-            )
-        except SegmentUnreadableError as error:
-            _log.warning("a segment is lost", segment=segment, error=str(error))
     try:
+        for segment in membership.segments:
+            if segment in unreachable:
+                continue
+            try:
+                stores[segment] = SegmentStore.open(
+                    root,
+                    volume,
+                    segment,
+                    direct=direct,
+                    accept_format_1=format_1 is not None,
+                    disk=disk,
+                )
+            except SegmentUnreadableError as error:
+                _log.warning("a segment is lost", segment=segment, error=str(error))
         opening = _promise(stores)
         _agree_on_metadata(stores, format_1)
         if opening.may_cut:
@@ -186,6 +188,8 @@ def _each(
             try:
                 then(store, result())
             except (OSError, SegmentUnreadableError) as error:
+                if (known := used_up(error)) is not None:
+                    raise known from error
                 _log.warning("a segment is out of use", segment=segment, error=str(error))
                 stores.pop(segment).close()
 

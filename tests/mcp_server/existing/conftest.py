@@ -22,7 +22,7 @@ from tests.mcp_server.conftest import SHOP, Tools
 
 SECRET = "s3cr3t-of-all"
 """The password of every role."""
-GUARD_TESTS = Path(__file__).parent.parent / "nl2sql" / "guard"
+GUARD_TESTS = Path(__file__).parent.parent / "nl2sql" / "database" / "guard"
 
 ROLES = f"""
 create role clerk login password '{SECRET}';

@@ -13,8 +13,9 @@ from enum import Enum
 from cluster_runtime.storage.core.types import SegmentId
 
 PERIOD_S = 24 * 3600.0
-FIRST_AFTER_S = 600.0
-"""How long after its opening a volume that was not verified for a period is left alone."""
+FIRST_AFTER_S = 120.0
+"""How long after its opening a volume that was not verified for a period is left alone. Less than
+an idle cluster is awake by default: while it is paused, its volume is closed."""
 RATE_BYTES_PER_S = 16 << 20
 
 
