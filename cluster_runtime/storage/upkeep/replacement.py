@@ -41,6 +41,8 @@ class Replacing:
         self._repair = repair
         self._pages = pages
         self._policy = policy
+        # Their files are there, and answer: without this they would be taken for back again.
+        self._useless: set[SegmentId] = set()
 
     def look(self) -> None:
         """See how the members are, and take the next step."""
@@ -48,6 +50,8 @@ class Replacing:
         with mount.filling:
             if not mount.is_writable:
                 return
+            for lane in mount.node.lanes:
+                (self._useless.add if lane.useless else self._useless.discard)(lane.store.id)
             self._take_in()
             for lane in mount.node.lanes:
                 if lane.reachable and not (lane.live or lane.useless or lane.problem):
@@ -77,10 +81,10 @@ class Replacing:
         if fault is not None and (fault.unreachable or fault.kind is FaultKind.DISK_FULL):
             return Condition.AWAY
         lane = self._mount.lane(segment)
+        if segment in self._useless:
+            return Condition.LOST
         if lane is None:
             return self._condition_on_disk(segment)
-        if lane.useless:
-            return Condition.LOST
         try:
             if not lane.store.is_there:
                 return Condition.LOST
@@ -102,6 +106,8 @@ class Replacing:
         mount = self._mount
         for segment in mount.node.volume.membership.sets[-1]:
             fault = mount.faults.get(segment)
+            if segment in self._useless:
+                continue
             if mount.lane(segment) is None and (fault is None or not fault.unreachable):
                 try:
                     store = self._open(segment)
