@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
@@ -31,12 +31,16 @@ from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
+from cluster_runtime.moved import renamed
 from cluster_runtime.serverless.watch import ConnectionWatch
 
 _log = get_logger(__name__)
 
 UNNAMED_MARK = "unnamed"
 """A file in a cluster's directory while the cluster has no name yet: such a one may be swept."""
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, Context="OpenRuntime")
 
 
 @dataclass(slots=True)
@@ -88,7 +92,7 @@ class RestartOfItsWriter(Protocol):
 
 @dataclass(slots=True, eq=False)
 class HostedCluster:
-    """A cluster of this runtime: its facts, its writer, its open endpoints."""
+    """A cluster of this runtime: what it is, its writer, its open endpoints."""
 
     db_cluster: DBCluster
     directory: Path
@@ -179,7 +183,7 @@ class OpenRuntime:
         return dict(group.values) if group is not None else {}
 
     async def store(self, cluster: HostedCluster, db_cluster: DBCluster) -> None:
-        """Make `facts` the cluster's, durably."""
+        """Make `db_cluster` what the cluster is, durably."""
         await in_thread(self.catalog.put, db_cluster)
         cluster.db_cluster = db_cluster
 

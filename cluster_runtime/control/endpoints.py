@@ -126,13 +126,13 @@ def describe_sessions(cluster: HostedCluster) -> list[SessionDescription]:
 
 
 def update_endpoints(runtime: OpenRuntime, cluster: HostedCluster) -> None:
-    """Tell the gateway the cluster's present facts."""
+    """Tell the gateway the cluster as it is now."""
     for kind, endpoint in cluster.endpoints.items():
         runtime.gateway.update_endpoint(endpoint, endpoint_spec(cluster.db_cluster, kind))
 
 
 def with_ports(cluster: HostedCluster) -> DBCluster:
-    """The facts with the ports that the open endpoints have."""
+    """The cluster with the ports that the open endpoints have."""
     return replace(
         cluster.db_cluster,
         port=cluster.endpoints["writer"].port,

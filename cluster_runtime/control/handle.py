@@ -32,7 +32,7 @@ TAKES_CONNECTIONS = (ClusterStatus.AVAILABLE, ClusterStatus.MODIFYING, ClusterSt
 
 
 class Cluster(Protocol):
-    """A handle on one cluster. `describe()` reads its facts each time."""
+    """A handle on one cluster. `describe()` asks each time."""
 
     @property
     def id(self) -> str:
@@ -47,7 +47,7 @@ class Cluster(Protocol):
         """Its status now."""
 
     def describe(self) -> DBCluster:
-        """Its facts now."""
+        """What it is now."""
 
     @property
     def instances(self) -> Sequence[DBInstance]:
@@ -89,7 +89,7 @@ class Source(Protocol):
         """The certificate of the gateway's authority."""
 
     def described(self) -> DBCluster:
-        """The facts of the cluster, now."""
+        """The cluster as it is now."""
 
     def instances(self) -> Sequence[DBInstance]:
         """Its instances."""
@@ -124,7 +124,7 @@ class ClusterHandle:
         return self.describe().status
 
     def describe(self) -> DBCluster:
-        """Its facts now."""
+        """What it is now."""
         return self._source.described()
 
     @property
@@ -146,19 +146,20 @@ class ClusterHandle:
         ClusterClosedError where waiting does not open it.
         """
         db_cluster = self.describe()
+        refused = f"cluster {db_cluster.db_cluster_identifier!r} takes no connections"
         if db_cluster.status not in TAKES_CONNECTIONS:
-            said = f"cluster {db_cluster.db_cluster_identifier!r} takes no connections: {db_cluster.status}"
+            said = f"{refused}: {db_cluster.status}"
             if db_cluster.status in AT_REST:
                 raise ClusterClosedError(said, *to_make_available(db_cluster))
             raise InvalidClusterStateError(said)
         if not db_cluster.has_writer:
             raise ClusterClosedError(
-                f"cluster {db_cluster.db_cluster_identifier!r} takes no connections: it has no instance",
+                f"{refused}: it has no instance",
                 to_make_a_writer(db_cluster),
             )
         if not db_cluster.internet_access_gateway_enabled:
             raise ClusterClosedError(
-                f"cluster {db_cluster.db_cluster_identifier!r} takes no connections: its gateway is off",
+                f"{refused}: its gateway is off",
                 to_open_the_gateway(db_cluster),
             )
         host, port = (

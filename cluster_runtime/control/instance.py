@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -20,6 +21,7 @@ from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import EngineError
 from cluster_runtime.gateway import LOGIN_QUERY, Login
 from cluster_runtime.logs import get_logger
+from cluster_runtime.moved import renamed
 
 _log = get_logger(__name__)
 
@@ -41,6 +43,9 @@ select distinct pid from pg_catalog.pg_locks
 any more. pg_terminate_backend would wait for the same lock, so a signal ends it."""
 
 Prepare = Callable[["HostedInstance"], Awaitable[None]]
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, Compute="HostedInstance")
 
 
 class HostedInstance:

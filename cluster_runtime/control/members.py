@@ -48,7 +48,7 @@ def _member(cluster: HostedCluster, number: int) -> DBInstance:
         engine_version=db_cluster.engine_version,
         instance_create_time=db_cluster.cluster_create_time,
         db_cluster_parameter_group_status=(
-            "pending-reboot" if cluster.instances.writer.parameters_wait else "in-sync"
+            "pending-reboot" if cluster.instances.writer_server.parameters_wait else "in-sync"
         ),
         promotion_tier=WRITER_TIER if number == 1 else READER_TIER,
     )

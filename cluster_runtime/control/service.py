@@ -480,7 +480,7 @@ class ControlService:
         )
 
     def described(self, cluster: HostedCluster) -> DBCluster:
-        """The facts with the capacity and the walls of this moment."""
+        """A cluster with the capacity and the walls of this moment."""
         running = cluster.writer.socket is not None
         least = max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
         walls = cluster.instances.writer_server.walls if running else None

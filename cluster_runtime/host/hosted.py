@@ -217,7 +217,7 @@ class Door:
             case GetWarm():
                 return await self._service.warm()
             case GetToken(cluster, hostname, port, username):
-                facts = self._service.facts(self._service.find(cluster))
+                facts = self._service.described(self._service.find(cluster))
                 token = await asyncio.to_thread(
                     self._service.token, facts, hostname, port, username
                 )

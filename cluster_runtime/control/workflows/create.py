@@ -261,7 +261,7 @@ def _lay_out(
 
 
 def renamed(db_cluster: DBCluster, identifier: str) -> DBCluster:
-    """The facts under another identifier, with the endpoint names that go with it."""
+    """The cluster under another identifier, with the endpoint names that go with it."""
     writer, reader = endpoint_names(
         identifier, db_cluster.db_cluster_resource_id, db_cluster.region
     )

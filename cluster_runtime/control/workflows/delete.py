@@ -15,7 +15,7 @@ from cluster_runtime.wording import Hint, Operation
 async def delete_db_cluster(
     runtime: OpenRuntime, cluster: HostedCluster, request: DeleteDBCluster
 ) -> DBCluster:
-    """End the cluster and remove all it holds. Returns its last facts, with status `deleting`.
+    """End the cluster and remove all it holds. Returns it as it was last, with status `deleting`.
 
     A delete cut short by the end of the process is finished by the next start. Raises
     DeletionProtectedError, InvalidClusterStateError, InvalidParameterError.

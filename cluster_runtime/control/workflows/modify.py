@@ -25,7 +25,7 @@ from cluster_runtime.wording import Parameter
 
 
 def applied(request: ModifyDBCluster, db_cluster: DBCluster) -> DBCluster:
-    """The facts after this change."""
+    """The cluster after this change."""
     if request.new_db_cluster_identifier is not None:
         db_cluster = renamed(db_cluster, check_identifier(request.new_db_cluster_identifier))
     group = request.db_cluster_parameter_group_name

@@ -144,7 +144,7 @@ async def apply_to_writer(
     runtime: OpenRuntime, cluster: HostedCluster, at_once: Iterable[str] | None
 ) -> None:
     """Have a running writer take what its group says now. at_once: which; None: all it can."""
-    writer = cluster.instances.writer
+    writer = cluster.instances.writer_server
     wanted = {name: str(value) for name, value in runtime.parameters_of(cluster.id).items()}
     if at_once is None:
         installation = await in_thread(runtime.installation, cluster.db_cluster.engine_version)

@@ -33,7 +33,7 @@ class VolumeMetadata:
         return (epoch, self.version[1] + 1 if self.version[0] == epoch else 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """The facts as JSON has them."""
+        """The metadata as JSON has it."""
         lines = self.timelines
         return {
             "volume_id": self.volume_id,
@@ -49,7 +49,7 @@ class VolumeMetadata:
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> "VolumeMetadata":
-        """Raises ValueError, KeyError or TypeError where that is no volume's facts."""
+        """Raises ValueError, KeyError or TypeError where that is no volume's metadata."""
         given = dict(found)
         lines = given.pop("timelines")
         ended = tuple((int(each), int(lsn)) for each, lsn in lines["ended"])

@@ -164,9 +164,9 @@ def make_image(
 ) -> PageImage:
     """Copy a cleanly stopped data directory to a segment's folder, durably.
 
-    linked: files equal to those of the newest image there become links to them. facts: of the files
-    of the source, where they are known already. pace: called with a descriptor and a number of
-    bytes after each stretch that was written there.
+    linked: files equal to those of the newest image there become links to them. files_known: the
+    source's, where they are known already. pace: called with a descriptor and a number of bytes
+    after each stretch that was written there.
     Raises OSError where the disk is full; nothing half-made remains under the image's name.
     """
     last = (images(folder, disk) or [_NOTHING])[-1] if linked else _NOTHING

@@ -28,7 +28,7 @@ class StateDamagedError(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class SegmentStateFile:
-    """facts: None in format 1, which kept them beside the segments."""
+    """metadata: None in format 1, which kept it beside the segments."""
 
     volume: UUID
     segment: SegmentId

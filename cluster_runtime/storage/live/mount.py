@@ -54,7 +54,7 @@ class Upkeep:
 class Mount:
     """`node`, `opened` and `index` are there from `open` on, and change with each `reopen`.
 
-    facts: as the segments have them. format_1: whether some of them may have a state without a
+    metadata: as the segments have it. format_1: whether some of them may have a state without a
         checksum, which is accepted then.
     changing: held by whoever changes who writes to the volume, or how it is found.
     filling: held by whoever copies log into a segment, or changes which segments there are. It may
@@ -146,7 +146,7 @@ class Mount:
         return [each for each in lanes if each.reachable and is_full(each.store.id)]
 
     def change_metadata(self, metadata: VolumeMetadata) -> None:
-        """Have every segment that answers keep new facts.
+        """Have every segment that answers keep new metadata.
 
         Raises QuorumLostError where fewer than a write quorum did: then either may be found later.
         """
@@ -178,7 +178,7 @@ class Mount:
         try:
             write_volume_file(self.disk, self.directory, self.metadata, upgrading=self.format_1)
         except OSError as error:
-            _log.warning("the copy of a volume's facts is not written", error=str(error))
+            _log.warning("the copy of a volume's metadata is not written", error=str(error))
 
     def put(self, store: SegmentStore, lane: Lane | None) -> None:
         """Have the node work with a segment's files, in a lane whose segment is gone, or a new one.

@@ -126,13 +126,11 @@ class StorageNode(CommitPath):
 
     def watch(self, fd: int) -> None:
         """Write to `fd` (non-blocking) whenever the VDL moves."""
-        with self.lock:
-            self._watchers = (*self._watchers, fd)
+        self.head.watch(fd)
 
     def unwatch(self, fd: int) -> None:
         """Tell a file descriptor no more that the log has grown."""
-        with self.lock:
-            self._watchers = tuple(each for each in self._watchers if each != fd)
+        self.head.unwatch(fd)
 
     def _run(self) -> None:
         try:
@@ -171,9 +169,8 @@ class StorageNode(CommitPath):
             self._polled = None
 
     def _patience_ms(self) -> float | None:
-        if not self._timers:
-            return None
-        return max(0.0, (self._timers[0][0] - self.clock()) * 1000)
+        due = self._timers.due
+        return None if due is None else max(0.0, (due - self.clock()) * 1000)
 
     def _stop(self) -> None:
         self.detach()

@@ -72,8 +72,8 @@ def open_volume(
 ) -> OpenedVolume:
     """Open what answers of a volume's segments, for a new writer where a write quorum does.
 
-    unreachable: segments that a fault keeps away. format_1: the facts of a volume of that format,
-    whose segments get them now, with a checksum over all.
+    unreachable: segments that a fault keeps away. format_1: the metadata of a volume of that
+    format, whose segments get it now, with a checksum over all.
     Raises QuorumLostError where fewer than a read quorum answers, and InsufficientResourcesError
     where this process can open no more files.
     """
@@ -244,7 +244,7 @@ def _promise(stores: dict[SegmentId, SegmentStore]) -> Opening:
 def _agree_on_metadata(
     stores: dict[SegmentId, SegmentStore], format_1: VolumeMetadata | None
 ) -> None:
-    """Give all the newest facts; what each makes durable next has them."""
+    """Give all the newest metadata; what each makes durable next has it."""
     known = [store.metadata for store in stores.values() if store.metadata is not None]
     newest = max(known, key=lambda each: each.version, default=format_1)
     for store in stores.values():

@@ -1,6 +1,6 @@
-"""`volume.json`: which format a volume has, and a copy of its facts for whoever looks into it.
+"""`volume.json`: which format a volume has, and a copy of its metadata for whoever looks into it.
 
-In format 2 nothing depends on the copy: each segment keeps the facts. In format 1 they were here
+In format 2 nothing depends on the copy: each segment keeps the metadata. In format 1 it was here
 alone; such a volume is opened once with them, and has format 2 from then on. An older release meets
 a field here that it does not know, and whose name says what to do.
 """
@@ -9,9 +9,11 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.moved import renamed
 from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.filesystem import Disk
@@ -22,6 +24,9 @@ FORMAT_FIELD = "this volume has format 2: open it with a newer release of Boreal
 COMPLETE, UPGRADING = "complete", "upgrading"
 
 _log = get_logger(__name__)
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, VolumeFacts="VolumeMetadata")
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class SimulatedNode(StorageNode):
 
     @property
     def next_timer(self) -> float | None:
-        return self._timers[0][0] if self._timers else None
+        return self._timers.due
 
 
 class SimulatedWorker(Worker):

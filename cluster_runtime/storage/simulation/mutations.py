@@ -12,11 +12,12 @@ from cluster_runtime.storage.core import durability, quorum, segment
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.segment import Action, History, Segment, SegmentStatus
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
-from cluster_runtime.storage.disk import log_files, page_images, sealed, segment_store
+from cluster_runtime.storage.disk import log_files, log_frames, page_images, sealed, segment_store
 from cluster_runtime.storage.live import cursor, gossip, opening
 from cluster_runtime.storage.simulation.disk import SimulatedDisk
 from cluster_runtime.storage.simulation.inodes import Inode
-from cluster_runtime.storage.upkeep import pages, repair
+from cluster_runtime.storage.upkeep import repair
+from cluster_runtime.storage.upkeep.images import pages
 
 Patch = Callable[[object, str, object], None]
 
@@ -166,7 +167,7 @@ def void_off_by_one(patch: Patch) -> None:
                 return cut.epoch > batch.epoch
         return False
 
-    for module in (segment, segment_store, cursor):
+    for module in (segment, log_frames, cursor):
         patch(module, "is_void", is_void)
 
 

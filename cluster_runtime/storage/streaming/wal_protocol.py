@@ -11,7 +11,9 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from cluster_runtime.moved import renamed
 from cluster_runtime.storage.core.policy.feedback import Feedback
 from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.core.wal_records import format_lsn, parse_lsn
@@ -32,6 +34,9 @@ _START = re.compile(
 _HISTORY = re.compile(r"TIMELINE_HISTORY\s+(\d+)\s*;?$", re.IGNORECASE)
 _SHOW = re.compile(r"SHOW\s+(\w+)\s*;?$", re.IGNORECASE)
 _READ_SLOT = re.compile(r'READ_REPLICATION_SLOT\s+"?\w+"?\s*;?$', re.IGNORECASE)
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, LogFacts="ServedLog")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class ProtocolViolationError(Exception):
 
 
 class ReplicationSession:
-    """One standby's connection. `facts` is asked again for each command."""
+    """One standby's connection. `log` is asked again for each command."""
 
     def __init__(self, log: Callable[[], ServedLog]) -> None:
         self._served_log = log

@@ -5,7 +5,9 @@ the look-ups take well under a millisecond and are never out of date.
 import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from cluster_runtime.moved import renamed
 from mcp_server.nl2sql.database.steps import Fetch, Steps
 
 FUNCTION_NAMES = """
@@ -35,6 +37,9 @@ limit %s
 
 SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 MAX_RELATIONS_READ = 5000
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, Facts="KnownRelations")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import pytest
 
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage import volume as volume_module
 from cluster_runtime.storage.disk.page_images import fingerprint
-from cluster_runtime.storage.upkeep import pages
+from cluster_runtime.storage.upkeep import upkeep as upkeep_module
+from cluster_runtime.storage.upkeep.images import pages
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored
 from tests.waiting import wait_until
@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(volume_module, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(upkeep_module, "LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(pages, "KEEP_BASE_AFTER_S", 0.1)
 
 

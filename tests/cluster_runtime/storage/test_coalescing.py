@@ -9,9 +9,6 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from cluster_runtime.storage.upkeep.images.coalescing import Coalescing, InterruptedCoalescingError
-from cluster_runtime.storage.upkeep.images.image_maker import ImageMaker
-from cluster_runtime.storage.upkeep.images.priority import may_be_idle
 
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
@@ -38,8 +35,11 @@ from cluster_runtime.storage.disk.page_images import (
     make_image,
     sweep,
 )
-from cluster_runtime.storage.upkeep import coalescing
 from cluster_runtime.storage.upkeep.holders import Holders
+from cluster_runtime.storage.upkeep.images import coalescing
+from cluster_runtime.storage.upkeep.images.coalescing import Coalescing, InterruptedCoalescingError
+from cluster_runtime.storage.upkeep.images.image_maker import ImageMaker
+from cluster_runtime.storage.upkeep.images.priority import may_be_idle
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
 from tests.waiting import wait_until
@@ -297,7 +297,7 @@ def test_files_that_did_not_change_are_links_and_are_not_read_again(
         return summed(self, path)
 
     monkeypatch.setattr(HostDisk, "checksum", checksum)
-    files_known = files_of(source, first.files)
+    files = files_of(source, first.files)
     assert read == [source / "base/1/2"]
     monkeypatch.undo()
     make_image(
@@ -310,7 +310,7 @@ def test_files_that_did_not_change_are_links_and_are_not_read_again(
         for path in ("base/1/1", "base/1/2")
     }
     assert links == {"base/1/1": 2, "base/1/2": 1}
-    assert described
+    assert files
 
 
 def never_polite() -> ImageMaker:
@@ -418,7 +418,7 @@ def test_pages_follow_the_log_by_themselves_and_no_process_stays(
     wait_until(lambda: not upkept.describe().coalescing.running)
     described = upkept.describe()
     assert described.log_bytes_since_image <= described.coalescing.log_bound_bytes + 40 * MB
-    assert upkept.served_log().oldest > upkept.metadata.start_lsn
+    assert upkept.log.served_log().oldest > upkept.metadata.start_lsn
     wait_until(lambda: coalescers(engine_dir) == [])
     insert(writer, 1, 2)
     writer.lose()
@@ -434,7 +434,7 @@ def test_log_is_collected_while_a_transaction_is_under_way(
         conn.execute("create table big (filler text)")
         conn.execute("insert into big select repeat('x', 500) from generate_series(1, 48000)")
         oldest = upkept.metadata.start_lsn
-        wait_until(lambda: upkept.served_log().oldest > oldest, 60)
+        wait_until(lambda: upkept.log.served_log().oldest > oldest, 60)
         conn.execute("insert into big values ('the last one')")
     with writer.connect() as conn:
         rows = conn.execute("select count(*) from big").fetchone()
@@ -467,7 +467,7 @@ def test_a_named_holder_keeps_log_and_pages_and_is_described(
     insert(writer, 2)
     second = upkept.coalesce()
     assert {each.redo for each in images(first.directory.parent)} == {first.redo, second.redo}
-    assert upkept.served_log().oldest <= first.redo
+    assert upkept.log.served_log().oldest <= first.redo
     (described,) = [each for each in upkept.describe().holders if each.kind is HolderKind.CLONE]
     assert (described.name, described.lsn, described.with_pages) == ("copy", first.lsn, True)
     assert described.log_bytes > 4 * MB
@@ -478,7 +478,7 @@ def test_a_named_holder_keeps_log_and_pages_and_is_described(
         fill(conn, 12)
     third = upkept.coalesce()
     assert {each.redo for each in images(first.directory.parent)} == {third.redo}
-    assert upkept.served_log().oldest > first.redo
+    assert upkept.log.served_log().oldest > first.redo
     with pytest.raises(LookupError, match="in no log any more"):
         upkept.hold(HolderKind.CLONE, "copy", first.lsn)
     assert HolderKind.CLONE not in [each.kind for each in upkept.describe().holders]
@@ -568,7 +568,9 @@ def test_a_directory_of_the_coalescer_from_another_boot_or_in_use_is_made_anew(
     upkept.coalesce()
     assert kept.exists(), "it went on where it ended"
     left.touch()  # later than the image that a directory made again begins with
-    monkeypatch.setattr("cluster_runtime.storage.upkeep.coalescer.boot_id", lambda: "another")
+    monkeypatch.setattr(
+        "cluster_runtime.storage.upkeep.images.coalescer.boot_id", lambda: "another"
+    )
     insert(writer, 3)
     assert upkept.coalesce().damaged() == []
     assert not left.exists()

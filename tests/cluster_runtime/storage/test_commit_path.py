@@ -10,8 +10,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from cluster_runtime.storage.live.commit.lanes import DEPTH, IoCounts
-from cluster_runtime.storage.live.commit.writer_link import Attachment
 
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.policy.feedback import Feedback
@@ -23,6 +21,8 @@ from cluster_runtime.storage.disk.filesystem import HOST_DISK, HostDisk
 from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live import node as module
+from cluster_runtime.storage.live.commit.lanes import DEPTH, IoCounts
+from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.live.opening import open_volume
 from cluster_runtime.storage.streaming.replication import ReplicationClient, WalMessage

@@ -132,7 +132,7 @@ def test_a_long_log_takes_no_more_descriptors_than_a_short_one(
         write_log(conn, 30)
         before = opened()
         write_log(conn, 60)
-        cursor = volume.cursor(volume.metadata.start_lsn)
+        cursor = volume.log.cursor(volume.metadata.start_lsn)
         while cursor.read(MB):
             pass
         assert opened() <= before + 8

@@ -173,7 +173,7 @@ def test_rot_on_the_promise_board_changes_nothing(root: Path, board: bytes) -> N
     assert len(volume.stores) == 6
 
 
-# the volume's facts -------------------------------------------------------------------------------
+# the volume's metadata ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "garbage", "flipped"])
@@ -195,7 +195,7 @@ def test_the_volume_file_is_a_copy_and_nothing_depends_on_it(root: Path, damage:
     assert (found.metadata, found.format_1) == (METADATA, False)
 
 
-def test_the_newest_facts_of_any_segment_count(root: Path) -> None:
+def test_the_newest_metadata_of_any_segment_counts(root: Path) -> None:
     newer = VolumeMetadata(
         str(VOLUME), 4711, START, 1 << 20, "18.0", "aurora-iopt1", base="abc", version=(7, 1)
     )
@@ -225,7 +225,7 @@ def test_most_segments_name_the_volume_where_one_is_another_ones(root: Path) -> 
 
 
 def make_format_1(root: Path, *segments: str) -> None:
-    """What the release before wrote: bare JSON, and the facts in one file."""
+    """What the release before wrote: bare JSON, and the metadata in one file."""
     for segment in segments:
         path = segment_directory(root, SegmentId(segment)) / STATE_FILE
         content = json.loads(path.read_bytes().partition(b"\n")[2])

@@ -399,11 +399,11 @@ def test_log_is_kept_while_a_segment_lacks_the_pages_or_the_log(
     with writer.connect() as conn:
         conn.execute("create table big as select repeat('x', 500) from generate_series(1, 6000)")
     volume.coalesce()
-    assert volume.served_log().oldest == volume.metadata.start_lsn
+    assert volume.log.served_log().oldest == volume.metadata.start_lsn
     volume.heal()
     wait_until_healthy(volume)
     volume.coalesce()
-    assert volume.served_log().oldest > volume.metadata.start_lsn
+    assert volume.log.served_log().oldest > volume.metadata.start_lsn
 
 
 def test_a_promoted_reader_becomes_the_writer_on_a_timeline_of_its_own(

@@ -162,7 +162,7 @@ def test_a_cursor_of_a_volume_that_was_opened_anew_says_so(
     writer: Writer, volume: StorageVolume
 ) -> None:
     insert(writer, 1)
-    cursor = volume.cursor(volume.metadata.start_lsn)
+    cursor = volume.log.cursor(volume.metadata.start_lsn)
     assert cursor.read(100)
     writer.stop()
     volume.recover()

@@ -250,7 +250,7 @@ class _Inquiry:
         return None
 
     def _described(self, oids: Iterable[int]) -> Steps[list[Function]]:
-        """The facts of functions, in no order. Raises NoReadError when one is gone."""
+        """What functions are, in no order. Raises NoReadError when one is gone."""
         wanted, version = set(oids), self.around.version
         found = [kept for oid in wanted if (kept := _own_functions.get((version, oid)))]
         missing = wanted - {function.oid for function in found}
