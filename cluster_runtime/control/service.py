@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from cluster_runtime.control.cluster import HostedCluster, OpenRuntime, UnnamedCluster
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
@@ -69,6 +69,7 @@ from cluster_runtime.control.records.model import (
     Event,
     HostDescription,
     InstanceStatus,
+    Usage,
 )
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup, DBParameter
@@ -119,14 +120,6 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """Who uses a host. connections: through the gateway. running: clusters with a process."""
-
-    connections: int
-    running: int
-
-
-@dataclass(frozen=True, slots=True)
 class HostedSource:
     """A cluster that this process hosts, for a handle on it."""
 
@@ -144,7 +137,7 @@ class HostedSource:
         return self.service.certificate_path
 
     def described(self) -> DBCluster:
-        """The facts of the cluster, now."""
+        """The cluster as it is now."""
         return self.service.described(self.cluster)
 
     def instances(self) -> list[DBInstance]:
@@ -184,17 +177,11 @@ class ControlService:
             )
 
             def installation(engine_version: str | None) -> Installation:
-                wanted = engine_version or options.engine_version
-                return find_installation(wanted).reachable_by(user, shared_directory(user))
+                found = find_installation(engine_version or options.engine_version)
+                return found.reachable_by(user, shared_directory(user))
 
             def template(engine_version: str | None) -> Template:
                 return ensure_template(installation(engine_version), user, shared_directory(user))
-
-            async def make() -> UnnamedCluster:
-                return await create.make_unnamed(runtime, None)
-
-            async def discard(unnamed: UnnamedCluster) -> None:
-                await create.discard_unnamed(runtime, unnamed)
 
             runtime = OpenRuntime(
                 state=state,
@@ -206,12 +193,14 @@ class ControlService:
                 region=options.region,
                 installation=installation,
                 template=template,
-                pool=WarmPool(make, discard, options.warm_pool_size),
+                pool=WarmPool(
+                    lambda: create.make_unnamed(runtime, None),
+                    lambda unnamed: create.discard_unnamed(runtime, unnamed),
+                    options.warm_pool_size,
+                ),
             )
-            runtime.parameter_groups |= {
-                each.db_cluster_parameter_group_name: each
-                for each in await asyncio.to_thread(catalog.parameter_groups)
-            }
+            for each in await asyncio.to_thread(catalog.parameter_groups):
+                runtime.parameter_groups[each.db_cluster_parameter_group_name] = each
             await recover(runtime)
         except BaseException:
             catalog.close()
