@@ -312,7 +312,7 @@ def damage_behind_which_claims_stay(patch: Patch) -> None:
 
 def names_not_synced(patch: Patch) -> None:
     def replace(self: SimulatedDisk, path: Path, content: bytes) -> None:
-        folder, name = self._place(self._changing(path))
+        folder, name = self._tree.place(self._changing(path))
         inode = folder.entries.get(name)
         if not isinstance(inode, Inode):
             inode = Inode()
