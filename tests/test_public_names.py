@@ -35,6 +35,7 @@ PUBLIC_MODULES = {
     "cluster_runtime.host.wire.codec",
     "cluster_runtime.storage.core.batch",
     "cluster_runtime.storage.core.policy.scrub",
+    "cluster_runtime.storage.core.quorum",
     "cluster_runtime.storage.core.types",
     "cluster_runtime.storage.core.wal_records",
     "cluster_runtime.storage.description",
