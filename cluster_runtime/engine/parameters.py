@@ -6,11 +6,11 @@ host, touches how a volume becomes durable, or writes statements to the log.
 """
 
 import re
-import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from cluster_runtime.engine import children
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import InvalidParameterError
@@ -113,13 +113,7 @@ def definitions(installation: Installation) -> dict[str, Definition]:
 
 @cache
 def _described(program: Path) -> dict[str, Definition]:
-    done = subprocess.run(
-        [program, "--describe-config"],
-        capture_output=True,
-        text=True,
-        check=True,
-        start_new_session=True,  # Ctrl-C is for whoever has the terminal
-    )
+    done = children.run([program, "--describe-config"], capture_output=True, text=True, check=True)
     found = [_definition(line.split("\t")) for line in done.stdout.splitlines()]
     return {each.name.lower(): each for each in found if each is not None}
 

@@ -68,7 +68,7 @@ def test_the_demo_shows_everything_and_leaves_nothing(state_dir: Path) -> None:
     assert not list(folder.iterdir())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a worker may come to this file twice
 def demo_shop(runtime: Runtime) -> ClusterHandle:
     cluster = runtime.create_db_cluster("demo-shop")
     with cluster.connect(autocommit=True) as connection:

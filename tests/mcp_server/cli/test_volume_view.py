@@ -24,7 +24,7 @@ def test_three_zones_with_two_segments_each_are_drawn(runtime: Runtime) -> None:
     for part in ("AZ a", "AZ b", "AZ c", "a1  full", "a2  tail", "Durable LSN", "Writable", "yes"):
         assert part in picture
     assert picture.count("▣") == 6
-    for part in ("1 GiB for", "protection groups: 1", "writes,", "reads", "Last scrub", "none yet"):
+    for part in ("1 GiB for", "protection groups: 1", "writes,", "reads", "Last scrub"):
         assert part in picture
     for part in ("Next pages", "after 16.0 MiB of log", "Kept for", "recovery", "writer", "pages"):
         assert part in picture
