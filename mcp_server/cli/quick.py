@@ -89,11 +89,14 @@ class _PlainValue:
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         """The value as what it is to be; where that is not plain, as Typer has it."""
-        if value is None or isinstance(value, self._kind):
-            if self._kind is not Path or value is None or _readable(value):
-                return value
-        elif self._kind is Path and isinstance(value, str) and _readable(Path(value)):
-            return Path(value)
+        if value is None:
+            return None
+        if self._kind is Path and isinstance(value, str | Path):
+            path = Path(value)
+            if _readable(path):
+                return path
+        elif isinstance(value, self._kind):
+            return value
         self._parameter._runtime_param = None
         return self._parameter.get_runtime_param().coerce(value, param=param, ctx=ctx)
 
