@@ -22,10 +22,13 @@ from cluster_runtime.errors import EngineError
 from cluster_runtime.gateway import LOGIN_QUERY, Login
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
+from cluster_runtime.tracing import ON_POSTGRESQL, span
 
 _log = get_logger(__name__)
 
 LOGIN_ATTEMPTS = 4
+RESOURCE_ID = "aws.rds.db_cluster_resource_id"
+"""Attribute of the spans of a start, such as a wake, and of a pause."""
 COMMIT_WAITS = """
 select 1 from pg_catalog.pg_stat_activity
  where pid operator(pg_catalog.=) %s and wait_event operator(pg_catalog.=) 'SyncRep'
@@ -51,11 +54,12 @@ if not TYPE_CHECKING:
 class HostedInstance:
     """An instance, and the runtime's own connection to it.
 
-    major: of PostgreSQL's version. prepare: awaited after each start, before anybody is let in;
-    it sets `runtime_roles`. Where it fails the instance is stopped again.
+    resource_id: of its cluster. major: of PostgreSQL's version. prepare: awaited after each start,
+    before anybody is let in; it sets `runtime_roles`. Where it fails the instance is stopped again.
     """
 
-    def __init__(self, instance: Instance, major: int, prepare: Prepare) -> None:
+    def __init__(self, instance: Instance, resource_id: str, major: int, prepare: Prepare) -> None:
+        self._spans = {**ON_POSTGRESQL, RESOURCE_ID: resource_id}
         self._instance = instance
         self._prepare = prepare
         self._transition = asyncio.Lock()
@@ -93,8 +97,9 @@ class HostedInstance:
                 await self._stop(Shutdown.FAST)
             if self.socket is None:
                 await self.admin.close()
-                await in_thread(self._instance.start)
-                await self._prepared()
+                with span("instance.start", self._spans):
+                    await in_thread(self._instance.start)
+                    await self._prepared()
                 self._logins_while_paused.clear()
                 self._on_start()
             return self._instance.socket_directory / SOCKET_NAME
@@ -114,7 +119,8 @@ class HostedInstance:
                 _log.warning("roles could not be read before a pause", error=str(error))
             if not only_if():
                 return False
-            await self._stop(Shutdown.FAST)
+            with span("instance.pause", self._spans):
+                await self._stop(Shutdown.FAST)
             return True
 
     async def stop(self, mode: Shutdown = Shutdown.FAST) -> None:

@@ -95,11 +95,13 @@ def instances_over(runtime: OpenRuntime, installation: Installation, resource_id
         storage,
         wal_sockets_of(home, resource_id),
     )
+    prepared = partial(prepare_writer, runtime, resource_id)
+    hot_standby = partial(prepare_reader, runtime, resource_id)
     return Instances(
         storage,
         writer,
-        HostedInstance(writer, installation.major, partial(prepare_writer, runtime, resource_id)),
-        [HostedInstance(reader, installation.major, partial(prepare_reader, runtime, resource_id))],
+        HostedInstance(writer, resource_id, installation.major, prepared),
+        [HostedInstance(reader, resource_id, installation.major, hot_standby)],
     )
 
 
@@ -200,6 +202,7 @@ async def _name(
     (unnamed.directory / UNNAMED_MARK).unlink()
     if request.with_writer and runtime.parameters_of(cluster.id):
         await _restart_with_parameters(runtime, cluster)
+    await runtime.record(cluster, "DB cluster created", "creation")
     return cluster
 
 

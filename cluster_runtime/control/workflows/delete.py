@@ -54,3 +54,4 @@ async def finish_delete(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     await in_thread(runtime.home.remove, cluster.directory)
     await in_thread(runtime.catalog.remove, cluster.id)
     runtime.clusters.pop(cluster.id, None)
+    await runtime.record(cluster, "DB cluster deleted", "deletion")

@@ -10,9 +10,10 @@ from cluster_runtime.control.endpoints import (
     rest,
 )
 from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.members import describe_instances
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.errors import BorealisError
+from cluster_runtime.errors import BorealisError, EngineError, StorageError
 
 
 async def stop_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCluster:
@@ -23,6 +24,7 @@ async def stop_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBClu
         await close_endpoints(runtime, cluster)
         await cluster.instances.stop(Shutdown.FAST)
         await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.STOPPED))
+        await runtime.record(cluster, "DB cluster stopped", "notification")
         return cluster.db_cluster
 
 
@@ -42,6 +44,7 @@ async def start_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCl
             await cluster.instances.stop(Shutdown.IMMEDIATE)
             raise
         await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.AVAILABLE))
+        await runtime.record(cluster, "DB cluster started", "notification")
         return cluster.db_cluster
 
 
@@ -59,7 +62,13 @@ async def pause_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCl
 
 async def failover_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCluster:
     """Replace the writer: the old one ends at once, a new one takes over from the volume."""
-    await _restart(cluster, Shutdown.IMMEDIATE)
+    try:
+        await _restart(cluster, Shutdown.IMMEDIATE)
+    except (EngineError, StorageError) as error:
+        await runtime.record(cluster, f"Failover did not complete: {error}", "failover", "failure")
+        raise
+    writer = describe_instances(cluster)[0].db_instance_identifier
+    await runtime.record(cluster, f"Completed failover to DB instance: {writer}", "failover")
     return cluster.db_cluster
 
 
