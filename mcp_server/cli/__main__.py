@@ -1,6 +1,17 @@
-"""`python -m mcp_server.cli` is `borealis`, for tests and for who has no script of that name."""
+"""Where `borealis` begins, which is `python -m mcp_server.cli` as well."""
 
-from mcp_server.cli.commands import main
+import gc
+
+
+def main() -> None:
+    """The console script. The garbage collector rests while everything is loaded that stays."""
+    gc.disable()
+    from mcp_server.cli import commands
+
+    gc.freeze()
+    gc.enable()
+    commands.main()
+
 
 if __name__ == "__main__":
     main()

@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,7 +20,7 @@ import typer
 
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.host.log_file import BYTES_VARIABLE, FILES_VARIABLE, LogLimits
-from mcp_server.cli import console, foreground
+from mcp_server.cli import console, foreground, quick
 from mcp_server.cli.clients import commands as clients
 from mcp_server.cli.connecting import commands as connecting
 from mcp_server.cli.machine import configuration
@@ -98,6 +97,8 @@ CaBundle = Annotated[
 
 def _say_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version as version_of
+
         print(f"borealis {version_of(DISTRIBUTION)}")
         raise typer.Exit
 
@@ -119,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     log_to_stderr()
     foreground.end_in_good_order()
     try:
-        app(arguments)
+        quick.command_of(app, sys.argv[1:] if arguments is None else arguments)(arguments)
     except Exception as error:
         text = _anticipated(error)
         if text is None:

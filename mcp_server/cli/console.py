@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from cluster_runtime.control.records.model import DBCluster
@@ -53,7 +53,9 @@ def clusters(facts: Sequence[DBCluster], *, as_json: bool = False) -> None:
     if not facts:
         note("no clusters yet; make one with: borealis create NAME")
         return
-    table = Table("Cluster", "Status", "PostgreSQL", "Writer port", "Reader port", "ACU", "Created")
+    table = Table(Column("Cluster", overflow="fold"))
+    for title in ("Status", "PostgreSQL", "Writer port", "Reader port", "ACU", "Created"):
+        table.add_column(title)
     for one in facts:
         table.add_row(
             Text(one.db_cluster_identifier),

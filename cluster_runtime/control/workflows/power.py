@@ -3,7 +3,12 @@
 from dataclasses import replace
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
-from cluster_runtime.control.endpoints import close_endpoints, disconnect, open_endpoints
+from cluster_runtime.control.endpoints import (
+    close_endpoints,
+    disconnect,
+    open_endpoints,
+    rest,
+)
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.members import describe_instances
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
@@ -51,6 +56,7 @@ async def pause_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCl
         await in_thread(cluster.instances.storage.settle)
         await disconnect(cluster)
         await cluster.writer.pause()
+        rest(cluster)
         return cluster.db_cluster
 
 

@@ -113,6 +113,11 @@ class CertificateAuthority:
         )
         return HKDF(hashes.SHA256(), length=32, salt=None, info=purpose.encode()).derive(key)
 
+    def check_names(self, names: Iterable[str]) -> None:
+        """Raises InvalidParameterError for a name that `server_certificate` refuses."""
+        for name in names:
+            _general_name(name)
+
     def server_certificate(
         self, names: Iterable[str], *, now: datetime | None = None
     ) -> ServerCertificate:

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
+from typer.main import get_command
 
 from mcp_server.cli import console
 from mcp_server.cli.options import STATE_DIR, STATE_DIR_VARIABLE, AsJson, StateDir
@@ -40,9 +40,11 @@ def add_commands(app: typer.Typer) -> None:
         ctx: typer.Context, state_dir: StateDir = STATE_DIR, as_json: AsJson = False
     ) -> None:
         """Show the settings in force: state directory, files, environment variables."""
+        from importlib.metadata import version
+
         source = ctx.get_parameter_source("state_dir")
         where = _where(source.name if source is not None else "")
-        found = [*_variables(ctx.find_root().command)]
+        found = [*_variables(get_command(app))]  # all of it: that of `ctx` has this command alone
         directory = state_dir.expanduser().absolute()
         files = {name: directory / path for name, path in FILES.items()}
         if as_json:

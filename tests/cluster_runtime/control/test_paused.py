@@ -79,6 +79,16 @@ def test_paused_clusters_have_no_thread_no_task_and_nothing_open_but_their_ports
     assert len(open_files()) - listening <= before[1]
 
 
+def test_a_paused_cluster_keeps_no_certificate(runtime: Runtime, cluster: ClusterHandle) -> None:
+    endpoint = runtime._home.service.find(cluster.id).endpoints["writer"]
+    for _ in range(2):
+        with cluster.connect() as conn:
+            conn.execute("select 1")
+            assert endpoint._certificate is not None
+        runtime.pause_db_cluster(cluster.id)
+        assert endpoint._certificate is None
+
+
 def test_a_paused_cluster_wakes_with_what_it_had(runtime: Runtime, cluster: ClusterHandle) -> None:
     with cluster.connect() as conn:
         conn.execute("create table t as select 1 as x")
