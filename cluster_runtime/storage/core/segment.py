@@ -39,7 +39,11 @@ History = tuple[Cut, ...]
 
 
 def common_end(one: History, other: History) -> Lsn | None:
-    """Up to which LSN two logs with these histories are the same; None: as far as both go."""
+    """Up to which LSN two logs with these histories are the same; None: as far as both go.
+
+    A segment holds no log above a cut of readers that it knows: for what it may keep, such a cut
+    counts like any other. Which log is right is asked without them (`writers_of`).
+    """
     return min((cut.lsn for cut in {*one} ^ {*other}), default=None)
 
 
