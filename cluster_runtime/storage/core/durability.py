@@ -202,13 +202,13 @@ class Opening:
 def recovery_point(statuses: Iterable[SegmentStatus]) -> tuple[History, Lsn]:
     """(history, LSN) of the log that a read quorum holds, up to its last consistency point.
 
-    The history is that of `writers_that_may_have_opened`. What was acknowledged is on four of six,
+    The history is that of `newest_not_refuted`. What was acknowledged is on four of six,
     so on one of any three: the longest log that agrees with this history holds all of it, and
     perhaps some that nobody was promised. A cut of readers is no end of the log: what they were
     shown is on three of six, so on one of any four, and another half may have shown more.
     """
     found = list(statuses)
-    base = writers_that_may_have_opened([status.history for status in found])
+    base = newest_not_refuted([status.history for status in found])
     ends = []
     for status in found:
         same = common_end(writers_of(status.history), base)
@@ -216,8 +216,8 @@ def recovery_point(statuses: Iterable[SegmentStatus]) -> tuple[History, Lsn]:
     return base, Lsn(max(ends, default=0))
 
 
-def writers_that_may_have_opened(histories: Collection[History]) -> History:
-    """The writers' cuts that no newer cut refutes, oldest first.
+def newest_not_refuted(histories: Collection[History]) -> History:
+    """The history of the newest writer that no newer cut refutes, as that writer decided on it.
 
     A writer has opened the volume once four of six adopted its cut. Whoever opens later, with
     three promises or four, for readers or a writer, meets one of these, and puts its own cut
@@ -226,13 +226,18 @@ def writers_that_may_have_opened(histories: Collection[History]) -> History:
     shown to readers since. Where one half of the segments proves it, a newer cut of the other half,
     which did not know and built upon it, does not count against that.
 
-    What is left is one line: each of these cuts is in every history with a newer one.
+    Cuts below the newest one stay, refuted or not: its writer went on from them, and may have
+    written. All histories with a cut of a writer are the same up to there.
     """
-    cuts = {cut for history in histories for cut in writers_of(history)}
-    return tuple(
-        cut
-        for cut in sorted(cuts)
-        if all(cut in history or history[-1].epoch < cut.epoch for history in histories if history)
+    return max(
+        (
+            writers[: at + 1]
+            for writers in map(writers_of, histories)
+            for at, cut in enumerate(writers)
+            if all(cut in other or other[-1].epoch < cut.epoch for other in histories if other)
+        ),
+        key=lambda history: history[-1],
+        default=(),
     )
 
 
@@ -247,7 +252,7 @@ class ReadPoint:
         """The history that the answering segments adopt, under the epoch they have promised.
 
         The cut refutes a writer whose opening failed and that had cut lower elsewhere: see
-        `writers_that_may_have_opened`. The next opening leaves it out of its history, for its own
+        `newest_not_refuted`. The next opening leaves it out of its history, for its own
         cut, which is newer, proves the same.
         """
         return (*self.history, Cut(epoch, self.lsn, of_readers=True))

@@ -16,9 +16,9 @@ from cluster_runtime.storage.core.durability import (
     Opening,
     ReadPoint,
     Volume,
+    newest_not_refuted,
     read_point,
     recovery_point,
-    writers_that_may_have_opened,
 )
 from cluster_runtime.storage.core.quorum import READ_QUORUM, WRITE_QUORUM, Membership
 from cluster_runtime.storage.core.segment import (
@@ -96,6 +96,18 @@ def test_a_writer_that_opened_stays_whoever_comes_later() -> None:
     slept = status("b2", 300, WRITER)
     assert recovery_point([*after, slept]) == ((WRITER, FAILED), 180)
     assert recovery_point([reading, slept, after[0]]) == ((WRITER, FAILED), 180)
+
+
+def test_a_writer_that_wrote_upon_a_failed_cut_keeps_its_log_where_another_refutes_that_cut() -> (
+    None
+):
+    """Epoch 4 opened upon the cut of 2; 3 failed too, and had not met it."""
+    third, fourth = Cut(Epoch(3), Lsn(120)), Cut(Epoch(4), Lsn(100))
+    wrote = [status(each, 200, WRITER, FAILED, fourth) for each in ("a1", "b1", "c1")]
+    assert recovery_point([*wrote, status("a2", 120, WRITER, third)]) == (
+        (WRITER, FAILED, fourth),
+        200,
+    )
 
 
 def test_the_next_cut_proves_what_the_readers_cut_did_and_takes_its_place() -> None:
@@ -272,7 +284,7 @@ def cut_of_a_writer(point: ReadPoint, epoch: Epoch) -> History:
 @pytest.mark.parametrize(
     ("owner", "name", "wrong"),
     [
-        (durability, writers_that_may_have_opened.__name__, newest_alone),
+        (durability, newest_not_refuted.__name__, newest_alone),
         (ReadPoint, "cut", cut_of_a_writer),
     ],
 )
