@@ -8,6 +8,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+FIELDS = "borealis_fields"
+"""The attribute of a log record that has the event and its fields, for handlers that keep them."""
+
 
 class EventLogger:
     """A logger of events: `log.info("cluster paused", cluster=identifier)`.
@@ -54,7 +57,7 @@ class EventLogger:
             self._logger, method, {"event": event, **self._fields, **fields}
         )
         render = processors.LogfmtRenderer(key_order=["event"], bool_as_flag=False)
-        self._logger.log(level, render(self._logger, method, said))
+        self._logger.log(level, render(self._logger, method, dict(said)), extra={FIELDS: said})
 
 
 def get_logger(name: str) -> EventLogger:

@@ -1,8 +1,8 @@
 """Modules by their paths of the release before: they import, with a DeprecationWarning.
 
 Where something else has the name that a module had, it has `__getattr__ = names_of(...)` for what
-that module held (hidden from type checkers, which would allow any name then). All of this goes with
-the next release but one.
+that module held, and where a name changed, its module has `__getattr__ = renamed(...)` (hidden from
+type checkers, which would allow any name then). All of this goes with the next release but one.
 
 `memory` and `cluster_runtime` know nothing of each other, so each has a copy of this.
 """
@@ -46,7 +46,7 @@ MOVED = {
     "cluster_runtime.gateway.stream": "cluster_runtime.gateway.relay.stream",
     "cluster_runtime.gateway.tls": "cluster_runtime.gateway.authentication.tls",
     "cluster_runtime.storage.batch": "cluster_runtime.storage.core.batch",
-    "cluster_runtime.storage.coalescer": "cluster_runtime.storage.upkeep.coalescer",
+    "cluster_runtime.storage.coalescer": "cluster_runtime.storage.upkeep.images.coalescer",
     "cluster_runtime.storage.compute_directory": "cluster_runtime.storage.disk.data_directory",
     "cluster_runtime.storage.cursor": "cluster_runtime.storage.live.cursor",
     "cluster_runtime.storage.data_directories": "cluster_runtime.storage.upkeep.data_directories",
@@ -62,7 +62,7 @@ MOVED = {
     "cluster_runtime.storage.node": "cluster_runtime.storage.live.node",
     "cluster_runtime.storage.opening": "cluster_runtime.storage.live.opening",
     "cluster_runtime.storage.page_images": "cluster_runtime.storage.disk.page_images",
-    "cluster_runtime.storage.pages": "cluster_runtime.storage.upkeep.pages",
+    "cluster_runtime.storage.pages": "cluster_runtime.storage.upkeep.images.pages",
     "cluster_runtime.storage.quorum": "cluster_runtime.storage.core.quorum",
     "cluster_runtime.storage.repair": "cluster_runtime.storage.upkeep.repair",
     "cluster_runtime.storage.replacement": "cluster_runtime.storage.core.policy.replacement",
@@ -80,6 +80,18 @@ MOVED = {
     "cluster_runtime.storage.wal_service": "cluster_runtime.storage.streaming.wal_service",
     "cluster_runtime.storage.worker": "cluster_runtime.storage.upkeep.worker",
 }
+
+
+def renamed(module: str, **names: str) -> Callable[[str], Any]:
+    """The `__getattr__` of a module: what its names of the release before are called now."""
+
+    def look_up(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warn(f"{module}.{name} is called {names[name]}", DeprecationWarning, stacklevel=2)
+        return getattr(sys.modules[module], names[name])
+
+    return look_up
 
 
 class MovedModules(Loader):

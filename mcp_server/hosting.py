@@ -4,14 +4,14 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 from anyio import to_thread
 
-from cluster_runtime import HostedBy, Runtime
+from cluster_runtime import HostedBy, Runtime, tracing
 from cluster_runtime.errors import ClusterAlreadyExistsError, ClusterNotFoundError
 from mcp_server.databases.existing import Databases
 from mcp_server.errors import ScopeError
@@ -59,15 +59,24 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
     if options.create and options.cluster is None:
         raise ScopeError("--create needs --cluster NAME: it creates that cluster")
     token, listener = _prepared(options)
-    with Runtime.open(
-        options.state_dir, host=options.hosted_by, warm_pool_size=options.warm_pool
-    ) as runtime:
+    with (
+        ExitStack() as traces,
+        Runtime.open(
+            options.state_dir, host=options.hosted_by, warm_pool_size=options.warm_pool
+        ) as runtime,
+    ):
+        traces.enter_context(tracing.exporting(os.environ))
         if options.create and options.cluster is not None:
             _ensure(runtime, options.cluster)
         server = build_server(
             runtime, ServerScope(options.cluster, options.read_only), model=options.model
         )
-        serve(server, runtime.close, listener, token, announce)
+
+        def close() -> None:
+            runtime.close()
+            traces.close()
+
+        serve(server, close, listener, token, announce)
 
 
 def run_for_databases(
@@ -82,7 +91,9 @@ def run_for_databases(
     token, listener = _prepared(options)
     databases.examine(announce)
     server = build_database_server(databases, model=options.model)
-    serve(server, lambda: None, listener, token, announce)
+    with ExitStack() as traces:
+        traces.enter_context(tracing.exporting(os.environ))
+        serve(server, traces.close, listener, token, announce)
 
 
 def _prepared(options: Options) -> tuple[str | None, socket.socket | None]:

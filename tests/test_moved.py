@@ -27,6 +27,15 @@ TAKEN = {
     "memory.documents": "memory.documents.table",
     "memory.store": "memory.store.store",
 }
+# Names of the release before by their modules of now, and what they are called.
+RENAMED = {
+    "cluster_runtime.control.cluster": ("Context", "OpenRuntime"),
+    "cluster_runtime.control.instance": ("Compute", "HostedInstance"),
+    "cluster_runtime.storage.live.volume_file": ("VolumeFacts", "VolumeMetadata"),
+    "cluster_runtime.storage.streaming.replication": ("SystemFacts", "SystemIdentification"),
+    "cluster_runtime.storage.streaming.wal_protocol": ("LogFacts", "ServedLog"),
+    "mcp_server.nl2sql.database.catalog": ("Facts", "KnownRelations"),
+}
 
 
 @pytest.mark.parametrize("old", MOVED)
@@ -57,7 +66,17 @@ def test_what_a_module_held_whose_name_is_taken_is_still_found(old: str) -> None
                 assert getattr(package, name) is getattr(home, name)
 
 
-@pytest.mark.parametrize("old", TAKEN)
+@pytest.mark.parametrize("path", RENAMED)
+def test_an_old_name_gives_what_is_called_otherwise_now_with_a_warning(path: str) -> None:
+    module, (old, new) = importlib.import_module(path), RENAMED[path]
+    with pytest.warns(DeprecationWarning, match=f"{path}.{old} is called {new}") as caught:
+        assert getattr(module, old) is getattr(module, new)
+    assert {Path(warning.filename).name for warning in caught} == {"test_moved.py"}
+    line = f"| `{path}` | `{old}` | `{new}` |"
+    assert line in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("old", TAKEN | RENAMED)
 def test_a_name_that_nobody_has_is_refused_as_ever(old: str) -> None:
     with pytest.raises(AttributeError, match="nothing_of_that_name"):
         importlib.import_module(old).nothing_of_that_name  # noqa: B018

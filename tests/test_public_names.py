@@ -18,7 +18,7 @@ import borealis
 ROOT = Path(__file__).parent.parent
 LOWER = ("cluster_runtime", "memory")
 # What the tools and the command line may use of the packages below them, beside the names in
-# `__all__`: nouns, errors and their words, what describes a cluster, and the format of a log file.
+# `__all__`: nouns, errors and their words, what describes a cluster, formats of log files, spans.
 PUBLIC_MODULES = {
     "cluster_runtime.engine.diagnosis",
     "cluster_runtime.control.records.fields",
@@ -30,16 +30,19 @@ PUBLIC_MODULES = {
     "cluster_runtime.engine.access.roles",
     "cluster_runtime.errors",
     "cluster_runtime.host.background",
+    "cluster_runtime.host.log_file",
     "cluster_runtime.host.serving",
     "cluster_runtime.host.wire.calls",
     "cluster_runtime.host.wire.codec",
     "cluster_runtime.storage.core.batch",
     "cluster_runtime.storage.core.policy.scrub",
+    "cluster_runtime.storage.core.quorum",
     "cluster_runtime.storage.core.types",
     "cluster_runtime.storage.core.wal_records",
     "cluster_runtime.storage.description",
     "cluster_runtime.storage.disk.device",
     "cluster_runtime.storage.disk.log_files",
+    "cluster_runtime.tracing",
     "cluster_runtime.wording",
     "memory.database.schema",
     "memory.errors",

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from cluster_runtime.control.instance import Compute
+from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.postgres import ClusterStorage, Writer
 from cluster_runtime.control.records.advice import to_make_a_writer, to_make_available
@@ -31,12 +31,16 @@ from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
+from cluster_runtime.moved import renamed
 from cluster_runtime.serverless.watch import ConnectionWatch
 
 _log = get_logger(__name__)
 
 UNNAMED_MARK = "unnamed"
 """A file in a cluster's directory while the cluster has no name yet: such a one may be swept."""
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, Context="OpenRuntime")
 
 
 @dataclass(slots=True)
@@ -47,12 +51,12 @@ class Instances:
     """
 
     storage: ClusterStorage
-    writer: Writer
-    compute: Compute
-    readers: list[Compute]
+    writer_server: Writer
+    writer: HostedInstance
+    readers: list[HostedInstance]
 
     @property
-    def reader(self) -> Compute:
+    def reader(self) -> HostedInstance:
         """The reader that serves while no writer can."""
         return self.readers[0]
 
@@ -61,7 +65,7 @@ class Instances:
         try:
             for reader in self.readers:
                 await reader.stop(Shutdown.IMMEDIATE)
-            await self.compute.stop(mode)
+            await self.writer.stop(mode)
         finally:
             await in_thread(self.storage.close)
 
@@ -88,9 +92,9 @@ class RestartOfItsWriter(Protocol):
 
 @dataclass(slots=True, eq=False)
 class HostedCluster:
-    """A cluster of this runtime: its facts, its writer, its open endpoints."""
+    """A cluster of this runtime: what it is, its writer, its open endpoints."""
 
-    facts: DBCluster
+    db_cluster: DBCluster
     directory: Path
     instances: Instances
     format: int = CLUSTER_FORMAT
@@ -102,47 +106,51 @@ class HostedCluster:
     @property
     def id(self) -> str:
         """The resource id, which never changes."""
-        return self.facts.db_cluster_resource_id
+        return self.db_cluster.db_cluster_resource_id
 
     @property
-    def compute(self) -> Compute:
+    def writer(self) -> HostedInstance:
         """The writer."""
-        return self.instances.compute
+        return self.instances.writer
 
     @property
     def identifier(self) -> str:
         """The name that it has now."""
-        return self.facts.db_cluster_identifier
+        return self.db_cluster.db_cluster_identifier
 
     async def settled(self) -> None:
         """Wait for a failover or a start under way; then raise unless the cluster is available."""
-        if self.facts.status in (ClusterStatus.FAILING_OVER, ClusterStatus.STARTING):
+        if self.db_cluster.status in (ClusterStatus.FAILING_OVER, ClusterStatus.STARTING):
             async with self.changing:
                 pass
         self.require(ClusterStatus.AVAILABLE)
 
     def require_writer(self) -> None:
         """Raise ClusterClosedError where it has no instance."""
-        if not self.facts.has_writer:
+        if not self.db_cluster.has_writer:
             raise ClusterClosedError(
-                f"cluster {self.identifier!r} has no instance", to_make_a_writer(self.facts)
+                f"cluster {self.identifier!r} has no instance", to_make_a_writer(self.db_cluster)
             )
 
     def require(self, *statuses: ClusterStatus) -> None:
         """Raise InvalidClusterStateError unless the status is one of these."""
-        if self.facts.status not in statuses:
+        if self.db_cluster.status not in statuses:
             wanted = " or ".join(status.value for status in statuses)
-            at_rest = self.facts.status in AT_REST
+            at_rest = self.db_cluster.status in AT_REST
             kind = ClusterClosedError if at_rest else InvalidClusterStateError
             raise kind(
-                f"cluster {self.identifier!r} is {self.facts.status.value}; "
+                f"cluster {self.identifier!r} is {self.db_cluster.status.value}; "
                 f"this needs it to be {wanted}",
-                *(to_make_available(self.facts) if ClusterStatus.AVAILABLE in statuses else ()),
+                *(
+                    to_make_available(self.db_cluster)
+                    if ClusterStatus.AVAILABLE in statuses
+                    else ()
+                ),
             )
 
 
 @dataclass(slots=True)
-class Context:
+class OpenRuntime:
     """The parts of one open runtime. Used on its event loop only."""
 
     state: StateDirectory
@@ -170,14 +178,14 @@ class Context:
     def parameters_of(self, resource_id: str) -> Settings:
         """What the parameter group of a cluster sets; nothing for one without a name yet."""
         cluster = self.clusters.get(resource_id)
-        name = cluster.facts.db_cluster_parameter_group if cluster is not None else ""
+        name = cluster.db_cluster.db_cluster_parameter_group if cluster is not None else ""
         group = self.parameter_groups.get(name)
         return dict(group.values) if group is not None else {}
 
-    async def store(self, cluster: HostedCluster, facts: DBCluster) -> None:
-        """Make `facts` the cluster's, durably."""
-        await in_thread(self.catalog.put, facts)
-        cluster.facts = facts
+    async def store(self, cluster: HostedCluster, db_cluster: DBCluster) -> None:
+        """Make `db_cluster` what the cluster is, durably."""
+        await in_thread(self.catalog.put, db_cluster)
+        cluster.db_cluster = db_cluster
 
     async def record(self, cluster: HostedCluster, message: str, *categories: str) -> None:
         """Note an event of a cluster, for `describe_events` and the log."""

@@ -10,7 +10,7 @@ import shutil
 import psutil
 import psycopg
 
-from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.gateway import error_response
@@ -43,8 +43,8 @@ _log = get_logger(__name__)
 class DiskWatch:
     """Watches the file system that the clusters of one runtime lie on, until closed."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, runtime: OpenRuntime) -> None:
+        self._runtime = runtime
         self._space = FreeSpace()
         self._writers = Writers()
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -65,11 +65,11 @@ class DiskWatch:
 
     async def _look(self) -> float:
         """Returns the seconds until the next look."""
-        free = (await in_thread(shutil.disk_usage, self._context.home.clusters)).free
+        free = (await in_thread(shutil.disk_usage, self._runtime.home.clusters)).free
         space = self._space.seen(asyncio.get_running_loop().time(), free)
         if space is Space.PLENTY:
             return LOOK_EVERY_S
-        clusters = [each for each in self._context.clusters.values() if each.compute.socket]
+        clusters = [each for each in self._runtime.clusters.values() if each.writer.socket]
         written = {}
         for cluster in clusters:
             for pid, count in await self._written(cluster):
@@ -78,14 +78,14 @@ class DiskWatch:
         biggest = self._writers.biggest
         if space is Space.SHORT and biggest is not None:
             name, pid = biggest
-            await self._stop(self._context.clusters[name], pid, free)
+            await self._stop(self._runtime.clusters[name], pid, free)
             return REST_AFTER_STOP_S
         return LOOK_OFTEN_S
 
     async def _written(self, cluster: HostedCluster) -> list[tuple[int, int]]:
         """The processes of a cluster that write, and what each has written so far."""
         try:
-            rows = await cluster.compute.execute(WRITING)
+            rows = await cluster.writer.execute(WRITING)
         except (psycopg.Error, BorealisError) as error:
             _log.warning("writers are not known", cluster=cluster.identifier, error=str(error))
             return []
@@ -102,8 +102,8 @@ class DiskWatch:
         )
         for endpoint in cluster.endpoints.values():
             await endpoint.explain_cancel(pid, answer)
-        await cluster.compute.execute(CANCEL, pid)
-        await self._context.record(
+        await cluster.writer.execute(CANCEL, pid)
+        await self._runtime.record(
             cluster,
             f"A statement was stopped: {free // MIB} MiB are free on the disk",
             "low storage",

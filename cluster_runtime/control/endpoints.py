@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psycopg
 
-from cluster_runtime.control.cluster import Context, HostedCluster
-from cluster_runtime.control.instance import Compute
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
+from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.records.identifiers import endpoint_name
 from cluster_runtime.control.records.model import (
@@ -48,18 +48,18 @@ class ClusterBackend:
 
     async def may_cancel(self, pid: int) -> bool:
         """False while the statement of a server process waits for the volume."""
-        return not await self._cluster.compute.waits_for_the_volume(pid)
+        return not await self._cluster.writer.waits_for_the_volume(pid)
 
-    async def _instance(self) -> Compute:
+    async def _instance(self) -> HostedInstance:
         """The writer; for readers, a hot standby while too few segments answer for a writer."""
         instances = self._cluster.instances
         if self._kind == "writer":
-            return instances.compute
+            return instances.writer
         if instances.reader.socket is None:
             try:
-                if not instances.compute.knows_logins:
-                    await instances.compute.ensure_running()
-                return instances.compute
+                if not instances.writer.knows_logins:
+                    await instances.writer.ensure_running()
+                return instances.writer
             except QuorumLostError as error:
                 _log.warning(
                     "no writer: a reader serves", cluster=self._cluster.identifier, error=str(error)
@@ -76,7 +76,7 @@ class ClusterBackend:
         self._watch.closed()
 
 
-async def open_endpoints(context: Context, cluster: HostedCluster) -> None:
+async def open_endpoints(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     """Watch for idleness, and listen at both endpoints; nothing stays open where one fails.
 
     Raises PortInUseError where the requested port is taken. A port that the runtime once chose
@@ -87,14 +87,14 @@ async def open_endpoints(context: Context, cluster: HostedCluster) -> None:
     kinds: tuple[EndpointKind, ...] = ("writer", "reader")
     try:
         for kind in kinds:
-            await _open(context, cluster, kind, watch)
+            await _open(runtime, cluster, kind, watch)
     except BaseException:
-        await close_endpoints(context, cluster)
+        await close_endpoints(runtime, cluster)
         raise
-    cluster.facts = with_ports(cluster)
+    cluster.db_cluster = with_ports(cluster)
 
 
-async def close_endpoints(context: Context, cluster: HostedCluster) -> None:
+async def close_endpoints(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     """Stop listening and watching; connections end with 57P01."""
     if cluster.watch is not None:
         cluster.watch.close()
@@ -102,7 +102,7 @@ async def close_endpoints(context: Context, cluster: HostedCluster) -> None:
         cluster.restart.close()
     while cluster.endpoints:
         _, endpoint = cluster.endpoints.popitem()
-        await context.gateway.close_endpoint(endpoint)
+        await runtime.gateway.close_endpoint(endpoint)
 
 
 def idle_seconds(scaling: ServerlessScaling) -> float | None:
@@ -125,30 +125,30 @@ def describe_sessions(cluster: HostedCluster) -> list[SessionDescription]:
     ]
 
 
-def update_endpoints(context: Context, cluster: HostedCluster) -> None:
-    """Tell the gateway the cluster's present facts."""
+def update_endpoints(runtime: OpenRuntime, cluster: HostedCluster) -> None:
+    """Tell the gateway the cluster as it is now."""
     for kind, endpoint in cluster.endpoints.items():
-        context.gateway.update_endpoint(endpoint, endpoint_spec(cluster.facts, kind))
+        runtime.gateway.update_endpoint(endpoint, endpoint_spec(cluster.db_cluster, kind))
 
 
 def with_ports(cluster: HostedCluster) -> DBCluster:
-    """The facts with the ports that the open endpoints have."""
+    """The cluster with the ports that the open endpoints have."""
     return replace(
-        cluster.facts,
+        cluster.db_cluster,
         port=cluster.endpoints["writer"].port,
         reader_port=cluster.endpoints["reader"].port,
     )
 
 
-def endpoint_spec(facts: DBCluster, kind: EndpointKind) -> EndpointSpec:
+def endpoint_spec(db_cluster: DBCluster, kind: EndpointKind) -> EndpointSpec:
     """What the gateway must know of an endpoint."""
-    port = facts.port if kind == "writer" else facts.reader_port
+    port = db_cluster.port if kind == "writer" else db_cluster.reader_port
     return EndpointSpec(
-        cluster=facts.db_cluster_resource_id,
-        names=(facts.endpoint if kind == "writer" else facts.reader_endpoint,),
+        cluster=db_cluster.db_cluster_resource_id,
+        names=(db_cluster.endpoint if kind == "writer" else db_cluster.reader_endpoint,),
         port=port or None,
-        require_tls=facts.require_tls,
-        iam_enabled=facts.iam_database_authentication_enabled,
+        require_tls=db_cluster.require_tls,
+        iam_enabled=db_cluster.iam_database_authentication_enabled,
     )
 
 
@@ -162,21 +162,21 @@ def endpoint_names(identifier: str, resource_id: str, region: str) -> tuple[str,
 
 def _watch(cluster: HostedCluster) -> ConnectionWatch:
     async def pause(still_idle: Callable[[], bool]) -> None:
-        if cluster.compute.socket is None:
+        if cluster.writer.socket is None:
             return
         try:
             await in_thread(cluster.instances.storage.settle)
-            if await cluster.compute.pause(only_if=still_idle):
+            if await cluster.writer.pause(only_if=still_idle):
                 _log.info("cluster paused", cluster=cluster.identifier)
         except EngineError as error:
             _log.error("cluster could not pause", cluster=cluster.identifier, error=str(error))
 
     watch = ConnectionWatch(
-        idle_seconds(cluster.facts.scaling),
-        available=lambda: cluster.facts.status is ClusterStatus.AVAILABLE,
+        idle_seconds(cluster.db_cluster.scaling),
+        available=lambda: cluster.db_cluster.status is ClusterStatus.AVAILABLE,
         pause=pause,
     )
-    cluster.compute.on_start(watch.started)
+    cluster.writer.on_start(watch.started)
     return watch
 
 
@@ -190,15 +190,15 @@ def _asked_again_where_it_goes_away() -> Iterator[None]:
 
 
 async def _open(
-    context: Context, cluster: HostedCluster, kind: EndpointKind, watch: ConnectionWatch
+    runtime: OpenRuntime, cluster: HostedCluster, kind: EndpointKind, watch: ConnectionWatch
 ) -> None:
-    spec = endpoint_spec(cluster.facts, kind)
+    spec = endpoint_spec(cluster.db_cluster, kind)
     backend = ClusterBackend(cluster, kind, watch)
     try:
-        endpoint = await context.gateway.open_endpoint(spec, backend)
+        endpoint = await runtime.gateway.open_endpoint(spec, backend)
     except PortInUseError:
-        if kind == "writer" and cluster.facts.port_was_requested:
+        if kind == "writer" and cluster.db_cluster.port_was_requested:
             raise
         _log.warning("endpoint moves to another port", cluster=cluster.identifier, port=spec.port)
-        endpoint = await context.gateway.open_endpoint(replace(spec, port=None), backend)
+        endpoint = await runtime.gateway.open_endpoint(replace(spec, port=None), backend)
     cluster.endpoints[kind] = endpoint

@@ -32,7 +32,7 @@ TAKES_CONNECTIONS = (ClusterStatus.AVAILABLE, ClusterStatus.MODIFYING, ClusterSt
 
 
 class Cluster(Protocol):
-    """A handle on one cluster. `describe()` reads its facts each time."""
+    """A handle on one cluster. `describe()` asks each time."""
 
     @property
     def id(self) -> str:
@@ -47,7 +47,7 @@ class Cluster(Protocol):
         """Its status now."""
 
     def describe(self) -> DBCluster:
-        """Its facts now."""
+        """What it is now."""
 
     @property
     def instances(self) -> Sequence[DBInstance]:
@@ -88,13 +88,13 @@ class Source(Protocol):
     def certificate_path(self) -> Path:
         """The certificate of the gateway's authority."""
 
-    def facts(self) -> DBCluster:
-        """The facts of the cluster, now."""
+    def described(self) -> DBCluster:
+        """The cluster as it is now."""
 
     def instances(self) -> Sequence[DBInstance]:
         """Its instances."""
 
-    def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
+    def token(self, db_cluster: DBCluster, host: str, port: int, user: str) -> str:
         """An IAM token for a user at an endpoint."""
 
 
@@ -105,8 +105,8 @@ class ClusterHandle:
         self._source = source
 
     def __repr__(self) -> str:
-        facts = self.describe()
-        return f"<cluster {facts.db_cluster_identifier!r} ({facts.status.value})>"
+        db_cluster = self.describe()
+        return f"<cluster {db_cluster.db_cluster_identifier!r} ({db_cluster.status.value})>"
 
     @property
     def id(self) -> str:
@@ -124,8 +124,8 @@ class ClusterHandle:
         return self.describe().status
 
     def describe(self) -> DBCluster:
-        """Its facts now."""
-        return self._source.facts()
+        """What it is now."""
+        return self._source.described()
 
     @property
     def instances(self) -> Sequence[DBInstance]:
@@ -145,32 +145,33 @@ class ClusterHandle:
         connection. Raises InvalidClusterStateError while the endpoint is not open, and
         ClusterClosedError where waiting does not open it.
         """
-        facts = self.describe()
-        if facts.status not in TAKES_CONNECTIONS:
-            said = f"cluster {facts.db_cluster_identifier!r} takes no connections: {facts.status}"
-            if facts.status in AT_REST:
-                raise ClusterClosedError(said, *to_make_available(facts))
+        db_cluster = self.describe()
+        refused = f"cluster {db_cluster.db_cluster_identifier!r} takes no connections"
+        if db_cluster.status not in TAKES_CONNECTIONS:
+            said = f"{refused}: {db_cluster.status}"
+            if db_cluster.status in AT_REST:
+                raise ClusterClosedError(said, *to_make_available(db_cluster))
             raise InvalidClusterStateError(said)
-        if not facts.has_writer:
+        if not db_cluster.has_writer:
             raise ClusterClosedError(
-                f"cluster {facts.db_cluster_identifier!r} takes no connections: it has no instance",
-                to_make_a_writer(facts),
+                f"{refused}: it has no instance",
+                to_make_a_writer(db_cluster),
             )
-        if not facts.internet_access_gateway_enabled:
+        if not db_cluster.internet_access_gateway_enabled:
             raise ClusterClosedError(
-                f"cluster {facts.db_cluster_identifier!r} takes no connections: its gateway is off",
-                to_open_the_gateway(facts),
+                f"{refused}: its gateway is off",
+                to_open_the_gateway(db_cluster),
             )
         host, port = (
-            (facts.endpoint, facts.port)
+            (db_cluster.endpoint, db_cluster.port)
             if endpoint == "writer"
-            else (facts.reader_endpoint, facts.reader_port)
+            else (db_cluster.reader_endpoint, db_cluster.reader_port)
         )
-        name = user or facts.master_username
-        token = self._source.token(facts, host, port, name)
+        name = user or db_cluster.master_username
+        token = self._source.token(db_cluster, host, port, name)
         return (
             f"postgresql://{quote(name, safe='')}:{quote(token, safe='')}@{host}:{port}/"
-            f"{quote(dbname or facts.database_name, safe='')}?hostaddr={LOOPBACK}"
+            f"{quote(dbname or db_cluster.database_name, safe='')}?hostaddr={LOOPBACK}"
             f"&sslmode=verify-full&sslrootcert={quote(str(self._source.certificate_path))}"
         )
 

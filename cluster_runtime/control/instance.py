@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -20,10 +21,14 @@ from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import EngineError
 from cluster_runtime.gateway import LOGIN_QUERY, Login
 from cluster_runtime.logs import get_logger
+from cluster_runtime.moved import renamed
+from cluster_runtime.tracing import ON_POSTGRESQL, span
 
 _log = get_logger(__name__)
 
 LOGIN_ATTEMPTS = 4
+RESOURCE_ID = "aws.rds.db_cluster_resource_id"
+"""Attribute of the spans of a start, such as a wake, and of a pause."""
 COMMIT_WAITS = """
 select 1 from pg_catalog.pg_stat_activity
  where pid operator(pg_catalog.=) %s and wait_event operator(pg_catalog.=) 'SyncRep'
@@ -40,17 +45,21 @@ select distinct pid from pg_catalog.pg_locks
 """Who locks a catalog that all databases share, as a member of pg_maintain may: nobody could log in
 any more. pg_terminate_backend would wait for the same lock, so a signal ends it."""
 
-Prepare = Callable[["Compute"], Awaitable[None]]
+Prepare = Callable[["HostedInstance"], Awaitable[None]]
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, Compute="HostedInstance")
 
 
-class Compute:
+class HostedInstance:
     """An instance, and the runtime's own connection to it.
 
-    major: of PostgreSQL's version. prepare: awaited after each start, before anybody is let in;
-    it sets `runtime_roles`. Where it fails the instance is stopped again.
+    resource_id: of its cluster. major: of PostgreSQL's version. prepare: awaited after each start,
+    before anybody is let in; it sets `runtime_roles`. Where it fails the instance is stopped again.
     """
 
-    def __init__(self, instance: Instance, major: int, prepare: Prepare) -> None:
+    def __init__(self, instance: Instance, resource_id: str, major: int, prepare: Prepare) -> None:
+        self._spans = {**ON_POSTGRESQL, RESOURCE_ID: resource_id}
         self._instance = instance
         self._prepare = prepare
         self._transition = asyncio.Lock()
@@ -88,8 +97,9 @@ class Compute:
                 await self._stop(Shutdown.FAST)
             if self.socket is None:
                 await self.admin.close()
-                await in_thread(self._instance.start)
-                await self._prepared()
+                with span("instance.start", self._spans):
+                    await in_thread(self._instance.start)
+                    await self._prepared()
                 self._logins_while_paused.clear()
                 self._on_start()
             return self._instance.socket_directory / SOCKET_NAME
@@ -109,7 +119,8 @@ class Compute:
                 _log.warning("roles could not be read before a pause", error=str(error))
             if not only_if():
                 return False
-            await self._stop(Shutdown.FAST)
+            with span("instance.pause", self._spans):
+                await self._stop(Shutdown.FAST)
             return True
 
     async def stop(self, mode: Shutdown = Shutdown.FAST) -> None:

@@ -16,7 +16,7 @@ def describe_instances(cluster: HostedCluster) -> list[DBInstance]:
 
     Names are those that RDS gives to the instances which it makes with a cluster.
     """
-    if not cluster.facts.has_writer:
+    if not cluster.db_cluster.has_writer:
         return []
     readers = [reader for reader in cluster.instances.readers if reader.socket is not None]
     return [_member(cluster, 1), *(_member(cluster, 2 + at) for at in range(len(readers)))]
@@ -36,19 +36,19 @@ def instance_named(identifier: str, known: Sequence[DBInstance]) -> DBInstance:
 
 
 def _member(cluster: HostedCluster, number: int) -> DBInstance:
-    facts = cluster.facts
-    at_rest = facts.status in (ClusterStatus.STOPPED, ClusterStatus.STOPPING)
+    db_cluster = cluster.db_cluster
+    at_rest = db_cluster.status in (ClusterStatus.STOPPED, ClusterStatus.STOPPING)
     return DBInstance(
-        db_instance_identifier=(number == 1 and facts.writer_identifier)
-        or f"{facts.db_cluster_identifier}-instance-{number}",
-        db_cluster_identifier=facts.db_cluster_identifier,
+        db_instance_identifier=(number == 1 and db_cluster.writer_identifier)
+        or f"{db_cluster.db_cluster_identifier}-instance-{number}",
+        db_cluster_identifier=db_cluster.db_cluster_identifier,
         db_instance_status=InstanceStatus.STOPPED if at_rest else InstanceStatus.AVAILABLE,
         is_cluster_writer=number == 1,
-        engine=facts.engine,
-        engine_version=facts.engine_version,
-        instance_create_time=facts.cluster_create_time,
+        engine=db_cluster.engine,
+        engine_version=db_cluster.engine_version,
+        instance_create_time=db_cluster.cluster_create_time,
         db_cluster_parameter_group_status=(
-            "pending-reboot" if cluster.instances.writer.parameters_wait else "in-sync"
+            "pending-reboot" if cluster.instances.writer_server.parameters_wait else "in-sync"
         ),
         promotion_tier=WRITER_TIER if number == 1 else READER_TIER,
     )

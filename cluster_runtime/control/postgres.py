@@ -1,6 +1,6 @@
 """The instances of a cluster on its volume: the writer, and a reader for when there is none.
 
-Blocking; `Compute` calls them in worker threads, one call at a time for each.
+Blocking; `HostedInstance` calls them in worker threads, one call at a time for each.
 """
 
 import threading

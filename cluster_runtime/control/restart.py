@@ -27,7 +27,7 @@ class WriterRestart:
         self._closed = False
         self._sooner = 0
         self._started_at = self._loop.time()
-        cluster.instances.writer.on_lost(self._lost)
+        cluster.instances.writer_server.on_lost(self._lost)
 
     def begin(self) -> None:
         """The writer has ended: start it again."""
@@ -56,10 +56,10 @@ class WriterRestart:
         try:
             # A stop that is under way comes first, and then there is nothing to start any more.
             async with cluster.changing:
-                if self._closed or cluster.facts.status is not ClusterStatus.AVAILABLE:
+                if self._closed or cluster.db_cluster.status is not ClusterStatus.AVAILABLE:
                     return
                 self._started_at = self._loop.time()
-                await cluster.compute.ensure_running()
+                await cluster.writer.ensure_running()
         except (BorealisError, psycopg.Error, OSError) as error:
             _log.error(
                 "a writer that ended could not be started; the next connect tries again",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from cluster_runtime.control.cluster import Context, HostedCluster, UnnamedCluster
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
@@ -69,6 +69,7 @@ from cluster_runtime.control.records.model import (
     Event,
     HostDescription,
     InstanceStatus,
+    Usage,
 )
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup, DBParameter
@@ -119,14 +120,6 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """Who uses a host. connections: through the gateway. running: clusters with a process."""
-
-    connections: int
-    running: int
-
-
-@dataclass(frozen=True, slots=True)
 class HostedSource:
     """A cluster that this process hosts, for a handle on it."""
 
@@ -143,26 +136,26 @@ class HostedSource:
         """The certificate of the gateway's authority."""
         return self.service.certificate_path
 
-    def facts(self) -> DBCluster:
-        """The facts of the cluster, now."""
-        return self.service.facts(self.cluster)
+    def described(self) -> DBCluster:
+        """The cluster as it is now."""
+        return self.service.described(self.cluster)
 
     def instances(self) -> list[DBInstance]:
         """Its instances."""
         return self.service.instances(self.cluster)
 
-    def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
+    def token(self, db_cluster: DBCluster, host: str, port: int, user: str) -> str:
         """An IAM token for a user at an endpoint."""
-        return self.service.token(facts, host, port, user)
+        return self.service.token(db_cluster, host, port, user)
 
 
 class ControlService:
     """The control plane itself. All methods run on the runtime's event loop."""
 
     def __init__(
-        self, context: Context, disk_watch: DiskWatch, engine_version: str | None = None
+        self, runtime: OpenRuntime, disk_watch: DiskWatch, engine_version: str | None = None
     ) -> None:
-        self._context = context
+        self._runtime = runtime
         self._disk_watch = disk_watch
         self._engine_version = engine_version
 
@@ -184,19 +177,13 @@ class ControlService:
             )
 
             def installation(engine_version: str | None) -> Installation:
-                wanted = engine_version or options.engine_version
-                return find_installation(wanted).reachable_by(user, shared_directory(user))
+                found = find_installation(engine_version or options.engine_version)
+                return found.reachable_by(user, shared_directory(user))
 
             def template(engine_version: str | None) -> Template:
                 return ensure_template(installation(engine_version), user, shared_directory(user))
 
-            async def make() -> UnnamedCluster:
-                return await create.make_unnamed(context, None)
-
-            async def discard(unnamed: UnnamedCluster) -> None:
-                await create.discard_unnamed(context, unnamed)
-
-            context = Context(
+            runtime = OpenRuntime(
                 state=state,
                 catalog=catalog,
                 home=home,
@@ -206,45 +193,47 @@ class ControlService:
                 region=options.region,
                 installation=installation,
                 template=template,
-                pool=WarmPool(make, discard, options.warm_pool_size),
+                pool=WarmPool(
+                    lambda: create.make_unnamed(runtime, None),
+                    lambda unnamed: create.discard_unnamed(runtime, unnamed),
+                    options.warm_pool_size,
+                ),
             )
-            context.parameter_groups |= {
-                each.db_cluster_parameter_group_name: each
-                for each in await asyncio.to_thread(catalog.parameter_groups)
-            }
-            await recover(context)
+            for each in await asyncio.to_thread(catalog.parameter_groups):
+                runtime.parameter_groups[each.db_cluster_parameter_group_name] = each
+            await recover(runtime)
         except BaseException:
             catalog.close()
             raise
-        context.pool.fill()
-        return cls(context, DiskWatch(context), options.engine_version)
+        runtime.pool.fill()
+        return cls(runtime, DiskWatch(runtime), options.engine_version)
 
     async def close(self) -> None:
         """Stop every cluster cleanly; their next connect, in a later runtime, wakes them."""
-        context = self._context
+        runtime = self._runtime
         await self._disk_watch.close()
-        await context.pool.close()
-        await asyncio.gather(*(self._close(cluster) for cluster in context.clusters.values()))
-        await context.gateway.close()
-        await asyncio.to_thread(context.catalog.close)
-        context.home.close()
-        context.state.close()
+        await runtime.pool.close()
+        await asyncio.gather(*(self._close(cluster) for cluster in runtime.clusters.values()))
+        await runtime.gateway.close()
+        await asyncio.to_thread(runtime.catalog.close)
+        runtime.home.close()
+        runtime.state.close()
 
     async def warm(self) -> None:
         """Wait until the warm pool is full."""
-        await self._context.pool.filled()
+        await self._runtime.pool.filled()
 
     def usage(self) -> Usage:
         """Who uses the clusters now."""
-        clusters = list(self._context.clusters.values())
+        clusters = list(self._runtime.clusters.values())
         return Usage(
             connections=sum(len(describe_sessions(cluster)) for cluster in clusters),
-            running=sum(cluster.compute.socket is not None for cluster in clusters),
+            running=sum(cluster.writer.socket is not None for cluster in clusters),
         )
 
     def find(self, identifier: str) -> HostedCluster:
         """A cluster by name or resource id. Raises ClusterNotFoundError."""
-        return self._context.find(identifier)
+        return self._runtime.find(identifier)
 
     def handle(self, identifier: str) -> ClusterHandle:
         """A handle on a cluster. Raises ClusterNotFoundError."""
@@ -255,47 +244,47 @@ class ControlService:
     async def create_db_cluster(self, request: CreateDBCluster) -> ClusterHandle:
         """Perform it; raises what `CreateDBCluster` declares."""
         return ClusterHandle(
-            HostedSource(self, await create.create_db_cluster(self._context, request))
+            HostedSource(self, await create.create_db_cluster(self._runtime, request))
         )
 
     async def describe_db_clusters(self, request: DescribeDBClusters) -> list[DBCluster]:
         """Perform it; raises what `DescribeDBClusters` declares."""
-        return [self.facts(each) for each in self._chosen(request.db_cluster_identifier)]
+        return [self.described(each) for each in self._chosen(request.db_cluster_identifier)]
 
     async def modify_db_cluster(self, request: ModifyDBCluster) -> DBCluster:
         """Perform it; raises what `ModifyDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
-        await modify.modify_db_cluster(self._context, cluster, request)
-        return self.facts(cluster)
+        await modify.modify_db_cluster(self._runtime, cluster, request)
+        return self.described(cluster)
 
     async def start_db_cluster(self, request: StartDBCluster) -> DBCluster:
         """Perform it; raises what `StartDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
-        await power.start_db_cluster(self._context, cluster)
-        return self.facts(cluster)
+        await power.start_db_cluster(self._runtime, cluster)
+        return self.described(cluster)
 
     async def stop_db_cluster(self, request: StopDBCluster) -> DBCluster:
         """Perform it; raises what `StopDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
-        await power.stop_db_cluster(self._context, cluster)
-        return self.facts(cluster)
+        await power.stop_db_cluster(self._runtime, cluster)
+        return self.described(cluster)
 
     async def pause_db_cluster(self, request: PauseDBCluster) -> DBCluster:
         """Perform it; raises what `PauseDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
-        await power.pause_db_cluster(self._context, cluster)
-        return self.facts(cluster)
+        await power.pause_db_cluster(self._runtime, cluster)
+        return self.described(cluster)
 
     async def failover_db_cluster(self, request: FailoverDBCluster) -> DBCluster:
         """Perform it; raises what `FailoverDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
-        await power.failover_db_cluster(self._context, cluster)
-        return self.facts(cluster)
+        await power.failover_db_cluster(self._runtime, cluster)
+        return self.described(cluster)
 
     async def delete_db_cluster(self, request: DeleteDBCluster) -> DBCluster:
         """Perform it; raises what `DeleteDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
-        return await delete.delete_db_cluster(self._context, cluster, request)
+        return await delete.delete_db_cluster(self._runtime, cluster, request)
 
     async def describe_db_instances(self, request: DescribeDBInstances) -> list[DBInstance]:
         """Perform it; raises what `DescribeDBInstances` declares."""
@@ -311,13 +300,13 @@ class ControlService:
     async def create_db_instance(self, request: CreateDBInstance) -> DBInstance:
         """Perform it; raises what `CreateDBInstance` declares."""
         cluster = self.find(request.db_cluster_identifier or "")
-        await instances.create_db_instance(self._context, cluster, request)
+        await instances.create_db_instance(self._runtime, cluster, request)
         return self.instances(cluster)[0]
 
     async def delete_db_instance(self, request: DeleteDBInstance) -> DBInstance:
         """Perform it; raises what `DeleteDBInstance` declares."""
         cluster, instance = self._instance(request.db_instance_identifier)
-        await instances.delete_db_instance(self._context, cluster, instance)
+        await instances.delete_db_instance(self._runtime, cluster, instance)
         return replace(instance, db_instance_status=InstanceStatus.DELETING)
 
     async def reboot_db_instance(self, request: RebootDBInstance) -> DBInstance:
@@ -346,22 +335,22 @@ class ControlService:
 
     async def list_tags_for_resource(self, request: ListTagsForResource) -> list[Tag]:
         """Perform it; raises what `ListTagsForResource` declares."""
-        return list(resources.resource(self._context, request.resource_name).facts.tag_list)
+        return list(resources.resource(self._runtime, request.resource_name).db_cluster.tag_list)
 
     async def add_tags_to_resource(self, request: AddTagsToResource) -> None:
         """Perform it; raises what `AddTagsToResource` declares."""
-        await resources.add_tags(self._context, request.resource_name, request.tags)
+        await resources.add_tags(self._runtime, request.resource_name, request.tags)
 
     async def remove_tags_from_resource(self, request: RemoveTagsFromResource) -> None:
         """Perform it; raises what `RemoveTagsFromResource` declares."""
-        await resources.remove_tags(self._context, request.resource_name, request.tag_keys)
+        await resources.remove_tags(self._runtime, request.resource_name, request.tag_keys)
 
     async def describe_pending_maintenance_actions(
         self, request: DescribePendingMaintenanceActions
     ) -> list[ResourcePendingMaintenanceActions]:
         """Perform it; raises what `DescribePendingMaintenanceActions` declares."""
         named = request.resource_identifier
-        chosen = self._chosen(None) if named is None else [resources.resource(self._context, named)]
+        chosen = self._chosen(None) if named is None else [resources.resource(self._runtime, named)]
         return await asyncio.to_thread(resources.pending_maintenance, chosen)
 
     async def describe_db_engine_versions(
@@ -380,48 +369,50 @@ class ControlService:
         self, request: CreateDBClusterParameterGroup
     ) -> DBClusterParameterGroup:
         """Perform it; raises what `CreateDBClusterParameterGroup` declares."""
-        return await parameter_groups.create_group(self._context, request)
+        return await parameter_groups.create_group(self._runtime, request)
 
     async def describe_db_cluster_parameter_groups(
         self, request: DescribeDBClusterParameterGroups
     ) -> list[DBClusterParameterGroup]:
         """Perform it; raises what `DescribeDBClusterParameterGroups` declares."""
         name = request.db_cluster_parameter_group_name
-        return await asyncio.to_thread(parameter_groups.describe_groups, self._context, name)
+        return await asyncio.to_thread(parameter_groups.describe_groups, self._runtime, name)
 
     async def describe_db_cluster_parameters(
         self, request: DescribeDBClusterParameters
     ) -> list[DBParameter]:
         """Perform it; raises what `DescribeDBClusterParameters` declares."""
-        return await parameter_groups.describe_parameters(self._context, request)
+        return await parameter_groups.describe_parameters(self._runtime, request)
 
     async def modify_db_cluster_parameter_group(
         self, request: ModifyDBClusterParameterGroup
     ) -> DBClusterParameterGroup:
         """Perform it; raises what `ModifyDBClusterParameterGroup` declares."""
-        return await parameter_groups.modify_group(self._context, request)
+        return await parameter_groups.modify_group(self._runtime, request)
 
     async def reset_db_cluster_parameter_group(
         self, request: ResetDBClusterParameterGroup
     ) -> DBClusterParameterGroup:
         """Perform it; raises what `ResetDBClusterParameterGroup` declares."""
-        return await parameter_groups.reset_group(self._context, request)
+        return await parameter_groups.reset_group(self._runtime, request)
 
     async def delete_db_cluster_parameter_group(
         self, request: DeleteDBClusterParameterGroup
     ) -> None:
         """Perform it; raises what `DeleteDBClusterParameterGroup` declares."""
-        await parameter_groups.delete_group(self._context, request.db_cluster_parameter_group_name)
+        await parameter_groups.delete_group(self._runtime, request.db_cluster_parameter_group_name)
 
     async def get_master_user_secret(self, request: GetMasterUserSecret) -> MasterUserSecretValue:
         """Perform it; raises what `GetMasterUserSecret` declares."""
-        return master_user_secret(self._context, self.find(request.db_cluster_identifier).facts)
+        return master_user_secret(
+            self._runtime, self.find(request.db_cluster_identifier).db_cluster
+        )
 
     async def describe_events(self, request: DescribeEvents) -> list[Event]:
         """Perform it; raises what `DescribeEvents` declares."""
         named = request.source_identifier
         resource_id = None if named is None else self.find(named).id
-        return await asyncio.to_thread(self._context.catalog.events, resource_id)
+        return await asyncio.to_thread(self._runtime.catalog.events, resource_id)
 
     async def describe_sessions(self, request: DescribeSessions) -> list[SessionDescription]:
         """Perform it; raises what `DescribeSessions` declares."""
@@ -432,7 +423,7 @@ class ControlService:
         return await describe_activity(self.find(request.db_cluster_identifier))
 
     async def register_session(self, request: RegisterSession) -> None:
-        self._context.gateway.register_session(
+        self._runtime.gateway.register_session(
             request.access_key_id,
             request.secret_access_key,
             request.session_token,
@@ -460,8 +451,8 @@ class ControlService:
         """Perform it."""
         return HostDescription(
             version=version("borealis-postgres"),
-            region=self._context.region,
-            state_directory=str(self._context.state.path),
+            region=self._runtime.region,
+            state_directory=str(self._runtime.state.path),
             certificate_path=str(self.certificate_path),
             process_id=os.getpid(),
         )
@@ -469,20 +460,20 @@ class ControlService:
     @property
     def certificate_path(self) -> Path:
         """The certificate of the gateway's authority, for `sslrootcert`."""
-        return self._context.certificates.root_path
+        return self._runtime.certificates.root_path
 
-    def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
+    def token(self, db_cluster: DBCluster, host: str, port: int, user: str) -> str:
         """An IAM token for an endpoint, signed with the access key of the runtime."""
         return generate_db_auth_token(
-            self._context.access_key, host=host, port=port, user=user, region=facts.region
+            self._runtime.access_key, host=host, port=port, user=user, region=db_cluster.region
         )
 
-    def facts(self, cluster: HostedCluster) -> DBCluster:
-        """The facts with the capacity and the walls of this moment."""
-        running = cluster.compute.socket is not None
-        least = max(cluster.facts.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
-        walls = cluster.instances.writer.walls if running else None
-        return replace(cluster.facts, capacity=least if running else 0.0, walls=walls)
+    def described(self, cluster: HostedCluster) -> DBCluster:
+        """A cluster with the capacity and the walls of this moment."""
+        running = cluster.writer.socket is not None
+        least = max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
+        walls = cluster.instances.writer_server.walls if running else None
+        return replace(cluster.db_cluster, capacity=least if running else 0.0, walls=walls)
 
     def instances(self, cluster: HostedCluster) -> list[DBInstance]:
         """The instances of a cluster: a writer and its readers."""
@@ -500,10 +491,10 @@ class ControlService:
         """The cluster of an identifier, or all in order of theirs."""
         if identifier is not None:
             return [self.find(identifier)]
-        return sorted(self._context.clusters.values(), key=lambda cluster: cluster.identifier)
+        return sorted(self._runtime.clusters.values(), key=lambda cluster: cluster.identifier)
 
     async def _close(self, cluster: HostedCluster) -> None:
         async with cluster.changing:
-            if cluster.facts.status is not ClusterStatus.DELETING:
-                await close_endpoints(self._context, cluster)
+            if cluster.db_cluster.status is not ClusterStatus.DELETING:
+                await close_endpoints(self._runtime, cluster)
                 await cluster.instances.stop(Shutdown.FAST)

@@ -291,8 +291,8 @@ class AttachedSource:
         """The certificate of the gateway's authority."""
         return self._home.certificate_path
 
-    def facts(self) -> DBCluster:
-        """The facts of the cluster, now."""
+    def described(self) -> DBCluster:
+        """The cluster as it is now."""
         try:
             (self._last,) = self._home.call(DescribeDBClusters(self.id))
         except ClusterNotFoundError:

@@ -2,26 +2,25 @@
 
 import argparse
 import json
-import logging
-import logging.handlers
 import os
 import signal
 from contextlib import suppress
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from cluster_runtime import tracing
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.gateway import GatewayLimits
 from cluster_runtime.host.hosted import Hosted
 from cluster_runtime.host.idling import IDLE_SECONDS
-from cluster_runtime.host.starting import LOG, tell_error, tell_ready
+from cluster_runtime.host.log_file import LogLimits, logging_to_file
+from cluster_runtime.host.starting import tell_error, tell_ready
 from cluster_runtime.host.wire.codec import decode
 from cluster_runtime.logs import get_logger
 
-LOG_BYTES_MAX = 1 << 20
-LOGS_KEPT = 3
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _log = get_logger(__name__)
@@ -35,22 +34,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--idle-seconds", type=float, default=IDLE_SECONDS)
     parser.add_argument("--ready", type=int, required=True, help="descriptor to tell when ready")
     given = parser.parse_args(arguments)
-    _log_to(given.directory / LOG)
     options = _options(json.loads(given.options))
     if options.endpoint_port is None:
         options = replace(options, endpoint_port=0)
-    try:
-        hosted = Hosted.open(given.directory, options, "background", given.idle_seconds)
-    except BorealisError as error:
-        _log.error("host does not start", error=str(error))
-        tell_error(given.ready, error)
-        return 1
-    try:
-        tell_ready(given.ready)
-        wait(hosted)
-    finally:
-        hosted.close()
-    return 0
+    with logging_to_file(given.directory, LogLimits.of(os.environ)), tracing.exporting(os.environ):
+        return _host(given.directory, options, given.idle_seconds, given.ready)
 
 
 def wait(hosted: Hosted) -> None:
@@ -82,14 +70,23 @@ def wait(hosted: Hosted) -> None:
         os.close(writing)
 
 
+def _host(directory: Path, options: RuntimeOptions, idle_seconds: float, ready: int) -> int:
+    try:
+        hosted = Hosted.open(directory, options, "background", idle_seconds)
+    except BorealisError as error:
+        _log.error("host does not start", error=str(error))
+        tell_error(ready, error)
+        return 1
+    try:
+        # Before the asker goes on: a signal that comes until `wait` ends the host in no good order.
+        _log.info("host begins", pid=os.getpid(), version=version("borealis-postgres"))
+        tell_ready(ready)
+        wait(hosted)
+    finally:
+        hosted.close()
+    return 0
+
+
 def _options(data: Any) -> RuntimeOptions:
     limits = decode(GatewayLimits, data.pop("gateway_limits", None))
     return RuntimeOptions(**data, gateway_limits=limits)
-
-
-def _log_to(file: Path) -> None:
-    handler = logging.handlers.RotatingFileHandler(
-        file, maxBytes=LOG_BYTES_MAX, backupCount=LOGS_KEPT, encoding="utf-8"
-    )
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", handlers=[handler])
-    logging.getLogger("cluster_runtime").setLevel(logging.INFO)

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ from cluster_runtime.control.operations.declaration import Request
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.control.records.state_directory import AccessKey, StateDirectory
 from cluster_runtime.control.service import ControlService
+from cluster_runtime.control.spans import attributes_of, name_of
 from cluster_runtime.errors import PortInUseError
 from cluster_runtime.host import place
 from cluster_runtime.host.attaching import PROTOCOL
@@ -32,6 +33,7 @@ from cluster_runtime.host.wire.calls import (
 )
 from cluster_runtime.host.wire.requests import Requests
 from cluster_runtime.host.wire.server import SocketServer
+from cluster_runtime.tracing import span
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -42,11 +44,25 @@ CALLS_SECONDS_MAX = 10.0
 """How long a host that ends waits for the calls under way."""
 
 
+@dataclass(frozen=True, slots=True)
+class Performing:
+    """Performs operations, each within a span of its name. region: the one that they tell."""
+
+    service: ControlService
+    region: str
+
+    async def __call__(self, request: Request) -> Any:
+        """Perform an operation; raises what it declares."""
+        with span(name_of(request), attributes_of(request, self.region)):
+            return await getattr(self.service, request.declared.method)(request)
+
+
 class Hosted:
     """A state directory that this process hosts (`Home`)."""
 
-    def __init__(self, thread: LoopThread, service: ControlService, door: "Door") -> None:
-        self.service = service
+    def __init__(self, thread: LoopThread, perform: Performing, door: "Door") -> None:
+        self._perform = perform
+        self.service = perform.service
         self.thread = thread
         self.door = door
         self._endpoint: ApiServer | None = None
@@ -76,7 +92,8 @@ class Hosted:
             state.close()
             raise
         try:
-            hosted = cls(thread, service, Door(state.path, service, facts, idle_seconds))
+            perform = Performing(service, options.region)
+            hosted = cls(thread, perform, Door(state.path, perform, facts, idle_seconds))
             thread.call(hosted._open(state, options.endpoint_port))
         except BaseException:
             thread.call(service.close())
@@ -116,9 +133,6 @@ class Hosted:
             await self.thread.acall(self._close())
             self.thread.close()
 
-    async def _perform(self, request: Request) -> Any:
-        return await getattr(self.service, request.declared.method)(request)
-
     async def _open(self, state: StateDirectory, endpoint_port: int | None) -> None:
         if endpoint_port is not None:
             self._endpoint = await _endpoint(Operations(self), state.path, endpoint_port)
@@ -145,12 +159,13 @@ class Door:
     def __init__(
         self,
         directory: Path,
-        service: ControlService,
+        perform: Performing,
         facts: HostFacts,
         idle_seconds: float | None,
     ) -> None:
         self._directory = directory
-        self._service = service
+        self._operation = perform
+        self._service = perform.service
         self._facts = facts
         self._idle = IdleEnd(idle_seconds) if idle_seconds is not None else None
         self._requests: Requests
@@ -217,13 +232,13 @@ class Door:
             case GetWarm():
                 return await self._service.warm()
             case GetToken(cluster, hostname, port, username):
-                facts = self._service.facts(self._service.find(cluster))
+                facts = self._service.described(self._service.find(cluster))
                 token = await asyncio.to_thread(
                     self._service.token, facts, hostname, port, username
                 )
                 return Token(token)
             case _:
-                return await getattr(self._service, request.declared.method)(request)
+                return await self._operation(request)
 
 
 class Operations(AwaitedOperations):

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cluster_runtime.control.records.options import RuntimeOptions
@@ -14,6 +14,7 @@ from cluster_runtime.errors import HostUnavailableError, StateDirectoryInUseErro
 from cluster_runtime.host.attached import Attached, find
 from cluster_runtime.host.attaching import SILENT_SECONDS_MAX
 from cluster_runtime.host.hosted import Hosted
+from cluster_runtime.host.log_file import LogLimits, logging_to_file
 from cluster_runtime.host.place import read_facts
 from cluster_runtime.host.starting import START_LOCK
 from cluster_runtime.host.wire.calls import HostStatus
@@ -38,21 +39,29 @@ def host_status(state_dir: Path) -> HostStatus | None:
 
 
 @contextmanager
-def serving(state_dir: Path, options: RuntimeOptions, *, replace: bool = False) -> Iterator[Hosted]:
+def serving(
+    state_dir: Path,
+    options: RuntimeOptions,
+    *,
+    replace: bool = False,
+    log: LogLimits | None = None,
+) -> Iterator[Hosted]:
     """Host a state directory in this process, until the block ends.
 
-    replace: end the present host first. Raises what `Hosted.open` raises, and as `end_host`.
+    replace: end the present host first. log: write `log/host.log`, as large as that.
+    Raises what `Hosted.open` raises, and as `end_host`.
     """
     directory = prepare(state_dir)
-    # Whoever is attached would start another host between the end of the one and of the other.
-    with exclusive(directory / START_LOCK):
-        if replace:
-            end_host(directory)
-        hosted = Hosted.open(directory, options, "serve")
-    try:
+    with ExitStack() as until_the_end:
+        # Whoever is attached would start another host between the end of the one and of the other.
+        with exclusive(directory / START_LOCK):
+            if replace:
+                end_host(directory)
+            if log is not None:
+                until_the_end.enter_context(logging_to_file(directory, log))
+            hosted = Hosted.open(directory, options, "serve")
+        until_the_end.callback(hosted.close)
         yield hosted
-    finally:
-        hosted.close()
 
 
 def end_host(state_dir: Path) -> int | None:

@@ -19,12 +19,12 @@ from cluster_runtime.engine.system.locks import exclusive
 from cluster_runtime.errors import BorealisError, HostUnavailableError, StateDirectoryInUseError
 from cluster_runtime.host.attaching import Step, next_step
 from cluster_runtime.host.idling import IDLE_SECONDS
+from cluster_runtime.host.log_file import LOG
 from cluster_runtime.host.place import look
 from cluster_runtime.host.wire.codec import decode_error, encode, encode_error
 
 START_LOCK = "start.lock"
-LOG = "host.log"
-OUTPUT = "host.out"
+OUTPUT = "log/host.out"
 """What a background host writes to its standard output and error: nothing, unless it breaks."""
 READY = b"ready\n"
 
@@ -59,6 +59,7 @@ def tell_error(pipe: int, error: BorealisError) -> None:
 def _start(directory: Path, arguments: list[str]) -> None:
     reading, writing = os.pipe()
     try:
+        (directory / OUTPUT).parent.mkdir(mode=0o700, exist_ok=True)
         with (directory / OUTPUT).open("wb") as output:
             process = children.start(
                 [

@@ -18,9 +18,9 @@ from cluster_runtime.storage.core.types import (
     kind_of,
 )
 from cluster_runtime.storage.disk.page_images import PageImage
-from cluster_runtime.storage.live.lanes import IoCounts
+from cluster_runtime.storage.live.commit.lanes import IoCounts
 from cluster_runtime.storage.live.mount import Mount, is_full
-from cluster_runtime.storage.upkeep.coalescing import CoalescingReport
+from cluster_runtime.storage.upkeep.images.coalescing import CoalescingReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +113,13 @@ def describe(
     coalescing: CoalescingDescription,
 ) -> VolumeDescription:
     """image: the newest one. base_image_bytes: of the pages that stand in while there is none."""
-    facts, volume = mount.facts, mount.node.volume
-    image_lsn = image.lsn if image is not None else facts.start_lsn
+    metadata, volume = mount.metadata, mount.node.volume
+    image_lsn = image.lsn if image is not None else metadata.start_lsn
     log_bytes = max(0, volume.vdl - image_lsn)
     used = log_bytes + (image.size_bytes if image is not None else base_image_bytes)
     return VolumeDescription(
-        facts.volume_id,
-        facts.storage_type,
+        metadata.volume_id,
+        metadata.storage_type,
         volume.epoch,
         volume.vcl,
         volume.vdl,

@@ -11,7 +11,6 @@ Every method may be called from any thread, and blocks; none runs on an event lo
 """
 
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -23,45 +22,26 @@ from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import InvalidClusterStateError, StorageError
-from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import names_of
-from cluster_runtime.storage.core.facts import VolumeFacts
-from cluster_runtime.storage.core.policy.feedback import Feedback
-from cluster_runtime.storage.core.policy.replacement import ReplacementPolicy
+from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.policy.retention import HolderKind
-from cluster_runtime.storage.core.quorum import Membership
-from cluster_runtime.storage.core.timelines import Timelines
-from cluster_runtime.storage.core.types import SEGMENT_IDS, Lsn, SegmentId, StorageType
+from cluster_runtime.storage.core.types import Lsn, SegmentId, StorageType
 from cluster_runtime.storage.core.wal_records import format_lsn
 from cluster_runtime.storage.description import (
     CoalescingDescription,
     VolumeDescription,
     describe,
 )
-from cluster_runtime.storage.disk.data_directory import ControlFile
-from cluster_runtime.storage.disk.filesystem import HOST_DISK
-from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.page_images import PageImage, fingerprint
-from cluster_runtime.storage.disk.segment_store import SegmentStore
-from cluster_runtime.storage.live.cursor import LogCursor
-from cluster_runtime.storage.live.mount import Mount, Upkeep
-from cluster_runtime.storage.live.volume_file import write_volume_file
-from cluster_runtime.storage.live.writer_link import Attachment
-from cluster_runtime.storage.streaming.replication import ReplicationClient
-from cluster_runtime.storage.streaming.wal_protocol import LogFacts
+from cluster_runtime.storage.live.commit.writer_link import Attachment
+from cluster_runtime.storage.live.creation import create_volume
+from cluster_runtime.storage.live.log_source import LogSource
+from cluster_runtime.storage.live.mount import Mount
+from cluster_runtime.storage.live.writers import Writers
 from cluster_runtime.storage.streaming.wal_service import WalService
-from cluster_runtime.storage.upkeep.coalescer import Coalescer
-from cluster_runtime.storage.upkeep.coalescing import Coalescing
-from cluster_runtime.storage.upkeep.data_directories import DataDirectories
-from cluster_runtime.storage.upkeep.faults import FaultInjection
-from cluster_runtime.storage.upkeep.holders import Hold, Holders
-from cluster_runtime.storage.upkeep.log_files import FilePreparation
-from cluster_runtime.storage.upkeep.pages import Pages
-from cluster_runtime.storage.upkeep.repair import Repair
-from cluster_runtime.storage.upkeep.replacement import Replacing
-from cluster_runtime.storage.upkeep.scrub import Scrubbing
-from cluster_runtime.storage.upkeep.standbys import Standbys
-from cluster_runtime.storage.upkeep.worker import Worker
+from cluster_runtime.storage.upkeep.holders import Hold
+from cluster_runtime.storage.upkeep.images.coalescer import Coalescer
+from cluster_runtime.storage.upkeep.upkeep import VolumeUpkeep
 
 WRITER_SETTINGS: Settings = {
     "fsync": False,
@@ -75,48 +55,26 @@ WRITER_SETTINGS: Settings = {
 """What a writer on a volume runs with. Its directory is a cache, so nothing of it is synced; a
 crashed backend ends it, because a directory that a crash left is rebuilt and not recovered."""
 
-LOOK_EVERY_S = 2.0
-
-_log = get_logger(__name__)
-
 if not TYPE_CHECKING:
     __getattr__ = names_of(__name__, "cluster_runtime.storage.core.durability")
 
 
 class StorageVolume:
-    """Six segments in three zones, and what serves them in this process."""
+    """Six segments in three zones, and what serves them in this process. log: what is durable."""
 
     def __init__(self, directory: Path, base_image: Path, user: OsUser) -> None:
         self.directory = directory
         self._user = user
         mount = self._mount = Mount(directory)
-        self._quick = Worker("borealis-files")
-        self._slow = Worker("borealis-repair", self._look_after_segments)
-        files = FilePreparation(mount, self._quick)
-        self._repair = Repair(mount, self._slow)
-        self._directories = DataDirectories(mount, base_image, user)
-        self._holders = Holders()
-        self._pages = Pages(mount, files, self._directories, self._slow, self._holders)
-        self._coalescing = Coalescing(self._pages.is_due, self._pages.coalesce)
-        self._standbys = Standbys(mount, self._directories, self._pages, self._holders)
-        self._faults = FaultInjection(mount, self._bring_back)
-        self._replacing = Replacing(mount, self._repair, self._pages, ReplacementPolicy())
-        self._scrubbing = Scrubbing(mount, self._repair, self._pages)
-        self._look_at = 0.0
-        mount.open(
-            Upkeep(
-                lambda position: self._file_begun(files, position),
-                self._repair.catch_up,
-                self._repair.repair_damage,
-                lambda writer, error: self._quick.put(lambda: writer.lost(error)),
-            )
-        )
-        if not mount.facts.base and not mount.opened.read_only:
+        self._upkeep = VolumeUpkeep(mount, base_image, user)
+        self._writers = Writers(mount)
+        self.log = LogSource(mount)
+        mount.open(self._upkeep.asked)
+        if not mount.metadata.base and not mount.opened.read_only:
             # A volume of format 1 did not note what it began with: that is what is here now.
             with suppress(OSError):
-                mount.change_facts(replace(mount.facts, base=fingerprint(base_image)))
-        self._quick.start()
-        self._slow.start()
+                mount.change_metadata(replace(mount.metadata, base=fingerprint(base_image)))
+        self._upkeep.start()
 
     # life -------------------------------------------------------------------------------------
 
@@ -138,34 +96,16 @@ class StorageVolume:
         The base image is shared with other volumes and only ever read; it must stay where it is.
         Raises FileExistsError where the directory is there already.
         """
-        control = ControlFile.read(base_image)
-        start = control.redo - control.redo % wal_segment_bytes
-        directory.mkdir(parents=True)
+        create_volume(
+            directory,
+            volume_id,
+            base_image,
+            system_identifier=system_identifier,
+            server_version=server_version,
+            wal_segment_bytes=wal_segment_bytes,
+            storage_type=storage_type,
+        )
         try:
-            facts = VolumeFacts(
-                str(volume_id),
-                system_identifier,
-                start,
-                wal_segment_bytes,
-                server_version,
-                storage_type,
-                Timelines(control.timeline),
-                fingerprint(base_image),
-            )
-            mark = Mark(0, start, start, 0, control.timeline)
-            for segment in SEGMENT_IDS:
-                SegmentStore.create(
-                    directory,
-                    volume_id,
-                    segment,
-                    mark,
-                    Membership(),
-                    direct=False,
-                    facts=facts,
-                    sparse=True,
-                ).close()
-            write_volume_file(HOST_DISK, directory, facts)
-            HOST_DISK.sync_directory(directory.parent)
             return cls(directory, base_image, user)
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
@@ -182,30 +122,29 @@ class StorageVolume:
     def close(self) -> None:
         """Let writer and readers go and close the segments' files."""
         mount = self._mount
-        self._coalescing.close()
+        self._upkeep.coalescing.close()
         with mount.changing:
             if mount.closed:
                 return
             mount.closed = True
-            self._faults.close()
+            self._upkeep.faults.close()
             if mount.service is not None:
                 mount.service.close()
         mount.leaving.set()
         # Their work may wait for the lock.
-        self._quick.close()
-        self._slow.close()
+        self._upkeep.close()
         with mount.changing:
             mount.close_node()
 
     @property
     def must_stay_open(self) -> bool:
         """Whether closing it would end what somebody began: a fault, or a hold on the log."""
-        return self._faults.any or self._holders.any
+        return self._upkeep.faults.any or self._upkeep.holders.any
 
     @property
-    def facts(self) -> VolumeFacts:
+    def metadata(self) -> VolumeMetadata:
         """What never changes, the timelines, and the storage type."""
-        return self._mount.facts
+        return self._mount.metadata
 
     # writer -----------------------------------------------------------------------------------
 
@@ -223,70 +162,33 @@ class StorageVolume:
         Raises QuorumLostError while the volume is read-only, StaleEpochError once another host
         has opened it, StorageError for a server that does not continue this volume's log.
         """
-        mount = self._mount
-        with mount.changing:
-            mount.require_writable()
-            node = mount.node
-            client = ReplicationClient(str(socket_directory), superuser)
-            try:
-                system = client.identify()
-                if system.system_identifier != self.facts.system_identifier:
-                    raise StorageError(
-                        f"the server in {socket_directory} has system identifier "
-                        f"{system.system_identifier}, not this volume's "
-                        f"{self.facts.system_identifier}; it belongs to another cluster"
-                    )
-                self._follow_timeline(client, system.timeline)
-                start = node.end_lsn
-                if system.flushed < start:
-                    raise StorageError(
-                        f"the server's log ends at {format_lsn(system.flushed)}, the volume's at "
-                        f"{format_lsn(start)}; rebuild its data directory"
-                    )
-                attachment = Attachment(
-                    node.volume.epoch,
-                    system.timeline,
-                    socket_directory,
-                    lost or _log_loss,
-                    client.status_interval_s(),
-                )
-                client.hold_log()
-                client.start(start, system.timeline)
-                node.call(lambda: node.attach(client, attachment))
-                if mount.service is not None:
-                    # Said while the volume was open before: it is not said again.
-                    self.relay(mount.service.feedback)
-            except BaseException:
-                client.close()
-                raise
-            return attachment
+        return self._writers.attach(socket_directory, superuser, lost)
 
     def detach_writer(self, attachment: Attachment | None = None) -> None:
         """Stop to follow the writer. Commits wait from now on; stop the server before this.
 
         attachment: leave a later one alone.
         """
-        node = self._mount.node
-        node.call(lambda: node.detach(attachment))
+        self._writers.detach(attachment)
 
     @property
     def attached(self) -> bool:
         """Whether a writer sends its log."""
-        return self._mount.node.attachment is not None
+        return self._writers.attached
 
     # data directories -------------------------------------------------------------------------
 
     def trusts(self, data_directory: Path) -> bool:
         """Whether a data directory may be started as it is: see `disk.data_directory`."""
-        return self._directories.trusts(data_directory)
+        return self._upkeep.directories.trusts(data_directory)
 
     def claim(self, data_directory: Path) -> None:
         """Note that a server uses a directory now: an unclean end leaves it untrusted."""
-        self._directories.claim(data_directory)
+        self._upkeep.directories.claim(data_directory)
 
     def release(self, data_directory: Path) -> None:
         """Note that the server over a directory has stopped cleanly, and all its log is here."""
-        self._directories.release(data_directory)
+        self._upkeep.directories.release(data_directory)
 
     def rebuild(self, data_directory: Path) -> None:
         """Replace a data directory by the newest page image and the log up to the VDL.
@@ -298,8 +200,8 @@ class StorageVolume:
         with self._mount.changing:
             self.recover()
             self._mount.require_writable()
-            with self._pages.staying:
-                self._directories.make_writers(data_directory, self._pages.whole())
+            with self._upkeep.pages.staying:
+                self._upkeep.directories.make_writers(data_directory, self._upkeep.pages.whole())
 
     def lay_out_standby(self, data_directory: Path, superuser: str) -> dict[str, str | bool]:
         """Make the data directory of a hot standby; return the settings that it needs.
@@ -307,18 +209,18 @@ class StorageVolume:
         It follows the log through the WAL service, and never sees anything past the VDL. The log
         behind it is kept until `forget_standby`.
         """
-        return self._standbys.lay_out(data_directory, self.wal_conninfo, superuser)
+        return self._upkeep.standbys.lay_out(data_directory, self.wal_conninfo, superuser)
 
     def await_standby(self, data_directory: Path, running: Callable[[], bool]) -> None:
         """Wait until a standby has replayed what is durable now. running: asked whether it lives.
 
         Raises StorageError where it ends before that, or stands still.
         """
-        self._standbys.wait_for(data_directory, running)
+        self._upkeep.standbys.wait_for(data_directory, running)
 
     def forget_standby(self, data_directory: Path) -> None:
         """A standby is gone: no log is kept for it any more."""
-        self._standbys.forget(data_directory)
+        self._upkeep.standbys.forget(data_directory)
 
     # readers ----------------------------------------------------------------------------------
 
@@ -326,7 +228,7 @@ class StorageVolume:
         """Serve standbys on a socket in a private directory until the volume is closed."""
         with self._mount.changing:
             if self._mount.service is None:
-                self._mount.service = WalService(self, socket_directory, self._user)
+                self._mount.service = WalService(self.log, socket_directory, self._user)
 
     @property
     def wal_conninfo(self) -> str:
@@ -335,54 +237,27 @@ class StorageVolume:
             raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
         return self._mount.service.conninfo
 
-    def log_facts(self) -> LogFacts:
-        """What a standby's IDENTIFY_SYSTEM is answered with."""
-        facts = self.facts
-        return LogFacts(
-            facts.system_identifier,
-            facts.timelines,
-            self._mount.index.oldest,
-            self._mount.node.volume.vdl,
-            facts.wal_segment_bytes,
-            facts.server_version,
-        )
-
-    def cursor(self, lsn: int) -> LogCursor:
-        """A reader of the log from an LSN on. Raises LookupError where that has been collected."""
-        return self._mount.cursor(lsn)
-
-    def watch(self, fd: int) -> None:
-        """Have `fd` (non-blocking) written to whenever the volume durable LSN moves."""
-        self._mount.watch(fd)
-
-    def unwatch(self, fd: int) -> None:
-        """Tell a file descriptor no more that the log has grown."""
-        self._mount.unwatch(fd)
-
-    def relay(self, feedback: Feedback) -> None:
-        """Tell the writer what its readers need (hot_standby_feedback)."""
-        node = self._mount.node
-        node.post(lambda: node.relay(feedback))
-
     # operations -------------------------------------------------------------------------------
 
     def describe(self) -> VolumeDescription:
         """The segments, how far each is, the image, the scrub."""
-        base = self._directories.base_image_bytes
+        base = self._upkeep.directories.base_image_bytes
         return describe(
             self._mount,
             self.newest_image(),
             base,
-            self._scrubbing.report,
-            self._holders.now(),
-            CoalescingDescription.of(self._coalescing.report, self._pages.log_bound_bytes),
+            self._upkeep.scrubbing.report,
+            self._upkeep.holders.now(),
+            CoalescingDescription.of(
+                self._upkeep.coalescing.report, self._upkeep.pages.log_bound_bytes
+            ),
         )
 
     def set_storage_type(self, storage_type: StorageType) -> None:
         """Switch between standard and I/O-Optimized storage, while commits go on."""
         with self._mount.changing:
             self._mount.require_writable()
-            self._mount.change_facts(replace(self.facts, storage_type=storage_type))
+            self._mount.change_metadata(replace(self.metadata, storage_type=storage_type))
             node = self._mount.node
             node.call(lambda: node.set_storage_type(storage_type))
 
@@ -394,11 +269,11 @@ class StorageVolume:
         the scrub, or whoever reads it first, finds.
         Raises InvalidParameterError for a target or kind that there is not.
         """
-        self._faults.inject(target, kind, duration)
+        self._upkeep.faults.inject(target, kind, duration)
 
     def heal(self, target: str | None = None) -> None:
         """Take the faults of a target, or all of them; segments catch up from their peers."""
-        self._faults.heal(target)
+        self._upkeep.faults.heal(target)
 
     def recover(self) -> None:
         """Open the volume again in place: readers are disconnected, the log ends at the VDL.
@@ -412,7 +287,7 @@ class StorageVolume:
 
         Damaged ones are repaired from their peers. Returns the segments in which damage was found.
         """
-        return self._scrubbing.run()
+        return self._upkeep.scrubbing.run()
 
     def start_coalescing(
         self,
@@ -430,7 +305,7 @@ class StorageVolume:
         wal_sockets: where to serve the log once that is needed; None: `serve_wal` was called.
         """
         coalescer = Coalescer(
-            installation, self._user, self.facts.volume_id, self.directory, sockets
+            installation, self._user, self.metadata.volume_id, self.directory, sockets
         )
 
         def serve() -> None:
@@ -438,9 +313,9 @@ class StorageVolume:
                 self.serve_wal(wal_sockets)
 
         with self._mount.changing:
-            self._pages.start(coalescer, superuser, serve)
+            self._upkeep.pages.start(coalescer, superuser, serve)
         if automatic:
-            self._coalescing.enable()
+            self._upkeep.coalescing.enable()
 
     def coalesce(self) -> PageImage:
         """Turn the log up to the volume durable LSN into a page image on each full segment.
@@ -448,15 +323,15 @@ class StorageVolume:
         Log that nobody needs any more is removed. Raises InvalidClusterStateError before
         `start_coalescing`, EngineError where replay fails, OSError where a disk is full.
         """
-        return self._coalescing.now()
+        return self._upkeep.coalescing.now()
 
     def settle(self) -> None:
         """Make the image that is due, and wait for one under way: before a pause."""
-        self._coalescing.settle()
+        self._upkeep.coalescing.settle()
 
     def rest(self) -> None:
         """End the making of an image, so that no process of this volume runs."""
-        self._coalescing.interrupt()
+        self._upkeep.coalescing.interrupt()
 
     def hold(self, kind: HolderKind, name: str, lsn: int, *, with_pages: bool = False) -> Hold:
         """Keep the log from an LSN on, by name, until that is released; see `core.retention`.
@@ -464,7 +339,7 @@ class StorageVolume:
         with_pages: and pages from which that LSN can be reached. Raises LookupError where the log
         no longer reaches that far back.
         """
-        hold = self._holders.register(kind, name, Lsn(lsn), with_pages=with_pages)
+        hold = self._upkeep.holders.register(kind, name, Lsn(lsn), with_pages=with_pages)
         if lsn < self._mount.index.oldest:
             hold.release()
             raise LookupError(
@@ -475,39 +350,4 @@ class StorageVolume:
 
     def newest_image(self) -> PageImage | None:
         """The newest page image of any full segment that answers, by the sizes of its files."""
-        return self._pages.newest()
-
-    # inside -----------------------------------------------------------------------------------
-
-    def _bring_back(self) -> None:
-        self._repair.bring_back()
-        self._slow.put(self._replacing.look)
-
-    def _file_begun(self, files: FilePreparation, position: int) -> None:
-        """On the node's thread: half a log file has come since the last time."""
-        files.prepare_file(position)
-        self._quick.put(self._coalescing.look)
-
-    def _look_after_segments(self) -> float:
-        """Returns the seconds until the next time."""
-        now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + LOOK_EVERY_S
-            self._replacing.look()
-            self._coalescing.look()
-            self._pages.keep_base()
-            self._pages.give_missing()
-        return min(self._scrubbing.step(), max(0.0, self._look_at - time.monotonic()))
-
-    def _follow_timeline(self, client: ReplicationClient, timeline: int) -> None:
-        """Learn of a timeline that a promoted reader began."""
-        known = self.facts.timelines
-        if timeline == known.current:
-            return
-        history = client.timeline_history(timeline).decode()
-        timelines = known.promoted(timeline, history, self._mount.node.end_lsn)
-        self._mount.change_facts(replace(self.facts, timelines=timelines))
-
-
-def _log_loss(error: StorageError) -> None:
-    _log.warning("the writer's log stream ended", error=str(error))
+        return self._upkeep.pages.newest()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cluster_runtime.errors import BorealisError
+from cluster_runtime.host.log_file import BYTES_VARIABLE, FILES_VARIABLE, LogLimits
 from mcp_server.cli import console, foreground
 from mcp_server.cli.clients import commands as clients
 from mcp_server.cli.connecting import commands as connecting
@@ -179,6 +180,12 @@ def serve(
     install: Annotated[
         bool, typer.Option("--install", help="Have systemd or launchd do it after each login.")
     ] = False,
+    log_bytes: Annotated[
+        int, typer.Option(min=1, envvar=BYTES_VARIABLE, help="Size of a file of the host's log.")
+    ] = LogLimits().bytes_max,
+    log_files: Annotated[
+        int, typer.Option(min=2, envvar=FILES_VARIABLE, help="How many such files are kept.")
+    ] = LogLimits().files_max,
 ) -> None:
     """Host all clusters until interrupted, so that programs can connect to them."""
     with loading():
@@ -191,7 +198,8 @@ def serve(
     else:
         if verbose:
             log_to_stderr(logging.INFO)
-        serving.serve(state_dir, warm_pool, port, replace=replace)
+        limits = LogLimits(log_bytes, log_files)
+        serving.serve(state_dir, warm_pool, port, limits, replace=replace)
 
 
 @app.command()

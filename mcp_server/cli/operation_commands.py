@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cluster_runtime.control.operations import OPERATIONS, Declared
-from cluster_runtime.control.operations.inputs import REQUIRED, Input, arguments, facts_of, inputs
+from cluster_runtime.control.operations.inputs import (
+    REQUIRED,
+    Input,
+    arguments,
+    current_values,
+    inputs,
+)
 from mcp_server.cli import console, options
 from mcp_server.cli.watching import following
 from mcp_server.errors import McpServerError
@@ -77,7 +83,7 @@ def _command(
                 runtime.cluster(name)
                 if not yes:
                     typer.confirm(manner.confirm.format(name=name), abort=True)
-            current = facts_of(runtime, name)
+            current = current_values(runtime, name)
             chosen = arguments(declared, values, current)
             perform = partial(getattr(runtime, declared.method), **chosen)
             if follow:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import plistlib
 import shlex
 import sys
@@ -16,6 +17,7 @@ from rich.text import Text
 from mcp_server.cli import console
 
 if TYPE_CHECKING:
+    from cluster_runtime.host.log_file import LogLimits
     from cluster_runtime.host.wire.calls import HostStatus
 
 DEFAULT_DIRECTORY = Path("~/.borealis")
@@ -46,9 +48,9 @@ class Service:
     enable: str
 
 
-def serve(state_dir: Path, warm_pool: int, port: int, *, replace: bool) -> None:
+def serve(state_dir: Path, warm_pool: int, port: int, log: "LogLimits", *, replace: bool) -> None:
     """Host until a signal says so. Raises what opening the directory raises."""
-    from cluster_runtime import Runtime
+    from cluster_runtime import Runtime, tracing
     from cluster_runtime.control.records.options import RuntimeOptions
     from cluster_runtime.host.background import wait
     from cluster_runtime.host.serving import serving
@@ -56,7 +58,8 @@ def serve(state_dir: Path, warm_pool: int, port: int, *, replace: bool) -> None:
     options = RuntimeOptions(warm_pool_size=warm_pool, endpoint_port=port)
     # To be told to end is how this command ends well, also before it waits for that.
     told = suppress(KeyboardInterrupt, SystemExit)
-    with serving(state_dir.expanduser(), options, replace=replace) as hosted, told:
+    hosting = serving(state_dir.expanduser(), options, replace=replace, log=log)
+    with tracing.exporting(os.environ), hosting as hosted, told:
         console.clusters(Runtime(hosted).describe_db_clusters())
         console.note("hosting; press Ctrl-C to stop")
         wait(hosted)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field
 
 from cluster_runtime.control.operations import Request as Declaration
-from cluster_runtime.control.operations.inputs import REQUIRED, Input, arguments, facts_of
+from cluster_runtime.control.operations.inputs import REQUIRED, Input, arguments, current_values
 from mcp_server.results import ToolResult
 from mcp_server.tools.platform import Call
 from mcp_server.wording import argument_of, offered
@@ -29,7 +29,7 @@ def asking_for(
             values = {
                 one.name: given[argument_of(one)] for one in asked if argument_of(one) in given
             }
-            current = facts_of(call.plane, values.get(asked[0].name))
+            current = current_values(call.plane, values.get(asked[0].name))
             made = await call.off_loop(lambda: arguments(request.declared, values, current))
             return await run(call, made)
 

@@ -6,7 +6,8 @@ read-only server has no tool that writes.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, cast, get_args
@@ -18,6 +19,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
+from cluster_runtime import tracing
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Words
 from mcp_server.results import ToolResult
@@ -32,6 +34,9 @@ from mcp_server.tools.arguments import (
 from mcp_server.tools.platform import Call, Platform, ServerScope
 from mcp_server.tools.progress import Progress
 from mcp_server.wording import EVERY_TOOL
+
+ERROR = "borealis.error.type"
+"""Attribute of a span: the class of an error, or its SQLSTATE. `error.type` is the SDK's."""
 
 
 class Effect(Enum):
@@ -122,11 +127,15 @@ def bind(
         ctx: Context[Any, Any], **arguments: Any
     ) -> CallToolResult | InputRequiredResult:
         call = Call(platform, scope, Progress(ctx.report_progress), ctx)
+        # The SDK has begun a span of the call, and ends it.
+        tracing.annotate(_told_by_span(fixed | arguments))
         try:
             answer = await answered(lambda: definition.run(call, **fixed, **arguments))
         except BorealisError as error:
+            tracing.annotate({ERROR: type(error).__qualname__})
             raise ToolError(error.told(words)) from error
         except psycopg.Error as error:
+            tracing.annotate({ERROR: error.sqlstate or type(error).__qualname__})
             raise ToolError(sql_error_text(error, words)) from error
         if isinstance(answer, InputRequiredResult):
             return answer
@@ -159,6 +168,18 @@ def bind(
         structured_output=True,
     )
     return cast(StrictTool, bound).refusing_unknown_arguments()
+
+
+def _told_by_span(arguments: Mapping[str, Any]) -> tracing.Attributes:
+    """What the span of a call tells of its arguments: values of statements never."""
+    told = {
+        **tracing.ON_POSTGRESQL,
+        "borealis.cluster": arguments.get(CLUSTER_PARAMETER),
+        "db.namespace": arguments.get(DATABASE_PARAMETER),
+    }
+    if tracing.traces_statements(os.environ):
+        told["db.query.text"] = arguments.get("sql")
+    return told
 
 
 def _fixed(scope: ServerScope) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import psycopg
 
 from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.control.endpoints import describe_sessions
-from cluster_runtime.control.instance import Compute
+from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.records.model import ClusterActivity
 from cluster_runtime.errors import EngineError
 
@@ -24,7 +24,7 @@ _REPLAYED = (
 
 async def describe_activity(cluster: HostedCluster) -> ClusterActivity:
     """Ask the instances that run, through the runtime's own sessions."""
-    counted = await _row(cluster.instances.compute, _TRANSACTIONS)
+    counted = await _row(cluster.instances.writer, _TRANSACTIONS)
     commits, rollbacks = counted or (None, None)
     lags = [await _lag(reader) for reader in cluster.instances.readers]
     return ClusterActivity(
@@ -36,7 +36,7 @@ async def describe_activity(cluster: HostedCluster) -> ClusterActivity:
     )
 
 
-async def _lag(reader: Compute) -> int | None:
+async def _lag(reader: HostedInstance) -> int | None:
     row = await _row(reader, _REPLAYED)
     if row is None or None in row:
         return None
@@ -44,12 +44,12 @@ async def _lag(reader: Compute) -> int | None:
     return max(0, received - replayed)
 
 
-async def _row(compute: Compute, statement: str) -> tuple[int, int] | None:
+async def _row(instance: HostedInstance, statement: str) -> tuple[int, int] | None:
     """Two numbers; None where it does not run, or ends meanwhile."""
-    if compute.socket is None:
+    if instance.socket is None:
         return None
     try:
-        ((first, second),) = await compute.execute(statement)
+        ((first, second),) = await instance.execute(statement)
     except (psycopg.OperationalError, EngineError):
         return None
     return first, second

@@ -1,4 +1,4 @@
-"""Operations on an Event: what happened without being asked for."""
+"""Operations on an Event: what happened to clusters."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -92,7 +92,7 @@ def arguments(
     return found
 
 
-def facts_of(plane: "ControlPlane", identifier: Any) -> Callable[[str], Any]:
+def current_values(plane: "ControlPlane", identifier: Any) -> Callable[[str], Any]:
     """The values of the fields of a cluster, looked up when asked for."""
     return lambda field: getattr(plane.cluster(str(identifier)).describe(), field)
 

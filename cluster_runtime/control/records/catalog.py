@@ -62,9 +62,9 @@ _GROUP = TypeAdapter(DBClusterParameterGroup)
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """A row: the facts of a cluster, and the format that it is in."""
+    """A row: a cluster, and the format that it is in."""
 
-    facts: DBCluster
+    db_cluster: DBCluster
     format: int
 
 
@@ -132,7 +132,7 @@ class Catalog:
             ) from error
 
     def put(self, cluster: DBCluster) -> None:
-        """Store new facts of a cluster that the catalog holds."""
+        """Store a change of a cluster that the catalog holds."""
         self._execute(
             "update db_cluster set identifier = ?, document = ? where resource_id = ?",
             cluster.db_cluster_identifier,

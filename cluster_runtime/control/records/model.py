@@ -216,3 +216,11 @@ class ClusterActivity:
     commits: int | None = None
     rollbacks: int | None = None
     replica_lag_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Who uses a host. connections: through the gateway. running: clusters with a process."""
+
+    connections: int
+    running: int

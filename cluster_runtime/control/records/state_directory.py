@@ -171,10 +171,10 @@ def _take(path: Path) -> int | None:
 
 
 def _check_owner(directory: Path) -> None:
-    facts = directory.stat()
-    if facts.st_uid != os.geteuid():
+    status = directory.stat()
+    if status.st_uid != os.geteuid():
         raise StateDirectoryError(
-            f"state directory {directory} belongs to user id {facts.st_uid}, this process runs as "
+            f"state directory {directory} belongs to user id {status.st_uid}, this process runs as "
             f"{os.geteuid()}; name a directory of your own with ",
             Parameter("state_dir"),
         )

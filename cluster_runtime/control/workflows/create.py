@@ -10,13 +10,13 @@ from psycopg import sql
 
 from cluster_runtime.control.cluster import (
     UNNAMED_MARK,
-    Context,
     HostedCluster,
     Instances,
+    OpenRuntime,
     UnnamedCluster,
 )
 from cluster_runtime.control.endpoints import close_endpoints, endpoint_names, open_endpoints
-from cluster_runtime.control.instance import Compute
+from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.clusters import CreateDBCluster
 from cluster_runtime.control.postgres import (
@@ -52,35 +52,35 @@ from cluster_runtime.gateway import make_verifier
 DEFAULT_CAPACITY_ACU = 0.5
 
 
-async def make_unnamed(context: Context, engine_version: str | None) -> UnnamedCluster:
+async def make_unnamed(runtime: OpenRuntime, engine_version: str | None) -> UnnamedCluster:
     """Copy the template, start PostgreSQL over the copy. Nothing remains where that fails."""
-    template = await in_thread(context.template, engine_version)
+    template = await in_thread(runtime.template, engine_version)
     resource_id = new_resource_id()
-    directory = context.home.clusters / resource_id
-    instances = await in_thread(instances_over, context, template.installation, resource_id)
+    directory = runtime.home.clusters / resource_id
+    instances = await in_thread(instances_over, runtime, template.installation, resource_id)
     try:
-        await in_thread(_lay_out, context, template, resource_id, instances.storage)
-        await instances.compute.ensure_running()
+        await in_thread(_lay_out, runtime, template, resource_id, instances.storage)
+        await instances.writer.ensure_running()
     except BaseException:
         try:
             await instances.stop(Shutdown.IMMEDIATE)
         finally:
-            await in_thread(context.home.remove, directory)
+            await in_thread(runtime.home.remove, directory)
         raise
     return UnnamedCluster(resource_id, template.installation.version, directory, instances)
 
 
-async def discard_unnamed(context: Context, unnamed: UnnamedCluster) -> None:
+async def discard_unnamed(runtime: OpenRuntime, unnamed: UnnamedCluster) -> None:
     """Undo `make_unnamed`."""
     try:
         await unnamed.instances.stop(Shutdown.IMMEDIATE)
     finally:
-        await in_thread(context.home.remove, unnamed.directory)
+        await in_thread(runtime.home.remove, unnamed.directory)
 
 
-def instances_over(context: Context, installation: Installation, resource_id: str) -> Instances:
+def instances_over(runtime: OpenRuntime, installation: Installation, resource_id: str) -> Instances:
     """What serves the directory of a cluster, and its user; nothing runs or is opened yet."""
-    home = context.home
+    home = runtime.home
     user = home.user_of(resource_id)
     storage = ClusterStorage(
         home.clusters / resource_id, user, coalescing_of(home, installation, resource_id)
@@ -88,66 +88,71 @@ def instances_over(context: Context, installation: Installation, resource_id: st
     writer = Writer(
         postmaster_of(home, installation, user, resource_id, "writer"),
         storage,
-        partial(context.parameters_of, resource_id),
+        partial(runtime.parameters_of, resource_id),
     )
     reader = Reader(
         postmaster_of(home, installation, user, resource_id, "reader"),
         storage,
         wal_sockets_of(home, resource_id),
     )
+    prepared = partial(prepare_writer, runtime, resource_id)
+    hot_standby = partial(prepare_reader, runtime, resource_id)
     return Instances(
         storage,
         writer,
-        Compute(writer, installation.major, partial(prepare_writer, context, resource_id)),
-        [Compute(reader, installation.major, partial(prepare_reader, context, resource_id))],
+        HostedInstance(writer, resource_id, installation.major, prepared),
+        [HostedInstance(reader, resource_id, installation.major, hot_standby)],
     )
 
 
-async def create_db_cluster(context: Context, request: CreateDBCluster) -> HostedCluster:
+async def create_db_cluster(runtime: OpenRuntime, request: CreateDBCluster) -> HostedCluster:
     """Name an unnamed cluster, open its endpoints, enter it into the catalog.
 
     Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError, EngineNotFoundError,
     InsufficientStorageError; then nothing of the cluster remains.
     """
     identifier = check_identifier(request.db_cluster_identifier)
-    if request.if_not_exists and (existing := await _existing(context, identifier)) is not None:
+    if request.if_not_exists and (existing := await _existing(runtime, identifier)) is not None:
         return existing
-    taken = {cluster.identifier for cluster in context.clusters.values()}
-    if identifier in taken | context.reserved.keys():
+    taken = {cluster.identifier for cluster in runtime.clusters.values()}
+    if identifier in taken | runtime.reserved.keys():
         raise ClusterAlreadyExistsError(
             f"a cluster {identifier!r} exists already; choose another identifier or delete it first"
         )
-    context.reserved[identifier] = asyncio.Event()
+    runtime.reserved[identifier] = asyncio.Event()
     try:
         if request.engine_version is None:
-            unnamed = await context.pool.take()
+            unnamed = await runtime.pool.take()
         else:
-            unnamed = await make_unnamed(context, request.engine_version)
+            unnamed = await make_unnamed(runtime, request.engine_version)
         try:
-            return await _name(context, unnamed, identifier, request)
+            return await _name(runtime, unnamed, identifier, request)
         except BaseException:
-            await discard_unnamed(context, unnamed)
+            await discard_unnamed(runtime, unnamed)
             raise
     finally:
-        context.reserved.pop(identifier).set()
+        runtime.reserved.pop(identifier).set()
 
 
-async def _existing(context: Context, identifier: str) -> HostedCluster | None:
+async def _existing(runtime: OpenRuntime, identifier: str) -> HostedCluster | None:
     """The cluster of this name, once whoever makes it is done; not one that is being deleted."""
-    while (making := context.reserved.get(identifier)) is not None:
+    while (making := runtime.reserved.get(identifier)) is not None:
         await making.wait()
-    for cluster in context.clusters.values():
-        if cluster.identifier == identifier and cluster.facts.status is not ClusterStatus.DELETING:
+    for cluster in runtime.clusters.values():
+        if (
+            cluster.identifier == identifier
+            and cluster.db_cluster.status is not ClusterStatus.DELETING
+        ):
             return cluster
     return None
 
 
 async def _name(
-    context: Context, unnamed: UnnamedCluster, identifier: str, request: CreateDBCluster
+    runtime: OpenRuntime, unnamed: UnnamedCluster, identifier: str, request: CreateDBCluster
 ) -> HostedCluster:
-    writer_name, reader_name = endpoint_names(identifier, unnamed.resource_id, context.region)
+    writer_name, reader_name = endpoint_names(identifier, unnamed.resource_id, runtime.region)
     cluster = HostedCluster(
-        facts=DBCluster(
+        db_cluster=DBCluster(
             db_cluster_identifier=identifier,
             db_cluster_resource_id=unnamed.resource_id,
             status=ClusterStatus.AVAILABLE,
@@ -159,7 +164,7 @@ async def _name(
             reader_endpoint=reader_name,
             port=request.port or 0,
             reader_port=0,
-            region=context.region,
+            region=runtime.region,
             cluster_create_time=datetime.now(UTC),
             scaling=request.serverless_v2_scaling_configuration or ServerlessScaling(),
             express_configuration=request.with_express_configuration,
@@ -167,78 +172,79 @@ async def _name(
             storage_type=request.storage_type,
             iam_database_authentication_enabled=request.enable_iam_database_authentication,
             has_writer=request.with_writer,
-            db_cluster_parameter_group=group_of(context, request.db_cluster_parameter_group_name),
+            db_cluster_parameter_group=group_of(runtime, request.db_cluster_parameter_group_name),
             tag_list=with_tags((), request.tags),
-            master_user_secret=_managed(context, unnamed, request),
+            master_user_secret=_managed(runtime, unnamed, request),
             port_was_requested=request.port is not None,
         ),
         directory=unnamed.directory,
         instances=unnamed.instances,
     )
-    await _apply_names(cluster.compute, request)
-    if cluster.facts.master_user_secret is not None:
-        secret = master_user_secret(context, cluster.facts)
-        await set_password(cluster.compute, request.master_username, secret.password)
+    await _apply_names(cluster.writer, request)
+    if cluster.db_cluster.master_user_secret is not None:
+        secret = master_user_secret(runtime, cluster.db_cluster)
+        await set_password(cluster.writer, request.master_username, secret.password)
     if request.storage_type != "aurora":
         storage = cluster.instances.storage
         await in_thread(storage.set_storage_type, request.storage_type)
     if request.with_writer:
-        await open_endpoints(context, cluster)
+        await open_endpoints(runtime, cluster)
     else:
         await cluster.instances.stop(Shutdown.FAST)
     try:
-        await in_thread(context.catalog.add, cluster.facts)
+        await in_thread(runtime.catalog.add, cluster.db_cluster)
     except BaseException:
         # A cancelled caller comes here although the row was written.
-        await in_thread(context.catalog.remove, cluster.id)
-        await close_endpoints(context, cluster)
+        await in_thread(runtime.catalog.remove, cluster.id)
+        await close_endpoints(runtime, cluster)
         raise
-    context.clusters[cluster.id] = cluster
+    runtime.clusters[cluster.id] = cluster
     (unnamed.directory / UNNAMED_MARK).unlink()
-    if request.with_writer and context.parameters_of(cluster.id):
-        await _restart_with_parameters(context, cluster)
+    if request.with_writer and runtime.parameters_of(cluster.id):
+        await _restart_with_parameters(runtime, cluster)
+    await runtime.record(cluster, "DB cluster created", "creation")
     return cluster
 
 
-async def _restart_with_parameters(context: Context, cluster: HostedCluster) -> None:
+async def _restart_with_parameters(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     """The writer runs already, without them. One that they keep from starting is removed."""
     try:
         await reboot_writer(cluster)
     except BaseException:
-        await context.store(cluster, replace(cluster.facts, status=ClusterStatus.DELETING))
-        await close_endpoints(context, cluster)
-        await finish_delete(context, cluster)
+        await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.DELETING))
+        await close_endpoints(runtime, cluster)
+        await finish_delete(runtime, cluster)
         raise
 
 
 def _managed(
-    context: Context, unnamed: UnnamedCluster, request: CreateDBCluster
+    runtime: OpenRuntime, unnamed: UnnamedCluster, request: CreateDBCluster
 ) -> MasterUserSecret | None:
     if not request.manage_master_user_password:
         return None
-    return MasterUserSecret(secret_arn(unnamed.resource_id, context.region), version=1)
+    return MasterUserSecret(secret_arn(unnamed.resource_id, runtime.region), version=1)
 
 
-async def _apply_names(compute: Compute, request: CreateDBCluster) -> None:
+async def _apply_names(instance: HostedInstance, request: CreateDBCluster) -> None:
     """Give the master user its name and password, and make the database that was asked for."""
     user = sql.Identifier(request.master_username)
     if request.master_username != MASTER:
-        await compute.execute(
+        await instance.execute(
             sql.SQL("alter role {} rename to {}").format(sql.Identifier(MASTER), user)
         )
     if request.master_user_password is not None:
-        await set_password(compute, request.master_username, request.master_user_password)
+        await set_password(instance, request.master_username, request.master_user_password)
     if request.database_name != DEFAULT_DATABASE:
-        await compute.execute(
+        await instance.execute(
             sql.SQL("create database {} template postgres owner {}").format(
                 sql.Identifier(request.database_name), user
             )
         )
 
 
-async def set_password(compute: Compute, user: str, password: str) -> None:
+async def set_password(instance: HostedInstance, user: str, password: str) -> None:
     """Store a password as a SCRAM verifier, so that no statement ever holds the clear text."""
-    await compute.execute(
+    await instance.execute(
         sql.SQL("alter role {} password {}").format(
             sql.Identifier(user), sql.Literal(make_verifier(password))
         )
@@ -246,9 +252,9 @@ async def set_password(compute: Compute, user: str, password: str) -> None:
 
 
 def _lay_out(
-    context: Context, template: Template, resource_id: str, storage: ClusterStorage
+    runtime: OpenRuntime, template: Template, resource_id: str, storage: ClusterStorage
 ) -> None:
-    directory = context.home.clusters / resource_id
+    directory = runtime.home.clusters / resource_id
     (directory / UNNAMED_MARK).touch()
     identifier = new_system_identifier()
     with ThreadPoolExecutor(1) as beside:
@@ -257,7 +263,11 @@ def _lay_out(
     volume.result().release(directory / "data")
 
 
-def renamed(facts: DBCluster, identifier: str) -> DBCluster:
-    """The facts under another identifier, with the endpoint names that go with it."""
-    writer, reader = endpoint_names(identifier, facts.db_cluster_resource_id, facts.region)
-    return replace(facts, db_cluster_identifier=identifier, endpoint=writer, reader_endpoint=reader)
+def renamed(db_cluster: DBCluster, identifier: str) -> DBCluster:
+    """The cluster under another identifier, with the endpoint names that go with it."""
+    writer, reader = endpoint_names(
+        identifier, db_cluster.db_cluster_resource_id, db_cluster.region
+    )
+    return replace(
+        db_cluster, db_cluster_identifier=identifier, endpoint=writer, reader_endpoint=reader
+    )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import close_endpoints
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.clusters import DeleteDBCluster
@@ -13,9 +13,9 @@ from cluster_runtime.wording import Hint, Operation
 
 
 async def delete_db_cluster(
-    context: Context, cluster: HostedCluster, request: DeleteDBCluster
+    runtime: OpenRuntime, cluster: HostedCluster, request: DeleteDBCluster
 ) -> DBCluster:
-    """End the cluster and remove all it holds. Returns its last facts, with status `deleting`.
+    """End the cluster and remove all it holds. Returns it as it was last, with status `deleting`.
 
     A delete cut short by the end of the process is finished by the next start. Raises
     DeletionProtectedError, InvalidClusterStateError, InvalidParameterError.
@@ -32,7 +32,7 @@ async def delete_db_cluster(
         cluster.require(
             ClusterStatus.AVAILABLE, ClusterStatus.STOPPED, ClusterStatus.INCOMPATIBLE_NETWORK
         )
-        if cluster.facts.deletion_protection:
+        if cluster.db_cluster.deletion_protection:
             raise DeletionProtectedError(
                 f"cluster {cluster.identifier!r} is protected against deletion",
                 Hint(
@@ -42,15 +42,16 @@ async def delete_db_cluster(
                     ),
                 ),
             )
-        await context.store(cluster, replace(cluster.facts, status=ClusterStatus.DELETING))
-        await close_endpoints(context, cluster)
+        await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.DELETING))
+        await close_endpoints(runtime, cluster)
         await cluster.instances.stop(Shutdown.IMMEDIATE)
-        await finish_delete(context, cluster)
-        return cluster.facts
+        await finish_delete(runtime, cluster)
+        return cluster.db_cluster
 
 
-async def finish_delete(context: Context, cluster: HostedCluster) -> None:
+async def finish_delete(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     """Remove the files, then the row: a row without files is finished again, never the reverse."""
-    await in_thread(context.home.remove, cluster.directory)
-    await in_thread(context.catalog.remove, cluster.id)
-    context.clusters.pop(cluster.id, None)
+    await in_thread(runtime.home.remove, cluster.directory)
+    await in_thread(runtime.catalog.remove, cluster.id)
+    runtime.clusters.pop(cluster.id, None)
+    await runtime.record(cluster, "DB cluster deleted", "deletion")

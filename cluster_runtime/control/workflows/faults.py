@@ -49,7 +49,7 @@ async def heal_fault(cluster: HostedCluster, target: str | None) -> None:
 async def lose_compute(cluster: HostedCluster) -> None:
     """Kill the writer with SIGKILL and delete its data directory, as if its machine were gone."""
     cluster.require(ClusterStatus.AVAILABLE)
-    await cluster.compute.lose(cluster.instances.writer.lose_data_directory)
+    await cluster.writer.lose(cluster.instances.writer_server.lose_data_directory)
     await disconnect(cluster)
 
 
@@ -60,7 +60,7 @@ async def _crash(cluster: HostedCluster, duration: float | None) -> None:
             "it from its volume for a while, use partition"
         )
     cluster.require(ClusterStatus.AVAILABLE)
-    await cluster.compute.lose(cluster.instances.writer.kill)
+    await cluster.writer.lose(cluster.instances.writer_server.kill)
     if cluster.restart is not None:
         cluster.restart.begin()
 

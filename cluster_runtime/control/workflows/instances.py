@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import close_endpoints, open_endpoints
 from cluster_runtime.control.members import describe_instances
 from cluster_runtime.control.operations.instances import CreateDBInstance
@@ -18,42 +18,44 @@ from cluster_runtime.errors import (
 
 
 async def create_db_instance(
-    context: Context, cluster: HostedCluster, request: CreateDBInstance
+    runtime: OpenRuntime, cluster: HostedCluster, request: CreateDBInstance
 ) -> None:
     """Make the writer of a cluster. Raises what `CreateDBInstance` declares."""
     name = check_identifier(request.db_instance_identifier)
-    _check_free(name, context.clusters.values())
+    _check_free(name, runtime.clusters.values())
     async with cluster.changing:
         cluster.require(ClusterStatus.AVAILABLE)
-        if cluster.facts.has_writer:
+        if cluster.db_cluster.has_writer:
             raise OperationNotSupportedError(
                 f"cluster {cluster.identifier!r} has its writer; this release makes no further "
                 "instance by name: a reader comes when the cluster needs one"
             )
-        before = cluster.facts
-        cluster.facts = replace(before, has_writer=True, writer_identifier=name)
+        before = cluster.db_cluster
+        cluster.db_cluster = replace(before, has_writer=True, writer_identifier=name)
         try:
-            await cluster.compute.ensure_running()
+            await cluster.writer.ensure_running()
             if before.internet_access_gateway_enabled:
-                await open_endpoints(context, cluster)
-            await context.store(cluster, cluster.facts)
+                await open_endpoints(runtime, cluster)
+            await runtime.store(cluster, cluster.db_cluster)
         except BaseException:
-            cluster.facts = before
-            await close_endpoints(context, cluster)
+            cluster.db_cluster = before
+            await close_endpoints(runtime, cluster)
             await cluster.instances.stop(Shutdown.FAST)
             raise
 
 
 async def delete_db_instance(
-    context: Context, cluster: HostedCluster, instance: DBInstance
+    runtime: OpenRuntime, cluster: HostedCluster, instance: DBInstance
 ) -> None:
     """Delete the writer of a cluster. Raises what `DeleteDBInstance` declares."""
     _require_the_writer(instance, "deletes")
     async with cluster.changing:
         cluster.require(ClusterStatus.AVAILABLE)
         cluster.require_writer()
-        await context.store(cluster, replace(cluster.facts, has_writer=False, writer_identifier=""))
-        await close_endpoints(context, cluster)
+        await runtime.store(
+            cluster, replace(cluster.db_cluster, has_writer=False, writer_identifier="")
+        )
+        await close_endpoints(runtime, cluster)
         await cluster.instances.stop(Shutdown.FAST)
 
 

@@ -22,16 +22,16 @@ def describe_log_files(
 ) -> list[DescribeDBLogFilesDetails]:
     """The log file of an instance, where it has one and the request wants it."""
     try:
-        facts = _path(cluster, is_writer=is_writer).stat()
+        db_cluster = _path(cluster, is_writer=is_writer).stat()
     except FileNotFoundError:
         return []
-    written = facts.st_mtime_ns // 1_000_000
+    written = db_cluster.st_mtime_ns // 1_000_000
     wanted = (
         (request.filename_contains or "") in LOG_FILE_NAME
         and written >= (request.file_last_written or 0)
-        and (request.file_size is None or facts.st_size > request.file_size)
+        and (request.file_size is None or db_cluster.st_size > request.file_size)
     )
-    return [DescribeDBLogFilesDetails(LOG_FILE_NAME, written, facts.st_size)] if wanted else []
+    return [DescribeDBLogFilesDetails(LOG_FILE_NAME, written, db_cluster.st_size)] if wanted else []
 
 
 def log_file_portion(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import (
     close_endpoints,
     idle_seconds,
@@ -24,10 +24,10 @@ from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterEr
 from cluster_runtime.wording import Parameter
 
 
-def applied(request: ModifyDBCluster, facts: DBCluster) -> DBCluster:
-    """The facts after this change."""
+def applied(request: ModifyDBCluster, db_cluster: DBCluster) -> DBCluster:
+    """The cluster after this change."""
     if request.new_db_cluster_identifier is not None:
-        facts = renamed(facts, check_identifier(request.new_db_cluster_identifier))
+        db_cluster = renamed(db_cluster, check_identifier(request.new_db_cluster_identifier))
     group = request.db_cluster_parameter_group_name
     changes: dict[str, Any] = {
         "db_cluster_parameter_group": "" if group and group.startswith(DEFAULT_PREFIX) else group,
@@ -38,15 +38,17 @@ def applied(request: ModifyDBCluster, facts: DBCluster) -> DBCluster:
         "internet_access_gateway_enabled": request.internet_access_gateway_enabled,
         "storage_type": request.storage_type,
     }
-    facts = replace(facts, **{name: to for name, to in changes.items() if to is not None})
-    return replace(facts, master_user_secret=_secret_after(request, facts))
+    db_cluster = replace(db_cluster, **{name: to for name, to in changes.items() if to is not None})
+    return replace(db_cluster, master_user_secret=_secret_after(request, db_cluster))
 
 
-def _secret_after(request: ModifyDBCluster, facts: DBCluster) -> MasterUserSecret | None:
+def _secret_after(request: ModifyDBCluster, db_cluster: DBCluster) -> MasterUserSecret | None:
     """The managed password after this change. Raises InvalidParameterError."""
-    before = facts.master_user_secret
+    before = db_cluster.master_user_secret
     if request.manage_master_user_password and before is None:
-        return MasterUserSecret(secret_arn(facts.db_cluster_resource_id, facts.region), version=1)
+        return MasterUserSecret(
+            secret_arn(db_cluster.db_cluster_resource_id, db_cluster.region), version=1
+        )
     if request.manage_master_user_password is False:
         return None
     if before is not None and request.master_user_password is not None:
@@ -67,58 +69,58 @@ def _secret_after(request: ModifyDBCluster, facts: DBCluster) -> MasterUserSecre
 
 
 async def modify_db_cluster(
-    context: Context, cluster: HostedCluster, request: ModifyDBCluster
+    runtime: OpenRuntime, cluster: HostedCluster, request: ModifyDBCluster
 ) -> DBCluster:
     """Raises ClusterAlreadyExistsError, InvalidClusterStateError, InvalidParameterError."""
     async with cluster.changing:
         cluster.require(ClusterStatus.AVAILABLE, ClusterStatus.STOPPED)
-        after = applied(request, cluster.facts)
-        _check_free(context, cluster, after.db_cluster_identifier)
-        group_of(context, request.db_cluster_parameter_group_name)
+        after = applied(request, cluster.db_cluster)
+        _check_free(runtime, cluster, after.db_cluster_identifier)
+        group_of(runtime, request.db_cluster_parameter_group_name)
         if request.master_user_password is not None:
             cluster.require_writer()
             cluster.require(ClusterStatus.AVAILABLE)
-            await cluster.compute.ensure_running()
-            await set_password(cluster.compute, after.master_username, request.master_user_password)
+            await cluster.writer.ensure_running()
+            await set_password(cluster.writer, after.master_username, request.master_user_password)
         secret = after.master_user_secret
-        if secret is not None and secret != cluster.facts.master_user_secret:
+        if secret is not None and secret != cluster.db_cluster.master_user_secret:
             cluster.require_writer()
             cluster.require(ClusterStatus.AVAILABLE)
-            await cluster.compute.ensure_running()
-            made = master_user_secret(context, after)
-            await set_password(cluster.compute, after.master_username, made.password)
+            await cluster.writer.ensure_running()
+            made = master_user_secret(runtime, after)
+            await set_password(cluster.writer, after.master_username, made.password)
         if request.reset_settings:
             cluster.require_writer()
             cluster.require(ClusterStatus.AVAILABLE)
-            await cluster.compute.ensure_running()
-            await reset_settings(context, cluster)
+            await cluster.writer.ensure_running()
+            await reset_settings(runtime, cluster)
         if request.storage_type is not None:
             storage = cluster.instances.storage
             await in_thread(storage.set_storage_type, request.storage_type)
-        before = cluster.facts
-        await context.store(cluster, after)
+        before = cluster.db_cluster
+        await runtime.store(cluster, after)
         scaling = request.serverless_v2_scaling_configuration
         if scaling is not None and cluster.watch is not None:
             cluster.watch.configured(idle_seconds(scaling))
         if after.internet_access_gateway_enabled != before.internet_access_gateway_enabled:
-            await _switch_gateway(context, cluster)
-        update_endpoints(context, cluster)
+            await _switch_gateway(runtime, cluster)
+        update_endpoints(runtime, cluster)
         if request.db_cluster_parameter_group_name is not None:
-            await apply_to_writer(context, cluster, None)
-        return cluster.facts
+            await apply_to_writer(runtime, cluster, None)
+        return cluster.db_cluster
 
 
-async def _switch_gateway(context: Context, cluster: HostedCluster) -> None:
-    if not cluster.facts.internet_access_gateway_enabled:
-        await close_endpoints(context, cluster)
-    elif cluster.facts.status is ClusterStatus.AVAILABLE and cluster.facts.has_writer:
-        await open_endpoints(context, cluster)
-        await context.store(cluster, cluster.facts)
+async def _switch_gateway(runtime: OpenRuntime, cluster: HostedCluster) -> None:
+    if not cluster.db_cluster.internet_access_gateway_enabled:
+        await close_endpoints(runtime, cluster)
+    elif cluster.db_cluster.status is ClusterStatus.AVAILABLE and cluster.db_cluster.has_writer:
+        await open_endpoints(runtime, cluster)
+        await runtime.store(cluster, cluster.db_cluster)
 
 
-def _check_free(context: Context, cluster: HostedCluster, identifier: str) -> None:
-    others = {other.identifier for other in context.clusters.values() if other is not cluster}
-    if identifier in others | context.reserved.keys():
+def _check_free(runtime: OpenRuntime, cluster: HostedCluster, identifier: str) -> None:
+    others = {other.identifier for other in runtime.clusters.values() if other is not cluster}
+    if identifier in others | runtime.reserved.keys():
         raise ClusterAlreadyExistsError(
             f"a cluster {identifier!r} exists already; choose another identifier"
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.engines import (
     CreateDBClusterParameterGroup,
@@ -33,23 +33,23 @@ from cluster_runtime.errors import (
 from cluster_runtime.wording import Hint, Operation
 
 
-def group_of(context: Context, name: str | None) -> str:
+def group_of(runtime: OpenRuntime, name: str | None) -> str:
     """The name under which a cluster keeps its group: none for a default one.
 
     Raises ParameterGroupNotFoundError.
     """
     if name is None:
         return ""
-    group = _find(context, name)
+    group = _find(runtime, name)
     return "" if _is_default(group) else group.db_cluster_parameter_group_name
 
 
 async def create_group(
-    context: Context, request: CreateDBClusterParameterGroup
+    runtime: OpenRuntime, request: CreateDBClusterParameterGroup
 ) -> DBClusterParameterGroup:
     """Raises what `CreateDBClusterParameterGroup` declares."""
     name = request.db_cluster_parameter_group_name.lower()
-    if name in {each.db_cluster_parameter_group_name for each in groups(context)}:
+    if name in {each.db_cluster_parameter_group_name for each in groups(runtime)}:
         raise ParameterGroupAlreadyExistsError(f"a parameter group {name!r} exists already")
     families = await in_thread(_families)
     if request.db_parameter_group_family not in families:
@@ -58,69 +58,69 @@ async def create_group(
             f"{', '.join(sorted(families))}"
         )
     group = DBClusterParameterGroup(
-        name, request.db_parameter_group_family, request.description, _arn(context, name)
+        name, request.db_parameter_group_family, request.description, _arn(runtime, name)
     )
-    await _keep(context, group)
+    await _keep(runtime, group)
     return group
 
 
-def groups(context: Context) -> list[DBClusterParameterGroup]:
+def groups(runtime: OpenRuntime) -> list[DBClusterParameterGroup]:
     """All, by name; the default one of each family among them. May look for programs."""
     default = [
         DBClusterParameterGroup(
             f"{DEFAULT_PREFIX}{family}",
             family,
             f"Default parameters of {family}",
-            _arn(context, f"{DEFAULT_PREFIX}{family}"),
+            _arn(runtime, f"{DEFAULT_PREFIX}{family}"),
         )
         for family in _families()
     ]
-    found = [*default, *context.parameter_groups.values()]
+    found = [*default, *runtime.parameter_groups.values()]
     return sorted(found, key=lambda each: each.db_cluster_parameter_group_name)
 
 
-def describe_groups(context: Context, name: str | None) -> list[DBClusterParameterGroup]:
+def describe_groups(runtime: OpenRuntime, name: str | None) -> list[DBClusterParameterGroup]:
     """One, or all. Raises ParameterGroupNotFoundError."""
-    return groups(context) if name is None else [_find(context, name)]
+    return groups(runtime) if name is None else [_find(runtime, name)]
 
 
 async def describe_parameters(
-    context: Context, request: DescribeDBClusterParameters
+    runtime: OpenRuntime, request: DescribeDBClusterParameters
 ) -> list[DBParameter]:
     """Raises ParameterGroupNotFoundError."""
-    group = _find(context, request.db_cluster_parameter_group_name)
+    group = _find(runtime, request.db_cluster_parameter_group_name)
     known = await in_thread(_definitions, group)
     found = shown(group.values, known)
     return [each for each in found if request.source in (None, each.source)]
 
 
 async def modify_group(
-    context: Context, request: ModifyDBClusterParameterGroup
+    runtime: OpenRuntime, request: ModifyDBClusterParameterGroup
 ) -> DBClusterParameterGroup:
     """Raises what `ModifyDBClusterParameterGroup` declares."""
-    group = _changeable(context, request.db_cluster_parameter_group_name)
+    group = _changeable(runtime, request.db_cluster_parameter_group_name)
     known = await in_thread(_definitions, group)
     values, at_once = changed(group.values, request.parameters, known)
-    return await _change(context, replace(group, values=values), at_once)
+    return await _change(runtime, replace(group, values=values), at_once)
 
 
 async def reset_group(
-    context: Context, request: ResetDBClusterParameterGroup
+    runtime: OpenRuntime, request: ResetDBClusterParameterGroup
 ) -> DBClusterParameterGroup:
     """Raises what `ResetDBClusterParameterGroup` declares."""
-    group = _changeable(context, request.db_cluster_parameter_group_name)
+    group = _changeable(runtime, request.db_cluster_parameter_group_name)
     if bool(request.reset_all_parameters) == bool(request.parameters):
         raise InvalidParameterError("name the parameters to reset, or say that all are")
     known = await in_thread(_definitions, group)
     chosen = request.parameters or [DBParameter(name) for name in group.values]
     values, at_once = reset(group.values, chosen, known)
-    return await _change(context, replace(group, values=values), at_once)
+    return await _change(runtime, replace(group, values=values), at_once)
 
 
-async def delete_group(context: Context, name: str) -> None:
+async def delete_group(runtime: OpenRuntime, name: str) -> None:
     """Raises what `DeleteDBClusterParameterGroup` declares."""
-    group = _changeable(context, name)
-    users = [each.identifier for each in _clusters_of(context, group)]
+    group = _changeable(runtime, name)
+    users = [each.identifier for each in _clusters_of(runtime, group)]
     if users:
         raise ParameterGroupInUseError(
             f"parameter group {name!r} is that of cluster {users[0]!r}",
@@ -136,40 +136,40 @@ async def delete_group(context: Context, name: str) -> None:
                 ),
             ),
         )
-    del context.parameter_groups[group.db_cluster_parameter_group_name]
-    await in_thread(context.catalog.remove_parameter_group, group.db_cluster_parameter_group_name)
+    del runtime.parameter_groups[group.db_cluster_parameter_group_name]
+    await in_thread(runtime.catalog.remove_parameter_group, group.db_cluster_parameter_group_name)
 
 
 async def apply_to_writer(
-    context: Context, cluster: HostedCluster, at_once: Iterable[str] | None
+    runtime: OpenRuntime, cluster: HostedCluster, at_once: Iterable[str] | None
 ) -> None:
     """Have a running writer take what its group says now. at_once: which; None: all it can."""
-    writer = cluster.instances.writer
-    wanted = {name: str(value) for name, value in context.parameters_of(cluster.id).items()}
+    writer = cluster.instances.writer_server
+    wanted = {name: str(value) for name, value in runtime.parameters_of(cluster.id).items()}
     if at_once is None:
-        installation = await in_thread(context.installation, cluster.facts.engine_version)
+        installation = await in_thread(runtime.installation, cluster.db_cluster.engine_version)
         known = await in_thread(definitions, installation)
         at_once = [each.name for each in known.values() if not each.static]
     await in_thread(writer.take, in_force_after(writer.parameters, wanted, at_once))
 
 
 async def _change(
-    context: Context, group: DBClusterParameterGroup, at_once: frozenset[str]
+    runtime: OpenRuntime, group: DBClusterParameterGroup, at_once: frozenset[str]
 ) -> DBClusterParameterGroup:
-    await _keep(context, group)
-    for cluster in _clusters_of(context, group):
+    await _keep(runtime, group)
+    for cluster in _clusters_of(runtime, group):
         async with cluster.changing:
-            await apply_to_writer(context, cluster, at_once)
+            await apply_to_writer(runtime, cluster, at_once)
     return group
 
 
-async def _keep(context: Context, group: DBClusterParameterGroup) -> None:
-    await in_thread(context.catalog.put_parameter_group, group)
-    context.parameter_groups[group.db_cluster_parameter_group_name] = group
+async def _keep(runtime: OpenRuntime, group: DBClusterParameterGroup) -> None:
+    await in_thread(runtime.catalog.put_parameter_group, group)
+    runtime.parameter_groups[group.db_cluster_parameter_group_name] = group
 
 
-def _find(context: Context, name: str) -> DBClusterParameterGroup:
-    for each in groups(context):
+def _find(runtime: OpenRuntime, name: str) -> DBClusterParameterGroup:
+    for each in groups(runtime):
         if each.db_cluster_parameter_group_name == name.lower():
             return each
     raise ParameterGroupNotFoundError(
@@ -178,8 +178,8 @@ def _find(context: Context, name: str) -> DBClusterParameterGroup:
     )
 
 
-def _changeable(context: Context, name: str) -> DBClusterParameterGroup:
-    group = _find(context, name)
+def _changeable(runtime: OpenRuntime, name: str) -> DBClusterParameterGroup:
+    group = _find(runtime, name)
     if _is_default(group):
         raise ParameterGroupInUseError(
             f"parameter group {name!r} is a default one, which nobody changes; make another one "
@@ -192,10 +192,12 @@ def _is_default(group: DBClusterParameterGroup) -> bool:
     return group.db_cluster_parameter_group_name.startswith(DEFAULT_PREFIX)
 
 
-def _clusters_of(context: Context, group: DBClusterParameterGroup) -> list[HostedCluster]:
+def _clusters_of(runtime: OpenRuntime, group: DBClusterParameterGroup) -> list[HostedCluster]:
     name = group.db_cluster_parameter_group_name
     return [
-        each for each in context.clusters.values() if each.facts.db_cluster_parameter_group == name
+        each
+        for each in runtime.clusters.values()
+        if each.db_cluster.db_cluster_parameter_group == name
     ]
 
 
@@ -210,5 +212,5 @@ def _families() -> list[str]:
     return list(dict.fromkeys(family_of(each.version) for each in installations()))
 
 
-def _arn(context: Context, name: str) -> str:
-    return f"arn:aws:rds:{context.region}:{ACCOUNT}:cluster-pg:{name}"
+def _arn(runtime: OpenRuntime, name: str) -> str:
+    return f"arn:aws:rds:{runtime.region}:{ACCOUNT}:cluster-pg:{name}"

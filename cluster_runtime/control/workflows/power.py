@@ -2,59 +2,68 @@
 
 from dataclasses import replace
 
-from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import close_endpoints, disconnect, open_endpoints
 from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.members import describe_instances
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.errors import BorealisError
+from cluster_runtime.errors import BorealisError, EngineError, StorageError
 
 
-async def stop_db_cluster(context: Context, cluster: HostedCluster) -> DBCluster:
+async def stop_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCluster:
     """Stop the writer and refuse connections until the cluster is started again."""
     async with cluster.changing:
         cluster.require(ClusterStatus.AVAILABLE)
-        cluster.facts = replace(cluster.facts, status=ClusterStatus.STOPPING)
-        await close_endpoints(context, cluster)
+        cluster.db_cluster = replace(cluster.db_cluster, status=ClusterStatus.STOPPING)
+        await close_endpoints(runtime, cluster)
         await cluster.instances.stop(Shutdown.FAST)
-        await context.store(cluster, replace(cluster.facts, status=ClusterStatus.STOPPED))
-        return cluster.facts
+        await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.STOPPED))
+        await runtime.record(cluster, "DB cluster stopped", "notification")
+        return cluster.db_cluster
 
 
-async def start_db_cluster(context: Context, cluster: HostedCluster) -> DBCluster:
+async def start_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCluster:
     """Start a stopped cluster; it takes connections when this returns."""
     async with cluster.changing:
         cluster.require(ClusterStatus.STOPPED, ClusterStatus.INCOMPATIBLE_NETWORK)
-        before = cluster.facts
-        cluster.facts = replace(before, status=ClusterStatus.STARTING)
+        before = cluster.db_cluster
+        cluster.db_cluster = replace(before, status=ClusterStatus.STARTING)
         try:
             if before.has_writer:
-                await cluster.compute.ensure_running()
+                await cluster.writer.ensure_running()
             if before.has_writer and before.internet_access_gateway_enabled:
-                await open_endpoints(context, cluster)
+                await open_endpoints(runtime, cluster)
         except BorealisError:
-            cluster.facts = before
+            cluster.db_cluster = before
             await cluster.instances.stop(Shutdown.IMMEDIATE)
             raise
-        await context.store(cluster, replace(cluster.facts, status=ClusterStatus.AVAILABLE))
-        return cluster.facts
+        await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.AVAILABLE))
+        await runtime.record(cluster, "DB cluster started", "notification")
+        return cluster.db_cluster
 
 
-async def pause_db_cluster(context: Context, cluster: HostedCluster) -> DBCluster:
+async def pause_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCluster:
     """Pause now, as auto-pause would; open connections end. The next connect wakes it."""
     async with cluster.changing:
         cluster.require(ClusterStatus.AVAILABLE)
         cluster.require_writer()
         await in_thread(cluster.instances.storage.settle)
         await disconnect(cluster)
-        await cluster.compute.pause()
-        return cluster.facts
+        await cluster.writer.pause()
+        return cluster.db_cluster
 
 
-async def failover_db_cluster(context: Context, cluster: HostedCluster) -> DBCluster:
+async def failover_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCluster:
     """Replace the writer: the old one ends at once, a new one takes over from the volume."""
-    await _restart(cluster, Shutdown.IMMEDIATE)
-    return cluster.facts
+    try:
+        await _restart(cluster, Shutdown.IMMEDIATE)
+    except (EngineError, StorageError) as error:
+        await runtime.record(cluster, f"Failover did not complete: {error}", "failover", "failure")
+        raise
+    writer = describe_instances(cluster)[0].db_instance_identifier
+    await runtime.record(cluster, f"Completed failover to DB instance: {writer}", "failover")
+    return cluster.db_cluster
 
 
 async def reboot_writer(cluster: HostedCluster) -> None:
@@ -66,11 +75,11 @@ async def _restart(cluster: HostedCluster, mode: Shutdown) -> None:
     async with cluster.changing:
         cluster.require(ClusterStatus.AVAILABLE)
         cluster.require_writer()
-        before = cluster.facts
-        cluster.facts = replace(before, status=ClusterStatus.FAILING_OVER)
+        before = cluster.db_cluster
+        cluster.db_cluster = replace(before, status=ClusterStatus.FAILING_OVER)
         try:
             await disconnect(cluster)
-            await cluster.compute.stop(mode)
-            await cluster.compute.ensure_running()
+            await cluster.writer.stop(mode)
+            await cluster.writer.ensure_running()
         finally:
-            cluster.facts = before
+            cluster.db_cluster = before

@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 
 _DATABASES = """
 select datname, datdba operator(pg_catalog.=) (select oid from pg_catalog.pg_authid
@@ -14,7 +14,7 @@ select datname, datdba operator(pg_catalog.=) (select oid from pg_catalog.pg_aut
 """
 
 
-async def reset_settings(context: Context, cluster: HostedCluster) -> None:
+async def reset_settings(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     """Undo what keeps the master user out, on a writer that runs; data stay as they are.
 
     Settings of all the tenant's databases, and of the master user in each of them, go back to
@@ -22,35 +22,35 @@ async def reset_settings(context: Context, cluster: HostedCluster) -> None:
     own login has no limit and no expiry; the default database is made again where it was dropped.
     Settings of other roles stay.
     """
-    compute, facts = cluster.compute, cluster.facts
-    master = sql.Identifier(facts.master_username)
-    await compute.execute(
+    instance, db_cluster = cluster.writer, cluster.db_cluster
+    master = sql.Identifier(db_cluster.master_username)
+    await instance.execute(
         sql.SQL("alter role {} login inherit connection limit -1 valid until 'infinity'").format(
             master
         )
     )
-    await compute.execute(sql.SQL("alter role {} reset all").format(master))
-    databases = await compute.execute(_DATABASES, facts.master_username)
-    if facts.database_name not in {name for name, _ in databases}:
-        await compute.execute(
+    await instance.execute(sql.SQL("alter role {} reset all").format(master))
+    databases = await instance.execute(_DATABASES, db_cluster.master_username)
+    if db_cluster.database_name not in {name for name, _ in databases}:
+        await instance.execute(
             sql.SQL("create database {} template template1 owner {}").format(
-                sql.Identifier(facts.database_name), master
+                sql.Identifier(db_cluster.database_name), master
             )
         )
     for name, owned in databases:
         database = sql.Identifier(name)
         for statement in ("reset all", "allow_connections true", "connection limit -1"):
-            await compute.execute(
+            await instance.execute(
                 sql.SQL("alter database {} ").format(database) + sql.SQL(statement)
             )
-        await compute.execute(
+        await instance.execute(
             sql.SQL("alter role {} in database {} reset all").format(master, database)
         )
         if owned:
-            await compute.execute(
+            await instance.execute(
                 sql.SQL("grant all on database {} to {}").format(database, master)
             )
-    await context.record(
+    await runtime.record(
         cluster,
         "settings of its databases and of its master user were reset",
         "configuration change",

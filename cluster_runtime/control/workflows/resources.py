@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from cluster_runtime.control.cluster import Context, HostedCluster
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.members import describe_instances
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT
 from cluster_runtime.control.records.resources import (
@@ -27,16 +27,16 @@ def with_tags(tags: Sequence[Tag], added: Iterable[Tag]) -> tuple[Tag, ...]:
     return tuple(found.values())
 
 
-def resource(context: Context, name: str) -> HostedCluster:
+def resource(runtime: OpenRuntime, name: str) -> HostedCluster:
     """The cluster that an ARN names, by itself or by one of its instances.
 
     Raises ClusterNotFoundError, InstanceNotFoundError, InvalidParameterError.
     """
     arn = _ARN.fullmatch(name)
     if arn is not None and arn["kind"] == "cluster":
-        return context.find(arn["name"])
+        return runtime.find(arn["name"])
     if arn is not None and arn["kind"] == "db":
-        for cluster in context.clusters.values():
+        for cluster in runtime.clusters.values():
             if any(
                 each.db_instance_identifier == arn["name"].lower()
                 for each in describe_instances(cluster)
@@ -49,21 +49,21 @@ def resource(context: Context, name: str) -> HostedCluster:
     )
 
 
-async def add_tags(context: Context, name: str, tags: Iterable[Tag]) -> None:
+async def add_tags(runtime: OpenRuntime, name: str, tags: Iterable[Tag]) -> None:
     """Give a cluster tags. Raises as `resource` and `with_tags`."""
-    cluster = resource(context, name)
+    cluster = resource(runtime, name)
     async with cluster.changing:
-        added = with_tags(cluster.facts.tag_list, tags)
-        await context.store(cluster, replace(cluster.facts, tag_list=added))
+        added = with_tags(cluster.db_cluster.tag_list, tags)
+        await runtime.store(cluster, replace(cluster.db_cluster, tag_list=added))
 
 
-async def remove_tags(context: Context, name: str, keys: Iterable[str]) -> None:
+async def remove_tags(runtime: OpenRuntime, name: str, keys: Iterable[str]) -> None:
     """Take tags from a cluster. Raises as `resource`."""
-    cluster = resource(context, name)
+    cluster = resource(runtime, name)
     gone = frozenset(keys)
     async with cluster.changing:
-        kept = tuple(each for each in cluster.facts.tag_list if each.key not in gone)
-        await context.store(cluster, replace(cluster.facts, tag_list=kept))
+        kept = tuple(each for each in cluster.db_cluster.tag_list if each.key not in gone)
+        await runtime.store(cluster, replace(cluster.db_cluster, tag_list=kept))
 
 
 def pending_maintenance(
@@ -74,7 +74,7 @@ def pending_maintenance(
     found = []
     for cluster in clusters:
         actions = []
-        newer = newer_minor(cluster.facts.engine_version, installed)
+        newer = newer_minor(cluster.db_cluster.engine_version, installed)
         if newer is not None:
             actions.append(
                 PendingMaintenanceAction(
@@ -89,7 +89,7 @@ def pending_maintenance(
             )
         if actions:
             found.append(
-                ResourcePendingMaintenanceActions(cluster.facts.db_cluster_arn, tuple(actions))
+                ResourcePendingMaintenanceActions(cluster.db_cluster.db_cluster_arn, tuple(actions))
             )
     return found
 

@@ -8,7 +8,7 @@ import base64
 import hmac
 import json
 
-from cluster_runtime.control.cluster import Context
+from cluster_runtime.control.cluster import OpenRuntime
 from cluster_runtime.control.records.model import DBCluster
 from cluster_runtime.control.records.resources import MasterUserSecretValue
 from cluster_runtime.errors import InvalidParameterError
@@ -23,30 +23,30 @@ def managed_password(key: bytes, resource_id: str, version: int) -> str:
     return base64.urlsafe_b64encode(hmac.digest(key, named, "sha256")[:PASSWORD_BYTES]).decode()
 
 
-def master_user_secret(context: Context, facts: DBCluster) -> MasterUserSecretValue:
+def master_user_secret(runtime: OpenRuntime, db_cluster: DBCluster) -> MasterUserSecretValue:
     """Raises InvalidParameterError where the runtime does not manage the password."""
-    secret = facts.master_user_secret
+    secret = db_cluster.master_user_secret
     if secret is None:
         raise InvalidParameterError(
-            f"the master password of cluster {facts.db_cluster_identifier!r} is not managed",
+            f"the master password of cluster {db_cluster.db_cluster_identifier!r} is not managed",
             Hint(
                 "have it managed with {}",
                 Operation(
                     "modify_db_cluster",
-                    facts.db_cluster_identifier,
+                    db_cluster.db_cluster_identifier,
                     {"manage_master_user_password": True},
                 ),
             ),
         )
     return MasterUserSecretValue(
         secret_arn=secret.secret_arn,
-        name=secret_name(facts.db_cluster_resource_id),
+        name=secret_name(db_cluster.db_cluster_resource_id),
         version=secret.version,
-        created_date=facts.cluster_create_time,
-        db_cluster_identifier=facts.db_cluster_identifier,
-        username=facts.master_username,
+        created_date=db_cluster.cluster_create_time,
+        db_cluster_identifier=db_cluster.db_cluster_identifier,
+        username=db_cluster.master_username,
         password=managed_password(
-            context.state.secret_key(), facts.db_cluster_resource_id, secret.version
+            runtime.state.secret_key(), db_cluster.db_cluster_resource_id, secret.version
         ),
     )
 

@@ -13,8 +13,8 @@ from typing import cast
 import psycopg
 from psycopg import sql
 
-from cluster_runtime.control.cluster import Context, HostedCluster
-from cluster_runtime.control.instance import Compute
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
+from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.postgres import BASE_IMAGE
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT
@@ -47,33 +47,33 @@ _TENANT_DATABASES = (
 )
 
 
-async def prepare_writer(context: Context, resource_id: str, compute: Compute) -> None:
+async def prepare_writer(runtime: OpenRuntime, resource_id: str, instance: HostedInstance) -> None:
     """Bring a writer that has just started up to the recipe. Raises psycopg.Error, EngineError."""
-    cluster = context.clusters.get(resource_id)
+    cluster = runtime.clusters.get(resource_id)
     if cluster is not None and cluster.format == BEFORE_ADMIN_DATABASE:
-        await _bring_up(context, cluster)
-    compute.runtime_roles = dict(
-        cast(list[tuple[str, int]], await compute.admin.execute(_RUNTIME_ROLES))
+        await _bring_up(runtime, cluster)
+    instance.runtime_roles = dict(
+        cast(list[tuple[str, int]], await instance.admin.execute(_RUNTIME_ROLES))
     )
-    master = cluster.facts.master_username if cluster is not None else roles.MASTER
-    for repair in await _amiss(compute, master):
-        await compute.admin.execute(repair.statement)
+    master = cluster.db_cluster.master_username if cluster is not None else roles.MASTER
+    for repair in await _amiss(instance, master):
+        await instance.admin.execute(repair.statement)
         if cluster is not None:
-            await context.record(cluster, repair.report, "security")
+            await runtime.record(cluster, repair.report, "security")
 
 
-async def prepare_reader(context: Context, resource_id: str, compute: Compute) -> None:
+async def prepare_reader(runtime: OpenRuntime, resource_id: str, instance: HostedInstance) -> None:
     """Tell a hot standby's connection where the runtime's database is; nothing can be changed."""
-    cluster = context.clusters.get(resource_id)
+    cluster = runtime.clusters.get(resource_id)
     if cluster is not None and cluster.format == BEFORE_ADMIN_DATABASE:
-        await compute.admin.use(_STEPPING_STONE)
-        found = await compute.admin.execute(_ROLES_BY_NAME, list(roles.RUNTIME_ROLES))
+        await instance.admin.use(_STEPPING_STONE)
+        found = await instance.admin.execute(_ROLES_BY_NAME, list(roles.RUNTIME_ROLES))
     else:
-        found = await compute.admin.execute(_RUNTIME_ROLES)
-    compute.runtime_roles = dict(cast(list[tuple[str, int]], found))
+        found = await instance.admin.execute(_RUNTIME_ROLES)
+    instance.runtime_roles = dict(cast(list[tuple[str, int]], found))
 
 
-async def restore_configuration(context: Context, cluster: HostedCluster) -> None:
+async def restore_configuration(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     """Put back the template's configuration files where something else stands in their place.
 
     For a cluster whose tenant may have been a superuser once: what ALTER SYSTEM wrote would act
@@ -81,39 +81,39 @@ async def restore_configuration(context: Context, cluster: HostedCluster) -> Non
     """
     changed = await in_thread(_put_back, cluster.directory)
     for name in changed:
-        await context.record(
+        await runtime.record(
             cluster, f"{name} was not the runtime's any more: put back", "security"
         )
 
 
-async def _amiss(compute: Compute, master: str) -> list[Repair]:
-    (row,) = await compute.admin.execute(RIGHTS_QUERY)
-    return repairs(Rights.from_row(row), compute.runtime_roles, master, compute.major)
+async def _amiss(instance: HostedInstance, master: str) -> list[Repair]:
+    (row,) = await instance.admin.execute(RIGHTS_QUERY)
+    return repairs(Rights.from_row(row), instance.runtime_roles, master, instance.major)
 
 
-async def _bring_up(context: Context, cluster: HostedCluster) -> None:
-    admin = cluster.compute.admin
+async def _bring_up(runtime: OpenRuntime, cluster: HostedCluster) -> None:
+    admin = cluster.writer.admin
     await admin.use(_STEPPING_STONE)
-    await _make_room(context, cluster, ADMIN_DATABASE)
+    await _make_room(runtime, cluster, ADMIN_DATABASE)
     if not await admin.execute(_OF_NAME, ADMIN_DATABASE):
         await admin.execute("create database rdsadmin template template0")
     await admin.execute(roles.CLOSE_ADMIN_DATABASE)
-    await _make_roles(context, cluster)
+    await _make_roles(runtime, cluster)
     await admin.use(ADMIN_DATABASE)
     await admin.execute(roles.ADMIN_SCHEMA)
     await admin.execute(roles.READER_SETTINGS)
     for (database,) in await admin.execute(_TENANT_DATABASES):
-        await _bring_up_database(context, cluster, database)
-    await in_thread(context.catalog.brought_up, cluster.id)
+        await _bring_up_database(runtime, cluster, database)
+    await in_thread(runtime.catalog.brought_up, cluster.id)
     cluster.format = CLUSTER_FORMAT
-    await context.record(
+    await runtime.record(
         cluster, f"brought up to format {CLUSTER_FORMAT} of this release", "maintenance"
     )
 
 
-async def _make_room(context: Context, cluster: HostedCluster, name: str) -> None:
+async def _make_room(runtime: OpenRuntime, cluster: HostedCluster, name: str) -> None:
     """Rename a tenant's database that has the name of the runtime's; drop a half-made one."""
-    admin = cluster.compute.admin
+    admin = cluster.writer.admin
     for oid, owner, limit in await admin.execute(_OF_NAME, name):
         if owner != 10:
             free = f"{name}_{oid}"
@@ -122,7 +122,7 @@ async def _make_room(context: Context, cluster: HostedCluster, name: str) -> Non
                     sql.Identifier(name), sql.Identifier(free)
                 )
             )
-            await context.record(
+            await runtime.record(
                 cluster,
                 f"database {name!r} is {free!r} now: that name is the runtime's",
                 "configuration change",
@@ -131,13 +131,13 @@ async def _make_room(context: Context, cluster: HostedCluster, name: str) -> Non
             await admin.execute(sql.SQL("drop database {}").format(sql.Identifier(name)))
 
 
-async def _make_roles(context: Context, cluster: HostedCluster) -> None:
+async def _make_roles(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     """Make those of the runtime's roles that an older release did not have, or a tenant dropped.
 
     A tenant's own role of such a name, which can only be that of the role that passes
     rds_superuser on, gives it up.
     """
-    admin = cluster.compute.admin
+    admin = cluster.writer.admin
     found = dict(
         cast(
             list[tuple[str, int]],
@@ -151,7 +151,7 @@ async def _make_roles(context: Context, cluster: HostedCluster) -> None:
                 sql.Identifier(roles.GRANTOR), sql.Identifier(free)
             )
         )
-        await context.record(
+        await runtime.record(
             cluster,
             f"role {roles.GRANTOR!r} is {free!r} now: that name is the runtime's",
             "configuration change",
@@ -164,7 +164,7 @@ async def _make_roles(context: Context, cluster: HostedCluster) -> None:
 
 async def _is_the_recipes(cluster: HostedCluster, oid: int) -> bool:
     """Whether a role has been made by an earlier try of this: the superuser granted it its role."""
-    rows = await cluster.compute.admin.execute(
+    rows = await cluster.writer.admin.execute(
         "select 1 from pg_catalog.pg_auth_members where member operator(pg_catalog.=) %s "
         "and grantor operator(pg_catalog.=) 10 and admin_option",
         oid,
@@ -172,13 +172,13 @@ async def _is_the_recipes(cluster: HostedCluster, oid: int) -> bool:
     return bool(rows)
 
 
-async def _bring_up_database(context: Context, cluster: HostedCluster, database: str) -> None:
+async def _bring_up_database(runtime: OpenRuntime, cluster: HostedCluster, database: str) -> None:
     try:
-        async with cluster.compute.admin.inside(database) as conn:
-            await _clean(context, cluster, conn)
+        async with cluster.writer.admin.inside(database) as conn:
+            await _clean(runtime, cluster, conn)
             await conn.execute(roles.PASSING_ON)
     except psycopg.OperationalError as error:
-        await context.record(
+        await runtime.record(
             cluster,
             f"database {database!r} could not be entered and lacks rds_grant_superuser(): {error}",
             "notification",
@@ -186,16 +186,16 @@ async def _bring_up_database(context: Context, cluster: HostedCluster, database:
 
 
 async def _clean(
-    context: Context, cluster: HostedCluster, conn: psycopg.AsyncConnection[tuple[object, ...]]
+    runtime: OpenRuntime, cluster: HostedCluster, conn: psycopg.AsyncConnection[tuple[object, ...]]
 ) -> None:
     """Take away what only a superuser can have left in a tenant's database."""
-    cursor = await conn.execute(leftovers.QUERY, {"master": cluster.facts.master_username})
+    cursor = await conn.execute(leftovers.QUERY, {"master": cluster.db_cluster.master_username})
     for statement, report in await cursor.fetchall():
         try:
             await conn.execute(str(statement).encode())
         except psycopg.Error as error:
             report = f"{report}; that failed, remove it by hand: {error}"
-        await context.record(cluster, f"in database {conn.info.dbname!r}: {report}", "security")
+        await runtime.record(cluster, f"in database {conn.info.dbname!r}: {report}", "security")
 
 
 def _put_back(directory: Path) -> list[str]:

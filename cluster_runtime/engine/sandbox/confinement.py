@@ -157,7 +157,7 @@ def passwd_version() -> tuple[int, int] | None:
     A wall is tied to the file itself: to one that replaced it, a server that runs has no way.
     """
     try:
-        facts = Path(PASSWD).stat()
+        status = Path(PASSWD).stat()
     except FileNotFoundError:
         return None
-    return facts.st_dev, facts.st_ino
+    return status.st_dev, status.st_ino

@@ -55,16 +55,16 @@ class OsUser:
 
     def _may_enter(self, folder: Path) -> bool:
         try:
-            facts = folder.stat()
+            status = folder.stat()
         except FileNotFoundError:
             return True
-        if not stat.S_ISDIR(facts.st_mode):
+        if not stat.S_ISDIR(status.st_mode):
             return True
-        if facts.st_uid == self.uid:
-            return bool(facts.st_mode & stat.S_IXUSR)
-        if facts.st_gid == self.gid:
-            return bool(facts.st_mode & stat.S_IXGRP)
-        return bool(facts.st_mode & stat.S_IXOTH)
+        if status.st_uid == self.uid:
+            return bool(status.st_mode & stat.S_IXUSR)
+        if status.st_gid == self.gid:
+            return bool(status.st_mode & stat.S_IXGRP)
+        return bool(status.st_mode & stat.S_IXOTH)
 
     def own(self, path: Path) -> None:
         """Give a file or folder to this user, where the host has to."""

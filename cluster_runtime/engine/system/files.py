@@ -186,11 +186,11 @@ def take_over(directory: Path, user: OsUser) -> bool:
     """
     with os.scandir(directory) as entries:
         for entry in entries:
-            facts = entry.stat(follow_symlinks=False)
-            if stat.S_ISDIR(facts.st_mode):
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
                 if not take_over(Path(entry.path), user):
                     return False
-            elif not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+            elif not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
                 return False
             else:
                 user.own(Path(entry.path))

@@ -36,6 +36,7 @@ from cluster_runtime.gateway.authentication.actions import (
     StartTls,
     Wish,
 )
+from cluster_runtime.gateway.authentication.packets import IncomingPacket
 from cluster_runtime.gateway.authentication.scram import ScramError, ScramServer, Verifier
 from cluster_runtime.gateway.backend import Login
 from cluster_runtime.gateway.waiting_room import Progress
@@ -83,7 +84,7 @@ class Handshake:
         self._policy = policy
         self._nonce = nonce
         self._mock_secret = mock_secret
-        self._received = bytearray()
+        self._packet = IncomingPacket()
         self._in_tls = False
         self._tls_refusable = True  # SSLRequest and GSSENCRequest are each answered once
         self._gss_refusable = True
@@ -126,15 +127,15 @@ class Handshake:
         """
         match self.state:
             case State.STARTUP:
-                return self._needed(4, prefix=0)
+                return self._packet.lacks(typed=False)
             case State.SASL | State.SASL_FINAL | State.TOKEN:
-                return self._needed(5, prefix=1)
+                return self._packet.lacks(typed=True)
             case _:
                 return 0
 
     def first_byte(self, byte: int) -> list[Action]:
         """The client's first byte, still unread: direct TLS starts with no request for it."""
-        if self.state is State.STARTUP and not self._in_tls and not self._received:
+        if self.state is State.STARTUP and not self._in_tls and not self._packet.begun:
             if byte != protocol.TLS_HANDSHAKE_RECORD:
                 return []
             self.state = State.TLS
@@ -150,9 +151,9 @@ class Handshake:
             return self._close("the client closed the connection")
         if self.wants == 0:
             return self._protocol_violation("unexpected data before the end of the startup")
-        self._received += data
+        self._packet.add(data)
         try:
-            return self._packet()
+            return self._take_packet()
         except ProtocolError as error:
             return self.refuse(error.sqlstate, str(error))
         except ScramError as error:
@@ -213,21 +214,20 @@ class Handshake:
         self.state = State.CLOSED
         return [Send(protocol.fatal(sqlstate, text, hint=hint)), Close(text)]
 
-    def _packet(self) -> list[Action]:
-        """Act on the packet at the front of what was received, if it is whole."""
+    def _take_packet(self) -> list[Action]:
+        """Act on the packet that comes, if it is whole."""
         if self.wants:
             return []
-        packet = bytes(self._received)
-        size = self._packet_bytes(prefix=0 if self.state is State.STARTUP else 1)
-        if len(packet) > size:
+        in_startup = self.state is State.STARTUP
+        packet, more = self._packet.take(typed=not in_startup)
+        if more:
             after_tls_request = packet[4:8] == struct.pack("!I", protocol.SSL_REQUEST)
             return self._protocol_violation(
                 "received unencrypted data after SSL request"
-                if self.state is State.STARTUP and after_tls_request
+                if in_startup and after_tls_request
                 else "received more data than one message before its answer"
             )
-        self._received.clear()
-        if self.state is State.STARTUP:
+        if in_startup:
             return self._startup_packet(packet)
         return self._password_message(packet[5:])
 
@@ -396,25 +396,6 @@ class Handshake:
     def _close(self, reason: str) -> list[Action]:
         self.state = State.CLOSED
         return [Close(reason)]
-
-    def _needed(self, header: int, *, prefix: int) -> int:
-        """Bytes that the header, and then the whole packet, still lack."""
-        if len(self._received) < header:
-            return header - len(self._received)
-        return max(self._packet_bytes(prefix=prefix) - len(self._received), 0)
-
-    def _packet_bytes(self, *, prefix: int) -> int:
-        """Size of the packet being received. Raises ProtocolError before its body is taken in."""
-        (length,) = struct.unpack_from("!I", self._received, prefix)
-        if prefix:
-            if self._received[:1] != b"p":
-                kind = self._received[0]
-                raise ProtocolError(f"expected password response, got message type {kind}")
-            if not 4 <= length <= protocol.CREDENTIAL_BYTES_MAX:
-                raise ProtocolError("invalid password packet size")
-        elif not 8 <= length <= protocol.STARTUP_BYTES_MAX:
-            raise ProtocolError("invalid length of startup packet")
-        return prefix + int(length)
 
     def _expect(self, state: State) -> None:
         if self.state is not state:

@@ -22,6 +22,7 @@ from cluster_runtime.host.attaching import PROTOCOL, Fate, may_be_sent_again
 from cluster_runtime.host.wire.calls import ATTACH, CALLS, HostFacts
 from cluster_runtime.host.wire.codec import decode_error, decode_result, encode
 from cluster_runtime.host.wire.signature import HOST_NAME, signed_headers
+from cluster_runtime.tracing import context_headers
 
 PROTOCOL_HEADER = "Borealis-Protocol"
 _EVERY = {PROTOCOL_HEADER: str(PROTOCOL), "Connection": "close"}
@@ -157,7 +158,7 @@ def _request(host: Host, path: str, body: bytes, line: Line) -> http.client.HTTP
     line.use(sock)
     connection = http.client.HTTPConnection(HOST_NAME)
     connection.sock = sock
-    headers = signed_headers(path, body, host.key, datetime.now(UTC))
+    headers = signed_headers(path, body, host.key, datetime.now(UTC)) | context_headers()
     try:
         connection.request("POST", path, body, headers | _EVERY)
         return connection.getresponse()

@@ -20,6 +20,7 @@ from cluster_runtime.host.wire.codec import decode_request, encode, encode_error
 from cluster_runtime.host.wire.link import PROTOCOL_HEADER, path_of
 from cluster_runtime.host.wire.signature import is_signed
 from cluster_runtime.logs import get_logger
+from cluster_runtime.tracing import continued
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -70,7 +71,8 @@ class Requests:
         elif path == ATTACH_PATH:
             await self._stay(receive, send)
         else:
-            await self._call(PATHS[path], body, receive, send)
+            with continued(_headers(scope)):
+                await self._call(PATHS[path], body, receive, send)
 
     async def end(self, patience_seconds: float) -> None:
         """Take no more calls; return when those under way have ended, or been cancelled."""
@@ -84,7 +86,7 @@ class Requests:
 
     def _refusal(self, scope: Scope, body: bytes) -> tuple[HTTPStatus, Any]:
         """Why a request is refused; OK where it is not."""
-        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = _headers(scope)
         path = scope["path"]
         if scope["method"] != "POST" or not is_signed(
             path, body, headers, self._key, datetime.now(UTC)
@@ -154,6 +156,10 @@ class Requests:
             self.attached -= 1
             for each in ends:
                 each.cancel()
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 async def _body(receive: Receive) -> bytes:

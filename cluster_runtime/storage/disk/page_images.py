@@ -133,7 +133,7 @@ def _listed(directory: Path, manifest: bytes, disk: Disk) -> PageImage:
     return PageImage(directory=directory, files=files, disk=disk, **listed)
 
 
-def facts_of(
+def files_of(
     source: Path, known: Sequence[ImageFile] = (), disk: Disk = HOST_DISK
 ) -> tuple[ImageFile, ...]:
     """The files of a cleanly stopped data directory that make an image.
@@ -158,15 +158,15 @@ def make_image(
     lsn: int,
     timeline: int,
     linked: bool = True,
-    facts: Sequence[ImageFile] | None = None,
+    files_known: Sequence[ImageFile] | None = None,
     pace: Pace = at_once,
     disk: Disk = HOST_DISK,
 ) -> PageImage:
     """Copy a cleanly stopped data directory to a segment's folder, durably.
 
-    linked: files equal to those of the newest image there become links to them. facts: of the files
-    of the source, where they are known already. pace: called with a descriptor and a number of
-    bytes after each stretch that was written there.
+    linked: files equal to those of the newest image there become links to them. files_known: the
+    source's, where they are known already. pace: called with a descriptor and a number of bytes
+    after each stretch that was written there.
     Raises OSError where the disk is full; nothing half-made remains under the image's name.
     """
     last = (images(folder, disk) or [_NOTHING])[-1] if linked else _NOTHING
@@ -175,7 +175,7 @@ def make_image(
     target = folder / f"{redo:016x}"
     partial = folder / f"{redo:016x}{PARTIAL}"
     disk.remove_tree(partial)
-    files = tuple(facts) if facts is not None else facts_of(source, disk=disk)
+    files = tuple(files_known) if files_known is not None else files_of(source, disk=disk)
     copied: list[Path] = []
     try:
         disk.make_directory(partial / DATA)

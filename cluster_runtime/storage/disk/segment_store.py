@@ -1,6 +1,6 @@
 """One segment on disk: its log files, its durable state, and the pure `Segment` over them.
 
-az-a/a1/segment.json      promise, history, membership, the volume's facts, a checksum over them
+az-a/a1/segment.json      promise, history, membership, the volume's metadata, a checksum over them
                           (replaced atomically)
 az-a/a1/promised          the promised epoch in 8 bytes, read by every process that has the
                           volume open: how a stale writer hears at once that it was replaced
@@ -10,20 +10,12 @@ az-a/a1/pages/<lsn>/      page images (full segments)
 
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from cluster_runtime.engine.system.resources import used_up
 from cluster_runtime.errors import StaleEpochError, StorageError
-from cluster_runtime.storage.core.batch import (
-    Batch,
-    CorruptFrameError,
-    EndOfLogError,
-    decode,
-    frame_bytes,
-)
-from cluster_runtime.storage.core.facts import VolumeFacts
+from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.segment import (
     Action,
@@ -32,12 +24,11 @@ from cluster_runtime.storage.core.segment import (
     Persist,
     Segment,
     SegmentStatus,
-    is_void,
 )
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId, az_of
-from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
 from cluster_runtime.storage.disk.log_files import Mark, SegmentLog
+from cluster_runtime.storage.disk.log_frames import Frame, LogFrames
 from cluster_runtime.storage.disk.page_images import PageImage, images
 from cluster_runtime.storage.disk.state_file import (
     STATE_FILE,
@@ -56,21 +47,6 @@ class SegmentAwayError(SegmentUnreadableError):
     """The disk below a segment refuses to be read or written. It may come back as it was."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A frame in the log: its position, its batch, its WAL bytes; `raw`: as it lies in the file."""
-
-    position: int
-    batch: Batch
-    wal: memoryview
-    raw: memoryview
-
-    @property
-    def end(self) -> int:
-        """The log position behind it."""
-        return self.position + frame_bytes(len(self.wal))
-
-
 class SegmentStore:
     """A segment's files and state. One thread changes it; reading is free to all."""
 
@@ -80,16 +56,17 @@ class SegmentStore:
         volume: UUID,
         core: Segment,
         log: SegmentLog,
-        facts: VolumeFacts | None = None,
+        metadata: VolumeMetadata | None = None,
     ) -> None:
         self.directory = directory
         self.volume = volume
         self.core = core
         self.log = log
-        self.facts = facts
+        self.metadata = metadata
         self.end = log.start
         self.accepts_format_1 = False
         self.pages = directory / "pages"
+        self._frames = LogFrames(volume, log, core)
         self._state_file = directory / STATE_FILE
         self._board = log.disk.board(directory / PROMISED_FILE)
         self._persisting = threading.Lock()
@@ -107,7 +84,7 @@ class SegmentStore:
         direct: bool,
         history: History = (),
         first_file_bytes: int = 0,
-        facts: VolumeFacts | None = None,
+        metadata: VolumeMetadata | None = None,
         disk: Disk = HOST_DISK,
         sparse: bool = False,
     ) -> "SegmentStore":
@@ -124,7 +101,7 @@ class SegmentStore:
         epoch = history[-1].epoch if history else Epoch(start.epoch)
         core = Segment(segment, membership, epoch, history, lsn, lsn, lsn, floor=lsn)
         try:
-            store = cls(directory, volume, core, log, facts)
+            store = cls(directory, volume, core, log, metadata)
             store.persist()
             for each in (log.directory, directory.parent, root):
                 disk.sync_directory(each)
@@ -162,7 +139,7 @@ class SegmentStore:
                     f"{directory} holds segment {state.segment} of volume {state.volume}, not "
                     f"{segment} of {volume}"
                 )
-            floor = state.floor if state.facts is not None or not accept_format_1 else None
+            floor = state.floor if state.metadata is not None or not accept_format_1 else None
             log = SegmentLog.open(directory / "log", disk, direct=direct, floor=floor)
             if not log.files:
                 raise SegmentUnreadableError(f"segment {segment} holds no log that begins")
@@ -171,7 +148,7 @@ class SegmentStore:
             with store._board.alone():
                 store._reload()
                 store._board.value = store.core.promised
-            store.find_end(whole=state.facts is None and accept_format_1)
+            store.find_end(whole=state.metadata is None and accept_format_1)
         except (OSError, ValueError, LookupError, SegmentUnreadableError) as error:
             if store is not None:
                 store.close()
@@ -248,7 +225,7 @@ class SegmentStore:
                     continue
 
     def persist(self) -> None:
-        """Make promise, history, membership, floor and facts durable.
+        """Make promise, history, membership, floor and metadata durable.
 
         Raises StaleEpochError where another process has promised more: its state stays.
         """
@@ -266,19 +243,19 @@ class SegmentStore:
             core.history,
             core.membership,
             core.floor,
-            self.facts,
+            self.metadata,
         )
         self.log.disk.replace(self._state_file, state.encode())
         self.log.epoch = core.promised
         self._board.value = core.promised
 
     def _reload(self) -> None:
-        """Take promise, history, membership, floor and facts from the disk."""
+        """Take promise, history, membership, floor and metadata from the disk."""
         state = _read_state(self.log.disk, self.directory, self.accepts_format_1)
         core = self.core
         core.promised, core.history = state.promised, state.history
         self.log.epoch = core.promised
-        core.membership, core.floor, self.facts = state.membership, state.floor, state.facts
+        core.membership, core.floor, self.metadata = state.membership, state.floor, state.metadata
 
     def _stale(self, epoch: Epoch) -> StaleEpochError:
         return StaleEpochError(
@@ -378,63 +355,17 @@ class SegmentStore:
     def frames(
         self, position: int, *, previous: Lsn | None = None, end: int | None = None
     ) -> Iterator[Frame]:
-        """The frames from a position on, as far as they are whole and form one chain.
-
-        previous: the back-link that the first one must have; None takes any.
-        """
-        for file in self.log.files:
-            if file.end <= position:
-                continue
-            at = max(position, file.start)
-            content = memoryview(self.log.read(at, file.end - at))
-            for frame in self._frames_of(content, at, previous):
-                if end is not None and frame.position >= end:
-                    return
-                yield frame
-                previous = frame.batch.end
-                position = frame.end
+        """The frames from a position on; see `LogFrames.read`."""
+        return self._frames.read(position, previous=previous, end=end)
 
     def position_of(self, lsn: Lsn) -> int:
         """Where the batch that ends at an LSN ends. Raises LookupError where there is none."""
-        for file in reversed(self.log.files):
-            mark = self.log.mark(file)
-            if mark is None or mark.lsn > lsn:
-                continue
-            if mark.lsn == lsn:
-                return file.start
-            for frame in self.frames(file.start, previous=Lsn(mark.lsn)):
-                if frame.batch.end == lsn:
-                    return frame.end
-            break
-        raise LookupError(f"segment {self.id} has no batch that ends at {lsn:#x}")
+        return self._frames.position_of(lsn)
 
     def close(self) -> None:
         """A second call does nothing."""
         self.log.close()
         self._board.close()
-
-    def _frames_of(self, content: memoryview, start: int, previous: Lsn | None) -> Iterator[Frame]:
-        at = 0
-        while at < len(content):
-            try:
-                batch, wal = decode(self.volume, content, at)
-            except EndOfLogError:
-                # Zeros: the next frame may start with the next page, as it does after a batch
-                # of I/O-Optimized storage.
-                page = at + -(start + at) % PAGE_BYTES
-                if page == at or page >= len(content):
-                    return
-                at = page
-                continue
-            except CorruptFrameError:
-                return
-            if (previous is not None and batch.previous != previous) or is_void(
-                batch, self.core.history
-            ):
-                return
-            end = at + frame_bytes(len(wal))
-            yield Frame(start + at, batch, wal, content[at:end])
-            previous, at = batch.end, end
 
     def _is_cut(self, lsn: Lsn) -> bool:
         return any(cut.lsn == lsn for cut in self.core.history) or lsn == self.core.floor

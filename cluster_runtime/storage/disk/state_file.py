@@ -14,7 +14,7 @@ from functools import lru_cache
 from uuid import UUID
 
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.core.facts import VolumeFacts
+from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.segment import Cut, History, is_sound
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
@@ -31,7 +31,7 @@ class StateDamagedError(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class SegmentStateFile:
-    """facts: None in format 1, which kept them beside the segments."""
+    """metadata: None in format 1, which kept it beside the segments."""
 
     volume: UUID
     segment: SegmentId
@@ -39,7 +39,7 @@ class SegmentStateFile:
     history: History
     membership: Membership
     floor: Lsn
-    facts: VolumeFacts | None
+    metadata: VolumeMetadata | None
 
     def encode(self) -> bytes:
         """The file's bytes, with their checksum."""
@@ -54,7 +54,7 @@ class SegmentStateFile:
             "membership": self.membership.version,
             "sets": self.membership.sets,
             "floor": self.floor,
-            "facts": self.facts.to_dict() if self.facts is not None else None,
+            "facts": self.metadata.to_dict() if self.metadata is not None else None,
         }
         of_readers = any(cut.of_readers for cut in self.history)
         number = _FORMAT_OF_READERS if of_readers else FORMAT
@@ -81,7 +81,7 @@ def _parsed(content: bytes, accept_format_1: bool) -> SegmentStateFile:
     if not (accept_format_1 and is_unsealed(content)):
         body = unseal(_KIND, content, _FORMAT_OF_READERS)
     state = json.loads(body)
-    facts = state.get("facts")
+    metadata = state.get("facts")
     found = SegmentStateFile(
         UUID(state["volume"]),
         SegmentId(state["segment"]),
@@ -89,7 +89,7 @@ def _parsed(content: bytes, accept_format_1: bool) -> SegmentStateFile:
         tuple(_cut(*each) for each in state["history"]),
         Membership(int(state["membership"]), tuple(tuple(each) for each in state["sets"])),
         Lsn(int(state["floor"])),
-        VolumeFacts.from_dict(facts) if facts is not None else None,
+        VolumeMetadata.from_dict(metadata) if metadata is not None else None,
     )
     if not is_sound(found.promised, found.history):
         raise StateDamagedError(

@@ -189,7 +189,7 @@ class LogCursor:
     def _load(self, position: int, wanted: SegmentStore | None = None) -> bytes:
         """Log from a position on: from the ring, else from one segment, or the first that can."""
         node = self._node
-        with node.lock:
+        with node.head.lock:
             if position >= node.staging.oldest:
                 length = min(self._read_bytes, node.staging.head - position)
                 return node.staging.read(position, length) if length > 0 else b""

@@ -9,7 +9,8 @@ from contextlib import suppress
 
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.types import Lsn
-from cluster_runtime.storage.disk.segment_store import Frame, SegmentStore
+from cluster_runtime.storage.disk.log_frames import Frame
+from cluster_runtime.storage.disk.segment_store import SegmentStore
 
 COPY_BYTES = 8 << 20
 """Most log in one durable write: a whole file, which then takes one synchronisation."""

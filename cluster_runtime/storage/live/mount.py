@@ -18,19 +18,19 @@ from cluster_runtime.errors import (
     StorageError,
 )
 from cluster_runtime.logs import get_logger
-from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.faults import Fault
+from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM
 from cluster_runtime.storage.core.types import SegmentId, SegmentKind, kind_of
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
 from cluster_runtime.storage.disk.page_images import seal_images
 from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.commit.lanes import IoCounts, Lane
+from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.cursor import LogCursor, LogIndex
-from cluster_runtime.storage.live.lanes import IoCounts, Lane
 from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.live.opening import OpenedVolume, open_volume
 from cluster_runtime.storage.live.volume_file import find_volume, write_volume_file
-from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.streaming.wal_service import WalService
 
 _log = get_logger(__name__)
@@ -54,7 +54,7 @@ class Upkeep:
 class Mount:
     """`node`, `opened` and `index` are there from `open` on, and change with each `reopen`.
 
-    facts: as the segments have them. format_1: whether some of them may have a state without a
+    metadata: as the segments have it. format_1: whether some of them may have a state without a
         checksum, which is accepted then.
     changing: held by whoever changes who writes to the volume, or how it is found.
     filling: held by whoever copies log into a segment, or changes which segments there are. It may
@@ -66,7 +66,7 @@ class Mount:
     opened: OpenedVolume
     index: LogIndex
 
-    facts: VolumeFacts
+    metadata: VolumeMetadata
     format_1: bool
 
     def __init__(
@@ -145,21 +145,21 @@ class Mount:
         lanes = self.node.lanes
         return [each for each in lanes if each.reachable and is_full(each.store.id)]
 
-    def change_facts(self, facts: VolumeFacts) -> None:
-        """Have every segment that answers keep new facts.
+    def change_metadata(self, metadata: VolumeMetadata) -> None:
+        """Have every segment that answers keep new metadata.
 
         Raises QuorumLostError where fewer than a write quorum did: then either may be found later.
         """
         node = self.node
         stores = [lane.store for lane in node.lanes]
-        known = [self.facts, *(each.facts for each in stores if each.facts is not None)]
+        known = [self.metadata, *(each.metadata for each in stores if each.metadata is not None)]
         newest = max(known, key=lambda each: each.version)
-        facts = replace(facts, version=newest.changed_by(node.volume.epoch))
+        metadata = replace(metadata, version=newest.changed_by(node.volume.epoch))
         told = []
         for lane in node.lanes:
             if not lane.reachable:
                 continue
-            lane.store.facts = facts
+            lane.store.metadata = metadata
             try:
                 lane.store.persist()
                 told.append(lane.store.id)
@@ -171,14 +171,14 @@ class Mount:
                 f"only {len(told)} segments could note the change; it takes {WRITE_QUORUM} of "
                 "every six. Heal segments and try again"
             )
-        self.facts = facts
+        self.metadata = metadata
         self._write_copy()
 
     def _write_copy(self) -> None:
         try:
-            write_volume_file(self.disk, self.directory, self.facts, upgrading=self.format_1)
+            write_volume_file(self.disk, self.directory, self.metadata, upgrading=self.format_1)
         except OSError as error:
-            _log.warning("the copy of a volume's facts is not written", error=str(error))
+            _log.warning("the copy of a volume's metadata is not written", error=str(error))
 
     def put(self, store: SegmentStore, lane: Lane | None) -> None:
         """Have the node work with a segment's files, in a lane whose segment is gone, or a new one.
@@ -241,14 +241,14 @@ class Mount:
         found = find_volume(self.disk, self.directory, unreachable)
         if found.format_1:
             # From here on an older release leaves it alone.
-            write_volume_file(self.disk, self.directory, found.facts, upgrading=True)
+            write_volume_file(self.disk, self.directory, found.metadata, upgrading=True)
         opened = open_volume(
             self.directory,
-            UUID(found.facts.volume_id),
-            timeline=found.facts.timelines.current,
+            UUID(found.metadata.volume_id),
+            timeline=found.metadata.timelines.current,
             unreachable=unreachable,
             direct=True,
-            format_1=found.facts if found.format_1 else None,
+            format_1=found.metadata if found.format_1 else None,
             disk=self.disk,
         )
         try:
@@ -260,8 +260,8 @@ class Mount:
         if found.format_1:
             for store in opened.stores.values():
                 seal_images(store.pages, self.disk)
-        kept = [store.facts for store in opened.stores.values() if store.facts is not None]
-        self.facts = max(kept, key=lambda each: each.version, default=found.facts)
+        kept = [store.metadata for store in opened.stores.values() if store.metadata is not None]
+        self.metadata = max(kept, key=lambda each: each.version, default=found.metadata)
         self.format_1 = found.format_1 and len(opened.stores) < len(
             opened.volume.membership.segments
         )
@@ -271,8 +271,8 @@ class Mount:
             opened.volume,
             list(opened.stores.values()),
             position=opened.position,
-            wal_segment_bytes=self.facts.wal_segment_bytes,
-            storage_type=self.facts.storage_type,
+            wal_segment_bytes=self.metadata.wal_segment_bytes,
+            storage_type=self.metadata.storage_type,
             counts=self.counts,
             prepare=upkeep.prepare_file,
             fell_behind=upkeep.catch_up,

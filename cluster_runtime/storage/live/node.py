@@ -19,9 +19,9 @@ from cluster_runtime.storage.core.durability import Volume
 from cluster_runtime.storage.core.types import SegmentId, StorageType
 from cluster_runtime.storage.disk.device import open_device
 from cluster_runtime.storage.disk.segment_store import SegmentStore
-from cluster_runtime.storage.live.commit_path import CommitPath
-from cluster_runtime.storage.live.lanes import IoCounts
-from cluster_runtime.storage.live.writer_link import Attachment
+from cluster_runtime.storage.live.commit.commit_path import CommitPath
+from cluster_runtime.storage.live.commit.lanes import IoCounts
+from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.streaming.replication import ReplicationClient
 
 _log = get_logger(__name__)
@@ -126,13 +126,11 @@ class StorageNode(CommitPath):
 
     def watch(self, fd: int) -> None:
         """Write to `fd` (non-blocking) whenever the VDL moves."""
-        with self.lock:
-            self._watchers = (*self._watchers, fd)
+        self.head.watch(fd)
 
     def unwatch(self, fd: int) -> None:
         """Tell a file descriptor no more that the log has grown."""
-        with self.lock:
-            self._watchers = tuple(each for each in self._watchers if each != fd)
+        self.head.unwatch(fd)
 
     def _run(self) -> None:
         try:
@@ -171,9 +169,8 @@ class StorageNode(CommitPath):
             self._polled = None
 
     def _patience_ms(self) -> float | None:
-        if not self._timers:
-            return None
-        return max(0.0, (self._timers[0][0] - self.clock()) * 1000)
+        due = self._timers.due
+        return None if due is None else max(0.0, (due - self.clock()) * 1000)
 
     def _stop(self) -> None:
         self.detach()

@@ -18,7 +18,7 @@ from cluster_runtime.errors import QuorumLostError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.durability import Opening, Volume, read_point
-from cluster_runtime.storage.core.facts import VolumeFacts
+from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.quorum import READ_QUORUM, WRITE_QUORUM, Membership
 from cluster_runtime.storage.core.segment import History
 from cluster_runtime.storage.core.types import (
@@ -67,13 +67,13 @@ def open_volume(
     timeline: int,
     unreachable: frozenset[SegmentId],
     direct: bool,
-    format_1: VolumeFacts | None = None,
+    format_1: VolumeMetadata | None = None,
     disk: Disk = HOST_DISK,
 ) -> OpenedVolume:
     """Open what answers of a volume's segments, for a new writer where a write quorum does.
 
-    unreachable: segments that a fault keeps away. format_1: the facts of a volume of that format,
-    whose segments get them now, with a checksum over all.
+    unreachable: segments that a fault keeps away. format_1: the metadata of a volume of that
+    format, whose segments get it now, with a checksum over all.
     Raises QuorumLostError where fewer than a read quorum answers, and InsufficientResourcesError
     where this process can open no more files.
     """
@@ -97,7 +97,7 @@ def _open_segments(
     volume: UUID,
     unreachable: frozenset[SegmentId],
     direct: bool,
-    format_1: VolumeFacts | None,
+    format_1: VolumeMetadata | None,
     disk: Disk,
 ) -> tuple[dict[SegmentId, SegmentStore], Membership]:
     """Those of the newest membership that can be read."""
@@ -130,10 +130,10 @@ def _open(
     stores: dict[SegmentId, SegmentStore],
     membership: Membership,
     timeline: int,
-    format_1: VolumeFacts | None,
+    format_1: VolumeMetadata | None,
 ) -> OpenedVolume:
     opening = _promise(stores)
-    _agree_on_facts(stores, format_1)
+    _agree_on_metadata(stores, format_1)
     if opening.may_cut:
         return _open_for_writing(opening, stores, timeline)
     return _open_for_reading(opening.epoch, stores, membership)
@@ -241,12 +241,14 @@ def _promise(stores: dict[SegmentId, SegmentStore]) -> Opening:
     return opening
 
 
-def _agree_on_facts(stores: dict[SegmentId, SegmentStore], format_1: VolumeFacts | None) -> None:
-    """Give all the newest facts; what each makes durable next has them."""
-    known = [store.facts for store in stores.values() if store.facts is not None]
+def _agree_on_metadata(
+    stores: dict[SegmentId, SegmentStore], format_1: VolumeMetadata | None
+) -> None:
+    """Give all the newest metadata; what each makes durable next has it."""
+    known = [store.metadata for store in stores.values() if store.metadata is not None]
     newest = max(known, key=lambda each: each.version, default=format_1)
     for store in stores.values():
-        store.facts = newest
+        store.metadata = newest
 
 
 def _open_for_writing(
@@ -357,7 +359,7 @@ def successor_store(
         direct=source.log.direct,
         history=history,
         first_file_bytes=disk.size(file.path) - PAGE_BYTES,
-        facts=source.facts,
+        metadata=source.metadata,
         disk=disk,
     )
 

@@ -18,7 +18,8 @@ import google_crc32c
 from cluster_runtime.storage.core.sizes import Sizes
 from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.filesystem import Pace
-from cluster_runtime.storage.simulation.inodes import Folder, Inode, Node
+from cluster_runtime.storage.simulation.inodes import Folder, Inode
+from cluster_runtime.storage.simulation.tree import Tree
 
 SMALL = Sizes(
     first_file=2 * PAGE_BYTES,
@@ -40,10 +41,9 @@ class SimulatedDisk:
 
     def __init__(self, rng: random.Random, root: Path) -> None:
         self._rng = rng
-        self._root = Folder()
+        self._tree = Tree(Folder())
         self._at = len(os.fspath(root)) + 1
         self._open: dict[int, tuple[Inode, str]] = {}
-        self._folders: dict[str, Folder] = {}
         self._fd = 1000
         self._unsynced: dict[int, Inode] = {}
         self.refusals: dict[str, int] = {}
@@ -58,11 +58,11 @@ class SimulatedDisk:
 
     def take(self) -> Folder:
         """All that is on it, each file and folder made durable before."""
-        return self._root
+        return self._tree.root
 
     def put(self, contents: Folder) -> None:
         """Begin with a copy of what another one has."""
-        self._root = contents.copy()
+        self._tree = Tree(contents.copy())
 
     # faults ----------------------------------------------------------------------------------
 
@@ -89,93 +89,72 @@ class SimulatedDisk:
 
     def cut_power(self) -> None:
         """Keep what is durable, and of the rest what chance wants."""
-        self._root.crash(self._rng)
-        self._folders.clear()
+        self._tree.root.crash(self._rng)
+        self._tree.forget()
         self._open.clear()
         self._unsynced.clear()
 
     def rot(self, path: str) -> bool:
-        """Turn over a bit of a file, most likely of what is used of it. Whether there was one.
-
-        Often it is one after which a number is another number: what only a checksum tells.
-        """
-        node = self._find(path)
+        """Turn over a bit of a file. Whether there was one."""
+        node = self._tree.find(path)
         if not isinstance(node, Inode) or not node.content:
             return False
-        content, rng = node.content, self._rng
-        digits = [at for at, each in enumerate(content) if 0x30 <= each <= 0x37]
-        if len(digits) > len(content) // 8 and rng.random() < 0.7:
-            at, bit = rng.choice(digits), 1 << rng.randrange(3)
-        else:
-            used = len(content.rstrip(b"\0")) or len(content)
-            at, bit = rng.randrange(used), 1 << rng.randrange(8)
-        node.flip(at, bit)
+        node.rot(self._rng)
         return True
 
     def truncate(self, path: str) -> None:
         """A file is cut short."""
-        node = self._find(path)
+        node = self._tree.find(path)
         if isinstance(node, Inode) and node.content:
             node.truncate(self._rng.choice((0, self._rng.randrange(len(node.content)))))
 
     def lose(self, path: str) -> None:
         """A folder is gone for good, with all in it."""
         above, _, name = path.rpartition("/")
-        folder = self._find(above)
+        folder = self._tree.find(above)
         assert isinstance(folder, Folder)
         if name in folder.entries:
             folder.drop(name)
             folder.sync()
-            self._folders.clear()
+            self._tree.forget()
 
     def inode(self, path: str) -> Inode | None:
         """A file, whoever is refused; None where there is none."""
-        node = self._find(path)
+        node = self._tree.find(path)
         return node if isinstance(node, Inode) else None
 
     def content(self, path: str) -> bytes | None:
         """What is in a file, whoever is refused; None where there is none."""
-        node = self._find(path)
+        node = self._tree.find(path)
         return bytes(node.content) if isinstance(node, Inode) else None
 
     def names_of(self, path: str) -> list[str]:
         """What is in a folder, whoever is refused."""
-        node = self._find(path)
+        node = self._tree.find(path)
         return sorted(node.entries) if isinstance(node, Folder) else []
 
     def paths(self, below: str) -> list[str]:
         """The files below a folder."""
-        found: list[str] = []
-        node = self._find(below)
-        pending = [(below, node)] if isinstance(node, Folder) else []
-        while pending:
-            at, folder = pending.pop()
-            for name, each in sorted(folder.entries.items()):
-                path = f"{at}/{name}"
-                if isinstance(each, Folder):
-                    pending.append((path, each))
-                else:
-                    found.append(path)
-        return found
+        return self._tree.paths(below)
 
     # the interface ---------------------------------------------------------------------------
 
     def names(self, directory: Path) -> list[str]:
-        node = self._find(self._reading(directory))
+        node = self._tree.find(self._reading(directory))
         return sorted(node.entries) if isinstance(node, Folder) else []
 
     def exists(self, path: Path) -> bool:
-        return self._find(self._reading(path)) is not None
+        return self._tree.find(self._reading(path)) is not None
 
     def size(self, path: Path) -> int:
-        return len(self._inode(self._reading(path)).content)
+        return len(self._tree.inode(self._reading(path)).content)
 
     def read(self, path: Path, offset: int = 0, length: int | None = None) -> bytes:
-        return self._inode(self._reading(path)).read(offset, length)
+        return self._tree.inode(self._reading(path)).read(offset, length)
 
     def make_directory(self, path: Path) -> None:
         where = self._changing(path)
-        folder = self._root
+        folder = self._tree.root
         *above, name = where.split("/")
         for each in above:
             if each not in folder.entries:
@@ -190,7 +169,7 @@ class SimulatedDisk:
 
     def replace(self, path: Path, content: bytes) -> None:
         where = self._changing(path)
-        folder, name = self._place(where)
+        folder, name = self._tree.place(where)
         inode = Inode()
         folder.put(f"{name}.new", inode)
         inode.write(0, content)
@@ -202,7 +181,7 @@ class SimulatedDisk:
 
     def create(self, path: Path, head: bytes, size: int, *, sparse: bool = False) -> None:
         where = self._changing(path)
-        folder, name = self._place(where)
+        folder, name = self._tree.place(where)
         partial = name.rpartition(".")[0] + ".new"
         folder.put(partial, Inode.synced(head.ljust(size, b"\0")))
         self._changing(path)
@@ -211,39 +190,39 @@ class SimulatedDisk:
         folder.sync()
 
     def write(self, path: Path, offset: int, content: bytes) -> None:
-        inode = self._inode(self._changing(path))
+        inode = self._tree.inode(self._changing(path))
         inode.write(offset, content)
         self._changing(path)
         inode.sync()
 
     def sync(self, path: Path) -> None:
-        self._inode(self._changing(path)).sync()
+        self._tree.inode(self._changing(path)).sync()
 
     def remove(self, path: Path) -> None:
         where = self._changing(path)
-        self._inode(where)
-        folder, name = self._place(where)
+        self._tree.inode(where)
+        folder, name = self._tree.place(where)
         folder.drop(name)
 
     def remove_tree(self, path: Path) -> None:
         where = self._changing(path)
-        node = self._find(where)
+        node = self._tree.find(where)
         if node is None:
             return
-        folder, name = self._place(where)
+        folder, name = self._tree.place(where)
         if isinstance(node, Folder):
-            self._folders.clear()
+            self._tree.forget()
             self._empty(node, path)
         folder.drop(name)
 
     def sync_directory(self, path: Path) -> None:
-        node = self._find(self._changing(path))
+        node = self._tree.find(self._changing(path))
         if not isinstance(node, Folder):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
         node.sync()
 
     def sync_tree(self, path: Path, written: Sequence[Path]) -> None:
-        node = self._find(self._changing(path))
+        node = self._tree.find(self._changing(path))
         pending = [node]
         while pending:
             each = pending.pop()
@@ -253,8 +232,8 @@ class SimulatedDisk:
                 pending.extend(each.entries.values())
 
     def rename(self, path: Path, target: Path) -> None:
-        folder, name = self._place(self._changing(path))
-        where, to = self._place(self._changing(target))
+        folder, name = self._tree.place(self._changing(path))
+        where, to = self._tree.place(self._changing(target))
         if name not in folder.entries:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
         assert folder is where, "nothing here moves from folder to folder"
@@ -263,22 +242,22 @@ class SimulatedDisk:
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), os.fspath(target))
         folder.rename(name, to)
         if isinstance(folder.entries[to], Folder):
-            self._folders.clear()
+            self._tree.forget()
 
     def link(self, path: Path, target: Path) -> None:
-        inode = self._inode(self._reading(path))
-        folder, name = self._place(self._changing(target))
+        inode = self._tree.inode(self._reading(path))
+        folder, name = self._tree.place(self._changing(target))
         folder.put(name, inode)
 
     def copy(self, path: Path, target: Path, pace: Pace) -> None:
-        content = self._inode(self._reading(path)).content
-        folder, name = self._place(self._changing(target))
+        content = self._tree.inode(self._reading(path)).content
+        folder, name = self._tree.place(self._changing(target))
         inode = Inode()
         inode.write(0, content)
         folder.put(name, inode)
 
     def walk(self, folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-        node = self._find(self._reading(folder))
+        node = self._tree.find(self._reading(folder))
         if not isinstance(node, Folder):
             return
         inside = sorted(node.entries.items())
@@ -291,7 +270,7 @@ class SimulatedDisk:
         return 0
 
     def checksum(self, path: Path) -> int:
-        return int(google_crc32c.value(bytes(self._inode(self._reading(path)).content)))
+        return int(google_crc32c.value(bytes(self._tree.inode(self._reading(path)).content)))
 
     def open_reader(self, path: Path) -> int:
         return self._opened(self._reading(path))
@@ -309,7 +288,7 @@ class SimulatedDisk:
 
     def board(self, path: Path) -> "SimulatedBoard":
         where = self._changing(path)
-        folder, name = self._place(where)
+        folder, name = self._tree.place(where)
         inode = folder.entries.get(name)
         if not isinstance(inode, Inode):
             inode = Inode()
@@ -382,31 +361,6 @@ class SimulatedDisk:
         if code is not None and (writing or code == errno.EIO):
             raise OSError(code, os.strerror(code), where)
 
-    def _find(self, where: str) -> "Node | None":
-        if not where:
-            return self._root
-        above, _, name = where.rpartition("/")
-        folder = self._folders.get(above)
-        if folder is None:
-            found = self._find(above)
-            if not isinstance(found, Folder):
-                return None
-            folder = self._folders[above] = found
-        return folder.entries.get(name)
-
-    def _inode(self, where: str) -> Inode:
-        node = self._find(where)
-        if not isinstance(node, Inode):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), where)
-        return node
-
-    def _place(self, where: str) -> tuple[Folder, str]:
-        above, _, name = where.rpartition("/")
-        folder = self._find(above)
-        if not isinstance(folder, Folder):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), where)
-        return folder, name
-
     def _empty(self, folder: Folder, path: Path) -> None:
         for name, node in sorted(folder.entries.items()):
             if isinstance(node, Folder):
@@ -416,7 +370,7 @@ class SimulatedDisk:
 
     def _opened(self, where: str) -> int:
         self._fd += 1
-        self._open[self._fd] = self._inode(where), where
+        self._open[self._fd] = self._tree.inode(where), where
         return self._fd
 
 
@@ -443,7 +397,7 @@ class SimulatedBoard:
 
     @property
     def is_there(self) -> bool:
-        return self._disk._find(self._where) is self._inode
+        return self._disk._tree.find(self._where) is self._inode
 
     def close(self) -> None:
         """Nothing is held."""

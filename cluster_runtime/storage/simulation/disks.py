@@ -13,8 +13,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from cluster_runtime.errors import QuorumLostError, StaleEpochError, StorageError
-from cluster_runtime.storage.core.facts import VolumeFacts
 from cluster_runtime.storage.core.faults import Fault
+from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.policy.retention import ImagePoint
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.types import AZS, SEGMENT_IDS, SegmentId, StorageType, az_of
@@ -427,7 +427,9 @@ class DiskWorld(Invariants):
 
 def create_volume(disk: SimulatedDisk, root: Path, storage_type: StorageType) -> None:
     """Six empty segments, durable with all that is in them."""
-    facts = VolumeFacts(str(VOLUME), 1, START, WAL_SEGMENT_BYTES, "18", storage_type, base="base")
+    metadata = VolumeMetadata(
+        str(VOLUME), 1, START, WAL_SEGMENT_BYTES, "18", storage_type, base="base"
+    )
     for segment in SEGMENT_IDS:
         SegmentStore.create(
             root,
@@ -436,10 +438,10 @@ def create_volume(disk: SimulatedDisk, root: Path, storage_type: StorageType) ->
             Mark(0, START, START, 0, 1),
             Membership(),
             direct=True,
-            facts=facts,
+            metadata=metadata,
             disk=disk,
         ).close()
-    write_volume_file(disk, root, facts)
+    write_volume_file(disk, root, metadata)
     disk.sync_directory(root)
 
 

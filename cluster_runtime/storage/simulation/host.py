@@ -15,18 +15,18 @@ from cluster_runtime.storage.core.policy.replacement import ReplacementPolicy
 from cluster_runtime.storage.core.types import Lsn, SegmentId
 from cluster_runtime.storage.disk.device import Arena
 from cluster_runtime.storage.disk.page_images import make_image, sweep
-from cluster_runtime.storage.live.commit_path import CommitPath
+from cluster_runtime.storage.live.commit.commit_path import CommitPath
+from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.mount import Mount, Upkeep
 from cluster_runtime.storage.live.node import StorageNode
-from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.simulation.device import SimulatedDevice
 from cluster_runtime.storage.simulation.disk import SimulatedDisk
 from cluster_runtime.storage.simulation.scheduler import Scheduler
 from cluster_runtime.storage.streaming.replication import ReplicationClient, WalMessage
 from cluster_runtime.storage.upkeep.faults import FaultInjection
 from cluster_runtime.storage.upkeep.holders import Holders
+from cluster_runtime.storage.upkeep.images.pages import Pages
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
-from cluster_runtime.storage.upkeep.pages import Pages
 from cluster_runtime.storage.upkeep.repair import Repair
 from cluster_runtime.storage.upkeep.replacement import Replacing
 from cluster_runtime.storage.upkeep.scrub import Scrubbing
@@ -82,7 +82,7 @@ class SimulatedNode(StorageNode):
 
     @property
     def next_timer(self) -> float | None:
-        return self._timers[0][0] if self._timers else None
+        return self._timers.due
 
 
 class SimulatedWorker(Worker):

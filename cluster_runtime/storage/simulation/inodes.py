@@ -98,6 +98,20 @@ class Inode:
             self.durable[at] ^= bit
         self.changed_from = 0
 
+    def rot(self, rng: random.Random) -> None:
+        """A bit is another one, most likely of what is used of it.
+
+        Often it is one after which a number is another number: what only a checksum tells.
+        """
+        content = self.content
+        digits = [at for at, each in enumerate(content) if 0x30 <= each <= 0x37]
+        if len(digits) > len(content) // 8 and rng.random() < 0.7:
+            at, bit = rng.choice(digits), 1 << rng.randrange(3)
+        else:
+            used = len(content.rstrip(b"\0")) or len(content)
+            at, bit = rng.randrange(used), 1 << rng.randrange(8)
+        self.flip(at, bit)
+
     def truncate(self, size: int) -> None:
         """What lies behind is gone, also from the platter."""
         del self.content[size:], self.durable[size:]

@@ -12,11 +12,12 @@ from cluster_runtime.storage.core import durability, quorum, segment
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.segment import Action, History, Segment, SegmentStatus
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
-from cluster_runtime.storage.disk import log_files, page_images, sealed, segment_store
+from cluster_runtime.storage.disk import log_files, log_frames, page_images, sealed, segment_store
 from cluster_runtime.storage.live import cursor, gossip, opening
 from cluster_runtime.storage.simulation.disk import SimulatedDisk
 from cluster_runtime.storage.simulation.inodes import Inode
-from cluster_runtime.storage.upkeep import pages, repair
+from cluster_runtime.storage.upkeep import repair
+from cluster_runtime.storage.upkeep.images import pages
 
 Patch = Callable[[object, str, object], None]
 
@@ -175,7 +176,7 @@ def void_off_by_one(patch: Patch) -> None:
                 return cut.epoch > batch.epoch
         return False
 
-    for module in (segment, segment_store, cursor):
+    for module in (segment, log_frames, cursor):
         patch(module, "is_void", is_void)
 
 
@@ -320,7 +321,7 @@ def damage_behind_which_claims_stay(patch: Patch) -> None:
 
 def names_not_synced(patch: Patch) -> None:
     def replace(self: SimulatedDisk, path: Path, content: bytes) -> None:
-        folder, name = self._place(self._changing(path))
+        folder, name = self._tree.place(self._changing(path))
         inode = folder.entries.get(name)
         if not isinstance(inode, Inode):
             inode = Inode()

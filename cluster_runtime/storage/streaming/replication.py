@@ -10,12 +10,14 @@ import select
 import struct
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from cluster_runtime.errors import StorageError
+from cluster_runtime.moved import renamed
 from cluster_runtime.storage.core.policy.feedback import Feedback
 from cluster_runtime.storage.core.wal_records import format_lsn, parse_lsn
 from cluster_runtime.wording import Said
@@ -39,6 +41,9 @@ _FEEDBACK = struct.Struct("!cQIIII")
 _LSN = struct.Struct("!Q")
 _MILLISECONDS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DUPLICATE_OBJECT, _OBJECT_IN_USE = "42710", "55006"
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, SystemFacts="SystemIdentification")
 
 
 class ReplicationEndedError(StorageError):
@@ -67,7 +72,7 @@ class WalMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class SystemFacts:
+class SystemIdentification:
     """IDENTIFY_SYSTEM: who the writer is, its timeline, and how far its log is flushed."""
 
     system_identifier: int
@@ -107,11 +112,11 @@ class ReplicationClient:
         """The connection's descriptor; the same after the connection is lost."""
         return self._fd
 
-    def identify(self) -> SystemFacts:
+    def identify(self) -> SystemIdentification:
         """IDENTIFY_SYSTEM: identifier, timeline, LSN. Raises StorageError."""
         result = self._command(b"IDENTIFY_SYSTEM", pq.ExecStatus.TUPLES_OK)
         identifier, timeline, lsn = (_text(result, column) for column in range(3))
-        return SystemFacts(int(identifier), int(timeline), parse_lsn(lsn))
+        return SystemIdentification(int(identifier), int(timeline), parse_lsn(lsn))
 
     def timeline_history(self, timeline: int) -> bytes:
         """The content of a timeline's history file. Timeline 1 has none."""

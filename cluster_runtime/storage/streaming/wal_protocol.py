@@ -11,7 +11,9 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from cluster_runtime.moved import renamed
 from cluster_runtime.storage.core.policy.feedback import Feedback
 from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.core.wal_records import format_lsn, parse_lsn
@@ -33,9 +35,12 @@ _HISTORY = re.compile(r"TIMELINE_HISTORY\s+(\d+)\s*;?$", re.IGNORECASE)
 _SHOW = re.compile(r"SHOW\s+(\w+)\s*;?$", re.IGNORECASE)
 _READ_SLOT = re.compile(r'READ_REPLICATION_SLOT\s+"?\w+"?\s*;?$', re.IGNORECASE)
 
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, LogFacts="ServedLog")
+
 
 @dataclass(frozen=True, slots=True)
-class LogFacts:
+class ServedLog:
     """What a standby may learn of the log now. LSNs are byte positions.
 
     oldest: the first LSN that is still kept; end: the volume durable LSN.
@@ -73,10 +78,10 @@ class ProtocolViolationError(Exception):
 
 
 class ReplicationSession:
-    """One standby's connection. `facts` is asked again for each command."""
+    """One standby's connection. `log` is asked again for each command."""
 
-    def __init__(self, facts: Callable[[], LogFacts]) -> None:
-        self._facts = facts
+    def __init__(self, log: Callable[[], ServedLog]) -> None:
+        self._served_log = log
         self._buffer = bytearray()
         self._started = False
         self.application_name = ""
@@ -166,7 +171,7 @@ class ReplicationSession:
             listed = b"".join(name + b"\0" for name in unknown)
             answer = _message(b"v", struct.pack("!II", PROTOCOL_3 << 16, len(unknown)) + listed)
         parameters = {
-            "server_version": self._facts().server_version,
+            "server_version": self._served_log().server_version,
             "server_encoding": "UTF8",
             "client_encoding": "UTF8",
             "integer_datetimes": "on",
@@ -180,31 +185,31 @@ class ReplicationSession:
         return answer + _READY
 
     def _command(self, command: str) -> bytes:
-        facts = self._facts()
+        log = self._served_log()
         if re.match(r"IDENTIFY_SYSTEM\s*;?$", command, re.IGNORECASE):
             row = (
-                str(facts.system_identifier),
-                str(facts.timelines.current),
-                format_lsn(facts.end),
+                str(log.system_identifier),
+                str(log.timelines.current),
+                format_lsn(log.end),
                 None,
             )
             columns = (("systemid", _TEXT), ("timeline", _INT8), ("xlogpos", _TEXT))
             return _rows((*columns, ("dbname", _TEXT)), row) + _complete("IDENTIFY_SYSTEM")
         if found := _START.match(command):
-            return self._start(facts, parse_lsn(found[1]), found[2])
+            return self._start(log, parse_lsn(found[1]), found[2])
         if found := _HISTORY.match(command):
-            return _history(facts, int(found[1]))
+            return _history(log, int(found[1]))
         if found := _SHOW.match(command):
-            return _show(facts, found[1].lower())
+            return _show(log, found[1].lower())
         if _READ_SLOT.match(command):
             slot = (("slot_type", _TEXT), ("restart_lsn", _TEXT), ("restart_tli", _INT8))
             return _rows(slot, (None, None, None)) + _complete("READ_REPLICATION_SLOT")
         return _error("0A000", f"the storage volume does not know the command {command[:60]!r}")
 
-    def _start(self, facts: LogFacts, lsn: int, timeline: str | None) -> bytes:
-        number = facts.timelines.current if timeline is None else int(timeline)
+    def _start(self, log: ServedLog, lsn: int, timeline: str | None) -> bytes:
+        number = log.timelines.current if timeline is None else int(timeline)
         try:
-            until = facts.timelines.end_of(number)
+            until = log.timelines.end_of(number)
         except LookupError:
             return _error("58P01", f"timeline {number} is not in this volume's history")
         if until is not None and lsn > until:
@@ -213,17 +218,17 @@ class ReplicationSession:
                 f"requested starting point {format_lsn(lsn)} on timeline {number} is not in this "
                 f"volume's history, which left that timeline at {format_lsn(until)}",
             )
-        if lsn > facts.end:
+        if lsn > log.end:
             return _error(
                 "55000",
                 f"requested starting point {format_lsn(lsn)} is ahead of the volume durable LSN "
-                f"{format_lsn(facts.end)}",
+                f"{format_lsn(log.end)}",
             )
-        if lsn < facts.oldest:
+        if lsn < log.oldest:
             return _error(
                 "58P01",
                 f"WAL from {format_lsn(lsn)} has already been removed; the oldest is "
-                f"{format_lsn(facts.oldest)}: start from a newer page image",
+                f"{format_lsn(log.oldest)}: start from a newer page image",
             )
         self.stream = Stream(lsn, number, until)
         if lsn == until:
@@ -240,8 +245,8 @@ class ReplicationSession:
 
     def _next_timeline(self) -> bytes:
         assert self.stream is not None
-        facts = self._facts()
-        following = facts.timelines.after(self.stream.timeline)
+        log = self._served_log()
+        following = log.timelines.after(self.stream.timeline)
         row = (str(following), format_lsn(self.stream.until or 0))
         self.stream = None
         columns = (("next_tli", _INT8), ("next_tli_startpos", _TEXT))
@@ -256,18 +261,18 @@ class ReplicationSession:
             self.feedback = Feedback((xmin, xmin_epoch), (catalog, catalog_epoch))
 
 
-def _history(facts: LogFacts, timeline: int) -> bytes:
-    if timeline not in facts.timelines.known[1:]:
+def _history(log: ServedLog, timeline: int) -> bytes:
+    if timeline not in log.timelines.known[1:]:
         return _error("58P01", f"the volume keeps no history file of timeline {timeline}")
-    row = (f"{timeline:08X}.history", facts.timelines.history(timeline))
+    row = (f"{timeline:08X}.history", log.timelines.history(timeline))
     return _rows((("filename", _TEXT), ("content", _TEXT)), row) + _complete("TIMELINE_HISTORY")
 
 
-def _show(facts: LogFacts, name: str) -> bytes:
+def _show(log: ServedLog, name: str) -> bytes:
     values = {
-        "wal_segment_size": f"{facts.wal_segment_bytes >> 20}MB",
+        "wal_segment_size": f"{log.wal_segment_bytes >> 20}MB",
         "data_directory_mode": "0700",
-        "server_version": facts.server_version,
+        "server_version": log.server_version,
     }
     if name not in values:
         return _error("42704", f"the storage volume has no parameter {name!r}")

@@ -21,9 +21,9 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.policy.feedback import Feedback, least
 from cluster_runtime.storage.core.wal_records import WAL_PAGE_BYTES
 from cluster_runtime.storage.streaming.wal_protocol import (
-    LogFacts,
     ProtocolViolationError,
     ReplicationSession,
+    ServedLog,
     StandbyStatus,
 )
 
@@ -46,7 +46,7 @@ class WalCursor(Protocol):
 class LogSource(Protocol):
     """What the service reads from: a volume."""
 
-    def log_facts(self) -> LogFacts:
+    def served_log(self) -> ServedLog:
         """What IDENTIFY_SYSTEM is answered with."""
 
     def cursor(self, lsn: int) -> WalCursor:
@@ -185,7 +185,7 @@ class _Reader:
         self._source = source
         self._service = service
         self.since = time.time()
-        self.session = ReplicationSession(source.log_facts)
+        self.session = ReplicationSession(source.served_log)
         self._cursor: WalCursor
         self._moved, self._tell = os.pipe()
         for end in (self._moved, self._tell):
@@ -232,7 +232,7 @@ class _Reader:
                 if self.session.stream is not streamed and self.session.stream is not None:
                     self._cursor = self._source.cursor(self.session.stream.position)
             elif not ready and not more and self._streaming:
-                end = self._source.log_facts().end
+                end = self._source.served_log().end
                 self._conn.sendall(self.session.keepalive(end, time.time(), reply=True))
 
     def _patience_s(self) -> float:
@@ -250,7 +250,7 @@ class _Reader:
         stream = self.session.stream
         if stream is None or stream.ended:
             return False
-        end = self._source.log_facts().end
+        end = self._source.served_log().end
         limit = min(end, stream.until) if stream.until is not None else end
         if stream.position >= limit:
             if stream.until is not None and stream.position >= stream.until:

@@ -57,7 +57,7 @@ class DataDirectories:
         """Pages and log up to the VDL; the server over it writes on behind them."""
         redo = self._lay_out(data_directory, image)
         if redo < self._mount.node.volume.vdl:
-            timelines = self._mount.facts.timelines
+            timelines = self._mount.metadata.timelines
             if timelines.at(redo) == timelines.current:
                 mark_in_production(data_directory)
             else:
@@ -85,18 +85,18 @@ class DataDirectories:
         self._make_standby(data_directory)
 
     def _claim(self, stopped_at: int | None) -> Claim:
-        return Claim(self._mount.facts.volume_id, boot_id(), stopped_at)
+        return Claim(self._mount.metadata.volume_id, boot_id(), stopped_at)
 
     def _lay_out(self, data_directory: Path, image: PageImage | None) -> int:
         """Replace a directory by pages and the log behind them; the LSN at which replay begins."""
         remove_tree(data_directory)
         redo = self._lay_out_pages(data_directory, image)
-        facts = self._mount.facts
+        metadata = self._mount.metadata
         if redo < self._mount.node.volume.vdl:
-            size = facts.wal_segment_bytes
+            size = metadata.wal_segment_bytes
             start = redo - redo % size
             wal = self._wal_from(start)
-            write_wal(data_directory, start, wal, facts.timelines, size, self._user)
+            write_wal(data_directory, start, wal, metadata.timelines, size, self._user)
         return redo
 
     def _lay_out_pages(self, data_directory: Path, image: PageImage | None) -> int:
@@ -116,11 +116,11 @@ class DataDirectories:
         """
         self.check_base()
         copy_tree(self._base_image, data_directory, self._user)
-        set_system_identifier(data_directory, self._mount.facts.system_identifier)
+        set_system_identifier(data_directory, self._mount.metadata.system_identifier)
 
     def check_base(self) -> None:
         """Raises StorageError where the base image is not the one that the volume began with."""
-        began_with = self._mount.facts.base
+        began_with = self._mount.metadata.base
         try:
             found = fingerprint(self._base_image)
         except OSError as error:

@@ -13,7 +13,7 @@ from cluster_runtime.storage.core.faults import (
 )
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.segment_store import SegmentStore
-from cluster_runtime.storage.live.lanes import Lane
+from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.log_files import Mark
-from cluster_runtime.storage.live.lanes import Lane
+from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.upkeep.worker import Worker
@@ -32,8 +32,9 @@ class FilePreparation:
         """Write the marks of log files that were begun, in the segments that have come so far."""
         mount, node = self._mount, self._mount.node
         with self._marking:
-            while node.marks:
-                mark = node.marks.popleft()
+            marks = node.head.marks
+            while marks:
+                mark = marks.popleft()
                 mount.index.add(mark.lsn, mark.position)
                 self._unmarked.append((mark, {lane.store.id for lane in node.lanes}))
             for mark, segments in self._unmarked:

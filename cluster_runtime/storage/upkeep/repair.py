@@ -10,8 +10,8 @@ from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.types import Lsn, SegmentId
 from cluster_runtime.storage.disk.segment_store import SegmentStore, SegmentUnreadableError
+from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.gossip import begin_again, copy_log, have_file
-from cluster_runtime.storage.live.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.live.opening import align
 from cluster_runtime.storage.upkeep.worker import Worker

@@ -20,10 +20,10 @@ from cluster_runtime.storage.disk.segment_store import (
     SegmentStore,
     SegmentUnreadableError,
 )
-from cluster_runtime.storage.live.lanes import Lane
+from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.live.opening import remove_segment, successor_store
-from cluster_runtime.storage.upkeep.pages import Pages
+from cluster_runtime.storage.upkeep.images.pages import Pages
 from cluster_runtime.storage.upkeep.repair import Repair
 
 _OUT_OF_USE = Fault(FaultKind.CRASH)
@@ -113,7 +113,7 @@ class Replacing:
                     store = self._open(segment)
                 except SegmentUnreadableError:
                     continue
-                store.facts = mount.facts
+                store.metadata = mount.metadata
                 mount.put(store, mount.vacant_lane())
                 self._repair.catch_up(segment)
 

@@ -12,9 +12,9 @@ from cluster_runtime.storage.disk.filesystem import Disk
 from cluster_runtime.storage.disk.log_files import LogFile
 from cluster_runtime.storage.disk.page_images import PageImage
 from cluster_runtime.storage.disk.segment_store import SegmentStore
-from cluster_runtime.storage.live.lanes import Lane
+from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
-from cluster_runtime.storage.upkeep.pages import Pages
+from cluster_runtime.storage.upkeep.images.pages import Pages
 from cluster_runtime.storage.upkeep.repair import Repair, is_whole
 
 SCRUB_FILE = "scrub.json"

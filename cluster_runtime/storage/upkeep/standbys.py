@@ -11,7 +11,7 @@ from cluster_runtime.storage.core.wal_records import format_lsn
 from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.holders import Hold, Holders
-from cluster_runtime.storage.upkeep.pages import Pages
+from cluster_runtime.storage.upkeep.images.pages import Pages
 
 STALL_S = 60.0
 """How long a standby that starts may stand still."""

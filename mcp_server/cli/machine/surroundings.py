@@ -14,7 +14,7 @@ from pathlib import Path
 from cluster_runtime import ClusterStatus, DBCluster, Runtime
 from cluster_runtime.engine.diagnosis import Finding, Verdict
 from cluster_runtime.errors import BorealisError
-from cluster_runtime.host.attached import find
+from cluster_runtime.host.serving import host_status
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM
 from cluster_runtime.storage.core.types import SegmentState
 from mcp_server.cli import shell
@@ -37,7 +37,7 @@ def examine(state_dir: Path) -> list[Finding]:
 def clusters(state_dir: Path) -> list[Finding]:
     """Trouble of the clusters of a host, where there is one."""
     try:
-        if not state_dir.is_dir() or find(state_dir) is None:
+        if not state_dir.is_dir() or host_status(state_dir) is None:
             return []
         with Runtime.open(state_dir) as runtime:
             every = runtime.describe_db_clusters()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mcp_server.cli.options import STATE_DIR, AsJson, Name, StateDir, clusters
+from mcp_server.cli.options import STATE_DIR, AsJson, StateDir, clusters
 
 if TYPE_CHECKING:
     from cluster_runtime import Runtime
@@ -21,8 +21,18 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
 
     @app.command()
     def logs(
-        name: Name,
+        name: Annotated[
+            str | None,
+            typer.Argument(
+                help="Identifier of the cluster; none with --host.",
+                metavar="[CLUSTER]",
+                autocompletion=clusters,
+            ),
+        ] = None,
         state_dir: StateDir = STATE_DIR,
+        host: Annotated[
+            bool, typer.Option("--host", help="The log of the host, whether it runs or not.")
+        ] = False,
         follow: Annotated[
             bool, typer.Option("--follow", "-f", help="Go on with what comes, until interrupted.")
         ] = False,
@@ -34,9 +44,14 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
         ] = None,
         as_json: AsJson = False,
     ) -> None:
-        """Show the log of a cluster's PostgreSQL."""
+        """Show the log of a cluster's PostgreSQL, or of the host."""
+        if (name is None) is not host or (host and instance is not None):
+            raise typer.BadParameter("name a cluster, or say --host alone", param_hint="CLUSTER")
         from mcp_server.cli.watching import logs as reading
 
+        if name is None:
+            reading.show_host(state_dir.expanduser(), lines, follow=follow, as_json=as_json)
+            return
         with opened(state_dir) as runtime:
             reading.show(runtime, name, instance, lines, follow=follow, as_json=as_json)
 

@@ -5,7 +5,9 @@ the look-ups take well under a millisecond and are never out of date.
 import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from cluster_runtime.moved import renamed
 from mcp_server.nl2sql.database.steps import Fetch, Steps
 
 FUNCTION_NAMES = """
@@ -36,6 +38,9 @@ limit %s
 SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 MAX_RELATIONS_READ = 5000
 
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, Facts="KnownRelations")
+
 
 @dataclass(frozen=True, slots=True)
 class Relation:
@@ -53,7 +58,7 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class KnownRelations:
     """The catalog's answers for the names of one statement."""
 
     relations: dict[str, list[Relation]]
@@ -66,14 +71,14 @@ class Facts:
         return None
 
 
-def look_up(tables: Collection[str]) -> Steps[Facts]:
+def look_up(tables: Collection[str]) -> Steps[KnownRelations]:
     """The relations of these names."""
     relations: dict[str, list[Relation]] = {}
     if tables:
         for row in (yield Fetch(RELATIONS, (sorted(tables),))).rows:
             relation = Relation(row[0], row[1], row[2], tuple(row[3]))
             relations.setdefault(relation.name, []).append(relation)
-    return Facts(relations)
+    return KnownRelations(relations)
 
 
 def user_relations() -> Steps[list[Relation]]:

@@ -10,7 +10,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from mcp_server.nl2sql.database.catalog import SYSTEM_COLUMNS, Facts, Relation, nearest
+from mcp_server.nl2sql.database.catalog import SYSTEM_COLUMNS, KnownRelations, Relation, nearest
 
 
 def identifier(node: exp.Expr | str | None) -> str:
@@ -36,10 +36,10 @@ def tables(tree: exp.Expr) -> list[tuple[str | None, str]]:
     return list(found)
 
 
-def unknown_table(tree: exp.Expr, facts: Facts) -> tuple[str | None, str] | None:
+def unknown_table(tree: exp.Expr, relations: KnownRelations) -> tuple[str | None, str] | None:
     """The first table that the catalog does not have."""
     for schema, name in tables(tree):
-        if facts.relation(schema, name) is None:
+        if relations.relation(schema, name) is None:
             return schema, name
     return None
 
@@ -76,7 +76,7 @@ def column_message(name: str, qualifier: str | None, sources: list[Relation]) ->
     return f"there is no column {wanted!r}; {listing or 'no table is read there'}"
 
 
-def unknown_column(tree: exp.Expr, facts: Facts) -> str | None:
+def unknown_column(tree: exp.Expr, relations: KnownRelations) -> str | None:
     """A message about the first column that certainly exists nowhere it could, or None."""
     try:
         scopes = traverse_scope(tree)
@@ -86,13 +86,13 @@ def unknown_column(tree: exp.Expr, facts: Facts) -> str | None:
         for column in scope.columns:
             if column.find_ancestor(exp.Select, exp.SetOperation) is not scope.expression:
                 continue  # of a nested query, whose own scope comes by as well
-            message = _objection(column, scope, facts)
+            message = _objection(column, scope, relations)
             if message:
                 return message
     return None
 
 
-def _objection(column: exp.Column, scope: Scope, facts: Facts) -> str | None:
+def _objection(column: exp.Column, scope: Scope, relations: KnownRelations) -> str | None:
     if not isinstance(column.this, exp.Identifier):
         return None
     name = identifier(column.this)
@@ -103,7 +103,7 @@ def _objection(column: exp.Column, scope: Scope, facts: Facts) -> str | None:
     for source_name, source in _sources(scope):
         if qualifier and source_name.lower() != qualifier.lower():
             continue
-        columns = _columns(source, facts)
+        columns = _columns(source, relations)
         if columns is None:
             return None
         relation, names = columns
@@ -126,11 +126,15 @@ def _sources(scope: Scope) -> Iterator[tuple[str, exp.Expr | Scope]]:
         here = here.parent
 
 
-def _columns(source: exp.Expr | Scope, facts: Facts) -> tuple[Relation, frozenset[str]] | None:
+def _columns(
+    source: exp.Expr | Scope, relations: KnownRelations
+) -> tuple[Relation, frozenset[str]] | None:
     if isinstance(source, exp.Table):
         if not isinstance(source.this, exp.Identifier):
             return None
-        found = facts.relation(identifier(source.args.get("db")) or None, identifier(source.this))
+        found = relations.relation(
+            identifier(source.args.get("db")) or None, identifier(source.this)
+        )
         alias = source.args.get("alias")
         if found is None or (alias is not None and alias.args.get("columns")):
             return None

@@ -70,11 +70,11 @@ def _begin_again() -> Steps[None]:
 def _near_names(said: str, tree: exp.Expr | None) -> Steps[str]:
     known = yield from user_relations()
     if tree is not None:
-        facts = yield from look_up({name for _, name in names.tables(tree)})
-        missing = names.unknown_table(tree, facts)
+        relations = yield from look_up({name for _, name in names.tables(tree)})
+        missing = names.unknown_table(tree, relations)
         if missing:
             return names.table_message(*missing, known)
-        if message := names.unknown_column(tree, facts):
+        if message := names.unknown_column(tree, relations):
             return message
     return _with_names(said, known)
 

@@ -326,6 +326,10 @@ def test_events(endpoint: Endpoint, rds: Any, notes: Any) -> None:
     ahead = datetime.now(UTC) + timedelta(days=1)
     assert rds.describe_events(StartTime=ahead, EndTime=ahead)["Events"] == []
     assert rds.describe_events(SourceType="db-proxy")["Events"] == []
+    chosen = rds.describe_events(SourceIdentifier="notes", EventCategories=["creation"])["Events"]
+    assert [each["Message"] for each in chosen] == ["DB cluster created"]
+    recent = rds.describe_events(SourceIdentifier="notes", Duration=5)["Events"]
+    assert recent == events
     (categories,) = rds.describe_event_categories()["EventCategoriesMapList"]
     assert {category for each in events for category in each["EventCategories"]} <= {
         *categories["EventCategories"]

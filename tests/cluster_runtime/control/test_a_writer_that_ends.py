@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 
 
 def writer_of(runtime: Runtime, cluster: ClusterHandle) -> Writer:
-    return runtime._home.service.find(cluster.id).instances.writer
+    return runtime._home.service.find(cluster.id).instances.writer_server
 
 
 def pid_of(writer: Writer) -> int | None:

@@ -58,11 +58,11 @@ class Outside:
 
 
 def postmaster(cluster: ClusterHandle) -> Postmaster:
-    return cluster._source.cluster.instances.writer._postmaster
+    return cluster._source.cluster.instances.writer_server._postmaster
 
 
 def state_directory(cluster: ClusterHandle) -> Path:
-    return cluster._source.service._context.state.path
+    return cluster._source.service._runtime.state.path
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def cluster(shared_runtime: Runtime) -> ClusterHandle:
 
 
 def postmaster(cluster: ClusterHandle) -> Postmaster:
-    return cluster._source.cluster.instances.writer._postmaster
+    return cluster._source.cluster.instances.writer_server._postmaster
 
 
 @pytest.fixture
@@ -464,7 +464,7 @@ def test_a_directory_of_the_shared_user_changes_hands_at_its_first_start(
         with cluster.connect() as conn:
             conn.execute("create table kept as select 1 as x")
         data = postmaster(cluster).data_directory
-        shared = runtime._home.service._context.home.user
+        shared = runtime._home.service._runtime.home.user
         runtime.stop_db_cluster("old")
     (data.parent / NUMBER_FILE).unlink()
     for path in (data, *data.rglob("*")):

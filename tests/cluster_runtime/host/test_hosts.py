@@ -42,8 +42,9 @@ from cluster_runtime.errors import (
 from cluster_runtime.host import attaching, place
 from cluster_runtime.host.attached import Attached
 from cluster_runtime.host.attaching import PROTOCOL
+from cluster_runtime.host.log_file import LOG
 from cluster_runtime.host.serving import end_host, host_status, serving
-from cluster_runtime.host.starting import LOG, arguments_for
+from cluster_runtime.host.starting import arguments_for
 from cluster_runtime.host.wire.link import Host, perform, send
 from tests.cluster_runtime.control.test_host import postgres_below
 from tests.conftest import reachable_folder
@@ -253,7 +254,7 @@ def test_a_host_that_nobody_needs_ends_by_itself(state_dir: Path) -> None:
     attached.close()
     assert wait_until_gone([host], 60) == []
     assert host_of(state_dir) is None
-    assert "idle=true" in (state_dir / LOG).read_text()
+    assert '"idle": true' in (state_dir / LOG).read_text()
 
 
 def test_a_host_that_starts_and_cannot_says_why_to_whoever_asked(state_dir: Path) -> None:

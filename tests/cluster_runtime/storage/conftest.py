@@ -100,8 +100,10 @@ def wait_until_healthy(volume: StorageVolume) -> None:
     """Every segment holds everything that is durable."""
 
     def healthy() -> bool:
-        facts = volume.describe()
-        return all(s.state is SegmentState.HEALTHY and s.scl >= facts.vdl for s in facts.segments)
+        described = volume.describe()
+        return all(
+            s.state is SegmentState.HEALTHY and s.scl >= described.vdl for s in described.segments
+        )
 
     wait_until(healthy)
 

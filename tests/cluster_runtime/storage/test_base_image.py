@@ -7,9 +7,9 @@ import pytest
 
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage import volume as volume_module
 from cluster_runtime.storage.disk.page_images import fingerprint
-from cluster_runtime.storage.upkeep import pages
+from cluster_runtime.storage.upkeep import upkeep as upkeep_module
+from cluster_runtime.storage.upkeep.images import pages
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored
 from tests.waiting import wait_until
@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(volume_module, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(upkeep_module, "LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(pages, "KEEP_BASE_AFTER_S", 0.1)
 
 
@@ -52,7 +52,7 @@ def test_a_template_made_anew_is_not_taken_for_the_one_before(
         shutil.rmtree(volume.directory / f"az-{az}/{az}1/pages", ignore_errors=True)
     remade = engine_dir / "remade"
     shutil.copytree(template.directory, remade)
-    assert fingerprint(remade) == fingerprint(template.directory) == volume.facts.base
+    assert fingerprint(remade) == fingerprint(template.directory) == volume.metadata.base
     victim = next(path for path in (remade / "base").rglob("*") if path.is_file())
     victim.write_bytes(victim.read_bytes()[::-1] + b"x")
     (remade / "global/pg_control").touch()
@@ -74,7 +74,7 @@ def test_the_volume_file_is_written_anew_when_it_is_gone(
     (volume.directory / "volume.json").write_bytes(b"")
     again = StorageVolume.open(volume.directory, template.directory, user=template.user)
     try:
-        assert again.facts == volume.facts
+        assert again.metadata == volume.metadata
         assert (volume.directory / "volume.json").read_bytes()
         revived = Writer(again, template, engine_dir)
         revived.start()

@@ -7,12 +7,12 @@ import pytest
 
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
-from cluster_runtime.storage import volume as volume_module
 from cluster_runtime.storage.core.policy import back_pressure, retention
 from cluster_runtime.storage.core.types import SegmentId, SegmentState
 from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.upkeep import repair
+from cluster_runtime.storage.upkeep import upkeep as upkeep_module
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import (
     Writer,
@@ -111,7 +111,7 @@ def test_damage_below_what_the_peers_have_collected_is_mended(
 def test_a_segment_that_no_peer_continues_is_replaced_after_a_while(
     writer: Writer, volume: StorageVolume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(volume_module, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(upkeep_module, "LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(repair, "RETRY_S", 0.01)
     copy_log, tries = repair.copy_log, 0
 

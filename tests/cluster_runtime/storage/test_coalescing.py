@@ -29,17 +29,17 @@ from cluster_runtime.storage.disk.filesystem import HostDisk
 from cluster_runtime.storage.disk.page_images import (
     MANIFEST,
     PageImage,
-    facts_of,
+    files_of,
     give_up_images,
     images,
     make_image,
     sweep,
 )
-from cluster_runtime.storage.upkeep import coalescing
-from cluster_runtime.storage.upkeep.coalescing import Coalescing, InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.holders import Holders
-from cluster_runtime.storage.upkeep.image_maker import ImageMaker
-from cluster_runtime.storage.upkeep.priority import may_be_idle
+from cluster_runtime.storage.upkeep.images import coalescing
+from cluster_runtime.storage.upkeep.images.coalescing import Coalescing, InterruptedCoalescingError
+from cluster_runtime.storage.upkeep.images.image_maker import ImageMaker
+from cluster_runtime.storage.upkeep.images.priority import may_be_idle
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
 from tests.waiting import wait_until
@@ -297,10 +297,12 @@ def test_files_that_did_not_change_are_links_and_are_not_read_again(
         return summed(self, path)
 
     monkeypatch.setattr(HostDisk, "checksum", checksum)
-    facts = facts_of(source, first.files)
+    files = files_of(source, first.files)
     assert read == [source / "base/1/2"]
     monkeypatch.undo()
-    make_image(folder, source, redo=32, lsn=33, timeline=1, facts=facts_of(source, first.files))
+    make_image(
+        folder, source, redo=32, lsn=33, timeline=1, files_known=files_of(source, first.files)
+    )
     newest = images(folder)[-1]
     assert newest.damaged() == []
     links = {
@@ -308,7 +310,7 @@ def test_files_that_did_not_change_are_links_and_are_not_read_again(
         for path in ("base/1/1", "base/1/2")
     }
     assert links == {"base/1/1": 2, "base/1/2": 1}
-    assert facts
+    assert files
 
 
 def never_polite() -> ImageMaker:
@@ -414,9 +416,9 @@ def test_pages_follow_the_log_by_themselves_and_no_process_stays(
             fill(conn, 20)
     wait_until(lambda: upkept.describe().coalescing.images >= 1, 60)
     wait_until(lambda: not upkept.describe().coalescing.running)
-    facts = upkept.describe()
-    assert facts.log_bytes_since_image <= facts.coalescing.log_bound_bytes + 40 * MB
-    assert upkept.log_facts().oldest > upkept.facts.start_lsn
+    described = upkept.describe()
+    assert described.log_bytes_since_image <= described.coalescing.log_bound_bytes + 40 * MB
+    assert upkept.log.served_log().oldest > upkept.metadata.start_lsn
     wait_until(lambda: coalescers(engine_dir) == [])
     insert(writer, 1, 2)
     writer.lose()
@@ -431,8 +433,8 @@ def test_log_is_collected_while_a_transaction_is_under_way(
     with writer.connect() as conn, conn.transaction():
         conn.execute("create table big (filler text)")
         conn.execute("insert into big select repeat('x', 500) from generate_series(1, 48000)")
-        oldest = upkept.facts.start_lsn
-        wait_until(lambda: upkept.log_facts().oldest > oldest, 60)
+        oldest = upkept.metadata.start_lsn
+        wait_until(lambda: upkept.log.served_log().oldest > oldest, 60)
         conn.execute("insert into big values ('the last one')")
     with writer.connect() as conn:
         rows = conn.execute("select count(*) from big").fetchone()
@@ -446,10 +448,10 @@ def test_what_is_due_is_settled_and_then_nothing_is(upkept: StorageVolume, write
     with writer.connect() as conn:
         fill(conn, 24)
     upkept.settle()
-    facts = upkept.describe()
-    assert facts.coalescing.images >= 1
-    assert facts.log_bytes_since_image <= facts.coalescing.log_bound_bytes
-    images_made = facts.coalescing.images
+    described = upkept.describe()
+    assert described.coalescing.images >= 1
+    assert described.log_bytes_since_image <= described.coalescing.log_bound_bytes
+    images_made = described.coalescing.images
     upkept.settle()
     assert upkept.describe().coalescing.images == images_made
 
@@ -465,7 +467,7 @@ def test_a_named_holder_keeps_log_and_pages_and_is_described(
     insert(writer, 2)
     second = upkept.coalesce()
     assert {each.redo for each in images(first.directory.parent)} == {first.redo, second.redo}
-    assert upkept.log_facts().oldest <= first.redo
+    assert upkept.log.served_log().oldest <= first.redo
     (described,) = [each for each in upkept.describe().holders if each.kind is HolderKind.CLONE]
     assert (described.name, described.lsn, described.with_pages) == ("copy", first.lsn, True)
     assert described.log_bytes > 4 * MB
@@ -476,7 +478,7 @@ def test_a_named_holder_keeps_log_and_pages_and_is_described(
         fill(conn, 12)
     third = upkept.coalesce()
     assert {each.redo for each in images(first.directory.parent)} == {third.redo}
-    assert upkept.log_facts().oldest > first.redo
+    assert upkept.log.served_log().oldest > first.redo
     with pytest.raises(LookupError, match="in no log any more"):
         upkept.hold(HolderKind.CLONE, "copy", first.lsn)
     assert HolderKind.CLONE not in [each.kind for each in upkept.describe().holders]
@@ -566,7 +568,9 @@ def test_a_directory_of_the_coalescer_from_another_boot_or_in_use_is_made_anew(
     upkept.coalesce()
     assert kept.exists(), "it went on where it ended"
     left.touch()  # later than the image that a directory made again begins with
-    monkeypatch.setattr("cluster_runtime.storage.upkeep.coalescer.boot_id", lambda: "another")
+    monkeypatch.setattr(
+        "cluster_runtime.storage.upkeep.images.coalescer.boot_id", lambda: "another"
+    )
     insert(writer, 3)
     assert upkept.coalesce().damaged() == []
     assert not left.exists()

@@ -21,10 +21,10 @@ from cluster_runtime.storage.disk.filesystem import HOST_DISK, HostDisk
 from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live import node as module
-from cluster_runtime.storage.live.lanes import DEPTH, IoCounts
+from cluster_runtime.storage.live.commit.lanes import DEPTH, IoCounts
+from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.live.opening import open_volume
-from cluster_runtime.storage.live.writer_link import Attachment
 from cluster_runtime.storage.streaming.replication import ReplicationClient, WalMessage
 from tests.waiting import wait_until
 

@@ -15,7 +15,7 @@ from cluster_runtime.errors import InvalidParameterError, StorageError
 from cluster_runtime.storage.core.faults import Fault
 from cluster_runtime.storage.core.policy.feedback import NONE, Feedback, least
 from cluster_runtime.storage.core.types import Epoch, Lsn
-from cluster_runtime.storage.live.writer_link import Attachment, WriterLink
+from cluster_runtime.storage.live.commit.writer_link import Attachment, WriterLink
 from cluster_runtime.storage.streaming.replication import (
     ReplicationClient,
     ReplicationEndedError,
@@ -199,7 +199,7 @@ def test_the_end_of_an_earlier_attachment_does_not_reach_the_callback_of_the_nex
     volume.detach_writer()
     volume.attach_writer(writer.postmaster.socket_directory, SUPERUSER, first.append)
     queue_is_free = threading.Event()
-    volume._quick.put(lambda: queue_is_free.wait(20) and None)
+    volume._upkeep._quick.put(lambda: queue_is_free.wait(20) and None)
     writer.postmaster.kill()
     wait_until(lambda: not volume.attached)
     volume.rebuild(writer.data)
@@ -247,20 +247,20 @@ def test_a_fault_of_the_writers_connection_whose_time_is_over_leaves_a_later_one
     writer: Writer, volume: StorageVolume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert(writer, 0)
-    heal, begun = volume._faults._heal, threading.Event()
+    heal, begun = volume._upkeep.faults._heal, threading.Event()
 
     def begin(*args: object, **kwargs: object) -> None:
         begun.set()
         heal(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(volume._faults, "_heal", begin)
+    monkeypatch.setattr(volume._upkeep.faults, "_heal", begin)
     with volume._mount.changing:
         volume.inject_fault("writer", "partition", duration=0.01)
-        timer = volume._faults._timers["writer"]
+        timer = volume._upkeep.faults._timers["writer"]
         assert begun.wait(20)  # it waits for the lock now, and cannot be stopped
         volume.inject_fault("writer", "slow:1")
     timer.join(20)
-    assert volume._faults._of_writer == Fault.parse("slow:1")
+    assert volume._upkeep.faults._of_writer == Fault.parse("slow:1")
     insert(writer, 1)
     volume.heal("writer")
 

@@ -18,8 +18,8 @@ from cluster_runtime.storage.core.types import SEGMENT_IDS, Epoch, Lsn, SegmentI
 from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live.commit.lanes import IoCounts
 from cluster_runtime.storage.live.cursor import LogCursor, LogIndex
-from cluster_runtime.storage.live.lanes import IoCounts
 from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.live.opening import OpenedVolume, open_volume
 from cluster_runtime.storage.upkeep.scrub import file_is_whole

@@ -132,7 +132,7 @@ def test_a_long_log_takes_no_more_descriptors_than_a_short_one(
         write_log(conn, 30)
         before = opened()
         write_log(conn, 60)
-        cursor = volume.cursor(volume.facts.start_lsn)
+        cursor = volume.log.cursor(volume.metadata.start_lsn)
         while cursor.read(MB):
             pass
         assert opened() <= before + 8
@@ -224,8 +224,8 @@ def test_a_client_in_the_process_of_the_service_itself_is_answered(
     volume.serve_wal(engine_dir / "w")
     client = ReplicationClient(str(engine_dir / "w"), "x")
     try:
-        facts = client.identify()
-        assert facts.system_identifier == volume.facts.system_identifier
+        identification = client.identify()
+        assert identification.system_identifier == volume.metadata.system_identifier
         assert client.wal_segment_bytes() == MB
     finally:
         client.close()

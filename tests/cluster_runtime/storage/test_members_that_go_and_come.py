@@ -8,10 +8,10 @@ import pytest
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage import volume as volume_module
 from cluster_runtime.storage.core.policy.replacement import ReplacementPolicy
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.upkeep import repair
+from cluster_runtime.storage.upkeep import upkeep as upkeep_module
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import (
     Writer,
@@ -31,9 +31,9 @@ def lose(volume: StorageVolume, segment: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(volume_module, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(upkeep_module, "LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(
-        volume_module, "ReplacementPolicy", lambda: ReplacementPolicy(away_limit_s=0.3)
+        upkeep_module, "ReplacementPolicy", lambda: ReplacementPolicy(away_limit_s=0.3)
     )
 
 

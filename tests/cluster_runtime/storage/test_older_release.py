@@ -118,7 +118,7 @@ def test_a_volume_of_format_1_goes_on_and_has_format_2_from_then_on(
     volume = StorageVolume.open(engine_dir / "volume", base, user=template.user)
     try:
         assert all(each.state is SegmentState.HEALTHY for each in volume.describe().segments)
-        assert volume.facts.base
+        assert volume.metadata.base
         writer = Writer(volume, template, engine_dir)
         try:
             writer.start()
@@ -134,7 +134,7 @@ def test_a_volume_of_format_1_goes_on_and_has_format_2_from_then_on(
 
     for each in states(engine_dir / "volume"):
         found = SegmentStateFile.decode(each.read_bytes(), accept_format_1=False)
-        assert found.facts is not None
+        assert found.metadata is not None
     assert json.loads((engine_dir / "volume" / VOLUME_FILE).read_text())[FORMAT_FIELD] == COMPLETE
     refused = run_older(older_release, OPEN, str(engine_dir))
     assert refused.returncode

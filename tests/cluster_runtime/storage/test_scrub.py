@@ -7,11 +7,11 @@ import pytest
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage import volume as volume_module
 from cluster_runtime.storage.core.policy.scrub import Part, PartKind, ScrubSchedule
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.page_images import images
 from cluster_runtime.storage.upkeep import scrub as upkeep_scrub
+from cluster_runtime.storage.upkeep import upkeep as upkeep_module
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
 
@@ -151,7 +151,7 @@ def test_the_scrub_runs_by_itself_and_remembers_when_it_did(
         "ScrubSchedule",
         lambda opened, done: ScrubSchedule(opened, done, first_after_s=0),
     )
-    monkeypatch.setattr(volume_module, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(upkeep_module, "LOOK_EVERY_S", 0.01)
     again = StorageVolume.open(volume.directory, template.directory, user=template.user)
     try:
         while (completed := again.describe().scrub.completed_at) is None:

@@ -8,7 +8,7 @@ import pytest
 
 from cluster_runtime.errors import QuorumLostError, StorageError
 from cluster_runtime.storage.core.durability import Opening, read_point, recovery_point
-from cluster_runtime.storage.core.facts import VolumeFacts
+from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.segment import Cut, SegmentStatus, is_sound
 from cluster_runtime.storage.core.types import SEGMENT_IDS, Epoch, Lsn, SegmentId
@@ -34,7 +34,7 @@ from cluster_runtime.storage.live.volume_file import (
 from tests.cluster_runtime.storage.test_log_on_disk import VOLUME, opened, put
 
 START = Lsn(1000)
-FACTS = VolumeFacts(str(VOLUME), 4711, START, 1 << 20, "18.0", "aurora", base="abc")
+METADATA = VolumeMetadata(str(VOLUME), 4711, START, 1 << 20, "18.0", "aurora", base="abc")
 
 
 def state(**changes: object) -> SegmentStateFile:
@@ -46,7 +46,7 @@ def state(**changes: object) -> SegmentStateFile:
         "history": history,
         "membership": Membership(),
         "floor": START,
-        "facts": FACTS,
+        "metadata": METADATA,
     }
     return SegmentStateFile(**{**given, **changes})  # type: ignore[arg-type]
 
@@ -56,9 +56,9 @@ def root(tmp_path: Path) -> Path:
     for segment in SEGMENT_IDS:
         mark = Mark(0, START, START, 0, 1)
         SegmentStore.create(
-            tmp_path, VOLUME, segment, mark, Membership(), direct=False, facts=FACTS
+            tmp_path, VOLUME, segment, mark, Membership(), direct=False, metadata=METADATA
         ).close()
-    write_volume_file(HOST_DISK, tmp_path, FACTS)
+    write_volume_file(HOST_DISK, tmp_path, METADATA)
     with opened(tmp_path) as first:
         for store in first.stores.values():
             put(store, first.position, 1, 1100, 9000, after=START)
@@ -173,7 +173,7 @@ def test_rot_on_the_promise_board_changes_nothing(root: Path, board: bytes) -> N
     assert len(volume.stores) == 6
 
 
-# the volume's facts -------------------------------------------------------------------------------
+# the volume's metadata ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "garbage", "flipped"])
@@ -192,20 +192,20 @@ def test_the_volume_file_is_a_copy_and_nothing_depends_on_it(root: Path, damage:
         case "flipped":
             path.write_bytes(content.replace(b"4711", b"4713"))
     found = find_volume(HOST_DISK, root, frozenset())
-    assert (found.facts, found.format_1) == (FACTS, False)
+    assert (found.metadata, found.format_1) == (METADATA, False)
 
 
-def test_the_newest_facts_of_any_segment_count(root: Path) -> None:
-    newer = VolumeFacts(
+def test_the_newest_metadata_of_any_segment_counts(root: Path) -> None:
+    newer = VolumeMetadata(
         str(VOLUME), 4711, START, 1 << 20, "18.0", "aurora-iopt1", base="abc", version=(7, 1)
     )
     store = SegmentStore.open(root, VOLUME, SegmentId("c2"), direct=False)
-    store.facts = newer
+    store.metadata = newer
     store.persist()
     store.close()
-    assert find_volume(HOST_DISK, root, frozenset()).facts == newer
+    assert find_volume(HOST_DISK, root, frozenset()).metadata == newer
     volume = reopened(root)
-    assert {each.facts for each in volume.stores.values()} == {newer}
+    assert {each.metadata for each in volume.stores.values()} == {newer}
 
 
 def test_a_volume_without_its_file_and_without_segments_says_so(tmp_path: Path) -> None:
@@ -216,16 +216,16 @@ def test_a_volume_without_its_file_and_without_segments_says_so(tmp_path: Path) 
 def test_most_segments_name_the_volume_where_one_is_another_ones(root: Path) -> None:
     (root / VOLUME_FILE).unlink()
     path = segment_directory(root, SegmentId("a2")) / STATE_FILE
-    foreign = VolumeFacts(str(UUID(int=5)), 1, START, 1 << 20, "18.0", "aurora", version=(99, 1))
-    path.write_bytes(state(volume=UUID(int=5), facts=foreign).encode())
-    assert find_volume(HOST_DISK, root, frozenset()).facts == FACTS
+    foreign = VolumeMetadata(str(UUID(int=5)), 1, START, 1 << 20, "18.0", "aurora", version=(99, 1))
+    path.write_bytes(state(volume=UUID(int=5), metadata=foreign).encode())
+    assert find_volume(HOST_DISK, root, frozenset()).metadata == METADATA
 
 
 # format 1 -----------------------------------------------------------------------------------------
 
 
 def make_format_1(root: Path, *segments: str) -> None:
-    """What the release before wrote: bare JSON, and the facts in one file."""
+    """What the release before wrote: bare JSON, and the metadata in one file."""
     for segment in segments:
         path = segment_directory(root, SegmentId(segment)) / STATE_FILE
         content = json.loads(path.read_bytes().partition(b"\n")[2])
@@ -238,12 +238,12 @@ def test_state_without_a_checksum_is_taken_from_a_volume_of_format_1_alone(root:
     with pytest.raises(QuorumLostError):
         reopened(root)
     old = open_volume(
-        root, VOLUME, timeline=1, unreachable=frozenset(), direct=False, format_1=FACTS
+        root, VOLUME, timeline=1, unreachable=frozenset(), direct=False, format_1=METADATA
     )
     for store in old.stores.values():
         store.close()
     assert old.volume.vdl == 9000
-    assert {each.facts for each in old.stores.values()} == {FACTS}
+    assert {each.metadata for each in old.stores.values()} == {METADATA}
     assert reopened(root).volume.vdl == 9000
     make_format_1(root, "a1")
     volume = reopened(root)

@@ -25,7 +25,7 @@ from cluster_runtime.storage.disk.segment_store import (
 from cluster_runtime.storage.live.gossip import begin_again, copy_log, have_file
 from cluster_runtime.storage.live.opening import OpenedVolume, open_volume
 from cluster_runtime.storage.simulation.disk import KilledError, SimulatedDisk
-from cluster_runtime.storage.simulation.inspect import held_by
+from cluster_runtime.storage.simulation.inspect import Inspector
 from cluster_runtime.storage.upkeep.worker import Worker
 from tests.waiting import wait_until
 
@@ -296,7 +296,7 @@ def test_a_kill_while_a_segment_begins_again_leaves_it_as_it_was_or_lost(
         assert killed
     else:
         assert again.core.scl == (held if killed and again.log.start == 0 else begins.lsn)
-        has = held_by(disk, VOLUME, "az-c/c2.2")
+        has = Inspector(disk, VOLUME).held_by("az-c/c2.2")
         assert (has.end, has.start) == (again.core.scl, (again.log.start and begins.lsn) or START)
 
 

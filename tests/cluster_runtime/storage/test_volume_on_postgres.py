@@ -275,9 +275,9 @@ def test_pages_are_coalesced_and_the_log_below_them_is_collected(
     before = {each.id: each.bytes for each in volume.describe().segments}
     image = volume.coalesce()
     assert image.damaged() == []
-    facts = {each.id: each.bytes for each in volume.describe().segments}
-    assert facts["a2"] < before["a2"]
-    assert image.redo > volume.facts.start_lsn
+    after = {each.id: each.bytes for each in volume.describe().segments}
+    assert after["a2"] < before["a2"]
+    assert image.redo > volume.metadata.start_lsn
 
     with writer.connect() as conn:
         conn.execute("delete from big where ctid < '(100,0)'")
@@ -399,11 +399,11 @@ def test_log_is_kept_while_a_segment_lacks_the_pages_or_the_log(
     with writer.connect() as conn:
         conn.execute("create table big as select repeat('x', 500) from generate_series(1, 6000)")
     volume.coalesce()
-    assert volume.log_facts().oldest == volume.facts.start_lsn
+    assert volume.log.served_log().oldest == volume.metadata.start_lsn
     volume.heal()
     wait_until_healthy(volume)
     volume.coalesce()
-    assert volume.log_facts().oldest > volume.facts.start_lsn
+    assert volume.log.served_log().oldest > volume.metadata.start_lsn
 
 
 def test_a_promoted_reader_becomes_the_writer_on_a_timeline_of_its_own(
@@ -422,7 +422,7 @@ def test_a_promoted_reader_becomes_the_writer_on_a_timeline_of_its_own(
             conn.execute("alter system set synchronous_standby_names = 'storage'")
             conn.execute("select pg_reload_conf()")
             conn.execute("insert into t values (2)")
-        assert volume.facts.timelines.current == 2
+        assert volume.metadata.timelines.current == 2
     finally:
         reader.kill()
 
@@ -430,7 +430,7 @@ def test_a_promoted_reader_becomes_the_writer_on_a_timeline_of_its_own(
     with writer.connect() as conn:
         assert stored(conn) == [1, 2]
         conn.execute("insert into t values (3)")
-    assert volume.facts.timelines.current == 3
+    assert volume.metadata.timelines.current == 3
     writer.lose()
     writer.start()
     with writer.connect() as conn:

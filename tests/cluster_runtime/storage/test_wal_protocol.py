@@ -6,12 +6,12 @@ import pytest
 
 from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.streaming.wal_protocol import (
-    LogFacts,
     ProtocolViolationError,
     ReplicationSession,
+    ServedLog,
 )
 
-FACTS = LogFacts(4711, Timelines(3, ((1, 0x5000), (2, 0x9000))), 0x1000, 0xA000, 1 << 20, "18.6")
+LOG = ServedLog(4711, Timelines(3, ((1, 0x5000), (2, 0x9000))), 0x1000, 0xA000, 1 << 20, "18.6")
 
 
 def startup(**options: str) -> bytes:
@@ -36,25 +36,25 @@ def kinds(answer: bytes) -> list[bytes]:
 
 @pytest.fixture
 def session() -> ReplicationSession:
-    made = ReplicationSession(lambda: FACTS)
+    made = ReplicationSession(lambda: LOG)
     assert kinds(made.receive(startup(user="x", replication="true")))[-1] == b"Z"
     return made
 
 
 def test_a_connection_that_is_not_for_replication_is_refused() -> None:
-    session = ReplicationSession(lambda: FACTS)
+    session = ReplicationSession(lambda: LOG)
     assert b"only streams WAL" in session.receive(startup(user="x", database="postgres"))
     assert session.closed
 
 
 def test_encryption_is_declined_so_that_the_client_goes_on_without() -> None:
-    session = ReplicationSession(lambda: FACTS)
+    session = ReplicationSession(lambda: LOG)
     assert session.receive(struct.pack("!II", 8, 80877103)) == b"N"
     assert session.receive(struct.pack("!II", 8, 80877104)) == b"N"
 
 
 def test_a_startup_message_may_come_in_pieces() -> None:
-    session = ReplicationSession(lambda: FACTS)
+    session = ReplicationSession(lambda: LOG)
     message = startup(user="x", replication="true", application_name="reader")
     answers = [session.receive(message[at : at + 1]) for at in range(len(message))]
     assert not any(answers[:-1])
@@ -65,7 +65,7 @@ def test_a_startup_message_may_come_in_pieces() -> None:
 @pytest.mark.parametrize("length", [3, 20_000, 0xFFFF_FFFF])
 def test_an_impossible_startup_length_ends_the_connection(length: int) -> None:
     with pytest.raises(ProtocolViolationError):
-        ReplicationSession(lambda: FACTS).receive(struct.pack("!I", length) + b"x" * 8)
+        ReplicationSession(lambda: LOG).receive(struct.pack("!I", length) + b"x" * 8)
 
 
 def test_identify_system_names_the_cluster_its_timeline_and_the_durable_lsn(

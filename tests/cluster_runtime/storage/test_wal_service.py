@@ -16,7 +16,7 @@ from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.policy.feedback import Feedback
 from cluster_runtime.storage.core.timelines import Timelines
-from cluster_runtime.storage.streaming.wal_protocol import LogFacts
+from cluster_runtime.storage.streaming.wal_protocol import ServedLog
 from cluster_runtime.storage.streaming.wal_service import SOCKET_NAME, WalCursor, WalService
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored
@@ -47,8 +47,8 @@ class Source:
         self.relayed: list[Feedback] = []
         self.watchers: set[int] = set()
 
-    def log_facts(self) -> LogFacts:
-        return LogFacts(4711, Timelines(), 0x1000, self.end, 1 << 20, "18.6")
+    def served_log(self) -> ServedLog:
+        return ServedLog(4711, Timelines(), 0x1000, self.end, 1 << 20, "18.6")
 
     def cursor(self, lsn: int) -> WalCursor:
         made = Cursor(lsn, self.end)
@@ -162,7 +162,7 @@ def test_a_cursor_of_a_volume_that_was_opened_anew_says_so(
     writer: Writer, volume: StorageVolume
 ) -> None:
     insert(writer, 1)
-    cursor = volume.cursor(volume.facts.start_lsn)
+    cursor = volume.log.cursor(volume.metadata.start_lsn)
     assert cursor.read(100)
     writer.stop()
     volume.recover()

@@ -1,14 +1,19 @@
 """Commands that watch: what they see is so, and they wake nobody."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from typer.testing import CliRunner
 
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.errors import ClusterNotFoundError
+from cluster_runtime.host.log_file import LogLimits, logging_to_file
+from cluster_runtime.logs import get_logger
+from mcp_server.cli.commands import app
 from mcp_server.cli.watching import logs, top
 from mcp_server.cli.watching.following import new_ones
 from mcp_server.cli.watching.samples import Sample, Segment, rows
@@ -92,7 +97,8 @@ def test_the_lag_is_that_of_the_slowest_who_answers(
 
 
 def test_events_that_come_are_told_once(runtime: Runtime, watched: ClusterHandle) -> None:
-    told = new_ones(lambda: runtime.describe_events("watched"), every=0)
+    every = new_ones(lambda: runtime.describe_events("watched"), every=0)
+    told = (each for each in every if "configuration change" in each.event_categories)
     runtime.modify_db_cluster("watched", reset_settings=True)
     first = next(told)
     assert "were reset" in first.message
@@ -119,3 +125,18 @@ def test_the_log_of_a_server_is_shown_from_its_end(
 def test_the_segments_are_six_whatever_their_order() -> None:
     shown = tuple(Segment(name, "healthy", 0) for name in ("c2", "a1", "b1", "c1", "a2", "b2"))
     assert "▣▣ ▣▣ ▣▣" in picture(rows((), [sample(0, 0, segments=shown)]))
+
+
+def test_the_log_of_the_host_is_read_with_or_without_a_host(tmp_path: Path) -> None:
+    with logging_to_file(tmp_path, LogLimits()):
+        get_logger("cluster_runtime.x").warning("no room", cluster="notes", free_bytes=3)
+    where = ["--state-dir", str(tmp_path)]
+    shown = CliRunner().invoke(app, ["logs", "--host", *where])
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.endswith(
+        ' WARNING no room cluster="notes" free_bytes=3 (cluster_runtime.x)\n'
+    )
+    told = json.loads(CliRunner().invoke(app, ["logs", "--host", "--json", *where]).stdout)
+    assert (told["event"], told["cluster"]) == ("no room", "notes")
+    for wrong in (["logs"], ["logs", "notes", "--host"]):
+        assert CliRunner().invoke(app, [*wrong, *where]).exit_code == 2

@@ -148,7 +148,7 @@ class _Inquiry:
                 self.pending.setdefault(kind, {})[oid] = through
 
     def _functions(self, given: dict[int, str]) -> Steps[str | None]:
-        for function in (yield from self._facts(given)):
+        for function in (yield from self._described(given)):
             through = given[function.oid]
             behind = f" ({through})" if through else ""
             reason = objection(function, unsafe_types=self.around.unsafe_domain is not None)
@@ -199,7 +199,7 @@ class _Inquiry:
         return None
 
     def _samplers(self, given: dict[int, str]) -> Steps[str | None]:
-        for function in (yield from self._facts(given)):
+        for function in (yield from self._described(given)):
             if function.language not in BELIEVED_LANGUAGES:
                 return f"{function.label} is no sampling method that can be trusted"
         return None
@@ -249,8 +249,8 @@ class _Inquiry:
             self._add(FUNCTION, [oid for (oid,) in found], through)
         return None
 
-    def _facts(self, oids: Iterable[int]) -> Steps[list[Function]]:
-        """The facts of functions, in no order. Raises NoReadError when one is gone."""
+    def _described(self, oids: Iterable[int]) -> Steps[list[Function]]:
+        """What functions are, in no order. Raises NoReadError when one is gone."""
         wanted, version = set(oids), self.around.version
         found = [kept for oid in wanted if (kept := _own_functions.get((version, oid)))]
         missing = wanted - {function.oid for function in found}

@@ -11,7 +11,7 @@ Version = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class VolumeFacts:
+class VolumeMetadata:
     """start_lsn: where the volume's log begins; before it there are only the base image's pages.
 
     base: checksum of that base image (see `page_images.fingerprint`); empty where nobody noted it.
@@ -33,7 +33,7 @@ class VolumeFacts:
         return (epoch, self.version[1] + 1 if self.version[0] == epoch else 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """The facts as JSON has them."""
+        """The metadata as JSON has it."""
         lines = self.timelines
         return {
             "volume_id": self.volume_id,
@@ -48,13 +48,15 @@ class VolumeFacts:
         }
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> "VolumeFacts":
-        """Raises ValueError, KeyError or TypeError where that is no volume's facts."""
+    def from_dict(cls, found: Mapping[str, Any]) -> "VolumeMetadata":
+        """Raises ValueError, KeyError or TypeError where that is no volume's metadata."""
         given = dict(found)
         lines = given.pop("timelines")
         ended = tuple((int(each), int(lsn)) for each, lsn in lines["ended"])
         epoch, count = given.pop("version", (0, 0))
-        facts = cls(**given, timelines=Timelines(lines["current"], ended), version=(epoch, count))
-        if facts.storage_type not in get_args(StorageType):
-            raise ValueError(f"there is no storage type {facts.storage_type!r}")
-        return facts
+        metadata = cls(
+            **given, timelines=Timelines(lines["current"], ended), version=(epoch, count)
+        )
+        if metadata.storage_type not in get_args(StorageType):
+            raise ValueError(f"there is no storage type {metadata.storage_type!r}")
+        return metadata

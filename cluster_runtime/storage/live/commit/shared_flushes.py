@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM
 from cluster_runtime.storage.disk.device import LogDevice
-from cluster_runtime.storage.live.lanes import Flight, IoCounts, Lane
+from cluster_runtime.storage.live.commit.lanes import Flight, IoCounts, Lane
 
 STRAGGLER_S = 0.05
 """How long writes that missed a shared flush wait for the next one."""

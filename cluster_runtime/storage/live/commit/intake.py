@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.policy.back_pressure import BackPressure
 from cluster_runtime.storage.core.sizes import Sizes
-from cluster_runtime.storage.live.lanes import Lane
+from cluster_runtime.storage.live.commit.lanes import Lane
 
 _log = get_logger(__name__)
 

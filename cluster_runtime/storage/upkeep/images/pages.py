@@ -6,7 +6,7 @@ somebody holds them (`core.retention`).
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -28,13 +28,8 @@ from cluster_runtime.storage.core.policy.coalescing import (
     politeness,
 )
 from cluster_runtime.storage.core.policy.retention import (
-    Holder,
-    HolderKind,
     ImagePoint,
-    is_waited_for,
-    kept,
 )
-from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.disk.data_directory import ControlFile
 from cluster_runtime.storage.disk.page_images import (
     PageImage,
@@ -42,19 +37,18 @@ from cluster_runtime.storage.disk.page_images import (
     give_up_images,
     make_image,
 )
-from cluster_runtime.storage.disk.segment_store import SegmentStore
-from cluster_runtime.storage.live.lanes import Lane
+from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.live.opening import has_newest_image
-from cluster_runtime.storage.upkeep.coalescer import Coalescer
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.holders import Holders
-from cluster_runtime.storage.upkeep.image_maker import ImageMaker, Maker
+from cluster_runtime.storage.upkeep.images.coalescer import Coalescer
+from cluster_runtime.storage.upkeep.images.collection import Collection
+from cluster_runtime.storage.upkeep.images.image_maker import ImageMaker, Maker
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
 from cluster_runtime.storage.upkeep.worker import Worker
 
 COALESCER = "coalescer"
-WRITER = "writer"
 BASE_COPY = "base.copy"
 KEEP_BASE_AFTER_S = 30.0
 KEEP_BASE_AGAIN_S = 300.0
@@ -81,10 +75,7 @@ class Pages:
         """worker: the thread of repairs."""
         self._mount = mount
         self._worker = worker
-        self._files = files
         self._directories = directories
-        self._holders = holders
-        holders.ask(self._held)
         self._coalescer: Coalescer | None = None
         self._superuser = ""
         self._serve: Callable[[], None] = _nothing
@@ -96,6 +87,9 @@ class Pages:
         self.staying = threading.Lock()
         """Held by whoever reads an image, and the log behind it, for longer than a moment: nothing
         is removed meanwhile."""
+        self._collection = Collection(
+            mount, files, holders, self.staying, lambda: self.log_bound_bytes
+        )
 
     def newest(self) -> PageImage | None:
         """The newest page image of any full segment that answers, by the sizes of its files."""
@@ -117,7 +111,7 @@ class Pages:
             if not image.damaged():
                 return image
             self.mend(lane, image)
-        if self._mount.index.oldest > self._mount.facts.start_lsn:
+        if self._mount.index.oldest > self._mount.metadata.start_lsn:
             raise StorageError(
                 f"{len(found)} page images answer, and none is whole; the log begins behind them. "
                 "Heal full segments and try again"
@@ -185,7 +179,7 @@ class Pages:
         need it.
         """
         mount = self._mount
-        if time.monotonic() < self._keep_base_at or mount.index.oldest > mount.facts.start_lsn:
+        if time.monotonic() < self._keep_base_at or mount.index.oldest > mount.metadata.start_lsn:
             return
         lane = next((each for each in mount.full_lanes() if self._lacks_base(each)), None)
         if lane is None:
@@ -282,7 +276,7 @@ class Pages:
         self._last = image.lsn, image.size_bytes
         if len(made) == len([each for each in self._mount.members if is_full(each)]):
             # While one of them lacks the image, the loss of the others must leave its log.
-            self._collect()
+            self._collection.collect()
         return image
 
     def is_due(self) -> bool:
@@ -302,7 +296,7 @@ class Pages:
             self._last = (
                 (image.lsn, image.size_bytes)
                 if image is not None
-                else (self._mount.facts.start_lsn, self._directories.base_image_bytes)
+                else (self._mount.metadata.start_lsn, self._directories.base_image_bytes)
             )
         lsn, size = self._last
         return self._mount.node.volume.vdl - lsn, size
@@ -326,7 +320,7 @@ class Pages:
                     )
                 made.append(lane)
                 with self.staying:
-                    keep = self._kept_redos()
+                    keep = self._collection.kept_redos()
                     give_up_images(store.pages, below=point.redo, keep=keep, disk=disk)
                 maker.sweep(store.pages)
             except OSError as error:
@@ -345,92 +339,15 @@ class Pages:
                 "its pages are made by whoever has it then"
             )
 
-    def _held(self) -> Iterable[Holder]:
-        """Who needs log without having asked for it: the next writer, and segments."""
-        mount = self._mount
-        node, oldest = mount.node, Lsn(mount.index.oldest)
-        redos = []
-        for segment in (each for each in mount.members if is_full(each)):
-            lane = mount.lane(segment)
-            found = lane.store.images() if lane is not None else []
-            redos.append((found[-1].redo, _made_at(found[-1])) if found else (oldest, 0.0))
-        redo, since = min(redos)
-        yield Holder(HolderKind.RECOVERY, WRITER, Lsn(max(redo, oldest)), since)
-        for segment in mount.members:
-            lane = mount.lane(segment)
-            # A segment that is behind, or away, can only get what it misses from its peers' log.
-            scl = lane.store.core.scl if lane is not None else oldest
-            behind = lane is None or not lane.live or scl < node.volume.vdl
-            if behind and is_waited_for(scl, node.volume.vdl, self.log_bound_bytes):
-                away = lane.unreachable_since if lane is not None else None
-                yield Holder(HolderKind.SEGMENT, segment, max(scl, oldest), _wall_clock(away))
-
-    def _kept_redos(self) -> frozenset[int]:
-        return kept(self._holders.now(), self._common_images(), self._mount.facts.start_lsn).redos
-
-    def _common_images(self) -> list[ImagePoint]:
-        """The images that every full segment has."""
-        points = [
-            {ImagePoint(each.redo, each.lsn) for each in lane.store.images()}
-            for lane in self._mount.full_lanes()
-        ]
-        return sorted(set.intersection(*points), key=lambda each: each.lsn) if points else []
-
-    def _collect(self) -> None:
-        """Remove log and images that nobody holds."""
-        with self.staying:
-            self._collect_now()
-
-    def _collect_now(self) -> None:
-        mount, node = self._mount, self._mount.node
-        keep = kept(self._holders.now(), self._common_images(), mount.facts.start_lsn)
-        floor = keep.floor - keep.floor % mount.facts.wal_segment_bytes
-        self._files.write_marks()
-        try:
-            position = mount.index.before(floor)
-        except LookupError:
-            return
-
-        lanes = [lane for lane in node.lanes if lane.reachable]
-        node.call(lambda: [lane.store.core.collect(Lsn(floor)) for lane in lanes])
-        # First what says where the log begins now, then what was before that.
-        told = [lane for lane in lanes if self._tried(lane, SegmentStore.persist)]
-        mount.index.forget_below(position)
-        # Not on the node's thread: commits need not wait until many files are deleted.
-        for lane in told:
-            self._tried(lane, lambda store: store.collect(position))
-
-    def _tried(self, lane: Lane, action: Callable[[SegmentStore], None]) -> bool:
-        """Do something with a segment's files; where its disk refuses that is its own trouble."""
-        store = lane.store
-        try:
-            action(store)
-        except OSError as error:
-            self._mount.node.post(partial(self._mount.node.fail, lane, error, store))
-            return False
-        return True
-
 
 def _checkpoint_writer(mount: Mount) -> None:
     """Have the writer checkpoint: an image begins with the last one that was replayed."""
     attachment = mount.node.attachment
     if attachment is not None:
-        major = int(mount.facts.server_version.partition(".")[0])
+        major = int(mount.metadata.server_version.partition(".")[0])
         conninfo = admin_conninfo(attachment.sockets, major)
         with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as conn:
             conn.execute("checkpoint")
-
-
-def _made_at(image: PageImage) -> float:
-    try:
-        return image.disk.modified_ns(image.directory) / 1e9
-    except OSError:
-        return time.time()
-
-
-def _wall_clock(monotonic: float | None) -> float:
-    """The time of the system's clock at a time of the monotonic one; now where there is none."""
-    return time.time() - (time.monotonic() - monotonic if monotonic is not None else 0.0)
 
 
 def _nothing() -> None:

@@ -20,8 +20,8 @@ from cluster_runtime.errors import EngineError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.policy.coalescing import Politeness
 from cluster_runtime.storage.disk.data_directory import Claim, ControlFile, DatabaseState, boot_id
-from cluster_runtime.storage.upkeep.coalescing import InterruptedCoalescingError
-from cluster_runtime.storage.upkeep.priority import set_priority
+from cluster_runtime.storage.upkeep.images.coalescing import InterruptedCoalescingError
+from cluster_runtime.storage.upkeep.images.priority import set_priority
 
 POLL_S = 0.02
 STALL_TIMEOUT_S = 120.0

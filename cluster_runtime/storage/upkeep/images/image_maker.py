@@ -24,13 +24,13 @@ from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.policy.coalescing import Politeness
 from cluster_runtime.storage.disk.page_images import (
     ImageFile,
-    facts_of,
+    files_of,
     images,
     make_image,
     sweep,
 )
-from cluster_runtime.storage.upkeep.coalescing import InterruptedCoalescingError
-from cluster_runtime.storage.upkeep.priority import set_priority
+from cluster_runtime.storage.upkeep.images.coalescing import InterruptedCoalescingError
+from cluster_runtime.storage.upkeep.images.priority import set_priority
 
 POLL_S = 0.1
 STRETCH_BYTES = 2 << 20
@@ -168,7 +168,7 @@ def main() -> None:
         os._exit(1)  # the parent is gone, or has no use for what is under way
 
     threading.Thread(target=listen, daemon=True).start()
-    facts: tuple[ImageFile, ...] | None = None
+    files_known: tuple[ImageFile, ...] | None = None
     while True:
         with come:
             while not tasks:
@@ -180,11 +180,11 @@ def main() -> None:
             folder = Path(task["folder"])
             if task["task"] == "make":
                 source = Path(task["source"])
-                if facts is None:
+                if files_known is None:
                     last = images(folder)
-                    facts = facts_of(source, last[-1].files if last else ())
+                    files_known = files_of(source, last[-1].files if last else ())
                 place = {name: task[name] for name in ("redo", "lsn", "timeline")}
-                make_image(folder, source, facts=facts, pace=pace, **place)
+                make_image(folder, source, files_known=files_known, pace=pace, **place)
             else:
                 sweep(folder)
         except OSError as error:
