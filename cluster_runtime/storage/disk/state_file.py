@@ -56,9 +56,7 @@ class SegmentStateFile:
             "floor": self.floor,
             "facts": self.metadata.to_dict() if self.metadata is not None else None,
         }
-        of_readers = any(cut.of_readers for cut in self.history)
-        number = _FORMAT_OF_READERS if of_readers else FORMAT
-        return seal(_KIND, json.dumps(state).encode(), number)
+        return seal(_KIND, json.dumps(state).encode(), _format_of(self.history))
 
     @classmethod
     def decode(cls, content: bytes, *, accept_format_1: bool) -> "SegmentStateFile":
@@ -91,11 +89,18 @@ def _parsed(content: bytes, accept_format_1: bool) -> SegmentStateFile:
         Lsn(int(state["floor"])),
         VolumeMetadata.from_dict(metadata) if metadata is not None else None,
     )
+    if body is not content and content != seal(_KIND, body, _format_of(found.history)):
+        # The checksum says nothing of the number before it.
+        raise StateDamagedError("its format is not that of its history")
     if not is_sound(found.promised, found.history):
         raise StateDamagedError(
             f"the history names epoch {found.history[-1].epoch}, the promise only {found.promised}"
         )
     return found
+
+
+def _format_of(history: History) -> int:
+    return _FORMAT_OF_READERS if any(cut.of_readers for cut in history) else FORMAT
 
 
 def _cut(epoch: int, lsn: int, of_readers: bool = False) -> Cut:
