@@ -10,7 +10,7 @@ here. Source: Verbitski et al. (SIGMOD 2017), sections 4.1 and 4.3; (SIGMOD 2018
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from cluster_runtime.errors import QuorumLostError, StaleEpochError
@@ -21,6 +21,7 @@ from cluster_runtime.storage.core.segment import (
     SegmentStatus,
     common_end,
     is_sound,
+    writers_of,
 )
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
 
@@ -201,18 +202,43 @@ class Opening:
 def recovery_point(statuses: Iterable[SegmentStatus]) -> tuple[History, Lsn]:
     """(history, LSN) of the log that a read quorum holds, up to its last consistency point.
 
-    Among segments of different histories the one of the newest writer is right: had an older
-    writer's log beyond the cut been acknowledged, that newer writer would have seen it. What was
-    acknowledged is on four of six, so on one of any three: the longest log that agrees with the
-    right history holds all of it, and perhaps some that nobody was promised.
+    The history is that of `newest_not_refuted`. What was acknowledged is on four of six,
+    so on one of any three: the longest log that agrees with this history holds all of it, and
+    perhaps some that nobody was promised. A cut of readers is no end of the log: what they were
+    shown is on three of six, so on one of any four, and another half may have shown more.
     """
     found = list(statuses)
-    base = max((status.history for status in found), key=lambda history: history[-1:], default=())
+    base = newest_not_refuted([status.history for status in found])
     ends = []
     for status in found:
-        same = common_end(status.history, base)
+        same = common_end(writers_of(status.history), base)
         ends.append(status.consistent if same is None else min(status.consistent, same))
     return base, Lsn(max(ends, default=0))
+
+
+def newest_not_refuted(histories: Collection[History]) -> History:
+    """The history of the newest writer that no newer cut refutes, as that writer decided on it.
+
+    A writer has opened the volume once four of six adopted its cut. Whoever opens later, with
+    three promises or four, for readers or a writer, meets one of these, and puts its own cut
+    behind that one. So a history that ends with a newer cut and lacks this one proves that its
+    writer never opened, and never will: it wrote no log, and what its cut left out may have been
+    shown to readers since. Where one half of the segments proves it, a newer cut of the other half,
+    which did not know and built upon it, does not count against that.
+
+    Cuts below the newest one stay, refuted or not: its writer went on from them, and may have
+    written. All histories with a cut of a writer are the same up to there.
+    """
+    return max(
+        (
+            writers[: at + 1]
+            for writers in map(writers_of, histories)
+            for at, cut in enumerate(writers)
+            if all(cut in other or other[-1].epoch < cut.epoch for other in histories if other)
+        ),
+        key=lambda history: history[-1],
+        default=(),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +251,11 @@ class ReadPoint:
     def cut(self, epoch: Epoch) -> History:
         """The history that the answering segments adopt, under the epoch they have promised.
 
-        The cut says that readers were shown the log up to here. Without it, a writer whose opening
-        failed could have cut lower, and its history would win over theirs.
+        The cut refutes a writer whose opening failed and that had cut lower elsewhere: see
+        `newest_not_refuted`. The next opening leaves it out of its history, for its own
+        cut, which is newer, proves the same.
         """
-        return (*self.history, Cut(epoch, self.lsn))
+        return (*self.history, Cut(epoch, self.lsn, of_readers=True))
 
 
 def read_point(statuses: Iterable[SegmentStatus], membership: Membership) -> ReadPoint:
@@ -236,7 +263,9 @@ def read_point(statuses: Iterable[SegmentStatus], membership: Membership) -> Rea
 
     Having promised an epoch, the answering segments let no older writer commit or open any more.
     The caller has each of them adopt `cut` and catch up by gossip before it shows anything: then
-    every later write quorum meets a segment that holds what was shown, and says so.
+    every later write quorum meets a segment that holds what was shown. Two openings for readers may
+    meet different halves of the six, and one may show less than the other; what either showed is
+    of one log, and a write quorum meets both halves.
     Raises QuorumLostError with fewer than three of six.
     """
     found = {each.segment: each for each in statuses if is_sound(each.promised, each.history)}

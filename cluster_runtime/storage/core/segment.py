@@ -24,18 +24,32 @@ INCOMING_MAX = 1024
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cut:
-    """The writer of `epoch` began at `lsn`: older log above it is void."""
+    """The writer of `epoch` began at `lsn`: older log above it is void.
+
+    of_readers: no writer began there. Three segments that had promised `epoch` held the log up to
+    here, and readers were shown it: a later writer begins there or above.
+    """
 
     epoch: Epoch
     lsn: Lsn
+    of_readers: bool = False
 
 
 History = tuple[Cut, ...]
 
 
 def common_end(one: History, other: History) -> Lsn | None:
-    """Up to which LSN two logs with these histories are the same; None: as far as both go."""
+    """Up to which LSN two logs with these histories are the same; None: as far as both go.
+
+    A segment holds no log above a cut of readers that it knows: for what it may keep, such a cut
+    counts like any other. Which log is right is asked without them (`writers_of`).
+    """
     return min((cut.lsn for cut in {*one} ^ {*other}), default=None)
+
+
+def writers_of(history: History) -> History:
+    """The cuts of a history that are writers': those that its log may go on from."""
+    return tuple(cut for cut in history if not cut.of_readers)
 
 
 def is_void(batch: Batch, history: History) -> bool:

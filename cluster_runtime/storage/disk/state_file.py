@@ -3,7 +3,9 @@
     borealis segment 2 crc32c 9ab1f0c2
     {"volume": "...", "segment": "a1", "promised": 7, "history": [[1, 23], [7, 4711]], ...}
 
-Format 1, the JSON alone, is read where a volume of that format is opened, and written never.
+Format 1, the JSON alone, is read where a volume of that format is opened, and written never. A
+history that ends with a cut of readers makes it format 3, in which that cut has a third element,
+`true`: an older release would take it for a writer's, and begin there.
 """
 
 import json
@@ -16,10 +18,11 @@ from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.segment import Cut, History, is_sound
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
-from cluster_runtime.storage.disk.sealed import SealBrokenError, is_unsealed, seal, unseal
+from cluster_runtime.storage.disk.sealed import FORMAT, SealBrokenError, is_unsealed, seal, unseal
 
 STATE_FILE = "segment.json"
 _KIND = "segment"
+_FORMAT_OF_READERS = 3
 
 
 class StateDamagedError(StorageError):
@@ -44,13 +47,16 @@ class SegmentStateFile:
             "volume": str(self.volume),
             "segment": self.segment,
             "promised": self.promised,
-            "history": [(cut.epoch, cut.lsn) for cut in self.history],
+            "history": [
+                (cut.epoch, cut.lsn, True) if cut.of_readers else (cut.epoch, cut.lsn)
+                for cut in self.history
+            ],
             "membership": self.membership.version,
             "sets": self.membership.sets,
             "floor": self.floor,
             "facts": self.metadata.to_dict() if self.metadata is not None else None,
         }
-        return seal(_KIND, json.dumps(state).encode())
+        return seal(_KIND, json.dumps(state).encode(), _format_of(self.history))
 
     @classmethod
     def decode(cls, content: bytes, *, accept_format_1: bool) -> "SegmentStateFile":
@@ -71,20 +77,31 @@ def _parsed(content: bytes, accept_format_1: bool) -> SegmentStateFile:
     """An opening reads the same state several times, each time from the disk."""
     body = content
     if not (accept_format_1 and is_unsealed(content)):
-        body = unseal(_KIND, content)
+        body = unseal(_KIND, content, _FORMAT_OF_READERS)
     state = json.loads(body)
     metadata = state.get("facts")
     found = SegmentStateFile(
         UUID(state["volume"]),
         SegmentId(state["segment"]),
         Epoch(int(state["promised"])),
-        tuple(Cut(Epoch(int(epoch)), Lsn(int(lsn))) for epoch, lsn in state["history"]),
+        tuple(_cut(*each) for each in state["history"]),
         Membership(int(state["membership"]), tuple(tuple(each) for each in state["sets"])),
         Lsn(int(state["floor"])),
         VolumeMetadata.from_dict(metadata) if metadata is not None else None,
     )
+    if body is not content and content != seal(_KIND, body, _format_of(found.history)):
+        # The checksum says nothing of the number before it.
+        raise StateDamagedError("its format is not that of its history")
     if not is_sound(found.promised, found.history):
         raise StateDamagedError(
             f"the history names epoch {found.history[-1].epoch}, the promise only {found.promised}"
         )
     return found
+
+
+def _format_of(history: History) -> int:
+    return _FORMAT_OF_READERS if any(cut.of_readers for cut in history) else FORMAT
+
+
+def _cut(epoch: int, lsn: int, of_readers: bool = False) -> Cut:
+    return Cut(Epoch(int(epoch)), Lsn(int(lsn)), of_readers is True)

@@ -133,6 +133,15 @@ def readers_leave_no_cut(patch: Patch) -> None:
     patch(durability.ReadPoint, "cut", cut)
 
 
+def readers_cut_ends_the_log(patch: Patch) -> None:
+    """What one half showed to readers is the end of the log for the next writer."""
+
+    def cut(self: durability.ReadPoint, epoch: Epoch) -> History:
+        return (*self.history, segment.Cut(epoch, self.lsn))
+
+    patch(durability.ReadPoint, "cut", cut)
+
+
 def longest_log_wins(patch: Patch) -> None:
     def recovery_point(statuses: Iterable[SegmentStatus]) -> tuple[History, Lsn]:
         best = max(statuses, key=lambda status: status.scl)
@@ -252,7 +261,7 @@ def marks_copied_ahead(patch: Patch) -> None:
 
 
 def state_without_a_checksum(patch: Patch) -> None:
-    patch(sealed, "_head", lambda kind, body: b"borealis\n")
+    patch(sealed, "_head", lambda kind, body, number=2: b"borealis\n")
 
 
 def one_full_disk_stops_all(patch: Patch) -> None:
@@ -336,6 +345,7 @@ MUTATIONS: dict[str, Callable[[Patch], None]] = {
         history_not_compared,
         replacement_counts_at_once,
         readers_leave_no_cut,
+        readers_cut_ends_the_log,
         longest_log_wins,
         acknowledgements_of_any_epoch_count,
         replacement_finished_without_telling,

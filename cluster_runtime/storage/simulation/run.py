@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from cluster_runtime.errors import QuorumLostError, StorageError
 from cluster_runtime.storage.core.batch import Batch
-from cluster_runtime.storage.core.durability import read_point
+from cluster_runtime.storage.core.durability import Opening, read_point
 from cluster_runtime.storage.core.quorum import READ_QUORUM, WRITE_QUORUM, Membership
 from cluster_runtime.storage.core.types import AZS, SEGMENT_IDS, Epoch, SegmentId
 from cluster_runtime.storage.simulation.node import Node
@@ -12,6 +12,8 @@ from cluster_runtime.storage.simulation.scheduler import Scheduler
 from cluster_runtime.storage.simulation.writer import SimulatedWriter
 
 STEPS = 700
+HALVES_EVERY = 8
+"""In each run of so many, one half of the segments answers and then the other, again and again."""
 
 
 class Violation(AssertionError):
@@ -44,6 +46,8 @@ class World:
         self.scheduler.sometimes(storm.replace_every, self.replace)
         self.scheduler.sometimes(min(storm.replace_every, 4.0), self.check_az_and_one_more)
         self.scheduler.sometimes(storm.takeover_every * 2, self.open_for_readers)
+        if seed % HALVES_EVERY == 0:
+            self.scheduler.sometimes(storm.takeover_every, self.part_halves)
 
     # faults ----------------------------------------------------------------------------------
 
@@ -140,13 +144,59 @@ class World:
                 writer.look()
 
     def open_for_readers(self) -> None:
-        """Only three of six answer: they agree on the end of the log, and readers see up to it."""
+        """Only three of six answer, whichever they are."""
         if self.wounded:
             return
+        members, newest = self._members_up()
+        answering = self.scheduler.rng.sample(members, min(len(members), READ_QUORUM))
+        self._show(answering, newest)
+
+    def part_halves(self) -> None:
+        """For a while the writer reaches three segments alone; then halves answer in turn."""
+        members, _ = self._members_up()
+        away = self.scheduler.rng.sample(members, min(len(members), READ_QUORUM))
+        for node in away:
+            node.reachable = False
+        self.scheduler.after(self.scheduler.rng.random() * 10, self._open_halves, away)
+
+    def _open_halves(self, away: list[Node]) -> None:
+        """Those with the most log, or the least, answer readers, or a writer that fails.
+
+        That happens a few times; then a writer comes.
+        """
+        for node in away:
+            node.reachable = True
+        if self.wounded:
+            return
+        rng = self.scheduler.rng
+        for _ in range(rng.randint(2, 8)):
+            members, newest = self._members_up()
+            rng.shuffle(members)
+            members.sort(key=lambda node: node.core.scl, reverse=rng.random() < 0.5)
+            if rng.random() < 0.3:
+                self._fail_to_open(members[:WRITE_QUORUM], rng.randint(1, 2))
+            else:
+                self._show(members[:READ_QUORUM], newest)
+        self.take_over()
+
+    def _fail_to_open(self, answering: list[Node], adopting: int) -> None:
+        """A writer dies when a few segments have adopted its cut."""
+        opening = Opening()
+        for node in answering:
+            opening.seen(node.core.status())
+        for node in answering:
+            opening.promised(node.fence(opening.epoch))
+        if opening.may_cut:
+            for node in answering[:adopting]:
+                node.follow(opening.cut(), opening.membership)
+
+    def _members_up(self) -> tuple[list[Node], Membership]:
         up = [node for node in self.nodes.values() if node.up]
         newest = max((node.core.membership for node in up), key=_version, default=Membership())
-        members = [node for node in up if node.core.id in newest.segments]
-        answering = self.scheduler.rng.sample(members, min(len(members), READ_QUORUM))
+        return [node for node in up if node.core.id in newest.segments], newest
+
+    def _show(self, answering: list[Node], newest: Membership) -> None:
+        """The answering segments agree on the end of the log, and readers see up to it."""
         epoch = Epoch(max((node.core.promised for node in answering), default=Epoch(0)) + 1)
         try:
             point = read_point([node.fence(epoch) for node in answering], newest)
@@ -163,7 +213,11 @@ class World:
         common = min(len(log), len(self.promised))
         if len(log) < len(self.promised) or log[:common] != self.promised[:common]:
             self.fail("readers are shown something else than what was promised (invariant 2)")
-        self.shown, self.shown_at = log, epoch
+        common = min(len(log), len(self.shown))
+        if log[:common] != self.shown[:common]:
+            self.fail("two halves show readers different things (invariant 2)")
+        if len(log) > len(self.shown):
+            self.shown, self.shown_at = log, epoch
 
     # invariants ------------------------------------------------------------------------------
 

@@ -76,8 +76,10 @@ def test_a_state_file_comes_back_as_it_was_written() -> None:
     assert SegmentStateFile.decode(state().encode(), accept_format_1=False) == state()
 
 
-def test_no_flipped_bit_of_a_state_file_goes_unseen() -> None:
-    content = state().encode()
+@pytest.mark.parametrize("of_readers", [False, True])
+def test_no_flipped_bit_of_a_state_file_goes_unseen(of_readers: bool) -> None:
+    history = (Cut(Epoch(1), START), Cut(Epoch(4), Lsn(1100), of_readers))
+    content = state(history=history).encode()
     for at in range(len(content)):
         for bit in range(8):
             rotten = bytearray(content)
