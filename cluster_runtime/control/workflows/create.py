@@ -57,13 +57,15 @@ async def make_unnamed(runtime: OpenRuntime, engine_version: str | None) -> Unna
     template = await in_thread(runtime.template, engine_version)
     resource_id = new_resource_id()
     directory = runtime.home.clusters / resource_id
-    instances = await in_thread(instances_over, runtime, template.installation, resource_id)
+    instances = None
     try:
+        instances = await in_thread(instances_over, runtime, template.installation, resource_id)
         await in_thread(_lay_out, runtime, template, resource_id, instances.storage)
         await instances.writer.ensure_running()
     except BaseException:
         try:
-            await instances.stop(Shutdown.IMMEDIATE)
+            if instances is not None:
+                await instances.stop(Shutdown.IMMEDIATE)
         finally:
             await in_thread(runtime.home.remove, directory)
         raise

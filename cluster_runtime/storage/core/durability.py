@@ -224,7 +224,7 @@ def newest_not_refuted(histories: Collection[History]) -> History:
     behind that one. So a history that ends with a newer cut and lacks this one proves that its
     writer never opened, and never will: it wrote no log, and what its cut left out may have been
     shown to readers since. Where one half of the segments proves it, a newer cut of the other half,
-    which did not know and built upon it, does not count against that.
+    which did not know and built on it, does not count against that.
 
     Cuts below the newest one stay, refuted or not: its writer went on from them, and may have
     written. All histories with a cut of a writer are the same up to there.

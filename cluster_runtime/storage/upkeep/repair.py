@@ -129,7 +129,7 @@ class Repair:
                     end, tail = copy_log(
                         store, source, end, tail, source.end, stopped=leaving, copied=copied_more
                     )
-            if end >= node.staging.oldest:
+            if end >= node.staging.oldest or tail == node.end_lsn:  # it may be live in a moment
                 self._have_files_ahead(lane, end, tail)
             live = node.call(partial(node.caught_up, lane, end, tail))
             copied = end - at

@@ -101,7 +101,7 @@ def test_a_writer_that_opened_stays_whoever_comes_later() -> None:
 def test_a_writer_that_wrote_upon_a_failed_cut_keeps_its_log_where_another_refutes_that_cut() -> (
     None
 ):
-    """Epoch 4 opened upon the cut of 2; 3 failed too, and had not met it."""
+    """Epoch 4 opened on the cut of 2; 3 failed too, and had not met it."""
     third, fourth = Cut(Epoch(3), Lsn(120)), Cut(Epoch(4), Lsn(100))
     wrote = [status(each, 200, WRITER, FAILED, fourth) for each in ("a1", "b1", "c1")]
     assert recovery_point([*wrote, status("a2", 120, WRITER, third)]) == (
