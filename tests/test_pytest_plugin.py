@@ -102,6 +102,7 @@ def test_a_database_is_fresh(borealis_database, borealis_state_dir, number):
 """
 
 
+@pytest.mark.long
 def test_under_xdist_each_worker_has_a_runtime_of_its_own(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +148,7 @@ def test_parts(borealis_database):
 """
 
 
+@pytest.mark.long
 def test_the_words_of_testcontainers_serve_every_driver(run: Run) -> None:
     assert "2 passed" in run(DRIVERS)
 
@@ -197,6 +199,7 @@ def test_a_folder_without_migrations_is_a_mistake(run: Run, project: Path) -> No
     assert "no *.sql in" in run("def test_it(borealis_database): pass", status=1)
 
 
+@pytest.mark.long
 def test_databases_of_tests_that_are_over_do_not_fill_the_disk(run: Run) -> None:
     tests = """
 import pytest
@@ -212,6 +215,7 @@ def test_it(borealis_database, number):
     assert "5 passed" in run(tests, conftest=few)
 
 
+@pytest.mark.long
 def test_the_example_for_ci_runs(run: Run, project: Path) -> None:
     example = ROOT / "examples" / "ci"
     shutil.copytree(example / "migrations", project / "migrations", dirs_exist_ok=True)

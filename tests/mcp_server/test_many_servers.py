@@ -74,6 +74,7 @@ async def test_servers_that_start_together_share_one_host(home: Path, servers: i
         assert len(runtime.describe_db_clusters()) == servers
 
 
+@pytest.mark.long
 async def test_a_server_goes_on_when_its_host_is_killed(home: Path) -> None:
     async with AsyncExitStack() as stack:
         clients = [

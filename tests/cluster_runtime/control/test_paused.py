@@ -170,7 +170,7 @@ def test_a_reader_that_serves_keeps_the_volume_open(
 @pytest.fixture
 def low_limit() -> Iterator[None]:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(open_files()) + 100, limits[1]))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
