@@ -1,4 +1,4 @@
-"""The last landed release, taken from the project's history: what it left behind has to open."""
+"""Earlier releases, taken from the project's history: what they left behind has to open."""
 
 import os
 import subprocess
@@ -11,18 +11,20 @@ import pytest
 
 PREVIOUS_RELEASE = "73a0f4c"
 """The commit of the release before the cluster format 2."""
+LAST_RELEASE = "61ba432"
+"""The commit of the release before hosts and the catalog's version 3."""
 
 ROOT = Path(__file__).parents[1]
 
 
-def checked_out(folder: Path) -> Path:
-    """The tree of the previous release below `folder`. Skips where there is no history."""
+def checked_out(folder: Path, commit: str = PREVIOUS_RELEASE) -> Path:
+    """The tree of a release below `folder`. Skips where there is no history."""
     archive = subprocess.run(
-        ["git", "-C", ROOT, "archive", "--format=tar", PREVIOUS_RELEASE], capture_output=True
+        ["git", "-C", ROOT, "archive", "--format=tar", commit], capture_output=True
     )
     if archive.returncode:
-        pytest.skip(f"this tree has no commit {PREVIOUS_RELEASE}: {archive.stderr.decode()[:200]}")
-    target = folder / "previous"
+        pytest.skip(f"this tree has no commit {commit}: {archive.stderr.decode()[:200]}")
+    target = folder / f"release-{commit}"
     with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
         tar.extractall(target, filter="data")
     return target
