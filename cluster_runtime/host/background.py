@@ -4,7 +4,8 @@ import argparse
 import json
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -46,6 +47,13 @@ def wait(hosted: Hosted) -> None:
 
     For the main thread.
     """
+    with _told_to_end() as until_end:
+        until_end(hosted)
+
+
+@contextmanager
+def _told_to_end() -> Iterator[Callable[[Hosted], None]]:
+    """From now on a signal is remembered; what is given waits for one, or until nobody needs it."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
 
@@ -57,12 +65,16 @@ def wait(hosted: Hosted) -> None:
     for number in ENDING:
         if before[number] is not signal.SIG_IGN:
             signal.signal(number, tell)
-    try:
+
+    def until_end(hosted: Hosted) -> None:
         unneeded = hosted.thread.submit(hosted.door.unneeded())
         unneeded.add_done_callback(tell)
         os.read(reading, 1)
         _log.info("host ends", idle=unneeded.done())
         unneeded.cancel()
+
+    try:
+        yield until_end
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -78,10 +90,10 @@ def _host(directory: Path, options: RuntimeOptions, idle_seconds: float, ready: 
         tell_error(ready, error)
         return 1
     try:
-        # Before the asker goes on: a signal that comes until `wait` ends the host in no good order.
-        _log.info("host begins", pid=os.getpid(), version=version("borealis-postgres"))
-        tell_ready(ready)
-        wait(hosted)
+        with _told_to_end() as until_end:  # whoever is told that it is ready may end it at once
+            tell_ready(ready)
+            _log.info("host begins", pid=os.getpid(), version=version("borealis-postgres"))
+            until_end(hosted)
     finally:
         hosted.close()
     return 0

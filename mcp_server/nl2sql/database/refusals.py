@@ -33,6 +33,8 @@ def refusal(error: psycopg.Error, tree: exp.Expr | None = None) -> Steps[Refused
     The transaction has failed by now; the names are read after a rollback to its start.
     Raises `error` itself when it is no judgement on the statement (a lost connection).
     """
+    if not is_judgement(error):
+        raise error
     said = primary(error)
     match error:
         case pg.UndefinedColumn() | pg.UndefinedTable():
@@ -47,11 +49,16 @@ def refusal(error: psycopg.Error, tree: exp.Expr | None = None) -> Steps[Refused
             return InvalidSyntaxError(said)
         case pg.ReadOnlySqlTransaction() | pg.InsufficientPrivilege():
             return ForbiddenError(said)
-        case _ if error.sqlstate is None or error.sqlstate[:2] in ("08", "57", "58", "XX"):
-            raise error
         case _:
             return InvalidQueryError(said)
     raise AssertionError("unreachable")
+
+
+def is_judgement(error: psycopg.Error) -> bool:
+    """Whether an error is about what was sent, and not about the connection or the server."""
+    if isinstance(error, pg.QueryCanceled):
+        return True
+    return error.sqlstate is not None and error.sqlstate[:2] not in ("08", "57", "58", "XX")
 
 
 def primary(error: psycopg.Error) -> str:

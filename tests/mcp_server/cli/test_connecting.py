@@ -19,7 +19,7 @@ Done = subprocess.CompletedProcess[str]
 Borealis = Callable[..., Done]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a worker may come to this file twice
 def directory(state_dir: Path) -> Path:
     path = state_dir / "connecting"
     with (

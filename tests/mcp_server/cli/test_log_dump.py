@@ -11,7 +11,7 @@ from mcp_server.cli import log_dump
 from mcp_server.cli.commands import main
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a worker may come to this file twice
 def log_file(runtime: Runtime, state_dir: Path) -> Path:
     """The first log file of a segment of a cluster that runs and has committed something."""
     cluster: ClusterHandle = runtime.create_db_cluster("logged")

@@ -101,7 +101,7 @@ class Terminal:
         self.screen = -1
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a worker may come to this file twice
 def state(state_dir: Path) -> Path:
     with Runtime.open(state_dir / "terminal", warm_pool_size=0) as runtime:
         runtime.create_db_cluster("here")

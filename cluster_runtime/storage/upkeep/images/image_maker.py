@@ -79,7 +79,8 @@ class ImageMaker:
         process.wait()
         for end in (process.stdin, process.stdout):
             if end is not None:
-                end.close()
+                with suppress(BrokenPipeError):  # what it was still to be told
+                    end.close()
 
     @property
     def pid(self) -> int:

@@ -37,7 +37,7 @@ from mcp_server.nl2sql.database.guard.references import (
     of_statement,
 )
 from mcp_server.nl2sql.database.guard.what_runs import Surroundings, surroundings, why_refused
-from mcp_server.nl2sql.database.refusals import primary, refusal
+from mcp_server.nl2sql.database.refusals import is_judgement, primary, refusal
 from mcp_server.nl2sql.database.steps import Fetch, Fetched, Prepare, Script, Steps, Stream
 from mcp_server.nl2sql.errors import (
     ForbiddenError,
@@ -221,7 +221,7 @@ def begin(limits: Limits, role: str | None = None) -> Steps[None]:
     role: the role to read as, for example one with SELECT grants only. Without it a superuser
     becomes `pg_read_all_data` for the transaction, and anybody else stays who they are (reading
     as `pg_read_all_data` would give them more than their own grants).
-    Raises ForbiddenError when the session may not become `role`.
+    Raises ForbiddenError when the session may not become `role`, psycopg.Error without server.
     """
     milliseconds = int(limits.timeout * 1000)
     text = composed.SQL(BEGIN).format(
@@ -230,6 +230,8 @@ def begin(limits: Limits, role: str | None = None) -> Steps[None]:
     try:
         yield Script(text.as_string())
     except psycopg.Error as error:
+        if not is_judgement(error):
+            raise
         raise ForbiddenError(f"cannot read as role {role!r}: {primary(error)}") from error
 
 

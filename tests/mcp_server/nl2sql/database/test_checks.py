@@ -273,3 +273,14 @@ def test_sqlglot_and_the_lexer_agree_on_the_corpus() -> None:
             continue
         tree = checks.tree(sql)
         assert sqlglot.parse_one(tree.sql("postgres"), dialect="postgres")
+
+
+@pytest.mark.parametrize(
+    "error", [psycopg.OperationalError("unexpected eof"), psycopg.errors.AdminShutdown("ended")]
+)
+def test_a_connection_that_is_lost_where_a_read_begins_is_no_refusal(error: psycopg.Error) -> None:
+    steps = checks.begin(Limits())
+    next(steps)
+    with pytest.raises(type(error)) as raised:
+        steps.throw(error)
+    assert raised.value is error
