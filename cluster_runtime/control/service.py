@@ -214,7 +214,7 @@ class ControlService:
         await self._disk_watch.close()
         await runtime.pool.close()
         await asyncio.gather(*(self._close(cluster) for cluster in runtime.clusters.values()))
-        await runtime.gateway.close()
+        await asyncio.gather(runtime.gateway.close(), *runtime.notes)
         await asyncio.to_thread(runtime.catalog.close)
         runtime.home.close()
         runtime.state.close()

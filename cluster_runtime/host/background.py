@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster_runtime import tracing
+from cluster_runtime.api.protocols.codec import decode
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.gateway import GatewayLimits
@@ -19,7 +20,6 @@ from cluster_runtime.host.hosted import Hosted
 from cluster_runtime.host.idling import IDLE_SECONDS
 from cluster_runtime.host.log_file import LogLimits, logging_to_file
 from cluster_runtime.host.starting import tell_error, tell_ready
-from cluster_runtime.host.wire.codec import decode
 from cluster_runtime.logs import get_logger
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

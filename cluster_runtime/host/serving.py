@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from cluster_runtime.api.calls import HostStatus
+from cluster_runtime.api.client.finding import read_facts
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.control.records.state_directory import holder_of, is_hosted, prepare
 from cluster_runtime.engine.system.locks import exclusive
@@ -15,9 +17,7 @@ from cluster_runtime.host.attached import Attached, find
 from cluster_runtime.host.attaching import SILENT_SECONDS_MAX
 from cluster_runtime.host.hosted import Hosted
 from cluster_runtime.host.log_file import LogLimits, logging_to_file
-from cluster_runtime.host.place import read_facts
 from cluster_runtime.host.starting import START_LOCK
-from cluster_runtime.host.wire.calls import HostStatus
 from cluster_runtime.wording import Parameter
 
 LOOK_SECONDS = 0.05

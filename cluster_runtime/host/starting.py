@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cluster_runtime.api.protocols.codec import encode
+from cluster_runtime.api.protocols.said import decode_error, encode_error
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.engine import children
 from cluster_runtime.engine.system.locks import exclusive
@@ -21,7 +23,6 @@ from cluster_runtime.host.attaching import Step, next_step
 from cluster_runtime.host.idling import IDLE_SECONDS
 from cluster_runtime.host.log_file import LOG
 from cluster_runtime.host.place import look
-from cluster_runtime.host.wire.codec import decode_error, encode, encode_error
 
 START_LOCK = "start.lock"
 OUTPUT = "log/host.out"
