@@ -31,6 +31,7 @@ PUBLIC_MODULES = {
     "cluster_runtime.errors",
     "cluster_runtime.host.background",
     "cluster_runtime.host.log_file",
+    "cluster_runtime.host.log_limits",
     "cluster_runtime.host.serving",
     "cluster_runtime.api.calls",
     "cluster_runtime.api.protocols.codec",

@@ -18,7 +18,8 @@ from cluster_runtime.errors import BorealisError
 from cluster_runtime.gateway import GatewayLimits
 from cluster_runtime.host.hosted import Hosted
 from cluster_runtime.host.idling import IDLE_SECONDS
-from cluster_runtime.host.log_file import LogLimits, logging_to_file
+from cluster_runtime.host.log_file import logging_to_file
+from cluster_runtime.host.log_limits import LogLimits
 from cluster_runtime.host.starting import tell_error, tell_ready
 from cluster_runtime.logs import get_logger
 

@@ -16,7 +16,8 @@ from cluster_runtime.errors import HostUnavailableError, StateDirectoryInUseErro
 from cluster_runtime.host.attached import Attached, find
 from cluster_runtime.host.attaching import SILENT_SECONDS_MAX
 from cluster_runtime.host.hosted import Hosted
-from cluster_runtime.host.log_file import LogLimits, logging_to_file
+from cluster_runtime.host.log_file import logging_to_file
+from cluster_runtime.host.log_limits import LogLimits
 from cluster_runtime.host.starting import START_LOCK
 from cluster_runtime.wording import Parameter
 

@@ -18,7 +18,7 @@ from mcp_server.cli import console
 
 if TYPE_CHECKING:
     from cluster_runtime.api.calls import HostStatus
-    from cluster_runtime.host.log_file import LogLimits
+    from cluster_runtime.host.log_limits import LogLimits
 
 DEFAULT_DIRECTORY = Path("~/.borealis")
 STARTED_AGAIN_SECONDS = 2

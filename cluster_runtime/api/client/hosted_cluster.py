@@ -9,8 +9,6 @@ from typing import Any
 from cluster_runtime.api.calls import GetToken
 from cluster_runtime.control.operations import Request
 from cluster_runtime.control.operations.clusters import DescribeDBClusters
-from cluster_runtime.control.operations.instances import DescribeDBInstances
-from cluster_runtime.control.operations.resources import DescribeHost
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster, DBInstance
 from cluster_runtime.errors import ClusterNotFoundError
 
@@ -34,6 +32,8 @@ class HostedCluster:
     @cached_property
     def certificate_path(self) -> Path:
         """The certificate of the gateway's authority, which every host of the directory has."""
+        from cluster_runtime.control.operations.resources import DescribeHost
+
         return Path(self._perform(DescribeHost()).certificate_path)
 
     def described(self) -> DBCluster:
@@ -47,6 +47,8 @@ class HostedCluster:
 
     def instances(self) -> Sequence[DBInstance]:
         """Its instances."""
+        from cluster_runtime.control.operations.instances import DescribeDBInstances
+
         found: Sequence[DBInstance] = self._perform(
             DescribeDBInstances(db_cluster_identifier=self.id)
         )

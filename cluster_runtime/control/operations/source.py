@@ -19,10 +19,10 @@ INDENT = " " * 4
 ALIASES = {"StorageType": "cluster_runtime.control.records.model"}
 """Names of literal types, and where they are defined."""
 
-HEAVY = frozenset({"cluster_runtime.gateway.description", "cluster_runtime.storage.description"})
-"""Modules of results that load a part of the system."""
-
 Import = tuple[str, str]
+
+FUTURE = "from __future__ import annotations"
+RENAMED: Import = ("cluster_runtime.control.operations.renamed", "renamed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,14 @@ def module(style: Style, operations: Iterable[Declared]) -> str:
     """The text of a module with one class, which has a method for each operation."""
     needed = set(style.imports)
     methods = [_method(each, style, needed) for each in operations]
-    # Who has an operation performed elsewhere does not wait for what its result is made of.
-    for_types = set() if style.body is None else {each for each in needed if each[0] in HEAVY}
-    if for_types:
-        needed.add(("typing", "TYPE_CHECKING"))
-    parts = [f'"""{style.docstring}"""', _imports(needed - for_types)]
-    if for_types:
-        parts.append(f"if TYPE_CHECKING:\n{textwrap.indent(_imports(for_types), INDENT)}")
+    parts = [f'"""{style.docstring}"""']
+    if style.body is None:
+        parts.append(_imports(needed))
+    else:
+        # Whoever calls one operation does not wait for what all others are made of.
+        at_once = {("typing", "TYPE_CHECKING"), *(needed & {RENAMED})}
+        types = _imports(needed - at_once, INDENT)
+        parts += [FUTURE, _imports(at_once), f"if TYPE_CHECKING:\n{types}"]
     if style.public:
         parts.append(f"__all__ = [{', '.join(json.dumps(name) for name in style.public)}]")
     return "\n\n".join(parts) + "\n\n\n" + "\n\n".join([style.head, *methods]) + "\n"
@@ -109,13 +110,11 @@ def _method(declared: Declared, style: Style, needed: set[Import]) -> str:
     lines = []
     earlier = _earlier_names(declared)
     if style.body is not None and earlier:
-        needed.add(("cluster_runtime.control.operations.renamed", "renamed"))
+        needed.add(RENAMED)
         lines += brackets("@renamed(", [f'{old}="{new}"' for old, new in earlier], ")", INDENT)
     start = f"{'async ' if style.awaited else ''}def {declared.method}("
     parameters = signature(declared, needed)
-    heavy = declared.result is not None and declared.result.module in HEAVY
-    named = f'"{returns}"' if heavy and style.body is not None else returns
-    lines += brackets(start, parameters, f") -> {named}:", INDENT)
+    lines += brackets(start, parameters, f") -> {returns}:", INDENT)
     said = docstring(declared).splitlines()
     if len(said) == 1:
         lines.append(f'{INDENT * 2}"""{said[0]}"""')
@@ -123,12 +122,13 @@ def _method(declared: Declared, style: Style, needed: set[Import]) -> str:
         lines.append(f'{INDENT * 2}"""{said[0]}')
         lines += [f"{INDENT * 2}{line}".rstrip() for line in [*said[1:], '"""']]
     if style.body is not None:
-        needed.add((declared.request.__module__, declared.request.__name__))
+        home, name = declared.request.__module__, declared.request.__name__
+        lines += [f"{INDENT * 2}from {home} import {name}", ""]
         given = [
             f"{each.name}={_given(each)}" if each.keyword_only else _given(each)
             for each in declared.parameters
         ]
-        request = f"request = {declared.request.__name__}("
+        request = f"request = {name}("
         lines += brackets(request, given, ")", INDENT * 2)
         lines += [f"{INDENT * 2}{line}" for line in style.body(returns)]
     return "\n".join(lines)
@@ -184,7 +184,7 @@ def _literal(value: Any) -> str:
     return json.dumps(value) if isinstance(value, str) else repr(value)
 
 
-def _imports(needed: set[Import]) -> str:
+def _imports(needed: set[Import], indent: str = "") -> str:
     names = defaultdict(set)
     for home, name in needed:
         names[home].add(name)
@@ -192,7 +192,7 @@ def _imports(needed: set[Import]) -> str:
     for ours in (False, True):
         homes = sorted(home for home in names if home.startswith("cluster_runtime") is ours)
         lines = [
-            _import(home, sorted(names[home], key=lambda name: (not name.isupper(), name)))
+            _import(home, sorted(names[home], key=lambda name: (not name.isupper(), name)), indent)
             for home in homes
         ]
         if lines:
@@ -200,11 +200,12 @@ def _imports(needed: set[Import]) -> str:
     return "\n\n".join(groups)
 
 
-def _import(home: str, names: list[str]) -> str:
-    one = f"from {home} import {', '.join(names)}"
+def _import(home: str, names: list[str], indent: str) -> str:
+    one = f"{indent}from {home} import {', '.join(names)}"
     if len(one) <= WIDTH:
         return one
-    return "\n".join([f"from {home} import (", *(f"{INDENT}{name}," for name in names), ")"])
+    lines = [f"from {home} import (", *(f"{INDENT}{name}," for name in names), ")"]
+    return textwrap.indent("\n".join(lines), indent)
 
 
 def _within_width(paragraph: str) -> str:

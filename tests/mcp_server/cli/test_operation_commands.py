@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from mcp_server.cli.commands import app, main
+from mcp_server.cli.commands import main, whole
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]
 
 
 def test_every_command_speaks_json_but_those_that_have_nothing_to_say_in_it() -> None:
-    every = dict(commands(get_command(app)))
+    every = dict(commands(get_command(whole())))
     without = {
         name
         for name, one in every.items()
