@@ -7,12 +7,12 @@ tell more than an older client asks for; one that it lacks has its default.
 """
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
@@ -24,6 +24,7 @@ from cluster_runtime.errors import InvalidParameterError
 
 Json = Any
 """What the standard library's `json` reads and writes."""
+Inside = Callable[[Any, Json], Any]
 
 _SEQUENCES: dict[Any, Any] = {
     tuple: tuple,
@@ -55,33 +56,35 @@ def encode(value: object) -> Json:
     raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
 
-def decode(kind: Any, data: Json) -> Any:
+def decode(kind: Any, data: Json, *, whole: bool = False) -> Any:
     """The value of a type that JSON holds.
 
+    whole: fields that nobody knows are refused, not passed over.
     Raises TypeError, KeyError or ValueError for what is none, and what the type itself raises.
     """
     if kind is Any or data is None:
         return data
+    inside = partial(decode, whole=whole)
     if isinstance(kind, NewType):
-        return decode(kind.__supertype__, data)
+        return inside(kind.__supertype__, data)
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return decode(inner[0], data)
+        return inside(inner[0], data)
     if origin in (Union, types.UnionType):
-        return decode(next(arm for arm in inner if arm is not types.NoneType), data)
+        return inside(next(arm for arm in inner if arm is not types.NoneType), data)
     if origin is Literal:
         return data
     if (origin or kind) in _SEQUENCES:
-        return _sequence(origin or kind, inner, data)
+        return _sequence(origin or kind, inner, data, inside)
     if (origin or kind) in (dict, Mapping):
         name, value = inner or (Any, Any)
-        return {decode(name, key): decode(value, each) for key, each in data.items()}
+        return {inside(name, key): inside(value, each) for key, each in data.items()}
     if kind is datetime:
         return datetime.fromisoformat(data)
     if kind is float:
         return float(data)
     if is_dataclass(kind):
-        return _dataclass(kind, data)
+        return _dataclass(kind, data, inside, whole=whole)
     if issubclass(kind, (Enum, Path)):
         return kind(data)
     return data
@@ -89,11 +92,8 @@ def decode(kind: Any, data: Json) -> Any:
 
 def decode_request(declared: Declared, data: Json) -> Request:
     """A call of an operation. Raises InvalidParameterError for what is none."""
-    unknown = sorted(data.keys() - {each.name for each in declared.parameters})
-    if unknown:
-        raise InvalidParameterError(f"{declared.name} has no parameter {unknown[0]!r}")
     try:
-        request: Request = decode(declared.request, data)
+        request: Request = decode(declared.request, data, whole=True)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         said = error.args[0] if isinstance(error, KeyError) else error
         raise InvalidParameterError(f"{declared.name} cannot be read: {said}") from error
@@ -115,18 +115,22 @@ def decode_result(result: Result | None, data: Json) -> Any:
     return [decode(kind, each) for each in data] if result.many else decode(kind, data)
 
 
-def _sequence(kind: Any, inner: tuple[Any, ...], data: Json) -> Any:
+def _sequence(kind: Any, inner: tuple[Any, ...], data: Json, inside: Inside) -> Any:
     if kind is tuple and inner and inner[-1] is not Ellipsis:
-        return tuple(decode(each, one) for each, one in zip(inner, data, strict=True))
-    return _SEQUENCES[kind](decode(inner[0] if inner else Any, each) for each in data)
+        return tuple(inside(each, one) for each, one in zip(inner, data, strict=True))
+    return _SEQUENCES[kind](inside(inner[0] if inner else Any, each) for each in data)
 
 
-def _dataclass(kind: Any, data: Json) -> Any:
-    hints = _hints(kind)
+def _dataclass(kind: Any, data: Json, inside: Inside, *, whole: bool) -> Any:
+    if not isinstance(data, dict):
+        raise TypeError(f"a {type(data).__name__} is no {kind.__name__}")
+    unknown = sorted(data.keys() - _hints(kind).keys()) if whole else ()
+    if unknown:
+        raise TypeError(f"it has no {unknown[0]!r}")
     given = {}
     for each in fields(kind):
         if each.name in data:
-            given[each.name] = decode(hints[each.name], data[each.name])
+            given[each.name] = inside(_hints(kind)[each.name], data[each.name])
         elif each.default is MISSING and each.default_factory is MISSING:
             raise KeyError(f"{kind.__name__} without its {each.name}")
     return kind(**given)
