@@ -246,6 +246,20 @@ class BlockingOperations:
         return result
 
     @renamed(identifier="db_cluster_identifier")
+    def resume_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+        """Wake a paused cluster now, as a connect would; one that runs stays as it is.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
+        """
+        from cluster_runtime.control.operations.clusters import ResumeDBCluster
+
+        request = ResumeDBCluster(db_cluster_identifier)
+        result: DBCluster = self._home.call(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
     def failover_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
         """Replace the writer of a cluster; clients wait at the gateway meanwhile.
 

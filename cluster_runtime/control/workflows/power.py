@@ -67,6 +67,14 @@ async def pause_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCl
         return cluster.db_cluster
 
 
+async def resume_db_cluster(cluster: HostedCluster) -> None:
+    """Start its writer, where it is paused."""
+    async with cluster.changing:
+        cluster.require(ClusterStatus.AVAILABLE)
+        cluster.require_writer()
+        await cluster.writer.ensure_running()
+
+
 async def failover_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCluster:
     """Replace the writer: the old one ends at once, a new one takes over from the volume."""
     try:

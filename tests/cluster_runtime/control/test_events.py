@@ -51,6 +51,9 @@ def test_pauses_wakes_and_changes_are_told_in_the_words_of_rds(runtime: Runtime)
     runtime.pause_db_cluster("a")
     runtime.pause_db_cluster("a")
     assert new() == [("notification", "The DB cluster is paused.")]
+    assert runtime.resume_db_cluster("a").capacity > 0
+    assert not runtime.resume_db_cluster("a").paused
+    assert wait_until(new, 30) == [("notification", "The DB cluster is resumed.")]
     runtime.failover_db_cluster("a")
     assert [category for category, _ in new()] == ["failover"], "no wake: it was not that"
     runtime.modify_db_cluster("a", deletion_protection=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime.api.protocols.models import service_model
-from cluster_runtime.api.protocols.nouns import to_members, to_value
+from cluster_runtime.api.protocols.nouns import to_value
 from cluster_runtime.api.services.rds import shapes
 from cluster_runtime.api.services.rds.paging import filtered, filters_of, page
 from cluster_runtime.api.services.rds.parameters import arguments
@@ -54,7 +54,8 @@ class FromDeclaration:
         noun = result.describe() if self._declared.result == HANDLE else result
         inner = [name for name, of in shape.members.items() if of.type_name == "structure"]
         if not inner:
-            return to_members(noun, shape)
+            (members,) = await self._shown([noun], shape)
+            return dict(members)
         (shown,) = await self._shown([noun], shape.members[inner[0]])
         return {inner[0]: shown}
 

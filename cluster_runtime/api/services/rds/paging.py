@@ -66,7 +66,7 @@ def filters_of(kind: type) -> dict[str, Callable[[Any], str]]:
     for each in fields_of(kind):
         if each.choices or (isinstance(each.type, type) and issubclass(each.type, str)):
             short = each.name.removesuffix("entifier")
-            longer = f"{noun}_{short.removeprefix(noun.rpartition('_')[2] + '_')}"
+            longer = f"{noun}_{short.replace(noun.rpartition('_')[2] + '_', '')}"
             for name in (longer, short):
                 found[name.replace("_", "-")] = _text_of(each.name)
     return found
