@@ -4,41 +4,34 @@ Generated from the declarations in `cluster_runtime/control/operations/` by
 `python -m cluster_runtime.control.operations.generate`: change those, not this.
 """
 
-from __future__ import annotations
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
 
-from typing import TYPE_CHECKING
-
+from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.home import Home
 from cluster_runtime.control.operations.renamed import renamed
+from cluster_runtime.control.records.model import (
+    ClusterActivity,
+    DBCluster,
+    DBInstance,
+    Event,
+    HostDescription,
+    ServerlessScaling,
+    StorageType,
+)
+from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup, DBParameter
+from cluster_runtime.control.records.resources import (
+    DBEngineVersion,
+    DBLogFilePortion,
+    DescribeDBLogFilesDetails,
+    MasterUserSecretValue,
+    OrderableDBInstanceOption,
+    ResourcePendingMaintenanceActions,
+    Tag,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-    from typing import Literal
-
-    from cluster_runtime.control.handle import ClusterHandle
-    from cluster_runtime.control.home import Home
-    from cluster_runtime.control.records.model import (
-        ClusterActivity,
-        DBCluster,
-        DBInstance,
-        Event,
-        HostDescription,
-        ServerlessScaling,
-        StorageType,
-    )
-    from cluster_runtime.control.records.parameter_groups import (
-        DBClusterParameterGroup,
-        DBParameter,
-    )
-    from cluster_runtime.control.records.resources import (
-        DBEngineVersion,
-        DBLogFilePortion,
-        DescribeDBLogFilesDetails,
-        MasterUserSecretValue,
-        OrderableDBInstanceOption,
-        ResourcePendingMaintenanceActions,
-        Tag,
-    )
     from cluster_runtime.gateway.description import SessionDescription
     from cluster_runtime.storage.description import VolumeDescription
 
@@ -665,7 +658,7 @@ class AwaitedOperations:
         await self._home.acall(request)
 
     @renamed(identifier="db_cluster_identifier")
-    async def describe_sessions(self, db_cluster_identifier: str) -> Sequence[SessionDescription]:
+    async def describe_sessions(self, db_cluster_identifier: str) -> "Sequence[SessionDescription]":
         """Show who is connected to a cluster through the gateway: address, TLS, kind of credential.
 
         PostgreSQL itself sees a unix socket; `pid` joins this to its `pg_stat_activity`.
@@ -716,7 +709,7 @@ class AwaitedOperations:
         await self._home.acall(request)
 
     @renamed(identifier="db_cluster_identifier")
-    async def describe_volume(self, db_cluster_identifier: str) -> VolumeDescription:
+    async def describe_volume(self, db_cluster_identifier: str) -> "VolumeDescription":
         """Show the storage volume of a cluster: LSNs, epoch, and its six segments.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from cluster_runtime.api.asgi import Application
@@ -25,7 +25,7 @@ class ApiServer:
     An idle host does nothing.
     """
 
-    def __init__(self, servers: list[asyncio.AbstractServer], state: "ServerState") -> None:
+    def __init__(self, servers: Sequence[asyncio.AbstractServer], state: "ServerState") -> None:
         self._servers = servers
         self._state = state
 

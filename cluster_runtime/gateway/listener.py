@@ -54,7 +54,7 @@ class ListeningSockets:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._selector = selectors.DefaultSelector()
-        loop.add_reader(self._selector.fileno(), self._ready)  # type: ignore[attr-defined]
+        loop.add_reader(self._selector.fileno(), self._ready)
 
     def add(self, sock: socket.socket, listener: "Listener") -> None:
         """Have the listener accept at this socket whenever somebody waits there."""
@@ -67,7 +67,7 @@ class ListeningSockets:
 
     def close(self) -> None:
         """Watch none any more."""
-        self._loop.remove_reader(self._selector.fileno())  # type: ignore[attr-defined]
+        self._loop.remove_reader(self._selector.fileno())
         self._selector.close()
 
     def _ready(self) -> None:

@@ -34,7 +34,10 @@ from cluster_runtime.control.service import ControlService
 from cluster_runtime.control.spans import attributes_of, name_of
 from cluster_runtime.host import place
 from cluster_runtime.host.idling import IdleEnd, Use
+from cluster_runtime.logs import get_logger
 from cluster_runtime.tracing import span
+
+_log = get_logger(__name__)
 
 CALLS_SECONDS_MAX = 10.0
 """How long a host that ends waits for the calls under way."""
@@ -130,8 +133,10 @@ class Hosted:
             self.thread.close()
 
     async def _close(self) -> None:
-        await self.door.close()
-        await self.service.close()
+        try:
+            await self.door.close()
+        finally:
+            await self.service.close()
 
 
 class Door:
@@ -184,10 +189,12 @@ class Door:
 
     async def close(self) -> None:
         """Take no more calls; wait for those under way."""
-        await asyncio.to_thread(
-            place.write_facts, self._directory, replace(self._facts, state="ending")
-        )
         self._server.stop_listening()
+        ending = replace(self._facts, state="ending")
+        try:
+            await asyncio.to_thread(place.write_facts, self._directory, ending)
+        except OSError as error:  # it ends all the same, also on a full disk
+            _log.warning("not said that the host ends", error=str(error))
         await self.application.end(CALLS_SECONDS_MAX)
         await self._server.close()
         await asyncio.to_thread(place.remove_socket, self._facts.socket)

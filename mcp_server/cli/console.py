@@ -56,7 +56,7 @@ def clusters(facts: Sequence[DBCluster], *, as_json: bool = False) -> None:
         note("no clusters yet; make one with: borealis create NAME")
         return
     table = Table(Column(TITLES[0], overflow="fold"), *TITLES[1:])
-    lines = [
+    lines: list[tuple[str, ...]] = [
         (
             one.db_cluster_identifier,
             status(one),

@@ -19,10 +19,10 @@ INDENT = " " * 4
 ALIASES = {"StorageType": "cluster_runtime.control.records.model"}
 """Names of literal types, and where they are defined."""
 
-Import = tuple[str, str]
+HEAVY = frozenset({"cluster_runtime.gateway.description", "cluster_runtime.storage.description"})
+"""Modules of results that load a part of the system."""
 
-FUTURE = "from __future__ import annotations"
-RENAMED: Import = ("cluster_runtime.control.operations.renamed", "renamed")
+Import = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,13 @@ def module(style: Style, operations: Iterable[Declared]) -> str:
     """The text of a module with one class, which has a method for each operation."""
     needed = set(style.imports)
     methods = [_method(each, style, needed) for each in operations]
-    parts = [f'"""{style.docstring}"""']
-    if style.body is None:
-        parts.append(_imports(needed))
-    else:
-        # Whoever calls one operation does not wait for what all others are made of.
-        at_once = {("typing", "TYPE_CHECKING"), *(needed & {RENAMED})}
-        types = _imports(needed - at_once, INDENT)
-        parts += [FUTURE, _imports(at_once), f"if TYPE_CHECKING:\n{types}"]
+    # Who has an operation performed elsewhere does not wait for what its result is made of.
+    for_types = set() if style.body is None else {each for each in needed if each[0] in HEAVY}
+    if for_types:
+        needed.add(("typing", "TYPE_CHECKING"))
+    parts = [f'"""{style.docstring}"""', _imports(needed - for_types)]
+    if for_types:
+        parts.append(f"if TYPE_CHECKING:\n{textwrap.indent(_imports(for_types), INDENT)}")
     if style.public:
         parts.append(f"__all__ = [{', '.join(json.dumps(name) for name in style.public)}]")
     return "\n\n".join(parts) + "\n\n\n" + "\n\n".join([style.head, *methods]) + "\n"
@@ -110,11 +109,13 @@ def _method(declared: Declared, style: Style, needed: set[Import]) -> str:
     lines = []
     earlier = _earlier_names(declared)
     if style.body is not None and earlier:
-        needed.add(RENAMED)
+        needed.add(("cluster_runtime.control.operations.renamed", "renamed"))
         lines += brackets("@renamed(", [f'{old}="{new}"' for old, new in earlier], ")", INDENT)
     start = f"{'async ' if style.awaited else ''}def {declared.method}("
     parameters = signature(declared, needed)
-    lines += brackets(start, parameters, f") -> {returns}:", INDENT)
+    heavy = declared.result is not None and declared.result.module in HEAVY
+    named = f'"{returns}"' if heavy and style.body is not None else returns
+    lines += brackets(start, parameters, f") -> {named}:", INDENT)
     said = docstring(declared).splitlines()
     if len(said) == 1:
         lines.append(f'{INDENT * 2}"""{said[0]}"""')
@@ -122,6 +123,7 @@ def _method(declared: Declared, style: Style, needed: set[Import]) -> str:
         lines.append(f'{INDENT * 2}"""{said[0]}')
         lines += [f"{INDENT * 2}{line}".rstrip() for line in [*said[1:], '"""']]
     if style.body is not None:
+        # Whoever calls one operation does not wait for the declarations of all others.
         home, name = declared.request.__module__, declared.request.__name__
         lines += [f"{INDENT * 2}from {home} import {name}", ""]
         given = [
@@ -184,7 +186,7 @@ def _literal(value: Any) -> str:
     return json.dumps(value) if isinstance(value, str) else repr(value)
 
 
-def _imports(needed: set[Import], indent: str = "") -> str:
+def _imports(needed: set[Import]) -> str:
     names = defaultdict(set)
     for home, name in needed:
         names[home].add(name)
@@ -192,7 +194,7 @@ def _imports(needed: set[Import], indent: str = "") -> str:
     for ours in (False, True):
         homes = sorted(home for home in names if home.startswith("cluster_runtime") is ours)
         lines = [
-            _import(home, sorted(names[home], key=lambda name: (not name.isupper(), name)), indent)
+            _import(home, sorted(names[home], key=lambda name: (not name.isupper(), name)))
             for home in homes
         ]
         if lines:
@@ -200,12 +202,11 @@ def _imports(needed: set[Import], indent: str = "") -> str:
     return "\n\n".join(groups)
 
 
-def _import(home: str, names: list[str], indent: str) -> str:
-    one = f"{indent}from {home} import {', '.join(names)}"
+def _import(home: str, names: list[str]) -> str:
+    one = f"from {home} import {', '.join(names)}"
     if len(one) <= WIDTH:
         return one
-    lines = [f"from {home} import (", *(f"{INDENT}{name}," for name in names), ")"]
-    return textwrap.indent("\n".join(lines), indent)
+    return "\n".join([f"from {home} import (", *(f"{INDENT}{name}," for name in names), ")"])
 
 
 def _within_width(paragraph: str) -> str:

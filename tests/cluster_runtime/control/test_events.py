@@ -61,7 +61,7 @@ def test_pauses_wakes_and_changes_are_told_in_the_words_of_rds(runtime: Runtime)
     runtime.modify_db_cluster(
         "a",
         new_db_cluster_identifier="b",
-        master_user_password="a password",
+        master_user_password="correct-horse",
         storage_type="aurora-iopt1",
     )
     runtime.modify_db_cluster("b", new_db_cluster_identifier="a")

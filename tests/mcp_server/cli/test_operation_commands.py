@@ -50,7 +50,9 @@ def test_what_happened_and_which_instances_there_are(borealis: Any) -> None:
     status, out, _ = borealis("events", "watched")
     assert status == 0
     assert "configuration change" in out
-    assert "were reset" in json.loads(borealis("events", "watched", "--json")[1])[-1]["message"]
+    told = [each["message"] for each in json.loads(borealis("events", "watched", "--json")[1])]
+    assert any("were reset" in message for message in told)
+    assert told[-1] == "Finished applying modification to storage type: aurora-iopt1"
 
     described = json.loads(borealis("describe", "watched", "--json")[1])
     assert described["storage_type"] == "aurora-iopt1"
