@@ -32,6 +32,7 @@ from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.control.records.state_directory import StateDirectory
 from cluster_runtime.control.service import ControlService
 from cluster_runtime.control.spans import attributes_of, name_of
+from cluster_runtime.engine.system.resources import saying_no_space
 from cluster_runtime.host import place
 from cluster_runtime.host.idling import IdleEnd, Use
 from cluster_runtime.logs import get_logger
@@ -78,8 +79,19 @@ class Hosted:
 
         idle_seconds: how long nobody may need it until `Door.unneeded` returns.
         Raises StateDirectoryInUseError, StateDirectoryError, CatalogCorruptedError,
-        EngineNotFoundError, PortInUseError.
+        EngineNotFoundError, PortInUseError, InsufficientStorageError.
         """
+        with saying_no_space(Path(state_dir)):
+            return cls._opened(state_dir, options, kind, idle_seconds)
+
+    @classmethod
+    def _opened(
+        cls,
+        state_dir: str | os.PathLike[str],
+        options: RuntimeOptions,
+        kind: HostKind,
+        idle_seconds: float | None,
+    ) -> "Hosted":
         state = StateDirectory.open(state_dir)
         thread = LoopThread("borealis-runtime")
         try:

@@ -18,6 +18,7 @@ from cluster_runtime.api.protocols.said import decode_error, encode_error
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.engine import children
 from cluster_runtime.engine.system.locks import exclusive
+from cluster_runtime.engine.system.resources import saying_no_space
 from cluster_runtime.errors import BorealisError, HostUnavailableError, StateDirectoryInUseError
 from cluster_runtime.host.attaching import Step, next_step
 from cluster_runtime.host.idling import IDLE_SECONDS
@@ -41,7 +42,7 @@ def start_in_background(directory: Path, arguments: list[str]) -> None:
 
     Raises what opening the directory raises in the host, and HostUnavailableError.
     """
-    with exclusive(directory / START_LOCK):
+    with saying_no_space(directory), exclusive(directory / START_LOCK):
         seen, _ = look(directory)
         if next_step(seen, 0.0) is Step.TAKE:
             _start(directory, arguments)

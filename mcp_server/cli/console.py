@@ -20,8 +20,8 @@ out = Console()
 err = Console(stderr=True)
 
 CELL_WIDTH = 60
-TITLES = ("Cluster", "Status", "PostgreSQL", "Writer port", "Reader port", "ACU", "Created")
-"""Of the table of clusters."""
+TITLES = ("Cluster", "Status", "Version", "Writer", "Reader", "ACU", "Created")
+"""Of the table of clusters, which fits into 80 columns; writer and reader are ports."""
 
 
 def note(message: str) -> None:
@@ -55,7 +55,7 @@ def clusters(facts: Sequence[DBCluster], *, as_json: bool = False) -> None:
     if not facts:
         note("no clusters yet; make one with: borealis create NAME")
         return
-    table = Table(Column(TITLES[0], overflow="fold"), *TITLES[1:])
+    table = Table(*(Column(title, overflow="fold") for title in TITLES))
     lines: list[tuple[str, ...]] = [
         (
             one.db_cluster_identifier,

@@ -1,6 +1,7 @@
 """One host for each state directory: attached to, started once, replaced when it ends."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -37,6 +38,7 @@ from cluster_runtime.errors import (
     ClusterNotFoundError,
     HostLostError,
     HostVersionError,
+    InsufficientStorageError,
     InvalidParameterError,
     StateDirectoryError,
     StateDirectoryInUseError,
@@ -240,6 +242,31 @@ def test_when_a_program_that_hosts_ends_those_attached_go_on_with_another_host(
             assert conn.execute("select 1").fetchone() == (1,)
         assert other._home.host_status().facts.kind == "background"
         assert pid_of(state_dir) != os.getpid()
+
+
+def test_a_full_disk_is_named_and_nothing_stays(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = place.write_facts
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(place, "write_facts", full)
+    with pytest.raises(InsufficientStorageError, match=f"no space left on the disk of {state_dir}"):
+        Runtime.open(state_dir, warm_pool_size=0)
+    monkeypatch.setattr(place, "write_facts", write)
+    with Runtime.open(state_dir, warm_pool_size=0) as runtime:
+        monkeypatch.setattr(place, "write_facts", full)
+        assert runtime.describe_db_clusters() == []
+    monkeypatch.setattr(place, "write_facts", write)
+    with Runtime.open(state_dir, warm_pool_size=0) as runtime:  # that one has let go of the lock
+        assert runtime.describe_db_clusters() == []
+
+
+def test_a_path_that_cannot_be_made_is_named() -> None:
+    with pytest.raises(StateDirectoryError, match="/proc/nothing cannot be made or read"):
+        Runtime.open("/proc/nothing")
 
 
 def test_a_host_that_nobody_needs_ends_by_itself(state_dir: Path) -> None:
