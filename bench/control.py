@@ -2,7 +2,8 @@
 
 The host runs in the background, as `borealis` starts it; calls come from a process attached to it.
 What must hold: a list within 200 ms, a describe within 10 ms and any small call within 5 ms (p50);
-a start of the host within 2 s; 20 kB of memory, no thread and no descriptor a paused cluster;
+a start of the host within 2 s; 20 kB of memory, no thread and no descriptor a paused cluster
+beside the sockets that it is woken at: two endpoints, each on 127.0.0.1 and on ::1;
 `borealis list` and the completion of a name within 0.3 s. A cluster takes 33 MB of disk.
 
     python bench/control.py [--clusters 200]
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,6 +39,9 @@ DESCRIBE_MS_MAX = 10
 CALL_MS_MAX = 5
 START_SECONDS_MAX = 2
 MEMORY_KB_MAX = 20
+LISTENING_MAX = 4
+AT_ONCE = 32
+"""Calls at a time, more than a host has threads for them."""
 COMMAND_SECONDS_MAX = 0.3
 
 
@@ -114,10 +119,17 @@ def end_host(pid: int) -> None:
     host.wait(END_SECONDS_MAX)
 
 
+def have_all_threads(runtime: Runtime) -> None:
+    """Have the host start the threads that it keeps for itself, by many calls at a time."""
+    with ThreadPoolExecutor(AT_ONCE) as callers:
+        for done in [callers.submit(runtime.describe_events) for _ in range(4 * AT_ONCE)]:
+            done.result()
+
+
 def without_clusters(folder: Path) -> Cost:
     """What a host that has just started uses for itself."""
     with open_host(folder / "empty") as runtime:
-        runtime.describe_db_clusters()
+        have_all_threads(runtime)
         pid = host_pid(runtime)
         cost = settled_cost_of(pid)
     end_host(pid)
@@ -135,6 +147,7 @@ def fill(state: Path, names: list[str]) -> tuple[Cost, Cost]:
         runtime.create_db_cluster("first")
         runtime.pause_db_cluster("first")
         runtime.delete_db_cluster("first")
+        have_all_threads(runtime)
         before = settled_cost_of(pid)
         began = time.perf_counter()
         for number, name in enumerate(names, 1):
@@ -155,7 +168,7 @@ def starts(state: Path) -> tuple[float, Cost]:
         with open_host(state) as runtime:
             took.append(time.perf_counter() - began)
             pid = host_pid(runtime)
-            runtime.describe_db_clusters()
+            have_all_threads(runtime)
             cost = settled_cost_of(pid)
         end_host(pid)
     return statistics.median(took), cost
@@ -268,7 +281,13 @@ def main() -> None:
         findings += [
             Finding(f"memory a cluster, {when}", one["memory_kb"], MEMORY_KB_MAX, "kB"),
             Finding(f"threads a cluster, {when}", one["threads"], 0, ""),
-            Finding(f"descriptors a cluster, {when}", one["descriptors"], 0, ""),
+            Finding(
+                f"descriptors a cluster beside its listening sockets, {when}",
+                one["descriptors"] - one["listening"],
+                0,
+                "",
+            ),
+            Finding(f"listening sockets a cluster, {when}", one["listening"], LISTENING_MAX, ""),
         ]
     show(
         f"a host with {count} paused clusters, {size / 1e9:.1f} GB",
@@ -278,7 +297,6 @@ def main() -> None:
             for one in findings
         ],
     )
-    print(f"listening sockets a cluster: {brought_back['listening']:.2g}")
     write_json(
         "control",
         {

@@ -10,55 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.home import Home
-from cluster_runtime.control.operations.clusters import (
-    CreateDBCluster,
-    DeleteDBCluster,
-    DescribeDBClusters,
-    FailoverDBCluster,
-    GetMasterUserSecret,
-    ModifyDBCluster,
-    PauseDBCluster,
-    StartDBCluster,
-    StopDBCluster,
-)
-from cluster_runtime.control.operations.engines import (
-    CreateDBClusterParameterGroup,
-    DeleteDBClusterParameterGroup,
-    DescribeDBClusterParameterGroups,
-    DescribeDBClusterParameters,
-    DescribeDBEngineVersions,
-    DescribeOrderableDBInstanceOptions,
-    ModifyDBClusterParameterGroup,
-    ResetDBClusterParameterGroup,
-)
-from cluster_runtime.control.operations.events import DescribeEvents
-from cluster_runtime.control.operations.instances import (
-    CreateDBInstance,
-    DeleteDBInstance,
-    DescribeDBInstances,
-    DescribeDBLogFiles,
-    DownloadDBLogFilePortion,
-    RebootDBInstance,
-)
 from cluster_runtime.control.operations.renamed import renamed
-from cluster_runtime.control.operations.resources import (
-    AddTagsToResource,
-    DescribeHost,
-    DescribePendingMaintenanceActions,
-    ListTagsForResource,
-    RemoveTagsFromResource,
-)
-from cluster_runtime.control.operations.sessions import (
-    DescribeActivity,
-    DescribeSessions,
-    RegisterSession,
-)
-from cluster_runtime.control.operations.volumes import (
-    DescribeVolume,
-    HealFault,
-    InjectFault,
-    LoseCompute,
-)
 from cluster_runtime.control.records.model import (
     ClusterActivity,
     DBCluster,
@@ -147,6 +99,8 @@ class AwaitedOperations:
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
         EngineNotFoundError, InsufficientStorageError, ParameterGroupNotFoundError.
         """
+        from cluster_runtime.control.operations.clusters import CreateDBCluster
+
         request = CreateDBCluster(
             db_cluster_identifier,
             with_express_configuration=with_express_configuration,
@@ -179,6 +133,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.clusters import DescribeDBClusters
+
         request = DescribeDBClusters(db_cluster_identifier)
         result: Sequence[DBCluster] = await self._home.acall(request)
         return result
@@ -226,6 +182,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidParameterError,
         InvalidClusterStateError, ParameterGroupNotFoundError.
         """
+        from cluster_runtime.control.operations.clusters import ModifyDBCluster
+
         request = ModifyDBCluster(
             db_cluster_identifier,
             new_db_cluster_identifier=new_db_cluster_identifier,
@@ -252,6 +210,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
+        from cluster_runtime.control.operations.clusters import StartDBCluster
+
         request = StartDBCluster(db_cluster_identifier)
         result: DBCluster = await self._home.acall(request)
         return result
@@ -264,6 +224,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
+        from cluster_runtime.control.operations.clusters import StopDBCluster
+
         request = StopDBCluster(db_cluster_identifier)
         result: DBCluster = await self._home.acall(request)
         return result
@@ -276,7 +238,23 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
+        from cluster_runtime.control.operations.clusters import PauseDBCluster
+
         request = PauseDBCluster(db_cluster_identifier)
+        result: DBCluster = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def resume_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+        """Wake a paused cluster now, as a connect would; one that runs stays as it is.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
+        """
+        from cluster_runtime.control.operations.clusters import ResumeDBCluster
+
+        request = ResumeDBCluster(db_cluster_identifier)
         result: DBCluster = await self._home.acall(request)
         return result
 
@@ -288,6 +266,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
+        from cluster_runtime.control.operations.clusters import FailoverDBCluster
+
         request = FailoverDBCluster(db_cluster_identifier)
         result: DBCluster = await self._home.acall(request)
         return result
@@ -305,6 +285,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
         InvalidParameterError.
         """
+        from cluster_runtime.control.operations.clusters import DeleteDBCluster
+
         request = DeleteDBCluster(db_cluster_identifier, skip_final_snapshot=skip_final_snapshot)
         result: DBCluster = await self._home.acall(request)
         return result
@@ -319,6 +301,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.clusters import GetMasterUserSecret
+
         request = GetMasterUserSecret(db_cluster_identifier)
         result: MasterUserSecretValue = await self._home.acall(request)
         return result
@@ -334,6 +318,8 @@ class AwaitedOperations:
 
         Raises InstanceNotFoundError, ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.instances import DescribeDBInstances
+
         request = DescribeDBInstances(
             db_instance_identifier, db_cluster_identifier=db_cluster_identifier
         )
@@ -361,6 +347,8 @@ class AwaitedOperations:
         Raises ClusterNotFoundError, InstanceAlreadyExistsError, InvalidClusterStateError,
         InvalidParameterError, OperationNotSupportedError.
         """
+        from cluster_runtime.control.operations.instances import CreateDBInstance
+
         request = CreateDBInstance(
             db_instance_identifier,
             db_cluster_identifier=db_cluster_identifier,
@@ -380,6 +368,8 @@ class AwaitedOperations:
 
         Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError.
         """
+        from cluster_runtime.control.operations.instances import DeleteDBInstance
+
         request = DeleteDBInstance(db_instance_identifier, skip_final_snapshot=skip_final_snapshot)
         result: DBInstance = await self._home.acall(request)
         return result
@@ -392,6 +382,8 @@ class AwaitedOperations:
         Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError,
         EngineError, QuorumLostError.
         """
+        from cluster_runtime.control.operations.instances import RebootDBInstance
+
         request = RebootDBInstance(db_instance_identifier)
         result: DBInstance = await self._home.acall(request)
         return result
@@ -413,6 +405,8 @@ class AwaitedOperations:
 
         Raises InstanceNotFoundError.
         """
+        from cluster_runtime.control.operations.instances import DescribeDBLogFiles
+
         request = DescribeDBLogFiles(
             db_instance_identifier,
             filename_contains=filename_contains,
@@ -439,6 +433,8 @@ class AwaitedOperations:
 
         Raises InstanceNotFoundError, LogFileNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.instances import DownloadDBLogFilePortion
+
         request = DownloadDBLogFilePortion(
             db_instance_identifier, log_file_name, marker=marker, number_of_lines=number_of_lines
         )
@@ -453,6 +449,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.events import DescribeEvents
+
         request = DescribeEvents(source_identifier)
         result: Sequence[Event] = await self._home.acall(request)
         return result
@@ -464,6 +462,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError, InstanceNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.resources import ListTagsForResource
+
         request = ListTagsForResource(resource_name)
         result: Sequence[Tag] = await self._home.acall(request)
         return result
@@ -476,6 +476,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.resources import AddTagsToResource
+
         request = AddTagsToResource(resource_name, tuple(tags))
         await self._home.acall(request)
 
@@ -487,6 +489,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.resources import RemoveTagsFromResource
+
         request = RemoveTagsFromResource(resource_name, tuple(tag_keys))
         await self._home.acall(request)
 
@@ -499,12 +503,16 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.resources import DescribePendingMaintenanceActions
+
         request = DescribePendingMaintenanceActions(resource_identifier)
         result: Sequence[ResourcePendingMaintenanceActions] = await self._home.acall(request)
         return result
 
     async def describe_host(self) -> HostDescription:
         """Show the process that hosts the clusters: its release, region and certificates."""
+        from cluster_runtime.control.operations.resources import DescribeHost
+
         request = DescribeHost()
         result: HostDescription = await self._home.acall(request)
         return result
@@ -523,6 +531,8 @@ class AwaitedOperations:
         db_parameter_group_family: the only family to show, such as `aurora-postgresql18`.
         default_only: show the default version alone.
         """
+        from cluster_runtime.control.operations.engines import DescribeDBEngineVersions
+
         request = DescribeDBEngineVersions(
             engine, engine_version, db_parameter_group_family, default_only
         )
@@ -538,6 +548,8 @@ class AwaitedOperations:
         engine_version: the only version to show.
         db_instance_class: the only class to show; there is `db.serverless`.
         """
+        from cluster_runtime.control.operations.engines import DescribeOrderableDBInstanceOptions
+
         request = DescribeOrderableDBInstanceOptions(engine, engine_version, db_instance_class)
         result: Sequence[OrderableDBInstanceOption] = await self._home.acall(request)
         return result
@@ -553,6 +565,8 @@ class AwaitedOperations:
 
         Raises ParameterGroupAlreadyExistsError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.engines import CreateDBClusterParameterGroup
+
         request = CreateDBClusterParameterGroup(
             db_cluster_parameter_group_name, db_parameter_group_family, description
         )
@@ -568,6 +582,8 @@ class AwaitedOperations:
 
         Raises ParameterGroupNotFoundError.
         """
+        from cluster_runtime.control.operations.engines import DescribeDBClusterParameterGroups
+
         request = DescribeDBClusterParameterGroups(db_cluster_parameter_group_name)
         result: Sequence[DBClusterParameterGroup] = await self._home.acall(request)
         return result
@@ -582,6 +598,8 @@ class AwaitedOperations:
 
         Raises ParameterGroupNotFoundError.
         """
+        from cluster_runtime.control.operations.engines import DescribeDBClusterParameters
+
         request = DescribeDBClusterParameters(db_cluster_parameter_group_name, source)
         result: Sequence[DBParameter] = await self._home.acall(request)
         return result
@@ -599,6 +617,8 @@ class AwaitedOperations:
 
         Raises ParameterGroupNotFoundError, ParameterGroupInUseError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.engines import ModifyDBClusterParameterGroup
+
         request = ModifyDBClusterParameterGroup(db_cluster_parameter_group_name, tuple(parameters))
         result: DBClusterParameterGroup = await self._home.acall(request)
         return result
@@ -617,6 +637,8 @@ class AwaitedOperations:
 
         Raises ParameterGroupNotFoundError, ParameterGroupInUseError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.engines import ResetDBClusterParameterGroup
+
         request = ResetDBClusterParameterGroup(
             db_cluster_parameter_group_name, reset_all_parameters, tuple(parameters)
         )
@@ -630,6 +652,8 @@ class AwaitedOperations:
 
         Raises ParameterGroupNotFoundError, ParameterGroupInUseError.
         """
+        from cluster_runtime.control.operations.engines import DeleteDBClusterParameterGroup
+
         request = DeleteDBClusterParameterGroup(db_cluster_parameter_group_name)
         await self._home.acall(request)
 
@@ -643,6 +667,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.sessions import DescribeSessions
+
         request = DescribeSessions(db_cluster_identifier)
         result: Sequence[SessionDescription] = await self._home.acall(request)
         return result
@@ -657,6 +683,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.sessions import DescribeActivity
+
         request = DescribeActivity(db_cluster_identifier)
         result: ClusterActivity = await self._home.acall(request)
         return result
@@ -675,6 +703,8 @@ class AwaitedOperations:
 
         Raises InvalidParameterError.
         """
+        from cluster_runtime.control.operations.sessions import RegisterSession
+
         request = RegisterSession(access_key_id, secret_access_key, session_token, expires)
         await self._home.acall(request)
 
@@ -686,6 +716,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, QuorumLostError.
         """
+        from cluster_runtime.control.operations.volumes import DescribeVolume
+
         request = DescribeVolume(db_cluster_identifier)
         result: VolumeDescription = await self._home.acall(request)
         return result
@@ -707,6 +739,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.volumes import InjectFault
+
         request = InjectFault(db_cluster_identifier, target, kind, duration)
         await self._home.acall(request)
 
@@ -719,6 +753,8 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.volumes import HealFault
+
         request = HealFault(db_cluster_identifier, target)
         await self._home.acall(request)
 
@@ -730,5 +766,7 @@ class AwaitedOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
+        from cluster_runtime.control.operations.volumes import LoseCompute
+
         request = LoseCompute(db_cluster_identifier)
         await self._home.acall(request)

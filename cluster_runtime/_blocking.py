@@ -10,55 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.home import Home
-from cluster_runtime.control.operations.clusters import (
-    CreateDBCluster,
-    DeleteDBCluster,
-    DescribeDBClusters,
-    FailoverDBCluster,
-    GetMasterUserSecret,
-    ModifyDBCluster,
-    PauseDBCluster,
-    StartDBCluster,
-    StopDBCluster,
-)
-from cluster_runtime.control.operations.engines import (
-    CreateDBClusterParameterGroup,
-    DeleteDBClusterParameterGroup,
-    DescribeDBClusterParameterGroups,
-    DescribeDBClusterParameters,
-    DescribeDBEngineVersions,
-    DescribeOrderableDBInstanceOptions,
-    ModifyDBClusterParameterGroup,
-    ResetDBClusterParameterGroup,
-)
-from cluster_runtime.control.operations.events import DescribeEvents
-from cluster_runtime.control.operations.instances import (
-    CreateDBInstance,
-    DeleteDBInstance,
-    DescribeDBInstances,
-    DescribeDBLogFiles,
-    DownloadDBLogFilePortion,
-    RebootDBInstance,
-)
 from cluster_runtime.control.operations.renamed import renamed
-from cluster_runtime.control.operations.resources import (
-    AddTagsToResource,
-    DescribeHost,
-    DescribePendingMaintenanceActions,
-    ListTagsForResource,
-    RemoveTagsFromResource,
-)
-from cluster_runtime.control.operations.sessions import (
-    DescribeActivity,
-    DescribeSessions,
-    RegisterSession,
-)
-from cluster_runtime.control.operations.volumes import (
-    DescribeVolume,
-    HealFault,
-    InjectFault,
-    LoseCompute,
-)
 from cluster_runtime.control.records.model import (
     ClusterActivity,
     DBCluster,
@@ -143,6 +95,8 @@ class BlockingOperations:
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
         EngineNotFoundError, InsufficientStorageError, ParameterGroupNotFoundError.
         """
+        from cluster_runtime.control.operations.clusters import CreateDBCluster
+
         request = CreateDBCluster(
             db_cluster_identifier,
             with_express_configuration=with_express_configuration,
@@ -173,6 +127,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.clusters import DescribeDBClusters
+
         request = DescribeDBClusters(db_cluster_identifier)
         result: Sequence[DBCluster] = self._home.call(request)
         return result
@@ -220,6 +176,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidParameterError,
         InvalidClusterStateError, ParameterGroupNotFoundError.
         """
+        from cluster_runtime.control.operations.clusters import ModifyDBCluster
+
         request = ModifyDBCluster(
             db_cluster_identifier,
             new_db_cluster_identifier=new_db_cluster_identifier,
@@ -246,6 +204,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
+        from cluster_runtime.control.operations.clusters import StartDBCluster
+
         request = StartDBCluster(db_cluster_identifier)
         result: DBCluster = self._home.call(request)
         return result
@@ -258,6 +218,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
+        from cluster_runtime.control.operations.clusters import StopDBCluster
+
         request = StopDBCluster(db_cluster_identifier)
         result: DBCluster = self._home.call(request)
         return result
@@ -270,7 +232,23 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
+        from cluster_runtime.control.operations.clusters import PauseDBCluster
+
         request = PauseDBCluster(db_cluster_identifier)
+        result: DBCluster = self._home.call(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def resume_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+        """Wake a paused cluster now, as a connect would; one that runs stays as it is.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
+        """
+        from cluster_runtime.control.operations.clusters import ResumeDBCluster
+
+        request = ResumeDBCluster(db_cluster_identifier)
         result: DBCluster = self._home.call(request)
         return result
 
@@ -282,6 +260,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
+        from cluster_runtime.control.operations.clusters import FailoverDBCluster
+
         request = FailoverDBCluster(db_cluster_identifier)
         result: DBCluster = self._home.call(request)
         return result
@@ -299,6 +279,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
         InvalidParameterError.
         """
+        from cluster_runtime.control.operations.clusters import DeleteDBCluster
+
         request = DeleteDBCluster(db_cluster_identifier, skip_final_snapshot=skip_final_snapshot)
         result: DBCluster = self._home.call(request)
         return result
@@ -313,6 +295,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.clusters import GetMasterUserSecret
+
         request = GetMasterUserSecret(db_cluster_identifier)
         result: MasterUserSecretValue = self._home.call(request)
         return result
@@ -328,6 +312,8 @@ class BlockingOperations:
 
         Raises InstanceNotFoundError, ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.instances import DescribeDBInstances
+
         request = DescribeDBInstances(
             db_instance_identifier, db_cluster_identifier=db_cluster_identifier
         )
@@ -355,6 +341,8 @@ class BlockingOperations:
         Raises ClusterNotFoundError, InstanceAlreadyExistsError, InvalidClusterStateError,
         InvalidParameterError, OperationNotSupportedError.
         """
+        from cluster_runtime.control.operations.instances import CreateDBInstance
+
         request = CreateDBInstance(
             db_instance_identifier,
             db_cluster_identifier=db_cluster_identifier,
@@ -374,6 +362,8 @@ class BlockingOperations:
 
         Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError.
         """
+        from cluster_runtime.control.operations.instances import DeleteDBInstance
+
         request = DeleteDBInstance(db_instance_identifier, skip_final_snapshot=skip_final_snapshot)
         result: DBInstance = self._home.call(request)
         return result
@@ -386,6 +376,8 @@ class BlockingOperations:
         Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError,
         EngineError, QuorumLostError.
         """
+        from cluster_runtime.control.operations.instances import RebootDBInstance
+
         request = RebootDBInstance(db_instance_identifier)
         result: DBInstance = self._home.call(request)
         return result
@@ -407,6 +399,8 @@ class BlockingOperations:
 
         Raises InstanceNotFoundError.
         """
+        from cluster_runtime.control.operations.instances import DescribeDBLogFiles
+
         request = DescribeDBLogFiles(
             db_instance_identifier,
             filename_contains=filename_contains,
@@ -433,6 +427,8 @@ class BlockingOperations:
 
         Raises InstanceNotFoundError, LogFileNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.instances import DownloadDBLogFilePortion
+
         request = DownloadDBLogFilePortion(
             db_instance_identifier, log_file_name, marker=marker, number_of_lines=number_of_lines
         )
@@ -447,6 +443,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.events import DescribeEvents
+
         request = DescribeEvents(source_identifier)
         result: Sequence[Event] = self._home.call(request)
         return result
@@ -458,6 +456,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError, InstanceNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.resources import ListTagsForResource
+
         request = ListTagsForResource(resource_name)
         result: Sequence[Tag] = self._home.call(request)
         return result
@@ -470,6 +470,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.resources import AddTagsToResource
+
         request = AddTagsToResource(resource_name, tuple(tags))
         self._home.call(request)
 
@@ -481,6 +483,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.resources import RemoveTagsFromResource
+
         request = RemoveTagsFromResource(resource_name, tuple(tag_keys))
         self._home.call(request)
 
@@ -493,12 +497,16 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.resources import DescribePendingMaintenanceActions
+
         request = DescribePendingMaintenanceActions(resource_identifier)
         result: Sequence[ResourcePendingMaintenanceActions] = self._home.call(request)
         return result
 
     def describe_host(self) -> HostDescription:
         """Show the process that hosts the clusters: its release, region and certificates."""
+        from cluster_runtime.control.operations.resources import DescribeHost
+
         request = DescribeHost()
         result: HostDescription = self._home.call(request)
         return result
@@ -517,6 +525,8 @@ class BlockingOperations:
         db_parameter_group_family: the only family to show, such as `aurora-postgresql18`.
         default_only: show the default version alone.
         """
+        from cluster_runtime.control.operations.engines import DescribeDBEngineVersions
+
         request = DescribeDBEngineVersions(
             engine, engine_version, db_parameter_group_family, default_only
         )
@@ -532,6 +542,8 @@ class BlockingOperations:
         engine_version: the only version to show.
         db_instance_class: the only class to show; there is `db.serverless`.
         """
+        from cluster_runtime.control.operations.engines import DescribeOrderableDBInstanceOptions
+
         request = DescribeOrderableDBInstanceOptions(engine, engine_version, db_instance_class)
         result: Sequence[OrderableDBInstanceOption] = self._home.call(request)
         return result
@@ -547,6 +559,8 @@ class BlockingOperations:
 
         Raises ParameterGroupAlreadyExistsError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.engines import CreateDBClusterParameterGroup
+
         request = CreateDBClusterParameterGroup(
             db_cluster_parameter_group_name, db_parameter_group_family, description
         )
@@ -562,6 +576,8 @@ class BlockingOperations:
 
         Raises ParameterGroupNotFoundError.
         """
+        from cluster_runtime.control.operations.engines import DescribeDBClusterParameterGroups
+
         request = DescribeDBClusterParameterGroups(db_cluster_parameter_group_name)
         result: Sequence[DBClusterParameterGroup] = self._home.call(request)
         return result
@@ -576,6 +592,8 @@ class BlockingOperations:
 
         Raises ParameterGroupNotFoundError.
         """
+        from cluster_runtime.control.operations.engines import DescribeDBClusterParameters
+
         request = DescribeDBClusterParameters(db_cluster_parameter_group_name, source)
         result: Sequence[DBParameter] = self._home.call(request)
         return result
@@ -593,6 +611,8 @@ class BlockingOperations:
 
         Raises ParameterGroupNotFoundError, ParameterGroupInUseError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.engines import ModifyDBClusterParameterGroup
+
         request = ModifyDBClusterParameterGroup(db_cluster_parameter_group_name, tuple(parameters))
         result: DBClusterParameterGroup = self._home.call(request)
         return result
@@ -611,6 +631,8 @@ class BlockingOperations:
 
         Raises ParameterGroupNotFoundError, ParameterGroupInUseError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.engines import ResetDBClusterParameterGroup
+
         request = ResetDBClusterParameterGroup(
             db_cluster_parameter_group_name, reset_all_parameters, tuple(parameters)
         )
@@ -624,6 +646,8 @@ class BlockingOperations:
 
         Raises ParameterGroupNotFoundError, ParameterGroupInUseError.
         """
+        from cluster_runtime.control.operations.engines import DeleteDBClusterParameterGroup
+
         request = DeleteDBClusterParameterGroup(db_cluster_parameter_group_name)
         self._home.call(request)
 
@@ -637,6 +661,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.sessions import DescribeSessions
+
         request = DescribeSessions(db_cluster_identifier)
         result: Sequence[SessionDescription] = self._home.call(request)
         return result
@@ -651,6 +677,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.sessions import DescribeActivity
+
         request = DescribeActivity(db_cluster_identifier)
         result: ClusterActivity = self._home.call(request)
         return result
@@ -669,6 +697,8 @@ class BlockingOperations:
 
         Raises InvalidParameterError.
         """
+        from cluster_runtime.control.operations.sessions import RegisterSession
+
         request = RegisterSession(access_key_id, secret_access_key, session_token, expires)
         self._home.call(request)
 
@@ -680,6 +710,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, QuorumLostError.
         """
+        from cluster_runtime.control.operations.volumes import DescribeVolume
+
         request = DescribeVolume(db_cluster_identifier)
         result: VolumeDescription = self._home.call(request)
         return result
@@ -701,6 +733,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.volumes import InjectFault
+
         request = InjectFault(db_cluster_identifier, target, kind, duration)
         self._home.call(request)
 
@@ -713,6 +747,8 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.volumes import HealFault
+
         request = HealFault(db_cluster_identifier, target)
         self._home.call(request)
 
@@ -724,5 +760,7 @@ class BlockingOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
+        from cluster_runtime.control.operations.volumes import LoseCompute
+
         request = LoseCompute(db_cluster_identifier)
         self._home.call(request)

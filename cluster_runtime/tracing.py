@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from cluster_runtime.errors import BorealisError
@@ -149,6 +148,8 @@ def _provider(wanted: tuple[str, ...], environment: Mapping[str, str]) -> "Trace
         return None
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return None  # the program, or `opentelemetry-instrument`, exports by itself
+    from importlib.metadata import version
+
     ours = {"service.version": version("borealis-postgres")}
     named = environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
     if not environment.get("OTEL_SERVICE_NAME") and "service.name=" not in named:

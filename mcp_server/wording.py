@@ -47,6 +47,7 @@ COMMANDS_BY_OTHER_NAMES = {
     "inject_fault": "fault inject",
     "modify_db_cluster": "modify",
     "pause_db_cluster": "pause",
+    "resume_db_cluster": "resume",
     "start_db_cluster": "start",
     "stop_db_cluster": "stop",
 }

@@ -1,6 +1,6 @@
 """The RDS-compatible endpoint of a host, and the clients of such an endpoint.
 
-`build_app` makes the application, `ApiServer` serves it on 127.0.0.1 and on a private socket.
+`build_app` makes the application, `ApiServer` serves it on the host's socket and on 127.0.0.1.
 `RdsControlPlane` is the control plane behind an endpoint, a host's or Amazon's; `HostClient` asks a
 host and loads next to nothing.
 """
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from cluster_runtime.api.client.plane import RdsControlPlane
     from cluster_runtime.api.client.transport import EndpointUnreachableError
     from cluster_runtime.api.server import ApiServer
-    from cluster_runtime.api.sockets import socket_path
 
 __all__ = [
     "LOCAL_HOSTS",
@@ -25,7 +24,6 @@ __all__ = [
     "HostClient",
     "RdsControlPlane",
     "build_app",
-    "socket_path",
 ]
 
 _HOME = {
@@ -36,7 +34,6 @@ _HOME = {
     "LOCAL_HOSTS": "app",
     "RdsControlPlane": "client.plane",
     "build_app": "app",
-    "socket_path": "sockets",
 }
 
 

@@ -28,7 +28,7 @@ from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.template import Template
 from cluster_runtime.engine.warm_pool import WarmPool
-from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
+from cluster_runtime.errors import BorealisError, ClusterClosedError, InvalidClusterStateError
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
@@ -167,6 +167,8 @@ class OpenRuntime:
     reserved: dict[str, asyncio.Event] = field(default_factory=dict)
     """Names whose clusters are being made; each event is set when that has ended."""
     parameter_groups: dict[str, DBClusterParameterGroup] = field(default_factory=dict)
+    notes: set[asyncio.Task[None]] = field(default_factory=set)
+    """Events that are being recorded while their cause goes on."""
 
     def find(self, identifier: str) -> HostedCluster:
         """The cluster of an identifier or resource id. Raises ClusterNotFoundError."""
@@ -193,3 +195,15 @@ class OpenRuntime:
         log = _log.warning if "security" in categories else _log.info
         log(message, cluster=cluster.identifier, categories=categories)
         await in_thread(self.catalog.add_event, cluster.id, event)
+
+    def note(self, cluster: HostedCluster, message: str, *categories: str) -> None:
+        """The same for a cause that does not wait for it, such as a wake."""
+        task = asyncio.ensure_future(self._noted(cluster, message, *categories))
+        self.notes.add(task)
+        task.add_done_callback(self.notes.discard)
+
+    async def _noted(self, cluster: HostedCluster, message: str, *categories: str) -> None:
+        try:
+            await self.record(cluster, message, *categories)
+        except BorealisError as error:
+            _log.error("event not kept", cluster=cluster.identifier, error=str(error))

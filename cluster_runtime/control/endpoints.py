@@ -10,6 +10,7 @@ import psycopg
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.records.event_messages import NOTIFICATION, PAUSED, RESUMED
 from cluster_runtime.control.records.identifiers import endpoint_name
 from cluster_runtime.control.records.model import (
     ClusterStatus,
@@ -82,7 +83,7 @@ async def open_endpoints(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     Raises PortInUseError where the requested port is taken. A port that the runtime once chose
     by itself and that is taken now is replaced by another one.
     """
-    watch = cluster.watch = _watch(cluster)
+    watch = cluster.watch = _watch(runtime, cluster)
     cluster.restart = WriterRestart(cluster)
     kinds: tuple[EndpointKind, ...] = ("writer", "reader")
     try:
@@ -166,7 +167,7 @@ def endpoint_names(identifier: str, resource_id: str, region: str) -> tuple[str,
     )
 
 
-def _watch(cluster: HostedCluster) -> ConnectionWatch:
+def _watch(runtime: OpenRuntime, cluster: HostedCluster) -> ConnectionWatch:
     async def pause(still_idle: Callable[[], bool]) -> None:
         if cluster.writer.socket is None:
             return
@@ -174,7 +175,7 @@ def _watch(cluster: HostedCluster) -> ConnectionWatch:
             await in_thread(cluster.instances.storage.settle)
             if await cluster.writer.pause(only_if=still_idle):
                 rest(cluster)
-                _log.info("cluster paused", cluster=cluster.identifier)
+                runtime.note(cluster, PAUSED, NOTIFICATION)
         except EngineError as error:
             _log.error("cluster could not pause", cluster=cluster.identifier, error=str(error))
 
@@ -183,7 +184,13 @@ def _watch(cluster: HostedCluster) -> ConnectionWatch:
         available=lambda: cluster.db_cluster.status is ClusterStatus.AVAILABLE,
         pause=pause,
     )
-    cluster.writer.on_start(watch.started)
+
+    def started(resumed: bool) -> None:
+        watch.started()
+        if resumed:
+            runtime.note(cluster, RESUMED, NOTIFICATION)
+
+    cluster.writer.on_start(started)
     return watch
 
 

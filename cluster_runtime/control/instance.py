@@ -64,14 +64,18 @@ class HostedInstance:
         self._prepare = prepare
         self._transition = asyncio.Lock()
         self._logins_while_paused: dict[str, Login] = {}
-        self._on_start: Callable[[], None] = _nothing
+        self._on_start: Callable[[bool], None] = _nothing
+        self._at_rest = True
         self.major = major
         self.admin = AdminConnection(instance.socket_directory, major)
         self.runtime_roles: dict[str, int] = {}
         """Oids of the runtime's roles by the names they ought to have."""
 
-    def on_start(self, call: Callable[[], None]) -> None:
-        """Have `call` called, on the event loop, after each start."""
+    def on_start(self, call: Callable[[bool], None]) -> None:
+        """Have `call` called, on the event loop, after each start.
+
+        It is told whether that was out of a pause, or the first one since the host began.
+        """
         self._on_start = call
 
     @property
@@ -101,7 +105,8 @@ class HostedInstance:
                     await in_thread(self._instance.start)
                     await self._prepared()
                 self._logins_while_paused.clear()
-                self._on_start()
+                resumed, self._at_rest = self._at_rest, False
+                self._on_start(resumed)
             return self._instance.socket_directory / SOCKET_NAME
 
     async def pause(self, only_if: Callable[[], bool] = lambda: True) -> bool:
@@ -121,6 +126,7 @@ class HostedInstance:
                 return False
             with span("instance.pause", self._spans):
                 await self._stop(Shutdown.FAST)
+            self._at_rest = True
             return True
 
     async def stop(self, mode: Shutdown = Shutdown.FAST) -> None:
@@ -194,5 +200,5 @@ class HostedInstance:
         await in_thread(self._instance.stop, mode)
 
 
-def _nothing() -> None:
+def _nothing(_: bool) -> None:
     """What happens at a start that nobody asked to hear of."""

@@ -40,7 +40,7 @@ class LoopThread:
         if self.loop.is_closed():
             coroutine.close()
             raise BorealisError("this runtime is closed; open the state directory again")
-        return asyncio.run_coroutine_threadsafe(_saying_what_is_used_up(coroutine), self.loop)
+        return asyncio.run_coroutine_threadsafe(saying_what_is_used_up(coroutine), self.loop)
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run on the loop and wait for the result. An interrupt cancels the work."""
@@ -80,14 +80,14 @@ async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
     """
     running = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
     try:
-        return await _saying_what_is_used_up(asyncio.shield(running))
+        return await saying_what_is_used_up(asyncio.shield(running))
     except asyncio.CancelledError:
         await asyncio.wait({running})
         raise
 
 
-async def _saying_what_is_used_up(work: Awaitable[T]) -> T:
-    """Raises InsufficientResourcesError where the host has run out of something."""
+async def saying_what_is_used_up(work: Awaitable[T]) -> T:
+    """Its result. Raises InsufficientResourcesError where the host has run out of something."""
     try:
         return await work
     except (OSError, RuntimeError) as error:

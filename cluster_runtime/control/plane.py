@@ -173,6 +173,14 @@ class ControlPlane(Protocol):
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
 
+    def resume_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+        """Wake a paused cluster now, as a connect would; one that runs stays as it is.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
+        """
+
     def failover_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
         """Replace the writer of a cluster; clients wait at the gateway meanwhile.
 

@@ -20,6 +20,7 @@ from cluster_runtime.control.operations.clusters import (
     GetMasterUserSecret,
     ModifyDBCluster,
     PauseDBCluster,
+    ResumeDBCluster,
     StartDBCluster,
     StopDBCluster,
 )
@@ -113,10 +114,7 @@ from cluster_runtime.gateway import (
     SessionDescription,
     SigningKey,
 )
-from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.description import VolumeDescription
-
-_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +212,7 @@ class ControlService:
         await self._disk_watch.close()
         await runtime.pool.close()
         await asyncio.gather(*(self._close(cluster) for cluster in runtime.clusters.values()))
-        await runtime.gateway.close()
+        await asyncio.gather(runtime.gateway.close(), *runtime.notes)
         await asyncio.to_thread(runtime.catalog.close)
         runtime.home.close()
         runtime.state.close()
@@ -243,9 +241,8 @@ class ControlService:
 
     async def create_db_cluster(self, request: CreateDBCluster) -> ClusterHandle:
         """Perform it; raises what `CreateDBCluster` declares."""
-        return ClusterHandle(
-            HostedSource(self, await create.create_db_cluster(self._runtime, request))
-        )
+        cluster = await create.create_db_cluster(self._runtime, request)
+        return ClusterHandle(HostedSource(self, cluster))
 
     async def describe_db_clusters(self, request: DescribeDBClusters) -> list[DBCluster]:
         """Perform it; raises what `DescribeDBClusters` declares."""
@@ -273,6 +270,12 @@ class ControlService:
         """Perform it; raises what `PauseDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
         await power.pause_db_cluster(self._runtime, cluster)
+        return self.described(cluster)
+
+    async def resume_db_cluster(self, request: ResumeDBCluster) -> DBCluster:
+        """Perform it; raises what `ResumeDBCluster` declares."""
+        cluster = self.find(request.db_cluster_identifier)
+        await power.resume_db_cluster(cluster)
         return self.described(cluster)
 
     async def failover_db_cluster(self, request: FailoverDBCluster) -> DBCluster:
@@ -404,9 +407,8 @@ class ControlService:
 
     async def get_master_user_secret(self, request: GetMasterUserSecret) -> MasterUserSecretValue:
         """Perform it; raises what `GetMasterUserSecret` declares."""
-        return master_user_secret(
-            self._runtime, self.find(request.db_cluster_identifier).db_cluster
-        )
+        cluster = self.find(request.db_cluster_identifier)
+        return master_user_secret(self._runtime, cluster.db_cluster)
 
     async def describe_events(self, request: DescribeEvents) -> list[Event]:
         """Perform it; raises what `DescribeEvents` declares."""
@@ -423,12 +425,8 @@ class ControlService:
         return await describe_activity(self.find(request.db_cluster_identifier))
 
     async def register_session(self, request: RegisterSession) -> None:
-        self._runtime.gateway.register_session(
-            request.access_key_id,
-            request.secret_access_key,
-            request.session_token,
-            request.expires,
-        )
+        given = (getattr(request, each.name) for each in request.declared.parameters)
+        self._runtime.gateway.register_session(*given)
 
     async def describe_volume(self, request: DescribeVolume) -> VolumeDescription:
         """Perform it; raises what `DescribeVolume` declares."""

@@ -25,13 +25,13 @@ from cluster_runtime.gateway.authentication.tls import (
 from cluster_runtime.gateway.backend import Backend, Login
 from cluster_runtime.gateway.description import SessionDescription
 from cluster_runtime.gateway.limits import GatewayLimits
-from cluster_runtime.gateway.listener import Listener, bind_loopback
+from cluster_runtime.gateway.listener import Listener, ListeningSockets, bind_loopback
 from cluster_runtime.gateway.relay.reactor import Reactor, new_reactor
 from cluster_runtime.gateway.relay.relay import BUFFER_BYTES
 from cluster_runtime.gateway.session import TOO_MANY_CONNECTIONS, Session
 from cluster_runtime.gateway.waiting_room import WaitingRoom
 from cluster_runtime.gateway.wire.cancel_keys import CancelKeys
-from cluster_runtime.logs import get_logger
+from cluster_runtime.logs import EventLogger, get_logger
 
 LOOK_UPS_MAX = 8
 """Roles of one endpoint that are looked up at a time."""
@@ -89,6 +89,7 @@ class Gateway:
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
         self._endpoints: set[Endpoint] = set()
         self._reactor: Reactor | None = None
+        self._listening: ListeningSockets | None = None
 
     def register_session(
         self,
@@ -153,6 +154,9 @@ class Gateway:
         if self._reactor is not None:
             self._reactor.close()
             self._reactor = None
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
 
     def make_room(self) -> bool:
         """Have the least advanced startup end, the process being out of file descriptors."""
@@ -168,9 +172,35 @@ class Gateway:
             self._reactor = new_reactor(asyncio.get_running_loop())
         return self._reactor
 
+    @property
+    def listening(self) -> ListeningSockets:
+        """Where its endpoints listen; made with the first."""
+        if self._listening is None:
+            self._listening = ListeningSockets(asyncio.get_running_loop())
+        return self._listening
+
 
 class Endpoint:
     """An open endpoint; `Gateway.open_endpoint` makes it."""
+
+    # There are two for each cluster, and most clusters are paused.
+    __slots__ = (
+        "_backend",
+        "_certificate",
+        "_gateway",
+        "_listener",
+        "_look_ups",
+        "_loop",
+        "_one_closed",
+        "_sessions",
+        "_turned_away",
+        "_turned_away_noted",
+        "_waking",
+        "cancel_keys",
+        "connections",
+        "port",
+        "spec",
+    )
 
     def __init__(self, gateway: Gateway, spec: EndpointSpec, backend: Backend) -> None:
         self.spec = spec
@@ -183,15 +213,18 @@ class Endpoint:
         self._sessions: set[Session] = set()
         self._turned_away = 0
         self._turned_away_noted = -math.inf
-        self._one_closed = asyncio.Event()
+        self._one_closed: asyncio.Event | None = None
         self._waking: asyncio.Future[Path] | None = None
-        self._look_ups = asyncio.Semaphore(LOOK_UPS_MAX)
+        self._look_ups: asyncio.Semaphore | None = None
         self._loop = asyncio.get_running_loop()
         self._listener = Listener(
-            self._loop, bind_loopback(spec.port), self._accept, gateway.make_room
+            self._loop,
+            gateway.listening,
+            bind_loopback(spec.port),
+            self._accept,
+            gateway.make_room,
         )
         self.port = self._listener.port
-        self._log = log.bind(cluster=spec.cluster, port=self.port)
         self._log.info("endpoint opened", names=spec.names, require_tls=spec.require_tls)
 
     def update(self, spec: EndpointSpec) -> None:
@@ -210,6 +243,7 @@ class Endpoint:
         """Keep nothing but the port until the next client comes."""
         if not self._sessions:
             self._certificate = None
+            self._one_closed = self._look_ups = self._waking = None
 
     def stop_listening(self) -> None:
         """Take no more clients; those who are there stay."""
@@ -231,6 +265,7 @@ class Endpoint:
         for session in ending:
             session.terminate(text)
         while ending & self._sessions:
+            self._one_closed = self._one_closed or asyncio.Event()
             self._one_closed.clear()
             await self._one_closed.wait()
 
@@ -247,6 +282,10 @@ class Endpoint:
         """The established sessions, the oldest first."""
         found = [each.description for each in self._sessions if each.description is not None]
         return sorted(found, key=lambda each: (each.backend_start, each.pid))
+
+    @property
+    def _log(self) -> EventLogger:
+        return log.bind(cluster=self.spec.cluster, port=self.port)
 
     # What a Session asks of its door:
 
@@ -319,9 +358,10 @@ class Endpoint:
 
     async def login(self, user: str) -> Login | None:
         """A few at a time: those of clients that have left by then are never asked."""
-        await self._look_ups.acquire()
+        places = self._look_ups = self._look_ups or asyncio.Semaphore(LOOK_UPS_MAX)
+        await places.acquire()
         work = asyncio.ensure_future(self._backend.login(user))
-        work.add_done_callback(lambda _: self._look_ups.release())
+        work.add_done_callback(lambda _: places.release())
         return await _to_its_end(work)
 
     async def wake(self) -> Path:
@@ -348,7 +388,8 @@ class Endpoint:
         def closed() -> None:
             room.leave(session)
             self._sessions.discard(session)
-            self._one_closed.set()
+            if self._one_closed is not None:
+                self._one_closed.set()
 
         session = Session(
             self._loop,

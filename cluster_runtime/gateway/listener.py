@@ -2,8 +2,10 @@
 
 import asyncio
 import errno
+import selectors
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from cluster_runtime.errors import PortInUseError
 from cluster_runtime.logs import get_logger
@@ -43,20 +45,54 @@ def bind_loopback(port: int | None) -> list[socket.socket]:
     raise PortInUseError(f"found no port that is free on 127.0.0.1 and ::1 in {ATTEMPTS} attempts")
 
 
+class ListeningSockets:
+    """All listening sockets of a gateway, which its loop watches as one: a paused cluster has four.
+
+    Each of them costs a few hundred bytes here, and a loop would take some thousands.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._selector = selectors.DefaultSelector()
+        loop.add_reader(self._selector.fileno(), self._ready)
+
+    def add(self, sock: socket.socket, listener: "Listener") -> None:
+        """Have the listener accept at this socket whenever somebody waits there."""
+        self._selector.register(sock, selectors.EVENT_READ, listener)
+
+    def remove(self, sock: socket.socket) -> None:
+        """Let whoever comes wait. Harmless for a socket that is not watched."""
+        with suppress(KeyError):
+            self._selector.unregister(sock)
+
+    def close(self) -> None:
+        """Watch none any more."""
+        self._loop.remove_reader(self._selector.fileno())
+        self._selector.close()
+
+    def _ready(self) -> None:
+        for key, _ in self._selector.select(0):
+            key.data.accept(key.fileobj)
+
+
 class Listener:
     """Accepts on a port's sockets and hands each client over, non-blocking.
 
     on_exhausted: called when the process is out of file descriptors; whether some are coming free.
     """
 
+    __slots__ = ("_loop", "_on_client", "_on_exhausted", "_open", "_sockets", "_watched")
+
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        watched: ListeningSockets,
         sockets: list[socket.socket],
         on_client: Callable[[socket.socket], None],
         on_exhausted: Callable[[], bool],
     ) -> None:
         self._loop = loop
+        self._watched = watched
         self._sockets = sockets
         self._on_client = on_client
         self._on_exhausted = on_exhausted
@@ -73,21 +109,22 @@ class Listener:
         """Stop listening."""
         self._open = False
         for sock in self._sockets:
-            self._loop.remove_reader(sock.fileno())
+            self._watched.remove(sock)
             sock.close()
 
     def _listen_on(self, sock: socket.socket) -> None:
         if self._open:
-            self._loop.add_reader(sock.fileno(), self._accept, sock)
+            self._watched.add(sock, self)
 
-    def _accept(self, sock: socket.socket) -> None:
+    def accept(self, sock: socket.socket) -> None:
+        """Take those in who wait at a socket."""
         for _ in range(ACCEPTED_AT_ONCE):  # those who came before get on in between
             try:
                 client, _ = sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:  # out of file descriptors or memory: it may pass
-                self._loop.remove_reader(sock.fileno())
+                self._watched.remove(sock)
                 soon = error.errno in _EXHAUSTED and self._on_exhausted()
                 pause = PAUSE_WHILE_ROOM_IS_MADE_SECONDS if soon else PAUSE_AFTER_ERROR_SECONDS
                 log.error("accept failed", port=self.port, error=str(error), again_in=pause)

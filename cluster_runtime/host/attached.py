@@ -1,40 +1,33 @@
 """Clusters that another process hosts: found, asked, and found again when it ends."""
 
-import json
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cluster_runtime.api.calls import GetHostStatus, GetWarm, HostFacts, HostStatus
+from cluster_runtime.api.client.host import HostClient
+from cluster_runtime.api.client.hosted_cluster import HostedCluster
+from cluster_runtime.api.client.transport import EndpointUnreachableError, Line
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.operations.clusters import DescribeDBClusters
 from cluster_runtime.control.operations.declaration import Request
-from cluster_runtime.control.operations.instances import DescribeDBInstances
 from cluster_runtime.control.operations.types import HANDLE
-from cluster_runtime.control.records.model import ClusterStatus, DBCluster, DBInstance
-from cluster_runtime.control.records.state_directory import holder_of, read_access_key
+from cluster_runtime.control.records.model import DBCluster
+from cluster_runtime.control.records.state_directory import holder_of
 from cluster_runtime.errors import (
     BorealisError,
-    ClusterNotFoundError,
+    HostLostError,
     HostUnavailableError,
     HostVersionError,
     StateDirectoryInUseError,
 )
-from cluster_runtime.host.attaching import Step, next_step
+from cluster_runtime.host.attaching import Fate, Step, may_be_sent_again, next_step
 from cluster_runtime.host.place import look
 from cluster_runtime.host.starting import start_in_background
-from cluster_runtime.host.wire.calls import (
-    GetHostStatus,
-    GetToken,
-    GetWarm,
-    HostFacts,
-    HostStatus,
-)
-from cluster_runtime.host.wire.codec import decode
-from cluster_runtime.host.wire.link import Host, Line, NoAnswerError, open_attachment, perform
 from cluster_runtime.logs import get_logger
 from cluster_runtime.wording import Parameter
 
@@ -47,6 +40,8 @@ RETRY_SECONDS_MAX = 30.0
 """The longest time between two tries to have a host again."""
 CALLS_MAX = 64
 """Awaited calls at a time; others wait."""
+TRIES_MAX = 20
+"""Hosts that a call meets one after the other, before it gives up."""
 
 _log = get_logger(__name__)
 
@@ -55,10 +50,10 @@ _log = get_logger(__name__)
 class Attachment:
     """One host, and the line that lasts as long as it does."""
 
-    host: Host
+    host: HostClient
+    pid: int
     line: Line
     lasting: HTTPResponse
-    description: HostStatus
 
 
 def find(directory: Path) -> HostFacts | None:
@@ -106,6 +101,37 @@ def refusal(step: Step, directory: Path, facts: HostFacts | None) -> BorealisErr
             )
 
 
+def perform(
+    request: Request,
+    host: Callable[[], HostClient],
+    lost: Callable[[HostClient], None],
+    line: Line | None = None,
+) -> Any:
+    """Have the host perform a call; what comes of it, for a handle the facts of its cluster.
+
+    One that no host took is sent to the next one. One that was under way when the host ended is
+    sent again only where it reads; else nobody knows what became of it.
+    host: the present one, found or started. lost: told of one that does not answer any more.
+    Raises what the operation declares, HostLostError, HostVersionError, and what `host` raises.
+    """
+    declared = request.declared
+    for _ in range(TRIES_MAX):
+        now = host()
+        try:
+            return now.perform(request, line)
+        except EndpointUnreachableError as gone:
+            if line is not None and line.broken:
+                raise
+            lost(now)
+            fate = Fate.UNKNOWN if gone.sent else Fate.NOT_SENT
+            if not may_be_sent_again(fate, reads=declared.reads):
+                raise HostLostError(
+                    f"the host ended while {declared.method} was under way, so it may be done or "
+                    "not; look before you call it again"
+                ) from gone
+    raise HostLostError(f"{declared.method} met {TRIES_MAX} hosts that ended before they answered")
+
+
 class Attached:
     """A state directory that another process hosts (`Home`).
 
@@ -131,7 +157,7 @@ class Attached:
         StateDirectoryInUseError, and what opening the directory raises in the host.
         """
         attached = cls(directory, arguments)
-        attached._host()
+        attached._attach()
         attached._watch = threading.Thread(
             target=attached._stay_attached, name="borealis-attached", daemon=True
         )
@@ -177,11 +203,6 @@ class Attached:
         description: HostStatus = self.call(GetHostStatus())
         return description
 
-    @property
-    def certificate_path(self) -> Path:
-        """The certificate of the authority of the gateway."""
-        return self._attach().description.certificate_path
-
     def close(self) -> None:
         """Detach; the host goes on. Calling it twice is harmless."""
         self._closed.set()
@@ -207,14 +228,14 @@ class Attached:
             return self._threads
 
     def _call(self, request: Request, line: Line) -> Any:
-        result = perform(request, self._host, self._lost, line)
+        result = self._perform(request, line)
         return self._handle_on(result) if request.declared.result is HANDLE else result
 
-    def _handle_on(self, facts: DBCluster) -> ClusterHandle:
-        return ClusterHandle(AttachedSource(self, facts))
+    def _perform(self, request: Request, line: Line | None = None) -> Any:
+        return perform(request, lambda: self._attach().host, self._lost, line)
 
-    def _host(self) -> Host:
-        return self._attach().host
+    def _handle_on(self, facts: DBCluster) -> ClusterHandle:
+        return ClusterHandle(HostedCluster(self._perform, facts))
 
     def _attach(self) -> Attachment:
         with self._changing:
@@ -230,17 +251,16 @@ class Attached:
         if facts is None:
             start_in_background(self._directory, self._arguments)
             return None
-        host = Host(facts, read_access_key(self._directory))
+        host = HostClient.of(self._directory, facts.socket)
         line = Line()
         try:
-            lasting = open_attachment(host, line)
-            first = json.loads(lasting.readline())
-        except (NoAnswerError, OSError, HTTPException, ValueError):
+            status, lasting = host.attach(line)
+        except EndpointUnreachableError:
             time.sleep(LOOK_SECONDS)
             return None
-        return Attachment(host, line, lasting, decode(HostStatus, first))
+        return Attachment(host, status.facts.pid, line, lasting)
 
-    def _lost(self, host: Host) -> None:
+    def _lost(self, host: HostClient) -> None:
         with self._changing:
             if self._attachment is not None and self._attachment.host is host:
                 self._drop()
@@ -267,47 +287,5 @@ class Attached:
                     while attachment.lasting.read(1):
                         pass
                 except (OSError, HTTPException, ValueError):
-                    _log.debug("the host has ended", process=attachment.host.facts.pid)
+                    _log.debug("the host has ended", process=attachment.pid)
             self._lost(attachment.host)
-
-
-class AttachedSource:
-    """A cluster that another process hosts, for a handle on it.
-
-    Once it is deleted it keeps the facts that it had, as a handle of the host does.
-    """
-
-    def __init__(self, home: Attached, facts: DBCluster) -> None:
-        self._home = home
-        self._last = facts
-
-    @property
-    def id(self) -> str:
-        """The resource id."""
-        return self._last.db_cluster_resource_id
-
-    @property
-    def certificate_path(self) -> Path:
-        """The certificate of the gateway's authority."""
-        return self._home.certificate_path
-
-    def described(self) -> DBCluster:
-        """The cluster as it is now."""
-        try:
-            (self._last,) = self._home.call(DescribeDBClusters(self.id))
-        except ClusterNotFoundError:
-            gone = ClusterStatus.DELETING
-            self._last = replace(self._last, status=gone, capacity=0.0, walls=None)
-        return self._last
-
-    def instances(self) -> Sequence[DBInstance]:
-        """Its instances."""
-        found: Sequence[DBInstance] = self._home.call(
-            DescribeDBInstances(db_cluster_identifier=self.id)
-        )
-        return found
-
-    def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
-        """An IAM token for a user at an endpoint, signed by the host."""
-        token: str = self._home.call(GetToken(self.id, host, port, user)).token
-        return token

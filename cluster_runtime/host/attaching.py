@@ -7,9 +7,7 @@ three do not change at the same moment, so each mixture has a meaning here.
 from dataclasses import dataclass
 from enum import Enum, auto
 
-PROTOCOL = 1
-"""Of what attached programs and hosts say to each other. One more with a change that an older
-release would not understand; an operation or a field that is added changes nothing."""
+from cluster_runtime.api.target import PROTOCOL
 
 UNNAMED_SECONDS_MAX = 5.0
 """How long a process may hold the lock before it says who it is; one that never does is of a

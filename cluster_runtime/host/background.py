@@ -5,21 +5,23 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from cluster_runtime import tracing
+from cluster_runtime.api.protocols.codec import decode
 from cluster_runtime.control.records.options import RuntimeOptions
-from cluster_runtime.errors import BorealisError
+from cluster_runtime.engine.system.resources import saying_no_space
+from cluster_runtime.errors import BorealisError, InsufficientStorageError
 from cluster_runtime.gateway import GatewayLimits
 from cluster_runtime.host.hosted import Hosted
 from cluster_runtime.host.idling import IDLE_SECONDS
-from cluster_runtime.host.log_file import LogLimits, logging_to_file
+from cluster_runtime.host.log_file import logging_to_file
+from cluster_runtime.host.log_limits import LogLimits
 from cluster_runtime.host.starting import tell_error, tell_ready
-from cluster_runtime.host.wire.codec import decode
 from cluster_runtime.logs import get_logger
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -38,7 +40,15 @@ def main(arguments: list[str]) -> int:
     options = _options(json.loads(given.options))
     if options.endpoint_port is None:
         options = replace(options, endpoint_port=0)
-    with logging_to_file(given.directory, LogLimits.of(os.environ)), tracing.exporting(os.environ):
+    with ExitStack() as until_the_end:
+        try:
+            with saying_no_space(given.directory):
+                log = logging_to_file(given.directory, LogLimits.of(os.environ))
+                until_the_end.enter_context(log)
+        except InsufficientStorageError as error:
+            tell_error(given.ready, error)
+            return 1
+        until_the_end.enter_context(tracing.exporting(os.environ))
         return _host(given.directory, options, given.idle_seconds, given.ready)
 
 

@@ -2,27 +2,17 @@
 
 import asyncio
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cluster_runtime._awaited import AwaitedOperations
-from cluster_runtime.api.sockets import socket_path
-from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.home import Home
-from cluster_runtime.control.loop_thread import LoopThread
-from cluster_runtime.control.operations.declaration import Request
-from cluster_runtime.control.records.options import RuntimeOptions
-from cluster_runtime.control.records.state_directory import AccessKey, StateDirectory
-from cluster_runtime.control.service import ControlService
-from cluster_runtime.control.spans import attributes_of, name_of
-from cluster_runtime.errors import PortInUseError
-from cluster_runtime.host import place
-from cluster_runtime.host.attaching import PROTOCOL
-from cluster_runtime.host.idling import IdleEnd, Use
-from cluster_runtime.host.wire.calls import (
+from cluster_runtime.api.access.credentials import Credentials
+from cluster_runtime.api.app import Endpoint, build_app
+from cluster_runtime.api.calls import (
     GetHostStatus,
     GetToken,
     GetWarm,
@@ -31,14 +21,24 @@ from cluster_runtime.host.wire.calls import (
     HostStatus,
     Token,
 )
-from cluster_runtime.host.wire.requests import Requests
-from cluster_runtime.host.wire.server import SocketServer
+from cluster_runtime.api.client.finding import read_facts
+from cluster_runtime.api.server import ApiServer, listen_on_loopback
+from cluster_runtime.api.target import PROTOCOL
+from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.home import Home
+from cluster_runtime.control.loop_thread import LoopThread, saying_what_is_used_up
+from cluster_runtime.control.operations.declaration import Request
+from cluster_runtime.control.records.options import RuntimeOptions
+from cluster_runtime.control.records.state_directory import StateDirectory
+from cluster_runtime.control.service import ControlService
+from cluster_runtime.control.spans import attributes_of, name_of
+from cluster_runtime.engine.system.resources import saying_no_space
+from cluster_runtime.host import place
+from cluster_runtime.host.idling import IdleEnd, Use
+from cluster_runtime.logs import get_logger
 from cluster_runtime.tracing import span
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
-    from cluster_runtime.api import ApiServer
+_log = get_logger(__name__)
 
 CALLS_SECONDS_MAX = 10.0
 """How long a host that ends waits for the calls under way."""
@@ -54,7 +54,8 @@ class Performing:
     async def __call__(self, request: Request) -> Any:
         """Perform an operation; raises what it declares."""
         with span(name_of(request), attributes_of(request, self.region)):
-            return await getattr(self.service, request.declared.method)(request)
+            work = getattr(self.service, request.declared.method)(request)
+            return await saying_what_is_used_up(work)
 
 
 class Hosted:
@@ -65,7 +66,6 @@ class Hosted:
         self.service = perform.service
         self.thread = thread
         self.door = door
-        self._endpoint: ApiServer | None = None
 
     @classmethod
     def open(
@@ -79,8 +79,19 @@ class Hosted:
 
         idle_seconds: how long nobody may need it until `Door.unneeded` returns.
         Raises StateDirectoryInUseError, StateDirectoryError, CatalogCorruptedError,
-        EngineNotFoundError, PortInUseError.
+        EngineNotFoundError, PortInUseError, InsufficientStorageError.
         """
+        with saying_no_space(Path(state_dir)):
+            return cls._opened(state_dir, options, kind, idle_seconds)
+
+    @classmethod
+    def _opened(
+        cls,
+        state_dir: str | os.PathLike[str],
+        options: RuntimeOptions,
+        kind: HostKind,
+        idle_seconds: float | None,
+    ) -> "Hosted":
         state = StateDirectory.open(state_dir)
         thread = LoopThread("borealis-runtime")
         try:
@@ -94,7 +105,7 @@ class Hosted:
         try:
             perform = Performing(service, options.region)
             hosted = cls(thread, perform, Door(state.path, perform, facts, idle_seconds))
-            thread.call(hosted._open(state, options.endpoint_port))
+            thread.call(hosted.door.open(Operations(hosted), options.endpoint_port))
         except BaseException:
             thread.call(service.close())
             thread.close()
@@ -133,28 +144,19 @@ class Hosted:
             await self.thread.acall(self._close())
             self.thread.close()
 
-    async def _open(self, state: StateDirectory, endpoint_port: int | None) -> None:
-        if endpoint_port is not None:
-            self._endpoint = await _endpoint(Operations(self), state.path, endpoint_port)
-        try:
-            port = self._endpoint.port if self._endpoint is not None else None
-            await self.door.open(state.access_key(), port)
-        except BaseException:
-            await self._close_endpoint()
-            raise
-
-    async def _close_endpoint(self) -> None:
-        if self._endpoint is not None:
-            await self._endpoint.close()
-
     async def _close(self) -> None:
-        await self.door.close()
-        await self._close_endpoint()
-        await self.service.close()
+        try:
+            await self.door.close()
+        finally:
+            await self.service.close()
 
 
 class Door:
-    """Where other processes ask a host: its socket, and what it does beside operations."""
+    """Where other processes ask a host, and what it does for them beside operations.
+
+    That is its socket, and with an RDS-compatible endpoint for AWS's tools a port too; they ask
+    one application (`cluster_runtime.api`).
+    """
 
     def __init__(
         self,
@@ -168,29 +170,44 @@ class Door:
         self._service = perform.service
         self._facts = facts
         self._idle = IdleEnd(idle_seconds) if idle_seconds is not None else None
-        self._requests: Requests
-        self._server: SocketServer
+        self.application: Endpoint
+        self._server: ApiServer
 
-    async def open(self, key: AccessKey, endpoint_port: int | None) -> None:
-        """Listen, and say where."""
-        listener = await asyncio.to_thread(place.listen, self._facts.socket)
-        self._requests = Requests(key, self._perform, self.describe)
-        self._server = await SocketServer.open(self._requests, listener)
+    async def open(self, operations: AwaitedOperations, port: int | None) -> None:
+        """Listen, and say where. port: of 127.0.0.1; 0: the former one, or any; None: none.
+
+        Raises PortInUseError for a port that was asked for.
+        """
+        tcp = None if port is None else listen_on_loopback(self._ports(port))
+        with ExitStack() as in_vain:
+            if tcp is not None:
+                in_vain.enter_context(tcp)
+            listener = await asyncio.to_thread(place.listen, self._facts.socket)
+            in_vain.enter_context(listener)
+            credentials = await asyncio.to_thread(Credentials.read, self._directory)
+            region = self._operation.region
+            self.application = build_app(operations, credentials, self._perform, region=region)
+            listeners = [listener] if tcp is None else [listener, tcp]
+            self._server = await ApiServer.open(self.application, listeners)
+            in_vain.pop_all()
+        bound = None if tcp is None else tcp.getsockname()[1]
         self._facts = replace(
             self._facts,
             state="ready",
-            endpoint_port=endpoint_port,
-            last_endpoint_port=endpoint_port or self._facts.last_endpoint_port,
+            endpoint_port=bound,
+            last_endpoint_port=bound or self._facts.last_endpoint_port,
         )
         await asyncio.to_thread(place.write_facts, self._directory, self._facts)
 
     async def close(self) -> None:
         """Take no more calls; wait for those under way."""
-        await asyncio.to_thread(
-            place.write_facts, self._directory, replace(self._facts, state="ending")
-        )
         self._server.stop_listening()
-        await self._requests.end(CALLS_SECONDS_MAX)
+        ending = replace(self._facts, state="ending")
+        try:
+            await asyncio.to_thread(place.write_facts, self._directory, ending)
+        except OSError as error:  # it ends all the same, also on a full disk
+            _log.warning("not said that the host ends", error=str(error))
+        await self.application.end(CALLS_SECONDS_MAX)
         await self._server.close()
         await asyncio.to_thread(place.remove_socket, self._facts.socket)
 
@@ -222,8 +239,13 @@ class Door:
             await asyncio.sleep(seconds)
 
     def _use(self) -> Use:
-        usage = self._service.usage()
-        return Use(self._requests.attached, self._requests.calls, usage.connections, usage.running)
+        usage, used = self._service.usage(), self.application.used
+        return Use(used.attached, used.calls, usage.connections, usage.running)
+
+    def _ports(self, wanted: int) -> list[int]:
+        """Those to try, one after the other."""
+        former = self._facts.last_endpoint_port
+        return [wanted] if wanted or former is None else [former, wanted]
 
     async def _perform(self, request: Request) -> Any:
         match request:
@@ -248,34 +270,8 @@ class Operations(AwaitedOperations):
         self._home = home
 
 
-async def _endpoint(operations: Operations, directory: Path, port: int) -> "ApiServer":
-    """Serve the RDS-compatible endpoint. Raises PortInUseError for a port that was asked for."""
-    former = await asyncio.to_thread(place.read_facts, directory)
-    ports = [port]
-    if port == 0 and former is not None and former.last_endpoint_port is not None:
-        ports = [former.last_endpoint_port, 0]
-    # In a thread, for the loop goes on meanwhile: Starlette takes a while to load.
-    app, serve = await asyncio.to_thread(_application, operations, directory)
-    for each in ports:
-        server = serve(app, port=each, path=socket_path(directory))
-        try:
-            await server.start()
-        except PortInUseError:
-            if each == ports[-1]:
-                raise
-        else:
-            return server
-    raise AssertionError("the last port serves or raises")
-
-
-def _application(operations: Operations, directory: Path) -> "tuple[ASGIApp, type[ApiServer]]":
-    from cluster_runtime.api import ApiServer, Credentials, build_app
-
-    return build_app(operations, Credentials.read(directory)), ApiServer
-
-
 def _facts(directory: Path, kind: HostKind) -> HostFacts:
-    former = place.read_facts(directory)
+    former = read_facts(directory)
     return HostFacts(
         last_endpoint_port=former.last_endpoint_port if former is not None else None,
         pid=os.getpid(),

@@ -9,36 +9,18 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from cluster_runtime.host.log_limits import LogLimits
 from cluster_runtime.logs import FIELDS
 from cluster_runtime.redaction import redacted, redacted_fields
 
 LOG = "log/host.log"
 """Where it is in the state directory; older files are `host.log.1` and so on."""
-BYTES_VARIABLE = "BOREALIS_HOST_LOG_BYTES"
-FILES_VARIABLE = "BOREALIS_HOST_LOG_FILES"
-
-
-@dataclass(frozen=True, slots=True)
-class LogLimits:
-    """bytes_max: of one file. files_max: how many are kept with the present one; at least 2."""
-
-    bytes_max: int = 10_000_000
-    files_max: int = 5
-
-    @classmethod
-    def of(cls, environment: Mapping[str, str]) -> "LogLimits":
-        """What environment variables say; a value that is no positive number counts as absent."""
-        return cls(
-            _positive(environment.get(BYTES_VARIABLE), cls().bytes_max),
-            _positive(environment.get(FILES_VARIABLE), cls().files_max),
-        )
 
 
 class JsonLines(logging.Formatter):
@@ -185,7 +167,3 @@ def _moved(stream: io.TextIOWrapper, name: str) -> bool:
         return True
     ours = os.fstat(stream.fileno())
     return (now.st_dev, now.st_ino) != (ours.st_dev, ours.st_ino)
-
-
-def _positive(text: str | None, default: int) -> int:
-    return int(text) if text is not None and text.isdecimal() and int(text) > 0 else default

@@ -13,36 +13,26 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from cluster_runtime.api.calls import HostFacts
+from cluster_runtime.api.client.finding import FILE, read_facts
+from cluster_runtime.api.protocols.codec import encode
 from cluster_runtime.control.records.state_directory import holder_of, is_hosted
 from cluster_runtime.host.attaching import Seen
-from cluster_runtime.host.wire.calls import HostFacts
-from cluster_runtime.host.wire.codec import decode, encode
-from cluster_runtime.host.wire.link import connect
 
 SOCKET_NAME = "host.sock"
 SOCKET_PATH_MAX_BYTES = 100
 """sockaddr_un holds 104 bytes on macOS and 108 on Linux, the closing NUL included."""
 BACKLOG = 128
-_FILE = "host.json"
 _FOLDER = "borealis-host-"
-
-
-def read_facts(directory: Path) -> HostFacts | None:
-    """Who hosts, or hosted last; None where nobody has said so."""
-    try:
-        facts: HostFacts = decode(HostFacts, json.loads((directory / _FILE).read_bytes()))
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return facts
 
 
 def write_facts(directory: Path, facts: HostFacts) -> None:
     """Say who hosts. For the holder of the lock."""
-    partial = directory / f"{_FILE}.partial"
+    partial = directory / f"{FILE}.partial"
     partial.unlink(missing_ok=True)
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(encode(facts), file)
-    partial.rename(directory / _FILE)
+    partial.rename(directory / FILE)
 
 
 def look(directory: Path) -> tuple[Seen, HostFacts | None]:
@@ -58,11 +48,8 @@ def look(directory: Path) -> tuple[Seen, HostFacts | None]:
 
 def answers(path: Path) -> bool:
     """Whether somebody listens there."""
-    try:
-        connect(path).close()
-    except OSError:
-        return False
-    return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        return sock.connect_ex(str(path)) == 0
 
 
 def new_socket_path(directory: Path) -> Path:

@@ -1,26 +1,27 @@
 """The host of a state directory for those who run it: who it is, its end, and its successor."""
 
-import os
-import signal
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import psutil
+
+from cluster_runtime.api.calls import HostStatus
+from cluster_runtime.api.client.finding import read_facts
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.control.records.state_directory import holder_of, is_hosted, prepare
 from cluster_runtime.engine.system.locks import exclusive
+from cluster_runtime.engine.system.processes import wait_until_gone
 from cluster_runtime.errors import HostUnavailableError, StateDirectoryInUseError
 from cluster_runtime.host.attached import Attached, find
 from cluster_runtime.host.attaching import SILENT_SECONDS_MAX
-from cluster_runtime.host.hosted import Hosted
-from cluster_runtime.host.log_file import LogLimits, logging_to_file
-from cluster_runtime.host.place import read_facts
+from cluster_runtime.host.log_limits import LogLimits
 from cluster_runtime.host.starting import START_LOCK
-from cluster_runtime.host.wire.calls import HostStatus
 from cluster_runtime.wording import Parameter
 
-LOOK_SECONDS = 0.05
+if TYPE_CHECKING:
+    from cluster_runtime.host.hosted import Hosted
 
 
 def host_status(state_dir: Path) -> HostStatus | None:
@@ -45,12 +46,16 @@ def serving(
     *,
     replace: bool = False,
     log: LogLimits | None = None,
-) -> Iterator[Hosted]:
+) -> "Iterator[Hosted]":
     """Host a state directory in this process, until the block ends.
 
     replace: end the present host first. log: write `log/host.log`, as large as that.
     Raises what `Hosted.open` raises, and as `end_host`.
     """
+    # Whoever only looks who hosts does not wait for the engine.
+    from cluster_runtime.host.hosted import Hosted
+    from cluster_runtime.host.log_file import logging_to_file
+
     directory = prepare(state_dir)
     with ExitStack() as until_the_end:
         # Whoever is attached would start another host between the end of the one and of the other.
@@ -80,13 +85,12 @@ def end_host(state_dir: Path) -> int | None:
             "may not end; end it there, or name another directory with ",
             Parameter("state_dir"),
         )
-    os.kill(facts.pid, signal.SIGTERM)
-    deadline = time.monotonic() + SILENT_SECONDS_MAX
-    while is_hosted(directory) and holder_of(directory) == holder:
-        if time.monotonic() > deadline:
+    with suppress(psutil.NoSuchProcess):  # it has ended by itself just now
+        process = psutil.Process(facts.pid)
+        process.terminate()
+        if wait_until_gone([process], SILENT_SECONDS_MAX):
             raise HostUnavailableError(
                 f"process {holder}, the host of {directory}, does not end; kill -9 {holder} is "
                 "safe: nothing that was committed is lost"
             )
-        time.sleep(LOOK_SECONDS)
     return facts.pid

@@ -13,15 +13,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cluster_runtime.api.protocols.codec import encode
+from cluster_runtime.api.protocols.said import decode_error, encode_error
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.engine import children
 from cluster_runtime.engine.system.locks import exclusive
+from cluster_runtime.engine.system.resources import saying_no_space
 from cluster_runtime.errors import BorealisError, HostUnavailableError, StateDirectoryInUseError
 from cluster_runtime.host.attaching import Step, next_step
 from cluster_runtime.host.idling import IDLE_SECONDS
 from cluster_runtime.host.log_file import LOG
 from cluster_runtime.host.place import look
-from cluster_runtime.host.wire.codec import decode_error, encode, encode_error
 
 START_LOCK = "start.lock"
 OUTPUT = "log/host.out"
@@ -40,7 +42,7 @@ def start_in_background(directory: Path, arguments: list[str]) -> None:
 
     Raises what opening the directory raises in the host, and HostUnavailableError.
     """
-    with exclusive(directory / START_LOCK):
+    with saying_no_space(directory), exclusive(directory / START_LOCK):
         seen, _ = look(directory)
         if next_step(seen, 0.0) is Step.TAKE:
             _start(directory, arguments)

@@ -13,22 +13,21 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cluster_runtime.errors import BorealisError
-from cluster_runtime.host.log_file import BYTES_VARIABLE, FILES_VARIABLE, LogLimits
+from cluster_runtime.host.log_limits import BYTES_VARIABLE, FILES_VARIABLE, LogLimits
 from mcp_server.cli import console, foreground, quick
 from mcp_server.cli.clients import commands as clients
 from mcp_server.cli.connecting import commands as connecting
 from mcp_server.cli.machine import configuration
-from mcp_server.cli.operation_commands import add_commands
 from mcp_server.cli.options import STATE_DIR, AsJson, Name, StateDir, clusters
 from mcp_server.cli.watching import commands as watching
 from mcp_server.errors import DISTRIBUTION, McpServerError, missing_extra
-from mcp_server.wording import COMMAND_LINE
 
 if TYPE_CHECKING:
     from cluster_runtime import Runtime
@@ -120,7 +119,8 @@ def main(arguments: list[str] | None = None) -> None:
     log_to_stderr()
     foreground.end_in_good_order()
     try:
-        quick.command_of(app, sys.argv[1:] if arguments is None else arguments)(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        quick.command_of(app, given, whole=whole)(arguments)
     except Exception as error:
         text = _anticipated(error)
         if text is None:
@@ -211,18 +211,26 @@ def status(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
     raise typer.Exit(serving.show_status(state_dir, as_json=as_json))
 
 
-add_commands(
-    {"": app, "storage": storage, "fault": fault},
-    opened,
-    inspect.Parameter(
-        "state_dir", inspect.Parameter.KEYWORD_ONLY, default=STATE_DIR, annotation=StateDir
-    ),
-    leave_out={"describe_db_clusters"},  # `list` and `describe`
-)
+@cache
+def whole() -> typer.Typer:
+    """The application with the commands that are operations, which take a while to make."""
+    from mcp_server.cli.operation_commands import add_commands
+
+    add_commands(
+        {"": app, "storage": storage, "fault": fault},
+        opened,
+        inspect.Parameter(
+            "state_dir", inspect.Parameter.KEYWORD_ONLY, default=STATE_DIR, annotation=StateDir
+        ),
+        leave_out={"describe_db_clusters"},  # `list` and `describe`
+    )
+    return app
+
+
 connecting.add_commands(app, opened)
 watching.add_commands(app, opened)
 clients.add_commands(app)
-configuration.add_commands(app)
+configuration.add_commands(app, whole)
 
 
 @app.command("list")
@@ -430,6 +438,8 @@ def demo(
 def _anticipated(error: Exception) -> str | None:
     """What to tell a person about an error; None for one that is a bug."""
     if isinstance(error, BorealisError):
+        from mcp_server.wording import COMMAND_LINE
+
         return error.told(COMMAND_LINE)
     if isinstance(error, ImportError):
         missing = missing_extra(error)
@@ -437,6 +447,7 @@ def _anticipated(error: Exception) -> str | None:
     psycopg = sys.modules.get("psycopg")  # it can only have raised where it was loaded
     if psycopg is not None and isinstance(error, psycopg.Error):
         from mcp_server.sql_errors import sql_error_text
+        from mcp_server.wording import COMMAND_LINE
 
         return sql_error_text(error, COMMAND_LINE)
     return None

@@ -20,6 +20,8 @@ out = Console()
 err = Console(stderr=True)
 
 CELL_WIDTH = 60
+TITLES = ("Cluster", "Status", "Version", "Writer", "Reader", "ACU", "Created")
+"""Of the table of clusters, which fits into 80 columns; writer and reader are ports."""
 
 
 def note(message: str) -> None:
@@ -53,12 +55,10 @@ def clusters(facts: Sequence[DBCluster], *, as_json: bool = False) -> None:
     if not facts:
         note("no clusters yet; make one with: borealis create NAME")
         return
-    table = Table(Column("Cluster", overflow="fold"))
-    for title in ("Status", "PostgreSQL", "Writer port", "Reader port", "ACU", "Created"):
-        table.add_column(title)
-    for one in facts:
-        table.add_row(
-            Text(one.db_cluster_identifier),
+    table = Table(*(Column(title, overflow="fold") for title in TITLES))
+    lines: list[tuple[str, ...]] = [
+        (
+            one.db_cluster_identifier,
             status(one),
             one.engine_version,
             str(one.port),
@@ -66,6 +66,15 @@ def clusters(facts: Sequence[DBCluster], *, as_json: bool = False) -> None:
             f"{one.capacity:g}",
             f"{one.cluster_create_time:%Y-%m-%d %H:%M}",
         )
+        for one in facts
+    ]
+    columns = list(zip(*lines, strict=True))
+    widths = [max(map(len, (title, *cells))) for title, cells in zip(TITLES, columns, strict=True)]
+    if sum(widths) + len(" │ ") * len(widths) < out.width:
+        # All of it fits, so that rich need not measure and break each cell: hundreds are one row.
+        lines = [tuple("\n".join(cells) for cells in columns)]
+    for cells in lines:
+        table.add_row(*map(Text, cells))
     out.print(table)
 
 

@@ -219,6 +219,7 @@ MANNERS = {
     "lose_compute": Manner(_say("the writer of cluster {name!r} and its data directory are gone")),
     "modify_db_cluster": Manner(_show_cluster),
     "pause_db_cluster": Manner(_say_status),
+    "resume_db_cluster": Manner(_say_status),
     "start_db_cluster": Manner(_say_status),
     "stop_db_cluster": Manner(_say_status),
 }

@@ -7,7 +7,7 @@ as it is. Whatever is not that simple goes Typer's way: help, a mistyped name, n
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -20,25 +20,36 @@ PLAIN = (str, bool, Path)
 
 
 def command_of(
-    app: typer.Typer, arguments: Sequence[str], environment: Mapping[str, str] = os.environ
+    app: typer.Typer,
+    arguments: Sequence[str],
+    environment: Mapping[str, str] = os.environ,
+    *,
+    whole: Callable[[], typer.Typer],
 ) -> Any:
     """What Typer makes of an application for these arguments: called, it runs them.
 
-    environment: a shell that completes says there how far its line is.
+    environment: a shell that completes says there how far its line is. whole: the application with
+    the commands that nobody makes before they are needed.
     """
     completed = _completed(environment)
-    command = get_command(_with_only(app, arguments if completed is None else completed))
+    command = get_command(_with_only(app, arguments if completed is None else completed, whole))
     _take_plain_values(command)
     return command
 
 
-def _with_only(app: typer.Typer, words: Sequence[str]) -> typer.Typer:
+def _with_only(
+    app: typer.Typer, words: Sequence[str], whole: Callable[[], typer.Typer]
+) -> typer.Typer:
     """The application with the command or the group alone that the first word names exactly."""
     first = words[0] if words else ""
     commands = [each for each in app.registered_commands if _name(each) == first]
-    groups = [each for each in app.registered_groups if each.name == first]
-    if not (commands or groups or list(words) == [VERSION]):
-        return app
+    groups: list[Any] = []
+    if not commands and list(words) != [VERSION]:
+        app = whole()
+        commands = [each for each in app.registered_commands if _name(each) == first]
+        groups = [each for each in app.registered_groups if each.name == first]
+        if not (commands or groups):
+            return app
     one = copy(app)
     one.registered_commands, one.registered_groups = commands, groups
     return one

@@ -17,8 +17,8 @@ from rich.text import Text
 from mcp_server.cli import console
 
 if TYPE_CHECKING:
-    from cluster_runtime.host.log_file import LogLimits
-    from cluster_runtime.host.wire.calls import HostStatus
+    from cluster_runtime.api.calls import HostStatus
+    from cluster_runtime.host.log_limits import LogLimits
 
 DEFAULT_DIRECTORY = Path("~/.borealis")
 STARTED_AGAIN_SECONDS = 2
@@ -88,7 +88,7 @@ def show_status(state_dir: Path, *, as_json: bool) -> int:
 
     found = host_status(state_dir.expanduser())
     if as_json:
-        from cluster_runtime.host.wire.codec import encode
+        from cluster_runtime.api.protocols.codec import encode
 
         console.out.print_json(json.dumps(encode(found)))
     elif found is None:

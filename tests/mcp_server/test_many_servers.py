@@ -15,6 +15,8 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from cluster_runtime import Runtime
+from cluster_runtime.host.serving import end_host
+from tests.cluster_runtime.control.test_host import postgres_below
 from tests.conftest import reachable_folder
 from tests.hosts import end_hosts, host_of
 from tests.waiting import wait_until
@@ -93,6 +95,72 @@ async def test_a_server_goes_on_when_its_host_is_killed(home: Path) -> None:
                     client, "run_query", cluster="notes", sql="select x from t order by x"
                 )
                 assert answer["rows"] == [[x] for x in range(number + 1)]
+
+
+SERVERS, KILLS = 10, 20
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+async def test_ten_servers_go_on_while_their_host_is_killed_twenty_times(home: Path) -> None:
+    """Nothing that a client was told is lost, each read is answered, and nothing stays behind."""
+    over, all_there = asyncio.Event(), asyncio.Barrier(SERVERS)
+    rounds = [0] * SERVERS
+
+    async def work(number: int) -> None:
+        async with Client(stdio_client(server(home))) as client:
+            await all_there.wait()
+            if number == 0:
+                await call(client, "create_cluster", cluster="notes")
+                sql = "create table t (client int, x int)"
+                await call(client, "execute_sql", cluster="notes", sql=sql)
+            await all_there.wait()
+            last = x = 0
+            while not over.is_set():
+                x += 1
+                insert = f"insert into t values ({number}, {x})"
+                written = await client.call_tool("execute_sql", {"cluster": "notes", "sql": insert})
+                if not written.is_error:
+                    told[number].add(x)
+                    last = x
+                else:
+                    assert "may be done or not: look" in written.content[0].text
+                seen = f"select coalesce(max(x), 0) from t where client = {number}"
+                answer = await call(client, "run_query", cluster="notes", sql=seen)
+                assert answer["rows"][0][0] >= last
+                rounds[number] += 1
+
+    told: list[set[int]] = [set() for _ in range(SERVERS)]
+    working = [asyncio.ensure_future(work(number)) for number in range(SERVERS)]
+    killed: set[int] = set()
+    for _ in range(KILLS):
+        before = list(rounds)
+        while not all(now > then for now, then in zip(rounds, before, strict=True)):
+            await asyncio.wait(working, timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
+            assert not any(one.done() for one in working), [one.result() for one in working]
+        host = await asyncio.to_thread(host_of, home)
+        assert host is not None
+        host.send_signal(signal.SIGKILL)
+        killed.add(host.pid)
+    before = list(rounds)
+    while not all(now > then for now, then in zip(rounds, before, strict=True)):
+        await asyncio.wait(working, timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
+    over.set()
+    await asyncio.gather(*working)
+    assert len(killed) == KILLS
+    for number in range(SERVERS):
+        assert told[number] <= await asyncio.to_thread(rows_of, home, number)
+        assert told[number]
+    end_host(home)
+    assert postgres_below(home) == []
+
+
+def rows_of(home: Path, client: int) -> set[int]:
+    """What a client's table holds, all of it: a tool's answer has a limit."""
+    with Runtime.open(home) as runtime, runtime.cluster("notes").connect() as conn:
+        rows = conn.execute("select x from t where client = %s", [client]).fetchall()
+        return {x for (x,) in rows}
 
 
 async def test_sql_under_way_when_the_host_is_killed_is_repeated_only_where_it_reads(

@@ -16,7 +16,7 @@ from typer.main import get_command
 from cluster_runtime import ClusterHandle, Runtime, ServerlessScaling
 from cluster_runtime.errors import BorealisError, ClusterNotFoundError, DeletionProtectedError
 from cluster_runtime.wording import DATABASE_CLIENT, PYTHON, Hint, Operation, Parameter
-from mcp_server.cli.commands import app, main
+from mcp_server.cli.commands import main, whole
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.tools import DEFINITIONS, Platform, ServerScope, bind
 from mcp_server.wording import (
@@ -120,7 +120,7 @@ def test_the_command_of_a_hint_is_one_that_there_is(operation: Operation) -> Non
     if line is None:
         return
     words = line.split()[1:]
-    command: Any = get_command(app)
+    command: Any = get_command(whole())
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]
     assert not hasattr(command, "commands"), f"{line!r} is no whole command"
@@ -134,7 +134,7 @@ def test_the_command_of_a_hint_is_one_that_there_is(operation: Operation) -> Non
 
 def test_every_word_of_a_door_is_one_that_its_reader_can_use() -> None:
     options: set[str] = set()
-    commands = [get_command(app)]
+    commands = [get_command(whole())]
     while commands:
         one: Any = commands.pop()
         options |= {option for parameter in one.params for option in parameter.opts}

@@ -9,56 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from cluster_runtime.control.handle import Cluster
-from cluster_runtime.control.operations.clusters import (
-    CreateDBCluster,
-    DeleteDBCluster,
-    DescribeDBClusters,
-    FailoverDBCluster,
-    GetMasterUserSecret,
-    ModifyDBCluster,
-    PauseDBCluster,
-    StartDBCluster,
-    StopDBCluster,
-)
 from cluster_runtime.control.operations.declaration import Request
-from cluster_runtime.control.operations.engines import (
-    CreateDBClusterParameterGroup,
-    DeleteDBClusterParameterGroup,
-    DescribeDBClusterParameterGroups,
-    DescribeDBClusterParameters,
-    DescribeDBEngineVersions,
-    DescribeOrderableDBInstanceOptions,
-    ModifyDBClusterParameterGroup,
-    ResetDBClusterParameterGroup,
-)
-from cluster_runtime.control.operations.events import DescribeEvents
-from cluster_runtime.control.operations.instances import (
-    CreateDBInstance,
-    DeleteDBInstance,
-    DescribeDBInstances,
-    DescribeDBLogFiles,
-    DownloadDBLogFilePortion,
-    RebootDBInstance,
-)
 from cluster_runtime.control.operations.renamed import renamed
-from cluster_runtime.control.operations.resources import (
-    AddTagsToResource,
-    DescribeHost,
-    DescribePendingMaintenanceActions,
-    ListTagsForResource,
-    RemoveTagsFromResource,
-)
-from cluster_runtime.control.operations.sessions import (
-    DescribeActivity,
-    DescribeSessions,
-    RegisterSession,
-)
-from cluster_runtime.control.operations.volumes import (
-    DescribeVolume,
-    HealFault,
-    InjectFault,
-    LoseCompute,
-)
 from cluster_runtime.control.records.model import (
     ClusterActivity,
     DBCluster,
@@ -144,6 +96,8 @@ class RemoteOperations:
         Raises ClusterAlreadyExistsError, InvalidParameterError, PortInUseError,
         EngineNotFoundError, InsufficientStorageError, ParameterGroupNotFoundError.
         """
+        from cluster_runtime.control.operations.clusters import CreateDBCluster
+
         request = CreateDBCluster(
             db_cluster_identifier,
             with_express_configuration=with_express_configuration,
@@ -174,6 +128,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.clusters import DescribeDBClusters
+
         request = DescribeDBClusters(db_cluster_identifier)
         result: Sequence[DBCluster] = self._perform(request)
         return result
@@ -221,6 +177,8 @@ class RemoteOperations:
         Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidParameterError,
         InvalidClusterStateError, ParameterGroupNotFoundError.
         """
+        from cluster_runtime.control.operations.clusters import ModifyDBCluster
+
         request = ModifyDBCluster(
             db_cluster_identifier,
             new_db_cluster_identifier=new_db_cluster_identifier,
@@ -247,6 +205,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
+        from cluster_runtime.control.operations.clusters import StartDBCluster
+
         request = StartDBCluster(db_cluster_identifier)
         result: DBCluster = self._perform(request)
         return result
@@ -259,6 +219,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
+        from cluster_runtime.control.operations.clusters import StopDBCluster
+
         request = StopDBCluster(db_cluster_identifier)
         result: DBCluster = self._perform(request)
         return result
@@ -271,7 +233,23 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
+        from cluster_runtime.control.operations.clusters import PauseDBCluster
+
         request = PauseDBCluster(db_cluster_identifier)
+        result: DBCluster = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def resume_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+        """Wake a paused cluster now, as a connect would; one that runs stays as it is.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
+        """
+        from cluster_runtime.control.operations.clusters import ResumeDBCluster
+
+        request = ResumeDBCluster(db_cluster_identifier)
         result: DBCluster = self._perform(request)
         return result
 
@@ -283,6 +261,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
         """
+        from cluster_runtime.control.operations.clusters import FailoverDBCluster
+
         request = FailoverDBCluster(db_cluster_identifier)
         result: DBCluster = self._perform(request)
         return result
@@ -300,6 +280,8 @@ class RemoteOperations:
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
         InvalidParameterError.
         """
+        from cluster_runtime.control.operations.clusters import DeleteDBCluster
+
         request = DeleteDBCluster(db_cluster_identifier, skip_final_snapshot=skip_final_snapshot)
         result: DBCluster = self._perform(request)
         return result
@@ -314,6 +296,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.clusters import GetMasterUserSecret
+
         request = GetMasterUserSecret(db_cluster_identifier)
         result: MasterUserSecretValue = self._perform(request)
         return result
@@ -329,6 +313,8 @@ class RemoteOperations:
 
         Raises InstanceNotFoundError, ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.instances import DescribeDBInstances
+
         request = DescribeDBInstances(
             db_instance_identifier, db_cluster_identifier=db_cluster_identifier
         )
@@ -356,6 +342,8 @@ class RemoteOperations:
         Raises ClusterNotFoundError, InstanceAlreadyExistsError, InvalidClusterStateError,
         InvalidParameterError, OperationNotSupportedError.
         """
+        from cluster_runtime.control.operations.instances import CreateDBInstance
+
         request = CreateDBInstance(
             db_instance_identifier,
             db_cluster_identifier=db_cluster_identifier,
@@ -375,6 +363,8 @@ class RemoteOperations:
 
         Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError.
         """
+        from cluster_runtime.control.operations.instances import DeleteDBInstance
+
         request = DeleteDBInstance(db_instance_identifier, skip_final_snapshot=skip_final_snapshot)
         result: DBInstance = self._perform(request)
         return result
@@ -387,6 +377,8 @@ class RemoteOperations:
         Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError,
         EngineError, QuorumLostError.
         """
+        from cluster_runtime.control.operations.instances import RebootDBInstance
+
         request = RebootDBInstance(db_instance_identifier)
         result: DBInstance = self._perform(request)
         return result
@@ -408,6 +400,8 @@ class RemoteOperations:
 
         Raises InstanceNotFoundError.
         """
+        from cluster_runtime.control.operations.instances import DescribeDBLogFiles
+
         request = DescribeDBLogFiles(
             db_instance_identifier,
             filename_contains=filename_contains,
@@ -434,6 +428,8 @@ class RemoteOperations:
 
         Raises InstanceNotFoundError, LogFileNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.instances import DownloadDBLogFilePortion
+
         request = DownloadDBLogFilePortion(
             db_instance_identifier, log_file_name, marker=marker, number_of_lines=number_of_lines
         )
@@ -448,6 +444,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.events import DescribeEvents
+
         request = DescribeEvents(source_identifier)
         result: Sequence[Event] = self._perform(request)
         return result
@@ -459,6 +457,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError, InstanceNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.resources import ListTagsForResource
+
         request = ListTagsForResource(resource_name)
         result: Sequence[Tag] = self._perform(request)
         return result
@@ -471,6 +471,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.resources import AddTagsToResource
+
         request = AddTagsToResource(resource_name, tuple(tags))
         self._perform(request)
 
@@ -482,6 +484,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.resources import RemoveTagsFromResource
+
         request = RemoveTagsFromResource(resource_name, tuple(tag_keys))
         self._perform(request)
 
@@ -494,12 +498,16 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.resources import DescribePendingMaintenanceActions
+
         request = DescribePendingMaintenanceActions(resource_identifier)
         result: Sequence[ResourcePendingMaintenanceActions] = self._perform(request)
         return result
 
     def describe_host(self) -> HostDescription:
         """Show the process that hosts the clusters: its release, region and certificates."""
+        from cluster_runtime.control.operations.resources import DescribeHost
+
         request = DescribeHost()
         result: HostDescription = self._perform(request)
         return result
@@ -518,6 +526,8 @@ class RemoteOperations:
         db_parameter_group_family: the only family to show, such as `aurora-postgresql18`.
         default_only: show the default version alone.
         """
+        from cluster_runtime.control.operations.engines import DescribeDBEngineVersions
+
         request = DescribeDBEngineVersions(
             engine, engine_version, db_parameter_group_family, default_only
         )
@@ -533,6 +543,8 @@ class RemoteOperations:
         engine_version: the only version to show.
         db_instance_class: the only class to show; there is `db.serverless`.
         """
+        from cluster_runtime.control.operations.engines import DescribeOrderableDBInstanceOptions
+
         request = DescribeOrderableDBInstanceOptions(engine, engine_version, db_instance_class)
         result: Sequence[OrderableDBInstanceOption] = self._perform(request)
         return result
@@ -548,6 +560,8 @@ class RemoteOperations:
 
         Raises ParameterGroupAlreadyExistsError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.engines import CreateDBClusterParameterGroup
+
         request = CreateDBClusterParameterGroup(
             db_cluster_parameter_group_name, db_parameter_group_family, description
         )
@@ -563,6 +577,8 @@ class RemoteOperations:
 
         Raises ParameterGroupNotFoundError.
         """
+        from cluster_runtime.control.operations.engines import DescribeDBClusterParameterGroups
+
         request = DescribeDBClusterParameterGroups(db_cluster_parameter_group_name)
         result: Sequence[DBClusterParameterGroup] = self._perform(request)
         return result
@@ -577,6 +593,8 @@ class RemoteOperations:
 
         Raises ParameterGroupNotFoundError.
         """
+        from cluster_runtime.control.operations.engines import DescribeDBClusterParameters
+
         request = DescribeDBClusterParameters(db_cluster_parameter_group_name, source)
         result: Sequence[DBParameter] = self._perform(request)
         return result
@@ -594,6 +612,8 @@ class RemoteOperations:
 
         Raises ParameterGroupNotFoundError, ParameterGroupInUseError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.engines import ModifyDBClusterParameterGroup
+
         request = ModifyDBClusterParameterGroup(db_cluster_parameter_group_name, tuple(parameters))
         result: DBClusterParameterGroup = self._perform(request)
         return result
@@ -612,6 +632,8 @@ class RemoteOperations:
 
         Raises ParameterGroupNotFoundError, ParameterGroupInUseError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.engines import ResetDBClusterParameterGroup
+
         request = ResetDBClusterParameterGroup(
             db_cluster_parameter_group_name, reset_all_parameters, tuple(parameters)
         )
@@ -625,6 +647,8 @@ class RemoteOperations:
 
         Raises ParameterGroupNotFoundError, ParameterGroupInUseError.
         """
+        from cluster_runtime.control.operations.engines import DeleteDBClusterParameterGroup
+
         request = DeleteDBClusterParameterGroup(db_cluster_parameter_group_name)
         self._perform(request)
 
@@ -638,6 +662,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.sessions import DescribeSessions
+
         request = DescribeSessions(db_cluster_identifier)
         result: Sequence[SessionDescription] = self._perform(request)
         return result
@@ -652,6 +678,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError.
         """
+        from cluster_runtime.control.operations.sessions import DescribeActivity
+
         request = DescribeActivity(db_cluster_identifier)
         result: ClusterActivity = self._perform(request)
         return result
@@ -670,6 +698,8 @@ class RemoteOperations:
 
         Raises InvalidParameterError.
         """
+        from cluster_runtime.control.operations.sessions import RegisterSession
+
         request = RegisterSession(access_key_id, secret_access_key, session_token, expires)
         self._perform(request)
 
@@ -681,6 +711,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, QuorumLostError.
         """
+        from cluster_runtime.control.operations.volumes import DescribeVolume
+
         request = DescribeVolume(db_cluster_identifier)
         result: VolumeDescription = self._perform(request)
         return result
@@ -702,6 +734,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.volumes import InjectFault
+
         request = InjectFault(db_cluster_identifier, target, kind, duration)
         self._perform(request)
 
@@ -714,6 +748,8 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError.
         """
+        from cluster_runtime.control.operations.volumes import HealFault
+
         request = HealFault(db_cluster_identifier, target)
         self._perform(request)
 
@@ -725,5 +761,7 @@ class RemoteOperations:
 
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
+        from cluster_runtime.control.operations.volumes import LoseCompute
+
         request = LoseCompute(db_cluster_identifier)
         self._perform(request)

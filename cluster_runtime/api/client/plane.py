@@ -8,10 +8,11 @@ from cluster_runtime.api.access.credentials import Credentials
 from cluster_runtime.api.access.signature import SigningKey
 from cluster_runtime.api.client._asked import RemoteOperations
 from cluster_runtime.api.client.cluster import RemoteCluster
+from cluster_runtime.api.client.finding import socket_of
 from cluster_runtime.api.client.host import HostClient
+from cluster_runtime.api.client.hosted_cluster import HostedCluster
 from cluster_runtime.api.client.transport import Address, EndpointUnreachableError
-from cluster_runtime.api.protocols.codec import request_to_json, result_from_plain
-from cluster_runtime.api.sockets import socket_path
+from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.operations import Request
 from cluster_runtime.control.operations.clusters import DescribeDBClusters
 from cluster_runtime.control.records.model import DBCluster, EndpointKind
@@ -83,20 +84,14 @@ class HostChannel:
     """Asks a host in JSON, which has all operations and all facts."""
 
     def __init__(self, client: HostClient) -> None:
-        self._client = client
-
-    def perform(self, request: Request) -> Any:
-        """What the operation returns. Raises what it raised in the host."""
-        declared = request.declared
-        return result_from_plain(
-            declared, self._client.send(declared.name, request_to_json(request))
-        )
+        self.perform = client.perform
 
     def dsn(
         self, facts: DBCluster, endpoint: EndpointKind, user: str | None, dbname: str | None
     ) -> str:
-        """A libpq URI as the host makes it."""
-        return self._client.dsn(facts.db_cluster_resource_id, endpoint, user=user, dbname=dbname)
+        """A libpq URI as a handle in the host makes it."""
+        handle = ClusterHandle(HostedCluster(self.perform, facts))
+        return handle.dsn(endpoint, user=user, dbname=dbname)
 
 
 def _channel(
@@ -128,7 +123,7 @@ def _address(endpoint: str | os.PathLike[str]) -> Address:
     if "://" in text:
         return Address.of(text)
     path = Path(text).expanduser().absolute()
-    return Address(path=socket_path(path) if path.is_dir() else path)
+    return Address(path=socket_of(path) if path.is_dir() else path)
 
 
 def _host_at(address: Address, session: Any) -> HostClient | None:

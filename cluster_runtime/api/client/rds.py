@@ -21,12 +21,8 @@ from cluster_runtime.control.operations.clusters import (
     StopDBCluster,
 )
 from cluster_runtime.control.operations.events import DescribeEvents
-from cluster_runtime.control.operations.instances import (
-    CreateDBInstance,
-    DeleteDBInstance,
-    DescribeDBInstances,
-    RebootDBInstance,
-)
+from cluster_runtime.control.operations.instances import DeleteDBInstance, DescribeDBInstances
+from cluster_runtime.control.operations.types import HANDLE
 from cluster_runtime.control.records.model import (
     DBCluster,
     DBInstance,
@@ -125,14 +121,12 @@ class RdsChannel:
                 return self._create(request)
             case DeleteDBCluster():
                 return self._delete(request)
-            case CreateDBInstance() | RebootDBInstance():
-                return self._available_instance(request, request.db_instance_identifier)
             case DeleteDBInstance():
                 return self._delete_instance(request)
         answer = self._ask(declared.method, self._members(request))
         if isinstance(request, StopDBCluster):
             return self._waited(STOPPED, answer["DBCluster"])
-        if isinstance(request, StartDBCluster | FailoverDBCluster):
+        if isinstance(request, StartDBCluster | FailoverDBCluster) or declared.result == HANDLE:
             return self._waited("db_cluster_available", answer["DBCluster"])
         return self._result(declared, answer)
 
@@ -244,8 +238,7 @@ class RdsChannel:
         self._wait("db_cluster_deleted", DBClusterIdentifier=name)
         return facts.db_cluster(answer["DBCluster"])
 
-    def _available_instance(self, request: Request, name: str) -> DBInstance:
-        self._ask(request.declared.method, self._members(request))
+    def _available_instance(self, name: str) -> DBInstance:
         self._wait("db_instance_available", DBInstanceIdentifier=name)
         (made,) = self._instances(DescribeDBInstances(name))
         return made
@@ -285,6 +278,8 @@ class RdsChannel:
         shape = self._rds.meta.service_model.operation_model(declared.name).output_shape
         if kind is DBCluster:
             return facts.db_cluster(answer["DBCluster"])
+        if kind is DBInstance:
+            return self._available_instance(answer["DBInstance"]["DBInstanceIdentifier"])
         if result.many:
             name = next(each for each, of in shape.members.items() if of.type_name == "list")
             return [from_value(kind, each) for each in answer.get(name, ())]

@@ -3,18 +3,50 @@
 import http.client
 import os
 import socket
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cluster_runtime.errors import BorealisError
+from cluster_runtime.wording import Said
 
 
 class EndpointUnreachableError(BorealisError):
-    """Nobody answers at an endpoint. Once a host runs there, the same call works."""
+    """Nobody answers at an endpoint. Once a host runs there, the same call works.
+
+    sent: whether the request went out, so that it may be carried out all the same.
+    """
 
     retry_helps = True
+
+    def __init__(self, *said: Said, sent: bool = False) -> None:
+        super().__init__(*said)
+        self.sent = sent
+
+
+@dataclass(slots=True)
+class Line:
+    """One connection, which another thread may break off. A host then cancels the call on it."""
+
+    broken: bool = False
+    _sock: socket.socket | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def use(self, sock: socket.socket) -> None:
+        """Note the connection in use, or break it at once where that was asked for already."""
+        with self._lock:
+            self._sock = sock
+            if self.broken:
+                _shut(sock)
+
+    def break_off(self) -> None:
+        """End what waits on it."""
+        with self._lock:
+            self.broken = True
+            if self._sock is not None:
+                _shut(self._sock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,33 +88,71 @@ class HttpAnswer:
 
 
 def post(
-    address: Address, headers: Mapping[str, str], body: bytes, *, timeout: float | None = None
+    address: Address,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    timeout: float | None = None,
+    line: Line | None = None,
 ) -> HttpAnswer:
     """Send a POST of `/` with these headers, `host` among them. timeout: seconds without a byte.
 
     Raises EndpointUnreachableError where nobody takes it, or the answer ends too soon.
     """
+    with open_post(address, headers, body, timeout=timeout, line=line) as response:
+        try:
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise _unreachable(address, error, sent=True) from error
+        names = {name.lower(): value for name, value in response.getheaders()}
+        return HttpAnswer(response.status, names, content)
+
+
+def open_post(
+    address: Address,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    timeout: float | None = None,
+    line: Line | None = None,
+) -> http.client.HTTPResponse:
+    """The same, with an answer that has just begun. Raises EndpointUnreachableError."""
     connection = _connection(address, timeout)
+    try:
+        connection.connect()
+    except OSError as error:
+        raise _unreachable(address, error, sent=False) from error
+    if line is not None:
+        line.use(connection.sock)
     try:
         connection.putrequest("POST", "/", skip_host=True, skip_accept_encoding=True)
         for name, value in headers.items():
-            if name != "content-length":
+            if name not in ("connection", "content-length"):
                 connection.putheader(name, value)
+        connection.putheader("connection", "close")
         connection.putheader("content-length", str(len(body)))
         connection.endheaders(body)
-        response = connection.getresponse()
-        return HttpAnswer(
-            response.status,
-            {name.lower(): value for name, value in response.getheaders()},
-            response.read(),
-        )
+        return connection.getresponse()  # which has the socket from now on, and closes it
     except (OSError, http.client.HTTPException) as error:
-        where = address.path or address.url
-        raise EndpointUnreachableError(
-            f"no answer from {where}: {error}; is its host running?"
-        ) from error
-    finally:
         connection.close()
+        raise _unreachable(address, error, sent=True) from error
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _unreachable(address: Address, error: Exception, *, sent: bool) -> EndpointUnreachableError:
+    where = address.path or address.url
+    return EndpointUnreachableError(
+        f"no answer from {where}: {error}; is its host running?", sent=sent
+    )
+
+
+def _shut(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # it has ended by itself
 
 
 def _connection(address: Address, timeout: float | None) -> http.client.HTTPConnection:
@@ -101,6 +171,11 @@ class _OverUnixSocket(http.client.HTTPConnection):
         owner = os.stat(self._path).st_uid
         if owner != os.geteuid():
             raise PermissionError(f"the socket belongs to user id {owner}")
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(self.timeout)
+            sock.connect(self._path)
+        except BaseException:
+            sock.close()
+            raise
+        self.sock = sock

@@ -1,73 +1,141 @@
-"""Requests and nouns of the control plane as JSON, and back: exactly, by their types."""
+"""Values as JSON and back, by their declared types: no operation has code of its own for that.
 
+For the service `borealis`. Written on the standard library: a command that asks one question waits
+for nothing else. What operations take and return is made of dataclasses, enums, datetimes, paths,
+sequences and plain values. A field that a reader does not know is passed over, so that a host may
+tell more than an older client asks for; one that it lacks has its default.
+"""
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import MISSING, fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cache, partial
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
-
-from cluster_runtime.api.protocols.json_protocol import document
-from cluster_runtime.control.operations import Declared, Request
-from cluster_runtime.control.records.fields import fields_of
+from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.operations.declaration import Declared, Request, Result
+from cluster_runtime.control.operations.types import DB_CLUSTER, HANDLE
 from cluster_runtime.errors import InvalidParameterError
 
-CREATED = "ClusterHandle"
-"""What stands for a handle on a cluster: its facts."""
+Json = Any
+"""What the standard library's `json` reads and writes."""
+Inside = Callable[[Any, Json], Any]
+
+_SEQUENCES: dict[Any, Any] = {
+    tuple: tuple,
+    list: list,
+    Sequence: tuple,
+    frozenset: frozenset,
+    set: set,
+    AbstractSet: frozenset,
+}
 
 
-def request_of(declared: Declared, body: bytes) -> Request:
-    """The call that a JSON object of parameters is. Raises InvalidParameterError."""
-    known = {each.name for each in declared.parameters}
-    unknown = sorted(document(body).keys() - known)
-    if unknown:
-        raise InvalidParameterError(f"{declared.name} has no parameter {unknown[0]!r}")
+def encode(value: object) -> Json:
+    """A value as JSON. Raises TypeError for one of a kind that has no form here."""
+    match value:
+        case Enum():
+            return value.value
+        case None | bool() | int() | float() | str():
+            return value
+        case datetime():
+            return value.isoformat()
+        case Path():
+            return str(value)
+        case Mapping():
+            return {str(encode(name)): encode(each) for name, each in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [encode(each) for each in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: encode(getattr(value, each.name)) for each in fields(value)}
+    raise TypeError(f"a {type(value).__name__} has no form in JSON")
+
+
+def decode(kind: Any, data: Json, *, whole: bool = False) -> Any:
+    """The value of a type that JSON holds.
+
+    whole: fields that nobody knows are refused, not passed over.
+    Raises TypeError, KeyError or ValueError for what is none, and what the type itself raises.
+    """
+    if kind is Any or data is None:
+        return data
+    inside = partial(decode, whole=whole)
+    if isinstance(kind, NewType):
+        return inside(kind.__supertype__, data)
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return inside(inner[0], data)
+    if origin in (Union, types.UnionType):
+        return inside(next(arm for arm in inner if arm is not types.NoneType), data)
+    if origin is Literal:
+        return data
+    if (origin or kind) in _SEQUENCES:
+        return _sequence(origin or kind, inner, data, inside)
+    if (origin or kind) in (dict, Mapping):
+        name, value = inner or (Any, Any)
+        return {inside(name, key): inside(value, each) for key, each in data.items()}
+    if kind is datetime:
+        return datetime.fromisoformat(data)
+    if kind is float:
+        return float(data)
+    if is_dataclass(kind):
+        return _dataclass(kind, data, inside, whole=whole)
+    if issubclass(kind, (Enum, Path)):
+        return kind(data)
+    return data
+
+
+def decode_request(declared: Declared, data: Json) -> Request:
+    """A call of an operation. Raises InvalidParameterError for what is none."""
     try:
-        request: Request = _adapter(declared.request).validate_json(body or b"{}", strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the request"
-        raise InvalidParameterError(f"{where}: {first['msg']}") from error
+        request: Request = decode(declared.request, data, whole=True)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        said = error.args[0] if isinstance(error, KeyError) else error
+        raise InvalidParameterError(f"{declared.name} cannot be read: {said}") from error
     return request
 
 
-def arguments_of(request: Request) -> dict[str, Any]:
-    """The keyword arguments of the call."""
-    return {each.name: getattr(request, each.name) for each in fields_of(type(request))}
+def encode_result(result: Any) -> Json:
+    """What an operation returned, as JSON."""
+    return encode(result.describe() if isinstance(result, ClusterHandle) else result)
 
 
-def request_to_json(request: Request) -> bytes:
-    """The parameters of a call as a JSON object."""
-    return bytes(_adapter(type(request)).dump_json(request))
-
-
-def result_to_plain(declared: Declared, result: Any) -> Any:
-    """What an operation returned, as JSON has it. A handle is the facts of its cluster."""
-    if declared.result is None:
+def decode_result(result: Result | None, data: Json) -> Any:
+    """What an operation returned; for a handle on a cluster, the facts of that."""
+    if result is None:
         return None
-    return _adapter(_kind(declared)).dump_python(result, mode="json")
+    if result == HANDLE:
+        result = DB_CLUSTER
+    kind = getattr(import_module(result.module), result.name)
+    return [decode(kind, each) for each in data] if result.many else decode(kind, data)
 
 
-def result_from_plain(declared: Declared, result: Any) -> Any:
-    """What an operation returned, with its types; for a handle, the facts of its cluster."""
-    if declared.result is None:
-        return None
-    return _adapter(_kind(declared)).validate_python(result)
+def _sequence(kind: Any, inner: tuple[Any, ...], data: Json, inside: Inside) -> Any:
+    if kind is tuple and inner and inner[-1] is not Ellipsis:
+        return tuple(inside(each, one) for each, one in zip(inner, data, strict=True))
+    return _SEQUENCES[kind](inside(inner[0] if inner else Any, each) for each in data)
 
 
-_adapters: dict[Any, TypeAdapter[Any]] = {}
+def _dataclass(kind: Any, data: Json, inside: Inside, *, whole: bool) -> Any:
+    if not isinstance(data, dict):
+        raise TypeError(f"a {type(data).__name__} is no {kind.__name__}")
+    unknown = sorted(data.keys() - _hints(kind).keys()) if whole else ()
+    if unknown:
+        raise TypeError(f"it has no {unknown[0]!r}")
+    given = {}
+    for each in fields(kind):
+        if each.name in data:
+            given[each.name] = inside(_hints(kind)[each.name], data[each.name])
+        elif each.default is MISSING and each.default_factory is MISSING:
+            raise KeyError(f"{kind.__name__} without its {each.name}")
+    return kind(**given)
 
 
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    if kind not in _adapters:
-        _adapters[kind] = TypeAdapter(kind)
-    return _adapters[kind]
-
-
-def _kind(declared: Declared) -> Any:
-    result = declared.result
-    assert result is not None, "an operation that returns nothing"
-    if result.name == CREATED:
-        module, name = "cluster_runtime.control.records.model", "DBCluster"
-    else:
-        module, name = result.module, result.name
-    kind = getattr(import_module(module), name)
-    return list[kind] if result.many else kind  # type: ignore[valid-type]
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)

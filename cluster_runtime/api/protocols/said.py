@@ -1,42 +1,56 @@
 """Errors of the runtime as JSON, so that who attaches reads them in words of its own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from cluster_runtime import errors
+from cluster_runtime.api.protocols.codec import Json, decode, encode
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Hint, Operation, Parameter, Said
 
 
-def to_json(error: BorealisError) -> dict[str, Any]:
-    """Its class, and what it says."""
-    return {"class": type(error).__name__, "said": [_plain(part) for part in error.said]}
+def encode_error(error: BorealisError) -> dict[str, Json]:
+    """An error with its class, its code, and its parts: each reader tells it in his own words."""
+    return {
+        "class": [kind.__name__ for kind in type(error).mro() if issubclass(kind, BorealisError)],
+        "code": error.code,
+        "retry_helps": error.retry_helps,
+        "said": [_part(part) for part in error.said],
+    }
 
 
-def from_json(found: Mapping[str, Any]) -> BorealisError:
-    """The error again; of a class that this release does not know, one of the root's."""
-    kind = getattr(errors, str(found.get("class")), BorealisError)
-    if not (isinstance(kind, type) and issubclass(kind, BorealisError)):
-        kind = BorealisError
-    return kind(*_parts(found.get("said", ())))
+def decode_error(data: Mapping[str, Any]) -> BorealisError:
+    """The error itself; of a class that is unknown here, one of the nearest class above."""
+    known = _error_classes()
+    kind = next(known[name] for name in (*data["class"], BorealisError.__name__) if name in known)
+    error = kind(*(_said(part) for part in data["said"]))
+    if kind.__name__ != data["class"][0]:
+        error.code = str(data["code"])  # type: ignore[misc]
+        error.retry_helps = bool(data["retry_helps"])  # type: ignore[misc]
+    return error
 
 
-def _plain(part: Said) -> Any:
+def _part(part: Said) -> Json:
     match part:
         case Parameter(name):
             return {"parameter": name}
-        case Hint(text, Operation(name, identifier, settings)):
-            return {"hint": text, "operation": name, "on": identifier, "settings": dict(settings)}
+        case Hint(text, operation):
+            return {"hint": text, "operation": encode(operation)}
         case _:
             return str(part)
 
 
-def _parts(said: Iterable[Any]) -> Iterable[Said]:
-    for part in said:
-        match part:
-            case {"parameter": name}:
-                yield Parameter(name)
-            case {"hint": text, "operation": name, "on": identifier, "settings": settings}:
-                yield Hint(text, Operation(name, identifier, settings))
-            case _:
-                yield str(part)
+def _said(part: Json) -> Said:
+    if isinstance(part, str):
+        return part
+    if "hint" in part:
+        return Hint(str(part["hint"]), decode(Operation, part["operation"]))
+    return Parameter(str(part["parameter"]))
+
+
+def _error_classes() -> dict[str, type[BorealisError]]:
+    return {
+        name: kind
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, BorealisError)
+    }

@@ -1,35 +1,42 @@
 """The service `borealis`: every operation of the runtime, ours alone included, as signed JSON.
 
-A request names its operation in `X-Amz-Target: Borealis.<operation>`; its body is an object of
-parameters by their names in Python, and the answer is `{"result": ...}` with the facts as `Runtime`
-returns them. Errors say their class and their parts, so that a client has the same error as in
-the host's process. `GenerateDSN`, which `Runtime` has on a cluster, is one more.
+Attached programs, the command line and `RdsControlPlane` speak it. A request names its operation in
+`X-Amz-Target: Borealis.<operation>`; its body is an object of parameters by their names in Python,
+and the answer is `{"result": ...}` with the facts as `Runtime` returns them. Errors say their class
+and their parts, so that a client has the same error as in the host's process. A caller who leaves
+cancels his call, as an interrupt does in the host itself.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
+from importlib.metadata import version
 from typing import Any
 
-from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime.api.access.credentials import Identity
 from cluster_runtime.api.access.signature import HttpRequest
-from cluster_runtime.api.protocols import said
-from cluster_runtime.api.protocols.codec import arguments_of, request_of, result_to_plain
+from cluster_runtime.api.calls import ATTACH, CALLS, GetHostStatus
+from cluster_runtime.api.protocols.codec import Json, decode_request, encode, encode_result
 from cluster_runtime.api.protocols.json_protocol import CONTENT_TYPE, document
-from cluster_runtime.api.refusals import RefusedRequestError
+from cluster_runtime.api.protocols.said import encode_error
 from cluster_runtime.api.services.service import Answer, Fault
-from cluster_runtime.api.target import GENERATE_DSN, TARGET
-from cluster_runtime.control.operations import OPERATIONS
-from cluster_runtime.errors import InvalidParameterError
+from cluster_runtime.api.target import PROTOCOL, PROTOCOL_HEADER, TARGET
+from cluster_runtime.control.operations import OPERATIONS, Request
+from cluster_runtime.errors import HostVersionError
+from cluster_runtime.wording import PYTHON, Words
 
 
 class OurService:
     """Performs what is asked under the name `borealis`."""
 
-    def __init__(self, runtime: AwaitedOperations) -> None:
-        self._runtime = runtime
-        self._operations = {each.name: each for each in OPERATIONS}
+    words: Words = PYTHON
+    ready = True
+    ends_with_its_caller = True
+
+    def __init__(self, perform: Callable[[Request], Awaitable[Any]]) -> None:
+        self._perform = perform
+        self._known = {each.name: each for each in (*OPERATIONS, *CALLS)}
 
     def prepare(self) -> None:
         """Nothing: the declarations are loaded."""
@@ -38,43 +45,34 @@ class OurService:
         self, request: HttpRequest, identity: Identity, now: datetime, request_id: str
     ) -> Answer:
         """Carry out a request. Raises RefusedRequestError, BorealisError."""
-        prefix, _, name = request.headers.get("x-amz-target", "").rpartition(".")
-        if prefix == TARGET and name == GENERATE_DSN:
-            return _answer(self._dsn(document(request.body)))
-        declared = self._operations.get(name)
-        if prefix != TARGET or declared is None:
-            raise RefusedRequestError(
-                f"this host has no operation {name!r}", fault="UnknownOperationException"
+        spoken = request.headers.get(PROTOCOL_HEADER, str(PROTOCOL))
+        if spoken != str(PROTOCOL):
+            raise HostVersionError(
+                f"this host, Borealis {version('borealis-postgres')}, speaks protocol {PROTOCOL} "
+                f"and the program {spoken}; upgrade the older one, and run borealis serve --replace"
             )
-        call = request_of(declared, request.body)
-        result = await getattr(self._runtime, declared.method)(**arguments_of(call))
-        if declared.result is not None and declared.result.protocol_name:
-            result = result.describe()
-        return _answer(result_to_plain(declared, result))
+        prefix, _, name = request.headers.get("x-amz-target", "").rpartition(".")
+        if prefix == TARGET and name == ATTACH:
+            status = await self._perform(GetHostStatus())
+            told = encode(replace(status, attached=status.attached + 1))
+            return Answer(json.dumps(told).encode() + b"\n", CONTENT_TYPE, lasting=True)
+        declared = self._known.get(name)
+        if prefix != TARGET or declared is None:
+            raise HostVersionError(
+                f"this host is Borealis {version('borealis-postgres')}, which has no operation "
+                f"{name!r}; where a newer one has it, run borealis serve --replace"
+            )
+        result = await self._perform(decode_request(declared, document(request.body)))
+        answer: Json = {"result": encode_result(result)}
+        return Answer(json.dumps(answer).encode(), CONTENT_TYPE)
 
     def refusal(self, fault: Fault, request_id: str) -> Answer:
         """An error as JSON: RDS's code and words, and what it is in Python."""
-        body: dict[str, Any] = {"__type": fault.code, "message": fault.message}
+        body: dict[str, Json] = {"__type": fault.code, "message": fault.message}
         if fault.error is not None:
-            body["error"] = said.to_json(fault.error)
+            body["error"] = encode_error(fault.error)
         return Answer(json.dumps(body).encode(), CONTENT_TYPE, fault.status)
 
     def status_of(self, code: str) -> int | None:
         """None: errors are told by their name."""
         return None
-
-    def _dsn(self, given: Mapping[str, Any]) -> str:
-        parameters = {"endpoint": "writer", "user": None, "dbname": None, **given}
-        identifier = parameters.pop("db_cluster_identifier", None)
-        if parameters.keys() != {"endpoint", "user", "dbname"} or not isinstance(identifier, str):
-            raise InvalidParameterError(
-                f"{GENERATE_DSN} takes a cluster, an endpoint, a user and a database"
-            )
-        endpoint = parameters.pop("endpoint")
-        if endpoint not in ("writer", "reader"):
-            raise InvalidParameterError(f"endpoint is {endpoint!r}; it must be writer or reader")
-        return self._runtime.cluster(identifier).dsn(endpoint, **parameters)
-
-
-def _answer(result: Any) -> Answer:
-    return Answer(json.dumps({"result": result}).encode(), CONTENT_TYPE)

@@ -10,7 +10,9 @@ from cluster_runtime.api.access.signature import HttpRequest
 from cluster_runtime.api.protocols import json_protocol, query, values
 from cluster_runtime.api.protocols.models import service_model
 from cluster_runtime.api.refusals import RefusedRequestError, not_implemented
+from cluster_runtime.api.services.words import IN_RDS
 from cluster_runtime.errors import BorealisError
+from cluster_runtime.wording import Words
 
 QUERY_CONTENT_TYPE = "text/xml"
 XML_NAMESPACES = {
@@ -37,11 +39,12 @@ Performed = Callable[[Call], Awaitable[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent back."""
+    """What is sent back. lasting: the answer goes on until one side ends."""
 
     body: bytes
     content_type: str
     status: int = 200
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,16 @@ class Fault:
 
 
 class Service(Protocol):
-    """Something that requests are signed for."""
+    """Something that requests are signed for.
+
+    words: in which it tells errors. ready: whether `prepare` has been done.
+    ends_with_its_caller: whether a call is cancelled when nobody waits for its answer; RDS goes on
+    with what it began.
+    """
+
+    words: Words
+    ready: bool
+    ends_with_its_caller: bool
 
     def prepare(self) -> None:
         """Read what it needs. Blocking the first time."""
@@ -75,13 +87,18 @@ class Service(Protocol):
 class QueryService:
     """A service of the Query protocol, such as `rds`; operations by their names."""
 
+    words: Words = IN_RDS
+    ends_with_its_caller = False
+
     def __init__(self, name: str, operations: Mapping[str, Performed]) -> None:
+        self.ready = False
         self._name = name
         self._operations = operations
 
     def prepare(self) -> None:
         """Read the service's model."""
         service_model(self._name)
+        self.ready = True
 
     async def answer(
         self, request: HttpRequest, identity: Identity, now: datetime, request_id: str
@@ -126,13 +143,18 @@ class QueryService:
 class JsonService:
     """A service of the JSON 1.1 protocol, such as `secretsmanager`."""
 
+    words: Words = IN_RDS
+    ends_with_its_caller = False
+
     def __init__(self, name: str, operations: Mapping[str, Performed]) -> None:
+        self.ready = False
         self._name = name
         self._operations = operations
 
     def prepare(self) -> None:
         """Read the service's model."""
         service_model(self._name)
+        self.ready = True
 
     async def answer(
         self, request: HttpRequest, identity: Identity, now: datetime, request_id: str

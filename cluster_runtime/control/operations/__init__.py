@@ -4,15 +4,10 @@ To add one: declare it here, give `ControlService` the method of its name, and r
 `python -m cluster_runtime.control.operations.generate`.
 """
 
-from cluster_runtime.control.operations import (
-    clusters,
-    engines,
-    events,
-    instances,
-    resources,
-    sessions,
-    volumes,
-)
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from cluster_runtime.control.operations.declaration import (
     Declared,
     Request,
@@ -20,8 +15,22 @@ from cluster_runtime.control.operations.declaration import (
     operation,
 )
 
-OPERATIONS: tuple[Declared, ...] = declared_in(
-    (clusters, instances, events, resources, engines, sessions, volumes)
-)
-
 __all__ = ["OPERATIONS", "Declared", "Request", "operation"]
+
+NOUNS = ("clusters", "instances", "events", "resources", "engines", "sessions", "volumes")
+"""The modules, in the order in which all of them are shown."""
+
+if TYPE_CHECKING:
+    OPERATIONS: tuple[Declared, ...]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when asked for: a command that calls one operation does not wait for all others.
+    if name != "OPERATIONS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _operations()
+
+
+@cache
+def _operations() -> tuple[Declared, ...]:
+    return declared_in(import_module(f"{__name__}.{noun}") for noun in NOUNS)

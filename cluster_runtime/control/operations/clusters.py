@@ -247,6 +247,20 @@ class PauseDBCluster(Request):
 
 
 @operation(
+    "ResumeDBCluster",
+    of=DB_CLUSTER_NOUN,
+    returns=DB_CLUSTER,
+    raises=(ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError),
+    ours=True,
+)
+@dataclass(frozen=True, slots=True)
+class ResumeDBCluster(Request):
+    """Wake a paused cluster now, as a connect would; one that runs stays as it is."""
+
+    db_cluster_identifier: ClusterReference
+
+
+@operation(
     "FailoverDBCluster",
     of=DB_CLUSTER_NOUN,
     returns=DB_CLUSTER,

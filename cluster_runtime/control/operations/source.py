@@ -123,12 +123,14 @@ def _method(declared: Declared, style: Style, needed: set[Import]) -> str:
         lines.append(f'{INDENT * 2}"""{said[0]}')
         lines += [f"{INDENT * 2}{line}".rstrip() for line in [*said[1:], '"""']]
     if style.body is not None:
-        needed.add((declared.request.__module__, declared.request.__name__))
+        # Whoever calls one operation does not wait for the declarations of all others.
+        home, name = declared.request.__module__, declared.request.__name__
+        lines += [f"{INDENT * 2}from {home} import {name}", ""]
         given = [
             f"{each.name}={_given(each)}" if each.keyword_only else _given(each)
             for each in declared.parameters
         ]
-        request = f"request = {declared.request.__name__}("
+        request = f"request = {name}("
         lines += brackets(request, given, ")", INDENT * 2)
         lines += [f"{INDENT * 2}{line}" for line in style.body(returns)]
     return "\n".join(lines)

@@ -6,6 +6,7 @@ which no row names, is swept at the next start.
 """
 
 import json
+import shutil
 import sqlite3
 import threading
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ class CatalogEntry:
     format: int
 
 
+SPACE_BYTES_MIN = 1 << 20
+"""With less than that on its disk a catalog that cannot be written is not to blame."""
 EVENTS_MAX = 1000
 EVENTS_KEPT = timedelta(days=14)
 """How many events of a cluster are kept, and for how long (as RDS keeps them)."""
@@ -85,8 +88,8 @@ class Catalog:
     def open(cls, path: Path) -> "Catalog":
         """Open or make the catalog, and bring it to the newest version.
 
-        Raises CatalogCorruptedError, which leaves the file untouched, and StateDirectoryError
-        for a catalog of a newer release.
+        Raises CatalogCorruptedError, which leaves the file untouched, InsufficientStorageError, and
+        StateDirectoryError for a catalog of a newer release.
         """
         connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         try:
@@ -94,6 +97,8 @@ class Catalog:
             _prepare(connection, path)
         except sqlite3.DatabaseError as error:
             connection.close()
+            if _for_want_of_space(path, error):
+                raise _no_space(path) from error
             raise _corrupted(path, str(error)) from error
         except BaseException:
             connection.close()
@@ -214,10 +219,8 @@ class Catalog:
             with self._lock:
                 self._connection.execute(statement, values)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                raise InsufficientStorageError(
-                    f"no space to write the catalog {self._path}; free some and try again"
-                ) from error
+            if _for_want_of_space(self._path, error):
+                raise _no_space(self._path) from error
             raise
 
 
@@ -237,6 +240,20 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.executescript(
             f"begin immediate; {migration} pragma user_version = {number}; commit;"
         )
+
+
+def _for_want_of_space(path: Path, error: sqlite3.DatabaseError) -> bool:
+    """SQLite tells of a full disk in several ways, by the file that it could not write."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        return shutil.disk_usage(path.parent).free < SPACE_BYTES_MIN
+    return code == sqlite3.SQLITE_FULL
+
+
+def _no_space(path: Path) -> InsufficientStorageError:
+    return InsufficientStorageError(
+        f"no space to write the catalog {path}; free some and try again"
+    )
 
 
 def _moment(date: str) -> datetime:

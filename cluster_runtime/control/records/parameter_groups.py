@@ -6,11 +6,13 @@ Source: Amazon RDS API Reference, data types DBClusterParameterGroup and Paramet
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from cluster_runtime.engine.parameters import Definition
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from cluster_runtime.engine.parameters import Definition
 
 ApplyMethod = Literal["immediate", "pending-reboot"]
 DEFAULT_PREFIX = "default."
@@ -68,7 +70,7 @@ def check_group_name(name: str) -> None:
 def changed(
     values: Mapping[str, str],
     parameters: Iterable[DBParameter],
-    known: Mapping[str, Definition],
+    known: "Mapping[str, Definition]",
 ) -> tuple[dict[str, str], frozenset[str]]:
     """The values of a group after a change, and which of them a running server is to take now.
 
@@ -94,7 +96,7 @@ def changed(
 def reset(
     values: Mapping[str, str],
     parameters: Iterable[DBParameter],
-    known: Mapping[str, Definition],
+    known: "Mapping[str, Definition]",
 ) -> tuple[dict[str, str], frozenset[str]]:
     """The same for parameters that go back to the engine's default."""
     after, at_once = dict(values), set()
@@ -113,7 +115,7 @@ def in_force_after(before: Settings, after: Mapping[str, str], at_once: Iterable
     return kept | {name: value for name, value in after.items() if name in names}
 
 
-def shown(values: Mapping[str, str], known: Mapping[str, Definition]) -> list[DBParameter]:
+def shown(values: Mapping[str, str], known: "Mapping[str, Definition]") -> list[DBParameter]:
     """All parameters of a family as a group has them, by name."""
     return [
         DBParameter(
@@ -131,7 +133,7 @@ def shown(values: Mapping[str, str], known: Mapping[str, Definition]) -> list[DB
     ]
 
 
-def _known(name: str, known: Mapping[str, Definition]) -> Definition:
+def _known(name: str, known: "Mapping[str, Definition]") -> "Definition":
     definition = known.get(name.lower())
     if definition is None:
         raise InvalidParameterError(f"PostgreSQL has no parameter {name!r}")

@@ -119,6 +119,11 @@ def prepare(path: str | os.PathLike[str]) -> Path:
             f"{directory} is not writable for this user; name another with ",
             Parameter("state_dir"),
         ) from error
+    except OSError as error:
+        raise StateDirectoryError(
+            f"{directory} cannot be made or read: {error.strerror}; name another with ",
+            Parameter("state_dir"),
+        ) from error
     return directory
 
 

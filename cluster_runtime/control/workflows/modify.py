@@ -12,6 +12,7 @@ from cluster_runtime.control.endpoints import (
 )
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.clusters import ModifyDBCluster
+from cluster_runtime.control.records.event_messages import of_a_change
 from cluster_runtime.control.records.identifiers import check_identifier
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from cluster_runtime.control.records.parameter_groups import DEFAULT_PREFIX
@@ -107,6 +108,10 @@ async def modify_db_cluster(
         update_endpoints(runtime, cluster)
         if request.db_cluster_parameter_group_name is not None:
             await apply_to_writer(runtime, cluster, None)
+        renewed = secret is not None and secret != before.master_user_secret
+        new_password = renewed or request.master_user_password is not None
+        for message, category in of_a_change(before, after, new_password=new_password):
+            await runtime.record(cluster, message, category)
         return cluster.db_cluster
 
 

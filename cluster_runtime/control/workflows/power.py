@@ -11,6 +11,12 @@ from cluster_runtime.control.endpoints import (
 )
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.members import describe_instances
+from cluster_runtime.control.records.event_messages import (
+    NOTIFICATION,
+    PAUSED,
+    STARTED,
+    STOPPED,
+)
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import BorealisError, EngineError, StorageError
@@ -24,7 +30,7 @@ async def stop_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBClu
         await close_endpoints(runtime, cluster)
         await cluster.instances.stop(Shutdown.FAST)
         await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.STOPPED))
-        await runtime.record(cluster, "DB cluster stopped", "notification")
+        await runtime.record(cluster, STOPPED, NOTIFICATION)
         return cluster.db_cluster
 
 
@@ -44,7 +50,7 @@ async def start_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCl
             await cluster.instances.stop(Shutdown.IMMEDIATE)
             raise
         await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.AVAILABLE))
-        await runtime.record(cluster, "DB cluster started", "notification")
+        await runtime.record(cluster, STARTED, NOTIFICATION)
         return cluster.db_cluster
 
 
@@ -55,9 +61,18 @@ async def pause_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCl
         cluster.require_writer()
         await in_thread(cluster.instances.storage.settle)
         await disconnect(cluster)
-        await cluster.writer.pause()
+        if await cluster.writer.pause():
+            await runtime.record(cluster, PAUSED, NOTIFICATION)
         rest(cluster)
         return cluster.db_cluster
+
+
+async def resume_db_cluster(cluster: HostedCluster) -> None:
+    """Start its writer, where it is paused."""
+    async with cluster.changing:
+        cluster.require(ClusterStatus.AVAILABLE)
+        cluster.require_writer()
+        await cluster.writer.ensure_running()
 
 
 async def failover_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCluster:

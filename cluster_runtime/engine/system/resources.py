@@ -6,8 +6,11 @@ anybody concludes that a segment is lost.
 
 import errno
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from cluster_runtime.errors import InsufficientResourcesError
+from cluster_runtime.errors import InsufficientResourcesError, InsufficientStorageError
 from cluster_runtime.logs import get_logger
 
 OPEN_FILES_WANTED = 65_536
@@ -15,6 +18,7 @@ OPEN_FILES_WANTED = 65_536
 
 _FILES = {errno.EMFILE: "open files of this process", errno.ENFILE: "open files of this machine"}
 _PROCESSES = {errno.EAGAIN: "processes that this user may have", errno.ENOMEM: "memory"}
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NO_THREAD = "can't start new thread"
 
 _log = get_logger(__name__)
@@ -45,6 +49,19 @@ def used_up(error: BaseException, *, starting: bool = False) -> InsufficientReso
     if isinstance(error, OSError) and error.errno in known:
         return _told(known[error.errno])
     return None
+
+
+@contextmanager
+def saying_no_space(where: Path) -> Iterator[None]:
+    """Raises InsufficientStorageError where the block finds the disk full. where: what is on it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        raise InsufficientStorageError(
+            f"no space left on the disk of {where}; free some and try again"
+        ) from error
 
 
 def _told(what: str) -> InsufficientResourcesError:

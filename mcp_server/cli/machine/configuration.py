@@ -1,7 +1,7 @@
 """The command `config`: which settings are in force here, where each comes from, which files."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,8 +32,8 @@ class Variable:
     commands: tuple[str, ...]
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add it. The variables are those of the options of `app`."""
+def add_commands(app: typer.Typer, whole: Callable[[], typer.Typer]) -> None:
+    """Add it. whole: the application with the options whose variables it shows."""
 
     @app.command()
     def config(
@@ -44,7 +44,9 @@ def add_commands(app: typer.Typer) -> None:
 
         source = ctx.get_parameter_source("state_dir")
         where = _where(source.name if source is not None else "")
-        found = [*_variables(get_command(app))]  # all of it: that of `ctx` has this command alone
+        found = [
+            *_variables(get_command(whole()))
+        ]  # all of it: that of `ctx` has this command alone
         directory = state_dir.expanduser().absolute()
         files = {name: directory / path for name, path in FILES.items()}
         if as_json:

@@ -12,8 +12,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from cluster_runtime import AsyncRuntime, Runtime
-from cluster_runtime.api import ApiServer, Credentials, build_app, socket_path
+from cluster_runtime import Runtime
+from cluster_runtime.api import Credentials
+from cluster_runtime.api.calls import HostFacts
+from cluster_runtime.api.client.finding import read_facts
 from tests.conftest import reachable_folder
 
 REGION = "us-east-1"
@@ -36,14 +38,14 @@ class Endpoint:
     runtime: Runtime
     state_dir: Path
     credentials: Credentials
-    server: ApiServer
+    facts: HostFacts
     clock: Clock
     strictly: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        assert self.server.url is not None
-        return self.server.url
+        assert self.facts.endpoint_url is not None
+        return self.facts.endpoint_url
 
     @property
     def keys(self) -> dict[str, str]:
@@ -118,19 +120,17 @@ def endpoint() -> Iterator[Endpoint]:
     """One for the tests of a module."""
     folder = reachable_folder()
     state_dir = folder / "state"
-    with Runtime.open(state_dir, warm_pool_size=0) as runtime:
-        yield from served(runtime, state_dir)
+    with Runtime.open(state_dir, warm_pool_size=0, endpoint_port=0) as runtime:
+        yield endpoint_of(runtime, state_dir)
     shutil.rmtree(folder)
 
 
-def served(runtime: Runtime, state_dir: Path) -> Iterator[Endpoint]:
-    """The endpoint of an open runtime, on the runtime's own loop."""
-    thread, credentials, clock = runtime._home.thread, Credentials.read(state_dir), Clock()
-    app = build_app(AsyncRuntime(runtime._home), credentials, clock=clock)
-    server = ApiServer(app, port=0, path=socket_path(state_dir))
-    thread.call(server.start())
-    yield Endpoint(runtime, state_dir, credentials, server, clock)
-    thread.call(server.close())
+def endpoint_of(runtime: Runtime, state_dir: Path) -> Endpoint:
+    """The endpoint of an open runtime, with a clock of the tests'."""
+    facts, clock = read_facts(state_dir), Clock()
+    assert facts is not None
+    runtime._home.door.application.clock = clock
+    return Endpoint(runtime, state_dir, Credentials.read(state_dir), facts, clock)
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,7 @@ OURS = {
     "DescribeActivity",
     "DescribeSessions",
     "RegisterSession",
+    "ResumeDBCluster",
     "DescribeVolume",
     "InjectFault",
     "HealFault",

@@ -61,8 +61,10 @@ async def test_running_out_of_file_descriptors_is_survived(
     loop = asyncio.get_running_loop()
     accepted: asyncio.Future[socket.socket] = loop.create_future()
     sockets = [ScarceSocket(sock) for sock in bind_loopback(None)]
+    watched = listener.ListeningSockets(loop)
     listening = listener.Listener(
         loop,
+        watched,
         sockets,  # type: ignore[arg-type]
         accepted.set_result,
         lambda: room_is_made,
@@ -70,6 +72,7 @@ async def test_running_out_of_file_descriptors_is_survived(
     with socket.create_connection(("127.0.0.1", listening.port)):
         (await asyncio.wait_for(accepted, 20)).close()
     listening.close()
+    watched.close()
     assert "too many open files" in caplog.text
 
 

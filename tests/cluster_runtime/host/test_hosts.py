@@ -1,6 +1,7 @@
 """One host for each state directory: attached to, started once, replaced when it ends."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -19,13 +20,15 @@ import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime, ServerlessScaling
+from cluster_runtime.api.access.signature import SigningKey
+from cluster_runtime.api.client import host as client
+from cluster_runtime.api.client.finding import read_facts
+from cluster_runtime.api.client.host import HostClient
+from cluster_runtime.api.client.transport import Address, post
+from cluster_runtime.api.target import PROTOCOL
 from cluster_runtime.control.operations.clusters import DescribeDBClusters, StartDBCluster
 from cluster_runtime.control.records.options import RuntimeOptions
-from cluster_runtime.control.records.state_directory import (
-    AccessKey,
-    StateDirectory,
-    read_access_key,
-)
+from cluster_runtime.control.records.state_directory import StateDirectory, read_access_key
 from cluster_runtime.engine.system.processes import wait_until_gone
 from cluster_runtime.errors import (
     BorealisError,
@@ -35,17 +38,16 @@ from cluster_runtime.errors import (
     ClusterNotFoundError,
     HostLostError,
     HostVersionError,
+    InsufficientStorageError,
     InvalidParameterError,
     StateDirectoryError,
     StateDirectoryInUseError,
 )
 from cluster_runtime.host import attaching, place
-from cluster_runtime.host.attached import Attached
-from cluster_runtime.host.attaching import PROTOCOL
+from cluster_runtime.host.attached import Attached, perform
 from cluster_runtime.host.log_file import LOG
 from cluster_runtime.host.serving import end_host, host_status, serving
 from cluster_runtime.host.starting import arguments_for
-from cluster_runtime.host.wire.link import Host, perform, send
 from tests.cluster_runtime.control.test_host import postgres_below
 from tests.conftest import reachable_folder
 from tests.hosts import end_hosts, host_of
@@ -155,11 +157,11 @@ async def test_a_call_that_its_caller_gives_up_is_cancelled_in_the_host(
     door = runtime._home.door
     async with Runtime.open(state_dir) as other:
         creating = asyncio.ensure_future(other.create_db_cluster("given-up"))
-        await asyncio.to_thread(wait_until, lambda: door._requests.calls)
+        await asyncio.to_thread(wait_until, lambda: door.application.used.calls)
         creating.cancel()
         with pytest.raises(asyncio.CancelledError):
             await creating
-        await asyncio.to_thread(wait_until, lambda: not door._requests.calls)
+        await asyncio.to_thread(wait_until, lambda: not door.application.used.calls)
         assert await other.describe_db_clusters() == []
 
 
@@ -242,6 +244,31 @@ def test_when_a_program_that_hosts_ends_those_attached_go_on_with_another_host(
         assert pid_of(state_dir) != os.getpid()
 
 
+def test_a_full_disk_is_named_and_nothing_stays(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = place.write_facts
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(place, "write_facts", full)
+    with pytest.raises(InsufficientStorageError, match=f"no space left on the disk of {state_dir}"):
+        Runtime.open(state_dir, warm_pool_size=0)
+    monkeypatch.setattr(place, "write_facts", write)
+    with Runtime.open(state_dir, warm_pool_size=0) as runtime:
+        monkeypatch.setattr(place, "write_facts", full)
+        assert runtime.describe_db_clusters() == []
+    monkeypatch.setattr(place, "write_facts", write)
+    with Runtime.open(state_dir, warm_pool_size=0) as runtime:  # that one has let go of the lock
+        assert runtime.describe_db_clusters() == []
+
+
+def test_a_path_that_cannot_be_made_is_named() -> None:
+    with pytest.raises(StateDirectoryError, match="/proc/nothing cannot be made or read"):
+        Runtime.open("/proc/nothing")
+
+
 def test_a_host_that_nobody_needs_ends_by_itself(state_dir: Path) -> None:
     with attach(state_dir) as runtime:
         runtime.create_db_cluster("notes")
@@ -283,7 +310,7 @@ def test_a_directory_of_nobody_is_refused_as_by_a_host(state_dir: Path, tmp_path
 def test_a_host_of_another_release_is_named_with_what_to_do(
     runtime: Runtime, state_dir: Path, protocol: int, said: str
 ) -> None:
-    facts = place.read_facts(state_dir)
+    facts = read_facts(state_dir)
     place.write_facts(state_dir, replace(facts, protocol=protocol, version="0.0.9"))
     with pytest.raises(HostVersionError, match=rf"Borealis 0\.0\.9, which.*{said}"):
         Runtime.open(state_dir)
@@ -293,10 +320,8 @@ def test_a_host_of_another_release_is_named_with_what_to_do(
 def test_a_host_refuses_a_program_that_speaks_otherwise(
     runtime: Runtime, state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import cluster_runtime.host.wire.link as link
-
-    monkeypatch.setattr(link, "_EVERY", {link.PROTOCOL_HEADER: "0", "Connection": "close"})
-    with pytest.raises(HostVersionError, match="speaks protocol 1 and the program 0"):
+    monkeypatch.setattr(client, "PROTOCOL", 0)
+    with pytest.raises(HostVersionError, match=f"speaks protocol {PROTOCOL} and the program 0"):
         Runtime.open(state_dir)
 
 
@@ -311,28 +336,22 @@ def test_a_release_that_nobody_can_attach_to_is_named_with_its_process(
 
 
 def test_an_operation_that_an_older_host_lacks_is_named(runtime: Runtime, state_dir: Path) -> None:
-    declared = replace(StartDBCluster.declared, name="ReticulateSplines")
-    host = Host(place.read_facts(state_dir), read_access_key(state_dir))
-    from cluster_runtime.host.wire.link import Line
-
-    with pytest.raises(HostVersionError, match="has no reticulate_splines; run borealis serve"):
-        send(host, declared, {}, Line())
+    with pytest.raises(HostVersionError, match=r"'ReticulateSplines'.*serve --replace"):
+        HostClient.of(state_dir).call("ReticulateSplines")
 
 
 def test_nobody_is_answered_without_the_key_and_no_other_user_opens_the_socket(
     runtime: Runtime, state_dir: Path
 ) -> None:
-    facts = place.read_facts(state_dir)
+    facts = read_facts(state_dir)
     assert stat.S_IMODE(facts.socket.stat().st_mode) == 0o600
     assert stat.S_IMODE((state_dir / "host.json").stat().st_mode) == 0o600
-    stranger = Host(facts, AccessKey("AKIASTRANGER", "guessed"))
-    with pytest.raises(BorealisError, match="not signed with the key"):
-        perform(DescribeDBClusters(), lambda: stranger, lambda _: None)
-    for path in ("/operations/DescribeDBClusters", "/host/Attach", "/nowhere"):
-        with place.connect(facts.socket) as sock:
-            request = f"POST {path} HTTP/1.1\r\nHost: borealis\r\nContent-Length: 2\r\n\r\n{{}}"
-            sock.sendall(request.encode())
-            assert sock.recv(4096).startswith(b"HTTP/1.1 403 ")
+    stranger = HostClient(facts.socket, "AKIASTRANGER", SigningKey("guessed"))
+    with pytest.raises(BorealisError, match="not known here"):
+        stranger.perform(DescribeDBClusters())
+    for name in ("DescribeDBClusters", "Attach", "Nothing"):
+        headers = {"host": "localhost", "x-amz-target": f"Borealis.{name}"}
+        assert post(Address(path=facts.socket), headers, b"{}").status == 403
 
 
 def test_a_background_host_has_an_rds_endpoint_whose_port_stays(state_dir: Path) -> None:
@@ -349,8 +368,8 @@ def test_a_background_host_has_an_rds_endpoint_whose_port_stays(state_dir: Path)
         )
 
     with attach(state_dir) as runtime:
-        url, client = rds()
-        client.create_db_cluster(
+        url, boto = rds()
+        boto.create_db_cluster(
             DBClusterIdentifier="made-by-boto3",
             Engine="aurora-postgresql",
             WithExpressConfiguration=True,
@@ -423,11 +442,10 @@ class Answerer:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def host(self) -> Host:
-        facts: Any = type("Facts", (), {"socket": self._path, "pid": 0, "version": "1"})()
-        return Host(facts, AccessKey("AKIA", "secret"))
+    def host(self) -> HostClient:
+        return HostClient(self._path, "AKIA", SigningKey("secret"))
 
-    def note_lost(self, host: Host) -> None:
+    def note_lost(self, host: HostClient) -> None:
         self.lost += 1
 
     def _run(self) -> None:
@@ -471,8 +489,8 @@ def test_a_call_that_changes_something_is_never_sent_twice(tmp_path: Path) -> No
 
 def test_a_call_that_no_host_took_goes_to_the_next_one(tmp_path: Path) -> None:
     ending = http("503 Service Unavailable", {})
-    facts = http("400 Bad Request", {"error": ["ClusterNotFoundError"], "said": ["no"]})
-    hosts = Answerer(tmp_path, ending, facts)
+    refused = {"error": {"class": ["ClusterNotFoundError"], "said": ["no"]}}
+    hosts = Answerer(tmp_path, ending, http("400 Bad Request", refused))
     with pytest.raises(ClusterNotFoundError):
         perform(StartDBCluster("notes"), hosts.host, hosts.note_lost)
     hosts.close()
@@ -480,7 +498,7 @@ def test_a_call_that_no_host_took_goes_to_the_next_one(tmp_path: Path) -> None:
 
 
 def test_hosts_that_all_end_are_not_asked_without_end(tmp_path: Path) -> None:
-    nobody = Host(type("Facts", (), {"socket": tmp_path / "none"})(), AccessKey("AKIA", "s"))
+    nobody = HostClient(tmp_path / "none", "AKIA", SigningKey("s"))
     asked = []
     with pytest.raises(HostLostError, match="met 20 hosts"):
         perform(DescribeDBClusters(), lambda: asked.append(1) or nobody, lambda _: None)

@@ -14,14 +14,12 @@ import pytest
 from cluster_runtime import Runtime
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.host.log_file import (
-    BYTES_VARIABLE,
-    FILES_VARIABLE,
     LOG,
-    LogLimits,
     follow_lines,
     last_lines,
     logging_to_file,
 )
+from cluster_runtime.host.log_limits import BYTES_VARIABLE, FILES_VARIABLE, LogLimits
 from cluster_runtime.host.serving import serving
 from cluster_runtime.logs import get_logger
 from tests.hosts import end_hosts

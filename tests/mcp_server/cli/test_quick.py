@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_command
 
 from mcp_server.cli import quick
-from mcp_server.cli.commands import app
+from mcp_server.cli.commands import app, whole
 
 
 def outcome(
@@ -35,8 +35,8 @@ def test_a_command_line_is_answered_as_typer_answers_it(
     words = line.split()
     if words[:2] == ["storage", "dump"]:
         words.append("--jsno")  # paths are taken before an option is missed, and nothing is read
-    expected = outcome(get_command(app), words, capsys)
-    assert outcome(quick.command_of(app, words, {}), words, capsys) == expected
+    expected = outcome(get_command(whole()), words, capsys)
+    assert outcome(quick.command_of(app, words, {}, whole=whole), words, capsys) == expected
 
 
 def test_a_path_that_cannot_be_read_is_refused_as_typer_refuses_it(
@@ -44,10 +44,10 @@ def test_a_path_that_cannot_be_read_is_refused_as_typer_refuses_it(
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may read everything
     words = ["list", "--state-dir", str(tmp_path)]
-    status, _, err = expected = outcome(get_command(app), words, capsys)
+    status, _, err = expected = outcome(get_command(whole()), words, capsys)
     assert status == 2
     assert "readable" in err
-    assert outcome(quick.command_of(app, words, {}), words, capsys) == expected
+    assert outcome(quick.command_of(app, words, {}, whole=whole), words, capsys) == expected
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,18 @@ def test_a_completion_makes_the_command_of_its_line_alone(
     environment: dict[str, str], made: list[str] | None
 ) -> None:
     shell = {"_BOREALIS_COMPLETE": "complete_any", **environment}
-    everything = list(get_command(app).commands)  # type: ignore[attr-defined]
-    assert list(quick.command_of(app, [], shell).commands) == (made or everything)
+    everything = list(get_command(whole()).commands)  # type: ignore[attr-defined]
+    assert list(quick.command_of(app, [], shell, whole=whole).commands) == (made or everything)
 
 
 def test_a_command_is_made_alone() -> None:
-    assert list(quick.command_of(app, ["list", "--json"], {}).commands) == ["list"]
-    assert len(app.registered_commands) > 20  # the application itself is as it was
+    assert list(quick.command_of(app, ["list", "--json"], {}, whole=whole).commands) == ["list"]
+    assert len(whole().registered_commands) > 20  # the application itself is as it was
+
+
+def test_a_command_of_its_own_does_not_wait_for_those_that_are_operations() -> None:
+    def never() -> Any:
+        raise AssertionError("nobody needs all of them")
+
+    for words in (["list"], ["url", "x"], ["psql", "x"], ["ask", "x", "how many?"], ["status"]):
+        assert list(quick.command_of(app, words, {}, whole=never).commands) == words[:1]

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.errors import ClusterNotFoundError
-from cluster_runtime.host.log_file import LogLimits, logging_to_file
+from cluster_runtime.host.log_file import logging_to_file
+from cluster_runtime.host.log_limits import LogLimits
 from cluster_runtime.logs import get_logger
 from mcp_server.cli.commands import app
 from mcp_server.cli.watching import logs, top

@@ -6,7 +6,7 @@ from typing import Any
 
 from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime.api.services.rds import shapes
-from cluster_runtime.api.services.rds.clusters import identifier_of
+from cluster_runtime.api.services.rds.declared import identifier_of
 from cluster_runtime.api.services.rds.paging import filtered, page
 from cluster_runtime.api.services.service import Call
 

@@ -2,8 +2,8 @@
 
 from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime.api.services.rds.clusters import Clusters
+from cluster_runtime.api.services.rds.declared import FromDeclaration
 from cluster_runtime.api.services.rds.events import Events
-from cluster_runtime.api.services.rds.plain import Plain
 from cluster_runtime.api.services.service import Performed
 from cluster_runtime.control.operations import OPERATIONS
 
@@ -14,20 +14,13 @@ def rds_operations(runtime: AwaitedOperations) -> dict[str, Performed]:
     One that the runtime declares and that is not named here is performed from its declaration.
     """
     clusters, events = Clusters(runtime), Events(runtime)
-    plain = {each.name: Plain(runtime, each).perform for each in OPERATIONS if not each.ours}
+    declared = {
+        each.name: FromDeclaration(runtime, each).perform for each in OPERATIONS if not each.ours
+    }
     return {
-        **plain,
+        **declared,
         "CreateDBCluster": clusters.create,
-        "CreateDBInstance": clusters.create_instance,
         "DeleteDBCluster": clusters.delete,
-        "DeleteDBInstance": clusters.delete_instance,
-        "DescribeDBClusters": clusters.describe,
-        "DescribeDBInstances": clusters.describe_instances,
         "DescribeEventCategories": events.describe_categories,
         "DescribeEvents": events.describe,
-        "FailoverDBCluster": clusters.failover,
-        "ModifyDBCluster": clusters.modify,
-        "RebootDBInstance": clusters.reboot_instance,
-        "StartDBCluster": clusters.start,
-        "StopDBCluster": clusters.stop,
     }

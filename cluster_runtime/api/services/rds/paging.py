@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from cluster_runtime.api.refusals import RefusedRequestError, invalid_value
+from cluster_runtime.control.operations.declaration import snake_case
+from cluster_runtime.control.records.fields import fields_of
 
 T = TypeVar("T")
 RECORDS_MIN, RECORDS_MAX = 20, 100
@@ -47,11 +49,31 @@ def filtered(
     for each in members.get("Filters", ()):
         fact = facts.get(each["Name"])
         if fact is None:
-            there_are = ", ".join(sorted(facts)) or "none here"
-            raise invalid_value(f"Unrecognized filter name: {each['Name']}; there are {there_are}")
+            raise invalid_value(f"Unrecognized filter name: {each['Name']}")
         wanted = {value.lower() for value in each["Values"]}
         kept = [one for one in kept if fact(one).lower() in wanted]
     return kept
+
+
+def filters_of(kind: type) -> dict[str, Callable[[Any], str]]:
+    """What the filters of a noun look at: its texts, by the names that RDS forms of theirs.
+
+    `db_cluster_identifier` is `db-cluster-id`; `endpoint_type` of a `DBClusterEndpoint` is
+    `db-cluster-endpoint-type` too.
+    """
+    noun = snake_case(kind.__name__)
+    found: dict[str, Callable[[Any], str]] = {}
+    for each in fields_of(kind):
+        if each.choices or (isinstance(each.type, type) and issubclass(each.type, str)):
+            short = each.name.removesuffix("entifier")
+            longer = f"{noun}_{short.replace(noun.rpartition('_')[2] + '_', '')}"
+            for name in (longer, short):
+                found[name.replace("_", "-")] = _text_of(each.name)
+    return found
+
+
+def _text_of(field: str) -> Callable[[Any], str]:
+    return lambda noun: str(getattr(noun, field) or "")
 
 
 def _marker(name: str, position: int) -> str:

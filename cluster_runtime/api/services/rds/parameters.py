@@ -1,11 +1,12 @@
 """The members of RDS's input shapes as arguments of the runtime's operations. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from cluster_runtime.api.protocols.models import service_model
 from cluster_runtime.api.protocols.nouns import from_value
 from cluster_runtime.api.refusals import invalid_combination
+from cluster_runtime.api.services.rds.without_effect import without_effect
 from cluster_runtime.control.operations import OPERATIONS, Declared
 from cluster_runtime.control.operations.declaration import (
     RDS_HAS_NONE,
@@ -31,14 +32,11 @@ def arguments(
     declared: Declared,
     members: Mapping[str, Any],
     *,
-    without_effect: Collection[str] = (),
-    elsewhere: Collection[str] = (),
     current: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The keyword arguments of an operation; what is not given has RDS's default.
 
-    without_effect: members that mean nothing on one machine. elsewhere: members that the caller
-    carries out. current: the noun's fields, for structures of which only a part is given.
+    current: the noun's fields, for structures of which only a part is given.
     Raises RefusedRequestError for a member that the operation does not have here.
     """
     fields = {each.name: each for each in declared.parameters if RDS_HAS_NONE not in each.notes}
@@ -47,7 +45,7 @@ def arguments(
         field = fields.get(snake_case(member))
         if field is not None:
             found[field.name] = _value(field, value, current or {})
-        elif member not in {*without_effect, *elsewhere, *PAGING}:
+        elif member not in without_effect(declared.name) | PAGING:
             raise invalid_combination(
                 f"{declared.name} takes no {member} here; docs/rds-api.md lists what it takes"
             )

@@ -2,48 +2,44 @@
 
 from collections.abc import Mapping
 
-WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
-    "CreateDBCluster": frozenset(
-        {
-            "AutoMinorVersionUpgrade",
-            "AvailabilityZones",
-            "BackupRetentionPeriod",
-            "CACertificateIdentifier",
-            "CopyTagsToSnapshot",
-            "DBSubnetGroupName",
-            "DatabaseInsightsMode",
-            "EnableCloudwatchLogsExports",
-            "EnableHttpEndpoint",
-            "EnablePerformanceInsights",
-            "EngineLifecycleSupport",
-            "MonitoringInterval",
-            "NetworkType",
-            "PreferredBackupWindow",
-            "PreferredMaintenanceWindow",
-            "PubliclyAccessible",
-            "VpcSecurityGroupIds",
-        }
-    ),
-    "CreateDBInstance": frozenset(
-        {
-            "AutoMinorVersionUpgrade",
-            "AvailabilityZone",
-            "CACertificateIdentifier",
-            "CopyTagsToSnapshot",
-            "EnablePerformanceInsights",
-            "MonitoringInterval",
-            "PromotionTier",
-            "PubliclyAccessible",
-            "Tags",
-        }
-    ),
-    "DeleteDBInstance": frozenset({"DeleteAutomatedBackups"}),
+ANYWHERE = frozenset(
+    {
+        "ApplyImmediately",
+        "AutoMinorVersionUpgrade",
+        "AvailabilityZone",
+        "AvailabilityZones",
+        "BackupRetentionPeriod",
+        "CACertificateIdentifier",
+        "CloudwatchLogsExportConfiguration",
+        "CopyTagsToSnapshot",
+        "DBSubnetGroupName",
+        "DatabaseInsightsMode",
+        "DeleteAutomatedBackups",
+        "EnableCloudwatchLogsExports",
+        "EnableHttpEndpoint",
+        "EnablePerformanceInsights",
+        "EngineLifecycleSupport",
+        "IncludeShared",
+        "MonitoringInterval",
+        "NetworkType",
+        "PreferredBackupWindow",
+        "PreferredMaintenanceWindow",
+        "PubliclyAccessible",
+        "Vpc",
+        "VpcSecurityGroupIds",
+    }
+)
+"""Of every operation that has them and does not take them."""
+
+OF_ONE: Mapping[str, frozenset[str]] = {
+    "CreateDBInstance": frozenset({"PromotionTier", "Tags"}),
     "RebootDBInstance": frozenset({"ForceFailover"}),
-    "DeleteDBCluster": frozenset({"DeleteAutomatedBackups"}),
-    "DescribeDBClusters": frozenset({"IncludeShared"}),
     "DescribeDBEngineVersions": frozenset(
         {"IncludeAll", "ListSupportedCharacterSets", "ListSupportedTimezones"}
     ),
-    "DescribeOrderableDBInstanceOptions": frozenset({"Vpc"}),
-    "ModifyDBCluster": frozenset({"ApplyImmediately", "CopyTagsToSnapshot"}),
 }
+
+
+def without_effect(operation: str) -> frozenset[str]:
+    """Those of an operation, unless it takes them."""
+    return ANYWHERE | OF_ONE.get(operation, frozenset())
