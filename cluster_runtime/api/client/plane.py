@@ -14,7 +14,7 @@ from cluster_runtime.api.protocols.codec import request_to_json, result_from_pla
 from cluster_runtime.api.sockets import socket_path
 from cluster_runtime.control.operations import Request
 from cluster_runtime.control.operations.clusters import DescribeDBClusters
-from cluster_runtime.control.records.model import DBCluster, EndpointKind
+from cluster_runtime.control.records.model import DBCluster
 from cluster_runtime.errors import BorealisError
 
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -31,9 +31,7 @@ class Channel(Protocol):
         Raises what the operation declares.
         """
 
-    def dsn(
-        self, facts: DBCluster, endpoint: EndpointKind, user: str | None, dbname: str | None
-    ) -> str:
+    def dsn(self, facts: DBCluster, endpoint: str, user: str | None, dbname: str | None) -> str:
         """A libpq URI of an endpoint of a cluster, with a token."""
 
 
@@ -92,9 +90,7 @@ class HostChannel:
             declared, self._client.send(declared.name, request_to_json(request))
         )
 
-    def dsn(
-        self, facts: DBCluster, endpoint: EndpointKind, user: str | None, dbname: str | None
-    ) -> str:
+    def dsn(self, facts: DBCluster, endpoint: str, user: str | None, dbname: str | None) -> str:
         """A libpq URI as the host makes it."""
         return self._client.dsn(facts.db_cluster_resource_id, endpoint, user=user, dbname=dbname)
 

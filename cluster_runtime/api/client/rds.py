@@ -25,12 +25,12 @@ from cluster_runtime.control.operations.instances import (
     CreateDBInstance,
     DeleteDBInstance,
     DescribeDBInstances,
+    ModifyDBInstance,
     RebootDBInstance,
 )
 from cluster_runtime.control.records.model import (
     DBCluster,
     DBInstance,
-    EndpointKind,
     InstanceStatus,
 )
 from cluster_runtime.errors import (
@@ -125,7 +125,7 @@ class RdsChannel:
                 return self._create(request)
             case DeleteDBCluster():
                 return self._delete(request)
-            case CreateDBInstance() | RebootDBInstance():
+            case CreateDBInstance() | ModifyDBInstance() | RebootDBInstance():
                 return self._available_instance(request, request.db_instance_identifier)
             case DeleteDBInstance():
                 return self._delete_instance(request)
@@ -136,12 +136,9 @@ class RdsChannel:
             return self._waited("db_cluster_available", answer["DBCluster"])
         return self._result(declared, answer)
 
-    def dsn(
-        self, cluster: DBCluster, endpoint: EndpointKind, user: str | None, dbname: str | None
-    ) -> str:
+    def dsn(self, cluster: DBCluster, endpoint: str, user: str | None, dbname: str | None) -> str:
         """A libpq URI of an endpoint of a cluster, with a token that is signed here."""
-        host = cluster.endpoint if endpoint == "writer" else cluster.reader_endpoint
-        port = cluster.port if endpoint == "writer" else cluster.reader_port
+        host, port = self._address(cluster, endpoint)
         name = user or cluster.master_username
         token = self._rds.generate_db_auth_token(
             DBHostname=host, Port=port, DBUsername=name, Region=cluster.region
@@ -151,6 +148,24 @@ class RdsChannel:
             f"postgresql://{quote(name, safe='')}:{quote(token, safe='')}@{host}:{port}/"
             f"{quote(dbname or cluster.database_name, safe='')}?sslmode=verify-full"
             f"&sslrootcert={quote(self._sslrootcert)}{address}"
+        )
+
+    def _address(self, cluster: DBCluster, endpoint: str) -> tuple[str, int]:
+        if endpoint == "writer":
+            return cluster.endpoint, cluster.port
+        if endpoint == "reader":
+            return cluster.reader_endpoint, cluster.reader_port
+        for each in self._instances(
+            DescribeDBInstances(db_cluster_identifier=cluster.db_cluster_identifier)
+        ):
+            if each.db_instance_identifier == endpoint.lower():
+                return each.endpoint, each.port
+        members = {"DBClusterIdentifier": cluster.db_cluster_identifier}
+        for custom in self._all("describe_db_cluster_endpoints", members, "DBClusterEndpoints"):
+            if custom.get("DBClusterEndpointIdentifier") == endpoint.lower():
+                return custom["Endpoint"], cluster.port
+        raise InvalidParameterError(
+            f"cluster {cluster.db_cluster_identifier!r} has no endpoint {endpoint!r}"
         )
 
     def _clusters(self, request: DescribeDBClusters) -> Sequence[Mapping[str, Any]]:

@@ -37,13 +37,17 @@ async def inject_fault(
         await _crash(cluster, duration)
         return
     await _on_volume(cluster, lambda volume: volume.inject_fault(target, kind, duration))
+    if cluster.supervision is not None:
+        cluster.supervision.look()  # a zone goes with the instances in it
 
 
 async def heal_fault(cluster: HostedCluster, target: str | None) -> None:
     """End the faults of a target, or all of them."""
     await _on_volume(cluster, lambda volume: volume.heal(target))
     # A reader that stood in follows the log as it was: the next connect finds a writer.
-    await cluster.instances.reader.stop(Shutdown.IMMEDIATE)
+    await cluster.instances.stand_in.stop(Shutdown.IMMEDIATE)
+    if cluster.supervision is not None:
+        cluster.supervision.look()
 
 
 async def lose_compute(cluster: HostedCluster) -> None:
@@ -61,8 +65,8 @@ async def _crash(cluster: HostedCluster, duration: float | None) -> None:
         )
     cluster.require(ClusterStatus.AVAILABLE)
     await cluster.writer.lose(cluster.instances.writer_server.kill)
-    if cluster.restart is not None:
-        cluster.restart.begin()
+    if cluster.supervision is not None:
+        cluster.supervision.writer_ended()
 
 
 async def _on_volume(cluster: HostedCluster, work: Callable[[StorageVolume], T]) -> T:
