@@ -155,18 +155,15 @@ class RdsChannel:
             return cluster.endpoint, cluster.port
         if endpoint == "reader":
             return cluster.reader_endpoint, cluster.reader_port
-        for each in self._instances(
-            DescribeDBInstances(db_cluster_identifier=cluster.db_cluster_identifier)
-        ):
+        name = cluster.db_cluster_identifier
+        for each in self._instances(DescribeDBInstances(db_cluster_identifier=name)):
             if each.db_instance_identifier == endpoint.lower():
                 return each.endpoint, each.port
-        members = {"DBClusterIdentifier": cluster.db_cluster_identifier}
+        members = {"DBClusterIdentifier": name}
         for custom in self._all("describe_db_cluster_endpoints", members, "DBClusterEndpoints"):
             if custom.get("DBClusterEndpointIdentifier") == endpoint.lower():
                 return custom["Endpoint"], cluster.port
-        raise InvalidParameterError(
-            f"cluster {cluster.db_cluster_identifier!r} has no endpoint {endpoint!r}"
-        )
+        raise InvalidParameterError(f"cluster {name!r} has no endpoint {endpoint!r}")
 
     def _clusters(self, request: DescribeDBClusters) -> Sequence[Mapping[str, Any]]:
         identifier = request.db_cluster_identifier
@@ -260,7 +257,10 @@ class RdsChannel:
         return facts.db_cluster(answer["DBCluster"])
 
     def _available_instance(self, request: Request, name: str) -> DBInstance:
-        self._ask(request.declared.method, self._members(request))
+        members = self._members(request)
+        if isinstance(request, ModifyDBInstance):
+            members["ApplyImmediately"] = True
+        self._ask(request.declared.method, members)
         self._wait("db_instance_available", DBInstanceIdentifier=name)
         (made,) = self._instances(DescribeDBInstances(name))
         return made
