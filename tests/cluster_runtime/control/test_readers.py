@@ -20,7 +20,7 @@ from cluster_runtime.errors import (
 )
 from tests.waiting import wait_until
 
-WHO = "select current_setting('data_directory'), pg_is_in_recovery()"
+WHO = "select pg_postmaster_start_time()::text, pg_is_in_recovery()"
 
 
 @pytest.fixture(scope="module")
