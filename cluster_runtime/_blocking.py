@@ -525,7 +525,7 @@ class BlockingOperations:
         db_cluster_identifier: identifier or resource id of the only cluster to look at.
         db_cluster_endpoint_identifier: the only custom endpoint to show.
 
-        Raises ClusterNotFoundError, ClusterEndpointNotFoundError.
+        Raises ClusterNotFoundError.
         """
         request = DescribeDBClusterEndpoints(db_cluster_identifier, db_cluster_endpoint_identifier)
         result: Sequence[DBClusterEndpoint] = self._home.call(request)

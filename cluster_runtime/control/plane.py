@@ -356,7 +356,7 @@ class ControlPlane(Protocol):
         db_cluster_identifier: identifier or resource id of the only cluster to look at.
         db_cluster_endpoint_identifier: the only custom endpoint to show.
 
-        Raises ClusterNotFoundError, ClusterEndpointNotFoundError.
+        Raises ClusterNotFoundError.
         """
 
     def modify_db_cluster_endpoint(

@@ -526,7 +526,7 @@ class RemoteOperations:
         db_cluster_identifier: identifier or resource id of the only cluster to look at.
         db_cluster_endpoint_identifier: the only custom endpoint to show.
 
-        Raises ClusterNotFoundError, ClusterEndpointNotFoundError.
+        Raises ClusterNotFoundError.
         """
         request = DescribeDBClusterEndpoints(db_cluster_identifier, db_cluster_endpoint_identifier)
         result: Sequence[DBClusterEndpoint] = self._perform(request)

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import psycopg
@@ -59,8 +58,11 @@ class Supervisor:
     def new_writer(self) -> None:
         """Another instance is the writer now, or the same one anew."""
         writer = self._cluster.writer
-        tell = partial(self._loop.call_soon_threadsafe, self._lost, writer)
-        writer.servers.as_writer.on_lost(tell)
+
+        def lost() -> None:  # on another thread
+            self._loop.call_soon_threadsafe(self._lost, writer)
+
+        writer.servers.as_writer.on_lost(lost)
         writer.on_start(self._writer_runs)
         if writer.socket is not None:
             self._begin()

@@ -277,7 +277,7 @@ class CreateDBClusterEndpoint(Request):
     "DescribeDBClusterEndpoints",
     of=ENDPOINT_NOUN,
     returns=CLUSTER_ENDPOINTS,
-    raises=(ClusterNotFoundError, ClusterEndpointNotFoundError),
+    raises=(ClusterNotFoundError,),
 )
 @dataclass(frozen=True, slots=True)
 class DescribeDBClusterEndpoints(Request):

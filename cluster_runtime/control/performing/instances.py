@@ -124,7 +124,7 @@ class InstanceOperations:
     ) -> list[DBClusterEndpoint]:
         """Perform it; raises what `DescribeDBClusterEndpoints` declares."""
         chosen = self._chosen(request.db_cluster_identifier)
-        return custom_endpoints.describe_cluster_endpoints(self._runtime, chosen, request)
+        return custom_endpoints.describe_cluster_endpoints(chosen, request)
 
     async def modify_db_cluster_endpoint(
         self, request: ModifyDBClusterEndpoint

@@ -52,7 +52,7 @@ async def heal_fault(cluster: HostedCluster, target: str | None) -> None:
 
 async def lose_compute(cluster: HostedCluster) -> None:
     """Kill the writer with SIGKILL and delete its data directory, as if its machine were gone."""
-    cluster.require(ClusterStatus.AVAILABLE)
+    await cluster.settled()
     await cluster.writer.lose(cluster.instances.writer_server.lose_data_directory)
     await disconnect(cluster)
 
@@ -63,7 +63,7 @@ async def _crash(cluster: HostedCluster, duration: float | None) -> None:
             "a writer that crashed comes back by itself, so its crash takes no duration; to keep "
             "it from its volume for a while, use partition"
         )
-    cluster.require(ClusterStatus.AVAILABLE)
+    await cluster.settled()
     await cluster.writer.lose(cluster.instances.writer_server.kill)
     if cluster.supervision is not None:
         cluster.supervision.writer_ended()
@@ -72,7 +72,10 @@ async def _crash(cluster: HostedCluster, duration: float | None) -> None:
 async def _on_volume(cluster: HostedCluster, work: Callable[[StorageVolume], T]) -> T:
     """Do something with the volume. That of a paused cluster is opened for it, and closed again."""
     cluster.require(
-        ClusterStatus.AVAILABLE, ClusterStatus.STOPPED, ClusterStatus.INCOMPATIBLE_NETWORK
+        ClusterStatus.AVAILABLE,
+        ClusterStatus.FAILING_OVER,
+        ClusterStatus.STOPPED,
+        ClusterStatus.INCOMPATIBLE_NETWORK,
     )
 
     def on_thread() -> T:

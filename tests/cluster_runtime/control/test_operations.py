@@ -70,6 +70,7 @@ OTHER_DEFAULTS = {
     ("CreateDBCluster", "engine"): ("aurora-postgresql", RDS_REQUIRES_IT.default),
     ("CreateDBCluster", "enable_iam_database_authentication"): (True, False),
     ("CreateDBInstance", "db_instance_class"): ("db.serverless", RDS_REQUIRES_IT.default),
+    ("CreateDBClusterEndpoint", "endpoint_type"): ("ANY", RDS_REQUIRES_IT.default),
     ("CreateDBInstance", "engine"): ("aurora-postgresql", RDS_REQUIRES_IT.default),
     ("DeleteDBCluster", "skip_final_snapshot"): (True, False),
     ("DeleteDBInstance", "skip_final_snapshot"): (True, False),

@@ -95,18 +95,16 @@ async def delete_cluster_endpoint(runtime: OpenRuntime, identifier: str) -> DBCl
 
 
 def describe_cluster_endpoints(
-    runtime: OpenRuntime, clusters: Iterable[HostedCluster], request: DescribeDBClusterEndpoints
+    clusters: Iterable[HostedCluster], request: DescribeDBClusterEndpoints
 ) -> list[DBClusterEndpoint]:
-    """Those of the clusters, each one's own two before its custom ones."""
+    """Those of the clusters, each one's own two before its custom ones; or a named one."""
     wanted = request.db_cluster_endpoint_identifier
-    if wanted is not None:
-        cluster, record = custom_endpoint(runtime, wanted)
-        return [_described(cluster, of_custom(record.identifier))]
-    return [
+    found = [
         _described(cluster, key)
         for cluster in clusters
         for key in (WRITER, READER, *map(of_custom, sorted(cluster.custom)))
     ]
+    return [each for each in found if wanted in (None, each.db_cluster_endpoint_identifier)]
 
 
 def custom_endpoint(
