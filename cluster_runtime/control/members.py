@@ -61,8 +61,9 @@ def _status(cluster: HostedCluster, record: InstanceRecord, *, is_writer: bool) 
         return record.status
     if cluster.db_cluster.status in (ClusterStatus.STOPPED, ClusterStatus.STOPPING):
         return InstanceStatus.STOPPED
-    if is_writer or cluster.writer.socket is None:
-        return InstanceStatus.AVAILABLE  # of a paused cluster, or of one that wakes
+    resting = cluster.writer.socket is None and not cluster.instances.ready_readers
+    if is_writer or (resting and cluster.db_cluster.status is ClusterStatus.AVAILABLE):
+        return InstanceStatus.AVAILABLE  # of a paused cluster
     name = record.db_instance_identifier
     if name in cluster.problems:
         return InstanceStatus.FAILED
