@@ -181,18 +181,24 @@ class HostedInstance:
             self._logins_while_paused.clear()
             await self._stop(mode)
 
-    async def lose(self, destroy: Callable[[], None], *, bar: bool = False) -> None:
+    async def lose(
+        self, destroy: Callable[[], None], *, bar: bool = False, though_it_runs: bool = True
+    ) -> bool:
         """Have `destroy`, which blocks, end the instance in a way that nobody asked for.
 
-        bar: let nobody start it again before `become_reader` or `allow`.
+        bar: let nobody start it again before `become_reader` or `allow`. though_it_runs: otherwise
+        one that runs, for somebody has started it again, is left alone. Returns whether it ended.
         """
         async with self._transition:
+            if not though_it_runs and self.socket is not None:
+                return False
             self._ready = False
             self._barred = bar
             self._logins_while_paused.clear()
             # First, for one that hangs: then no statement waits for its answer any more.
             await in_thread(destroy)
             await self._disconnect()
+            return True
 
     async def promote(self, durable: int) -> None:
         """Make a reader that runs the writer of its volume, which was opened anew for it.

@@ -128,7 +128,9 @@ class Supervisor:
             return not self._closed and (though_it_runs or cluster.writer.socket is None)
 
         try:
-            promoted = await recover_writer(self._runtime, cluster, why, needed)
+            promoted = await recover_writer(
+                self._runtime, cluster, why, needed, though_it_runs=though_it_runs
+            )
         except _FAILURES as error:
             self.trouble = error
             _log.error(

@@ -31,6 +31,7 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.volume import StorageVolume
 
 COMPLETED = "Completed failover to DB instance"
+RESTARTED = "DB instance restarted"
 
 _log = get_logger(__name__)
 
@@ -54,19 +55,29 @@ async def failover_db_cluster(
 
 
 async def recover_writer(
-    runtime: OpenRuntime, cluster: HostedCluster, why: str, only_if: Callable[[], bool]
+    runtime: OpenRuntime,
+    cluster: HostedCluster,
+    why: str,
+    only_if: Callable[[], bool],
+    *,
+    though_it_runs: bool,
 ) -> bool:
-    """Replace a writer that ended or hangs. Returns whether that was done.
+    """Replace a writer that ended, or that hangs. Returns whether another one took over.
 
-    only_if: asked once nothing else changes the cluster. Raises EngineError, StorageError where
-    nobody can take over now.
+    only_if: asked once nothing else changes the cluster. though_it_runs: otherwise one that some
+    client has started again meanwhile is left alone. Raises EngineError, StorageError where nobody
+    can take over now.
     """
     async with cluster.changing:
         if cluster.db_cluster.status is not ClusterStatus.AVAILABLE or not only_if():
             return False
+        before, order = cluster.writer_name, _order(cluster)
+        if not order and not though_it_runs:
+            await cluster.writer.ensure_running()
+            await runtime.record(cluster, f"{RESTARTED}: {before}", "availability")
+            return False
         _log.warning("the writer is replaced", cluster=cluster.identifier, why=why)
-        before = cluster.writer_name
-        await _replace(runtime, cluster, _order(cluster), done="DB instance restarted")
+        await _replace(runtime, cluster, order, done=RESTARTED, though_it_runs=though_it_runs)
         return cluster.writer_name != before
 
 
@@ -137,6 +148,7 @@ async def _replace(
     *,
     must: bool = False,
     done: str = COMPLETED,
+    though_it_runs: bool = True,
 ) -> None:
     """Have the first of some readers that can take over; where none can, the writer again.
 
@@ -148,9 +160,10 @@ async def _replace(
     try:
         async with _failing_over(cluster):
             await disconnect(cluster, old)
-            await old.lose(old.servers.as_writer.kill, bar=bool(order))
+            kill = old.servers.as_writer.kill
+            ended = await old.lose(kill, bar=bool(order), though_it_runs=though_it_runs)
             try:
-                for name in order:
+                for name in order if ended else ():
                     failure = await _taken_over(runtime, cluster, name)
                     if failure is None:
                         break
