@@ -19,7 +19,6 @@ from cluster_runtime.control.records.model import (
     ClusterStatus,
     DBCluster,
     DBInstance,
-    EndpointKind,
 )
 from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
 
@@ -55,24 +54,23 @@ class Cluster(Protocol):
 
     def dsn(
         self,
-        endpoint: EndpointKind = "writer",
+        endpoint: str = "writer",
         *,
         user: str | None = None,
         dbname: str | None = None,
     ) -> str:
         """A libpq URI of an endpoint, through the gateway.
 
+        endpoint: `writer`, `reader`, or the name of an instance or of a custom endpoint.
         It carries an IAM token as its password, which opens new connections for 15 minutes;
         ask again for each new connection (a pool takes `conninfo=cluster.dsn`).
         """
 
-    def connect(
-        self, endpoint: EndpointKind = "writer", **kwargs: Any
-    ) -> "psycopg.Connection[Any]":
+    def connect(self, endpoint: str = "writer", **kwargs: Any) -> "psycopg.Connection[Any]":
         """A psycopg connection; keyword arguments go to `psycopg.connect`."""
 
     async def aconnect(
-        self, endpoint: EndpointKind = "writer", **kwargs: Any
+        self, endpoint: str = "writer", **kwargs: Any
     ) -> "psycopg.AsyncConnection[Any]":
         """An asynchronous psycopg connection."""
 
@@ -93,6 +91,9 @@ class Source(Protocol):
 
     def instances(self) -> Sequence[DBInstance]:
         """Its instances."""
+
+    def address(self, endpoint: str) -> tuple[str, int]:
+        """Host name and port of an endpoint. Raises InvalidParameterError."""
 
     def token(self, db_cluster: DBCluster, host: str, port: int, user: str) -> str:
         """An IAM token for a user at an endpoint."""
@@ -134,16 +135,18 @@ class ClusterHandle:
 
     def dsn(
         self,
-        endpoint: EndpointKind = "writer",
+        endpoint: str = "writer",
         *,
         user: str | None = None,
         dbname: str | None = None,
     ) -> str:
         """A libpq URI of an endpoint, through the gateway; as secret as a password.
 
+        endpoint: `writer`, `reader`, or the name of an instance or of a custom endpoint.
         It carries an IAM token, which opens new connections for 15 minutes: ask again for each new
-        connection. Raises InvalidClusterStateError while the endpoint is not open, and
-        ClusterClosedError where waiting does not open it.
+        connection. Raises InvalidClusterStateError while the endpoint is not open,
+        ClusterClosedError where waiting does not open it, and InvalidParameterError for an endpoint
+        that there is not.
         """
         db_cluster = self.describe()
         refused = f"cluster {db_cluster.db_cluster_identifier!r} takes no connections"
@@ -162,11 +165,11 @@ class ClusterHandle:
                 f"{refused}: its gateway is off",
                 to_open_the_gateway(db_cluster),
             )
-        host, port = (
-            (db_cluster.endpoint, db_cluster.port)
-            if endpoint == "writer"
-            else (db_cluster.reader_endpoint, db_cluster.reader_port)
-        )
+        own = {
+            "writer": (db_cluster.endpoint, db_cluster.port),
+            "reader": (db_cluster.reader_endpoint, db_cluster.reader_port),
+        }
+        host, port = own.get(endpoint) or self._source.address(endpoint)
         name = user or db_cluster.master_username
         token = self._source.token(db_cluster, host, port, name)
         return (
@@ -175,16 +178,14 @@ class ClusterHandle:
             f"&sslmode=verify-full&sslrootcert={quote(str(self._source.certificate_path))}"
         )
 
-    def connect(
-        self, endpoint: EndpointKind = "writer", **kwargs: Any
-    ) -> "psycopg.Connection[Any]":
+    def connect(self, endpoint: str = "writer", **kwargs: Any) -> "psycopg.Connection[Any]":
         """A psycopg connection; keyword arguments go to `psycopg.connect`."""
         from cluster_runtime.host_connection import HostConnection
 
         return HostConnection.connect(self.dsn(endpoint, **_who(kwargs)), **kwargs)
 
     async def aconnect(
-        self, endpoint: EndpointKind = "writer", **kwargs: Any
+        self, endpoint: str = "writer", **kwargs: Any
     ) -> "psycopg.AsyncConnection[Any]":
         """An asynchronous psycopg connection."""
         import asyncio

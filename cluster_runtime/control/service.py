@@ -7,16 +7,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
-from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.members import describe_instances, instance_named
 from cluster_runtime.control.monitoring.activity import describe_activity
+from cluster_runtime.control.monitoring.disk_watch import DiskWatch
+from cluster_runtime.control.monitoring.supervision import Supervisor
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
     DescribeDBClusters,
-    FailoverDBCluster,
     GetMasterUserSecret,
     ModifyDBCluster,
     PauseDBCluster,
@@ -35,14 +34,6 @@ from cluster_runtime.control.operations.engines import (
     ResetDBClusterParameterGroup,
 )
 from cluster_runtime.control.operations.events import DescribeEvents
-from cluster_runtime.control.operations.instances import (
-    CreateDBInstance,
-    DeleteDBInstance,
-    DescribeDBInstances,
-    DescribeDBLogFiles,
-    DownloadDBLogFilePortion,
-    RebootDBInstance,
-)
 from cluster_runtime.control.operations.resources import (
     AddTagsToResource,
     DescribeHost,
@@ -61,6 +52,7 @@ from cluster_runtime.control.operations.volumes import (
     InjectFault,
     LoseCompute,
 )
+from cluster_runtime.control.performing.instances import InstanceOperations
 from cluster_runtime.control.records.catalog import Catalog
 from cluster_runtime.control.records.model import (
     ClusterActivity,
@@ -69,15 +61,12 @@ from cluster_runtime.control.records.model import (
     DBInstance,
     Event,
     HostDescription,
-    InstanceStatus,
     Usage,
 )
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup, DBParameter
 from cluster_runtime.control.records.resources import (
     DBEngineVersion,
-    DBLogFilePortion,
-    DescribeDBLogFilesDetails,
     MasterUserSecretValue,
     OrderableDBInstanceOption,
     ResourcePendingMaintenanceActions,
@@ -90,14 +79,12 @@ from cluster_runtime.control.workflows import (
     delete,
     engines,
     faults,
-    instances,
     modify,
     parameter_groups,
     power,
     resources,
 )
 from cluster_runtime.control.workflows.create import DEFAULT_CAPACITY_ACU
-from cluster_runtime.control.workflows.log_files import describe_log_files, log_file_portion
 from cluster_runtime.control.workflows.recover import recover
 from cluster_runtime.control.workflows.secrets import master_user_secret
 from cluster_runtime.engine.home import open_home, shared_directory
@@ -142,18 +129,22 @@ class HostedSource:
         """Its instances."""
         return self.service.instances(self.cluster)
 
+    def address(self, endpoint: str) -> tuple[str, int]:
+        """Host name and port of an endpoint."""
+        return self.service.address(self.cluster, endpoint)
+
     def token(self, db_cluster: DBCluster, host: str, port: int, user: str) -> str:
         """An IAM token for a user at an endpoint."""
         return self.service.token(db_cluster, host, port, user)
 
 
-class ControlService:
+class ControlService(InstanceOperations):
     """The control plane itself. All methods run on the runtime's event loop."""
 
     def __init__(
         self, runtime: OpenRuntime, disk_watch: DiskWatch, engine_version: str | None = None
     ) -> None:
-        self._runtime = runtime
+        super().__init__(runtime)
         self._disk_watch = disk_watch
         self._engine_version = engine_version
 
@@ -196,6 +187,7 @@ class ControlService:
                     lambda unnamed: create.discard_unnamed(runtime, unnamed),
                     options.warm_pool_size,
                 ),
+                supervise=Supervisor,
             )
             for each in await asyncio.to_thread(catalog.parameter_groups):
                 runtime.parameter_groups[each.db_cluster_parameter_group_name] = each
@@ -228,10 +220,6 @@ class ControlService:
             connections=sum(len(describe_sessions(cluster)) for cluster in clusters),
             running=sum(cluster.writer.socket is not None for cluster in clusters),
         )
-
-    def find(self, identifier: str) -> HostedCluster:
-        """A cluster by name or resource id. Raises ClusterNotFoundError."""
-        return self._runtime.find(identifier)
 
     def handle(self, identifier: str) -> ClusterHandle:
         """A handle on a cluster. Raises ClusterNotFoundError."""
@@ -278,63 +266,10 @@ class ControlService:
         await power.resume_db_cluster(cluster)
         return self.described(cluster)
 
-    async def failover_db_cluster(self, request: FailoverDBCluster) -> DBCluster:
-        """Perform it; raises what `FailoverDBCluster` declares."""
-        cluster = self.find(request.db_cluster_identifier)
-        await power.failover_db_cluster(self._runtime, cluster)
-        return self.described(cluster)
-
     async def delete_db_cluster(self, request: DeleteDBCluster) -> DBCluster:
         """Perform it; raises what `DeleteDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
         return await delete.delete_db_cluster(self._runtime, cluster, request)
-
-    async def describe_db_instances(self, request: DescribeDBInstances) -> list[DBInstance]:
-        """Perform it; raises what `DescribeDBInstances` declares."""
-        found = [
-            instance
-            for cluster in self._chosen(request.db_cluster_identifier)
-            for instance in self.instances(cluster)
-        ]
-        if request.db_instance_identifier is None:
-            return found
-        return [instance_named(request.db_instance_identifier, found)]
-
-    async def create_db_instance(self, request: CreateDBInstance) -> DBInstance:
-        """Perform it; raises what `CreateDBInstance` declares."""
-        cluster = self.find(request.db_cluster_identifier or "")
-        await instances.create_db_instance(self._runtime, cluster, request)
-        return self.instances(cluster)[0]
-
-    async def delete_db_instance(self, request: DeleteDBInstance) -> DBInstance:
-        """Perform it; raises what `DeleteDBInstance` declares."""
-        cluster, instance = self._instance(request.db_instance_identifier)
-        await instances.delete_db_instance(self._runtime, cluster, instance)
-        return replace(instance, db_instance_status=InstanceStatus.DELETING)
-
-    async def reboot_db_instance(self, request: RebootDBInstance) -> DBInstance:
-        """Perform it; raises what `RebootDBInstance` declares."""
-        cluster, instance = self._instance(request.db_instance_identifier)
-        await instances.reboot_db_instance(cluster, instance)
-        return instance
-
-    async def describe_db_log_files(
-        self, request: DescribeDBLogFiles
-    ) -> list[DescribeDBLogFilesDetails]:
-        """Perform it; raises what `DescribeDBLogFiles` declares."""
-        cluster, instance = self._instance(request.db_instance_identifier)
-        return await asyncio.to_thread(
-            describe_log_files, cluster, is_writer=instance.is_cluster_writer, request=request
-        )
-
-    async def download_db_log_file_portion(
-        self, request: DownloadDBLogFilePortion
-    ) -> DBLogFilePortion:
-        """Perform it; raises what `DownloadDBLogFilePortion` declares."""
-        cluster, instance = self._instance(request.db_instance_identifier)
-        return await asyncio.to_thread(
-            log_file_portion, cluster, is_writer=instance.is_cluster_writer, request=request
-        )
 
     async def list_tags_for_resource(self, request: ListTagsForResource) -> list[Tag]:
         """Perform it; raises what `ListTagsForResource` declares."""
@@ -472,24 +407,6 @@ class ControlService:
         least = max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
         walls = cluster.instances.writer_server.walls if running else None
         return replace(cluster.db_cluster, capacity=least if running else 0.0, walls=walls)
-
-    def instances(self, cluster: HostedCluster) -> list[DBInstance]:
-        """The instances of a cluster: a writer and its readers."""
-        return describe_instances(cluster)
-
-    def _instance(self, identifier: str) -> tuple[HostedCluster, DBInstance]:
-        """An instance and its cluster. Raises InstanceNotFoundError."""
-        found = [
-            (cluster, each) for cluster in self._chosen(None) for each in self.instances(cluster)
-        ]
-        instance = instance_named(identifier, [each for _, each in found])
-        return next((cluster, each) for cluster, each in found if each == instance)
-
-    def _chosen(self, identifier: str | None) -> list[HostedCluster]:
-        """The cluster of an identifier, or all in order of theirs."""
-        if identifier is not None:
-            return [self.find(identifier)]
-        return sorted(self._runtime.clusters.values(), key=lambda cluster: cluster.identifier)
 
     async def _close(self, cluster: HostedCluster) -> None:
         async with cluster.changing:

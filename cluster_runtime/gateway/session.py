@@ -164,6 +164,11 @@ class Session:
         return self._relay is not None
 
     @property
+    def server(self) -> Path | None:
+        """The socket of the server that it is joined to; None before that."""
+        return self._server.path if self._relay is not None and self._server is not None else None
+
+    @property
     def progress(self) -> Progress:
         """How far the client is in its startup."""
         return self._handshake.progress

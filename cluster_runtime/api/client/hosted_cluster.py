@@ -9,8 +9,9 @@ from typing import Any
 from cluster_runtime.api.calls import GetToken
 from cluster_runtime.control.operations import Request
 from cluster_runtime.control.operations.clusters import DescribeDBClusters
+from cluster_runtime.control.records.instances import DBClusterEndpoint
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster, DBInstance
-from cluster_runtime.errors import ClusterNotFoundError
+from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
 
 
 class HostedCluster:
@@ -53,6 +54,22 @@ class HostedCluster:
             DescribeDBInstances(db_cluster_identifier=self.id)
         )
         return found
+
+    def address(self, endpoint: str) -> tuple[str, int]:
+        """Host name and port of an instance's endpoint, or of a custom one.
+
+        Raises InvalidParameterError.
+        """
+        from cluster_runtime.control.operations.instances import DescribeDBClusterEndpoints
+
+        for instance in self.instances():
+            if instance.db_instance_identifier == endpoint.lower():
+                return instance.endpoint, instance.port
+        found: Sequence[DBClusterEndpoint] = self._perform(DescribeDBClusterEndpoints(self.id))
+        for each in found:
+            if each.db_cluster_endpoint_identifier == endpoint.lower():
+                return each.endpoint, each.port
+        raise InvalidParameterError(f"there is no endpoint {endpoint!r} of this cluster")
 
     def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
         """An IAM token for a user at an endpoint, signed by the host."""

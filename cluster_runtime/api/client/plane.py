@@ -15,7 +15,7 @@ from cluster_runtime.api.client.transport import Address, EndpointUnreachableErr
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.operations import Request
 from cluster_runtime.control.operations.clusters import DescribeDBClusters
-from cluster_runtime.control.records.model import DBCluster, EndpointKind
+from cluster_runtime.control.records.model import DBCluster
 from cluster_runtime.errors import BorealisError
 
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -32,9 +32,7 @@ class Channel(Protocol):
         Raises what the operation declares.
         """
 
-    def dsn(
-        self, facts: DBCluster, endpoint: EndpointKind, user: str | None, dbname: str | None
-    ) -> str:
+    def dsn(self, facts: DBCluster, endpoint: str, user: str | None, dbname: str | None) -> str:
         """A libpq URI of an endpoint of a cluster, with a token."""
 
 
@@ -86,9 +84,7 @@ class HostChannel:
     def __init__(self, client: HostClient) -> None:
         self.perform = client.perform
 
-    def dsn(
-        self, facts: DBCluster, endpoint: EndpointKind, user: str | None, dbname: str | None
-    ) -> str:
+    def dsn(self, facts: DBCluster, endpoint: str, user: str | None, dbname: str | None) -> str:
         """A libpq URI as a handle in the host makes it."""
         handle = ClusterHandle(HostedCluster(self.perform, facts))
         return handle.dsn(endpoint, user=user, dbname=dbname)

@@ -26,7 +26,6 @@ from cluster_runtime.control.operations.types import HANDLE
 from cluster_runtime.control.records.model import (
     DBCluster,
     DBInstance,
-    EndpointKind,
     InstanceStatus,
 )
 from cluster_runtime.errors import (
@@ -130,12 +129,9 @@ class RdsChannel:
             return self._waited("db_cluster_available", answer["DBCluster"])
         return self._result(declared, answer)
 
-    def dsn(
-        self, cluster: DBCluster, endpoint: EndpointKind, user: str | None, dbname: str | None
-    ) -> str:
+    def dsn(self, cluster: DBCluster, endpoint: str, user: str | None, dbname: str | None) -> str:
         """A libpq URI of an endpoint of a cluster, with a token that is signed here."""
-        host = cluster.endpoint if endpoint == "writer" else cluster.reader_endpoint
-        port = cluster.port if endpoint == "writer" else cluster.reader_port
+        host, port = self._address(cluster, endpoint)
         name = user or cluster.master_username
         token = self._rds.generate_db_auth_token(
             DBHostname=host, Port=port, DBUsername=name, Region=cluster.region
@@ -146,6 +142,21 @@ class RdsChannel:
             f"{quote(dbname or cluster.database_name, safe='')}?sslmode=verify-full"
             f"&sslrootcert={quote(self._sslrootcert)}{address}"
         )
+
+    def _address(self, cluster: DBCluster, endpoint: str) -> tuple[str, int]:
+        if endpoint == "writer":
+            return cluster.endpoint, cluster.port
+        if endpoint == "reader":
+            return cluster.reader_endpoint, cluster.reader_port
+        name = cluster.db_cluster_identifier
+        for each in self._instances(DescribeDBInstances(db_cluster_identifier=name)):
+            if each.db_instance_identifier == endpoint.lower():
+                return each.endpoint, each.port
+        members = {"DBClusterIdentifier": name}
+        for custom in self._all("describe_db_cluster_endpoints", members, "DBClusterEndpoints"):
+            if custom.get("DBClusterEndpointIdentifier") == endpoint.lower():
+                return custom["Endpoint"], cluster.port
+        raise InvalidParameterError(f"cluster {name!r} has no endpoint {endpoint!r}")
 
     def _clusters(self, request: DescribeDBClusters) -> Sequence[Mapping[str, Any]]:
         identifier = request.db_cluster_identifier
@@ -259,6 +270,8 @@ class RdsChannel:
     def _members(self, request: Request) -> dict[str, Any]:
         operation = self._rds.meta.service_model.operation_model(request.declared.name)
         members = facts.members_of(request, operation.input_shape)
+        if "ApplyImmediately" in operation.input_shape.members:
+            members["ApplyImmediately"] = True  # as the runtime changes things
         if "DBClusterIdentifier" in members and request.declared.name != CREATE:
             members["DBClusterIdentifier"] = self._name(members["DBClusterIdentifier"])
         return members

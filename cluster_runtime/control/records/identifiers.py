@@ -4,9 +4,10 @@ Source: Amazon RDS API Reference, CreateDBCluster, DBClusterIdentifier and Maste
 """
 
 import difflib
+import itertools
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from cluster_runtime.engine.access.role_names import RESERVED_ROLES
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
@@ -55,8 +56,29 @@ def new_resource_id() -> str:
 
 def endpoint_name(identifier: str, resource_id: str, region: str, *, reader: bool = False) -> str:
     """The host name of the cluster endpoint, or of the reader endpoint."""
-    unique = resource_id.removeprefix("cluster-")[:_ENDPOINT_HASH_CHARACTERS].lower()
-    return f"{identifier}.cluster-{'ro-' if reader else ''}{unique}.{region}.localhost"
+    part = "cluster-ro-" if reader else "cluster-"
+    return f"{identifier}.{part}{_unique(resource_id)}.{region}.localhost"
+
+
+def custom_endpoint_name(identifier: str, resource_id: str, region: str) -> str:
+    """The host name of a custom endpoint."""
+    return f"{identifier}.cluster-custom-{_unique(resource_id)}.{region}.localhost"
+
+
+def instance_endpoint_name(identifier: str, resource_id: str, region: str) -> str:
+    """The host name of an instance's own endpoint. resource_id: of its cluster."""
+    return f"{identifier}.{_unique(resource_id)}.{region}.localhost"
+
+
+def first_instance_name(identifier: str, taken: Collection[str]) -> str:
+    """The name that RDS gives the instance which it makes with a cluster; another one if taken."""
+    stem = identifier[: IDENTIFIER_MAX_CHARACTERS - len("-instance-99")].rstrip("-")
+    numbers = itertools.count(1)
+    return next(name for number in numbers if (name := f"{stem}-instance-{number}") not in taken)
+
+
+def _unique(resource_id: str) -> str:
+    return resource_id.removeprefix("cluster-")[:_ENDPOINT_HASH_CHARACTERS].lower()
 
 
 def not_found(identifier: str, known: Iterable[str]) -> ClusterNotFoundError:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from cluster_runtime.control.cluster import UNNAMED_MARK, HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import open_endpoints
 from cluster_runtime.control.records.catalog import CatalogEntry
+from cluster_runtime.control.records.instances import InstanceRecord
 from cluster_runtime.control.records.model import ClusterStatus
-from cluster_runtime.control.workflows.create import instances_over
 from cluster_runtime.control.workflows.delete import finish_delete
+from cluster_runtime.control.workflows.instances.hosting import instances_over, with_instances
 from cluster_runtime.control.workflows.upgrade import BEFORE_ADMIN_DATABASE, restore_configuration
 from cluster_runtime.engine.system.processes import end_orphans
 from cluster_runtime.errors import PortInUseError
@@ -30,18 +31,43 @@ async def recover(runtime: OpenRuntime) -> None:
     await asyncio.to_thread(
         _sweep, runtime, {each.db_cluster.db_cluster_resource_id for each in known}
     )
+    members = await _instances_of_known(runtime, known)
     for entry in known:
-        await _bring_back(runtime, entry)
+        await _bring_back(runtime, entry, members)
 
 
-async def _bring_back(runtime: OpenRuntime, entry: CatalogEntry) -> None:
-    db_cluster = entry.db_cluster
+async def _instances_of_known(
+    runtime: OpenRuntime, known: list[CatalogEntry]
+) -> list[InstanceRecord]:
+    """The records of instances; those whose cluster was never made are forgotten."""
+    clusters = {each.db_cluster.db_cluster_resource_id for each in known}
+    found = await asyncio.to_thread(runtime.catalog.instances)
+    for record in found:
+        if record.db_cluster_resource_id not in clusters:
+            name = record.db_instance_identifier
+            await asyncio.to_thread(runtime.catalog.remove_instance, name)
+    return [each for each in found if each.db_cluster_resource_id in clusters]
+
+
+async def _bring_back(
+    runtime: OpenRuntime, entry: CatalogEntry, members: list[InstanceRecord]
+) -> None:
+    db_cluster, records = await with_instances(runtime, entry.db_cluster, members)
     installation = await asyncio.to_thread(runtime.installation, db_cluster.engine_version)
     instances = await asyncio.to_thread(
-        instances_over, runtime, installation, db_cluster.db_cluster_resource_id
+        instances_over,
+        runtime,
+        installation,
+        db_cluster.db_cluster_resource_id,
+        records,
+        db_cluster.writer_identifier,
     )
     directory = runtime.home.clusters / db_cluster.db_cluster_resource_id
     cluster = HostedCluster(db_cluster, directory, instances, entry.format)
+    cluster.records = {each.db_instance_identifier: each for each in records}
+    for custom in await asyncio.to_thread(runtime.catalog.custom_endpoints):
+        if custom.db_cluster_resource_id == cluster.id:
+            cluster.custom[custom.identifier] = custom
     if db_cluster.status is ClusterStatus.DELETING:
         await finish_delete(runtime, cluster)
         return

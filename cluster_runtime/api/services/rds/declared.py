@@ -19,6 +19,7 @@ from cluster_runtime.api.services.service import Call
 from cluster_runtime.control.operations import Declared
 from cluster_runtime.control.operations.declaration import Changes
 from cluster_runtime.control.operations.types import DB_CLUSTER, HANDLE
+from cluster_runtime.control.records.instances import DBClusterEndpoint
 from cluster_runtime.control.records.model import DBCluster, DBInstance
 
 CLUSTER = "DBClusterIdentifier"
@@ -92,6 +93,8 @@ class FromDeclaration:
                 for each in nouns
                 if each.db_cluster_identifier in clusters  # deleted meanwhile
             ]
+        if self._kind is DBClusterEndpoint:
+            return [shapes.cluster_endpoint(each) for each in nouns]
         return [to_value(each, shape) for each in nouns]
 
     @property

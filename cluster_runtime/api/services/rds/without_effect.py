@@ -32,7 +32,7 @@ ANYWHERE = frozenset(
 """Of every operation that has them and does not take them."""
 
 OF_ONE: Mapping[str, frozenset[str]] = {
-    "CreateDBInstance": frozenset({"PromotionTier", "Tags"}),
+    "CreateDBInstance": frozenset({"Tags"}),
     "RebootDBInstance": frozenset({"ForceFailover"}),
     "DescribeDBEngineVersions": frozenset(
         {"IncludeAll", "ListSupportedCharacterSets", "ListSupportedTimezones"}
