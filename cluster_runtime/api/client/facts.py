@@ -60,6 +60,9 @@ def db_cluster(shape: Mapping[str, Any]) -> DBCluster:
         limits.get("MaxCapacity", ServerlessScaling().max_capacity),
         limits.get("SecondsUntilAutoPause", ServerlessScaling().seconds_until_auto_pause),
     )
+    writer = next(
+        (each for each in shape.get("DBClusterMembers", ()) if each["IsClusterWriter"]), None
+    )
     return DBCluster(
         db_cluster_identifier=shape["DBClusterIdentifier"],
         db_cluster_resource_id=shape["DbClusterResourceId"],
@@ -76,7 +79,8 @@ def db_cluster(shape: Mapping[str, Any]) -> DBCluster:
         cluster_create_time=shape["ClusterCreateTime"],
         scaling=scaling,
         db_cluster_parameter_group=_group(shape.get("DBClusterParameterGroup", "")),
-        has_writer=any(each["IsClusterWriter"] for each in shape.get("DBClusterMembers", ())),
+        has_writer=writer is not None,
+        writer_identifier=writer["DBInstanceIdentifier"] if writer else "",
         express_configuration=shape.get("InternetAccessGatewayEnabled", False),
         iam_database_authentication_enabled=shape.get("IAMDatabaseAuthenticationEnabled", False),
         internet_access_gateway_enabled=shape.get("InternetAccessGatewayEnabled", True),

@@ -68,7 +68,8 @@ def test_what_is_described_is_what_the_runtime_says(
     by_arn = rds.describe_db_clusters(DBClusterIdentifier=facts.db_cluster_arn)
     assert by_arn["DBClusters"] == [notes]
     (instance,) = rds.describe_db_instances(DBInstanceIdentifier="notes-instance-1")["DBInstances"]
-    assert instance["Endpoint"] == {"Address": facts.endpoint, "Port": facts.port}
+    (described,) = endpoint.runtime.describe_db_instances("notes-instance-1")
+    assert instance["Endpoint"] == {"Address": described.endpoint, "Port": described.port}
     assert instance["DBInstanceClass"] == "db.serverless"
     rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="notes-instance-1")
 
