@@ -147,7 +147,6 @@ def test_a_cluster_without_express_configuration_gets_its_writer_as_rds_has_it(
     )["DBInstance"]
     rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="writer")
     assert instance["DBInstanceIdentifier"] == "writer"
-    facts = cluster.describe()
     assert instance["Endpoint"]["Address"].startswith("writer.")
     with connect_with_password(cluster, "owner", "a-long-password", "app") as conn:
         conn.execute("create table t as select 1 as x")
@@ -290,7 +289,8 @@ def test_engine_versions_and_options(endpoint: Endpoint, rds: Any, notes: Any) -
     }
 
 
-def test_readers_and_what_leads_to_them(rds: Any, runtime: Runtime) -> None:
+def test_readers_and_what_leads_to_them(rds: Any, endpoint: Any) -> None:
+    runtime = endpoint.runtime
     runtime.create_db_cluster("read")
     made = rds.create_db_instance(
         DBInstanceIdentifier="read-r",
