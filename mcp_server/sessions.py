@@ -34,6 +34,7 @@ from psycopg.pq.abc import PGresult
 from cluster_runtime.engine.access.roles import READER
 from mcp_server import sql_script
 from mcp_server.databases.existing import Database, ExistingDatabase
+from mcp_server.databases.written import NOTHING, WRITTEN
 from mcp_server.errors import SqlRefusedError, StatementLostError
 from mcp_server.nl2sql.database import wire
 from mcp_server.nl2sql.database.connecting import aconnect_to_read
@@ -46,7 +47,6 @@ from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError, QueryTimeoutEr
 from mcp_server.results import ExecutionResult, QueryResult, StatementResult
 from mcp_server.rows import Collected, result_of, type_names
 from mcp_server.sql_errors import connection_lost
-from mcp_server.written import NOTHING, WRITTEN
 
 T = TypeVar("T")
 Parameter = str | int | float | bool | None | list[Any] | dict[str, Any]

@@ -43,6 +43,9 @@ def test_what_the_last_release_left_opens_and_is_not_for_it_any_more(folder: Pat
     assert made.returncode == 0, made.stderr
     with Runtime.open(state, warm_pool_size=0) as runtime:
         for name in ("awake", "paused"):
+            (instance,) = runtime.cluster(name).instances
+            assert instance.db_instance_identifier == f"{name}-instance-1"
+            runtime.cluster(name).connect(instance.db_instance_identifier).close()
             with runtime.cluster(name).connect() as conn:
                 found = conn.execute("select count(*), sum(id) from book").fetchone()
                 assert found == (50_000, 1_250_025_000)
