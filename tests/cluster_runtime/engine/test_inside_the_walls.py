@@ -449,7 +449,7 @@ def test_a_deleted_cluster_takes_along_what_left_its_postmaster(shared_runtime: 
         ["sleep", "600"], user=uid, group=uid, extra_groups=[], start_new_session=True
     )
     shared_runtime.delete_db_cluster("haunted")
-    assert haunting.wait(10) == -signal.SIGKILL
+    assert haunting.wait(60) == -signal.SIGKILL
 
 
 # what an earlier release has left ---------------------------------------------------------------

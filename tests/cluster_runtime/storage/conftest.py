@@ -16,7 +16,9 @@ from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_connection
 from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import Template, ensure_template
+from cluster_runtime.storage.core.policy.coalescing import Politeness
 from cluster_runtime.storage.core.types import SegmentState
+from cluster_runtime.storage.upkeep.images import pages
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 from tests.waiting import wait_until
 
@@ -53,6 +55,12 @@ class Writer:
 
     def connect(self) -> psycopg.Connection[TupleRow]:
         return superuser_connection(self.postmaster)
+
+
+@pytest.fixture(autouse=True)
+def _impolite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Coalescing takes its turn at once: tests that run beside others leave no idle time to it."""
+    monkeypatch.setattr(pages, "politeness", lambda *_: Politeness.NONE)
 
 
 @pytest.fixture(scope="session")

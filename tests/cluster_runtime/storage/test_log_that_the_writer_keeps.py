@@ -195,7 +195,7 @@ def test_a_backlog_that_stands_for_longer_than_the_server_waits_goes_on_once_hea
     assert volume.attached
     assert not committed.is_set()
     volume.heal()
-    assert committed.wait(20)
+    assert committed.wait(60)
     loading.join()
     assert lost == []
     assert writer.postmaster.pid == pid
