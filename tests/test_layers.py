@@ -97,6 +97,12 @@ def test_no_folder_of_a_package_is_a_heap() -> None:
     assert heaps == {}
 
 
+def test_the_tests_of_the_runtime_have_its_folders() -> None:
+    tests = ROOT / "tests"
+    folders = {path.parent for path in (tests / "cluster_runtime").rglob("test_*.py")}
+    assert {each for each in folders if not (ROOT / each.relative_to(tests)).is_dir()} == set()
+
+
 def test_no_file_and_no_class_is_too_long_to_read() -> None:
     files, classes = set[str](), set[str]()
     for path in sources():
