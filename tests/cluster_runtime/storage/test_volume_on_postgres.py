@@ -334,7 +334,7 @@ def test_a_fault_heals_after_its_time_and_a_later_one_has_a_time_of_its_own(
     volume.inject_fault("segment:a1", "crash", duration=0.05)
     volume.inject_fault("segment:a1", "slow:5", duration=60)
     volume.inject_fault("segment:b2", "partition", duration=0.1)
-    assert faults_of(volume) == {"a1": "slow:5", "b2": "partition"}
+    assert faults_of(volume)["a1"] == "slow:5"
     wait_until(lambda: "b2" not in faults_of(volume))
     assert faults_of(volume) == {"a1": "slow:5"}
     volume.heal()
