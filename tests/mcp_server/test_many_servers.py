@@ -21,8 +21,8 @@ from tests.waiting import wait_until
 
 LOCKS_AND_WRITES = "lock table t; insert into t select 1 from pg_sleep(60)"
 READS = "select count(*), 42 from t"
-WRITING = "select from pg_stat_activity where wait_event = 'PgSleep'"
-READING = "select from pg_locks where not granted"
+WRITING = "select 1 from pg_stat_activity where wait_event = 'PgSleep'"
+READING = "select 1 from pg_locks where not granted"
 ROOT = Path(__file__).parent.parent.parent
 
 
