@@ -172,7 +172,8 @@ async def test_a_call_that_its_caller_gives_up_is_cancelled_in_the_host(
         assert await other.describe_db_clusters() == []
 
 
-def test_eight_programs_that_ask_at_once_get_one_host(state_dir: Path) -> None:
+@pytest.mark.parametrize("asking", [4, pytest.param(16, marks=pytest.mark.long)])
+def test_programs_that_ask_at_once_get_one_host(state_dir: Path, asking: int) -> None:
     script = (
         "import sys; from cluster_runtime import Runtime\n"
         "with Runtime.open(sys.argv[1], host='daemon', warm_pool_size=0) as runtime:\n"
@@ -181,12 +182,12 @@ def test_eight_programs_that_ask_at_once_get_one_host(state_dir: Path) -> None:
     )
     command = [sys.executable, "-c", script, str(state_dir)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    programs = [subprocess.Popen(command, **pipes) for _ in range(8)]
+    programs = [subprocess.Popen(command, **pipes) for _ in range(asking)]
     pids = {program.stdout.readline().strip() for program in programs}
     assert pids == {str(pid_of(state_dir))}
     found = host_status(state_dir)
     assert found is not None
-    assert found.attached == 9
+    assert found.attached == asking + 1
     assert found.facts.kind == "background"
     for program in programs:
         program.communicate("")

@@ -34,8 +34,8 @@ SHELLS = [pytest.param((), id="psql", marks=NEEDS_PSQL), pytest.param(("--builti
 
 TOLD_TO_END = [
     pytest.param((), "the prompt", marks=NEEDS_PSQL),
-    pytest.param((), "a query", marks=NEEDS_PSQL),
-    (("--builtin",), "the prompt"),
+    pytest.param((), "a query", marks=[NEEDS_PSQL, pytest.mark.long]),
+    pytest.param(("--builtin",), "the prompt", marks=pytest.mark.long),
     (("--builtin",), "a query"),
 ]
 
