@@ -16,9 +16,7 @@ from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_connection
 from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import Template, ensure_template
-from cluster_runtime.storage.core.policy.coalescing import Politeness
 from cluster_runtime.storage.core.types import SegmentState
-from cluster_runtime.storage.upkeep.images import pages
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 from tests.waiting import wait_until
 
@@ -58,9 +56,8 @@ class Writer:
 
 
 @pytest.fixture(autouse=True)
-def _impolite(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Coalescing takes its turn at once: tests that run beside others leave no idle time to it."""
-    monkeypatch.setattr(pages, "politeness", lambda *_: Politeness.NONE)
+def _impolite(request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue("impolite_coalescing")
 
 
 @pytest.fixture(scope="session")
