@@ -459,9 +459,8 @@ def test_a_run_steps_back_as_far_as_the_policy_says(
         monkeypatch.setattr(module, "set_priority", told.__setitem__)
     insert(writer, 1)
     upkept.coalesce()
-    log_bytes, database_bytes, seconds = asked[-1]
-    assert 0 < log_bytes < database_bytes
-    assert seconds > asked[0][2] >= 0
+    assert any(0 < log_bytes < database_bytes for log_bytes, database_bytes, _ in asked)
+    assert 0 <= min(seconds for *_, seconds in asked) < max(seconds for *_, seconds in asked)
     assert set(told.values()) == {Politeness.NICE}
     assert len(told) >= 3, "the postmaster, its children, and the process that makes images"
 
