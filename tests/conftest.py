@@ -93,7 +93,7 @@ def server_dsn() -> Iterator[str]:
     postmaster = Postmaster(
         template.installation, user, folder / "data", folder / "sockets", folder / "log"
     )
-    postmaster.start({"fsync": False, "max_connections": 200})
+    postmaster.start({"fsync": False, "max_connections": 200, "autovacuum": False})
     dsn = make_conninfo(host=str(folder / "sockets"), user=MASTER, dbname="postgres")
     with psycopg.connect(dsn, autocommit=True) as admin:
         admin.execute(sql.SQL("create database {}").format(sql.Identifier(WITH_PGVECTOR)))
