@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import psutil
 import psycopg
 import pytest
@@ -32,6 +33,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 for ignored in (signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(ignored) is signal.SIG_IGN:
         signal.signal(ignored, signal.SIG_DFL)
+
+# How long an example takes is the load of the machine; pytest-timeout ends what never ends.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 SESSION_MARK = "BOREALIS_TEST_SESSION"
 os.environ[SESSION_MARK] = uuid.uuid4().hex
@@ -88,7 +93,7 @@ def server_dsn() -> Iterator[str]:
     postmaster = Postmaster(
         template.installation, user, folder / "data", folder / "sockets", folder / "log"
     )
-    postmaster.start({"fsync": False, "max_connections": 200})
+    postmaster.start({"fsync": False, "max_connections": 200, "autovacuum": False})
     dsn = make_conninfo(host=str(folder / "sockets"), user=MASTER, dbname="postgres")
     with psycopg.connect(dsn, autocommit=True) as admin:
         admin.execute(sql.SQL("create database {}").format(sql.Identifier(WITH_PGVECTOR)))
@@ -105,7 +110,7 @@ def database(server_dsn: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server_dsn, autocommit=True) as admin:
         admin.execute(
-            sql.SQL("create database {} template {}").format(
+            sql.SQL("create database {} template {} strategy file_copy").format(
                 sql.Identifier(name), sql.Identifier(WITH_PGVECTOR)
             )
         )

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], timeout_s: float = 20) -> T:
+def wait_until(condition: Callable[[], T], timeout_s: float = 60) -> T:
     """Ask until the answer is true, and return it. Raises TimeoutError."""
     deadline = time.monotonic() + timeout_s
     while not (answer := condition()):

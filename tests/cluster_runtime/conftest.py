@@ -8,6 +8,8 @@ import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
+from cluster_runtime.storage.core.policy.coalescing import Politeness
+from cluster_runtime.storage.upkeep.images import pages
 
 
 @pytest.fixture
@@ -26,6 +28,12 @@ def shared_runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime
     """One runtime for the tests of a module that only need clusters of their own."""
     with Runtime.open(tmp_path_factory.mktemp("state"), warm_pool_size=0) as opened:
         yield opened
+
+
+@pytest.fixture
+def impolite_coalescing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes its turn at once: tests that run beside others leave no idle time to it."""
+    monkeypatch.setattr(pages, "politeness", lambda *_: Politeness.NONE)
 
 
 @pytest.fixture

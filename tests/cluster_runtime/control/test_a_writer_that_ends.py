@@ -86,7 +86,7 @@ def test_clients_that_meet_a_crash_wait_and_are_served(
     for each in clients:
         each.start()
     for each in clients:
-        each.join(30)
+        each.join(120)
     assert failed == []
     assert served == [1] * 8
 

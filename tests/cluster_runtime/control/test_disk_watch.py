@@ -114,7 +114,16 @@ def test_the_biggest_statement_fails_with_53100_and_all_others_go_on(
 def test_a_cancel_that_the_client_asked_for_stays_one(
     free: dict[str, int], cluster: ClusterHandle
 ) -> None:
-    with cluster.connect(autocommit=True) as conn:
-        threading.Timer(0.3, conn.cancel_safe).start()
+    sleeping = "select 1 from pg_stat_activity where wait_event = 'PgSleep'"
+    with (
+        cluster.connect(autocommit=True) as conn,
+        cluster.connect(autocommit=True) as watching,
+    ):
+
+        def cancel() -> None:
+            wait_until(lambda: watching.execute(sleeping).fetchone())
+            conn.cancel_safe()
+
+        threading.Thread(target=cancel).start()
         with pytest.raises(psycopg.errors.QueryCanceled):
             conn.execute("select pg_sleep(30)")

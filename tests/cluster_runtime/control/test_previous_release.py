@@ -16,6 +16,8 @@ from cluster_runtime.errors import EngineError
 from tests import previous_release
 from tests.conftest import reachable_folder
 
+pytestmark = pytest.mark.long  # test_last_release opens what a later release has left
+
 MAKE = """
 import sys
 import psycopg

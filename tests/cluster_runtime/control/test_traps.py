@@ -129,13 +129,20 @@ def test_no_trap_springs_with_a_right_that_its_maker_lacks(
                 conn.execute("copy evil.sprung from program 'id'")
 
 
-@pytest.mark.parametrize("statement", traps.LOCKOUTS)
+@pytest.mark.parametrize(
+    "statements",
+    [
+        pytest.param(traps.LOCKOUTS, id="all at once"),
+        *(pytest.param((each,), id=each, marks=pytest.mark.long) for each in traps.LOCKOUTS),
+    ],
+)
 def test_a_tenant_who_locks_himself_out_locks_nobody_else_out_and_gets_back_in(
-    shared_runtime: Runtime, statement: LiteralString
+    shared_runtime: Runtime, statements: tuple[LiteralString, ...]
 ) -> None:
     cluster = lockable(shared_runtime)
     with cluster.connect(autocommit=True) as conn:
-        conn.execute(statement)
+        for statement in statements:
+            conn.execute(statement)
     shared_runtime.pause_db_cluster("lockable")
     shared_runtime.modify_db_cluster("lockable", master_user_password=PASSWORD)
     shared_runtime.failover_db_cluster("lockable")

@@ -56,6 +56,7 @@ def test_a_cluster_that_nobody_tuned_makes_its_pages_and_collects_its_log(
         assert conn.execute("select x from t").fetchall() == [(1,)]
 
 
+@pytest.mark.usefixtures("impolite_coalescing")
 def test_what_is_due_is_done_before_a_pause_and_then_no_process_runs(
     runtime: Runtime, cluster: ClusterHandle, state_dir: Path
 ) -> None:
@@ -69,6 +70,7 @@ def test_what_is_due_is_done_before_a_pause_and_then_no_process_runs(
     assert facts.log_bytes_since_image <= facts.coalescing.log_bound_bytes
 
 
+@pytest.mark.usefixtures("impolite_coalescing")
 def test_the_same_before_it_pauses_by_itself(runtime: Runtime) -> None:
     cluster = runtime.create_db_cluster(
         "sleepy", scaling=ServerlessScaling(0, 1, seconds_until_auto_pause=1)

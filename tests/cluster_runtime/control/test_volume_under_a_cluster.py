@@ -77,7 +77,7 @@ def test_with_an_az_and_one_more_lost_writes_wait_and_reads_go_on(
     assert count(loaded, "reader") == 999
 
     runtime.heal_fault(loaded.id)
-    assert done.wait(20), "the commit did not return after the zone was healed"
+    assert done.wait(60), "the commit did not return after the zone was healed"
     writer.join()
     assert count(loaded) == 1000
 
@@ -104,7 +104,7 @@ def test_a_commit_that_waits_for_the_volume_cannot_be_cancelled_into_success(
         conn.cancel_safe()
         assert not done.wait(0.5), "the cancelled commit reported success"
         runtime.heal_fault(loaded.id)
-        assert done.wait(20)
+        assert done.wait(60)
         writer.join()
 
 

@@ -84,7 +84,7 @@ def test_it_dies_with_its_host(stopped: Postmaster, engine_dir: Path, way: str) 
         assert host.stdout is not None
         server = psutil.Process(int(host.stdout.readline()))
         host.send_signal(signal.SIGKILL)
-        assert wait_until_gone([server], 20) == []
+        assert wait_until_gone([server], 60) == []
 
 
 def test_orphans_are_found_by_their_data_directory_and_ended(

@@ -67,7 +67,7 @@ def test_a_server_that_closes_at_once_is_reported(house: Any, play: Any) -> None
     async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
-    house.reopen(authentication_timeout=0.5)
+    house.reopen(authentication_timeout=2)
     play(conversation)
     assert "went away while connecting" in refused(house)
 

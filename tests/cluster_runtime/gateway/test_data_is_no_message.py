@@ -11,7 +11,7 @@ import pytest
 from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.gateway.wire.frames import CANCELLED_COMMIT
 from tests.cluster_runtime.gateway.test_clients import asyncpg_connect
-from tests.cluster_runtime.gateway.test_frames import CANCELLED, MARK
+from tests.cluster_runtime.gateway.wire.test_frames import CANCELLED, MARK
 
 NAME = "RSyncRepWaitForLSN"
 

@@ -55,6 +55,11 @@ class Writer:
         return superuser_connection(self.postmaster)
 
 
+@pytest.fixture(autouse=True)
+def _impolite(request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue("impolite_coalescing")
+
+
 @pytest.fixture(scope="session")
 def template() -> Template:
     user = engine_user()

@@ -179,7 +179,10 @@ def completed(directory: Path, line: str, **environment: str) -> Done:
 )
 def test_a_shell_completes_the_names_of_clusters(directory: Path, command: str) -> None:
     assert completed(directory, f"borealis {command} he").stdout.split() == ["here"]
-    assert completed(directory, f"borealis {command} x").stdout.split() == []
+
+
+def test_a_shell_is_offered_no_name_that_begins_otherwise(directory: Path) -> None:
+    assert completed(directory, "borealis describe x").stdout.split() == []
 
 
 def test_a_completion_reads_the_directory_that_the_line_names(

@@ -32,7 +32,7 @@ READS = [
 
 def passed(dsn: str, statements: list[str]) -> tuple[list[str], dict[str, str]]:
     found, refused = [], {}
-    reader = Reader(dsn, limits=Limits(timeout=5))
+    reader = Reader(dsn, limits=Limits(timeout=60))
     for sql in statements:
         try:
             reader.query(sql)

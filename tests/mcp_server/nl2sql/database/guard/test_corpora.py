@@ -39,7 +39,7 @@ def outcomes(
 ) -> dict[str, ResultSet | RefusedError]:
     """What became of each; fails when one took a lock that outlives its transaction."""
     found: dict[str, ResultSet | RefusedError] = {}
-    reader = Reader(dsn, limits=Limits(timeout=5))
+    reader = Reader(dsn, limits=Limits(timeout=60))
     with reader.connect() as conn:
         for sql in statements:
             try:

@@ -20,7 +20,7 @@ from cluster_runtime.storage.streaming.wal_protocol import ServedLog
 from cluster_runtime.storage.streaming.wal_service import SOCKET_NAME, WalCursor, WalService
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored
-from tests.cluster_runtime.storage.test_wal_protocol import query, startup
+from tests.cluster_runtime.storage.streaming.test_wal_protocol import query, startup
 from tests.waiting import wait_until
 
 

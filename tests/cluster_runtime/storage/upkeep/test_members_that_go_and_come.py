@@ -124,7 +124,13 @@ def test_a_zone_that_was_away_when_the_volume_was_opened_joins_a_writer_that_run
         assert stored(conn) == [1, 2, 3]
 
 
-@pytest.mark.parametrize("steps", range(0, 26, 3))
+@pytest.mark.parametrize(
+    "steps",
+    [
+        steps if steps in (3, 12) else pytest.param(steps, marks=pytest.mark.long)
+        for steps in range(0, 26, 3)
+    ],
+)
 def test_a_crash_in_the_middle_of_a_replacement_leaves_a_volume_that_opens(
     writer: Writer,
     volume: StorageVolume,
@@ -204,12 +210,12 @@ def test_commits_do_not_wait_while_a_segment_copies_what_it_missed(
 
     def slow(*arguments: object, **options: object) -> object:
         copying.set()
-        go_on.wait(30)
+        go_on.wait(60)
         return copy_log(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(repair, "copy_log", slow)
     volume.heal()
-    assert copying.wait(10)
+    assert copying.wait(60)
     try:
         with writer.connect() as conn:
             conn.execute(

@@ -14,6 +14,7 @@ from cluster_runtime.storage.upkeep import scrub as upkeep_scrub
 from cluster_runtime.storage.upkeep import upkeep as upkeep_module
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
+from tests.waiting import wait_until
 
 MIB = 1 << 20
 PARTS = [Part(SegmentId("a1"), PartKind.LOG, position, 8 * MIB) for position in range(4)]
@@ -91,8 +92,7 @@ def rot(pages: Path) -> None:
 
 
 def wait_until_whole(pages: Path) -> None:
-    while not (found := images(pages)) or found[0].damaged():
-        pass
+    wait_until(lambda: (found := images(pages)) and not found[0].damaged())
 
 
 def test_a_page_image_that_rots_is_found_by_the_scrub_and_taken_from_a_peer(
@@ -154,8 +154,7 @@ def test_the_scrub_runs_by_itself_and_remembers_when_it_did(
     monkeypatch.setattr(upkeep_module, "LOOK_EVERY_S", 0.01)
     again = StorageVolume.open(volume.directory, template.directory, user=template.user)
     try:
-        while (completed := again.describe().scrub.completed_at) is None:
-            pass
+        completed = wait_until(lambda: again.describe().scrub.completed_at)
         wait_until_healthy(again)
     finally:
         again.close()

@@ -209,7 +209,7 @@ def test_all_processes_of_a_number_are_ended_and_no_other(users: OsUsers, engine
         for each in (mine, others)
     )
     end_processes_of(mine.uid)
-    assert ended.wait(10) == -signal.SIGKILL
+    assert ended.wait(60) == -signal.SIGKILL
     assert stays.poll() is None
     stays.kill()
     stays.wait()

@@ -257,9 +257,9 @@ def test_a_fault_of_the_writers_connection_whose_time_is_over_leaves_a_later_one
     with volume._mount.changing:
         volume.inject_fault("writer", "partition", duration=0.01)
         timer = volume._upkeep.faults._timers["writer"]
-        assert begun.wait(20)  # it waits for the lock now, and cannot be stopped
+        assert begun.wait(60)  # it waits for the lock now, and cannot be stopped
         volume.inject_fault("writer", "slow:1")
-    timer.join(20)
+    timer.join(60)
     assert volume._upkeep.faults._of_writer == Fault.parse("slow:1")
     insert(writer, 1)
     volume.heal("writer")

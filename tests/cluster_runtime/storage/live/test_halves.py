@@ -35,7 +35,7 @@ from cluster_runtime.storage.disk.segment_store import SegmentStore, segment_dir
 from cluster_runtime.storage.disk.state_file import STATE_FILE, SegmentStateFile
 from cluster_runtime.storage.simulation.node import Node
 from cluster_runtime.storage.simulation.scheduler import Scheduler
-from tests.cluster_runtime.storage.test_log_on_disk import VOLUME, opened, put, read_all, wal
+from tests.cluster_runtime.storage.live.test_log_on_disk import VOLUME, opened, put, read_all, wal
 
 WRITER = Cut(Epoch(1), Lsn(0))
 FAILED = Cut(Epoch(2), Lsn(100))

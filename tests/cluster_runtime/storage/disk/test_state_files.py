@@ -31,7 +31,7 @@ from cluster_runtime.storage.live.volume_file import (
     find_volume,
     write_volume_file,
 )
-from tests.cluster_runtime.storage.test_log_on_disk import VOLUME, opened, put
+from tests.cluster_runtime.storage.live.test_log_on_disk import VOLUME, opened, put
 
 START = Lsn(1000)
 METADATA = VolumeMetadata(str(VOLUME), 4711, START, 1 << 20, "18.0", "aurora", base="abc")
