@@ -94,6 +94,23 @@ async def open_endpoints(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     cluster.db_cluster = with_ports(cluster)
 
 
+async def open_shared_port(runtime: OpenRuntime, port: int | None, last: int | None) -> None:
+    """Listen at the port that leads to all endpoints by name.
+
+    port: 0 for the last one, or any free one; None for no such port. Raises PortInUseError for one
+    that was asked for.
+    """
+    if port is None:
+        return
+    try:
+        await runtime.gateway.open_shared_port(port or last)
+    except PortInUseError:
+        if port:
+            raise
+        _log.warning("shared port moves", port=last)
+        await runtime.gateway.open_shared_port(None)
+
+
 async def close_endpoints(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     """Stop listening and watching; connections end with 57P01."""
     if cluster.watch is not None:
@@ -152,6 +169,7 @@ def endpoint_spec(db_cluster: DBCluster, kind: EndpointKind) -> EndpointSpec:
     return EndpointSpec(
         cluster=db_cluster.db_cluster_resource_id,
         names=(db_cluster.endpoint if kind == "writer" else db_cluster.reader_endpoint,),
+        aliases=(db_cluster.db_cluster_identifier,) if kind == "writer" else (),
         port=port or None,
         require_tls=db_cluster.require_tls,
         iam_enabled=db_cluster.iam_database_authentication_enabled,

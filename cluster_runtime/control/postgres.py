@@ -13,8 +13,9 @@ from uuid import uuid4
 import psutil
 
 from cluster_runtime.control.records.model import StorageType
+from cluster_runtime.engine.access.instance_facts import InstanceFacts, told_at_first
 from cluster_runtime.engine.access.roles import SUPERUSER
-from cluster_runtime.engine.extensions import preload_settings
+from cluster_runtime.engine.extensions import installable, preload_settings
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.parameters import STANDBY_PARAMETERS
@@ -60,6 +61,13 @@ class Instance(Protocol):
 
     def end_backend(self, pid: int) -> None:
         """End one of its server processes; one that is not its own is left alone."""
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """The extensions that its master user may create."""
+
+    def tell(self, facts: InstanceFacts) -> None:
+        """Have it tell its clients this of itself, while it runs."""
 
 
 class ClusterStorage:
@@ -176,6 +184,25 @@ class _OnVolume:
     def __init__(self, postmaster: Postmaster, storage: ClusterStorage) -> None:
         self._postmaster = postmaster
         self._storage = storage
+        self._life = threading.RLock()  # starts, stops and ends, one at a time
+        self._told: Settings = told_at_first(self.extensions)
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        return installable(self._postmaster.installation)
+
+    def tell(self, facts: InstanceFacts) -> None:
+        self._postmaster.write_facts(facts.text())
+        if facts.settings != self._told:
+            # SHOW reads what the server runs with.
+            with self._life:
+                self._told = facts.settings
+                if self.running:
+                    self._postmaster.write_settings(self._settings())
+                    self._postmaster.reload()
+
+    def _settings(self) -> Settings:
+        raise NotImplementedError
 
     @property
     def running(self) -> bool:
@@ -218,7 +245,6 @@ class Writer(_OnVolume):
         self._wanted = parameters
         self.parameters: Settings = {}
         """Those that it runs with."""
-        self._life = threading.RLock()  # starts, stops and ends, one at a time
         self._run: object | None = None
         self._tell_lost: Callable[[], None] = _nobody
 
@@ -262,7 +288,7 @@ class Writer(_OnVolume):
 
     def _settings(self) -> Settings:
         """The tenant's parameters, and the runtime's own, which prevail."""
-        return {**self.parameters, **WRITER_SETTINGS, **self.preloads}
+        return {**self.parameters, **self._told, **WRITER_SETTINGS, **self.preloads}
 
     def stop(self, mode: Shutdown) -> None:
         """Stop; after a clean end the data directory is trusted by the next start."""
@@ -322,15 +348,19 @@ class Reader(_OnVolume):
     def __init__(self, postmaster: Postmaster, storage: ClusterStorage, wal_sockets: Path) -> None:
         super().__init__(postmaster, storage)
         self._wal_sockets = wal_sockets
+        self._followed: Settings = {}
+
+    def _settings(self) -> Settings:
+        return {**STANDBY_PARAMETERS, **self._told, **self._followed, **self.preloads}
 
     def start(self) -> None:
         """Serve the log to a new standby and start it. Raises EngineError, StorageError."""
         volume = self._storage.open_for(self)
         volume.serve_wal(self._wal_sockets)
         data = self._postmaster.data_directory
-        settings = volume.lay_out_standby(data, SUPERUSER)
+        self._followed = volume.lay_out_standby(data, SUPERUSER)
         try:
-            self._postmaster.start({**STANDBY_PARAMETERS, **settings, **self.preloads})
+            self._postmaster.start(self._settings())
             # PostgreSQL takes connections once its pages fit together, which may be long before it
             # shows what is durable.
             volume.await_standby(data, lambda: self._postmaster.running)

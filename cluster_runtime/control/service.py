@@ -8,7 +8,11 @@ from pathlib import Path
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.disk_watch import DiskWatch
-from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
+from cluster_runtime.control.endpoints import (
+    close_endpoints,
+    describe_sessions,
+    open_shared_port,
+)
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.members import describe_instances, instance_named
 from cluster_runtime.control.monitoring.activity import describe_activity
@@ -60,7 +64,6 @@ from cluster_runtime.control.operations.volumes import (
     InjectFault,
     LoseCompute,
 )
-from cluster_runtime.control.records.catalog import Catalog
 from cluster_runtime.control.records.model import (
     ClusterActivity,
     ClusterStatus,
@@ -84,6 +87,7 @@ from cluster_runtime.control.records.resources import (
 )
 from cluster_runtime.control.records.state_directory import StateDirectory
 from cluster_runtime.control.records.tokens import generate_db_auth_token
+from cluster_runtime.control.topology.publishing import TopologyWatch
 from cluster_runtime.control.workflows import (
     create,
     delete,
@@ -97,21 +101,11 @@ from cluster_runtime.control.workflows import (
 )
 from cluster_runtime.control.workflows.create import DEFAULT_CAPACITY_ACU
 from cluster_runtime.control.workflows.log_files import describe_log_files, log_file_portion
-from cluster_runtime.control.workflows.recover import recover
+from cluster_runtime.control.workflows.recover import open_parts, recover
 from cluster_runtime.control.workflows.secrets import master_user_secret
-from cluster_runtime.engine.home import open_home, shared_directory
-from cluster_runtime.engine.installation import Installation, find_installation
 from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.engine.sandbox.os_user import engine_user
-from cluster_runtime.engine.system.resources import raise_open_files
-from cluster_runtime.engine.template import Template, ensure_template
-from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.gateway import (
-    CertificateAuthority,
-    Gateway,
-    GatewayLimits,
     SessionDescription,
-    SigningKey,
 )
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.description import VolumeDescription
@@ -152,66 +146,31 @@ class HostedSource:
 class ControlService:
     """The control plane itself. All methods run on the runtime's event loop."""
 
-    def __init__(
-        self, runtime: OpenRuntime, disk_watch: DiskWatch, engine_version: str | None = None
-    ) -> None:
+    def __init__(self, runtime: OpenRuntime, engine_version: str | None = None) -> None:
         self._runtime = runtime
-        self._disk_watch = disk_watch
         self._engine_version = engine_version
 
     @classmethod
-    async def open(cls, state: StateDirectory, options: RuntimeOptions) -> "ControlService":
+    async def open(
+        cls, state: StateDirectory, options: RuntimeOptions, last_gateway_port: int | None = None
+    ) -> "ControlService":
         """Open the parts over a locked state directory and bring its clusters back."""
-        raise_open_files()
-        user = engine_user()
-        home = await asyncio.to_thread(open_home, state.path, user)
-        catalog = await asyncio.to_thread(Catalog.open, state.path / "catalog.sqlite")
+        runtime = await open_parts(state, options)
         try:
-            access_key = state.access_key()
-            certificates = await asyncio.to_thread(CertificateAuthority.open, state.path / "tls")
-            gateway = Gateway(
-                certificates=certificates,
-                access_keys={access_key.access_key_id: SigningKey(access_key.secret_access_key)},
-                region=options.region,
-                limits=options.gateway_limits or GatewayLimits(),
-            )
-
-            def installation(engine_version: str | None) -> Installation:
-                found = find_installation(engine_version or options.engine_version)
-                return found.reachable_by(user, shared_directory(user))
-
-            def template(engine_version: str | None) -> Template:
-                return ensure_template(installation(engine_version), user, shared_directory(user))
-
-            runtime = OpenRuntime(
-                state=state,
-                catalog=catalog,
-                home=home,
-                gateway=gateway,
-                certificates=certificates,
-                access_key=access_key,
-                region=options.region,
-                installation=installation,
-                template=template,
-                pool=WarmPool(
-                    lambda: create.make_unnamed(runtime, None),
-                    lambda unnamed: create.discard_unnamed(runtime, unnamed),
-                    options.warm_pool_size,
-                ),
-            )
-            for each in await asyncio.to_thread(catalog.parameter_groups):
-                runtime.parameter_groups[each.db_cluster_parameter_group_name] = each
+            await open_shared_port(runtime, options.gateway_port, last_gateway_port)
             await recover(runtime)
         except BaseException:
-            catalog.close()
+            await runtime.gateway.close()
+            runtime.catalog.close()
             raise
         runtime.pool.fill()
-        return cls(runtime, DiskWatch(runtime), options.engine_version)
+        runtime.watches += (DiskWatch(runtime), TopologyWatch(runtime))
+        return cls(runtime, options.engine_version)
 
     async def close(self) -> None:
         """Stop every cluster cleanly; their next connect, in a later runtime, wakes them."""
         runtime = self._runtime
-        await self._disk_watch.close()
+        await runtime.stop_watching()
         await runtime.pool.close()
         await asyncio.gather(*(self._close(cluster) for cluster in runtime.clusters.values()))
         await runtime.gateway.close()
@@ -455,7 +414,13 @@ class ControlService:
             state_directory=str(self._runtime.state.path),
             certificate_path=str(self.certificate_path),
             process_id=os.getpid(),
+            gateway_port=self.gateway_port,
         )
+
+    @property
+    def gateway_port(self) -> int | None:
+        """The port that leads to all endpoints by name, where there is one."""
+        return self._runtime.gateway.shared_port
 
     @property
     def certificate_path(self) -> Path:

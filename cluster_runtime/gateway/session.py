@@ -16,7 +16,7 @@ from cluster_runtime.gateway.authentication import actions
 from cluster_runtime.gateway.authentication.actions import Action, Policy, Refusal
 from cluster_runtime.gateway.authentication.handshake import Handshake
 from cluster_runtime.gateway.authentication.iam import TokenRefusal
-from cluster_runtime.gateway.authentication.tls import ServerCertificate
+from cluster_runtime.gateway.authentication.tls import CalledSocket, ServerCertificate
 from cluster_runtime.gateway.backend import Login
 from cluster_runtime.gateway.description import SessionDescription, address_of, tls_of
 from cluster_runtime.gateway.relay.reactor import Reactor
@@ -55,16 +55,12 @@ class Door(Protocol):
         """The name of the endpoint, for logs."""
 
     @property
+    def cluster(self) -> str:
+        """Resource id of the cluster behind it, for logs."""
+
+    @property
     def policy(self) -> Policy:
         """What a client has to do to get in."""
-
-    @property
-    def certificate(self) -> ServerCertificate:
-        """The certificate to show."""
-
-    @property
-    def mock_secret(self) -> bytes:
-        """What the salts of users who do not exist are made from."""
 
     @property
     def reactor(self) -> Reactor:
@@ -75,10 +71,6 @@ class Door(Protocol):
         """The buffer that all relays share."""
 
     @property
-    def authentication_timeout(self) -> float:
-        """Seconds that a client has to authenticate."""
-
-    @property
     def cancel_keys(self) -> CancelKeys:
         """Where the keys of sessions are kept."""
 
@@ -87,6 +79,12 @@ class Door(Protocol):
 
     def now(self) -> datetime:
         """The time of day, aware."""
+
+    def joined(self, session: "Session") -> None:
+        """A session has found this endpoint."""
+
+    def left(self, session: "Session") -> None:
+        """It has ended."""
 
     def opened(self) -> None:
         """A session has begun."""
@@ -106,8 +104,42 @@ class Door(Protocol):
     async def wake(self) -> Path:
         """Start the server where it does not run; the folder of its socket."""
 
-    def check_token(self, token: str, user: str) -> TokenRefusal | None:
-        """Why an IAM token is refused; None if it is good."""
+    def check_token(self, token: str, user: str, port: int) -> TokenRefusal | None:
+        """Why an IAM token is refused; None if it is good. port: that the client came in by."""
+
+
+class Entrance(Protocol):
+    """The port that a session came in by: an endpoint's own, or the one that all share."""
+
+    @property
+    def log(self) -> EventLogger:
+        """Where its sessions write."""
+
+    @property
+    def port(self) -> int:
+        """Its number."""
+
+    @property
+    def door(self) -> Door | None:
+        """The endpoint that it leads to; None where the client has to say."""
+
+    def find(self, server_name: str | None, option: str | None) -> Door | Refusal:
+        """The endpoint that a client means: by TLS, by its startup message."""
+
+    @property
+    def certificate(self) -> ServerCertificate:
+        """The certificate to show to who calls no name that is known."""
+
+    @property
+    def mock_secret(self) -> bytes:
+        """What the salts of users who do not exist are made from."""
+
+    @property
+    def authentication_timeout(self) -> float:
+        """Seconds that a client has to authenticate."""
+
+    def cancel_target(self, key: BackendKey) -> tuple[Door, CancelTarget] | None:
+        """The session of a CancelRequest's key, and its endpoint."""
 
 
 class Session:
@@ -122,21 +154,24 @@ class Session:
         self,
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
-        door: Door,
+        entrance: Entrance,
         *,
         on_established: Callable[[], None],
         on_closed: Callable[[], None],
         log: EventLogger,
     ) -> None:
         self._loop = loop
-        self._door = door
+        self._entrance = entrance
+        self._routed: Door | None = None
+        self._server_name: str | None = None
         self._on_established = on_established
         self._on_closed = on_closed
         self._stream = ClientStream(loop, sock)
+        door = entrance.door
         self._handshake = Handshake(
-            door.policy,
+            door.policy if door is not None else None,
             nonce=secrets.token_urlsafe(18),
-            mock_secret=door.mock_secret,
+            mock_secret=entrance.mock_secret,
         )
         self.address, self._port = address_of(sock)
         self._log = log.bind(peer=f"{self.address}:{self._port}")
@@ -150,13 +185,20 @@ class Session:
         self._relay: Relay | None = None
         self._cancel_target: CancelTarget | None = None
         self._closing: list[Action] = []
+        if door is not None:
+            self._join(door)
         self._task = loop.create_task(self._start())
         self._task.add_done_callback(self._ended)
 
     @property
-    def endpoint(self) -> Door:
-        """The door that it came through."""
-        return self._door
+    def endpoint(self) -> object:
+        """The entrance that it came in by, where it waits with others."""
+        return self._entrance
+
+    @property
+    def at_its_endpoint(self) -> bool:
+        """Whether it is known which endpoint the client means."""
+        return self._routed is not None
 
     @property
     def established(self) -> bool:
@@ -203,7 +245,7 @@ class Session:
     async def _start(self) -> None:
         """The time from accept to the relay; what it says last is left for `_ended`."""
         try:
-            async with asyncio.timeout(self._door.authentication_timeout):
+            async with asyncio.timeout(self._entrance.authentication_timeout):
                 await self._shake_hands()
         except TimeoutError:
             if self._interrupted:
@@ -255,6 +297,8 @@ class Session:
                     await self._stream.write(data)
                 case actions.StartTls():
                     pending.extend(await self._start_tls())
+                case actions.FindEndpoint(option):
+                    pending.extend(self._find_endpoint(option))
                 case actions.LookUp(user):
                     pending.extend(await self._look_up(user))
                 case actions.CheckToken(user, token):
@@ -269,11 +313,32 @@ class Session:
                     return
 
     async def _start_tls(self) -> list[Action]:
-        certificate = self._door.certificate
+        certificate = self._entrance.certificate
         tls = await self._stream.start_tls(certificate.context)
+        if isinstance(tls, CalledSocket):
+            self._server_name = tls.server_name
+            certificate = tls.certificate or certificate
         return self._handshake.tls_established(
             alpn=tls.selected_alpn_protocol(), server_end_point=certificate.server_end_point
         )
+
+    def _find_endpoint(self, option: str | None) -> list[Action]:
+        found = self._entrance.find(self._server_name, option)
+        if isinstance(found, Refusal):
+            return self._refuse(found)
+        if self._routed is None:
+            self._join(found)
+        return self._handshake.endpoint_found(found.policy)
+
+    def _join(self, door: Door) -> None:
+        self._routed = door
+        self._log = self._log.bind(cluster=door.cluster)
+        door.joined(self)
+
+    @property
+    def _door(self) -> Door:
+        assert self._routed is not None, "a client is at its endpoint before that is asked anything"
+        return self._routed
 
     async def _look_up(self, user: str) -> list[Action]:
         self._opened = True
@@ -285,7 +350,7 @@ class Session:
         return self._handshake.login_found(login, now=self._door.now())
 
     def _fits(self, token: str, user: str) -> bool:
-        refusal = self._door.check_token(token, user)
+        refusal = self._door.check_token(token, user, self._entrance.port)
         if refusal is not None:
             self._log.info("token refused", reason=str(refusal), user=user)
         return refusal is None
@@ -348,14 +413,15 @@ class Session:
 
     async def _cancel(self, key: BackendKey, packet: bytes) -> None:
         """Without the key of a session of ours it goes nowhere, and costs nothing."""
-        target = self._door.cancel_keys.find(key)
-        if target is None or target.waiting >= CANCELS_WAITING_MAX:
+        found = self._entrance.cancel_target(key)
+        if found is None or found[1].waiting >= CANCELS_WAITING_MAX:
             return
+        door, target = found
         target.waiting += 1
         self._on_established()  # its key proves it: it needs no place among strangers
         try:
             async with target.turn:
-                if await self._door.may_cancel(key.pid):
+                if await door.may_cancel(key.pid):
                     await send_cancel(self._loop, target.path, packet)
         finally:
             target.waiting -= 1
@@ -427,3 +493,5 @@ class Session:
         if self._opened:
             self._door.closed()
         self._on_closed()
+        if self._routed is not None:
+            self._routed.left(self)

@@ -35,6 +35,7 @@ from cluster_runtime.control.records.model import (
 )
 from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.records.rules import DEFAULT_DATABASE
+from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.control.workflows.delete import finish_delete
 from cluster_runtime.control.workflows.parameter_groups import group_of
 from cluster_runtime.control.workflows.power import reboot_writer
@@ -190,6 +191,7 @@ async def _name(
         storage = cluster.instances.storage
         await in_thread(storage.set_storage_type, request.storage_type)
     if request.with_writer:
+        await publish(cluster)
         await open_endpoints(runtime, cluster)
     else:
         await cluster.instances.stop(Shutdown.FAST)

@@ -4,10 +4,11 @@ It takes events (bytes from the client, TLS established, facts of the role, a cr
 time's up) and returns actions for the driver. No socket, no clock, no TLS library in here.
 
     STARTUP ─SSLRequest─► TLS ─► STARTUP ─StartupMessage─► LOGIN ─┬─► SASL ─► SASL_FINAL ─► BACKEND
-                                                                 │             │ wrong
-                                                                 └─► TOKEN ◄───┘
+                                   │                       ▲     │             │ wrong
+                                   └─StartupMessage─► ROUTE┘     └─► TOKEN ◄───┘
                                                                        └─► CHECK ─────────► BACKEND
 
+ROUTE is passed where the port is that of all endpoints, or where the client names the one it means.
 What to ask for must be decided before any credential is seen. A role without a password is asked
 for a token (as a plain password, inside TLS). A role with one goes through SCRAM; if it may use
 tokens as well, a proof that does not fit its password is followed by the question for a token,
@@ -29,6 +30,7 @@ from cluster_runtime.gateway.authentication.actions import (
     CheckToken,
     Close,
     Connect,
+    FindEndpoint,
     LookUp,
     Policy,
     Refusal,
@@ -61,6 +63,7 @@ class State(Enum):
 
     STARTUP = auto()
     TLS = auto()
+    ROUTE = auto()
     LOGIN = auto()
     SASL = auto()
     SASL_FINAL = auto()
@@ -73,15 +76,16 @@ class State(Enum):
 class Handshake:
     """One client's startup.
 
+    policy: None where it depends on the endpoint that the client means.
     nonce: the server's SCRAM nonce, fresh for each handshake.
     mock_secret: what makes up the salts of users that do not exist; constant for a gateway.
     refusal: what to tell this client, once it has been let speak (and begin TLS).
     """
 
-    def __init__(self, policy: Policy, *, nonce: str, mock_secret: bytes) -> None:
+    def __init__(self, policy: Policy | None, *, nonce: str, mock_secret: bytes) -> None:
         self.state = State.STARTUP
         self.refusal: Refusal | None = None
-        self._policy = policy
+        self._known_policy = policy
         self._nonce = nonce
         self._mock_secret = mock_secret
         self._packet = IncomingPacket()
@@ -91,6 +95,7 @@ class Handshake:
         self._direct = False
         self._server_end_point: bytes | None = None
         self._startup: Startup | None = None
+        self._unrouted: Startup | None = None
         self._wish: Wish | None = None
         self._scram: ScramServer | None = None
         self._login: Login | None = None
@@ -170,6 +175,15 @@ class Handshake:
                 "direct TLS connections must negotiate the ALPN protocol postgresql"
             )
         return []
+
+    def endpoint_found(self, policy: Policy) -> list[Action]:
+        """The endpoint that the client means is known, and what it demands."""
+        if self.state is State.CLOSED:
+            return []
+        self._expect(State.ROUTE)
+        assert self._unrouted is not None
+        self._known_policy = policy
+        return self._at_its_endpoint(self._unrouted)
 
     def login_found(self, login: Login | None, *, now: datetime) -> list[Action]:
         """The facts of the role, None if there is none. now: aware."""
@@ -256,6 +270,19 @@ class Handshake:
                 return self._startup_message(protocol.parse_startup(packet))
 
     def _startup_message(self, startup: Startup) -> list[Action]:
+        option, parameters = startup_options.take(
+            startup.parameters, startup_options.ENDPOINT_PARAMETER
+        )
+        startup = replace(startup, parameters=parameters)
+        if self._known_policy is not None and option is None:
+            return self._at_its_endpoint(startup)
+        if self.refusal is not None:
+            return self.refuse(self.refusal.sqlstate, self.refusal.text)
+        self._unrouted = startup
+        self.state = State.ROUTE
+        return [FindEndpoint(option)]
+
+    def _at_its_endpoint(self, startup: Startup) -> list[Action]:
         if not self._in_tls and self._policy.require_tls:
             return self.refuse(
                 INVALID_AUTHORIZATION,
@@ -315,6 +342,11 @@ class Handshake:
                 else "IAM database authentication is not enabled for this cluster",
             )
         return []
+
+    @property
+    def _policy(self) -> Policy:
+        assert self._known_policy is not None, "nothing is decided before the endpoint is known"
+        return self._known_policy
 
     @property
     def _may_use_tokens(self) -> bool:
