@@ -21,17 +21,18 @@ from cluster_runtime.gateway.authentication.tls import (
     LOOPBACK_HOSTS,
     CertificateAuthority,
     ServerCertificate,
-    choose_by_name,
 )
 from cluster_runtime.gateway.backend import Backend, Login
 from cluster_runtime.gateway.description import SessionDescription
+from cluster_runtime.gateway.doors import Door, Visitor
 from cluster_runtime.gateway.limits import GatewayLimits
 from cluster_runtime.gateway.listener import bind_loopback
 from cluster_runtime.gateway.reception import MADE_ROOM, Reception
 from cluster_runtime.gateway.relay.reactor import Reactor, new_reactor
 from cluster_runtime.gateway.relay.relay import BUFFER_BYTES
 from cluster_runtime.gateway.routes import NO_SUCH_ENDPOINT, Routes
-from cluster_runtime.gateway.session import TOO_MANY_CONNECTIONS, Door, Session
+from cluster_runtime.gateway.session import TOO_MANY_CONNECTIONS, Session
+from cluster_runtime.gateway.shared_port import SharedPort
 from cluster_runtime.gateway.waiting_room import WaitingRoom
 from cluster_runtime.gateway.wire.cancel_keys import BackendKey, CancelKeys, CancelTarget
 from cluster_runtime.logs import EventLogger, get_logger
@@ -128,12 +129,22 @@ class Gateway:
                 del self.access_keys[key_id]
         self.access_keys[access_key_id] = SigningKey(secret_access_key, session_token, expires)
 
-    async def open_shared_port(self, port: int | None = None) -> "SharedPort":
+    async def open_shared_port(self, port: int | None = None) -> SharedPort:
         """Listen for clients of all endpoints, of now and later, under one port.
 
         port: None for any that is free. Raises PortInUseError.
         """
-        self._shared = SharedPort(self, port)
+        self._shared = SharedPort(
+            bind_loopback(port),
+            self.routes,
+            self.certificates,
+            self.waiting_room,
+            now=self.now,
+            mock_secret=self.mock_secret,
+            authentication_timeout=self.limits.authentication_timeout,
+            make_room=self.make_room,
+            cancel_target=self.cancel_target,
+        )
         return self._shared
 
     @property
@@ -198,63 +209,6 @@ class Gateway:
         return next(((each, found) for each, found in asked if found is not None), None)
 
 
-class SharedPort:
-    """The port that leads to all endpoints; `Gateway.open_shared_port` makes it.
-
-    A client says which one it means: by the name it calls, with TLS (SNI), or by the option
-    `endpoint` of its startup message. Until then it is held back by the port's own limits.
-    """
-
-    door = None
-
-    def __init__(self, gateway: Gateway, port: int | None) -> None:
-        self.log: EventLogger = log
-        self._gateway = gateway
-        self._certificate: ServerCertificate | None = None
-        self._reception = Reception(
-            bind_loopback(port), self, gateway.waiting_room, gateway.make_room
-        )
-        self.port = self._reception.port
-        log.info("shared port opened", port=self.port)
-
-    def close(self) -> None:
-        """Take no more clients, and end those who have not said which endpoint they mean."""
-        self._reception.close()
-        self._reception.end_those_without_endpoint("the gateway is closing")
-
-    def find(self, server_name: str | None, option: str | None) -> Door | Refusal:
-        """The endpoint that a client means."""
-        return self._gateway.routes.find(server_name, option)
-
-    @property
-    def certificate(self) -> ServerCertificate:
-        """That of the loopback addresses; who calls an endpoint is shown the endpoint's."""
-        now = self._gateway.now()
-        if self._certificate is None or now >= self._certificate.renew_at:
-            self._certificate = self._gateway.certificates.server_certificate((), now=now)
-            choose_by_name(self._certificate, self._certificate_of)
-        return self._certificate
-
-    def _certificate_of(self, server_name: str | None) -> ServerCertificate | None:
-        routes = self._gateway.routes
-        endpoint = routes.named(server_name) or routes.neighbour(server_name)
-        return endpoint.certificate if endpoint is not None else None
-
-    @property
-    def mock_secret(self) -> bytes:
-        """What the salts of users who do not exist are made from."""
-        return self._gateway.mock_secret
-
-    @property
-    def authentication_timeout(self) -> float:
-        """Seconds that a client has to authenticate."""
-        return self._gateway.limits.authentication_timeout
-
-    def cancel_target(self, key: BackendKey) -> tuple[Door, CancelTarget] | None:
-        """The session of a CancelRequest's key, whichever endpoint it is at."""
-        return self._gateway.cancel_target(key)
-
-
 class Endpoint:
     """An open endpoint; `Gateway.open_endpoint` makes it."""
 
@@ -266,7 +220,7 @@ class Endpoint:
         self._backend = backend
         gateway.certificates.check_names(spec.names)
         self._certificate: ServerCertificate | None = None
-        self._sessions: set[Session] = set()
+        self._sessions: set[Visitor] = set()
         self._one_closed = asyncio.Event()
         self._waking: asyncio.Future[Path] | None = None
         self._look_ups = asyncio.Semaphore(LOOK_UPS_MAX)
@@ -350,11 +304,11 @@ class Endpoint:
             "connect to its own port, or to the one that all share",
         )
 
-    def joined(self, session: Session) -> None:
+    def joined(self, session: Visitor) -> None:
         """A session is here, by its own port or by the shared one."""
         self._sessions.add(session)
 
-    def left(self, session: Session) -> None:
+    def left(self, session: Visitor) -> None:
         """A session has ended."""
         self._sessions.discard(session)
         self._one_closed.set()

@@ -6,8 +6,9 @@ import socket
 from collections.abc import Callable
 
 from cluster_runtime.gateway.authentication.actions import Refusal
+from cluster_runtime.gateway.doors import Entrance
 from cluster_runtime.gateway.listener import Listener
-from cluster_runtime.gateway.session import TOO_MANY_CONNECTIONS, Entrance, Session
+from cluster_runtime.gateway.session import TOO_MANY_CONNECTIONS, Session
 from cluster_runtime.gateway.waiting_room import WaitingRoom
 from cluster_runtime.logs import EventLogger
 

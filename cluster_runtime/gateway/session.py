@@ -6,20 +6,16 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from cluster_runtime.errors import BorealisError, InvalidClusterStateError
 from cluster_runtime.gateway.authentication import actions
-from cluster_runtime.gateway.authentication.actions import Action, Policy, Refusal
+from cluster_runtime.gateway.authentication.actions import Action, Refusal
 from cluster_runtime.gateway.authentication.handshake import Handshake
-from cluster_runtime.gateway.authentication.iam import TokenRefusal
-from cluster_runtime.gateway.authentication.tls import CalledSocket, ServerCertificate
-from cluster_runtime.gateway.backend import Login
+from cluster_runtime.gateway.authentication.tls import CalledSocket
 from cluster_runtime.gateway.description import SessionDescription, address_of, tls_of
-from cluster_runtime.gateway.relay.reactor import Reactor
+from cluster_runtime.gateway.doors import Door, Entrance
 from cluster_runtime.gateway.relay.relay import ADMIN_SHUTDOWN, Relay, close_client
 from cluster_runtime.gateway.relay.server import Server, open_server, send_cancel
 from cluster_runtime.gateway.relay.stream import ClientStream
@@ -27,7 +23,6 @@ from cluster_runtime.gateway.waiting_room import Progress
 from cluster_runtime.gateway.wire.cancel_keys import (
     CANCELS_WAITING_MAX,
     BackendKey,
-    CancelKeys,
     CancelTarget,
 )
 from cluster_runtime.gateway.wire.protocol import ProtocolError
@@ -45,101 +40,6 @@ Result = TypeVar("Result")
 
 class ClientLeftError(Exception):
     """The client closed its connection before it was established. Seen by the session alone."""
-
-
-class Door(Protocol):
-    """What a session needs of its endpoint."""
-
-    @property
-    def name(self) -> str:
-        """The name of the endpoint, for logs."""
-
-    @property
-    def cluster(self) -> str:
-        """Resource id of the cluster behind it, for logs."""
-
-    @property
-    def policy(self) -> Policy:
-        """What a client has to do to get in."""
-
-    @property
-    def reactor(self) -> Reactor:
-        """Where the relay runs."""
-
-    @property
-    def buffer(self) -> memoryview:
-        """The buffer that all relays share."""
-
-    @property
-    def cancel_keys(self) -> CancelKeys:
-        """Where the keys of sessions are kept."""
-
-    async def may_cancel(self, pid: int) -> bool:
-        """Whether a cancel request may reach a server process now."""
-
-    def now(self) -> datetime:
-        """The time of day, aware."""
-
-    def joined(self, session: "Session") -> None:
-        """A session has found this endpoint."""
-
-    def left(self, session: "Session") -> None:
-        """It has ended."""
-
-    def opened(self) -> None:
-        """A session has begun."""
-
-    def closed(self) -> None:
-        """A session has ended."""
-
-    def admit(self) -> bool:
-        """Take a slot; False if none is left."""
-
-    def release(self) -> None:
-        """Give a slot back."""
-
-    async def login(self, user: str) -> Login | None:
-        """Who a user is; None where there is no such role."""
-
-    async def wake(self) -> Path:
-        """Start the server where it does not run; the folder of its socket."""
-
-    def check_token(self, token: str, user: str, port: int) -> TokenRefusal | None:
-        """Why an IAM token is refused; None if it is good. port: that the client came in by."""
-
-
-class Entrance(Protocol):
-    """The port that a session came in by: an endpoint's own, or the one that all share."""
-
-    @property
-    def log(self) -> EventLogger:
-        """Where its sessions write."""
-
-    @property
-    def port(self) -> int:
-        """Its number."""
-
-    @property
-    def door(self) -> Door | None:
-        """The endpoint that it leads to; None where the client has to say."""
-
-    def find(self, server_name: str | None, option: str | None) -> Door | Refusal:
-        """The endpoint that a client means: by TLS, by its startup message."""
-
-    @property
-    def certificate(self) -> ServerCertificate:
-        """The certificate to show to who calls no name that is known."""
-
-    @property
-    def mock_secret(self) -> bytes:
-        """What the salts of users who do not exist are made from."""
-
-    @property
-    def authentication_timeout(self) -> float:
-        """Seconds that a client has to authenticate."""
-
-    def cancel_target(self, key: BackendKey) -> tuple[Door, CancelTarget] | None:
-        """The session of a CancelRequest's key, and its endpoint."""
 
 
 class Session:

@@ -55,8 +55,17 @@ def new_resource_id() -> str:
 
 def endpoint_name(identifier: str, resource_id: str, region: str, *, reader: bool = False) -> str:
     """The host name of the cluster endpoint, or of the reader endpoint."""
-    unique = resource_id.removeprefix("cluster-")[:_ENDPOINT_HASH_CHARACTERS].lower()
-    return f"{identifier}.cluster-{'ro-' if reader else ''}{unique}.{region}.localhost"
+    part = "cluster-ro-" if reader else "cluster-"
+    return f"{identifier}.{part}{_unique(resource_id)}.{region}.localhost"
+
+
+def instance_endpoint_name(identifier: str, resource_id: str, region: str) -> str:
+    """The host name of an instance's own endpoint. resource_id: of its cluster."""
+    return f"{identifier}.{_unique(resource_id)}.{region}.localhost"
+
+
+def _unique(resource_id: str) -> str:
+    return resource_id.removeprefix("cluster-")[:_ENDPOINT_HASH_CHARACTERS].lower()
 
 
 def not_found(identifier: str, known: Iterable[str]) -> ClusterNotFoundError:
