@@ -10,7 +10,8 @@ import psycopg
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.records.identifiers import endpoint_name
+from cluster_runtime.control.members import writer_name
+from cluster_runtime.control.records.identifiers import endpoint_name, instance_endpoint_name
 from cluster_runtime.control.records.model import (
     ClusterStatus,
     DBCluster,
@@ -164,12 +165,19 @@ def with_ports(cluster: HostedCluster) -> DBCluster:
 
 
 def endpoint_spec(db_cluster: DBCluster, kind: EndpointKind) -> EndpointSpec:
-    """What the gateway must know of an endpoint."""
-    port = db_cluster.port if kind == "writer" else db_cluster.reader_port
+    """What the gateway must know of an endpoint. The writer's has its instance's name as well."""
+    names, aliases, port = (db_cluster.reader_endpoint,), (), db_cluster.reader_port
+    if kind == "writer":
+        instance = writer_name(db_cluster)
+        names = (
+            db_cluster.endpoint,
+            instance_endpoint_name(instance, db_cluster.db_cluster_resource_id, db_cluster.region),
+        )
+        aliases, port = (db_cluster.db_cluster_identifier, instance), db_cluster.port
     return EndpointSpec(
         cluster=db_cluster.db_cluster_resource_id,
-        names=(db_cluster.endpoint if kind == "writer" else db_cluster.reader_endpoint,),
-        aliases=(db_cluster.db_cluster_identifier,) if kind == "writer" else (),
+        names=names,
+        aliases=aliases,
         port=port or None,
         require_tls=db_cluster.require_tls,
         iam_enabled=db_cluster.iam_database_authentication_enabled,

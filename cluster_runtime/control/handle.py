@@ -59,11 +59,13 @@ class Cluster(Protocol):
         *,
         user: str | None = None,
         dbname: str | None = None,
+        port: int | None = None,
     ) -> str:
         """A libpq URI of an endpoint, through the gateway.
 
         It carries an IAM token as its password, which opens new connections for 15 minutes;
         ask again for each new connection (a pool takes `conninfo=cluster.dsn`).
+        port: another one that leads there: the host's `gateway_port`, which all endpoints share.
         """
 
     def connect(
@@ -138,11 +140,13 @@ class ClusterHandle:
         *,
         user: str | None = None,
         dbname: str | None = None,
+        port: int | None = None,
     ) -> str:
         """A libpq URI of an endpoint, through the gateway; as secret as a password.
 
         It carries an IAM token, which opens new connections for 15 minutes: ask again for each new
-        connection. Raises InvalidClusterStateError while the endpoint is not open, and
+        connection. port: another one that leads there: the host's `gateway_port`, which all
+        endpoints share. Raises InvalidClusterStateError while the endpoint is not open, and
         ClusterClosedError where waiting does not open it.
         """
         db_cluster = self.describe()
@@ -162,11 +166,12 @@ class ClusterHandle:
                 f"{refused}: its gateway is off",
                 to_open_the_gateway(db_cluster),
             )
-        host, port = (
+        host, own_port = (
             (db_cluster.endpoint, db_cluster.port)
             if endpoint == "writer"
             else (db_cluster.reader_endpoint, db_cluster.reader_port)
         )
+        port = port or own_port
         name = user or db_cluster.master_username
         token = self._source.token(db_cluster, host, port, name)
         return (

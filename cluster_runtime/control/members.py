@@ -4,7 +4,12 @@ import difflib
 from collections.abc import Sequence
 
 from cluster_runtime.control.cluster import HostedCluster
-from cluster_runtime.control.records.model import ClusterStatus, DBInstance, InstanceStatus
+from cluster_runtime.control.records.model import (
+    ClusterStatus,
+    DBCluster,
+    DBInstance,
+    InstanceStatus,
+)
 from cluster_runtime.errors import InstanceNotFoundError
 from cluster_runtime.wording import Hint, Operation
 
@@ -35,12 +40,18 @@ def instance_named(identifier: str, known: Sequence[DBInstance]) -> DBInstance:
     )
 
 
+def writer_name(db_cluster: DBCluster) -> str:
+    """The identifier of a cluster's writer."""
+    return db_cluster.writer_identifier or f"{db_cluster.db_cluster_identifier}-instance-1"
+
+
 def _member(cluster: HostedCluster, number: int) -> DBInstance:
     db_cluster = cluster.db_cluster
     at_rest = db_cluster.status in (ClusterStatus.STOPPED, ClusterStatus.STOPPING)
     return DBInstance(
-        db_instance_identifier=(number == 1 and db_cluster.writer_identifier)
-        or f"{db_cluster.db_cluster_identifier}-instance-{number}",
+        db_instance_identifier=writer_name(db_cluster)
+        if number == 1
+        else f"{db_cluster.db_cluster_identifier}-instance-{number}",
         db_cluster_identifier=db_cluster.db_cluster_identifier,
         db_instance_status=InstanceStatus.STOPPED if at_rest else InstanceStatus.AVAILABLE,
         is_cluster_writer=number == 1,

@@ -32,7 +32,12 @@ class Channel(Protocol):
         """
 
     def dsn(
-        self, facts: DBCluster, endpoint: EndpointKind, user: str | None, dbname: str | None
+        self,
+        facts: DBCluster,
+        endpoint: EndpointKind,
+        user: str | None,
+        dbname: str | None,
+        port: int | None,
     ) -> str:
         """A libpq URI of an endpoint of a cluster, with a token."""
 
@@ -93,10 +98,17 @@ class HostChannel:
         )
 
     def dsn(
-        self, facts: DBCluster, endpoint: EndpointKind, user: str | None, dbname: str | None
+        self,
+        facts: DBCluster,
+        endpoint: EndpointKind,
+        user: str | None,
+        dbname: str | None,
+        port: int | None,
     ) -> str:
         """A libpq URI as the host makes it."""
-        return self._client.dsn(facts.db_cluster_resource_id, endpoint, user=user, dbname=dbname)
+        return self._client.dsn(
+            facts.db_cluster_resource_id, endpoint, user=user, dbname=dbname, port=port
+        )
 
 
 def _channel(

@@ -137,11 +137,16 @@ class RdsChannel:
         return self._result(declared, answer)
 
     def dsn(
-        self, cluster: DBCluster, endpoint: EndpointKind, user: str | None, dbname: str | None
+        self,
+        cluster: DBCluster,
+        endpoint: EndpointKind,
+        user: str | None,
+        dbname: str | None,
+        port: int | None,
     ) -> str:
         """A libpq URI of an endpoint of a cluster, with a token that is signed here."""
         host = cluster.endpoint if endpoint == "writer" else cluster.reader_endpoint
-        port = cluster.port if endpoint == "writer" else cluster.reader_port
+        port = port or (cluster.port if endpoint == "writer" else cluster.reader_port)
         name = user or cluster.master_username
         token = self._rds.generate_db_auth_token(
             DBHostname=host, Port=port, DBUsername=name, Region=cluster.region

@@ -144,11 +144,11 @@ async def _make_functions(runtime: OpenRuntime, cluster: HostedCluster) -> None:
         try:
             async with admin.inside(database) as conn:
                 await conn.execute(functions.FOR_DRIVERS)
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             await runtime.record(
                 cluster,
-                f"database {database!r} could not be entered and lacks aurora_replica_status() "
-                f"and what else drivers ask: {error}",
+                f"database {database!r} lacks aurora_replica_status() and what else drivers ask, "
+                f"for it could not be made there: {error}",
                 "notification",
             )
         finally:

@@ -11,6 +11,7 @@ Node.js; PostgreSQL `catalog/system_views.sql` (pg_settings).
 """
 
 from cluster_runtime.engine.access.instance_facts import FACTS_FILE
+from cluster_runtime.engine.access.role_names import SUPERUSER
 
 RECIPE = 1
 """Which functions a cluster has, as its database `rdsadmin` says of itself. 0: none of these.
@@ -183,14 +184,21 @@ set allow_system_table_mods = off;
 """`pg_settings` shows no placeholder of a configuration file. Its rules, by which UPDATE sets a
 parameter, are others than that of its rows, and stay."""
 
-NAMES = (
-    "aurora_version",
-    "aurora_db_instance_identifier",
-    "aurora_replica_status",
-    "aurora_global_db_status",
-    "aurora_global_db_instance_status",
-    "borealis_setting",
-)
+_SIGNATURES = {
+    "aurora_version": "",
+    "aurora_db_instance_identifier": "",
+    "aurora_replica_status": "",
+    "aurora_global_db_status": "",
+    "aurora_global_db_instance_status": "",
+    "borealis_setting": "pg_catalog.text",
+}
+NAMES = tuple(_SIGNATURES)
 """Functions of pg_catalog that run as the superuser, by the runtime's will."""
 
-FOR_DRIVERS = FUNCTIONS + PG_SETTINGS
+_OWNED = "\n".join(
+    f"alter function pg_catalog.{name}({arguments}) owner to {SUPERUSER};"
+    for name, arguments in _SIGNATURES.items()
+)
+"""Who replaces a function leaves it to its owner: here it may be one that was a superuser once."""
+
+FOR_DRIVERS = f"{FUNCTIONS}\n{PG_SETTINGS}\n{_OWNED}"
