@@ -51,11 +51,11 @@ class Routes(Generic[Target]):
         found = self._named.get(_plain(server_name), [])
         return found[0] if len(found) == 1 else None
 
-    def neighbour(self, server_name: str | None) -> Target | None:
-        """Some endpoint of the same domain: of the same cluster as the one that is called."""
-        domain = _domain(_plain(server_name))
-        found = self._all(lambda called: any(_domain(name) == domain for name in called.names))
-        return found[0] if domain and found else None
+    def domain_of(self, server_name: str | None) -> str | None:
+        """The domain of a host name, where that is one of endpoints that are here."""
+        domain = _plain(server_name).partition(".")[2]
+        ends = f".{domain}"
+        return domain if domain and any(name.endswith(ends) for name in self._named) else None
 
     def find(self, server_name: str | None, option: str | None) -> Target | Refusal:
         """The endpoint of a client. server_name: by TLS; option: what `endpoint` says."""
@@ -112,7 +112,3 @@ def _unnamed(server_name: str | None) -> Refusal:
 
 def _plain(name: str | None) -> str:
     return (name or "").lower().rstrip(".")
-
-
-def _domain(name: str) -> str:
-    return name.partition(".")[2]

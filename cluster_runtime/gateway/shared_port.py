@@ -24,6 +24,9 @@ from cluster_runtime.gateway.waiting_room import WaitingRoom
 from cluster_runtime.gateway.wire.cancel_keys import BackendKey, CancelTarget
 from cluster_runtime.logs import EventLogger, get_logger
 
+DOMAIN_DOTS_MIN = 2
+"""Of a domain that a wildcard is given for: a cluster, a region, localhost."""
+
 
 class CertifiedDoor(Door, Protocol):
     """An endpoint that has a certificate of its own."""
@@ -65,6 +68,7 @@ class SharedPort:
         self._certificates = certificates
         self._now = now
         self._certificate: ServerCertificate | None = None
+        self._of_domains: dict[str, ServerCertificate] = {}
         self._reception = Reception(sockets, self, room, make_room)
         self.port = self._reception.port
         self.log.info("shared port opened", port=self.port)
@@ -87,5 +91,17 @@ class SharedPort:
         return self._certificate
 
     def _certificate_of(self, server_name: str | None) -> ServerCertificate | None:
-        endpoint = self._routes.named(server_name) or self._routes.neighbour(server_name)
-        return endpoint.certificate if endpoint is not None else None
+        """An endpoint's own; for a name beside those of a cluster one for all of its domain, so
+        that who calls an instance that is gone hears that, and nothing of certificates.
+        """
+        endpoint = self._routes.named(server_name)
+        if endpoint is not None:
+            return endpoint.certificate
+        domain = self._routes.domain_of(server_name)
+        if domain is None or domain.count(".") < DOMAIN_DOTS_MIN:
+            return None
+        known = self._of_domains.get(domain)
+        if known is None or self._now() >= known.renew_at:
+            known = self._certificates.server_certificate((f"*.{domain}",), now=self._now())
+            self._of_domains[domain] = known
+        return known

@@ -34,8 +34,6 @@ LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 AUTHORITY_LIFETIME = timedelta(days=3650)
 CERTIFICATE_LIFETIME = timedelta(days=90)
 RENEW_BEFORE = timedelta(days=30)
-WILDCARD_LABELS_MIN = 3
-"""Labels of a domain that a wildcard is given for: a cluster, a region, localhost."""
 BACKDATED = timedelta(hours=1)  # a client's clock may be behind ours
 
 log = get_logger(__name__)
@@ -150,15 +148,10 @@ class CertificateAuthority:
     ) -> ServerCertificate:
         """A new certificate and key for an endpoint's names, and for the loopback addresses.
 
-        It is good for the names beside those, too: `*.cluster-abc.us-east-1.localhost`. So who
-        calls an endpoint that is gone hears that, and not that a certificate is wrong.
-
         Raises InvalidParameterError for a name that is not under `.localhost`.
         """
         now = now or datetime.now(UTC)
-        given = tuple(names)
-        beside = (wildcard for name in given if (wildcard := _beside(name)))
-        names = tuple(dict.fromkeys((*given, *beside, *LOOPBACK_HOSTS)))
+        names = tuple(dict.fromkeys((*names, *LOOPBACK_HOSTS)))
         key = ec.generate_private_key(ec.SECP256R1())
         expires = min(now + CERTIFICATE_LIFETIME, self.certificate.not_valid_after_utc)
         certificate = (
@@ -256,12 +249,6 @@ _SIGNS_CERTIFICATES = x509.KeyUsage(
 
 def _common_name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def _beside(name: str) -> str:
-    """The wildcard of a name's neighbours, where its domain is one of a cluster of its own."""
-    domain = name.partition(".")[2]
-    return f"*.{domain}" if domain.count(".") >= WILDCARD_LABELS_MIN - 1 else ""
 
 
 def _general_name(name: str) -> x509.GeneralName:

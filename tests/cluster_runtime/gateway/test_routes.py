@@ -92,11 +92,11 @@ def test_an_endpoint_that_is_renamed_or_gone_is_not_found(routes: Routes[str]) -
     assert isinstance(routes.find(None, "renamed"), Refusal)
 
 
-def test_a_name_beside_those_of_a_cluster_has_a_neighbour(routes: Routes[str]) -> None:
-    assert routes.neighbour(f"gone.{DOMAIN}") == "first"
-    assert routes.neighbour(f"gone.cluster-ro-{DOMAIN}") == "reader"
+def test_a_name_beside_those_of_a_cluster_has_a_domain_of_endpoints(routes: Routes[str]) -> None:
+    assert routes.domain_of(f"gone.{DOMAIN}") == DOMAIN
+    assert routes.domain_of(f"GONE.cluster-ro-{DOMAIN}.") == f"cluster-ro-{DOMAIN}"
     for name in (None, "", "localhost", "gone.zzz.us-east-1.localhost"):
-        assert routes.neighbour(name) is None
+        assert routes.domain_of(name) is None
 
 
 labels = st.text("ab-1.", min_size=0, max_size=6)
