@@ -10,6 +10,7 @@ from aws_advanced_python_wrapper.errors import FailoverSuccessError
 from aws_advanced_python_wrapper.utils.rds_utils import RdsUtils
 
 from tests.drivers.conftest import PASSWORD, Aurora, of
+from tests.waiting import wait_until
 
 IDENTIFIER = "select pg_catalog.aurora_db_instance_identifier()"
 
@@ -48,6 +49,7 @@ def connect(aurora: Aurora, plugins: str, **more: Any) -> Any:
 
 def hosts(connection: Any) -> dict[str, str]:
     """What the wrapper knows of the instances: host names and roles."""
+    connection._plugin_service.refresh_host_list()
     found = connection._plugin_service.all_hosts
     return {host.host: host.role.name for host in found}
 
@@ -62,7 +64,7 @@ def test_it_knows_the_cluster_as_auroras_and_reads_its_topology(
         assert found == ("notes-instance-1",)
         dialect_class = type(connection._plugin_service.database_dialect).__name__
         assert dialect_class == "AuroraPgDialect"
-        assert hosts(connection) == {aurora.instance("notes-instance-1"): "WRITER"}
+        wait_until(lambda: hosts(connection) == {aurora.instance("notes-instance-1"): "WRITER"})
 
 
 def test_tokens_that_it_signs_open_endpoints_and_instances_by_the_shared_port(

@@ -155,7 +155,9 @@ def test_they_are_told_to_every_role_and_never_dumped(
     with notes.connect(user="borealis_reader") as conn:
         assert conn.execute("select count(*) from aurora_replica_status()").fetchone() == (1,)
     changed = master.execute(
-        "select proname from pg_proc where proname = any(%s) and proacl is not null", [list(NAMES)]
+        "select proname from pg_proc where proname = any(%s) "
+        "and proacl <> pg_catalog.acldefault('f', proowner)",
+        [list(NAMES)],
     )
     assert changed.fetchall() == []
 
