@@ -166,18 +166,17 @@ def with_ports(cluster: HostedCluster) -> DBCluster:
 
 def endpoint_spec(db_cluster: DBCluster, kind: EndpointKind) -> EndpointSpec:
     """What the gateway must know of an endpoint. The writer's has its instance's name as well."""
-    names, aliases, port = (db_cluster.reader_endpoint,), (), db_cluster.reader_port
-    if kind == "writer":
-        instance = writer_name(db_cluster)
-        names = (
-            db_cluster.endpoint,
-            instance_endpoint_name(instance, db_cluster.db_cluster_resource_id, db_cluster.region),
-        )
-        aliases, port = (db_cluster.db_cluster_identifier, instance), db_cluster.port
+    instance = writer_name(db_cluster)
+    instance_endpoint = instance_endpoint_name(
+        instance, db_cluster.db_cluster_resource_id, db_cluster.region
+    )
+    writes = kind == "writer"
+    names = (db_cluster.endpoint, instance_endpoint) if writes else (db_cluster.reader_endpoint,)
+    port = db_cluster.port if writes else db_cluster.reader_port
     return EndpointSpec(
         cluster=db_cluster.db_cluster_resource_id,
         names=names,
-        aliases=aliases,
+        aliases=(db_cluster.db_cluster_identifier, instance) if writes else (),
         port=port or None,
         require_tls=db_cluster.require_tls,
         iam_enabled=db_cluster.iam_database_authentication_enabled,

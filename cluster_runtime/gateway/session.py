@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 import socket
-import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -171,7 +170,12 @@ class Session:
         elif (error := task.exception()) is not None:
             self._log.error("connection failed", exc_info=error)
         if self._relay is None:
-            self._refuse_without_waiting(self._closing)
+            for action in self._closing:
+                if isinstance(action, actions.Close):
+                    reason, user = action.reason, self._handshake.user
+                    self._log.info("connection refused", reason=reason, user=user)
+                elif isinstance(action, actions.Send):
+                    self._stream.send_last(action.data)
             self._stream.discard_unread()
             close_client(self._stream.sock)
             if self._server is not None:
@@ -365,17 +369,6 @@ class Session:
                 each.cancel()
             # `left` reads from the socket: it must have ended before anyone else does.
             await asyncio.gather(task, left, return_exceptions=True)
-
-    def _refuse_without_waiting(self, last: list[Action]) -> None:
-        for action in last:
-            match action:
-                case actions.Send(data):
-                    try:
-                        self._stream.sock.send(data)
-                    except (OSError, ssl.SSLError):  # gone, or too slow to hear it
-                        return
-                case actions.Close(reason):
-                    self._log.info("connection refused", reason=reason, user=self._handshake.user)
 
     def _relay_closed(self, reason: str) -> None:
         """Called by the reactor, on its thread."""

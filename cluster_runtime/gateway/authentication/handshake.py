@@ -20,6 +20,7 @@ Source: PostgreSQL 18 documentation, "Message Flow: Start-up"; `tcop/backend_sta
 """
 
 import struct
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
@@ -291,31 +292,15 @@ class Handshake:
             )
         if self.refusal is not None:
             return self.refuse(self.refusal.sqlstate, self.refusal.text)
-        user = startup.parameters.get("user", "")
-        if not user:
-            return self.refuse(
-                INVALID_AUTHORIZATION, "no PostgreSQL user name specified in startup packet"
-            )
-        for name in ("user", "database"):
-            if len(startup.parameters.get(name, "").encode()) > protocol.NAME_BYTES_MAX:
-                return self.refuse(
-                    INVALID_AUTHORIZATION,
-                    f"the {name} name is longer than {protocol.NAME_BYTES_MAX} bytes",
-                )
-        if user.startswith(RESERVED_ROLE_PREFIXES):
-            return self.refuse(
-                INVALID_AUTHORIZATION, f'role "{user}" is reserved: no client may log in as it'
-            )
-        if "replication" in startup.parameters:
-            return self.refuse(
-                FEATURE_NOT_SUPPORTED, "replication connections do not pass the gateway"
-            )
+        refusal = _refusal_of(startup.parameters)
+        if refusal is not None:
+            return self.refuse(refusal.sqlstate, refusal.text)
         wish, parameters = startup_options.take(startup.parameters, startup_options.AUTH_PARAMETER)
         if refused := self._take_wish(wish):
             return refused
         self._startup = startup = replace(startup, parameters=parameters)
         self.state = State.LOGIN
-        actions: list[Action] = [LookUp(user)]
+        actions: list[Action] = [LookUp(self.user)]
         if startup.version.minor > protocol.LATEST_MINOR or startup.unknown_options:
             negotiated = protocol.negotiate_protocol_version(
                 self._negotiated, startup.unknown_options
@@ -432,6 +417,26 @@ class Handshake:
     def _expect(self, state: State) -> None:
         if self.state is not state:
             raise RuntimeError(f"the handshake is in {self.state}, not in {state}")
+
+
+def _refusal_of(parameters: Mapping[str, str]) -> Refusal | None:
+    """Why nobody gets in with these parameters, at whichever endpoint; None: somebody may."""
+    user = parameters.get("user", "")
+    if not user:
+        return Refusal(INVALID_AUTHORIZATION, "no PostgreSQL user name specified in startup packet")
+    for name in ("user", "database"):
+        if len(parameters.get(name, "").encode()) > protocol.NAME_BYTES_MAX:
+            return Refusal(
+                INVALID_AUTHORIZATION,
+                f"the {name} name is longer than {protocol.NAME_BYTES_MAX} bytes",
+            )
+    if user.startswith(RESERVED_ROLE_PREFIXES):
+        return Refusal(
+            INVALID_AUTHORIZATION, f'role "{user}" is reserved: no client may log in as it'
+        )
+    if "replication" in parameters:
+        return Refusal(FEATURE_NOT_SUPPORTED, "replication connections do not pass the gateway")
+    return None
 
 
 _CLIENTS_TURN = frozenset({State.STARTUP, State.TLS, State.SASL, State.SASL_FINAL, State.TOKEN})
