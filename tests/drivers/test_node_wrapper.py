@@ -36,7 +36,7 @@ PROGRAM = """
 import "./names.mjs";
 import fs from "node:fs";
 import readline from "node:readline";
-import { AwsPGClient, PluginManager } from "aws-advanced-nodejs-wrapper/pg";
+import { AwsPGClient } from "aws-advanced-nodejs-wrapper/pg";
 
 const given = JSON.parse(process.argv[2]);
 const told = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
