@@ -73,6 +73,9 @@ class TopologyWatch:
                     )
 
     async def _look(self, cluster: HostedCluster) -> None:
+        instances = cluster.instances
+        if all(each.socket is None for each in (instances.writer, *instances.readers)):
+            return  # paused: nobody asks
         running = _running(cluster)
         if len(running) < 2:
             await publish(cluster)
