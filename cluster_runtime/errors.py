@@ -77,6 +77,31 @@ class InstanceNotFoundError(BorealisError):
     code = "DBInstanceNotFound"
 
 
+class InstanceNotReadyError(BorealisError):
+    """An instance is not in a state for what was asked: it starts, is down, or is being deleted."""
+
+    code = "InvalidDBInstanceState"
+    retry_helps = True
+
+
+class InstanceQuotaError(BorealisError):
+    """A cluster has as many readers as it may have. Delete one first."""
+
+    code = "InstanceQuotaExceeded"
+
+
+class ClusterEndpointNotFoundError(BorealisError):
+    """The control plane knows no custom endpoint of that identifier."""
+
+    code = "DBClusterEndpointNotFoundFault"
+
+
+class ClusterEndpointAlreadyExistsError(BorealisError):
+    """A create used the identifier of a custom endpoint. Choose another one."""
+
+    code = "DBClusterEndpointAlreadyExistsFault"
+
+
 class ParameterGroupNotFoundError(BorealisError):
     """The control plane knows no parameter group of that name."""
 

@@ -62,7 +62,7 @@ def copied(tmp_path: Path) -> Path:
         ("cluster_runtime/serverless/watch.py", "import cluster_runtime.control.cluster", "circle"),
         (
             "cluster_runtime/control/cluster.py",
-            "import cluster_runtime.control.restart",
+            "import cluster_runtime.control.endpoints",
             "control:",
         ),
         ("cluster_runtime/engine/system/files.py", "import cluster_runtime.engine.home", "engine:"),

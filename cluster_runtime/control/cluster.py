@@ -13,13 +13,12 @@ from cluster_runtime.control.postgres import ClusterStorage, Writer
 from cluster_runtime.control.records.advice import to_make_a_writer, to_make_available
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT, Catalog
 from cluster_runtime.control.records.identifiers import not_found
-from cluster_runtime.control.records.model import (
-    AT_REST,
-    ClusterStatus,
-    DBCluster,
-    EndpointKind,
-    Event,
+from cluster_runtime.control.records.instances import (
+    CustomEndpointRecord,
+    InstanceRecord,
+    class_settings,
 )
+from cluster_runtime.control.records.model import AT_REST, ClusterStatus, DBCluster, Event
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup
 from cluster_runtime.control.records.state_directory import AccessKey, StateDirectory
 from cluster_runtime.engine.home import EngineHome
@@ -45,26 +44,35 @@ if not TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Instances:
-    """The volume of a cluster, its writer, and its readers: at least one, and at most 15.
+    """The volume of a cluster, its writer, and its readers by their names: at most 15.
 
-    The first reader serves while no writer can.
+    stand_in: a reader without a name, which serves while neither a writer nor another reader can.
     """
 
     storage: ClusterStorage
-    writer_server: Writer
     writer: HostedInstance
-    readers: list[HostedInstance]
+    stand_in: HostedInstance
+    readers: dict[str, HostedInstance] = field(default_factory=dict)
 
     @property
-    def reader(self) -> HostedInstance:
-        """The reader that serves while no writer can."""
-        return self.readers[0]
+    def writer_server(self) -> Writer:
+        """What runs at the writer's place."""
+        return self.writer.servers.as_writer
+
+    @property
+    def ready_readers(self) -> dict[str, HostedInstance]:
+        """Those that serve now."""
+        return {name: each for name, each in self.readers.items() if each.ready}
+
+    async def stop_readers(self) -> None:
+        """Stop all of them but the writer."""
+        readers = (self.stand_in, *self.readers.values())
+        await asyncio.gather(*(each.stop(Shutdown.IMMEDIATE) for each in readers))
 
     async def stop(self, mode: Shutdown) -> None:
         """Stop all of them, then close the volume, whatever went wrong before."""
         try:
-            for reader in self.readers:
-                await reader.stop(Shutdown.IMMEDIATE)
+            await self.stop_readers()
             await self.writer.stop(mode)
         finally:
             await in_thread(self.storage.close)
@@ -87,28 +95,51 @@ class Watch(Protocol):
         """Look no more."""
 
 
-class RestartOfItsWriter(Protocol):
-    """What starts a writer that ended, while the endpoints of its cluster are open."""
+class Supervision(Protocol):
+    """What looks after the instances of a cluster while its endpoints are open.
 
-    def begin(self) -> None:
-        """The writer has ended: start it again."""
+    trouble: why the writer that ended has not been replaced, where that was tried.
+    """
+
+    trouble: Exception | None
+
+    def writer_ended(self) -> None:
+        """The writer has ended: another one takes over, or it is started again."""
+
+    def look(self) -> None:
+        """Look at all of them now, and not in due time."""
+
+    def new_writer(self) -> None:
+        """Another instance is the writer now."""
+
+    def rest(self) -> None:
+        """The cluster pauses: nothing is looked after until its writer runs again."""
 
     def close(self) -> None:
-        """Start it never again."""
+        """Start nothing any more."""
 
 
 @dataclass(slots=True, eq=False)
 class HostedCluster:
-    """A cluster of this runtime: what it is, its writer, its open endpoints."""
+    """A cluster of this runtime: what it is, its instances, its open endpoints.
+
+    records: of its instances by name. custom: its custom endpoints by identifier. lag: milliseconds
+    that each reader was behind when that was last looked at. problems: why instances that should
+    run do not, by name.
+    """
 
     db_cluster: DBCluster
     directory: Path
     instances: Instances
     format: int = CLUSTER_FORMAT
-    endpoints: dict[EndpointKind, Endpoint] = field(default_factory=dict)
+    records: dict[str, InstanceRecord] = field(default_factory=dict)
+    custom: dict[str, CustomEndpointRecord] = field(default_factory=dict)
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     watch: ConnectionWatch | None = None
-    restart: RestartOfItsWriter | None = None
+    supervision: Supervision | None = None
+    lag: dict[str, float] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -124,6 +155,17 @@ class HostedCluster:
     def identifier(self) -> str:
         """The name that it has now."""
         return self.db_cluster.db_cluster_identifier
+
+    @property
+    def writer_name(self) -> str:
+        """The name of the instance that is the writer; empty without one."""
+        return self.db_cluster.writer_identifier if self.db_cluster.has_writer else ""
+
+    def instance(self, name: str) -> HostedInstance:
+        """The instance of a name. Raises LookupError where it has none of it."""
+        if name == self.writer_name:
+            return self.writer
+        return self.instances.readers[name]
 
     async def settled(self) -> None:
         """Wait for a failover or a start under way; then raise unless the cluster is available."""
@@ -170,6 +212,7 @@ class OpenRuntime:
     installation: Callable[[str | None], Installation]
     template: Callable[[str | None], Template]
     pool: WarmPool[UnnamedCluster]
+    supervise: "Callable[[OpenRuntime, HostedCluster], Supervision]"
     clusters: dict[str, HostedCluster] = field(default_factory=dict)
     reserved: dict[str, asyncio.Event] = field(default_factory=dict)
     """Names whose clusters are being made; each event is set when that has ended."""
@@ -188,12 +231,29 @@ class OpenRuntime:
         while self.watches:
             await self.watches.pop().close()
 
-    def parameters_of(self, resource_id: str) -> Settings:
-        """What the parameter group of a cluster sets; nothing for one without a name yet."""
+    def parameters_of(self, resource_id: str, place: str = "") -> Settings:
+        """What the parameter group of a cluster sets; nothing for one without a name yet.
+
+        place: of an instance, whose class sets some where the group does not.
+        """
         cluster = self.clusters.get(resource_id)
-        name = cluster.db_cluster.db_cluster_parameter_group if cluster is not None else ""
-        group = self.parameter_groups.get(name)
-        return dict(group.values) if group is not None else {}
+        if cluster is None:
+            return {}
+        group = self.parameter_groups.get(cluster.db_cluster.db_cluster_parameter_group)
+        classes = [
+            each.db_instance_class for each in cluster.records.values() if each.place == place
+        ]
+        of_class = class_settings(classes[0]) if classes else {}
+        return {**of_class, **(dict(group.values) if group is not None else {})}
+
+    def instance_names(self) -> frozenset[str]:
+        """The names of all instances that there are."""
+        return frozenset(name for each in self.clusters.values() for name in each.records)
+
+    async def keep(self, cluster: HostedCluster, record: InstanceRecord) -> None:
+        """Make a record what an instance is, durably."""
+        await in_thread(self.catalog.put_instance, record)
+        cluster.records[record.db_instance_identifier] = record
 
     async def store(self, cluster: HostedCluster, db_cluster: DBCluster) -> None:
         """Make `db_cluster` what the cluster is, durably."""

@@ -1,98 +1,88 @@
 """The endpoints of a cluster at the gateway: opened, updated, closed; and what they lead to."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
-import psycopg
-
+from cluster_runtime.control.availability.routing import Membership
+from cluster_runtime.control.backends import (
+    CustomBackend,
+    InstanceBackend,
+    ReaderBackend,
+    WriterBackend,
+)
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.members import writer_name
-from cluster_runtime.control.records.identifiers import endpoint_name, instance_endpoint_name
+from cluster_runtime.control.records.identifiers import (
+    custom_endpoint_name,
+    endpoint_name,
+    instance_endpoint_name,
+)
+from cluster_runtime.control.records.instances import (
+    CustomEndpointRecord,
+    InstanceRecord,
+    class_connections,
+)
 from cluster_runtime.control.records.model import (
     ClusterStatus,
     DBCluster,
-    EndpointKind,
+    InstanceStatus,
     ServerlessScaling,
 )
-from cluster_runtime.control.restart import WriterRestart
-from cluster_runtime.errors import EngineError, PortInUseError, QuorumLostError
-from cluster_runtime.gateway import EndpointSpec, Login, SessionDescription
+from cluster_runtime.errors import EngineError, InvalidParameterError, PortInUseError
+from cluster_runtime.gateway import Endpoint, EndpointSpec, SessionDescription
 from cluster_runtime.logs import get_logger
 from cluster_runtime.serverless.watch import ConnectionWatch
+
+WRITER, READER = "writer", "reader"
+INSTANCE, CUSTOM = "instance:", "custom:"
+"""What endpoints go by in `HostedCluster.endpoints`; before the name of an instance, or of a custom
+endpoint."""
 
 _log = get_logger(__name__)
 
 
-class ClusterBackend:
-    """What one endpoint leads to (`cluster_runtime.gateway.Backend`)."""
-
-    def __init__(self, cluster: HostedCluster, kind: EndpointKind, watch: ConnectionWatch) -> None:
-        self._cluster = cluster
-        self._kind = kind
-        self._watch = watch
-
-    async def login(self, user: str) -> Login | None:
-        """Who a user is; None where there is no such role. Waits for a failover to end."""
-        await self._cluster.settled()
-        with _asked_again_where_it_goes_away():
-            return await (await self._instance()).login(user)
-
-    async def wake(self) -> Path:
-        """Start the instance where it does not run; the folder of its socket."""
-        await self._cluster.settled()
-        with _asked_again_where_it_goes_away():
-            return await (await self._instance()).ensure_running()
-
-    async def may_cancel(self, pid: int) -> bool:
-        """False while the statement of a server process waits for the volume."""
-        return not await self._cluster.writer.waits_for_the_volume(pid)
-
-    async def _instance(self) -> HostedInstance:
-        """The writer; for readers, a hot standby while too few segments answer for a writer."""
-        instances = self._cluster.instances
-        if self._kind == "writer":
-            return instances.writer
-        if instances.reader.socket is None:
-            try:
-                if not instances.writer.knows_logins:
-                    await instances.writer.ensure_running()
-                return instances.writer
-            except QuorumLostError as error:
-                _log.warning(
-                    "no writer: a reader serves", cluster=self._cluster.identifier, error=str(error)
-                )
-        await instances.reader.ensure_running()
-        return instances.reader
-
-    def opened(self) -> None:
-        """Count a client, which keeps the cluster awake."""
-        self._watch.opened()
-
-    def closed(self) -> None:
-        """Count a client no more."""
-        self._watch.closed()
-
-
 async def open_endpoints(runtime: OpenRuntime, cluster: HostedCluster) -> None:
-    """Watch for idleness, and listen at both endpoints; nothing stays open where one fails.
+    """Watch for idleness, and listen at all endpoints; nothing stays open where one fails.
 
     Raises PortInUseError where the requested port is taken. A port that the runtime once chose
     by itself and that is taken now is replaced by another one.
     """
-    watch = cluster.watch = _watch(cluster)
-    cluster.restart = WriterRestart(cluster)
-    kinds: tuple[EndpointKind, ...] = ("writer", "reader")
+    cluster.watch = _watch(cluster)
     try:
-        for kind in kinds:
-            await _open(runtime, cluster, kind, watch)
+        for kind in (WRITER, READER):
+            await _open(runtime, cluster, kind)
+        cluster.db_cluster = with_ports(cluster)
+        for record in list(cluster.records.values()):
+            if record.status is not InstanceStatus.CREATING:
+                await open_instance_endpoint(runtime, cluster, record)
+        for custom in list(cluster.custom.values()):
+            await open_custom_endpoint(runtime, cluster, custom)
+        cluster.supervision = runtime.supervise(runtime, cluster)
     except BaseException:
         await close_endpoints(runtime, cluster)
         raise
-    cluster.db_cluster = with_ports(cluster)
+
+
+async def open_instance_endpoint(
+    runtime: OpenRuntime, cluster: HostedCluster, record: InstanceRecord
+) -> None:
+    """Listen at the endpoint of an instance; its port is kept."""
+    endpoint = await _open(runtime, cluster, of_instance(record.db_instance_identifier))
+    if endpoint.port != record.port:
+        await runtime.keep(cluster, replace(record, port=endpoint.port))
+
+
+async def open_custom_endpoint(
+    runtime: OpenRuntime, cluster: HostedCluster, record: CustomEndpointRecord
+) -> None:
+    """Listen at a custom endpoint; its port is kept."""
+    cluster.custom[record.identifier] = record
+    endpoint = await _open(runtime, cluster, of_custom(record.identifier))
+    if endpoint.port != record.port:
+        record = replace(record, port=endpoint.port)
+        cluster.custom[record.identifier] = record
+        await in_thread(runtime.catalog.put_custom_endpoint, record)
 
 
 async def open_shared_port(runtime: OpenRuntime, port: int | None, last: int | None) -> None:
@@ -112,12 +102,20 @@ async def open_shared_port(runtime: OpenRuntime, port: int | None, last: int | N
         await runtime.gateway.open_shared_port(None)
 
 
+async def close_endpoint(runtime: OpenRuntime, cluster: HostedCluster, key: str) -> None:
+    """Stop listening at one endpoint, where it is open; its connections end with 57P01."""
+    endpoint = cluster.endpoints.pop(key, None)
+    if endpoint is not None:
+        await runtime.gateway.close_endpoint(endpoint)
+
+
 async def close_endpoints(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     """Stop listening and watching; connections end with 57P01."""
     if cluster.watch is not None:
         cluster.watch.close()
-    if cluster.restart is not None:
-        cluster.restart.close()
+    if cluster.supervision is not None:
+        cluster.supervision.close()
+        cluster.supervision = None
     while cluster.endpoints:
         _, endpoint = cluster.endpoints.popitem()
         await runtime.gateway.close_endpoint(endpoint)
@@ -128,16 +126,36 @@ def idle_seconds(scaling: ServerlessScaling) -> float | None:
     return scaling.seconds_until_auto_pause if scaling.auto_pause else None
 
 
-async def disconnect(cluster: HostedCluster) -> None:
-    """End every established connection with 57P01; go on listening. Who is connecting waits."""
-    for endpoint in cluster.endpoints.values():
-        await endpoint.disconnect()
+async def disconnect(cluster: HostedCluster, at: HostedInstance | None = None) -> None:
+    """End established connections with 57P01; go on listening. Who is connecting waits.
+
+    at: only those that lead to this instance.
+    """
+    path = at.path if at is not None else None
+    for endpoint in list(cluster.endpoints.values()):
+        await endpoint.disconnect(at=path)
 
 
 def rest(cluster: HostedCluster) -> None:
     """Keep nothing for the endpoints of a paused cluster but their ports."""
     for endpoint in cluster.endpoints.values():
         endpoint.rest()
+
+
+async def pause(cluster: HostedCluster, only_if: Callable[[], bool] = lambda: True) -> bool:
+    """Pause a cluster that is settled: its readers, then its writer. Returns whether it did.
+
+    only_if: asked at the last moment, when no connect can come between.
+    """
+    if cluster.supervision is not None:
+        cluster.supervision.rest()
+    await cluster.instances.stop_readers()
+    paused = await cluster.writer.pause(only_if)
+    if paused:
+        rest(cluster)
+    elif cluster.supervision is not None:
+        cluster.supervision.look()
+    return paused
 
 
 def describe_sessions(cluster: HostedCluster) -> list[SessionDescription]:
@@ -151,36 +169,86 @@ def describe_sessions(cluster: HostedCluster) -> list[SessionDescription]:
 
 def update_endpoints(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     """Tell the gateway the cluster as it is now."""
-    for kind, endpoint in cluster.endpoints.items():
-        runtime.gateway.update_endpoint(endpoint, endpoint_spec(cluster.db_cluster, kind))
+    for key, endpoint in cluster.endpoints.items():
+        runtime.gateway.update_endpoint(endpoint, endpoint_spec(cluster, key))
 
 
 def with_ports(cluster: HostedCluster) -> DBCluster:
     """The cluster with the ports that the open endpoints have."""
     return replace(
         cluster.db_cluster,
-        port=cluster.endpoints["writer"].port,
-        reader_port=cluster.endpoints["reader"].port,
+        port=cluster.endpoints[WRITER].port,
+        reader_port=cluster.endpoints[READER].port,
     )
 
 
-def endpoint_spec(db_cluster: DBCluster, kind: EndpointKind) -> EndpointSpec:
-    """What the gateway must know of an endpoint. The writer's has its instance's name as well."""
-    instance = writer_name(db_cluster)
-    instance_endpoint = instance_endpoint_name(
-        instance, db_cluster.db_cluster_resource_id, db_cluster.region
-    )
-    writes = kind == "writer"
-    names = (db_cluster.endpoint, instance_endpoint) if writes else (db_cluster.reader_endpoint,)
-    port = db_cluster.port if writes else db_cluster.reader_port
+def endpoint_spec(cluster: HostedCluster, key: str) -> EndpointSpec:
+    """What the gateway must know of an endpoint."""
+    db_cluster = cluster.db_cluster
+    host, port = address_of(cluster, key)
+    record = cluster.records.get(_named(key, INSTANCE))
     return EndpointSpec(
         cluster=db_cluster.db_cluster_resource_id,
-        names=names,
-        aliases=(db_cluster.db_cluster_identifier, instance) if writes else (),
+        names=(host,),
+        aliases=_aliases(cluster, key),
         port=port or None,
         require_tls=db_cluster.require_tls,
         iam_enabled=db_cluster.iam_database_authentication_enabled,
+        read_only=key == READER,
+        max_connections=class_connections(record.db_instance_class) if record else None,
     )
+
+
+def _aliases(cluster: HostedCluster, key: str) -> tuple[str, ...]:
+    """Identifiers that mean an endpoint at the port that all share; the reader's has none."""
+    if key in (WRITER, READER):
+        return (cluster.identifier,) if key == WRITER else ()
+    return (_named(key, INSTANCE) or _named(key, CUSTOM),)
+
+
+def address_of(cluster: HostedCluster, key: str) -> tuple[str, int]:
+    """The host name and the port of an endpoint; 0 for one that never had a port."""
+    db_cluster = cluster.db_cluster
+    if key == WRITER:
+        return db_cluster.endpoint, db_cluster.port
+    if key == READER:
+        return db_cluster.reader_endpoint, db_cluster.reader_port
+    if name := _named(key, INSTANCE):
+        host = instance_endpoint_name(name, cluster.id, db_cluster.region)
+        return host, cluster.records[name].port
+    name = _named(key, CUSTOM)
+    return custom_endpoint_name(name, cluster.id, db_cluster.region), cluster.custom[name].port
+
+
+def endpoint_named(cluster: HostedCluster, name: str) -> str:
+    """The endpoint that is meant by `writer`, `reader`, an instance's name or a custom one's.
+
+    Raises InvalidParameterError.
+    """
+    name = name.lower()
+    for key, known in ((of_instance(name), cluster.records), (of_custom(name), cluster.custom)):
+        if name in known:
+            return key
+    if name in (WRITER, READER):
+        return name
+    raise InvalidParameterError(
+        f"cluster {cluster.identifier!r} has no endpoint {name!r}; it has "
+        + ", ".join((WRITER, READER, *cluster.records, *cluster.custom))
+    )
+
+
+def of_instance(name: str) -> str:
+    """What the endpoint of an instance goes by in `HostedCluster.endpoints`."""
+    return INSTANCE + name
+
+
+def of_custom(identifier: str) -> str:
+    """What a custom endpoint goes by there."""
+    return CUSTOM + identifier
+
+
+def _named(key: str, prefix: str) -> str:
+    return key.removeprefix(prefix) if key.startswith(prefix) else ""
 
 
 def endpoint_names(identifier: str, resource_id: str, region: str) -> tuple[str, str]:
@@ -192,45 +260,53 @@ def endpoint_names(identifier: str, resource_id: str, region: str) -> tuple[str,
 
 
 def _watch(cluster: HostedCluster) -> ConnectionWatch:
-    async def pause(still_idle: Callable[[], bool]) -> None:
+    async def pause_it(still_idle: Callable[[], bool]) -> None:
         if cluster.writer.socket is None:
             return
         try:
             await in_thread(cluster.instances.storage.settle)
-            if await cluster.writer.pause(only_if=still_idle):
-                rest(cluster)
+            if still_idle() and await pause(cluster, still_idle):
                 _log.info("cluster paused", cluster=cluster.identifier)
         except EngineError as error:
             _log.error("cluster could not pause", cluster=cluster.identifier, error=str(error))
 
-    watch = ConnectionWatch(
+    return ConnectionWatch(
         idle_seconds(cluster.db_cluster.scaling),
         available=lambda: cluster.db_cluster.status is ClusterStatus.AVAILABLE,
-        pause=pause,
+        pause=pause_it,
     )
-    cluster.writer.on_start(watch.started)
-    return watch
 
 
-@contextmanager
-def _asked_again_where_it_goes_away() -> Iterator[None]:
-    """The runtime's own connection breaks in a failover or a pause: the gateway asks again."""
-    try:
-        yield
-    except psycopg.OperationalError as error:
-        raise ConnectionError(f"the instance went away: {error}") from error
+def _backend(cluster: HostedCluster, key: str) -> WriterBackend:
+    watch = cluster.watch
+    assert watch is not None, "an endpoint is opened once idleness is watched for"
+    if key == WRITER:
+        return WriterBackend(cluster, watch)
+    if key == READER:
+        return ReaderBackend(cluster, watch)
+    if name := _named(key, INSTANCE):
+        return InstanceBackend(cluster, watch, name)
+    identifier = _named(key, CUSTOM)
+    return CustomBackend(cluster, watch, lambda: membership_of(cluster.custom[identifier]))
 
 
-async def _open(
-    runtime: OpenRuntime, cluster: HostedCluster, kind: EndpointKind, watch: ConnectionWatch
-) -> None:
-    spec = endpoint_spec(cluster.db_cluster, kind)
-    backend = ClusterBackend(cluster, kind, watch)
+def membership_of(record: CustomEndpointRecord) -> Membership:
+    """Which instances a custom endpoint leads to."""
+    return Membership(
+        record.static_members,
+        record.excluded_members,
+        readers_only=record.custom_endpoint_type == "READER",
+    )
+
+
+async def _open(runtime: OpenRuntime, cluster: HostedCluster, key: str) -> Endpoint:
+    spec, backend = endpoint_spec(cluster, key), _backend(cluster, key)
     try:
         endpoint = await runtime.gateway.open_endpoint(spec, backend)
     except PortInUseError:
-        if kind == "writer" and cluster.db_cluster.port_was_requested:
+        if key == WRITER and cluster.db_cluster.port_was_requested:
             raise
         _log.warning("endpoint moves to another port", cluster=cluster.identifier, port=spec.port)
         endpoint = await runtime.gateway.open_endpoint(replace(spec, port=None), backend)
-    cluster.endpoints[kind] = endpoint
+    cluster.endpoints[key] = endpoint
+    return endpoint

@@ -19,7 +19,6 @@ from cluster_runtime.control.records.model import (
     ClusterStatus,
     DBCluster,
     DBInstance,
-    EndpointKind,
 )
 from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
 
@@ -55,7 +54,7 @@ class Cluster(Protocol):
 
     def dsn(
         self,
-        endpoint: EndpointKind = "writer",
+        endpoint: str = "writer",
         *,
         user: str | None = None,
         dbname: str | None = None,
@@ -63,18 +62,17 @@ class Cluster(Protocol):
     ) -> str:
         """A libpq URI of an endpoint, through the gateway.
 
+        endpoint: `writer`, `reader`, or the name of an instance or of a custom endpoint.
         It carries an IAM token as its password, which opens new connections for 15 minutes;
         ask again for each new connection (a pool takes `conninfo=cluster.dsn`).
         port: another one that leads there: the host's `gateway_port`, which all endpoints share.
         """
 
-    def connect(
-        self, endpoint: EndpointKind = "writer", **kwargs: Any
-    ) -> "psycopg.Connection[Any]":
+    def connect(self, endpoint: str = "writer", **kwargs: Any) -> "psycopg.Connection[Any]":
         """A psycopg connection; keyword arguments go to `psycopg.connect`."""
 
     async def aconnect(
-        self, endpoint: EndpointKind = "writer", **kwargs: Any
+        self, endpoint: str = "writer", **kwargs: Any
     ) -> "psycopg.AsyncConnection[Any]":
         """An asynchronous psycopg connection."""
 
@@ -95,6 +93,9 @@ class Source(Protocol):
 
     def instances(self) -> Sequence[DBInstance]:
         """Its instances."""
+
+    def address(self, endpoint: str) -> tuple[str, int]:
+        """Host name and port of an endpoint. Raises InvalidParameterError."""
 
     def token(self, db_cluster: DBCluster, host: str, port: int, user: str) -> str:
         """An IAM token for a user at an endpoint."""
@@ -136,7 +137,7 @@ class ClusterHandle:
 
     def dsn(
         self,
-        endpoint: EndpointKind = "writer",
+        endpoint: str = "writer",
         *,
         user: str | None = None,
         dbname: str | None = None,
@@ -144,10 +145,12 @@ class ClusterHandle:
     ) -> str:
         """A libpq URI of an endpoint, through the gateway; as secret as a password.
 
+        endpoint: `writer`, `reader`, or the name of an instance or of a custom endpoint.
         It carries an IAM token, which opens new connections for 15 minutes: ask again for each new
         connection. port: another one that leads there: the host's `gateway_port`, which all
-        endpoints share. Raises InvalidClusterStateError while the endpoint is not open, and
-        ClusterClosedError where waiting does not open it.
+        endpoints share. Raises InvalidClusterStateError while the endpoint is not open,
+        ClusterClosedError where waiting does not open it, and InvalidParameterError for an endpoint
+        that there is not.
         """
         db_cluster = self.describe()
         refused = f"cluster {db_cluster.db_cluster_identifier!r} takes no connections"
@@ -166,11 +169,11 @@ class ClusterHandle:
                 f"{refused}: its gateway is off",
                 to_open_the_gateway(db_cluster),
             )
-        host, own_port = (
-            (db_cluster.endpoint, db_cluster.port)
-            if endpoint == "writer"
-            else (db_cluster.reader_endpoint, db_cluster.reader_port)
-        )
+        own = {
+            "writer": (db_cluster.endpoint, db_cluster.port),
+            "reader": (db_cluster.reader_endpoint, db_cluster.reader_port),
+        }
+        host, own_port = own.get(endpoint) or self._source.address(endpoint)
         port = port or own_port
         name = user or db_cluster.master_username
         token = self._source.token(db_cluster, host, port, name)
@@ -180,16 +183,14 @@ class ClusterHandle:
             f"&sslmode=verify-full&sslrootcert={quote(str(self._source.certificate_path))}"
         )
 
-    def connect(
-        self, endpoint: EndpointKind = "writer", **kwargs: Any
-    ) -> "psycopg.Connection[Any]":
+    def connect(self, endpoint: str = "writer", **kwargs: Any) -> "psycopg.Connection[Any]":
         """A psycopg connection; keyword arguments go to `psycopg.connect`."""
         from cluster_runtime.host_connection import HostConnection
 
         return HostConnection.connect(self.dsn(endpoint, **_who(kwargs)), **kwargs)
 
     async def aconnect(
-        self, endpoint: EndpointKind = "writer", **kwargs: Any
+        self, endpoint: str = "writer", **kwargs: Any
     ) -> "psycopg.AsyncConnection[Any]":
         """An asynchronous psycopg connection."""
         import asyncio

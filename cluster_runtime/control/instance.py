@@ -1,20 +1,22 @@
-"""An instance of a cluster on the event loop: started, paused and asked about its roles.
+"""An instance of a cluster on the event loop: started, paused, promoted and asked about roles.
 
 A transition at a time: callers that come while one is under way wait for its end.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from cluster_runtime.control.admin import AdminConnection, Statement
+from cluster_runtime.control.availability.health import Process
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.postgres import Instance
+from cluster_runtime.control.places import Servers
+from cluster_runtime.control.postgres import Instance, Reader, Writer
 from cluster_runtime.engine.access.instance_facts import InstanceFacts
 from cluster_runtime.engine.access.roles import IAM_ROLE
 from cluster_runtime.engine.home import SOCKET_NAME
@@ -27,13 +29,21 @@ from cluster_runtime.tracing import ON_POSTGRESQL, span
 
 _log = get_logger(__name__)
 
-LOGIN_ATTEMPTS = 4
 RESOURCE_ID = "aws.rds.db_cluster_resource_id"
 """Attribute of the spans of a start, such as a wake, and of a pause."""
 COMMIT_WAITS = """
 select 1 from pg_catalog.pg_stat_activity
  where pid operator(pg_catalog.=) %s and wait_event operator(pg_catalog.=) 'SyncRep'
 """
+PROMOTION_S = 30.0
+"""How long a reader may take to show the end of the log, and to become a primary."""
+PROMOTION_POLL_S = 0.003
+REPLAYED = (
+    "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0')::int8, "
+    "pg_catalog.pg_last_xact_replay_timestamp()"
+)
+IN_RECOVERY = "select pg_catalog.pg_is_in_recovery()"
+ALIVE = "select"
 ALL_LOGINS = "select rolname from pg_catalog.pg_roles where rolcanlogin and not rolsuper"
 
 LOCKS_THE_ROLES = """
@@ -53,16 +63,29 @@ if not TYPE_CHECKING:
 
 
 class HostedInstance:
-    """An instance, and the runtime's own connection to it.
+    """An instance, and the runtime's own connection to it. It is a writer, or a reader.
 
-    resource_id: of its cluster. major: of PostgreSQL's version. prepare: awaited after each start,
-    before anybody is let in; it sets `runtime_roles`. Where it fails the instance is stopped again.
+    servers: what it can be. resource_id: of its cluster. major: of PostgreSQL's version. prepare:
+    awaited after each start, before anybody is let in; it sets `runtime_roles`. Where it fails the
+    instance is stopped again.
     """
 
-    def __init__(self, instance: Instance, resource_id: str, major: int, prepare: Prepare) -> None:
+    def __init__(
+        self,
+        servers: Servers,
+        resource_id: str,
+        major: int,
+        prepare: Prepare,
+        *,
+        as_reader: bool = False,
+    ) -> None:
         self._spans = {**ON_POSTGRESQL, RESOURCE_ID: resource_id}
-        self._instance = instance
+        self.servers = servers
+        self._instance: Instance = servers.as_reader if as_reader else servers.as_writer
+        instance = self._instance
         self._prepare = prepare
+        self._ready = False
+        self._barred = False
         self._transition = asyncio.Lock()
         self._logins_while_paused: dict[str, Login] = {}
         self._on_start: Callable[[], None] = _nothing
@@ -71,6 +94,7 @@ class HostedInstance:
         """What it tells its clients since its last start; None: nothing yet."""
         self.major = major
         self.admin = AdminConnection(instance.socket_directory, major)
+        self._probe = AdminConnection(instance.socket_directory, major)
         self.runtime_roles: dict[str, int] = {}
         """Oids of the runtime's roles by the names they ought to have."""
 
@@ -104,6 +128,31 @@ class HostedInstance:
                 self.told = facts
 
     @property
+    def path(self) -> Path:
+        """The socket file that its PostgreSQL listens at, whenever it runs."""
+        return self._instance.socket_directory / SOCKET_NAME
+
+    @property
+    def is_reader(self) -> bool:
+        """Whether it is a reader now."""
+        return self._instance is self.servers.as_reader
+
+    @property
+    def server(self) -> Writer | Reader:
+        """What runs at its place, in the role that it has now."""
+        return self.servers.as_reader if self.is_reader else self.servers.as_writer
+
+    @property
+    def ready(self) -> bool:
+        """Whether it serves: it runs, is prepared, and has caught up where it is a reader."""
+        return self._ready and self._instance.running
+
+    @property
+    def process(self) -> Process:
+        """What the operating system says of its postmaster."""
+        return self._instance.process
+
+    @property
     def knows_logins(self) -> bool:
         """Whether it is paused and remembers who may wake it."""
         return self.socket is None and bool(self._logins_while_paused)
@@ -111,15 +160,18 @@ class HostedInstance:
     async def ensure_running(self) -> Path:
         """Start PostgreSQL where it does not run; return its socket file.
 
-        Raises EngineError, StorageError.
+        Raises EngineError, StorageError; ConnectionError while another one takes its place.
         """
         async with self._transition:
+            if self._barred:
+                raise ConnectionError("another instance takes the place of this one")
             if self.socket is not None and self._instance.outdated:
                 _log.warning("restarted: /etc/passwd was replaced", socket=str(self.socket))
                 await self._stop(Shutdown.FAST)
             if self.socket is None:
-                await self.admin.close()
+                self._ready = False
                 self.told = None
+                await self._disconnect()
                 with span("instance.start", self._spans):
                     await in_thread(self._instance.start)
                     await self._prepared()
@@ -152,22 +204,101 @@ class HostedInstance:
             self._logins_while_paused.clear()
             await self._stop(mode)
 
-    async def lose(self, destroy: Callable[[], None]) -> None:
-        """Have `destroy`, which blocks, end the instance in a way that nobody asked for."""
+    async def lose(
+        self, destroy: Callable[[], None], *, bar: bool = False, though_it_runs: bool = True
+    ) -> bool:
+        """Have `destroy`, which blocks, end the instance in a way that nobody asked for.
+
+        bar: let nobody start it again before `become_reader` or `allow`. though_it_runs: otherwise
+        one that runs, for somebody has started it again, is left alone. Returns whether it ended.
+        """
         async with self._transition:
-            await self.admin.close()
+            if not though_it_runs and self.socket is not None:
+                return False
+            self._ready = False
+            self._barred = bar
             self._logins_while_paused.clear()
+            # First, for one that hangs: then no statement waits for its answer any more.
             await in_thread(destroy)
+            await self._disconnect()
+            return True
+
+    async def promote(self, durable: int) -> None:
+        """Make a reader that runs the writer of its volume, which was opened anew for it.
+
+        durable: the end of the log. After an error it is a reader that does not run. Raises
+        EngineError, StorageError.
+        """
+        async with self._transition:
+            reader, writer = self.servers.as_reader, self.servers.as_writer
+            try:
+                await self._shows(durable)
+                await in_thread(reader.promote)
+                await self._until(IN_RECOVERY, lambda row: not row[0], "became no primary")
+                await in_thread(writer.take_over)
+            except BaseException as error:
+                self._ready = False
+                await in_thread(reader.kill)
+                await self._disconnect()
+                if isinstance(error, psycopg.Error):
+                    raise EngineError(f"a reader could not be promoted: {error}") from error
+                raise
+            self._instance = writer
+            await in_thread(reader.hand_over)
+            try:
+                await self._prepared()
+            except BaseException:
+                self._instance = reader
+                await in_thread(writer.retire)
+                raise
+
+    async def become_reader(self) -> None:
+        """A writer that does not run any more is a reader from its next start on."""
+        async with self._transition:
+            self._on_start = _nothing
+            self._instance = self.servers.as_reader
+            self._barred = False
+            await in_thread(self.servers.as_writer.retire)
+
+    def allow(self) -> None:
+        """It may be started again."""
+        self._barred = False
+
+    async def replayed(self) -> tuple[int, datetime | None]:
+        """How far a reader shows the log, and the time of the last commit that it shows.
+
+        Raises psycopg.Error, EngineError.
+        """
+        ((lsn, committed),) = await self.admin.execute(REPLAYED)
+        return int(lsn or 0), committed
+
+    async def answers(self) -> None:
+        """Return once a query was answered; never where it hangs. Raises psycopg.Error."""
+        await self._probe.execute(ALIVE)
+
+    async def _shows(self, durable: int) -> None:
+        await self._until(REPLAYED, lambda row: int(row[0] or 0) >= durable, "did not catch up")
+
+    async def _until(
+        self, query: LiteralString, reached: Callable[[TupleRow], bool], otherwise: str
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PROMOTION_S
+        while not reached((await self.admin.execute(query))[0]):
+            if loop.time() > deadline:
+                raise EngineError(
+                    f"the reader at {self._instance.socket_directory} {otherwise} within "
+                    f"{PROMOTION_S:g} s"
+                )
+            await asyncio.sleep(PROMOTION_POLL_S)
 
     async def login(self, user: str) -> Login | None:
-        """What credential a role may use; wakes a paused writer only for a role it may have."""
+        """What credential a role may use; wakes a paused writer only for a role it may have.
+
+        Raises psycopg.OperationalError where it stops meanwhile.
+        """
         if self.knows_logins:
             return self._logins_while_paused.get(user)
-        for _ in range(LOGIN_ATTEMPTS - 1):
-            await self.ensure_running()
-            with suppress(psycopg.OperationalError):
-                return await self._login(user)
-            # It stopped between the two: wait for that, and start it again.
         await self.ensure_running()
         return await self._login(user)
 
@@ -195,6 +326,7 @@ class HostedInstance:
     async def _prepared(self) -> None:
         try:
             await self._prepare(self)
+            self._ready = True
         except BaseException as error:
             await self._stop(Shutdown.IMMEDIATE)
             if isinstance(error, psycopg.Error):
@@ -213,8 +345,13 @@ class HostedInstance:
         return found
 
     async def _stop(self, mode: Shutdown) -> None:
-        await self.admin.close()
+        self._ready = False
+        await self._disconnect()
         await in_thread(self._instance.stop, mode)
+
+    async def _disconnect(self) -> None:
+        await self.admin.close()
+        await self._probe.close()
 
 
 def _nothing() -> None:

@@ -4,27 +4,18 @@ import difflib
 from collections.abc import Sequence
 
 from cluster_runtime.control.cluster import HostedCluster
-from cluster_runtime.control.records.model import (
-    ClusterStatus,
-    DBCluster,
-    DBInstance,
-    InstanceStatus,
-)
+from cluster_runtime.control.records.identifiers import instance_endpoint_name
+from cluster_runtime.control.records.instances import InstanceRecord
+from cluster_runtime.control.records.model import ClusterStatus, DBInstance, InstanceStatus
 from cluster_runtime.errors import InstanceNotFoundError
 from cluster_runtime.wording import Hint, Operation
 
-WRITER_TIER, READER_TIER = 0, 1
-
 
 def describe_instances(cluster: HostedCluster) -> list[DBInstance]:
-    """The writer, and each reader that runs.
-
-    Names are those that RDS gives to the instances which it makes with a cluster.
-    """
-    if not cluster.db_cluster.has_writer:
-        return []
-    readers = [reader for reader in cluster.instances.readers if reader.socket is not None]
-    return [_member(cluster, 1), *(_member(cluster, 2 + at) for at in range(len(readers)))]
+    """The writer, then the readers in the order of their creation."""
+    writer = cluster.writer_name
+    found = [_member(cluster, each) for each in cluster.records.values()]
+    return sorted(found, key=lambda each: each.db_instance_identifier != writer)
 
 
 def instance_named(identifier: str, known: Sequence[DBInstance]) -> DBInstance:
@@ -40,26 +31,49 @@ def instance_named(identifier: str, known: Sequence[DBInstance]) -> DBInstance:
     )
 
 
-def writer_name(db_cluster: DBCluster) -> str:
-    """The identifier of a cluster's writer."""
-    return db_cluster.writer_identifier or f"{db_cluster.db_cluster_identifier}-instance-1"
-
-
-def _member(cluster: HostedCluster, number: int) -> DBInstance:
-    db_cluster = cluster.db_cluster
-    at_rest = db_cluster.status in (ClusterStatus.STOPPED, ClusterStatus.STOPPING)
+def _member(cluster: HostedCluster, record: InstanceRecord) -> DBInstance:
+    db_cluster, name = cluster.db_cluster, record.db_instance_identifier
+    is_writer = name == cluster.writer_name
+    endpoint = cluster.endpoints.get(f"instance:{name}")
     return DBInstance(
-        db_instance_identifier=writer_name(db_cluster)
-        if number == 1
-        else f"{db_cluster.db_cluster_identifier}-instance-{number}",
+        db_instance_identifier=name,
         db_cluster_identifier=db_cluster.db_cluster_identifier,
-        db_instance_status=InstanceStatus.STOPPED if at_rest else InstanceStatus.AVAILABLE,
-        is_cluster_writer=number == 1,
+        db_instance_status=_status(cluster, record, is_writer=is_writer),
+        is_cluster_writer=is_writer,
         engine=db_cluster.engine,
         engine_version=db_cluster.engine_version,
-        instance_create_time=db_cluster.cluster_create_time,
-        db_cluster_parameter_group_status=(
-            "pending-reboot" if cluster.instances.writer_server.parameters_wait else "in-sync"
-        ),
-        promotion_tier=WRITER_TIER if number == 1 else READER_TIER,
+        instance_create_time=record.instance_create_time,
+        db_cluster_parameter_group_status="pending-reboot"
+        if _parameters_wait(cluster, name)
+        else "in-sync",
+        promotion_tier=record.promotion_tier,
+        db_instance_class=record.db_instance_class,
+        availability_zone=f"{db_cluster.region}{record.zone}",
+        endpoint=instance_endpoint_name(name, cluster.id, db_cluster.region),
+        port=endpoint.port if endpoint is not None else record.port,
+        dbi_resource_id=record.dbi_resource_id,
+        aurora_replica_lag=None if is_writer else cluster.lag.get(name),
     )
+
+
+def _status(cluster: HostedCluster, record: InstanceRecord, *, is_writer: bool) -> InstanceStatus:
+    if record.status is not InstanceStatus.AVAILABLE:
+        return record.status
+    if cluster.db_cluster.status in (ClusterStatus.STOPPED, ClusterStatus.STOPPING):
+        return InstanceStatus.STOPPED
+    resting = cluster.writer.socket is None and not cluster.instances.ready_readers
+    if is_writer or (resting and cluster.db_cluster.status is ClusterStatus.AVAILABLE):
+        return InstanceStatus.AVAILABLE  # of a paused cluster
+    name = record.db_instance_identifier
+    if name in cluster.problems:
+        return InstanceStatus.FAILED
+    reader = cluster.instances.readers.get(name)
+    ready = reader is not None and reader.ready
+    return InstanceStatus.AVAILABLE if ready else InstanceStatus.STARTING
+
+
+def _parameters_wait(cluster: HostedCluster, name: str) -> bool:
+    try:
+        return cluster.instance(name).server.parameters_wait
+    except LookupError:
+        return False  # it is being made, or deleted

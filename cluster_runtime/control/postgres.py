@@ -1,4 +1,4 @@
-"""The instances of a cluster on its volume: the writer, and a reader for when there is none.
+"""The instances of a cluster on its volume: a writer and readers, which change places.
 
 Blocking; `HostedInstance` calls them in worker threads, one call at a time for each.
 """
@@ -12,12 +12,11 @@ from uuid import uuid4
 
 import psutil
 
+from cluster_runtime.control.availability.health import Process
 from cluster_runtime.control.records.model import StorageType
 from cluster_runtime.engine.access.instance_facts import InstanceFacts, told_at_first
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.extensions import installable, preload_settings
-from cluster_runtime.engine.home import EngineHome
-from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.parameters import STANDBY_PARAMETERS
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.os_user import OsUser
@@ -45,6 +44,14 @@ class Instance(Protocol):
     @property
     def outdated(self) -> bool:
         """Whether it runs and must be started again before it lets anybody in."""
+
+    @property
+    def process(self) -> Process:
+        """What the operating system says of its postmaster."""
+
+    @property
+    def walls(self) -> Walls | None:
+        """What stands around it since its last start."""
 
     @property
     def socket_directory(self) -> Path:
@@ -178,14 +185,26 @@ class ClusterStorage:
             self._volume = None
 
 
-class _OnVolume:
-    """A PostgreSQL over a data directory that the volume fills."""
+_STOPPED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
 
-    def __init__(self, postmaster: Postmaster, storage: ClusterStorage) -> None:
+
+class _OnVolume:
+    """A PostgreSQL over a data directory that the volume fills.
+
+    parameters: what the tenant has set, and the instance's class, asked for at each start.
+    """
+
+    def __init__(
+        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Callable[[], Settings]
+    ) -> None:
         self._postmaster = postmaster
         self._storage = storage
         self._life = threading.RLock()  # starts, stops and ends, one at a time
         self._told: Settings = told_at_first(self.extensions)
+
+        self._wanted = parameters
+        self.parameters: Settings = {}
+        """Those that it runs with."""
 
     @property
     def extensions(self) -> tuple[str, ...]:
@@ -213,6 +232,17 @@ class _OnVolume:
         return self._postmaster.outdated
 
     @property
+    def process(self) -> Process:
+        pid = self._postmaster.pid
+        if pid is None:
+            return Process.GONE
+        try:
+            stopped = psutil.Process(pid).status() in _STOPPED
+        except psutil.NoSuchProcess:
+            return Process.GONE
+        return Process.STOPPED if stopped else Process.RUNS
+
+    @property
     def walls(self) -> Walls | None:
         return self._postmaster.walls
 
@@ -230,21 +260,19 @@ class _OnVolume:
     def preloads(self) -> Settings:
         return preload_settings(self._postmaster.installation)
 
+    @property
+    def parameters_wait(self) -> bool:
+        """Whether it runs with others than the tenant has set."""
+        return self.running and dict(self._wanted()) != self.parameters
+
 
 class Writer(_OnVolume):
     """PostgreSQL that writes to the volume. Its data directory is a cache of it."""
 
     def __init__(
-        self,
-        postmaster: Postmaster,
-        storage: ClusterStorage,
-        parameters: Callable[[], Settings],
+        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Callable[[], Settings]
     ) -> None:
-        """parameters: what the tenant has set, asked for at each start."""
-        super().__init__(postmaster, storage)
-        self._wanted = parameters
-        self.parameters: Settings = {}
-        """Those that it runs with."""
+        super().__init__(postmaster, storage, parameters)
         self._run: object | None = None
         self._tell_lost: Callable[[], None] = _nobody
 
@@ -263,20 +291,34 @@ class Writer(_OnVolume):
             volume.claim(data)
             self.parameters = dict(self._wanted())
             self._postmaster.start(self._settings())
-            run = self._run = object()
-            try:
-                volume.attach_writer(
-                    self.socket_directory, SUPERUSER, lost=lambda error: self._lost(run, error)
-                )
-            except BaseException:
-                self._run = None
-                self._postmaster.kill()
-                raise
+            self._attach(volume)
 
-    @property
-    def parameters_wait(self) -> bool:
-        """Whether it runs with others than the tenant has set."""
-        return self.running and dict(self._wanted()) != self.parameters
+    def take_over(self) -> None:
+        """Go on with what was a reader and has been promoted where the volume's log ends.
+
+        What only a start can change is a standby's still: that of its connections. Raises
+        StorageError where it is not this volume's next writer; it is killed then.
+        """
+        with self._life:
+            volume = self._storage.open_for(self)
+            wanted = dict(self._wanted())
+            fixed = {name: value for name, value in STANDBY_PARAMETERS.items() if name in wanted}
+            self.parameters = {**wanted, **fixed}
+            volume.claim(self._postmaster.data_directory)
+            self._postmaster.write_settings(self._settings())
+            self._postmaster.reload()
+            self._attach(volume)
+
+    def _attach(self, volume: StorageVolume) -> None:
+        run = self._run = object()
+        try:
+            volume.attach_writer(
+                self.socket_directory, SUPERUSER, lost=lambda error: self._lost(run, error)
+            )
+        except BaseException:
+            self._run = None
+            self._postmaster.kill()
+            raise
 
     def take(self, parameters: Settings) -> None:
         """Have the running server take other parameters, as far as it can without a restart."""
@@ -305,6 +347,10 @@ class Writer(_OnVolume):
                     volume.release(self._postmaster.data_directory)
             if mode is Shutdown.FAST:  # a pause; after any other end a new writer follows
                 self._storage.rest(self)
+
+    def retire(self) -> None:
+        """Another instance writes from now on: this one needs the volume no more."""
+        self._storage.rest(self)
 
     def kill(self) -> None:
         """End it as a crash would; its directory is not used again as it is."""
@@ -342,32 +388,74 @@ class Writer(_OnVolume):
 class Reader(_OnVolume):
     """A hot standby that follows the volume up to its durable LSN.
 
-    wal_sockets: a private folder for the socket of the volume's WAL service.
+    wal_sockets: a private folder for the socket of the volume's WAL service. called: the name of
+    its instance, which the log that is held for it goes by.
     """
 
-    def __init__(self, postmaster: Postmaster, storage: ClusterStorage, wal_sockets: Path) -> None:
-        super().__init__(postmaster, storage)
+    def __init__(
+        self,
+        postmaster: Postmaster,
+        storage: ClusterStorage,
+        parameters: Callable[[], Settings],
+        wal_sockets: Path,
+        called: str = "",
+    ) -> None:
+        super().__init__(postmaster, storage, parameters)
         self._wal_sockets = wal_sockets
-        self._followed: Settings = {}
-
-    def _settings(self) -> Settings:
-        return {**STANDBY_PARAMETERS, **self._told, **self._followed, **self.preloads}
+        self._called = called
+        self._standby: Settings = {}
 
     def start(self) -> None:
         """Serve the log to a new standby and start it. Raises EngineError, StorageError."""
         volume = self._storage.open_for(self)
         volume.serve_wal(self._wal_sockets)
         data = self._postmaster.data_directory
-        self._followed = volume.lay_out_standby(data, SUPERUSER)
+        self._standby = volume.lay_out_standby(data, SUPERUSER, self._called)
+        self.parameters = dict(self._wanted())
         try:
             self._postmaster.start(self._settings())
             # PostgreSQL takes connections once its pages fit together, which may be long before it
             # shows what is durable.
             volume.await_standby(data, lambda: self._postmaster.running)
         except BaseException:
-            self._postmaster.kill()
-            volume.forget_standby(data)
+            self.kill()
             raise
+
+    @property
+    def replayed(self) -> int:
+        """The LSN up to which it said that it shows the log; 0 where it said nothing yet."""
+        volume = self._storage.opened
+        if volume is None:
+            return 0
+        return volume.replayed_by_standby(self._postmaster.data_directory)
+
+    def take(self, parameters: Settings) -> None:
+        """Have the running server take other parameters, as far as it can without a restart."""
+        if self.running:
+            self.parameters = dict(parameters)
+            self._postmaster.write_settings(self._settings())
+            self._postmaster.reload()
+
+    def promote(self) -> None:
+        """Ask it to become a primary, which it is a moment later. Nobody attaches it by this.
+
+        A commit on it waits until the volume follows it: it has a writer's settings already.
+        """
+        self._postmaster.promote()
+
+    def hand_over(self) -> None:
+        """It is a reader no more: the log is not held for it."""
+        self._forget()
+
+    def _settings(self) -> Settings:
+        """What a standby must have prevails; what a writer has does no harm before a promotion."""
+        return {
+            **self.parameters,
+            **STANDBY_PARAMETERS,
+            **WRITER_SETTINGS,
+            **self._standby,
+            **self.preloads,
+        }
 
     def stop(self, mode: Shutdown) -> None:
         """Stop it, and remove its directory: the next one begins from the volume."""
@@ -385,40 +473,6 @@ class Reader(_OnVolume):
         if volume is not None:
             volume.forget_standby(self._postmaster.data_directory)
         self._storage.rest(self)
-
-
-def postmaster_of(
-    home: EngineHome, installation: Installation, user: OsUser, resource_id: str, role: str
-) -> Postmaster:
-    """The postmaster of one instance of a cluster; role: `writer` or `reader`."""
-    directory = home.clusters / resource_id
-    short = resource_id.removeprefix("cluster-")[:16]
-    return Postmaster(
-        installation,
-        user,
-        directory / ("data" if role == "writer" else role),
-        home.run / f"{short}-{role[0]}",
-        directory / f"{role}.log",
-    )
-
-
-def wal_sockets_of(home: EngineHome, resource_id: str) -> Path:
-    """The folder of the WAL service's socket."""
-    return home.run / f"{resource_id.removeprefix('cluster-')[:16]}-l"
-
-
-def coalescing_of(
-    home: EngineHome, installation: Installation, resource_id: str
-) -> Callable[[StorageVolume], None]:
-    """What has a cluster's volume make page images by itself, from its opening on."""
-    sockets = home.run / f"{resource_id.removeprefix('cluster-')[:16]}-c"
-
-    def begin(volume: StorageVolume) -> None:
-        volume.start_coalescing(
-            installation, sockets, SUPERUSER, wal_sockets=wal_sockets_of(home, resource_id)
-        )
-
-    return begin
 
 
 def _nobody() -> None:

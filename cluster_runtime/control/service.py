@@ -7,20 +7,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
-from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import (
     close_endpoints,
     describe_sessions,
     open_shared_port,
 )
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.members import describe_instances, instance_named
 from cluster_runtime.control.monitoring.activity import describe_activity
+from cluster_runtime.control.monitoring.disk_watch import DiskWatch
+from cluster_runtime.control.monitoring.supervision import Supervisor
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
     DescribeDBClusters,
-    FailoverDBCluster,
     GetMasterUserSecret,
     ModifyDBCluster,
     PauseDBCluster,
@@ -38,14 +37,6 @@ from cluster_runtime.control.operations.engines import (
     ResetDBClusterParameterGroup,
 )
 from cluster_runtime.control.operations.events import DescribeEvents
-from cluster_runtime.control.operations.instances import (
-    CreateDBInstance,
-    DeleteDBInstance,
-    DescribeDBInstances,
-    DescribeDBLogFiles,
-    DownloadDBLogFilePortion,
-    RebootDBInstance,
-)
 from cluster_runtime.control.operations.resources import (
     AddTagsToResource,
     DescribeHost,
@@ -64,6 +55,8 @@ from cluster_runtime.control.operations.volumes import (
     InjectFault,
     LoseCompute,
 )
+from cluster_runtime.control.performing.instances import InstanceOperations
+from cluster_runtime.control.records.catalog import Catalog
 from cluster_runtime.control.records.model import (
     ClusterActivity,
     ClusterStatus,
@@ -71,15 +64,12 @@ from cluster_runtime.control.records.model import (
     DBInstance,
     Event,
     HostDescription,
-    InstanceStatus,
     Usage,
 )
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup, DBParameter
 from cluster_runtime.control.records.resources import (
     DBEngineVersion,
-    DBLogFilePortion,
-    DescribeDBLogFilesDetails,
     MasterUserSecretValue,
     OrderableDBInstanceOption,
     ResourcePendingMaintenanceActions,
@@ -93,19 +83,27 @@ from cluster_runtime.control.workflows import (
     delete,
     engines,
     faults,
-    instances,
     modify,
     parameter_groups,
     power,
     resources,
 )
 from cluster_runtime.control.workflows.create import DEFAULT_CAPACITY_ACU
-from cluster_runtime.control.workflows.log_files import describe_log_files, log_file_portion
-from cluster_runtime.control.workflows.recover import open_parts, recover
+from cluster_runtime.control.workflows.recover import recover
 from cluster_runtime.control.workflows.secrets import master_user_secret
+from cluster_runtime.engine.home import open_home, shared_directory
+from cluster_runtime.engine.installation import Installation, find_installation
 from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.engine.sandbox.os_user import engine_user
+from cluster_runtime.engine.system.resources import raise_open_files
+from cluster_runtime.engine.template import Template, ensure_template
+from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.gateway import (
+    CertificateAuthority,
+    Gateway,
+    GatewayLimits,
     SessionDescription,
+    SigningKey,
 )
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.description import VolumeDescription
@@ -138,16 +136,20 @@ class HostedSource:
         """Its instances."""
         return self.service.instances(self.cluster)
 
+    def address(self, endpoint: str) -> tuple[str, int]:
+        """Host name and port of an endpoint."""
+        return self.service.address(self.cluster, endpoint)
+
     def token(self, db_cluster: DBCluster, host: str, port: int, user: str) -> str:
         """An IAM token for a user at an endpoint."""
         return self.service.token(db_cluster, host, port, user)
 
 
-class ControlService:
+class ControlService(InstanceOperations):
     """The control plane itself. All methods run on the runtime's event loop."""
 
     def __init__(self, runtime: OpenRuntime, engine_version: str | None = None) -> None:
-        self._runtime = runtime
+        super().__init__(runtime)
         self._engine_version = engine_version
 
     @classmethod
@@ -155,13 +157,53 @@ class ControlService:
         cls, state: StateDirectory, options: RuntimeOptions, last_gateway_port: int | None = None
     ) -> "ControlService":
         """Open the parts over a locked state directory and bring its clusters back."""
-        runtime = await open_parts(state, options)
+        raise_open_files()
+        user = engine_user()
+        home = await asyncio.to_thread(open_home, state.path, user)
+        catalog = await asyncio.to_thread(Catalog.open, state.path / "catalog.sqlite")
+        gateway: Gateway | None = None
         try:
+            access_key = state.access_key()
+            certificates = await asyncio.to_thread(CertificateAuthority.open, state.path / "tls")
+            gateway = Gateway(
+                certificates=certificates,
+                access_keys={access_key.access_key_id: SigningKey(access_key.secret_access_key)},
+                region=options.region,
+                limits=options.gateway_limits or GatewayLimits(),
+            )
+
+            def installation(engine_version: str | None) -> Installation:
+                found = find_installation(engine_version or options.engine_version)
+                return found.reachable_by(user, shared_directory(user))
+
+            def template(engine_version: str | None) -> Template:
+                return ensure_template(installation(engine_version), user, shared_directory(user))
+
+            runtime = OpenRuntime(
+                state=state,
+                catalog=catalog,
+                home=home,
+                gateway=gateway,
+                certificates=certificates,
+                access_key=access_key,
+                region=options.region,
+                installation=installation,
+                template=template,
+                pool=WarmPool(
+                    lambda: create.make_unnamed(runtime, None),
+                    lambda unnamed: create.discard_unnamed(runtime, unnamed),
+                    options.warm_pool_size,
+                ),
+                supervise=Supervisor,
+            )
+            for each in await asyncio.to_thread(catalog.parameter_groups):
+                runtime.parameter_groups[each.db_cluster_parameter_group_name] = each
             await open_shared_port(runtime, options.gateway_port, last_gateway_port)
             await recover(runtime)
         except BaseException:
-            await runtime.gateway.close()
-            runtime.catalog.close()
+            if gateway is not None:
+                await gateway.close()
+            catalog.close()
             raise
         runtime.pool.fill()
         runtime.watches += (DiskWatch(runtime), TopologyWatch(runtime))
@@ -189,10 +231,6 @@ class ControlService:
             connections=sum(len(describe_sessions(cluster)) for cluster in clusters),
             running=sum(cluster.writer.socket is not None for cluster in clusters),
         )
-
-    def find(self, identifier: str) -> HostedCluster:
-        """A cluster by name or resource id. Raises ClusterNotFoundError."""
-        return self._runtime.find(identifier)
 
     def handle(self, identifier: str) -> ClusterHandle:
         """A handle on a cluster. Raises ClusterNotFoundError."""
@@ -234,63 +272,10 @@ class ControlService:
         await power.pause_db_cluster(self._runtime, cluster)
         return self.described(cluster)
 
-    async def failover_db_cluster(self, request: FailoverDBCluster) -> DBCluster:
-        """Perform it; raises what `FailoverDBCluster` declares."""
-        cluster = self.find(request.db_cluster_identifier)
-        await power.failover_db_cluster(self._runtime, cluster)
-        return self.described(cluster)
-
     async def delete_db_cluster(self, request: DeleteDBCluster) -> DBCluster:
         """Perform it; raises what `DeleteDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
         return await delete.delete_db_cluster(self._runtime, cluster, request)
-
-    async def describe_db_instances(self, request: DescribeDBInstances) -> list[DBInstance]:
-        """Perform it; raises what `DescribeDBInstances` declares."""
-        found = [
-            instance
-            for cluster in self._chosen(request.db_cluster_identifier)
-            for instance in self.instances(cluster)
-        ]
-        if request.db_instance_identifier is None:
-            return found
-        return [instance_named(request.db_instance_identifier, found)]
-
-    async def create_db_instance(self, request: CreateDBInstance) -> DBInstance:
-        """Perform it; raises what `CreateDBInstance` declares."""
-        cluster = self.find(request.db_cluster_identifier or "")
-        await instances.create_db_instance(self._runtime, cluster, request)
-        return self.instances(cluster)[0]
-
-    async def delete_db_instance(self, request: DeleteDBInstance) -> DBInstance:
-        """Perform it; raises what `DeleteDBInstance` declares."""
-        cluster, instance = self._instance(request.db_instance_identifier)
-        await instances.delete_db_instance(self._runtime, cluster, instance)
-        return replace(instance, db_instance_status=InstanceStatus.DELETING)
-
-    async def reboot_db_instance(self, request: RebootDBInstance) -> DBInstance:
-        """Perform it; raises what `RebootDBInstance` declares."""
-        cluster, instance = self._instance(request.db_instance_identifier)
-        await instances.reboot_db_instance(cluster, instance)
-        return instance
-
-    async def describe_db_log_files(
-        self, request: DescribeDBLogFiles
-    ) -> list[DescribeDBLogFilesDetails]:
-        """Perform it; raises what `DescribeDBLogFiles` declares."""
-        cluster, instance = self._instance(request.db_instance_identifier)
-        return await asyncio.to_thread(
-            describe_log_files, cluster, is_writer=instance.is_cluster_writer, request=request
-        )
-
-    async def download_db_log_file_portion(
-        self, request: DownloadDBLogFilePortion
-    ) -> DBLogFilePortion:
-        """Perform it; raises what `DownloadDBLogFilePortion` declares."""
-        cluster, instance = self._instance(request.db_instance_identifier)
-        return await asyncio.to_thread(
-            log_file_portion, cluster, is_writer=instance.is_cluster_writer, request=request
-        )
 
     async def list_tags_for_resource(self, request: ListTagsForResource) -> list[Tag]:
         """Perform it; raises what `ListTagsForResource` declares."""
@@ -439,24 +424,6 @@ class ControlService:
         least = max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
         walls = cluster.instances.writer_server.walls if running else None
         return replace(cluster.db_cluster, capacity=least if running else 0.0, walls=walls)
-
-    def instances(self, cluster: HostedCluster) -> list[DBInstance]:
-        """The instances of a cluster: a writer and its readers."""
-        return describe_instances(cluster)
-
-    def _instance(self, identifier: str) -> tuple[HostedCluster, DBInstance]:
-        """An instance and its cluster. Raises InstanceNotFoundError."""
-        found = [
-            (cluster, each) for cluster in self._chosen(None) for each in self.instances(cluster)
-        ]
-        instance = instance_named(identifier, [each for _, each in found])
-        return next((cluster, each) for cluster, each in found if each == instance)
-
-    def _chosen(self, identifier: str | None) -> list[HostedCluster]:
-        """The cluster of an identifier, or all in order of theirs."""
-        if identifier is not None:
-            return [self.find(identifier)]
-        return sorted(self._runtime.clusters.values(), key=lambda cluster: cluster.identifier)
 
     async def _close(self, cluster: HostedCluster) -> None:
         async with cluster.changing:

@@ -199,7 +199,7 @@ class Postmaster:
         promotes, asked_at = promote.exists(), 0.0
         while (status := self.status()) not in states:
             if promotes and status is not None and time.monotonic() > asked_at + PROMOTE_EVERY_S:
-                self._promote()
+                self.promote()
                 asked_at = time.monotonic()
             process = self._process
             if process is None or process.poll() is not None:
@@ -221,7 +221,7 @@ class Postmaster:
         if promotes:
             promote.unlink()
 
-    def _promote(self) -> None:
+    def promote(self) -> None:
         """Ask a standby to go on by itself once it has replayed all (as `pg_ctl promote` asks)."""
         write_atomically(self.data_directory / "promote", "", self.user)
         assert self._process is not None, "wait_for() before start()"

@@ -75,6 +75,12 @@ class Backend(Protocol):
         BorealisError (logged; the client is told that the instance could not be started).
         """
 
+    def route(self, woken: Path) -> Path:
+        """Which socket one client goes to, where several instances serve: asked for each of them.
+
+        woken: what the last `wake` returned. Raises ConnectionError where nothing serves any more.
+        """
+
     async def may_cancel(self, pid: int) -> bool:
         """Whether a CancelRequest for a session's server process may be passed on now.
 

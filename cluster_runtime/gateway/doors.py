@@ -25,6 +25,10 @@ class Visitor(Protocol):
     def established(self) -> bool:
         """Whether the client is authenticated and joined to a server."""
 
+    @property
+    def server(self) -> Path | None:
+        """The socket of the server that it is joined to; None before that."""
+
     def terminate(self, text: str) -> None:
         """End it now, with a FATAL where the protocol allows one."""
 

@@ -8,6 +8,7 @@ Every endpoint has a port of its own; the shared port (`SharedPort`) leads to al
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,6 +55,9 @@ class EndpointSpec:
         addresses are always added to them.
     aliases: identifiers that mean it at the shared port, in the option `endpoint`.
     port: None for any that is free.
+    read_only: transactions are READ ONLY unless a session says otherwise, whatever its client, its
+        role or its database asks for at the start.
+    max_connections: that it takes, where that is less than the gateway's limit.
     """
 
     cluster: str
@@ -62,6 +66,8 @@ class EndpointSpec:
     require_tls: bool = True
     iam_enabled: bool = True
     aliases: tuple[str, ...] = ()
+    read_only: bool = False
+    max_connections: int | None = None
 
 
 class Gateway:
@@ -259,13 +265,18 @@ class Endpoint:
         text: str = "terminating connection due to administrator command",
         *,
         starting_ones_too: bool = False,
+        at: Path | None = None,
     ) -> None:
         """End every connection of now with a FATAL 57P01; returns when those are closed.
 
         Clients in their startup stay, and wait for whatever the caller does, as later ones do.
-        starting_ones_too: end them as well.
+        starting_ones_too: end them as well. at: only those that lead to this socket.
         """
-        ending = {each for each in self._sessions if starting_ones_too or each.established}
+        ending = {
+            each
+            for each in self._sessions
+            if (starting_ones_too or each.established) and at in (None, each.server)
+        }
         for session in ending:
             session.terminate(text)
         while ending & self._sessions:
@@ -280,6 +291,10 @@ class Endpoint:
         for session in list(self._sessions):
             if session.description is not None and session.description.pid == pid:
                 await session.explain_cancel(answer)
+
+    def servers(self) -> Counter[Path]:
+        """How many established sessions lead to each socket."""
+        return Counter(each.server for each in self._sessions if each.server is not None)
 
     def describe_sessions(self) -> list[SessionDescription]:
         """The established sessions, the oldest first."""
@@ -331,7 +346,11 @@ class Endpoint:
     @property
     def policy(self) -> Policy:
         """What a client has to do to get in."""
-        return Policy(require_tls=self.spec.require_tls, iam_enabled=self.spec.iam_enabled)
+        return Policy(
+            require_tls=self.spec.require_tls,
+            iam_enabled=self.spec.iam_enabled,
+            read_only=self.spec.read_only,
+        )
 
     @property
     def certificate(self) -> ServerCertificate:
@@ -381,7 +400,8 @@ class Endpoint:
 
     def admit(self) -> bool:
         """Count an authenticated connection in, unless there are as many as may be."""
-        if self.connections >= self._gateway.limits.max_connections:
+        most = self._gateway.limits.max_connections
+        if self.connections >= min(most, self.spec.max_connections or most):
             return False
         self.connections += 1
         return True
@@ -398,10 +418,10 @@ class Endpoint:
         return await _to_its_end(work)
 
     async def wake(self) -> Path:
-        """One wake for all who wait; it goes on when they leave."""
+        """One wake for all who wait, which goes on when they leave; a way for each of them."""
         if self._waking is None or self._waking.done():
             self._waking = asyncio.ensure_future(self._backend.wake())
-        return await _to_its_end(self._waking)
+        return self._backend.route(await _to_its_end(self._waking))
 
     def check_token(self, token: str, user: str, port: int) -> TokenRefusal | None:
         """Why an IAM token is refused; None if it is good.

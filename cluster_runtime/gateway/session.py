@@ -6,6 +6,7 @@ import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from cluster_runtime.errors import BorealisError, InvalidClusterStateError
@@ -103,6 +104,11 @@ class Session:
     def established(self) -> bool:
         """Whether the client is authenticated and joined to a server."""
         return self._relay is not None
+
+    @property
+    def server(self) -> Path | None:
+        """The socket of the server that it is joined to; None before that."""
+        return self._server.path if self._relay is not None and self._server is not None else None
 
     @property
     def progress(self) -> Progress:

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.operations.clusters import DescribeDBClusters
 from cluster_runtime.control.operations.declaration import Request
-from cluster_runtime.control.operations.instances import DescribeDBInstances
+from cluster_runtime.control.operations.instances import (
+    DescribeDBClusterEndpoints,
+    DescribeDBInstances,
+)
 from cluster_runtime.control.operations.types import HANDLE
+from cluster_runtime.control.records.instances import DBClusterEndpoint
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster, DBInstance
 from cluster_runtime.control.records.state_directory import holder_of, read_access_key
 from cluster_runtime.errors import (
@@ -21,6 +25,7 @@ from cluster_runtime.errors import (
     ClusterNotFoundError,
     HostUnavailableError,
     HostVersionError,
+    InvalidParameterError,
     StateDirectoryInUseError,
 )
 from cluster_runtime.host.attaching import Step, next_step
@@ -306,6 +311,20 @@ class AttachedSource:
             DescribeDBInstances(db_cluster_identifier=self.id)
         )
         return found
+
+    def address(self, endpoint: str) -> tuple[str, int]:
+        """Host name and port of an instance's endpoint, or of a custom one.
+
+        Raises InvalidParameterError.
+        """
+        for instance in self.instances():
+            if instance.db_instance_identifier == endpoint.lower():
+                return instance.endpoint, instance.port
+        found: Sequence[DBClusterEndpoint] = self._home.call(DescribeDBClusterEndpoints(self.id))
+        for each in found:
+            if each.db_cluster_endpoint_identifier == endpoint.lower():
+                return each.endpoint, each.port
+        raise InvalidParameterError(f"there is no endpoint {endpoint!r} of this cluster")
 
     def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
         """An IAM token for a user at an endpoint, signed by the host."""

@@ -203,13 +203,16 @@ class StorageVolume:
             with self._upkeep.pages.staying:
                 self._upkeep.directories.make_writers(data_directory, self._upkeep.pages.whole())
 
-    def lay_out_standby(self, data_directory: Path, superuser: str) -> dict[str, str | bool]:
+    def lay_out_standby(
+        self, data_directory: Path, superuser: str, called: str = ""
+    ) -> dict[str, str | bool]:
         """Make the data directory of a hot standby; return the settings that it needs.
 
+        called: in the name that it streams under, and that log is held by.
         It follows the log through the WAL service, and never sees anything past the VDL. The log
         behind it is kept until `forget_standby`.
         """
-        return self._upkeep.standbys.lay_out(data_directory, self.wal_conninfo, superuser)
+        return self._upkeep.standbys.lay_out(data_directory, self.wal_conninfo, superuser, called)
 
     def await_standby(self, data_directory: Path, running: Callable[[], bool]) -> None:
         """Wait until a standby has replayed what is durable now. running: asked whether it lives.
@@ -217,6 +220,10 @@ class StorageVolume:
         Raises StorageError where it ends before that, or stands still.
         """
         self._upkeep.standbys.wait_for(data_directory, running)
+
+    def replayed_by_standby(self, data_directory: Path) -> int:
+        """The LSN up to which a standby said that it has replayed; 0 where it said nothing yet."""
+        return self._upkeep.standbys.replayed_in(data_directory)
 
     def forget_standby(self, data_directory: Path) -> None:
         """A standby is gone: no log is kept for it any more."""
@@ -229,6 +236,16 @@ class StorageVolume:
         with self._mount.changing:
             if self._mount.service is None:
                 self._mount.service = WalService(self.log, socket_directory, self._user)
+
+    @property
+    def durable_lsn(self) -> int:
+        """The volume durable LSN."""
+        return int(self._mount.node.volume.vdl)
+
+    @property
+    def lost_zones(self) -> frozenset[str]:
+        """The zones that a fault took away as a whole, with all that runs in them."""
+        return self._upkeep.faults.lost_zones
 
     @property
     def wal_conninfo(self) -> str:
@@ -281,6 +298,17 @@ class StorageVolume:
         Raises QuorumLostError where fewer than three of six segments answer.
         """
         self._mount.reopen()
+
+    def fence(self) -> int:
+        """Open the volume again in place for its next writer; where its log ends now.
+
+        Whoever wrote to it before can make nothing durable any more. Raises QuorumLostError where
+        too few segments answer for a writer.
+        """
+        with self._mount.changing:
+            self.recover()
+            self._mount.require_writable()
+            return self.durable_lsn
 
     def scrub(self) -> list[SegmentId]:
         """Verify every frame and every page image of every segment now, and not in due time.

@@ -12,7 +12,6 @@ from typing import Protocol
 
 import psycopg
 
-from cluster_runtime.control.records.model import EndpointKind
 from mcp_server.errors import ScopeError
 from mcp_server.nl2sql.database.connecting import (
     NOT_UNDERSTOOD,
@@ -43,7 +42,7 @@ class Database(Protocol):
 
     def dsn(
         self,
-        endpoint: EndpointKind = "writer",
+        endpoint: str = "writer",
         *,
         user: str | None = None,
         dbname: str | None = None,
@@ -65,7 +64,7 @@ class ExistingDatabase:
 
     def dsn(
         self,
-        endpoint: EndpointKind = "writer",
+        endpoint: str = "writer",
         *,
         user: str | None = None,
         dbname: str | None = None,

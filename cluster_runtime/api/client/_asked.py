@@ -33,11 +33,16 @@ from cluster_runtime.control.operations.engines import (
 )
 from cluster_runtime.control.operations.events import DescribeEvents
 from cluster_runtime.control.operations.instances import (
+    CreateDBClusterEndpoint,
     CreateDBInstance,
+    DeleteDBClusterEndpoint,
     DeleteDBInstance,
+    DescribeDBClusterEndpoints,
     DescribeDBInstances,
     DescribeDBLogFiles,
     DownloadDBLogFilePortion,
+    ModifyDBClusterEndpoint,
+    ModifyDBInstance,
     RebootDBInstance,
 )
 from cluster_runtime.control.operations.renamed import renamed
@@ -59,6 +64,7 @@ from cluster_runtime.control.operations.volumes import (
     InjectFault,
     LoseCompute,
 )
+from cluster_runtime.control.records.instances import DBClusterEndpoint
 from cluster_runtime.control.records.model import (
     ClusterActivity,
     DBCluster,
@@ -276,14 +282,21 @@ class RemoteOperations:
         return result
 
     @renamed(identifier="db_cluster_identifier")
-    def failover_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
-        """Replace the writer of a cluster; clients wait at the gateway meanwhile.
+    def failover_db_cluster(
+        self, db_cluster_identifier: str, target_db_instance_identifier: str | None = None
+    ) -> DBCluster:
+        """Make a reader the writer; the old writer returns as a reader. Clients wait meanwhile.
+
+        A cluster without readers gets its writer anew, from the volume.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
+        target_db_instance_identifier: the reader that takes over; by default that of the lowest
+            promotion tier, then the one that is least behind.
 
-        Raises ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError.
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError,
+        InstanceNotReadyError, EngineError, QuorumLostError.
         """
-        request = FailoverDBCluster(db_cluster_identifier)
+        request = FailoverDBCluster(db_cluster_identifier, target_db_instance_identifier)
         result: DBCluster = self._perform(request)
         return result
 
@@ -340,27 +353,55 @@ class RemoteOperations:
         db_instance_identifier: str,
         *,
         db_cluster_identifier: str | None = None,
-        db_instance_class: Literal["db.serverless"] = "db.serverless",
+        db_instance_class: str = "db.serverless",
+        promotion_tier: int = 1,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
     ) -> DBInstance:
-        """Make the writer of a cluster that has none; it takes connections when this returns.
+        """Give a cluster a reader; the first instance of a cluster without any is its writer.
 
-        This release makes no other instance by name: readers come when a cluster needs one.
+        It takes connections when this returns. A cluster has at most 15 readers.
 
         db_instance_identifier: its name: 1 to 63 letters, digits and hyphens.
         db_cluster_identifier: identifier or resource id of the cluster; there are no instances
             without.
-        db_instance_class: there is one.
+        db_instance_class: `db.serverless`, or a provisioned class, such as `db.r6g.large`: named
+            limits.
+        promotion_tier: readers of a lower tier become the writer first.
         engine: there is one.
 
-        Raises ClusterNotFoundError, InstanceAlreadyExistsError, InvalidClusterStateError,
-        InvalidParameterError, OperationNotSupportedError.
+        Raises ClusterNotFoundError, InstanceAlreadyExistsError, InstanceQuotaError,
+        InvalidClusterStateError, InvalidParameterError, EngineError, QuorumLostError.
         """
         request = CreateDBInstance(
             db_instance_identifier,
             db_cluster_identifier=db_cluster_identifier,
             db_instance_class=db_instance_class,
+            promotion_tier=promotion_tier,
             engine=engine,
+        )
+        result: DBInstance = self._perform(request)
+        return result
+
+    def modify_db_instance(
+        self,
+        db_instance_identifier: str,
+        *,
+        promotion_tier: int | None = None,
+        db_instance_class: str | None = None,
+    ) -> DBInstance:
+        """Change settings of an instance, at once; no connection ends.
+
+        db_instance_identifier: Identifier of the instance.
+        promotion_tier: readers of a lower tier become the writer first.
+        db_instance_class: `db.serverless`, or a provisioned class, such as `db.r6g.large`: named
+            limits.
+
+        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidParameterError.
+        """
+        request = ModifyDBInstance(
+            db_instance_identifier,
+            promotion_tier=promotion_tier,
+            db_instance_class=db_instance_class,
         )
         result: DBInstance = self._perform(request)
         return result
@@ -368,24 +409,26 @@ class RemoteOperations:
     def delete_db_instance(
         self, db_instance_identifier: str, *, skip_final_snapshot: bool = True
     ) -> DBInstance:
-        """Delete the writer of a cluster; the cluster keeps its data and takes no connections.
+        """Delete an instance. Where it is the writer, a reader becomes the writer first.
+
+        Without an instance a cluster keeps its data and takes no connections.
 
         db_instance_identifier: Identifier of the instance.
         skip_final_snapshot: none is taken in any case: the data stay with the cluster.
 
-        Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError.
+        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError.
         """
         request = DeleteDBInstance(db_instance_identifier, skip_final_snapshot=skip_final_snapshot)
         result: DBInstance = self._perform(request)
         return result
 
     def reboot_db_instance(self, db_instance_identifier: str) -> DBInstance:
-        """Start the writer of a cluster again; clients wait at the gateway meanwhile.
+        """Start an instance again; clients of a writer wait at the gateway meanwhile.
 
         db_instance_identifier: Identifier of the instance.
 
-        Raises InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError,
-        EngineError, QuorumLostError.
+        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError, EngineError,
+        QuorumLostError.
         """
         request = RebootDBInstance(db_instance_identifier)
         result: DBInstance = self._perform(request)
@@ -438,6 +481,93 @@ class RemoteOperations:
             db_instance_identifier, log_file_name, marker=marker, number_of_lines=number_of_lines
         )
         result: DBLogFilePortion = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def create_db_cluster_endpoint(
+        self,
+        db_cluster_identifier: str,
+        db_cluster_endpoint_identifier: str,
+        *,
+        endpoint_type: Literal["READER", "ANY"] = "ANY",
+        static_members: Sequence[str] = (),
+        excluded_members: Sequence[str] = (),
+    ) -> DBClusterEndpoint:
+        """Make an endpoint of a cluster that leads to some of its instances, in turn.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        db_cluster_endpoint_identifier: its name: 1 to 63 letters, digits and hyphens.
+        endpoint_type: READER leads to readers alone, ANY to the writer too where it is a member.
+        static_members: the instances that it leads to.
+        excluded_members: those that it does not lead to: all others, and those that are made later.
+            Without either list it leads to all.
+
+        Raises ClusterNotFoundError, ClusterEndpointAlreadyExistsError, InstanceNotFoundError,
+        InvalidClusterStateError, InvalidParameterError.
+        """
+        request = CreateDBClusterEndpoint(
+            db_cluster_identifier,
+            db_cluster_endpoint_identifier,
+            endpoint_type=endpoint_type,
+            static_members=tuple(static_members),
+            excluded_members=tuple(excluded_members),
+        )
+        result: DBClusterEndpoint = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def describe_db_cluster_endpoints(
+        self,
+        db_cluster_identifier: str | None = None,
+        db_cluster_endpoint_identifier: str | None = None,
+    ) -> Sequence[DBClusterEndpoint]:
+        """Show the endpoints of one cluster, or of all: its writer's, its readers', custom ones.
+
+        db_cluster_identifier: identifier or resource id of the only cluster to look at.
+        db_cluster_endpoint_identifier: the only custom endpoint to show.
+
+        Raises ClusterNotFoundError.
+        """
+        request = DescribeDBClusterEndpoints(db_cluster_identifier, db_cluster_endpoint_identifier)
+        result: Sequence[DBClusterEndpoint] = self._perform(request)
+        return result
+
+    def modify_db_cluster_endpoint(
+        self,
+        db_cluster_endpoint_identifier: str,
+        *,
+        endpoint_type: Literal["READER", "ANY"] | None = None,
+        static_members: Sequence[str] = (),
+        excluded_members: Sequence[str] = (),
+    ) -> DBClusterEndpoint:
+        """Change which instances a custom endpoint leads to, for connections from now on.
+
+        db_cluster_endpoint_identifier: Identifier of the custom endpoint.
+        endpoint_type: READER leads to readers alone, ANY to the writer too where it is a member.
+        static_members: the instances that it leads to; takes the place of either list.
+        excluded_members: those that it does not lead to; takes the place of either list.
+
+        Raises ClusterEndpointNotFoundError, InstanceNotFoundError, InvalidClusterStateError,
+        InvalidParameterError.
+        """
+        request = ModifyDBClusterEndpoint(
+            db_cluster_endpoint_identifier,
+            endpoint_type=endpoint_type,
+            static_members=tuple(static_members),
+            excluded_members=tuple(excluded_members),
+        )
+        result: DBClusterEndpoint = self._perform(request)
+        return result
+
+    def delete_db_cluster_endpoint(self, db_cluster_endpoint_identifier: str) -> DBClusterEndpoint:
+        """Delete a custom endpoint; its connections end.
+
+        db_cluster_endpoint_identifier: Identifier of the custom endpoint.
+
+        Raises ClusterEndpointNotFoundError, InvalidClusterStateError.
+        """
+        request = DeleteDBClusterEndpoint(db_cluster_endpoint_identifier)
+        result: DBClusterEndpoint = self._perform(request)
         return result
 
     @renamed(identifier="source_identifier")
@@ -531,7 +661,7 @@ class RemoteOperations:
 
         engine: Name of the engine; there is `aurora-postgresql`.
         engine_version: the only version to show.
-        db_instance_class: the only class to show; there is `db.serverless`.
+        db_instance_class: the only class to show, such as `db.serverless`.
         """
         request = DescribeOrderableDBInstanceOptions(engine, engine_version, db_instance_class)
         result: Sequence[OrderableDBInstanceOption] = self._perform(request)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import psycopg
 
-from cluster_runtime.control.records.model import ClusterStatus, DBCluster, DBInstance, EndpointKind
+from cluster_runtime.control.records.model import ClusterStatus, DBCluster, DBInstance
 
 
 class Plane(Protocol):
@@ -21,7 +21,7 @@ class Plane(Protocol):
         """Instances."""
 
 
-Dsn = Callable[[DBCluster, EndpointKind, str | None, str | None, int | None], str]
+Dsn = Callable[[DBCluster, str, str | None, str | None, int | None], str]
 """Makes a libpq URI: of a cluster's endpoint, for a user, a database, by a port or their defaults.
 """
 
@@ -64,7 +64,7 @@ class RemoteCluster:
 
     def dsn(
         self,
-        endpoint: EndpointKind = "writer",
+        endpoint: str = "writer",
         *,
         user: str | None = None,
         dbname: str | None = None,
@@ -78,13 +78,13 @@ class RemoteCluster:
         """
         return self._dsn(self.describe(), endpoint, user, dbname, port)
 
-    def connect(self, endpoint: EndpointKind = "writer", **kwargs: Any) -> psycopg.Connection[Any]:
+    def connect(self, endpoint: str = "writer", **kwargs: Any) -> psycopg.Connection[Any]:
         """A psycopg connection; keyword arguments go to `psycopg.connect`."""
         who = _taken_out(kwargs)
         return psycopg.connect(self.dsn(endpoint, **who), **kwargs)
 
     async def aconnect(
-        self, endpoint: EndpointKind = "writer", **kwargs: Any
+        self, endpoint: str = "writer", **kwargs: Any
     ) -> psycopg.AsyncConnection[Any]:
         """An asynchronous psycopg connection."""
         dsn = await asyncio.to_thread(self.dsn, endpoint, **_taken_out(kwargs))

@@ -105,6 +105,10 @@ def db_instance(shape: Mapping[str, Any], *, is_writer: bool) -> DBInstance:
         instance_create_time=shape["InstanceCreateTime"],
         promotion_tier=shape.get("PromotionTier", 1),
         db_instance_class=shape["DBInstanceClass"],
+        availability_zone=shape.get("AvailabilityZone", ""),
+        endpoint=shape.get("Endpoint", {}).get("Address", ""),
+        port=shape.get("Endpoint", {}).get("Port", 0),
+        dbi_resource_id=shape.get("DbiResourceId", ""),
     )
 
 

@@ -14,7 +14,7 @@ from cluster_runtime.api.protocols.codec import request_to_json, result_from_pla
 from cluster_runtime.api.sockets import socket_path
 from cluster_runtime.control.operations import Request
 from cluster_runtime.control.operations.clusters import DescribeDBClusters
-from cluster_runtime.control.records.model import DBCluster, EndpointKind
+from cluster_runtime.control.records.model import DBCluster
 from cluster_runtime.errors import BorealisError
 
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -34,7 +34,7 @@ class Channel(Protocol):
     def dsn(
         self,
         facts: DBCluster,
-        endpoint: EndpointKind,
+        endpoint: str,
         user: str | None,
         dbname: str | None,
         port: int | None,
@@ -100,7 +100,7 @@ class HostChannel:
     def dsn(
         self,
         facts: DBCluster,
-        endpoint: EndpointKind,
+        endpoint: str,
         user: str | None,
         dbname: str | None,
         port: int | None,

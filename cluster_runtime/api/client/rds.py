@@ -25,12 +25,12 @@ from cluster_runtime.control.operations.instances import (
     CreateDBInstance,
     DeleteDBInstance,
     DescribeDBInstances,
+    ModifyDBInstance,
     RebootDBInstance,
 )
 from cluster_runtime.control.records.model import (
     DBCluster,
     DBInstance,
-    EndpointKind,
     InstanceStatus,
 )
 from cluster_runtime.errors import (
@@ -125,7 +125,7 @@ class RdsChannel:
                 return self._create(request)
             case DeleteDBCluster():
                 return self._delete(request)
-            case CreateDBInstance() | RebootDBInstance():
+            case CreateDBInstance() | ModifyDBInstance() | RebootDBInstance():
                 return self._available_instance(request, request.db_instance_identifier)
             case DeleteDBInstance():
                 return self._delete_instance(request)
@@ -139,14 +139,14 @@ class RdsChannel:
     def dsn(
         self,
         cluster: DBCluster,
-        endpoint: EndpointKind,
+        endpoint: str,
         user: str | None,
         dbname: str | None,
         port: int | None,
     ) -> str:
         """A libpq URI of an endpoint of a cluster, with a token that is signed here."""
-        host = cluster.endpoint if endpoint == "writer" else cluster.reader_endpoint
-        port = port or (cluster.port if endpoint == "writer" else cluster.reader_port)
+        host, own_port = self._address(cluster, endpoint)
+        port = port or own_port
         name = user or cluster.master_username
         token = self._rds.generate_db_auth_token(
             DBHostname=host, Port=port, DBUsername=name, Region=cluster.region
@@ -157,6 +157,21 @@ class RdsChannel:
             f"{quote(dbname or cluster.database_name, safe='')}?sslmode=verify-full"
             f"&sslrootcert={quote(self._sslrootcert)}{address}"
         )
+
+    def _address(self, cluster: DBCluster, endpoint: str) -> tuple[str, int]:
+        if endpoint == "writer":
+            return cluster.endpoint, cluster.port
+        if endpoint == "reader":
+            return cluster.reader_endpoint, cluster.reader_port
+        name = cluster.db_cluster_identifier
+        for each in self._instances(DescribeDBInstances(db_cluster_identifier=name)):
+            if each.db_instance_identifier == endpoint.lower():
+                return each.endpoint, each.port
+        members = {"DBClusterIdentifier": name}
+        for custom in self._all("describe_db_cluster_endpoints", members, "DBClusterEndpoints"):
+            if custom.get("DBClusterEndpointIdentifier") == endpoint.lower():
+                return custom["Endpoint"], cluster.port
+        raise InvalidParameterError(f"cluster {name!r} has no endpoint {endpoint!r}")
 
     def _clusters(self, request: DescribeDBClusters) -> Sequence[Mapping[str, Any]]:
         identifier = request.db_cluster_identifier
@@ -250,7 +265,10 @@ class RdsChannel:
         return facts.db_cluster(answer["DBCluster"])
 
     def _available_instance(self, request: Request, name: str) -> DBInstance:
-        self._ask(request.declared.method, self._members(request))
+        members = self._members(request)
+        if isinstance(request, ModifyDBInstance):
+            members["ApplyImmediately"] = True
+        self._ask(request.declared.method, members)
         self._wait("db_instance_available", DBInstanceIdentifier=name)
         (made,) = self._instances(DescribeDBInstances(name))
         return made

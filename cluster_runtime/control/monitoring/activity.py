@@ -26,7 +26,8 @@ async def describe_activity(cluster: HostedCluster) -> ClusterActivity:
     """Ask the instances that run, through the runtime's own sessions."""
     counted = await _row(cluster.instances.writer, _TRANSACTIONS)
     commits, rollbacks = counted or (None, None)
-    lags = [await _lag(reader) for reader in cluster.instances.readers]
+    readers = (cluster.instances.stand_in, *cluster.instances.readers.values())
+    lags = [await _lag(reader) for reader in readers]
     return ClusterActivity(
         cluster.identifier,
         len(describe_sessions(cluster)),

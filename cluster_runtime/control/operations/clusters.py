@@ -39,6 +39,7 @@ from cluster_runtime.errors import (
     DeletionProtectedError,
     EngineError,
     EngineNotFoundError,
+    InstanceNotReadyError,
     InsufficientStorageError,
     InvalidClusterStateError,
     InvalidParameterError,
@@ -250,13 +251,27 @@ class PauseDBCluster(Request):
     "FailoverDBCluster",
     of=DB_CLUSTER_NOUN,
     returns=DB_CLUSTER,
-    raises=(ClusterNotFoundError, InvalidClusterStateError, EngineError, QuorumLostError),
+    raises=(
+        ClusterNotFoundError,
+        InvalidClusterStateError,
+        InvalidParameterError,
+        InstanceNotReadyError,
+        EngineError,
+        QuorumLostError,
+    ),
 )
 @dataclass(frozen=True, slots=True)
 class FailoverDBCluster(Request):
-    """Replace the writer of a cluster; clients wait at the gateway meanwhile."""
+    """Make a reader the writer; the old writer returns as a reader. Clients wait meanwhile.
+
+    A cluster without readers gets its writer anew, from the volume.
+
+    target_db_instance_identifier: the reader that takes over; by default that of the lowest
+        promotion tier, then the one that is least behind.
+    """
 
     db_cluster_identifier: ClusterReference
+    target_db_instance_identifier: str | None = None
 
 
 @operation(

@@ -49,7 +49,7 @@ class DescribeOrderableDBInstanceOptions(Request):
     """Show which classes of instances and which storage clusters of an engine may have.
 
     engine_version: the only version to show.
-    db_instance_class: the only class to show; there is `db.serverless`.
+    db_instance_class: the only class to show, such as `db.serverless`.
     """
 
     engine: EngineName

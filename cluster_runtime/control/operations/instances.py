@@ -1,4 +1,4 @@
-"""Operations on a DBInstance: the writer of a cluster, or one of its readers."""
+"""Operations on instances: the writer of a cluster and its readers; and on what leads to them."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, Literal
@@ -11,33 +11,57 @@ from cluster_runtime.control.operations.declaration import (
     operation,
 )
 from cluster_runtime.control.operations.types import (
+    CLUSTER_ENDPOINT,
+    CLUSTER_ENDPOINTS,
     DB_INSTANCE,
     DB_INSTANCES,
     LOG_FILE_PORTION,
     LOG_FILES,
+    ClusterReference,
 )
 from cluster_runtime.control.records.fields import Doc
 from cluster_runtime.control.records.identifiers import check_identifier
+from cluster_runtime.control.records.instances import (
+    TIER_DEFAULT,
+    TIER_MAX,
+    TIER_MIN,
+    CustomEndpointType,
+    check_instance_class,
+)
 from cluster_runtime.control.records.model import SERVERLESS
 from cluster_runtime.control.records.rules import Must, Range
 from cluster_runtime.errors import (
+    ClusterEndpointAlreadyExistsError,
+    ClusterEndpointNotFoundError,
     ClusterNotFoundError,
     EngineError,
     InstanceAlreadyExistsError,
     InstanceNotFoundError,
+    InstanceNotReadyError,
+    InstanceQuotaError,
     InvalidClusterStateError,
     InvalidParameterError,
     LogFileNotFoundError,
-    OperationNotSupportedError,
     QuorumLostError,
 )
 from cluster_runtime.wording import Parameter
 
 DB_INSTANCE_NOUN = "DBInstance"
 LINES_MAX = 10_000
-InstanceClass = Literal["db.serverless"]
+InstanceClass = Annotated[
+    str,
+    Must(check_instance_class),
+    Doc("`db.serverless`, or a provisioned class, such as `db.r6g.large`: named limits."),
+]
+PromotionTier = Annotated[
+    int,
+    Range(TIER_MIN, TIER_MAX),
+    Doc("readers of a lower tier become the writer first."),
+]
 Engine = Literal["aurora-postgresql"]
 InstanceReference = Annotated[str, Doc("Identifier of the instance.")]
+ENDPOINT_NOUN = "DBClusterEndpoint"
+EndpointReference = Annotated[str, Doc("Identifier of the custom endpoint.")]
 
 
 @operation(
@@ -67,19 +91,20 @@ class DescribeDBInstances(Request):
     raises=(
         ClusterNotFoundError,
         InstanceAlreadyExistsError,
+        InstanceQuotaError,
         InvalidClusterStateError,
         InvalidParameterError,
-        OperationNotSupportedError,
+        EngineError,
+        QuorumLostError,
     ),
 )
 @dataclass(frozen=True, slots=True)
 class CreateDBInstance(Request):
-    """Make the writer of a cluster that has none; it takes connections when this returns.
+    """Give a cluster a reader; the first instance of a cluster without any is its writer.
 
-    This release makes no other instance by name: readers come when a cluster needs one.
+    It takes connections when this returns. A cluster has at most 15 readers.
 
     db_instance_identifier: its name: 1 to 63 letters, digits and hyphens.
-    db_instance_class: there is one.
     engine: there is one.
     db_cluster_identifier: identifier or resource id of the cluster; there are no instances without.
     """
@@ -88,6 +113,7 @@ class CreateDBInstance(Request):
     _: KW_ONLY
     db_cluster_identifier: str | None = None
     db_instance_class: Annotated[InstanceClass, RDS_REQUIRES_IT] = SERVERLESS
+    promotion_tier: PromotionTier = TIER_DEFAULT
     engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
 
     def check(self) -> None:
@@ -99,14 +125,36 @@ class CreateDBInstance(Request):
 
 
 @operation(
+    "ModifyDBInstance",
+    of=DB_INSTANCE_NOUN,
+    returns=DB_INSTANCE,
+    raises=(
+        InstanceNotFoundError,
+        InstanceNotReadyError,
+        InvalidParameterError,
+    ),
+)
+@dataclass(frozen=True, slots=True)
+class ModifyDBInstance(Request):
+    """Change settings of an instance, at once; no connection ends."""
+
+    db_instance_identifier: InstanceReference
+    _: KW_ONLY
+    promotion_tier: PromotionTier | None = None
+    db_instance_class: InstanceClass | None = None
+
+
+@operation(
     "DeleteDBInstance",
     of=DB_INSTANCE_NOUN,
     returns=DB_INSTANCE,
-    raises=(InstanceNotFoundError, InvalidClusterStateError, OperationNotSupportedError),
+    raises=(InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError),
 )
 @dataclass(frozen=True, slots=True)
 class DeleteDBInstance(Request):
-    """Delete the writer of a cluster; the cluster keeps its data and takes no connections.
+    """Delete an instance. Where it is the writer, a reader becomes the writer first.
+
+    Without an instance a cluster keeps its data and takes no connections.
 
     skip_final_snapshot: none is taken in any case: the data stay with the cluster.
     """
@@ -122,15 +170,15 @@ class DeleteDBInstance(Request):
     returns=DB_INSTANCE,
     raises=(
         InstanceNotFoundError,
+        InstanceNotReadyError,
         InvalidClusterStateError,
-        OperationNotSupportedError,
         EngineError,
         QuorumLostError,
     ),
 )
 @dataclass(frozen=True, slots=True)
 class RebootDBInstance(Request):
-    """Start the writer of a cluster again; clients wait at the gateway meanwhile."""
+    """Start an instance again; clients of a writer wait at the gateway meanwhile."""
 
     db_instance_identifier: InstanceReference
 
@@ -177,3 +225,111 @@ class DownloadDBLogFilePortion(Request):
     _: KW_ONLY
     marker: str | None = None
     number_of_lines: Annotated[int | None, Range(1, LINES_MAX)] = None
+
+
+def _check_one_list(static: tuple[str, ...], excluded: tuple[str, ...]) -> None:
+    if static and excluded:
+        raise InvalidParameterError(
+            "an endpoint has ",
+            Parameter("static_members"),
+            " or ",
+            Parameter("excluded_members"),
+            ", not both",
+        )
+
+
+@operation(
+    "CreateDBClusterEndpoint",
+    of=ENDPOINT_NOUN,
+    returns=CLUSTER_ENDPOINT,
+    raises=(
+        ClusterNotFoundError,
+        ClusterEndpointAlreadyExistsError,
+        InstanceNotFoundError,
+        InvalidClusterStateError,
+        InvalidParameterError,
+    ),
+)
+@dataclass(frozen=True, slots=True)
+class CreateDBClusterEndpoint(Request):
+    """Make an endpoint of a cluster that leads to some of its instances, in turn.
+
+    db_cluster_endpoint_identifier: its name: 1 to 63 letters, digits and hyphens.
+    endpoint_type: READER leads to readers alone, ANY to the writer too where it is a member.
+    static_members: the instances that it leads to.
+    excluded_members: those that it does not lead to: all others, and those that are made later.
+        Without either list it leads to all.
+    """
+
+    db_cluster_identifier: ClusterReference
+    db_cluster_endpoint_identifier: Annotated[str, Must(check_identifier)]
+    _: KW_ONLY
+    endpoint_type: Annotated[CustomEndpointType, RDS_REQUIRES_IT] = "ANY"
+    static_members: tuple[str, ...] = ()
+    excluded_members: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raises InvalidParameterError for two lists."""
+        _check_one_list(self.static_members, self.excluded_members)
+
+
+@operation(
+    "DescribeDBClusterEndpoints",
+    of=ENDPOINT_NOUN,
+    returns=CLUSTER_ENDPOINTS,
+    raises=(ClusterNotFoundError,),
+)
+@dataclass(frozen=True, slots=True)
+class DescribeDBClusterEndpoints(Request):
+    """Show the endpoints of one cluster, or of all: its writer's, its readers', custom ones.
+
+    db_cluster_identifier: identifier or resource id of the only cluster to look at.
+    db_cluster_endpoint_identifier: the only custom endpoint to show.
+    """
+
+    db_cluster_identifier: ClusterReference | None = None
+    db_cluster_endpoint_identifier: str | None = None
+
+
+@operation(
+    "ModifyDBClusterEndpoint",
+    of=ENDPOINT_NOUN,
+    returns=CLUSTER_ENDPOINT,
+    raises=(
+        ClusterEndpointNotFoundError,
+        InstanceNotFoundError,
+        InvalidClusterStateError,
+        InvalidParameterError,
+    ),
+)
+@dataclass(frozen=True, slots=True)
+class ModifyDBClusterEndpoint(Request):
+    """Change which instances a custom endpoint leads to, for connections from now on.
+
+    endpoint_type: READER leads to readers alone, ANY to the writer too where it is a member.
+    static_members: the instances that it leads to; takes the place of either list.
+    excluded_members: those that it does not lead to; takes the place of either list.
+    """
+
+    db_cluster_endpoint_identifier: EndpointReference
+    _: KW_ONLY
+    endpoint_type: CustomEndpointType | None = None
+    static_members: tuple[str, ...] = ()
+    excluded_members: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raises InvalidParameterError for two lists."""
+        _check_one_list(self.static_members, self.excluded_members)
+
+
+@operation(
+    "DeleteDBClusterEndpoint",
+    of=ENDPOINT_NOUN,
+    returns=CLUSTER_ENDPOINT,
+    raises=(ClusterEndpointNotFoundError, InvalidClusterStateError),
+)
+@dataclass(frozen=True, slots=True)
+class DeleteDBClusterEndpoint(Request):
+    """Delete a custom endpoint; its connections end."""
+
+    db_cluster_endpoint_identifier: EndpointReference

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from cluster_runtime.control.records.instances import CustomEndpointRecord, InstanceRecord
 from cluster_runtime.control.records.model import DBCluster, Event
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup
 from cluster_runtime.errors import (
@@ -49,6 +50,18 @@ MIGRATIONS = (
         document text not null
     ) strict;
     """,
+    """
+    create table db_instance (
+        identifier text primary key,
+        cluster text not null,
+        document text not null
+    ) strict;
+    create table db_cluster_endpoint (
+        identifier text primary key,
+        cluster text not null,
+        document text not null
+    ) strict;
+    """,
 )
 """Each entry takes the catalog one version up; `pragma user_version` counts those applied."""
 
@@ -58,6 +71,8 @@ A cluster of an older format is brought up at its first wake (`upgrade.py`)."""
 
 _DOCUMENT = TypeAdapter(DBCluster)
 _GROUP = TypeAdapter(DBClusterParameterGroup)
+_INSTANCE = TypeAdapter(InstanceRecord)
+_ENDPOINT = TypeAdapter(CustomEndpointRecord)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +215,68 @@ class Catalog:
         """Forget a group."""
         self._execute("delete from db_cluster_parameter_group where name = ?", name)
 
+    def instances(self) -> list[InstanceRecord]:
+        """All instances, the oldest first."""
+        found = [_INSTANCE.validate_json(each) for each in self._documents("db_instance")]
+        return sorted(found, key=lambda each: (each.instance_create_time, each.place))
+
+    def put_instance(self, record: InstanceRecord) -> None:
+        """Keep an instance as it is now."""
+        self._put(
+            "db_instance",
+            record.db_instance_identifier,
+            record.db_cluster_resource_id,
+            _INSTANCE.dump_json(record).decode(),
+        )
+
+    def remove_instance(self, identifier: str) -> None:
+        """Forget an instance."""
+        self._execute("delete from db_instance where identifier = ?", identifier)
+
+    def custom_endpoints(self) -> list[CustomEndpointRecord]:
+        """All custom endpoints, by identifier."""
+        return [_ENDPOINT.validate_json(each) for each in self._documents("db_cluster_endpoint")]
+
+    def put_custom_endpoint(self, record: CustomEndpointRecord) -> None:
+        """Keep a custom endpoint as it is now."""
+        self._put(
+            "db_cluster_endpoint",
+            record.identifier,
+            record.db_cluster_resource_id,
+            _ENDPOINT.dump_json(record).decode(),
+        )
+
+    def remove_custom_endpoint(self, identifier: str) -> None:
+        """Forget a custom endpoint."""
+        self._execute("delete from db_cluster_endpoint where identifier = ?", identifier)
+
     def remove(self, resource_id: str) -> None:
-        """Forget a cluster."""
+        """Forget a cluster, with its instances and endpoints."""
+        for table in ("db_instance", "db_cluster_endpoint"):
+            self._execute(f"delete from {table} where cluster = ?", resource_id)
         self._execute("delete from db_cluster where resource_id = ?", resource_id)
 
     def close(self) -> None:
         """Close the file; nothing may be called after that."""
         with self._lock:
             self._connection.close()
+
+    def _documents(self, table: str) -> list[str]:
+        with self._lock:
+            rows = self._connection.execute(
+                f"select document from {table} order by identifier"
+            ).fetchall()
+        return [document for (document,) in rows]
+
+    def _put(self, table: str, identifier: str, cluster: str, document: str) -> None:
+        self._execute(
+            f"insert into {table} (identifier, cluster, document) values (?, ?, ?) "
+            "on conflict (identifier) do update set cluster = excluded.cluster, "
+            "document = excluded.document",
+            identifier,
+            cluster,
+            document,
+        )
 
     def _execute(self, statement: str, *values: str | int) -> None:
         try:

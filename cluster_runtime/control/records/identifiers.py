@@ -4,9 +4,10 @@ Source: Amazon RDS API Reference, CreateDBCluster, DBClusterIdentifier and Maste
 """
 
 import difflib
+import itertools
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from cluster_runtime.engine.access.role_names import RESERVED_ROLES
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
@@ -59,9 +60,21 @@ def endpoint_name(identifier: str, resource_id: str, region: str, *, reader: boo
     return f"{identifier}.{part}{_unique(resource_id)}.{region}.localhost"
 
 
+def custom_endpoint_name(identifier: str, resource_id: str, region: str) -> str:
+    """The host name of a custom endpoint."""
+    return f"{identifier}.cluster-custom-{_unique(resource_id)}.{region}.localhost"
+
+
 def instance_endpoint_name(identifier: str, resource_id: str, region: str) -> str:
     """The host name of an instance's own endpoint. resource_id: of its cluster."""
     return f"{identifier}.{_unique(resource_id)}.{region}.localhost"
+
+
+def first_instance_name(identifier: str, taken: Collection[str]) -> str:
+    """The name that RDS gives the instance which it makes with a cluster; another one if taken."""
+    stem = identifier[: IDENTIFIER_MAX_CHARACTERS - len("-instance-99")].rstrip("-")
+    numbers = itertools.count(1)
+    return next(name for number in numbers if (name := f"{stem}-instance-{number}") not in taken)
 
 
 def _unique(resource_id: str) -> str:

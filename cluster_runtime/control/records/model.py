@@ -20,10 +20,9 @@ from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.wording import Parameter
 
-EndpointKind = Literal["writer", "reader"]
 StorageType = Literal["aurora", "aurora-iopt1"]
 SERVERLESS: Final = "db.serverless"
-"""The class of all instances."""
+"""The class of an instance whose capacity is the cluster's range."""
 
 ACU_MAX = 256.0
 ACU_STEP = 0.5
@@ -60,7 +59,12 @@ AT_REST = frozenset(
 class InstanceStatus(StrEnum):
     """Statuses of an instance (RDS User Guide, "Viewing DB instance status")."""
 
+    CREATING = "creating"
     AVAILABLE = "available"
+    STARTING = "starting"
+    REBOOTING = "rebooting"
+    FAILED = "failed"
+    """It does not run: its zone is lost, or it did not start."""
     STOPPED = "stopped"
     DELETING = "deleting"
 
@@ -159,6 +163,12 @@ class DBInstance:
     db_cluster_parameter_group_status: `pending-reboot` where static parameters wait for a start.
     db_instance_status: `stopped` while its cluster is. One of a paused cluster is available.
     promotion_tier: readers of a lower tier become the writer first, 0 to 15.
+    db_instance_class: `db.serverless`, or a provisioned one.
+    availability_zone: where it runs: the region and a letter.
+    endpoint, port: of its own: a host name under `.localhost`, and a loopback port; empty and 0
+        while it has none.
+    aurora_replica_lag: milliseconds that a reader shows behind the writer, of the last second
+        (CloudWatch's AuroraReplicaLag); None for a writer, and for a reader that does not run.
     """
 
     db_instance_identifier: str
@@ -171,6 +181,11 @@ class DBInstance:
     db_cluster_parameter_group_status: Literal["in-sync", "pending-reboot"] = "in-sync"
     promotion_tier: int = 1
     db_instance_class: str = SERVERLESS
+    availability_zone: str = ""
+    endpoint: str = ""
+    port: int = 0
+    dbi_resource_id: str = ""
+    aurora_replica_lag: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class OrderableDBInstanceOption:
     storage_type: str
     license_model: str = "postgresql-license"
     multi_az_capable: bool = False
-    read_replica_capable: bool = False
+    read_replica_capable: bool = True
     vpc: bool = False
     supports_storage_encryption: bool = False
     supports_iops: bool = False

@@ -1,15 +1,15 @@
 """Tells the running instances of a cluster what they tell their clients.
 
-At once where something changes: an instance starts, a cluster gets its name or another one. And
-every second where a cluster has readers, so that their lag is known; who finds then that something
-else has changed tells that too.
+At once where something changes: an instance starts, is deleted or takes over, a cluster gets its
+name or another one. And every second where a cluster has readers, so that their lag is known; who
+finds then that something else has changed tells that too.
+
+The reader without a name that serves while a cluster has no instance that can is told nothing: it
+is none of the cluster's.
 """
 
 import asyncio
-from collections.abc import Mapping
 from datetime import UTC, datetime
-
-import psycopg
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
@@ -20,33 +20,13 @@ from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
 
 LOOK_EVERY_S = 1.0
-OF_ITSELF = """
-select durable_lsn, highest_lsn_rcvd, current_read_lsn, replica_lag_in_msec
-  from pg_catalog.aurora_replica_status() where last_update_timestamp is null
-"""
-"""Every instance knows best how far it is; its row of itself has no time."""
 
 _log = get_logger(__name__)
 
 
-async def publish(cluster: HostedCluster, progress: Mapping[str, Progress] | None = None) -> None:
-    """Tell every instance that runs.
-
-    progress: how far each is; where it is not given, only what changed otherwise is told.
-    """
-    running = _running(cluster)
-    told = facts_of(
-        cluster.db_cluster,
-        [member for member, _ in running],
-        progress or {},
-        cluster.writer.extensions,
-        datetime.now(UTC),
-    )
-    for member, instance in running:
-        facts = told[member.db_instance_identifier]
-        before = instance.told
-        if progress is not None or before is None or not same_topology(before, facts):
-            await instance.tell(facts)
+async def publish(cluster: HostedCluster) -> None:
+    """Tell every instance that runs who they all are; how far each is changes nothing by itself."""
+    await _tell(cluster, how_far=False)
 
 
 class TopologyWatch:
@@ -66,43 +46,53 @@ class TopologyWatch:
             await asyncio.sleep(LOOK_EVERY_S)
             for cluster in list(self._runtime.clusters.values()):
                 try:
-                    await self._look(cluster)
-                except (OSError, BorealisError, psycopg.Error) as error:
+                    await _tell(cluster, how_far=True)
+                except (OSError, BorealisError) as error:
                     _log.warning(
                         "an instance was not told", cluster=cluster.identifier, error=str(error)
                     )
 
-    async def _look(self, cluster: HostedCluster) -> None:
-        instances = cluster.instances
-        if all(each.socket is None for each in (instances.writer, *instances.readers)):
-            return  # paused: nobody asks
-        running = _running(cluster)
-        if len(running) < 2:
-            await publish(cluster)
-            return
-        progress = {
-            member.db_instance_identifier: await _progress(instance) for member, instance in running
-        }
-        await publish(cluster, progress)
+
+async def _tell(cluster: HostedCluster, *, how_far: bool) -> None:
+    if cluster.writer.socket is None and not cluster.instances.readers:
+        return  # nobody asks
+    running = _running(cluster)
+    told = facts_of(
+        cluster.db_cluster,
+        [member for member, _ in running],
+        _progress(cluster),
+        cluster.writer.extensions,
+        datetime.now(UTC),
+    )
+    for member, instance in running:
+        facts = told[member.db_instance_identifier]
+        before = instance.told
+        moves = how_far and len(running) > 1
+        if moves or before is None or not same_topology(before, facts):
+            await instance.tell(facts)
 
 
-async def _progress(instance: HostedInstance) -> Progress:
-    try:
-        rows = await instance.execute(OF_ITSELF)
-    except psycopg.errors.UndefinedFunction:
-        return Progress()  # a reader of an older release's cluster, whose writer has yet to wake
-    return Progress(*rows[0]) if rows else Progress()
+def _progress(cluster: HostedCluster) -> dict[str, Progress]:
+    """How far each instance is, as the volume knows it: nobody is asked."""
+    volume = cluster.instances.storage.opened
+    if volume is None:
+        return {}
+    durable = volume.durable_lsn
+    found = {cluster.writer_name: Progress(durable_lsn=durable, current_read_lsn=durable)}
+    for name, reader in cluster.instances.ready_readers.items():
+        replayed = reader.servers.as_reader.replayed
+        found[name] = Progress(durable, replayed, replayed, cluster.lag.get(name))
+    return found
 
 
 def _running(cluster: HostedCluster) -> list[tuple[DBInstance, HostedInstance]]:
     """The members that run, each with its server: the writer, then the readers."""
-    instances = cluster.instances
-    members = describe_instances(cluster)
-    writer = instances.writer if cluster.db_cluster.has_writer else None
-    readers = [reader for reader in instances.readers if reader.socket is not None]
-    servers = ([writer] if writer is not None else []) + readers
-    return [
-        (member, server)
-        for member, server in zip(members, servers, strict=False)
-        if server.socket is not None
-    ]
+    found = []
+    for member in describe_instances(cluster):
+        try:
+            instance = cluster.instance(member.db_instance_identifier)
+        except LookupError:  # it is being made, or deleted
+            continue
+        if instance.socket is not None:
+            found.append((member, instance))
+    return found

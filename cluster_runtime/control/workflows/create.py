@@ -4,14 +4,12 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 
 from psycopg import sql
 
 from cluster_runtime.control.cluster import (
     UNNAMED_MARK,
     HostedCluster,
-    Instances,
     OpenRuntime,
     UnnamedCluster,
 )
@@ -19,15 +17,12 @@ from cluster_runtime.control.endpoints import close_endpoints, endpoint_names, o
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.clusters import CreateDBCluster
-from cluster_runtime.control.postgres import (
-    ClusterStorage,
-    Reader,
-    Writer,
-    coalescing_of,
-    postmaster_of,
-    wal_sockets_of,
+from cluster_runtime.control.postgres import ClusterStorage
+from cluster_runtime.control.records.identifiers import (
+    check_identifier,
+    first_instance_name,
+    new_resource_id,
 )
-from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
 from cluster_runtime.control.records.model import (
     ClusterStatus,
     DBCluster,
@@ -37,14 +32,13 @@ from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.records.rules import DEFAULT_DATABASE
 from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.control.workflows.delete import finish_delete
+from cluster_runtime.control.workflows.instances.failover import reboot_writer
+from cluster_runtime.control.workflows.instances.hosting import first_record, instances_over
 from cluster_runtime.control.workflows.parameter_groups import group_of
-from cluster_runtime.control.workflows.power import reboot_writer
 from cluster_runtime.control.workflows.resources import with_tags
 from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
-from cluster_runtime.control.workflows.upgrade import prepare_reader, prepare_writer
 from cluster_runtime.engine.access.roles import MASTER
 from cluster_runtime.engine.control_file import new_system_identifier
-from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import ClusterAlreadyExistsError
@@ -79,33 +73,6 @@ async def discard_unnamed(runtime: OpenRuntime, unnamed: UnnamedCluster) -> None
         await unnamed.instances.stop(Shutdown.IMMEDIATE)
     finally:
         await in_thread(runtime.home.remove, unnamed.directory)
-
-
-def instances_over(runtime: OpenRuntime, installation: Installation, resource_id: str) -> Instances:
-    """What serves the directory of a cluster, and its user; nothing runs or is opened yet."""
-    home = runtime.home
-    user = home.user_of(resource_id)
-    storage = ClusterStorage(
-        home.clusters / resource_id, user, coalescing_of(home, installation, resource_id)
-    )
-    writer = Writer(
-        postmaster_of(home, installation, user, resource_id, "writer"),
-        storage,
-        partial(runtime.parameters_of, resource_id),
-    )
-    reader = Reader(
-        postmaster_of(home, installation, user, resource_id, "reader"),
-        storage,
-        wal_sockets_of(home, resource_id),
-    )
-    prepared = partial(prepare_writer, runtime, resource_id)
-    hot_standby = partial(prepare_reader, runtime, resource_id)
-    return Instances(
-        storage,
-        writer,
-        HostedInstance(writer, resource_id, installation.major, prepared),
-        [HostedInstance(reader, resource_id, installation.major, hot_standby)],
-    )
 
 
 async def create_db_cluster(runtime: OpenRuntime, request: CreateDBCluster) -> HostedCluster:
@@ -175,6 +142,7 @@ async def _name(
             storage_type=request.storage_type,
             iam_database_authentication_enabled=request.enable_iam_database_authentication,
             has_writer=request.with_writer,
+            writer_identifier=_first_instance(runtime, identifier) if request.with_writer else "",
             db_cluster_parameter_group=group_of(runtime, request.db_cluster_parameter_group_name),
             tag_list=with_tags((), request.tags),
             master_user_secret=_managed(runtime, unnamed, request),
@@ -191,6 +159,9 @@ async def _name(
         storage = cluster.instances.storage
         await in_thread(storage.set_storage_type, request.storage_type)
     if request.with_writer:
+        name = cluster.db_cluster.writer_identifier
+        record = first_record(cluster.db_cluster, name, cluster.db_cluster.cluster_create_time)
+        await runtime.keep(cluster, record)
         await publish(cluster)
         await open_endpoints(runtime, cluster)
     else:
@@ -219,6 +190,10 @@ async def _restart_with_parameters(runtime: OpenRuntime, cluster: HostedCluster)
         await close_endpoints(runtime, cluster)
         await finish_delete(runtime, cluster)
         raise
+
+
+def _first_instance(runtime: OpenRuntime, identifier: str) -> str:
+    return first_instance_name(identifier, runtime.instance_names())
 
 
 def _managed(

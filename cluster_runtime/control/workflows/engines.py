@@ -7,7 +7,8 @@ from cluster_runtime.control.operations.engines import (
     DescribeDBEngineVersions,
     DescribeOrderableDBInstanceOptions,
 )
-from cluster_runtime.control.records.model import SERVERLESS, StorageType
+from cluster_runtime.control.records.instances import INSTANCE_CLASSES
+from cluster_runtime.control.records.model import StorageType
 from cluster_runtime.control.records.resources import (
     DBEngineVersion,
     OrderableDBInstanceOption,
@@ -54,12 +55,14 @@ def orderable_options(
     request: DescribeOrderableDBInstanceOptions,
 ) -> list[OrderableDBInstanceOption]:
     """Those that a request asks for. Blocking."""
-    if request.engine != ENGINE or request.db_instance_class not in (None, SERVERLESS):
+    if request.engine != ENGINE:
         return []
     return [
-        OrderableDBInstanceOption(ENGINE, each.version, SERVERLESS, storage_type)
+        OrderableDBInstanceOption(ENGINE, each.version, instance_class, storage_type)
         for each in _distinct(installations())
         if _matches(request.engine_version, each.version)
+        for instance_class in INSTANCE_CLASSES
+        if request.db_instance_class in (None, instance_class)
         for storage_type in get_args(StorageType)
     ]
 

@@ -37,18 +37,22 @@ async def inject_fault(
         await _crash(cluster, duration)
         return
     await _on_volume(cluster, lambda volume: volume.inject_fault(target, kind, duration))
+    if cluster.supervision is not None:
+        cluster.supervision.look()  # a zone goes with the instances in it
 
 
 async def heal_fault(cluster: HostedCluster, target: str | None) -> None:
     """End the faults of a target, or all of them."""
     await _on_volume(cluster, lambda volume: volume.heal(target))
     # A reader that stood in follows the log as it was: the next connect finds a writer.
-    await cluster.instances.reader.stop(Shutdown.IMMEDIATE)
+    await cluster.instances.stand_in.stop(Shutdown.IMMEDIATE)
+    if cluster.supervision is not None:
+        cluster.supervision.look()
 
 
 async def lose_compute(cluster: HostedCluster) -> None:
     """Kill the writer with SIGKILL and delete its data directory, as if its machine were gone."""
-    cluster.require(ClusterStatus.AVAILABLE)
+    await cluster.settled()
     await cluster.writer.lose(cluster.instances.writer_server.lose_data_directory)
     await disconnect(cluster)
 
@@ -59,16 +63,19 @@ async def _crash(cluster: HostedCluster, duration: float | None) -> None:
             "a writer that crashed comes back by itself, so its crash takes no duration; to keep "
             "it from its volume for a while, use partition"
         )
-    cluster.require(ClusterStatus.AVAILABLE)
+    await cluster.settled()
     await cluster.writer.lose(cluster.instances.writer_server.kill)
-    if cluster.restart is not None:
-        cluster.restart.begin()
+    if cluster.supervision is not None:
+        cluster.supervision.writer_ended()
 
 
 async def _on_volume(cluster: HostedCluster, work: Callable[[StorageVolume], T]) -> T:
     """Do something with the volume. That of a paused cluster is opened for it, and closed again."""
     cluster.require(
-        ClusterStatus.AVAILABLE, ClusterStatus.STOPPED, ClusterStatus.INCOMPATIBLE_NETWORK
+        ClusterStatus.AVAILABLE,
+        ClusterStatus.FAILING_OVER,
+        ClusterStatus.STOPPED,
+        ClusterStatus.INCOMPATIBLE_NETWORK,
     )
 
     def on_thread() -> T:

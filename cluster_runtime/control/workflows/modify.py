@@ -18,7 +18,7 @@ from cluster_runtime.control.records.parameter_groups import DEFAULT_PREFIX
 from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.control.workflows.create import renamed, set_password
-from cluster_runtime.control.workflows.parameter_groups import apply_to_writer, group_of
+from cluster_runtime.control.workflows.parameter_groups import apply_parameters, group_of
 from cluster_runtime.control.workflows.reset import reset_settings
 from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
 from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterError
@@ -108,7 +108,7 @@ async def modify_db_cluster(
         update_endpoints(runtime, cluster)
         await publish(cluster)
         if request.db_cluster_parameter_group_name is not None:
-            await apply_to_writer(runtime, cluster, None)
+            await apply_parameters(runtime, cluster, None)
         return cluster.db_cluster
 
 

@@ -140,17 +140,30 @@ async def delete_group(runtime: OpenRuntime, name: str) -> None:
     await in_thread(runtime.catalog.remove_parameter_group, group.db_cluster_parameter_group_name)
 
 
-async def apply_to_writer(
+async def apply_parameters(
     runtime: OpenRuntime, cluster: HostedCluster, at_once: Iterable[str] | None
 ) -> None:
-    """Have a running writer take what its group says now. at_once: which; None: all it can."""
-    writer = cluster.instances.writer_server
-    wanted = {name: str(value) for name, value in runtime.parameters_of(cluster.id).items()}
+    """Have the instances that run take what their group and class say now.
+
+    at_once: which parameters; None: all that they can.
+    """
     if at_once is None:
         installation = await in_thread(runtime.installation, cluster.db_cluster.engine_version)
         known = await in_thread(definitions, installation)
         at_once = [each.name for each in known.values() if not each.static]
-    await in_thread(writer.take, in_force_after(writer.parameters, wanted, at_once))
+    changing = tuple(at_once)
+    places = {each.db_instance_identifier: each.place for each in cluster.records.values()}
+    servers = {
+        places.get(name, ""): instance.server
+        for name, instance in (
+            (cluster.writer_name, cluster.writer),
+            *cluster.instances.readers.items(),
+        )
+    }
+    for place, server in servers.items():
+        said = runtime.parameters_of(cluster.id, place)
+        wanted = {name: str(value) for name, value in said.items()}
+        await in_thread(server.take, in_force_after(server.parameters, wanted, changing))
 
 
 async def _change(
@@ -159,7 +172,7 @@ async def _change(
     await _keep(runtime, group)
     for cluster in _clusters_of(runtime, group):
         async with cluster.changing:
-            await apply_to_writer(runtime, cluster, at_once)
+            await apply_parameters(runtime, cluster, at_once)
     return group
 
 

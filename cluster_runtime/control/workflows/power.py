@@ -1,4 +1,4 @@
-"""StartDBCluster, StopDBCluster, FailoverDBCluster, and a pause that was asked for."""
+"""StartDBCluster, StopDBCluster, and a pause that was asked for."""
 
 from dataclasses import replace
 
@@ -7,13 +7,12 @@ from cluster_runtime.control.endpoints import (
     close_endpoints,
     disconnect,
     open_endpoints,
-    rest,
+    pause,
 )
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.members import describe_instances
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.errors import BorealisError, EngineError, StorageError
+from cluster_runtime.errors import BorealisError
 
 
 async def stop_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCluster:
@@ -55,37 +54,5 @@ async def pause_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCl
         cluster.require_writer()
         await in_thread(cluster.instances.storage.settle)
         await disconnect(cluster)
-        await cluster.writer.pause()
-        rest(cluster)
+        await pause(cluster)
         return cluster.db_cluster
-
-
-async def failover_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCluster:
-    """Replace the writer: the old one ends at once, a new one takes over from the volume."""
-    try:
-        await _restart(cluster, Shutdown.IMMEDIATE)
-    except (EngineError, StorageError) as error:
-        await runtime.record(cluster, f"Failover did not complete: {error}", "failover", "failure")
-        raise
-    writer = describe_instances(cluster)[0].db_instance_identifier
-    await runtime.record(cluster, f"Completed failover to DB instance: {writer}", "failover")
-    return cluster.db_cluster
-
-
-async def reboot_writer(cluster: HostedCluster) -> None:
-    """Start the writer again, after a clean end; clients wait at the gateway meanwhile."""
-    await _restart(cluster, Shutdown.FAST)
-
-
-async def _restart(cluster: HostedCluster, mode: Shutdown) -> None:
-    async with cluster.changing:
-        cluster.require(ClusterStatus.AVAILABLE)
-        cluster.require_writer()
-        before = cluster.db_cluster
-        cluster.db_cluster = replace(before, status=ClusterStatus.FAILING_OVER)
-        try:
-            await disconnect(cluster)
-            await cluster.writer.stop(mode)
-            await cluster.writer.ensure_running()
-        finally:
-            cluster.db_cluster = before

@@ -12,10 +12,12 @@ class Policy:
 
     require_tls: as rds.force_ssl=1; a connection without TLS is refused.
     iam_enabled: IAM tokens count.
+    read_only: sessions begin with `default_transaction_read_only`.
     """
 
     require_tls: bool = True
     iam_enabled: bool = True
+    read_only: bool = False
 
 
 class Wish(Enum):

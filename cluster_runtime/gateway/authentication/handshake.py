@@ -378,9 +378,12 @@ class Handshake:
         self.state = State.BACKEND
         parameters = self._startup.parameters
         database = parameters.get("database") or self.user
+        for_server = startup_options.durable(parameters)
+        if self._policy.read_only:
+            for_server = startup_options.read_only(for_server)
         return [
             Connect(
-                protocol.startup_message(self._negotiated, startup_options.durable(parameters)),
+                protocol.startup_message(self._negotiated, for_server),
                 user=self.user,
                 database=database,
                 application_name=parameters.get("application_name", ""),

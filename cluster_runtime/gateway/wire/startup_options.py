@@ -23,6 +23,15 @@ DURABLE_COMMITS = "-c synchronous_commit=on"
 client's options, its startup parameters and SET outweigh it."""
 
 
+READ_ONLY = "default_transaction_read_only"
+
+
+def read_only(parameters: dict[str, str]) -> dict[str, str]:
+    """The parameters of a startup message whose session begins READ ONLY, whatever they ask for."""
+    _, rest = take(parameters, READ_ONLY)
+    return {**rest, "options": f"{rest.get('options', '')} -c {READ_ONLY}=on".lstrip()}
+
+
 def durable(parameters: dict[str, str]) -> dict[str, str]:
     """The parameters of a startup message for the server, with `DURABLE_COMMITS` among them."""
     options = f"{DURABLE_COMMITS} {parameters.get('options', '')}".rstrip()

@@ -86,6 +86,9 @@ class Writers:
         history = client.timeline_history(timeline).decode()
         timelines = known.promoted(timeline, history, mount.node.end_lsn)
         mount.change_metadata(replace(mount.metadata, timelines=timelines))
+        if mount.service is not None:
+            # Their streams know nothing of an end of the timeline that they began on.
+            mount.service.disconnect_all()
 
 
 def _require_log_up_to(end: Lsn, system: SystemIdentification) -> None:

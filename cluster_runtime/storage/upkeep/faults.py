@@ -11,7 +11,7 @@ from cluster_runtime.storage.core.faults import (
     check_writer_fault,
     segments_of,
 )
-from cluster_runtime.storage.core.types import SegmentId
+from cluster_runtime.storage.core.types import SegmentId, az_of
 from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
@@ -26,6 +26,12 @@ class FaultInjection:
         self._healed = healed
         self._timers: dict[str, threading.Timer] = {}
         self._of_writer: Fault | None = None
+        self._lost_zones: dict[str, Fault] = {}
+
+    @property
+    def lost_zones(self) -> frozenset[str]:
+        """The zones that are away as a whole: what runs in them is away too."""
+        return frozenset(self._lost_zones)
 
     @property
     def any(self) -> bool:
@@ -53,6 +59,7 @@ class FaultInjection:
                 segments = segments_of(target, self._mount.members)
                 for segment in segments:
                     self._fail(segment, fault)
+                self._note_zone(target, fault)
             self._stop_timer(target)
             if duration is not None:
                 timer = threading.Timer(
@@ -68,6 +75,7 @@ class FaultInjection:
             members = self._mount.members
             if target is None:
                 self.close()
+                self._lost_zones.clear()
                 self._heal(True, members)
             else:
                 self._stop_timer(target)
@@ -89,6 +97,10 @@ class FaultInjection:
             if writer and (only is None or self._of_writer is only):
                 self._of_writer = None
                 self._set_of_writer(None)
+            for segment in segments:
+                zone = az_of(segment)
+                if only is None or self._lost_zones.get(zone) is only:
+                    self._lost_zones.pop(zone, None)
             lanes = []
             for segment in segments:
                 if only is not None and mount.faults.get(segment) is not only:
@@ -106,6 +118,16 @@ class FaultInjection:
         timer = self._timers.pop(target, None)
         if timer is not None:
             timer.cancel()
+
+    def _note_zone(self, target: str, fault: Fault) -> None:
+        """Note that a zone is lost with all that runs in it, or no longer."""
+        kind, _, zone = target.partition(":")
+        if kind != "az":
+            return
+        if fault.unreachable:
+            self._lost_zones[zone] = fault
+        elif fault.kind is not FaultKind.CORRUPT:
+            self._lost_zones.pop(zone, None)
 
     def _set_of_writer(self, fault: Fault | None) -> None:
         node = self._mount.node

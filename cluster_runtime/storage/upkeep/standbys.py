@@ -18,6 +18,9 @@ STALL_S = 60.0
 
 POLL_S = 0.005
 
+NAME_CHARACTERS = 48
+"""Of a standby's name; PostgreSQL cuts those that have more than 63 with their numbers."""
+
 
 class Standbys:
     """The standbys of one volume. They stream from its WAL service."""
@@ -33,16 +36,18 @@ class Standbys:
         self._number = 0
         holders.ask(self._streaming)
 
-    def lay_out(self, data_directory: Path, conninfo: str, superuser: str) -> dict[str, str | bool]:
+    def lay_out(
+        self, data_directory: Path, conninfo: str, superuser: str, called: str = ""
+    ) -> dict[str, str | bool]:
         """Make a data directory; return the settings that its server needs.
 
-        conninfo: of the WAL service. Each one has a name of its own: what an earlier one said last
-        may still be known.
+        conninfo: of the WAL service. called: in its name; by default its directory's. Each one has
+        a name of its own: what an earlier one said last may still be known.
         """
         with self._mount.changing:
             self.forget(data_directory)
             self._number += 1
-            name = f"{data_directory.name}-{self._number}"
+            name = f"{(called or data_directory.name)[:NAME_CHARACTERS]}-{self._number}"
             hold = self._holders.register(HolderKind.READER, name, self._mount.node.volume.vdl)
             self._laid_out[data_directory] = name, hold
             with self._pages.staying:
@@ -50,6 +55,8 @@ class Standbys:
         return {
             "primary_conninfo": f"{conninfo} user={superuser} application_name={name}",
             "hot_standby": True,
+            # Rows that its queries see are kept by the writer, through the storage's slot.
+            "hot_standby_feedback": True,
             "fsync": False,
             "recovery_target_timeline": "latest",
             "wal_receiver_status_interval": "1s",
@@ -80,6 +87,11 @@ class Standbys:
         known = self._laid_out.pop(data_directory, None)
         if known is not None:
             known[1].release()
+
+    def replayed_in(self, data_directory: Path) -> int:
+        """The LSN up to which the one in a directory said that it has replayed; 0 for none."""
+        known = self._laid_out.get(data_directory)
+        return self.replayed_by(known[0]) if known is not None else 0
 
     def replayed_by(self, name: str) -> int:
         """The LSN up to which one said that it has replayed."""

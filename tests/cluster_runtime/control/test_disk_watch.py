@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
-from cluster_runtime.control import disk_watch
+from cluster_runtime.control.monitoring import disk_watch
 from cluster_runtime.storage.core.policy.free_space import (
     ATTENTION_BYTES,
     FLOOR_BYTES,

@@ -127,7 +127,7 @@ def test_a_reader_that_stands_still_is_not_called_ready(
     hosted = runtime._home.service.find(cluster.id)
     volume = hosted.instances.storage.open_for("a test")
     monkeypatch.setattr(volume._upkeep.standbys, "replayed_by", lambda name: 1)
-    reader = hosted.instances.reader._instance
+    reader = hosted.instances.stand_in._instance
     assert isinstance(reader, Reader)
     with pytest.raises(Exception, match="went no further"):
         reader.start()

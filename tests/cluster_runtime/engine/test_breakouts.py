@@ -399,12 +399,12 @@ def test_clusters_have_users_of_their_own(taken: ClusterHandle, outside: Outside
 @pytest.fixture(scope="module")
 def wal_socket(taken: ClusterHandle, standby: Postmaster) -> Path:
     """The WAL service's of the same cluster, which its standby is streaming from."""
-    return taken._source.cluster.instances.reader._instance._wal_sockets / SOCKET_NAME
+    return taken._source.cluster.instances.stand_in._instance._wal_sockets / SOCKET_NAME
 
 
 @pytest.fixture(scope="module")
 def standby(taken: ClusterHandle, native: Attempt, library: Path) -> Iterator[Postmaster]:
-    reader = taken._source.cluster.instances.reader._instance
+    reader = taken._source.cluster.instances.stand_in._instance
     reader.start()
     plant(library, reader._postmaster)
     yield reader._postmaster

@@ -147,7 +147,7 @@ def test_readers_and_the_coalescer_work_behind_walls_too(shared_runtime: Runtime
     cluster = shared_runtime.create_db_cluster("followed")
     hosted = cluster._source.cluster
     volume = hosted.instances.storage.open_for("a test")
-    reader = hosted.instances.reader._instance
+    reader = hosted.instances.stand_in._instance
     with cluster.connect(autocommit=True) as conn:
         reader.start()
         try:

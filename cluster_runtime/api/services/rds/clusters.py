@@ -19,6 +19,7 @@ from cluster_runtime.control.operations.clusters import (
 from cluster_runtime.control.operations.instances import (
     CreateDBInstance,
     DeleteDBInstance,
+    ModifyDBInstance,
     RebootDBInstance,
 )
 from cluster_runtime.control.records.model import DBCluster, DBInstance
@@ -129,6 +130,11 @@ class Clusters:
         """RebootDBInstance."""
         given = self._given(RebootDBInstance.declared, call, call.members)
         return await self._instance(await self._runtime.reboot_db_instance(**given))
+
+    async def modify_instance(self, call: Call) -> Mapping[str, Any]:
+        """ModifyDBInstance."""
+        given = self._given(ModifyDBInstance.declared, call, call.members)
+        return await self._instance(await self._runtime.modify_db_instance(**given))
 
     async def describe_instances(self, call: Call) -> Mapping[str, Any]:
         """DescribeDBInstances."""

@@ -2,6 +2,7 @@
 
 from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime.api.services.rds.clusters import Clusters
+from cluster_runtime.api.services.rds.endpoints import ClusterEndpoints
 from cluster_runtime.api.services.rds.events import Events
 from cluster_runtime.api.services.rds.plain import Plain
 from cluster_runtime.api.services.service import Performed
@@ -14,19 +15,25 @@ def rds_operations(runtime: AwaitedOperations) -> dict[str, Performed]:
     One that the runtime declares and that is not named here is performed from its declaration.
     """
     clusters, events = Clusters(runtime), Events(runtime)
+    endpoints = ClusterEndpoints(runtime)
     plain = {each.name: Plain(runtime, each).perform for each in OPERATIONS if not each.ours}
     return {
         **plain,
         "CreateDBCluster": clusters.create,
+        "CreateDBClusterEndpoint": endpoints.create,
         "CreateDBInstance": clusters.create_instance,
         "DeleteDBCluster": clusters.delete,
+        "DeleteDBClusterEndpoint": endpoints.delete,
         "DeleteDBInstance": clusters.delete_instance,
+        "DescribeDBClusterEndpoints": endpoints.describe,
         "DescribeDBClusters": clusters.describe,
         "DescribeDBInstances": clusters.describe_instances,
         "DescribeEventCategories": events.describe_categories,
         "DescribeEvents": events.describe,
         "FailoverDBCluster": clusters.failover,
         "ModifyDBCluster": clusters.modify,
+        "ModifyDBClusterEndpoint": endpoints.modify,
+        "ModifyDBInstance": clusters.modify_instance,
         "RebootDBInstance": clusters.reboot_instance,
         "StartDBCluster": clusters.start,
         "StopDBCluster": clusters.stop,

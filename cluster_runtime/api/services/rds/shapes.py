@@ -6,11 +6,13 @@ Source: Amazon RDS API Reference, data types.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cluster_runtime.control.records.instances import DBClusterEndpoint
 from cluster_runtime.control.records.model import DBCluster, DBInstance, Event, InstanceStatus
 
 
 def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str, Any]:
     """RDS's DBCluster. instances: those of the cluster."""
+    members = list(instances)
     return {
         "AllocatedStorage": 1,
         "AvailabilityZones": [f"{facts.region}{zone}" for zone in "abc"],
@@ -21,7 +23,7 @@ def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str
         "Status": facts.status.value,
         "Endpoint": facts.endpoint,
         "ReaderEndpoint": facts.reader_endpoint,
-        "MultiAZ": False,
+        "MultiAZ": len({each.availability_zone for each in members}) > 1,
         "Engine": facts.engine,
         "EngineVersion": facts.engine_version,
         "EngineMode": "provisioned",
@@ -34,7 +36,7 @@ def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str
                 "DBClusterParameterGroupStatus": each.db_cluster_parameter_group_status,
                 "PromotionTier": each.promotion_tier,
             }
-            for each in instances
+            for each in members
         ],
         "StorageEncrypted": False,
         "DbClusterResourceId": facts.db_cluster_resource_id,
@@ -59,8 +61,7 @@ def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str
 
 
 def db_instance(facts: DBInstance, cluster: DBCluster) -> Mapping[str, Any]:
-    """RDS's DBInstance. Its endpoint is the cluster's for its kind: instances have none alone."""
-    writer = facts.is_cluster_writer
+    """RDS's DBInstance."""
     return {
         "DBInstanceIdentifier": facts.db_instance_identifier,
         "DBInstanceClass": facts.db_instance_class,
@@ -69,15 +70,12 @@ def db_instance(facts: DBInstance, cluster: DBCluster) -> Mapping[str, Any]:
         "DBInstanceStatus": facts.db_instance_status.value,
         "MasterUsername": cluster.master_username,
         "DBName": cluster.database_name,
-        "Endpoint": {
-            "Address": cluster.endpoint if writer else cluster.reader_endpoint,
-            "Port": cluster.port if writer else cluster.reader_port,
-        }
+        "Endpoint": {"Address": facts.endpoint, "Port": facts.port}
         if facts.db_instance_status is not InstanceStatus.DELETING
         else None,
         "AllocatedStorage": 1,
         "InstanceCreateTime": facts.instance_create_time,
-        "AvailabilityZone": f"{cluster.region}a",
+        "AvailabilityZone": facts.availability_zone,
         "MultiAZ": False,
         "PubliclyAccessible": False,
         "StorageType": cluster.storage_type,
@@ -88,6 +86,7 @@ def db_instance(facts: DBInstance, cluster: DBCluster) -> Mapping[str, Any]:
         ),
         "IAMDatabaseAuthenticationEnabled": cluster.iam_database_authentication_enabled,
         "PromotionTier": facts.promotion_tier,
+        "DbiResourceId": facts.dbi_resource_id,
         "DeletionProtection": False,
         "TagList": tags(cluster),
         "MasterUserSecret": _secret(cluster),
@@ -116,3 +115,23 @@ def _secret(facts: DBCluster) -> Mapping[str, str] | None:
     if secret is None:
         return None
     return {"SecretArn": secret.secret_arn, "SecretStatus": secret.secret_status}
+
+
+def cluster_endpoint(facts: DBClusterEndpoint) -> Mapping[str, Any]:
+    """RDS's DBClusterEndpoint; an endpoint of the cluster's own has no identifier."""
+    custom = facts.endpoint_type == "CUSTOM"
+    members = {
+        "DBClusterEndpointIdentifier": facts.db_cluster_endpoint_identifier,
+        "DBClusterEndpointResourceIdentifier": facts.db_cluster_endpoint_resource_identifier,
+        "CustomEndpointType": facts.custom_endpoint_type,
+        "DBClusterEndpointArn": facts.db_cluster_endpoint_arn,
+        "StaticMembers": list(facts.static_members),
+        "ExcludedMembers": list(facts.excluded_members),
+    }
+    return {
+        "DBClusterIdentifier": facts.db_cluster_identifier,
+        "Endpoint": facts.endpoint,
+        "Status": facts.status,
+        "EndpointType": facts.endpoint_type,
+        **(members if custom else {}),
+    }

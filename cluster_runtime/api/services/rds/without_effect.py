@@ -32,11 +32,11 @@ WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
             "CopyTagsToSnapshot",
             "EnablePerformanceInsights",
             "MonitoringInterval",
-            "PromotionTier",
             "PubliclyAccessible",
             "Tags",
         }
     ),
+    "ModifyDBInstance": frozenset({"ApplyImmediately"}),
     "DeleteDBInstance": frozenset({"DeleteAutomatedBackups"}),
     "RebootDBInstance": frozenset({"ForceFailover"}),
     "DeleteDBCluster": frozenset({"DeleteAutomatedBackups"}),

@@ -9,6 +9,7 @@ from cluster_runtime.control.operations.instances import (
     DescribeDBLogFiles,
     DownloadDBLogFilePortion,
 )
+from cluster_runtime.control.places import log_file_at
 from cluster_runtime.control.records.resources import DBLogFilePortion, DescribeDBLogFilesDetails
 from cluster_runtime.errors import InvalidParameterError, LogFileNotFoundError
 
@@ -18,11 +19,11 @@ BEGINNING = "0"
 
 
 def describe_log_files(
-    cluster: HostedCluster, *, is_writer: bool, request: DescribeDBLogFiles
+    cluster: HostedCluster, name: str, request: DescribeDBLogFiles
 ) -> list[DescribeDBLogFilesDetails]:
     """The log file of an instance, where it has one and the request wants it."""
     try:
-        db_cluster = _path(cluster, is_writer=is_writer).stat()
+        db_cluster = _path(cluster, name).stat()
     except FileNotFoundError:
         return []
     written = db_cluster.st_mtime_ns // 1_000_000
@@ -35,14 +36,14 @@ def describe_log_files(
 
 
 def log_file_portion(
-    cluster: HostedCluster, *, is_writer: bool, request: DownloadDBLogFilePortion
+    cluster: HostedCluster, instance: str, request: DownloadDBLogFilePortion
 ) -> DBLogFilePortion:
     """A part of a log file: whole lines, unless one is longer than a part may be.
 
     Raises LogFileNotFoundError, InvalidParameterError for a marker that is none.
     """
     name = request.log_file_name
-    path = _path(cluster, is_writer=is_writer)
+    path = _path(cluster, instance)
     if name != LOG_FILE_NAME or not path.exists():
         raise LogFileNotFoundError(
             f"instance {request.db_instance_identifier!r} has no log file {name!r}"
@@ -64,8 +65,8 @@ def log_file_portion(
     return DBLogFilePortion(data.decode(errors="replace"), str(end), end < size)
 
 
-def _path(cluster: HostedCluster, *, is_writer: bool) -> Path:
-    return cluster.directory / ("writer.log" if is_writer else "reader.log")
+def _path(cluster: HostedCluster, name: str) -> Path:
+    return log_file_at(cluster.directory, cluster.records[name].place)
 
 
 def _position(marker: str, size: int) -> int:

@@ -1,0 +1,1 @@
+"""Which instance does what: placement, health, succession, routing. Rules without I/O."""

@@ -1,0 +1,1 @@
+"""The operations of the control service, by what they are about."""

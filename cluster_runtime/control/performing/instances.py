@@ -1,0 +1,154 @@
+"""Operations on the instances of clusters, and on what leads to them; and failover."""
+
+import asyncio
+from dataclasses import replace
+
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
+from cluster_runtime.control.endpoints import address_of, endpoint_named
+from cluster_runtime.control.members import describe_instances, instance_named
+from cluster_runtime.control.operations.clusters import FailoverDBCluster
+from cluster_runtime.control.operations.instances import (
+    CreateDBClusterEndpoint,
+    CreateDBInstance,
+    DeleteDBClusterEndpoint,
+    DeleteDBInstance,
+    DescribeDBClusterEndpoints,
+    DescribeDBInstances,
+    DescribeDBLogFiles,
+    DownloadDBLogFilePortion,
+    ModifyDBClusterEndpoint,
+    ModifyDBInstance,
+    RebootDBInstance,
+)
+from cluster_runtime.control.records.instances import DBClusterEndpoint
+from cluster_runtime.control.records.model import DBCluster, DBInstance, InstanceStatus
+from cluster_runtime.control.records.resources import DBLogFilePortion, DescribeDBLogFilesDetails
+from cluster_runtime.control.workflows.instances import custom_endpoints, failover, lifecycle
+from cluster_runtime.control.workflows.instances.log_files import (
+    describe_log_files,
+    log_file_portion,
+)
+
+
+class InstanceOperations:
+    """The part of the control service that has to do with instances. On its event loop."""
+
+    def __init__(self, runtime: OpenRuntime) -> None:
+        self._runtime = runtime
+
+    def find(self, identifier: str) -> HostedCluster:
+        """A cluster by name or resource id. Raises ClusterNotFoundError."""
+        return self._runtime.find(identifier)
+
+    def described(self, cluster: HostedCluster) -> DBCluster:
+        """A cluster as it is now."""
+        raise NotImplementedError
+
+    def instances(self, cluster: HostedCluster) -> list[DBInstance]:
+        """The instances of a cluster: a writer and its readers."""
+        return describe_instances(cluster)
+
+    def address(self, cluster: HostedCluster, endpoint: str) -> tuple[str, int]:
+        """Host name and port of an endpoint. Raises InvalidParameterError."""
+        return address_of(cluster, endpoint_named(cluster, endpoint))
+
+    async def describe_db_instances(self, request: DescribeDBInstances) -> list[DBInstance]:
+        """Perform it; raises what `DescribeDBInstances` declares."""
+        found = [
+            instance
+            for cluster in self._chosen(request.db_cluster_identifier)
+            for instance in self.instances(cluster)
+        ]
+        if request.db_instance_identifier is None:
+            return found
+        return [instance_named(request.db_instance_identifier, found)]
+
+    async def create_db_instance(self, request: CreateDBInstance) -> DBInstance:
+        """Perform it; raises what `CreateDBInstance` declares."""
+        cluster = self.find(request.db_cluster_identifier or "")
+        name = await lifecycle.create_db_instance(self._runtime, cluster, request)
+        return instance_named(name, self.instances(cluster))
+
+    async def modify_db_instance(self, request: ModifyDBInstance) -> DBInstance:
+        """Perform it; raises what `ModifyDBInstance` declares."""
+        cluster, instance = self._instance(request.db_instance_identifier)
+        await lifecycle.modify_db_instance(self._runtime, cluster, request)
+        return instance_named(instance.db_instance_identifier, self.instances(cluster))
+
+    async def delete_db_instance(self, request: DeleteDBInstance) -> DBInstance:
+        """Perform it; raises what `DeleteDBInstance` declares."""
+        cluster, instance = self._instance(request.db_instance_identifier)
+        name = instance.db_instance_identifier
+        await lifecycle.delete_db_instance(self._runtime, cluster, name)
+        return replace(instance, db_instance_status=InstanceStatus.DELETING)
+
+    async def reboot_db_instance(self, request: RebootDBInstance) -> DBInstance:
+        """Perform it; raises what `RebootDBInstance` declares."""
+        cluster, instance = self._instance(request.db_instance_identifier)
+        name = instance.db_instance_identifier
+        await lifecycle.reboot_db_instance(self._runtime, cluster, name)
+        return instance_named(name, self.instances(cluster))
+
+    async def describe_db_log_files(
+        self, request: DescribeDBLogFiles
+    ) -> list[DescribeDBLogFilesDetails]:
+        """Perform it; raises what `DescribeDBLogFiles` declares."""
+        cluster, instance = self._instance(request.db_instance_identifier)
+        name = instance.db_instance_identifier
+        return await asyncio.to_thread(describe_log_files, cluster, name, request)
+
+    async def download_db_log_file_portion(
+        self, request: DownloadDBLogFilePortion
+    ) -> DBLogFilePortion:
+        """Perform it; raises what `DownloadDBLogFilePortion` declares."""
+        cluster, instance = self._instance(request.db_instance_identifier)
+        name = instance.db_instance_identifier
+        return await asyncio.to_thread(log_file_portion, cluster, name, request)
+
+    async def failover_db_cluster(self, request: FailoverDBCluster) -> DBCluster:
+        """Perform it; raises what `FailoverDBCluster` declares."""
+        cluster = self.find(request.db_cluster_identifier)
+        target = request.target_db_instance_identifier
+        await failover.failover_db_cluster(self._runtime, cluster, target)
+        return self.described(cluster)
+
+    async def create_db_cluster_endpoint(
+        self, request: CreateDBClusterEndpoint
+    ) -> DBClusterEndpoint:
+        """Perform it; raises what `CreateDBClusterEndpoint` declares."""
+        cluster = self.find(request.db_cluster_identifier)
+        return await custom_endpoints.create_cluster_endpoint(self._runtime, cluster, request)
+
+    async def describe_db_cluster_endpoints(
+        self, request: DescribeDBClusterEndpoints
+    ) -> list[DBClusterEndpoint]:
+        """Perform it; raises what `DescribeDBClusterEndpoints` declares."""
+        chosen = self._chosen(request.db_cluster_identifier)
+        return custom_endpoints.describe_cluster_endpoints(chosen, request)
+
+    async def modify_db_cluster_endpoint(
+        self, request: ModifyDBClusterEndpoint
+    ) -> DBClusterEndpoint:
+        """Perform it; raises what `ModifyDBClusterEndpoint` declares."""
+        return await custom_endpoints.modify_cluster_endpoint(self._runtime, request)
+
+    async def delete_db_cluster_endpoint(
+        self, request: DeleteDBClusterEndpoint
+    ) -> DBClusterEndpoint:
+        """Perform it; raises what `DeleteDBClusterEndpoint` declares."""
+        identifier = request.db_cluster_endpoint_identifier
+        return await custom_endpoints.delete_cluster_endpoint(self._runtime, identifier)
+
+    def _instance(self, identifier: str) -> tuple[HostedCluster, DBInstance]:
+        """An instance and its cluster. Raises InstanceNotFoundError."""
+        found = [
+            (cluster, each) for cluster in self._chosen(None) for each in self.instances(cluster)
+        ]
+        instance = instance_named(identifier, [each for _, each in found])
+        return next((cluster, each) for cluster, each in found if each == instance)
+
+    def _chosen(self, identifier: str | None) -> list[HostedCluster]:
+        """The cluster of an identifier, or all in order of theirs."""
+        if identifier is not None:
+            return [self.find(identifier)]
+        return sorted(self._runtime.clusters.values(), key=lambda cluster: cluster.identifier)

@@ -1,0 +1,1 @@
+"""What happens to the instances of a cluster: made, changed, deleted, failed over; their logs."""

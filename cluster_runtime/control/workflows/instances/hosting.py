@@ -1,0 +1,158 @@
+"""Instances as a host has them: from the records of the catalog, and what was left undone."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from cluster_runtime.control.availability.placement import zone_for
+from cluster_runtime.control.cluster import HostedCluster, Instances, OpenRuntime
+from cluster_runtime.control.instance import HostedInstance
+from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.places import (
+    coalescing_of,
+    data_directory_at,
+    log_file_at,
+    servers_at,
+)
+from cluster_runtime.control.postgres import ClusterStorage
+from cluster_runtime.control.records.identifiers import first_instance_name
+from cluster_runtime.control.records.instances import (
+    FIRST_PLACE,
+    STAND_IN_PLACE,
+    InstanceRecord,
+    new_instance_resource_id,
+)
+from cluster_runtime.control.records.model import DBCluster, InstanceStatus
+from cluster_runtime.control.workflows.upgrade import prepare_reader, prepare_writer
+from cluster_runtime.engine.installation import Installation
+from cluster_runtime.engine.system.files import remove_tree
+from cluster_runtime.logs import get_logger
+
+_log = get_logger(__name__)
+UNFINISHED = (InstanceStatus.CREATING, InstanceStatus.DELETING)
+
+
+def instances_over(
+    runtime: OpenRuntime,
+    installation: Installation,
+    resource_id: str,
+    records: Iterable[InstanceRecord] = (),
+    writer: str = "",
+) -> Instances:
+    """What serves the directory of a cluster, and its user; nothing runs or is opened yet.
+
+    records: of its instances, one of which is the writer.
+    """
+    home = runtime.home
+    storage = ClusterStorage(
+        home.clusters / resource_id,
+        home.user_of(resource_id),
+        coalescing_of(home, installation, resource_id),
+    )
+    at = partial(_hosted, runtime, installation, storage, resource_id)
+    known = {each.db_instance_identifier: each.place for each in records}
+    place = known.pop(writer, FIRST_PLACE)
+    return Instances(
+        storage,
+        at(place, writer, as_reader=False),
+        at(STAND_IN_PLACE, STAND_IN_PLACE, as_reader=True),
+        {name: at(place, name, as_reader=True) for name, place in known.items()},
+    )
+
+
+async def hosted_at(
+    runtime: OpenRuntime, cluster: HostedCluster, place: str, name: str, *, as_reader: bool
+) -> HostedInstance:
+    """What serves at a place of a cluster; nothing runs yet."""
+    installation = await in_thread(runtime.installation, cluster.db_cluster.engine_version)
+    storage = cluster.instances.storage
+    return _hosted(runtime, installation, storage, cluster.id, place, name, as_reader=as_reader)
+
+
+def first_record(db_cluster: DBCluster, name: str, made: datetime) -> InstanceRecord:
+    """The record of the instance that a cluster is made with."""
+    return InstanceRecord(
+        name,
+        new_instance_resource_id(),
+        db_cluster.db_cluster_resource_id,
+        FIRST_PLACE,
+        zone_for(()),
+        made,
+    )
+
+
+async def with_instances(
+    runtime: OpenRuntime, db_cluster: DBCluster, known: Iterable[InstanceRecord]
+) -> tuple[DBCluster, list[InstanceRecord]]:
+    """A cluster of the catalog and the records of its instances; what was left undone is ended.
+
+    known: the records of all clusters. A cluster of an earlier release has none: its writer gets
+    the name that it had.
+    """
+    resource_id = db_cluster.db_cluster_resource_id
+    everyone = list(known)
+    records = []
+    for record in everyone:
+        if record.db_cluster_resource_id != resource_id:
+            continue
+        if record.status in UNFINISHED:
+            _log.warning("an instance is removed", instance=record.db_instance_identifier)
+            await in_thread(remove_files, runtime.home.clusters / resource_id, record)
+            await in_thread(runtime.catalog.remove_instance, record.db_instance_identifier)
+        else:
+            records.append(record)
+    if not db_cluster.has_writer or records:
+        return db_cluster, records
+    taken = {each.db_instance_identifier for each in everyone} | runtime.instance_names()
+    name = db_cluster.writer_identifier
+    if not name or name in taken:
+        name = first_instance_name(db_cluster.db_cluster_identifier, taken)
+    record = first_record(db_cluster, name, db_cluster.cluster_create_time)
+    await in_thread(runtime.catalog.put_instance, record)
+    named = replace(db_cluster, writer_identifier=name)
+    await in_thread(runtime.catalog.put, named)
+    return named, [record]
+
+
+def remove_files(directory: Path, record: InstanceRecord) -> None:
+    """Remove what an instance that does not run has in its cluster's directory."""
+    remove_tree(data_directory_at(directory, record.place))
+    log_file_at(directory, record.place).unlink(missing_ok=True)
+
+
+async def prepare(runtime: OpenRuntime, resource_id: str, instance: HostedInstance) -> None:
+    """What happens to an instance that has just started, before anybody is let in."""
+    if instance.is_reader:
+        await prepare_reader(runtime, resource_id, instance)
+    else:
+        await prepare_writer(runtime, resource_id, instance)
+
+
+def _hosted(
+    runtime: OpenRuntime,
+    installation: Installation,
+    storage: ClusterStorage,
+    resource_id: str,
+    place: str,
+    name: str,
+    *,
+    as_reader: bool,
+) -> HostedInstance:
+    servers = servers_at(
+        runtime.home,
+        installation,
+        storage,
+        partial(runtime.parameters_of, resource_id, place),
+        resource_id,
+        place,
+        name,
+    )
+    return HostedInstance(
+        servers,
+        resource_id,
+        installation.major,
+        partial(prepare, runtime, resource_id),
+        as_reader=as_reader,
+    )
