@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
+from tests.waiting import wait_until
 
 PASSWORD = "a-password-for-drivers"
 
@@ -37,6 +38,22 @@ class Aurora:
         """The host name of an instance."""
         return f"{identifier}.{self.domain}"
 
+    @property
+    def writer(self) -> str:
+        """The identifier of the instance that is the writer now."""
+        return self.cluster.instances[0].db_instance_identifier
+
+    @property
+    def reader(self) -> str:
+        """The identifier of the other one, once it is available."""
+
+        def available() -> str | None:
+            found = self.cluster.instances[1]
+            ready = found.db_instance_status == "available"
+            return found.db_instance_identifier if ready else None
+
+        return wait_until(available, timeout_s=60) or ""
+
     def environment(self) -> dict[str, str]:
         """For programs: the credentials of the runtime, and nobody else's."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -54,6 +71,7 @@ def aurora(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aurora]:
     state = tmp_path_factory.mktemp("drivers")
     with Runtime.open(state, warm_pool_size=0) as runtime:
         cluster = runtime.create_db_cluster("notes", master_user_password=PASSWORD)
+        runtime.create_db_instance("notes-instance-2", db_cluster_identifier="notes")
         host = runtime.describe_host()
         assert host.gateway_port is not None
         yield Aurora(

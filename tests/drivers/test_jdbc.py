@@ -48,7 +48,8 @@ def driver() -> Path:
 
 @pytest.mark.parametrize("kind", ["cluster", "instance", "option"])
 def test_each_endpoint_is_reached(driver: Path, aurora: Aurora, tmp_path: Path, kind: str) -> None:
-    host = aurora.instance("notes-instance-1") if kind == "instance" else aurora.host
+    instance = aurora.reader if kind == "instance" else aurora.writer
+    host = aurora.instance(instance) if kind == "instance" else aurora.host
     host = "localhost" if kind == "option" else host
     (tmp_path / "Program.java").write_text(PROGRAM)
     (tmp_path / "hosts").write_text(f"127.0.0.1 localhost {host}\n")
@@ -69,4 +70,4 @@ def test_each_endpoint_is_reached(driver: Path, aurora: Aurora, tmp_path: Path, 
         text=True,
         timeout=120,
     )
-    assert done.stdout == "notes-instance-1\n", done.stderr
+    assert done.stdout == f"{instance}\n", done.stderr

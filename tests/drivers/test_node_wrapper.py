@@ -107,22 +107,28 @@ def started(folder: Path, aurora: Aurora, **given: Any) -> "subprocess.Popen[str
 def test_it_connects_by_the_shared_port(
     folder: Path, aurora: Aurora, given: dict[str, Any]
 ) -> None:
-    for host in (aurora.host, aurora.instance("notes-instance-1")):
+    for host, instance in (
+        (aurora.host, aurora.writer),
+        (aurora.instance(aurora.reader), aurora.reader),
+    ):
         with started(folder, aurora, **{**given, "host": host}) as program:
             said, errors = program.communicate(timeout=120)
-            assert said.splitlines() == ['"notes-instance-1"'], errors
+            assert [json.loads(line) for line in said.splitlines()] == [instance], errors
 
 
-def test_a_failover_ends_in_a_connection_to_the_writer(folder: Path, aurora: Aurora) -> None:
+def test_a_failover_leads_to_the_reader_that_is_the_writer_now(
+    folder: Path, aurora: Aurora
+) -> None:
+    before, after = aurora.writer, aurora.reader
     with started(
         folder, aurora, plugins="failover2,iam", iamRegion="us-east-1", failover=True
     ) as program:
         assert program.stdin is not None
         assert program.stdout is not None
-        assert json.loads(program.stdout.readline()) == "notes-instance-1"
+        assert json.loads(program.stdout.readline()) == before
         aurora.runtime.failover_db_cluster("notes")
         said, errors = program.communicate("over\n", timeout=180)
         assert [json.loads(line) for line in said.splitlines()] == [
             "FailoverSuccessError",
-            "notes-instance-1",
+            after,
         ], errors
