@@ -27,6 +27,9 @@ class BenchBackend:
     async def wake(self) -> Path:
         return self._path
 
+    def route(self, woken: Path) -> Path:
+        return woken
+
     async def may_cancel(self, pid: int) -> bool:
         return True
 

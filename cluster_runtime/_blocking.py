@@ -286,7 +286,7 @@ class BlockingOperations:
     ) -> DBCluster:
         """Make a reader the writer; the old writer returns as a reader. Clients wait meanwhile.
 
-        A cluster without readers gets its writer anew, from the volume.
+        In a cluster without readers the writer itself begins again, from the volume.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
         target_db_instance_identifier: the reader that takes over; by default that of the lowest

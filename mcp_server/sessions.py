@@ -20,19 +20,21 @@ import json
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import anyio
 import psycopg
 from anyio import to_thread
 from psycopg import generators, pq
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import InsufficientPrivilege, error_from_result
 from psycopg.pq.abc import PGresult
 
 from cluster_runtime.engine.access.roles import READER
 from mcp_server import sql_script
 from mcp_server.databases.existing import Database, ExistingDatabase
+from mcp_server.databases.written import NOTHING, WRITTEN
 from mcp_server.errors import SqlRefusedError, StatementLostError
 from mcp_server.nl2sql.database import wire
 from mcp_server.nl2sql.database.connecting import aconnect_to_read
@@ -71,21 +73,39 @@ GRACE_SECONDS = 0.5
 
 SETTINGS = (
     "set datestyle = 'ISO'; set bytea_output = 'hex'; set standard_conforming_strings = on; "
-    "set statement_timeout = {}; select pg_catalog.pg_backend_pid()"
+    "set statement_timeout = {}; select pg_catalog.pg_backend_pid(), "
+    "pg_catalog.pg_is_in_recovery(), pg_catalog.pg_postmaster_start_time()::pg_catalog.text"
 )
 READER_SETTINGS = "set role none; " + SETTINGS
 TERMINATE = "select pg_catalog.pg_terminate_backend(%s)"
+SERVER = "select pg_catalog.pg_postmaster_start_time()::pg_catalog.text"
+SERVERS_MAX = 32
+"""Twice as many as a reader endpoint leads to, which takes them in turn."""
+LOCAL = ".localhost"
+READER_SECONDS = 2.0
+"""How long a reader may take to show what this server has written; then the writer is asked."""
+READER_POLL_SECONDS = 0.003
+REPLAYED = (
+    "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0')::pg_catalog.int8"
+)
+WRITTEN_TO = (
+    "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')"
+    "::pg_catalog.int8"
+)
 
 
 class Connection(psycopg.AsyncConnection[Any]):
     """A connection of one call. dsn, server_pid: how its session can be ended from another; 0 where
     it cannot.
 
+    on_reader: whether it is one to a reader. server: which of a cluster's servers it leads to.
     grant_advice: what to do when its role may not read something.
     """
 
     dsn: str
     server_pid: int
+    on_reader: bool = False
+    server: str = ""
     grant_advice: str = GRANT_ADVICE
 
 
@@ -102,15 +122,45 @@ async def connected(
             yield connection
         return
     settings = (READER_SETTINGS if user == READER else SETTINGS).format(int(limits.timeout * 1000))
-    async with CONNECTIONS:
-        connection = await _ready(
-            lambda: cluster.dsn("writer", user=user, dbname=database), settings.encode()
+
+    async def to(endpoint: str) -> Connection:
+        return await _ready(
+            lambda: _dsn(cluster, endpoint, user=user, dbname=database), settings.encode()
         )
+
+    async with CONNECTIONS:
+        must_show = WRITTEN.of(cluster.id)
+        reads = user == READER and must_show is not None
+        connection = await to("reader" if reads else "writer")
         try:
+            if connection.on_reader and not await _shows(connection, must_show or NOTHING):
+                await connection.close()
+                connection = await to("writer")
             yield connection
         finally:
             with anyio.CancelScope(shield=True):
                 await connection.close()
+
+
+def _dsn(cluster: Database, endpoint: str, *, user: str | None, dbname: str | None) -> str:
+    """Of an endpoint; elsewhere than on this machine the writer's alone tells what it shows."""
+    dsn = cluster.dsn(endpoint, user=user, dbname=dbname)
+    if endpoint == "reader" and not str(conninfo_to_dict(dsn).get("host")).endswith(LOCAL):
+        return cluster.dsn("writer", user=user, dbname=dbname)
+    return dsn
+
+
+async def _shows(connection: Connection, lsn: int) -> bool:
+    """Wait until a reader shows the log up to an LSN; False where that takes too long."""
+    deadline = time.monotonic() + READER_SECONDS
+    while lsn > NOTHING:
+        (replayed,) = await (await connection.execute(REPLAYED)).fetchone() or (0,)
+        if replayed >= lsn:
+            break
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(READER_POLL_SECONDS)
+    return True
 
 
 async def _ready(dsn: Callable[[], str], settings: bytes) -> Connection:
@@ -134,7 +184,8 @@ async def _with_settings(dsn: Callable[[], str], settings: bytes) -> Connection:
         cursor = await connection.execute(settings, prepare=False)
         while cursor.nextset():
             pass
-        (connection.server_pid,) = await cursor.fetchone() or (0,)
+        facts = await cursor.fetchone() or (0, False, "")
+        connection.server_pid, connection.on_reader, connection.server = facts
     except BaseException:
         with anyio.CancelScope(shield=True):
             await connection.close()
@@ -246,9 +297,19 @@ async def _stop(connection: Connection, task: "asyncio.Future[Any]") -> None:
         await connection.close()
         await asyncio.wait([task])
     elif not done:
-        async with await _connect(connection.dsn) as another:
-            await another.execute(TERMINATE, [connection.server_pid])
+        await _terminate(connection)
         await asyncio.wait([task])
+
+
+async def _terminate(connection: Connection) -> None:
+    """End a session from another one at the same server: its endpoint may lead to several."""
+    for _ in range(SERVERS_MAX):
+        async with await _connect(connection.dsn) as another:
+            (server,) = await (await another.execute(SERVER)).fetchone() or ("",)
+            if server == connection.server:
+                await another.execute(TERMINATE, [connection.server_pid])
+                return
+    await connection.close()
 
 
 async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult:
@@ -270,23 +331,41 @@ async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult
 
 
 async def execute(
-    connection: Connection, sql: str, parameters: Sequence[Parameter], limits: Limits
+    connection: Connection,
+    cluster: str,
+    sql: str,
+    parameters: Sequence[Parameter],
+    limits: Limits,
 ) -> ExecutionResult:
     """Run a script. Without parameters it may hold several statements, which are one transaction.
 
+    cluster: the resource id of the one that it runs on.
     Rows past the limits are read and dropped, for stopping the server would undo the work.
     Raises psycopg.Error; SqlRefusedError for COPY from the client, and for a script that begins,
     ends or divides its transaction; StatementLostError where the connection ended meanwhile.
     """
     try:
-        return await _execute(connection, sql, parameters, limits)
+        result = await _execute(connection, sql, parameters, limits)
     except psycopg.OperationalError as error:
+        WRITTEN.note(cluster, None)
         if not connection_lost(error):
             raise
         raise StatementLostError(
             "the connection to the cluster ended while the SQL ran, so it may be done or not: look "
             "at the data before you send it again"
         ) from error
+    await _note_written(connection, cluster)
+    return result
+
+
+async def _note_written(connection: Connection, cluster: str) -> None:
+    """What a session has written, later reads of this server show."""
+    if not connection.info.host.endswith(LOCAL):
+        return
+    lsn = None
+    with suppress(psycopg.Error):  # then reads ask the writer
+        (lsn,) = await (await connection.execute(WRITTEN_TO)).fetchone() or (None,)
+    WRITTEN.note(cluster, lsn)
 
 
 async def _execute(

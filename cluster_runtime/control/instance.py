@@ -224,7 +224,7 @@ class HostedInstance:
             return True
 
     async def promote(self, durable: int) -> None:
-        """Make a reader that runs the writer of its volume, which was opened anew for it.
+        """Make a reader that runs the writer of its volume, which was opened again for it.
 
         durable: the end of the log. After an error it is a reader that does not run. Raises
         EngineError, StorageError.

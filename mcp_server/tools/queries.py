@@ -79,7 +79,9 @@ async def execute_sql(
     ):
         try:
             return await interruptible(
-                connection, execute(connection, sql, parameters, limits), timeout_seconds
+                connection,
+                execute(connection, handle.id, sql, parameters, limits),
+                timeout_seconds,
             )
         except (UndefinedTable, UndefinedColumn) as error:
             raise await with_nearest_names(connection, error) from error

@@ -54,6 +54,8 @@ def db_cluster(shape: Mapping[str, Any]) -> DBCluster:
     """RDS's DBCluster."""
     secret = shape.get("MasterUserSecret")
     status = _cluster_status(shape["Status"])
+    members = shape.get("DBClusterMembers", ())
+    writers = [each["DBInstanceIdentifier"] for each in members if each["IsClusterWriter"]]
     limits = shape.get("ServerlessV2ScalingConfiguration", {})
     scaling = ServerlessScaling(
         limits.get("MinCapacity", ACU_AT_LEAST),
@@ -76,7 +78,8 @@ def db_cluster(shape: Mapping[str, Any]) -> DBCluster:
         cluster_create_time=shape["ClusterCreateTime"],
         scaling=scaling,
         db_cluster_parameter_group=_group(shape.get("DBClusterParameterGroup", "")),
-        has_writer=any(each["IsClusterWriter"] for each in shape.get("DBClusterMembers", ())),
+        has_writer=bool(writers),
+        writer_identifier=next(iter(writers), ""),
         express_configuration=shape.get("InternetAccessGatewayEnabled", False),
         iam_database_authentication_enabled=shape.get("IAMDatabaseAuthenticationEnabled", False),
         internet_access_gateway_enabled=shape.get("InternetAccessGatewayEnabled", True),

@@ -56,7 +56,7 @@ class Supervisor:
         self.new_writer()
 
     def new_writer(self) -> None:
-        """Another instance is the writer now, or the same one anew."""
+        """Another instance is the writer now, or the same one again."""
         writer = self._cluster.writer
 
         def lost() -> None:  # on another thread

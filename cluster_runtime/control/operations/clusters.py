@@ -264,7 +264,7 @@ class PauseDBCluster(Request):
 class FailoverDBCluster(Request):
     """Make a reader the writer; the old writer returns as a reader. Clients wait meanwhile.
 
-    A cluster without readers gets its writer anew, from the volume.
+    In a cluster without readers the writer itself begins again, from the volume.
 
     target_db_instance_identifier: the reader that takes over; by default that of the lowest
         promotion tier, then the one that is least behind.

@@ -68,7 +68,9 @@ def test_what_is_described_is_what_the_runtime_says(
     by_arn = rds.describe_db_clusters(DBClusterIdentifier=facts.db_cluster_arn)
     assert by_arn["DBClusters"] == [notes]
     (instance,) = rds.describe_db_instances(DBInstanceIdentifier="notes-instance-1")["DBInstances"]
-    assert instance["Endpoint"] == {"Address": facts.endpoint, "Port": facts.port}
+    address = instance["Endpoint"]["Address"]
+    assert address == facts.endpoint.replace("notes.cluster-", "notes-instance-1.")
+    assert instance["Endpoint"]["Port"] not in (facts.port, facts.reader_port, 0)
     assert instance["DBInstanceClass"] == "db.serverless"
     rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="notes-instance-1")
 
@@ -146,7 +148,7 @@ def test_a_cluster_without_express_configuration_gets_its_writer_as_rds_has_it(
     rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="writer")
     assert instance["DBInstanceIdentifier"] == "writer"
     facts = cluster.describe()
-    assert instance["Endpoint"] == {"Address": facts.endpoint, "Port": facts.port}
+    assert instance["Endpoint"]["Address"].startswith("writer.")
     with connect_with_password(cluster, "owner", "a-long-password", "app") as conn:
         conn.execute("create table t as select 1 as x")
     assert rds.reboot_db_instance(DBInstanceIdentifier="writer")["DBInstance"] == instance
@@ -209,8 +211,12 @@ CODES: list[tuple[str, dict[str, Any], str, int]] = [
     ("delete_db_cluster", {"DBClusterIdentifier": "notes"}, "InvalidDBClusterStateFault", 400),
     ("create_db_instance", {**NOTES_INSTANCE, "DBInstanceIdentifier": "notes-instance-1"},
      "DBInstanceAlreadyExists", 400),
-    ("create_db_instance", {**NOTES_INSTANCE, "DBInstanceIdentifier": "notes-reader"},
-     "InvalidParameterCombination", 400),
+    ("create_db_instance", {**NOTES_INSTANCE, "DBInstanceIdentifier": "notes-reader",
+                            "DBInstanceClass": "db.huge"}, "InvalidParameterValue", 400),
+    ("failover_db_cluster", {"DBClusterIdentifier": "notes",
+                             "TargetDBInstanceIdentifier": "no"}, "InvalidDBInstanceState", 400),
+    ("delete_db_cluster_endpoint", {"DBClusterEndpointIdentifier": "no"},
+     "DBClusterEndpointNotFoundFault", 400),
     ("describe_db_proxies", {}, "NotImplemented", 501),
 ]  # fmt: skip
 
@@ -277,10 +283,51 @@ def test_engine_versions_and_options(endpoint: Endpoint, rds: Any, notes: Any) -
     options = rds.describe_orderable_db_instance_options(
         Engine=ENGINE, EngineVersion=default["EngineVersion"]
     )["OrderableDBInstanceOptions"]
-    assert {(each["DBInstanceClass"], each["StorageType"]) for each in options} == {
+    assert {(each["DBInstanceClass"], each["StorageType"]) for each in options} >= {
         ("db.serverless", "aurora"),
         ("db.serverless", "aurora-iopt1"),
+        ("db.r6g.large", "aurora"),
     }
+
+
+def test_readers_and_what_leads_to_them(rds: Any, runtime: Runtime) -> None:
+    runtime.create_db_cluster("read")
+    made = rds.create_db_instance(
+        DBInstanceIdentifier="read-r",
+        DBClusterIdentifier="read",
+        DBInstanceClass="db.r6g.large",
+        Engine=ENGINE,
+        PromotionTier=3,
+    )["DBInstance"]
+    rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="read-r")
+    assert (made["PromotionTier"], made["DBInstanceClass"]) == (3, "db.r6g.large")
+    changed = rds.modify_db_instance(
+        DBInstanceIdentifier="read-r", PromotionTier=0, ApplyImmediately=True
+    )["DBInstance"]
+    assert changed["PromotionTier"] == 0
+    custom = rds.create_db_cluster_endpoint(
+        DBClusterIdentifier="read",
+        DBClusterEndpointIdentifier="reports",
+        EndpointType="READER",
+        StaticMembers=["read-r"],
+    )
+    assert (custom["EndpointType"], custom["CustomEndpointType"]) == ("CUSTOM", "READER")
+    modified = rds.modify_db_cluster_endpoint(
+        DBClusterEndpointIdentifier="reports", EndpointType="ANY"
+    )
+    assert (modified["CustomEndpointType"], modified["StaticMembers"]) == ("ANY", ["read-r"])
+    described = rds.describe_db_cluster_endpoints(DBClusterIdentifier="read")["DBClusterEndpoints"]
+    assert [each["EndpointType"] for each in described] == ["WRITER", "READER", "CUSTOM"]
+    deleted = rds.delete_db_cluster_endpoint(DBClusterEndpointIdentifier="reports")
+    assert deleted["Status"] == "deleting"
+    rds.failover_db_cluster(DBClusterIdentifier="read", TargetDBInstanceIdentifier="read-r")
+    (cluster,) = rds.describe_db_clusters(DBClusterIdentifier="read")["DBClusters"]
+    assert cluster["MultiAZ"] is True
+    assert {
+        each["DBInstanceIdentifier"]: each["IsClusterWriter"]
+        for each in cluster["DBClusterMembers"]
+    } == {"read-r": True, "read-instance-1": False}
+    runtime.delete_db_cluster("read")
 
 
 def test_nothing_waits_to_be_done_to_a_new_cluster(rds: Any, notes: Any) -> None:

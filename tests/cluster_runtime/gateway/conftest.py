@@ -124,6 +124,9 @@ class ServerBackend:
         self.paused = False
         return self.socket_path
 
+    def route(self, woken: Path) -> Path:
+        return woken
+
     async def may_cancel(self, pid: int) -> bool:
         return True
 

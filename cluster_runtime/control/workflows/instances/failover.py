@@ -1,6 +1,6 @@
 """Failover: a reader becomes the writer, or the writer begins again from the volume.
 
-The old writer is ended first, whatever state it is in; then the volume is opened anew, so that its
+The old writer is ended first, whatever state it is in; then the volume is opened again, so that its
 epoch refuses whatever the old one still has under way; then a reader that shows all of the log is
 promoted, and the volume follows it. Until it does, no commit of the new writer returns.
 
@@ -43,7 +43,7 @@ async def failover_db_cluster(
     """Replace the writer because somebody asked for it. Raises what `FailoverDBCluster` declares.
 
     target: the reader that takes over; by default the one that is best placed, and the writer
-    itself, begun anew, where there is no reader.
+    itself, from the volume, where there is no reader.
     """
     async with cluster.changing:
         cluster.require(ClusterStatus.AVAILABLE)
