@@ -288,14 +288,16 @@ class Session:
             return self._handshake.refuse(INTERNAL_ERROR, "the instance does not know its gateway")
         self._log = self._log.bind(user=connect.user, database=connect.database)
         self._log.info("connection opened", tls=self._handshake.in_tls, by=connect.authentication)
+        sock = self._stream.sock
         if server.greeting.key is not None:
-            self._describe(connect, server.greeting.key)
+            client = (self.address, self._port)
+            self.description = _described(connect, server.greeting.key, self._door, client, sock)
             self._cancel_target = CancelTarget(server.greeting.key, server.path)
             self._door.cancel_keys.add(self._cancel_target)
         self._on_established()
         relay = self._relay = Relay(
             self._door.reactor,
-            self._stream.sock,
+            sock,
             server.sock,
             buffer=self._door.buffer,
             on_closed=self._relay_closed,
@@ -304,22 +306,6 @@ class Session:
         greeting = server.greeting.for_client(connect.notice)
         self._door.reactor.call(partial(relay.start, to_client=greeting, to_backend=early))
         return []
-
-    def _describe(self, connect: actions.Connect, key: BackendKey) -> None:
-        version, cipher = tls_of(self._stream.sock)
-        self.description = SessionDescription(
-            pid=key.pid,
-            usename=connect.user,
-            datname=connect.database,
-            application_name=connect.application_name,
-            endpoint=self._door.name,
-            client_addr=self.address,
-            client_port=self._port,
-            ssl_version=version,
-            ssl_cipher=cipher,
-            authentication=connect.authentication,
-            backend_start=self._door.now(),
-        )
 
     async def _cancel(self, key: BackendKey, packet: bytes) -> None:
         """Without the key of a session of ours it goes nowhere, and costs nothing."""
@@ -394,3 +380,26 @@ class Session:
         self._on_closed()
         if self._routed is not None:
             self._routed.left(self)
+
+
+def _described(
+    connect: actions.Connect,
+    key: BackendKey,
+    door: Door,
+    client: tuple[str, int],
+    sock: socket.socket,
+) -> SessionDescription:
+    version, cipher = tls_of(sock)
+    return SessionDescription(
+        pid=key.pid,
+        usename=connect.user,
+        datname=connect.database,
+        application_name=connect.application_name,
+        endpoint=door.name,
+        client_addr=client[0],
+        client_port=client[1],
+        ssl_version=version,
+        ssl_cipher=cipher,
+        authentication=connect.authentication,
+        backend_start=door.now(),
+    )
