@@ -87,6 +87,17 @@ def test_both_loopback_addresses_have_the_port(shared: Shared, address: str) -> 
     assert shared.opened() == {INSTANCE: 2}
 
 
+@pytest.mark.skipif(
+    not place.endpoint_names_resolve(),
+    reason="names under .localhost lead nowhere here: install libnss-myhostname",
+)
+@pytest.mark.parametrize("name", [NAME, INSTANCE])
+def test_names_lead_here_by_themselves(shared: Shared, name: str) -> None:
+    with shared.connect(name, hostaddr=None) as conn:
+        conn.execute("select 1")
+    assert shared.opened() == {name: 1}
+
+
 @pytest.mark.parametrize("option", ["endpoint=books", "-c endpoint=books", f"endpoint={OTHER}"])
 def test_a_client_that_calls_an_address_names_the_endpoint_in_its_options(
     shared: Shared, option: str
