@@ -103,5 +103,9 @@ class SharedPort:
         known = self._of_domains.get(domain)
         if known is None or self._now() >= known.renew_at:
             known = self._certificates.server_certificate((f"*.{domain}",), now=self._now())
-            self._of_domains[domain] = known
+            here = {one: of for one, of in self._of_domains.items() if self._has(one)}
+            self._of_domains = {**here, domain: known}
         return known
+
+    def _has(self, domain: str) -> bool:
+        return self._routes.domain_of(f"any.{domain}") is not None

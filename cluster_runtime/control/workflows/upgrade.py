@@ -60,8 +60,10 @@ async def prepare_writer(runtime: OpenRuntime, resource_id: str, instance: Hoste
     cluster = runtime.clusters.get(resource_id)
     if cluster is not None and cluster.format == BEFORE_ADMIN_DATABASE:
         await _bring_up(runtime, cluster)
-    if cluster is not None and await _recipe(instance) < functions.RECIPE:
-        await _make_functions(runtime, cluster)
+    if await _recipe(instance) < functions.RECIPE:
+        for event in await _make_functions(instance):
+            if cluster is not None:
+                await runtime.record(cluster, event, "maintenance")
     instance.runtime_roles = dict(
         cast(list[tuple[str, int]], await instance.admin.execute(_RUNTIME_ROLES))
     )
@@ -134,9 +136,13 @@ async def _recipe(instance: HostedInstance) -> int:
     return int(number)
 
 
-async def _make_functions(runtime: OpenRuntime, cluster: HostedCluster) -> None:
-    """Make what drivers ask in every database, those that others are made from among them."""
-    admin = cluster.writer.admin
+async def _make_functions(instance: HostedInstance) -> list[str]:
+    """Make what drivers ask in every database, those that others are made from among them.
+
+    Also in a cluster that has no name yet: one that is restored to a time before it had them.
+    Returns what is to be told of it.
+    """
+    admin, failures = instance.admin, []
     for database, open_to_sessions in await admin.execute(_ALL_DATABASES):
         name = sql.Identifier(database)
         if not open_to_sessions:
@@ -145,18 +151,16 @@ async def _make_functions(runtime: OpenRuntime, cluster: HostedCluster) -> None:
             async with admin.inside(database) as conn:
                 await conn.execute(functions.FOR_DRIVERS)
         except psycopg.Error as error:
-            await runtime.record(
-                cluster,
+            failures.append(
                 f"database {database!r} lacks aurora_replica_status() and what else drivers ask, "
-                f"for it could not be made there: {error}",
-                "notification",
+                f"for it could not be made there: {error}"
             )
         finally:
             if not open_to_sessions:
                 closed = sql.SQL("alter database {} allow_connections false").format(name)
                 await admin.execute(closed)
     await admin.execute(functions.MAKE_RECIPE)
-    await runtime.record(cluster, "functions that drivers ask were made", "maintenance")
+    return [*failures, "functions that drivers ask were made"]
 
 
 async def _make_room(runtime: OpenRuntime, cluster: HostedCluster, name: str) -> None:
