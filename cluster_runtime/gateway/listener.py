@@ -46,7 +46,7 @@ def bind_loopback(port: int | None) -> list[socket.socket]:
 
 
 class ListeningSockets:
-    """All listening sockets of a gateway, which its loop watches as one: a paused cluster has four.
+    """All listening sockets of a gateway, which its loop watches as one: a paused cluster has six.
 
     Each of them costs a few hundred bytes here, and a loop would take some thousands.
     """

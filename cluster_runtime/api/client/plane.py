@@ -32,7 +32,14 @@ class Channel(Protocol):
         Raises what the operation declares.
         """
 
-    def dsn(self, facts: DBCluster, endpoint: str, user: str | None, dbname: str | None) -> str:
+    def dsn(
+        self,
+        facts: DBCluster,
+        endpoint: str,
+        user: str | None,
+        dbname: str | None,
+        port: int | None,
+    ) -> str:
         """A libpq URI of an endpoint of a cluster, with a token."""
 
 
@@ -84,10 +91,17 @@ class HostChannel:
     def __init__(self, client: HostClient) -> None:
         self.perform = client.perform
 
-    def dsn(self, facts: DBCluster, endpoint: str, user: str | None, dbname: str | None) -> str:
+    def dsn(
+        self,
+        facts: DBCluster,
+        endpoint: str,
+        user: str | None,
+        dbname: str | None,
+        port: int | None,
+    ) -> str:
         """A libpq URI as a handle in the host makes it."""
         handle = ClusterHandle(HostedCluster(self.perform, facts))
-        return handle.dsn(endpoint, user=user, dbname=dbname)
+        return handle.dsn(endpoint, user=user, dbname=dbname, port=port)
 
 
 def _channel(

@@ -30,6 +30,7 @@ from cluster_runtime.control.records.model import (
 )
 from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.records.rules import DEFAULT_DATABASE
+from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.control.workflows.delete import finish_delete
 from cluster_runtime.control.workflows.instances.failover import reboot_writer
 from cluster_runtime.control.workflows.instances.hosting import first_record, instances_over
@@ -161,6 +162,7 @@ async def _name(
         name = cluster.db_cluster.writer_identifier
         record = first_record(cluster.db_cluster, name, cluster.db_cluster.cluster_create_time)
         await runtime.keep(cluster, record)
+        await publish(cluster)
         await open_endpoints(runtime, cluster)
     else:
         await cluster.instances.stop(Shutdown.FAST)
