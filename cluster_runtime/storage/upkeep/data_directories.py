@@ -30,13 +30,13 @@ class DataDirectories:
 
     def __init__(self, mount: Mount, base_image: Path, user: OsUser) -> None:
         self._mount = mount
-        self._base_image = base_image
+        self.base_image = base_image
         self._user = user
 
     @cached_property
     def base_image_bytes(self) -> int:
         """The size of the pages that the volume began with."""
-        files = (path for path in (self._base_image / "base").rglob("*") if path.is_file())
+        files = (path for path in (self.base_image / "base").rglob("*") if path.is_file())
         return sum(path.stat().st_size for path in files)
 
     def trusts(self, data_directory: Path) -> bool:
@@ -115,22 +115,22 @@ class DataDirectories:
         Raises StorageError where what is there now are others.
         """
         self.check_base()
-        copy_tree(self._base_image, data_directory, self._user)
+        copy_tree(self.base_image, data_directory, self._user)
         set_system_identifier(data_directory, self._mount.metadata.system_identifier)
 
     def check_base(self) -> None:
         """Raises StorageError where the base image is not the one that the volume began with."""
         began_with = self._mount.metadata.base
         try:
-            found = fingerprint(self._base_image)
+            found = fingerprint(self.base_image)
         except OSError as error:
             raise StorageError(
                 f"the pages that the volume began with cannot be read: {error}; put "
-                f"{self._base_image} back, or heal a full segment that has an image"
+                f"{self.base_image} back, or heal a full segment that has an image"
             ) from error
         if began_with and found != began_with:
             raise StorageError(
-                f"{self._base_image} holds other pages than those that the volume began with "
+                f"{self.base_image} holds other pages than those that the volume began with "
                 f"(checksum {found[:12]}, not {began_with[:12]}); put the old ones back, or heal a "
                 "full segment that has an image"
             )
