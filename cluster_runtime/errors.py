@@ -138,15 +138,6 @@ class AutomatedBackupNotFoundError(BorealisError):
     code = "DBClusterAutomatedBackupNotFoundFault"
 
 
-class RestoreRefusedError(BorealisError):
-    """A restore was asked for a time or an LSN that the backup does not reach.
-
-    The message says from when to when it does.
-    """
-
-    code = "InvalidRestoreFault"
-
-
 class BackupStoreUnavailableError(BorealisError):
     """The object store of backups does not answer. Commits go on; uploads are tried again."""
 
@@ -182,6 +173,12 @@ class ClusterClosedError(InvalidClusterStateError):
     """
 
     retry_helps = False
+
+
+class InvalidRestoreError(BorealisError):
+    """What a cluster was at that point cannot be had any more, or not yet. Choose another one."""
+
+    code = "InvalidRestoreFault"
 
 
 class DeletionProtectedError(InvalidClusterStateError):

@@ -46,6 +46,8 @@ COMMANDS_BY_OTHER_NAMES = {
     "heal_fault": "fault heal",
     "inject_fault": "fault inject",
     "modify_db_cluster": "modify",
+    "reset_branch": "branch reset",
+    "restore_db_cluster_to_point_in_time": "restore",
     "pause_db_cluster": "pause",
     "start_db_cluster": "start",
     "stop_db_cluster": "stop",

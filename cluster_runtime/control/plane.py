@@ -204,6 +204,48 @@ class ControlPlane(Protocol):
         Raises ClusterNotFoundError, InvalidParameterError.
         """
 
+    def restore_db_cluster_to_point_in_time(
+        self,
+        db_cluster_identifier: str,
+        source_db_cluster_identifier: str | None = None,
+        *,
+        restore_type: Literal["full-copy", "copy-on-write"] = "full-copy",
+        restore_to_time: datetime | None = None,
+        use_latest_restorable_time: bool = False,
+        port: int | None = None,
+        tags: Sequence[Tag] = (),
+        deletion_protection: bool = False,
+        enable_iam_database_authentication: bool | None = None,
+        serverless_v2_scaling_configuration: ServerlessScaling | None = None,
+        db_cluster_parameter_group_name: str | None = None,
+        with_writer: bool = True,
+    ) -> Cluster:
+        """Make a cluster of what another one is now, or was at a time.
+
+        It takes connections when this returns, and is independent of its source from then on:
+        either may be deleted first. After an error nothing of it remains. What is not given is as
+        it is in the source.
+
+        db_cluster_identifier: Identifier: 1 to 63 letters, digits and hyphens, starting with a
+            letter, not ending with a hyphen and without two in a row; case does not matter.
+        source_db_cluster_identifier: identifier or resource id of the cluster to begin from.
+        restore_type: `copy-on-write` makes a clone of the present, which shares the storage of its
+            source until either changes it; `full-copy` takes a time as well.
+        restore_to_time: the new cluster has each commit whose time is not after this; aware.
+        use_latest_restorable_time: the present instead of a time.
+        port: port of the cluster endpoint; by default any free one.
+        tags: words about it, at most 50; by default none.
+        deletion_protection: refuse to delete it until this is switched off.
+        enable_iam_database_authentication: take IAM tokens as passwords; by default as the source.
+        serverless_v2_scaling_configuration: range of capacity, and when to pause.
+        db_cluster_parameter_group_name: parameters that it runs with.
+        with_writer: make an instance; without one it takes no connections until it gets one.
+
+        Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidClusterStateError,
+        InvalidParameterError, InvalidRestoreError, PortInUseError, InsufficientStorageError,
+        EngineError, QuorumLostError.
+        """
+
     def describe_db_instances(
         self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None
     ) -> Sequence[DBInstance]:

@@ -95,7 +95,7 @@ from cluster_runtime.control.workflows import (
     power,
     resources,
 )
-from cluster_runtime.control.workflows.create import DEFAULT_CAPACITY_ACU
+from cluster_runtime.control.workflows.branching.performed import RecoveryOperations
 from cluster_runtime.control.workflows.log_files import describe_log_files, log_file_portion
 from cluster_runtime.control.workflows.recover import recover
 from cluster_runtime.control.workflows.secrets import master_user_secret
@@ -149,7 +149,7 @@ class HostedSource:
         return self.service.token(db_cluster, host, port, user)
 
 
-class ControlService:
+class ControlService(RecoveryOperations):
     """The control plane itself. All methods run on the runtime's event loop."""
 
     def __init__(
@@ -471,7 +471,7 @@ class ControlService:
     def described(self, cluster: HostedCluster) -> DBCluster:
         """A cluster with the capacity and the walls of this moment."""
         running = cluster.writer.socket is not None
-        least = max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
+        least = max(cluster.db_cluster.scaling.min_capacity, create.DEFAULT_CAPACITY_ACU)
         walls = cluster.instances.writer_server.walls if running else None
         return replace(cluster.db_cluster, capacity=least if running else 0.0, walls=walls)
 

@@ -60,7 +60,10 @@ if not TYPE_CHECKING:
 
 
 class StorageVolume:
-    """Six segments in three zones, and what serves them in this process. log: what is durable."""
+    """Six segments in three zones, and what serves them in this process.
+
+    log: what is durable. branches: volumes that are made as cuts of this one.
+    """
 
     def __init__(self, directory: Path, base_image: Path, user: OsUser) -> None:
         self.directory = directory
@@ -70,6 +73,7 @@ class StorageVolume:
         self._writers = Writers(mount)
         self.log = LogSource(mount)
         self._before_close: list[Callable[[], None]] = []
+        self.branches = self._upkeep.branches
         mount.open(self._upkeep.asked)
         if not mount.metadata.base and not mount.opened.read_only:
             # A volume of format 1 did not note what it began with: that is what is here now.
@@ -204,7 +208,7 @@ class StorageVolume:
         with self._mount.changing:
             self.recover()
             self._mount.require_writable()
-            with self._upkeep.pages.staying:
+            with self._upkeep.pages.staying.reading():
                 self._upkeep.directories.make_writers(data_directory, self._upkeep.pages.whole())
 
     def lay_out_standby(self, data_directory: Path, superuser: str) -> dict[str, str | bool]:
@@ -309,7 +313,7 @@ class StorageVolume:
         wal_sockets: where to serve the log once that is needed; None: `serve_wal` was called.
         """
         coalescer = Coalescer(
-            installation, self._user, self.metadata.volume_id, self.directory, sockets
+            installation, self._user, self.metadata.identity, self.directory, sockets
         )
 
         def serve() -> None:

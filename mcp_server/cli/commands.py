@@ -21,6 +21,7 @@ import typer
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.host.log_file import BYTES_VARIABLE, FILES_VARIABLE, LogLimits
 from mcp_server.cli import console, foreground, quick
+from mcp_server.cli.branching import commands as branching
 from mcp_server.cli.clients import commands as clients
 from mcp_server.cli.connecting import commands as connecting
 from mcp_server.cli.machine import configuration
@@ -42,7 +43,9 @@ app = typer.Typer(
 )
 storage = typer.Typer(help="Look at the storage volume of a cluster.", no_args_is_help=True)
 memory = typer.Typer(help="Maintain agent memory in a cluster.", no_args_is_help=True)
+branch = typer.Typer(help="Clones of a cluster, to try things on.", no_args_is_help=True)
 fault = typer.Typer(help="Make part of a cluster fail, and heal it.", no_args_is_help=True)
+app.add_typer(branch, name="branch")
 app.add_typer(storage, name="storage")
 app.add_typer(fault, name="fault")
 app.add_typer(memory, name="memory")
@@ -212,13 +215,14 @@ def status(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
 
 
 add_commands(
-    {"": app, "storage": storage, "fault": fault},
+    {"": app, "branch": branch, "storage": storage, "fault": fault},
     opened,
     inspect.Parameter(
         "state_dir", inspect.Parameter.KEYWORD_ONLY, default=STATE_DIR, annotation=StateDir
     ),
     leave_out={"describe_db_clusters"},  # `list` and `describe`
 )
+branching.add_commands(branch, opened)
 connecting.add_commands(app, opened)
 watching.add_commands(app, opened)
 clients.add_commands(app)

@@ -69,6 +69,36 @@ def clusters(facts: Sequence[DBCluster], *, as_json: bool = False) -> None:
     out.print(table)
 
 
+def branches(found: Sequence[tuple[DBCluster, str | None]], *, as_json: bool = False) -> None:
+    """A table of branches with what each was made from, which may be gone."""
+    if as_json:
+        json_of(
+            [
+                {
+                    "branch": one.db_cluster_identifier,
+                    "of": of,
+                    "status": status(one),
+                    "created": one.cluster_create_time,
+                }
+                for one, of in found
+            ]
+        )
+        return
+    if not found:
+        note("no branches; make one with: borealis branch create CLUSTER BRANCH")
+        return
+    table = Table(Column("Branch", overflow="fold"), "Of", "Status", "Port", "Created")
+    for one, of in found:
+        table.add_row(
+            Text(one.db_cluster_identifier),
+            Text(of if of is not None else "(deleted)"),
+            status(one),
+            str(one.port),
+            f"{one.cluster_create_time:%Y-%m-%d %H:%M}",
+        )
+    out.print(table)
+
+
 def cluster(facts: DBCluster, *, as_json: bool = False) -> None:
     """Everything about one cluster, a line each."""
     if as_json:

@@ -108,6 +108,8 @@ class DBCluster:
     writer_identifier: the writer's name where it was given one.
     db_cluster_parameter_group: its name; empty for the default one of its family.
     master_user_secret: of a master password that the runtime manages.
+    clone_group_id: of all clusters that were cloned from one; empty for one without a clone.
+    branch_of: resource id of the cluster that it is a clone of; empty for any other.
     capacity: current ACU; 0 while paused.
     walls: what stands around its writer, as its start put it up; None while none runs.
     """
@@ -138,6 +140,8 @@ class DBCluster:
     db_cluster_parameter_group: str = ""
     tag_list: tuple[Tag, ...] = ()
     master_user_secret: MasterUserSecret | None = None
+    clone_group_id: str = ""
+    branch_of: str = ""
     capacity: float = 0.0
     walls: Walls | None = None
 

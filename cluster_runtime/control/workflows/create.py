@@ -1,7 +1,9 @@
 """CreateDBCluster, and the unnamed clusters that the warm pool holds."""
 
 import asyncio
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -116,13 +118,7 @@ async def create_db_cluster(runtime: OpenRuntime, request: CreateDBCluster) -> H
     identifier = check_identifier(request.db_cluster_identifier)
     if request.if_not_exists and (existing := await _existing(runtime, identifier)) is not None:
         return existing
-    taken = {cluster.identifier for cluster in runtime.clusters.values()}
-    if identifier in taken | runtime.reserved.keys():
-        raise ClusterAlreadyExistsError(
-            f"a cluster {identifier!r} exists already; choose another identifier or delete it first"
-        )
-    runtime.reserved[identifier] = asyncio.Event()
-    try:
+    with reserved(runtime, identifier):
         if request.engine_version is None:
             unnamed = await runtime.pool.take()
         else:
@@ -132,6 +128,19 @@ async def create_db_cluster(runtime: OpenRuntime, request: CreateDBCluster) -> H
         except BaseException:
             await discard_unnamed(runtime, unnamed)
             raise
+
+
+@contextmanager
+def reserved(runtime: OpenRuntime, identifier: str) -> Iterator[None]:
+    """Keep a name for a cluster that is being made. Raises ClusterAlreadyExistsError."""
+    taken = {cluster.identifier for cluster in runtime.clusters.values()}
+    if identifier in taken | runtime.reserved.keys():
+        raise ClusterAlreadyExistsError(
+            f"a cluster {identifier!r} exists already; choose another identifier or delete it first"
+        )
+    runtime.reserved[identifier] = asyncio.Event()
+    try:
+        yield
     finally:
         runtime.reserved.pop(identifier).set()
 
@@ -189,7 +198,19 @@ async def _name(
     if request.storage_type != "aurora":
         storage = cluster.instances.storage
         await in_thread(storage.set_storage_type, request.storage_type)
-    if request.with_writer:
+    await enter(runtime, cluster)
+    if request.with_writer and runtime.parameters_of(cluster.id):
+        await _restart_with_parameters(runtime, cluster)
+    await runtime.record(cluster, "DB cluster created", "creation")
+    return cluster
+
+
+async def enter(runtime: OpenRuntime, cluster: HostedCluster) -> None:
+    """Open the endpoints of a cluster that is complete, and enter it into the catalog.
+
+    From then on it stays, whatever happens. Raises PortInUseError, InsufficientStorageError.
+    """
+    if cluster.db_cluster.has_writer:
         await open_endpoints(runtime, cluster)
     else:
         await cluster.instances.stop(Shutdown.FAST)
@@ -201,11 +222,7 @@ async def _name(
         await close_endpoints(runtime, cluster)
         raise
     runtime.clusters[cluster.id] = cluster
-    (unnamed.directory / UNNAMED_MARK).unlink()
-    if request.with_writer and runtime.parameters_of(cluster.id):
-        await _restart_with_parameters(runtime, cluster)
-    await runtime.record(cluster, "DB cluster created", "creation")
-    return cluster
+    (cluster.directory / UNNAMED_MARK).unlink()
 
 
 async def _restart_with_parameters(runtime: OpenRuntime, cluster: HostedCluster) -> None:

@@ -37,6 +37,7 @@ from cluster_runtime.storage.disk.state_file import (
 )
 
 PROMISED_FILE = "promised"
+PAGES = "pages"
 
 
 class SegmentUnreadableError(StorageError):
@@ -65,7 +66,7 @@ class SegmentStore:
         self.metadata = metadata
         self.end = log.start
         self.accepts_format_1 = False
-        self.pages = directory / "pages"
+        self.pages = directory / PAGES
         self._frames = LogFrames(volume, log, core)
         self._state_file = directory / STATE_FILE
         self._board = log.disk.board(directory / PROMISED_FILE)

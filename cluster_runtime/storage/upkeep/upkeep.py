@@ -10,6 +10,7 @@ from pathlib import Path
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.storage.core.policy.replacement import ReplacementPolicy
 from cluster_runtime.storage.live.mount import Mount, Upkeep
+from cluster_runtime.storage.upkeep.branches import Branches
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.faults import FaultInjection
 from cluster_runtime.storage.upkeep.holders import Holders
@@ -39,6 +40,7 @@ class VolumeUpkeep:
         self.pages = Pages(mount, files, self.directories, self._slow, self.holders)
         self.coalescing = Coalescing(self.pages.is_due, self.pages.coalesce)
         self.standbys = Standbys(mount, self.directories, self.pages, self.holders)
+        self.branches = Branches(mount, self.directories, self.pages)
         self.faults = FaultInjection(mount, self._bring_back)
         self.scrubbing = Scrubbing(mount, repair, self.pages)
         self._replacing = Replacing(mount, repair, self.pages, ReplacementPolicy())

@@ -41,7 +41,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class ImagePoint:
-    """A page image: replay begins at `redo`; its pages hold everything up to `lsn`."""
+    """A page image: replay begins at `redo`; its pages hold nothing above `lsn`."""
 
     redo: int
     lsn: int

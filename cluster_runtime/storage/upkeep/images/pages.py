@@ -45,6 +45,7 @@ from cluster_runtime.storage.upkeep.holders import Holders
 from cluster_runtime.storage.upkeep.images.coalescer import Coalescer
 from cluster_runtime.storage.upkeep.images.collection import Collection
 from cluster_runtime.storage.upkeep.images.image_maker import ImageMaker, Maker
+from cluster_runtime.storage.upkeep.images.staying import Staying
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
 from cluster_runtime.storage.upkeep.worker import Worker
 
@@ -84,9 +85,8 @@ class Pages:
         self._give_at = 0.0
         self._running = threading.Lock()
         self._keep_base_at = time.monotonic() + KEEP_BASE_AFTER_S
-        self.staying = threading.Lock()
-        """Held by whoever reads an image, and the log behind it, for longer than a moment: nothing
-        is removed meanwhile."""
+        self.staying = Staying()
+        """Shared by whoever reads an image, and the log behind it, for longer than a moment."""
         self._collection = Collection(
             mount, files, holders, self.staying, lambda: self.log_bound_bytes
         )
@@ -237,7 +237,7 @@ class Pages:
                 raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
             _checkpoint_writer(mount)
             if not coalescer.can_go_on(mount.index.oldest):
-                with self.staying:
+                with self.staying.reading():
                     self._directories.make_coalescers(coalescer.data_directory, self.whole())
             until = int(mount.node.volume.vdl)
             # A name of its own: what an earlier run said last may still be known of it.
@@ -258,7 +258,8 @@ class Pages:
                 stopped,
                 polite,
             )
-            point = ImagePoint(control.redo, until)
+            # It may have replayed some more before it stopped: nothing above what is durable now.
+            point = ImagePoint(control.redo, int(mount.node.volume.vdl))
             with ImageMaker(stopped, polite) as maker:
                 return self.keep(maker, coalescer.data_directory, point, control.timeline)
 
@@ -319,7 +320,7 @@ class Pages:
                         store.pages, source, redo=point.redo, lsn=point.lsn, timeline=timeline
                     )
                 made.append(lane)
-                with self.staying:
+                with self.staying.removing():
                     keep = self._collection.kept_redos()
                     give_up_images(store.pages, below=point.redo, keep=keep, disk=disk)
                 maker.sweep(store.pages)
