@@ -40,7 +40,22 @@ from cluster_runtime.control.operations.instances import (
     DownloadDBLogFilePortion,
     RebootDBInstance,
 )
+from cluster_runtime.control.operations.recovery.backups import (
+    DeleteDBClusterAutomatedBackup,
+    DescribeBackupStore,
+    DescribeDBClusterAutomatedBackups,
+    ModifyBackupStore,
+)
 from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
+from cluster_runtime.control.operations.recovery.snapshots import (
+    CopyDBClusterSnapshot,
+    CreateDBClusterSnapshot,
+    DeleteDBClusterSnapshot,
+    DescribeDBClusterSnapshots,
+    ExportDBClusterSnapshot,
+    ImportDBClusterSnapshot,
+    RestoreDBClusterFromSnapshot,
+)
 from cluster_runtime.control.operations.renamed import renamed
 from cluster_runtime.control.operations.resources import (
     AddTagsToResource,
@@ -59,6 +74,11 @@ from cluster_runtime.control.operations.volumes import (
     HealFault,
     InjectFault,
     LoseCompute,
+)
+from cluster_runtime.control.records.backups import (
+    BackupStore,
+    DBClusterAutomatedBackup,
+    DBClusterSnapshot,
 )
 from cluster_runtime.control.records.model import (
     ClusterActivity,
@@ -112,6 +132,7 @@ class AwaitedOperations:
         port: int | None = None,
         tags: Sequence[Tag] = (),
         db_cluster_parameter_group_name: str | None = None,
+        backup_retention_period: int = 1,
         with_writer: bool = True,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
         if_not_exists: bool = False,
@@ -140,6 +161,7 @@ class AwaitedOperations:
         port: port of the cluster endpoint; by default any free one.
         tags: words about it, at most 50.
         db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
+        backup_retention_period: days for which any second can be restored.
         with_writer: make an instance; without one it takes no connections until it gets one.
         engine: there is one.
         if_not_exists: return the cluster of this name as it is where there is one, whoever is
@@ -163,6 +185,7 @@ class AwaitedOperations:
             port=port,
             tags=tuple(tags),
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            backup_retention_period=backup_retention_period,
             with_writer=with_writer,
             engine=engine,
             if_not_exists=if_not_exists,
@@ -204,6 +227,7 @@ class AwaitedOperations:
         internet_access_gateway_enabled: bool | None = None,
         storage_type: StorageType | None = None,
         db_cluster_parameter_group_name: str | None = None,
+        backup_retention_period: int | None = None,
         reset_settings: bool = False,
     ) -> DBCluster:
         """Change settings of a cluster, at once; those that are not given stay as they are.
@@ -221,6 +245,7 @@ class AwaitedOperations:
         storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
         db_cluster_parameter_group_name: other parameters to run with; static ones at its next
             start.
+        backup_retention_period: days for which any second can be restored.
         reset_settings: let a master user who locked himself out back in: settings of his databases
             and of his role, connection limits and refusals, all back to their defaults. Data stay.
 
@@ -240,6 +265,7 @@ class AwaitedOperations:
             internet_access_gateway_enabled=internet_access_gateway_enabled,
             storage_type=storage_type,
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            backup_retention_period=backup_retention_period,
             reset_settings=reset_settings,
         )
         result: DBCluster = await self._home.acall(request)
@@ -295,18 +321,33 @@ class AwaitedOperations:
 
     @renamed(identifier="db_cluster_identifier")
     async def delete_db_cluster(
-        self, db_cluster_identifier: str, *, skip_final_snapshot: bool = True
+        self,
+        db_cluster_identifier: str,
+        *,
+        skip_final_snapshot: bool = True,
+        final_db_snapshot_identifier: str | None = None,
+        delete_automated_backups: bool = False,
     ) -> DBCluster:
         """Delete a cluster with all its data.
 
+        Its automated backup is kept for its retention period, so that it can be restored, unless
+        that is to go too.
+
         db_cluster_identifier: Identifier of the cluster, or its resource id.
-        skip_final_snapshot: keep nothing of it. This release takes no final snapshot, and deletes
-            no cluster that is to have one.
+        skip_final_snapshot: take no final snapshot, unless one is named.
+        final_db_snapshot_identifier: name of a snapshot that is taken first.
+        delete_automated_backups: remove its automated backup as well. Snapshots stay.
 
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
-        InvalidParameterError.
+        InvalidParameterError, SnapshotAlreadyExistsError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError.
         """
-        request = DeleteDBCluster(db_cluster_identifier, skip_final_snapshot=skip_final_snapshot)
+        request = DeleteDBCluster(
+            db_cluster_identifier,
+            skip_final_snapshot=skip_final_snapshot,
+            final_db_snapshot_identifier=final_db_snapshot_identifier,
+            delete_automated_backups=delete_automated_backups,
+        )
         result: DBCluster = await self._home.acall(request)
         return result
 
@@ -338,6 +379,10 @@ class AwaitedOperations:
         enable_iam_database_authentication: bool | None = None,
         serverless_v2_scaling_configuration: ServerlessScaling | None = None,
         db_cluster_parameter_group_name: str | None = None,
+        source_db_cluster_resource_id: str | None = None,
+        backup_retention_period: int | None = None,
+        backup_location: str | None = None,
+        backup_key: str | None = None,
         with_writer: bool = True,
     ) -> ClusterHandle:
         """Make a cluster of what another one is now, or was at a time.
@@ -348,7 +393,8 @@ class AwaitedOperations:
 
         db_cluster_identifier: Identifier: 1 to 63 letters, digits and hyphens, starting with a
             letter, not ending with a hyphen and without two in a row; case does not matter.
-        source_db_cluster_identifier: identifier or resource id of the cluster to begin from.
+        source_db_cluster_identifier: identifier or resource id of the cluster to begin from; of one
+            that was deleted, the last of this name whose backup is kept.
         restore_type: `copy-on-write` makes a clone of the present, which shares the storage of its
             source until either changes it; `full-copy` takes a time as well.
         restore_to_time: the new cluster has each commit whose time is not after this; aware.
@@ -359,11 +405,20 @@ class AwaitedOperations:
         enable_iam_database_authentication: take IAM tokens as passwords; by default as the source.
         serverless_v2_scaling_configuration: range of capacity, and when to pause.
         db_cluster_parameter_group_name: parameters that it runs with.
+        source_db_cluster_resource_id: the source by the id that is never used again.
+        backup_retention_period: days for which any second of it can be restored; by default as the
+            source.
+        backup_location: another place of backups than this host's, as `modify_backup_store` takes
+            it: what some machine wrote there is enough. Of a place that holds one cluster alone, or
+            one of the new cluster's name, no source need be named.
+        backup_key: what opens the backups there: the text of a `backup.key`; by default this
+            host's, and no key of its own where a KMS has it.
         with_writer: make an instance; without one it takes no connections until it gets one.
 
         Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidClusterStateError,
         InvalidParameterError, InvalidRestoreError, PortInUseError, InsufficientStorageError,
-        EngineError, QuorumLostError.
+        EngineError, QuorumLostError, EngineNotFoundError, ParameterGroupNotFoundError,
+        BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
         """
         request = RestoreDBClusterToPointInTime(
             db_cluster_identifier,
@@ -377,9 +432,255 @@ class AwaitedOperations:
             enable_iam_database_authentication=enable_iam_database_authentication,
             serverless_v2_scaling_configuration=serverless_v2_scaling_configuration,
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            source_db_cluster_resource_id=source_db_cluster_resource_id,
+            backup_retention_period=backup_retention_period,
+            backup_location=backup_location,
+            backup_key=backup_key,
             with_writer=with_writer,
         )
         result: ClusterHandle = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def create_db_cluster_snapshot(
+        self,
+        db_cluster_snapshot_identifier: str,
+        db_cluster_identifier: str,
+        *,
+        tags: Sequence[Tag] = (),
+    ) -> DBClusterSnapshot:
+        """Keep what a cluster is now, until the snapshot is deleted.
+
+        It has every commit that returned before this was called. It shares what it can with the
+        automated backup; commits do not wait for it.
+
+        db_cluster_snapshot_identifier: Identifier of the new snapshot, formed as those of clusters
+            are, with 255 characters.
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        tags: words about it, at most 50.
+
+        Raises ClusterNotFoundError, SnapshotAlreadyExistsError, InvalidClusterStateError,
+        InvalidParameterError, QuorumLostError, InsufficientStorageError,
+        BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
+        """
+        request = CreateDBClusterSnapshot(
+            db_cluster_snapshot_identifier, db_cluster_identifier, tags=tuple(tags)
+        )
+        result: DBClusterSnapshot = await self._home.acall(request)
+        return result
+
+    async def describe_db_cluster_snapshots(
+        self,
+        db_cluster_identifier: str | None = None,
+        *,
+        db_cluster_snapshot_identifier: str | None = None,
+        snapshot_type: Literal["manual", "shared"] | None = None,
+    ) -> Sequence[DBClusterSnapshot]:
+        """Show snapshots: of one cluster, one of them, or all.
+
+        db_cluster_identifier: only those of this cluster, by its identifier or resource id.
+        db_cluster_snapshot_identifier: the only snapshot to show.
+        snapshot_type: only those that were made here, or that came as files.
+
+        Raises SnapshotNotFoundError.
+        """
+        request = DescribeDBClusterSnapshots(
+            db_cluster_identifier,
+            db_cluster_snapshot_identifier=db_cluster_snapshot_identifier,
+            snapshot_type=snapshot_type,
+        )
+        result: Sequence[DBClusterSnapshot] = await self._home.acall(request)
+        return result
+
+    async def copy_db_cluster_snapshot(
+        self,
+        source_db_cluster_snapshot_identifier: str,
+        target_db_cluster_snapshot_identifier: str,
+        *,
+        copy_tags: bool = False,
+        tags: Sequence[Tag] = (),
+    ) -> DBClusterSnapshot:
+        """Keep a snapshot under another name as well, independent of the first one.
+
+        source_db_cluster_snapshot_identifier: identifier or ARN of the snapshot.
+        target_db_cluster_snapshot_identifier: identifier of the copy.
+        copy_tags: the tags of the snapshot too.
+        tags: words about it, at most 50.
+
+        Raises SnapshotNotFoundError, SnapshotAlreadyExistsError, InvalidSnapshotStateError,
+        InvalidParameterError, BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError,
+        BackupDamagedError.
+        """
+        request = CopyDBClusterSnapshot(
+            source_db_cluster_snapshot_identifier,
+            target_db_cluster_snapshot_identifier,
+            copy_tags=copy_tags,
+            tags=tuple(tags),
+        )
+        result: DBClusterSnapshot = await self._home.acall(request)
+        return result
+
+    async def delete_db_cluster_snapshot(
+        self, db_cluster_snapshot_identifier: str
+    ) -> DBClusterSnapshot:
+        """Delete a snapshot. What others share with it stays.
+
+        db_cluster_snapshot_identifier: Identifier of the snapshot.
+
+        Raises SnapshotNotFoundError, InvalidSnapshotStateError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError.
+        """
+        request = DeleteDBClusterSnapshot(db_cluster_snapshot_identifier)
+        result: DBClusterSnapshot = await self._home.acall(request)
+        return result
+
+    async def restore_db_cluster_from_snapshot(
+        self,
+        db_cluster_identifier: str,
+        snapshot_identifier: str,
+        *,
+        engine: Literal["aurora-postgresql"] = "aurora-postgresql",
+        port: int | None = None,
+        tags: Sequence[Tag] = (),
+        deletion_protection: bool = False,
+        enable_iam_database_authentication: bool | None = None,
+        serverless_v2_scaling_configuration: ServerlessScaling | None = None,
+        db_cluster_parameter_group_name: str | None = None,
+        backup_retention_period: int | None = None,
+        with_writer: bool = True,
+    ) -> ClusterHandle:
+        """Make a cluster of a snapshot; it takes connections when this returns.
+
+        After an error nothing of it remains. What is not given is as it was in the snapshot's
+        cluster.
+
+        db_cluster_identifier: Identifier: 1 to 63 letters, digits and hyphens, starting with a
+            letter, not ending with a hyphen and without two in a row; case does not matter.
+        snapshot_identifier: identifier or ARN of the snapshot.
+        engine: there is one.
+        port: port of the cluster endpoint; by default any free one.
+        tags: words about it, at most 50; by default none.
+        deletion_protection: refuse to delete it until this is switched off.
+        enable_iam_database_authentication: take IAM tokens as passwords.
+        serverless_v2_scaling_configuration: range of capacity, and when to pause.
+        db_cluster_parameter_group_name: parameters that it runs with.
+        backup_retention_period: days for which any second of it can be restored.
+        with_writer: make an instance; without one it takes no connections until it gets one.
+
+        Raises SnapshotNotFoundError, InvalidSnapshotStateError, ClusterAlreadyExistsError,
+        InvalidParameterError, InvalidRestoreError, PortInUseError, InsufficientStorageError,
+        EngineError, EngineNotFoundError, ParameterGroupNotFoundError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
+        """
+        request = RestoreDBClusterFromSnapshot(
+            db_cluster_identifier,
+            snapshot_identifier,
+            engine=engine,
+            port=port,
+            tags=tuple(tags),
+            deletion_protection=deletion_protection,
+            enable_iam_database_authentication=enable_iam_database_authentication,
+            serverless_v2_scaling_configuration=serverless_v2_scaling_configuration,
+            db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            backup_retention_period=backup_retention_period,
+            with_writer=with_writer,
+        )
+        result: ClusterHandle = await self._home.acall(request)
+        return result
+
+    async def export_db_cluster_snapshot(
+        self, db_cluster_snapshot_identifier: str, file: str, *, passphrase: str | None = None
+    ) -> DBClusterSnapshot:
+        """Write a snapshot to a file that `import_db_cluster_snapshot` reads, here or elsewhere.
+
+        Its objects stay encrypted. Their key is in the file: wrapped by a passphrase where one is
+        given; otherwise whoever has the file has the data, and so only its owner may read it.
+
+        db_cluster_snapshot_identifier: Identifier of the snapshot.
+        file: an absolute path on the host's machine; nothing may be there.
+        passphrase: what the import then has to be told.
+
+        Raises SnapshotNotFoundError, InvalidSnapshotStateError, InvalidParameterError,
+        InsufficientStorageError, BackupStoreUnavailableError, BackupStoreRefusedError,
+        BackupKeyError, BackupDamagedError.
+        """
+        request = ExportDBClusterSnapshot(
+            db_cluster_snapshot_identifier, file, passphrase=passphrase
+        )
+        result: DBClusterSnapshot = await self._home.acall(request)
+        return result
+
+    async def import_db_cluster_snapshot(
+        self, db_cluster_snapshot_identifier: str, file: str, *, passphrase: str | None = None
+    ) -> DBClusterSnapshot:
+        """Make a snapshot of a file that `export_db_cluster_snapshot` wrote.
+
+        db_cluster_snapshot_identifier: Identifier of the new snapshot, formed as those of clusters
+            are, with 255 characters.
+        file: an absolute path on the host's machine.
+        passphrase: what the export was told.
+
+        Raises SnapshotAlreadyExistsError, InvalidParameterError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
+        """
+        request = ImportDBClusterSnapshot(
+            db_cluster_snapshot_identifier, file, passphrase=passphrase
+        )
+        result: DBClusterSnapshot = await self._home.acall(request)
+        return result
+
+    async def describe_db_cluster_automated_backups(
+        self, db_cluster_resource_id: str | None = None, *, db_cluster_identifier: str | None = None
+    ) -> Sequence[DBClusterAutomatedBackup]:
+        """Show the automated backups: of clusters that are there, and of deleted ones.
+
+        db_cluster_resource_id: only that of this cluster.
+        db_cluster_identifier: only those of clusters of this name.
+        """
+        request = DescribeDBClusterAutomatedBackups(
+            db_cluster_resource_id, db_cluster_identifier=db_cluster_identifier
+        )
+        result: Sequence[DBClusterAutomatedBackup] = await self._home.acall(request)
+        return result
+
+    async def delete_db_cluster_automated_backup(
+        self, db_cluster_resource_id: str
+    ) -> DBClusterAutomatedBackup:
+        """Delete the automated backup of a cluster that is deleted. Snapshots stay.
+
+        db_cluster_resource_id: Resource id of the deleted cluster.
+
+        Raises AutomatedBackupNotFoundError, BackupStoreUnavailableError, BackupStoreRefusedError,
+        BackupKeyError.
+        """
+        request = DeleteDBClusterAutomatedBackup(db_cluster_resource_id)
+        result: DBClusterAutomatedBackup = await self._home.acall(request)
+        return result
+
+    async def describe_backup_store(self) -> BackupStore:
+        """Show where the backups of this host are kept, and what opens them."""
+        request = DescribeBackupStore()
+        result: BackupStore = await self._home.acall(request)
+        return result
+
+    async def modify_backup_store(
+        self, location: str, *, kms_key_id: str | None = None
+    ) -> BackupStore:
+        """Keep the backups of all clusters elsewhere from now on.
+
+        An object is written, read, listed and deleted there first. What was kept before stays where
+        it
+
+        location: an absolute path, or `s3://BUCKET[/PREFIX][?endpoint=URL&region=REGION]`;
+            credentials are found as AWS's own tools find them.
+        kms_key_id: a key of AWS KMS that wraps the data keys of new backups; by default
+            `backup.key` of the state directory does.
+
+        Raises InvalidParameterError, InsufficientStorageError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError.
+        """
+        request = ModifyBackupStore(location, kms_key_id=kms_key_id)
+        result: BackupStore = await self._home.acall(request)
         return result
 
     async def describe_db_instances(

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from cluster_runtime.backup.keeping.keeper import BackupKeeper
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.postgres import ClusterStorage, Writer
+from cluster_runtime.control.postgres import BASE_IMAGE, ClusterStorage, Writer
 from cluster_runtime.control.records.advice import to_make_a_writer, to_make_available
+from cluster_runtime.control.records.backup_catalog import BackupCatalog
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT, Catalog
 from cluster_runtime.control.records.identifiers import not_found
 from cluster_runtime.control.records.model import (
@@ -163,10 +165,16 @@ class OpenRuntime:
     installation: Callable[[str | None], Installation]
     template: Callable[[str | None], Template]
     pool: WarmPool[UnnamedCluster]
+    backups: BackupKeeper
+    backup_catalog: BackupCatalog
     clusters: dict[str, HostedCluster] = field(default_factory=dict)
     reserved: dict[str, asyncio.Event] = field(default_factory=dict)
     """Names whose clusters are being made; each event is set when that has ended."""
     parameter_groups: dict[str, DBClusterParameterGroup] = field(default_factory=dict)
+    snapshots_under_way: set[str] = field(default_factory=set)
+    """Names of snapshots that are being made now."""
+    look_after_backups: Callable[[], None] = lambda: None
+    """Have what nobody waits for done soon."""
 
     def find(self, identifier: str) -> HostedCluster:
         """The cluster of an identifier or resource id. Raises ClusterNotFoundError."""
@@ -186,6 +194,15 @@ class OpenRuntime:
         """Make `db_cluster` what the cluster is, durably."""
         await in_thread(self.catalog.put, db_cluster)
         cluster.db_cluster = db_cluster
+
+    async def remove(self, cluster: HostedCluster) -> None:
+        """The files, then the row: a row without files is finished again, never the reverse."""
+        await in_thread(self.home.remove, cluster.directory)
+        await in_thread(self.home.sweep_bases, BASE_IMAGE)
+        await in_thread(self.catalog.remove, cluster.id)
+        self.clusters.pop(cluster.id, None)
+        await self.record(cluster, "DB cluster deleted", "deletion")
+        self.look_after_backups()
 
     async def record(self, cluster: HostedCluster, message: str, *categories: str) -> None:
         """Note an event of a cluster, for `describe_events` and the log."""

@@ -90,6 +90,12 @@ class ClusterStorage:
     def create(self, template: Template, system_identifier: int) -> StorageVolume:
         """Make the volume of a new cluster, whose pages are the template's."""
         (self._directory / BASE_IMAGE).symlink_to(template.directory)
+        return self.create_over(template, system_identifier, WAL_SEGMENT_MIB << 20)
+
+    def create_over(
+        self, template: Template, system_identifier: int, wal_segment_bytes: int
+    ) -> StorageVolume:
+        """The same over pages that its link leads to already."""
         with self._lock:
             self._volume = StorageVolume.create(
                 self._directory / "volume",
@@ -98,7 +104,7 @@ class ClusterStorage:
                 user=self.user,
                 system_identifier=system_identifier,
                 server_version=template.installation.version,
-                wal_segment_bytes=WAL_SEGMENT_MIB << 20,
+                wal_segment_bytes=wal_segment_bytes,
             )
             self._begin_upkeep(self._volume)
             return self._volume

@@ -60,6 +60,7 @@ from cluster_runtime.control.operations.volumes import (
     InjectFault,
     LoseCompute,
 )
+from cluster_runtime.control.records.backup_catalog import BackupCatalog
 from cluster_runtime.control.records.catalog import Catalog
 from cluster_runtime.control.records.model import (
     ClusterActivity,
@@ -95,7 +96,10 @@ from cluster_runtime.control.workflows import (
     power,
     resources,
 )
-from cluster_runtime.control.workflows.branching.performed import RecoveryOperations
+from cluster_runtime.control.workflows.backups.automated import with_window
+from cluster_runtime.control.workflows.backups.housekeeping import Housekeeping
+from cluster_runtime.control.workflows.backups.opening import open_backups
+from cluster_runtime.control.workflows.backups.performed import BackupOperations
 from cluster_runtime.control.workflows.log_files import describe_log_files, log_file_portion
 from cluster_runtime.control.workflows.recover import recover
 from cluster_runtime.control.workflows.secrets import master_user_secret
@@ -149,7 +153,7 @@ class HostedSource:
         return self.service.token(db_cluster, host, port, user)
 
 
-class ControlService(RecoveryOperations):
+class ControlService(BackupOperations):
     """The control plane itself. All methods run on the runtime's event loop."""
 
     def __init__(
@@ -158,6 +162,7 @@ class ControlService(RecoveryOperations):
         self._runtime = runtime
         self._disk_watch = disk_watch
         self._engine_version = engine_version
+        self._housekeeping = Housekeeping(runtime)
 
     @classmethod
     async def open(cls, state: StateDirectory, options: RuntimeOptions) -> "ControlService":
@@ -186,6 +191,8 @@ class ControlService(RecoveryOperations):
             runtime = OpenRuntime(
                 state=state,
                 catalog=catalog,
+                backup_catalog=BackupCatalog(catalog),
+                backups=await open_backups(state, catalog, lambda: runtime),
                 home=home,
                 gateway=gateway,
                 certificates=certificates,
@@ -206,15 +213,18 @@ class ControlService(RecoveryOperations):
             catalog.close()
             raise
         runtime.pool.fill()
+        runtime.backups.start()
         return cls(runtime, DiskWatch(runtime), options.engine_version)
 
     async def close(self) -> None:
         """Stop every cluster cleanly; their next connect, in a later runtime, wakes them."""
         runtime = self._runtime
         await self._disk_watch.close()
+        await self._housekeeping.close()
         await runtime.pool.close()
         await asyncio.gather(*(self._close(cluster) for cluster in runtime.clusters.values()))
         await runtime.gateway.close()
+        await asyncio.to_thread(runtime.backups.close)
         await asyncio.to_thread(runtime.catalog.close)
         runtime.home.close()
         runtime.state.close()
@@ -473,7 +483,11 @@ class ControlService(RecoveryOperations):
         running = cluster.writer.socket is not None
         least = max(cluster.db_cluster.scaling.min_capacity, create.DEFAULT_CAPACITY_ACU)
         walls = cluster.instances.writer_server.walls if running else None
-        return replace(cluster.db_cluster, capacity=least if running else 0.0, walls=walls)
+        return replace(
+            with_window(self._runtime, cluster.db_cluster),
+            capacity=least if running else 0.0,
+            walls=walls,
+        )
 
     def instances(self, cluster: HostedCluster) -> list[DBInstance]:
         """The instances of a cluster: a writer and its readers."""

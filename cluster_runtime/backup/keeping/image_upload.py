@@ -54,7 +54,9 @@ def upload_image(
         last = None
     packing = _Packing(vault, era, between)
     known = {each.path: each for each in last.files} if last is not None else {}
-    files = tuple(packing.add(source.directory, each, known.get(each.path)) for each in source.files)
+    files = tuple(
+        packing.add(source.directory, each, known.get(each.path)) for each in source.files
+    )
     packing.flush()
     used = {part.pack for each in files for part in each.parts}
     packs = {**(last.packs if last is not None else {}), **packing.packs}
@@ -126,7 +128,9 @@ def _parts(path: Path) -> Iterator[bytes]:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         while content := os.read(descriptor, PART_BYTES):
-            while len(content) < PART_BYTES and (more := os.read(descriptor, PART_BYTES - len(content))):
+            while len(content) < PART_BYTES and (
+                more := os.read(descriptor, PART_BYTES - len(content))
+            ):
                 content += more
             yield content
     finally:

@@ -11,6 +11,7 @@ from cluster_runtime.backup.core.manifests import ImageManifest, Part, StoredFil
 from cluster_runtime.backup.core.names import pack_name
 from cluster_runtime.backup.core.targets import Plan, log_start
 from cluster_runtime.backup.vault.vault import Vault
+from cluster_runtime.engine.control_file import set_system_identifier
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.errors import BackupDamagedError
 from cluster_runtime.storage.core.timelines import Timelines
@@ -49,6 +50,8 @@ def fetch(
             done += place.part.size
         progress(done / whole)
     _verify(manifest, directory, vault, plan)
+    # The pages that a volume began with are a template's, whose identifier is its own.
+    set_system_identifier(directory, manifest.system_identifier)
     timelines = _timelines(vault, plan, manifest)
     start = log_start(plan.image.redo, manifest.wal_segment_bytes)
 

@@ -10,7 +10,10 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
+
 from cluster_runtime.backup.core.targets import Plan
+from cluster_runtime.engine.access.admin_session import admin_conninfo
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import RUNTIME_SETTINGS_FILE, Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.os_user import OsUser
@@ -24,6 +27,7 @@ from cluster_runtime.storage.disk.data_directory import (
 )
 from cluster_runtime.storage.disk.filesystem import HOST_DISK
 
+CONNECT_TIMEOUT_S = 15
 REPLAY_TIMEOUT_S = 24 * 3600.0
 CONFIGURATION = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf")
 LEFT_OVER = (
@@ -81,12 +85,23 @@ def recover(
                 raise
             # No commit is later than the target: it is all of the log.
             server.start(_SETTINGS, timeout=REPLAY_TIMEOUT_S)
+        _begin_a_wal_file(server)
         if not server.stop(Shutdown.FAST):
             raise EngineError(f"a restore did not stop cleanly; its log ends:\n{server.log_tail()}")
+    except psycopg.Error as error:
+        server.stop(Shutdown.IMMEDIATE)
+        raise EngineError(f"a restored server does not answer: {error}") from error
     except BaseException:
         server.stop(Shutdown.IMMEDIATE)
         raise
     return _as_pages(directory, configuration, user, log_file)
+
+
+def _begin_a_wal_file(server: Postmaster) -> None:
+    """The last checkpoint stands in a file of the new timeline alone, which needs no history."""
+    conninfo = admin_conninfo(server.socket_directory, server.installation.major)
+    with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as conn:
+        conn.execute("select pg_catalog.pg_switch_wal()")
 
 
 def _as_pages(directory: Path, configuration: Path, user: OsUser, log_file: Path) -> ControlFile:

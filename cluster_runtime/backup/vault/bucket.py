@@ -173,7 +173,9 @@ class Bucket:
                 raise InsufficientStorageError(
                     f"no space to keep {self.where(name)}; free some"
                 ) from error
-            raise BackupStoreUnavailableError(f"{self.where(name)} cannot be reached: {text}") from error
+            raise BackupStoreUnavailableError(
+                f"{self.where(name)} cannot be reached: {text}"
+            ) from error
 
 
 class AwsCredentials:

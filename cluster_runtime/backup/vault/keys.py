@@ -84,11 +84,21 @@ class LocalKey:
     def read(cls, path: Path) -> "LocalKey":
         """That of a file. Raises StateDirectoryError where it holds none."""
         try:
-            key = base64.b64decode(path.read_bytes().strip(), validate=True)
-        except (OSError, ValueError) as error:
-            raise StateDirectoryError(f"{path} holds no backup key: {error}") from error
+            return cls.parse(path.read_text(encoding="ascii"))
+        except (OSError, ValueError, BackupKeyError) as error:
+            raise StateDirectoryError(
+                f"{path} holds no backup key; put back a copy of it"
+            ) from error
+
+    @classmethod
+    def parse(cls, text: str) -> "LocalKey":
+        """That of the text of such a file. Raises BackupKeyError."""
+        try:
+            key = base64.b64decode(text.strip(), validate=True)
+        except ValueError:
+            key = b""
         if len(key) != KEY_BYTES:
-            raise StateDirectoryError(f"{path} holds no backup key; put back a copy of it")
+            raise BackupKeyError(f"that is no backup key; give the text of a {KEY_FILE}")
         return cls(key)
 
 
@@ -100,7 +110,9 @@ class KmsKey:
 
     kind = KMS
 
-    def __init__(self, key_id: str, *, region: str | None = None, endpoint: str | None = None) -> None:
+    def __init__(
+        self, key_id: str, *, region: str | None = None, endpoint: str | None = None
+    ) -> None:
         from botocore.session import Session
 
         self.key_id = key_id

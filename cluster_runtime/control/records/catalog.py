@@ -8,9 +8,11 @@ which no row names, is swept at the next start.
 import json
 import sqlite3
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -47,6 +49,14 @@ MIGRATIONS = (
     create table db_cluster_parameter_group (
         name text primary key,
         document text not null
+    ) strict;
+    """,
+    """
+    create table document (
+        kind text not null,
+        name text not null,
+        document text not null,
+        primary key (kind, name)
     ) strict;
     """,
 )
@@ -200,6 +210,27 @@ class Catalog:
         """Forget a group."""
         self._execute("delete from db_cluster_parameter_group where name = ?", name)
 
+    def documents(self, kind: str) -> list[tuple[str, str]]:
+        """Texts of a kind with their names, by name: what other records keep here."""
+        with self._lock:
+            return self._connection.execute(
+                "select name, document from document where kind = ? order by name", (kind,)
+            ).fetchall()
+
+    def put_document(self, kind: str, name: str, document: str) -> None:
+        """Keep a text as it is now. Raises InsufficientStorageError."""
+        self._execute(
+            "insert into document (kind, name, document) values (?, ?, ?) "
+            "on conflict (kind, name) do update set document = excluded.document",
+            kind,
+            name,
+            document,
+        )
+
+    def remove_document(self, kind: str, name: str) -> None:
+        """Forget a text."""
+        self._execute("delete from document where kind = ? and name = ?", kind, name)
+
     def remove(self, resource_id: str) -> None:
         """Forget a cluster."""
         self._execute("delete from db_cluster where resource_id = ?", resource_id)
@@ -237,6 +268,17 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.executescript(
             f"begin immediate; {migration} pragma user_version = {number}; commit;"
         )
+
+
+def document_of(cluster: DBCluster) -> dict[str, Any]:
+    """What the catalog keeps of a cluster, as JSON has it."""
+    found: dict[str, Any] = _DOCUMENT.dump_python(cluster, mode="json")
+    return found
+
+
+def cluster_of(document: Mapping[str, Any]) -> DBCluster:
+    """The cluster of such a document. Raises ValueError."""
+    return _DOCUMENT.validate_python(dict(document))
 
 
 def _moment(date: str) -> datetime:

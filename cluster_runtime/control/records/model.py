@@ -110,6 +110,10 @@ class DBCluster:
     master_user_secret: of a master password that the runtime manages.
     clone_group_id: of all clusters that were cloned from one; empty for one without a clone.
     branch_of: resource id of the cluster that it is a clone of; empty for any other.
+    backup_retention_period: days for which any second can be restored.
+    earliest_restorable_time, latest_restorable_time: from when to when that is possible now; None
+        while it is not, or not known yet.
+    percent_progress: how far the creation is, while the status is `creating`.
     capacity: current ACU; 0 while paused.
     walls: what stands around its writer, as its start put it up; None while none runs.
     """
@@ -142,6 +146,10 @@ class DBCluster:
     master_user_secret: MasterUserSecret | None = None
     clone_group_id: str = ""
     branch_of: str = ""
+    backup_retention_period: int = 1
+    earliest_restorable_time: datetime | None = None
+    latest_restorable_time: datetime | None = None
+    percent_progress: int | None = None
     capacity: float = 0.0
     walls: Walls | None = None
 

@@ -37,7 +37,6 @@ from cluster_runtime.control.records.model import (
 )
 from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.records.rules import DEFAULT_DATABASE
-from cluster_runtime.control.workflows.delete import finish_delete
 from cluster_runtime.control.workflows.parameter_groups import group_of
 from cluster_runtime.control.workflows.power import reboot_writer
 from cluster_runtime.control.workflows.resources import with_tags
@@ -50,6 +49,7 @@ from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import ClusterAlreadyExistsError
 from cluster_runtime.gateway import make_verifier
+from cluster_runtime.storage.volume import StorageVolume
 
 DEFAULT_CAPACITY_ACU = 0.5
 
@@ -86,9 +86,14 @@ def instances_over(runtime: OpenRuntime, installation: Installation, resource_id
     """What serves the directory of a cluster, and its user; nothing runs or is opened yet."""
     home = runtime.home
     user = home.user_of(resource_id)
-    storage = ClusterStorage(
-        home.clusters / resource_id, user, coalescing_of(home, installation, resource_id)
-    )
+    coalesce = coalescing_of(home, installation, resource_id)
+
+    def begin_upkeep(volume: StorageVolume) -> None:
+        # First who needs log: nothing is collected before coalescing has begun.
+        runtime.backups.attach(resource_id, volume)
+        coalesce(volume)
+
+    storage = ClusterStorage(home.clusters / resource_id, user, begin_upkeep)
     writer = Writer(
         postmaster_of(home, installation, user, resource_id, "writer"),
         storage,
@@ -185,6 +190,7 @@ async def _name(
             has_writer=request.with_writer,
             db_cluster_parameter_group=group_of(runtime, request.db_cluster_parameter_group_name),
             tag_list=with_tags((), request.tags),
+            backup_retention_period=request.backup_retention_period,
             master_user_secret=_managed(runtime, unnamed, request),
             port_was_requested=request.port is not None,
         ),
@@ -232,7 +238,7 @@ async def _restart_with_parameters(runtime: OpenRuntime, cluster: HostedCluster)
     except BaseException:
         await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.DELETING))
         await close_endpoints(runtime, cluster)
-        await finish_delete(runtime, cluster)
+        await runtime.remove(cluster)
         raise
 
 

@@ -37,6 +37,7 @@ def applied(request: ModifyDBCluster, db_cluster: DBCluster) -> DBCluster:
         "require_tls": request.require_tls,
         "internet_access_gateway_enabled": request.internet_access_gateway_enabled,
         "storage_type": request.storage_type,
+        "backup_retention_period": request.backup_retention_period,
     }
     db_cluster = replace(db_cluster, **{name: to for name, to in changes.items() if to is not None})
     return replace(db_cluster, master_user_secret=_secret_after(request, db_cluster))

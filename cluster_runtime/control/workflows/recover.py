@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from cluster_runtime.control.cluster import UNNAMED_MARK, HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import open_endpoints
+from cluster_runtime.control.postgres import BASE_IMAGE
 from cluster_runtime.control.records.catalog import CatalogEntry
 from cluster_runtime.control.records.model import ClusterStatus
+from cluster_runtime.control.workflows.backups.automated import forget_backups_of_living
 from cluster_runtime.control.workflows.create import instances_over
-from cluster_runtime.control.workflows.delete import finish_delete
 from cluster_runtime.control.workflows.upgrade import BEFORE_ADMIN_DATABASE, restore_configuration
 from cluster_runtime.engine.system.processes import end_orphans
 from cluster_runtime.errors import PortInUseError
@@ -30,6 +31,13 @@ async def recover(runtime: OpenRuntime) -> None:
     await asyncio.to_thread(
         _sweep, runtime, {each.db_cluster.db_cluster_resource_id for each in known}
     )
+    await asyncio.to_thread(runtime.home.sweep_bases, BASE_IMAGE)
+    living = {
+        each.db_cluster.db_cluster_resource_id
+        for each in known
+        if each.db_cluster.status is not ClusterStatus.DELETING
+    }
+    await asyncio.to_thread(forget_backups_of_living, runtime.backup_catalog, living)
     for entry in known:
         await _bring_back(runtime, entry)
 
@@ -43,7 +51,7 @@ async def _bring_back(runtime: OpenRuntime, entry: CatalogEntry) -> None:
     directory = runtime.home.clusters / db_cluster.db_cluster_resource_id
     cluster = HostedCluster(db_cluster, directory, instances, entry.format)
     if db_cluster.status is ClusterStatus.DELETING:
-        await finish_delete(runtime, cluster)
+        await runtime.remove(cluster)
         return
     runtime.clusters[cluster.id] = cluster
     if cluster.format == BEFORE_ADMIN_DATABASE:

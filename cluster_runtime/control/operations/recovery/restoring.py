@@ -1,15 +1,18 @@
 """Operations that make a cluster of what another one is, or was."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from typing import Annotated, Literal
 
 from cluster_runtime.control.operations.clusters import DB_CLUSTER_NOUN
 from cluster_runtime.control.operations.declaration import RDS_HAS_NONE, Request, operation
+from cluster_runtime.control.operations.recovery.errors import BACKUP_ERRORS
 from cluster_runtime.control.operations.types import (
     HANDLE,
     NewClusterIdentifier,
+    RetentionDays,
 )
+from cluster_runtime.control.records.fields import SECRET
 from cluster_runtime.control.records.model import ServerlessScaling
 from cluster_runtime.control.records.resources import Tag
 from cluster_runtime.control.records.rules import PORT_MAX, PORT_MIN, Range
@@ -17,10 +20,12 @@ from cluster_runtime.errors import (
     ClusterAlreadyExistsError,
     ClusterNotFoundError,
     EngineError,
+    EngineNotFoundError,
     InsufficientStorageError,
     InvalidClusterStateError,
     InvalidParameterError,
     InvalidRestoreError,
+    ParameterGroupNotFoundError,
     PortInUseError,
     QuorumLostError,
 )
@@ -43,6 +48,9 @@ RestoreType = Literal["full-copy", "copy-on-write"]
         InsufficientStorageError,
         EngineError,
         QuorumLostError,
+        EngineNotFoundError,
+        ParameterGroupNotFoundError,
+        *BACKUP_ERRORS,
     ),
 )
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,8 @@ class RestoreDBClusterToPointInTime(Request):
     may be deleted first. After an error nothing of it remains. What is not given is as it is in the
     source.
 
-    source_db_cluster_identifier: identifier or resource id of the cluster to begin from.
+    source_db_cluster_identifier: identifier or resource id of the cluster to begin from; of one
+        that was deleted, the last of this name whose backup is kept.
     restore_type: `copy-on-write` makes a clone of the present, which shares the storage of its
         source until either changes it; `full-copy` takes a time as well.
     restore_to_time: the new cluster has each commit whose time is not after this; aware.
@@ -64,6 +73,14 @@ class RestoreDBClusterToPointInTime(Request):
     enable_iam_database_authentication: take IAM tokens as passwords; by default as the source.
     serverless_v2_scaling_configuration: range of capacity, and when to pause.
     db_cluster_parameter_group_name: parameters that it runs with.
+    source_db_cluster_resource_id: the source by the id that is never used again.
+    backup_retention_period: days for which any second of it can be restored; by default as the
+        source.
+    backup_location: another place of backups than this host's, as `modify_backup_store` takes it:
+        what some machine wrote there is enough. Of a place that holds one cluster alone, or one of
+        the new cluster's name, no source need be named.
+    backup_key: what opens the backups there: the text of a `backup.key`; by default this host's,
+        and no key of its own where a KMS has it.
     with_writer: make an instance; without one it takes no connections until it gets one.
     """
 
@@ -79,11 +96,16 @@ class RestoreDBClusterToPointInTime(Request):
     enable_iam_database_authentication: bool | None = None
     serverless_v2_scaling_configuration: ServerlessScaling | None = None
     db_cluster_parameter_group_name: str | None = None
+    source_db_cluster_resource_id: str | None = None
+    backup_retention_period: Annotated[int | None, RetentionDays] = None
+    backup_location: Annotated[str | None, RDS_HAS_NONE] = None
+    backup_key: Annotated[str | None, SECRET, RDS_HAS_NONE] = field(default=None, repr=False)
     with_writer: Annotated[bool, RDS_HAS_NONE] = True
 
     def check(self) -> None:
         """Raises InvalidParameterError where it is not clear what to make a cluster of."""
-        if self.source_db_cluster_identifier is None:
+        named = (self.source_db_cluster_identifier, self.source_db_cluster_resource_id)
+        if named == (None, None) and self.backup_location is None:
             raise InvalidParameterError(
                 Parameter("source_db_cluster_identifier"), " says which cluster to begin from"
             )
@@ -93,6 +115,10 @@ class RestoreDBClusterToPointInTime(Request):
                 Parameter("restore_to_time"),
                 " or ",
                 Parameter("use_latest_restorable_time"),
+            )
+        if self.restore_type == "copy-on-write" and self.backup_location is not None:
+            raise InvalidParameterError(
+                Parameter("backup_location"), " goes with the restore type full-copy"
             )
         if self.restore_to_time is not None:
             if self.restore_type == "copy-on-write":

@@ -13,6 +13,7 @@ from cluster_runtime.control.cluster import UNNAMED_MARK, HostedCluster, OpenRun
 from cluster_runtime.control.endpoints import endpoint_names
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
+from cluster_runtime.control.operations.recovery.snapshots import RestoreDBClusterFromSnapshot
 from cluster_runtime.control.postgres import BASE_IMAGE
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT
 from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
@@ -114,7 +115,7 @@ async def _begin(
     instances = await in_thread(instances_over, runtime, installation, resource_id)
     directory = runtime.home.clusters / resource_id
     described = replace(
-        _described(runtime, source, identifier, resource_id, request),
+        described_as(runtime, source.db_cluster, identifier, resource_id, request),
         db_cluster_parameter_group=parameter_group,
         tag_list=tags,
     )
@@ -137,17 +138,17 @@ async def _finish(runtime: OpenRuntime, source: HostedCluster, made: HostedClust
     await runtime.record(made, f"DB cluster created as a clone of {source.identifier}", "creation")
 
 
-def _described(
+def described_as(
     runtime: OpenRuntime,
-    source: HostedCluster,
+    facts: DBCluster,
     identifier: str,
     resource_id: str,
-    request: RestoreDBClusterToPointInTime,
+    request: RestoreDBClusterToPointInTime | RestoreDBClusterFromSnapshot,
 ) -> DBCluster:
+    """A new cluster that is as another one is or was, but for what a request says."""
     writer_name, reader_name = endpoint_names(identifier, resource_id, runtime.region)
-    facts = source.db_cluster
     iam = request.enable_iam_database_authentication
-    is_clone = request.restore_type == "copy-on-write"
+    is_clone = getattr(request, "restore_type", "") == "copy-on-write"
     managed = facts.master_user_secret is not None
     return replace(
         facts,
@@ -173,6 +174,10 @@ def _described(
         else None,
         clone_group_id=(facts.clone_group_id or facts.db_cluster_resource_id) if is_clone else "",
         branch_of=facts.db_cluster_resource_id if is_clone else "",
+        backup_retention_period=request.backup_retention_period or facts.backup_retention_period,
+        earliest_restorable_time=None,
+        latest_restorable_time=None,
+        percent_progress=None,
         capacity=0.0,
         walls=None,
     )
