@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -85,6 +85,7 @@ from cluster_runtime.control.records.resources import (
 )
 from cluster_runtime.control.records.state_directory import StateDirectory
 from cluster_runtime.control.records.tokens import generate_db_auth_token
+from cluster_runtime.control.sources import HostedSource
 from cluster_runtime.control.workflows import (
     create,
     delete,
@@ -121,36 +122,6 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.description import VolumeDescription
 
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class HostedSource:
-    """A cluster that this process hosts, for a handle on it."""
-
-    service: "ControlService"
-    cluster: HostedCluster
-
-    @property
-    def id(self) -> str:
-        """The resource id."""
-        return self.cluster.id
-
-    @property
-    def certificate_path(self) -> Path:
-        """The certificate of the gateway's authority."""
-        return self.service.certificate_path
-
-    def described(self) -> DBCluster:
-        """The cluster as it is now."""
-        return self.service.described(self.cluster)
-
-    def instances(self) -> list[DBInstance]:
-        """Its instances."""
-        return self.service.instances(self.cluster)
-
-    def token(self, db_cluster: DBCluster, host: str, port: int, user: str) -> str:
-        """An IAM token for a user at an endpoint."""
-        return self.service.token(db_cluster, host, port, user)
 
 
 class ControlService(BackupOperations):
