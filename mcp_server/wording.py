@@ -30,12 +30,31 @@ SHORT_OPTIONS = {
     "seconds_until_auto_pause": "--auto-pause",
     "tag_keys": "--tag-key",
     "tags": "--tag",
+    "restore_to_time": "--to",
+    "use_latest_restorable_time": "--latest",
+    "backup_location": "--from",
+    "backup_key": "--key",
+    "backup_retention_period": "--retention-days",
+    "final_db_snapshot_identifier": "--final-snapshot",
+    "delete_automated_backups": "--delete-backups",
+    "source_db_cluster_resource_id": "--source-id",
     "with_express_configuration": "--express",
 }
 """Options that are called other than their parameter."""
 
 COMMANDS_BY_OTHER_NAMES = {
+    "copy_db_cluster_snapshot": "snapshot copy",
     "create_db_cluster": "create",
+    "create_db_cluster_snapshot": "snapshot create",
+    "delete_db_cluster_automated_backup": "backup delete",
+    "delete_db_cluster_snapshot": "snapshot delete",
+    "describe_backup_store": "backup show",
+    "describe_db_cluster_automated_backups": "backup list",
+    "describe_db_cluster_snapshots": "snapshot list",
+    "export_db_cluster_snapshot": "snapshot export",
+    "import_db_cluster_snapshot": "snapshot import",
+    "modify_backup_store": "backup use",
+    "restore_db_cluster_from_snapshot": "snapshot restore",
     "delete_db_cluster": "delete",
     "describe_activity": "activity",
     "describe_db_instances": "instances",
@@ -63,7 +82,7 @@ NO_COMMANDS = {
 }
 """Operations that are no commands, and why."""
 
-PLAIN_ARGUMENTS = frozenset({"kind", "target"})
+PLAIN_ARGUMENTS = frozenset({"file", "kind", "location", "target"})
 """Parameters that a command takes by their place, without the name of an option."""
 
 

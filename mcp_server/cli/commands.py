@@ -41,11 +41,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
+snapshot = typer.Typer(help="Keep what a cluster is, and go back to it.", no_args_is_help=True)
+backup = typer.Typer(help="Where backups are kept, and what there is.", no_args_is_help=True)
 storage = typer.Typer(help="Look at the storage volume of a cluster.", no_args_is_help=True)
 memory = typer.Typer(help="Maintain agent memory in a cluster.", no_args_is_help=True)
 branch = typer.Typer(help="Clones of a cluster, to try things on.", no_args_is_help=True)
 fault = typer.Typer(help="Make part of a cluster fail, and heal it.", no_args_is_help=True)
 app.add_typer(branch, name="branch")
+app.add_typer(snapshot, name="snapshot")
+app.add_typer(backup, name="backup")
 app.add_typer(storage, name="storage")
 app.add_typer(fault, name="fault")
 app.add_typer(memory, name="memory")
@@ -215,7 +219,14 @@ def status(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
 
 
 add_commands(
-    {"": app, "branch": branch, "storage": storage, "fault": fault},
+    {
+        "": app,
+        "backup": backup,
+        "branch": branch,
+        "fault": fault,
+        "snapshot": snapshot,
+        "storage": storage,
+    },
     opened,
     inspect.Parameter(
         "state_dir", inspect.Parameter.KEYWORD_ONLY, default=STATE_DIR, annotation=StateDir

@@ -28,6 +28,12 @@ from cluster_runtime.control.operations.instances import (
     RebootDBInstance,
 )
 from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
+from cluster_runtime.control.operations.recovery.snapshots import (
+    CopyDBClusterSnapshot,
+    CreateDBClusterSnapshot,
+    RestoreDBClusterFromSnapshot,
+)
+from cluster_runtime.control.records.backups import DBClusterSnapshot
 from cluster_runtime.control.records.model import (
     DBCluster,
     DBInstance,
@@ -124,8 +130,12 @@ class RdsChannel:
                 return self._events(request)
             case CreateDBCluster():
                 return self._create(request)
-            case RestoreDBClusterToPointInTime():
+            case RestoreDBClusterToPointInTime() | RestoreDBClusterFromSnapshot():
                 return self._restore(request)
+            case CreateDBClusterSnapshot():
+                return self._snapshot(request, request.db_cluster_snapshot_identifier)
+            case CopyDBClusterSnapshot():
+                return self._snapshot(request, request.target_db_cluster_snapshot_identifier)
             case DeleteDBCluster():
                 return self._delete(request)
             case CreateDBInstance() | RebootDBInstance():
@@ -216,14 +226,26 @@ class RdsChannel:
             self._make_writer(made)
         return self._waited("db_cluster_available", made)
 
-    def _restore(self, request: RestoreDBClusterToPointInTime) -> DBCluster:
-        """The same for what is made of another cluster, by its name."""
+    def _restore(
+        self, request: RestoreDBClusterToPointInTime | RestoreDBClusterFromSnapshot
+    ) -> DBCluster:
+        """The same for what is made of another cluster, or of a snapshot."""
         members = self._members(request)
-        members["SourceDBClusterIdentifier"] = self._name(members["SourceDBClusterIdentifier"])
+        source = members.get("SourceDBClusterIdentifier")
+        if source is not None and _is_resource_id(source):
+            del members["SourceDBClusterIdentifier"]
+            members["SourceDbClusterResourceId"] = source
         made = self._ask(request.declared.method, members)["DBCluster"]
         if request.with_writer:
             self._make_writer(made)
         return self._waited("db_cluster_available", made)
+
+    def _snapshot(self, request: Request, name: str) -> Any:
+        self._ask(request.declared.method, self._members(request))
+        self._wait("db_cluster_snapshot_available", DBClusterSnapshotIdentifier=name)
+        members = {"DBClusterSnapshotIdentifier": name}
+        answer = self._ask("describe_db_cluster_snapshots", members)
+        return from_value(DBClusterSnapshot, answer["DBClusterSnapshots"][0])
 
     def _make_writer(self, made: Mapping[str, Any]) -> None:
         writer = f"{made['DBClusterIdentifier']}-instance-1"
@@ -250,6 +272,8 @@ class RdsChannel:
     def _delete(self, request: DeleteDBCluster) -> DBCluster:
         """RDS deletes no cluster that has instances."""
         members = self._members(request)
+        if request.final_db_snapshot_identifier is not None:
+            members["SkipFinalSnapshot"] = False
         name = members["DBClusterIdentifier"]
         (cluster,) = self._clusters(DescribeDBClusters(name))
         for each in cluster.get("DBClusterMembers", ()):

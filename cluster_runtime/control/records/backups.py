@@ -32,8 +32,8 @@ class DBClusterSnapshot:
     engine: str
     engine_version: str
     master_username: str
-    region: str
-    folder: str
+    region: str = ""
+    folder: str = ""
     status: SnapshotStatus = "creating"
     percent_progress: int = 0
     snapshot_type: str = "manual"

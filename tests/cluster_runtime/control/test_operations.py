@@ -56,6 +56,10 @@ OURS = {
     "LoseCompute",
     "DescribeHost",
     "GetMasterUserSecret",
+    "DescribeBackupStore",
+    "ModifyBackupStore",
+    "ExportDBClusterSnapshot",
+    "ImportDBClusterSnapshot",
 }
 OURS_IN_RDS_OPERATIONS = {
     ("CreateDBCluster", "if_not_exists"),
@@ -64,6 +68,10 @@ OURS_IN_RDS_OPERATIONS = {
     ("ModifyDBCluster", "reset_settings"),
     ("CreateDBCluster", "with_writer"),
     ("DescribeDBInstances", "db_cluster_identifier"),
+    ("RestoreDBClusterToPointInTime", "backup_location"),
+    ("RestoreDBClusterToPointInTime", "backup_key"),
+    ("RestoreDBClusterToPointInTime", "with_writer"),
+    ("RestoreDBClusterFromSnapshot", "with_writer"),
 }
 OTHER_DEFAULTS = {
     ("CreateDBCluster", "with_express_configuration"): (True, False),
@@ -73,6 +81,8 @@ OTHER_DEFAULTS = {
     ("CreateDBInstance", "engine"): ("aurora-postgresql", RDS_REQUIRES_IT.default),
     ("DeleteDBCluster", "skip_final_snapshot"): (True, False),
     ("DeleteDBInstance", "skip_final_snapshot"): (True, False),
+    ("DeleteDBCluster", "delete_automated_backups"): (False, True),
+    ("RestoreDBClusterFromSnapshot", "engine"): ("aurora-postgresql", RDS_REQUIRES_IT.default),
 }
 COMMON_CODES = {"InternalFailure", "InvalidParameterValue", "InvalidParameterCombination"}
 """Amazon RDS API Reference, "Common errors": operations do not list them."""
@@ -82,6 +92,12 @@ CODES_OF_OUR_OWN = {
     ("RebootDBInstance", "InvalidDBClusterStateFault"),  # RDS: InvalidDBInstanceState
     ("CreateDBCluster", "DBParameterGroupNotFound"),  # RDS: DBClusterParameterGroupNotFound
     ("ModifyDBCluster", "DBParameterGroupNotFound"),  # RDS: DBClusterParameterGroupNotFound
+    ("RestoreDBClusterToPointInTime", "DBParameterGroupNotFound"),
+    ("RestoreDBClusterFromSnapshot", "DBParameterGroupNotFound"),
+    ("CreateDBClusterSnapshot", "InsufficientStorageClusterCapacity"),  # of this machine's disk
+    ("CreateDBClusterSnapshot", "KMSKeyNotAccessibleFault"),
+    ("DeleteDBClusterSnapshot", "KMSKeyNotAccessibleFault"),
+    ("DeleteDBClusterAutomatedBackup", "KMSKeyNotAccessibleFault"),
     ("DescribePendingMaintenanceActions", "DBClusterNotFoundFault"),  # RDS: ResourceNotFoundFault
 }
 KINDS = {

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cluster_runtime._awaited import AwaitedOperations
+from cluster_runtime.api.refusals import invalid_combination
 from cluster_runtime.api.services.rds import shapes
 from cluster_runtime.api.services.rds.paging import filtered, page
 from cluster_runtime.api.services.rds.parameters import arguments
@@ -22,6 +23,7 @@ from cluster_runtime.control.operations.instances import (
     RebootDBInstance,
 )
 from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
+from cluster_runtime.control.operations.recovery.snapshots import RestoreDBClusterFromSnapshot
 from cluster_runtime.control.records.model import DBCluster, DBInstance
 from cluster_runtime.errors import InvalidClusterStateError
 
@@ -87,9 +89,11 @@ class Clusters:
                 "Cluster cannot be deleted, it still contains DB instances in non-deleting state: ",
                 ", ".join(each.db_instance_identifier for each in instances),
             )
-        given = arguments(
-            DeleteDBCluster.declared, call.members, without_effect=WITHOUT_EFFECT[call.operation]
-        )
+        if call.members.get("SkipFinalSnapshot") and "FinalDBSnapshotIdentifier" in call.members:
+            raise invalid_combination(
+                "FinalDBSnapshotIdentifier can not be specified when SkipFinalSnapshot is true"
+            )
+        given = self._given(DeleteDBCluster.declared, call, call.members)
         return {"DBCluster": shapes.db_cluster(await self._runtime.delete_db_cluster(**given), ())}
 
     async def start(self, call: Call) -> Mapping[str, Any]:
@@ -112,11 +116,17 @@ class Clusters:
     async def restore_to_point_in_time(self, call: Call) -> Mapping[str, Any]:
         """RestoreDBClusterToPointInTime. As RDS has it: without an instance."""
         members = dict(call.members)
-        named = members.pop("SourceDbClusterResourceId", None)
-        members.setdefault("SourceDBClusterIdentifier", named)
-        members["SourceDBClusterIdentifier"] = identifier_of(members["SourceDBClusterIdentifier"])
+        if "SourceDBClusterIdentifier" in members:
+            named = members["SourceDBClusterIdentifier"]
+            members["SourceDBClusterIdentifier"] = identifier_of(named)
         given = self._given(RestoreDBClusterToPointInTime.declared, call, members)
         made = await self._runtime.restore_db_cluster_to_point_in_time(**given, with_writer=False)
+        return await self._one(made.describe())
+
+    async def restore_from_snapshot(self, call: Call) -> Mapping[str, Any]:
+        """RestoreDBClusterFromSnapshot. As RDS has it: without an instance."""
+        given = self._given(RestoreDBClusterFromSnapshot.declared, call, call.members)
+        made = await self._runtime.restore_db_cluster_from_snapshot(**given, with_writer=False)
         return await self._one(made.describe())
 
     async def create_instance(self, call: Call) -> Mapping[str, Any]:

@@ -7,7 +7,6 @@ WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
         {
             "AutoMinorVersionUpgrade",
             "AvailabilityZones",
-            "BackupRetentionPeriod",
             "CACertificateIdentifier",
             "CopyTagsToSnapshot",
             "DBSubnetGroupName",
@@ -39,12 +38,25 @@ WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
     ),
     "DeleteDBInstance": frozenset({"DeleteAutomatedBackups"}),
     "RebootDBInstance": frozenset({"ForceFailover"}),
-    "DeleteDBCluster": frozenset({"DeleteAutomatedBackups"}),
     "DescribeDBClusters": frozenset({"IncludeShared"}),
     "DescribeDBEngineVersions": frozenset(
         {"IncludeAll", "ListSupportedCharacterSets", "ListSupportedTimezones"}
     ),
     "DescribeOrderableDBInstanceOptions": frozenset({"Vpc"}),
+    "DescribeDBClusterSnapshots": frozenset({"IncludePublic", "IncludeShared"}),
+    "RestoreDBClusterFromSnapshot": frozenset(
+        {
+            "AvailabilityZones",
+            "CopyTagsToSnapshot",
+            "DBSubnetGroupName",
+            "EnableCloudwatchLogsExports",
+            "EngineLifecycleSupport",
+            "EngineVersion",
+            "NetworkType",
+            "PubliclyAccessible",
+            "VpcSecurityGroupIds",
+        }
+    ),
     "RestoreDBClusterToPointInTime": frozenset(
         {
             "CopyTagsToSnapshot",

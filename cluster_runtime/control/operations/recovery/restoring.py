@@ -5,7 +5,12 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from cluster_runtime.control.operations.clusters import DB_CLUSTER_NOUN
-from cluster_runtime.control.operations.declaration import RDS_HAS_NONE, Request, operation
+from cluster_runtime.control.operations.declaration import (
+    AS_IN_SOURCE,
+    RDS_HAS_NONE,
+    Request,
+    operation,
+)
 from cluster_runtime.control.operations.recovery.errors import BACKUP_ERRORS
 from cluster_runtime.control.operations.types import (
     HANDLE,
@@ -94,7 +99,7 @@ class RestoreDBClusterToPointInTime(Request):
     tags: tuple[Tag, ...] = ()
     deletion_protection: bool = False
     enable_iam_database_authentication: bool | None = None
-    serverless_v2_scaling_configuration: ServerlessScaling | None = None
+    serverless_v2_scaling_configuration: Annotated[ServerlessScaling | None, AS_IN_SOURCE] = None
     db_cluster_parameter_group_name: str | None = None
     source_db_cluster_resource_id: str | None = None
     backup_retention_period: Annotated[int | None, RetentionDays] = None

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from cluster_runtime.control.operations.clusters import Engine
 from cluster_runtime.control.operations.declaration import (
+    AS_IN_SOURCE,
     RDS_HAS_NONE,
     RDS_REQUIRES_IT,
     Request,
@@ -183,7 +184,7 @@ class RestoreDBClusterFromSnapshot(Request):
     tags: tuple[Tag, ...] = ()
     deletion_protection: bool = False
     enable_iam_database_authentication: bool | None = None
-    serverless_v2_scaling_configuration: ServerlessScaling | None = None
+    serverless_v2_scaling_configuration: Annotated[ServerlessScaling | None, AS_IN_SOURCE] = None
     db_cluster_parameter_group_name: str | None = None
     backup_retention_period: Annotated[int | None, RetentionDays] = None
     with_writer: Annotated[bool, RDS_HAS_NONE] = True
