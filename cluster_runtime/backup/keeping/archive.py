@@ -20,15 +20,9 @@ class Archive:
     kms_key_id: of AWS KMS, to wrap the data keys of new backups with.
     """
 
-    def __init__(
-        self,
-        location: str,
-        key: LocalKey | None,
-        kms_key_id: str | None = None,
-        kms_endpoint: str | None = None,
-    ) -> None:
+    def __init__(self, location: str, key: LocalKey | None, kms_key_id: str | None = None) -> None:
         self.location = location
-        self._key, self._kms_key_id, self._kms_endpoint = key, kms_key_id, kms_endpoint
+        self._key, self._kms_key_id = key, kms_key_id
         self._bucket: Bucket | None = None
 
     @property
@@ -66,14 +60,14 @@ class Archive:
 
     def _provider(self) -> KeyProvider:
         if self._kms_key_id is not None:
-            return KmsKey(self._kms_key_id, endpoint=self._kms_endpoint)
+            return KmsKey(self._kms_key_id)
         if self._key is None:
             raise BackupKeyError("no key is given to wrap the data key of a backup with")
         return self._key
 
     def _provide(self, kind: str, key_id: str) -> KeyProvider:
         if kind == KMS:
-            return KmsKey(key_id, endpoint=self._kms_endpoint)
+            return KmsKey(key_id)
         if self._key is None or self._key.key_id != key_id:
             raise BackupKeyError(
                 f"this backup was written with the key {key_id}; give the backup.key of the state "

@@ -5,7 +5,7 @@ Source: object_store's error kinds; a request that fails is tried again for some
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from cluster_runtime.errors import (
 if TYPE_CHECKING:
     from obstore.store import LocalStore, S3Store
 
-REQUEST_TIMEOUT_S = 20
+REQUEST_TIMEOUT_S = 10
 RETRY_TIMEOUT_S = 10
 RETRIES = 3
 CREDENTIALS_KEPT = timedelta(minutes=5)
@@ -97,16 +97,18 @@ class Bucket:
         return sorted(each.rstrip("/").rpartition("/")[2] for each in found)
 
     def delete(self, names: Sequence[str]) -> None:
-        """Remove objects; one that is not there is as good."""
+        """Remove objects, in any order; one that is not there is as good."""
         import obstore
         from obstore.exceptions import NotFoundError
 
+        if self._directory is None:
+            # A thousand in a request.
+            with self._told(names[0] if names else ""):
+                obstore.delete(self._store, list(names))
+            return
         for name in names:
-            with self._told(name):
-                try:
-                    obstore.delete(self._store, name)
-                except (NotFoundError, FileNotFoundError):
-                    continue
+            with self._told(name), suppress(NotFoundError, FileNotFoundError):
+                obstore.delete(self._store, name)
 
     def _opened(self, location: str) -> "LocalStore | S3Store":
         from obstore.store import LocalStore, S3Store

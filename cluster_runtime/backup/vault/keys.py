@@ -19,6 +19,7 @@ from cluster_runtime.errors import BackupKeyError, StateDirectoryError
 KEY_FILE = "backup.key"
 LOCAL, KMS = "local", "kms"
 KEY_ID_CHARACTERS = 16
+DEFAULT_REGION = "us-east-1"
 
 
 class KeyProvider(Protocol):
@@ -105,21 +106,20 @@ class LocalKey:
 class KmsKey:
     """A key of AWS KMS, or of whoever speaks as it does.
 
-    key_id: its ARN, id or alias. endpoint: of a KMS that is not Amazon's.
+    key_id: its ARN, id or alias. Another endpoint is named as all AWS tools are told one:
+    `AWS_ENDPOINT_URL_KMS`.
     """
 
     kind = KMS
 
-    def __init__(
-        self, key_id: str, *, region: str | None = None, endpoint: str | None = None
-    ) -> None:
+    def __init__(self, key_id: str) -> None:
         from botocore.session import Session
 
         self.key_id = key_id
-        if region is None and key_id.startswith("arn:"):
-            region = key_id.split(":")[3]
-        self._kms = Session().create_client(
-            "kms", region_name=region or "us-east-1", endpoint_url=endpoint
+        region = key_id.split(":")[3] if key_id.startswith("arn:") else None
+        session = Session()
+        self._kms = session.create_client(
+            "kms", region_name=region or session.get_config_variable("region") or DEFAULT_REGION
         )
 
     def wrap(self, key: bytes, context: str) -> bytes:

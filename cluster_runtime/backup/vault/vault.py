@@ -6,6 +6,7 @@ The data key is made with the first object, and lies beside the others as a key 
 import base64
 import json
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import TypeVar
 
 from cluster_runtime.backup.core import names
@@ -109,13 +110,15 @@ class Vault:
         self.bucket.put(f"{self.folder}/{name}", seal(self.key, name, content))
 
     def delete(self, found: Sequence[str]) -> None:
-        """Remove objects, in this order."""
-        self.bucket.delete([f"{self.folder}/{name}" for name in found])
+        """Remove objects: those that name others before what they name."""
+        for _, names_of_a_kind in groupby(found, key=lambda name: name.rpartition("/")[0]):
+            self.bucket.delete([f"{self.folder}/{name}" for name in names_of_a_kind])
 
     def delete_all(self) -> None:
         """Remove the folder; its key last."""
         found = self.bucket.names(self.folder)
-        self.delete([name for name in found if name != names.KEY] + [names.KEY])
+        self.delete([name for name in found if name != names.KEY])
+        self.delete([names.KEY])
 
     def image(self, era: int, image: Image) -> ImageManifest:
         """The manifest of an image. Raises BackupDamagedError."""

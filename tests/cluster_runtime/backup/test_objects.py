@@ -146,7 +146,7 @@ def test_a_damaged_object_is_named(vault: Vault, tmp_path: Path, harm: str) -> N
 
 
 def test_a_missing_object_is_named(vault: Vault) -> None:
-    with pytest.raises(BackupDamagedError, match="0001/images/.* is missing"):
+    with pytest.raises(BackupDamagedError, match=r"0001/images/.* is missing"):
         vault.image(1, IMAGE)
 
 
