@@ -135,6 +135,15 @@ class BackupKeeper:
             return found
         return Window(found.earliest, _now_ms() - MARGIN_MS)
 
+    def look(self, resource_id: str) -> None:
+        """List the folder of a cluster whose volume is closed, where that was not done lately."""
+        with self._lock:
+            known = self._known.get(resource_id)
+            if resource_id in self._backups:
+                return
+        if known is None or known[0] < time.monotonic() - KNOWN_FOR_S:
+            self._list(resource_id)
+
     def _ask(self, resource_id: str) -> None:
         """Have a folder listed on a thread, unless one is at it."""
         with self._lock:

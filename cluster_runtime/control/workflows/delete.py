@@ -38,6 +38,8 @@ async def delete_db_cluster(
             )
         if request.final_db_snapshot_identifier is not None:
             await _take_final(runtime, cluster, request.final_db_snapshot_identifier)
+        # First what becomes of its backup: whoever finishes this later has to know it.
+        await begin_to_retain(runtime, cluster, delete=request.delete_automated_backups)
         await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.DELETING))
         await close_endpoints(runtime, cluster)
         await cluster.instances.stop(Shutdown.IMMEDIATE)

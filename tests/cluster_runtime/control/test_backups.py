@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
+from cluster_runtime.backup.core import pacing
 from cluster_runtime.control.records.model import ClusterStatus
 from cluster_runtime.errors import (
     BackupDamagedError,
@@ -51,10 +52,18 @@ def clusters_on_disk(runtime: Runtime) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Path]:
+def place(spent_folders: list[Path]) -> Path:
     folder = reachable_folder()
-    yield folder
-    shutil.rmtree(folder)
+    spent_folders.append(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def at_once() -> Iterator[None]:
+    """Clusters are backed up from their first second on, and not only once they may stay."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pacing, "FIRST_AFTER_S", 0.0)
+        yield
 
 
 @pytest.fixture(scope="module")

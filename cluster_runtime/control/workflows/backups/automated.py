@@ -77,21 +77,24 @@ async def describe_automated_backups(
     runtime: OpenRuntime, request: DescribeDBClusterAutomatedBackups
 ) -> list[DBClusterAutomatedBackup]:
     """Those of clusters that are there first, then those of deleted ones."""
-    found = [
-        _described(runtime, cluster.db_cluster, None)
+    found: list[tuple[DBCluster, RetainedBackup | None]] = [
+        (cluster.db_cluster, None)
         for cluster in sorted(runtime.clusters.values(), key=lambda each: each.identifier)
         if cluster.db_cluster.status is not ClusterStatus.CREATING
     ]
     for backup, db_cluster in await in_thread(runtime.backup_catalog.retained):
         if backup.db_cluster_resource_id not in runtime.clusters:
-            found.append(_described(runtime, db_cluster, backup))
+            found.append((db_cluster, backup))
     wanted, name = request.db_cluster_resource_id, request.db_cluster_identifier
-    return [
-        each
-        for each in found
-        if wanted in (None, each.db_cluster_resource_id)
-        and (name is None or name.lower() == each.db_cluster_identifier)
+    chosen = [
+        (facts, kept)
+        for facts, kept in found
+        if wanted in (None, facts.db_cluster_resource_id)
+        and (name is None or name.lower() == facts.db_cluster_identifier)
     ]
+    for facts, _ in chosen:
+        await in_thread(runtime.backups.look, facts.db_cluster_resource_id)
+    return [_described(runtime, facts, kept) for facts, kept in chosen]
 
 
 async def delete_automated_backup(
@@ -126,7 +129,9 @@ def with_window(runtime: OpenRuntime, db_cluster: DBCluster) -> DBCluster:
 
 
 async def begin_to_retain(runtime: OpenRuntime, cluster: HostedCluster, *, delete: bool) -> None:
-    """Note, while a cluster is deleted, what becomes of its backup then."""
+    """Note, before a cluster is deleted, what becomes of its backup; and again once it has ended,
+    with the time until which the backup has all of it.
+    """
     rests = runtime.backups.at_rest(cluster.id)
     now = datetime.now(UTC)
     backup = RetainedBackup(
