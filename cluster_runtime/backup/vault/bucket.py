@@ -3,6 +3,7 @@
 Source: object_store's error kinds; a request that fails is tried again for some seconds there.
 """
 
+import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 REQUEST_TIMEOUT_S = 10
 RETRY_TIMEOUT_S = 10
 RETRIES = 3
+RESERVE_BYTES, RESERVE_SHARE = 1 << 30, 20
+"""A local directory is filled up to a gigabyte, or a twentieth of a small disk."""
 CREDENTIALS_KEPT = timedelta(minutes=5)
 _CLIENT = {"timeout": f"{REQUEST_TIMEOUT_S}s", "connect_timeout": "5s"}
 _OPTIONS = frozenset({"endpoint", "region"})
@@ -58,6 +61,8 @@ class Bucket:
         import obstore
 
         with self._told(name):
+            if self._directory is not None:
+                _require_space(self._directory)
             # In one request: a part of an upload that was cut short would be paid for, unseen.
             obstore.put(self._store, name, content, use_multipart=False)
             if self._directory is not None:
@@ -171,7 +176,8 @@ class Bucket:
             ) from error
         except (BaseError, OSError) as error:
             text = _reason(error)
-            if "No space left" in text or "os error 28" in str(error):
+            full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+            if full or "os error 28" in str(error):
                 raise InsufficientStorageError(
                     f"no space to keep {self.where(name)}; free some"
                 ) from error
@@ -216,6 +222,14 @@ def _client(endpoint: str) -> Any:
 def _reason(error: BaseException) -> str:
     """The first line of an error of object_store's, without the request."""
     return str(error).partition("\n")[0][:300]
+
+
+def _require_space(directory: Path) -> None:
+    """Leave some to the databases, which share the disk. Raises OSError."""
+    found = os.statvfs(directory)
+    free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+    if free < min(RESERVE_BYTES, size // RESERVE_SHARE):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
 def _make_durable(path: Path) -> None:
