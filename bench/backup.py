@@ -3,7 +3,7 @@
 Two clusters of the product in one host, one that is backed up and one that is not (its first image
 is put off for good), take turns: clients update rows for some seconds each. What is compared is
 commits per second and the CPU seconds of the host for each commit, as a ratio; the lag of
-`LatestRestorableTime` is looked at meanwhile. At the end the cluster is restored to a time in the middle.
+`LatestRestorableTime` is looked at meanwhile. At the end it is restored to a time between.
 
     python bench/backup.py [--rounds 5] [--seconds 6] [--clients 4]
 """

@@ -23,6 +23,7 @@ from cluster_runtime.backup.core.manifests import SnapshotManifest
 from cluster_runtime.backup.core.names import (
     FACTS,
     image_name,
+    is_ours,
     pack_name,
     piece_name,
     snapshot_name,
@@ -134,6 +135,8 @@ def objects(file: Path, key: bytes) -> Iterator[tuple[str, bytes]]:
             for member in archive:
                 if member.name == HEAD:
                     continue
+                if not is_ours(member.name):
+                    raise tarfile.ReadError(f"{member.name!r} is no object of a snapshot")
                 sealed = _content(archive, member)
                 unseal(key, member.name, sealed)
                 yield member.name, sealed

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 CLUSTERS = "clusters"
 KEY, FACTS, SNAPSHOTS = "key", "facts", "snapshots"
+_SNAPSHOT = re.compile(r"[a-z][a-z0-9-]*")
 _ERA = re.compile(r"(\d{4,})/(log|images|packs)/([0-9a-f-]+)")
 
 
@@ -116,6 +117,20 @@ def pack_name(era: int, pack: str) -> str:
 def snapshot_name(identifier: str) -> str:
     """The object of a snapshot, within its cluster's folder."""
     return f"{SNAPSHOTS}/{identifier}"
+
+
+def is_ours(name: str) -> bool:
+    """Whether a name is one that these rules make: others are written for nobody."""
+    folder, _, rest = name.partition("/")
+    known = name in (KEY, FACTS) or _ERA.fullmatch(name) is not None
+    return known or (folder == SNAPSHOTS and _SNAPSHOT.fullmatch(rest) is not None)
+
+
+def is_inside(path: str) -> bool:
+    """Whether a path of a manifest stays in the folder that it is relative to."""
+    return path == "." or (
+        not path.startswith("/") and all(part not in ("", ".", "..") for part in path.split("/"))
+    )
 
 
 def holdings(names: Iterable[str]) -> Holdings:

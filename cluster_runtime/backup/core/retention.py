@@ -76,7 +76,10 @@ def _in_window(
     kept = [each for each in era.images if each.complete_at > since or each == base]
     if not kept:
         return [], 0  # its first image is being uploaded
-    return kept, min(log_start(each.redo, wal_segment_bytes) for each in kept)
+    floor = min(log_start(each.redo, wal_segment_bytes) for each in kept)
+    if not newest and era.end <= floor:
+        return [], None  # no log follows its images, and none will
+    return kept, floor
 
 
 def _needed(piece: Piece, floor: int | None, ranges: Sequence[tuple[int, int]]) -> bool:

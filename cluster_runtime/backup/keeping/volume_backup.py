@@ -153,10 +153,13 @@ class VolumeBackup:
         Raises what `Vault` raises, and StorageError while the volume cannot be read.
         """
         with self._lock:
+            extent = self._volume.log.extent()
+            if extent is None:
+                raise StorageError("the volume can only be read; heal segments and try again")
             self._work()
             position = self.position
-            if position is None:
-                raise StorageError("the volume can only be read; heal segments and try again")
+            if position is None or position.end < extent.durable:
+                raise StorageError("the volume was closed meanwhile; try again")
             return position
 
     def end(self) -> Position | None:

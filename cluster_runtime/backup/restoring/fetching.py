@@ -8,7 +8,7 @@ from pathlib import Path
 import google_crc32c
 
 from cluster_runtime.backup.core.manifests import ImageManifest, Part, StoredFile
-from cluster_runtime.backup.core.names import pack_name
+from cluster_runtime.backup.core.names import image_name, is_inside, pack_name
 from cluster_runtime.backup.core.targets import Plan, log_start
 from cluster_runtime.backup.vault.vault import Vault
 from cluster_runtime.engine.control_file import set_system_identifier
@@ -39,6 +39,7 @@ def fetch(
     disk is full. Whoever calls removes the directory then.
     """
     manifest = vault.image(plan.era, plan.image)
+    _check_paths(manifest, vault, plan)
     log_bytes = sum(piece.bytes for piece in plan.pieces)
     whole = max(1, manifest.size_bytes + log_bytes)
     _lay_out(manifest, directory, user)
@@ -67,6 +68,16 @@ def fetch(
     size = manifest.wal_segment_bytes
     write_wal(directory, start, chunks(), timelines, size, user)
     return manifest
+
+
+def _check_paths(manifest: ImageManifest, vault: Vault, plan: Plan) -> None:
+    """A snapshot may have come from anybody: nothing of it is written elsewhere."""
+    for path in (*manifest.folders, *(each.path for each in manifest.files)):
+        if not is_inside(path):
+            name = f"{vault.folder}/{image_name(plan.era, plan.image)}"
+            raise BackupDamagedError(
+                f"{vault.bucket.where(name)} is damaged: it names a file {path!r}"
+            )
 
 
 def _timelines(vault: Vault, plan: Plan, manifest: ImageManifest) -> Timelines:

@@ -19,7 +19,7 @@ from cluster_runtime.backup.core.manifests import (
     SnapshotManifest,
     StoredFile,
 )
-from cluster_runtime.backup.core.names import Image, Piece, piece_name
+from cluster_runtime.backup.core.names import Image, Piece, is_inside, is_ours, piece_name
 from cluster_runtime.backup.keeping.archive import Archive
 from cluster_runtime.backup.vault.bucket import Bucket
 from cluster_runtime.backup.vault.keys import KEY_FILE, LocalKey
@@ -173,3 +173,22 @@ def test_a_local_bucket_keeps_names_with_folders(tmp_path: Path) -> None:
     assert bucket.folders("clusters") == ["a", "b"]
     bucket.delete(["clusters/a/key", "clusters/a/key"])
     assert bucket.names("clusters/a") == ["0001/log/x"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../x", "base/../../x", "base//x", "", "base/./x", "base/"]
+)
+def test_a_path_that_leaves_its_folder_is_known(path: str) -> None:
+    assert not is_inside(path)
+
+
+@pytest.mark.parametrize("path", [".", "base/5/1259", "pg_xact/0000", "PG_VERSION"])
+def test_a_path_of_postgresql_s_is_fine(path: str) -> None:
+    assert is_inside(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["../key", "snapshots/../../x", "0001/packs/../x", "0001/other/x", "x", "snapshots/"]
+)
+def test_a_name_that_nobody_makes_is_none(name: str) -> None:
+    assert not is_ours(name)
