@@ -36,6 +36,9 @@ from cluster_runtime.serverless.watch import ConnectionWatch
 
 _log = get_logger(__name__)
 
+PASSING = (ClusterStatus.FAILING_OVER, ClusterStatus.STARTING, ClusterStatus.BACKTRACKING)
+"""Who connects meanwhile waits for the end of it."""
+
 UNNAMED_MARK = "unnamed"
 """A file in a cluster's directory while the cluster has no name yet: such a one may be swept."""
 
@@ -119,8 +122,8 @@ class HostedCluster:
         return self.db_cluster.db_cluster_identifier
 
     async def settled(self) -> None:
-        """Wait for a failover or a start under way; then raise unless the cluster is available."""
-        if self.db_cluster.status in (ClusterStatus.FAILING_OVER, ClusterStatus.STARTING):
+        """Wait for a failover, a start or a rewind; then raise unless it is available."""
+        if self.db_cluster.status in PASSING:
             async with self.changing:
                 pass
         self.require(ClusterStatus.AVAILABLE)

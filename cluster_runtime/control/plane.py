@@ -246,6 +246,17 @@ class ControlPlane(Protocol):
         EngineError, QuorumLostError.
         """
 
+    def reset_branch(self, db_cluster_identifier: str) -> DBCluster:
+        """Make a branch what the cluster that it was made from is now; its own changes go.
+
+        Its name, its endpoints and its settings stay. Connections end; who connects waits.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
+        """
+
     def describe_db_instances(
         self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None
     ) -> Sequence[DBInstance]:

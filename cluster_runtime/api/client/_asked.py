@@ -40,7 +40,10 @@ from cluster_runtime.control.operations.instances import (
     DownloadDBLogFilePortion,
     RebootDBInstance,
 )
-from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
+from cluster_runtime.control.operations.recovery.restoring import (
+    ResetBranch,
+    RestoreDBClusterToPointInTime,
+)
 from cluster_runtime.control.operations.renamed import renamed
 from cluster_runtime.control.operations.resources import (
     AddTagsToResource,
@@ -375,6 +378,21 @@ class RemoteOperations:
             with_writer=with_writer,
         )
         result: Cluster = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def reset_branch(self, db_cluster_identifier: str) -> DBCluster:
+        """Make a branch what the cluster that it was made from is now; its own changes go.
+
+        Its name, its endpoints and its settings stay. Connections end; who connects waits.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
+        """
+        request = ResetBranch(db_cluster_identifier)
+        result: DBCluster = self._perform(request)
         return result
 
     def describe_db_instances(

@@ -39,6 +39,7 @@ class ClusterStatus(StrEnum):
     AVAILABLE = "available"
     MODIFYING = "modifying"
     FAILING_OVER = "failing-over"
+    BACKTRACKING = "backtracking"
     STARTING = "starting"
     STOPPING = "stopping"
     STOPPED = "stopped"
@@ -110,6 +111,7 @@ class DBCluster:
     master_user_secret: of a master password that the runtime manages.
     clone_group_id: of all clusters that were cloned from one; empty for one without a clone.
     branch_of: resource id of the cluster that it is a clone of; empty for any other.
+    percent_progress: of the operation under way; None where none says.
     capacity: current ACU; 0 while paused.
     walls: what stands around its writer, as its start put it up; None while none runs.
     """
@@ -142,6 +144,7 @@ class DBCluster:
     master_user_secret: MasterUserSecret | None = None
     clone_group_id: str = ""
     branch_of: str = ""
+    percent_progress: int | None = None
     capacity: float = 0.0
     walls: Walls | None = None
 

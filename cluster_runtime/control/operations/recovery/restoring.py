@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from cluster_runtime.control.operations.clusters import DB_CLUSTER_NOUN
 from cluster_runtime.control.operations.declaration import RDS_HAS_NONE, Request, operation
 from cluster_runtime.control.operations.types import (
+    DB_CLUSTER,
     HANDLE,
+    ClusterReference,
     NewClusterIdentifier,
 )
 from cluster_runtime.control.records.model import ServerlessScaling
@@ -103,3 +105,27 @@ class RestoreDBClusterToPointInTime(Request):
                 )
             if self.restore_to_time.tzinfo is None:
                 raise InvalidParameterError(Parameter("restore_to_time"), " names no time zone")
+
+
+@operation(
+    "ResetBranch",
+    of=DB_CLUSTER_NOUN,
+    returns=DB_CLUSTER,
+    raises=(
+        ClusterNotFoundError,
+        InvalidClusterStateError,
+        InvalidRestoreError,
+        InsufficientStorageError,
+        EngineError,
+        QuorumLostError,
+    ),
+    ours=True,
+)
+@dataclass(frozen=True, slots=True)
+class ResetBranch(Request):
+    """Make a branch what the cluster that it was made from is now; its own changes go.
+
+    Its name, its endpoints and its settings stay. Connections end; who connects waits.
+    """
+
+    db_cluster_identifier: ClusterReference

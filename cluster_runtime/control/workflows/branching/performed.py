@@ -4,9 +4,12 @@ from abc import ABC, abstractmethod
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
+from cluster_runtime.control.operations.recovery.restoring import (
+    ResetBranch,
+    RestoreDBClusterToPointInTime,
+)
 from cluster_runtime.control.records.model import DBCluster
-from cluster_runtime.control.workflows.branching import clone
+from cluster_runtime.control.workflows.branching import clone, reset
 
 
 class RecoveryOperations(ABC):
@@ -19,6 +22,10 @@ class RecoveryOperations(ABC):
         """A handle on a cluster."""
 
     @abstractmethod
+    def find(self, identifier: str) -> HostedCluster:
+        """A cluster by name or resource id."""
+
+    @abstractmethod
     def described(self, cluster: HostedCluster) -> DBCluster:
         """A cluster as it is now."""
 
@@ -27,3 +34,9 @@ class RecoveryOperations(ABC):
     ) -> ClusterHandle:
         """Perform it; raises what `RestoreDBClusterToPointInTime` declares."""
         return self.handle((await clone.restore_to_point_in_time(self._runtime, request)).id)
+
+    async def reset_branch(self, request: ResetBranch) -> DBCluster:
+        """Perform it; raises what `ResetBranch` declares."""
+        branch = self.find(request.db_cluster_identifier)
+        await reset.reset_branch(self._runtime, branch)
+        return self.described(branch)
