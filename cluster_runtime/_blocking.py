@@ -111,6 +111,7 @@ class BlockingOperations:
         port: int | None = None,
         tags: Sequence[Tag] = (),
         db_cluster_parameter_group_name: str | None = None,
+        backtrack_window: int | None = None,
         with_writer: bool = True,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
         if_not_exists: bool = False,
@@ -139,6 +140,7 @@ class BlockingOperations:
         port: port of the cluster endpoint; by default any free one.
         tags: words about it, at most 50.
         db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
+        backtrack_window: seconds for which it can be rewound, 0 for not at all; by default a day.
         with_writer: make an instance; without one it takes no connections until it gets one.
         engine: there is one.
         if_not_exists: return the cluster of this name as it is where there is one, whoever is
@@ -162,6 +164,7 @@ class BlockingOperations:
             port=port,
             tags=tuple(tags),
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            backtrack_window=backtrack_window,
             with_writer=with_writer,
             engine=engine,
             if_not_exists=if_not_exists,
@@ -201,6 +204,8 @@ class BlockingOperations:
         internet_access_gateway_enabled: bool | None = None,
         storage_type: StorageType | None = None,
         db_cluster_parameter_group_name: str | None = None,
+        backtrack_window: int | None = None,
+        backtrack_bytes_max: int | None = None,
         reset_settings: bool = False,
     ) -> DBCluster:
         """Change settings of a cluster, at once; those that are not given stay as they are.
@@ -218,6 +223,9 @@ class BlockingOperations:
         storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
         db_cluster_parameter_group_name: other parameters to run with; static ones at its next
             start.
+        backtrack_window: seconds for which it can be rewound; 0: not at all.
+        backtrack_bytes_max: what that may take on the disk, log and page images; what does not fit
+            into it cannot be rewound to any more.
         reset_settings: let a master user who locked himself out back in: settings of his databases
             and of his role, connection limits and refusals, all back to their defaults. Data stay.
 
@@ -237,6 +245,8 @@ class BlockingOperations:
             internet_access_gateway_enabled=internet_access_gateway_enabled,
             storage_type=storage_type,
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            backtrack_window=backtrack_window,
+            backtrack_bytes_max=backtrack_bytes_max,
             reset_settings=reset_settings,
         )
         result: DBCluster = self._home.call(request)

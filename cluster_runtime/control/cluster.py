@@ -33,6 +33,7 @@ from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
 from cluster_runtime.serverless.watch import ConnectionWatch
+from cluster_runtime.storage.core.policy.past import Window
 
 _log = get_logger(__name__)
 
@@ -184,6 +185,14 @@ class OpenRuntime:
         name = cluster.db_cluster.db_cluster_parameter_group if cluster is not None else ""
         group = self.parameter_groups.get(name)
         return dict(group.values) if group is not None else {}
+
+    def window_of(self, resource_id: str) -> Window:
+        """How much of its past a cluster keeps; by default for one without a name yet."""
+        cluster = self.clusters.get(resource_id)
+        if cluster is None:
+            return Window()
+        facts = cluster.db_cluster
+        return Window(facts.backtrack_window, facts.backtrack_bytes_max)
 
     async def store(self, cluster: HostedCluster, db_cluster: DBCluster) -> None:
         """Make `db_cluster` what the cluster is, durably."""

@@ -31,6 +31,7 @@ from cluster_runtime.control.postgres import (
 )
 from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
 from cluster_runtime.control.records.model import (
+    BACKTRACK_SECONDS,
     ClusterStatus,
     DBCluster,
     ServerlessScaling,
@@ -87,7 +88,10 @@ def instances_over(runtime: OpenRuntime, installation: Installation, resource_id
     home = runtime.home
     user = home.user_of(resource_id)
     storage = ClusterStorage(
-        home.clusters / resource_id, user, coalescing_of(home, installation, resource_id)
+        home.clusters / resource_id,
+        user,
+        coalescing_of(home, installation, resource_id),
+        partial(runtime.window_of, resource_id),
     )
     writer = Writer(
         postmaster_of(home, installation, user, resource_id, "writer"),
@@ -187,6 +191,9 @@ async def _name(
             tag_list=with_tags((), request.tags),
             master_user_secret=_managed(runtime, unnamed, request),
             port_was_requested=request.port is not None,
+            backtrack_window=BACKTRACK_SECONDS
+            if request.backtrack_window is None
+            else request.backtrack_window,
         ),
         directory=unnamed.directory,
         instances=unnamed.instances,
@@ -222,6 +229,7 @@ async def enter(runtime: OpenRuntime, cluster: HostedCluster) -> None:
         await close_endpoints(runtime, cluster)
         raise
     runtime.clusters[cluster.id] = cluster
+    cluster.instances.storage.configure()
     (cluster.directory / UNNAMED_MARK).unlink()
 
 

@@ -86,7 +86,8 @@ class Branches:
         for lane in mount.full_lanes():
             for own in lane.store.images():
                 # Each segment's own copy, so that damage to one of them stays damage to one.
-                if lane.store.id in full and since <= own.redo and own.lsn <= place.end:
+                usable = image is not None and since <= own.redo and own.lsn <= place.end
+                if usable and lane.store.id in full:
                     link_image(own, segment_directory(directory, lane.store.id) / PAGES)
         if with_past:
             self._past.copy_to(directory, place.end)

@@ -56,12 +56,15 @@ OURS = {
     "LoseCompute",
     "DescribeHost",
     "GetMasterUserSecret",
+    "ResetBranch",
 }
 OURS_IN_RDS_OPERATIONS = {
     ("CreateDBCluster", "if_not_exists"),
     ("ModifyDBCluster", "require_tls"),
     ("ModifyDBCluster", "internet_access_gateway_enabled"),
     ("ModifyDBCluster", "reset_settings"),
+    ("ModifyDBCluster", "backtrack_bytes_max"),
+    ("RestoreDBClusterToPointInTime", "with_writer"),
     ("CreateDBCluster", "with_writer"),
     ("DescribeDBInstances", "db_cluster_identifier"),
 }

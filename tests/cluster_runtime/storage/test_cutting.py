@@ -273,7 +273,7 @@ def test_a_mark_that_is_written_late_stays_with_whoever_writes_it(tmp_path: Path
 def test_log_below_what_it_needs_is_not_shared(tmp_path: Path) -> None:
     root, target = make_volume(tmp_path / "old"), tmp_path / "new"
     for _ in range(3):
-        written(root, (1 << 20) - 5000, writer=1)
+        written(root, *([250_000] * 4), writer=1)
     with opened(root) as mount:
         plan = plan_cut(mount, "another", place_at(mount), (2 << 20) + 17)
         write_cut(mount, plan, target)
