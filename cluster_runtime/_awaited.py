@@ -44,6 +44,14 @@ from cluster_runtime.control.operations.recovery.restoring import (
     ResetBranch,
     RestoreDBClusterToPointInTime,
 )
+from cluster_runtime.control.operations.recovery.rewinding import (
+    BacktrackDBCluster,
+    CreateRestorePoint,
+    DeleteRestorePoint,
+    DescribeRestorePoints,
+    Rewind,
+    UndoRewind,
+)
 from cluster_runtime.control.operations.renamed import renamed
 from cluster_runtime.control.operations.resources import (
     AddTagsToResource,
@@ -81,6 +89,11 @@ from cluster_runtime.control.records.resources import (
     OrderableDBInstanceOption,
     ResourcePendingMaintenanceActions,
     Tag,
+)
+from cluster_runtime.control.records.rewinds import (
+    DBClusterBacktrack,
+    RestorePoint,
+    RewindDescription,
 )
 
 if TYPE_CHECKING:
@@ -409,6 +422,112 @@ class AwaitedOperations:
         request = ResetBranch(db_cluster_identifier)
         result: DBCluster = await self._home.acall(request)
         return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def backtrack_db_cluster(
+        self,
+        db_cluster_identifier: str,
+        backtrack_to: datetime,
+        *,
+        use_earliest_time_on_point_in_time_unavailable: bool = False,
+    ) -> DBClusterBacktrack:
+        """Bring a cluster back to what it was at a time, in place.
+
+        It has each commit then whose time is not after that. Its endpoints stay; connections end,
+        and who connects waits. `undo_rewind` takes it back.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        backtrack_to: the time; aware.
+        use_earliest_time_on_point_in_time_unavailable: the earliest time there is, where that is
+            later.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError,
+        InvalidRestoreError, InsufficientStorageError, EngineError, QuorumLostError.
+        """
+        request = BacktrackDBCluster(
+            db_cluster_identifier,
+            backtrack_to,
+            use_earliest_time_on_point_in_time_unavailable=use_earliest_time_on_point_in_time_unavailable,
+        )
+        result: DBClusterBacktrack = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def rewind(
+        self, db_cluster_identifier: str, to: str, *, dry_run: bool = False
+    ) -> RewindDescription:
+        """Bring a cluster back to a restore point, a time or an LSN, in place.
+
+        Its endpoints stay; connections end, and who connects waits. `undo_rewind` takes it back.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        to: the name of a restore point, a time such as 2026-11-29T20:15:00+01:00, or an LSN such as
+            0/16B3748.
+        dry_run: change nothing, and say whose transactions would go.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
+        """
+        request = Rewind(db_cluster_identifier, to, dry_run=dry_run)
+        result: RewindDescription = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def undo_rewind(self, db_cluster_identifier: str) -> DBCluster:
+        """Take the last rewind of a cluster back, or the last reset of a branch.
+
+        What was written since is kept in turn: a second call brings that back.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, EngineError,
+        QuorumLostError.
+        """
+        request = UndoRewind(db_cluster_identifier)
+        result: DBCluster = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def create_restore_point(
+        self, db_cluster_identifier: str, restore_point: str
+    ) -> RestorePoint:
+        """Name this moment of a cluster, to rewind to it later: before something risky.
+
+        It holds everything that was acknowledged before, and stays as long as the cluster's
+        backtrack window reaches back to it.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        restore_point: its name: letters, digits, hyphens and underscores, with a letter first.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, QuorumLostError.
+        """
+        request = CreateRestorePoint(db_cluster_identifier, restore_point)
+        result: RestorePoint = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def describe_restore_points(self, db_cluster_identifier: str) -> Sequence[RestorePoint]:
+        """Show the restore points of a cluster, the oldest first.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, QuorumLostError.
+        """
+        request = DescribeRestorePoints(db_cluster_identifier)
+        result: Sequence[RestorePoint] = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def delete_restore_point(self, db_cluster_identifier: str, restore_point: str) -> None:
+        """Forget a restore point.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        restore_point: its name.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, QuorumLostError.
+        """
+        request = DeleteRestorePoint(db_cluster_identifier, restore_point)
+        await self._home.acall(request)
 
     async def describe_db_instances(
         self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None

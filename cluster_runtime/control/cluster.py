@@ -199,6 +199,14 @@ class OpenRuntime:
         await in_thread(self.catalog.put, db_cluster)
         cluster.db_cluster = db_cluster
 
+    def note(self, resource_id: str, message: str, *categories: str) -> None:
+        """Note an event of a cluster, from any thread; none of one without a name yet."""
+        cluster = self.clusters.get(resource_id)
+        if cluster is not None:
+            event = Event(cluster.identifier, "db-cluster", message, categories, datetime.now(UTC))
+            _log.info(message, cluster=cluster.identifier, categories=categories)
+            self.catalog.add_event(resource_id, event)
+
     async def record(self, cluster: HostedCluster, message: str, *categories: str) -> None:
         """Note an event of a cluster, for `describe_events` and the log."""
         event = Event(cluster.identifier, "db-cluster", message, categories, datetime.now(UTC))

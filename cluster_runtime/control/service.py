@@ -10,7 +10,7 @@ from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.members import describe_instances, instance_named
+from cluster_runtime.control.members import describe_cluster, describe_instances, instance_named
 from cluster_runtime.control.monitoring.activity import describe_activity
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
@@ -470,10 +470,7 @@ class ControlService(RecoveryOperations):
 
     def described(self, cluster: HostedCluster) -> DBCluster:
         """A cluster with the capacity and the walls of this moment."""
-        running = cluster.writer.socket is not None
-        least = max(cluster.db_cluster.scaling.min_capacity, create.DEFAULT_CAPACITY_ACU)
-        walls = cluster.instances.writer_server.walls if running else None
-        return replace(cluster.db_cluster, capacity=least if running else 0.0, walls=walls)
+        return describe_cluster(cluster)
 
     def instances(self, cluster: HostedCluster) -> list[DBInstance]:
         """The instances of a cluster: a writer and its readers."""

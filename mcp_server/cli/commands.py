@@ -44,8 +44,10 @@ app = typer.Typer(
 storage = typer.Typer(help="Look at the storage volume of a cluster.", no_args_is_help=True)
 memory = typer.Typer(help="Maintain agent memory in a cluster.", no_args_is_help=True)
 branch = typer.Typer(help="Clones of a cluster, to try things on.", no_args_is_help=True)
+restore_point = typer.Typer(help="Names for moments to rewind to.", no_args_is_help=True)
 fault = typer.Typer(help="Make part of a cluster fail, and heal it.", no_args_is_help=True)
 app.add_typer(branch, name="branch")
+app.add_typer(restore_point, name="restore-point")
 app.add_typer(storage, name="storage")
 app.add_typer(fault, name="fault")
 app.add_typer(memory, name="memory")
@@ -215,14 +217,21 @@ def status(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
 
 
 add_commands(
-    {"": app, "branch": branch, "storage": storage, "fault": fault},
+    {
+        "": app,
+        "branch": branch,
+        "restore-point": restore_point,
+        "storage": storage,
+        "fault": fault,
+    },
     opened,
     inspect.Parameter(
         "state_dir", inspect.Parameter.KEYWORD_ONLY, default=STATE_DIR, annotation=StateDir
     ),
-    leave_out={"describe_db_clusters"},  # `list` and `describe`
+    leave_out={"describe_db_clusters", "rewind"},  # `list` and `describe`; it asks
 )
 branching.add_commands(branch, opened)
+branching.add_rewind(app, opened)
 connecting.add_commands(app, opened)
 watching.add_commands(app, opened)
 clients.add_commands(app)

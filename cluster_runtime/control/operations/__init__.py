@@ -19,10 +19,10 @@ from cluster_runtime.control.operations.declaration import (
     declared_in,
     operation,
 )
-from cluster_runtime.control.operations.recovery import restoring
+from cluster_runtime.control.operations.recovery import restoring, rewinding
 
 OPERATIONS: tuple[Declared, ...] = declared_in(
-    (clusters, restoring, instances, events, resources, engines, sessions, volumes)
+    (clusters, restoring, rewinding, instances, events, resources, engines, sessions, volumes)
 )
 
 __all__ = ["OPERATIONS", "Declared", "Request", "operation"]

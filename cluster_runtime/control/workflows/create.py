@@ -52,8 +52,6 @@ from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import ClusterAlreadyExistsError
 from cluster_runtime.gateway import make_verifier
 
-DEFAULT_CAPACITY_ACU = 0.5
-
 
 async def make_unnamed(runtime: OpenRuntime, engine_version: str | None) -> UnnamedCluster:
     """Copy the template, start PostgreSQL over the copy. Nothing remains where that fails."""
@@ -92,6 +90,7 @@ def instances_over(runtime: OpenRuntime, installation: Installation, resource_id
         user,
         coalescing_of(home, installation, resource_id),
         partial(runtime.window_of, resource_id),
+        lambda message: runtime.note(resource_id, message, "backtrack"),
     )
     writer = Writer(
         postmaster_of(home, installation, user, resource_id, "writer"),

@@ -57,6 +57,11 @@ OURS = {
     "DescribeHost",
     "GetMasterUserSecret",
     "ResetBranch",
+    "Rewind",
+    "UndoRewind",
+    "CreateRestorePoint",
+    "DescribeRestorePoints",
+    "DeleteRestorePoint",
 }
 OURS_IN_RDS_OPERATIONS = {
     ("CreateDBCluster", "if_not_exists"),
@@ -80,6 +85,8 @@ OTHER_DEFAULTS = {
 COMMON_CODES = {"InternalFailure", "InvalidParameterValue", "InvalidParameterCombination"}
 """Amazon RDS API Reference, "Common errors": operations do not list them."""
 CODES_OF_OUR_OWN = {
+    ("BacktrackDBCluster", "InvalidRestoreFault"),  # RDS: InvalidDBClusterStateFault
+    ("BacktrackDBCluster", "InsufficientStorageClusterCapacity"),
     ("DescribeEvents", "DBClusterNotFoundFault"),  # RDS answers with no events
     ("DescribeDBInstances", "DBClusterNotFoundFault"),  # of a parameter of ours
     ("RebootDBInstance", "InvalidDBClusterStateFault"),  # RDS: InvalidDBInstanceState

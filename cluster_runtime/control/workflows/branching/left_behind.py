@@ -1,11 +1,17 @@
 """What the last host left of a workflow: finished at the next start, or taken back."""
 
+from collections.abc import Callable
+
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.records.catalog import UnderWay
-from cluster_runtime.control.workflows.branching import reset
-from cluster_runtime.control.workflows.branching.steps import finish
+from cluster_runtime.control.workflows.branching import reset, rewind
+from cluster_runtime.control.workflows.branching.steps import Workflow, finish
 
-WORKFLOWS = {reset.RESET: reset.workflow}
+WORKFLOWS: dict[str, Callable[[OpenRuntime, HostedCluster], Workflow]] = {
+    reset.RESET: reset.workflow,
+    rewind.REWIND: rewind.workflow,
+    rewind.UNDO: rewind.undo_workflow,
+}
 """By their names in the catalog. Nothing runs yet: none of them starts a writer then."""
 
 

@@ -192,6 +192,11 @@ class Past:
         end = int(self._mount.node.volume.vdl)
         return end_at(target, self.commits_between(tick.lsn, end), end)
 
+    @property
+    def end(self) -> int:
+        """What is durable now."""
+        return int(self._mount.node.volume.vdl)
+
     def require(self, lsn: int) -> None:
         """Raise OutOfWindowError for an LSN that cannot be returned to."""
         reach, end = self.reach(), int(self._mount.node.volume.vdl)
