@@ -75,6 +75,8 @@ class Past:
         self._mount, self._base_redo = mount, base_redo
         self.expired: Callable[[Point], None] = _nobody
         """Told of each restore point that fell out of the window."""
+        self.also_expires: Callable[[], None] = _nothing
+        """Called where something else may have fallen out of the window."""
         self.window = Window(seconds=0)
         self._lock = threading.Lock()
         self._ticks: list[Tick] = []
@@ -128,6 +130,7 @@ class Past:
                 self._ticks = kept
         for each in gone:
             self.expired(each)
+        self.also_expires()
 
     # restore points ---------------------------------------------------------------------------
 
@@ -291,6 +294,10 @@ class Past:
 
 def _nobody(point: Point) -> None:
     """Who hears of a restore point that is gone where nobody asked to."""
+
+
+def _nothing() -> None:
+    """What else expires where nothing does."""
 
 
 def _own_bytes(image: PageImage) -> int:
