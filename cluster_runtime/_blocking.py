@@ -46,7 +46,18 @@ from cluster_runtime.control.operations.recovery.backups import (
     DescribeDBClusterAutomatedBackups,
     ModifyBackupStore,
 )
-from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
+from cluster_runtime.control.operations.recovery.restoring import (
+    ResetBranch,
+    RestoreDBClusterToPointInTime,
+)
+from cluster_runtime.control.operations.recovery.rewinding import (
+    BacktrackDBCluster,
+    CreateRestorePoint,
+    DeleteRestorePoint,
+    DescribeRestorePoints,
+    Rewind,
+    UndoRewind,
+)
 from cluster_runtime.control.operations.recovery.snapshots import (
     CopyDBClusterSnapshot,
     CreateDBClusterSnapshot,
@@ -99,6 +110,11 @@ from cluster_runtime.control.records.resources import (
     ResourcePendingMaintenanceActions,
     Tag,
 )
+from cluster_runtime.control.records.rewinds import (
+    DBClusterBacktrack,
+    RestorePoint,
+    RewindDescription,
+)
 
 if TYPE_CHECKING:
     from cluster_runtime.gateway.description import SessionDescription
@@ -129,6 +145,7 @@ class BlockingOperations:
         tags: Sequence[Tag] = (),
         db_cluster_parameter_group_name: str | None = None,
         backup_retention_period: int = 1,
+        backtrack_window: int | None = None,
         with_writer: bool = True,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
         if_not_exists: bool = False,
@@ -158,6 +175,7 @@ class BlockingOperations:
         tags: words about it, at most 50.
         db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
         backup_retention_period: days for which any second can be restored.
+        backtrack_window: seconds for which it can be rewound, 0 for not at all; by default a day.
         with_writer: make an instance; without one it takes no connections until it gets one.
         engine: there is one.
         if_not_exists: return the cluster of this name as it is where there is one, whoever is
@@ -182,6 +200,7 @@ class BlockingOperations:
             tags=tuple(tags),
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
             backup_retention_period=backup_retention_period,
+            backtrack_window=backtrack_window,
             with_writer=with_writer,
             engine=engine,
             if_not_exists=if_not_exists,
@@ -222,6 +241,8 @@ class BlockingOperations:
         storage_type: StorageType | None = None,
         db_cluster_parameter_group_name: str | None = None,
         backup_retention_period: int | None = None,
+        backtrack_window: int | None = None,
+        backtrack_bytes_max: int | None = None,
         reset_settings: bool = False,
     ) -> DBCluster:
         """Change settings of a cluster, at once; those that are not given stay as they are.
@@ -240,6 +261,9 @@ class BlockingOperations:
         db_cluster_parameter_group_name: other parameters to run with; static ones at its next
             start.
         backup_retention_period: days for which any second can be restored.
+        backtrack_window: seconds for which it can be rewound; 0: not at all.
+        backtrack_bytes_max: what that may take on the disk, log and page images; what does not fit
+            into it cannot be rewound to any more.
         reset_settings: let a master user who locked himself out back in: settings of his databases
             and of his role, connection limits and refusals, all back to their defaults. Data stay.
 
@@ -260,6 +284,8 @@ class BlockingOperations:
             storage_type=storage_type,
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
             backup_retention_period=backup_retention_period,
+            backtrack_window=backtrack_window,
+            backtrack_bytes_max=backtrack_bytes_max,
             reset_settings=reset_settings,
         )
         result: DBCluster = self._home.call(request)
@@ -434,6 +460,125 @@ class BlockingOperations:
         )
         result: ClusterHandle = self._home.call(request)
         return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def reset_branch(self, db_cluster_identifier: str) -> DBCluster:
+        """Make a branch what the cluster that it was made from is now; its own changes go.
+
+        Its name, its endpoints and its settings stay. Connections end; who connects waits.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
+        """
+        request = ResetBranch(db_cluster_identifier)
+        result: DBCluster = self._home.call(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def backtrack_db_cluster(
+        self,
+        db_cluster_identifier: str,
+        backtrack_to: datetime,
+        *,
+        use_earliest_time_on_point_in_time_unavailable: bool = False,
+    ) -> DBClusterBacktrack:
+        """Bring a cluster back to what it was at a time, in place.
+
+        It has each commit then whose time is not after that. Its endpoints stay; connections end,
+        and who connects waits. `undo_rewind` takes it back.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        backtrack_to: the time; aware.
+        use_earliest_time_on_point_in_time_unavailable: the earliest time there is, where that is
+            later.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError,
+        InvalidRestoreError, InsufficientStorageError, EngineError, QuorumLostError.
+        """
+        request = BacktrackDBCluster(
+            db_cluster_identifier,
+            backtrack_to,
+            use_earliest_time_on_point_in_time_unavailable=use_earliest_time_on_point_in_time_unavailable,
+        )
+        result: DBClusterBacktrack = self._home.call(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def rewind(
+        self, db_cluster_identifier: str, to: str, *, dry_run: bool = False
+    ) -> RewindDescription:
+        """Bring a cluster back to a restore point, a time or an LSN, in place.
+
+        Its endpoints stay; connections end, and who connects waits. `undo_rewind` takes it back.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        to: the name of a restore point, a time such as 2026-11-29T20:15:00+01:00, or an LSN such as
+            0/16B3748.
+        dry_run: change nothing, and say whose transactions would go.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
+        """
+        request = Rewind(db_cluster_identifier, to, dry_run=dry_run)
+        result: RewindDescription = self._home.call(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def undo_rewind(self, db_cluster_identifier: str) -> DBCluster:
+        """Take the last rewind of a cluster back, or the last reset of a branch.
+
+        What was written since is kept in turn: a second call brings that back.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, EngineError,
+        QuorumLostError.
+        """
+        request = UndoRewind(db_cluster_identifier)
+        result: DBCluster = self._home.call(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def create_restore_point(self, db_cluster_identifier: str, restore_point: str) -> RestorePoint:
+        """Name this moment of a cluster, to rewind to it later: before something risky.
+
+        It holds everything that was acknowledged before, and stays as long as the cluster's
+        backtrack window reaches back to it.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        restore_point: its name: letters, digits, hyphens and underscores, with a letter first.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, QuorumLostError.
+        """
+        request = CreateRestorePoint(db_cluster_identifier, restore_point)
+        result: RestorePoint = self._home.call(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def describe_restore_points(self, db_cluster_identifier: str) -> Sequence[RestorePoint]:
+        """Show the restore points of a cluster, the oldest first.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, QuorumLostError.
+        """
+        request = DescribeRestorePoints(db_cluster_identifier)
+        result: Sequence[RestorePoint] = self._home.call(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def delete_restore_point(self, db_cluster_identifier: str, restore_point: str) -> None:
+        """Forget a restore point.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        restore_point: the name that it was given.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, QuorumLostError.
+        """
+        request = DeleteRestorePoint(db_cluster_identifier, restore_point)
+        self._home.call(request)
 
     @renamed(identifier="db_cluster_identifier")
     def create_db_cluster_snapshot(

@@ -59,6 +59,9 @@ COMMANDS_BY_OTHER_NAMES = {
     "describe_activity": "activity",
     "describe_db_instances": "instances",
     "describe_events": "events",
+    "create_restore_point": "restore-point create",
+    "delete_restore_point": "restore-point delete",
+    "describe_restore_points": "restore-point list",
     "describe_sessions": "sessions",
     "describe_volume": "storage show",
     "failover_db_cluster": "failover",
@@ -75,6 +78,7 @@ COMMANDS_BY_OTHER_NAMES = {
 
 
 NO_COMMANDS = {
+    "backtrack_db_cluster": "`rewind` takes a time too",
     "register_session": "whoever assumes a role does this in the same breath",
     "describe_db_log_files": "`logs` shows their lines",
     "describe_host": "`config` and `doctor` show it",
@@ -82,7 +86,7 @@ NO_COMMANDS = {
 }
 """Operations that are no commands, and why."""
 
-PLAIN_ARGUMENTS = frozenset({"file", "kind", "location", "target"})
+PLAIN_ARGUMENTS = frozenset({"file", "kind", "location", "restore_point", "target", "to"})
 """Parameters that a command takes by their place, without the name of an option."""
 
 

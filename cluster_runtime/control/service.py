@@ -10,7 +10,7 @@ from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.members import describe_instances, instance_named
+from cluster_runtime.control.members import describe_cluster, describe_instances, instance_named
 from cluster_runtime.control.monitoring.activity import describe_activity
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
@@ -193,6 +193,7 @@ class ControlService(BackupOperations):
         await self._disk_watch.close()
         await self._housekeeping.close()
         await runtime.pool.close()
+        await asyncio.to_thread(runtime.copies.close)
         await asyncio.gather(*(self._close(cluster) for cluster in runtime.clusters.values()))
         await runtime.gateway.close()
         await asyncio.to_thread(runtime.backups.close)
@@ -451,14 +452,7 @@ class ControlService(BackupOperations):
 
     def described(self, cluster: HostedCluster) -> DBCluster:
         """A cluster with the capacity and the walls of this moment."""
-        running = cluster.writer.socket is not None
-        least = max(cluster.db_cluster.scaling.min_capacity, create.DEFAULT_CAPACITY_ACU)
-        walls = cluster.instances.writer_server.walls if running else None
-        return replace(
-            with_window(self._runtime, cluster.db_cluster),
-            capacity=least if running else 0.0,
-            walls=walls,
-        )
+        return with_window(self._runtime, describe_cluster(cluster))
 
     def instances(self, cluster: HostedCluster) -> list[DBInstance]:
         """The instances of a cluster: a writer and its readers."""

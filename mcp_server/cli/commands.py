@@ -46,10 +46,12 @@ backup = typer.Typer(help="Where backups are kept, and what there is.", no_args_
 storage = typer.Typer(help="Look at the storage volume of a cluster.", no_args_is_help=True)
 memory = typer.Typer(help="Maintain agent memory in a cluster.", no_args_is_help=True)
 branch = typer.Typer(help="Clones of a cluster, to try things on.", no_args_is_help=True)
+restore_point = typer.Typer(help="Names for moments to rewind to.", no_args_is_help=True)
 fault = typer.Typer(help="Make part of a cluster fail, and heal it.", no_args_is_help=True)
 app.add_typer(branch, name="branch")
 app.add_typer(snapshot, name="snapshot")
 app.add_typer(backup, name="backup")
+app.add_typer(restore_point, name="restore-point")
 app.add_typer(storage, name="storage")
 app.add_typer(fault, name="fault")
 app.add_typer(memory, name="memory")
@@ -225,15 +227,17 @@ add_commands(
         "branch": branch,
         "fault": fault,
         "snapshot": snapshot,
+        "restore-point": restore_point,
         "storage": storage,
     },
     opened,
     inspect.Parameter(
         "state_dir", inspect.Parameter.KEYWORD_ONLY, default=STATE_DIR, annotation=StateDir
     ),
-    leave_out={"describe_db_clusters"},  # `list` and `describe`
+    leave_out={"describe_db_clusters", "rewind"},  # `list` and `describe`; it asks
 )
 branching.add_commands(branch, opened)
+branching.add_rewind(app, opened)
 connecting.add_commands(app, opened)
 watching.add_commands(app, opened)
 clients.add_commands(app)

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cluster_runtime.control.records.model import DBCluster
+from cluster_runtime.control.records.rewinds import RewindDescription
 from mcp_server.rendering import Json
 
 if TYPE_CHECKING:
@@ -140,6 +141,17 @@ def _walls(facts: DBCluster) -> str:
         return "known once it runs; borealis doctor tries them now"
     missing = "".join(f"\nnot held: {gap}" for gap in facts.walls.gaps)
     return ", ".join(facts.walls.standing) + missing
+
+
+def what_goes(preview: RewindDescription) -> str:
+    """Whose transactions a rewind would take, in a sentence."""
+    if not preview.commits:
+        return "no transaction would go"
+    sessions = ", ".join(preview.sessions) or "nobody"
+    return (
+        f"{preview.commits} commits would go, from {preview.first_commit:%Y-%m-%d %H:%M:%S} to "
+        f"{preview.last_commit:%Y-%m-%d %H:%M:%S} UTC; connected now: {sessions}"
+    )
 
 
 def result(value: Any, *, as_json: bool) -> None:

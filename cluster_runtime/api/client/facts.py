@@ -86,6 +86,8 @@ def db_cluster(shape: Mapping[str, Any]) -> DBCluster:
         earliest_restorable_time=shape.get("EarliestRestorableTime"),
         latest_restorable_time=shape.get("LatestRestorableTime"),
         percent_progress=int(shape["PercentProgress"]) if shape.get("PercentProgress") else None,
+        backtrack_window=shape.get("BacktrackWindow") or 0,
+        earliest_backtrack_time=shape.get("EarliestBacktrackTime"),
         clone_group_id=shape.get("CloneGroupId") or "",
         tag_list=from_value(tuple[Tag, ...], shape.get("TagList", ())),
         # RDS does not count the versions of a password.

@@ -300,6 +300,10 @@ class VolumeBackup:
         found = self._volume.newest_image()
         try:
             source = self._base() if found is None else self._of(found)
+            if self.position is None:
+                # What was before an era is the era's before it, or in no backup.
+                now = replace(source.image, complete_at=int(time.time() * 1000))
+                source = replace(source, image=now)
             if found is not None:
                 self._reading = found.lsn
                 if not found.directory.exists():

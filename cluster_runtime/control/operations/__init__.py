@@ -19,12 +19,13 @@ from cluster_runtime.control.operations.declaration import (
     declared_in,
     operation,
 )
-from cluster_runtime.control.operations.recovery import backups, restoring, snapshots
+from cluster_runtime.control.operations.recovery import backups, restoring, rewinding, snapshots
 
 OPERATIONS: tuple[Declared, ...] = declared_in(
     (
         clusters,
         restoring,
+        rewinding,
         snapshots,
         backups,
         instances,

@@ -23,7 +23,11 @@ from cluster_runtime.control.operations.types import (
     Password,
     RetentionDays,
 )
-from cluster_runtime.control.records.model import ServerlessScaling, StorageType
+from cluster_runtime.control.records.model import (
+    BACKTRACK_SECONDS_MAX,
+    ServerlessScaling,
+    StorageType,
+)
 from cluster_runtime.control.records.resources import Tag
 from cluster_runtime.control.records.rules import (
     DEFAULT_DATABASE,
@@ -55,6 +59,7 @@ from cluster_runtime.errors import (
 from cluster_runtime.wording import Parameter
 
 DB_CLUSTER_NOUN = "DBCluster"
+BACKTRACK_BYTES_MAX = 1 << 50
 Engine = Literal["aurora-postgresql"]
 
 
@@ -96,6 +101,7 @@ class CreateDBCluster(Request):
     tags: words about it, at most 50.
     db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
     backup_retention_period: days for which any second can be restored.
+    backtrack_window: seconds for which it can be rewound, 0 for not at all; by default a day.
     with_writer: make an instance; without one it takes no connections until it gets one.
     engine: there is one.
     if_not_exists: return the cluster of this name as it is where there is one, whoever is making
@@ -120,6 +126,7 @@ class CreateDBCluster(Request):
     tags: tuple[Tag, ...] = ()
     db_cluster_parameter_group_name: str | None = None
     backup_retention_period: Annotated[int, RetentionDays] = 1
+    backtrack_window: Annotated[int | None, Range(0, BACKTRACK_SECONDS_MAX)] = None
     with_writer: Annotated[bool, RDS_HAS_NONE] = True
     engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
     if_not_exists: Annotated[bool, RDS_HAS_NONE] = False
@@ -187,6 +194,9 @@ class ModifyDBCluster(Request):
     storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
     db_cluster_parameter_group_name: other parameters to run with; static ones at its next start.
     backup_retention_period: days for which any second can be restored.
+    backtrack_window: seconds for which it can be rewound; 0: not at all.
+    backtrack_bytes_max: what that may take on the disk, log and page images; what does not fit into
+        it cannot be rewound to any more.
     reset_settings: let a master user who locked himself out back in: settings of his databases
         and of his role, connection limits and refusals, all back to their defaults. Data stay.
     """
@@ -209,6 +219,8 @@ class ModifyDBCluster(Request):
     storage_type: StorageType | None = None
     db_cluster_parameter_group_name: str | None = None
     backup_retention_period: Annotated[int | None, RetentionDays] = None
+    backtrack_window: Annotated[int | None, Range(0, BACKTRACK_SECONDS_MAX)] = None
+    backtrack_bytes_max: Annotated[int | None, RDS_HAS_NONE, Range(0, BACKTRACK_BYTES_MAX)] = None
     reset_settings: Annotated[bool, RDS_HAS_NONE] = False
 
     def check(self) -> None:

@@ -31,6 +31,7 @@ from cluster_runtime.control.postgres import (
 )
 from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
 from cluster_runtime.control.records.model import (
+    BACKTRACK_SECONDS,
     ClusterStatus,
     DBCluster,
     ServerlessScaling,
@@ -50,8 +51,6 @@ from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import ClusterAlreadyExistsError
 from cluster_runtime.gateway import make_verifier
 from cluster_runtime.storage.volume import StorageVolume
-
-DEFAULT_CAPACITY_ACU = 0.5
 
 
 async def make_unnamed(runtime: OpenRuntime, engine_version: str | None) -> UnnamedCluster:
@@ -93,7 +92,13 @@ def instances_over(runtime: OpenRuntime, installation: Installation, resource_id
         runtime.backups.attach(resource_id, volume)
         coalesce(volume)
 
-    storage = ClusterStorage(home.clusters / resource_id, user, begin_upkeep)
+    storage = ClusterStorage(
+        home.clusters / resource_id,
+        user,
+        begin_upkeep,
+        partial(runtime.window_of, resource_id),
+        lambda message: runtime.note(resource_id, message, "backtrack"),
+    )
     writer = Writer(
         postmaster_of(home, installation, user, resource_id, "writer"),
         storage,
@@ -193,6 +198,9 @@ async def _name(
             backup_retention_period=request.backup_retention_period,
             master_user_secret=_managed(runtime, unnamed, request),
             port_was_requested=request.port is not None,
+            backtrack_window=BACKTRACK_SECONDS
+            if request.backtrack_window is None
+            else request.backtrack_window,
         ),
         directory=unnamed.directory,
         instances=unnamed.instances,
@@ -228,6 +236,7 @@ async def enter(runtime: OpenRuntime, cluster: HostedCluster) -> None:
         await close_endpoints(runtime, cluster)
         raise
     runtime.clusters[cluster.id] = cluster
+    cluster.instances.storage.configure()
     (cluster.directory / UNNAMED_MARK).unlink()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.storage.core.metadata import VolumeMetadata
-from cluster_runtime.storage.core.types import Lsn, SegmentId
+from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.core.wal_records import format_lsn
 from cluster_runtime.storage.disk.page_images import PageImage, link_image
 from cluster_runtime.storage.disk.segment_store import PAGES, segment_directory
@@ -19,6 +19,7 @@ from cluster_runtime.storage.live.cutting import place_at, plan_cut, write_cut
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.images.pages import Pages
+from cluster_runtime.storage.upkeep.past.past import Past
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +39,23 @@ class CutVolume:
 class Branches:
     """What is cut from one open volume. From any thread."""
 
-    def __init__(self, mount: Mount, directories: DataDirectories, pages: Pages) -> None:
+    def __init__(
+        self, mount: Mount, directories: DataDirectories, pages: Pages, past: Past
+    ) -> None:
         self._mount, self._directories, self._pages = mount, directories, pages
+        self._past = past
 
     @contextmanager
     def cutting(
-        self, directory: Path, identity: str, lsn: int | None = None
+        self, directory: Path, identity: str, lsn: int | None = None, *, with_past: bool = False
     ) -> Iterator[CutVolume]:
         """Make a volume with everything that was durable at an LSN; commits go on meanwhile.
 
         It is there, and durable, as soon as this is entered; until the end of it, what `lay_out`
         reads stays. Where it fails nothing of it stays, whatever was laid out apart.
         directory: where, on the file system of this one. identity: what it will be known by.
-        lsn: where a record ends; None: now.
+        lsn: where a record ends; None: now. with_past: it can be rewound as far as this one, whose
+        place it takes; a clone's past begins with the clone.
         Raises LookupError for an LSN that the log, or the pages, do not reach back to;
         FileExistsError, QuorumLostError, OSError.
         """
@@ -58,27 +63,39 @@ class Branches:
             raise FileExistsError(f"{directory} is there already")
         with self._pages.staying.reading():
             try:
-                yield self._cut(directory, identity, lsn)
+                yield self._cut(directory, identity, lsn, with_past)
             except BaseException:
                 self._mount.disk.remove_tree(directory)
                 raise
 
-    def lay_out(self, made: CutVolume, data_directory: Path, user: OsUser) -> None:
+    def lay_out(
+        self, made: CutVolume, data_directory: Path, user: OsUser, base_copy: Path | None = None
+    ) -> None:
         """Make the data directory of the first writer of a volume that is cut from this one.
 
-        Its pages and its log come from here, which has them in memory and open.
+        Its pages and its log come from here, which has them in memory and open. base_copy: of the
+        pages that the volume began with, to take where `made` has no image.
         """
-        self._directories.make_others(data_directory, made.image, made.end, made.metadata, user)
+        self._directories.make_others(
+            data_directory, made.image, made.end, made.metadata, user, base_copy
+        )
 
-    def _cut(self, directory: Path, identity: str, lsn: int | None) -> CutVolume:
+    def _cut(self, directory: Path, identity: str, lsn: int | None, with_past: bool) -> CutVolume:
         mount = self._mount
         place = place_at(mount, lsn)
         image = self._newest_below(place.end)
-        since = image.redo if image is not None else mount.metadata.start_lsn
+        begins = image.redo if image is not None else mount.metadata.start_lsn
+        since = min(begins, self._past.begins_at) if with_past else begins
         plan = plan_cut(mount, identity, place, since)
-        segments = write_cut(mount, plan, directory)
-        if image is not None:
-            self._link_image(image, [each for each in segments if is_full(each)], directory)
+        full = {each for each in write_cut(mount, plan, directory) if is_full(each)}
+        for lane in mount.full_lanes():
+            for own in lane.store.images():
+                # Each segment's own copy, so that damage to one of them stays damage to one.
+                usable = image is not None and since <= own.redo and own.lsn <= place.end
+                if usable and lane.store.id in full:
+                    link_image(own, segment_directory(directory, lane.store.id) / PAGES)
+        if with_past:
+            self._past.copy_to(directory, place.end)
         return CutVolume(directory, plan.metadata, place.end, image)
 
     def _newest_below(self, end: int) -> PageImage | None:
@@ -100,10 +117,3 @@ class Branches:
         if not reaches_back:
             raise LookupError(f"no page image that answers reaches back to {format_lsn(end)}")
         return None
-
-    def _link_image(self, image: PageImage, segments: list[SegmentId], directory: Path) -> None:
-        """Each segment's own copy, so that damage to one of them stays damage to one."""
-        for lane in self._mount.full_lanes():
-            own = next((each for each in lane.store.images() if each.redo == image.redo), None)
-            if lane.store.id in segments and own is not None:
-                link_image(own, segment_directory(directory, lane.store.id) / PAGES)

@@ -75,6 +75,32 @@ def add_commands(group: typer.Typer, opened: Opened) -> None:
             console.note(f"branch {branch!r} is deleted")
 
 
+def add_rewind(app: typer.Typer, opened: Opened) -> None:
+    """Add `rewind`, which says whose transactions go before it asks."""
+
+    @app.command()
+    def rewind(
+        name: Name,
+        to: Annotated[str, typer.Argument(help="A restore point, a time, or an LSN.")],
+        state_dir: StateDir = STATE_DIR,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Only say whose transactions would go.")
+        ] = False,
+        yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+        as_json: AsJson = False,
+    ) -> None:
+        """Bring a cluster back to what it was, in place; `undo-rewind` takes that back."""
+        with opened(state_dir) as runtime:
+            if dry_run or not yes:
+                preview = runtime.rewind(name, to, dry_run=True)
+                if dry_run:
+                    console.result(preview, as_json=as_json)
+                    return
+                console.note(console.what_goes(preview))
+                typer.confirm(f"Rewind cluster {name!r} to {to}?", abort=True)
+            console.result(runtime.rewind(name, to), as_json=as_json)
+
+
 def branches_among(
     everyone: Sequence["DBCluster"], of: str | None
 ) -> list[tuple["DBCluster", str | None]]:

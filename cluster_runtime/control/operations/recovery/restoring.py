@@ -13,7 +13,9 @@ from cluster_runtime.control.operations.declaration import (
 )
 from cluster_runtime.control.operations.recovery.errors import BACKUP_ERRORS
 from cluster_runtime.control.operations.types import (
+    DB_CLUSTER,
     HANDLE,
+    ClusterReference,
     NewClusterIdentifier,
     RetentionDays,
 )
@@ -134,3 +136,27 @@ class RestoreDBClusterToPointInTime(Request):
                 )
             if self.restore_to_time.tzinfo is None:
                 raise InvalidParameterError(Parameter("restore_to_time"), " names no time zone")
+
+
+@operation(
+    "ResetBranch",
+    of=DB_CLUSTER_NOUN,
+    returns=DB_CLUSTER,
+    raises=(
+        ClusterNotFoundError,
+        InvalidClusterStateError,
+        InvalidRestoreError,
+        InsufficientStorageError,
+        EngineError,
+        QuorumLostError,
+    ),
+    ours=True,
+)
+@dataclass(frozen=True, slots=True)
+class ResetBranch(Request):
+    """Make a branch what the cluster that it was made from is now; its own changes go.
+
+    Its name, its endpoints and its settings stay. Connections end; who connects waits.
+    """
+
+    db_cluster_identifier: ClusterReference

@@ -1,8 +1,7 @@
 """The operations on backups and snapshots, as `ControlService` performs them."""
 
-from abc import abstractmethod
+from contextlib import suppress
 
-from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.operations.recovery.backups import (
     DeleteDBClusterAutomatedBackup,
@@ -27,21 +26,24 @@ from cluster_runtime.control.records.backups import (
 )
 from cluster_runtime.control.workflows.backups import automated, files, restore, snapshots
 from cluster_runtime.control.workflows.branching.performed import RecoveryOperations
+from cluster_runtime.errors import InvalidRestoreError
 
 
 class BackupOperations(RecoveryOperations):
     """Each takes its declaration, on the runtime's event loop."""
 
-    @abstractmethod
-    def find(self, identifier: str) -> HostedCluster:
-        """A cluster by name or resource id."""
-
     async def restore_db_cluster_to_point_in_time(
         self, request: RestoreDBClusterToPointInTime
     ) -> ClusterHandle:
-        """Perform it: a clone is cut from the source's volume, a full copy is of its backup."""
+        """Perform it: cut from the source's volume, where that reaches back; else from its backup.
+
+        Raises what `RestoreDBClusterToPointInTime` declares.
+        """
         if request.restore_type == "copy-on-write":
             return await super().restore_db_cluster_to_point_in_time(request)
+        if restore.can_be_cut(self._runtime, request):
+            with suppress(InvalidRestoreError):  # out of its volume's window
+                return await super().restore_db_cluster_to_point_in_time(request)
         return self.handle((await restore.restore_to_point_in_time(self._runtime, request)).id)
 
     async def create_db_cluster_snapshot(

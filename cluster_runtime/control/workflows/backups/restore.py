@@ -54,6 +54,15 @@ class _LeftError(Exception):
     """Whoever asked for a restore has left: what is under way for it ends."""
 
 
+def can_be_cut(runtime: OpenRuntime, request: RestoreDBClusterToPointInTime) -> bool:
+    """Whether the source is there, by its name, and the time is past."""
+    source, moment = request.source_db_cluster_identifier, request.restore_to_time
+    if source is None or request.backup_location is not None:
+        return False
+    there = any(source in (each.id, each.identifier) for each in runtime.clusters.values())
+    return there and (moment is None or moment <= datetime.now(UTC))
+
+
 async def restore_to_point_in_time(
     runtime: OpenRuntime, request: RestoreDBClusterToPointInTime
 ) -> HostedCluster:

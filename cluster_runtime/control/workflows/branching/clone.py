@@ -4,6 +4,7 @@ Until it has its row in the catalog it is like any cluster that is being made: a
 meanwhile leaves a directory without a name, which the next start sweeps.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +25,13 @@ from cluster_runtime.control.workflows.parameter_groups import group_of
 from cluster_runtime.control.workflows.resources import with_tags
 from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
 from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.engine.system.copies import CopiesAhead
 from cluster_runtime.errors import InvalidClusterStateError, InvalidRestoreError, StorageError
+from cluster_runtime.storage.upkeep.past.past import OutOfWindowError
+from cluster_runtime.storage.volume import StorageVolume
+
+Target = Callable[[StorageVolume], int]
+"""Which LSN of a volume is meant. Raises OutOfWindowError."""
 
 VOLUME = "volume"
 DATA = "data"
@@ -42,7 +49,7 @@ async def restore_to_point_in_time(
             await source.writer.ensure_running()  # which brings it up to this release's format
         made = await _begin(runtime, source, identifier, request)
         try:
-            await _finish(runtime, source, made)
+            await _finish(runtime, source, made, _target(request.restore_to_time))
         except BaseException as error:
             runtime.clusters.pop(made.id, None)
             try:
@@ -67,18 +74,27 @@ def require_something_to_cut(source: HostedCluster) -> None:
 
 
 def cut_for(
-    source: HostedCluster, made: HostedCluster, volume: str, data: str, lsn: int | None = None
+    source: HostedCluster,
+    made: HostedCluster,
+    volume: str,
+    data: str,
+    target: Target | None = None,
+    copies: CopiesAhead | None = None,
 ) -> int:
     """Make the volume of a cluster, and the first data directory on it, from another cluster's.
 
-    volume, data: their names in the cluster's directory. lsn: up to where; None: the present.
-    Returns the LSN at which the two part. Raises InvalidRestoreError for an LSN out of reach.
+    volume, data: their names in the cluster's directory. target: up to where; None: the present.
+    copies: of what young volumes begin with. Returns the LSN at which the two part.
+    Raises InvalidRestoreError for one that is out of reach.
     """
     storage = made.instances.storage
     with source.instances.storage.used() as open_volume:
         branches = open_volume.branches
         try:
-            with branches.cutting(made.directory / volume, str(uuid4()), lsn) as cut:
+            lsn = None if target is None else target(open_volume)
+            with branches.cutting(
+                made.directory / volume, str(uuid4()), lsn, with_past=source is made
+            ) as cut:
                 with ThreadPoolExecutor(1) as beside:
                     # The new volume is opened while its data directory is laid out.
                     opening = (
@@ -86,11 +102,13 @@ def cut_for(
                         if volume == VOLUME
                         else None
                     )
-                    branches.lay_out(cut, made.directory / data, storage.user)
+                    base = (source.directory / BASE_IMAGE).resolve()
+                    ready = copies.take(base) if copies and cut.image is None else None
+                    branches.lay_out(cut, made.directory / data, storage.user, ready)
                 if opening is not None:
                     opening.result()
                 return cut.end
-        except LookupError as error:
+        except (LookupError, OutOfWindowError) as error:
             raise InvalidRestoreError(
                 f"cluster {source.identifier!r} cannot be had as it was there: {error}"
             ) from error
@@ -124,10 +142,12 @@ async def _begin(
     return made
 
 
-async def _finish(runtime: OpenRuntime, source: HostedCluster, made: HostedCluster) -> None:
+async def _finish(
+    runtime: OpenRuntime, source: HostedCluster, made: HostedCluster, target: Target | None
+) -> None:
     base_image = source.directory / BASE_IMAGE
     await in_thread((made.directory / BASE_IMAGE).symlink_to, base_image.resolve())
-    await in_thread(cut_for, source, made, VOLUME, DATA)
+    await in_thread(cut_for, source, made, VOLUME, DATA, target, runtime.copies)
     runtime.clusters[made.id] = made  # its writer is prepared as what it is
     await made.writer.ensure_running()
     if made.db_cluster.master_user_secret is not None:
@@ -135,7 +155,16 @@ async def _finish(runtime: OpenRuntime, source: HostedCluster, made: HostedClust
         await set_password(made.writer, made.db_cluster.master_username, secret.password)
     made.db_cluster = replace(made.db_cluster, status=ClusterStatus.AVAILABLE)
     await enter(runtime, made)
-    await runtime.record(made, f"DB cluster created as a clone of {source.identifier}", "creation")
+    runtime.copies.prepare(base_image.resolve())
+    how = "a clone" if made.db_cluster.branch_of else "a restore"
+    await runtime.record(made, f"DB cluster created as {how} of {source.identifier}", "creation")
+
+
+def _target(to: datetime | None) -> Target | None:
+    if to is None:
+        return None
+    moment = to.timestamp()
+    return lambda volume: volume.past.lsn_at(moment)
 
 
 def described_as(

@@ -22,6 +22,7 @@ class HolderKind(StrEnum):
     BACKUP = "backup"
     CLONE = "clone"
     RESTORE_POINT = "restore-point"
+    BACKTRACK = "backtrack"
 
 
 @dataclass(frozen=True, slots=True)
