@@ -815,8 +815,8 @@ class AwaitedOperations:
     ) -> BackupStore:
         """Keep the backups of all clusters elsewhere from now on.
 
-        An object is written, read, listed and deleted there first. What was kept before stays where
-        it
+        An object is written, read, listed and deleted there first. What was kept before stays
+        there; a restore can name that place.
 
         location: an absolute path, or `s3://BUCKET[/PREFIX][?endpoint=URL&region=REGION]`;
             credentials are found as AWS's own tools find them.

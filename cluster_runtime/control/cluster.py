@@ -171,7 +171,6 @@ class OpenRuntime:
     template: Callable[[str | None], Template]
     pool: WarmPool[UnnamedCluster]
     backups: BackupKeeper
-    backup_catalog: BackupCatalog
     clusters: dict[str, HostedCluster] = field(default_factory=dict)
     reserved: dict[str, asyncio.Event] = field(default_factory=dict)
     """Names whose clusters are being made; each event is set when that has ended."""
@@ -181,8 +180,10 @@ class OpenRuntime:
     look_after_backups: Callable[[], None] = lambda: None
     """Have what nobody waits for done soon."""
     copies: CopiesAhead = field(init=False)
+    backup_catalog: BackupCatalog = field(init=False)
 
     def __post_init__(self) -> None:
+        self.backup_catalog = BackupCatalog(self.catalog)
         self.copies = CopiesAhead(self.home.root / "copies", self.home.user)
 
     def find(self, identifier: str) -> HostedCluster:

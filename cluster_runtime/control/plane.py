@@ -542,8 +542,8 @@ class ControlPlane(Protocol):
     def modify_backup_store(self, location: str, *, kms_key_id: str | None = None) -> BackupStore:
         """Keep the backups of all clusters elsewhere from now on.
 
-        An object is written, read, listed and deleted there first. What was kept before stays where
-        it
+        An object is written, read, listed and deleted there first. What was kept before stays
+        there; a restore can name that place.
 
         location: an absolute path, or `s3://BUCKET[/PREFIX][?endpoint=URL&region=REGION]`;
             credentials are found as AWS's own tools find them.

@@ -7,11 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
-from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.members import describe_cluster, describe_instances, instance_named
 from cluster_runtime.control.monitoring.activity import describe_activity
+from cluster_runtime.control.monitoring.disk_watch import DiskWatch
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -60,7 +60,6 @@ from cluster_runtime.control.operations.volumes import (
     InjectFault,
     LoseCompute,
 )
-from cluster_runtime.control.records.backup_catalog import BackupCatalog
 from cluster_runtime.control.records.catalog import Catalog
 from cluster_runtime.control.records.model import (
     ClusterActivity,
@@ -162,7 +161,6 @@ class ControlService(BackupOperations):
             runtime = OpenRuntime(
                 state=state,
                 catalog=catalog,
-                backup_catalog=BackupCatalog(catalog),
                 backups=await open_backups(state, catalog, lambda: runtime),
                 home=home,
                 gateway=gateway,
@@ -184,19 +182,17 @@ class ControlService(BackupOperations):
             catalog.close()
             raise
         runtime.pool.fill()
-        runtime.backups.start()
         return cls(runtime, DiskWatch(runtime), options.engine_version)
 
     async def close(self) -> None:
         """Stop every cluster cleanly; their next connect, in a later runtime, wakes them."""
         runtime = self._runtime
         await self._disk_watch.close()
-        await self._housekeeping.close()
         await runtime.pool.close()
         await asyncio.to_thread(runtime.copies.close)
         await asyncio.gather(*(self._close(cluster) for cluster in runtime.clusters.values()))
         await runtime.gateway.close()
-        await asyncio.to_thread(runtime.backups.close)
+        await self._housekeeping.close()
         await asyncio.to_thread(runtime.catalog.close)
         runtime.home.close()
         runtime.state.close()

@@ -20,7 +20,7 @@ def image_is_due(log_bytes: int, image_bytes: int) -> bool:
     return log_bytes >= max(IMAGE_LOG_MIN_BYTES, image_bytes // 2)
 
 
-def begins_anew(live_bytes: int, packed_bytes: int) -> bool:
+def is_uploaded_whole(live_bytes: int, packed_bytes: int) -> bool:
     """Whether an image is uploaded as a whole, and shares nothing with the one before.
 
     live_bytes: of the packs that it would share, what it uses; packed_bytes: what they hold. So
@@ -30,7 +30,7 @@ def begins_anew(live_bytes: int, packed_bytes: int) -> bool:
 
 
 def is_given_up(pending_bytes: int, image_bytes: int) -> bool:
-    """Whether log that waits for the bucket is let go, so that a volume does not grow for ever.
+    """Whether log that waits for the bucket is let go, so that a volume stays bounded.
 
     Restores then are possible up to there, and again from the next image on.
     """

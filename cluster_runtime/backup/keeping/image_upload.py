@@ -11,7 +11,7 @@ import google_crc32c
 
 from cluster_runtime.backup.core.manifests import ImageManifest, Part, StoredFile
 from cluster_runtime.backup.core.names import Image, image_name, pack_name
-from cluster_runtime.backup.core.pacing import begins_anew
+from cluster_runtime.backup.core.pacing import is_uploaded_whole
 from cluster_runtime.backup.vault.vault import Vault
 from cluster_runtime.storage.disk.page_images import ImageFile
 
@@ -50,7 +50,7 @@ def upload_image(
     upload. Raises OSError where the pages cannot be read, ValueError where they are not what their
     checksums say.
     """
-    if last is not None and begins_anew(_live(last), sum(last.packs.values())):
+    if last is not None and is_uploaded_whole(_live(last), sum(last.packs.values())):
         last = None
     packing = _Packing(vault, era, between)
     known = {each.path: each for each in last.files} if last is not None else {}

@@ -69,7 +69,7 @@ class VolumeBackup:
         facts: Callable[[], BackedUp | None],
         report: Callable[[str], None],
     ) -> None:
-        """open_vault: that of the cluster; made anew after each failure. report: an event."""
+        """open_vault: that of the cluster; made again after each failure. report: an event."""
         self._volume, self._open_vault, self._facts, self._report = (
             volume,
             open_vault,
@@ -120,11 +120,6 @@ class VolumeBackup:
         if log is None or not self._holdings.era(self._era).images:
             return None
         return Position(self._era, log.end, log.complete_at)
-
-    @property
-    def failing(self) -> bool:
-        """Whether the last step failed."""
-        return self._failures > 0
 
     def window(self, since: int) -> Window | None:
         """From when to when restores are possible now. since: the begin of the retention period."""

@@ -254,8 +254,8 @@ def test_an_era_that_began_later_counts_from_its_first_image_on() -> None:
 
 
 def test_an_image_is_shared_with_the_one_before_only_while_that_saves_half() -> None:
-    assert not pacing.begins_anew(100, 199)
-    assert pacing.begins_anew(100, 201)
+    assert not pacing.is_uploaded_whole(100, 199)
+    assert pacing.is_uploaded_whole(100, 201)
 
 
 def test_log_that_waits_for_the_bucket_is_bounded_by_the_database() -> None:

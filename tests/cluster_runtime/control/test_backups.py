@@ -315,8 +315,8 @@ def test_a_backup_that_somebody_emptied_begins_again(host: Runtime, source: Clus
     shutil.rmtree(bucket / "clusters" / source.id)
     host.pause_db_cluster("source")
     add(source, 80)
-    host.create_db_cluster_snapshot("anew", "source")
-    assert 80 in values(host.restore_db_cluster_from_snapshot("of-anew", "anew"))
+    host.create_db_cluster_snapshot("fresh", "source")
+    assert 80 in values(host.restore_db_cluster_from_snapshot("of-fresh", "fresh"))
 
 
 def test_another_machine_restores_from_the_bucket_alone(

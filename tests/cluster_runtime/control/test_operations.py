@@ -365,7 +365,7 @@ def test_every_secret_is_kept_out_of_the_repr() -> None:
         for each in declared.parameters
         if each.secret
     ]
-    assert len(secret) == 4
+    assert len(secret) == 7
     for request, name in secret:
         assert not request.__dataclass_fields__[name].repr
 

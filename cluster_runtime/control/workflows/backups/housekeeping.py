@@ -24,9 +24,12 @@ class Housekeeping:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """End it; what is left is done after the next start."""
+        """End it, and the backups, once all volumes are closed. What is left is done after the
+        next start.
+        """
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.to_thread(self._runtime.backups.close)
 
     async def _run(self) -> None:
         while True:

@@ -22,8 +22,10 @@ async def open_backups(
         if cluster is not None and not loop.is_closed():
             asyncio.run_coroutine_threadsafe(runtime().record(cluster, message, "backup"), loop)
 
-    return BackupKeeper(
+    keeper = BackupKeeper(
         await asyncio.to_thread(archive_of, state, BackupCatalog(catalog)),
         lambda resource_id: backed_up(runtime().clusters.get(resource_id)),
         report,
     )
+    keeper.start()
+    return keeper
