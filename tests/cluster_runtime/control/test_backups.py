@@ -11,6 +11,7 @@ import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.backup.core import pacing
+from cluster_runtime.backup.keeping import volume_backup
 from cluster_runtime.control.records.model import ClusterStatus
 from cluster_runtime.errors import (
     BackupDamagedError,
@@ -42,8 +43,8 @@ def backed_up(cluster: ClusterHandle) -> datetime:
     return wait_until(lambda: cluster.describe().earliest_restorable_time)
 
 
-def objects(bucket: Path, kind: str) -> list[Path]:
-    return sorted(path for path in bucket.glob(f"clusters/*/*/{kind}/*"))
+def objects(era: Path, kind: str) -> list[Path]:
+    return sorted((era / kind).glob("*"))
 
 
 def clusters_on_disk(runtime: Runtime) -> set[str]:
@@ -317,6 +318,39 @@ def test_a_backup_that_somebody_emptied_begins_again(host: Runtime, source: Clus
     add(source, 80)
     host.create_db_cluster_snapshot("fresh", "source")
     assert 80 in values(host.restore_db_cluster_from_snapshot("of-fresh", "fresh"))
+
+
+def test_a_newer_image_shares_what_did_not_change_and_the_old_one_goes_with_the_window(
+    host: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = host.create_db_cluster("grown")
+    with cluster.connect() as conn:
+        conn.execute("create table t (v int primary key, pad text)")
+    bucket = Path(host.describe_backup_store().location) / "clusters" / cluster.id / "0001"
+    wait_until(lambda: objects(bucket, "images"))
+    (first,) = objects(bucket, "images")
+    monkeypatch.setattr(pacing, "IMAGE_LOG_MIN_BYTES", 1 << 20)
+    with cluster.connect(autocommit=True) as conn:
+        for part in range(12):  # more log than gathers before an image is made
+            conn.execute(
+                "insert into t select i, repeat(md5(i::text), 30) from generate_series(%s, %s) i",
+                (part * 2000, part * 2000 + 1999),
+            )
+    wait_until(lambda: len(objects(bucket, "images")) == 2, 90)
+    begin = objects(bucket, "log")[0]
+    # A day later, as far as the backup can tell.
+    monkeypatch.setattr(volume_backup, "DAY_MS", 0)
+    monkeypatch.setattr(pacing, "COLLECT_EVERY_S", 0.0)
+    host.pause_db_cluster("grown")
+    with cluster.connect() as conn:
+        conn.execute("insert into t values (-1)")
+    wait_until(lambda: not first.exists(), 30)
+    host.create_db_cluster_snapshot("of-grown", "grown")
+    assert not begin.exists()
+    back = host.restore_db_cluster_from_snapshot("grown-back", "of-grown")
+    with back.connect() as conn:
+        assert conn.execute("select count(*), min(v) from t").fetchone() == (24001, -1)
+    host.delete_db_cluster_snapshot("of-grown")
 
 
 def test_another_machine_restores_from_the_bucket_alone(
