@@ -127,7 +127,7 @@ class ClusterStorage:
         """Have the open volume, if it is, keep as much of its past as the cluster wants now."""
         volume = self._volume
         if volume is not None:
-            volume.past.window = self._window()
+            volume.past.wanted = self._window()
 
     @property
     def earliest(self) -> datetime | None:
@@ -195,8 +195,8 @@ class ClusterStorage:
         """Before anything is collected, it is known what is kept."""
         assert self._volume is not None, "it was just opened"
         past = self._volume.past
-        past.window, past.expired = self._window(), self._expired
-        past.also_expires = self._expire_undone
+        past.expired, past.also_expires = self._expired, self._expire_undone
+        past.wanted = self._window()
         self._begin_upkeep(self._volume)
 
     def _expire_undone(self) -> None:

@@ -77,7 +77,8 @@ class Past:
         """Told of each restore point that fell out of the window."""
         self.also_expires: Callable[[], None] = _nothing
         """Called where something else may have fallen out of the window."""
-        self.window = Window(seconds=0)
+        self.wanted: Window | None = None
+        """What whoever opened the volume wants; until that is said nothing expires."""
         self._lock = threading.Lock()
         self._ticks: list[Tick] = []
         self._points: list[Point] = []
@@ -97,6 +98,11 @@ class Past:
         self._points = [each for each in found if each.lsn <= end]
         self.weigh()
 
+    @property
+    def window(self) -> Window:
+        """How far back the volume is to be kept."""
+        return self.wanted or Window(seconds=0)
+
     # moments ----------------------------------------------------------------------------------
 
     def tick(self, now: float | None = None) -> None:
@@ -115,6 +121,8 @@ class Past:
 
     def expire(self) -> None:
         """Let go of what has fallen out of the window; who made it is told. Raises OSError."""
+        if self.wanted is None:
+            return
         reach = self.reach()
         begun = reach.lsn if reach.lsn is not None else int(self._mount.node.volume.vdl)
         with self._lock:
