@@ -44,8 +44,11 @@ class BackupKeeper:
         self._thread = threading.Thread(target=self._run, name="borealis-backups", daemon=True)
 
     def start(self) -> None:
-        """Start the thread that looks."""
+        """Start the thread that looks, and those that work: a cluster brings none of its own."""
         self._thread.start()
+        together = threading.Barrier(THREADS)
+        for _ in range(THREADS):
+            self._pool.submit(together.wait)
 
     def close(self) -> None:
         """Do nothing more. The volumes are closed already."""
