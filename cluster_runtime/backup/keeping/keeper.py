@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 from cluster_runtime.backup.core.names import Holdings
 from cluster_runtime.backup.core.targets import MARGIN_MS, Window, window
 from cluster_runtime.backup.keeping.archive import Archive
 from cluster_runtime.backup.keeping.volume_backup import DAY_MS, BackedUp, Position, VolumeBackup
 from cluster_runtime.backup.vault.bucket import ObjectMissingError
+from cluster_runtime.backup.vault.vault import Vault
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.volume import StorageVolume
@@ -39,6 +41,8 @@ class BackupKeeper:
         self._at_rest: dict[str, Position] = {}
         """Of clusters whose volume is closed, and whose backup has all of it."""
         self._known: dict[str, tuple[float, Holdings]] = {}
+        self._begun: set[str] = set()
+        self._started_at = datetime.now(UTC)
         self._closing = threading.Event()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="borealis-backup")
         self._thread = threading.Thread(target=self._run, name="borealis-backups", daemon=True)
@@ -59,9 +63,14 @@ class BackupKeeper:
 
     def attach(self, resource_id: str, volume: StorageVolume) -> None:
         """A volume was opened: back it up until it is closed."""
+
+        def open_vault() -> Vault:
+            self._begun.add(resource_id)
+            return self.archive.vault_for(resource_id)
+
         backup = VolumeBackup(
             volume,
-            lambda: self.archive.vault_for(resource_id),
+            open_vault,
             lambda: self._facts(resource_id),
             lambda message: self._report(resource_id, message),
         )
@@ -79,6 +88,10 @@ class BackupKeeper:
         with self._lock:
             self._at_rest.pop(resource_id, None)
             self._backups[resource_id] = backup
+
+    def may_have(self, resource_id: str, created: datetime) -> bool:
+        """Whether a cluster of that age may have anything in the bucket."""
+        return resource_id in self._begun or created < self._started_at
 
     def flush(self, resource_id: str) -> Position | None:
         """Have everything that is durable in the bucket; None where the volume is closed.

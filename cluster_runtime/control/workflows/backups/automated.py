@@ -132,6 +132,8 @@ async def begin_to_retain(runtime: OpenRuntime, cluster: HostedCluster, *, delet
     """Note, before a cluster is deleted, what becomes of its backup; and again once it has ended,
     with the time until which the backup has all of it.
     """
+    if not runtime.backups.may_have(cluster.id, cluster.db_cluster.cluster_create_time):
+        return
     rests = runtime.backups.at_rest(cluster.id)
     now = datetime.now(UTC)
     backup = RetainedBackup(
