@@ -153,10 +153,21 @@ OFFERS = {
                 "storage_type",
                 "port",
                 "if_not_exists",
+                "backup_retention_period",
+                "backtrack_window",
             }
         ),
     ),
-    "delete_db_cluster": Offer("delete_cluster", frozenset({"skip_final_snapshot"})),
+    "delete_db_cluster": Offer(
+        "delete_cluster",
+        frozenset(
+            {
+                "skip_final_snapshot",
+                "final_db_snapshot_identifier",
+                "delete_automated_backups",
+            }
+        ),
+    ),
 }
 SHORT_ARGUMENTS = {"database_name": "database", "db_cluster_identifier": "cluster"}
 """Arguments that are called other than their parameter."""

@@ -333,7 +333,7 @@ def test_a_newer_image_shares_what_did_not_change_and_the_old_one_goes_with_the_
     with cluster.connect(autocommit=True) as conn:
         for part in range(12):  # more log than gathers before an image is made
             conn.execute(
-                "insert into t select i, repeat(md5(i::text), 30) from generate_series(%s, %s) i",
+                "insert into t select i, repeat(md5(i::text), 30) from generate_series(%s::int, %s::int) i",
                 (part * 2000, part * 2000 + 1999),
             )
     wait_until(lambda: len(objects(bucket, "images")) == 2, 90)
