@@ -138,6 +138,51 @@ class ClusterAlreadyExistsError(BorealisError):
     code = "DBClusterAlreadyExistsFault"
 
 
+class SnapshotNotFoundError(BorealisError):
+    """The control plane knows no snapshot of that identifier."""
+
+    code = "DBClusterSnapshotNotFoundFault"
+
+
+class SnapshotAlreadyExistsError(BorealisError):
+    """A snapshot used an identifier that is taken. Choose another one, or delete the old one."""
+
+    code = "DBClusterSnapshotAlreadyExistsFault"
+
+
+class InvalidSnapshotStateError(BorealisError):
+    """A snapshot is being made, and does not allow the operation yet. That passes."""
+
+    code = "InvalidDBClusterSnapshotStateFault"
+    retry_helps = True
+
+
+class AutomatedBackupNotFoundError(BorealisError):
+    """There is no automated backup of that cluster: it was deleted with it, or has run out."""
+
+    code = "DBClusterAutomatedBackupNotFoundFault"
+
+
+class BackupStoreUnavailableError(BorealisError):
+    """The object store of backups does not answer. Commits go on; uploads are tried again."""
+
+    retry_helps = True
+
+
+class BackupStoreRefusedError(BorealisError):
+    """The object store of backups has no such bucket, or refuses these credentials."""
+
+
+class BackupKeyError(BorealisError):
+    """The key that a backup's data key is wrapped with is not to be had, or is another one."""
+
+    code = "KMSKeyNotAccessibleFault"
+
+
+class BackupDamagedError(BorealisError):
+    """An object of a backup is missing, or not what was written. The message names it."""
+
+
 class InvalidClusterStateError(BorealisError):
     """The cluster is changing, and its status does not allow the operation now. That passes."""
 
@@ -153,6 +198,12 @@ class ClusterClosedError(InvalidClusterStateError):
     """
 
     retry_helps = False
+
+
+class InvalidRestoreError(BorealisError):
+    """What a cluster was at that point cannot be had any more, or not yet. Choose another one."""
+
+    code = "InvalidRestoreFault"
 
 
 class DeletionProtectedError(InvalidClusterStateError):

@@ -30,22 +30,46 @@ SHORT_OPTIONS = {
     "seconds_until_auto_pause": "--auto-pause",
     "tag_keys": "--tag-key",
     "tags": "--tag",
+    "restore_to_time": "--to",
+    "use_latest_restorable_time": "--latest",
+    "backup_location": "--from",
+    "backup_key": "--key",
+    "backup_retention_period": "--retention-days",
+    "final_db_snapshot_identifier": "--final-snapshot",
+    "delete_automated_backups": "--delete-backups",
+    "source_db_cluster_resource_id": "--source-id",
     "with_express_configuration": "--express",
 }
 """Options that are called other than their parameter."""
 
 COMMANDS_BY_OTHER_NAMES = {
+    "copy_db_cluster_snapshot": "snapshot copy",
     "create_db_cluster": "create",
+    "create_db_cluster_snapshot": "snapshot create",
+    "delete_db_cluster_automated_backup": "backup delete",
+    "delete_db_cluster_snapshot": "snapshot delete",
+    "describe_backup_store": "backup show",
+    "describe_db_cluster_automated_backups": "backup list",
+    "describe_db_cluster_snapshots": "snapshot list",
+    "export_db_cluster_snapshot": "snapshot export",
+    "import_db_cluster_snapshot": "snapshot import",
+    "modify_backup_store": "backup use",
+    "restore_db_cluster_from_snapshot": "snapshot restore",
     "delete_db_cluster": "delete",
     "describe_activity": "activity",
     "describe_db_instances": "instances",
     "describe_events": "events",
+    "create_restore_point": "restore-point create",
+    "delete_restore_point": "restore-point delete",
+    "describe_restore_points": "restore-point list",
     "describe_sessions": "sessions",
     "describe_volume": "storage show",
     "failover_db_cluster": "failover",
     "heal_fault": "fault heal",
     "inject_fault": "fault inject",
     "modify_db_cluster": "modify",
+    "reset_branch": "branch reset",
+    "restore_db_cluster_to_point_in_time": "restore",
     "pause_db_cluster": "pause",
     "resume_db_cluster": "resume",
     "start_db_cluster": "start",
@@ -55,6 +79,7 @@ COMMANDS_BY_OTHER_NAMES = {
 
 
 NO_COMMANDS = {
+    "backtrack_db_cluster": "`rewind` takes a time too",
     "register_session": "whoever assumes a role does this in the same breath",
     "describe_db_log_files": "`logs` shows their lines",
     "describe_host": "`config` and `doctor` show it",
@@ -62,7 +87,7 @@ NO_COMMANDS = {
 }
 """Operations that are no commands, and why."""
 
-PLAIN_ARGUMENTS = frozenset({"kind", "target"})
+PLAIN_ARGUMENTS = frozenset({"file", "kind", "location", "restore_point", "target", "to"})
 """Parameters that a command takes by their place, without the name of an option."""
 
 
@@ -129,10 +154,21 @@ OFFERS = {
                 "storage_type",
                 "port",
                 "if_not_exists",
+                "backup_retention_period",
+                "backtrack_window",
             }
         ),
     ),
-    "delete_db_cluster": Offer("delete_cluster", frozenset({"skip_final_snapshot"})),
+    "delete_db_cluster": Offer(
+        "delete_cluster",
+        frozenset(
+            {
+                "skip_final_snapshot",
+                "final_db_snapshot_identifier",
+                "delete_automated_backups",
+            }
+        ),
+    ),
 }
 SHORT_ARGUMENTS = {"database_name": "database", "db_cluster_identifier": "cluster"}
 """Arguments that are called other than their parameter."""

@@ -27,6 +27,8 @@ PUBLIC_MODULES = {
     "cluster_runtime.control.plane",
     "cluster_runtime.control.records.options",
     "cluster_runtime.control.records.rules",
+    "cluster_runtime.control.records.backups",
+    "cluster_runtime.control.records.rewinds",
     "cluster_runtime.engine.access.roles",
     "cluster_runtime.errors",
     "cluster_runtime.host.background",

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from cluster_runtime.backup.keeping.keeper import BackupKeeper
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.postgres import ClusterStorage, Writer
+from cluster_runtime.control.postgres import BASE_IMAGE, ClusterStorage, Writer
 from cluster_runtime.control.records.advice import to_make_a_writer, to_make_available
+from cluster_runtime.control.records.backup_catalog import BackupCatalog
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT, Catalog
 from cluster_runtime.control.records.identifiers import not_found
 from cluster_runtime.control.records.instances import (
@@ -25,6 +27,7 @@ from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.settings import Settings
+from cluster_runtime.engine.system.copies import CopiesAhead
 from cluster_runtime.engine.template import Template
 from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import BorealisError, ClusterClosedError, InvalidClusterStateError
@@ -32,8 +35,12 @@ from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
 from cluster_runtime.serverless.watch import ConnectionWatch
+from cluster_runtime.storage.core.policy.past import Window
 
 _log = get_logger(__name__)
+
+PASSING = (ClusterStatus.FAILING_OVER, ClusterStatus.STARTING, ClusterStatus.BACKTRACKING)
+"""Who connects meanwhile waits for the end of it."""
 
 UNNAMED_MARK = "unnamed"
 """A file in a cluster's directory while the cluster has no name yet: such a one may be swept."""
@@ -168,8 +175,8 @@ class HostedCluster:
         return self.instances.readers[name]
 
     async def settled(self) -> None:
-        """Wait for a failover or a start under way; then raise unless the cluster is available."""
-        if self.db_cluster.status in (ClusterStatus.FAILING_OVER, ClusterStatus.STARTING):
+        """Wait for a failover, a start or a rewind; then raise unless it is available."""
+        if self.db_cluster.status in PASSING:
             async with self.changing:
                 pass
         self.require(ClusterStatus.AVAILABLE)
@@ -213,6 +220,7 @@ class OpenRuntime:
     template: Callable[[str | None], Template]
     pool: WarmPool[UnnamedCluster]
     supervise: "Callable[[OpenRuntime, HostedCluster], Supervision]"
+    backups: BackupKeeper
     clusters: dict[str, HostedCluster] = field(default_factory=dict)
     reserved: dict[str, asyncio.Event] = field(default_factory=dict)
     """Names whose clusters are being made; each event is set when that has ended."""
@@ -220,6 +228,16 @@ class OpenRuntime:
     notes: set[asyncio.Task[None]] = field(default_factory=set)
     """Events that are being recorded while their cause goes on."""
     watches: list[Watch] = field(default_factory=list)
+    snapshots_under_way: set[str] = field(default_factory=set)
+    """Names of snapshots that are being made now."""
+    look_after_backups: Callable[[], None] = lambda: None
+    """Have what nobody waits for done soon."""
+    copies: CopiesAhead = field(init=False)
+    backup_catalog: BackupCatalog = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.backup_catalog = BackupCatalog(self.catalog)
+        self.copies = CopiesAhead(self.home.root / "copies", self.home.user)
 
     def find(self, identifier: str) -> HostedCluster:
         """The cluster of an identifier or resource id. Raises ClusterNotFoundError."""
@@ -257,10 +275,35 @@ class OpenRuntime:
         await in_thread(self.catalog.put_instance, record)
         cluster.records[record.db_instance_identifier] = record
 
+    def window_of(self, resource_id: str) -> Window:
+        """How much of its past a cluster keeps; by default for one without a name yet."""
+        cluster = self.clusters.get(resource_id)
+        if cluster is None:
+            return Window()
+        facts = cluster.db_cluster
+        return Window(facts.backtrack_window, facts.backtrack_bytes_max)
+
     async def store(self, cluster: HostedCluster, db_cluster: DBCluster) -> None:
         """Make `db_cluster` what the cluster is, durably."""
         await in_thread(self.catalog.put, db_cluster)
         cluster.db_cluster = db_cluster
+
+    async def remove(self, cluster: HostedCluster) -> None:
+        """The files, then the row: a row without files is finished again, never the reverse."""
+        await in_thread(self.home.remove, cluster.directory)
+        await in_thread(self.home.sweep_bases, BASE_IMAGE)
+        await in_thread(self.catalog.remove, cluster.id)
+        self.clusters.pop(cluster.id, None)
+        await self.record(cluster, "DB cluster deleted", "deletion")
+        self.look_after_backups()
+
+    def tell(self, resource_id: str, message: str, *categories: str) -> None:
+        """Note an event of a cluster, from any thread; none of one without a name yet."""
+        cluster = self.clusters.get(resource_id)
+        if cluster is not None:
+            event = Event(cluster.identifier, "db-cluster", message, categories, datetime.now(UTC))
+            _log.info(message, cluster=cluster.identifier, categories=categories)
+            self.catalog.add_event(resource_id, event)
 
     async def record(self, cluster: HostedCluster, message: str, *categories: str) -> None:
         """Note an event of a cluster, for `describe_events` and the log."""

@@ -4,8 +4,10 @@ Blocking; `HostedInstance` calls them in worker threads, one call at a time for 
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -26,7 +28,12 @@ from cluster_runtime.engine.system.files import remove_tree
 from cluster_runtime.engine.template import WAL_SEGMENT_MIB, Template
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.core.policy.past import Window
+from cluster_runtime.storage.upkeep.past.restore_points import Point
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
+
+UNDONE = ".undone"
+"""Ends the names of what a cluster had before its last rewind."""
 
 BASE_IMAGE = "base-image"
 """Link in a cluster's directory to the template that its volume began with."""
@@ -84,12 +91,19 @@ class ClusterStorage:
     """
 
     def __init__(
-        self, directory: Path, user: OsUser, begin_upkeep: Callable[[StorageVolume], None]
+        self,
+        directory: Path,
+        user: OsUser,
+        begin_upkeep: Callable[[StorageVolume], None],
+        window: Callable[[], Window],
+        tell: Callable[[str], None],
     ) -> None:
         """user: of the cluster's servers. begin_upkeep: called with the volume each time that it
-        was opened.
+        was opened. window: how far back it is to be kept, asked for then, and by `configure`.
+        tell: of what falls out of that.
         """
         self.user = user
+        self._window, self._tell = window, tell
         self._directory = directory
         self._begin_upkeep = begin_upkeep
         self._lock = threading.Lock()
@@ -105,6 +119,12 @@ class ClusterStorage:
     def create(self, template: Template, system_identifier: int) -> StorageVolume:
         """Make the volume of a new cluster, whose pages are the template's."""
         (self._directory / BASE_IMAGE).symlink_to(template.directory)
+        return self.create_over(template, system_identifier, WAL_SEGMENT_MIB << 20)
+
+    def create_over(
+        self, template: Template, system_identifier: int, wal_segment_bytes: int
+    ) -> StorageVolume:
+        """The same over pages that its link leads to already."""
         with self._lock:
             self._volume = StorageVolume.create(
                 self._directory / "volume",
@@ -113,10 +133,22 @@ class ClusterStorage:
                 user=self.user,
                 system_identifier=system_identifier,
                 server_version=template.installation.version,
-                wal_segment_bytes=WAL_SEGMENT_MIB << 20,
+                wal_segment_bytes=wal_segment_bytes,
             )
-            self._begin_upkeep(self._volume)
+            self._begin()
             return self._volume
+
+    def configure(self) -> None:
+        """Have the open volume, if it is, keep as much of its past as the cluster wants now."""
+        volume = self._volume
+        if volume is not None:
+            volume.past.wanted = self._window()
+
+    @property
+    def earliest(self) -> datetime | None:
+        """How far back the open volume can be rewound."""
+        earliest = self._volume.past.reach().earliest if self._volume is not None else None
+        return None if earliest is None else datetime.fromtimestamp(earliest, UTC)
 
     def open_for(self, instance: object) -> StorageVolume:
         """Open it for an instance, until `rest` or `close`.
@@ -171,8 +203,31 @@ class ClusterStorage:
                 (self._directory / BASE_IMAGE).resolve(),
                 user=self.user,
             )
-            self._begin_upkeep(self._volume)
+            self._begin()
         return self._volume
+
+    def _begin(self) -> None:
+        """Before anything is collected, it is known what is kept."""
+        assert self._volume is not None, "it was just opened"
+        past = self._volume.past
+        past.expired, past.also_expires = self._expired, self._expire_undone
+        past.wanted = self._window()
+        self._begin_upkeep(self._volume)
+
+    def _expire_undone(self) -> None:
+        """Remove what the cluster was before its last rewind, once that is out of the window."""
+        before = self._directory / f"volume{UNDONE}"
+        try:
+            age = time.time() - before.stat().st_ctime
+        except FileNotFoundError:
+            return
+        if age > self._window().seconds:
+            self._tell("What was before the last rewind fell out of the backtrack window")
+            for part in ("volume", "data"):
+                remove_tree(self._directory / f"{part}{UNDONE}")
+
+    def _expired(self, point: Point) -> None:
+        self._tell(f"Restore point {point.name} fell out of the backtrack window")
 
     def _close_if_unused(self) -> None:
         used = self._instances or self._operations

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from cluster_runtime.control.endpoints import (
     open_shared_port,
 )
 from cluster_runtime.control.handle import ClusterHandle
+from cluster_runtime.control.members import describe_cluster
 from cluster_runtime.control.monitoring.activity import describe_activity
 from cluster_runtime.control.monitoring.disk_watch import DiskWatch
 from cluster_runtime.control.monitoring.supervision import Supervisor
@@ -62,7 +62,6 @@ from cluster_runtime.control.records.model import (
     ClusterActivity,
     ClusterStatus,
     DBCluster,
-    DBInstance,
     Event,
     HostDescription,
     Usage,
@@ -78,6 +77,7 @@ from cluster_runtime.control.records.resources import (
 )
 from cluster_runtime.control.records.state_directory import StateDirectory
 from cluster_runtime.control.records.tokens import generate_db_auth_token
+from cluster_runtime.control.sources import HostedSource
 from cluster_runtime.control.topology.publishing import TopologyWatch
 from cluster_runtime.control.workflows import (
     create,
@@ -89,7 +89,10 @@ from cluster_runtime.control.workflows import (
     power,
     resources,
 )
-from cluster_runtime.control.workflows.create import DEFAULT_CAPACITY_ACU
+from cluster_runtime.control.workflows.backups.automated import with_window
+from cluster_runtime.control.workflows.backups.housekeeping import Housekeeping
+from cluster_runtime.control.workflows.backups.opening import open_backups
+from cluster_runtime.control.workflows.backups.performed import BackupOperations
 from cluster_runtime.control.workflows.recover import recover
 from cluster_runtime.control.workflows.secrets import master_user_secret
 from cluster_runtime.engine.home import open_home, shared_directory
@@ -109,46 +112,13 @@ from cluster_runtime.gateway import (
 from cluster_runtime.storage.description import VolumeDescription
 
 
-@dataclass(frozen=True, slots=True)
-class HostedSource:
-    """A cluster that this process hosts, for a handle on it."""
-
-    service: "ControlService"
-    cluster: HostedCluster
-
-    @property
-    def id(self) -> str:
-        """The resource id."""
-        return self.cluster.id
-
-    @property
-    def certificate_path(self) -> Path:
-        """The certificate of the gateway's authority."""
-        return self.service.certificate_path
-
-    def described(self) -> DBCluster:
-        """The cluster as it is now."""
-        return self.service.described(self.cluster)
-
-    def instances(self) -> list[DBInstance]:
-        """Its instances."""
-        return self.service.instances(self.cluster)
-
-    def address(self, endpoint: str) -> tuple[str, int]:
-        """Host name and port of an endpoint."""
-        return self.service.address(self.cluster, endpoint)
-
-    def token(self, db_cluster: DBCluster, host: str, port: int, user: str) -> str:
-        """An IAM token for a user at an endpoint."""
-        return self.service.token(db_cluster, host, port, user)
-
-
-class ControlService(InstanceOperations):
+class ControlService(InstanceOperations, BackupOperations):
     """The control plane itself. All methods run on the runtime's event loop."""
 
     def __init__(self, runtime: OpenRuntime, engine_version: str | None = None) -> None:
         super().__init__(runtime)
         self._engine_version = engine_version
+        self._housekeeping = Housekeeping(runtime)
 
     @classmethod
     async def open(
@@ -180,6 +150,7 @@ class ControlService(InstanceOperations):
             runtime = OpenRuntime(
                 state=state,
                 catalog=catalog,
+                backups=await open_backups(state, catalog, lambda: runtime),
                 home=home,
                 gateway=gateway,
                 certificates=certificates,
@@ -212,8 +183,10 @@ class ControlService(InstanceOperations):
         runtime = self._runtime
         await runtime.stop_watching()
         await runtime.pool.close()
+        await asyncio.to_thread(runtime.copies.close)
         await asyncio.gather(*(self._close(cluster) for cluster in runtime.clusters.values()))
         await asyncio.gather(runtime.gateway.close(), *runtime.notes)
+        await self._housekeeping.close()
         await asyncio.to_thread(runtime.catalog.close)
         runtime.home.close()
         runtime.state.close()
@@ -418,10 +391,7 @@ class ControlService(InstanceOperations):
 
     def described(self, cluster: HostedCluster) -> DBCluster:
         """A cluster with the capacity and the walls of this moment."""
-        running = cluster.writer.socket is not None
-        least = max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
-        walls = cluster.instances.writer_server.walls if running else None
-        return replace(cluster.db_cluster, capacity=least if running else 0.0, walls=walls)
+        return with_window(self._runtime, describe_cluster(cluster))
 
     async def _close(self, cluster: HostedCluster) -> None:
         async with cluster.changing:

@@ -39,6 +39,11 @@ class EngineHome:
         """The folder with a directory for each cluster."""
         return self.root / "clusters"
 
+    @property
+    def bases(self) -> Path:
+        """The folder of pages that volumes of restored clusters began with."""
+        return self.root / "bases"
+
     def user_of(self, resource_id: str) -> OsUser:
         """The user that a cluster's servers run as; makes the cluster's directory."""
         return self.users.of(self.user.make_passage(self.clusters / resource_id))
@@ -48,6 +53,20 @@ class EngineHome:
         uid = self.users.end_processes(directory)
         remove_tree(directory)
         self.users.forget(directory, uid)
+
+    def sweep_bases(self, link: str) -> None:
+        """Remove the pages that no cluster's link, of this name, leads to any more."""
+        led_to = {
+            Path(os.readlink(directory / link)).name
+            for directory in self.clusters.iterdir()
+            if (directory / link).is_symlink()
+        }
+        for pages in self.bases.iterdir():
+            if pages.name.partition(".")[0] not in led_to:
+                if pages.is_dir():
+                    remove_tree(pages)
+                else:
+                    pages.unlink()
 
     def close(self) -> None:
         """Remove the folder of sockets; what must last lies elsewhere."""
@@ -65,6 +84,7 @@ def open_home(state_dir: Path, user: OsUser) -> EngineHome:
     (root / _OWNER_FILE).write_bytes(bytes(state_dir))
     home = EngineHome(root, _run_directory(root, user), user, open_users(user))
     spread_folders(user.make_passage(home.clusters))
+    user.make_passage(home.bases)
     return home
 
 

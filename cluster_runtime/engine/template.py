@@ -82,7 +82,7 @@ def ensure_template(installation: Installation, user: OsUser, cache: Path) -> Te
             remove_tree(partial)
             try:
                 _initialise(user.make_private_directory(partial), installation, user, settings)
-                _give_to_host(partial)
+                give_to_host(partial)
             except BaseException:
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
@@ -202,8 +202,8 @@ def _drop_maps(directory: Path) -> None:
             path.unlink()
 
 
-def _give_to_host(directory: Path) -> None:
-    """Take a finished template out of the reach of PostgreSQL's user: it is only ever copied."""
+def give_to_host(directory: Path) -> None:
+    """Take finished pages out of the reach of PostgreSQL's user: they are only ever copied."""
     for path in (directory, *directory.rglob("*")):
         os.chown(path, os.geteuid(), os.getegid())
 

@@ -11,7 +11,7 @@ Every method may be called from any thread, and blocks; none runs on an event lo
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import InvalidClusterStateError, StorageError
 from cluster_runtime.moved import names_of
 from cluster_runtime.storage.core.metadata import VolumeMetadata
-from cluster_runtime.storage.core.policy.retention import HolderKind
+from cluster_runtime.storage.core.policy.retention import Holder, HolderKind
 from cluster_runtime.storage.core.types import Lsn, SegmentId, StorageType
 from cluster_runtime.storage.core.wal_records import format_lsn
 from cluster_runtime.storage.description import (
@@ -60,7 +60,11 @@ if not TYPE_CHECKING:
 
 
 class StorageVolume:
-    """Six segments in three zones, and what serves them in this process. log: what is durable."""
+    """Six segments in three zones, and what serves them in this process.
+
+    log: what is durable. branches: volumes that are made as cuts of this one. past: how far back it
+    can be rewound.
+    """
 
     def __init__(self, directory: Path, base_image: Path, user: OsUser) -> None:
         self.directory = directory
@@ -69,6 +73,9 @@ class StorageVolume:
         self._upkeep = VolumeUpkeep(mount, base_image, user)
         self._writers = Writers(mount)
         self.log = LogSource(mount)
+        self._before_close: list[Callable[[], None]] = []
+        self.branches = self._upkeep.branches
+        self.past = self._upkeep.past
         mount.open(self._upkeep.asked)
         if not mount.metadata.base and not mount.opened.read_only:
             # A volume of format 1 did not note what it began with: that is what is here now.
@@ -122,6 +129,9 @@ class StorageVolume:
     def close(self) -> None:
         """Let writer and readers go and close the segments' files."""
         mount = self._mount
+        for call in self._before_close:
+            call()
+        self._before_close.clear()
         self._upkeep.coalescing.close()
         with mount.changing:
             if mount.closed:
@@ -200,7 +210,7 @@ class StorageVolume:
         with self._mount.changing:
             self.recover()
             self._mount.require_writable()
-            with self._upkeep.pages.staying:
+            with self._upkeep.pages.staying.reading():
                 self._upkeep.directories.make_writers(data_directory, self._upkeep.pages.whole())
 
     def lay_out_standby(
@@ -333,7 +343,7 @@ class StorageVolume:
         wal_sockets: where to serve the log once that is needed; None: `serve_wal` was called.
         """
         coalescer = Coalescer(
-            installation, self._user, self.metadata.volume_id, self.directory, sockets
+            installation, self._user, self.metadata.identity, self.directory, sockets
         )
 
         def serve() -> None:
@@ -376,6 +386,21 @@ class StorageVolume:
             )
         return hold
 
+    def held_by(self, source: Callable[[], Iterable[Holder]], ended: Callable[[], None]) -> None:
+        """Have `source` asked what it needs, as long as the volume is open.
+
+        That keeps nothing open, unlike `hold`. Call it before `start_coalescing`: nothing is
+        collected before that. ended: called when the volume is about to be closed.
+        """
+        self._upkeep.holders.ask(source)
+        self._before_close.append(ended)
+
     def newest_image(self) -> PageImage | None:
         """The newest page image of any full segment that answers, by the sizes of its files."""
         return self._upkeep.pages.newest()
+
+    @property
+    def base_image(self) -> Path:
+        """The pages that the volume began with. Raises StorageError where they are others now."""
+        self._upkeep.directories.check_base()
+        return self._upkeep.directories.base_image

@@ -22,6 +22,7 @@ import typer
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.host.log_limits import BYTES_VARIABLE, FILES_VARIABLE, LogLimits
 from mcp_server.cli import console, foreground, quick
+from mcp_server.cli.branching import commands as branching
 from mcp_server.cli.clients import commands as clients
 from mcp_server.cli.connecting import commands as connecting
 from mcp_server.cli.machine import configuration
@@ -39,9 +40,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
+snapshot = typer.Typer(help="Keep what a cluster is, and go back to it.", no_args_is_help=True)
+backup = typer.Typer(help="Where backups are kept, and what there is.", no_args_is_help=True)
 storage = typer.Typer(help="Look at the storage volume of a cluster.", no_args_is_help=True)
 memory = typer.Typer(help="Maintain agent memory in a cluster.", no_args_is_help=True)
+branch = typer.Typer(help="Clones of a cluster, to try things on.", no_args_is_help=True)
+restore_point = typer.Typer(help="Names for moments to rewind to.", no_args_is_help=True)
 fault = typer.Typer(help="Make part of a cluster fail, and heal it.", no_args_is_help=True)
+app.add_typer(branch, name="branch")
+app.add_typer(snapshot, name="snapshot")
+app.add_typer(backup, name="backup")
+app.add_typer(restore_point, name="restore-point")
 app.add_typer(storage, name="storage")
 app.add_typer(fault, name="fault")
 app.add_typer(memory, name="memory")
@@ -217,13 +226,23 @@ def whole() -> typer.Typer:
     from mcp_server.cli.operation_commands import add_commands
 
     add_commands(
-        {"": app, "storage": storage, "fault": fault},
+        {
+            "": app,
+            "backup": backup,
+            "branch": branch,
+            "fault": fault,
+            "snapshot": snapshot,
+            "restore-point": restore_point,
+            "storage": storage,
+        },
         opened,
         inspect.Parameter(
             "state_dir", inspect.Parameter.KEYWORD_ONLY, default=STATE_DIR, annotation=StateDir
         ),
-        leave_out={"describe_db_clusters"},  # `list` and `describe`
+        leave_out={"describe_db_clusters", "rewind"},  # `list` and `describe`; it asks
     )
+    branching.add_commands(branch, opened)
+    branching.add_rewind(app, opened)
     return app
 
 

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,12 +23,15 @@ from cluster_runtime.control.operations.inputs import (
     inputs,
 )
 from mcp_server.cli import console, options
-from mcp_server.cli.watching import following
+from mcp_server.cli.watching import following, progress
 from mcp_server.errors import McpServerError
 from mcp_server.wording import command_of, is_a_command, option_of
 
 if TYPE_CHECKING:
     from cluster_runtime import Runtime
+
+PATHS = frozenset({"file", "location", "backup_location"})
+"""Parameters that may be paths of this machine."""
 
 Opened = Callable[[Path], "AbstractContextManager[Runtime]"]
 Show = Callable[[Any, str, bool], None]
@@ -38,12 +42,15 @@ class Manner:
     """How a command goes about its operation. show: its result, the subject's name, whether JSON.
 
     confirm: a question to be answered first, unless --yes says so; {name!r} is the subject.
-    follows: --follow asks again and again, and shows what is new in the sequence.
+    look: raises where there is no such subject. follows: --follow asks again and again, and shows
+    what is new in the sequence. progress: draws a bar meanwhile, of the cluster that is made.
     """
 
     show: Show
     confirm: str = ""
+    look: Callable[["Runtime", str], object] = lambda runtime, name: runtime.cluster(name)
     follows: bool = False
+    progress: bool = False
 
 
 def add_commands(
@@ -80,7 +87,7 @@ def _command(
         name = str(values[subject]) if subject is not None else ""
         with opened(where) as runtime:
             if manner.confirm:
-                runtime.cluster(name)
+                manner.look(runtime, name)
                 if not yes:
                     typer.confirm(manner.confirm.format(name=name), abort=True)
             current = current_values(runtime, name)
@@ -88,6 +95,8 @@ def _command(
             perform = partial(getattr(runtime, declared.method), **chosen)
             if follow:
                 following.follow(perform, as_json=as_json)
+            elif manner.progress:
+                manner.show(progress.during(runtime, name, perform), name, as_json)
             else:
                 manner.show(perform(), name, as_json)
 
@@ -115,8 +124,8 @@ def _parameter(one: Input) -> inspect.Parameter:
         words = f"A file that holds it: {one.words[0].lower()}{one.words[1:]}"
         return _option(one.name, kind, default, option_of(one), help=words, metavar="FILE")
     if one.names_the_subject:
-        word = "INSTANCE" if "instance" in one.name else "CLUSTER"
-        complete = options.clusters if word == "CLUSTER" else None
+        word = _subject(one.name)
+        complete = options.clusters if word in ("CLUSTER", "SOURCE") else None
         return _argument(one, default, word, complete)
     option = option_of(one)
     if not option.startswith("-"):
@@ -126,9 +135,21 @@ def _parameter(one: Input) -> inspect.Parameter:
         words = f"{one.words} May be given several times."
         metavar = "TEXT" if one.field.items is str else "KEY=VALUE"
         return _option(one.name, list[str], many, option, help=words, metavar=metavar)
+    if one.field.type is datetime:
+        words = f"{one.words} Without a time zone: this machine's."
+        return _option(one.name, str | None, default, option, help=words, metavar="TIME")
     if one.field.type is bool and default is not False:
         option = f"{option}/{option.replace('--', '--no-', 1)}"
     return _option(one.name, one.type, default, option, help=one.words)
+
+
+def _subject(name: str) -> str:
+    """What an identifier is of, as help shows it."""
+    if "snapshot" in name:
+        return {"source": "SNAPSHOT", "target": "COPY"}.get(name.partition("_")[0], "SNAPSHOT")
+    if name.startswith("source_"):
+        return "SOURCE"
+    return "INSTANCE" if "instance" in name else "CLUSTER"
 
 
 def _argument(
@@ -155,12 +176,32 @@ def _value(one: Input, given: Any) -> Any:
     if one.field.items is not None:
         kind = one.field.items
         return tuple(each if kind is str else kind.parse(each) for each in given)
+    if one.field.type is datetime and given is not None:
+        return options.moment(given, option_of(one))
+    if one.name in PATHS and given is not None and "://" not in given:
+        return str(Path(given).expanduser().absolute())  # the host stands elsewhere
     if not one.field.secret or given is None:
         return given
     try:
         return Path(given).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise McpServerError(f"cannot read {given} for {option_of(one)}: {error}") from error
+
+
+def _find_snapshot(runtime: "Runtime", name: str) -> object:
+    return runtime.describe_db_cluster_snapshots(db_cluster_snapshot_identifier=name)
+
+
+def _draw_snapshots(found: Any, name: str, as_json: bool) -> None:
+    from mcp_server.cli import backup_views
+
+    backup_views.snapshots(found, as_json=as_json)
+
+
+def _draw_backups(found: Any, name: str, as_json: bool) -> None:
+    from mcp_server.cli import backup_views
+
+    backup_views.automated_backups(found, as_json=as_json)
 
 
 def _show_created(handle: Any, name: str, as_json: bool) -> None:
@@ -209,6 +250,18 @@ MANNERS = {
     "delete_db_cluster": Manner(
         _say("cluster {name!r} is deleted"), confirm="Delete cluster {name!r} and all its data?"
     ),
+    "delete_db_cluster_automated_backup": Manner(
+        _show_as_it_is,
+        confirm="Delete the backup of the deleted cluster {name!r}?",
+        look=lambda runtime, name: None,
+    ),
+    "delete_db_cluster_snapshot": Manner(
+        _say("snapshot {name!r} is deleted"),
+        confirm="Delete snapshot {name!r}?",
+        look=_find_snapshot,
+    ),
+    "describe_db_cluster_automated_backups": Manner(_draw_backups),
+    "describe_db_cluster_snapshots": Manner(_draw_snapshots),
     "describe_events": Manner(_show_as_it_is, follows=True),
     "describe_volume": Manner(_draw_volume),
     "failover_db_cluster": Manner(_show_cluster),
@@ -220,6 +273,8 @@ MANNERS = {
     "modify_db_cluster": Manner(_show_cluster),
     "pause_db_cluster": Manner(_say_status),
     "resume_db_cluster": Manner(_say_status),
+    "restore_db_cluster_from_snapshot": Manner(_show_created, progress=True),
+    "restore_db_cluster_to_point_in_time": Manner(_show_created, progress=True),
     "start_db_cluster": Manner(_say_status),
     "stop_db_cluster": Manner(_say_status),
 }

@@ -200,7 +200,8 @@ class Borealis:
         state_dir = inspect.Parameter(
             "state_dir", inspect.Parameter.KEYWORD_ONLY, default=Path("/made/up"), annotation=Path
         )
-        groups = {"": self.app, "storage": typer.Typer(), "fault": typer.Typer()}
+        words = ("backup", "branch", "fault", "restore-point", "snapshot", "storage")
+        groups = {"": self.app, **{word: typer.Typer() for word in words}}
         operation_commands.add_commands(groups, opened, state_dir, WITH_IT)
 
     def __call__(self, *line: str) -> Any:

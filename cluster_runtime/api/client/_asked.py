@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from cluster_runtime.control.handle import Cluster
 from cluster_runtime.control.operations.declaration import Request
 from cluster_runtime.control.operations.renamed import renamed
+from cluster_runtime.control.records.backups import (
+    BackupStore,
+    DBClusterAutomatedBackup,
+    DBClusterSnapshot,
+)
 from cluster_runtime.control.records.instances import DBClusterEndpoint
 from cluster_runtime.control.records.model import (
     ClusterActivity,
@@ -30,6 +35,11 @@ from cluster_runtime.control.records.resources import (
     OrderableDBInstanceOption,
     ResourcePendingMaintenanceActions,
     Tag,
+)
+from cluster_runtime.control.records.rewinds import (
+    DBClusterBacktrack,
+    RestorePoint,
+    RewindDescription,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +71,8 @@ class RemoteOperations:
         port: int | None = None,
         tags: Sequence[Tag] = (),
         db_cluster_parameter_group_name: str | None = None,
+        backup_retention_period: int = 1,
+        backtrack_window: int | None = None,
         with_writer: bool = True,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
         if_not_exists: bool = False,
@@ -89,6 +101,8 @@ class RemoteOperations:
         port: port of the cluster endpoint; by default any free one.
         tags: words about it, at most 50.
         db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
+        backup_retention_period: days for which any second can be restored.
+        backtrack_window: seconds for which it can be rewound, 0 for not at all; by default a day.
         with_writer: make an instance; without one it takes no connections until it gets one.
         engine: there is one.
         if_not_exists: return the cluster of this name as it is where there is one, whoever is
@@ -114,6 +128,8 @@ class RemoteOperations:
             port=port,
             tags=tuple(tags),
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            backup_retention_period=backup_retention_period,
+            backtrack_window=backtrack_window,
             with_writer=with_writer,
             engine=engine,
             if_not_exists=if_not_exists,
@@ -155,6 +171,9 @@ class RemoteOperations:
         internet_access_gateway_enabled: bool | None = None,
         storage_type: StorageType | None = None,
         db_cluster_parameter_group_name: str | None = None,
+        backup_retention_period: int | None = None,
+        backtrack_window: int | None = None,
+        backtrack_bytes_max: int | None = None,
         reset_settings: bool = False,
     ) -> DBCluster:
         """Change settings of a cluster, at once; those that are not given stay as they are.
@@ -172,6 +191,10 @@ class RemoteOperations:
         storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
         db_cluster_parameter_group_name: other parameters to run with; static ones at its next
             start.
+        backup_retention_period: days for which any second can be restored.
+        backtrack_window: seconds for which it can be rewound; 0: not at all.
+        backtrack_bytes_max: what that may take on the disk, log and page images; what does not fit
+            into it cannot be rewound to any more.
         reset_settings: let a master user who locked himself out back in: settings of his databases
             and of his role, connection limits and refusals, all back to their defaults. Data stay.
 
@@ -193,6 +216,9 @@ class RemoteOperations:
             internet_access_gateway_enabled=internet_access_gateway_enabled,
             storage_type=storage_type,
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            backup_retention_period=backup_retention_period,
+            backtrack_window=backtrack_window,
+            backtrack_bytes_max=backtrack_bytes_max,
             reset_settings=reset_settings,
         )
         result: DBCluster = self._perform(request)
@@ -277,20 +303,35 @@ class RemoteOperations:
 
     @renamed(identifier="db_cluster_identifier")
     def delete_db_cluster(
-        self, db_cluster_identifier: str, *, skip_final_snapshot: bool = True
+        self,
+        db_cluster_identifier: str,
+        *,
+        skip_final_snapshot: bool = True,
+        final_db_snapshot_identifier: str | None = None,
+        delete_automated_backups: bool = False,
     ) -> DBCluster:
         """Delete a cluster with all its data.
 
+        Its automated backup is kept for its retention period, so that it can be restored, unless
+        that is to go too.
+
         db_cluster_identifier: Identifier of the cluster, or its resource id.
-        skip_final_snapshot: keep nothing of it. This release takes no final snapshot, and deletes
-            no cluster that is to have one.
+        skip_final_snapshot: take no final snapshot, unless one is named.
+        final_db_snapshot_identifier: name of a snapshot that is taken first.
+        delete_automated_backups: remove its automated backup as well. Snapshots stay.
 
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
-        InvalidParameterError.
+        InvalidParameterError, SnapshotAlreadyExistsError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError.
         """
         from cluster_runtime.control.operations.clusters import DeleteDBCluster
 
-        request = DeleteDBCluster(db_cluster_identifier, skip_final_snapshot=skip_final_snapshot)
+        request = DeleteDBCluster(
+            db_cluster_identifier,
+            skip_final_snapshot=skip_final_snapshot,
+            final_db_snapshot_identifier=final_db_snapshot_identifier,
+            delete_automated_backups=delete_automated_backups,
+        )
         result: DBCluster = self._perform(request)
         return result
 
@@ -308,6 +349,485 @@ class RemoteOperations:
 
         request = GetMasterUserSecret(db_cluster_identifier)
         result: MasterUserSecretValue = self._perform(request)
+        return result
+
+    def restore_db_cluster_to_point_in_time(
+        self,
+        db_cluster_identifier: str,
+        source_db_cluster_identifier: str | None = None,
+        *,
+        restore_type: Literal["full-copy", "copy-on-write"] = "full-copy",
+        restore_to_time: datetime | None = None,
+        use_latest_restorable_time: bool = False,
+        port: int | None = None,
+        tags: Sequence[Tag] = (),
+        deletion_protection: bool = False,
+        enable_iam_database_authentication: bool | None = None,
+        serverless_v2_scaling_configuration: ServerlessScaling | None = None,
+        db_cluster_parameter_group_name: str | None = None,
+        source_db_cluster_resource_id: str | None = None,
+        backup_retention_period: int | None = None,
+        backup_location: str | None = None,
+        backup_key: str | None = None,
+        with_writer: bool = True,
+    ) -> Cluster:
+        """Make a cluster of what another one is now, or was at a time.
+
+        It takes connections when this returns, and is independent of its source from then on:
+        either may be deleted first. After an error nothing of it remains. What is not given is as
+        it is in the source.
+
+        db_cluster_identifier: Identifier: 1 to 63 letters, digits and hyphens, starting with a
+            letter, not ending with a hyphen and without two in a row; case does not matter.
+        source_db_cluster_identifier: identifier or resource id of the cluster to begin from; of one
+            that was deleted, the last of this name whose backup is kept.
+        restore_type: `copy-on-write` makes a clone of the present, which shares the storage of its
+            source until either changes it; `full-copy` takes a time as well.
+        restore_to_time: the new cluster has each commit whose time is not after this; aware.
+        use_latest_restorable_time: the present instead of a time.
+        port: port of the cluster endpoint; by default any free one.
+        tags: words about it, at most 50; by default none.
+        deletion_protection: refuse to delete it until this is switched off.
+        enable_iam_database_authentication: take IAM tokens as passwords; by default as the source.
+        serverless_v2_scaling_configuration: range of capacity, and when to pause.
+        db_cluster_parameter_group_name: parameters that it runs with.
+        source_db_cluster_resource_id: the source by the id that is never used again.
+        backup_retention_period: days for which any second of it can be restored; by default as the
+            source.
+        backup_location: another place of backups than this host's, as `modify_backup_store` takes
+            it: what some machine wrote there is enough. Of a place that holds one cluster alone, or
+            one of the new cluster's name, no source need be named.
+        backup_key: what opens the backups there: the text of a `backup.key`; by default this
+            host's, and no key of its own where a KMS has it.
+        with_writer: make an instance; without one it takes no connections until it gets one.
+
+        Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidClusterStateError,
+        InvalidParameterError, InvalidRestoreError, PortInUseError, InsufficientStorageError,
+        EngineError, QuorumLostError, EngineNotFoundError, ParameterGroupNotFoundError,
+        BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
+        """
+        from cluster_runtime.control.operations.recovery.restoring import (
+            RestoreDBClusterToPointInTime,
+        )
+
+        request = RestoreDBClusterToPointInTime(
+            db_cluster_identifier,
+            source_db_cluster_identifier,
+            restore_type=restore_type,
+            restore_to_time=restore_to_time,
+            use_latest_restorable_time=use_latest_restorable_time,
+            port=port,
+            tags=tuple(tags),
+            deletion_protection=deletion_protection,
+            enable_iam_database_authentication=enable_iam_database_authentication,
+            serverless_v2_scaling_configuration=serverless_v2_scaling_configuration,
+            db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            source_db_cluster_resource_id=source_db_cluster_resource_id,
+            backup_retention_period=backup_retention_period,
+            backup_location=backup_location,
+            backup_key=backup_key,
+            with_writer=with_writer,
+        )
+        result: Cluster = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def reset_branch(self, db_cluster_identifier: str) -> DBCluster:
+        """Make a branch what the cluster that it was made from is now; its own changes go.
+
+        Its name, its endpoints and its settings stay. Connections end; who connects waits.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
+        """
+        from cluster_runtime.control.operations.recovery.restoring import ResetBranch
+
+        request = ResetBranch(db_cluster_identifier)
+        result: DBCluster = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def backtrack_db_cluster(
+        self,
+        db_cluster_identifier: str,
+        backtrack_to: datetime,
+        *,
+        use_earliest_time_on_point_in_time_unavailable: bool = False,
+    ) -> DBClusterBacktrack:
+        """Bring a cluster back to what it was at a time, in place.
+
+        It has each commit then whose time is not after that. Its endpoints stay; connections end,
+        and who connects waits. `undo_rewind` takes it back.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        backtrack_to: the time; aware.
+        use_earliest_time_on_point_in_time_unavailable: the earliest time there is, where that is
+            later.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError,
+        InvalidRestoreError, InsufficientStorageError, EngineError, QuorumLostError.
+        """
+        from cluster_runtime.control.operations.recovery.rewinding import BacktrackDBCluster
+
+        request = BacktrackDBCluster(
+            db_cluster_identifier,
+            backtrack_to,
+            use_earliest_time_on_point_in_time_unavailable=use_earliest_time_on_point_in_time_unavailable,
+        )
+        result: DBClusterBacktrack = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def rewind(
+        self, db_cluster_identifier: str, to: str, *, dry_run: bool = False
+    ) -> RewindDescription:
+        """Bring a cluster back to a restore point, a time or an LSN, in place.
+
+        Its endpoints stay; connections end, and who connects waits. `undo_rewind` takes it back.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        to: the name of a restore point, a time such as 2026-11-29T20:15:00+01:00, or an LSN such as
+            0/16B3748.
+        dry_run: change nothing, and say whose transactions would go.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
+        """
+        from cluster_runtime.control.operations.recovery.rewinding import Rewind
+
+        request = Rewind(db_cluster_identifier, to, dry_run=dry_run)
+        result: RewindDescription = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def undo_rewind(self, db_cluster_identifier: str) -> DBCluster:
+        """Take the last rewind of a cluster back, or the last reset of a branch.
+
+        What was written since is kept in turn: a second call brings that back.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, EngineError,
+        QuorumLostError.
+        """
+        from cluster_runtime.control.operations.recovery.rewinding import UndoRewind
+
+        request = UndoRewind(db_cluster_identifier)
+        result: DBCluster = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def create_restore_point(self, db_cluster_identifier: str, restore_point: str) -> RestorePoint:
+        """Name this moment of a cluster, to rewind to it later: before something risky.
+
+        It holds everything that was acknowledged before, and stays as long as the cluster's
+        backtrack window reaches back to it.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        restore_point: its name: letters, digits, hyphens and underscores, with a letter first.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, QuorumLostError.
+        """
+        from cluster_runtime.control.operations.recovery.rewinding import CreateRestorePoint
+
+        request = CreateRestorePoint(db_cluster_identifier, restore_point)
+        result: RestorePoint = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def describe_restore_points(self, db_cluster_identifier: str) -> Sequence[RestorePoint]:
+        """Show the restore points of a cluster, the oldest first.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, QuorumLostError.
+        """
+        from cluster_runtime.control.operations.recovery.rewinding import DescribeRestorePoints
+
+        request = DescribeRestorePoints(db_cluster_identifier)
+        result: Sequence[RestorePoint] = self._perform(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    def delete_restore_point(self, db_cluster_identifier: str, restore_point: str) -> None:
+        """Forget a restore point.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        restore_point: the name that it was given.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, QuorumLostError.
+        """
+        from cluster_runtime.control.operations.recovery.rewinding import DeleteRestorePoint
+
+        request = DeleteRestorePoint(db_cluster_identifier, restore_point)
+        self._perform(request)
+
+    @renamed(identifier="db_cluster_identifier")
+    def create_db_cluster_snapshot(
+        self,
+        db_cluster_snapshot_identifier: str,
+        db_cluster_identifier: str,
+        *,
+        tags: Sequence[Tag] = (),
+    ) -> DBClusterSnapshot:
+        """Keep what a cluster is now, until the snapshot is deleted.
+
+        It has every commit that returned before this was called. It shares what it can with the
+        automated backup; commits do not wait for it.
+
+        db_cluster_snapshot_identifier: Identifier of the new snapshot, formed as those of clusters
+            are, with 255 characters.
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        tags: words about it, at most 50.
+
+        Raises ClusterNotFoundError, SnapshotAlreadyExistsError, InvalidClusterStateError,
+        InvalidParameterError, QuorumLostError, InsufficientStorageError,
+        BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
+        """
+        from cluster_runtime.control.operations.recovery.snapshots import CreateDBClusterSnapshot
+
+        request = CreateDBClusterSnapshot(
+            db_cluster_snapshot_identifier, db_cluster_identifier, tags=tuple(tags)
+        )
+        result: DBClusterSnapshot = self._perform(request)
+        return result
+
+    def describe_db_cluster_snapshots(
+        self,
+        db_cluster_identifier: str | None = None,
+        *,
+        db_cluster_snapshot_identifier: str | None = None,
+        snapshot_type: Literal["manual", "shared"] | None = None,
+    ) -> Sequence[DBClusterSnapshot]:
+        """Show snapshots: of one cluster, one of them, or all.
+
+        db_cluster_identifier: only those of this cluster, by its identifier or resource id.
+        db_cluster_snapshot_identifier: the only snapshot to show.
+        snapshot_type: only those that were made here, or that came as files.
+
+        Raises SnapshotNotFoundError.
+        """
+        from cluster_runtime.control.operations.recovery.snapshots import DescribeDBClusterSnapshots
+
+        request = DescribeDBClusterSnapshots(
+            db_cluster_identifier,
+            db_cluster_snapshot_identifier=db_cluster_snapshot_identifier,
+            snapshot_type=snapshot_type,
+        )
+        result: Sequence[DBClusterSnapshot] = self._perform(request)
+        return result
+
+    def copy_db_cluster_snapshot(
+        self,
+        source_db_cluster_snapshot_identifier: str,
+        target_db_cluster_snapshot_identifier: str,
+        *,
+        copy_tags: bool = False,
+        tags: Sequence[Tag] = (),
+    ) -> DBClusterSnapshot:
+        """Keep a snapshot under another name as well, independent of the first one.
+
+        source_db_cluster_snapshot_identifier: identifier or ARN of the snapshot.
+        target_db_cluster_snapshot_identifier: identifier of the copy.
+        copy_tags: the tags of the snapshot too.
+        tags: words about it, at most 50.
+
+        Raises SnapshotNotFoundError, SnapshotAlreadyExistsError, InvalidSnapshotStateError,
+        InvalidParameterError, BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError,
+        BackupDamagedError.
+        """
+        from cluster_runtime.control.operations.recovery.snapshots import CopyDBClusterSnapshot
+
+        request = CopyDBClusterSnapshot(
+            source_db_cluster_snapshot_identifier,
+            target_db_cluster_snapshot_identifier,
+            copy_tags=copy_tags,
+            tags=tuple(tags),
+        )
+        result: DBClusterSnapshot = self._perform(request)
+        return result
+
+    def delete_db_cluster_snapshot(self, db_cluster_snapshot_identifier: str) -> DBClusterSnapshot:
+        """Delete a snapshot. What others share with it stays.
+
+        db_cluster_snapshot_identifier: Identifier of the snapshot.
+
+        Raises SnapshotNotFoundError, InvalidSnapshotStateError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError.
+        """
+        from cluster_runtime.control.operations.recovery.snapshots import DeleteDBClusterSnapshot
+
+        request = DeleteDBClusterSnapshot(db_cluster_snapshot_identifier)
+        result: DBClusterSnapshot = self._perform(request)
+        return result
+
+    def restore_db_cluster_from_snapshot(
+        self,
+        db_cluster_identifier: str,
+        snapshot_identifier: str,
+        *,
+        engine: Literal["aurora-postgresql"] = "aurora-postgresql",
+        port: int | None = None,
+        tags: Sequence[Tag] = (),
+        deletion_protection: bool = False,
+        enable_iam_database_authentication: bool | None = None,
+        serverless_v2_scaling_configuration: ServerlessScaling | None = None,
+        db_cluster_parameter_group_name: str | None = None,
+        backup_retention_period: int | None = None,
+        with_writer: bool = True,
+    ) -> Cluster:
+        """Make a cluster of a snapshot; it takes connections when this returns.
+
+        After an error nothing of it remains. What is not given is as it was in the snapshot's
+        cluster.
+
+        db_cluster_identifier: Identifier: 1 to 63 letters, digits and hyphens, starting with a
+            letter, not ending with a hyphen and without two in a row; case does not matter.
+        snapshot_identifier: identifier or ARN of the snapshot.
+        engine: there is one.
+        port: port of the cluster endpoint; by default any free one.
+        tags: words about it, at most 50; by default none.
+        deletion_protection: refuse to delete it until this is switched off.
+        enable_iam_database_authentication: take IAM tokens as passwords.
+        serverless_v2_scaling_configuration: range of capacity, and when to pause.
+        db_cluster_parameter_group_name: parameters that it runs with.
+        backup_retention_period: days for which any second of it can be restored.
+        with_writer: make an instance; without one it takes no connections until it gets one.
+
+        Raises SnapshotNotFoundError, InvalidSnapshotStateError, ClusterAlreadyExistsError,
+        InvalidParameterError, InvalidRestoreError, PortInUseError, InsufficientStorageError,
+        EngineError, EngineNotFoundError, ParameterGroupNotFoundError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
+        """
+        from cluster_runtime.control.operations.recovery.snapshots import (
+            RestoreDBClusterFromSnapshot,
+        )
+
+        request = RestoreDBClusterFromSnapshot(
+            db_cluster_identifier,
+            snapshot_identifier,
+            engine=engine,
+            port=port,
+            tags=tuple(tags),
+            deletion_protection=deletion_protection,
+            enable_iam_database_authentication=enable_iam_database_authentication,
+            serverless_v2_scaling_configuration=serverless_v2_scaling_configuration,
+            db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            backup_retention_period=backup_retention_period,
+            with_writer=with_writer,
+        )
+        result: Cluster = self._perform(request)
+        return result
+
+    def export_db_cluster_snapshot(
+        self, db_cluster_snapshot_identifier: str, file: str, *, passphrase: str | None = None
+    ) -> DBClusterSnapshot:
+        """Write a snapshot to a file that `import_db_cluster_snapshot` reads, here or elsewhere.
+
+        Its objects stay encrypted. Their key is in the file: wrapped by a passphrase where one is
+        given; otherwise whoever has the file has the data, and so only its owner may read it.
+
+        db_cluster_snapshot_identifier: Identifier of the snapshot.
+        file: an absolute path on the host's machine; nothing may be there.
+        passphrase: what the import then has to be told.
+
+        Raises SnapshotNotFoundError, InvalidSnapshotStateError, InvalidParameterError,
+        InsufficientStorageError, BackupStoreUnavailableError, BackupStoreRefusedError,
+        BackupKeyError, BackupDamagedError.
+        """
+        from cluster_runtime.control.operations.recovery.snapshots import ExportDBClusterSnapshot
+
+        request = ExportDBClusterSnapshot(
+            db_cluster_snapshot_identifier, file, passphrase=passphrase
+        )
+        result: DBClusterSnapshot = self._perform(request)
+        return result
+
+    def import_db_cluster_snapshot(
+        self, db_cluster_snapshot_identifier: str, file: str, *, passphrase: str | None = None
+    ) -> DBClusterSnapshot:
+        """Make a snapshot of a file that `export_db_cluster_snapshot` wrote.
+
+        db_cluster_snapshot_identifier: Identifier of the new snapshot, formed as those of clusters
+            are, with 255 characters.
+        file: an absolute path on the host's machine.
+        passphrase: what the export was told.
+
+        Raises SnapshotAlreadyExistsError, InvalidParameterError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
+        """
+        from cluster_runtime.control.operations.recovery.snapshots import ImportDBClusterSnapshot
+
+        request = ImportDBClusterSnapshot(
+            db_cluster_snapshot_identifier, file, passphrase=passphrase
+        )
+        result: DBClusterSnapshot = self._perform(request)
+        return result
+
+    def describe_db_cluster_automated_backups(
+        self, db_cluster_resource_id: str | None = None, *, db_cluster_identifier: str | None = None
+    ) -> Sequence[DBClusterAutomatedBackup]:
+        """Show the automated backups: of clusters that are there, and of deleted ones.
+
+        db_cluster_resource_id: only that of this cluster.
+        db_cluster_identifier: only those of clusters of this name.
+        """
+        from cluster_runtime.control.operations.recovery.backups import (
+            DescribeDBClusterAutomatedBackups,
+        )
+
+        request = DescribeDBClusterAutomatedBackups(
+            db_cluster_resource_id, db_cluster_identifier=db_cluster_identifier
+        )
+        result: Sequence[DBClusterAutomatedBackup] = self._perform(request)
+        return result
+
+    def delete_db_cluster_automated_backup(
+        self, db_cluster_resource_id: str
+    ) -> DBClusterAutomatedBackup:
+        """Delete the automated backup of a cluster that is deleted. Snapshots stay.
+
+        db_cluster_resource_id: Resource id of the deleted cluster.
+
+        Raises AutomatedBackupNotFoundError, BackupStoreUnavailableError, BackupStoreRefusedError,
+        BackupKeyError.
+        """
+        from cluster_runtime.control.operations.recovery.backups import (
+            DeleteDBClusterAutomatedBackup,
+        )
+
+        request = DeleteDBClusterAutomatedBackup(db_cluster_resource_id)
+        result: DBClusterAutomatedBackup = self._perform(request)
+        return result
+
+    def describe_backup_store(self) -> BackupStore:
+        """Show where the backups of this host are kept, and what opens them."""
+        from cluster_runtime.control.operations.recovery.backups import DescribeBackupStore
+
+        request = DescribeBackupStore()
+        result: BackupStore = self._perform(request)
+        return result
+
+    def modify_backup_store(self, location: str, *, kms_key_id: str | None = None) -> BackupStore:
+        """Keep the backups of all clusters elsewhere from now on.
+
+        An object is written, read, listed and deleted there first. What was kept before stays
+        there; a restore can name that place.
+
+        location: an absolute path, or `s3://BUCKET[/PREFIX][?endpoint=URL&region=REGION]`;
+            credentials are found as AWS's own tools find them.
+        kms_key_id: a key of AWS KMS that wraps the data keys of new backups; by default
+            `backup.key` of the state directory does.
+
+        Raises InvalidParameterError, InsufficientStorageError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError.
+        """
+        from cluster_runtime.control.operations.recovery.backups import ModifyBackupStore
+
+        request = ModifyBackupStore(location, kms_key_id=kms_key_id)
+        result: BackupStore = self._perform(request)
         return result
 
     def describe_db_instances(

@@ -22,7 +22,14 @@ from cluster_runtime.control.operations.clusters import (
 )
 from cluster_runtime.control.operations.events import DescribeEvents
 from cluster_runtime.control.operations.instances import DeleteDBInstance, DescribeDBInstances
+from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
+from cluster_runtime.control.operations.recovery.snapshots import (
+    CopyDBClusterSnapshot,
+    CreateDBClusterSnapshot,
+    RestoreDBClusterFromSnapshot,
+)
 from cluster_runtime.control.operations.types import HANDLE
+from cluster_runtime.control.records.backups import DBClusterSnapshot
 from cluster_runtime.control.records.model import (
     DBCluster,
     DBInstance,
@@ -118,6 +125,12 @@ class RdsChannel:
                 return self._events(request)
             case CreateDBCluster():
                 return self._create(request)
+            case RestoreDBClusterToPointInTime() | RestoreDBClusterFromSnapshot():
+                return self._restore(request)
+            case CreateDBClusterSnapshot():
+                return self._snapshot(request, request.db_cluster_snapshot_identifier)
+            case CopyDBClusterSnapshot():
+                return self._snapshot(request, request.target_db_cluster_snapshot_identifier)
             case DeleteDBCluster():
                 return self._delete(request)
             case DeleteDBInstance():
@@ -223,18 +236,42 @@ class RdsChannel:
             members.setdefault("ServerlessV2ScalingConfiguration", _DEFAULT_RANGE)
         made = self._ask("create_db_cluster", members)["DBCluster"]
         if request.with_writer and not request.with_express_configuration:
-            writer = f"{made['DBClusterIdentifier']}-instance-1"
-            self._ask(
-                "create_db_instance",
-                {
-                    "DBInstanceIdentifier": writer,
-                    "DBClusterIdentifier": made["DBClusterIdentifier"],
-                    "DBInstanceClass": SERVERLESS,
-                    "Engine": request.engine,
-                },
-            )
-            self._wait("db_instance_available", DBInstanceIdentifier=writer)
+            self._make_writer(made)
         return self._waited("db_cluster_available", made)
+
+    def _restore(
+        self, request: RestoreDBClusterToPointInTime | RestoreDBClusterFromSnapshot
+    ) -> DBCluster:
+        """The same for what is made of another cluster, or of a snapshot."""
+        members = self._members(request)
+        source = members.get("SourceDBClusterIdentifier")
+        if source is not None and _is_resource_id(source):
+            del members["SourceDBClusterIdentifier"]
+            members["SourceDbClusterResourceId"] = source
+        made = self._ask(request.declared.method, members)["DBCluster"]
+        if request.with_writer:
+            self._make_writer(made)
+        return self._waited("db_cluster_available", made)
+
+    def _snapshot(self, request: Request, name: str) -> Any:
+        self._ask(request.declared.method, self._members(request))
+        self._wait("db_cluster_snapshot_available", DBClusterSnapshotIdentifier=name)
+        members = {"DBClusterSnapshotIdentifier": name}
+        answer = self._ask("describe_db_cluster_snapshots", members)
+        return from_value(DBClusterSnapshot, answer["DBClusterSnapshots"][0])
+
+    def _make_writer(self, made: Mapping[str, Any]) -> None:
+        writer = f"{made['DBClusterIdentifier']}-instance-1"
+        self._ask(
+            "create_db_instance",
+            {
+                "DBInstanceIdentifier": writer,
+                "DBClusterIdentifier": made["DBClusterIdentifier"],
+                "DBInstanceClass": SERVERLESS,
+                "Engine": made["Engine"],
+            },
+        )
+        self._wait("db_instance_available", DBInstanceIdentifier=writer)
 
     def _create_or_get(self, request: CreateDBCluster) -> DBCluster:
         """RDS has no such parameter, but tells whether there is such a cluster."""
@@ -248,6 +285,8 @@ class RdsChannel:
     def _delete(self, request: DeleteDBCluster) -> DBCluster:
         """RDS deletes no cluster that has instances."""
         members = self._members(request)
+        if request.final_db_snapshot_identifier is not None:
+            members["SkipFinalSnapshot"] = False
         name = members["DBClusterIdentifier"]
         (cluster,) = self._clusters(DescribeDBClusters(name))
         for each in cluster.get("DBClusterMembers", ()):

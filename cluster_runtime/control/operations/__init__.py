@@ -17,7 +17,19 @@ from cluster_runtime.control.operations.declaration import (
 
 __all__ = ["OPERATIONS", "Declared", "Request", "operation"]
 
-NOUNS = ("clusters", "instances", "events", "resources", "engines", "sessions", "volumes")
+NOUNS = (
+    "clusters",
+    "recovery.restoring",
+    "recovery.rewinding",
+    "recovery.snapshots",
+    "recovery.backups",
+    "instances",
+    "events",
+    "resources",
+    "engines",
+    "sessions",
+    "volumes",
+)
 """The modules, in the order in which all of them are shown."""
 
 if TYPE_CHECKING:

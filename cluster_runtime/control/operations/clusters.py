@@ -19,9 +19,15 @@ from cluster_runtime.control.operations.types import (
     SECRET_VALUE,
     ClusterReference,
     NewClusterIdentifier,
+    NewSnapshotIdentifier,
     Password,
+    RetentionDays,
 )
-from cluster_runtime.control.records.model import ServerlessScaling, StorageType
+from cluster_runtime.control.records.model import (
+    BACKTRACK_SECONDS_MAX,
+    ServerlessScaling,
+    StorageType,
+)
 from cluster_runtime.control.records.resources import Tag
 from cluster_runtime.control.records.rules import (
     DEFAULT_DATABASE,
@@ -34,6 +40,9 @@ from cluster_runtime.control.records.rules import (
 )
 from cluster_runtime.engine.access.role_names import MASTER
 from cluster_runtime.errors import (
+    BackupKeyError,
+    BackupStoreRefusedError,
+    BackupStoreUnavailableError,
     ClusterAlreadyExistsError,
     ClusterNotFoundError,
     DeletionProtectedError,
@@ -46,10 +55,12 @@ from cluster_runtime.errors import (
     ParameterGroupNotFoundError,
     PortInUseError,
     QuorumLostError,
+    SnapshotAlreadyExistsError,
 )
 from cluster_runtime.wording import Parameter
 
 DB_CLUSTER_NOUN = "DBCluster"
+BACKTRACK_BYTES_MAX = 1 << 50
 Engine = Literal["aurora-postgresql"]
 
 
@@ -90,6 +101,8 @@ class CreateDBCluster(Request):
     port: port of the cluster endpoint; by default any free one.
     tags: words about it, at most 50.
     db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
+    backup_retention_period: days for which any second can be restored.
+    backtrack_window: seconds for which it can be rewound, 0 for not at all; by default a day.
     with_writer: make an instance; without one it takes no connections until it gets one.
     engine: there is one.
     if_not_exists: return the cluster of this name as it is where there is one, whoever is making
@@ -113,6 +126,8 @@ class CreateDBCluster(Request):
     port: Annotated[int | None, Range(PORT_MIN, PORT_MAX)] = None
     tags: tuple[Tag, ...] = ()
     db_cluster_parameter_group_name: str | None = None
+    backup_retention_period: Annotated[int, RetentionDays] = 1
+    backtrack_window: Annotated[int | None, Range(0, BACKTRACK_SECONDS_MAX)] = None
     with_writer: Annotated[bool, RDS_HAS_NONE] = True
     engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
     if_not_exists: Annotated[bool, RDS_HAS_NONE] = False
@@ -179,6 +194,10 @@ class ModifyDBCluster(Request):
     internet_access_gateway_enabled: keep its endpoints open.
     storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
     db_cluster_parameter_group_name: other parameters to run with; static ones at its next start.
+    backup_retention_period: days for which any second can be restored.
+    backtrack_window: seconds for which it can be rewound; 0: not at all.
+    backtrack_bytes_max: what that may take on the disk, log and page images; what does not fit into
+        it cannot be rewound to any more.
     reset_settings: let a master user who locked himself out back in: settings of his databases
         and of his role, connection limits and refusals, all back to their defaults. Data stay.
     """
@@ -200,6 +219,9 @@ class ModifyDBCluster(Request):
     internet_access_gateway_enabled: Annotated[bool | None, RDS_HAS_NONE] = None
     storage_type: StorageType | None = None
     db_cluster_parameter_group_name: str | None = None
+    backup_retention_period: Annotated[int | None, RetentionDays] = None
+    backtrack_window: Annotated[int | None, Range(0, BACKTRACK_SECONDS_MAX)] = None
+    backtrack_bytes_max: Annotated[int | None, RDS_HAS_NONE, Range(0, BACKTRACK_BYTES_MAX)] = None
     reset_settings: Annotated[bool, RDS_HAS_NONE] = False
 
     def check(self) -> None:
@@ -297,19 +319,38 @@ class FailoverDBCluster(Request):
         DeletionProtectedError,
         InvalidClusterStateError,
         InvalidParameterError,
+        SnapshotAlreadyExistsError,
+        BackupStoreUnavailableError,
+        BackupStoreRefusedError,
+        BackupKeyError,
     ),
 )
 @dataclass(frozen=True, slots=True)
 class DeleteDBCluster(Request):
     """Delete a cluster with all its data.
 
-    skip_final_snapshot: keep nothing of it. This release takes no final snapshot, and deletes no
-        cluster that is to have one.
+    Its automated backup is kept for its retention period, so that it can be restored, unless that
+    is to go too.
+
+    skip_final_snapshot: take no final snapshot, unless one is named.
+    final_db_snapshot_identifier: name of a snapshot that is taken first.
+    delete_automated_backups: remove its automated backup as well. Snapshots stay.
     """
 
     db_cluster_identifier: ClusterReference
     _: KW_ONLY
     skip_final_snapshot: Annotated[bool, InRds(default=False)] = True
+    final_db_snapshot_identifier: NewSnapshotIdentifier | None = None
+    delete_automated_backups: Annotated[bool, InRds(default=True)] = False
+
+    def check(self) -> None:
+        """Raises InvalidParameterError for a final snapshot without a name."""
+        if not self.skip_final_snapshot and self.final_db_snapshot_identifier is None:
+            raise InvalidParameterError(
+                Parameter("final_db_snapshot_identifier"),
+                " must name the final snapshot, unless none is taken: ",
+                Parameter("skip_final_snapshot"),
+            )
 
 
 @operation(

@@ -49,6 +49,14 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
+class AsInSource:
+    """A structure of something that is made of another thing: not given, it is as there."""
+
+
+AS_IN_SOURCE = AsInSource()
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What an operation returns. module, name: of its class, loaded by whoever needs it.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cluster_runtime.control.operations import Declared
-from cluster_runtime.control.operations.declaration import Changes
+from cluster_runtime.control.operations.declaration import AS_IN_SOURCE, Changes
 from cluster_runtime.control.records.fields import REQUIRED as REQUIRED
 from cluster_runtime.control.records.fields import Field, fields_of
 from cluster_runtime.control.records.rules import Range
@@ -34,7 +34,8 @@ class Input:
     @property
     def default(self) -> Any:
         """None where what is not given stays as it is; REQUIRED where it must be given."""
-        if self.within is not None and _changed_field(self.within) is not None:
+        within = self.within
+        if within is not None and (_changed_field(within) or AS_IN_SOURCE in within.notes):
             return None
         return self.field.default
 

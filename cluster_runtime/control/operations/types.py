@@ -3,9 +3,13 @@
 from typing import Annotated
 
 from cluster_runtime.control.operations.declaration import Earlier, Result
+from cluster_runtime.control.records.backups import RETENTION_MAX_DAYS, RETENTION_MIN_DAYS
 from cluster_runtime.control.records.fields import SECRET, Doc
-from cluster_runtime.control.records.identifiers import check_identifier
-from cluster_runtime.control.records.rules import Must, check_password
+from cluster_runtime.control.records.identifiers import (
+    check_identifier,
+    check_snapshot_identifier,
+)
+from cluster_runtime.control.records.rules import Must, Range, check_password
 
 ClusterReference = Annotated[
     str, Doc("Identifier of the cluster, or its resource id."), Earlier("identifier")
@@ -19,6 +23,13 @@ NewClusterIdentifier = Annotated[
     ),
 ]
 ResourceName = Annotated[str, Doc("ARN of the resource: of a cluster, or of one of its instances.")]
+RetentionDays = Range(RETENTION_MIN_DAYS, RETENTION_MAX_DAYS)
+SnapshotReference = Annotated[str, Doc("Identifier of the snapshot.")]
+NewSnapshotIdentifier = Annotated[
+    str,
+    Must(check_snapshot_identifier),
+    Doc("Identifier of the new snapshot, formed as those of clusters are, with 255 characters."),
+]
 Password = Annotated[str, Must(check_password), SECRET]
 
 MODEL = "cluster_runtime.control.records.model"
@@ -47,3 +58,9 @@ SECRET_VALUE = Result(RESOURCES, "MasterUserSecretValue")
 HOST = Result(MODEL, "HostDescription")
 SESSIONS = Result("cluster_runtime.gateway.description", "SessionDescription", many=True)
 ACTIVITY = Result(MODEL, "ClusterActivity")
+BACKUPS = "cluster_runtime.control.records.backups"
+SNAPSHOT = Result(BACKUPS, "DBClusterSnapshot")
+SNAPSHOTS = Result(BACKUPS, "DBClusterSnapshot", many=True)
+AUTOMATED_BACKUP = Result(BACKUPS, "DBClusterAutomatedBackup")
+AUTOMATED_BACKUPS = Result(BACKUPS, "DBClusterAutomatedBackup", many=True)
+BACKUP_STORE = Result(BACKUPS, "BackupStore")

@@ -9,9 +9,11 @@ import json
 import shutil
 import sqlite3
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -63,6 +65,21 @@ MIGRATIONS = (
         document text not null
     ) strict;
     """,
+    """
+    create table workflow (
+        resource_id text primary key,
+        kind text not null,
+        step text not null
+    ) strict;
+    """,
+    """
+    create table document (
+        kind text not null,
+        name text not null,
+        document text not null,
+        primary key (kind, name)
+    ) strict;
+    """,
 )
 """Each entry takes the catalog one version up; `pragma user_version` counts those applied."""
 
@@ -82,6 +99,15 @@ class CatalogEntry:
 
     db_cluster: DBCluster
     format: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A workflow that a cluster is in, and the step that it has begun."""
+
+    resource_id: str
+    kind: str
+    step: str
 
 
 SPACE_BYTES_MIN = 1 << 20
@@ -255,8 +281,50 @@ class Catalog:
         """Forget a custom endpoint."""
         self._execute("delete from db_cluster_endpoint where identifier = ?", identifier)
 
+    def documents(self, kind: str) -> list[tuple[str, str]]:
+        """Texts of a kind with their names, by name: what other records keep here."""
+        with self._lock:
+            return self._connection.execute(
+                "select name, document from document where kind = ? order by name", (kind,)
+            ).fetchall()
+
+    def put_document(self, kind: str, name: str, document: str) -> None:
+        """Keep a text as it is now. Raises InsufficientStorageError."""
+        self._execute(
+            "insert into document (kind, name, document) values (?, ?, ?) "
+            "on conflict (kind, name) do update set document = excluded.document",
+            kind,
+            name,
+            document,
+        )
+
+    def remove_document(self, kind: str, name: str) -> None:
+        """Forget a text."""
+        self._execute("delete from document where kind = ? and name = ?", kind, name)
+
+    def begin_step(self, under_way: UnderWay) -> None:
+        """Note the step of a workflow before it is done, so that the next start knows of it."""
+        self._execute(
+            "insert into workflow (resource_id, kind, step) values (?, ?, ?) "
+            "on conflict (resource_id) do update set kind = excluded.kind, step = excluded.step",
+            under_way.resource_id,
+            under_way.kind,
+            under_way.step,
+        )
+
+    def end_workflow(self, resource_id: str) -> None:
+        """A cluster is in no workflow any more."""
+        self._execute("delete from workflow where resource_id = ?", resource_id)
+
+    def workflows(self) -> dict[str, UnderWay]:
+        """Those that the last host left, by resource id."""
+        with self._lock:
+            rows = self._connection.execute("select resource_id, kind, step from workflow")
+            return {row[0]: UnderWay(*row) for row in rows.fetchall()}
+
     def remove(self, resource_id: str) -> None:
         """Forget a cluster, with its instances and endpoints."""
+        self.end_workflow(resource_id)
         for table in ("db_instance", "db_cluster_endpoint"):
             self._execute(f"delete from {table} where cluster = ?", resource_id)
         self._execute("delete from db_cluster where resource_id = ?", resource_id)
@@ -323,6 +391,17 @@ def _no_space(path: Path) -> InsufficientStorageError:
     return InsufficientStorageError(
         f"no space to write the catalog {path}; free some and try again"
     )
+
+
+def document_of(cluster: DBCluster) -> dict[str, Any]:
+    """What the catalog keeps of a cluster, as JSON has it."""
+    found: dict[str, Any] = _DOCUMENT.dump_python(cluster, mode="json")
+    return found
+
+
+def cluster_of(document: Mapping[str, Any]) -> DBCluster:
+    """The cluster of such a document. Raises ValueError."""
+    return _DOCUMENT.validate_python(dict(document))
 
 
 def _moment(date: str) -> datetime:

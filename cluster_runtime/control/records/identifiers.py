@@ -14,17 +14,20 @@ from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
 from cluster_runtime.wording import Hint, Operation
 
 IDENTIFIER_MAX_CHARACTERS = 63
+SNAPSHOT_IDENTIFIER_MAX_CHARACTERS = 255
 ROLE_MAX_CHARACTERS = 63
 RESOURCE_ID_CHARACTERS = 26
 _ENDPOINT_HASH_CHARACTERS = 12
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
-def check_identifier(identifier: str) -> str:
+def check_identifier(
+    identifier: str, what: str = "cluster", most: int = IDENTIFIER_MAX_CHARACTERS
+) -> str:
     """The identifier as RDS stores it, in lower case. Raises InvalidParameterError."""
     problem = None
-    if not 1 <= len(identifier) <= IDENTIFIER_MAX_CHARACTERS:
-        problem = f"must have 1 to {IDENTIFIER_MAX_CHARACTERS} characters, not {len(identifier)}"
+    if not 1 <= len(identifier) <= most:
+        problem = f"must have 1 to {most} characters, not {len(identifier)}"
     elif not re.fullmatch(r"[A-Za-z0-9-]+", identifier, re.ASCII):
         problem = "may hold only letters, digits and hyphens"
     elif not identifier[0].isalpha():
@@ -32,8 +35,13 @@ def check_identifier(identifier: str) -> str:
     elif identifier.endswith("-") or "--" in identifier:
         problem = "must not end with a hyphen or hold two in a row"
     if problem:
-        raise InvalidParameterError(f"cluster identifier {identifier!r} {problem}")
+        raise InvalidParameterError(f"{what} identifier {identifier!r} {problem}")
     return identifier.lower()
+
+
+def check_snapshot_identifier(identifier: str) -> str:
+    """The same for a snapshot. Raises InvalidParameterError."""
+    return check_identifier(identifier, "snapshot", SNAPSHOT_IDENTIFIER_MAX_CHARACTERS)
 
 
 def check_role_name(what: str, name: str) -> str:

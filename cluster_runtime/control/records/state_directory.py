@@ -5,6 +5,8 @@ state directory (0700)
     host.json, host.sock who hosts, and where attached processes ask it (`cluster_runtime.host`)
     catalog.sqlite       which clusters exist
     credentials          access keys in the AWS shared credentials format (0600)
+    backup.key           what the data keys of backups are wrapped with (0600)
+    backups/             backups, unless they are kept elsewhere
     secret.key           what managed master passwords are made of (0600)
     tls/                 the gateway's certificate authority
     engine/              data directories, unless PostgreSQL's user cannot reach them here

@@ -1,7 +1,9 @@
 """CreateDBCluster, and the unnamed clusters that the warm pool holds."""
 
 import asyncio
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -24,6 +26,7 @@ from cluster_runtime.control.records.identifiers import (
     new_resource_id,
 )
 from cluster_runtime.control.records.model import (
+    BACKTRACK_SECONDS,
     ClusterStatus,
     DBCluster,
     ServerlessScaling,
@@ -31,7 +34,6 @@ from cluster_runtime.control.records.model import (
 from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.records.rules import DEFAULT_DATABASE
 from cluster_runtime.control.topology.publishing import publish
-from cluster_runtime.control.workflows.delete import finish_delete
 from cluster_runtime.control.workflows.instances.failover import reboot_writer
 from cluster_runtime.control.workflows.instances.hosting import first_record, instances_over
 from cluster_runtime.control.workflows.parameter_groups import group_of
@@ -43,8 +45,6 @@ from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import ClusterAlreadyExistsError
 from cluster_runtime.gateway import make_verifier
-
-DEFAULT_CAPACITY_ACU = 0.5
 
 
 async def make_unnamed(runtime: OpenRuntime, engine_version: str | None) -> UnnamedCluster:
@@ -84,13 +84,7 @@ async def create_db_cluster(runtime: OpenRuntime, request: CreateDBCluster) -> H
     identifier = check_identifier(request.db_cluster_identifier)
     if request.if_not_exists and (existing := await _existing(runtime, identifier)) is not None:
         return existing
-    taken = {cluster.identifier for cluster in runtime.clusters.values()}
-    if identifier in taken | runtime.reserved.keys():
-        raise ClusterAlreadyExistsError(
-            f"a cluster {identifier!r} exists already; choose another identifier or delete it first"
-        )
-    runtime.reserved[identifier] = asyncio.Event()
-    try:
+    with reserved(runtime, identifier):
         if request.engine_version is None:
             unnamed = await runtime.pool.take()
         else:
@@ -100,6 +94,19 @@ async def create_db_cluster(runtime: OpenRuntime, request: CreateDBCluster) -> H
         except BaseException:
             await discard_unnamed(runtime, unnamed)
             raise
+
+
+@contextmanager
+def reserved(runtime: OpenRuntime, identifier: str) -> Iterator[None]:
+    """Keep a name for a cluster that is being made. Raises ClusterAlreadyExistsError."""
+    taken = {cluster.identifier for cluster in runtime.clusters.values()}
+    if identifier in taken | runtime.reserved.keys():
+        raise ClusterAlreadyExistsError(
+            f"a cluster {identifier!r} exists already; choose another identifier or delete it first"
+        )
+    runtime.reserved[identifier] = asyncio.Event()
+    try:
+        yield
     finally:
         runtime.reserved.pop(identifier).set()
 
@@ -142,11 +149,14 @@ async def _name(
             storage_type=request.storage_type,
             iam_database_authentication_enabled=request.enable_iam_database_authentication,
             has_writer=request.with_writer,
-            writer_identifier=_first_instance(runtime, identifier) if request.with_writer else "",
             db_cluster_parameter_group=group_of(runtime, request.db_cluster_parameter_group_name),
             tag_list=with_tags((), request.tags),
+            backup_retention_period=request.backup_retention_period,
             master_user_secret=_managed(runtime, unnamed, request),
             port_was_requested=request.port is not None,
+            backtrack_window=BACKTRACK_SECONDS
+            if request.backtrack_window is None
+            else request.backtrack_window,
         ),
         directory=unnamed.directory,
         instances=unnamed.instances,
@@ -158,8 +168,22 @@ async def _name(
     if request.storage_type != "aurora":
         storage = cluster.instances.storage
         await in_thread(storage.set_storage_type, request.storage_type)
-    if request.with_writer:
-        name = cluster.db_cluster.writer_identifier
+    await enter(runtime, cluster)
+    if request.with_writer and runtime.parameters_of(cluster.id):
+        await _restart_with_parameters(runtime, cluster)
+    await runtime.record(cluster, "DB cluster created", "creation")
+    return cluster
+
+
+async def enter(runtime: OpenRuntime, cluster: HostedCluster) -> None:
+    """Open the endpoints of a cluster that is complete, and enter it into the catalog.
+
+    Its writer, where it has one, becomes its first instance. From then on it stays, whatever
+    happens. Raises PortInUseError, InsufficientStorageError.
+    """
+    name = _first_instance(runtime, cluster.identifier) if cluster.db_cluster.has_writer else ""
+    cluster.db_cluster = replace(cluster.db_cluster, writer_identifier=name)
+    if name:
         record = first_record(cluster.db_cluster, name, cluster.db_cluster.cluster_create_time)
         await runtime.keep(cluster, record)
         await publish(cluster)
@@ -174,11 +198,8 @@ async def _name(
         await close_endpoints(runtime, cluster)
         raise
     runtime.clusters[cluster.id] = cluster
-    (unnamed.directory / UNNAMED_MARK).unlink()
-    if request.with_writer and runtime.parameters_of(cluster.id):
-        await _restart_with_parameters(runtime, cluster)
-    await runtime.record(cluster, "DB cluster created", "creation")
-    return cluster
+    cluster.instances.storage.configure()
+    (cluster.directory / UNNAMED_MARK).unlink()
 
 
 async def _restart_with_parameters(runtime: OpenRuntime, cluster: HostedCluster) -> None:
@@ -188,7 +209,7 @@ async def _restart_with_parameters(runtime: OpenRuntime, cluster: HostedCluster)
     except BaseException:
         await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.DELETING))
         await close_endpoints(runtime, cluster)
-        await finish_delete(runtime, cluster)
+        await runtime.remove(cluster)
         raise
 
 

@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
-from cluster_runtime.control.endpoints import close_endpoints
-from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.endpoints import close_endpoints, open_endpoints
 from cluster_runtime.control.operations.clusters import DeleteDBCluster
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
+from cluster_runtime.control.workflows.backups.automated import begin_to_retain
+from cluster_runtime.control.workflows.backups.snapshots import take_snapshot
 from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.errors import DeletionProtectedError, InvalidParameterError
+from cluster_runtime.errors import DeletionProtectedError
 from cluster_runtime.wording import Hint, Operation
 
 
@@ -17,17 +18,10 @@ async def delete_db_cluster(
 ) -> DBCluster:
     """End the cluster and remove all it holds. Returns it as it was last, with status `deleting`.
 
-    A delete cut short by the end of the process is finished by the next start. Raises
-    DeletionProtectedError, InvalidClusterStateError, InvalidParameterError.
+    A final snapshot is taken once no client can commit any more; where that fails, the cluster is
+    as before. A delete cut short by the end of the process is finished by the next start. Raises
+    what the operation declares.
     """
-    if not request.skip_final_snapshot:
-        raise InvalidParameterError(
-            f"cluster {cluster.identifier!r} gets no final snapshot, for this release takes none",
-            Hint(
-                "delete it without one with {}",
-                Operation("delete_db_cluster", cluster.identifier, {"skip_final_snapshot": True}),
-            ),
-        )
     async with cluster.changing:
         cluster.require(
             ClusterStatus.AVAILABLE, ClusterStatus.STOPPED, ClusterStatus.INCOMPATIBLE_NETWORK
@@ -42,16 +36,27 @@ async def delete_db_cluster(
                     ),
                 ),
             )
+        if request.final_db_snapshot_identifier is not None:
+            await _take_final(runtime, cluster, request.final_db_snapshot_identifier)
+        # First what becomes of its backup: whoever finishes this later has to know it.
+        await begin_to_retain(runtime, cluster, delete=request.delete_automated_backups)
         await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.DELETING))
         await close_endpoints(runtime, cluster)
         await cluster.instances.stop(Shutdown.IMMEDIATE)
-        await finish_delete(runtime, cluster)
+        await begin_to_retain(runtime, cluster, delete=request.delete_automated_backups)
+        await runtime.remove(cluster)
         return cluster.db_cluster
 
 
-async def finish_delete(runtime: OpenRuntime, cluster: HostedCluster) -> None:
-    """Remove the files, then the row: a row without files is finished again, never the reverse."""
-    await in_thread(runtime.home.remove, cluster.directory)
-    await in_thread(runtime.catalog.remove, cluster.id)
-    runtime.clusters.pop(cluster.id, None)
-    await runtime.record(cluster, "DB cluster deleted", "deletion")
+async def _take_final(runtime: OpenRuntime, cluster: HostedCluster, identifier: str) -> None:
+    before = cluster.db_cluster
+    cluster.db_cluster = replace(before, status=ClusterStatus.DELETING)
+    was_open = bool(cluster.endpoints)
+    await close_endpoints(runtime, cluster)
+    try:
+        await take_snapshot(runtime, cluster, identifier)
+    except BaseException:
+        cluster.db_cluster = before
+        if was_open:
+            await open_endpoints(runtime, cluster)
+        raise

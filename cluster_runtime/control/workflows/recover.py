@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from cluster_runtime.control.cluster import UNNAMED_MARK, HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import open_endpoints
-from cluster_runtime.control.records.catalog import CatalogEntry
+from cluster_runtime.control.postgres import BASE_IMAGE
+from cluster_runtime.control.records.catalog import CatalogEntry, UnderWay
 from cluster_runtime.control.records.instances import InstanceRecord
 from cluster_runtime.control.records.model import ClusterStatus
-from cluster_runtime.control.workflows.delete import finish_delete
+from cluster_runtime.control.workflows.backups.automated import forget_backups_of_living
+from cluster_runtime.control.workflows.branching.left_behind import finish_workflow
 from cluster_runtime.control.workflows.instances.hosting import instances_over, with_instances
 from cluster_runtime.control.workflows.upgrade import BEFORE_ADMIN_DATABASE, restore_configuration
 from cluster_runtime.engine.system.processes import end_orphans
@@ -31,9 +33,18 @@ async def recover(runtime: OpenRuntime) -> None:
     await asyncio.to_thread(
         _sweep, runtime, {each.db_cluster.db_cluster_resource_id for each in known}
     )
+    await asyncio.to_thread(runtime.home.sweep_bases, BASE_IMAGE)
+    living = {
+        each.db_cluster.db_cluster_resource_id
+        for each in known
+        if each.db_cluster.status is not ClusterStatus.DELETING
+    }
+    await asyncio.to_thread(forget_backups_of_living, runtime.backup_catalog, living)
     members = await _instances_of_known(runtime, known)
+    under_way = await asyncio.to_thread(runtime.catalog.workflows)
     for entry in known:
-        await _bring_back(runtime, entry, members)
+        begun = under_way.get(entry.db_cluster.db_cluster_resource_id)
+        await _bring_back(runtime, entry, members, begun)
 
 
 async def _instances_of_known(
@@ -50,7 +61,10 @@ async def _instances_of_known(
 
 
 async def _bring_back(
-    runtime: OpenRuntime, entry: CatalogEntry, members: list[InstanceRecord]
+    runtime: OpenRuntime,
+    entry: CatalogEntry,
+    members: list[InstanceRecord],
+    under_way: UnderWay | None,
 ) -> None:
     db_cluster, records = await with_instances(runtime, entry.db_cluster, members)
     installation = await asyncio.to_thread(runtime.installation, db_cluster.engine_version)
@@ -69,9 +83,11 @@ async def _bring_back(
         if custom.db_cluster_resource_id == cluster.id:
             cluster.custom[custom.identifier] = custom
     if db_cluster.status is ClusterStatus.DELETING:
-        await finish_delete(runtime, cluster)
+        await runtime.remove(cluster)
         return
     runtime.clusters[cluster.id] = cluster
+    if under_way is not None:
+        await finish_workflow(runtime, cluster, under_way)
     if cluster.format == BEFORE_ADMIN_DATABASE:
         await restore_configuration(runtime, cluster)
     open_to_clients = db_cluster.internet_access_gateway_enabled and db_cluster.has_writer

@@ -26,6 +26,7 @@ _EPOCH = struct.Struct("=Q")
 _ZEROS = bytes(1 << 20)
 _STRETCH_BYTES = 2 << 20
 _SYNCED_ONE_BY_ONE = 200
+_NO_LINK = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP}
 _O_DIRECT = getattr(os, "O_DIRECT", 0)
 
 
@@ -113,6 +114,15 @@ class Disk(Protocol):
 
     def link(self, path: Path, target: Path) -> None:
         """Give a file a second name."""
+
+    def link_all(self, folder: Path, target: Path, paths: Sequence[str]) -> None:
+        """Give many files second names, at the same paths below another folder.
+
+        Where the file system cannot, the names are given copies.
+        """
+
+    def links(self, path: Path) -> int:
+        """How many names a file has: more than one where another volume shares it."""
 
     def copy(self, path: Path, target: Path, pace: Pace) -> None:
         """Copy a file to a name that is free, as cheaply as the file system allows.
@@ -258,6 +268,21 @@ class HostDisk:
         """Give a file a second name."""
         os.link(path, target)
 
+    def link_all(self, folder: Path, target: Path, paths: Sequence[str]) -> None:
+        """Give many files second names, at the same paths below another folder."""
+        begin, there = os.fspath(folder), os.fspath(target)
+        for path in paths:
+            try:
+                os.link(f"{begin}/{path}", f"{there}/{path}")
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
+                link_or_copy(self, folder / path, target / path)
+
+    def links(self, path: Path) -> int:
+        """How many names a file has: more than one where another volume shares it."""
+        return path.stat().st_nlink
+
     def copy(self, path: Path, target: Path, pace: Pace) -> None:
         """Copy a file to a name that is free, as cheaply as the file system allows."""
         with (
@@ -321,6 +346,17 @@ class HostDisk:
 
 
 HOST_DISK = HostDisk()
+
+
+def link_or_copy(disk: Disk, path: Path, target: Path) -> None:
+    """Give a file a second name, or where the file system cannot, give the name a copy of it."""
+    try:
+        disk.link(path, target)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        disk.copy(path, target, at_once)
+        disk.sync(target)
 
 
 class _SharedBoard:

@@ -65,7 +65,7 @@ def test_what_happened_and_which_instances_there_are(borealis: Any) -> None:
 
     status, _, err = borealis("delete", "watched", "--yes", "--no-skip-final-snapshot")
     assert status == 1
-    assert "takes none" in err
+    assert "must name the final snapshot" in err
     assert borealis("delete", "watched", "--yes")[0] == 0
 
 

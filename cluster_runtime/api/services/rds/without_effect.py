@@ -8,7 +8,6 @@ ANYWHERE = frozenset(
         "AutoMinorVersionUpgrade",
         "AvailabilityZone",
         "AvailabilityZones",
-        "BackupRetentionPeriod",
         "CACertificateIdentifier",
         "CloudwatchLogsExportConfiguration",
         "CopyTagsToSnapshot",
@@ -19,6 +18,7 @@ ANYWHERE = frozenset(
         "EnableHttpEndpoint",
         "EnablePerformanceInsights",
         "EngineLifecycleSupport",
+        "IncludePublic",
         "IncludeShared",
         "MonitoringInterval",
         "NetworkType",
@@ -33,6 +33,7 @@ ANYWHERE = frozenset(
 
 OF_ONE: Mapping[str, frozenset[str]] = {
     "CreateDBInstance": frozenset({"Tags"}),
+    "RestoreDBClusterFromSnapshot": frozenset({"EngineVersion"}),
     "RebootDBInstance": frozenset({"ForceFailover"}),
     "DescribeDBEngineVersions": frozenset(
         {"IncludeAll", "ListSupportedCharacterSets", "ListSupportedTimezones"}

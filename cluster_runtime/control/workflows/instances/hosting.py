@@ -29,6 +29,7 @@ from cluster_runtime.control.workflows.upgrade import prepare_reader, prepare_wr
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.system.files import remove_tree
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.volume import StorageVolume
 
 _log = get_logger(__name__)
 UNFINISHED = (InstanceStatus.CREATING, InstanceStatus.DELETING)
@@ -46,10 +47,19 @@ def instances_over(
     records: of its instances, one of which is the writer.
     """
     home = runtime.home
+    coalesce = coalescing_of(home, installation, resource_id)
+
+    def begin_upkeep(volume: StorageVolume) -> None:
+        # First who needs log: nothing is collected before coalescing has begun.
+        runtime.backups.attach(resource_id, volume)
+        coalesce(volume)
+
     storage = ClusterStorage(
         home.clusters / resource_id,
         home.user_of(resource_id),
-        coalescing_of(home, installation, resource_id),
+        begin_upkeep,
+        partial(runtime.window_of, resource_id),
+        lambda message: runtime.tell(resource_id, message, "backtrack"),
     )
     at = partial(_hosted, runtime, installation, storage, resource_id)
     known = {each.db_instance_identifier: each.place for each in records}

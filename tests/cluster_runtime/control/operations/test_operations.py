@@ -57,14 +57,30 @@ OURS = {
     "LoseCompute",
     "DescribeHost",
     "GetMasterUserSecret",
+    "DescribeBackupStore",
+    "ModifyBackupStore",
+    "ExportDBClusterSnapshot",
+    "ImportDBClusterSnapshot",
+    "ResetBranch",
+    "Rewind",
+    "UndoRewind",
+    "CreateRestorePoint",
+    "DescribeRestorePoints",
+    "DeleteRestorePoint",
 }
 OURS_IN_RDS_OPERATIONS = {
     ("CreateDBCluster", "if_not_exists"),
     ("ModifyDBCluster", "require_tls"),
     ("ModifyDBCluster", "internet_access_gateway_enabled"),
     ("ModifyDBCluster", "reset_settings"),
+    ("ModifyDBCluster", "backtrack_bytes_max"),
+    ("RestoreDBClusterToPointInTime", "with_writer"),
     ("CreateDBCluster", "with_writer"),
     ("DescribeDBInstances", "db_cluster_identifier"),
+    ("RestoreDBClusterToPointInTime", "backup_location"),
+    ("RestoreDBClusterToPointInTime", "backup_key"),
+    ("RestoreDBClusterToPointInTime", "with_writer"),
+    ("RestoreDBClusterFromSnapshot", "with_writer"),
 }
 OTHER_DEFAULTS = {
     ("CreateDBCluster", "with_express_configuration"): (True, False),
@@ -75,15 +91,25 @@ OTHER_DEFAULTS = {
     ("CreateDBInstance", "engine"): ("aurora-postgresql", RDS_REQUIRES_IT.default),
     ("DeleteDBCluster", "skip_final_snapshot"): (True, False),
     ("DeleteDBInstance", "skip_final_snapshot"): (True, False),
+    ("DeleteDBCluster", "delete_automated_backups"): (False, True),
+    ("RestoreDBClusterFromSnapshot", "engine"): ("aurora-postgresql", RDS_REQUIRES_IT.default),
 }
 COMMON_CODES = {"InternalFailure", "InvalidParameterValue", "InvalidParameterCombination"}
 """Amazon RDS API Reference, "Common errors": operations do not list them."""
 CODES_OF_OUR_OWN = {
+    ("BacktrackDBCluster", "InvalidRestoreFault"),  # RDS: InvalidDBClusterStateFault
+    ("BacktrackDBCluster", "InsufficientStorageClusterCapacity"),
     ("DescribeEvents", "DBClusterNotFoundFault"),  # RDS answers with no events
     ("DescribeDBInstances", "DBClusterNotFoundFault"),  # of a parameter of ours
     ("RebootDBInstance", "InvalidDBClusterStateFault"),  # RDS: InvalidDBInstanceState
     ("CreateDBCluster", "DBParameterGroupNotFound"),  # RDS: DBClusterParameterGroupNotFound
     ("ModifyDBCluster", "DBParameterGroupNotFound"),  # RDS: DBClusterParameterGroupNotFound
+    ("RestoreDBClusterToPointInTime", "DBParameterGroupNotFound"),
+    ("RestoreDBClusterFromSnapshot", "DBParameterGroupNotFound"),
+    ("CreateDBClusterSnapshot", "InsufficientStorageClusterCapacity"),  # of this machine's disk
+    ("CreateDBClusterSnapshot", "KMSKeyNotAccessibleFault"),
+    ("DeleteDBClusterSnapshot", "KMSKeyNotAccessibleFault"),
+    ("DeleteDBClusterAutomatedBackup", "KMSKeyNotAccessibleFault"),
     ("DescribePendingMaintenanceActions", "DBClusterNotFoundFault"),  # RDS: ResourceNotFoundFault
 }
 KINDS = {
@@ -341,7 +367,7 @@ def test_every_secret_is_kept_out_of_the_repr() -> None:
         for each in declared.parameters
         if each.secret
     ]
-    assert len(secret) == 4
+    assert len(secret) == 7
     for request, name in secret:
         assert not request.__dataclass_fields__[name].repr
 

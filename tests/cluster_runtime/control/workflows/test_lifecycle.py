@@ -165,10 +165,10 @@ def test_deletion_protection_is_honoured(runtime: Runtime, cluster: ClusterHandl
     runtime.delete_db_cluster("notes")
 
 
-def test_a_final_snapshot_is_refused_rather_than_left_out(
+def test_a_final_snapshot_without_a_name_is_refused_rather_than_left_out(
     runtime: Runtime, cluster: ClusterHandle
 ) -> None:
-    with pytest.raises(InvalidParameterError, match="gets no final snapshot"):
+    with pytest.raises(InvalidParameterError, match="must name the final snapshot"):
         runtime.delete_db_cluster("notes", skip_final_snapshot=False)
     assert cluster.status is ClusterStatus.AVAILABLE
 

@@ -1,0 +1,1 @@
+"""What is decided about backups: no file, bucket, clock or thread."""

@@ -1,0 +1,1 @@
+"""The continuous backup of open volumes."""

@@ -1,0 +1,97 @@
+"""The log of an open volume, uploaded in pieces as it becomes durable."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from cluster_runtime.backup.core.manifests import LogPiece
+from cluster_runtime.backup.core.names import Piece, piece_name
+from cluster_runtime.backup.core.pieces import PIECE_BYTES, joined
+from cluster_runtime.backup.vault.vault import Vault
+from cluster_runtime.storage.live.cursor import LogCursor
+from cluster_runtime.storage.live.log_source import LogExtent
+from cluster_runtime.storage.volume import StorageVolume
+
+NEW_MOST_BYTES = 16 << 20
+READ_BYTES = 1 << 20
+LOOKS_KEPT = 64
+
+
+class LogUpload:
+    """One era of one cluster, from an LSN on. Used by one thread at a time.
+
+    end: up to where it is uploaded. complete_at: a time, in milliseconds since 1970, such that
+    everything committed until then is in what is uploaded.
+    """
+
+    def __init__(self, volume: StorageVolume, vault: Vault, era: int, end: int, last: int) -> None:
+        self._volume, self._vault, self._era = volume, vault, era
+        self.end, self.complete_at = end, last
+        self._newest: list[tuple[Piece, bytes]] = []
+        """Those that may be joined with what comes, with their log."""
+        self._cursor: LogCursor | None = None
+        self._looks: deque[tuple[int, int]] = deque(maxlen=LOOKS_KEPT)
+
+    def look(self) -> LogExtent | None:
+        """Note how far the log is now. None while it cannot be uploaded."""
+        at = _now_ms()
+        extent = self._volume.log.extent()
+        if extent is not None:
+            self._looks.append((at, extent.received))
+            if extent.received <= self.end:
+                self.complete_at = max(self.complete_at, at)
+        return extent
+
+    def upload(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Upload what is durable now.
+
+        stopped: asked between two pieces whether to leave the rest. Raises what `Vault` raises,
+        and StorageError where the log cannot be read.
+        """
+        extent = self.look()
+        while extent is not None and self.end < extent.durable and not stopped():
+            self._upload_piece(min(extent.durable, self.end + NEW_MOST_BYTES))
+
+    def forget_cursor(self) -> None:
+        """Read on with a new one: the volume was opened again, or a read failed."""
+        self._cursor = None
+
+    def _upload_piece(self, until: int) -> None:
+        new = self._read(until)
+        until = self.end + len(new)
+        count = joined([piece.bytes for piece, _ in self._newest], len(new))
+        before = self._newest[len(self._newest) - count :]
+        wal = b"".join((*(content for _, content in before), new))
+        start = before[0][0].start if before else self.end
+        first = before[0][0].first if before else self.complete_at
+        last = max((at for at, received in self._looks if received <= until), default=0)
+        last = max(last, self.complete_at)
+        piece = Piece(start, until, first, last)
+        timelines = self._volume.metadata.timelines
+        content = LogPiece(wal, timelines.current, timelines.ended).to_bytes()
+        self._vault.write(piece_name(self._era, piece), content)
+        self.end, self.complete_at = until, last
+        del self._newest[len(self._newest) - count :]
+        self._newest.append((piece, wal))
+        while sum(piece.bytes for piece, _ in self._newest) > PIECE_BYTES:
+            self._newest.pop(0)
+        # Only now: the log is in the bucket at every moment.
+        self._vault.delete([piece_name(self._era, each) for each, _ in before])
+
+    def _read(self, until: int) -> bytes:
+        parts: list[bytes] = []
+        left = until - self.end
+        try:
+            if self._cursor is None or self._cursor.lsn != self.end:
+                self._cursor = self._volume.log.cursor(self.end)
+            while left and (part := self._cursor.read(min(left, READ_BYTES))):
+                parts.append(part)
+                left -= len(part)
+        except BaseException:
+            self._cursor = None
+            raise
+        return b"".join(parts)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

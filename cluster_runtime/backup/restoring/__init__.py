@@ -1,0 +1,1 @@
+"""Data directories made from a backup."""

@@ -1,0 +1,1 @@
+"""Objects of a backup: encrypted, checksummed, in a local directory or a bucket."""

@@ -1,0 +1,90 @@
+"""A bucket behind the S3 protocol, and keys in a KMS: what works, and how failures are told."""
+
+import socket
+from pathlib import Path
+
+import boto3
+import pytest
+
+from cluster_runtime.backup.keeping.archive import Archive
+from cluster_runtime.backup.vault import bucket as buckets
+from cluster_runtime.backup.vault.bucket import Bucket, ObjectMissingError
+from cluster_runtime.backup.vault.keys import KmsKey, LocalKey
+from cluster_runtime.errors import (
+    BackupKeyError,
+    BackupStoreRefusedError,
+    BackupStoreUnavailableError,
+    InvalidParameterError,
+)
+
+RESOURCE = "cluster-AAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+
+def test_objects_are_kept_listed_and_removed(s3_location: str) -> None:
+    bucket = Bucket(s3_location)
+    names = [f"clusters/a/{number:04d}" for number in range(120)]
+    for name in names:
+        bucket.put(name, name.encode())
+    bucket.put("clusters/b/key", bytes(3 << 20))
+    assert bucket.get(names[7]) == names[7].encode()
+    assert bucket.names("clusters/a") == [name.rpartition("/")[2] for name in names]
+    assert bucket.folders("clusters") == ["a", "b"]
+    bucket.delete([*names, "clusters/a/never"])
+    assert bucket.names("clusters/a") == []
+    with pytest.raises(ObjectMissingError):
+        bucket.get(names[0])
+
+
+def test_a_place_is_probed_before_it_is_used(s3_location: str, tmp_path: Path) -> None:
+    archive = Archive(s3_location, LocalKey.of(tmp_path))
+    archive.probe()
+    assert archive.bucket.names("probe") == []
+
+
+def test_a_bucket_that_is_not_there_is_told(moto_endpoint: str, aws: None) -> None:
+    with pytest.raises(BackupStoreRefusedError, match="there is no bucket at s3://nowhere"):
+        Bucket(f"s3://nowhere?endpoint={moto_endpoint}").put("x", b"")
+
+
+def test_a_store_that_does_not_answer_is_told(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buckets, "RETRIES", 0)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(BackupStoreUnavailableError, match="cannot be reached"):
+        Bucket(f"s3://away?endpoint=http://127.0.0.1:{port}").put("x", b"")
+
+
+def test_credentials_that_are_missing_are_told(
+    moto_endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(BackupStoreRefusedError, match="credentials"):
+        Bucket(f"s3://bucket?endpoint={moto_endpoint}").put("x", b"")
+
+
+@pytest.mark.parametrize(
+    "location", ["relative/path", "ftp://host/x", "s3://", "s3://bucket?colour=red", ""]
+)
+def test_a_location_that_is_none_is_refused(location: str) -> None:
+    with pytest.raises(InvalidParameterError, match="is no place for backups"):
+        Bucket(location)
+
+
+def test_a_kms_opens_a_backup_without_any_file(
+    s3_location: str, moto_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", moto_endpoint)
+    made = boto3.client("kms", endpoint_url=moto_endpoint).create_key()["KeyMetadata"]
+    archive = Archive(s3_location, LocalKey.of(tmp_path), made["Arn"])
+    vault = archive.vault_for(RESOURCE)
+    elsewhere = Archive(s3_location, None)
+    assert elsewhere.vault(RESOURCE).key == vault.key
+    stranger = KmsKey(
+        boto3.client("kms", endpoint_url=moto_endpoint).create_key()["KeyMetadata"]["Arn"]
+    )
+    with pytest.raises(BackupKeyError, match="cannot be used"):
+        stranger.unwrap(KmsKey(made["Arn"]).wrap(bytes(32), RESOURCE), "cluster-other")
