@@ -28,8 +28,10 @@ SHORT_OPTIONS = {
     "master_username": "--master-user",
     "new_db_cluster_identifier": "--rename",
     "seconds_until_auto_pause": "--auto-pause",
+    "tables": "--table",
     "tag_keys": "--tag-key",
     "tags": "--tag",
+    "target_database_name": "--target-database",
     "with_express_configuration": "--express",
 }
 """Options that are called other than their parameter."""
@@ -38,8 +40,10 @@ COMMANDS_BY_OTHER_NAMES = {
     "create_db_cluster": "create",
     "delete_db_cluster": "delete",
     "describe_activity": "activity",
+    "describe_data_diff": "diff data",
     "describe_db_instances": "instances",
     "describe_events": "events",
+    "describe_schema_diff": "diff schema",
     "describe_sessions": "sessions",
     "describe_volume": "storage show",
     "failover_db_cluster": "failover",

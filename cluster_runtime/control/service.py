@@ -11,7 +11,7 @@ from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.members import describe_instances, instance_named
-from cluster_runtime.control.monitoring.activity import describe_activity
+from cluster_runtime.control.monitoring.performed import MonitoringOperations
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
     DeleteDBCluster,
@@ -49,11 +49,7 @@ from cluster_runtime.control.operations.resources import (
     ListTagsForResource,
     RemoveTagsFromResource,
 )
-from cluster_runtime.control.operations.sessions import (
-    DescribeActivity,
-    DescribeSessions,
-    RegisterSession,
-)
+from cluster_runtime.control.operations.sessions import RegisterSession
 from cluster_runtime.control.operations.volumes import (
     DescribeVolume,
     HealFault,
@@ -62,7 +58,6 @@ from cluster_runtime.control.operations.volumes import (
 )
 from cluster_runtime.control.records.catalog import Catalog
 from cluster_runtime.control.records.model import (
-    ClusterActivity,
     ClusterStatus,
     DBCluster,
     DBInstance,
@@ -110,7 +105,6 @@ from cluster_runtime.gateway import (
     CertificateAuthority,
     Gateway,
     GatewayLimits,
-    SessionDescription,
     SigningKey,
 )
 from cluster_runtime.logs import get_logger
@@ -149,7 +143,7 @@ class HostedSource:
         return self.service.token(db_cluster, host, port, user)
 
 
-class ControlService:
+class ControlService(MonitoringOperations):
     """The control plane itself. All methods run on the runtime's event loop."""
 
     def __init__(
@@ -413,14 +407,6 @@ class ControlService:
         named = request.source_identifier
         resource_id = None if named is None else self.find(named).id
         return await asyncio.to_thread(self._runtime.catalog.events, resource_id)
-
-    async def describe_sessions(self, request: DescribeSessions) -> list[SessionDescription]:
-        """Perform it; raises what `DescribeSessions` declares."""
-        return describe_sessions(self.find(request.db_cluster_identifier))
-
-    async def describe_activity(self, request: DescribeActivity) -> ClusterActivity:
-        """Perform it; raises what `DescribeActivity` declares."""
-        return await describe_activity(self.find(request.db_cluster_identifier))
 
     async def register_session(self, request: RegisterSession) -> None:
         self._runtime.gateway.register_session(

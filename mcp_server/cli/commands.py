@@ -43,6 +43,8 @@ app = typer.Typer(
 storage = typer.Typer(help="Look at the storage volume of a cluster.", no_args_is_help=True)
 memory = typer.Typer(help="Maintain agent memory in a cluster.", no_args_is_help=True)
 fault = typer.Typer(help="Make part of a cluster fail, and heal it.", no_args_is_help=True)
+diff = typer.Typer(help="Compare two clusters, or two databases.", no_args_is_help=True)
+app.add_typer(diff, name="diff")
 app.add_typer(storage, name="storage")
 app.add_typer(fault, name="fault")
 app.add_typer(memory, name="memory")
@@ -212,7 +214,7 @@ def status(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
 
 
 add_commands(
-    {"": app, "storage": storage, "fault": fault},
+    {"": app, "diff": diff, "storage": storage, "fault": fault},
     opened,
     inspect.Parameter(
         "state_dir", inspect.Parameter.KEYWORD_ONLY, default=STATE_DIR, annotation=StateDir

@@ -13,6 +13,7 @@ from cluster_runtime.control.operations import (
     sessions,
     volumes,
 )
+from cluster_runtime.control.operations.comparing import diffs
 from cluster_runtime.control.operations.declaration import (
     Declared,
     Request,
@@ -21,7 +22,7 @@ from cluster_runtime.control.operations.declaration import (
 )
 
 OPERATIONS: tuple[Declared, ...] = declared_in(
-    (clusters, instances, events, resources, engines, sessions, volumes)
+    (clusters, instances, events, resources, engines, sessions, volumes, diffs)
 )
 
 __all__ = ["OPERATIONS", "Declared", "Request", "operation"]

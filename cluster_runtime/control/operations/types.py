@@ -44,3 +44,6 @@ SECRET_VALUE = Result(RESOURCES, "MasterUserSecretValue")
 HOST = Result(MODEL, "HostDescription")
 SESSIONS = Result("cluster_runtime.gateway.description", "SessionDescription", many=True)
 ACTIVITY = Result(MODEL, "ClusterActivity")
+DIFFS = "cluster_runtime.diff.results"
+SCHEMA_DIFF = Result(DIFFS, "SchemaDiff")
+DATA_DIFF = Result(DIFFS, "DataDiff")
