@@ -9,7 +9,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from psycopg import errors, sql
 
@@ -41,7 +41,13 @@ T = TypeVar("T")
 
 MARKS_OF_A_BATCH = 10_000
 ROWS_OF_ALL = 10_000
-REFUSALS = (errors.InsufficientPrivilege, errors.LockNotAvailable, errors.WrongObjectType)
+REFUSALS = (
+    errors.InsufficientPrivilege,
+    errors.LockNotAvailable,
+    errors.ObjectNotInPrerequisiteState,
+    errors.UndefinedTable,
+    errors.WrongObjectType,
+)
 """What one table may meet, and the others need not."""
 
 Values = tuple[str | None, ...]
@@ -335,5 +341,5 @@ def _order(row: RowChange) -> list[tuple[bool, int, str]]:
     return [(False, int(value), "") if _whole(value) else (True, 0, value or "") for value in said]
 
 
-def _whole(value: str | None) -> bool:
+def _whole(value: str | None) -> TypeGuard[str]:
     return value is not None and value.isascii() and value.removeprefix("-").isdigit()

@@ -15,6 +15,8 @@ from psycopg import sql
 from cluster_runtime.diff.data.tables import HASH_BUCKETS, Run, TableFacts
 
 VALUE_CHARACTERS_MAX = 1000
+LINES_OF_A_BLOCK = 291
+"""The most rows that a block of 8 KiB can hold (MaxHeapTuplesPerPage)."""
 
 TABLES = r"""
 select pg_catalog.format('%I.%I', n.nspname, c.relname),
@@ -138,10 +140,17 @@ class TableStatements:
             pieces = [self._marked(self._relation, chosen)]
         else:
             pieces = [self._marked(*each) for each in self._pieces(runs)]
-        return sql.SQL(
-            'select * from ({}) marks order by identity collate pg_catalog."C", '
-            'digest collate pg_catalog."C"'
-        ).format(sql.SQL(" union all ").join(pieces))
+        return _ordered(sql.SQL(" union all ").join(pieces))
+
+    def marks_in_blocks(self) -> sql.Composed:
+        """The same of the rows in some blocks. Parameter: blocks."""
+        places = sql.SQL(
+            "t.ctid operator(pg_catalog.=) any (array(select "
+            "pg_catalog.format('(%%s,%%s)', block, line)::pg_catalog.tid "
+            "from pg_catalog.unnest(%(blocks)s::pg_catalog.int8[]) block, "
+            f"pg_catalog.generate_series(1, {LINES_OF_A_BLOCK}) line))"
+        )
+        return _ordered(self._marked(self._relation, places))
 
     def rows(self) -> sql.Composed:
         """(oid of the table, ctid, values) of rows. Parameter: places, an array of ctids."""
@@ -245,6 +254,13 @@ def chosen(buckets: Sequence[int], runs: Sequence[Run], bounds: Sequence[str]) -
         elif low is not None and high is None:
             found["low"] = bounds[low]
     return found
+
+
+def _ordered(marks: sql.Composable) -> sql.Composed:
+    return sql.SQL(
+        'select * from ({}) marks order by identity collate pg_catalog."C", '
+        'digest collate pg_catalog."C"'
+    ).format(marks)
 
 
 def _column(name: str) -> sql.Composed:

@@ -19,6 +19,7 @@ ROWS_OF_A_RANGE = 1000
 RANGES_MAX = 8192
 SAMPLED_PAGES = 2000
 BLOCKS_MAX = 20_000
+FEW_BLOCKS = 100
 SHARE_MAX = 0.3
 """Of more blocks than that, reading the whole table in order is quicker."""
 
@@ -118,9 +119,8 @@ def blocks_to_look_into(
         return None
     numbers = (number for _, number in source.files if number is not None)
     blocks = {block for number in numbers for block in changed.get(number, ())}
-    if len(blocks) > BLOCKS_MAX or len(blocks) > max(source.pages, target.pages) * SHARE_MAX:
-        return None
-    return tuple(sorted(blocks))
+    share = SHARE_MAX * max(source.pages, target.pages)
+    return tuple(sorted(blocks)) if len(blocks) <= min(BLOCKS_MAX, max(FEW_BLOCKS, share)) else None
 
 
 def range_count(pages: int) -> int:

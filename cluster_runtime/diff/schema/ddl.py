@@ -11,6 +11,16 @@ from dataclasses import dataclass
 Right = tuple[str, str, bool]
 """A privilege, to whom, and whether with grant option."""
 
+NOT_VALID = "NOT VALID"
+"""What no constraint is that comes with its table."""
+GRANTED_AS = {
+    "aggregate ": "function ",
+    "foreign table ": "table ",
+    "materialized view ": "table ",
+    "view ": "table ",
+}
+"""What GRANT calls otherwise than the rest of SQL."""
+
 
 @dataclass(frozen=True, slots=True)
 class Described:
@@ -85,9 +95,13 @@ def text_of_table(
     theirs = {column.line for each in parents for column in each}
     own = [each for each in columns if not (each.inherited and each.line in theirs)]
     inner = [each.line for each in own]
-    inner += [f"constraint {each.name} {each.definition}" for each in constraints]
+    added = [each for each in constraints if each.definition.endswith(NOT_VALID)]
+    inner += [f"constraint {one.name} {one.definition}" for one in constraints if one not in added]
     body = "(\n" + ",\n".join(f"    {line}" for line in inner) + "\n)" if inner else "()"
     statements = [_ended("\n".join([f"{described.ddl} {body}", *table.tail]))]
+    statements += [
+        f"alter {described.noun} add constraint {one.name} {one.definition};" for one in added
+    ]
     statements += [f"alter {described.noun} {clause};" for clause in table.more]
     for column in own:
         alter = f"alter {described.noun} alter column {column.name}"
@@ -127,6 +141,8 @@ def _rights(
 ) -> Iterator[str]:
     if rights is None:
         return
+    for other, known in GRANTED_AS.items():
+        noun = f"{known}{noun.removeprefix(other)}" if noun.startswith(other) else noun
     given, expected = set(map(_right, rights)), set(map(_right, usual))
     for privilege, whom, _ in sorted(expected - given):
         yield f"revoke {privilege}{column} on {noun} from {whom};"

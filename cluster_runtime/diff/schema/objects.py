@@ -118,7 +118,7 @@ _AGGREGATE = """
                    'sspace = ' || nullif(a.aggtransspace, 0),
                    'finalfunc = ' || nullif(a.aggfinalfn, 0)::regprocedure,
                    case when a.aggfinalextra then 'finalfunc_extra' end,
-                   'finalfunc_modify = ' || a.aggfinalmodify,
+                   'finalfunc_modify = ' || a.aggfinalmodify::text,
                    'combinefunc = ' || nullif(a.aggcombinefn, 0)::regprocedure,
                    'serialfunc = ' || nullif(a.aggserialfn, 0)::regprocedure,
                    'deserialfunc = ' || nullif(a.aggdeserialfn, 0)::regprocedure,
@@ -129,8 +129,8 @@ _AGGREGATE = """
                    'mfinalfunc = ' || nullif(a.aggmfinalfn, 0)::regprocedure,
                    'minitcond = ' || quote_literal(a.aggminitval),
                    'sortop = ' || nullif(a.aggsortop, 0)::regoperator,
-                   'parallel = ' || p.proparallel,
-                   'kind = ' || nullif(a.aggkind, 'n')))
+                   'parallel = ' || p.proparallel::text,
+                   'kind = ' || nullif(a.aggkind, 'n')::text))
           from pg_catalog.pg_aggregate a where a.aggfnoid = p.oid)"""
 
 ROUTINES = f"""
@@ -179,6 +179,9 @@ select 'cast', o.name, 'cast ' || o.name,
        lateral (select format('(%s as %s)', format_type(c.castsource, null),
                               format_type(c.casttarget, null)) as name) o
  where c.oid >= {FIRST_NORMAL_OID} and {not_of_an_extension("pg_cast", "c.oid")}
+   and not exists (  -- that of a range to its multirange
+       select from pg_catalog.pg_depend d
+        where d.classid = 'pg_catalog.pg_cast'::regclass and d.objid = c.oid and d.deptype = 'i')
 """
 
 TEXT_SEARCH = f"""
@@ -252,20 +255,23 @@ select 'publication', quote_ident(p.pubname), 'publication ' || quote_ident(p.pu
 
 DEFAULT_PRIVILEGES = f"""
 select 'default privileges', o.name, o.name, string_agg(format(
-           'alter default privileges for role %s%s grant %s on %s to %s%s',
-           k.role, k.schema, lower(x.privilege_type), k.what,
+           'alter default privileges%s%s grant %s on %s to %s%s',
+           ' for role ' || k.role, k.schema, lower(x.privilege_type), k.what,
            case x.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(x.grantee)) end,
            case when x.is_grantable then ' with grant option' end),
            E';\\n' order by x.privilege_type, pg_get_userbyid(x.grantee)),
        null::text, {NO_RIGHTS}, null::text
   from pg_catalog.pg_default_acl a,
-       lateral (select quote_ident(pg_get_userbyid(a.defaclrole)) as role,
+       {FROM_DATABASE},
+       lateral (select {owner("a.defaclrole")} as role,
                        ' in schema ' || nullif(a.defaclnamespace, 0)::regnamespace as schema,
                        case a.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences'
                            when 'f' then 'functions' when 'T' then 'types' when 'n' then 'schemas'
                            else 'large objects' end as what) k,
-       lateral (select format('of %s%s on %s', k.role, k.schema, k.what) as name) o,
+       lateral (select format('of %s%s on %s', coalesce(k.role, 'the owner'), k.schema,
+                              k.what) as name) o,
        lateral aclexplode(a.defaclacl) x
+ where x.grantee <> a.defaclrole
  group by o.name
 """
 

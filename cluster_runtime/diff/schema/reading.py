@@ -1,7 +1,7 @@
 """Reads the objects of a database, as DDL texts, from its catalogs."""
 
 from collections import defaultdict
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 from cluster_runtime.diff.schema.comparing import ObjectName, Objects
 from cluster_runtime.diff.schema.ddl import (
@@ -45,12 +45,11 @@ def read_objects(session: Reading) -> Objects:
     return texts
 
 
-def _ask(session: Reading, queries: tuple[str, ...]) -> list[Rows]:
+def _ask(session: Reading, queries: tuple[LiteralString, ...]) -> list[Rows]:
     cursors = [session.conn.cursor() for _ in queries]
     with session.conn.pipeline():
         for cursor, query in zip(cursors, queries, strict=True):
-            # Constants of this folder, put together there.
-            cursor.execute(cast(LiteralString, query))
+            cursor.execute(query)
     return [cursor.fetchall() for cursor in cursors]
 
 

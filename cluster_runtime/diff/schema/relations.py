@@ -14,14 +14,15 @@ from cluster_runtime.diff.schema.fragments import (
     state,
 )
 
-_SEQUENCE = """concat_ws(' ', 'as ' || format_type(s.seqtypid, null),
-           'increment', s.seqincrement, 'minvalue', s.seqmin, 'maxvalue', s.seqmax,
-           'start', s.seqstart, 'cache', s.seqcache, case when s.seqcycle then 'cycle' end)"""
+_SEQUENCE = """concat_ws(' ', 'increment', s.seqincrement, 'minvalue', s.seqmin,
+           'maxvalue', s.seqmax, 'start', s.seqstart, 'cache', s.seqcache,
+           case when s.seqcycle then 'cycle' end)"""
 
 SEQUENCES = f"""
 select 'sequence', o.name, 'sequence ' || o.name,
        concat_ws(' ', case c.relpersistence when 'u' then 'create unlogged sequence'
-                                            else 'create sequence' end, o.name, {_SEQUENCE},
+                                            else 'create sequence' end,
+           o.name, 'as', format_type(s.seqtypid, null), {_SEQUENCE},
            (select format('owned by %s.%I', d.refobjid::regclass, a.attname)
               from pg_catalog.pg_depend d
               join pg_catalog.pg_attribute a
@@ -145,9 +146,9 @@ select o.kind, o.name, o.kind || ' ' || o.name,
            'partition by ' || case c.relkind when 'p' then pg_get_partkeydef(c.oid) end,
            'using ' || (select nullif(m.amname, 'heap') from pg_catalog.pg_am m
                          where m.oid = c.relam),
-           'with (' || array_to_string(c.reloptions || array(
+           'with (' || nullif(array_to_string(c.reloptions || array(
                select 'toast.' || opt from pg_catalog.pg_class t, unnest(t.reloptions) opt
-                where t.oid = c.reltoastrelid), ', ') || ')',
+                where t.oid = c.reltoastrelid), ', '), '') || ')',
            'server ' || (select quote_ident(s.srvname)
                         || coalesce(' options (' || array_to_string(f.ftoptions, ', ') || ')', '')
                            from pg_catalog.pg_foreign_table f

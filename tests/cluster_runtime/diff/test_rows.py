@@ -63,7 +63,6 @@ TYPES = {
     "interval": ("'1 day'", "'24 hours'"),
     "uuid": ("gen_random_uuid()", "gen_random_uuid()"),
     "money": ("'1.50'", "'1.51'"),
-    "xml": ("'<a/>'", "'<b/>'"),
     "inet": ("'::1'", "'127.0.0.1'"),
     "bit(3)": ("B'101'", "B'100'"),
     "int4range": ("'[1,2)'", "'empty'"),
@@ -85,8 +84,8 @@ def test_values_of_every_type_are_told_apart(pair: Pair) -> None:
             + "".join(
                 f'create table "same {kind}" (id int primary key, v {kind});'
                 f'insert into "same {kind}" values (1, {values[0]}), (2, null);'
-                f'create table "{kind}" (id int primary key, v {kind});'
-                f'insert into "{kind}" values (1, {values[place]}), (2, null);'
+                f'create table "differs {kind}" (id int primary key, v {kind});'
+                f'insert into "differs {kind}" values (1, {values[place]}), (2, null);'
                 f'create table "bare {kind}" (v {kind});'
                 f'insert into "bare {kind}" values ({values[place]}), (null), (null);'
                 for kind, values in TYPES.items()
@@ -95,14 +94,13 @@ def test_values_of_every_type_are_told_apart(pair: Pair) -> None:
     found = diffs(pair)
     for kind in TYPES:
         same = (0, 0, 1) if kind == "uuid" else (0, 0, 0)
-        quoted = kind if kind.isidentifier() else f'"{kind}"'
         assert counts(found[f'public."same {kind}"']) == same, kind
-        assert counts(found[f"public.{quoted}"]) == (0, 0, 1), kind
+        assert counts(found[f'public."differs {kind}"']) == (0, 0, 1), kind
         assert counts(found[f'public."bare {kind}"']) == (1, 1, 0), kind
-    shown = found["public.text"].rows[0].target
+    shown = found['public."differs text"'].rows[0].target
     assert shown is not None
     assert shown[1] == "x" * 1000 + "…"
-    (row,) = found["public.pair"].rows
+    (row,) = found['public."differs pair"'].rows
     assert (row.source, row.target) == (("1", "(,)"), ("1", None))
 
 
@@ -166,7 +164,7 @@ def numbered(lasting_pair: Pair) -> Pair:
             dsn,
             "create schema keyed;"
             + "".join(
-                f"create table keyed.{kind} (k {kind}, part int, v int, primary key (k, part));"
+                f"create table keyed.by_{kind} (k {kind}, part int, v int, primary key (k, part));"
                 for kind in KEYS
             ),
         )
@@ -196,9 +194,10 @@ def test_every_row_is_found_whatever_its_bucket(
         )
         run(
             dsn,
-            f"truncate keyed.{kind};" + (f"insert into keyed.{kind} values {values}" * bool(rows)),
+            f"truncate keyed.by_{kind};"
+            + (f"insert into keyed.by_{kind} values {values}" * bool(rows)),
         )
-    found = diffs(numbered, f"keyed.{kind}")[f"keyed.{kind}"]
+    found = diffs(numbered, f"keyed.by_{kind}")[f"keyed.by_{kind}"]
     assert (found.source_rows, found.target_rows) == (len(source), len(target))
     assert counts(found) == (
         len(target.keys() - source.keys()),
@@ -262,7 +261,8 @@ create function evil.reached() returns text language plpgsql as
 HOSTILE = {
     "names on the search path of the database": REACHED
     + """
-create function evil.format(text, record) returns text language sql as 'select evil.reached()';
+create function evil.format(text, record) returns text language plpgsql as
+    $$ begin return 'same'; end $$;
 create function evil.md5(text) returns text language sql as 'select ''same''';
 create operator evil.|| (function = textcat, leftarg = text, rightarg = text);
 do $$ begin execute format('alter database %I set search_path = evil, pg_catalog, public',
@@ -334,7 +334,7 @@ def test_a_session_writes_nothing_and_says_who_it_is(pair: Pair) -> None:
         ).fetchone()
         assert row == (
             *("on", "pg_catalog, pg_temp", "repeatable read", "off", "view,foreign-table"),
-            *("master", False),
+            *("postgres", False),
         )
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             source.conn.execute("create table t ()")

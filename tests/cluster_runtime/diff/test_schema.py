@@ -298,9 +298,9 @@ CASES = {
     ),
     "an operator": Case(
         "operator",
-        "{s}.+++(integer,integer)",
+        "{s}.@+@(integer,integer)",
         "",
-        "create operator {s}.+++ (function = int4pl, leftarg = int, rightarg = int)",
+        "create operator {s}.@+@ (function = int4pl, leftarg = int, rightarg = int)",
     ),
     "a collation": Case(
         "collation", "{s}.low", "", "create collation {s}.low (provider = libc, locale = 'C')"
@@ -329,7 +329,7 @@ CASES = {
     "a comment on a schema": Case("schema", "{s}", "", "comment on schema {s} is 'mine'"),
     "default privileges": Case(
         "default privileges",
-        "of master in schema {s} on tables",
+        "of the owner in schema {s} on tables",
         "",
         "alter default privileges in schema {s} grant select on tables to rds_iam",
         "grant select on tables to rds_iam",

@@ -58,6 +58,7 @@ def stretch(
         psycopg.connect(dsn, user=SUPERUSER, autocommit=True) as conn,
     ):
         conn.execute("create extension pg_walinspect")
+        conn.execute("select pg_create_physical_replication_slot('kept', true)")
         conn.execute("select pg_switch_wal()")
         (start,) = conn.execute("select pg_current_wal_insert_lsn()").fetchone() or ("",)
         for statement in CHANGES.strip().split("\n"):
@@ -79,6 +80,7 @@ def stretch(
         wal = b"".join(
             (Path(directory) / "pg_wal" / wal_file_name(1, at, size)).read_bytes() for at in files
         )
+        conn.execute("select pg_drop_replication_slot('kept')")
         yield lsn, wal[lsn % size : last - files[0]], size, blocks, commits
 
 
