@@ -41,6 +41,18 @@ from cluster_runtime.control.operations.instances import (
     DownloadDBLogFilePortion,
     RebootDBInstance,
 )
+from cluster_runtime.control.operations.recovery.restoring import (
+    ResetBranch,
+    RestoreDBClusterToPointInTime,
+)
+from cluster_runtime.control.operations.recovery.rewinding import (
+    BacktrackDBCluster,
+    CreateRestorePoint,
+    DeleteRestorePoint,
+    DescribeRestorePoints,
+    Rewind,
+    UndoRewind,
+)
 from cluster_runtime.control.operations.renamed import renamed
 from cluster_runtime.control.operations.resources import (
     AddTagsToResource,
@@ -79,6 +91,11 @@ from cluster_runtime.control.records.resources import (
     ResourcePendingMaintenanceActions,
     Tag,
 )
+from cluster_runtime.control.records.rewinds import (
+    DBClusterBacktrack,
+    RestorePoint,
+    RewindDescription,
+)
 from cluster_runtime.diff.results import DataDiff, SchemaDiff
 
 if TYPE_CHECKING:
@@ -113,6 +130,7 @@ class AwaitedOperations:
         port: int | None = None,
         tags: Sequence[Tag] = (),
         db_cluster_parameter_group_name: str | None = None,
+        backtrack_window: int | None = None,
         with_writer: bool = True,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
         if_not_exists: bool = False,
@@ -141,6 +159,7 @@ class AwaitedOperations:
         port: port of the cluster endpoint; by default any free one.
         tags: words about it, at most 50.
         db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
+        backtrack_window: seconds for which it can be rewound, 0 for not at all; by default a day.
         with_writer: make an instance; without one it takes no connections until it gets one.
         engine: there is one.
         if_not_exists: return the cluster of this name as it is where there is one, whoever is
@@ -164,6 +183,7 @@ class AwaitedOperations:
             port=port,
             tags=tuple(tags),
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            backtrack_window=backtrack_window,
             with_writer=with_writer,
             engine=engine,
             if_not_exists=if_not_exists,
@@ -205,6 +225,8 @@ class AwaitedOperations:
         internet_access_gateway_enabled: bool | None = None,
         storage_type: StorageType | None = None,
         db_cluster_parameter_group_name: str | None = None,
+        backtrack_window: int | None = None,
+        backtrack_bytes_max: int | None = None,
         reset_settings: bool = False,
     ) -> DBCluster:
         """Change settings of a cluster, at once; those that are not given stay as they are.
@@ -222,6 +244,9 @@ class AwaitedOperations:
         storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
         db_cluster_parameter_group_name: other parameters to run with; static ones at its next
             start.
+        backtrack_window: seconds for which it can be rewound; 0: not at all.
+        backtrack_bytes_max: what that may take on the disk, log and page images; what does not fit
+            into it cannot be rewound to any more.
         reset_settings: let a master user who locked himself out back in: settings of his databases
             and of his role, connection limits and refusals, all back to their defaults. Data stay.
 
@@ -241,6 +266,8 @@ class AwaitedOperations:
             internet_access_gateway_enabled=internet_access_gateway_enabled,
             storage_type=storage_type,
             db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            backtrack_window=backtrack_window,
+            backtrack_bytes_max=backtrack_bytes_max,
             reset_settings=reset_settings,
         )
         result: DBCluster = await self._home.acall(request)
@@ -324,6 +351,185 @@ class AwaitedOperations:
         request = GetMasterUserSecret(db_cluster_identifier)
         result: MasterUserSecretValue = await self._home.acall(request)
         return result
+
+    async def restore_db_cluster_to_point_in_time(
+        self,
+        db_cluster_identifier: str,
+        source_db_cluster_identifier: str | None = None,
+        *,
+        restore_type: Literal["full-copy", "copy-on-write"] = "full-copy",
+        restore_to_time: datetime | None = None,
+        use_latest_restorable_time: bool = False,
+        port: int | None = None,
+        tags: Sequence[Tag] = (),
+        deletion_protection: bool = False,
+        enable_iam_database_authentication: bool | None = None,
+        serverless_v2_scaling_configuration: ServerlessScaling | None = None,
+        db_cluster_parameter_group_name: str | None = None,
+        with_writer: bool = True,
+    ) -> ClusterHandle:
+        """Make a cluster of what another one is now, or was at a time.
+
+        It takes connections when this returns, and is independent of its source from then on:
+        either may be deleted first. After an error nothing of it remains. What is not given is as
+        it is in the source.
+
+        db_cluster_identifier: Identifier: 1 to 63 letters, digits and hyphens, starting with a
+            letter, not ending with a hyphen and without two in a row; case does not matter.
+        source_db_cluster_identifier: identifier or resource id of the cluster to begin from.
+        restore_type: `copy-on-write` makes a clone of the present, which shares the storage of its
+            source until either changes it; `full-copy` takes a time as well.
+        restore_to_time: the new cluster has each commit whose time is not after this; aware.
+        use_latest_restorable_time: the present instead of a time.
+        port: port of the cluster endpoint; by default any free one.
+        tags: words about it, at most 50; by default none.
+        deletion_protection: refuse to delete it until this is switched off.
+        enable_iam_database_authentication: take IAM tokens as passwords; by default as the source.
+        serverless_v2_scaling_configuration: range of capacity, and when to pause.
+        db_cluster_parameter_group_name: parameters that it runs with.
+        with_writer: make an instance; without one it takes no connections until it gets one.
+
+        Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidClusterStateError,
+        InvalidParameterError, InvalidRestoreError, PortInUseError, InsufficientStorageError,
+        EngineError, QuorumLostError.
+        """
+        request = RestoreDBClusterToPointInTime(
+            db_cluster_identifier,
+            source_db_cluster_identifier,
+            restore_type=restore_type,
+            restore_to_time=restore_to_time,
+            use_latest_restorable_time=use_latest_restorable_time,
+            port=port,
+            tags=tuple(tags),
+            deletion_protection=deletion_protection,
+            enable_iam_database_authentication=enable_iam_database_authentication,
+            serverless_v2_scaling_configuration=serverless_v2_scaling_configuration,
+            db_cluster_parameter_group_name=db_cluster_parameter_group_name,
+            with_writer=with_writer,
+        )
+        result: ClusterHandle = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def reset_branch(self, db_cluster_identifier: str) -> DBCluster:
+        """Make a branch what the cluster that it was made from is now; its own changes go.
+
+        Its name, its endpoints and its settings stay. Connections end; who connects waits.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
+        """
+        request = ResetBranch(db_cluster_identifier)
+        result: DBCluster = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def backtrack_db_cluster(
+        self,
+        db_cluster_identifier: str,
+        backtrack_to: datetime,
+        *,
+        use_earliest_time_on_point_in_time_unavailable: bool = False,
+    ) -> DBClusterBacktrack:
+        """Bring a cluster back to what it was at a time, in place.
+
+        It has each commit then whose time is not after that. Its endpoints stay; connections end,
+        and who connects waits. `undo_rewind` takes it back.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        backtrack_to: the time; aware.
+        use_earliest_time_on_point_in_time_unavailable: the earliest time there is, where that is
+            later.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError,
+        InvalidRestoreError, InsufficientStorageError, EngineError, QuorumLostError.
+        """
+        request = BacktrackDBCluster(
+            db_cluster_identifier,
+            backtrack_to,
+            use_earliest_time_on_point_in_time_unavailable=use_earliest_time_on_point_in_time_unavailable,
+        )
+        result: DBClusterBacktrack = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def rewind(
+        self, db_cluster_identifier: str, to: str, *, dry_run: bool = False
+    ) -> RewindDescription:
+        """Bring a cluster back to a restore point, a time or an LSN, in place.
+
+        Its endpoints stay; connections end, and who connects waits. `undo_rewind` takes it back.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        to: the name of a restore point, a time such as 2026-11-29T20:15:00+01:00, or an LSN such as
+            0/16B3748.
+        dry_run: change nothing, and say whose transactions would go.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
+        """
+        request = Rewind(db_cluster_identifier, to, dry_run=dry_run)
+        result: RewindDescription = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def undo_rewind(self, db_cluster_identifier: str) -> DBCluster:
+        """Take the last rewind of a cluster back, or the last reset of a branch.
+
+        What was written since is kept in turn: a second call brings that back.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, EngineError,
+        QuorumLostError.
+        """
+        request = UndoRewind(db_cluster_identifier)
+        result: DBCluster = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def create_restore_point(
+        self, db_cluster_identifier: str, restore_point: str
+    ) -> RestorePoint:
+        """Name this moment of a cluster, to rewind to it later: before something risky.
+
+        It holds everything that was acknowledged before, and stays as long as the cluster's
+        backtrack window reaches back to it.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        restore_point: its name: letters, digits, hyphens and underscores, with a letter first.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, QuorumLostError.
+        """
+        request = CreateRestorePoint(db_cluster_identifier, restore_point)
+        result: RestorePoint = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def describe_restore_points(self, db_cluster_identifier: str) -> Sequence[RestorePoint]:
+        """Show the restore points of a cluster, the oldest first.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, QuorumLostError.
+        """
+        request = DescribeRestorePoints(db_cluster_identifier)
+        result: Sequence[RestorePoint] = await self._home.acall(request)
+        return result
+
+    @renamed(identifier="db_cluster_identifier")
+    async def delete_restore_point(self, db_cluster_identifier: str, restore_point: str) -> None:
+        """Forget a restore point.
+
+        db_cluster_identifier: Identifier of the cluster, or its resource id.
+        restore_point: its name.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, QuorumLostError.
+        """
+        request = DeleteRestorePoint(db_cluster_identifier, restore_point)
+        await self._home.acall(request)
 
     async def describe_db_instances(
         self, db_instance_identifier: str | None = None, *, db_cluster_identifier: str | None = None

@@ -130,6 +130,12 @@ class ClusterClosedError(InvalidClusterStateError):
     retry_helps = False
 
 
+class InvalidRestoreError(BorealisError):
+    """What a cluster was at that point cannot be had any more, or not yet. Choose another one."""
+
+    code = "InvalidRestoreFault"
+
+
 class DeletionProtectedError(InvalidClusterStateError):
     """A delete met `deletion_protection`. Switch it off with modify_db_cluster first."""
 

@@ -44,12 +44,17 @@ COMMANDS_BY_OTHER_NAMES = {
     "describe_db_instances": "instances",
     "describe_events": "events",
     "describe_schema_diff": "diff schema",
+    "create_restore_point": "restore-point create",
+    "delete_restore_point": "restore-point delete",
+    "describe_restore_points": "restore-point list",
     "describe_sessions": "sessions",
     "describe_volume": "storage show",
     "failover_db_cluster": "failover",
     "heal_fault": "fault heal",
     "inject_fault": "fault inject",
     "modify_db_cluster": "modify",
+    "reset_branch": "branch reset",
+    "restore_db_cluster_to_point_in_time": "restore",
     "pause_db_cluster": "pause",
     "start_db_cluster": "start",
     "stop_db_cluster": "stop",
@@ -58,6 +63,7 @@ COMMANDS_BY_OTHER_NAMES = {
 
 
 NO_COMMANDS = {
+    "backtrack_db_cluster": "`rewind` takes a time too",
     "register_session": "whoever assumes a role does this in the same breath",
     "describe_db_log_files": "`logs` shows their lines",
     "describe_host": "`config` and `doctor` show it",
@@ -65,7 +71,7 @@ NO_COMMANDS = {
 }
 """Operations that are no commands, and why."""
 
-PLAIN_ARGUMENTS = frozenset({"kind", "target"})
+PLAIN_ARGUMENTS = frozenset({"kind", "restore_point", "target", "to"})
 """Parameters that a command takes by their place, without the name of an option."""
 
 

@@ -33,8 +33,12 @@ from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
 from cluster_runtime.serverless.watch import ConnectionWatch
+from cluster_runtime.storage.core.policy.past import Window
 
 _log = get_logger(__name__)
+
+PASSING = (ClusterStatus.FAILING_OVER, ClusterStatus.STARTING, ClusterStatus.BACKTRACKING)
+"""Who connects meanwhile waits for the end of it."""
 
 UNNAMED_MARK = "unnamed"
 """A file in a cluster's directory while the cluster has no name yet: such a one may be swept."""
@@ -119,8 +123,8 @@ class HostedCluster:
         return self.db_cluster.db_cluster_identifier
 
     async def settled(self) -> None:
-        """Wait for a failover or a start under way; then raise unless the cluster is available."""
-        if self.db_cluster.status in (ClusterStatus.FAILING_OVER, ClusterStatus.STARTING):
+        """Wait for a failover, a start or a rewind; then raise unless it is available."""
+        if self.db_cluster.status in PASSING:
             async with self.changing:
                 pass
         self.require(ClusterStatus.AVAILABLE)
@@ -182,10 +186,26 @@ class OpenRuntime:
         group = self.parameter_groups.get(name)
         return dict(group.values) if group is not None else {}
 
+    def window_of(self, resource_id: str) -> Window:
+        """How much of its past a cluster keeps; by default for one without a name yet."""
+        cluster = self.clusters.get(resource_id)
+        if cluster is None:
+            return Window()
+        facts = cluster.db_cluster
+        return Window(facts.backtrack_window, facts.backtrack_bytes_max)
+
     async def store(self, cluster: HostedCluster, db_cluster: DBCluster) -> None:
         """Make `db_cluster` what the cluster is, durably."""
         await in_thread(self.catalog.put, db_cluster)
         cluster.db_cluster = db_cluster
+
+    def note(self, resource_id: str, message: str, *categories: str) -> None:
+        """Note an event of a cluster, from any thread; none of one without a name yet."""
+        cluster = self.clusters.get(resource_id)
+        if cluster is not None:
+            event = Event(cluster.identifier, "db-cluster", message, categories, datetime.now(UTC))
+            _log.info(message, cluster=cluster.identifier, categories=categories)
+            self.catalog.add_event(resource_id, event)
 
     async def record(self, cluster: HostedCluster, message: str, *categories: str) -> None:
         """Note an event of a cluster, for `describe_events` and the log."""

@@ -27,8 +27,13 @@ if TYPE_CHECKING:
     import psycopg
 
 LOOPBACK = "127.0.0.1"
-TAKES_CONNECTIONS = (ClusterStatus.AVAILABLE, ClusterStatus.MODIFYING, ClusterStatus.FAILING_OVER)
-"""Through a failover the gateway lets clients wait."""
+TAKES_CONNECTIONS = (
+    ClusterStatus.AVAILABLE,
+    ClusterStatus.MODIFYING,
+    ClusterStatus.FAILING_OVER,
+    ClusterStatus.BACKTRACKING,
+)
+"""Through a failover or a rewind the gateway lets clients wait."""
 
 
 class Cluster(Protocol):

@@ -2,13 +2,32 @@
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cluster_runtime.control.cluster import HostedCluster
-from cluster_runtime.control.records.model import ClusterStatus, DBInstance, InstanceStatus
+from cluster_runtime.control.records.model import (
+    ClusterStatus,
+    DBCluster,
+    DBInstance,
+    InstanceStatus,
+)
 from cluster_runtime.errors import InstanceNotFoundError
 from cluster_runtime.wording import Hint, Operation
 
 WRITER_TIER, READER_TIER = 0, 1
+DEFAULT_CAPACITY_ACU = 0.5
+
+
+def describe_cluster(cluster: HostedCluster) -> DBCluster:
+    """A cluster with what is so at this moment: capacity, walls, how far it can be rewound."""
+    running = cluster.writer.socket is not None
+    least = max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
+    return replace(
+        cluster.db_cluster,
+        capacity=least if running else 0.0,
+        walls=cluster.instances.writer_server.walls if running else None,
+        earliest_backtrack_time=cluster.instances.storage.earliest,
+    )
 
 
 def describe_instances(cluster: HostedCluster) -> list[DBInstance]:

@@ -6,6 +6,7 @@ Blocking; `HostedInstance` calls them in worker threads, one call at a time for 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -26,6 +27,8 @@ from cluster_runtime.engine.system.files import remove_tree
 from cluster_runtime.engine.template import WAL_SEGMENT_MIB, Template
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.core.policy.past import Window
+from cluster_runtime.storage.upkeep.past.restore_points import Point
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
 BASE_IMAGE = "base-image"
@@ -69,12 +72,19 @@ class ClusterStorage:
     """
 
     def __init__(
-        self, directory: Path, user: OsUser, begin_upkeep: Callable[[StorageVolume], None]
+        self,
+        directory: Path,
+        user: OsUser,
+        begin_upkeep: Callable[[StorageVolume], None],
+        window: Callable[[], Window],
+        tell: Callable[[str], None],
     ) -> None:
         """user: of the cluster's servers. begin_upkeep: called with the volume each time that it
-        was opened.
+        was opened. window: how far back it is to be kept, asked for then, and by `configure`.
+        tell: of what falls out of that.
         """
         self.user = user
+        self._window, self._tell = window, tell
         self._directory = directory
         self._begin_upkeep = begin_upkeep
         self._lock = threading.Lock()
@@ -100,8 +110,20 @@ class ClusterStorage:
                 server_version=template.installation.version,
                 wal_segment_bytes=WAL_SEGMENT_MIB << 20,
             )
-            self._begin_upkeep(self._volume)
+            self._begin()
             return self._volume
+
+    def configure(self) -> None:
+        """Have the open volume, if it is, keep as much of its past as the cluster wants now."""
+        volume = self._volume
+        if volume is not None:
+            volume.past.window = self._window()
+
+    @property
+    def earliest(self) -> datetime | None:
+        """How far back the open volume can be rewound."""
+        earliest = self._volume.past.reach().earliest if self._volume is not None else None
+        return None if earliest is None else datetime.fromtimestamp(earliest, UTC)
 
     def open_for(self, instance: object) -> StorageVolume:
         """Open it for an instance, until `rest` or `close`.
@@ -156,8 +178,18 @@ class ClusterStorage:
                 (self._directory / BASE_IMAGE).resolve(),
                 user=self.user,
             )
-            self._begin_upkeep(self._volume)
+            self._begin()
         return self._volume
+
+    def _begin(self) -> None:
+        """Before anything is collected, it is known what is kept."""
+        assert self._volume is not None, "it was just opened"
+        past = self._volume.past
+        past.window, past.expired = self._window(), self._expired
+        self._begin_upkeep(self._volume)
+
+    def _expired(self, point: Point) -> None:
+        self._tell(f"Restore point {point.name} fell out of the backtrack window")
 
     def _close_if_unused(self) -> None:
         used = self._instances or self._operations

@@ -10,7 +10,7 @@ from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.disk_watch import DiskWatch
 from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
 from cluster_runtime.control.handle import ClusterHandle
-from cluster_runtime.control.members import describe_instances, instance_named
+from cluster_runtime.control.members import describe_cluster, describe_instances, instance_named
 from cluster_runtime.control.monitoring.performed import MonitoringOperations
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
@@ -90,7 +90,7 @@ from cluster_runtime.control.workflows import (
     power,
     resources,
 )
-from cluster_runtime.control.workflows.create import DEFAULT_CAPACITY_ACU
+from cluster_runtime.control.workflows.branching.performed import RecoveryOperations
 from cluster_runtime.control.workflows.log_files import describe_log_files, log_file_portion
 from cluster_runtime.control.workflows.recover import recover
 from cluster_runtime.control.workflows.secrets import master_user_secret
@@ -143,7 +143,7 @@ class HostedSource:
         return self.service.token(db_cluster, host, port, user)
 
 
-class ControlService(MonitoringOperations):
+class ControlService(MonitoringOperations, RecoveryOperations):
     """The control plane itself. All methods run on the runtime's event loop."""
 
     def __init__(
@@ -456,10 +456,7 @@ class ControlService(MonitoringOperations):
 
     def described(self, cluster: HostedCluster) -> DBCluster:
         """A cluster with the capacity and the walls of this moment."""
-        running = cluster.writer.socket is not None
-        least = max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
-        walls = cluster.instances.writer_server.walls if running else None
-        return replace(cluster.db_cluster, capacity=least if running else 0.0, walls=walls)
+        return describe_cluster(cluster)
 
     def instances(self, cluster: HostedCluster) -> list[DBInstance]:
         """The instances of a cluster: a writer and its readers."""

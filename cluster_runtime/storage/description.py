@@ -118,7 +118,7 @@ def describe(
     log_bytes = max(0, volume.vdl - image_lsn)
     used = log_bytes + (image.size_bytes if image is not None else base_image_bytes)
     return VolumeDescription(
-        metadata.volume_id,
+        metadata.identity,
         metadata.storage_type,
         volume.epoch,
         volume.vcl,

@@ -60,7 +60,11 @@ if not TYPE_CHECKING:
 
 
 class StorageVolume:
-    """Six segments in three zones, and what serves them in this process. log: what is durable."""
+    """Six segments in three zones, and what serves them in this process.
+
+    log: what is durable. branches: volumes that are made as cuts of this one. past: how far back it
+    can be rewound.
+    """
 
     def __init__(self, directory: Path, base_image: Path, user: OsUser) -> None:
         self.directory = directory
@@ -69,6 +73,8 @@ class StorageVolume:
         self._upkeep = VolumeUpkeep(mount, base_image, user)
         self._writers = Writers(mount)
         self.log = LogSource(mount)
+        self.branches = self._upkeep.branches
+        self.past = self._upkeep.past
         mount.open(self._upkeep.asked)
         if not mount.metadata.base and not mount.opened.read_only:
             # A volume of format 1 did not note what it began with: that is what is here now.
@@ -200,7 +206,7 @@ class StorageVolume:
         with self._mount.changing:
             self.recover()
             self._mount.require_writable()
-            with self._upkeep.pages.staying:
+            with self._upkeep.pages.staying.reading():
                 self._upkeep.directories.make_writers(data_directory, self._upkeep.pages.whole())
 
     def lay_out_standby(self, data_directory: Path, superuser: str) -> dict[str, str | bool]:
@@ -305,7 +311,7 @@ class StorageVolume:
         wal_sockets: where to serve the log once that is needed; None: `serve_wal` was called.
         """
         coalescer = Coalescer(
-            installation, self._user, self.metadata.volume_id, self.directory, sockets
+            installation, self._user, self.metadata.identity, self.directory, sockets
         )
 
         def serve() -> None:

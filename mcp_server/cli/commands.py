@@ -21,6 +21,7 @@ import typer
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.host.log_file import BYTES_VARIABLE, FILES_VARIABLE, LogLimits
 from mcp_server.cli import console, foreground, quick
+from mcp_server.cli.branching import commands as branching
 from mcp_server.cli.clients import commands as clients
 from mcp_server.cli.connecting import commands as connecting
 from mcp_server.cli.machine import configuration
@@ -42,8 +43,12 @@ app = typer.Typer(
 )
 storage = typer.Typer(help="Look at the storage volume of a cluster.", no_args_is_help=True)
 memory = typer.Typer(help="Maintain agent memory in a cluster.", no_args_is_help=True)
+branch = typer.Typer(help="Clones of a cluster, to try things on.", no_args_is_help=True)
+restore_point = typer.Typer(help="Names for moments to rewind to.", no_args_is_help=True)
 fault = typer.Typer(help="Make part of a cluster fail, and heal it.", no_args_is_help=True)
 diff = typer.Typer(help="Compare two clusters, or two databases.", no_args_is_help=True)
+app.add_typer(branch, name="branch")
+app.add_typer(restore_point, name="restore-point")
 app.add_typer(diff, name="diff")
 app.add_typer(storage, name="storage")
 app.add_typer(fault, name="fault")
@@ -214,13 +219,22 @@ def status(state_dir: StateDir = STATE_DIR, as_json: AsJson = False) -> None:
 
 
 add_commands(
-    {"": app, "diff": diff, "storage": storage, "fault": fault},
+    {
+        "": app,
+        "branch": branch,
+        "diff": diff,
+        "restore-point": restore_point,
+        "storage": storage,
+        "fault": fault,
+    },
     opened,
     inspect.Parameter(
         "state_dir", inspect.Parameter.KEYWORD_ONLY, default=STATE_DIR, annotation=StateDir
     ),
-    leave_out={"describe_db_clusters"},  # `list` and `describe`
+    leave_out={"describe_db_clusters", "rewind"},  # `list` and `describe`; it asks
 )
+branching.add_commands(branch, opened)
+branching.add_rewind(app, opened)
 connecting.add_commands(app, opened)
 watching.add_commands(app, opened)
 clients.add_commands(app)

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cluster_runtime.control.records.model import DBCluster
+from cluster_runtime.control.records.rewinds import RewindDescription
 from mcp_server.rendering import Json
 
 if TYPE_CHECKING:
@@ -69,6 +70,36 @@ def clusters(facts: Sequence[DBCluster], *, as_json: bool = False) -> None:
     out.print(table)
 
 
+def branches(found: Sequence[tuple[DBCluster, str | None]], *, as_json: bool = False) -> None:
+    """A table of branches with what each was made from, which may be gone."""
+    if as_json:
+        json_of(
+            [
+                {
+                    "branch": one.db_cluster_identifier,
+                    "of": of,
+                    "status": status(one),
+                    "created": one.cluster_create_time,
+                }
+                for one, of in found
+            ]
+        )
+        return
+    if not found:
+        note("no branches; make one with: borealis branch create CLUSTER BRANCH")
+        return
+    table = Table(Column("Branch", overflow="fold"), "Of", "Status", "Port", "Created")
+    for one, of in found:
+        table.add_row(
+            Text(one.db_cluster_identifier),
+            Text(of if of is not None else "(deleted)"),
+            status(one),
+            str(one.port),
+            f"{one.cluster_create_time:%Y-%m-%d %H:%M}",
+        )
+    out.print(table)
+
+
 def cluster(facts: DBCluster, *, as_json: bool = False) -> None:
     """Everything about one cluster, a line each."""
     if as_json:
@@ -110,6 +141,17 @@ def _walls(facts: DBCluster) -> str:
         return "known once it runs; borealis doctor tries them now"
     missing = "".join(f"\nnot held: {gap}" for gap in facts.walls.gaps)
     return ", ".join(facts.walls.standing) + missing
+
+
+def what_goes(preview: RewindDescription) -> str:
+    """Whose transactions a rewind would take, in a sentence."""
+    if not preview.commits:
+        return "no transaction would go"
+    sessions = ", ".join(preview.sessions) or "nobody"
+    return (
+        f"{preview.commits} commits would go, from {preview.first_commit:%Y-%m-%d %H:%M:%S} to "
+        f"{preview.last_commit:%Y-%m-%d %H:%M:%S} UTC; connected now: {sessions}"
+    )
 
 
 def result(value: Any, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -126,6 +127,9 @@ def _parameter(one: Input) -> inspect.Parameter:
         words = f"{one.words} May be given several times."
         metavar = "TEXT" if one.field.items is str else "KEY=VALUE"
         return _option(one.name, list[str], many, option, help=words, metavar=metavar)
+    if one.field.type is datetime:
+        words = f"{one.words} Without a time zone: this machine's."
+        return _option(one.name, str | None, default, option, help=words, metavar="TIME")
     if one.field.type is bool and default is not False:
         option = f"{option}/{option.replace('--', '--no-', 1)}"
     return _option(one.name, one.type, default, option, help=one.words)
@@ -155,6 +159,8 @@ def _value(one: Input, given: Any) -> Any:
     if one.field.items is not None:
         kind = one.field.items
         return tuple(each if kind is str else kind.parse(each) for each in given)
+    if one.field.type is datetime and given is not None:
+        return options.moment(given, option_of(one))
     if not one.field.secret or given is None:
         return given
     try:

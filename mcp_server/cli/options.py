@@ -6,6 +6,7 @@ loads no runtime and starts nothing.
 
 import os
 import sqlite3
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -23,6 +24,16 @@ def clusters(ctx: typer.Context, incomplete: str) -> list[str]:
     given = ctx.params.get("state_dir") or os.environ.get(STATE_DIR_VARIABLE) or STATE_DIR
     catalog = Path(given).expanduser() / "catalog.sqlite"
     return [name for name in _names(catalog) if name.startswith(incomplete.lower())]
+
+
+def moment(given: str, option: str) -> datetime:
+    """A time as it was given; without a time zone it is this machine's."""
+    try:
+        return datetime.fromisoformat(given).astimezone()
+    except ValueError:
+        raise typer.BadParameter(
+            f"{given!r} is no time such as 2026-11-29T20:15:00+01:00", param_hint=option
+        ) from None
 
 
 StateDir = Annotated[

@@ -82,6 +82,9 @@ def db_cluster(shape: Mapping[str, Any]) -> DBCluster:
         internet_access_gateway_enabled=shape.get("InternetAccessGatewayEnabled", True),
         deletion_protection=shape.get("DeletionProtection", False),
         storage_type=shape.get("StorageType") or "aurora",
+        backtrack_window=shape.get("BacktrackWindow") or 0,
+        earliest_backtrack_time=shape.get("EarliestBacktrackTime"),
+        clone_group_id=shape.get("CloneGroupId") or "",
         tag_list=from_value(tuple[Tag, ...], shape.get("TagList", ())),
         # RDS does not count the versions of a password.
         master_user_secret=MasterUserSecret(secret["SecretArn"], 1) if secret else None,

@@ -27,6 +27,7 @@ from cluster_runtime.control.operations.instances import (
     DescribeDBInstances,
     RebootDBInstance,
 )
+from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
 from cluster_runtime.control.records.model import (
     DBCluster,
     DBInstance,
@@ -123,6 +124,8 @@ class RdsChannel:
                 return self._events(request)
             case CreateDBCluster():
                 return self._create(request)
+            case RestoreDBClusterToPointInTime():
+                return self._restore(request)
             case DeleteDBCluster():
                 return self._delete(request)
             case CreateDBInstance() | RebootDBInstance():
@@ -210,18 +213,30 @@ class RdsChannel:
             members.setdefault("ServerlessV2ScalingConfiguration", _DEFAULT_RANGE)
         made = self._ask("create_db_cluster", members)["DBCluster"]
         if request.with_writer and not request.with_express_configuration:
-            writer = f"{made['DBClusterIdentifier']}-instance-1"
-            self._ask(
-                "create_db_instance",
-                {
-                    "DBInstanceIdentifier": writer,
-                    "DBClusterIdentifier": made["DBClusterIdentifier"],
-                    "DBInstanceClass": SERVERLESS,
-                    "Engine": request.engine,
-                },
-            )
-            self._wait("db_instance_available", DBInstanceIdentifier=writer)
+            self._make_writer(made)
         return self._waited("db_cluster_available", made)
+
+    def _restore(self, request: RestoreDBClusterToPointInTime) -> DBCluster:
+        """The same for what is made of another cluster, by its name."""
+        members = self._members(request)
+        members["SourceDBClusterIdentifier"] = self._name(members["SourceDBClusterIdentifier"])
+        made = self._ask(request.declared.method, members)["DBCluster"]
+        if request.with_writer:
+            self._make_writer(made)
+        return self._waited("db_cluster_available", made)
+
+    def _make_writer(self, made: Mapping[str, Any]) -> None:
+        writer = f"{made['DBClusterIdentifier']}-instance-1"
+        self._ask(
+            "create_db_instance",
+            {
+                "DBInstanceIdentifier": writer,
+                "DBClusterIdentifier": made["DBClusterIdentifier"],
+                "DBInstanceClass": SERVERLESS,
+                "Engine": made["Engine"],
+            },
+        )
+        self._wait("db_instance_available", DBInstanceIdentifier=writer)
 
     def _create_or_get(self, request: CreateDBCluster) -> DBCluster:
         """RDS has no such parameter, but tells whether there is such a cluster."""

@@ -20,9 +20,21 @@ from cluster_runtime.control.operations.declaration import (
     declared_in,
     operation,
 )
+from cluster_runtime.control.operations.recovery import restoring, rewinding
 
 OPERATIONS: tuple[Declared, ...] = declared_in(
-    (clusters, instances, events, resources, engines, sessions, volumes, diffs)
+    (
+        clusters,
+        restoring,
+        rewinding,
+        instances,
+        events,
+        resources,
+        engines,
+        sessions,
+        volumes,
+        diffs,
+    )
 )
 
 __all__ = ["OPERATIONS", "Declared", "Request", "operation"]

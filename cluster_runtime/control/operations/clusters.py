@@ -21,7 +21,11 @@ from cluster_runtime.control.operations.types import (
     NewClusterIdentifier,
     Password,
 )
-from cluster_runtime.control.records.model import ServerlessScaling, StorageType
+from cluster_runtime.control.records.model import (
+    BACKTRACK_SECONDS_MAX,
+    ServerlessScaling,
+    StorageType,
+)
 from cluster_runtime.control.records.resources import Tag
 from cluster_runtime.control.records.rules import (
     DEFAULT_DATABASE,
@@ -49,6 +53,7 @@ from cluster_runtime.errors import (
 from cluster_runtime.wording import Parameter
 
 DB_CLUSTER_NOUN = "DBCluster"
+BACKTRACK_BYTES_MAX = 1 << 50
 Engine = Literal["aurora-postgresql"]
 
 
@@ -89,6 +94,7 @@ class CreateDBCluster(Request):
     port: port of the cluster endpoint; by default any free one.
     tags: words about it, at most 50.
     db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
+    backtrack_window: seconds for which it can be rewound, 0 for not at all; by default a day.
     with_writer: make an instance; without one it takes no connections until it gets one.
     engine: there is one.
     if_not_exists: return the cluster of this name as it is where there is one, whoever is making
@@ -112,6 +118,7 @@ class CreateDBCluster(Request):
     port: Annotated[int | None, Range(PORT_MIN, PORT_MAX)] = None
     tags: tuple[Tag, ...] = ()
     db_cluster_parameter_group_name: str | None = None
+    backtrack_window: Annotated[int | None, Range(0, BACKTRACK_SECONDS_MAX)] = None
     with_writer: Annotated[bool, RDS_HAS_NONE] = True
     engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
     if_not_exists: Annotated[bool, RDS_HAS_NONE] = False
@@ -178,6 +185,9 @@ class ModifyDBCluster(Request):
     internet_access_gateway_enabled: keep its endpoints open.
     storage_type: kind of storage: aurora, or aurora-iopt1 (I/O-optimized).
     db_cluster_parameter_group_name: other parameters to run with; static ones at its next start.
+    backtrack_window: seconds for which it can be rewound; 0: not at all.
+    backtrack_bytes_max: what that may take on the disk, log and page images; what does not fit into
+        it cannot be rewound to any more.
     reset_settings: let a master user who locked himself out back in: settings of his databases
         and of his role, connection limits and refusals, all back to their defaults. Data stay.
     """
@@ -199,6 +209,8 @@ class ModifyDBCluster(Request):
     internet_access_gateway_enabled: Annotated[bool | None, RDS_HAS_NONE] = None
     storage_type: StorageType | None = None
     db_cluster_parameter_group_name: str | None = None
+    backtrack_window: Annotated[int | None, Range(0, BACKTRACK_SECONDS_MAX)] = None
+    backtrack_bytes_max: Annotated[int | None, RDS_HAS_NONE, Range(0, BACKTRACK_BYTES_MAX)] = None
     reset_settings: Annotated[bool, RDS_HAS_NONE] = False
 
     def check(self) -> None:

@@ -49,6 +49,13 @@ MIGRATIONS = (
         document text not null
     ) strict;
     """,
+    """
+    create table workflow (
+        resource_id text primary key,
+        kind text not null,
+        step text not null
+    ) strict;
+    """,
 )
 """Each entry takes the catalog one version up; `pragma user_version` counts those applied."""
 
@@ -66,6 +73,15 @@ class CatalogEntry:
 
     db_cluster: DBCluster
     format: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A workflow that a cluster is in, and the step that it has begun."""
+
+    resource_id: str
+    kind: str
+    step: str
 
 
 EVENTS_MAX = 1000
@@ -200,8 +216,29 @@ class Catalog:
         """Forget a group."""
         self._execute("delete from db_cluster_parameter_group where name = ?", name)
 
+    def begin_step(self, under_way: UnderWay) -> None:
+        """Note the step of a workflow before it is done, so that the next start knows of it."""
+        self._execute(
+            "insert into workflow (resource_id, kind, step) values (?, ?, ?) "
+            "on conflict (resource_id) do update set kind = excluded.kind, step = excluded.step",
+            under_way.resource_id,
+            under_way.kind,
+            under_way.step,
+        )
+
+    def end_workflow(self, resource_id: str) -> None:
+        """A cluster is in no workflow any more."""
+        self._execute("delete from workflow where resource_id = ?", resource_id)
+
+    def workflows(self) -> dict[str, UnderWay]:
+        """Those that the last host left, by resource id."""
+        with self._lock:
+            rows = self._connection.execute("select resource_id, kind, step from workflow")
+            return {row[0]: UnderWay(*row) for row in rows.fetchall()}
+
     def remove(self, resource_id: str) -> None:
         """Forget a cluster."""
+        self.end_workflow(resource_id)
         self._execute("delete from db_cluster where resource_id = ?", resource_id)
 
     def close(self) -> None:

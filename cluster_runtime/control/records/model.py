@@ -30,6 +30,8 @@ ACU_STEP = 0.5
 ACU_OF_A_WRITER_MIN = 1
 """Least that a maximum may be."""
 SECONDS_UNTIL_AUTO_PAUSE_MAX = 86_400
+BACKTRACK_SECONDS = 86_400
+BACKTRACK_SECONDS_MAX = 259_200
 
 
 class ClusterStatus(StrEnum):
@@ -39,6 +41,7 @@ class ClusterStatus(StrEnum):
     AVAILABLE = "available"
     MODIFYING = "modifying"
     FAILING_OVER = "failing-over"
+    BACKTRACKING = "backtracking"
     STARTING = "starting"
     STOPPING = "stopping"
     STOPPED = "stopped"
@@ -108,6 +111,12 @@ class DBCluster:
     writer_identifier: the writer's name where it was given one.
     db_cluster_parameter_group: its name; empty for the default one of its family.
     master_user_secret: of a master password that the runtime manages.
+    clone_group_id: of all clusters that were cloned from one; empty for one without a clone.
+    branch_of: resource id of the cluster that it is a clone of; empty for any other.
+    backtrack_window: seconds for which it can be rewound; 0: not at all.
+    backtrack_bytes_max: what that may take on the disk; None: in proportion to the database.
+    earliest_backtrack_time: how far back that reaches now; None while its volume is closed.
+    percent_progress: of the operation under way; None where none says.
     capacity: current ACU; 0 while paused.
     walls: what stands around its writer, as its start put it up; None while none runs.
     """
@@ -138,6 +147,12 @@ class DBCluster:
     db_cluster_parameter_group: str = ""
     tag_list: tuple[Tag, ...] = ()
     master_user_secret: MasterUserSecret | None = None
+    clone_group_id: str = ""
+    branch_of: str = ""
+    backtrack_window: int = BACKTRACK_SECONDS
+    backtrack_bytes_max: int | None = None
+    earliest_backtrack_time: datetime | None = None
+    percent_progress: int | None = None
     capacity: float = 0.0
     walls: Walls | None = None
 

@@ -6,6 +6,7 @@ operations check it; the command line, the tools and the documentation show it.
 Source: Amazon RDS API Reference, CreateDBCluster.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -99,6 +100,15 @@ def check_database_name(name: str) -> None:
         check_role_name("database name", name)
     if name in ("template0", "template1"):
         raise InvalidParameterError(f"database name {name!r} is reserved; choose another one")
+
+
+def check_restore_point(name: str) -> None:
+    """Raises InvalidParameterError for a name that could be taken for a time or an LSN."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,62}", name, re.ASCII):
+        raise InvalidParameterError(
+            f"restore point {name!r} must begin with a letter, hold only letters, digits, hyphens "
+            "and underscores, and have at most 63 characters"
+        )
 
 
 def _plain(number: float) -> str:

@@ -1,7 +1,9 @@
 """CreateDBCluster, and the unnamed clusters that the warm pool holds."""
 
 import asyncio
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -29,6 +31,7 @@ from cluster_runtime.control.postgres import (
 )
 from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
 from cluster_runtime.control.records.model import (
+    BACKTRACK_SECONDS,
     ClusterStatus,
     DBCluster,
     ServerlessScaling,
@@ -48,8 +51,6 @@ from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import ClusterAlreadyExistsError
 from cluster_runtime.gateway import make_verifier
-
-DEFAULT_CAPACITY_ACU = 0.5
 
 
 async def make_unnamed(runtime: OpenRuntime, engine_version: str | None) -> UnnamedCluster:
@@ -85,7 +86,11 @@ def instances_over(runtime: OpenRuntime, installation: Installation, resource_id
     home = runtime.home
     user = home.user_of(resource_id)
     storage = ClusterStorage(
-        home.clusters / resource_id, user, coalescing_of(home, installation, resource_id)
+        home.clusters / resource_id,
+        user,
+        coalescing_of(home, installation, resource_id),
+        partial(runtime.window_of, resource_id),
+        lambda message: runtime.note(resource_id, message, "backtrack"),
     )
     writer = Writer(
         postmaster_of(home, installation, user, resource_id, "writer"),
@@ -116,13 +121,7 @@ async def create_db_cluster(runtime: OpenRuntime, request: CreateDBCluster) -> H
     identifier = check_identifier(request.db_cluster_identifier)
     if request.if_not_exists and (existing := await _existing(runtime, identifier)) is not None:
         return existing
-    taken = {cluster.identifier for cluster in runtime.clusters.values()}
-    if identifier in taken | runtime.reserved.keys():
-        raise ClusterAlreadyExistsError(
-            f"a cluster {identifier!r} exists already; choose another identifier or delete it first"
-        )
-    runtime.reserved[identifier] = asyncio.Event()
-    try:
+    with reserved(runtime, identifier):
         if request.engine_version is None:
             unnamed = await runtime.pool.take()
         else:
@@ -132,6 +131,19 @@ async def create_db_cluster(runtime: OpenRuntime, request: CreateDBCluster) -> H
         except BaseException:
             await discard_unnamed(runtime, unnamed)
             raise
+
+
+@contextmanager
+def reserved(runtime: OpenRuntime, identifier: str) -> Iterator[None]:
+    """Keep a name for a cluster that is being made. Raises ClusterAlreadyExistsError."""
+    taken = {cluster.identifier for cluster in runtime.clusters.values()}
+    if identifier in taken | runtime.reserved.keys():
+        raise ClusterAlreadyExistsError(
+            f"a cluster {identifier!r} exists already; choose another identifier or delete it first"
+        )
+    runtime.reserved[identifier] = asyncio.Event()
+    try:
+        yield
     finally:
         runtime.reserved.pop(identifier).set()
 
@@ -178,6 +190,9 @@ async def _name(
             tag_list=with_tags((), request.tags),
             master_user_secret=_managed(runtime, unnamed, request),
             port_was_requested=request.port is not None,
+            backtrack_window=BACKTRACK_SECONDS
+            if request.backtrack_window is None
+            else request.backtrack_window,
         ),
         directory=unnamed.directory,
         instances=unnamed.instances,
@@ -189,7 +204,19 @@ async def _name(
     if request.storage_type != "aurora":
         storage = cluster.instances.storage
         await in_thread(storage.set_storage_type, request.storage_type)
-    if request.with_writer:
+    await enter(runtime, cluster)
+    if request.with_writer and runtime.parameters_of(cluster.id):
+        await _restart_with_parameters(runtime, cluster)
+    await runtime.record(cluster, "DB cluster created", "creation")
+    return cluster
+
+
+async def enter(runtime: OpenRuntime, cluster: HostedCluster) -> None:
+    """Open the endpoints of a cluster that is complete, and enter it into the catalog.
+
+    From then on it stays, whatever happens. Raises PortInUseError, InsufficientStorageError.
+    """
+    if cluster.db_cluster.has_writer:
         await open_endpoints(runtime, cluster)
     else:
         await cluster.instances.stop(Shutdown.FAST)
@@ -201,11 +228,8 @@ async def _name(
         await close_endpoints(runtime, cluster)
         raise
     runtime.clusters[cluster.id] = cluster
-    (unnamed.directory / UNNAMED_MARK).unlink()
-    if request.with_writer and runtime.parameters_of(cluster.id):
-        await _restart_with_parameters(runtime, cluster)
-    await runtime.record(cluster, "DB cluster created", "creation")
-    return cluster
+    cluster.instances.storage.configure()
+    (cluster.directory / UNNAMED_MARK).unlink()
 
 
 async def _restart_with_parameters(runtime: OpenRuntime, cluster: HostedCluster) -> None:

@@ -37,6 +37,8 @@ def applied(request: ModifyDBCluster, db_cluster: DBCluster) -> DBCluster:
         "require_tls": request.require_tls,
         "internet_access_gateway_enabled": request.internet_access_gateway_enabled,
         "storage_type": request.storage_type,
+        "backtrack_window": request.backtrack_window,
+        "backtrack_bytes_max": request.backtrack_bytes_max,
     }
     db_cluster = replace(db_cluster, **{name: to for name, to in changes.items() if to is not None})
     return replace(db_cluster, master_user_secret=_secret_after(request, db_cluster))
@@ -99,6 +101,7 @@ async def modify_db_cluster(
             await in_thread(storage.set_storage_type, request.storage_type)
         before = cluster.db_cluster
         await runtime.store(cluster, after)
+        cluster.instances.storage.configure()
         scaling = request.serverless_v2_scaling_configuration
         if scaling is not None and cluster.watch is not None:
             cluster.watch.configured(idle_seconds(scaling))

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from cluster_runtime.control.cluster import UNNAMED_MARK, HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import open_endpoints
-from cluster_runtime.control.records.catalog import CatalogEntry
+from cluster_runtime.control.records.catalog import CatalogEntry, UnderWay
 from cluster_runtime.control.records.model import ClusterStatus
+from cluster_runtime.control.workflows.branching.left_behind import finish_workflow
 from cluster_runtime.control.workflows.create import instances_over
 from cluster_runtime.control.workflows.delete import finish_delete
 from cluster_runtime.control.workflows.upgrade import BEFORE_ADMIN_DATABASE, restore_configuration
@@ -30,11 +31,14 @@ async def recover(runtime: OpenRuntime) -> None:
     await asyncio.to_thread(
         _sweep, runtime, {each.db_cluster.db_cluster_resource_id for each in known}
     )
+    under_way = await asyncio.to_thread(runtime.catalog.workflows)
     for entry in known:
-        await _bring_back(runtime, entry)
+        await _bring_back(runtime, entry, under_way.get(entry.db_cluster.db_cluster_resource_id))
 
 
-async def _bring_back(runtime: OpenRuntime, entry: CatalogEntry) -> None:
+async def _bring_back(
+    runtime: OpenRuntime, entry: CatalogEntry, under_way: UnderWay | None
+) -> None:
     db_cluster = entry.db_cluster
     installation = await asyncio.to_thread(runtime.installation, db_cluster.engine_version)
     instances = await asyncio.to_thread(
@@ -46,6 +50,8 @@ async def _bring_back(runtime: OpenRuntime, entry: CatalogEntry) -> None:
         await finish_delete(runtime, cluster)
         return
     runtime.clusters[cluster.id] = cluster
+    if under_way is not None:
+        await finish_workflow(runtime, cluster, under_way)
     if cluster.format == BEFORE_ADMIN_DATABASE:
         await restore_configuration(runtime, cluster)
     open_to_clients = db_cluster.internet_access_gateway_enabled and db_cluster.has_writer

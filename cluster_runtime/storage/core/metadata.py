@@ -14,6 +14,9 @@ Version = tuple[int, int]
 class VolumeMetadata:
     """start_lsn: where the volume's log begins; before it there are only the base image's pages.
 
+    volume_id: every frame of the log names it. A volume that was cut from another one shares log
+        with it, and so this too, as it shares the system identifier, which every page of WAL names.
+    own_id: what tells such a volume from all others; empty for one that was not cut from any.
     base: checksum of that base image (see `page_images.fingerprint`); empty where nobody noted it.
     version: (epoch of the writer that changed them, how often it had); the highest one counts.
     """
@@ -27,6 +30,12 @@ class VolumeMetadata:
     timelines: Timelines = field(default_factory=Timelines)
     base: str = ""
     version: Version = (0, 0)
+    own_id: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What no other volume has: data directories, backups and attachments are known by it."""
+        return self.own_id or self.volume_id
 
     def changed_by(self, epoch: Epoch) -> Version:
         """The version of what a writer of this epoch changes next."""
@@ -45,6 +54,7 @@ class VolumeMetadata:
             "timelines": {"current": lines.current, "ended": lines.ended},
             "base": self.base,
             "version": self.version,
+            **({"own_id": self.own_id} if self.own_id else {}),
         }
 
     @classmethod

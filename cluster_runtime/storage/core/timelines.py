@@ -59,6 +59,11 @@ class Timelines:
         """The timeline that followed one that was left."""
         return self.known[self.known.index(timeline) + 1]
 
+    def until(self, lsn: int) -> "Timelines":
+        """Those of the log up to an LSN, at which it is cut off."""
+        kept = tuple(each for each in self.ended if each[1] < lsn)
+        return Timelines(self.known[len(kept)], kept)
+
     def promoted(self, timeline: int, history: str, end: int) -> "Timelines":
         """What follows when a reader is promoted where a log ends, as its history file says.
 

@@ -151,6 +151,7 @@ def write_wal(
 class Claim:
     """What a data directory says of itself: its volume, the boot it ran on, and how it ended.
 
+    volume_id: the identity of its volume, which no other one has.
     stopped_at: the volume durable LSN when its server had stopped cleanly; None while in use.
     """
 

@@ -26,6 +26,7 @@ _EPOCH = struct.Struct("=Q")
 _ZEROS = bytes(1 << 20)
 _STRETCH_BYTES = 2 << 20
 _SYNCED_ONE_BY_ONE = 200
+_NO_LINK = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP}
 _O_DIRECT = getattr(os, "O_DIRECT", 0)
 
 
@@ -113,6 +114,9 @@ class Disk(Protocol):
 
     def link(self, path: Path, target: Path) -> None:
         """Give a file a second name."""
+
+    def links(self, path: Path) -> int:
+        """How many names a file has: more than one where another volume shares it."""
 
     def copy(self, path: Path, target: Path, pace: Pace) -> None:
         """Copy a file to a name that is free, as cheaply as the file system allows.
@@ -258,6 +262,10 @@ class HostDisk:
         """Give a file a second name."""
         os.link(path, target)
 
+    def links(self, path: Path) -> int:
+        """How many names a file has: more than one where another volume shares it."""
+        return path.stat().st_nlink
+
     def copy(self, path: Path, target: Path, pace: Pace) -> None:
         """Copy a file to a name that is free, as cheaply as the file system allows."""
         with (
@@ -321,6 +329,17 @@ class HostDisk:
 
 
 HOST_DISK = HostDisk()
+
+
+def link_or_copy(disk: Disk, path: Path, target: Path) -> None:
+    """Give a file a second name, or where the file system cannot, give the name a copy of it."""
+    try:
+        disk.link(path, target)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        disk.copy(path, target, at_once)
+        disk.sync(target)
 
 
 class _SharedBoard:

@@ -222,12 +222,28 @@ class SegmentLog:
             if position >= self.end:
                 raise OSError(errno.EIO, "a log file was cut short", str(self.files[-1].path))
             file = self.file_at(position)
-            if file.epoch < self.epoch:
-                file = self._renew(file, position)
+            file = self._renew(file, position) if file.epoch < self.epoch else self.own(file)
             part = content[: file.end - position]
             self.disk.write(file.path, file.offset(position), part)
             position += len(part)
             content = content[len(part) :]
+
+    def own(self, file: LogFile) -> LogFile:
+        """Have a file share its content with no other volume any more, where it does.
+
+        A volume that was cut from another one begins with links to its files: what is repaired in
+        one of the two never touches the other. Not while a device writes to the file.
+        """
+        with self._adding:
+            if self.disk.links(file.path) == 1:
+                return file
+            content = self.disk.read(file.path)
+            self.disk.create(file.path, content, len(content))
+            new = LogFile(file.path, file.start, file.end, file.epoch)
+            with self._changing:
+                self.files = _sealed([new, *(each for each in self.files if each is not file)])
+                file.close(self.disk)
+            return new
 
     def renew_at(self, end: int) -> None:
         """Have the file that begins at the end of the log be one of this epoch's own."""
@@ -277,24 +293,38 @@ class SegmentLog:
         return mark if mark is not None and mark.position == file.start else None
 
     def set_mark(self, file: LogFile, mark: Mark) -> None:
-        """Write a file's mark durably."""
+        """Write a file's mark durably.
+
+        A file of this epoch may be shared with volumes that were cut from this one while the device
+        writes to it. They held all the log below it, so that its mark is true for them too.
+        """
+        if file.epoch < self.epoch:
+            file = self.own(file)
         self.disk.write(file.path, 0, mark.encode().ljust(PAGE_BYTES, b"\0"))
 
     def add_file(
-        self, start: int, size: int = 0, mark: Mark | None = None, content: bytes = b""
+        self,
+        start: int,
+        size: int = 0,
+        mark: Mark | None = None,
+        content: bytes = b"",
+        *,
+        sparse: bool = False,
     ) -> LogFile:
         """Prepare the file that starts at `start`: zeros, on the disk, under its final name.
 
         size: of its frames; 0 for the usual one. It is on the disk, blocks and all, before a device
         writes to it: such a write makes its bytes durable and nothing else.
-        content: frames that it begins with, of one write with the rest.
+        content: frames that it begins with, of one write with the rest. sparse: no device writes to
+        it.
         A file that starts there already stays, and is given the content.
         Raises OSError (ENOSPC) where the disk is full; nothing half-made remains.
         """
         with self._adding:
             there = next((file for file in self.files if file.start == start), None)
             if there is None:
-                return self._add_file(start, size or self.disk.sizes.file, mark, content)
+                size = size or self.disk.sizes.file
+                return self._add_file(start, size, mark, content, sparse=sparse)
         self.write(start, content)
         return there
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.system.files import copy_tree
 from cluster_runtime.errors import StorageError
-from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk, Pace, at_once
+from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk, Pace, at_once, link_or_copy
 from cluster_runtime.storage.disk.sealed import SealBrokenError, is_unsealed, seal, unseal
 
 MANIFEST = "manifest.json"
@@ -57,7 +57,7 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class PageImage:
-    """A complete image. `redo`: replay starts there; `lsn`: what its pages hold at least."""
+    """A complete image. `redo`: replay starts there; `lsn`: its pages hold nothing above that."""
 
     directory: Path
     redo: int
@@ -201,6 +201,31 @@ def make_image(
             disk.remove_tree(partial)
         raise
     return PageImage(target, redo, lsn, timeline, files, disk)
+
+
+def link_image(image: PageImage, folder: Path) -> None:
+    """Give another volume's segment an image, durably, by a second name for each of its files.
+
+    Nobody writes into the file of an image: what is damaged is put in its place as a new file.
+    Raises OSError; nothing half-made remains under the image's name.
+    """
+    disk, name = image.disk, image.directory.name
+    partial = folder / f"{name}{PARTIAL}"
+    try:
+        disk.make_directory(partial / DATA)
+        for path in _folders(image.directory / DATA, disk):
+            with suppress(FileExistsError):
+                disk.make_directory(partial / DATA / path)
+        for each in image.files:
+            link_or_copy(disk, image.directory / DATA / each.path, partial / DATA / each.path)
+        link_or_copy(disk, image.directory / MANIFEST, partial / MANIFEST)
+        disk.sync_tree(partial, [])
+        disk.rename(partial, folder / name)
+        disk.sync_directory(folder)
+    except OSError:
+        with suppress(OSError):
+            disk.remove_tree(partial)
+        raise
 
 
 def copy_image(image: PageImage, folder: Path) -> PageImage:

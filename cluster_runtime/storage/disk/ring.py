@@ -8,7 +8,7 @@ overtakes, those stay what they were; the rest counts for nothing, and is repair
 segment is that is behind by more than the ring.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 from cluster_runtime.storage.core.batch import ALIGNMENT_BYTES, Buffer
@@ -68,6 +68,12 @@ class Staging:
         if last < first:
             return None
         return self._starts[first], self._ends[last], self._lsns[last]
+
+    def end_of(self, lsn: Lsn) -> int | None:
+        """Where the batch that ends at an LSN ends; None where that is not in the ring any more."""
+        index = bisect_left(self._lsns, lsn)
+        found = index < len(self._lsns) and self._lsns[index] == lsn
+        return self._ends[index] if found else None
 
     def start_after(self, position: int) -> int | None:
         """Where the first frame behind a position starts; None where there is none yet."""

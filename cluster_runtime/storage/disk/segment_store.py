@@ -4,6 +4,7 @@ az-a/a1/segment.json      promise, history, membership, the volume's metadata, a
                           (replaced atomically)
 az-a/a1/promised          the promised epoch in 8 bytes, read by every process that has the
                           volume open: how a stale writer hears at once that it was replaced
+az-a/a1/end.json          where the log ended when somebody looked last; may be missing
 az-a/a1/log/*.log         the hot log
 az-a/a1/pages/<lsn>/      page images (full segments)
 """
@@ -26,6 +27,7 @@ from cluster_runtime.storage.core.segment import (
     SegmentStatus,
 )
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId, az_of
+from cluster_runtime.storage.disk.end_note import END_FILE, EndNote
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
 from cluster_runtime.storage.disk.log_files import Mark, SegmentLog
 from cluster_runtime.storage.disk.log_frames import Frame, LogFrames
@@ -37,6 +39,7 @@ from cluster_runtime.storage.disk.state_file import (
 )
 
 PROMISED_FILE = "promised"
+PAGES = "pages"
 
 
 class SegmentUnreadableError(StorageError):
@@ -65,12 +68,14 @@ class SegmentStore:
         self.metadata = metadata
         self.end = log.start
         self.accepts_format_1 = False
-        self.pages = directory / "pages"
+        self.pages = directory / PAGES
         self._frames = LogFrames(volume, log, core)
         self._state_file = directory / STATE_FILE
         self._board = log.disk.board(directory / PROMISED_FILE)
         self._persisting = threading.Lock()
         self._marking = threading.Lock()
+        self._found: EndNote | None = None
+        self._read_from = log.start
 
     @classmethod
     def create(
@@ -197,7 +202,7 @@ class SegmentStore:
         start = self.find_end()
         # What it had written, but not made durable before its end, is read and counted from now on.
         for file in self.log.files:
-            if start <= file.start <= self.end:
+            if start < file.end and file.start <= self.end:
                 self.log.disk.sync(file.path)
         return self.status()
 
@@ -216,6 +221,7 @@ class SegmentStore:
                             f"the log of segment {self.id} cannot be cut where it has to be: "
                             f"{error}"
                         ) from error
+                    self._forget_end()
                     self.drop_behind()
                     self.persist()
                 case Persist():
@@ -298,6 +304,37 @@ class SegmentStore:
         """The chain ends at a position, whatever lies behind it."""
         with self._marking:
             self.end = end
+        self._forget_end()
+
+    def end_note(self) -> EndNote:
+        """Where the log ends now; asked by whoever changes that, or while nobody does."""
+        core = self.core
+        return EndNote(self.end, core.scl, core.consistent, core.history)
+
+    def note_end(self, note: EndNote) -> None:
+        """Spare the next opening what lies before the end that was noted. Raises OSError."""
+        with self._marking:
+            if note.position <= self.end and note.history == self.core.history:
+                self.log.disk.replace(self.directory / END_FILE, note.encode())
+
+    def _forget_end(self) -> None:
+        self._found = None
+        with self._marking:
+            if self.log.disk.exists(self.directory / END_FILE):
+                self.log.disk.remove(self.directory / END_FILE)
+                self.log.disk.sync_directory(self.directory)
+
+    def _noted_end(self) -> EndNote | None:
+        """What fits the log that is here."""
+        found, disk = self._found, self.log.disk
+        if found is None or found.history != self.core.history:
+            path = self.directory / END_FILE
+            if not disk.exists(path):
+                return None
+            found = EndNote.decode(disk.read(path), self.core.history)
+        if found is None or not self.log.start <= found.position <= self.log.end:
+            return None
+        return found
 
     def drop_behind(self) -> None:
         """Remove the files that begin behind the end of the log, with all they claim.
@@ -327,30 +364,56 @@ class SegmentStore:
                 return
 
     def find_end(self, *, whole: bool = False) -> int:
-        """Find the end of the log: read the newest file, and older ones where that is needed.
+        """Find the end of the log: read on from where it was noted, or from the newest mark.
 
-        Returns the position that was read from: everything before that was durable when a mark said
-        that it is there.
+        Returns the position that was read from since the segment was opened: everything before that
+        was durable when a mark, or a note, said that it is there.
         whole: follow the chain from its first frame, and drop what is not in it.
         """
+        noted = None if whole else self._noted_end()
+        if noted is not None:
+            if noted is not self._found:
+                self._read_from = noted.position
+            self._follow(noted.position, noted.lsn, noted.consistent)
+            return self._read_from
         for file in self.log.files[:1] if whole else reversed(self.log.files):
             mark = self.log.mark(file)
             if mark is None:
                 continue
-            end, tail, consistent = file.start, Lsn(mark.lsn), None
-            for frame in self.frames(file.start, previous=tail):
-                end, tail = frame.end, frame.batch.end
-                consistent = tail if frame.batch.consistent else consistent
-            if consistent is None and mark.lsn == mark.previous and self._is_cut(tail):
-                consistent = tail
-            if consistent is not None or file is self.log.files[0]:
-                self.end = end
-                floor = self.core.floor
-                self.core.restart(tail, consistent if consistent is not None else floor)
+            needed = file is not self.log.files[0]
+            if self._follow(file.start, Lsn(mark.lsn), None, mark, needed=needed):
+                self._read_from = file.start
                 if whole:
                     self.drop_behind()
                 return file.start
         raise SegmentUnreadableError(f"segment {self.id} has no log file that says where it starts")
+
+    def _follow(
+        self,
+        end: int,
+        tail: Lsn,
+        consistent: Lsn | None,
+        mark: Mark | None = None,
+        *,
+        needed: bool = False,
+    ) -> bool:
+        """Follow the log from a position on, and note where it ends.
+
+        consistent: where a record is known to end. mark: of the file that begins there. needed: it
+        must be known where a record ends; False where it is not.
+        """
+        for frame in self.frames(end, previous=tail):
+            end, tail = frame.end, frame.batch.end
+            consistent = tail if frame.batch.consistent else consistent
+        if consistent is None and mark is not None and mark.lsn == mark.previous:
+            consistent = tail if self._is_cut(tail) else None
+        if consistent is None and needed:
+            return False
+        self.end = end
+        core = self.core
+        core.restart(tail, consistent if consistent is not None else core.floor)
+        self._found = self.end_note()
+        return True
 
     def frames(
         self, position: int, *, previous: Lsn | None = None, end: int | None = None

@@ -5,7 +5,8 @@
 
 Format 1, the JSON alone, is read where a volume of that format is opened, and written never. A
 history that ends with a cut of readers makes it format 3, in which that cut has a third element,
-`true`: an older release would take it for a writer's, and begin there.
+`true`: an older release would take it for a writer's, and begin there. The segments of a volume
+that was cut from another one have format 4: an older release would take one for the other.
 """
 
 import json
@@ -23,6 +24,7 @@ from cluster_runtime.storage.disk.sealed import FORMAT, SealBrokenError, is_unse
 STATE_FILE = "segment.json"
 _KIND = "segment"
 _FORMAT_OF_READERS = 3
+_FORMAT_OF_CUT_VOLUMES = 4
 
 
 class StateDamagedError(StorageError):
@@ -56,7 +58,15 @@ class SegmentStateFile:
             "floor": self.floor,
             "facts": self.metadata.to_dict() if self.metadata is not None else None,
         }
-        return seal(_KIND, json.dumps(state).encode(), _format_of(self.history))
+        return seal(_KIND, json.dumps(state).encode(), self.format)
+
+    @property
+    def format(self) -> int:
+        """The lowest format in which nothing of it is misread."""
+        if self.metadata is not None and self.metadata.own_id:
+            return _FORMAT_OF_CUT_VOLUMES
+        of_readers = any(cut.of_readers for cut in self.history)
+        return _FORMAT_OF_READERS if of_readers else FORMAT
 
     @classmethod
     def decode(cls, content: bytes, *, accept_format_1: bool) -> "SegmentStateFile":
@@ -77,7 +87,7 @@ def _parsed(content: bytes, accept_format_1: bool) -> SegmentStateFile:
     """An opening reads the same state several times, each time from the disk."""
     body = content
     if not (accept_format_1 and is_unsealed(content)):
-        body = unseal(_KIND, content, _FORMAT_OF_READERS)
+        body = unseal(_KIND, content, _FORMAT_OF_CUT_VOLUMES)
     state = json.loads(body)
     metadata = state.get("facts")
     found = SegmentStateFile(
@@ -89,18 +99,14 @@ def _parsed(content: bytes, accept_format_1: bool) -> SegmentStateFile:
         Lsn(int(state["floor"])),
         VolumeMetadata.from_dict(metadata) if metadata is not None else None,
     )
-    if body is not content and content != seal(_KIND, body, _format_of(found.history)):
+    if body is not content and content != seal(_KIND, body, found.format):
         # The checksum says nothing of the number before it.
-        raise StateDamagedError("its format is not that of its history")
+        raise StateDamagedError("its format is not that of what it says")
     if not is_sound(found.promised, found.history):
         raise StateDamagedError(
             f"the history names epoch {found.history[-1].epoch}, the promise only {found.promised}"
         )
     return found
-
-
-def _format_of(history: History) -> int:
-    return _FORMAT_OF_READERS if any(cut.of_readers for cut in history) else FORMAT
 
 
 def _cut(epoch: int, lsn: int, of_readers: bool = False) -> Cut:

@@ -7,6 +7,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
@@ -118,7 +119,11 @@ class Mount:
         """Close the storage node and the files of its segments."""
         self.node.close()
         for lane in self.node.lanes:
-            lane.store.close()
+            store = lane.store
+            if lane.live and lane.reachable:
+                with suppress(OSError):  # the next opening reads more
+                    store.note_end(store.end_note())
+            store.close()
 
     @property
     def is_writable(self) -> bool:

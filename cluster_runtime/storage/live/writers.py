@@ -8,6 +8,7 @@ from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.core.wal_records import format_lsn
+from cluster_runtime.storage.disk.data_directory import Claim
 from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.streaming.replication import ReplicationClient, SystemIdentification
@@ -41,6 +42,7 @@ class Writers:
             try:
                 system = client.identify()
                 self._require_ours(system, socket_directory)
+                self._require_our_directory(client.data_directory())
                 self._follow_timeline(client, system.timeline)
                 start = node.end_lsn
                 _require_log_up_to(start, system)
@@ -75,6 +77,15 @@ class Writers:
                 f"the server in {socket_directory} has system identifier "
                 f"{system.system_identifier}, not this volume's {ours}; it belongs to another "
                 "cluster"
+            )
+
+    def _require_our_directory(self, data_directory: Path) -> None:
+        """A volume that was cut from this one has its system identifier."""
+        ours, claim = self._mount.metadata.identity, Claim.read(data_directory)
+        if claim is not None and claim.volume_id != ours:
+            raise StorageError(
+                f"the server over {data_directory} belongs to volume {claim.volume_id}, not to "
+                f"this one, {ours}: it is of another cluster that was made from the same one"
             )
 
     def _follow_timeline(self, client: ReplicationClient, timeline: int) -> None:

@@ -249,6 +249,10 @@ class SimulatedDisk:
         folder, name = self._tree.place(self._changing(target))
         folder.put(name, inode)
 
+    def links(self, path: Path) -> int:
+        inode = self._tree.inode(self._reading(path))
+        return sum(self._tree.find(each) is inode for each in self._tree.paths(""))
+
     def copy(self, path: Path, target: Path, pace: Pace) -> None:
         content = self._tree.inode(self._reading(path)).content
         folder, name = self._tree.place(self._changing(target))

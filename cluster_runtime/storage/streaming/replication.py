@@ -10,6 +10,7 @@ import select
 import struct
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -135,6 +136,11 @@ class ReplicationClient:
         number, unit = self._show("wal_sender_timeout")
         timeout_s = number * _MILLISECONDS[unit or "ms"] / 1000
         return min(STATUS_INTERVAL_S, timeout_s / 4) if timeout_s else STATUS_INTERVAL_S
+
+    def data_directory(self) -> Path:
+        """The directory that the server runs over. Raises StorageError."""
+        command = b"SHOW data_directory"
+        return Path(_text(self._command(command, pq.ExecStatus.TUPLES_OK), 0))
 
     def hold_log(self) -> None:
         """Make the slot that keeps the writer's log until it is acknowledged, or find it there.

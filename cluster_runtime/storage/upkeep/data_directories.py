@@ -11,7 +11,9 @@ from cluster_runtime.engine.control_file import set_system_identifier
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.system.files import copy_tree, remove_tree
 from cluster_runtime.errors import StorageError
+from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.policy.growth import read_ios
+from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.disk.data_directory import (
     Claim,
     ControlFile,
@@ -23,6 +25,8 @@ from cluster_runtime.storage.disk.data_directory import (
 )
 from cluster_runtime.storage.disk.page_images import PageImage, fingerprint
 from cluster_runtime.storage.live.mount import Mount
+
+WAL_CHUNK_BYTES = 1 << 20
 
 
 class DataDirectories:
@@ -38,6 +42,14 @@ class DataDirectories:
         """The size of the pages that the volume began with."""
         files = (path for path in (self._base_image / "base").rglob("*") if path.is_file())
         return sum(path.stat().st_size for path in files)
+
+    @cached_property
+    def base_redo(self) -> int:
+        """Where replay begins over the pages that the volume began with; 0 where they are gone."""
+        try:
+            return ControlFile.read(self._base_image).redo
+        except (OSError, StorageError):
+            return 0
 
     def trusts(self, data_directory: Path) -> bool:
         """Whether a data directory may be started as it is."""
@@ -55,18 +67,44 @@ class DataDirectories:
 
     def make_writers(self, data_directory: Path, image: PageImage | None) -> None:
         """Pages and log up to the VDL; the server over it writes on behind them."""
-        redo = self._lay_out(data_directory, image)
-        if redo < self._mount.node.volume.vdl:
-            timelines = self._mount.metadata.timelines
+        metadata, end = self._mount.metadata, int(self._mount.node.volume.vdl)
+        self._lay_out_writers(data_directory, image, end, metadata.timelines, self._user)
+        self.claim(data_directory)
+
+    def make_others(
+        self,
+        data_directory: Path,
+        image: PageImage | None,
+        end: int,
+        metadata: VolumeMetadata,
+        user: OsUser,
+    ) -> None:
+        """The same for the writer of a volume that was cut from this one where its log ends.
+
+        metadata, user: of that one. It trusts the directory as if it had stopped cleanly there.
+        """
+        self._lay_out_writers(data_directory, image, end, metadata.timelines, user)
+        Claim(metadata.identity, boot_id(), end).write(data_directory)
+
+    def _lay_out_writers(
+        self,
+        data_directory: Path,
+        image: PageImage | None,
+        end: int,
+        timelines: Timelines,
+        user: OsUser,
+    ) -> None:
+        redo = self._lay_out(data_directory, image, end, timelines, user)
+        if redo < end:
             if timelines.at(redo) == timelines.current:
                 mark_in_production(data_directory)
             else:
-                recover_along_timelines(data_directory, self._user)
-        self.claim(data_directory)
+                recover_along_timelines(data_directory, user)
 
     def make_standbys(self, data_directory: Path, image: PageImage | None) -> None:
         """The same for a server that only follows the log."""
-        self._lay_out(data_directory, image)
+        timelines, end = self._mount.metadata.timelines, int(self._mount.node.volume.vdl)
+        self._lay_out(data_directory, image, end, timelines, self._user)
         self._make_standby(data_directory)
 
     def _make_standby(self, data_directory: Path) -> None:
@@ -80,42 +118,48 @@ class DataDirectories:
         Nothing is locked meanwhile: a writer can be started beside it.
         """
         remove_tree(data_directory)
-        self._lay_out_pages(data_directory, image)
+        self._lay_out_pages(data_directory, image, self._user)
         clear_wal(data_directory)
         self._make_standby(data_directory)
 
     def _claim(self, stopped_at: int | None) -> Claim:
-        return Claim(self._mount.metadata.volume_id, boot_id(), stopped_at)
+        return Claim(self._mount.metadata.identity, boot_id(), stopped_at)
 
-    def _lay_out(self, data_directory: Path, image: PageImage | None) -> int:
+    def _lay_out(
+        self,
+        data_directory: Path,
+        image: PageImage | None,
+        end: int,
+        timelines: Timelines,
+        user: OsUser,
+    ) -> int:
         """Replace a directory by pages and the log behind them; the LSN at which replay begins."""
         remove_tree(data_directory)
-        redo = self._lay_out_pages(data_directory, image)
-        metadata = self._mount.metadata
-        if redo < self._mount.node.volume.vdl:
-            size = metadata.wal_segment_bytes
+        redo = self._lay_out_pages(data_directory, image, user)
+        if redo < end:
+            size = self._mount.metadata.wal_segment_bytes
             start = redo - redo % size
-            wal = self._wal_from(start)
-            write_wal(data_directory, start, wal, metadata.timelines, size, self._user)
+            write_wal(data_directory, start, self._wal(start, end), timelines, size, user)
         return redo
 
-    def _lay_out_pages(self, data_directory: Path, image: PageImage | None) -> int:
+    def _lay_out_pages(self, data_directory: Path, image: PageImage | None, user: OsUser) -> int:
         counts = self._mount.counts
         if image is not None:
-            image.copy_to(data_directory, self._user)
+            image.copy_to(data_directory, user)
             counts.read_ios += read_ios(image.size_bytes)
             return image.redo
-        self.copy_base(data_directory)
+        self.copy_base(data_directory, user)
         counts.read_ios += read_ios(self.base_image_bytes)
         return ControlFile.read(data_directory).redo
 
-    def copy_base(self, data_directory: Path) -> None:
+    def copy_base(self, data_directory: Path, user: OsUser | None = None) -> None:
         """Make a directory of the pages that the volume began with.
 
-        Raises StorageError where what is there now are others.
+        user: whose it is; by default this volume's servers'. Raises StorageError where what is
+        there now are others.
         """
         self.check_base()
-        copy_tree(self._base_image, data_directory, self._user)
+        copy_tree(self._base_image, data_directory, user or self._user)
         set_system_identifier(data_directory, self._mount.metadata.system_identifier)
 
     def check_base(self) -> None:
@@ -135,7 +179,7 @@ class DataDirectories:
                 "full segment that has an image"
             )
 
-    def _wal_from(self, lsn: int) -> Iterator[bytes]:
-        cursor = self._mount.cursor(lsn)
-        while chunk := cursor.read(1 << 20):
+    def _wal(self, start: int, end: int) -> Iterator[bytes]:
+        cursor = self._mount.cursor(start)
+        while cursor.lsn < end and (chunk := cursor.read(min(WAL_CHUNK_BYTES, end - cursor.lsn))):
             yield chunk

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable
 
 from cluster_runtime.storage.core.faults import (
@@ -12,9 +13,10 @@ from cluster_runtime.storage.core.faults import (
     segments_of,
 )
 from cluster_runtime.storage.core.types import SegmentId
-from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
+
+FLIGHT_POLL_S = 0.001
 
 
 class FaultInjection:
@@ -116,7 +118,7 @@ class FaultInjection:
         lane = self._mount.lane(segment)
         if fault.kind is FaultKind.CORRUPT:
             if lane is not None:
-                _damage(lane.store)
+                self._damage(lane)
             return
         self._mount.faults[segment] = fault
         if lane is not None:
@@ -127,15 +129,26 @@ class FaultInjection:
         if not node.ended:
             node.call(lambda: node.set_fault(lane, fault))
 
+    def _damage(self, lane: Lane) -> None:
+        """Turn over some bytes of a segment's log, as a failing disk would: of this one alone.
 
-def _damage(store: SegmentStore) -> None:
-    """Turn over some bytes of a segment's log, as a failing disk would."""
-    frames = list(store.frames(store.log.start, end=store.end))
-    if not frames:
-        return
-    victim = random.choice(frames)
-    file = store.log.file_at(victim.position)
-    content = bytes(each ^ 0xFF for each in store.log.read(victim.position + 8, 64))
-    with file.path.open("r+b") as opened:
-        opened.seek(file.offset(victim.position + 8))
-        opened.write(content)
+        A file that other volumes share is given its own content first, and so nothing may be
+        writing to it then.
+        """
+        store, node = lane.store, self._mount.node
+        frames = list(store.frames(store.log.start, end=store.end))
+        if not frames:
+            return
+        victim = random.choice(frames)
+
+        def overturn() -> bool:
+            file = store.log.file_at(victim.position)
+            if lane.flights and store.end < file.end:
+                return False
+            file = store.log.own(file)
+            content = bytes(each ^ 0xFF for each in store.log.read(victim.position + 8, 64))
+            store.log.disk.write(file.path, file.offset(victim.position + 8), content)
+            return True
+
+        while not (overturn() if node.ended else node.call(overturn)):
+            time.sleep(FLIGHT_POLL_S)

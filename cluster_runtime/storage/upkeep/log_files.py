@@ -14,6 +14,9 @@ from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.upkeep.worker import Worker
 
+NOTE_EVERY_BYTES = 1 << 20
+"""Of log in a segment between two notes of where it ends."""
+
 
 class FilePreparation:
     """For one volume; `worker` is its thread."""
@@ -22,6 +25,7 @@ class FilePreparation:
         self._mount = mount
         self._worker = worker
         self._marking = threading.Lock()
+        self._noted: dict[SegmentId, int] = {}
         self._unmarked: list[tuple[Mark, set[SegmentId]]] = []
 
     def prepare_file(self, position: int) -> None:
@@ -42,6 +46,26 @@ class FilePreparation:
                     if lane.store.id in segments and self._mark(lane, mark):
                         segments.remove(lane.store.id)
             self._unmarked = [each for each in self._unmarked if each[1]]
+
+    def note_ends(self) -> None:
+        """Note where the segments' logs end now, where that has moved much since the last time.
+
+        Of what came later, an opening after the sudden end of this process has to read it all.
+        """
+        node = self._mount.node
+        if node.ended or not self._mount.is_writable:
+            return
+        ends = node.call(
+            lambda: [(lane, lane.store.end_note()) for lane in node.lanes if lane.live]
+        )
+        for lane, note in ends:
+            if abs(note.position - self._noted.get(lane.store.id, 0)) < NOTE_EVERY_BYTES:
+                continue
+            try:
+                lane.store.note_end(note)
+            except OSError as error:
+                node.post(partial(node.fail, lane, error, lane.store))
+            self._noted[lane.store.id] = note.position
 
     def _mark(self, lane: Lane, mark: Mark) -> bool:
         """Whether nothing is left to do for this mark in this segment."""

@@ -45,7 +45,7 @@ class Standbys:
             name = f"{data_directory.name}-{self._number}"
             hold = self._holders.register(HolderKind.READER, name, self._mount.node.volume.vdl)
             self._laid_out[data_directory] = name, hold
-            with self._pages.staying:
+            with self._pages.staying.reading():
                 self._directories.make_standbys(data_directory, self._pages.whole())
         return {
             "primary_conninfo": f"{conninfo} user={superuser} application_name={name}",

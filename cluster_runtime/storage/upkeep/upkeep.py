@@ -10,12 +10,14 @@ from pathlib import Path
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.storage.core.policy.replacement import ReplacementPolicy
 from cluster_runtime.storage.live.mount import Mount, Upkeep
+from cluster_runtime.storage.upkeep.branches import Branches
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.faults import FaultInjection
 from cluster_runtime.storage.upkeep.holders import Holders
 from cluster_runtime.storage.upkeep.images.coalescing import Coalescing
 from cluster_runtime.storage.upkeep.images.pages import Pages
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
+from cluster_runtime.storage.upkeep.past.past import Past
 from cluster_runtime.storage.upkeep.repair import Repair
 from cluster_runtime.storage.upkeep.replacement import Replacing
 from cluster_runtime.storage.upkeep.scrub import Scrubbing
@@ -23,6 +25,7 @@ from cluster_runtime.storage.upkeep.standbys import Standbys
 from cluster_runtime.storage.upkeep.worker import Worker
 
 LOOK_EVERY_S = 2.0
+TICK_EVERY_S = 1.0
 
 
 class VolumeUpkeep:
@@ -30,15 +33,17 @@ class VolumeUpkeep:
 
     def __init__(self, mount: Mount, base_image: Path, user: OsUser) -> None:
         """base_image: the pages that the volume began with. user: of its servers."""
-        self._quick = Worker("borealis-files")
+        self._quick = Worker("borealis-files", self._tick)
         self._slow = Worker("borealis-repair", self._look)
         self._files = files = FilePreparation(mount, self._quick)
         self._repair = repair = Repair(mount, self._slow)
         self.holders = Holders()
         self.directories = DataDirectories(mount, base_image, user)
-        self.pages = Pages(mount, files, self.directories, self._slow, self.holders)
+        self.past = Past(mount, self.holders, lambda: self.directories.base_redo)
+        self.pages = Pages(mount, files, self.directories, self._slow, self.holders, self.past)
         self.coalescing = Coalescing(self.pages.is_due, self.pages.coalesce)
         self.standbys = Standbys(mount, self.directories, self.pages, self.holders)
+        self.branches = Branches(mount, self.directories, self.pages, self.past)
         self.faults = FaultInjection(mount, self._bring_back)
         self.scrubbing = Scrubbing(mount, repair, self.pages)
         self._replacing = Replacing(mount, repair, self.pages, ReplacementPolicy())
@@ -52,6 +57,7 @@ class VolumeUpkeep:
 
     def start(self) -> None:
         """Start both threads, once the volume is open."""
+        self.past.open()
         self._quick.start()
         self._slow.start()
 
@@ -69,6 +75,12 @@ class VolumeUpkeep:
         self._files.prepare_file(position)
         self._quick.put(self.coalescing.look)
 
+    def _tick(self) -> float:
+        """Note what changes all the time. Returns the seconds until the next time."""
+        self._files.note_ends()
+        self.past.tick()
+        return TICK_EVERY_S
+
     def _look(self) -> float:
         """Look after the segments. Returns the seconds until the next time."""
         now = time.monotonic()
@@ -78,4 +90,5 @@ class VolumeUpkeep:
             self.coalescing.look()
             self.pages.keep_base()
             self.pages.give_missing()
+            self.past.expire()
         return min(self.scrubbing.step(), max(0.0, self._look_at - time.monotonic()))

@@ -56,12 +56,20 @@ OURS = {
     "LoseCompute",
     "DescribeHost",
     "GetMasterUserSecret",
+    "ResetBranch",
+    "Rewind",
+    "UndoRewind",
+    "CreateRestorePoint",
+    "DescribeRestorePoints",
+    "DeleteRestorePoint",
 }
 OURS_IN_RDS_OPERATIONS = {
     ("CreateDBCluster", "if_not_exists"),
     ("ModifyDBCluster", "require_tls"),
     ("ModifyDBCluster", "internet_access_gateway_enabled"),
     ("ModifyDBCluster", "reset_settings"),
+    ("ModifyDBCluster", "backtrack_bytes_max"),
+    ("RestoreDBClusterToPointInTime", "with_writer"),
     ("CreateDBCluster", "with_writer"),
     ("DescribeDBInstances", "db_cluster_identifier"),
 }
@@ -77,6 +85,8 @@ OTHER_DEFAULTS = {
 COMMON_CODES = {"InternalFailure", "InvalidParameterValue", "InvalidParameterCombination"}
 """Amazon RDS API Reference, "Common errors": operations do not list them."""
 CODES_OF_OUR_OWN = {
+    ("BacktrackDBCluster", "InvalidRestoreFault"),  # RDS: InvalidDBClusterStateFault
+    ("BacktrackDBCluster", "InsufficientStorageClusterCapacity"),
     ("DescribeEvents", "DBClusterNotFoundFault"),  # RDS answers with no events
     ("DescribeDBInstances", "DBClusterNotFoundFault"),  # of a parameter of ours
     ("RebootDBInstance", "InvalidDBClusterStateFault"),  # RDS: InvalidDBInstanceState

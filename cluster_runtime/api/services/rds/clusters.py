@@ -21,6 +21,7 @@ from cluster_runtime.control.operations.instances import (
     DeleteDBInstance,
     RebootDBInstance,
 )
+from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
 from cluster_runtime.control.records.model import DBCluster, DBInstance
 from cluster_runtime.errors import InvalidClusterStateError
 
@@ -107,6 +108,16 @@ class Clusters:
         """FailoverDBCluster."""
         given = arguments(FailoverDBCluster.declared, call.members)
         return await self._one(await self._runtime.failover_db_cluster(**given))
+
+    async def restore_to_point_in_time(self, call: Call) -> Mapping[str, Any]:
+        """RestoreDBClusterToPointInTime. As RDS has it: without an instance."""
+        members = dict(call.members)
+        named = members.pop("SourceDbClusterResourceId", None)
+        members.setdefault("SourceDBClusterIdentifier", named)
+        members["SourceDBClusterIdentifier"] = identifier_of(members["SourceDBClusterIdentifier"])
+        given = self._given(RestoreDBClusterToPointInTime.declared, call, members)
+        made = await self._runtime.restore_db_cluster_to_point_in_time(**given, with_writer=False)
+        return await self._one(made.describe())
 
     async def create_instance(self, call: Call) -> Mapping[str, Any]:
         """CreateDBInstance."""

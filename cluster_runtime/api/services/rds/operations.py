@@ -28,6 +28,7 @@ def rds_operations(runtime: AwaitedOperations) -> dict[str, Performed]:
         "FailoverDBCluster": clusters.failover,
         "ModifyDBCluster": clusters.modify,
         "RebootDBInstance": clusters.reboot_instance,
+        "RestoreDBClusterToPointInTime": clusters.restore_to_point_in_time,
         "StartDBCluster": clusters.start,
         "StopDBCluster": clusters.stop,
     }

@@ -44,6 +44,10 @@ def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str
         "StorageType": facts.storage_type,
         "DeletionProtection": facts.deletion_protection,
         "HttpEndpointEnabled": False,
+        "BacktrackWindow": facts.backtrack_window,
+        "EarliestBacktrackTime": facts.earliest_backtrack_time,
+        "PercentProgress": None if facts.percent_progress is None else str(facts.percent_progress),
+        "CloneGroupId": facts.clone_group_id or None,
         "CrossAccountClone": False,
         "NetworkType": "IPV4",
         "ServerlessV2ScalingConfiguration": {

@@ -45,5 +45,16 @@ WITHOUT_EFFECT: Mapping[str, frozenset[str]] = {
         {"IncludeAll", "ListSupportedCharacterSets", "ListSupportedTimezones"}
     ),
     "DescribeOrderableDBInstanceOptions": frozenset({"Vpc"}),
+    "RestoreDBClusterToPointInTime": frozenset(
+        {
+            "CopyTagsToSnapshot",
+            "DBSubnetGroupName",
+            "EnableCloudwatchLogsExports",
+            "EngineLifecycleSupport",
+            "NetworkType",
+            "PubliclyAccessible",
+            "VpcSecurityGroupIds",
+        }
+    ),
     "ModifyDBCluster": frozenset({"ApplyImmediately", "CopyTagsToSnapshot"}),
 }

@@ -9,6 +9,9 @@ from enum import IntEnum
 LOG_BYTES_MIN = 16 << 20
 DATABASE_SHARE = 3
 NICE = 10
+REPLAY_BYTES_PER_S = 18 << 20
+"""What PostgreSQL's redo makes of the log of small transactions on one slow core."""
+REPLAY_S = 3
 IDLE_S = 3.0
 BEHIND = 2
 RETRY_S = 2.0
@@ -20,9 +23,15 @@ def log_bound(database_bytes: int) -> int:
     return max(LOG_BYTES_MIN, database_bytes // DATABASE_SHARE)
 
 
-def is_due(log_bytes: int, database_bytes: int) -> bool:
+def is_due(log_bytes: int, database_bytes: int, *, rewinds: bool = False) -> bool:
     """Whether an image is to be made now."""
-    return log_bytes > log_bound(database_bytes)
+    return log_bytes > image_spacing(database_bytes, rewinds=rewinds)
+
+
+def image_spacing(database_bytes: int, *, rewinds: bool) -> int:
+    """The same where a rewind may begin from any image: what can be replayed in some seconds."""
+    bound = log_bound(database_bytes)
+    return min(bound, REPLAY_BYTES_PER_S * REPLAY_S) if rewinds else bound
 
 
 class Politeness(IntEnum):

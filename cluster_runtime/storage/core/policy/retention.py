@@ -22,6 +22,7 @@ class HolderKind(StrEnum):
     BACKUP = "backup"
     CLONE = "clone"
     RESTORE_POINT = "restore-point"
+    BACKTRACK = "backtrack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class ImagePoint:
-    """A page image: replay begins at `redo`; its pages hold everything up to `lsn`."""
+    """A page image: replay begins at `redo`; its pages hold nothing above `lsn`."""
 
     redo: int
     lsn: int

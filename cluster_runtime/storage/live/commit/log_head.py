@@ -49,6 +49,7 @@ class LogHead:
         self.staged = self.complete = staging.head
         self.marks: deque[Mark] = deque()
         self._volume, self._sizes, self._counts = volume, sizes, counts
+        self._begun = lsn, staging.head
         self._wal_segment_bytes = wal_segment_bytes
         self._prepare = prepare
         self._ends: deque[tuple[Lsn, int]] = deque()
@@ -122,6 +123,11 @@ class LogHead:
                 with suppress(BlockingIOError, BrokenPipeError):
                     os.write(fd, b"x")
         return True
+
+    def position_of(self, lsn: Lsn) -> int | None:
+        """Where the log up to an LSN ends, a batch's end; None where the ring has it no more."""
+        begun, position = self._begun
+        return position if lsn == begun else self.staging.end_of(lsn)
 
     def watch(self, fd: int) -> None:
         """Write to `fd` (non-blocking) whenever the VDL moves. On any thread."""

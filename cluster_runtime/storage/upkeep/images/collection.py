@@ -4,7 +4,6 @@ Whose need counts is in `core.policy.retention`; here is who has one without ask
 and the removal.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -22,6 +21,7 @@ from cluster_runtime.storage.disk.segment_store import SegmentStore
 from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.upkeep.holders import Holders
+from cluster_runtime.storage.upkeep.images.staying import Staying
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
 
 WRITER = "writer"
@@ -35,10 +35,10 @@ class Collection:
         mount: Mount,
         files: FilePreparation,
         holders: Holders,
-        staying: threading.Lock,
+        staying: Staying,
         log_bound: Callable[[], int],
     ) -> None:
-        """staying: held by who reads what could go. log_bound: how many bytes of log may gather."""
+        """staying: shared by who reads what could go. log_bound: bytes of log that may gather."""
         self._mount, self._files, self._holders = mount, files, holders
         self._staying, self._log_bound = staying, log_bound
         holders.ask(self._held)
@@ -51,7 +51,7 @@ class Collection:
 
     def collect(self) -> None:
         """Remove the log that nobody needs. Images go as newer ones come: see `Pages.keep`."""
-        with self._staying:
+        with self._staying.removing():
             self._collect_now()
 
     def _held(self) -> Iterable[Holder]:

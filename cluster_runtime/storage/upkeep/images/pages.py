@@ -23,6 +23,7 @@ from cluster_runtime.errors import (
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.policy.coalescing import (
     Politeness,
+    image_spacing,
     is_due,
     log_bound,
     politeness,
@@ -45,7 +46,9 @@ from cluster_runtime.storage.upkeep.holders import Holders
 from cluster_runtime.storage.upkeep.images.coalescer import Coalescer
 from cluster_runtime.storage.upkeep.images.collection import Collection
 from cluster_runtime.storage.upkeep.images.image_maker import ImageMaker, Maker
+from cluster_runtime.storage.upkeep.images.staying import Staying
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
+from cluster_runtime.storage.upkeep.past.past import Past
 from cluster_runtime.storage.upkeep.worker import Worker
 
 COALESCER = "coalescer"
@@ -71,8 +74,9 @@ class Pages:
         directories: DataDirectories,
         worker: Worker,
         holders: Holders,
+        past: Past | None = None,
     ) -> None:
-        """worker: the thread of repairs."""
+        """worker: the thread of repairs. past: what a rewind needs, besides the holders."""
         self._mount = mount
         self._worker = worker
         self._directories = directories
@@ -84,11 +88,11 @@ class Pages:
         self._give_at = 0.0
         self._running = threading.Lock()
         self._keep_base_at = time.monotonic() + KEEP_BASE_AFTER_S
-        self.staying = threading.Lock()
-        """Held by whoever reads an image, and the log behind it, for longer than a moment: nothing
-        is removed meanwhile."""
+        self.staying = Staying()
+        """Shared by whoever reads an image, and the log behind it, for longer than a moment."""
+        self._past = past
         self._collection = Collection(
-            mount, files, holders, self.staying, lambda: self.log_bound_bytes
+            mount, files, holders, self.staying, lambda: log_bound(self._since_last()[1])
         )
 
     def newest(self) -> PageImage | None:
@@ -237,7 +241,7 @@ class Pages:
                 raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
             _checkpoint_writer(mount)
             if not coalescer.can_go_on(mount.index.oldest):
-                with self.staying:
+                with self.staying.reading():
                     self._directories.make_coalescers(coalescer.data_directory, self.whole())
             until = int(mount.node.volume.vdl)
             # A name of its own: what an earlier run said last may still be known of it.
@@ -258,7 +262,8 @@ class Pages:
                 stopped,
                 polite,
             )
-            point = ImagePoint(control.redo, until)
+            # It may have replayed some more before it stopped: nothing above what is durable now.
+            point = ImagePoint(control.redo, int(mount.node.volume.vdl))
             with ImageMaker(stopped, polite) as maker:
                 return self.keep(maker, coalescer.data_directory, point, control.timeline)
 
@@ -274,6 +279,8 @@ class Pages:
         if image is None:
             raise QuorumLostError("no full segment answers; heal one and coalesce again")
         self._last = image.lsn, image.size_bytes
+        if self._past is not None:
+            self._past.weigh()
         if len(made) == len([each for each in self._mount.members if is_full(each)]):
             # While one of them lacks the image, the loss of the others must leave its log.
             self._collection.collect()
@@ -282,12 +289,17 @@ class Pages:
     def is_due(self) -> bool:
         """Whether an image is to be made now: a writer is there, and much log since the last."""
         node = self._mount.node
-        return node.attachment is not None and is_due(*self._since_last())
+        return node.attachment is not None and is_due(*self._since_last(), rewinds=self._rewinds)
 
     @property
     def log_bound_bytes(self) -> int:
         """How much log may gather before an image is due."""
-        return log_bound(self._since_last()[1])
+        return image_spacing(self._since_last()[1], rewinds=self._rewinds)
+
+    @property
+    def _rewinds(self) -> bool:
+        """Whether a rewind may begin from any image."""
+        return self._past is not None and bool(self._past.window.seconds)
 
     def _since_last(self) -> tuple[int, int]:
         """Log since the last image, and the size of the database then."""
@@ -319,8 +331,8 @@ class Pages:
                         store.pages, source, redo=point.redo, lsn=point.lsn, timeline=timeline
                     )
                 made.append(lane)
-                with self.staying:
-                    keep = self._collection.kept_redos()
+                with self.staying.removing():
+                    keep = self._collection.kept_redos() | self._for_rewinds(lane)
                     give_up_images(store.pages, below=point.redo, keep=keep, disk=disk)
                 maker.sweep(store.pages)
             except OSError as error:
@@ -329,6 +341,14 @@ class Pages:
                 # Its own trouble: the others have the image, and keep the log that it lacks.
                 node.post(partial(node.fail, lane, error, store))
         return made
+
+    def _for_rewinds(self, lane: Lane) -> frozenset[int]:
+        """The redo points of the images of a segment that a rewind may begin from."""
+        if self._past is None:
+            return frozenset()
+        self._past.weigh()
+        images = [ImagePoint(each.redo, each.lsn) for each in lane.store.images()]
+        return frozenset(each.redo for each in images if self._past.keeps(lane, each))
 
     def _require_ownership(self) -> None:
         """Raise StorageError where the volume is another host's, or cannot be changed now."""

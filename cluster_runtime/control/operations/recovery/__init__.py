@@ -1,0 +1,1 @@
+"""Operations that make clusters of what others were, and that bring a cluster back."""

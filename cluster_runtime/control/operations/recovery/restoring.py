@@ -1,0 +1,131 @@
+"""Operations that make a cluster of what another one is, or was."""
+
+from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
+from typing import Annotated, Literal
+
+from cluster_runtime.control.operations.clusters import DB_CLUSTER_NOUN
+from cluster_runtime.control.operations.declaration import RDS_HAS_NONE, Request, operation
+from cluster_runtime.control.operations.types import (
+    DB_CLUSTER,
+    HANDLE,
+    ClusterReference,
+    NewClusterIdentifier,
+)
+from cluster_runtime.control.records.model import ServerlessScaling
+from cluster_runtime.control.records.resources import Tag
+from cluster_runtime.control.records.rules import PORT_MAX, PORT_MIN, Range
+from cluster_runtime.errors import (
+    ClusterAlreadyExistsError,
+    ClusterNotFoundError,
+    EngineError,
+    InsufficientStorageError,
+    InvalidClusterStateError,
+    InvalidParameterError,
+    InvalidRestoreError,
+    PortInUseError,
+    QuorumLostError,
+)
+from cluster_runtime.wording import Parameter
+
+RestoreType = Literal["full-copy", "copy-on-write"]
+
+
+@operation(
+    "RestoreDBClusterToPointInTime",
+    of=DB_CLUSTER_NOUN,
+    returns=HANDLE,
+    raises=(
+        ClusterNotFoundError,
+        ClusterAlreadyExistsError,
+        InvalidClusterStateError,
+        InvalidParameterError,
+        InvalidRestoreError,
+        PortInUseError,
+        InsufficientStorageError,
+        EngineError,
+        QuorumLostError,
+    ),
+)
+@dataclass(frozen=True, slots=True)
+class RestoreDBClusterToPointInTime(Request):
+    """Make a cluster of what another one is now, or was at a time.
+
+    It takes connections when this returns, and is independent of its source from then on: either
+    may be deleted first. After an error nothing of it remains. What is not given is as it is in the
+    source.
+
+    source_db_cluster_identifier: identifier or resource id of the cluster to begin from.
+    restore_type: `copy-on-write` makes a clone of the present, which shares the storage of its
+        source until either changes it; `full-copy` takes a time as well.
+    restore_to_time: the new cluster has each commit whose time is not after this; aware.
+    use_latest_restorable_time: the present instead of a time.
+    port: port of the cluster endpoint; by default any free one.
+    tags: words about it, at most 50; by default none.
+    deletion_protection: refuse to delete it until this is switched off.
+    enable_iam_database_authentication: take IAM tokens as passwords; by default as the source.
+    serverless_v2_scaling_configuration: range of capacity, and when to pause.
+    db_cluster_parameter_group_name: parameters that it runs with.
+    with_writer: make an instance; without one it takes no connections until it gets one.
+    """
+
+    db_cluster_identifier: NewClusterIdentifier
+    source_db_cluster_identifier: str | None = None
+    _: KW_ONLY
+    restore_type: RestoreType = "full-copy"
+    restore_to_time: datetime | None = None
+    use_latest_restorable_time: bool = False
+    port: Annotated[int | None, Range(PORT_MIN, PORT_MAX)] = None
+    tags: tuple[Tag, ...] = ()
+    deletion_protection: bool = False
+    enable_iam_database_authentication: bool | None = None
+    serverless_v2_scaling_configuration: ServerlessScaling | None = None
+    db_cluster_parameter_group_name: str | None = None
+    with_writer: Annotated[bool, RDS_HAS_NONE] = True
+
+    def check(self) -> None:
+        """Raises InvalidParameterError where it is not clear what to make a cluster of."""
+        if self.source_db_cluster_identifier is None:
+            raise InvalidParameterError(
+                Parameter("source_db_cluster_identifier"), " says which cluster to begin from"
+            )
+        if (self.restore_to_time is None) is not self.use_latest_restorable_time:
+            raise InvalidParameterError(
+                "give either ",
+                Parameter("restore_to_time"),
+                " or ",
+                Parameter("use_latest_restorable_time"),
+            )
+        if self.restore_to_time is not None:
+            if self.restore_type == "copy-on-write":
+                raise InvalidParameterError(
+                    "a copy-on-write clone is of the present: ",
+                    Parameter("restore_to_time"),
+                    " goes with the restore type full-copy",
+                )
+            if self.restore_to_time.tzinfo is None:
+                raise InvalidParameterError(Parameter("restore_to_time"), " names no time zone")
+
+
+@operation(
+    "ResetBranch",
+    of=DB_CLUSTER_NOUN,
+    returns=DB_CLUSTER,
+    raises=(
+        ClusterNotFoundError,
+        InvalidClusterStateError,
+        InvalidRestoreError,
+        InsufficientStorageError,
+        EngineError,
+        QuorumLostError,
+    ),
+    ours=True,
+)
+@dataclass(frozen=True, slots=True)
+class ResetBranch(Request):
+    """Make a branch what the cluster that it was made from is now; its own changes go.
+
+    Its name, its endpoints and its settings stay. Connections end; who connects waits.
+    """
+
+    db_cluster_identifier: ClusterReference

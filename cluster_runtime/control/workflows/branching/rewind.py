@@ -1,0 +1,209 @@
+"""BacktrackDBCluster, Rewind, UndoRewind, and the restore points that one goes back to."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
+from cluster_runtime.control.endpoints import describe_sessions
+from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.operations.recovery.rewinding import BacktrackDBCluster, Rewind
+from cluster_runtime.control.records.model import ClusterStatus
+from cluster_runtime.control.records.rewinds import (
+    DBClusterBacktrack,
+    RestorePoint,
+    RewindDescription,
+)
+from cluster_runtime.control.workflows.branching.clone import Target, cut_for
+from cluster_runtime.control.workflows.branching.steps import Workflow, perform
+from cluster_runtime.control.workflows.branching.swap import (
+    NEXT_DATA,
+    NEXT_VOLUME,
+    can_be_undone,
+    replacement,
+    return_to_before,
+)
+from cluster_runtime.errors import InvalidRestoreError
+from cluster_runtime.storage.core.wal_records import format_lsn, parse_lsn
+from cluster_runtime.storage.upkeep.past.past import OutOfWindowError
+from cluster_runtime.storage.volume import StorageVolume
+from cluster_runtime.wording import Hint, Operation
+
+REWIND, UNDO = "rewind", "undo-rewind"
+_LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}", re.ASCII)
+
+
+async def rewind(
+    runtime: OpenRuntime, cluster: HostedCluster, request: Rewind
+) -> RewindDescription:
+    """Raises what `Rewind` declares; then the cluster is as it was."""
+    target = _target(request.to)
+    if request.dry_run:
+        return await in_thread(_preview, cluster, target, True)
+    return await _rewind(runtime, cluster, target)
+
+
+async def backtrack(
+    runtime: OpenRuntime, cluster: HostedCluster, request: BacktrackDBCluster
+) -> DBClusterBacktrack:
+    """Raises what `BacktrackDBCluster` declares; then the cluster is as it was."""
+    began, to = datetime.now(UTC), request.backtrack_to.timestamp()
+    reached = to
+
+    def target(volume: StorageVolume) -> int:
+        nonlocal reached
+        earliest = volume.past.reach().earliest
+        if request.use_earliest_time_on_point_in_time_unavailable and earliest is not None:
+            reached = max(to, earliest)
+        return volume.past.lsn_at(reached)
+
+    await _rewind(runtime, cluster, target)
+    return DBClusterBacktrack(
+        cluster.identifier,
+        str(uuid4()),
+        backtrack_to=datetime.fromtimestamp(reached, UTC),
+        backtracked_from=began,
+        backtrack_request_creation_time=began,
+    )
+
+
+async def undo_rewind(runtime: OpenRuntime, cluster: HostedCluster) -> None:
+    """Raises what `UndoRewind` declares."""
+    async with cluster.changing:
+        cluster.require(ClusterStatus.AVAILABLE)
+        if not await in_thread(can_be_undone, cluster.directory):
+            raise InvalidRestoreError(
+                f"cluster {cluster.identifier!r} was not rewound, or not within its backtrack "
+                "window: there is nothing to take back"
+            )
+        await perform(runtime, cluster, undo_workflow(runtime, cluster))
+    await runtime.record(cluster, "The last rewind was taken back", "backtrack")
+
+
+async def create_restore_point(cluster: HostedCluster, name: str) -> RestorePoint:
+    """Raises what `CreateRestorePoint` declares."""
+
+    def create() -> RestorePoint:
+        with cluster.instances.storage.used() as volume:
+            try:
+                made = volume.past.create_point(name)
+            except (FileExistsError, OutOfWindowError) as error:
+                raise InvalidRestoreError(f"cluster {cluster.identifier!r}: {error}") from error
+        return RestorePoint(made.name, format_lsn(made.lsn), _moment(made.time))
+
+    return await in_thread(create)
+
+
+async def describe_restore_points(cluster: HostedCluster) -> list[RestorePoint]:
+    """Those within the backtrack window."""
+
+    def describe() -> list[RestorePoint]:
+        with cluster.instances.storage.used() as volume:
+            volume.past.expire()
+            return [
+                RestorePoint(each.name, format_lsn(each.lsn), _moment(each.time))
+                for each in volume.past.points
+            ]
+
+    return await in_thread(describe)
+
+
+async def delete_restore_point(cluster: HostedCluster, name: str) -> None:
+    """Raises InvalidRestoreError where there is none of that name."""
+
+    def delete() -> None:
+        with cluster.instances.storage.used() as volume:
+            try:
+                volume.past.delete_point(name)
+            except LookupError as error:
+                raise InvalidRestoreError(f"cluster {cluster.identifier!r}: {error}") from error
+
+    await in_thread(delete)
+
+
+def workflow(runtime: OpenRuntime, cluster: HostedCluster, lsn: int = 0) -> Workflow:
+    """The steps of a rewind. lsn: where to; where it only has to be finished nobody asks."""
+
+    def make() -> None:
+        cut_for(cluster, cluster, NEXT_VOLUME, NEXT_DATA, lambda _: lsn)
+
+    return replacement(runtime, cluster, REWIND, make)
+
+
+def undo_workflow(runtime: OpenRuntime, cluster: HostedCluster) -> Workflow:
+    """The steps of taking one back."""
+    return return_to_before(runtime, cluster, UNDO)
+
+
+async def _rewind(
+    runtime: OpenRuntime, cluster: HostedCluster, target: Target
+) -> RewindDescription:
+    async with cluster.changing:
+        cluster.require(ClusterStatus.AVAILABLE)
+        found = await in_thread(_preview, cluster, target, False)
+        lsn = parse_lsn(found.lsn)
+        await perform(runtime, cluster, workflow(runtime, cluster, lsn))
+    await runtime.record(
+        cluster, f"Rewound to LSN {found.lsn}: {found.commits} commits went", "backtrack"
+    )
+    return found
+
+
+def _preview(cluster: HostedCluster, target: Target, dry_run: bool) -> RewindDescription:
+    """What a rewind makes of a cluster. Raises InvalidRestoreError for what is out of reach."""
+    window = timedelta(seconds=cluster.db_cluster.backtrack_window)
+    with cluster.instances.storage.used() as volume:
+        try:
+            lsn = target(volume)
+            volume.past.require(lsn)
+        except OutOfWindowError as error:
+            raise InvalidRestoreError(
+                f"cluster {cluster.identifier!r}: {error}",
+                Hint(
+                    "{} shows its restore points",
+                    Operation("describe_restore_points", cluster.identifier),
+                ),
+            ) from error
+        count, first, last = 0, None, None
+        for commit in volume.past.commits_between(lsn, volume.past.end):
+            count, last = count + 1, commit.time
+            first = commit.time if first is None else first
+    sessions = tuple(
+        f"{each.usename}@{each.datname} {each.application_name}".rstrip()
+        for each in describe_sessions(cluster)
+    )
+    return RewindDescription(
+        cluster.identifier,
+        format_lsn(lsn),
+        count,
+        None if first is None else _moment(first),
+        None if last is None else _moment(last),
+        sessions,
+        dry_run,
+        None if dry_run else datetime.now(UTC) + window,
+    )
+
+
+def _target(to: str) -> Target:
+    """A restore point, a time or an LSN, as somebody writes it."""
+
+    def find(volume: StorageVolume) -> int:
+        for point in volume.past.points:
+            if point.name == to:
+                return point.lsn
+        if _LSN.fullmatch(to):
+            return parse_lsn(to)
+        try:
+            moment = datetime.fromisoformat(to)
+        except ValueError:
+            known = ", ".join(each.name for each in volume.past.points) or "none"
+            raise OutOfWindowError(
+                f"{to!r} is no restore point, time or LSN; restore points: {known}"
+            ) from None
+        return volume.past.lsn_at(moment.astimezone().timestamp())
+
+    return find
+
+
+def _moment(time: float) -> datetime:
+    return datetime.fromtimestamp(time, UTC)

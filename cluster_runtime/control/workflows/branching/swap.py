@@ -1,0 +1,143 @@
+"""A cluster gets another volume in place: its name, endpoints and settings stay.
+
+volume, data          what it has
+volume.next, data.next      made beside it, complete before anything else changes
+volume.undone, data.undone  what it had before, kept so that this can be undone
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
+from cluster_runtime.control.endpoints import disconnect
+from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.records.model import ClusterStatus
+from cluster_runtime.control.workflows.branching.steps import Step, Workflow
+from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.engine.system.files import remove_tree
+
+PARTS = ("volume", "data")
+NEXT, UNDONE = ".next", ".undone"
+NEXT_VOLUME, NEXT_DATA = (f"{part}{NEXT}" for part in PARTS)
+
+SWAP = "swap"
+
+
+def replacement(
+    runtime: OpenRuntime, cluster: HostedCluster, kind: str, make: Callable[[], None]
+) -> Workflow:
+    """Give a cluster the volume that `make`, which blocks, makes beside its own.
+
+    The writer runs again at the end where it ran before; else the next connect starts it.
+    """
+    directory = cluster.directory
+    runs = cluster.writer.socket is not None
+
+    async def cut() -> None:
+        await in_thread(_discard, directory, NEXT)
+        await in_thread(make)
+
+    async def stop() -> None:
+        await disconnect(cluster)
+        await cluster.instances.stop(Shutdown.FAST)
+
+    async def start() -> None:
+        if runs:
+            await cluster.writer.ensure_running()
+
+    return Workflow(
+        kind,
+        ClusterStatus.BACKTRACKING,
+        (
+            Step("cut", cut),
+            Step("stop", stop),
+            Step(SWAP, lambda: in_thread(put_in_place, directory)),
+            Step("start", start, repeated=False),
+        ),
+        SWAP,
+        lambda: _take_back(cluster, runs, lambda: _discard(directory, NEXT)),
+    )
+
+
+def return_to_before(runtime: OpenRuntime, cluster: HostedCluster, kind: str) -> Workflow:
+    """Give a cluster back the volume that it had before the last replacement.
+
+    What it has now is kept in turn: undoing twice changes nothing.
+    """
+    directory = cluster.directory
+    runs = cluster.writer.socket is not None
+
+    async def stop() -> None:
+        await disconnect(cluster)
+        await cluster.instances.stop(Shutdown.FAST)
+
+    async def start() -> None:
+        if runs:
+            await cluster.writer.ensure_running()
+
+    return Workflow(
+        kind,
+        ClusterStatus.BACKTRACKING,
+        (
+            Step("stop", stop),
+            Step("take", lambda: in_thread(_rename, directory, UNDONE, NEXT)),
+            Step(SWAP, lambda: in_thread(put_in_place, directory)),
+            Step("start", start, repeated=False),
+        ),
+        SWAP,
+        lambda: _take_back(cluster, runs, lambda: _rename(directory, NEXT, UNDONE)),
+    )
+
+
+def can_be_undone(directory: Path) -> bool:
+    """Whether a cluster has what it was before the last replacement."""
+    return (directory / f"{PARTS[0]}{UNDONE}").is_dir()
+
+
+def forget_before(directory: Path) -> None:
+    """Remove what a cluster was before the last replacement."""
+    _discard(directory, UNDONE)
+
+
+def put_in_place(directory: Path) -> None:
+    """Swap what is beside a cluster's volume for it, wherever an earlier try has come to.
+
+    The volume goes first: a data directory is only ever trusted by the volume that it is of.
+    """
+    for part in PARTS:
+        now, following, undone = (directory / f"{part}{each}" for each in ("", NEXT, UNDONE))
+        if not following.exists():
+            continue
+        if now.exists():
+            remove_tree(undone)
+            now.rename(undone)
+        following.rename(now)
+        _sync(directory)
+
+
+async def _take_back(cluster: HostedCluster, runs: bool, discard: Callable[[], None]) -> None:
+    await in_thread(discard)
+    if runs:
+        await cluster.writer.ensure_running()
+
+
+def _rename(directory: Path, suffix: str, to: str) -> None:
+    for part in PARTS:
+        path = directory / f"{part}{suffix}"
+        if path.exists():
+            path.rename(directory / f"{part}{to}")
+    _sync(directory)
+
+
+def _discard(directory: Path, suffix: str) -> None:
+    for part in PARTS:
+        remove_tree(directory / f"{part}{suffix}")
+
+
+def _sync(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,114 @@
+"""Volumes that are made as cuts of an open one, and the data directories of their writers.
+
+What is shared is linked: log files and page images, never a directory that a server uses. Either of
+the two volumes may be deleted first; the files of the other keep their content.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.storage.core.metadata import VolumeMetadata
+from cluster_runtime.storage.core.types import Lsn
+from cluster_runtime.storage.core.wal_records import format_lsn
+from cluster_runtime.storage.disk.page_images import PageImage, link_image
+from cluster_runtime.storage.disk.segment_store import PAGES, segment_directory
+from cluster_runtime.storage.live.cutting import place_at, plan_cut, write_cut
+from cluster_runtime.storage.live.mount import Mount, is_full
+from cluster_runtime.storage.upkeep.data_directories import DataDirectories
+from cluster_runtime.storage.upkeep.images.pages import Pages
+from cluster_runtime.storage.upkeep.past.past import Past
+
+
+@dataclass(frozen=True, slots=True)
+class CutVolume:
+    """A volume that was cut from another one, before anybody opened it.
+
+    end: where its log ends. image: the pages that its first data directory is made of; None for
+    those that the volume began with.
+    """
+
+    directory: Path
+    metadata: VolumeMetadata
+    end: Lsn
+    image: PageImage | None
+
+
+class Branches:
+    """What is cut from one open volume. From any thread."""
+
+    def __init__(
+        self, mount: Mount, directories: DataDirectories, pages: Pages, past: Past
+    ) -> None:
+        self._mount, self._directories, self._pages = mount, directories, pages
+        self._past = past
+
+    @contextmanager
+    def cutting(
+        self, directory: Path, identity: str, lsn: int | None = None, *, with_past: bool = False
+    ) -> Iterator[CutVolume]:
+        """Make a volume with everything that was durable at an LSN; commits go on meanwhile.
+
+        It is there, and durable, as soon as this is entered; until the end of it, what `lay_out`
+        reads stays. Where it fails nothing of it stays, whatever was laid out apart.
+        directory: where, on the file system of this one. identity: what it will be known by.
+        lsn: where a record ends; None: now. with_past: it can be rewound as far as this one, whose
+        place it takes; a clone's past begins with the clone.
+        Raises LookupError for an LSN that the log, or the pages, do not reach back to;
+        FileExistsError, QuorumLostError, OSError.
+        """
+        if directory.exists():
+            raise FileExistsError(f"{directory} is there already")
+        with self._pages.staying.reading():
+            try:
+                yield self._cut(directory, identity, lsn, with_past)
+            except BaseException:
+                self._mount.disk.remove_tree(directory)
+                raise
+
+    def lay_out(self, made: CutVolume, data_directory: Path, user: OsUser) -> None:
+        """Make the data directory of the first writer of a volume that is cut from this one.
+
+        Its pages and its log come from here, which has them in memory and open.
+        """
+        self._directories.make_others(data_directory, made.image, made.end, made.metadata, user)
+
+    def _cut(self, directory: Path, identity: str, lsn: int | None, with_past: bool) -> CutVolume:
+        mount = self._mount
+        place = place_at(mount, lsn)
+        image = self._newest_below(place.end)
+        begins = image.redo if image is not None else mount.metadata.start_lsn
+        since = min(begins, self._past.begins_at) if with_past else begins
+        plan = plan_cut(mount, identity, place, since)
+        full = {each for each in write_cut(mount, plan, directory) if is_full(each)}
+        for lane in mount.full_lanes():
+            for own in lane.store.images():
+                # Each segment's own copy, so that damage to one of them stays damage to one.
+                usable = image is not None and since <= own.redo and own.lsn <= place.end
+                if usable and lane.store.id in full:
+                    link_image(own, segment_directory(directory, lane.store.id) / PAGES)
+        if with_past:
+            self._past.copy_to(directory, place.end)
+        return CutVolume(directory, plan.metadata, place.end, image)
+
+    def _newest_below(self, end: int) -> PageImage | None:
+        """The newest image whose pages hold nothing above an LSN.
+
+        None where that is what the volume began with, which every volume that is cut from it shares
+        as it does. Raises LookupError where there is none, and no log that stands in for it.
+        """
+        mount = self._mount
+        images = [each for lane in mount.full_lanes() for each in lane.store.images()]
+        usable = [each for each in images if each.lsn <= end]
+        reaches_back = mount.index.oldest <= mount.metadata.start_lsn
+        for image in sorted(usable, key=lambda each: each.redo, reverse=True):
+            if reaches_back and image.redo == self._directories.base_redo:
+                break
+            # PostgreSQL verifies the checksum of each page that it reads, the scrub all of them.
+            if not image.damaged(sizes_only=True):
+                return image
+        if not reaches_back:
+            raise LookupError(f"no page image that answers reaches back to {format_lsn(end)}")
+        return None

@@ -1,0 +1,1 @@
+"""The commands `branch`: clones of a cluster to try things on."""

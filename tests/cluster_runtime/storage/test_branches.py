@@ -1,0 +1,177 @@
+"""Clones of a volume under a real writer: both go on, apart, and either can be lost."""
+
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cluster_runtime.engine.access.roles import SUPERUSER
+from cluster_runtime.engine.template import Template
+from cluster_runtime.errors import StorageError
+from cluster_runtime.storage.core.types import SegmentId
+from cluster_runtime.storage.disk.segment_store import segment_directory
+from cluster_runtime.storage.volume import StorageVolume
+from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
+
+
+@contextmanager
+def clone(volume: StorageVolume, template: Template, folder: Path) -> Iterator[Writer]:
+    """A volume that is cut from another one, with a writer over a directory of its own."""
+    folder.mkdir(mode=0o711)
+    branches = volume.branches
+    with branches.cutting(folder / "volume", str(uuid.uuid4())) as cut:
+        branches.lay_out(cut, folder / "data", template.user)
+    made = StorageVolume.open(folder / "volume", template.directory, user=template.user)
+    writer = Writer(made, template, folder)
+    try:
+        assert made.trusts(folder / "data")
+        writer.start()
+        yield writer
+    finally:
+        writer.postmaster.kill()
+        made.close()
+
+
+def rows(writer: Writer) -> list[object]:
+    with writer.connect() as conn:
+        return stored(conn)
+
+
+def test_a_clone_begins_with_what_was_acknowledged_and_both_go_on_apart(
+    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
+) -> None:
+    insert(writer, 1, 2)
+    with clone(volume, template, engine_dir / "clone") as other:
+        insert(writer, 3)
+        insert(other, 4)
+        assert (rows(writer), rows(other)) == ([1, 2, 3], [1, 2, 4])
+        other.lose()
+        other.start()
+        writer.lose()
+        writer.start()
+        assert (rows(writer), rows(other)) == ([1, 2, 3], [1, 2, 4])
+        wait_until_healthy(volume)
+        wait_until_healthy(other.volume)
+        assert volume.scrub() == other.volume.scrub() == []
+        with clone(other.volume, template, engine_dir / "second") as second:
+            insert(second, 5)
+            assert rows(second) == [1, 2, 4, 5]
+
+
+def test_either_may_go_first(
+    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
+) -> None:
+    insert(writer, 1)
+    with clone(volume, template, engine_dir / "first") as gone:
+        insert(gone, 2)
+    shutil.rmtree(engine_dir / "first")
+    assert volume.scrub() == []
+    with clone(volume, template, engine_dir / "clone") as other:
+        writer.postmaster.kill()
+        volume.close()
+        shutil.rmtree(engine_dir / "volume")
+        assert other.volume.scrub() == []
+        other.lose()
+        other.start()
+        insert(other, 3)
+        assert rows(other) == [1, 3]
+
+
+def test_no_more_and_no_less_than_what_was_acknowledged_at_the_fork(
+    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
+) -> None:
+    """A row of a commit that returned before the cut is in the clone, whatever comes meanwhile."""
+    insert(writer)
+    acknowledged, over = [0], threading.Event()
+
+    def write() -> None:
+        with writer.connect() as conn:
+            number = 0
+            while not over.is_set():
+                number += 1
+                conn.execute("insert into t values (%s)", (number,))
+                acknowledged[0] = number
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        for number in range(2):
+            while acknowledged[0] < 50 * (number + 1):
+                pass
+            least = acknowledged[0]
+            with clone(volume, template, engine_dir / f"clone{number}") as other:
+                most = acknowledged[0] + 1
+                found = rows(other)
+                assert found == list(range(1, len(found) + 1))
+                assert least <= len(found) <= most
+                assert other.volume.scrub() == []
+    finally:
+        over.set()
+        writing.join()
+    assert volume.scrub() == []
+
+
+def test_with_page_images_the_log_before_them_is_not_shared(
+    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
+) -> None:
+    volume.serve_wal(engine_dir / "w")
+    volume.start_coalescing(template.installation, engine_dir / "c", SUPERUSER, automatic=False)
+    insert(writer, 1, 2)
+    image = volume.coalesce()
+    insert(writer, 3)
+    with clone(volume, template, engine_dir / "clone") as other:
+        assert rows(other) == [1, 2, 3]
+        own = other.volume.newest_image()
+        assert own is not None
+        assert own.redo == image.redo
+        shared = own.directory / "data" / own.files[0].path
+        assert shared.samefile(image.directory / "data" / own.files[0].path)
+        assert own.damaged() == []
+        other.lose()
+        other.start()
+        assert rows(other) == [1, 2, 3]
+    shutil.rmtree(engine_dir / "clone")
+    assert volume.scrub() == []
+
+
+def test_damage_to_one_is_repaired_in_one(
+    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
+) -> None:
+    insert(writer, *range(20))
+    with clone(volume, template, engine_dir / "clone") as other:
+        for damaged, well in ((volume, other.volume), (other.volume, volume)):
+            damaged.inject_fault("segment:b1", "corrupt")
+            assert damaged.scrub() == ["b1"]
+            assert well.scrub() == []
+            wait_until_healthy(damaged)
+            assert damaged.scrub() == []
+        assert rows(other) == rows(writer) == list(range(20))
+
+
+def test_a_server_of_the_one_is_refused_by_the_other(
+    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
+) -> None:
+    """They have the same system identifier."""
+    insert(writer, 1)
+    with clone(volume, template, engine_dir / "clone") as other:
+        other.volume.detach_writer()
+        with pytest.raises(StorageError, match="of another cluster that was made from the same"):
+            other.volume.attach_writer(writer.postmaster.socket_directory, SUPERUSER)
+        assert not other.volume.trusts(writer.data)
+        other.volume.attach_writer(other.postmaster.socket_directory, SUPERUSER)
+        insert(other, 2)
+
+
+def test_a_segment_that_is_away_is_made_anew_in_the_clone(
+    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
+) -> None:
+    volume.inject_fault("segment:c2", "crash")
+    insert(writer, 1)
+    with clone(volume, template, engine_dir / "clone") as other:
+        assert not segment_directory(other.volume.directory, SegmentId("c2")).exists()
+        assert rows(other) == [1]
+    volume.heal()
