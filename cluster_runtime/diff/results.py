@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Change = Literal["added", "removed", "changed"]
+Method = Literal["hash", "log"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class TableDiff:
     a row that changed is one that went and one that came. source_rows, target_rows: how many there
     are; None where the table is not there, or where nobody had to count. rows: the first changes,
     as many as were asked for; the numbers count all of them. not_compared: why its rows were not
-    looked at, or which columns of it were not; empty where everything was.
+    looked at, or which columns of it were not; empty where everything was. method: `log` where only
+    blocks were read that the log says were changed, `hash` where all of it was.
     """
 
     name: str
@@ -74,6 +76,7 @@ class TableDiff:
     changed: int
     rows: tuple[RowChange, ...]
     not_compared: str = ""
+    method: Method = "hash"
 
     @property
     def differs(self) -> bool:
@@ -94,13 +97,13 @@ class SequenceDiff:
 class DataDiff:
     """How the rows of two databases differ: tables with differences, and those not compared.
 
-    method: `hash`, or `log` where what changed is known from the log alone.
-    compared_tables: how many were looked at.
+    compared_tables: how many were looked at. method: `log` where the two were one once and their
+    logs say what changed since, else `hash`; of single tables, see there.
     """
 
     source: ComparedDatabase
     target: ComparedDatabase
-    method: Literal["hash", "log"]
     compared_tables: int
     tables: tuple[TableDiff, ...]
     sequences: tuple[SequenceDiff, ...]
+    method: Method = "hash"

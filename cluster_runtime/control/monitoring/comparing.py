@@ -5,8 +5,9 @@ clusters do not pause meanwhile.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 import psycopg
@@ -14,16 +15,25 @@ import psycopg
 from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.diff.data.reading import compare_rows
-from cluster_runtime.diff.results import ComparedDatabase, DataDiff, SchemaDiff
+from cluster_runtime.diff.results import ComparedDatabase, DataDiff, Method, SchemaDiff
 from cluster_runtime.diff.schema.comparing import compare, unified
 from cluster_runtime.diff.schema.objects import KINDS
 from cluster_runtime.diff.schema.reading import read_objects
 from cluster_runtime.diff.session import DatabaseAddress, Reading, reading
-from cluster_runtime.errors import EngineError, InvalidParameterError
+from cluster_runtime.errors import EngineError, InvalidParameterError, StorageError
+from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.live.log_source import changed_since_parted
+
+_log = get_logger(__name__)
 
 T = TypeVar("T")
 
 CANCEL_AGAIN_SECONDS = 0.5
+LOG_BYTES_MAX = 256 << 20
+"""More log than that takes longer to read here than tables take to hash."""
+_COMMIT = "select pg_catalog.pg_logical_emit_message(true, 'borealis diff', '')"
+"""A commit returns when it is durable, and all the log before it."""
+_OID = "select oid::int8 from pg_catalog.pg_database where datname = current_database()"
 _DATABASE = """
 select 1 from pg_catalog.pg_database
  where datname operator(pg_catalog.=) %s and datallowconn
@@ -60,12 +70,20 @@ async def describe_data_diff(
     """
     ours, theirs = _compared(source, target, databases)
 
-    def work(here: Reading, there: Reading) -> DataDiff:
-        found, sequences = compare_rows(here, there, tables, max_rows)
-        differ = tuple(each for each in found if each.differs)
-        return DataDiff(ours, theirs, "hash", len(found), differ, tuple(sequences))
+    async def settle() -> None:
+        # Whatever the two snapshots show has to be in the logs before those are read.
+        if source is not target:
+            for cluster in (source, target):
+                await cluster.writer.execute(_COMMIT)
 
-    return await _with_both((source, ours), (target, theirs), work)
+    def work(here: Reading, there: Reading) -> DataDiff:
+        changed = None if source is target else _changed(source, target, here, there)
+        found, sequences = compare_rows(here, there, tables, max_rows, changed)
+        differ = tuple(each for each in found if each.differs)
+        method: Method = "hash" if changed is None else "log"
+        return DataDiff(ours, theirs, len(found), differ, tuple(sequences), method)
+
+    return await _with_both((source, ours), (target, theirs), work, settle)
 
 
 def _compared(
@@ -82,38 +100,70 @@ def _label(database: ComparedDatabase) -> str:
     return f"{database.db_cluster_identifier}/{database.database_name}"
 
 
+def _changed(
+    source: HostedCluster, target: HostedCluster, here: Reading, there: Reading
+) -> dict[int, set[int]] | None:
+    """Blocks of the database, by file, that one side has changed since both were one.
+
+    None where they never were, or where the logs do not tell.
+    """
+    databases = [session.conn.execute(_OID).fetchone() for session in (here, there)]
+    if databases[0] is None or databases[0] != databases[1]:
+        return None
+    try:
+        with (
+            source.instances.storage.used() as ours,
+            target.instances.storage.used() as theirs,
+        ):
+            changed = changed_since_parted(ours.log, theirs.log, LOG_BYTES_MAX)
+    except StorageError as error:
+        _log.warning("rows are compared by hash: a log cannot be read", error=str(error))
+        return None
+    if changed is None:
+        return None
+    (oid,) = databases[0]
+    return {file.number: blocks for file, blocks in changed.items() if file.database == oid}
+
+
 async def _with_both(
     source: tuple[HostedCluster, ComparedDatabase],
     target: tuple[HostedCluster, ComparedDatabase],
     work: Callable[[Reading, Reading], T],
+    settle: Callable[[], Awaitable[None]] | None = None,
 ) -> T:
-    """Have a thread work with a session on each side. Whoever is cancelled cancels the work."""
-    sessions: list[Reading] = []
+    """Have a thread work with a session on each side. Whoever is cancelled cancels the work.
 
-    def run() -> T:
+    settle: awaited when both have their snapshots.
+    """
+    async with AsyncExitStack() as stack:
+        ours = await stack.enter_async_context(_kept_awake(*source))
+        theirs = await stack.enter_async_context(_kept_awake(*target))
+        sessions = ExitStack()
+        stack.push_async_callback(in_thread, sessions.close)
         try:
-            with reading(ours) as here, reading(theirs) as there:
-                sessions.extend((here, there))
-                return work(here, there)
+            here = await in_thread(sessions.enter_context, reading(ours))
+            there = await in_thread(sessions.enter_context, reading(theirs))
+            if settle is not None:
+                await settle()
+            return await _cancelled_with_us(partial(work, here, there), (here, there))
         except psycopg.Error as error:
             raise EngineError(
                 f"{_label(source[1])} and {_label(target[1])} could not be compared: {error}"
             ) from error
 
-    async with AsyncExitStack() as stack:
-        ours = await stack.enter_async_context(_kept_awake(*source))
-        theirs = await stack.enter_async_context(_kept_awake(*target))
-        running = asyncio.ensure_future(in_thread(run))
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            # A cancel ends one statement; what comes between two ends soon by itself.
-            while not running.done():
-                for session in sessions:
-                    await in_thread(session.cancel)
-                await asyncio.wait({running}, timeout=CANCEL_AGAIN_SECONDS)
-            running.exception()  # seen: whoever left does not want to know
-            raise
+
+async def _cancelled_with_us(work: Callable[[], T], sessions: tuple[Reading, ...]) -> T:
+    running = asyncio.ensure_future(in_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        # A cancel ends one statement; what comes between two ends soon by itself.
+        while not running.done():
+            for session in sessions:
+                await in_thread(session.cancel)
+            await asyncio.wait({running}, timeout=CANCEL_AGAIN_SECONDS)
+        running.exception()  # seen: whoever left does not want to know
+        raise
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ number of differences.
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, TypeGuard, TypeVar
 
@@ -27,13 +27,14 @@ from cluster_runtime.diff.data.tables import (
     ColumnFacts,
     Comparison,
     TableFacts,
+    blocks_to_look_into,
     comparison,
     differing,
     range_count,
     runs,
     sampled_percent,
 )
-from cluster_runtime.diff.results import Change, RowChange, SequenceDiff, TableDiff
+from cluster_runtime.diff.results import Change, Method, RowChange, SequenceDiff, TableDiff
 from cluster_runtime.diff.session import Reading
 from cluster_runtime.errors import InvalidParameterError
 
@@ -51,16 +52,22 @@ REFUSALS = (
 """What one table may meet, and the others need not."""
 
 Values = tuple[str | None, ...]
+Changed = Mapping[int, Collection[int]]
 
 
 def compare_rows(
-    source: Reading, target: Reading, only: Collection[str], rows_max: int
+    source: Reading,
+    target: Reading,
+    only: Collection[str],
+    rows_max: int,
+    changed: Changed | None = None,
 ) -> tuple[list[TableDiff], list[SequenceDiff]]:
     """Every table of either side, and every sequence that stands elsewhere.
 
     only: tables by their names, with schema; all where none is named. rows_max: how many changed
-    rows of each are shown, while that makes no more than ROWS_OF_ALL. Raises InvalidParameterError
-    for a table that neither side has, and psycopg.Error.
+    rows of each are shown, while that makes no more than ROWS_OF_ALL. changed: of databases that
+    were one once, blocks by the number of a file that either has changed since; None: any may be.
+    Raises InvalidParameterError for a table that neither side has, and psycopg.Error.
     """
     with ThreadPoolExecutor(2, "borealis-diff") as threads:
         sides = Sides(source, target, threads)
@@ -73,7 +80,8 @@ def compare_rows(
         tables: list[TableDiff] = []
         left = ROWS_OF_ALL
         for name in sorted(only or names):
-            found = _compare(sides, ours.get(name), theirs.get(name), min(rows_max, left))
+            most = min(rows_max, left)
+            found = _compare(sides, ours.get(name), theirs.get(name), most, changed)
             left -= len(found.rows)
             tables.append(found)
         return tables, sequences
@@ -135,7 +143,11 @@ def _sequences(source: dict[str, int | None], target: dict[str, int | None]) -> 
 
 
 def _compare(
-    sides: Sides, source: TableFacts | None, target: TableFacts | None, rows_max: int
+    sides: Sides,
+    source: TableFacts | None,
+    target: TableFacts | None,
+    rows_max: int,
+    changed: Changed | None,
 ) -> TableDiff:
     for side, facts in (("source", source), ("target", target)):
         if facts is not None and facts.unreadable is not None:
@@ -143,7 +155,11 @@ def _compare(
     try:
         with sides.source.conn.transaction(), sides.target.conn.transaction():
             if source is not None and target is not None:
-                return _Both(sides, comparison(source, target), rows_max).diff()
+                both = _Both(sides, comparison(source, target), rows_max)
+                blocks = None
+                if changed is not None:
+                    blocks = blocks_to_look_into(source, target, changed)
+                return both.diff() if blocks is None else both.diff_in(blocks)
             if source is not None:
                 return _only(sides.source, source, "removed", rows_max)
             assert target is not None
@@ -205,25 +221,44 @@ class _Both:
             lambda reading: _summary(reading, self._ours, asked),
             lambda reading: _summary(reading, self._theirs, asked),
         )
+        rows = [sum(bucket.rows for bucket in each.values()) for each in (ours, theirs)]
         buckets = differing(ours, theirs)
+        found = runs(buckets, len(bounds)) if self._plan.ranged_by is not None else ()
+        statements = self._ours.marks(found), self._theirs.marks(found)
+        asked = chosen(buckets, found, bounds)
+        return self._told(self._differences(*statements, asked) if buckets else (), "hash", *rows)
+
+    def diff_in(self, blocks: Sequence[int]) -> TableDiff:
+        """The same, of the rows in some blocks: those in others are the same."""
+        statements = self._ours.marks_in_blocks(), self._theirs.marks_in_blocks()
+        asked: Parameters = {"blocks": list(blocks)}
+        return self._told(self._differences(*statements, asked) if blocks else (), "log")
+
+    def _told(
+        self,
+        differences: Iterable[Difference],
+        method: Method,
+        source_rows: int | None = None,
+        target_rows: int | None = None,
+    ) -> TableDiff:
         counts = Counter[Change]()
         shown: list[Difference] = []
-        if buckets:
-            for each in self._differences(buckets, bounds):
-                counts[each.change] += 1
-                if len(shown) < self._rows_max:
-                    shown.append(each)
+        for each in differences:
+            counts[each.change] += 1
+            if len(shown) < self._rows_max:
+                shown.append(each)
         return TableDiff(
             self._plan.source.label,
             self._plan.columns,
             self._plan.key,
-            sum(bucket.rows for bucket in ours.values()),
-            sum(bucket.rows for bucket in theirs.values()),
+            source_rows,
+            target_rows,
             counts["added"],
             counts["removed"],
             counts["changed"],
             self._rows(shown),
             self._plan.left_out,
+            method,
         )
 
     def _bounds(self) -> list[str]:
@@ -241,11 +276,11 @@ class _Both:
         )
         return [bound for (bound,) in rows]
 
-    def _differences(self, buckets: Sequence[int], bounds: Sequence[str]) -> Iterator[Difference]:
-        found = runs(buckets, len(bounds)) if self._plan.ranged_by is not None else ()
-        asked = {**self._salt, **chosen(buckets, found, bounds)}
-        ours = _Marks(self._sides.source, self._ours.marks(found), asked)
-        theirs = _Marks(self._sides.target, self._theirs.marks(found), asked)
+    def _differences(
+        self, source: sql.Composed, target: sql.Composed, asked: Parameters
+    ) -> Iterator[Difference]:
+        ours = _Marks(self._sides.source, source, {**self._salt, **asked})
+        theirs = _Marks(self._sides.target, target, {**self._salt, **asked})
         with ours, theirs:
             self._sides.each(ours.begin, theirs.begin)
             yield from differences(ours, theirs)

@@ -14,16 +14,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cluster_runtime.storage.core.wal_records import WAL_PAGE_BYTES, page_header_bytes
+from cluster_runtime.storage.core.wal_records import (
+    WAL_PAGE_BYTES,
+    continued_bytes,
+    page_header_bytes,
+)
 
 _RECORD = struct.Struct("=IIQBB2xI")  # length, xid, previous, info, resource manager, checksum
 _LENGTH = struct.Struct("=I")
 _BLOCK = struct.Struct("=BH")  # fork and flags, length of data
 _IMAGE = struct.Struct("=HHB")  # length, offset of the hole, what it is
 _RELATION = struct.Struct("=III")  # tablespace, database, file
-_NEXT_XID = struct.Struct("=Q")
-_NEXT_XID_AT = 24
-"""Offset of nextXid in a CheckPoint, in all versions from 15 to 18."""
+_XID = struct.Struct("=I")
+_NEXT_XID_OF_CHECKPOINT, _NEXT_XID_OF_RUNNING = 24, 12
+"""Offsets in CheckPoint and in xl_running_xacts, the same in all versions from 15 to 18."""
 
 _BLOCK_ID_MAX = 32
 _DATA_SHORT, _DATA_LONG, _ORIGIN, _TOP_XID = 255, 254, 253, 252
@@ -31,9 +35,10 @@ _FORK, _HAS_IMAGE, _SAME_RELATION = 0x0F, 0x10, 0x80
 _HAS_HOLE, _COMPRESSED = 0x01, 0x1C
 _MAIN_FORK = 0
 
-_XLOG, _XACT = 0, 1
+_XLOG, _XACT, _STANDBY = 0, 1, 8
 _CHECKPOINTS = (0x00, 0x10)
 _SWITCH = 0x40
+_RUNNING = 0x10
 _XACT_KIND = 0x70
 _COMMIT, _COMMIT_PREPARED = 0x00, 0x30
 
@@ -49,29 +54,33 @@ class RelationFile(NamedTuple):
 class ChangedBlocks:
     """What a stretch of log changed.
 
-    blocks: of main forks. next_xid: the first transaction that had not begun at the first
-    checkpoint of the stretch. committed: the oldest transaction that commits in it; None for none.
-    prepared: whether one of another session's does.
+    blocks: of main forks. next_xid: the first transaction that had not begun where the stretch says
+    so first; None where it never does. committed: the oldest transaction that commits in it; None
+    for none. prepared: whether one does that was prepared, which may be of any age. since: only
+    blocks count that transactions from this one on have changed; None: those of all.
     """
 
     blocks: dict[RelationFile, set[int]] = field(default_factory=lambda: defaultdict(set))
     next_xid: int | None = None
     committed: int | None = None
     prepared: bool = False
+    since: int | None = None
 
     def note(self, record: bytes) -> None:
         """Take a record into account."""
         length, xid, _, info, manager, _ = _RECORD.unpack_from(record)
-        main_data = self._note_blocks(record, length)
+        counts = self.since is None or not (xid == 0 or precedes(xid, self.since))
+        main_data = self._note_blocks(record, length, counts)
         if manager == _XACT and info & _XACT_KIND in (_COMMIT, _COMMIT_PREPARED):
             self.prepared |= info & _XACT_KIND == _COMMIT_PREPARED
             if xid and (self.committed is None or precedes(xid, self.committed)):
                 self.committed = xid
-        elif manager == _XLOG and info & 0xF0 in _CHECKPOINTS and self.next_xid is None:
-            (full,) = _NEXT_XID.unpack_from(record, main_data + _NEXT_XID_AT)
-            self.next_xid = full & 0xFFFF_FFFF
+        elif self.next_xid is None:
+            at = _place_of_next_xid(manager, info & 0xF0)
+            if at is not None:
+                (self.next_xid,) = _XID.unpack_from(record, main_data + at)
 
-    def _note_blocks(self, record: bytes, length: int) -> int:
+    def _note_blocks(self, record: bytes, length: int, counts: bool) -> int:
         """Walk the headers of a record; where its main data begins."""
         at, data = _RECORD.size, 0
         main = 0
@@ -107,11 +116,18 @@ class ChangedBlocks:
                     relation = RelationFile(database, number)
                 (block,) = _LENGTH.unpack_from(record, at)
                 at += _LENGTH.size
-                if flags & _FORK == _MAIN_FORK:
+                if counts and flags & _FORK == _MAIN_FORK:
                     self.blocks[relation].add(block)
             else:
                 raise ValueError(f"a WAL record has a header of an unknown kind, {kind}")
         return length - main
+
+
+def _place_of_next_xid(manager: int, info: int) -> int | None:
+    """Where in the main data of a record its next transaction is; None where it names none."""
+    if manager == _XLOG and info in _CHECKPOINTS:
+        return _NEXT_XID_OF_CHECKPOINT
+    return _NEXT_XID_OF_RUNNING if manager == _STANDBY and info == _RUNNING else None
 
 
 def precedes(xid: int, other: int) -> bool:
@@ -120,7 +136,7 @@ def precedes(xid: int, other: int) -> bool:
 
 
 class RecordReader:
-    """Takes WAL as it comes, from where a record begins, and gives whole records."""
+    """Takes WAL as it comes, from where a record or a page begins, and gives whole records."""
 
     def __init__(self, lsn: int, wal_segment_bytes: int) -> None:
         self._at = lsn
@@ -130,6 +146,9 @@ class RecordReader:
         self._missing = 0
         """Of the record that has begun; 0 between two records."""
         self._skip_to = lsn
+        self._first = True
+        self._of_before = False
+        """Whether the record under way began before all that was given: it is passed over."""
 
     def feed(self, wal: bytes) -> Iterator[bytes]:
         """More WAL; the records that are whole now."""
@@ -139,7 +158,8 @@ class RecordReader:
             place += taken
             self._at += taken
             if self._record and not self._missing:
-                yield bytes(self._record)
+                if not self._of_before:
+                    yield bytes(self._record)
                 self._ended()
         del self._wal[:place]
 
@@ -151,7 +171,14 @@ class RecordReader:
         inside = self._at % WAL_PAGE_BYTES
         if inside == 0:
             header = page_header_bytes(memoryview(self._wal)[place:])
-            return header if header is not None and header <= here else None
+            if header is None or header > here:
+                return None
+            if self._first:
+                self._missing = continued_bytes(memoryview(self._wal)[place:])
+                self._of_before = self._missing > 0
+                self._first = False
+            return header
+        self._first = False
         if not self._missing:
             if here < _LENGTH.size:
                 return None
@@ -165,11 +192,13 @@ class RecordReader:
         return taken or None
 
     def _ended(self) -> None:
-        _, _, _, info, manager, _ = _RECORD.unpack_from(self._record)
-        self._record.clear()
         self._skip_to = self._at + -self._at % 8
-        if manager == _XLOG and info & 0xF0 == _SWITCH:
-            self._skip_segment()
+        if not self._of_before:
+            _, _, _, info, manager, _ = _RECORD.unpack_from(self._record)
+            if manager == _XLOG and info & 0xF0 == _SWITCH:
+                self._skip_segment()
+        self._of_before = False
+        self._record.clear()
 
     def _skip_segment(self) -> None:
         self._skip_to = self._at + -self._at % self._wal_segment_bytes

@@ -53,6 +53,12 @@ def page_header_bytes(wal: memoryview) -> int | None:
     return _header_bytes(info)
 
 
+def continued_bytes(wal: memoryview) -> int:
+    """How much of a record that began before the page that begins here is still to come."""
+    _, info, _, _, remaining = _PAGE_HEADER.unpack_from(wal)
+    return int(remaining) if info & _FIRST_IS_CONTRECORD else 0
+
+
 def _header_bytes(info: int) -> int:
     return _LONG_HEADER_BYTES if info & _LONG_HEADER else _SHORT_HEADER_BYTES
 

@@ -8,6 +8,7 @@ import pytest
 
 from cluster_runtime import AsyncRuntime, ClusterHandle, Runtime
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
+from tests.waiting import wait_until
 
 SHOP = """
 create table item (id int primary key, name text not null, price numeric(8, 2));
@@ -93,29 +94,28 @@ def test_what_is_not_there_is_named(
         shared_runtime.describe_data_diff("shop", "copy", tables=["public.gone"])
 
 
-async def test_whoever_leaves_ends_the_work(
+def test_whoever_leaves_ends_the_work(
     shared_runtime: Runtime, pair: tuple[ClusterHandle, ClusterHandle]
 ) -> None:
     """A lock of somebody's would hold the comparison up for as long as its timeout."""
-    runtime, (source, _) = AsyncRuntime(shared_runtime._home), pair
-    async with (
-        await source.aconnect(autocommit=True) as watcher,
-        await source.aconnect() as locker,
-    ):
-        await locker.execute("lock table item in access exclusive mode")
-        running = asyncio.ensure_future(runtime.describe_data_diff("shop", "copy"))
-        while "Lock" not in await waits(watcher):
-            assert not running.done()
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        while await waits(watcher):
-            await asyncio.sleep(0.01)
+    runtime = AsyncRuntime(shared_runtime._home)
+    with pair[0].connect(autocommit=True) as watcher, pair[0].connect() as locker:
+        locker.execute("lock table item in access exclusive mode")
+
+        async def leave() -> None:
+            running = asyncio.ensure_future(runtime.describe_data_diff("shop", "copy"))
+            await asyncio.to_thread(wait_until, lambda: waits(watcher) == {"Lock"})
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+
+        asyncio.run(leave())
+        wait_until(lambda: waits(watcher) == set())
 
 
-async def waits(conn: psycopg.AsyncConnection[Any]) -> set[str | None]:
+def waits(conn: psycopg.Connection[Any]) -> set[str | None]:
     """What the sessions of comparisons wait for."""
-    found = await conn.execute(
+    found = conn.execute(
         "select wait_event_type from pg_stat_activity where application_name = 'borealis diff'"
     )
-    return {kind for (kind,) in await found.fetchall()}
+    return {kind for (kind,) in found}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,6 +19,8 @@ from cluster_runtime.storage.core.changed_blocks import (
 )
 from cluster_runtime.storage.core.wal_records import parse_lsn, wal_file_name
 from tests.conftest import database
+
+Stretch = tuple[int, bytes, int, set[tuple[RelationFile, int]], set[int]]
 
 CHANGES = """
 create table t (id int primary key, v text, big text);
@@ -49,39 +52,39 @@ select xid::text::int8 from pg_get_wal_records_info(%s, %s)
 
 
 @pytest.fixture(scope="session")
-def stretch(
-    server_dsn: str,
-) -> Iterator[tuple[int, bytes, int, set[tuple[RelationFile, int]], set[int]]]:
-    """(LSN, WAL from there on, size of its files, blocks and commits as PostgreSQL reads them)."""
-    with (
-        database(server_dsn) as dsn,
-        psycopg.connect(dsn, user=SUPERUSER, autocommit=True) as conn,
-    ):
-        conn.execute("create extension pg_walinspect")
-        conn.execute("select pg_create_physical_replication_slot('kept', true)")
-        conn.execute("select pg_switch_wal()")
-        (start,) = conn.execute("select pg_current_wal_insert_lsn()").fetchone() or ("",)
-        for statement in CHANGES.strip().split("\n"):
-            for each in statement.split("; ") if statement.startswith("begin") else [statement]:
-                conn.execute(sql.SQL(each))  # type: ignore[arg-type]
-        conn.execute("select pg_switch_wal()")
-        (end,) = conn.execute("select pg_current_wal_insert_lsn()").fetchone() or ("",)
-        ((size, directory),) = conn.execute(
-            "select setting::int8, current_setting('data_directory')"
-            " from pg_settings where name = 'wal_segment_size'"
-        )
-        blocks = {
-            (RelationFile(db, number), block)
-            for db, number, block in conn.execute(INFO, (start, end))
-        }
-        commits = {xid for (xid,) in conn.execute(COMMITS, (start, end))}
-        lsn, last = parse_lsn(start), parse_lsn(end)
-        files = range(lsn - lsn % size, last, size)
-        wal = b"".join(
-            (Path(directory) / "pg_wal" / wal_file_name(1, at, size)).read_bytes() for at in files
-        )
-        conn.execute("select pg_drop_replication_slot('kept')")
-        yield lsn, wal[lsn % size : last - files[0]], size, blocks, commits
+def stretch(server_dsn: str) -> Iterator[Stretch]:
+    """LSN, WAL from there on, size of its files, blocks and commits as PostgreSQL reads them."""
+    with database(server_dsn) as dsn:
+        with psycopg.connect(dsn, user=SUPERUSER, autocommit=True) as conn:
+            found = changed(conn)
+        yield found
+
+
+def changed(conn: psycopg.Connection[Any]) -> Stretch:
+    conn.execute("create extension pg_walinspect")
+    conn.execute("select pg_create_physical_replication_slot('kept', true)")
+    conn.execute("select pg_switch_wal()")
+    (start,) = conn.execute("select pg_current_wal_insert_lsn()").fetchone() or ("",)
+    for statement in CHANGES.strip().split("\n"):
+        for each in statement.split("; ") if statement.startswith("begin") else [statement]:
+            conn.execute(sql.SQL(each))  # type: ignore[arg-type]
+    conn.execute("select pg_switch_wal()")
+    (end,) = conn.execute("select pg_current_wal_insert_lsn()").fetchone() or ("",)
+    ((size, directory),) = conn.execute(
+        "select setting::int8, current_setting('data_directory')"
+        " from pg_settings where name = 'wal_segment_size'"
+    )
+    blocks = {
+        (RelationFile(db, number), block) for db, number, block in conn.execute(INFO, (start, end))
+    }
+    commits = {xid for (xid,) in conn.execute(COMMITS, (start, end))}
+    lsn, last = parse_lsn(start), parse_lsn(end)
+    files = range(lsn - lsn % size, last, size)
+    wal = b"".join(
+        (Path(directory) / "pg_wal" / wal_file_name(1, at, size)).read_bytes() for at in files
+    )
+    conn.execute("select pg_drop_replication_slot('kept')")
+    return lsn, wal[lsn % size : last - files[0]], size, blocks, commits
 
 
 def read(lsn: int, wal: bytes, size: int, piece: int) -> ChangedBlocks:
@@ -96,7 +99,7 @@ def read(lsn: int, wal: bytes, size: int, piece: int) -> ChangedBlocks:
 @given(piece=st.integers(1000, 1 << 21))
 def test_every_block_that_postgresql_finds_and_no_other(
     piece: int,
-    stretch: tuple[int, bytes, int, set[tuple[RelationFile, int]], set[int]],
+    stretch: Stretch,
 ) -> None:
     lsn, wal, size, blocks, commits = stretch
     assert blocks
@@ -111,7 +114,7 @@ def test_every_block_that_postgresql_finds_and_no_other(
 
 
 def test_one_byte_at_a_time(
-    stretch: tuple[int, bytes, int, set[tuple[RelationFile, int]], set[int]],
+    stretch: Stretch,
 ) -> None:
     lsn, wal, size, _, _ = stretch
     some = wal[:20_000]
