@@ -9,11 +9,12 @@ meanwhile is refused instead of evaluated, where PostgreSQL knows how to.
 Source: PostgreSQL manual, "Client Connection Defaults"; CVE-2024-7348 (pg_dump).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -21,6 +22,8 @@ from psycopg.conninfo import make_conninfo
 from cluster_runtime.engine.access.admin_session import options_of
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import EngineError
+
+T = TypeVar("T")
 
 APPLICATION = "borealis diff"
 LOCK_TIMEOUT = "5s"
@@ -104,6 +107,31 @@ class Reading:
     def cancel(self) -> None:
         """Have the statement under way end with an error."""
         self.conn.cancel_safe()
+
+
+class Sides:
+    """Two sessions that work at the same time."""
+
+    def __init__(self, source: Reading, target: Reading) -> None:
+        self.source = source
+        self.target = target
+
+    def both(self, work: Callable[[Reading], T]) -> tuple[T, T]:
+        """Do the same on both sides."""
+        return self.each(work, work)
+
+    def each(self, source: Callable[[Reading], T], target: Callable[[Reading], T]) -> tuple[T, T]:
+        """Do one thing on one side and another on the other. Both have ended when this returns."""
+        with ThreadPoolExecutor(2, "borealis-diff") as threads:
+            here = threads.submit(source, self.source)
+            there = threads.submit(target, self.target)
+            first, _ = wait((here, there), return_when=FIRST_EXCEPTION)
+            for running, reading in ((here, self.source), (there, self.target)):
+                if not running.done():
+                    reading.cancel()
+        for ended in first:
+            ended.result()  # what went wrong, and not that the other side was cancelled for it
+        return here.result(), there.result()
 
 
 @contextmanager

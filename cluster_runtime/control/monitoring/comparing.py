@@ -19,7 +19,7 @@ from cluster_runtime.diff.results import ComparedDatabase, DataDiff, Method, Sch
 from cluster_runtime.diff.schema.comparing import compare, unified
 from cluster_runtime.diff.schema.objects import KINDS
 from cluster_runtime.diff.schema.reading import read_objects
-from cluster_runtime.diff.session import DatabaseAddress, Reading, reading
+from cluster_runtime.diff.session import DatabaseAddress, Reading, Sides, reading
 from cluster_runtime.errors import EngineError, InvalidParameterError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.live.log_source import changed_since_parted
@@ -50,7 +50,7 @@ async def describe_schema_diff(
     ours, theirs = _compared(source, target, databases)
 
     def work(here: Reading, there: Reading) -> SchemaDiff:
-        changes = compare(read_objects(here), read_objects(there), KINDS)
+        changes = compare(*Sides(here, there).both(read_objects), KINDS)
         text = unified(changes, _label(ours), _label(theirs))
         return SchemaDiff(ours, theirs, changes, text)
 

@@ -7,9 +7,8 @@ number of differences.
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Any, TypeGuard, TypeVar
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeGuard
 
 from psycopg import errors, sql
 
@@ -35,10 +34,8 @@ from cluster_runtime.diff.data.tables import (
     sampled_percent,
 )
 from cluster_runtime.diff.results import Change, Method, RowChange, SequenceDiff, TableDiff
-from cluster_runtime.diff.session import Reading
+from cluster_runtime.diff.session import Reading, Sides
 from cluster_runtime.errors import InvalidParameterError
-
-T = TypeVar("T")
 
 MARKS_OF_A_BATCH = 10_000
 ROWS_OF_ALL = 10_000
@@ -69,46 +66,21 @@ def compare_rows(
     were one once, blocks by the number of a file that either has changed since; None: any may be.
     Raises InvalidParameterError for a table that neither side has, and psycopg.Error.
     """
-    with ThreadPoolExecutor(2, "borealis-diff") as threads:
-        sides = Sides(source, target, threads)
-        ours, theirs = sides.both(_tables)
-        sequences = [] if only else _sequences(*sides.both(_positions))
-        names = ours.keys() | theirs.keys()
-        for name in only:
-            if name not in names:
-                raise InvalidParameterError(f"neither side has a table {name!r}")
-        tables: list[TableDiff] = []
-        left = ROWS_OF_ALL
-        for name in sorted(only or names):
-            most = min(rows_max, left)
-            found = _compare(sides, ours.get(name), theirs.get(name), most, changed)
-            left -= len(found.rows)
-            tables.append(found)
-        return tables, sequences
-
-
-class Sides:
-    """Two sessions that work at the same time."""
-
-    def __init__(self, source: Reading, target: Reading, threads: ThreadPoolExecutor) -> None:
-        self.source = source
-        self.target = target
-        self._threads = threads
-
-    def both(self, work: Callable[[Reading], T]) -> tuple[T, T]:
-        """Do the same on both sides."""
-        return self.each(work, work)
-
-    def each(self, source: Callable[[Reading], T], target: Callable[[Reading], T]) -> tuple[T, T]:
-        """Do one thing on one side and another on the other. Both have ended when this returns."""
-        here = self._threads.submit(source, self.source)
-        there = self._threads.submit(target, self.target)
-        wait((here, there), return_when=FIRST_EXCEPTION)
-        for running, reading in ((here, self.source), (there, self.target)):
-            if not running.done():
-                reading.cancel()
-        wait((here, there))
-        return here.result(), there.result()
+    sides = Sides(source, target)
+    ours, theirs = sides.both(_tables)
+    sequences = [] if only else _sequences(*sides.both(_positions))
+    names = ours.keys() | theirs.keys()
+    for name in only:
+        if name not in names:
+            raise InvalidParameterError(f"neither side has a table {name!r}")
+    tables: list[TableDiff] = []
+    left = ROWS_OF_ALL
+    for name in sorted(only or names):
+        most = min(rows_max, left)
+        found = _compare(sides, ours.get(name), theirs.get(name), most, changed)
+        left -= len(found.rows)
+        tables.append(found)
+    return tables, sequences
 
 
 def _tables(reading: Reading) -> dict[str, TableFacts]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cluster_runtime.diff.data import reading, tables
 from cluster_runtime.diff.data.reading import compare_rows
 from cluster_runtime.diff.results import RowChange, TableDiff
+from cluster_runtime.diff.session import Sides
 from cluster_runtime.errors import InvalidParameterError
 from tests.cluster_runtime.diff.conftest import Pair, both, run
 
@@ -354,11 +355,7 @@ def with_facts(
     source: Any, target: Any, ours: dict[str, Any], theirs: dict[str, Any], name: str
 ) -> list[TableDiff]:
     """Compare a table by what was read of it before."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(2) as threads:
-        sides = reading.Sides(source, target, threads)
-        return [reading._compare(sides, ours[name], theirs[name], 10)]
+    return [reading._compare(Sides(source, target), ours[name], theirs[name], 10, None)]
 
 
 def test_as_many_ranges_as_the_table_is_large() -> None:
