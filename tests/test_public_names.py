@@ -28,6 +28,7 @@ PUBLIC_MODULES = {
     "cluster_runtime.control.records.options",
     "cluster_runtime.control.records.rules",
     "cluster_runtime.engine.access.roles",
+    "cluster_runtime.diff.results",
     "cluster_runtime.errors",
     "cluster_runtime.host.background",
     "cluster_runtime.host.log_file",
