@@ -27,6 +27,7 @@ PUBLIC_MODULES = {
     "cluster_runtime.control.plane",
     "cluster_runtime.control.records.options",
     "cluster_runtime.control.records.rules",
+    "cluster_runtime.control.records.rewinds",
     "cluster_runtime.engine.access.roles",
     "cluster_runtime.diff.results",
     "cluster_runtime.errors",

@@ -26,6 +26,7 @@ from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.settings import Settings
+from cluster_runtime.engine.system.copies import CopiesAhead
 from cluster_runtime.engine.template import Template
 from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError
@@ -171,6 +172,10 @@ class OpenRuntime:
     reserved: dict[str, asyncio.Event] = field(default_factory=dict)
     """Names whose clusters are being made; each event is set when that has ended."""
     parameter_groups: dict[str, DBClusterParameterGroup] = field(default_factory=dict)
+    copies: CopiesAhead = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.copies = CopiesAhead(self.home.root / "copies", self.home.user)
 
     def find(self, identifier: str) -> HostedCluster:
         """The cluster of an identifier or resource id. Raises ClusterNotFoundError."""

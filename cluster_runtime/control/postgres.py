@@ -4,6 +4,7 @@ Blocking; `HostedInstance` calls them in worker threads, one call at a time for 
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -30,6 +31,9 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.policy.past import Window
 from cluster_runtime.storage.upkeep.past.restore_points import Point
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
+
+UNDONE = ".undone"
+"""Ends the names of what a cluster had before its last rewind."""
 
 BASE_IMAGE = "base-image"
 """Link in a cluster's directory to the template that its volume began with."""
@@ -117,7 +121,7 @@ class ClusterStorage:
         """Have the open volume, if it is, keep as much of its past as the cluster wants now."""
         volume = self._volume
         if volume is not None:
-            volume.past.window = self._window()
+            volume.past.wanted = self._window()
 
     @property
     def earliest(self) -> datetime | None:
@@ -185,8 +189,21 @@ class ClusterStorage:
         """Before anything is collected, it is known what is kept."""
         assert self._volume is not None, "it was just opened"
         past = self._volume.past
-        past.window, past.expired = self._window(), self._expired
+        past.expired, past.also_expires = self._expired, self._expire_undone
+        past.wanted = self._window()
         self._begin_upkeep(self._volume)
+
+    def _expire_undone(self) -> None:
+        """Remove what the cluster was before its last rewind, once that is out of the window."""
+        before = self._directory / f"volume{UNDONE}"
+        try:
+            age = time.time() - before.stat().st_ctime
+        except FileNotFoundError:
+            return
+        if age > self._window().seconds:
+            self._tell("What was before the last rewind fell out of the backtrack window")
+            for part in ("volume", "data"):
+                remove_tree(self._directory / f"{part}{UNDONE}")
 
     def _expired(self, point: Point) -> None:
         self._tell(f"Restore point {point.name} fell out of the backtrack window")

@@ -207,6 +207,7 @@ class ControlService(MonitoringOperations, RecoveryOperations):
         runtime = self._runtime
         await self._disk_watch.close()
         await runtime.pool.close()
+        await asyncio.to_thread(runtime.copies.close)
         await asyncio.gather(*(self._close(cluster) for cluster in runtime.clusters.values()))
         await runtime.gateway.close()
         await asyncio.to_thread(runtime.catalog.close)

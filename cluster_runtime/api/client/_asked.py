@@ -517,7 +517,7 @@ class RemoteOperations:
         """Forget a restore point.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
-        restore_point: its name.
+        restore_point: the name that it was given.
 
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, QuorumLostError.
         """

@@ -7,10 +7,12 @@ repair or a cut takes away it must not name: so it goes first.
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cluster_runtime.storage.core.segment import History
 from cluster_runtime.storage.core.types import Lsn
+from cluster_runtime.storage.disk.filesystem import Disk
 from cluster_runtime.storage.disk.sealed import SealBrokenError, seal, unseal
 
 END_FILE = "end.json"
@@ -47,6 +49,43 @@ class EndNote:
 
     def _numbers(self) -> dict[str, int]:
         return {"position": self.position, "lsn": self.lsn, "consistent": self.consistent}
+
+
+class EndNotes:
+    """The note of one segment, on its disk. The caller sees to it that one thread changes it."""
+
+    def __init__(self, directory: Path, disk: Disk) -> None:
+        self._directory, self._disk = directory, disk
+        self._found: EndNote | None = None
+
+    def keep(self, note: EndNote) -> None:
+        """Have the next opening find it. Raises OSError."""
+        self._disk.replace(self._directory / END_FILE, note.encode())
+
+    def remember(self, note: EndNote) -> None:
+        """Have it found as long as this process has the segment open."""
+        self._found = note
+
+    def is_remembered(self, note: EndNote) -> bool:
+        """Whether it is what `remember` was told."""
+        return note is self._found
+
+    def forget(self) -> None:
+        """The log does not go that far any more. Raises OSError."""
+        self._found = None
+        if self._disk.exists(self._directory / END_FILE):
+            self._disk.remove(self._directory / END_FILE)
+            self._disk.sync_directory(self._directory)
+
+    def fitting(self, start: int, end: int, history: History) -> EndNote | None:
+        """What fits a log of this history, from one position to the other. Raises OSError."""
+        found = self._found
+        if found is None or found.history != history:
+            path = self._directory / END_FILE
+            if not self._disk.exists(path):
+                return None
+            found = EndNote.decode(self._disk.read(path), history)
+        return found if found is not None and start <= found.position <= end else None
 
 
 def _plain(history: History) -> list[list[int]]:

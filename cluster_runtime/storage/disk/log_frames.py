@@ -59,6 +59,18 @@ class LogFrames:
                 previous = frame.batch.end
                 position = frame.end
 
+    def follow(
+        self, position: int, tail: Lsn, consistent: Lsn | None
+    ) -> tuple[int, Lsn, Lsn | None]:
+        """Where the log from a position on ends: position, LSN, and where a record ends last.
+
+        consistent: where one is known to end before that.
+        """
+        for frame in self.read(position, previous=tail):
+            position, tail = frame.end, frame.batch.end
+            consistent = tail if frame.batch.consistent else consistent
+        return position, tail, consistent
+
     def position_of(self, lsn: Lsn) -> int:
         """Where the batch that ends at an LSN ends. Raises LookupError where there is none."""
         for file in reversed(self._log.files):

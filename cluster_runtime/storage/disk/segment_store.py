@@ -27,7 +27,7 @@ from cluster_runtime.storage.core.segment import (
     SegmentStatus,
 )
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId, az_of
-from cluster_runtime.storage.disk.end_note import END_FILE, EndNote
+from cluster_runtime.storage.disk.end_note import EndNote, EndNotes
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
 from cluster_runtime.storage.disk.log_files import Mark, SegmentLog
 from cluster_runtime.storage.disk.log_frames import Frame, LogFrames
@@ -74,7 +74,7 @@ class SegmentStore:
         self._board = log.disk.board(directory / PROMISED_FILE)
         self._persisting = threading.Lock()
         self._marking = threading.Lock()
-        self._found: EndNote | None = None
+        self._notes = EndNotes(directory, log.disk)
         self._read_from = log.start
 
     @classmethod
@@ -221,7 +221,7 @@ class SegmentStore:
                             f"the log of segment {self.id} cannot be cut where it has to be: "
                             f"{error}"
                         ) from error
-                    self._forget_end()
+                    self._notes.forget()
                     self.drop_behind()
                     self.persist()
                 case Persist():
@@ -304,7 +304,7 @@ class SegmentStore:
         """The chain ends at a position, whatever lies behind it."""
         with self._marking:
             self.end = end
-        self._forget_end()
+            self._notes.forget()
 
     def end_note(self) -> EndNote:
         """Where the log ends now; asked by whoever changes that, or while nobody does."""
@@ -315,26 +315,7 @@ class SegmentStore:
         """Spare the next opening what lies before the end that was noted. Raises OSError."""
         with self._marking:
             if note.position <= self.end and note.history == self.core.history:
-                self.log.disk.replace(self.directory / END_FILE, note.encode())
-
-    def _forget_end(self) -> None:
-        self._found = None
-        with self._marking:
-            if self.log.disk.exists(self.directory / END_FILE):
-                self.log.disk.remove(self.directory / END_FILE)
-                self.log.disk.sync_directory(self.directory)
-
-    def _noted_end(self) -> EndNote | None:
-        """What fits the log that is here."""
-        found, disk = self._found, self.log.disk
-        if found is None or found.history != self.core.history:
-            path = self.directory / END_FILE
-            if not disk.exists(path):
-                return None
-            found = EndNote.decode(disk.read(path), self.core.history)
-        if found is None or not self.log.start <= found.position <= self.log.end:
-            return None
-        return found
+                self._notes.keep(note)
 
     def drop_behind(self) -> None:
         """Remove the files that begin behind the end of the log, with all they claim.
@@ -370,50 +351,32 @@ class SegmentStore:
         was durable when a mark, or a note, said that it is there.
         whole: follow the chain from its first frame, and drop what is not in it.
         """
-        noted = None if whole else self._noted_end()
+        log, history = self.log, self.core.history
+        noted = None if whole else self._notes.fitting(log.start, log.end, history)
         if noted is not None:
-            if noted is not self._found:
+            if not self._notes.is_remembered(noted):
                 self._read_from = noted.position
-            self._follow(noted.position, noted.lsn, noted.consistent)
+            self._ends(*self._frames.follow(noted.position, noted.lsn, noted.consistent))
             return self._read_from
         for file in self.log.files[:1] if whole else reversed(self.log.files):
             mark = self.log.mark(file)
             if mark is None:
                 continue
-            needed = file is not self.log.files[0]
-            if self._follow(file.start, Lsn(mark.lsn), None, mark, needed=needed):
+            end, tail, consistent = self._frames.follow(file.start, Lsn(mark.lsn), None)
+            if consistent is None and mark.lsn == mark.previous and self._is_cut(tail):
+                consistent = tail
+            if consistent is not None or file is self.log.files[0]:
                 self._read_from = file.start
+                self._ends(end, tail, consistent)
                 if whole:
                     self.drop_behind()
                 return file.start
         raise SegmentUnreadableError(f"segment {self.id} has no log file that says where it starts")
 
-    def _follow(
-        self,
-        end: int,
-        tail: Lsn,
-        consistent: Lsn | None,
-        mark: Mark | None = None,
-        *,
-        needed: bool = False,
-    ) -> bool:
-        """Follow the log from a position on, and note where it ends.
-
-        consistent: where a record is known to end. mark: of the file that begins there. needed: it
-        must be known where a record ends; False where it is not.
-        """
-        for frame in self.frames(end, previous=tail):
-            end, tail = frame.end, frame.batch.end
-            consistent = tail if frame.batch.consistent else consistent
-        if consistent is None and mark is not None and mark.lsn == mark.previous:
-            consistent = tail if self._is_cut(tail) else None
-        if consistent is None and needed:
-            return False
+    def _ends(self, end: int, tail: Lsn, consistent: Lsn | None) -> None:
         self.end = end
-        core = self.core
-        core.restart(tail, consistent if consistent is not None else core.floor)
-        self._found = self.end_note()
-        return True
+        self.core.restart(tail, self.core.floor if consistent is None else consistent)
+        self._notes.remember(self.end_note())
 
     def frames(
         self, position: int, *, previous: Lsn | None = None, end: int | None = None

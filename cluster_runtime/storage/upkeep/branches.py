@@ -68,12 +68,17 @@ class Branches:
                 self._mount.disk.remove_tree(directory)
                 raise
 
-    def lay_out(self, made: CutVolume, data_directory: Path, user: OsUser) -> None:
+    def lay_out(
+        self, made: CutVolume, data_directory: Path, user: OsUser, base_copy: Path | None = None
+    ) -> None:
         """Make the data directory of the first writer of a volume that is cut from this one.
 
-        Its pages and its log come from here, which has them in memory and open.
+        Its pages and its log come from here, which has them in memory and open. base_copy: of the
+        pages that the volume began with, to take where `made` has no image.
         """
-        self._directories.make_others(data_directory, made.image, made.end, made.metadata, user)
+        self._directories.make_others(
+            data_directory, made.image, made.end, made.metadata, user, base_copy
+        )
 
     def _cut(self, directory: Path, identity: str, lsn: int | None, with_past: bool) -> CutVolume:
         mount = self._mount

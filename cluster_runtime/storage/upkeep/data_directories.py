@@ -68,7 +68,9 @@ class DataDirectories:
     def make_writers(self, data_directory: Path, image: PageImage | None) -> None:
         """Pages and log up to the VDL; the server over it writes on behind them."""
         metadata, end = self._mount.metadata, int(self._mount.node.volume.vdl)
-        self._lay_out_writers(data_directory, image, end, metadata.timelines, self._user)
+        remove_tree(data_directory)
+        redo = self._lay_out_pages(data_directory, image, self._user)
+        self._continue(data_directory, redo, end, metadata.timelines, self._user)
         self.claim(data_directory)
 
     def make_others(
@@ -78,23 +80,31 @@ class DataDirectories:
         end: int,
         metadata: VolumeMetadata,
         user: OsUser,
+        base_copy: Path | None,
     ) -> None:
         """The same for the writer of a volume that was cut from this one where its log ends.
 
         metadata, user: of that one. It trusts the directory as if it had stopped cleanly there.
+        base_copy: of the pages that the volume began with, which becomes the directory if they are
+        needed.
         """
-        self._lay_out_writers(data_directory, image, end, metadata.timelines, user)
+        if image is None and base_copy is not None:
+            self.check_base()
+            remove_tree(data_directory)
+            base_copy.rename(data_directory)
+            set_system_identifier(data_directory, metadata.system_identifier)
+            redo = ControlFile.read(data_directory).redo
+        else:
+            remove_tree(data_directory)
+            redo = self._lay_out_pages(data_directory, image, user)
+        self._continue(data_directory, redo, end, metadata.timelines, user)
         Claim(metadata.identity, boot_id(), end).write(data_directory)
 
-    def _lay_out_writers(
-        self,
-        data_directory: Path,
-        image: PageImage | None,
-        end: int,
-        timelines: Timelines,
-        user: OsUser,
+    def _continue(
+        self, data_directory: Path, redo: int, end: int, timelines: Timelines, user: OsUser
     ) -> None:
-        redo = self._lay_out(data_directory, image, end, timelines, user)
+        """Have the next server over pages replay the log up to an LSN, and write on behind it."""
+        self._write_log(data_directory, redo, end, timelines, user)
         if redo < end:
             if timelines.at(redo) == timelines.current:
                 mark_in_production(data_directory)
@@ -104,7 +114,9 @@ class DataDirectories:
     def make_standbys(self, data_directory: Path, image: PageImage | None) -> None:
         """The same for a server that only follows the log."""
         timelines, end = self._mount.metadata.timelines, int(self._mount.node.volume.vdl)
-        self._lay_out(data_directory, image, end, timelines, self._user)
+        remove_tree(data_directory)
+        redo = self._lay_out_pages(data_directory, image, self._user)
+        self._write_log(data_directory, redo, end, timelines, self._user)
         self._make_standby(data_directory)
 
     def _make_standby(self, data_directory: Path) -> None:
@@ -125,22 +137,14 @@ class DataDirectories:
     def _claim(self, stopped_at: int | None) -> Claim:
         return Claim(self._mount.metadata.identity, boot_id(), stopped_at)
 
-    def _lay_out(
-        self,
-        data_directory: Path,
-        image: PageImage | None,
-        end: int,
-        timelines: Timelines,
-        user: OsUser,
-    ) -> int:
-        """Replace a directory by pages and the log behind them; the LSN at which replay begins."""
-        remove_tree(data_directory)
-        redo = self._lay_out_pages(data_directory, image, user)
+    def _write_log(
+        self, data_directory: Path, redo: int, end: int, timelines: Timelines, user: OsUser
+    ) -> None:
+        """Put the log from where replay begins into a data directory."""
         if redo < end:
             size = self._mount.metadata.wal_segment_bytes
             start = redo - redo % size
             write_wal(data_directory, start, self._wal(start, end), timelines, size, user)
-        return redo
 
     def _lay_out_pages(self, data_directory: Path, image: PageImage | None, user: OsUser) -> int:
         counts = self._mount.counts

@@ -156,6 +156,7 @@ def test_without_a_window_there_is_no_past_and_marks_expire_visibly(
     shared_runtime: Runtime, ledger: ClusterHandle
 ) -> None:
     shared_runtime.create_restore_point("ledger", "soon-gone")
+    shared_runtime.rewind("ledger", "soon-gone")
     shared_runtime.modify_db_cluster("ledger", backtrack_window=0)
     assert ledger.describe().backtrack_window == 0
     with pytest.raises(InvalidRestoreError, match="the backtrack window is 0"):
@@ -168,6 +169,14 @@ def test_without_a_window_there_is_no_past_and_marks_expire_visibly(
             for each in shared_runtime.describe_events("ledger")
         )
     )
+
+    def nothing_to_undo() -> bool:
+        said = [each.message for each in shared_runtime.describe_events("ledger")]
+        return "What was before the last rewind fell out of the backtrack window" in said
+
+    wait_until(nothing_to_undo)
+    with pytest.raises(InvalidRestoreError, match="nothing to take back"):
+        shared_runtime.undo_rewind("ledger")
 
 
 def test_a_restore_point_is_made_at_once(shared_runtime: Runtime, ledger: ClusterHandle) -> None:

@@ -258,7 +258,8 @@ def test_a_false_mark_of_format_1_is_found_when_it_is_opened(root: Path) -> None
     end = store.end + -store.end % 4096
     file = store.log.add_file(end, 1 << 20, Mark(end, 20_000, 20_000, 1, 1))
     put(store, end, 1, 20_100, after=20_000)
-    store.find_end()
+    store.close()
+    store = SegmentStore.open(root, VOLUME, SegmentId("b2"), direct=False)
     claimed = store.core.scl
     store.close()
     make_format_1(root, "b2")

@@ -163,7 +163,7 @@ class DescribeRestorePoints(Request):
 class DeleteRestorePoint(Request):
     """Forget a restore point.
 
-    restore_point: its name.
+    restore_point: the name that it was given.
     """
 
     db_cluster_identifier: ClusterReference

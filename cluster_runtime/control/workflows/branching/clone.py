@@ -24,6 +24,7 @@ from cluster_runtime.control.workflows.parameter_groups import group_of
 from cluster_runtime.control.workflows.resources import with_tags
 from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
 from cluster_runtime.engine.postmaster import Shutdown
+from cluster_runtime.engine.system.copies import CopiesAhead
 from cluster_runtime.errors import InvalidClusterStateError, InvalidRestoreError, StorageError
 from cluster_runtime.storage.upkeep.past.past import OutOfWindowError
 from cluster_runtime.storage.volume import StorageVolume
@@ -77,11 +78,13 @@ def cut_for(
     volume: str,
     data: str,
     target: Target | None = None,
+    copies: CopiesAhead | None = None,
 ) -> int:
     """Make the volume of a cluster, and the first data directory on it, from another cluster's.
 
     volume, data: their names in the cluster's directory. target: up to where; None: the present.
-    Returns the LSN at which the two part. Raises InvalidRestoreError for one that is out of reach.
+    copies: of what young volumes begin with. Returns the LSN at which the two part.
+    Raises InvalidRestoreError for one that is out of reach.
     """
     storage = made.instances.storage
     with source.instances.storage.used() as open_volume:
@@ -98,7 +101,9 @@ def cut_for(
                         if volume == VOLUME
                         else None
                     )
-                    branches.lay_out(cut, made.directory / data, storage.user)
+                    base = (source.directory / BASE_IMAGE).resolve()
+                    ready = copies.take(base) if copies and cut.image is None else None
+                    branches.lay_out(cut, made.directory / data, storage.user, ready)
                 if opening is not None:
                     opening.result()
                 return cut.end
@@ -141,7 +146,7 @@ async def _finish(
 ) -> None:
     base_image = source.directory / BASE_IMAGE
     await in_thread((made.directory / BASE_IMAGE).symlink_to, base_image.resolve())
-    await in_thread(cut_for, source, made, VOLUME, DATA, target)
+    await in_thread(cut_for, source, made, VOLUME, DATA, target, runtime.copies)
     runtime.clusters[made.id] = made  # its writer is prepared as what it is
     await made.writer.ensure_running()
     if made.db_cluster.master_user_secret is not None:
@@ -149,6 +154,7 @@ async def _finish(
         await set_password(made.writer, made.db_cluster.master_username, secret.password)
     made.db_cluster = replace(made.db_cluster, status=ClusterStatus.AVAILABLE)
     await enter(runtime, made)
+    runtime.copies.prepare(base_image.resolve())
     how = "a clone" if made.db_cluster.branch_of else "a restore"
     await runtime.record(made, f"DB cluster created as {how} of {source.identifier}", "creation")
 

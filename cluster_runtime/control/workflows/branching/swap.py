@@ -2,7 +2,7 @@
 
 volume, data          what it has
 volume.next, data.next      made beside it, complete before anything else changes
-volume.undone, data.undone  what it had before, kept so that this can be undone
+volume.undone, data.undone  what it had before, kept for as long as it could be rewound
 """
 
 import os
@@ -12,13 +12,14 @@ from pathlib import Path
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import disconnect
 from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.postgres import UNDONE
 from cluster_runtime.control.records.model import ClusterStatus
 from cluster_runtime.control.workflows.branching.steps import Step, Workflow
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.system.files import remove_tree
 
 PARTS = ("volume", "data")
-NEXT, UNDONE = ".next", ".undone"
+NEXT = ".next"
 NEXT_VOLUME, NEXT_DATA = (f"{part}{NEXT}" for part in PARTS)
 
 SWAP = "swap"
@@ -93,11 +94,6 @@ def return_to_before(runtime: OpenRuntime, cluster: HostedCluster, kind: str) ->
 def can_be_undone(directory: Path) -> bool:
     """Whether a cluster has what it was before the last replacement."""
     return (directory / f"{PARTS[0]}{UNDONE}").is_dir()
-
-
-def forget_before(directory: Path) -> None:
-    """Remove what a cluster was before the last replacement."""
-    _discard(directory, UNDONE)
 
 
 def put_in_place(directory: Path) -> None:

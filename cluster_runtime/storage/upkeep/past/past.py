@@ -75,7 +75,10 @@ class Past:
         self._mount, self._base_redo = mount, base_redo
         self.expired: Callable[[Point], None] = _nobody
         """Told of each restore point that fell out of the window."""
-        self.window = Window(seconds=0)
+        self.also_expires: Callable[[], None] = _nothing
+        """Called where something else may have fallen out of the window."""
+        self.wanted: Window | None = None
+        """What whoever opened the volume wants; until that is said nothing expires."""
         self._lock = threading.Lock()
         self._ticks: list[Tick] = []
         self._points: list[Point] = []
@@ -95,6 +98,11 @@ class Past:
         self._points = [each for each in found if each.lsn <= end]
         self.weigh()
 
+    @property
+    def window(self) -> Window:
+        """How far back the volume is to be kept."""
+        return self.wanted or Window(seconds=0)
+
     # moments ----------------------------------------------------------------------------------
 
     def tick(self, now: float | None = None) -> None:
@@ -113,6 +121,8 @@ class Past:
 
     def expire(self) -> None:
         """Let go of what has fallen out of the window; who made it is told. Raises OSError."""
+        if self.wanted is None:
+            return
         reach = self.reach()
         begun = reach.lsn if reach.lsn is not None else int(self._mount.node.volume.vdl)
         with self._lock:
@@ -128,6 +138,7 @@ class Past:
                 self._ticks = kept
         for each in gone:
             self.expired(each)
+        self.also_expires()
 
     # restore points ---------------------------------------------------------------------------
 
@@ -291,6 +302,10 @@ class Past:
 
 def _nobody(point: Point) -> None:
     """Who hears of a restore point that is gone where nobody asked to."""
+
+
+def _nothing() -> None:
+    """What else expires where nothing does."""
 
 
 def _own_bytes(image: PageImage) -> int:
