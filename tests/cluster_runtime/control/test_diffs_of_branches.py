@@ -199,3 +199,19 @@ def test_clusters_that_were_never_one_are_hashed(
 ) -> None:
     shared_runtime.create_db_cluster("stranger")
     assert shared_runtime.describe_data_diff("main", "stranger").method == "hash"
+
+
+def test_a_branch_of_a_cluster_that_pauses(
+    shared_runtime: Runtime, main: ClusterHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both go on where the parent stood still: in the same epoch, from the same LSN."""
+    shared_runtime.pause_db_cluster("main")
+    made = branch(shared_runtime, "of-paused")
+    run(made, "update item set v = 'there' where id = 201", "insert into bare values (7, 'there')")
+    run(main, "update item set v = 'here' where id = 202", "insert into bare values (7, 'here')")
+    found = shared_runtime.describe_data_diff("main", "of-paused", max_rows=1000)
+    assert [row.key for one in found.tables if one.key for row in one.rows] == [
+        *((str(number),) for number in range(1, 11)),
+        *(("201",), ("202",)),
+    ]
+    assert told(found) == told(by_hash(shared_runtime, "of-paused", monkeypatch))
