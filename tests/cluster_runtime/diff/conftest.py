@@ -13,6 +13,18 @@ from tests.conftest import database
 
 Pair = tuple[str, str]
 
+EMPTY = """
+do $$ declare each name; begin
+    execute format('alter database %I reset all', current_database());
+    for each in select nspname from pg_namespace
+                 where nspname !~ '^pg_' and nspname <> 'information_schema' loop
+        execute format('drop schema %I cascade', each);
+    end loop;
+end $$;
+create schema public;
+create extension vector schema public;
+"""
+
 
 def address_of(dsn: str, label: str = "a database") -> DatabaseAddress:
     parts = conninfo_to_dict(dsn)
@@ -30,11 +42,18 @@ def both(pair: Pair) -> Iterator[tuple[Reading, Reading]]:
         yield source, target
 
 
-@pytest.fixture
-def pair(server_dsn: str) -> Iterator[Pair]:
-    """Conninfo of two empty databases; dropped afterwards."""
+@pytest.fixture(scope="session")
+def used_pair(server_dsn: str) -> Iterator[Pair]:
     with database(server_dsn) as source, database(server_dsn) as target:
         yield source, target
+
+
+@pytest.fixture
+def pair(used_pair: Pair) -> Iterator[Pair]:
+    """Conninfo of two databases that hold nothing; emptied again afterwards."""
+    yield used_pair
+    for dsn in used_pair:
+        run(dsn, EMPTY)
 
 
 @pytest.fixture(scope="session")

@@ -174,7 +174,7 @@ def numbered(lasting_pair: Pair) -> Pair:
 
 @pytest.mark.parametrize("kind", KEYS)
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     source=st.dictionaries(st.integers(0, 90), st.integers(0, 2)),
