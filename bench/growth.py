@@ -63,7 +63,7 @@ def main() -> None:
     folder.chmod(0o711)
     try:
         with Runtime.open(folder / "state", warm_pool_size=0) as runtime:
-            cluster = runtime.create_db_cluster(CLUSTER)
+            cluster = runtime.create_db_cluster(CLUSTER, backtrack_window=0)
             figures = measure(runtime, cluster, folder, options)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,7 @@ Source: PostgreSQL manual, "Client Connection Defaults"; CVE-2024-7348 (pg_dump)
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -66,9 +66,8 @@ _PINNED: Settings = {
 }
 _PINNED_SINCE: dict[int, Settings] = {17: {"transaction_timeout": 0}}
 _NO_VIEWS = """
-select pg_catalog.set_config(name, 'view,foreign-table', false)
-  from pg_catalog.pg_settings
- where name operator(pg_catalog.=) 'restrict_nonsystem_relation_kind'
+select pg_catalog.set_config('restrict_nonsystem_relation_kind', 'view,foreign-table', false)
+ where pg_catalog.current_setting('restrict_nonsystem_relation_kind', true) is not null
 """
 """Where it is known: releases since August 2024."""
 
@@ -132,6 +131,16 @@ class Sides:
         for ended in first:
             ended.result()  # what went wrong, and not that the other side was cancelled for it
         return here.result(), there.result()
+
+
+def open_both(
+    stack: ExitStack, source: DatabaseAddress, target: DatabaseAddress
+) -> tuple[Reading, Reading]:
+    """A session on each side, which the stack closes. Raises as `reading` does."""
+    with ThreadPoolExecutor(2, "borealis-diff") as threads:
+        here = threads.submit(stack.enter_context, reading(source))
+        there = threads.submit(stack.enter_context, reading(target))
+    return here.result(), there.result()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from cluster_runtime.diff.results import ComparedDatabase, DataDiff, Method, Sch
 from cluster_runtime.diff.schema.comparing import compare, unified
 from cluster_runtime.diff.schema.objects import KINDS
 from cluster_runtime.diff.schema.reading import read_objects
-from cluster_runtime.diff.session import DatabaseAddress, Reading, Sides, reading
+from cluster_runtime.diff.session import DatabaseAddress, Reading, Sides, open_both
 from cluster_runtime.errors import EngineError, InvalidParameterError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.live.log_source import changed_since_parted
@@ -141,8 +141,7 @@ async def _with_both(
         sessions = ExitStack()
         stack.push_async_callback(in_thread, sessions.close)
         try:
-            here = await in_thread(sessions.enter_context, reading(ours))
-            there = await in_thread(sessions.enter_context, reading(theirs))
+            here, there = await in_thread(open_both, sessions, ours, theirs)
             if settle is not None:
                 await settle()
             return await _cancelled_with_us(partial(work, here, there), (here, there))

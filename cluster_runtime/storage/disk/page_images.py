@@ -228,10 +228,11 @@ def link_image(image: PageImage, folder: Path) -> None:
         raise
 
 
-def copy_image(image: PageImage, folder: Path) -> PageImage:
+def copy_image(image: PageImage, folder: Path, *, pace: Pace = at_once) -> PageImage:
     """Give another segment an image, which it then holds exactly as the manifest says.
 
-    Nothing of what that segment holds is linked to: it may be what was damaged.
+    Nothing of what that segment holds is linked to: it may be what was damaged. pace: as for
+    `make_image`.
 
     Raises ImageDamagedError where the image is not what its manifest says, OSError where the disk
     is full.
@@ -247,6 +248,7 @@ def copy_image(image: PageImage, folder: Path) -> PageImage:
         timeline=image.timeline,
         linked=False,
         disk=image.disk,
+        pace=pace,
     )
 
 

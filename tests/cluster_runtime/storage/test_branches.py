@@ -12,8 +12,10 @@ import pytest
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
+from cluster_runtime.storage.core.policy.past import Window
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.segment_store import segment_directory
+from cluster_runtime.storage.upkeep.past.past import OutOfWindowError
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
 
@@ -175,3 +177,53 @@ def test_a_segment_that_is_away_is_made_anew_in_the_clone(
         assert not segment_directory(other.volume.directory, SegmentId("c2")).exists()
         assert rows(other) == [1]
     volume.heal()
+
+
+def test_images_of_the_window_are_kept_once_and_a_cut_begins_from_the_nearest(
+    writer: Writer, volume: StorageVolume, template: Template, engine_dir: Path
+) -> None:
+    volume.serve_wal(engine_dir / "w")
+    volume.start_coalescing(template.installation, engine_dir / "c", SUPERUSER, automatic=False)
+    past = volume.past
+    past.wanted = Window(seconds=3600, bytes_max=1 << 40)
+    insert(writer, 1)
+    early = past.create_point("early")
+    first = volume.coalesce()
+    insert(writer, 2)
+    late = past.create_point("late")
+    insert(writer, 3)
+    newest = volume.coalesce()
+    kept = [[image.redo for image in lane.store.images()] for lane in volume._mount.full_lanes()]
+    assert sorted(map(len, kept)) == [1, 1, 2]
+    assert all(newest.redo in each for each in kept)
+    for point, expected, pages in ((early, [1], None), (late, [1, 2], first.redo)):
+        target = engine_dir / f"at-{point.name}"
+        target.mkdir(mode=0o711)
+        with volume.branches.cutting(
+            target / "volume", str(uuid.uuid4()), point.lsn, with_past=True
+        ) as cut:
+            assert (cut.image.redo if cut.image is not None else None) == pages
+            volume.branches.lay_out(cut, target / "data", template.user)
+        made = StorageVolume.open(target / "volume", template.directory, user=template.user)
+        made.past.wanted = past.wanted
+        other = Writer(made, template, target)
+        try:
+            other.start()
+            assert rows(other) == expected
+            names = [each.name for each in made.past.points]
+            assert names == (["early"] if point is early else ["early", "late"])
+            made.past.require(early.lsn)
+        finally:
+            other.postmaster.kill()
+            made.close()
+
+    past.wanted = Window(seconds=3600, bytes_max=0)
+    insert(writer, 4)
+    last = volume.coalesce()
+    assert {image.redo for lane in volume._mount.full_lanes() for image in lane.store.images()} == {
+        last.redo
+    }
+    with pytest.raises(OutOfWindowError, match="is out of reach"):
+        past.require(late.lsn)
+    past.expire()
+    assert past.points == ()
