@@ -200,7 +200,8 @@ class Borealis:
         state_dir = inspect.Parameter(
             "state_dir", inspect.Parameter.KEYWORD_ONLY, default=Path("/made/up"), annotation=Path
         )
-        groups = {"": self.app, "storage": typer.Typer(), "fault": typer.Typer()}
+        names = ("branch", "fault", "restore-point", "storage")
+        groups = {"": self.app, **{name: typer.Typer() for name in names}}
         operation_commands.add_commands(groups, opened, state_dir, WITH_IT)
 
     def __call__(self, *line: str) -> Any:
