@@ -78,7 +78,8 @@ def _time_of_commit(head: bytes) -> float | None:
     while (kind := head[at]) in (_ORIGIN, _TOPLEVEL_XID):
         at += _HEADER_OF_DATA[kind]
     (microseconds,) = _TIME.unpack_from(head, at + _HEADER_OF_DATA[kind])
-    return float(EPOCH_OF_POSTGRESQL_S + microseconds / 1e6)
+    # Rounded once, as `datetime.timestamp` rounds: the same microsecond is the same number.
+    return float((EPOCH_OF_POSTGRESQL_S * 1_000_000 + microseconds) / 1_000_000)
 
 
 class _Stream:

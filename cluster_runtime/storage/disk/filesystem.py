@@ -115,6 +115,12 @@ class Disk(Protocol):
     def link(self, path: Path, target: Path) -> None:
         """Give a file a second name."""
 
+    def link_all(self, folder: Path, target: Path, paths: Sequence[str]) -> None:
+        """Give many files second names, at the same paths below another folder.
+
+        Where the file system cannot, the names are given copies.
+        """
+
     def links(self, path: Path) -> int:
         """How many names a file has: more than one where another volume shares it."""
 
@@ -261,6 +267,17 @@ class HostDisk:
     def link(self, path: Path, target: Path) -> None:
         """Give a file a second name."""
         os.link(path, target)
+
+    def link_all(self, folder: Path, target: Path, paths: Sequence[str]) -> None:
+        """Give many files second names, at the same paths below another folder."""
+        begin, there = os.fspath(folder), os.fspath(target)
+        for path in paths:
+            try:
+                os.link(f"{begin}/{path}", f"{there}/{path}")
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
+                link_or_copy(self, folder / path, target / path)
 
     def links(self, path: Path) -> int:
         """How many names a file has: more than one where another volume shares it."""

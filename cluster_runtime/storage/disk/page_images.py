@@ -216,8 +216,7 @@ def link_image(image: PageImage, folder: Path) -> None:
         for path in _folders(image.directory / DATA, disk):
             with suppress(FileExistsError):
                 disk.make_directory(partial / DATA / path)
-        for each in image.files:
-            link_or_copy(disk, image.directory / DATA / each.path, partial / DATA / each.path)
+        disk.link_all(image.directory / DATA, partial / DATA, [each.path for each in image.files])
         link_or_copy(disk, image.directory / MANIFEST, partial / MANIFEST)
         disk.sync_tree(partial, [])
         disk.rename(partial, folder / name)

@@ -249,6 +249,10 @@ class SimulatedDisk:
         folder, name = self._tree.place(self._changing(target))
         folder.put(name, inode)
 
+    def link_all(self, folder: Path, target: Path, paths: Sequence[str]) -> None:
+        for path in paths:
+            self.link(folder / path, target / path)
+
     def links(self, path: Path) -> int:
         inode = self._tree.inode(self._reading(path))
         return sum(self._tree.find(each) is inode for each in self._tree.paths(""))

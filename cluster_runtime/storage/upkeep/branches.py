@@ -5,21 +5,28 @@ the two volumes may be deleted first; the files of the other keep their content.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.errors import QuorumLostError
+from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.core.wal_records import format_lsn
 from cluster_runtime.storage.disk.page_images import PageImage, link_image
 from cluster_runtime.storage.disk.segment_store import PAGES, segment_directory
+from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.cutting import place_at, plan_cut, write_cut
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.images.pages import Pages
 from cluster_runtime.storage.upkeep.past.past import Past
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +95,12 @@ class Branches:
         since = min(begins, self._past.begins_at) if with_past else begins
         plan = plan_cut(mount, identity, place, since)
         full = {each for each in write_cut(mount, plan, directory) if is_full(each)}
-        for lane in mount.full_lanes():
-            for own in lane.store.images():
-                # Each segment's own copy, so that damage to one of them stays damage to one.
-                usable = image is not None and since <= own.redo and own.lsn <= place.end
-                if usable and lane.store.id in full:
-                    link_image(own, segment_directory(directory, lane.store.id) / PAGES)
+        if image is not None:
+            lanes = [each for each in mount.full_lanes() if each.store.id in full]
+            with ThreadPoolExecutor(max(1, len(lanes))) as pool:
+                link = partial(self._link_images, since, place.end, directory)
+                if not sum(pool.map(link, lanes)):
+                    raise QuorumLostError("no full segment has its page images whole; heal one")
         if with_past:
             self._past.copy_to(directory, place.end)
         return CutVolume(directory, plan.metadata, place.end, image)
@@ -117,3 +124,15 @@ class Branches:
         if not reaches_back:
             raise LookupError(f"no page image that answers reaches back to {format_lsn(end)}")
         return None
+
+    def _link_images(self, since: int, end: int, directory: Path, lane: Lane) -> int:
+        """Give a segment its own copies, so that damage to one stays damage to one; how many."""
+        store, linked = lane.store, 0
+        for own in store.images():
+            if since <= own.redo and own.lsn <= end:
+                try:
+                    link_image(own, segment_directory(directory, store.id) / PAGES)
+                    linked += 1
+                except FileNotFoundError as error:
+                    _log.warning("a page image is not whole", segment=store.id, error=str(error))
+        return linked

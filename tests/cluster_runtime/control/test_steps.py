@@ -57,7 +57,18 @@ def die_after_one(self, target):
     return found
 
 
+def die(*arguments, **given):
+    os._exit(9)
+
+
 Catalog.begin_step = begin_step
+if kind == "clone":
+    from cluster_runtime.control.postgres import Writer
+    from cluster_runtime.storage.upkeep.branches import Branches
+
+    where = {"cut": (Branches, "lay_out"), "start": (Writer, "start"), "enter": (Catalog, "add")}
+    setattr(*where[step], die)
+    branch(runtime, "notes", "twig")
 if kind == "rewind":
     runtime.rewind("notes", "before")
 elif kind == "undo-rewind":
@@ -180,3 +191,17 @@ def test_a_host_that_is_killed_in_a_step(kind: str, step: str, engine_dir: Path)
 @pytest.mark.parametrize("step", ["stop", "take", "swap", "start"])
 def test_a_host_that_is_killed_while_it_takes_a_rewind_back(step: str, engine_dir: Path) -> None:
     check("undo-rewind", step, "before", engine_dir)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("step", ["cut", "start", "enter"])
+def test_a_host_that_is_killed_while_it_clones_leaves_nothing_of_the_clone(
+    step: str, engine_dir: Path
+) -> None:
+    state = killed_in("clone", step, "", engine_dir)
+    with Runtime.open(state, warm_pool_size=0) as runtime:
+        assert [each.db_cluster_identifier for each in runtime.describe_db_clusters()] == ["notes"]
+        notes = runtime.cluster("notes")
+        assert rows(notes) == [1, 2]
+        clusters = Path(runtime._home._service._runtime.home.clusters)  # type: ignore[attr-defined]
+        assert [each.name for each in clusters.iterdir()] == [notes.id]

@@ -1,7 +1,9 @@
 """Clones of a volume under a real writer: both go on, apart, and either can be lost."""
 
+import random
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from cluster_runtime.storage.core.policy.past import Window
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.segment_store import segment_directory
 from cluster_runtime.storage.upkeep.past.past import OutOfWindowError
-from cluster_runtime.storage.volume import StorageVolume
+from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 from tests.cluster_runtime.storage.conftest import Writer, insert, stored, wait_until_healthy
 
 
@@ -227,3 +229,53 @@ def test_images_of_the_window_are_kept_once_and_a_cut_begins_from_the_nearest(
         past.require(late.lsn)
     past.expire()
     assert past.points == ()
+
+
+def test_a_time_means_exactly_the_commits_whose_records_are_not_after_it(
+    volume: StorageVolume, template: Template, engine_dir: Path
+) -> None:
+    """As PostgreSQL itself tells the times of commits, at twenty times of two seconds of writes."""
+    writer = Writer(volume, template, engine_dir)
+    volume.rebuild(writer.data)
+    volume.claim(writer.data)
+    writer.postmaster.start({**WRITER_SETTINGS, "track_commit_timestamp": True})
+    volume.attach_writer(writer.postmaster.socket_directory, SUPERUSER)
+    volume.past.wanted = Window()
+    try:
+        with writer.connect() as conn:
+            conn.execute("create table t (x int)")
+        volume.past.create_point("begin")
+
+        with writer.connect() as conn:
+            for number in range(200):
+                conn.execute("insert into t values (%s)", (number,))
+                if number % 10 == 0:
+                    volume.past.tick()
+                time.sleep(0.01)
+            found = conn.execute("select pg_xact_commit_timestamp(xmin) from t order by x")
+            times = [each[0].timestamp() for each in found.fetchall()]
+        assert len(times) == 200
+        begin = volume.past.points[0].lsn
+        rng = random.Random(5)
+        targets = [rng.uniform(times[0], times[-1]) for _ in range(19)]
+        for target in (*targets, rng.choice(times)):
+            lsn = volume.past.lsn_at(target)
+            commits = [each.time for each in volume.past.commits_between(begin, lsn)]
+            assert len(commits) == sum(each <= target for each in times)
+        middle = times[100]
+        target_folder = engine_dir / "then"
+        target_folder.mkdir(mode=0o711)
+        with volume.branches.cutting(
+            target_folder / "volume", str(uuid.uuid4()), volume.past.lsn_at(middle)
+        ) as cut:
+            volume.branches.lay_out(cut, target_folder / "data", template.user)
+        made = StorageVolume.open(target_folder / "volume", template.directory, user=template.user)
+        other = Writer(made, template, target_folder)
+        try:
+            other.start()
+            assert len(rows(other)) == 101
+        finally:
+            other.postmaster.kill()
+            made.close()
+    finally:
+        writer.postmaster.kill()

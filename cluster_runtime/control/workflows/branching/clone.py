@@ -4,6 +4,7 @@ Until it has its row in the catalog it is like any cluster that is being made: a
 meanwhile leaves a directory without a name, which the next start sweeps.
 """
 
+import errno
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -25,7 +26,12 @@ from cluster_runtime.control.workflows.resources import with_tags
 from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.system.copies import CopiesAhead
-from cluster_runtime.errors import InvalidClusterStateError, InvalidRestoreError, StorageError
+from cluster_runtime.errors import (
+    InsufficientStorageError,
+    InvalidClusterStateError,
+    InvalidRestoreError,
+    StorageError,
+)
 from cluster_runtime.storage.upkeep.past.past import OutOfWindowError
 from cluster_runtime.storage.volume import StorageVolume
 
@@ -110,6 +116,13 @@ def cut_for(
         except (LookupError, OutOfWindowError) as error:
             raise InvalidRestoreError(
                 f"cluster {source.identifier!r} cannot be had as it was there: {error}"
+            ) from error
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise InsufficientStorageError(
+                f"no space for what is made of cluster {source.identifier!r}; nothing of it was "
+                "kept: free some space and try again"
             ) from error
 
 
