@@ -28,6 +28,7 @@ SHORT_OPTIONS = {
     "master_username": "--master-user",
     "new_db_cluster_identifier": "--rename",
     "seconds_until_auto_pause": "--auto-pause",
+    "tables": "--table",
     "tag_keys": "--tag-key",
     "tags": "--tag",
     "restore_to_time": "--to",
@@ -38,6 +39,7 @@ SHORT_OPTIONS = {
     "final_db_snapshot_identifier": "--final-snapshot",
     "delete_automated_backups": "--delete-backups",
     "source_db_cluster_resource_id": "--source-id",
+    "target_database_name": "--target-database",
     "with_express_configuration": "--express",
 }
 """Options that are called other than their parameter."""
@@ -57,8 +59,10 @@ COMMANDS_BY_OTHER_NAMES = {
     "restore_db_cluster_from_snapshot": "snapshot restore",
     "delete_db_cluster": "delete",
     "describe_activity": "activity",
+    "describe_data_diff": "diff data",
     "describe_db_instances": "instances",
     "describe_events": "events",
+    "describe_schema_diff": "diff schema",
     "create_restore_point": "restore-point create",
     "delete_restore_point": "restore-point delete",
     "describe_restore_points": "restore-point list",

@@ -30,6 +30,7 @@ PUBLIC_MODULES = {
     "cluster_runtime.control.records.backups",
     "cluster_runtime.control.records.rewinds",
     "cluster_runtime.engine.access.roles",
+    "cluster_runtime.diff.results",
     "cluster_runtime.errors",
     "cluster_runtime.host.background",
     "cluster_runtime.host.log_file",

@@ -39,6 +39,7 @@ EXPECTED = {
     "DBClusterAutomatedBackup.db_cluster_automated_backups_arn": "the endpoint asks by RDS's name",
     "cluster_runtime/control/operations/declaration.py: declared_in": "OPERATIONS calls it",
     "cluster_runtime/control/records/rules.py: check_password": "the type of a parameter holds it",
+    "cluster_runtime/diff/schema/fragments.py: not_of_an_extension": "constants are made with it",
     "cluster_runtime/host/log_file.py: HostLogHandler.emit": "logging calls it",
     "cluster_runtime/moved.py: MovedModules.exec_module": "the import system calls it",
 }

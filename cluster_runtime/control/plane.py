@@ -43,6 +43,7 @@ from cluster_runtime.control.records.rewinds import (
     RestorePoint,
     RewindDescription,
 )
+from cluster_runtime.diff.results import DataDiff, SchemaDiff
 from cluster_runtime.gateway.description import SessionDescription
 from cluster_runtime.storage.description import VolumeDescription
 
@@ -961,4 +962,55 @@ class ControlPlane(Protocol):
         db_cluster_identifier: Identifier of the cluster, or its resource id.
 
         Raises ClusterNotFoundError, InvalidClusterStateError.
+        """
+
+    def describe_schema_diff(
+        self,
+        db_cluster_identifier: str,
+        target_db_cluster_identifier: str,
+        *,
+        database_name: str | None = None,
+        target_database_name: str | None = None,
+    ) -> SchemaDiff:
+        """Show how the schema of one database differs from that of another one, as DDL.
+
+        What is told has to happen to the first so that it is as the second. Paused clusters wake.
+
+        db_cluster_identifier: identifier or resource id of the cluster to come from.
+        target_db_cluster_identifier: of the cluster to get to; the same one, to compare two
+            databases.
+        database_name: database to come from; by default the cluster's own.
+        target_database_name: database to get to; by default the one of the same name, or the
+            cluster's own where no name is given.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError, EngineError,
+        QuorumLostError.
+        """
+
+    def describe_data_diff(
+        self,
+        db_cluster_identifier: str,
+        target_db_cluster_identifier: str,
+        *,
+        database_name: str | None = None,
+        target_database_name: str | None = None,
+        tables: Sequence[str] = (),
+        max_rows: int = 20,
+    ) -> DataDiff:
+        """Show how the rows of one database differ from those of another one, table by table.
+
+        Each side is read in one snapshot, as its master user. How many rows differ is always exact;
+        which ones is shown up to a limit. Paused clusters wake.
+
+        db_cluster_identifier: identifier or resource id of the cluster to come from.
+        target_db_cluster_identifier: of the cluster to get to; the same one, to compare two
+            databases.
+        database_name: database to come from; by default the cluster's own.
+        target_database_name: database to get to; by default the one of the same name, or the
+            cluster's own where no name is given.
+        tables: only these, such as `public.orders`; by default all.
+        max_rows: how many changed rows of each table to show.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError, EngineError,
+        QuorumLostError.
         """

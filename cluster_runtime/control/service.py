@@ -13,8 +13,8 @@ from cluster_runtime.control.endpoints import (
 )
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.members import describe_cluster
-from cluster_runtime.control.monitoring.activity import describe_activity
 from cluster_runtime.control.monitoring.disk_watch import DiskWatch
+from cluster_runtime.control.monitoring.performed import MonitoringOperations
 from cluster_runtime.control.monitoring.supervision import Supervisor
 from cluster_runtime.control.operations.clusters import (
     CreateDBCluster,
@@ -45,11 +45,7 @@ from cluster_runtime.control.operations.resources import (
     ListTagsForResource,
     RemoveTagsFromResource,
 )
-from cluster_runtime.control.operations.sessions import (
-    DescribeActivity,
-    DescribeSessions,
-    RegisterSession,
-)
+from cluster_runtime.control.operations.sessions import RegisterSession
 from cluster_runtime.control.operations.volumes import (
     DescribeVolume,
     HealFault,
@@ -59,7 +55,6 @@ from cluster_runtime.control.operations.volumes import (
 from cluster_runtime.control.performing.instances import InstanceOperations
 from cluster_runtime.control.records.catalog import Catalog
 from cluster_runtime.control.records.model import (
-    ClusterActivity,
     ClusterStatus,
     DBCluster,
     Event,
@@ -106,13 +101,12 @@ from cluster_runtime.gateway import (
     CertificateAuthority,
     Gateway,
     GatewayLimits,
-    SessionDescription,
     SigningKey,
 )
 from cluster_runtime.storage.description import VolumeDescription
 
 
-class ControlService(InstanceOperations, BackupOperations):
+class ControlService(InstanceOperations, MonitoringOperations, BackupOperations):
     """The control plane itself. All methods run on the runtime's event loop."""
 
     def __init__(self, runtime: OpenRuntime, engine_version: str | None = None) -> None:
@@ -332,14 +326,6 @@ class ControlService(InstanceOperations, BackupOperations):
         named = request.source_identifier
         resource_id = None if named is None else self.find(named).id
         return await asyncio.to_thread(self._runtime.catalog.events, resource_id)
-
-    async def describe_sessions(self, request: DescribeSessions) -> list[SessionDescription]:
-        """Perform it; raises what `DescribeSessions` declares."""
-        return describe_sessions(self.find(request.db_cluster_identifier))
-
-    async def describe_activity(self, request: DescribeActivity) -> ClusterActivity:
-        """Perform it; raises what `DescribeActivity` declares."""
-        return await describe_activity(self.find(request.db_cluster_identifier))
 
     async def register_session(self, request: RegisterSession) -> None:
         given = (getattr(request, each.name) for each in request.declared.parameters)

@@ -47,10 +47,12 @@ memory = typer.Typer(help="Maintain agent memory in a cluster.", no_args_is_help
 branch = typer.Typer(help="Clones of a cluster, to try things on.", no_args_is_help=True)
 restore_point = typer.Typer(help="Names for moments to rewind to.", no_args_is_help=True)
 fault = typer.Typer(help="Make part of a cluster fail, and heal it.", no_args_is_help=True)
+diff = typer.Typer(help="Compare two clusters, or two databases.", no_args_is_help=True)
 app.add_typer(branch, name="branch")
 app.add_typer(snapshot, name="snapshot")
 app.add_typer(backup, name="backup")
 app.add_typer(restore_point, name="restore-point")
+app.add_typer(diff, name="diff")
 app.add_typer(storage, name="storage")
 app.add_typer(fault, name="fault")
 app.add_typer(memory, name="memory")
@@ -230,6 +232,7 @@ def whole() -> typer.Typer:
             "": app,
             "backup": backup,
             "branch": branch,
+            "diff": diff,
             "fault": fault,
             "snapshot": snapshot,
             "restore-point": restore_point,

@@ -240,6 +240,24 @@ def _draw_volume(volume: Any, name: str, as_json: bool) -> None:
         console.out.print(volume_view.draw(volume))
 
 
+def _draw_schema_diff(diff: Any, name: str, as_json: bool) -> None:
+    from mcp_server.cli.comparing import view
+
+    if as_json:
+        console.result(diff, as_json=True)
+    else:
+        console.out.print(view.draw_schema(diff), soft_wrap=True)
+
+
+def _draw_data_diff(diff: Any, name: str, as_json: bool) -> None:
+    from mcp_server.cli.comparing import view
+
+    if as_json:
+        console.result(diff, as_json=True)
+    else:
+        console.out.print(view.draw_data(diff))
+
+
 def _show_as_it_is(result: Any, name: str, as_json: bool) -> None:
     console.result(result, as_json=as_json)
 
@@ -260,9 +278,11 @@ MANNERS = {
         confirm="Delete snapshot {name!r}?",
         look=_find_snapshot,
     ),
+    "describe_data_diff": Manner(_draw_data_diff),
     "describe_db_cluster_automated_backups": Manner(_draw_backups),
     "describe_db_cluster_snapshots": Manner(_draw_snapshots),
     "describe_events": Manner(_show_as_it_is, follows=True),
+    "describe_schema_diff": Manner(_draw_schema_diff),
     "describe_volume": Manner(_draw_volume),
     "failover_db_cluster": Manner(_show_cluster),
     "heal_fault": Manner(_say("cluster {name!r}: healed")),

@@ -5,6 +5,7 @@ The places are the real ones: the generated classes over a real loop thread, the
 
 import inspect
 import types
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
@@ -200,8 +201,7 @@ class Borealis:
         state_dir = inspect.Parameter(
             "state_dir", inspect.Parameter.KEYWORD_ONLY, default=Path("/made/up"), annotation=Path
         )
-        words = ("backup", "branch", "fault", "restore-point", "snapshot", "storage")
-        groups = {"": self.app, **{word: typer.Typer() for word in words}}
+        groups = defaultdict(typer.Typer, {"": self.app})
         operation_commands.add_commands(groups, opened, state_dir, WITH_IT)
 
     def __call__(self, *line: str) -> Any:

@@ -41,6 +41,7 @@ from cluster_runtime.control.records.rewinds import (
     RestorePoint,
     RewindDescription,
 )
+from cluster_runtime.diff.results import DataDiff, SchemaDiff
 
 if TYPE_CHECKING:
     from cluster_runtime.gateway.description import SessionDescription
@@ -1420,3 +1421,76 @@ class RemoteOperations:
 
         request = LoseCompute(db_cluster_identifier)
         self._perform(request)
+
+    def describe_schema_diff(
+        self,
+        db_cluster_identifier: str,
+        target_db_cluster_identifier: str,
+        *,
+        database_name: str | None = None,
+        target_database_name: str | None = None,
+    ) -> SchemaDiff:
+        """Show how the schema of one database differs from that of another one, as DDL.
+
+        What is told has to happen to the first so that it is as the second. Paused clusters wake.
+
+        db_cluster_identifier: identifier or resource id of the cluster to come from.
+        target_db_cluster_identifier: of the cluster to get to; the same one, to compare two
+            databases.
+        database_name: database to come from; by default the cluster's own.
+        target_database_name: database to get to; by default the one of the same name, or the
+            cluster's own where no name is given.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError, EngineError,
+        QuorumLostError.
+        """
+        from cluster_runtime.control.operations.comparing.diffs import DescribeSchemaDiff
+
+        request = DescribeSchemaDiff(
+            db_cluster_identifier,
+            target_db_cluster_identifier,
+            database_name=database_name,
+            target_database_name=target_database_name,
+        )
+        result: SchemaDiff = self._perform(request)
+        return result
+
+    def describe_data_diff(
+        self,
+        db_cluster_identifier: str,
+        target_db_cluster_identifier: str,
+        *,
+        database_name: str | None = None,
+        target_database_name: str | None = None,
+        tables: Sequence[str] = (),
+        max_rows: int = 20,
+    ) -> DataDiff:
+        """Show how the rows of one database differ from those of another one, table by table.
+
+        Each side is read in one snapshot, as its master user. How many rows differ is always exact;
+        which ones is shown up to a limit. Paused clusters wake.
+
+        db_cluster_identifier: identifier or resource id of the cluster to come from.
+        target_db_cluster_identifier: of the cluster to get to; the same one, to compare two
+            databases.
+        database_name: database to come from; by default the cluster's own.
+        target_database_name: database to get to; by default the one of the same name, or the
+            cluster's own where no name is given.
+        tables: only these, such as `public.orders`; by default all.
+        max_rows: how many changed rows of each table to show.
+
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError, EngineError,
+        QuorumLostError.
+        """
+        from cluster_runtime.control.operations.comparing.diffs import DescribeDataDiff
+
+        request = DescribeDataDiff(
+            db_cluster_identifier,
+            target_db_cluster_identifier,
+            database_name=database_name,
+            target_database_name=target_database_name,
+            tables=tuple(tables),
+            max_rows=max_rows,
+        )
+        result: DataDiff = self._perform(request)
+        return result

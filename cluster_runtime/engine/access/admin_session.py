@@ -100,11 +100,11 @@ def admin_conninfo(socket_directory: Path, major: int, database: str = ADMIN_DAT
         user=SUPERUSER,
         dbname=database,
         application_name=ADMIN_APPLICATION,
-        options=_options(pinned_settings(major)),
+        options=options_of(pinned_settings(major)),
     )
 
 
-def _options(settings: Settings) -> str:
+def options_of(settings: Settings) -> str:
     """Command-line options as libpq takes them: blanks and backslashes escaped."""
     return " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
 

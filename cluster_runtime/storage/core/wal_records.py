@@ -30,7 +30,7 @@ def last_record_end(start: int, wal: memoryview, wal_segment_bytes: int) -> int 
     found = None
     if at % WAL_PAGE_BYTES == 0:
         _, info, _, _, remaining = _PAGE_HEADER.unpack_from(wal, at - start)
-        at += _LONG_HEADER_BYTES if info & _LONG_HEADER else _SHORT_HEADER_BYTES
+        at += _header_bytes(info)
         if info & _FIRST_IS_CONTRECORD:
             at += _aligned(remaining)
             found = at if at <= end else None
@@ -43,6 +43,24 @@ def last_record_end(start: int, wal: memoryview, wal_segment_bytes: int) -> int 
         if at <= end:
             found = at
     return found
+
+
+def page_header_bytes(wal: memoryview) -> int | None:
+    """How long the header of the page is that begins here; None where too little of it is here."""
+    if len(wal) < _PAGE_HEADER.size:
+        return None
+    _, info, _, _, _ = _PAGE_HEADER.unpack_from(wal)
+    return _header_bytes(info)
+
+
+def continued_bytes(wal: memoryview) -> int:
+    """How much of a record that began before the page that begins here is still to come."""
+    _, info, _, _, remaining = _PAGE_HEADER.unpack_from(wal)
+    return int(remaining) if info & _FIRST_IS_CONTRECORD else 0
+
+
+def _header_bytes(info: int) -> int:
+    return _LONG_HEADER_BYTES if info & _LONG_HEADER else _SHORT_HEADER_BYTES
 
 
 def _aligned(length: int) -> int:

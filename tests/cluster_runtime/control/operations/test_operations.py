@@ -48,6 +48,8 @@ SHAPES = RDS["shapes"]
 OURS = {
     "PauseDBCluster",
     "DescribeActivity",
+    "DescribeDataDiff",
+    "DescribeSchemaDiff",
     "DescribeSessions",
     "RegisterSession",
     "ResumeDBCluster",

@@ -1,0 +1,1 @@
+"""Operations that say what tells two clusters apart."""

@@ -1,0 +1,1 @@
+"""What tells two databases apart: their schemas, object by object, and their rows."""

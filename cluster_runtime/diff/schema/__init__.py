@@ -1,0 +1,1 @@
+"""Schemas: objects by catalog and DDL text, and what differs between two."""
