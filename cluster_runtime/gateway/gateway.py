@@ -183,25 +183,6 @@ class Gateway:
 class Endpoint:
     """An open endpoint; `Gateway.open_endpoint` makes it."""
 
-    # There are two for each cluster, and most clusters are paused.
-    __slots__ = (
-        "_backend",
-        "_certificate",
-        "_gateway",
-        "_listener",
-        "_look_ups",
-        "_loop",
-        "_one_closed",
-        "_sessions",
-        "_turned_away",
-        "_turned_away_noted",
-        "_waking",
-        "cancel_keys",
-        "connections",
-        "port",
-        "spec",
-    )
-
     def __init__(self, gateway: Gateway, spec: EndpointSpec, backend: Backend) -> None:
         self.spec = spec
         self.connections = 0
