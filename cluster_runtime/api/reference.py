@@ -32,10 +32,9 @@ state directory: the AWS command line, boto3 and every other SDK, with `--endpoi
 `AWS_ENDPOINT_URL_IAM`. Requests are checked, and answers written, by botocore's models of the
 services, so shapes, waiters and paginators are those of Amazon's.
 
-* **The AWS command line** of version 1 has an address of its own for RDS in us-east-1, which it
-  takes where its settings name that region (`AWS_DEFAULT_REGION`, or a profile), whatever
-  `AWS_ENDPOINT_URL_RDS` says. There it needs `--endpoint-url`; or name the region by `--region`
-  alone. Version 2 and boto3 have no such address.
+* **The AWS command line** of version 1 has an address of its own for RDS in us-east-1, the region
+  of hosts by default, and takes it whatever `AWS_ENDPOINT_URL_RDS` and profiles say. There it needs
+  `--endpoint-url`. Version 2 and boto3 have no such address.
 * **Keys.** `AWS_SHARED_CREDENTIALS_FILE=<state directory>/credentials` is all that a tool needs.
   Each request is signed (Signature Version 4), on the socket too, and counts for 15 minutes. The
   region is the host's.

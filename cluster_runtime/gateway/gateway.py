@@ -230,22 +230,6 @@ class Gateway:
 class Endpoint:
     """An open endpoint; `Gateway.open_endpoint` makes it."""
 
-    # There are three for each cluster, and most clusters are paused.
-    __slots__ = (
-        "_backend",
-        "_certificate",
-        "_gateway",
-        "_look_ups",
-        "_one_closed",
-        "_reception",
-        "_sessions",
-        "_waking",
-        "cancel_keys",
-        "connections",
-        "port",
-        "spec",
-    )
-
     def __init__(self, gateway: Gateway, spec: EndpointSpec, backend: Backend) -> None:
         self.spec = spec
         self.connections = 0

@@ -29,6 +29,8 @@ START_LOCK = "start.lock"
 OUTPUT = "log/host.out"
 """What a background host writes to its standard output and error: nothing, unless it breaks."""
 READY = b"ready\n"
+MEMORY = {"MALLOC_ARENA_MAX": "2"}
+"""glibc would give many threads of a long-lived host heaps of their own, each with its waste."""
 
 
 def arguments_for(options: RuntimeOptions, idle_seconds: float | None = None) -> list[str]:
@@ -74,7 +76,7 @@ def _start(directory: Path, arguments: list[str]) -> None:
                 pass_fds=(writing,),
                 preexec_fn=children.hear_signals,
                 cwd="/",
-                env=os.environ | {"PYTHONPATH": _python_path()},
+                env=MEMORY | os.environ | {"PYTHONPATH": _python_path()},
             )
     finally:
         os.close(writing)

@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import pytest
 
 from cluster_runtime.api import Credentials, EndpointUnreachableError, HostClient
 from cluster_runtime.api.access.signature import HttpRequest, SigningKey, signed_headers
-from cluster_runtime.api.client.transport import Address, HttpAnswer, post
+from cluster_runtime.api.client.transport import Address, HttpAnswer, Line, post
 from cluster_runtime.errors import BorealisError, StateDirectoryError
 from tests.cluster_runtime.api.conftest import REGION, Endpoint, Refused
+from tests.waiting import wait_until
 
 NOBODY = 65534
 FORM = b"Action=DescribeDBClusters&Version=2014-10-31"
@@ -24,23 +26,29 @@ FORM = b"Action=DescribeDBClusters&Version=2014-10-31"
 def ask(
     endpoint: Endpoint,
     *,
+    form: bytes = FORM,
+    line: Line | None = None,
     later: timedelta = timedelta(0),
     after: dict[str, str] | None = None,
     **headers: str,
 ) -> HttpAnswer:
-    """A signed request. later: when it was signed; after: headers that come on top, unsigned."""
+    """A signed request.
+
+    line: which another thread may break off; later: when it was signed; after: headers that come on
+    top, unsigned.
+    """
     address = Address.of(endpoint.url)
     key_id, key = endpoint.credentials.first
     given = {"host": address.host_header, "content-type": "application/x-www-form-urlencoded"}
     signed = signed_headers(
-        HttpRequest("POST", "/", "", {**given, **headers}, FORM),
+        HttpRequest("POST", "/", "", {**given, **headers}, form),
         access_key_id=key_id,
         key=key,
         region=REGION,
         service="rds",
         now=endpoint.clock() + later,
     )
-    return post(address, {**signed, **(after or {})}, FORM)
+    return post(address, {**signed, **(after or {})}, form, line=line)
 
 
 def test_a_signed_request_is_answered(endpoint: Endpoint) -> None:
@@ -141,6 +149,37 @@ def test_a_request_that_is_too_large_is_refused(endpoint: Endpoint) -> None:
     except EndpointUnreachableError:
         return  # it hung up while we were still sending
     assert answer.status == 413
+
+
+CREATE = (
+    b"Action=CreateDBCluster&Version=2014-10-31&DBClusterIdentifier=left&Engine=aurora-postgresql"
+    b"&WithExpressConfiguration=true"
+)
+
+
+def test_what_rds_was_told_to_do_goes_on_when_its_caller_leaves(endpoint: Endpoint) -> None:
+    used, line = endpoint.runtime._home.door.application.used, Line()
+
+    def leave() -> None:
+        wait_until(lambda: used.calls)
+        line.break_off()
+
+    leaving = threading.Thread(target=leave)
+    leaving.start()
+    with pytest.raises(EndpointUnreachableError) as raised:
+        ask(endpoint, form=CREATE, line=line)
+    assert raised.value.sent
+    leaving.join()
+    wait_until(lambda: not used.calls)
+    endpoint.runtime.delete_db_cluster("left")
+
+
+@pytest.mark.parametrize("line", ["GET / HTTP/1.1", "POST /operations/X HTTP/1.1"])
+def test_anything_but_a_post_of_the_root_is_refused(endpoint: Endpoint, line: str) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(endpoint.facts.socket))
+        sock.sendall(f"{line}\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
+        assert sock.recv(4096).startswith(b"HTTP/1.1 405 ")
 
 
 def test_it_listens_on_the_loopback_alone(endpoint: Endpoint) -> None:
