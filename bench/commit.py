@@ -43,6 +43,8 @@ from cluster_runtime.engine.postmaster import Postmaster, Shutdown, superuser_co
 from cluster_runtime.engine.sandbox.os_user import OsUser, engine_user
 from cluster_runtime.engine.system.files import copy_tree
 from cluster_runtime.engine.template import Template, ensure_template
+from cluster_runtime.storage.disk.page_images import MANIFEST
+from cluster_runtime.storage.upkeep.images import pages
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
 RATIO_TO_RECEIVEWAL_MIN = 1.0
@@ -55,6 +57,7 @@ SETTINGS = {
     "max_connections": 100,
 }
 RECEIVERS = 6
+FULL_SEGMENTS = 3
 VOLUMES = ("aurora", "iopt1")
 SECTOR_BYTES = 512
 
@@ -321,7 +324,8 @@ def receivewal(
 def on_volume(
     name: str, base: Path, folder: Path, installation: Installation, user: OsUser
 ) -> Iterator[Server]:
-    """A writer on a volume of its own."""
+    """A writer on a volume of its own, once that has its copies of the pages it began with."""
+    pages.KEEP_BASE_AFTER_S = 0.0
     folder.mkdir(exist_ok=True, mode=0o755)
     volume = StorageVolume.create(
         folder / f"{name}-volume",
@@ -339,6 +343,8 @@ def on_volume(
     volume.rebuild(folder / name)
     server.start({**SETTINGS, **WRITER_SETTINGS})
     volume.attach_writer(folder / name[:1], SUPERUSER)
+    while len(list(volume.directory.glob(f"az-*/*/pages/*/{MANIFEST}"))) < FULL_SEGMENTS:
+        time.sleep(0.2)
     try:
         yield Server(name, server)
     finally:

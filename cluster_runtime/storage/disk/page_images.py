@@ -203,10 +203,11 @@ def make_image(
     return PageImage(target, redo, lsn, timeline, files, disk)
 
 
-def copy_image(image: PageImage, folder: Path) -> PageImage:
+def copy_image(image: PageImage, folder: Path, *, pace: Pace = at_once) -> PageImage:
     """Give another segment an image, which it then holds exactly as the manifest says.
 
-    Nothing of what that segment holds is linked to: it may be what was damaged.
+    Nothing of what that segment holds is linked to: it may be what was damaged. pace: as for
+    `make_image`.
 
     Raises ImageDamagedError where the image is not what its manifest says, OSError where the disk
     is full.
@@ -222,6 +223,7 @@ def copy_image(image: PageImage, folder: Path) -> PageImage:
         timeline=image.timeline,
         linked=False,
         disk=image.disk,
+        pace=pace,
     )
 
 

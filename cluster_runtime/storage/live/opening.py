@@ -306,8 +306,11 @@ def _bring_up(
 
 
 def _settle(opened: OpenedVolume) -> None:
-    """End a replacement that was under way: go on where the candidate holds everything, else back.
+    """Go on with a replacement that was under way, end it, or take it back.
 
+    It is finished where the candidate holds everything, and taken back where the segment that it
+    replaces answers, or the candidate does not. Else it stays under way: a volume that is opened
+    often would never be whole again if each opening took it back.
     Whoever lacks a segment after that is told of it by `OpenedVolume.stores`.
     """
     volume, stores = opened.volume, opened.stores
@@ -318,6 +321,8 @@ def _settle(opened: OpenedVolume) -> None:
     finished = None
     if candidate in stores and has_newest_image(stores[candidate], stores.values()):
         finished = volume.finish_replacement()
+    if finished is None and candidate in stores and replaced not in stores:
+        return
     _store_membership(opened, finished or volume.abandon_replacement())
     gone = replaced if finished else candidate
     _log.warning("a replacement was under way", successor=candidate, finished=bool(finished))

@@ -130,6 +130,8 @@ class Host:
                 shutil.rmtree(self.data)
                 self.start()
             case "lose a zone":
+                # Writing outlives the loss of a zone, where no segment is missing besides.
+                self.wait_until_whole()
                 self.volume.inject_fault(f"az:{self.rng.choice('abc')}", "crash")
                 threading.Event().wait(0.2)
                 self.server.kill()
@@ -183,13 +185,15 @@ class Host:
 
         A scrub passes over segments that are not whole, and reads all of the others.
         """
-        while True:
-            deadline = time.monotonic() + WHOLE_WITHIN_S
-            while not self.is_whole():
-                assert time.monotonic() < deadline, self.volume.describe()
-                threading.Event().wait(0.1)
-            if not self.volume.scrub():
-                return
+        self.wait_until_whole()
+        while self.volume.scrub():
+            self.wait_until_whole()
+
+    def wait_until_whole(self) -> None:
+        deadline = time.monotonic() + WHOLE_WITHIN_S
+        while not self.is_whole():
+            assert time.monotonic() < deadline, self.volume.describe()
+            threading.Event().wait(0.1)
 
     def is_whole(self) -> bool:
         segments = self.volume.describe().segments

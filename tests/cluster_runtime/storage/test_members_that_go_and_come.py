@@ -10,8 +10,10 @@ from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.policy.replacement import ReplacementPolicy
 from cluster_runtime.storage.disk.segment_store import SegmentStore
+from cluster_runtime.storage.live import opening
 from cluster_runtime.storage.upkeep import repair
 from cluster_runtime.storage.upkeep import upkeep as upkeep_module
+from cluster_runtime.storage.upkeep.images.pages import Pages
 from cluster_runtime.storage.volume import StorageVolume
 from tests.cluster_runtime.storage.conftest import (
     Writer,
@@ -20,6 +22,7 @@ from tests.cluster_runtime.storage.conftest import (
     wait_until_healthy,
     wait_until_members,
 )
+from tests.waiting import wait_until
 
 REPLACED = ("a1", "a2", "b1.2", "b2", "c1", "c2")
 
@@ -161,6 +164,33 @@ def test_a_crash_in_the_middle_of_a_replacement_leaves_a_volume_that_opens(
         writer.postmaster.kill()
     finally:
         again.close()
+
+
+def test_a_replacement_goes_on_where_the_last_opening_left_it(
+    writer: Writer, volume: StorageVolume, template: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A volume that is opened often would never be whole again if each opening took it back."""
+    insert(writer, 1)
+    with monkeypatch.context() as hindered:
+        hindered.setattr(Pages, "are_on", lambda self, lane: False)  # the successor lacks them
+        hindered.setattr(opening, "has_newest_image", lambda one, stores: False)
+        lose(volume, "b1")
+        candidate = volume.directory / "az-b" / "b1.2"
+        wait_until(candidate.exists)
+        first = candidate.stat().st_ino
+        for _ in range(2):
+            writer.lose()
+            volume.close()
+            volume = StorageVolume.open(volume.directory, template.directory, user=template.user)
+            writer.volume = volume
+            writer.start()
+        assert candidate.stat().st_ino == first
+    try:
+        wait_until_members(volume, *REPLACED)
+        assert candidate.stat().st_ino == first
+        writer.postmaster.kill()
+    finally:
+        volume.close()
 
 
 def test_commits_do_not_wait_while_a_segment_copies_what_it_missed(

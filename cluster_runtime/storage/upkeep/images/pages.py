@@ -35,7 +35,6 @@ from cluster_runtime.storage.disk.page_images import (
     PageImage,
     copy_image,
     give_up_images,
-    make_image,
 )
 from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount, is_full
@@ -43,8 +42,9 @@ from cluster_runtime.storage.live.opening import has_newest_image
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.holders import Holders
 from cluster_runtime.storage.upkeep.images.coalescer import Coalescer
+from cluster_runtime.storage.upkeep.images.coalescing import InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.images.collection import Collection
-from cluster_runtime.storage.upkeep.images.image_maker import ImageMaker, Maker
+from cluster_runtime.storage.upkeep.images.image_maker import RESTS, ImageMaker, Maker, Pace
 from cluster_runtime.storage.upkeep.log_files import FilePreparation
 from cluster_runtime.storage.upkeep.worker import Worker
 
@@ -148,13 +148,16 @@ class Pages:
             return True
         return has_newest_image(lane.store, [one.store for one in self._mount.full_lanes()])
 
-    def give(self, lane: Lane) -> None:
-        """Copy the newest image to a full segment that lacks it, unless one is being made now."""
+    def give(self, lane: Lane, *, rest: float = 0.0) -> None:
+        """Copy the newest image to a full segment that lacks it, unless one is being made now.
+
+        rest: after each stretch, in units of the time that it took; so commits wait for less.
+        """
         image = self.newest()
         if image is None or self.are_on(lane) or not self._running.acquire(blocking=False):
             return
         try:
-            copy_image(image, lane.store.pages)
+            copy_image(image, lane.store.pages, pace=Pace(rest))
         finally:
             self._running.release()
 
@@ -168,7 +171,7 @@ class Pages:
         self._give_at = time.monotonic() + GIVE_EVERY_S
         for lane in self._mount.full_lanes():
             if lane.live and not lane.problem and not self.are_on(lane):
-                self.give(lane)
+                self.give(lane, rest=RESTS)
                 return
 
     def keep_base(self) -> None:
@@ -185,7 +188,7 @@ class Pages:
         if lane is None:
             return
         if self.newest() is not None:
-            self.give(lane)
+            self.give(lane, rest=RESTS)
             return
         if not self._running.acquire(blocking=False):
             return
@@ -194,15 +197,17 @@ class Pages:
             remove_tree(source)
             self._directories.copy_base(source)
             control = ControlFile.read(source)
-            make_image(
-                lane.store.pages,
-                source,
-                redo=control.redo,
-                lsn=control.redo,
-                timeline=control.timeline,
-                linked=False,
-                disk=mount.disk,
-            )
+            began = time.monotonic()
+            with ImageMaker(mount.leaving.is_set, lambda: self._polite(began)) as maker:
+                maker.make(
+                    lane.store.pages,
+                    source,
+                    redo=control.redo,
+                    lsn=control.redo,
+                    timeline=control.timeline,
+                )
+        except InterruptedCoalescingError:
+            return  # the volume closes, or is opened again
         except (OSError, StorageError) as error:
             self._keep_base_at = time.monotonic() + KEEP_BASE_AGAIN_S
             _log.warning("the base of a volume is not copied to it", error=str(error))
@@ -246,7 +251,7 @@ class Pages:
             began = time.monotonic()
 
             def polite() -> Politeness:
-                level = politeness(*self._since_last(), time.monotonic() - began)
+                level = self._polite(began)
                 service.pause(name, POLITE_PAUSE_S if level else 0.0)
                 return level
 
@@ -288,6 +293,10 @@ class Pages:
     def log_bound_bytes(self) -> int:
         """How much log may gather before an image is due."""
         return log_bound(self._since_last()[1])
+
+    def _polite(self, began: float) -> Politeness:
+        """How far to step back now what began then, in seconds of the monotonic clock."""
+        return politeness(*self._since_last(), time.monotonic() - began)
 
     def _since_last(self) -> tuple[int, int]:
         """Log since the last image, and the size of the database then."""
