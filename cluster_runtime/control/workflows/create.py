@@ -18,11 +18,7 @@ from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.clusters import CreateDBCluster
 from cluster_runtime.control.postgres import ClusterStorage
-from cluster_runtime.control.records.identifiers import (
-    check_identifier,
-    first_instance_name,
-    new_resource_id,
-)
+from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
 from cluster_runtime.control.records.model import (
     ClusterStatus,
     DBCluster,
@@ -32,7 +28,7 @@ from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.records.rules import DEFAULT_DATABASE
 from cluster_runtime.control.workflows.delete import finish_delete
 from cluster_runtime.control.workflows.instances.failover import reboot_writer
-from cluster_runtime.control.workflows.instances.hosting import first_record, instances_over
+from cluster_runtime.control.workflows.instances.hosting import give_first_instance, instances_over
 from cluster_runtime.control.workflows.parameter_groups import group_of
 from cluster_runtime.control.workflows.resources import with_tags
 from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
@@ -141,7 +137,6 @@ async def _name(
             storage_type=request.storage_type,
             iam_database_authentication_enabled=request.enable_iam_database_authentication,
             has_writer=request.with_writer,
-            writer_identifier=_first_instance(runtime, identifier) if request.with_writer else "",
             db_cluster_parameter_group=group_of(runtime, request.db_cluster_parameter_group_name),
             tag_list=with_tags((), request.tags),
             master_user_secret=_managed(runtime, unnamed, request),
@@ -158,9 +153,7 @@ async def _name(
         storage = cluster.instances.storage
         await in_thread(storage.set_storage_type, request.storage_type)
     if request.with_writer:
-        name = cluster.db_cluster.writer_identifier
-        record = first_record(cluster.db_cluster, name, cluster.db_cluster.cluster_create_time)
-        await runtime.keep(cluster, record)
+        await give_first_instance(runtime, cluster)
         await open_endpoints(runtime, cluster)
     else:
         await cluster.instances.stop(Shutdown.FAST)
@@ -188,10 +181,6 @@ async def _restart_with_parameters(runtime: OpenRuntime, cluster: HostedCluster)
         await close_endpoints(runtime, cluster)
         await finish_delete(runtime, cluster)
         raise
-
-
-def _first_instance(runtime: OpenRuntime, identifier: str) -> str:
-    return first_instance_name(identifier, runtime.instance_names())
 
 
 def _managed(
