@@ -412,7 +412,9 @@ class AwaitedOperations:
         EngineError, QuorumLostError, EngineNotFoundError, ParameterGroupNotFoundError,
         BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
         """
-        from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
+        from cluster_runtime.control.operations.recovery.restoring import (
+            RestoreDBClusterToPointInTime,
+        )
 
         request = RestoreDBClusterToPointInTime(
             db_cluster_identifier,
@@ -709,7 +711,9 @@ class AwaitedOperations:
         EngineError, EngineNotFoundError, ParameterGroupNotFoundError, BackupStoreUnavailableError,
         BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
         """
-        from cluster_runtime.control.operations.recovery.snapshots import RestoreDBClusterFromSnapshot
+        from cluster_runtime.control.operations.recovery.snapshots import (
+            RestoreDBClusterFromSnapshot,
+        )
 
         request = RestoreDBClusterFromSnapshot(
             db_cluster_identifier,
@@ -780,7 +784,9 @@ class AwaitedOperations:
         db_cluster_resource_id: only that of this cluster.
         db_cluster_identifier: only those of clusters of this name.
         """
-        from cluster_runtime.control.operations.recovery.backups import DescribeDBClusterAutomatedBackups
+        from cluster_runtime.control.operations.recovery.backups import (
+            DescribeDBClusterAutomatedBackups,
+        )
 
         request = DescribeDBClusterAutomatedBackups(
             db_cluster_resource_id, db_cluster_identifier=db_cluster_identifier
@@ -798,7 +804,9 @@ class AwaitedOperations:
         Raises AutomatedBackupNotFoundError, BackupStoreUnavailableError, BackupStoreRefusedError,
         BackupKeyError.
         """
-        from cluster_runtime.control.operations.recovery.backups import DeleteDBClusterAutomatedBackup
+        from cluster_runtime.control.operations.recovery.backups import (
+            DeleteDBClusterAutomatedBackup,
+        )
 
         request = DeleteDBClusterAutomatedBackup(db_cluster_resource_id)
         result: DBClusterAutomatedBackup = await self._home.acall(request)

@@ -406,7 +406,9 @@ class BlockingOperations:
         EngineError, QuorumLostError, EngineNotFoundError, ParameterGroupNotFoundError,
         BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
         """
-        from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
+        from cluster_runtime.control.operations.recovery.restoring import (
+            RestoreDBClusterToPointInTime,
+        )
 
         request = RestoreDBClusterToPointInTime(
             db_cluster_identifier,
@@ -699,7 +701,9 @@ class BlockingOperations:
         EngineError, EngineNotFoundError, ParameterGroupNotFoundError, BackupStoreUnavailableError,
         BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
         """
-        from cluster_runtime.control.operations.recovery.snapshots import RestoreDBClusterFromSnapshot
+        from cluster_runtime.control.operations.recovery.snapshots import (
+            RestoreDBClusterFromSnapshot,
+        )
 
         request = RestoreDBClusterFromSnapshot(
             db_cluster_identifier,
@@ -770,7 +774,9 @@ class BlockingOperations:
         db_cluster_resource_id: only that of this cluster.
         db_cluster_identifier: only those of clusters of this name.
         """
-        from cluster_runtime.control.operations.recovery.backups import DescribeDBClusterAutomatedBackups
+        from cluster_runtime.control.operations.recovery.backups import (
+            DescribeDBClusterAutomatedBackups,
+        )
 
         request = DescribeDBClusterAutomatedBackups(
             db_cluster_resource_id, db_cluster_identifier=db_cluster_identifier
@@ -788,7 +794,9 @@ class BlockingOperations:
         Raises AutomatedBackupNotFoundError, BackupStoreUnavailableError, BackupStoreRefusedError,
         BackupKeyError.
         """
-        from cluster_runtime.control.operations.recovery.backups import DeleteDBClusterAutomatedBackup
+        from cluster_runtime.control.operations.recovery.backups import (
+            DeleteDBClusterAutomatedBackup,
+        )
 
         request = DeleteDBClusterAutomatedBackup(db_cluster_resource_id)
         result: DBClusterAutomatedBackup = self._home.call(request)

@@ -149,7 +149,8 @@ def _subject(name: str) -> str:
         return {"source": "SNAPSHOT", "target": "COPY"}.get(name.partition("_")[0], "SNAPSHOT")
     if name.startswith("source_"):
         return "SOURCE"
-    return "INSTANCE" if "instance" in name else "CLUSTER"
+    words = (each for each in ("INSTANCE", "ENDPOINT") if each.lower() in name)
+    return next(words, "CLUSTER")
 
 
 def _argument(

@@ -407,7 +407,9 @@ class RemoteOperations:
         EngineError, QuorumLostError, EngineNotFoundError, ParameterGroupNotFoundError,
         BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
         """
-        from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
+        from cluster_runtime.control.operations.recovery.restoring import (
+            RestoreDBClusterToPointInTime,
+        )
 
         request = RestoreDBClusterToPointInTime(
             db_cluster_identifier,
@@ -700,7 +702,9 @@ class RemoteOperations:
         EngineError, EngineNotFoundError, ParameterGroupNotFoundError, BackupStoreUnavailableError,
         BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
         """
-        from cluster_runtime.control.operations.recovery.snapshots import RestoreDBClusterFromSnapshot
+        from cluster_runtime.control.operations.recovery.snapshots import (
+            RestoreDBClusterFromSnapshot,
+        )
 
         request = RestoreDBClusterFromSnapshot(
             db_cluster_identifier,
@@ -771,7 +775,9 @@ class RemoteOperations:
         db_cluster_resource_id: only that of this cluster.
         db_cluster_identifier: only those of clusters of this name.
         """
-        from cluster_runtime.control.operations.recovery.backups import DescribeDBClusterAutomatedBackups
+        from cluster_runtime.control.operations.recovery.backups import (
+            DescribeDBClusterAutomatedBackups,
+        )
 
         request = DescribeDBClusterAutomatedBackups(
             db_cluster_resource_id, db_cluster_identifier=db_cluster_identifier
@@ -789,7 +795,9 @@ class RemoteOperations:
         Raises AutomatedBackupNotFoundError, BackupStoreUnavailableError, BackupStoreRefusedError,
         BackupKeyError.
         """
-        from cluster_runtime.control.operations.recovery.backups import DeleteDBClusterAutomatedBackup
+        from cluster_runtime.control.operations.recovery.backups import (
+            DeleteDBClusterAutomatedBackup,
+        )
 
         request = DeleteDBClusterAutomatedBackup(db_cluster_resource_id)
         result: DBClusterAutomatedBackup = self._perform(request)

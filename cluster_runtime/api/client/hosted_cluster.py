@@ -69,7 +69,7 @@ class HostedCluster:
         for each in found:
             if each.db_cluster_endpoint_identifier == endpoint.lower():
                 return each.endpoint, each.port
-        raise InvalidParameterError(f"there is no endpoint {endpoint!r} of this cluster")
+        raise InvalidParameterError(f"this cluster has no endpoint {endpoint!r}")
 
     def token(self, facts: DBCluster, host: str, port: int, user: str) -> str:
         """An IAM token for a user at an endpoint, signed by the host."""

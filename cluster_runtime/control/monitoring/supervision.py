@@ -53,7 +53,7 @@ class Supervisor:
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._retries: dict[str, tuple[int, float]] = {}
         self.trouble: Exception | None = None
-        """Why the writer that ended has not been replaced."""
+        """Why the writer that ended has not been replaced; None while it is tried again."""
         self.new_writer()
 
     def new_writer(self) -> None:
@@ -75,11 +75,14 @@ class Supervisor:
         now = self._loop.time()
         self._sooner = 0 if now - self._started_at > STEADY_S else self._sooner + 1
         delay = retry_after(self._sooner - 1) if self._sooner > 1 else 0.0
+        if not delay:
+            self.trouble = None
         self._timer = self._loop.call_later(delay, self._replace, "it ended", False)
 
     def look(self) -> None:
         """Look at all of them now, and not in due time."""
         self._hurry.set()
+        self._sooner, self.trouble = 0, None
         if self._cluster.writer.socket is not None or self._cluster.instances.ready_readers:
             self._begin()
 

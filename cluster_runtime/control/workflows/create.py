@@ -20,11 +20,7 @@ from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.clusters import CreateDBCluster
 from cluster_runtime.control.postgres import ClusterStorage
-from cluster_runtime.control.records.identifiers import (
-    check_identifier,
-    first_instance_name,
-    new_resource_id,
-)
+from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
 from cluster_runtime.control.records.model import (
     BACKTRACK_SECONDS,
     ClusterStatus,
@@ -35,7 +31,7 @@ from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.records.rules import DEFAULT_DATABASE
 from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.control.workflows.instances.failover import reboot_writer
-from cluster_runtime.control.workflows.instances.hosting import first_record, instances_over
+from cluster_runtime.control.workflows.instances.hosting import give_first_instance, instances_over
 from cluster_runtime.control.workflows.parameter_groups import group_of
 from cluster_runtime.control.workflows.resources import with_tags
 from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
@@ -181,14 +177,12 @@ async def enter(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     Its writer, where it has one, becomes its first instance. From then on it stays, whatever
     happens. Raises PortInUseError, InsufficientStorageError.
     """
-    name = _first_instance(runtime, cluster.identifier) if cluster.db_cluster.has_writer else ""
-    cluster.db_cluster = replace(cluster.db_cluster, writer_identifier=name)
-    if name:
-        record = first_record(cluster.db_cluster, name, cluster.db_cluster.cluster_create_time)
-        await runtime.keep(cluster, record)
+    if cluster.db_cluster.has_writer:
+        await give_first_instance(runtime, cluster)
         await publish(cluster)
         await open_endpoints(runtime, cluster)
     else:
+        cluster.db_cluster = replace(cluster.db_cluster, writer_identifier="")
         await cluster.instances.stop(Shutdown.FAST)
     try:
         await in_thread(runtime.catalog.add, cluster.db_cluster)
@@ -211,10 +205,6 @@ async def _restart_with_parameters(runtime: OpenRuntime, cluster: HostedCluster)
         await close_endpoints(runtime, cluster)
         await runtime.remove(cluster)
         raise
-
-
-def _first_instance(runtime: OpenRuntime, identifier: str) -> str:
-    return first_instance_name(identifier, runtime.instance_names())
 
 
 def _managed(

@@ -78,7 +78,12 @@ def test_a_cluster_is_made_used_changed_and_deleted(plane: ControlPlane, name: s
         conn.execute("create table t as select 1 as x")
     with cluster.connect("writer", user="postgres", dbname="postgres") as conn:
         assert conn.execute("select x from t").fetchone() == (1,)
-    assert [each.is_cluster_writer for each in cluster.instances] == [True]
+    (instance,) = cluster.instances
+    assert instance.is_cluster_writer
+    with cluster.connect(instance.db_instance_identifier, user="postgres") as conn:
+        assert conn.execute("select x from t").fetchone() == (1,)
+    with pytest.raises(InvalidParameterError, match="no endpoint 'nothing'"):
+        cluster.dsn("nothing")
 
     scaling = ServerlessScaling(0.5, 8, 600)
     changed = plane.modify_db_cluster(name, serverless_v2_scaling_configuration=scaling)

@@ -217,6 +217,33 @@ def test_a_reader_that_dies_comes_back_and_nobody_else_notices(
         assert writers.execute("select 1").fetchone() == (1,)
 
 
+def test_a_reader_is_rebooted_alone(shared_runtime: Runtime, pair: ClusterHandle) -> None:
+    writer, name, other = names(pair)
+    before = {each: who(pair, each) for each in (writer, name, other)}
+    rebooted = shared_runtime.reboot_db_instance(name)
+    assert (rebooted.db_instance_identifier, rebooted.is_cluster_writer) == (name, False)
+    after = {each: who(pair, each) for each in (writer, name, other)}
+    assert {each for each in after if after[each] != before[each]} == {name}
+
+
+def test_readers_go_on_while_too_few_segments_answer_for_a_writer(
+    shared_runtime: Runtime, pair: ClusterHandle
+) -> None:
+    write(pair, 11)
+    wait_until(lambda: shown(pair, "reader", 11))
+    for segment in ("a1", "b1", "c1"):
+        shared_runtime.inject_fault("pair", f"segment:{segment}", "crash")
+    cluster = hosted(shared_runtime, pair)
+    os.kill(cluster.instances.writer_server._postmaster.pid, signal.SIGKILL)
+    with pytest.raises(psycopg.OperationalError, match="could not be started"):
+        pair.connect()
+    wait_until(lambda: shown(pair, "reader", 11))
+    assert cluster.instances.stand_in.socket is None
+    shared_runtime.heal_fault("pair")
+    write(pair, 12)
+    assert shown(pair, "writer", 11)
+
+
 def test_custom_endpoints_lead_to_their_members(
     shared_runtime: Runtime, pair: ClusterHandle
 ) -> None:

@@ -104,6 +104,11 @@ def test_whoever_opens_a_directory_in_use_sees_what_its_host_sees(
         )
         assert repr(handle) == repr(made)
         assert list(handle.instances) == list(made.instances)
+        other.create_db_cluster_endpoint("notes", "some")
+        for endpoint in ("notes-instance-1", "some"):
+            handle.connect(endpoint).close()
+        with pytest.raises(InvalidParameterError, match="no endpoint 'nothing'"):
+            handle.dsn("nothing")
         assert other.describe_db_clusters() == runtime.describe_db_clusters()
         volume = runtime.describe_volume("notes")
         assert other.describe_volume("notes").volume_id == volume.volume_id

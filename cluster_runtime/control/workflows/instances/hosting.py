@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -81,16 +80,12 @@ async def hosted_at(
     return _hosted(runtime, installation, storage, cluster.id, place, name, as_reader=as_reader)
 
 
-def first_record(db_cluster: DBCluster, name: str, made: datetime) -> InstanceRecord:
-    """The record of the instance that a cluster is made with."""
-    return InstanceRecord(
-        name,
-        new_instance_resource_id(),
-        db_cluster.db_cluster_resource_id,
-        FIRST_PLACE,
-        zone_for(()),
-        made,
-    )
+async def give_first_instance(runtime: OpenRuntime, cluster: HostedCluster) -> None:
+    """Make the writer that a new cluster has an instance with a name, durably."""
+    db_cluster = cluster.db_cluster
+    name = first_instance_name(db_cluster.db_cluster_identifier, runtime.instance_names())
+    cluster.db_cluster = replace(db_cluster, writer_identifier=name)
+    await runtime.keep(cluster, _first_record(db_cluster, name))
 
 
 async def with_instances(
@@ -119,11 +114,22 @@ async def with_instances(
     name = db_cluster.writer_identifier
     if not name or name in taken:
         name = first_instance_name(db_cluster.db_cluster_identifier, taken)
-    record = first_record(db_cluster, name, db_cluster.cluster_create_time)
+    record = _first_record(db_cluster, name)
     await in_thread(runtime.catalog.put_instance, record)
     named = replace(db_cluster, writer_identifier=name)
     await in_thread(runtime.catalog.put, named)
     return named, [record]
+
+
+def _first_record(db_cluster: DBCluster, name: str) -> InstanceRecord:
+    return InstanceRecord(
+        name,
+        new_instance_resource_id(),
+        db_cluster.db_cluster_resource_id,
+        FIRST_PLACE,
+        zone_for(()),
+        db_cluster.cluster_create_time,
+    )
 
 
 def remove_files(directory: Path, record: InstanceRecord) -> None:

@@ -58,8 +58,9 @@ async def create_db_instance(
             await _make_writer(runtime, cluster, record)
             return name
         _check_room(cluster)
-        await runtime.keep(cluster, record)
+        cluster.records[name] = record  # from now on the name is taken
     try:
+        await runtime.keep(cluster, record)
         await _make_reader(runtime, cluster, record)
     except BaseException:
         async with cluster.changing:
