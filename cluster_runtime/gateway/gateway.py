@@ -1,13 +1,13 @@
 """The gateway: endpoints to open and close, the sessions behind each of them.
 
-client ──TLS──► Listener ─► Session (Handshake, ClientStream) ─► Relay ──unix socket──► PostgreSQL
+client ──TLS──► Reception ─► Session (Handshake, ClientStream) ─► Relay ──unix socket──► PostgreSQL
                                 │
-                             Backend: login facts, wake, accounting of connections
+                             Endpoint, Backend: login facts, wake, accounting of connections
+
+Every endpoint has a port of its own; the shared port (`SharedPort`) leads to all of them.
 """
 
 import asyncio
-import math
-import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,20 +25,21 @@ from cluster_runtime.gateway.authentication.tls import (
 )
 from cluster_runtime.gateway.backend import Backend, Login
 from cluster_runtime.gateway.description import SessionDescription
+from cluster_runtime.gateway.doors import Door, Visitor
 from cluster_runtime.gateway.limits import GatewayLimits
-from cluster_runtime.gateway.listener import Listener, bind_loopback
+from cluster_runtime.gateway.listener import bind_loopback
+from cluster_runtime.gateway.reception import MADE_ROOM, Reception
 from cluster_runtime.gateway.relay.reactor import Reactor, new_reactor
 from cluster_runtime.gateway.relay.relay import BUFFER_BYTES
+from cluster_runtime.gateway.routes import NO_SUCH_ENDPOINT, Routes
 from cluster_runtime.gateway.session import TOO_MANY_CONNECTIONS, Session
+from cluster_runtime.gateway.shared_port import SharedPort
 from cluster_runtime.gateway.waiting_room import WaitingRoom
-from cluster_runtime.gateway.wire.cancel_keys import CancelKeys
-from cluster_runtime.logs import get_logger
+from cluster_runtime.gateway.wire.cancel_keys import BackendKey, CancelKeys, CancelTarget
+from cluster_runtime.logs import EventLogger, get_logger
 
 LOOK_UPS_MAX = 8
 """Roles of one endpoint that are looked up at a time."""
-
-NO_PLACE = Refusal(TOO_MANY_CONNECTIONS, "sorry, too many connections are being opened")
-MADE_ROOM = "sorry, too many connections are being opened, and this one kept them waiting"
 
 Result = TypeVar("Result")
 
@@ -52,6 +53,7 @@ class EndpointSpec:
     cluster: resource id, for the log.
     names: host names under `.localhost`, in the certificate and in IAM tokens; the loopback
         addresses are always added to them.
+    aliases: identifiers that mean it at the shared port, in the option `endpoint`.
     port: None for any that is free.
     read_only: transactions are READ ONLY unless a session says otherwise, whatever its client, its
         role or its database asks for at the start.
@@ -63,6 +65,7 @@ class EndpointSpec:
     port: int | None = None
     require_tls: bool = True
     iam_enabled: bool = True
+    aliases: tuple[str, ...] = ()
     read_only: bool = False
     max_connections: int | None = None
 
@@ -93,7 +96,9 @@ class Gateway:
         self.waiting_room = WaitingRoom[Session](self.limits)
         self.mock_secret = certificates.derive_secret("scram mock authentication")
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
+        self.routes = Routes[Endpoint]()
         self._endpoints: set[Endpoint] = set()
+        self._shared: SharedPort | None = None
         self._reactor: Reactor | None = None
 
     def register_session(
@@ -130,6 +135,29 @@ class Gateway:
                 del self.access_keys[key_id]
         self.access_keys[access_key_id] = SigningKey(secret_access_key, session_token, expires)
 
+    async def open_shared_port(self, port: int | None = None) -> SharedPort:
+        """Listen for clients of all endpoints, of now and later, under one port.
+
+        port: None for any that is free. Raises PortInUseError.
+        """
+        self._shared = SharedPort(
+            bind_loopback(port),
+            self.routes,
+            self.certificates,
+            self.waiting_room,
+            now=self.now,
+            mock_secret=self.mock_secret,
+            authentication_timeout=self.limits.authentication_timeout,
+            make_room=self.make_room,
+            cancel_target=self.cancel_target,
+        )
+        return self._shared
+
+    @property
+    def shared_port(self) -> int | None:
+        """The number of the port that leads to all endpoints, where it is open."""
+        return self._shared.port if self._shared is not None else None
+
     async def open_endpoint(self, spec: EndpointSpec, backend: Backend) -> "Endpoint":
         """Listen for clients of a cluster endpoint.
 
@@ -137,6 +165,7 @@ class Gateway:
         """
         endpoint = Endpoint(self, spec, backend)
         self._endpoints.add(endpoint)
+        self.routes.put(endpoint, spec.names, spec.aliases)
         return endpoint
 
     def update_endpoint(self, endpoint: "Endpoint", spec: EndpointSpec) -> None:
@@ -145,15 +174,20 @@ class Gateway:
         Raises InvalidParameterError if the port would change.
         """
         endpoint.update(spec)
+        self.routes.put(endpoint, spec.names, spec.aliases)
 
     async def close_endpoint(self, endpoint: "Endpoint") -> None:
         """Stop listening, and end the connections."""
         self._endpoints.discard(endpoint)
+        self.routes.remove(endpoint)
         endpoint.stop_listening()
         await endpoint.disconnect(starting_ones_too=True)
 
     async def close(self) -> None:
         """Close every endpoint. The gateway may be used again afterwards."""
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
         for endpoint in list(self._endpoints):
             await self.close_endpoint(endpoint)
         if self._reactor is not None:
@@ -174,6 +208,12 @@ class Gateway:
             self._reactor = new_reactor(asyncio.get_running_loop())
         return self._reactor
 
+    def cancel_target(self, key: BackendKey) -> "tuple[Endpoint, CancelTarget] | None":
+        """The session of a CancelRequest's key, whichever endpoint it is at."""
+        # All of them are asked: a match costs as much time as none.
+        asked = [(each, each.cancel_keys.find(key)) for each in self._endpoints]
+        return next(((each, found) for each, found in asked if found is not None), None)
+
 
 class Endpoint:
     """An open endpoint; `Gateway.open_endpoint` makes it."""
@@ -186,18 +226,16 @@ class Endpoint:
         self._backend = backend
         gateway.certificates.check_names(spec.names)
         self._certificate: ServerCertificate | None = None
-        self._sessions: set[Session] = set()
-        self._turned_away = 0
-        self._turned_away_noted = -math.inf
+        self._sessions: set[Visitor] = set()
         self._one_closed = asyncio.Event()
         self._waking: asyncio.Future[Path] | None = None
         self._look_ups = asyncio.Semaphore(LOOK_UPS_MAX)
-        self._loop = asyncio.get_running_loop()
-        self._listener = Listener(
-            self._loop, bind_loopback(spec.port), self._accept, gateway.make_room
+        self.log: EventLogger = log.bind(cluster=spec.cluster)
+        self._reception = Reception(
+            bind_loopback(spec.port), self, gateway.waiting_room, gateway.make_room
         )
-        self.port = self._listener.port
-        self._log = log.bind(cluster=spec.cluster, port=self.port)
+        self.port = self._reception.port
+        self._log = self.log.bind(port=self.port)
         self._log.info("endpoint opened", names=spec.names, require_tls=spec.require_tls)
 
     def update(self, spec: EndpointSpec) -> None:
@@ -219,7 +257,7 @@ class Endpoint:
 
     def stop_listening(self) -> None:
         """Take no more clients; those who are there stay."""
-        self._listener.close()
+        self._reception.close()
         self._log.info("endpoint closed")
 
     async def disconnect(
@@ -263,7 +301,42 @@ class Endpoint:
         found = [each.description for each in self._sessions if each.description is not None]
         return sorted(found, key=lambda each: (each.backend_start, each.pid))
 
-    # What a Session asks of its door:
+    # What a Session asks of its entrance and of its door:
+
+    @property
+    def door(self) -> Door:
+        """Itself: its own port leads nowhere else."""
+        return self
+
+    def find(self, server_name: str | None, option: str | None) -> Door | Refusal:
+        """Itself, unless the client says that it means another one."""
+        found = self if option is None else self._gateway.routes.find(None, option)
+        if found is self or isinstance(found, Refusal):
+            return found
+        return Refusal(
+            NO_SUCH_ENDPOINT,
+            f'"{option}" is another endpoint than the one of port {self.port}, {self.name}; '
+            "connect to its own port, or to the one that all share",
+        )
+
+    def joined(self, session: Visitor) -> None:
+        """A session is here, by its own port or by the shared one."""
+        self._sessions.add(session)
+
+    def left(self, session: Visitor) -> None:
+        """A session has ended."""
+        self._sessions.discard(session)
+        self._one_closed.set()
+
+    def cancel_target(self, key: BackendKey) -> tuple[Door, CancelTarget] | None:
+        """The session of a CancelRequest's key, among those of this endpoint."""
+        found = self.cancel_keys.find(key)
+        return (self, found) if found is not None else None
+
+    @property
+    def cluster(self) -> str:
+        """Resource id of its cluster."""
+        return self.spec.cluster
 
     @property
     def name(self) -> str:
@@ -350,49 +423,21 @@ class Endpoint:
             self._waking = asyncio.ensure_future(self._backend.wake())
         return self._backend.route(await _to_its_end(self._waking))
 
-    def check_token(self, token: str, user: str) -> TokenRefusal | None:
-        """Why an IAM token is refused; None if it is good."""
+    def check_token(self, token: str, user: str, port: int) -> TokenRefusal | None:
+        """Why an IAM token is refused; None if it is good.
+
+        One for a loopback address names this endpoint by its own port, and none by the shared one.
+        """
+        addresses = LOOPBACK_HOSTS if port == self.port else ()
         return check_token(
             token,
             user=user,
-            hosts={*(name.lower() for name in self.spec.names), *LOOPBACK_HOSTS},
-            port=self.port,
+            hosts={*(name.lower() for name in self.spec.names), *addresses},
+            port=port,
             region=self._gateway.region,
             access_keys=self._gateway.access_keys,
             now=self.now(),
         )
-
-    def _accept(self, sock: socket.socket) -> None:
-        room = self._gateway.waiting_room
-
-        def closed() -> None:
-            room.leave(session)
-            self._sessions.discard(session)
-            self._one_closed.set()
-
-        session = Session(
-            self._loop,
-            sock,
-            self,
-            on_established=lambda: room.leave(session),
-            on_closed=closed,
-            log=self._log,
-        )
-        self._sessions.add(session)
-        entry = room.enter(session)
-        if not entry.admitted:
-            self._note_turned_away()
-            session.turn_away(NO_PLACE)
-        for other in entry.leaving:
-            other.terminate(MADE_ROOM, TOO_MANY_CONNECTIONS)
-
-    def _note_turned_away(self) -> None:
-        """Into the log, but once a second: a crowd at the door must not fill the disk."""
-        self._turned_away += 1
-        now = self._loop.time()
-        if now - self._turned_away_noted >= 1:
-            self._log.warning("no place for connections", turned_away=self._turned_away)
-            self._turned_away, self._turned_away_noted = 0, now
 
 
 async def _to_its_end(work: asyncio.Future[Result]) -> Result:

@@ -3,23 +3,19 @@
 import asyncio
 import secrets
 import socket
-import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from cluster_runtime.errors import BorealisError, InvalidClusterStateError
 from cluster_runtime.gateway.authentication import actions
-from cluster_runtime.gateway.authentication.actions import Action, Policy, Refusal
+from cluster_runtime.gateway.authentication.actions import Action, Refusal
 from cluster_runtime.gateway.authentication.handshake import Handshake
-from cluster_runtime.gateway.authentication.iam import TokenRefusal
-from cluster_runtime.gateway.authentication.tls import ServerCertificate
-from cluster_runtime.gateway.backend import Login
+from cluster_runtime.gateway.authentication.tls import CalledSocket
 from cluster_runtime.gateway.description import SessionDescription, address_of, tls_of
-from cluster_runtime.gateway.relay.reactor import Reactor
+from cluster_runtime.gateway.doors import Door, Entrance
 from cluster_runtime.gateway.relay.relay import ADMIN_SHUTDOWN, Relay, close_client
 from cluster_runtime.gateway.relay.server import Server, open_server, send_cancel
 from cluster_runtime.gateway.relay.stream import ClientStream
@@ -27,7 +23,6 @@ from cluster_runtime.gateway.waiting_room import Progress
 from cluster_runtime.gateway.wire.cancel_keys import (
     CANCELS_WAITING_MAX,
     BackendKey,
-    CancelKeys,
     CancelTarget,
 )
 from cluster_runtime.gateway.wire.protocol import ProtocolError
@@ -47,69 +42,6 @@ class ClientLeftError(Exception):
     """The client closed its connection before it was established. Seen by the session alone."""
 
 
-class Door(Protocol):
-    """What a session needs of its endpoint."""
-
-    @property
-    def name(self) -> str:
-        """The name of the endpoint, for logs."""
-
-    @property
-    def policy(self) -> Policy:
-        """What a client has to do to get in."""
-
-    @property
-    def certificate(self) -> ServerCertificate:
-        """The certificate to show."""
-
-    @property
-    def mock_secret(self) -> bytes:
-        """What the salts of users who do not exist are made from."""
-
-    @property
-    def reactor(self) -> Reactor:
-        """Where the relay runs."""
-
-    @property
-    def buffer(self) -> memoryview:
-        """The buffer that all relays share."""
-
-    @property
-    def authentication_timeout(self) -> float:
-        """Seconds that a client has to authenticate."""
-
-    @property
-    def cancel_keys(self) -> CancelKeys:
-        """Where the keys of sessions are kept."""
-
-    async def may_cancel(self, pid: int) -> bool:
-        """Whether a cancel request may reach a server process now."""
-
-    def now(self) -> datetime:
-        """The time of day, aware."""
-
-    def opened(self) -> None:
-        """A session has begun."""
-
-    def closed(self) -> None:
-        """A session has ended."""
-
-    def admit(self) -> bool:
-        """Take a slot; False if none is left."""
-
-    def release(self) -> None:
-        """Give a slot back."""
-
-    async def login(self, user: str) -> Login | None:
-        """Who a user is; None where there is no such role."""
-
-    async def wake(self) -> Path:
-        """Start the server where it does not run; the folder of its socket."""
-
-    def check_token(self, token: str, user: str) -> TokenRefusal | None:
-        """Why an IAM token is refused; None if it is good."""
-
-
 class Session:
     """Runs one client's connection.
 
@@ -122,21 +54,24 @@ class Session:
         self,
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
-        door: Door,
+        entrance: Entrance,
         *,
         on_established: Callable[[], None],
         on_closed: Callable[[], None],
         log: EventLogger,
     ) -> None:
         self._loop = loop
-        self._door = door
+        self._entrance = entrance
+        self._routed: Door | None = None
+        self._server_name: str | None = None
         self._on_established = on_established
         self._on_closed = on_closed
         self._stream = ClientStream(loop, sock)
+        door = entrance.door
         self._handshake = Handshake(
-            door.policy,
+            door.policy if door is not None else None,
             nonce=secrets.token_urlsafe(18),
-            mock_secret=door.mock_secret,
+            mock_secret=entrance.mock_secret,
         )
         self.address, self._port = address_of(sock)
         self._log = log.bind(peer=f"{self.address}:{self._port}")
@@ -150,13 +85,20 @@ class Session:
         self._relay: Relay | None = None
         self._cancel_target: CancelTarget | None = None
         self._closing: list[Action] = []
+        if door is not None:
+            self._join(door)
         self._task = loop.create_task(self._start())
         self._task.add_done_callback(self._ended)
 
     @property
-    def endpoint(self) -> Door:
-        """The door that it came through."""
-        return self._door
+    def endpoint(self) -> object:
+        """The entrance that it came in by, where it waits with others."""
+        return self._entrance
+
+    @property
+    def at_its_endpoint(self) -> bool:
+        """Whether it is known which endpoint the client means."""
+        return self._routed is not None
 
     @property
     def established(self) -> bool:
@@ -208,7 +150,7 @@ class Session:
     async def _start(self) -> None:
         """The time from accept to the relay; what it says last is left for `_ended`."""
         try:
-            async with asyncio.timeout(self._door.authentication_timeout):
+            async with asyncio.timeout(self._entrance.authentication_timeout):
                 await self._shake_hands()
         except TimeoutError:
             if self._interrupted:
@@ -234,7 +176,12 @@ class Session:
         elif (error := task.exception()) is not None:
             self._log.error("connection failed", exc_info=error)
         if self._relay is None:
-            self._refuse_without_waiting(self._closing)
+            for action in self._closing:
+                if isinstance(action, actions.Close):
+                    reason, user = action.reason, self._handshake.user
+                    self._log.info("connection refused", reason=reason, user=user)
+                elif isinstance(action, actions.Send):
+                    self._stream.send_last(action.data)
             self._stream.discard_unread()
             close_client(self._stream.sock)
             if self._server is not None:
@@ -260,6 +207,8 @@ class Session:
                     await self._stream.write(data)
                 case actions.StartTls():
                     pending.extend(await self._start_tls())
+                case actions.FindEndpoint(option):
+                    pending.extend(self._find_endpoint(option))
                 case actions.LookUp(user):
                     pending.extend(await self._look_up(user))
                 case actions.CheckToken(user, token):
@@ -274,11 +223,32 @@ class Session:
                     return
 
     async def _start_tls(self) -> list[Action]:
-        certificate = self._door.certificate
+        certificate = self._entrance.certificate
         tls = await self._stream.start_tls(certificate.context)
+        if isinstance(tls, CalledSocket):
+            self._server_name = tls.server_name
+            certificate = tls.certificate or certificate
         return self._handshake.tls_established(
             alpn=tls.selected_alpn_protocol(), server_end_point=certificate.server_end_point
         )
+
+    def _find_endpoint(self, option: str | None) -> list[Action]:
+        found = self._entrance.find(self._server_name, option)
+        if isinstance(found, Refusal):
+            return self._refuse(found)
+        if self._routed is None:
+            self._join(found)
+        return self._handshake.endpoint_found(found.policy)
+
+    def _join(self, door: Door) -> None:
+        self._routed = door
+        self._log = self._log.bind(cluster=door.cluster)
+        door.joined(self)
+
+    @property
+    def _door(self) -> Door:
+        assert self._routed is not None, "a client is at its endpoint before that is asked anything"
+        return self._routed
 
     async def _look_up(self, user: str) -> list[Action]:
         self._opened = True
@@ -290,7 +260,7 @@ class Session:
         return self._handshake.login_found(login, now=self._door.now())
 
     def _fits(self, token: str, user: str) -> bool:
-        refusal = self._door.check_token(token, user)
+        refusal = self._door.check_token(token, user, self._entrance.port)
         if refusal is not None:
             self._log.info("token refused", reason=str(refusal), user=user)
         return refusal is None
@@ -318,14 +288,16 @@ class Session:
             return self._handshake.refuse(INTERNAL_ERROR, "the instance does not know its gateway")
         self._log = self._log.bind(user=connect.user, database=connect.database)
         self._log.info("connection opened", tls=self._handshake.in_tls, by=connect.authentication)
+        sock = self._stream.sock
         if server.greeting.key is not None:
-            self._describe(connect, server.greeting.key)
+            client = (self.address, self._port)
+            self.description = _described(connect, server.greeting.key, self._door, client, sock)
             self._cancel_target = CancelTarget(server.greeting.key, server.path)
             self._door.cancel_keys.add(self._cancel_target)
         self._on_established()
         relay = self._relay = Relay(
             self._door.reactor,
-            self._stream.sock,
+            sock,
             server.sock,
             buffer=self._door.buffer,
             on_closed=self._relay_closed,
@@ -335,32 +307,17 @@ class Session:
         self._door.reactor.call(partial(relay.start, to_client=greeting, to_backend=early))
         return []
 
-    def _describe(self, connect: actions.Connect, key: BackendKey) -> None:
-        version, cipher = tls_of(self._stream.sock)
-        self.description = SessionDescription(
-            pid=key.pid,
-            usename=connect.user,
-            datname=connect.database,
-            application_name=connect.application_name,
-            endpoint=self._door.name,
-            client_addr=self.address,
-            client_port=self._port,
-            ssl_version=version,
-            ssl_cipher=cipher,
-            authentication=connect.authentication,
-            backend_start=self._door.now(),
-        )
-
     async def _cancel(self, key: BackendKey, packet: bytes) -> None:
         """Without the key of a session of ours it goes nowhere, and costs nothing."""
-        target = self._door.cancel_keys.find(key)
-        if target is None or target.waiting >= CANCELS_WAITING_MAX:
+        found = self._entrance.cancel_target(key)
+        if found is None or found[1].waiting >= CANCELS_WAITING_MAX:
             return
+        door, target = found
         target.waiting += 1
         self._on_established()  # its key proves it: it needs no place among strangers
         try:
             async with target.turn:
-                if await self._door.may_cancel(key.pid):
+                if await door.may_cancel(key.pid):
                     await send_cancel(self._loop, target.path, packet)
         finally:
             target.waiting -= 1
@@ -405,17 +362,6 @@ class Session:
             # `left` reads from the socket: it must have ended before anyone else does.
             await asyncio.gather(task, left, return_exceptions=True)
 
-    def _refuse_without_waiting(self, last: list[Action]) -> None:
-        for action in last:
-            match action:
-                case actions.Send(data):
-                    try:
-                        self._stream.sock.send(data)
-                    except (OSError, ssl.SSLError):  # gone, or too slow to hear it
-                        return
-                case actions.Close(reason):
-                    self._log.info("connection refused", reason=reason, user=self._handshake.user)
-
     def _relay_closed(self, reason: str) -> None:
         """Called by the reactor, on its thread."""
         self._loop.call_soon_threadsafe(self._relayed, reason)
@@ -432,3 +378,28 @@ class Session:
         if self._opened:
             self._door.closed()
         self._on_closed()
+        if self._routed is not None:
+            self._routed.left(self)
+
+
+def _described(
+    connect: actions.Connect,
+    key: BackendKey,
+    door: Door,
+    client: tuple[str, int],
+    sock: socket.socket,
+) -> SessionDescription:
+    version, cipher = tls_of(sock)
+    return SessionDescription(
+        pid=key.pid,
+        usename=connect.user,
+        datname=connect.database,
+        application_name=connect.application_name,
+        endpoint=door.name,
+        client_addr=client[0],
+        client_port=client[1],
+        ssl_version=version,
+        ssl_cipher=cipher,
+        authentication=connect.authentication,
+        backend_start=door.now(),
+    )

@@ -48,6 +48,16 @@ class StartTls:
 
 
 @dataclass(frozen=True, slots=True)
+class FindEndpoint:
+    """Find the endpoint that the client means, then report `endpoint_found`, or refuse.
+
+    option: what it says of it in its startup message; None: nothing.
+    """
+
+    option: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class LookUp:
     """Find the role's login facts, then report `login_found`."""
 
@@ -92,4 +102,4 @@ class Close:
     reason: str
 
 
-Action = Send | StartTls | LookUp | CheckToken | Connect | Cancel | Close
+Action = Send | StartTls | FindEndpoint | LookUp | CheckToken | Connect | Cancel | Close

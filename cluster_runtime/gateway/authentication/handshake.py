@@ -4,10 +4,11 @@ It takes events (bytes from the client, TLS established, facts of the role, a cr
 time's up) and returns actions for the driver. No socket, no clock, no TLS library in here.
 
     STARTUP ─SSLRequest─► TLS ─► STARTUP ─StartupMessage─► LOGIN ─┬─► SASL ─► SASL_FINAL ─► BACKEND
-                                                                 │             │ wrong
-                                                                 └─► TOKEN ◄───┘
+                                   │                       ▲     │             │ wrong
+                                   └─StartupMessage─► ROUTE┘     └─► TOKEN ◄───┘
                                                                        └─► CHECK ─────────► BACKEND
 
+ROUTE is passed where the port is that of all endpoints, or where the client names the one it means.
 What to ask for must be decided before any credential is seen. A role without a password is asked
 for a token (as a plain password, inside TLS). A role with one goes through SCRAM; if it may use
 tokens as well, a proof that does not fit its password is followed by the question for a token,
@@ -19,6 +20,7 @@ Source: PostgreSQL 18 documentation, "Message Flow: Start-up"; `tcop/backend_sta
 """
 
 import struct
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
@@ -29,6 +31,7 @@ from cluster_runtime.gateway.authentication.actions import (
     CheckToken,
     Close,
     Connect,
+    FindEndpoint,
     LookUp,
     Policy,
     Refusal,
@@ -61,6 +64,7 @@ class State(Enum):
 
     STARTUP = auto()
     TLS = auto()
+    ROUTE = auto()
     LOGIN = auto()
     SASL = auto()
     SASL_FINAL = auto()
@@ -73,15 +77,16 @@ class State(Enum):
 class Handshake:
     """One client's startup.
 
+    policy: None where it depends on the endpoint that the client means.
     nonce: the server's SCRAM nonce, fresh for each handshake.
     mock_secret: what makes up the salts of users that do not exist; constant for a gateway.
     refusal: what to tell this client, once it has been let speak (and begin TLS).
     """
 
-    def __init__(self, policy: Policy, *, nonce: str, mock_secret: bytes) -> None:
+    def __init__(self, policy: Policy | None, *, nonce: str, mock_secret: bytes) -> None:
         self.state = State.STARTUP
         self.refusal: Refusal | None = None
-        self._policy = policy
+        self._known_policy = policy
         self._nonce = nonce
         self._mock_secret = mock_secret
         self._packet = IncomingPacket()
@@ -91,6 +96,7 @@ class Handshake:
         self._direct = False
         self._server_end_point: bytes | None = None
         self._startup: Startup | None = None
+        self._unrouted: Startup | None = None
         self._wish: Wish | None = None
         self._scram: ScramServer | None = None
         self._login: Login | None = None
@@ -170,6 +176,15 @@ class Handshake:
                 "direct TLS connections must negotiate the ALPN protocol postgresql"
             )
         return []
+
+    def endpoint_found(self, policy: Policy) -> list[Action]:
+        """The endpoint that the client means is known, and what it demands."""
+        if self.state is State.CLOSED:
+            return []
+        self._expect(State.ROUTE)
+        assert self._unrouted is not None
+        self._known_policy = policy
+        return self._at_its_endpoint(self._unrouted)
 
     def login_found(self, login: Login | None, *, now: datetime) -> list[Action]:
         """The facts of the role, None if there is none. now: aware."""
@@ -256,6 +271,19 @@ class Handshake:
                 return self._startup_message(protocol.parse_startup(packet))
 
     def _startup_message(self, startup: Startup) -> list[Action]:
+        option, parameters = startup_options.take(
+            startup.parameters, startup_options.ENDPOINT_PARAMETER
+        )
+        startup = replace(startup, parameters=parameters)
+        if self._known_policy is not None and option is None:
+            return self._at_its_endpoint(startup)
+        if self.refusal is not None:
+            return self.refuse(self.refusal.sqlstate, self.refusal.text)
+        self._unrouted = startup
+        self.state = State.ROUTE
+        return [FindEndpoint(option)]
+
+    def _at_its_endpoint(self, startup: Startup) -> list[Action]:
         if not self._in_tls and self._policy.require_tls:
             return self.refuse(
                 INVALID_AUTHORIZATION,
@@ -264,31 +292,15 @@ class Handshake:
             )
         if self.refusal is not None:
             return self.refuse(self.refusal.sqlstate, self.refusal.text)
-        user = startup.parameters.get("user", "")
-        if not user:
-            return self.refuse(
-                INVALID_AUTHORIZATION, "no PostgreSQL user name specified in startup packet"
-            )
-        for name in ("user", "database"):
-            if len(startup.parameters.get(name, "").encode()) > protocol.NAME_BYTES_MAX:
-                return self.refuse(
-                    INVALID_AUTHORIZATION,
-                    f"the {name} name is longer than {protocol.NAME_BYTES_MAX} bytes",
-                )
-        if user.startswith(RESERVED_ROLE_PREFIXES):
-            return self.refuse(
-                INVALID_AUTHORIZATION, f'role "{user}" is reserved: no client may log in as it'
-            )
-        if "replication" in startup.parameters:
-            return self.refuse(
-                FEATURE_NOT_SUPPORTED, "replication connections do not pass the gateway"
-            )
+        refusal = _refusal_of(startup.parameters)
+        if refusal is not None:
+            return self.refuse(refusal.sqlstate, refusal.text)
         wish, parameters = startup_options.take(startup.parameters, startup_options.AUTH_PARAMETER)
         if refused := self._take_wish(wish):
             return refused
         self._startup = startup = replace(startup, parameters=parameters)
         self.state = State.LOGIN
-        actions: list[Action] = [LookUp(user)]
+        actions: list[Action] = [LookUp(self.user)]
         if startup.version.minor > protocol.LATEST_MINOR or startup.unknown_options:
             negotiated = protocol.negotiate_protocol_version(
                 self._negotiated, startup.unknown_options
@@ -315,6 +327,11 @@ class Handshake:
                 else "IAM database authentication is not enabled for this cluster",
             )
         return []
+
+    @property
+    def _policy(self) -> Policy:
+        assert self._known_policy is not None, "nothing is decided before the endpoint is known"
+        return self._known_policy
 
     @property
     def _may_use_tokens(self) -> bool:
@@ -403,6 +420,26 @@ class Handshake:
     def _expect(self, state: State) -> None:
         if self.state is not state:
             raise RuntimeError(f"the handshake is in {self.state}, not in {state}")
+
+
+def _refusal_of(parameters: Mapping[str, str]) -> Refusal | None:
+    """Why nobody gets in with these parameters, at whichever endpoint; None: somebody may."""
+    user = parameters.get("user", "")
+    if not user:
+        return Refusal(INVALID_AUTHORIZATION, "no PostgreSQL user name specified in startup packet")
+    for name in ("user", "database"):
+        if len(parameters.get(name, "").encode()) > protocol.NAME_BYTES_MAX:
+            return Refusal(
+                INVALID_AUTHORIZATION,
+                f"the {name} name is longer than {protocol.NAME_BYTES_MAX} bytes",
+            )
+    if user.startswith(RESERVED_ROLE_PREFIXES):
+        return Refusal(
+            INVALID_AUTHORIZATION, f'role "{user}" is reserved: no client may log in as it'
+        )
+    if "replication" in parameters:
+        return Refusal(FEATURE_NOT_SUPPORTED, "replication connections do not pass the gateway")
+    return None
 
 
 _CLIENTS_TURN = frozenset({State.STARTUP, State.TLS, State.SASL, State.SASL_FINAL, State.TOKEN})

@@ -14,7 +14,7 @@ import os
 import ssl
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +51,31 @@ class ServerCertificate:
     names: tuple[str, ...]
     server_end_point: bytes
     renew_at: datetime
+
+
+class CalledSocket(ssl.SSLSocket):
+    """A client's connection whose certificate was chosen by the name that it called.
+
+    server_name: None where it called none, such as an address. certificate: None: the first one.
+    """
+
+    server_name: str | None = None
+    certificate: ServerCertificate | None = None
+
+
+def choose_by_name(
+    certificate: ServerCertificate, choose: Callable[[str | None], ServerCertificate | None]
+) -> None:
+    """Have clients of a certificate shown the one of the name they call. choose: None: this one."""
+
+    def called(tls: CalledSocket, server_name: str | None, _: ssl.SSLContext) -> None:
+        tls.server_name = server_name
+        tls.certificate = choose(server_name)
+        if tls.certificate is not None:
+            tls.context = tls.certificate.context
+
+    certificate.context.sslsocket_class = CalledSocket
+    certificate.context.sni_callback = called  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)

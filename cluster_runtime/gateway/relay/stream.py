@@ -92,6 +92,11 @@ class ClientStream:
         data, self._early = self._early, b""
         return data
 
+    def send_last(self, data: bytes) -> None:
+        """Send as much as goes without waiting: nobody hears it who is gone, or too slow."""
+        with suppress(OSError, ssl.SSLError):
+            self.sock.send(data)
+
     def discard_unread(self) -> None:
         """Take in what has arrived. Closing a socket over unread bytes resets the connection, and
         the client loses the error that it was just sent.

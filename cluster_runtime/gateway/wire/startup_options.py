@@ -14,6 +14,10 @@ _TO_ESCAPE = re.compile(r"([\\ \t\n\r\f\v])")
 AUTH_PARAMETER = "borealis.auth"
 """How a client says what it will prove itself with, where its role could use either."""
 
+ENDPOINT_PARAMETER = "endpoint"
+"""How a client says which endpoint it means; in `options` also as a word of its own, without -c,
+for no switch of a server process looks like that."""
+
 DURABLE_COMMITS = "-c synchronous_commit=on"
 """Put before a client's own options: it outweighs what ALTER ROLE and ALTER DATABASE say, and the
 client's options, its startup parameters and SET outweigh it."""
@@ -42,13 +46,15 @@ def take(parameters: dict[str, str], name: str) -> tuple[str | None, dict[str, s
     """
     rest = {key: value for key, value in parameters.items() if key.lower() != name}
     own = next((value for key, value in parameters.items() if key.lower() == name), None)
-    value, options = _take_option(parameters.get("options", ""), name)
+    value, options = _take_option(
+        parameters.get("options", ""), name, alone=name == ENDPOINT_PARAMETER
+    )
     if value is not None:
         rest["options"] = options
     return (own if own is not None else value), rest
 
 
-def _take_option(options: str, name: str) -> tuple[str | None, str]:
+def _take_option(options: str, name: str, *, alone: bool) -> tuple[str | None, str]:
     words = [_ESCAPED.sub(r"\1", word) for word in _WORD.findall(options)]
     kept: list[str] = []
     found: str | None = None
@@ -56,7 +62,7 @@ def _take_option(options: str, name: str) -> tuple[str | None, str]:
     while position < len(words):
         word = words[position]
         used = 2 if word == "-c" and position + 1 < len(words) else 1
-        setting = words[position + 1] if used == 2 else _setting(word)
+        setting = words[position + 1] if used == 2 else _setting(word, alone)
         key, equals, value = setting.partition("=")
         if equals and key.lower().replace("-", "_") == name:
             found = value
@@ -68,8 +74,8 @@ def _take_option(options: str, name: str) -> tuple[str | None, str]:
     return found, " ".join(_TO_ESCAPE.sub(r"\\\1", word) for word in kept)
 
 
-def _setting(word: str) -> str:
+def _setting(word: str, alone: bool) -> str:
     for switch in ("--", "-c"):
         if word.startswith(switch):
             return word[2:]
-    return ""
+    return word if alone and not word.startswith("-") else ""

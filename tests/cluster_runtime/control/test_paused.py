@@ -69,7 +69,7 @@ def test_paused_clusters_have_no_thread_no_task_and_nothing_open_but_their_ports
     folders = tuple(str(runtime._home.service.find(each.id).directory) for each in clusters)
     assert [file for file in open_files() if file.startswith(folders)] == []
     listening = sum(
-        len(endpoint._listener._sockets)
+        len(endpoint._reception._listener._sockets)
         for each in clusters
         for endpoint in runtime._home.service.find(each.id).endpoints.values()
     )

@@ -16,6 +16,7 @@ from cluster_runtime.gateway.authentication.actions import (
     CheckToken,
     Close,
     Connect,
+    FindEndpoint,
     LookUp,
     Policy,
     Refusal,
@@ -38,7 +39,7 @@ SSL_REQUEST = struct.pack("!II", 8, protocol.SSL_REQUEST)
 GSSENC_REQUEST = struct.pack("!II", 8, protocol.GSSENC_REQUEST)
 
 
-def start(policy: Policy = IN_CLEAR) -> Handshake:
+def start(policy: Policy | None = IN_CLEAR) -> Handshake:
     return Handshake(policy, nonce="servernonce", mock_secret=b"m" * 32)
 
 
@@ -566,3 +567,38 @@ def test_a_server_that_goes_away_in_its_greeting_can_be_asked_again(
 def test_a_server_that_does_not_behave_is_not_answered(answer: bytes) -> None:
     with pytest.raises(protocol.ProtocolError):
         read_greeting(answer)
+
+
+def test_at_the_shared_port_the_endpoint_is_found_before_anything_is_decided() -> None:
+    shake = start(None)
+    assert feed(shake, startup(options="endpoint=notes -c x=y")) == [FindEndpoint("notes")]
+    assert shake.endpoint_found(IN_CLEAR) == [LookUp("app")]
+    _, connect = authenticate(shake, Login("app", make_verifier("s3cret")), "s3cret")
+    assert isinstance(connect, Connect)
+    assert b"endpoint" not in connect.startup_message
+    assert b"-c x=y" in connect.startup_message
+
+
+def test_at_the_shared_port_the_demands_of_the_endpoint_count() -> None:
+    shake = start(None)
+    assert feed(shake, startup()) == [FindEndpoint(None)]
+    assert refusal(shake.endpoint_found(Policy(require_tls=True)))[0] == "28000"
+    assert shake.endpoint_found(Policy()) == []
+
+
+def test_at_the_shared_port_who_is_turned_away_hears_that_first() -> None:
+    shake = start(None)
+    shake.refusal = Refusal("53300", "no place")
+    assert refusal(feed(shake, startup())) == ("53300", "no place")
+
+
+def test_at_its_own_port_an_endpoint_that_is_named_is_looked_for_too() -> None:
+    shake = start()
+    assert feed(shake, startup(options="endpoint=other")) == [FindEndpoint("other")]
+    assert refusal(shake.refuse("08004", "another one")) == ("08004", "another one")
+
+
+def test_a_cancel_request_at_the_shared_port_names_no_endpoint() -> None:
+    key = BackendKey(7, b"1234")
+    packet = struct.pack("!III", 16, protocol.CANCEL_REQUEST, key.pid) + key.secret
+    assert feed(start(None), packet) == [Cancel(key, packet)]

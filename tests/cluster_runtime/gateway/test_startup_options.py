@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_runtime.gateway.wire.startup_options import DURABLE_COMMITS, durable, take
+from cluster_runtime.gateway.wire.startup_options import (
+    DURABLE_COMMITS,
+    ENDPOINT_PARAMETER,
+    durable,
+    take,
+)
 
 NAME = "borealis.auth"
 
@@ -37,6 +42,22 @@ def test_a_setting_is_taken_out_of_the_options(options: str, value: str | None, 
 def test_a_parameter_of_its_own_counts_more() -> None:
     parameters = {"Borealis.Auth": "scram", "options": "-c borealis.auth=iam -c x=y"}
     assert take(parameters, NAME) == ("scram", {"options": "-c x=y"})
+
+
+@pytest.mark.parametrize(
+    ("options", "value", "rest"),
+    [
+        ("endpoint=notes", "notes", ""),
+        ("-c endpoint=notes", "notes", ""),
+        ("--endpoint=notes -c work_mem=1MB", "notes", "-c work_mem=1MB"),
+        ("-c work_mem=1MB endpoint=notes", "notes", "-c work_mem=1MB"),
+        ("-c work_mem=endpoint=notes", None, "-c work_mem=endpoint=notes"),
+        ("-endpoint=notes", None, "-endpoint=notes"),
+        ("endpoints=notes", None, "endpoints=notes"),
+    ],
+)
+def test_the_endpoint_may_be_a_word_of_its_own(options: str, value: str | None, rest: str) -> None:
+    assert take({"options": options}, ENDPOINT_PARAMETER) == (value, {"options": rest})
 
 
 words = st.text(st.characters(codec="ascii", exclude_characters="\0"), min_size=1, max_size=8)
