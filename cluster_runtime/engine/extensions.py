@@ -13,6 +13,7 @@ Source: PostgreSQL 18 manual, "CREATE EXTENSION" and "extension_control_path".
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 from cluster_runtime.engine.installation import Installation
@@ -23,8 +24,23 @@ TRUSTED_HERE = ("vector", "pg_stat_statements")
 CONTROL_PATH_SINCE = 18
 PRELOADED = "pg_stat_statements"
 
+_TRUSTED = re.compile(r"^\s*trusted\s*=\s*'?(true|on|yes|1)\b", re.MULTILINE | re.IGNORECASE)
+
 _RESET = "grant execute on function pg_stat_statements_reset to rds_superuser;\n"
 """As on RDS: counters are reset by members of rds_superuser, not by the superuser alone."""
+
+
+@cache
+def installable(installation: Installation) -> tuple[str, ...]:
+    """The names of the extensions that the master user may create, in order."""
+    here = TRUSTED_HERE if installation.major >= CONTROL_PATH_SINCE else ("vector",)
+    return tuple(
+        sorted(
+            control.stem
+            for control in _system_extensions(installation).glob("*.control")
+            if control.stem in here or _TRUSTED.search(_read(control))
+        )
+    )
 
 
 def preload_settings(installation: Installation) -> Settings:

@@ -22,6 +22,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from cluster_runtime.engine import children
+from cluster_runtime.engine.access.instance_facts import FACTS_FILE
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.sandbox.confinement import (
@@ -181,6 +182,10 @@ class Postmaster:
         }
         path = self.data_directory / RUNTIME_SETTINGS_FILE
         write_atomically(path, render_settings({**own, **settings}), self.user)
+
+    def write_facts(self, facts: str) -> None:
+        """Write what the server tells its clients of itself, from their next statement on."""
+        write_atomically(self.data_directory / FACTS_FILE, facts, self.user)
 
     def reload(self) -> None:
         """Make the running server read its settings again (SIGHUP)."""

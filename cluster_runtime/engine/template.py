@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cluster_runtime.engine import children
-from cluster_runtime.engine.access import roles
+from cluster_runtime.engine.access import functions, roles
 from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE
 from cluster_runtime.engine.control_file import set_system_identifier
 from cluster_runtime.engine.extensions import CONTROL_PATH_SINCE, trusted_control_path
@@ -98,6 +98,8 @@ def _digest(installation: Installation, user: OsUser, settings: Settings) -> str
         dict(settings),
         roles.create_roles(installation.major),
         roles.IN_EACH_DATABASE,
+        functions.FOR_DRIVERS,
+        functions.MAKE_RECIPE,
         roles.ADMIN_SCHEMA,
         roles.CLOSE_ADMIN_DATABASE,
         roles.SHRINK_ADMIN_DATABASE,
@@ -156,15 +158,22 @@ def _bootstrap(directory: Path, installation: Installation, user: OsUser) -> Non
         try:
             with superuser_connection(postmaster, "template1") as conn:
                 conn.execute(roles.create_roles(installation.major))
+                conn.execute("alter database template0 allow_connections true")
+                with superuser_connection(postmaster, "template0") as pristine:
+                    pristine.execute(functions.FOR_DRIVERS)
+                conn.execute("alter database template0 allow_connections false")
                 conn.execute(f"create database {ADMIN_DATABASE} template template0")
                 conn.execute(roles.CLOSE_ADMIN_DATABASE)
+                conn.execute(functions.FOR_DRIVERS)
                 conn.execute(roles.IN_EACH_DATABASE)
                 if installation.major < CONTROL_PATH_SINCE:
                     conn.execute("create extension vector")
             with superuser_connection(postmaster, ADMIN_DATABASE) as conn:
                 conn.execute(roles.ADMIN_SCHEMA)
+                conn.execute(functions.MAKE_RECIPE)
                 conn.execute(roles.SHRINK_ADMIN_DATABASE)
             with superuser_connection(postmaster) as conn:
+                conn.execute(functions.FOR_DRIVERS)
                 conn.execute(roles.IN_EACH_DATABASE)
                 if installation.major >= CONTROL_PATH_SINCE:
                     conn.execute(f"set role {roles.MASTER}")

@@ -5,7 +5,11 @@ that read as it become the master user's; native code, event triggers and extens
 trusted go. Members of trusted extensions, and what the runtime itself made, stay.
 """
 
-QUERY = """
+from cluster_runtime.engine.access import functions
+
+_OURS = ", ".join(f"'{name}'" for name in functions.NAMES)
+
+QUERY = f"""
 with member as (
   select d.classid, d.objid
     from pg_catalog.pg_depend d
@@ -20,6 +24,9 @@ with member as (
                       where m.classid operator(pg_catalog.=)
                             'pg_catalog.pg_proc'::pg_catalog.regclass
                         and m.objid operator(pg_catalog.=) p.oid)
+     and not (p.pronamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace
+              and p.proname operator(pg_catalog.=) any (array[{_OURS}]::pg_catalog.name[])
+              and p.prokind operator(pg_catalog.=) 'f')
 )
 select pg_catalog.format('drop event trigger %%I', evtname),
        pg_catalog.format('event trigger %%I, which only a superuser can make, was dropped', evtname)
