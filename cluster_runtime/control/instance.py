@@ -17,6 +17,7 @@ from cluster_runtime.control.availability.health import Process
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.places import Servers
 from cluster_runtime.control.postgres import Instance, Reader, Writer
+from cluster_runtime.engine.access.instance_facts import InstanceFacts
 from cluster_runtime.engine.access.roles import IAM_ROLE
 from cluster_runtime.engine.home import SOCKET_NAME
 from cluster_runtime.engine.postmaster import Shutdown
@@ -88,6 +89,9 @@ class HostedInstance:
         self._transition = asyncio.Lock()
         self._logins_while_paused: dict[str, Login] = {}
         self._on_start: Callable[[], None] = _nothing
+        self._telling = asyncio.Lock()
+        self.told: InstanceFacts | None = None
+        """What it tells its clients since its last start; None: nothing yet."""
         self.major = major
         self.admin = AdminConnection(instance.socket_directory, major)
         self._probe = AdminConnection(instance.socket_directory, major)
@@ -104,6 +108,24 @@ class HostedInstance:
         if not self._instance.running:
             return None
         return self._instance.socket_directory / SOCKET_NAME
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """The extensions that its master user may create."""
+        return self._instance.extensions
+
+    async def tell(self, facts: InstanceFacts) -> None:
+        """Have it tell its clients this of itself. One that ends meanwhile is not told."""
+        async with self._telling:
+            if self.socket is None:
+                return
+            try:
+                await in_thread(self._instance.tell, facts)
+            except FileNotFoundError:
+                if self.socket is not None:
+                    raise
+            else:
+                self.told = facts
 
     @property
     def path(self) -> Path:
@@ -148,6 +170,7 @@ class HostedInstance:
                 await self._stop(Shutdown.FAST)
             if self.socket is None:
                 self._ready = False
+                self.told = None
                 await self._disconnect()
                 with span("instance.start", self._spans):
                     await in_thread(self._instance.start)

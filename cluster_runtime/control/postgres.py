@@ -14,8 +14,9 @@ import psutil
 
 from cluster_runtime.control.availability.health import Process
 from cluster_runtime.control.records.model import StorageType
+from cluster_runtime.engine.access.instance_facts import InstanceFacts, told_at_first
 from cluster_runtime.engine.access.roles import SUPERUSER
-from cluster_runtime.engine.extensions import preload_settings
+from cluster_runtime.engine.extensions import installable, preload_settings
 from cluster_runtime.engine.parameters import STANDBY_PARAMETERS
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.os_user import OsUser
@@ -67,6 +68,13 @@ class Instance(Protocol):
 
     def end_backend(self, pid: int) -> None:
         """End one of its server processes; one that is not its own is left alone."""
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """The extensions that its master user may create."""
+
+    def tell(self, facts: InstanceFacts) -> None:
+        """Have it tell its clients this of itself, while it runs."""
 
 
 class ClusterStorage:
@@ -191,9 +199,29 @@ class _OnVolume:
     ) -> None:
         self._postmaster = postmaster
         self._storage = storage
+        self._life = threading.RLock()  # starts, stops and ends, one at a time
+        self._told: Settings = told_at_first(self.extensions)
+
         self._wanted = parameters
         self.parameters: Settings = {}
         """Those that it runs with."""
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        return installable(self._postmaster.installation)
+
+    def tell(self, facts: InstanceFacts) -> None:
+        self._postmaster.write_facts(facts.text())
+        if facts.settings != self._told:
+            # SHOW reads what the server runs with.
+            with self._life:
+                self._told = facts.settings
+                if self.running:
+                    self._postmaster.write_settings(self._settings())
+                    self._postmaster.reload()
+
+    def _settings(self) -> Settings:
+        raise NotImplementedError
 
     @property
     def running(self) -> bool:
@@ -245,7 +273,6 @@ class Writer(_OnVolume):
         self, postmaster: Postmaster, storage: ClusterStorage, parameters: Callable[[], Settings]
     ) -> None:
         super().__init__(postmaster, storage, parameters)
-        self._life = threading.RLock()  # starts, stops and ends, one at a time
         self._run: object | None = None
         self._tell_lost: Callable[[], None] = _nobody
 
@@ -303,7 +330,7 @@ class Writer(_OnVolume):
 
     def _settings(self) -> Settings:
         """The tenant's parameters, and the runtime's own, which prevail."""
-        return {**self.parameters, **WRITER_SETTINGS, **self.preloads}
+        return {**self.parameters, **self._told, **WRITER_SETTINGS, **self.preloads}
 
     def stop(self, mode: Shutdown) -> None:
         """Stop; after a clean end the data directory is trusted by the next start."""

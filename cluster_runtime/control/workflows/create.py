@@ -26,6 +26,7 @@ from cluster_runtime.control.records.model import (
 )
 from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.records.rules import DEFAULT_DATABASE
+from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.control.workflows.delete import finish_delete
 from cluster_runtime.control.workflows.instances.failover import reboot_writer
 from cluster_runtime.control.workflows.instances.hosting import give_first_instance, instances_over
@@ -154,6 +155,7 @@ async def _name(
         await in_thread(storage.set_storage_type, request.storage_type)
     if request.with_writer:
         await give_first_instance(runtime, cluster)
+        await publish(cluster)
         await open_endpoints(runtime, cluster)
     else:
         await cluster.instances.stop(Shutdown.FAST)

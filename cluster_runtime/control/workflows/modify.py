@@ -16,6 +16,7 @@ from cluster_runtime.control.records.identifiers import check_identifier
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from cluster_runtime.control.records.parameter_groups import DEFAULT_PREFIX
 from cluster_runtime.control.records.resources import MasterUserSecret
+from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.control.workflows.create import renamed, set_password
 from cluster_runtime.control.workflows.parameter_groups import apply_parameters, group_of
 from cluster_runtime.control.workflows.reset import reset_settings
@@ -105,6 +106,7 @@ async def modify_db_cluster(
         if after.internet_access_gateway_enabled != before.internet_access_gateway_enabled:
             await _switch_gateway(runtime, cluster)
         update_endpoints(runtime, cluster)
+        await publish(cluster)
         if request.db_cluster_parameter_group_name is not None:
             await apply_parameters(runtime, cluster, None)
         return cluster.db_cluster

@@ -18,7 +18,8 @@ from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.postgres import BASE_IMAGE
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT
-from cluster_runtime.engine.access import leftovers, roles
+from cluster_runtime.control.topology.publishing import publish
+from cluster_runtime.engine.access import functions, leftovers, roles
 from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE
 from cluster_runtime.engine.access.rights import RIGHTS_QUERY, Repair, Rights, repairs
 from cluster_runtime.errors import EngineError
@@ -47,11 +48,22 @@ _TENANT_DATABASES = (
 )
 
 
+_ALL_DATABASES = (
+    "select datname, datallowconn from pg_catalog.pg_database "
+    "where datconnlimit operator(pg_catalog.<>) -2 order by oid"
+)
+_RECIPE = "select number from runtime.recipe"
+
+
 async def prepare_writer(runtime: OpenRuntime, resource_id: str, instance: HostedInstance) -> None:
     """Bring a writer that has just started up to the recipe. Raises psycopg.Error, EngineError."""
     cluster = runtime.clusters.get(resource_id)
     if cluster is not None and cluster.format == BEFORE_ADMIN_DATABASE:
         await _bring_up(runtime, cluster)
+    if await _recipe(instance) < functions.RECIPE:
+        for event in await _make_functions(instance):
+            if cluster is not None:
+                await runtime.record(cluster, event, "maintenance")
     instance.runtime_roles = dict(
         cast(list[tuple[str, int]], await instance.admin.execute(_RUNTIME_ROLES))
     )
@@ -60,6 +72,8 @@ async def prepare_writer(runtime: OpenRuntime, resource_id: str, instance: Hoste
         await instance.admin.execute(repair.statement)
         if cluster is not None:
             await runtime.record(cluster, repair.report, "security")
+    if cluster is not None:
+        await publish(cluster)
 
 
 async def prepare_reader(runtime: OpenRuntime, resource_id: str, instance: HostedInstance) -> None:
@@ -71,6 +85,8 @@ async def prepare_reader(runtime: OpenRuntime, resource_id: str, instance: Hoste
     else:
         found = await instance.admin.execute(_RUNTIME_ROLES)
     instance.runtime_roles = dict(cast(list[tuple[str, int]], found))
+    if cluster is not None:
+        await publish(cluster)
 
 
 async def restore_configuration(runtime: OpenRuntime, cluster: HostedCluster) -> None:
@@ -109,6 +125,42 @@ async def _bring_up(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     await runtime.record(
         cluster, f"brought up to format {CLUSTER_FORMAT} of this release", "maintenance"
     )
+
+
+async def _recipe(instance: HostedInstance) -> int:
+    """The number of the functions that a cluster has, as it says itself; 0 without any."""
+    try:
+        ((number,),) = await instance.admin.execute(_RECIPE)
+    except psycopg.errors.UndefinedTable:
+        return 0
+    return int(number)
+
+
+async def _make_functions(instance: HostedInstance) -> list[str]:
+    """Make what drivers ask in every database, those that others are made from among them.
+
+    Also in a cluster that has no name yet: one that is restored to a time before it had them.
+    Returns what is to be told of it.
+    """
+    admin, failures = instance.admin, []
+    for database, open_to_sessions in await admin.execute(_ALL_DATABASES):
+        name = sql.Identifier(database)
+        if not open_to_sessions:
+            await admin.execute(sql.SQL("alter database {} allow_connections true").format(name))
+        try:
+            async with admin.inside(database) as conn:
+                await conn.execute(functions.FOR_DRIVERS)
+        except psycopg.Error as error:
+            failures.append(
+                f"database {database!r} lacks aurora_replica_status() and what else drivers ask, "
+                f"for it could not be made there: {error}"
+            )
+        finally:
+            if not open_to_sessions:
+                closed = sql.SQL("alter database {} allow_connections false").format(name)
+                await admin.execute(closed)
+    await admin.execute(functions.MAKE_RECIPE)
+    return [*failures, "functions that drivers ask were made"]
 
 
 async def _make_room(runtime: OpenRuntime, cluster: HostedCluster, name: str) -> None:

@@ -49,6 +49,8 @@ def test_what_the_last_release_left_opens_and_is_not_for_it_any_more(folder: Pat
             with runtime.cluster(name).connect() as conn:
                 found = conn.execute("select count(*), sum(id) from book").fetchone()
                 assert found == (50_000, 1_250_025_000)
+                told = conn.execute("select server_id from pg_catalog.aurora_replica_status()")
+                assert told.fetchall() == [(f"{name}-instance-1",)]
     refused = previous_release.run(release, OPEN, str(state))
     assert refused.returncode != 0
     assert "use the newer release" in refused.stderr

@@ -35,6 +35,7 @@ with Runtime.open(sys.argv[1], warm_pool_size=0) as runtime:
             conn.execute("grant rds_superuser to borealis_reader")
             conn.execute("create database rdsadmin")
             conn.execute("create role rds_grantor")
+            conn.execute("create database shut with allow_connections false")
     with runtime.cluster("renamed").connect(autocommit=True) as conn:
         conn.execute("alter role clerk createrole")
         conn.execute("alter role rds_iam rename to gone")
@@ -45,6 +46,8 @@ with Runtime.open(sys.argv[1], warm_pool_size=0) as runtime:
     where = f"host={sockets} user=rdsadmin dbname=library"
     with psycopg.connect(where, autocommit=True) as conn:
         for statement in (
+            "create function pg_catalog.aurora_version() returns text return 'planted'",
+            "alter function pg_catalog.aurora_version() owner to postgres",
             "grant pg_execute_server_program to postgres",
             "grant rdsadmin to postgres",
             "alter role postgres superuser",
@@ -152,6 +155,24 @@ def test_rights_that_the_recipe_does_not_give_are_gone_and_reported(
     messages = [event.message for event in runtime.describe_events(name)]
     assert any("database 'rdsadmin' is 'rdsadmin_" in message for message in messages), messages
     assert any("brought up to format 2" in message for message in messages)
+
+
+@pytest.mark.parametrize("name", ["honest", "pwned", "paused", "renamed"])
+def test_what_drivers_ask_is_there_in_every_database(runtime: Runtime, name: str) -> None:
+    cluster = runtime.cluster(name)
+    with cluster.connect(dbname="postgres", autocommit=True) as conn:
+        conn.execute("create database fresh template template0")
+        conn.execute("alter database shut with allow_connections true")
+        closed = "select datname from pg_database where not datallowconn"
+        assert conn.execute(closed.encode()).fetchall() == [("template0",)]
+    for database in ("library", "postgres", "fresh", "shut"):
+        with cluster.connect(dbname=database) as conn:
+            said = conn.execute("select aurora_db_instance_identifier(), aurora_version()")
+            assert said.fetchone() == (f"{name}-instance-1", cluster.describe().engine_version)
+            owners = conn.execute(
+                "select distinct proowner::regrole::text from pg_proc where proname like 'aurora%'"
+            )
+            assert owners.fetchall() == [("rdsadmin",)]
 
 
 def test_what_a_superuser_left_behind_acts_for_nobody(runtime: Runtime) -> None:

@@ -20,6 +20,7 @@ from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import disconnect
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.records.model import ClusterStatus
+from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import (
     EngineError,
@@ -217,6 +218,7 @@ async def _promote(runtime: OpenRuntime, cluster: HostedCluster, name: str) -> N
     cluster.lag.pop(name, None)
     cluster.db_cluster = after
     await in_thread(runtime.catalog.put, replace(after, status=ClusterStatus.AVAILABLE))
+    await publish(cluster)
     await old.become_reader()
 
 

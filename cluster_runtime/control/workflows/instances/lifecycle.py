@@ -29,6 +29,7 @@ from cluster_runtime.control.records.instances import (
     place_of,
 )
 from cluster_runtime.control.records.model import ClusterStatus, InstanceStatus
+from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.control.workflows.instances.failover import failover_db_cluster, reboot_writer
 from cluster_runtime.control.workflows.instances.hosting import hosted_at, remove_files
 from cluster_runtime.control.workflows.parameter_groups import apply_parameters
@@ -208,6 +209,7 @@ async def _forget(runtime: OpenRuntime, cluster: HostedCluster, record: Instance
 async def _drop(runtime: OpenRuntime, cluster: HostedCluster, name: str) -> None:
     await in_thread(runtime.catalog.remove_instance, name)
     cluster.records.pop(name, None)
+    await publish(cluster)
 
 
 def _new_record(cluster: HostedCluster, name: str, request: CreateDBInstance) -> InstanceRecord:

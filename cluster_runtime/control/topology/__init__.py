@@ -1,0 +1,1 @@
+"""What each instance of a cluster tells its clients of the cluster."""
