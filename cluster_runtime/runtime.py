@@ -52,6 +52,7 @@ class Runtime(BlockingOperations):
         engine_version: str | None = None,
         gateway_limits: "GatewayLimits | None" = None,
         endpoint_port: int | None = None,
+        gateway_port: int | None = 0,
     ) -> "Runtime":
         """Open the clusters of a state directory, which is made where it does not exist.
 
@@ -61,12 +62,14 @@ class Runtime(BlockingOperations):
         endpoint_port: of the RDS-compatible endpoint on 127.0.0.1, and on a socket beside it; 0:
             the port it had before, or any free one; None: no such endpoint. Hosts in the
             background have one.
+        gateway_port: of the gateway's port that leads to all endpoints of all clusters, told apart
+            by name, beside the ports of their own; 0 and None as above.
         Raises StateDirectoryInUseError, StateDirectoryError, CatalogCorruptedError,
         EngineNotFoundError, PortInUseError; HostUnavailableError and HostVersionError where another
         one hosts.
         """
         options = RuntimeOptions(
-            warm_pool_size, region, engine_version, gateway_limits, endpoint_port
+            warm_pool_size, region, engine_version, gateway_limits, endpoint_port, gateway_port
         )
         if host == "process":
             return cls(_hosted(state_dir, options))

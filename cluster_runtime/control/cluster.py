@@ -88,6 +88,13 @@ class UnnamedCluster:
     instances: Instances
 
 
+class Watch(Protocol):
+    """What looks after the clusters of a runtime by itself."""
+
+    async def close(self) -> None:
+        """Look no more."""
+
+
 class Supervision(Protocol):
     """What looks after the instances of a cluster while its endpoints are open.
 
@@ -210,6 +217,7 @@ class OpenRuntime:
     reserved: dict[str, asyncio.Event] = field(default_factory=dict)
     """Names whose clusters are being made; each event is set when that has ended."""
     parameter_groups: dict[str, DBClusterParameterGroup] = field(default_factory=dict)
+    watches: list[Watch] = field(default_factory=list)
 
     def find(self, identifier: str) -> HostedCluster:
         """The cluster of an identifier or resource id. Raises ClusterNotFoundError."""
@@ -217,6 +225,11 @@ class OpenRuntime:
             if identifier == cluster.id or identifier.lower() == cluster.identifier:
                 return cluster
         raise not_found(identifier, (cluster.identifier for cluster in self.clusters.values()))
+
+    async def stop_watching(self) -> None:
+        """End what looks after the clusters by itself."""
+        while self.watches:
+            await self.watches.pop().close()
 
     def parameters_of(self, resource_id: str, place: str = "") -> Settings:
         """What the parameter group of a cluster sets; nothing for one without a name yet.

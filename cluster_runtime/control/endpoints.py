@@ -85,6 +85,23 @@ async def open_custom_endpoint(
         await in_thread(runtime.catalog.put_custom_endpoint, record)
 
 
+async def open_shared_port(runtime: OpenRuntime, port: int | None, last: int | None) -> None:
+    """Listen at the port that leads to all endpoints by name.
+
+    port: 0 for the last one, or any free one; None for no such port. Raises PortInUseError for one
+    that was asked for.
+    """
+    if port is None:
+        return
+    try:
+        await runtime.gateway.open_shared_port(port or last)
+    except PortInUseError:
+        if port:
+            raise
+        _log.warning("shared port moves", port=last)
+        await runtime.gateway.open_shared_port(None)
+
+
 async def close_endpoint(runtime: OpenRuntime, cluster: HostedCluster, key: str) -> None:
     """Stop listening at one endpoint, where it is open; its connections end with 57P01."""
     endpoint = cluster.endpoints.pop(key, None)
@@ -173,12 +190,20 @@ def endpoint_spec(cluster: HostedCluster, key: str) -> EndpointSpec:
     return EndpointSpec(
         cluster=db_cluster.db_cluster_resource_id,
         names=(host,),
+        aliases=_aliases(cluster, key),
         port=port or None,
         require_tls=db_cluster.require_tls,
         iam_enabled=db_cluster.iam_database_authentication_enabled,
         read_only=key == READER,
         max_connections=class_connections(record.db_instance_class) if record else None,
     )
+
+
+def _aliases(cluster: HostedCluster, key: str) -> tuple[str, ...]:
+    """Identifiers that mean an endpoint at the port that all share; the reader's has none."""
+    if key in (WRITER, READER):
+        return (cluster.identifier,) if key == WRITER else ()
+    return (_named(key, INSTANCE) or _named(key, CUSTOM),)
 
 
 def address_of(cluster: HostedCluster, key: str) -> tuple[str, int]:

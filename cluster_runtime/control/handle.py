@@ -58,12 +58,14 @@ class Cluster(Protocol):
         *,
         user: str | None = None,
         dbname: str | None = None,
+        port: int | None = None,
     ) -> str:
         """A libpq URI of an endpoint, through the gateway.
 
         endpoint: `writer`, `reader`, or the name of an instance or of a custom endpoint.
         It carries an IAM token as its password, which opens new connections for 15 minutes;
         ask again for each new connection (a pool takes `conninfo=cluster.dsn`).
+        port: another one that leads there: the host's `gateway_port`, which all endpoints share.
         """
 
     def connect(self, endpoint: str = "writer", **kwargs: Any) -> "psycopg.Connection[Any]":
@@ -139,12 +141,14 @@ class ClusterHandle:
         *,
         user: str | None = None,
         dbname: str | None = None,
+        port: int | None = None,
     ) -> str:
         """A libpq URI of an endpoint, through the gateway; as secret as a password.
 
         endpoint: `writer`, `reader`, or the name of an instance or of a custom endpoint.
         It carries an IAM token, which opens new connections for 15 minutes: ask again for each new
-        connection. Raises InvalidClusterStateError while the endpoint is not open,
+        connection. port: another one that leads there: the host's `gateway_port`, which all
+        endpoints share. Raises InvalidClusterStateError while the endpoint is not open,
         ClusterClosedError where waiting does not open it, and InvalidParameterError for an endpoint
         that there is not.
         """
@@ -169,7 +173,8 @@ class ClusterHandle:
             "writer": (db_cluster.endpoint, db_cluster.port),
             "reader": (db_cluster.reader_endpoint, db_cluster.reader_port),
         }
-        host, port = own.get(endpoint) or self._source.address(endpoint)
+        host, own_port = own.get(endpoint) or self._source.address(endpoint)
+        port = port or own_port
         name = user or db_cluster.master_username
         token = self._source.token(db_cluster, host, port, name)
         return (

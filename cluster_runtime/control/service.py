@@ -7,7 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
-from cluster_runtime.control.endpoints import close_endpoints, describe_sessions
+from cluster_runtime.control.endpoints import (
+    close_endpoints,
+    describe_sessions,
+    open_shared_port,
+)
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.monitoring.activity import describe_activity
 from cluster_runtime.control.monitoring.disk_watch import DiskWatch
@@ -73,6 +77,7 @@ from cluster_runtime.control.records.resources import (
 )
 from cluster_runtime.control.records.state_directory import StateDirectory
 from cluster_runtime.control.records.tokens import generate_db_auth_token
+from cluster_runtime.control.topology.publishing import TopologyWatch
 from cluster_runtime.control.workflows import (
     create,
     delete,
@@ -143,20 +148,20 @@ class HostedSource:
 class ControlService(InstanceOperations):
     """The control plane itself. All methods run on the runtime's event loop."""
 
-    def __init__(
-        self, runtime: OpenRuntime, disk_watch: DiskWatch, engine_version: str | None = None
-    ) -> None:
+    def __init__(self, runtime: OpenRuntime, engine_version: str | None = None) -> None:
         super().__init__(runtime)
-        self._disk_watch = disk_watch
         self._engine_version = engine_version
 
     @classmethod
-    async def open(cls, state: StateDirectory, options: RuntimeOptions) -> "ControlService":
+    async def open(
+        cls, state: StateDirectory, options: RuntimeOptions, last_gateway_port: int | None = None
+    ) -> "ControlService":
         """Open the parts over a locked state directory and bring its clusters back."""
         raise_open_files()
         user = engine_user()
         home = await asyncio.to_thread(open_home, state.path, user)
         catalog = await asyncio.to_thread(Catalog.open, state.path / "catalog.sqlite")
+        gateway: Gateway | None = None
         try:
             access_key = state.access_key()
             certificates = await asyncio.to_thread(CertificateAuthority.open, state.path / "tls")
@@ -193,17 +198,21 @@ class ControlService(InstanceOperations):
             )
             for each in await asyncio.to_thread(catalog.parameter_groups):
                 runtime.parameter_groups[each.db_cluster_parameter_group_name] = each
+            await open_shared_port(runtime, options.gateway_port, last_gateway_port)
             await recover(runtime)
         except BaseException:
+            if gateway is not None:
+                await gateway.close()
             catalog.close()
             raise
         runtime.pool.fill()
-        return cls(runtime, DiskWatch(runtime), options.engine_version)
+        runtime.watches += (DiskWatch(runtime), TopologyWatch(runtime))
+        return cls(runtime, options.engine_version)
 
     async def close(self) -> None:
         """Stop every cluster cleanly; their next connect, in a later runtime, wakes them."""
         runtime = self._runtime
-        await self._disk_watch.close()
+        await runtime.stop_watching()
         await runtime.pool.close()
         await asyncio.gather(*(self._close(cluster) for cluster in runtime.clusters.values()))
         await runtime.gateway.close()
@@ -390,7 +399,13 @@ class ControlService(InstanceOperations):
             state_directory=str(self._runtime.state.path),
             certificate_path=str(self.certificate_path),
             process_id=os.getpid(),
+            gateway_port=self.gateway_port,
         )
+
+    @property
+    def gateway_port(self) -> int | None:
+        """The port that leads to all endpoints by name, where there is one."""
+        return self._runtime.gateway.shared_port
 
     @property
     def certificate_path(self) -> Path:

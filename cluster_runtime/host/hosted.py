@@ -86,7 +86,7 @@ class Hosted:
         try:
             facts = _facts(state.path, kind)
             place.write_facts(state.path, facts)
-            service = thread.call(ControlService.open(state, options))
+            service = thread.call(ControlService.open(state, options, facts.last_gateway_port))
         except BaseException:
             thread.close()
             state.close()
@@ -181,6 +181,8 @@ class Door:
             state="ready",
             endpoint_port=endpoint_port,
             last_endpoint_port=endpoint_port or self._facts.last_endpoint_port,
+            gateway_port=self._service.gateway_port,
+            last_gateway_port=self._service.gateway_port or self._facts.last_gateway_port,
         )
         await asyncio.to_thread(place.write_facts, self._directory, self._facts)
 
@@ -278,6 +280,7 @@ def _facts(directory: Path, kind: HostKind) -> HostFacts:
     former = place.read_facts(directory)
     return HostFacts(
         last_endpoint_port=former.last_endpoint_port if former is not None else None,
+        last_gateway_port=former.last_gateway_port if former is not None else None,
         pid=os.getpid(),
         kind=kind,
         state="starting",

@@ -21,8 +21,9 @@ class Plane(Protocol):
         """Instances."""
 
 
-Dsn = Callable[[DBCluster, str, str | None, str | None], str]
-"""Makes a libpq URI: of a cluster's endpoint, for a user and a database or their defaults."""
+Dsn = Callable[[DBCluster, str, str | None, str | None, int | None], str]
+"""Makes a libpq URI: of a cluster's endpoint, for a user, a database, by a port or their defaults.
+"""
 
 
 class RemoteCluster:
@@ -67,13 +68,15 @@ class RemoteCluster:
         *,
         user: str | None = None,
         dbname: str | None = None,
+        port: int | None = None,
     ) -> str:
         """A libpq URI of an endpoint; as secret as a password.
 
         It carries an IAM token, which opens new connections for 15 minutes: ask again for each new
-        connection. Raises InvalidClusterStateError while the endpoint is not open.
+        connection. port: another one that leads there, such as a host's `gateway_port`. Raises
+        InvalidClusterStateError while the endpoint is not open.
         """
-        return self._dsn(self.describe(), endpoint, user, dbname)
+        return self._dsn(self.describe(), endpoint, user, dbname, port)
 
     def connect(self, endpoint: str = "writer", **kwargs: Any) -> psycopg.Connection[Any]:
         """A psycopg connection; keyword arguments go to `psycopg.connect`."""

@@ -64,6 +64,7 @@ class HostClient:
         *,
         user: str | None = None,
         dbname: str | None = None,
+        port: int | None = None,
     ) -> str:
         """A libpq URI with a token that the host signed, as `Cluster.dsn` makes it."""
         parameters = {
@@ -71,6 +72,7 @@ class HostClient:
             "endpoint": endpoint,
             "user": user,
             "dbname": dbname,
+            "port": port,
         }
         return str(self.call(GENERATE_DSN, parameters))
 

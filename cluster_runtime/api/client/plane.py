@@ -31,7 +31,14 @@ class Channel(Protocol):
         Raises what the operation declares.
         """
 
-    def dsn(self, facts: DBCluster, endpoint: str, user: str | None, dbname: str | None) -> str:
+    def dsn(
+        self,
+        facts: DBCluster,
+        endpoint: str,
+        user: str | None,
+        dbname: str | None,
+        port: int | None,
+    ) -> str:
         """A libpq URI of an endpoint of a cluster, with a token."""
 
 
@@ -90,9 +97,18 @@ class HostChannel:
             declared, self._client.send(declared.name, request_to_json(request))
         )
 
-    def dsn(self, facts: DBCluster, endpoint: str, user: str | None, dbname: str | None) -> str:
+    def dsn(
+        self,
+        facts: DBCluster,
+        endpoint: str,
+        user: str | None,
+        dbname: str | None,
+        port: int | None,
+    ) -> str:
         """A libpq URI as the host makes it."""
-        return self._client.dsn(facts.db_cluster_resource_id, endpoint, user=user, dbname=dbname)
+        return self._client.dsn(
+            facts.db_cluster_resource_id, endpoint, user=user, dbname=dbname, port=port
+        )
 
 
 def _channel(

@@ -136,9 +136,17 @@ class RdsChannel:
             return self._waited("db_cluster_available", answer["DBCluster"])
         return self._result(declared, answer)
 
-    def dsn(self, cluster: DBCluster, endpoint: str, user: str | None, dbname: str | None) -> str:
+    def dsn(
+        self,
+        cluster: DBCluster,
+        endpoint: str,
+        user: str | None,
+        dbname: str | None,
+        port: int | None,
+    ) -> str:
         """A libpq URI of an endpoint of a cluster, with a token that is signed here."""
-        host, port = self._address(cluster, endpoint)
+        host, own_port = self._address(cluster, endpoint)
+        port = port or own_port
         name = user or cluster.master_username
         token = self._rds.generate_db_auth_token(
             DBHostname=host, Port=port, DBUsername=name, Region=cluster.region

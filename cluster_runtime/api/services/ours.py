@@ -64,11 +64,12 @@ class OurService:
         return None
 
     def _dsn(self, given: Mapping[str, Any]) -> str:
-        parameters = {"endpoint": "writer", "user": None, "dbname": None, **given}
+        parameters = {"endpoint": "writer", "user": None, "dbname": None, "port": None, **given}
         identifier = parameters.pop("db_cluster_identifier", None)
-        if parameters.keys() != {"endpoint", "user", "dbname"} or not isinstance(identifier, str):
+        known = {"endpoint", "user", "dbname", "port"}
+        if parameters.keys() != known or not isinstance(identifier, str):
             raise InvalidParameterError(
-                f"{GENERATE_DSN} takes a cluster, an endpoint, a user and a database"
+                f"{GENERATE_DSN} takes a cluster, an endpoint, a user, a database and a port"
             )
         endpoint = parameters.pop("endpoint")
         if not isinstance(endpoint, str):

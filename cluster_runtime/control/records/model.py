@@ -193,6 +193,7 @@ class HostDescription:
     """The process that hosts a state directory, as DescribeHost shows it.
 
     version: its release. certificate_path: of the gateway's authority, for `sslrootcert`.
+    gateway_port: the port that leads to every endpoint by its name; None where there is none.
     """
 
     version: str
@@ -200,6 +201,7 @@ class HostDescription:
     state_directory: str
     certificate_path: str
     process_id: int
+    gateway_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ class RuntimeOptions:
     """warm_pool_size: unnamed clusters kept ready; region: the one that endpoint names carry;
     engine_version: of new clusters, unless their create names another one; gateway_limits: of
     connections, at every endpoint; None: the usual ones; endpoint_port: of the RDS-compatible
-    endpoint on 127.0.0.1; 0: the one it had before, or any free one; None: no such endpoint.
+    endpoint on 127.0.0.1; 0: the one it had before, or any free one; None: no such endpoint;
+    gateway_port: of the gateway's port that leads to all endpoints by name, in the same way.
     """
 
     warm_pool_size: int = 1
@@ -22,3 +23,4 @@ class RuntimeOptions:
     engine_version: str | None = None
     gateway_limits: "GatewayLimits | None" = None
     endpoint_port: int | None = None
+    gateway_port: int | None = 0

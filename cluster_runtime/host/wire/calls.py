@@ -24,7 +24,9 @@ class HostFacts:
 
     socket: where it takes requests. protocol: the one that it speaks. version: of Borealis.
     endpoint_port: of its RDS-compatible endpoint on 127.0.0.1; None where it has none.
-    last_endpoint_port: of the last host that had one, which a later host takes again.
+    gateway_port: of its gateway, for all endpoints; None where it has none.
+    last_endpoint_port, last_gateway_port: of the last host that had one, which a later host takes
+        again.
     """
 
     pid: int
@@ -36,6 +38,8 @@ class HostFacts:
     start_time: datetime
     endpoint_port: int | None = None
     last_endpoint_port: int | None = None
+    gateway_port: int | None = None
+    last_gateway_port: int | None = None
 
     @property
     def endpoint_url(self) -> str | None:

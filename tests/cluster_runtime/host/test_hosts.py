@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -36,6 +37,7 @@ from cluster_runtime.errors import (
     HostLostError,
     HostVersionError,
     InvalidParameterError,
+    PortInUseError,
     StateDirectoryError,
     StateDirectoryInUseError,
 )
@@ -375,6 +377,30 @@ def test_a_background_host_has_an_rds_endpoint_whose_port_stays(state_dir: Path)
         assert program.facts.endpoint_url is None
     with Runtime.open(state_dir, warm_pool_size=0, endpoint_port=0):
         assert rds()[0] == url
+
+
+def test_the_shared_port_is_that_of_the_last_host(state_dir: Path) -> None:
+    with attach(state_dir) as runtime:
+        cluster = runtime.create_db_cluster("notes")
+        port = runtime.describe_host().gateway_port
+        assert port is not None
+        with psycopg.connect(cluster.dsn(port=port)) as conn:
+            assert conn.execute("select 1").fetchone() == (1,)
+        kill(state_dir)
+        assert runtime.describe_host().gateway_port == port
+        status = host_status(state_dir)
+        assert status is not None
+        assert status.facts.gateway_port == port
+    end_host(state_dir)
+    with Runtime.open(state_dir, warm_pool_size=0, gateway_port=None) as without:
+        assert without.describe_host().gateway_port is None
+    taken = socket.create_server(("127.0.0.1", port))
+    with taken, Runtime.open(state_dir, warm_pool_size=0) as moved:
+        assert moved.describe_host().gateway_port not in (None, port)
+        with pytest.raises(PortInUseError, match=str(port)):
+            Runtime.open(state_dir / "other", host="process", warm_pool_size=0, gateway_port=port)
+    with Runtime.open(state_dir, warm_pool_size=0, gateway_port=port) as chosen:
+        assert chosen.describe_host().gateway_port == port
 
 
 def test_a_directory_with_a_long_name_has_its_socket_elsewhere() -> None:
