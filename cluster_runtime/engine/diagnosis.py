@@ -7,7 +7,7 @@ alone. A state directory that another process hosts is only looked at.
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
@@ -64,6 +64,7 @@ def examine(state_dir: Path) -> list[Finding]:
     found += _guarded("flush", lambda: [flush(state_dir)])
     found += [memory(psutil.virtual_memory().available), descriptors(place.descriptors_max())]
     found += [names(place.endpoint_names_resolve())]
+    found += [ipv6(place.ipv6_loopback(), place.addresses_of_endpoints())]
     found += _guarded("state directory", lambda: [state_directory(state_dir)])
     user: list[OsUser] = []
     found += _guarded("user", lambda: _look_at_users(user))
@@ -190,6 +191,22 @@ def names(resolve: bool) -> Finding:
         "names under .localhost are unknown here",
         "psql and libpq need none: their connection strings carry the address. For others install "
         "libnss-myhostname, or write the name of an endpoint into /etc/hosts",
+    )
+
+
+def ipv6(missing: str, addresses: Sequence[str]) -> Finding:
+    """Whether endpoints listen on ::1 too. missing: why not; addresses: that their names have."""
+    if not missing:
+        return Finding("ipv6", Verdict.OK, "endpoints listen on 127.0.0.1 and ::1")
+    says = f"endpoints listen on 127.0.0.1 alone, for ::1 cannot be had: {missing}"
+    if place.IPV6_LOOPBACK not in addresses:
+        return Finding("ipv6", Verdict.OK, says)
+    return Finding(
+        "ipv6",
+        Verdict.WARNING,
+        f"{says}; their names lead to ::1 as well",
+        "clients that try one address alone may take that: name 127.0.0.1 with hostaddr, or switch "
+        "IPv6 on for the loopback interface (net.ipv6.conf.lo.disable_ipv6=0)",
     )
 
 

@@ -15,6 +15,7 @@ import psutil
 
 FLUSHES = 16
 FLUSH_BYTES = 8192
+IPV6_LOOPBACK = "::1"
 ENDPOINT_OF_NOBODY = "doctor.cluster-0.us-east-1.localhost"
 
 IN_MEMORY = frozenset({"tmpfs", "ramfs", "devfs"})
@@ -57,8 +58,24 @@ def descriptors_max() -> int | None:
 
 def endpoint_names_resolve() -> bool:
     """Whether this machine finds 127.0.0.1 or ::1 under the name of an endpoint."""
+    found = addresses_of_endpoints()
+    return bool(found) and all(address in ("127.0.0.1", IPV6_LOOPBACK) for address in found)
+
+
+def addresses_of_endpoints() -> list[str]:
+    """What this machine finds under the name of an endpoint, in the order it is tried."""
     try:
         found = socket.getaddrinfo(ENDPOINT_OF_NOBODY, 5432, type=socket.SOCK_STREAM)
     except socket.gaierror:
-        return False
-    return all(address[0] in ("127.0.0.1", "::1") for *_, address in found)
+        return []
+    return [str(address[0]) for *_, address in found]
+
+
+def ipv6_loopback() -> str:
+    """Why nobody can listen on ::1 here; empty where one can."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as sock:
+            sock.bind((IPV6_LOOPBACK, 0))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""

@@ -151,6 +151,7 @@ def _table(found: "HostStatus") -> Table:
         ("Since", f"{facts.start_time:%Y-%m-%d %H:%M:%S %Z}"),
         ("Socket", str(facts.socket)),
         ("RDS endpoint", facts.endpoint_url or "none"),
+        ("Shared port", str(facts.gateway_port or "none")),
         ("Attached", f"{found.attached} processes, this command included"),
         ("Connections", str(found.connections)),
         ("Running clusters", str(found.running)),

@@ -32,6 +32,10 @@ class ProgramNotFoundError(McpServerError):
     """There is no such program on the search path."""
 
 
+class NoSharedPortError(McpServerError):
+    """The host has no port that all endpoints share."""
+
+
 def add_commands(app: typer.Typer, opened: Opened) -> None:
     """Add them. opened: gives the runtime of a state directory."""
 
@@ -42,6 +46,12 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
         reader: Reader = False,
         database: Database = None,
         password: StablePassword = False,
+        shared: Annotated[
+            bool,
+            typer.Option(
+                "--shared", help="By the port that all endpoints share, told apart by name."
+            ),
+        ] = False,
         env: Annotated[
             bool, typer.Option("--env", help="Print PG* variables and DATABASE_URL, one a line.")
         ] = False,
@@ -49,7 +59,7 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
     ) -> None:
         """Print the libpq URI of a cluster, for psql and programs; as secret as a password."""
         with opened(state_dir) as runtime:
-            dsn = _dsn(runtime, name, reader, database, password)
+            dsn = _dsn(runtime, name, reader, database, password, shared=shared)
         if as_json:
             console.json_of(address.parts_of(dsn))
         elif env:
@@ -122,12 +132,24 @@ def _dsn(
     reader: bool,
     database: str | None,
     password: bool = False,
+    *,
+    shared: bool = False,
 ) -> str:
     cluster = runtime.cluster(name)
-    dsn = cluster.dsn("reader" if reader else "writer", dbname=database)
+    port = _shared_port(runtime) if shared else None
+    dsn = cluster.dsn("reader" if reader else "writer", dbname=database, port=port)
     if not password:
         return dsn
     return address.with_password(dsn, _master_password(runtime, cluster))
+
+
+def _shared_port(runtime: "Runtime") -> int:
+    port = runtime.describe_host().gateway_port
+    if port is None:
+        raise NoSharedPortError(
+            "the host was opened without the port that endpoints share; leave out --shared"
+        )
+    return port
 
 
 def _master_password(runtime: "Runtime", cluster: "ClusterHandle") -> str:

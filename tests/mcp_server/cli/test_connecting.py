@@ -94,6 +94,20 @@ def test_a_uri_in_parts_and_for_the_reader(borealis: Borealis) -> None:
     assert psycopg.conninfo.conninfo_to_dict(parts["url"])["user"] == parts["user"] == "postgres"
 
 
+def test_a_uri_by_the_port_that_all_endpoints_share(
+    borealis: Borealis, hosted: Callable[[], None]
+) -> None:
+    own, shared = (borealis("url", "here", *more, "--json") for more in ([], ["--shared"]))
+    assert shared.returncode == 0, shared.stderr
+    by_own, by_shared = json.loads(own.stdout), json.loads(shared.stdout)
+    assert by_own["host"] == by_shared["host"]
+    assert by_own["port"] != by_shared["port"]
+    hosted()
+    for parts in (by_own, by_shared):
+        with psycopg.connect(parts["url"]) as conn:
+            assert conn.execute("select x from t").fetchone() == (5,)
+
+
 @NEEDS_PSQL
 def test_the_variables_are_read_by_a_shell_and_by_psql(
     borealis: Borealis, hosted: Callable[[], None]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,30 @@ def test_trouble_of_a_running_cluster_is_found_where_somebody_hosts(shared_state
         (asleep,) = surroundings.clusters(shared_state)
         assert asleep.verdict is Verdict.OK
         assert runtime.cluster("ill").describe().paused
+
+
+@pytest.mark.parametrize(
+    ("missing", "addresses", "verdict"),
+    [
+        ("", ["::1", "127.0.0.1"], Verdict.OK),
+        ("Cannot assign requested address", ["127.0.0.1"], Verdict.OK),
+        ("Cannot assign requested address", [], Verdict.OK),
+        ("Cannot assign requested address", ["::1", "127.0.0.1"], Verdict.WARNING),
+    ],
+)
+def test_names_that_lead_to_an_address_nobody_listens_on_are_a_warning(
+    missing: str, addresses: list[str], verdict: Verdict
+) -> None:
+    found = diagnosis.ipv6(missing, addresses)
+    assert found.verdict is verdict
+    assert missing in found.says
+    assert bool(found.advice) == (verdict is Verdict.WARNING)
+
+
+def test_ipv6_is_looked_for_here() -> None:
+    missing = place.ipv6_loopback()
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            assert missing == ""
+    except OSError:
+        assert missing
