@@ -26,7 +26,7 @@ MOVED = {
     "cluster_runtime.control.delete": "cluster_runtime.control.workflows.delete",
     "cluster_runtime.control.faults": "cluster_runtime.control.workflows.faults",
     "cluster_runtime.control.identifiers": "cluster_runtime.control.records.identifiers",
-    "cluster_runtime.control.instances": "cluster_runtime.control.postgres",
+    "cluster_runtime.control.instances": "cluster_runtime.control.servers.postgres",
     "cluster_runtime.control.model": "cluster_runtime.control.records.model",
     "cluster_runtime.control.modify": "cluster_runtime.control.workflows.modify",
     "cluster_runtime.control.power": "cluster_runtime.control.workflows.power",

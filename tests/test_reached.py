@@ -35,7 +35,7 @@ NOT_OF_THE_PRODUCT = ("cluster_runtime/storage/simulation/",)
 """Has a command of its own, and is no part of a running cluster."""
 
 EXPECTED = {
-    "cluster_runtime/control/records/backups.py: "
+    "cluster_runtime/control/records/recovery/backups.py: "
     "DBClusterAutomatedBackup.db_cluster_automated_backups_arn": "the endpoint asks by RDS's name",
     "cluster_runtime/control/operations/declaration.py: declared_in": "OPERATIONS calls it",
     "cluster_runtime/control/records/rules.py: check_password": "the type of a parameter holds it",

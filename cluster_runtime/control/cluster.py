@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from cluster_runtime.backup.keeping.keeper import BackupKeeper
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.postgres import BASE_IMAGE, ClusterStorage, Writer
 from cluster_runtime.control.records.advice import to_make_a_writer, to_make_available
-from cluster_runtime.control.records.backup_catalog import BackupCatalog
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT, Catalog
 from cluster_runtime.control.records.identifiers import not_found
 from cluster_runtime.control.records.instances import (
@@ -22,7 +20,10 @@ from cluster_runtime.control.records.instances import (
 )
 from cluster_runtime.control.records.model import AT_REST, ClusterStatus, DBCluster, Event
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup
+from cluster_runtime.control.records.recovery.backup_catalog import BackupCatalog
 from cluster_runtime.control.records.state_directory import AccessKey, StateDirectory
+from cluster_runtime.control.servers.postgres import Writer
+from cluster_runtime.control.servers.storage import BASE_IMAGE, ClusterStorage
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown

@@ -15,8 +15,8 @@ from psycopg.rows import TupleRow
 from cluster_runtime.control.admin import AdminConnection, Statement
 from cluster_runtime.control.availability.health import Process
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.places import Servers
-from cluster_runtime.control.postgres import Instance, Reader, Writer
+from cluster_runtime.control.servers.places import Servers
+from cluster_runtime.control.servers.postgres import Instance, Reader, Writer
 from cluster_runtime.engine.access.instance_facts import InstanceFacts
 from cluster_runtime.engine.access.roles import IAM_ROLE
 from cluster_runtime.engine.home import SOCKET_NAME

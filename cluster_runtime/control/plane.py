@@ -13,11 +13,6 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from cluster_runtime.control.handle import Cluster
-from cluster_runtime.control.records.backups import (
-    BackupStore,
-    DBClusterAutomatedBackup,
-    DBClusterSnapshot,
-)
 from cluster_runtime.control.records.instances import DBClusterEndpoint
 from cluster_runtime.control.records.model import (
     ClusterActivity,
@@ -29,6 +24,16 @@ from cluster_runtime.control.records.model import (
     StorageType,
 )
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup, DBParameter
+from cluster_runtime.control.records.recovery.backups import (
+    BackupStore,
+    DBClusterAutomatedBackup,
+    DBClusterSnapshot,
+)
+from cluster_runtime.control.records.recovery.rewinds import (
+    DBClusterBacktrack,
+    RestorePoint,
+    RewindDescription,
+)
 from cluster_runtime.control.records.resources import (
     DBEngineVersion,
     DBLogFilePortion,
@@ -37,11 +42,6 @@ from cluster_runtime.control.records.resources import (
     OrderableDBInstanceOption,
     ResourcePendingMaintenanceActions,
     Tag,
-)
-from cluster_runtime.control.records.rewinds import (
-    DBClusterBacktrack,
-    RestorePoint,
-    RewindDescription,
 )
 from cluster_runtime.diff.results import DataDiff, SchemaDiff
 from cluster_runtime.gateway.description import SessionDescription

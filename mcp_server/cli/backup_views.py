@@ -7,7 +7,10 @@ from datetime import datetime
 from rich.table import Column, Table
 from rich.text import Text
 
-from cluster_runtime.control.records.backups import DBClusterAutomatedBackup, DBClusterSnapshot
+from cluster_runtime.control.records.recovery.backups import (
+    DBClusterAutomatedBackup,
+    DBClusterSnapshot,
+)
 from mcp_server.cli import console
 
 

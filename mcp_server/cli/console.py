@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cluster_runtime.control.records.model import DBCluster
-from cluster_runtime.control.records.rewinds import RewindDescription
+from cluster_runtime.control.records.recovery.rewinds import RewindDescription
 from mcp_server.rendering import Json
 
 if TYPE_CHECKING:

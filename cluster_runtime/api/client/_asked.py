@@ -11,11 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from cluster_runtime.control.handle import Cluster
 from cluster_runtime.control.operations.declaration import Request
 from cluster_runtime.control.operations.renamed import renamed
-from cluster_runtime.control.records.backups import (
-    BackupStore,
-    DBClusterAutomatedBackup,
-    DBClusterSnapshot,
-)
 from cluster_runtime.control.records.instances import DBClusterEndpoint
 from cluster_runtime.control.records.model import (
     ClusterActivity,
@@ -27,6 +22,16 @@ from cluster_runtime.control.records.model import (
     StorageType,
 )
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup, DBParameter
+from cluster_runtime.control.records.recovery.backups import (
+    BackupStore,
+    DBClusterAutomatedBackup,
+    DBClusterSnapshot,
+)
+from cluster_runtime.control.records.recovery.rewinds import (
+    DBClusterBacktrack,
+    RestorePoint,
+    RewindDescription,
+)
 from cluster_runtime.control.records.resources import (
     DBEngineVersion,
     DBLogFilePortion,
@@ -35,11 +40,6 @@ from cluster_runtime.control.records.resources import (
     OrderableDBInstanceOption,
     ResourcePendingMaintenanceActions,
     Tag,
-)
-from cluster_runtime.control.records.rewinds import (
-    DBClusterBacktrack,
-    RestorePoint,
-    RewindDescription,
 )
 from cluster_runtime.diff.results import DataDiff, SchemaDiff
 

@@ -29,12 +29,12 @@ from cluster_runtime.control.operations.recovery.snapshots import (
     RestoreDBClusterFromSnapshot,
 )
 from cluster_runtime.control.operations.types import HANDLE
-from cluster_runtime.control.records.backups import DBClusterSnapshot
 from cluster_runtime.control.records.model import (
     DBCluster,
     DBInstance,
     InstanceStatus,
 )
+from cluster_runtime.control.records.recovery.backups import DBClusterSnapshot
 from cluster_runtime.errors import (
     BorealisError,
     ClusterAlreadyExistsError,

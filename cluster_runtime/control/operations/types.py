@@ -3,12 +3,12 @@
 from typing import Annotated
 
 from cluster_runtime.control.operations.declaration import Earlier, Result
-from cluster_runtime.control.records.backups import RETENTION_MAX_DAYS, RETENTION_MIN_DAYS
 from cluster_runtime.control.records.fields import SECRET, Doc
 from cluster_runtime.control.records.identifiers import (
     check_identifier,
     check_snapshot_identifier,
 )
+from cluster_runtime.control.records.recovery.backups import RETENTION_MAX_DAYS, RETENTION_MIN_DAYS
 from cluster_runtime.control.records.rules import Must, Range, check_password
 
 ClusterReference = Annotated[
@@ -58,7 +58,7 @@ SECRET_VALUE = Result(RESOURCES, "MasterUserSecretValue")
 HOST = Result(MODEL, "HostDescription")
 SESSIONS = Result("cluster_runtime.gateway.description", "SessionDescription", many=True)
 ACTIVITY = Result(MODEL, "ClusterActivity")
-BACKUPS = "cluster_runtime.control.records.backups"
+BACKUPS = "cluster_runtime.control.records.recovery.backups"
 SNAPSHOT = Result(BACKUPS, "DBClusterSnapshot")
 SNAPSHOTS = Result(BACKUPS, "DBClusterSnapshot", many=True)
 AUTOMATED_BACKUP = Result(BACKUPS, "DBClusterAutomatedBackup")

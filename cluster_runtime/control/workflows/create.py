@@ -19,7 +19,6 @@ from cluster_runtime.control.endpoints import close_endpoints, endpoint_names, o
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.clusters import CreateDBCluster
-from cluster_runtime.control.postgres import ClusterStorage
 from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
 from cluster_runtime.control.records.model import (
     BACKTRACK_SECONDS,
@@ -29,6 +28,7 @@ from cluster_runtime.control.records.model import (
 )
 from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.records.rules import DEFAULT_DATABASE
+from cluster_runtime.control.servers.storage import ClusterStorage
 from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.control.workflows.instances.failover import reboot_writer
 from cluster_runtime.control.workflows.instances.hosting import give_first_instance, instances_over

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from cluster_runtime.control.cluster import UNNAMED_MARK, HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import open_endpoints
-from cluster_runtime.control.postgres import BASE_IMAGE
 from cluster_runtime.control.records.catalog import CatalogEntry, UnderWay
 from cluster_runtime.control.records.instances import InstanceRecord
 from cluster_runtime.control.records.model import ClusterStatus
+from cluster_runtime.control.servers.storage import BASE_IMAGE
 from cluster_runtime.control.workflows.backups.automated import forget_backups_of_living
 from cluster_runtime.control.workflows.branching.left_behind import finish_workflow
 from cluster_runtime.control.workflows.instances.hosting import instances_over, with_instances

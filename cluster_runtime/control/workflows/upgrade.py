@@ -16,8 +16,8 @@ from psycopg import sql
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.postgres import BASE_IMAGE
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT
+from cluster_runtime.control.servers.storage import BASE_IMAGE
 from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.engine.access import functions, leftovers, roles
 from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE

@@ -12,8 +12,8 @@ from typing import Any
 
 from cluster_runtime import Runtime
 from cluster_runtime.control.instance import HostedInstance
-from cluster_runtime.control.postgres import Reader, Writer
 from cluster_runtime.control.records.catalog import Catalog
+from cluster_runtime.control.servers.postgres import Reader, Writer
 from cluster_runtime.control.workflows.instances import lifecycle
 from cluster_runtime.storage.volume import StorageVolume
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
-from cluster_runtime.control.postgres import Writer
+from cluster_runtime.control.servers.postgres import Writer
 from cluster_runtime.errors import InvalidParameterError, StorageError
 from tests.waiting import wait_until
 

@@ -50,10 +50,11 @@ with Runtime.open(Path(state), warm_pool_size=0) as runtime:
     getattr(runtime, operation)(*(each for each in arguments if "=" not in each), **keywords)
 """
 WORKFLOWS = "cluster_runtime.control.workflows"
+STORAGE = "cluster_runtime.control.servers.storage"
 RESTORE = f"{WORKFLOWS}.backups.restore"
 SNAPSHOTS = f"{WORKFLOWS}.backups.snapshots"
 AUTOMATED = f"{WORKFLOWS}.backups.automated"
-CATALOG = "cluster_runtime.control.records.backup_catalog"
+CATALOG = "cluster_runtime.control.records.recovery.backup_catalog"
 VAULT = "cluster_runtime.backup.vault.vault"
 
 
@@ -99,7 +100,10 @@ def names(runtime: Runtime) -> list[str]:
         (RESTORE, "recover", "after"),
         pytest.param(RESTORE, "give_to_host", "after", marks=LONG),
         pytest.param(
-            "cluster_runtime.control.postgres", "ClusterStorage.create_over", "after", marks=LONG
+            "cluster_runtime.control.servers.postgres",
+            "ClusterStorage.create_over",
+            "after",
+            marks=LONG,
         ),
         pytest.param(RESTORE, "enter", "before", marks=LONG),
     ],

@@ -63,7 +63,7 @@ def die(*arguments, **given):
 
 Catalog.begin_step = begin_step
 if kind == "clone":
-    from cluster_runtime.control.postgres import Writer
+    from cluster_runtime.control.servers.postgres import Writer
     from cluster_runtime.storage.upkeep.branches import Branches
 
     where = {"cut": (Branches, "lay_out"), "start": (Writer, "start"), "enter": (Catalog, "add")}

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime, ServerlessScaling
-from cluster_runtime.control.postgres import Reader
+from cluster_runtime.control.servers.postgres import Reader
 from cluster_runtime.engine.postmaster import Postmaster
 from cluster_runtime.storage.core.policy.retention import HolderKind
 from tests.waiting import wait_until

@@ -19,7 +19,7 @@ from cluster_runtime.errors import (
 )
 from cluster_runtime.wording import Parameter
 
-REWINDS = "cluster_runtime.control.records.rewinds"
+REWINDS = "cluster_runtime.control.records.recovery.rewinds"
 BACKTRACK = Result(REWINDS, "DBClusterBacktrack")
 RESTORE_POINT = Result(REWINDS, "RestorePoint")
 RESTORE_POINTS = Result(REWINDS, "RestorePoint", many=True)

@@ -16,15 +16,15 @@ from cluster_runtime.control.operations.recovery.backups import (
     DescribeDBClusterAutomatedBackups,
     ModifyBackupStore,
 )
-from cluster_runtime.control.records.backup_catalog import BackupCatalog
-from cluster_runtime.control.records.backups import (
+from cluster_runtime.control.records.catalog import document_of
+from cluster_runtime.control.records.model import ClusterStatus, DBCluster
+from cluster_runtime.control.records.recovery.backup_catalog import BackupCatalog
+from cluster_runtime.control.records.recovery.backups import (
     BackupStore,
     DBClusterAutomatedBackup,
     RestoreWindow,
     RetainedBackup,
 )
-from cluster_runtime.control.records.catalog import document_of
-from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from cluster_runtime.control.records.state_directory import StateDirectory
 from cluster_runtime.control.workflows.backups.origins import moment_of
 from cluster_runtime.errors import AutomatedBackupNotFoundError

@@ -13,9 +13,9 @@ from cluster_runtime.control.operations.recovery.snapshots import (
     ExportDBClusterSnapshot,
     ImportDBClusterSnapshot,
 )
-from cluster_runtime.control.records.backups import DBClusterSnapshot
 from cluster_runtime.control.records.catalog import cluster_of
 from cluster_runtime.control.records.identifiers import new_resource_id
+from cluster_runtime.control.records.recovery.backups import DBClusterSnapshot
 from cluster_runtime.control.workflows.backups import origins
 from cluster_runtime.control.workflows.backups.snapshots import (
     described,

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from cluster_runtime.backup.keeping.keeper import BackupKeeper
 from cluster_runtime.control.cluster import OpenRuntime
-from cluster_runtime.control.records.backup_catalog import BackupCatalog
 from cluster_runtime.control.records.catalog import Catalog
+from cluster_runtime.control.records.recovery.backup_catalog import BackupCatalog
 from cluster_runtime.control.records.state_directory import StateDirectory
 from cluster_runtime.control.workflows.backups.automated import archive_of, backed_up
 

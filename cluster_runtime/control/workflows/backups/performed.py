@@ -19,7 +19,7 @@ from cluster_runtime.control.operations.recovery.snapshots import (
     ImportDBClusterSnapshot,
     RestoreDBClusterFromSnapshot,
 )
-from cluster_runtime.control.records.backups import (
+from cluster_runtime.control.records.recovery.backups import (
     BackupStore,
     DBClusterAutomatedBackup,
     DBClusterSnapshot,

@@ -20,9 +20,9 @@ from cluster_runtime.control.cluster import UNNAMED_MARK, HostedCluster, OpenRun
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
 from cluster_runtime.control.operations.recovery.snapshots import RestoreDBClusterFromSnapshot
-from cluster_runtime.control.postgres import BASE_IMAGE
 from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
 from cluster_runtime.control.records.model import ClusterStatus
+from cluster_runtime.control.servers.storage import BASE_IMAGE
 from cluster_runtime.control.workflows.backups import origins
 from cluster_runtime.control.workflows.backups.origins import Origin
 from cluster_runtime.control.workflows.backups.snapshots import require_available, snapshot_named

@@ -21,10 +21,10 @@ from cluster_runtime.control.operations.recovery.snapshots import (
     CreateDBClusterSnapshot,
     DescribeDBClusterSnapshots,
 )
-from cluster_runtime.control.records.backups import DBClusterSnapshot
 from cluster_runtime.control.records.catalog import document_of
 from cluster_runtime.control.records.identifiers import check_snapshot_identifier
 from cluster_runtime.control.records.model import DBCluster
+from cluster_runtime.control.records.recovery.backups import DBClusterSnapshot
 from cluster_runtime.control.records.resources import Tag
 from cluster_runtime.control.workflows.backups import origins
 from cluster_runtime.control.workflows.backups.automated import tidy

@@ -16,11 +16,11 @@ from cluster_runtime.control.endpoints import endpoint_names
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
 from cluster_runtime.control.operations.recovery.snapshots import RestoreDBClusterFromSnapshot
-from cluster_runtime.control.postgres import BASE_IMAGE
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT
 from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from cluster_runtime.control.records.resources import MasterUserSecret
+from cluster_runtime.control.servers.storage import BASE_IMAGE
 from cluster_runtime.control.workflows.create import enter, reserved, set_password
 from cluster_runtime.control.workflows.instances.hosting import instances_over
 from cluster_runtime.control.workflows.parameter_groups import group_of

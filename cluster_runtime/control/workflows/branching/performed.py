@@ -17,7 +17,7 @@ from cluster_runtime.control.operations.recovery.rewinding import (
     UndoRewind,
 )
 from cluster_runtime.control.records.model import DBCluster
-from cluster_runtime.control.records.rewinds import (
+from cluster_runtime.control.records.recovery.rewinds import (
     DBClusterBacktrack,
     RestorePoint,
     RewindDescription,

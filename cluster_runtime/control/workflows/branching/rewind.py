@@ -9,7 +9,7 @@ from cluster_runtime.control.endpoints import describe_sessions
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.recovery.rewinding import BacktrackDBCluster, Rewind
 from cluster_runtime.control.records.model import ClusterStatus
-from cluster_runtime.control.records.rewinds import (
+from cluster_runtime.control.records.recovery.rewinds import (
     DBClusterBacktrack,
     RestorePoint,
     RewindDescription,

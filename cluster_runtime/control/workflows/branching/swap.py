@@ -12,8 +12,8 @@ from pathlib import Path
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import disconnect
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.postgres import UNDONE
 from cluster_runtime.control.records.model import ClusterStatus
+from cluster_runtime.control.servers.storage import UNDONE
 from cluster_runtime.control.workflows.branching.steps import Step, Workflow
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.system.files import remove_tree

@@ -9,13 +9,6 @@ from cluster_runtime.control.availability.placement import zone_for
 from cluster_runtime.control.cluster import HostedCluster, Instances, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.places import (
-    coalescing_of,
-    data_directory_at,
-    log_file_at,
-    servers_at,
-)
-from cluster_runtime.control.postgres import ClusterStorage
 from cluster_runtime.control.records.identifiers import first_instance_name
 from cluster_runtime.control.records.instances import (
     FIRST_PLACE,
@@ -24,6 +17,13 @@ from cluster_runtime.control.records.instances import (
     new_instance_resource_id,
 )
 from cluster_runtime.control.records.model import DBCluster, InstanceStatus
+from cluster_runtime.control.servers.places import (
+    coalescing_of,
+    data_directory_at,
+    log_file_at,
+    servers_at,
+)
+from cluster_runtime.control.servers.storage import ClusterStorage
 from cluster_runtime.control.workflows.upgrade import prepare_reader, prepare_writer
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.system.files import remove_tree

@@ -9,8 +9,8 @@ from cluster_runtime.control.operations.instances import (
     DescribeDBLogFiles,
     DownloadDBLogFilePortion,
 )
-from cluster_runtime.control.places import log_file_at
 from cluster_runtime.control.records.resources import DBLogFilePortion, DescribeDBLogFilesDetails
+from cluster_runtime.control.servers.places import log_file_at
 from cluster_runtime.errors import InvalidParameterError, LogFileNotFoundError
 
 LOG_FILE_NAME = "error/postgresql.log"

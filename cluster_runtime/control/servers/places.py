@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster_runtime.control.postgres import ClusterStorage, Reader, Writer
 from cluster_runtime.control.records.instances import FIRST_PLACE, STAND_IN_PLACE
+from cluster_runtime.control.servers.postgres import Reader, Writer
+from cluster_runtime.control.servers.storage import ClusterStorage
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation

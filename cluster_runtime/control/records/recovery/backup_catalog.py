@@ -2,9 +2,13 @@
 
 from pydantic import TypeAdapter
 
-from cluster_runtime.control.records.backups import BackupStore, DBClusterSnapshot, RetainedBackup
 from cluster_runtime.control.records.catalog import Catalog, cluster_of, document_of
 from cluster_runtime.control.records.model import DBCluster
+from cluster_runtime.control.records.recovery.backups import (
+    BackupStore,
+    DBClusterSnapshot,
+    RetainedBackup,
+)
 
 SNAPSHOT, RETAINED, DELETED, STORE = (
     "db_cluster_snapshot",

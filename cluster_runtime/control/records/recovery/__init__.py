@@ -1,0 +1,1 @@
+"""Backups, snapshots, restore points and rewinds, as they are told and kept."""

@@ -1,0 +1,183 @@
+"""The volume of a cluster, for whoever serves it: open while it is used."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from cluster_runtime.control.records.model import StorageType
+from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.system.files import remove_tree
+from cluster_runtime.engine.template import WAL_SEGMENT_MIB, Template
+from cluster_runtime.storage.core.policy.past import Window
+from cluster_runtime.storage.upkeep.past.restore_points import Point
+from cluster_runtime.storage.volume import StorageVolume
+
+UNDONE = ".undone"
+"""Ends the names of what a cluster had before its last rewind."""
+
+BASE_IMAGE = "base-image"
+"""Link in a cluster's directory to the template that its volume began with."""
+
+
+class ClusterStorage:
+    """The volume of one cluster: open while an instance runs, or an operation looks into it.
+
+    A volume that nobody uses is closed, so that a paused cluster has neither thread nor file open.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        user: OsUser,
+        begin_upkeep: Callable[[StorageVolume], None],
+        window: Callable[[], Window],
+        tell: Callable[[str], None],
+    ) -> None:
+        """user: of the cluster's servers. begin_upkeep: called with the volume each time that it
+        was opened. window: how far back it is to be kept, asked for then, and by `configure`.
+        tell: of what falls out of that.
+        """
+        self.user = user
+        self._window, self._tell = window, tell
+        self._directory = directory
+        self._begin_upkeep = begin_upkeep
+        self._lock = threading.Lock()
+        self._volume: StorageVolume | None = None
+        self._instances: set[object] = set()
+        self._operations = 0
+
+    @property
+    def opened(self) -> StorageVolume | None:
+        """The volume if it is open, else None."""
+        return self._volume
+
+    def create(self, template: Template, system_identifier: int) -> StorageVolume:
+        """Make the volume of a new cluster, whose pages are the template's."""
+        (self._directory / BASE_IMAGE).symlink_to(template.directory)
+        return self.create_over(template, system_identifier, WAL_SEGMENT_MIB << 20)
+
+    def create_over(
+        self, template: Template, system_identifier: int, wal_segment_bytes: int
+    ) -> StorageVolume:
+        """The same over pages that its link leads to already."""
+        with self._lock:
+            self._volume = StorageVolume.create(
+                self._directory / "volume",
+                uuid4(),
+                template.directory,
+                user=self.user,
+                system_identifier=system_identifier,
+                server_version=template.installation.version,
+                wal_segment_bytes=wal_segment_bytes,
+            )
+            self._begin()
+            return self._volume
+
+    def configure(self) -> None:
+        """Have the open volume, if it is, keep as much of its past as the cluster wants now."""
+        volume = self._volume
+        if volume is not None:
+            volume.past.wanted = self._window()
+
+    @property
+    def earliest(self) -> datetime | None:
+        """How far back the open volume can be rewound."""
+        earliest = self._volume.past.reach().earliest if self._volume is not None else None
+        if earliest is None:
+            return None
+        # In whole milliseconds, as RDS tells times, and not before what can be reached.
+        return datetime.fromtimestamp(math.ceil(earliest * 1000) / 1000, UTC)
+
+    def open_for(self, instance: object) -> StorageVolume:
+        """Open it for an instance, until `rest` or `close`.
+
+        Raises QuorumLostError with fewer than three of six segments.
+        """
+        with self._lock:
+            volume = self._open()
+            self._instances.add(instance)
+            return volume
+
+    def rest(self, instance: object) -> None:
+        """An instance has stopped and will not be back at once."""
+        with self._lock:
+            self._instances.discard(instance)
+            self._close_if_unused()
+
+    @contextmanager
+    def used(self) -> Iterator[StorageVolume]:
+        """The volume for the time of one operation. Raises as `open_for` does."""
+        with self._lock:
+            volume = self._open()
+            self._operations += 1
+        try:
+            yield volume
+        finally:
+            with self._lock:
+                self._operations -= 1
+                self._close_if_unused()
+
+    def set_storage_type(self, storage_type: StorageType) -> None:
+        """Switch how writes become durable, at once."""
+        with self.used() as volume:
+            volume.set_storage_type(storage_type)
+
+    def settle(self) -> None:
+        """Do what is due on the volume before a pause: no process may run during one."""
+        volume = self._volume
+        if volume is not None:
+            volume.settle()
+
+    def close(self) -> None:
+        """Close the volume, where it is open."""
+        with self._lock:
+            self._instances.clear()
+            self._close()
+
+    def _open(self) -> StorageVolume:
+        if self._volume is None:
+            self._volume = StorageVolume.open(
+                self._directory / "volume",
+                (self._directory / BASE_IMAGE).resolve(),
+                user=self.user,
+            )
+            self._begin()
+        return self._volume
+
+    def _begin(self) -> None:
+        """Before anything is collected, it is known what is kept."""
+        assert self._volume is not None, "it was just opened"
+        past = self._volume.past
+        past.expired, past.also_expires = self._expired, self._expire_undone
+        past.wanted = self._window()
+        self._begin_upkeep(self._volume)
+
+    def _expire_undone(self) -> None:
+        """Remove what the cluster was before its last rewind, once that is out of the window."""
+        before = self._directory / f"volume{UNDONE}"
+        try:
+            age = time.time() - before.stat().st_ctime
+        except FileNotFoundError:
+            return
+        if age > self._window().seconds:
+            self._tell("What was before the last rewind fell out of the backtrack window")
+            for part in ("volume", "data"):
+                remove_tree(self._directory / f"{part}{UNDONE}")
+
+    def _expired(self, point: Point) -> None:
+        self._tell(f"Restore point {point.name} fell out of the backtrack window")
+
+    def _close_if_unused(self) -> None:
+        used = self._instances or self._operations
+        if self._volume is not None and not used and not self._volume.must_stay_open:
+            self._close()
+
+    def _close(self) -> None:
+        if self._volume is not None:
+            self._volume.close()
+            self._volume = None
