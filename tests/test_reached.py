@@ -37,7 +37,6 @@ NOT_OF_THE_PRODUCT = ("cluster_runtime/storage/simulation/",)
 EXPECTED = {
     "cluster_runtime/control/records/recovery/backups.py: "
     "DBClusterAutomatedBackup.db_cluster_automated_backups_arn": "the endpoint asks by RDS's name",
-    "cluster_runtime/control/operations/declaration.py: declared_in": "OPERATIONS calls it",
     "cluster_runtime/control/records/rules.py: check_password": "the type of a parameter holds it",
     "cluster_runtime/diff/schema/fragments.py: not_of_an_extension": "constants are made with it",
     "cluster_runtime/host/log_file.py: HostLogHandler.emit": "logging calls it",

@@ -125,7 +125,7 @@ def _method(declared: Declared, style: Style, needed: set[Import]) -> str:
     if style.body is not None:
         # Whoever calls one operation does not wait for the declarations of all others.
         home, name = declared.request.__module__, declared.request.__name__
-        lines += [f"{INDENT * 2}from {home} import {name}", ""]
+        lines += [textwrap.indent(_import(home, [name], INDENT * 2), INDENT * 2), ""]
         given = [
             f"{each.name}={_given(each)}" if each.keyword_only else _given(each)
             for each in declared.parameters
@@ -202,9 +202,9 @@ def _imports(needed: set[Import]) -> str:
     return "\n\n".join(groups)
 
 
-def _import(home: str, names: list[str]) -> str:
+def _import(home: str, names: list[str], indent: str = "") -> str:
     one = f"from {home} import {', '.join(names)}"
-    if len(one) <= WIDTH:
+    if len(indent) + len(one) <= WIDTH:
         return one
     return "\n".join([f"from {home} import (", *(f"{INDENT}{name}," for name in names), ")"])
 

@@ -1,7 +1,5 @@
 """The operations on backups and snapshots, as `ControlService` performs them."""
 
-from contextlib import suppress
-
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.operations.recovery.backups import (
     DeleteDBClusterAutomatedBackup,
@@ -41,10 +39,19 @@ class BackupOperations(RecoveryOperations):
         """
         if request.restore_type == "copy-on-write":
             return await super().restore_db_cluster_to_point_in_time(request)
+        out_of_volume: InvalidRestoreError | None = None
         if restore.can_be_cut(self._runtime, request):
-            with suppress(InvalidRestoreError):  # out of its volume's window
+            try:
                 return await super().restore_db_cluster_to_point_in_time(request)
-        return self.handle((await restore.restore_to_point_in_time(self._runtime, request)).id)
+            except InvalidRestoreError as error:
+                out_of_volume = error
+        try:
+            made = await restore.restore_to_point_in_time(self._runtime, request)
+        except InvalidRestoreError as error:
+            if out_of_volume is None:
+                raise
+            raise InvalidRestoreError(f"{out_of_volume}; and of its backup: {error}") from error
+        return self.handle(made.id)
 
     async def create_db_cluster_snapshot(
         self, request: CreateDBClusterSnapshot
