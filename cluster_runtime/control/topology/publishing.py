@@ -16,6 +16,7 @@ from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.members import describe_instances
 from cluster_runtime.control.records.model import DBInstance
 from cluster_runtime.control.topology.facts import Progress, facts_of, same_topology
+from cluster_runtime.engine.access.instance_facts import InstanceFacts
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
 
@@ -25,7 +26,11 @@ _log = get_logger(__name__)
 
 
 async def publish(cluster: HostedCluster) -> None:
-    """Tell every instance that runs who they all are; how far each is changes nothing by itself."""
+    """Tell every instance that runs who they all are; how far each is changes nothing by itself.
+
+    Where one cannot be told, as on a full disk, that is tried again every second: no start and no
+    failover fails for it.
+    """
     await _tell(cluster, how_far=False)
 
 
@@ -45,12 +50,7 @@ class TopologyWatch:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             for cluster in list(self._runtime.clusters.values()):
-                try:
-                    await _tell(cluster, how_far=True)
-                except (OSError, BorealisError) as error:
-                    _log.warning(
-                        "an instance was not told", cluster=cluster.identifier, error=str(error)
-                    )
+                await _tell(cluster, how_far=True)
 
 
 async def _tell(cluster: HostedCluster, *, how_far: bool) -> None:
@@ -64,12 +64,27 @@ async def _tell(cluster: HostedCluster, *, how_far: bool) -> None:
         cluster.writer.extensions,
         datetime.now(UTC),
     )
-    for member, instance in running:
-        facts = told[member.db_instance_identifier]
-        before = instance.told
-        moves = how_far and len(running) > 1
-        if moves or before is None or not same_topology(before, facts):
-            await instance.tell(facts)
+    moves = how_far and len(running) > 1
+    await asyncio.gather(
+        *(
+            _tell_one(cluster, instance, facts)
+            for member, instance in running
+            for facts in (told[member.db_instance_identifier],)
+            if moves or instance.told is None or not same_topology(instance.told, facts)
+        )
+    )
+
+
+async def _tell_one(cluster: HostedCluster, instance: HostedInstance, facts: InstanceFacts) -> None:
+    try:
+        await instance.tell(facts)
+    except (OSError, BorealisError) as error:
+        _log.warning(
+            "an instance was not told",
+            cluster=cluster.identifier,
+            instance=facts.server_id,
+            error=str(error),
+        )
 
 
 def _progress(cluster: HostedCluster) -> dict[str, Progress]:

@@ -1,5 +1,6 @@
 """What the instances of a cluster with readers tell of each other, through every change."""
 
+import errno
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
+from cluster_runtime.control.postgres import Reader, Writer
 from tests.waiting import wait_until
 
 ROWS = (
@@ -90,8 +92,25 @@ def test_a_failover_is_told_by_the_new_writer_with_its_first_answer(
     wait_until(lambda: everybody_tells(notes, "notes-instance-2", ALL), timeout_s=60)
 
 
+def test_a_failover_completes_where_nobody_can_be_told_and_they_are_told_later(
+    shared_runtime: Runtime, notes: ClusterHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        for kind in (Writer, Reader):
+            patched.setattr(kind, "tell", full)
+        shared_runtime.failover_db_cluster(
+            "notes", target_db_instance_identifier="notes-instance-1"
+        )
+        with notes.connect() as conn:
+            assert conn.execute("select pg_is_in_recovery()").fetchone() == (False,)
+    wait_until(lambda: everybody_tells(notes, "notes-instance-1", ALL), timeout_s=60)
+
+
 def test_an_instance_that_is_deleted_is_told_by_nobody_any_more(
     shared_runtime: Runtime, notes: ClusterHandle
 ) -> None:
     shared_runtime.delete_db_instance("notes-instance-3")
-    assert set(told(notes, "notes-instance-2")) == ALL - {"notes-instance-3"}
+    assert set(told(notes, "notes-instance-1")) == ALL - {"notes-instance-3"}
