@@ -3,6 +3,7 @@
 Blocking; `HostedInstance` calls them in worker threads, one call at a time for each.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -133,7 +134,10 @@ class ClusterStorage:
     def earliest(self) -> datetime | None:
         """How far back the open volume can be rewound."""
         earliest = self._volume.past.reach().earliest if self._volume is not None else None
-        return None if earliest is None else datetime.fromtimestamp(earliest, UTC)
+        if earliest is None:
+            return None
+        # In whole milliseconds, as RDS tells times, and not before what can be reached.
+        return datetime.fromtimestamp(math.ceil(earliest * 1000) / 1000, UTC)
 
     def open_for(self, instance: object) -> StorageVolume:
         """Open it for an instance, until `rest` or `close`.

@@ -195,7 +195,12 @@ def test_over_the_rds_api_facts_are_what_its_shapes_say(
     moment = there.cluster_create_time
     assert abs((moment - here.cluster_create_time).total_seconds()) < 0.001
     known = replace(
-        here, reader_port=here.port, cluster_create_time=moment, capacity=0.5, walls=None
+        here,
+        reader_port=here.port,
+        cluster_create_time=moment,
+        earliest_backtrack_time=there.earliest_backtrack_time,  # as soon as there is one
+        capacity=0.5,
+        walls=None,
     )
     assert there == known
     assert plane.list_tags_for_resource(there.db_cluster_arn) == [Tag("a", "1")]

@@ -119,6 +119,44 @@ def test_a_cluster_is_modified_stopped_started_and_failed_over(
     deleted(rds, "idle")
 
 
+def test_a_cluster_is_cloned_and_goes_back_as_rds_has_it(
+    endpoint: Endpoint, rds: Any, refused: Refused
+) -> None:
+    rds.create_db_cluster(DBClusterIdentifier="origin", **EXPRESS)
+    origin = endpoint.runtime.cluster("origin")
+    with origin.connect() as conn:
+        conn.execute("create table t as select 1 as x")
+    made = rds.restore_db_cluster_to_point_in_time(
+        DBClusterIdentifier="twig",
+        SourceDBClusterIdentifier="origin",
+        RestoreType="copy-on-write",
+        UseLatestRestorableTime=True,
+    )["DBCluster"]
+    assert made["CloneGroupId"] == origin.id
+    assert made["DBClusterMembers"] == []
+    rds.create_db_instance(
+        DBInstanceIdentifier="twig-writer",
+        DBInstanceClass="db.serverless",
+        Engine=ENGINE,
+        DBClusterIdentifier="twig",
+    )
+    with endpoint.runtime.cluster("twig").connect() as conn:
+        assert conn.execute("select x from t").fetchone() == (1,)
+    deleted(rds, "twig")
+
+    ago = datetime.now(UTC) - timedelta(days=2)
+    failing = refused(rds.backtrack_db_cluster, DBClusterIdentifier="origin", BacktrackTo=ago)
+    assert failing == ("InvalidRestoreFault", 400)
+    back = rds.backtrack_db_cluster(
+        DBClusterIdentifier="origin",
+        BacktrackTo=ago,
+        UseEarliestTimeOnPointInTimeUnavailable=True,
+    )
+    assert (back["DBClusterIdentifier"], back["Status"]) == ("origin", "COMPLETED")
+    assert back["BacktrackTo"] > ago
+    deleted(rds, "origin")
+
+
 def test_a_cluster_without_express_configuration_gets_its_writer_as_rds_has_it(
     endpoint: Endpoint, rds: Any, refused: Refused
 ) -> None:

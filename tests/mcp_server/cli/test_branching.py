@@ -1,0 +1,76 @@
+"""`branch`, `restore-point`, `rewind` and `undo-rewind`, as a person types them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from cluster_runtime import ClusterHandle, Runtime
+
+Done = subprocess.CompletedProcess[str]
+
+
+def borealis(directory: Path, *arguments: str, given: str = "") -> Done:
+    return subprocess.run(
+        [sys.executable, "-m", "mcp_server.cli", *arguments],
+        env={**os.environ, "BOREALIS_STATE_DIR": str(directory), "COLUMNS": "200"},
+        input=given,
+        capture_output=True,
+        text=True,
+    )
+
+
+def write(cluster: ClusterHandle, value: int) -> None:
+    with cluster.connect() as conn:
+        conn.execute("create table if not exists t (x int)")
+        conn.execute("insert into t values (%s)", (value,))
+
+
+def rows(cluster: ClusterHandle) -> list[int]:
+    with cluster.connect() as conn:
+        return [x for (x,) in conn.execute("select x from t order by x")]
+
+
+def test_a_branch_from_its_beginning_to_its_end(engine_dir: Path) -> None:
+    with Runtime.open(engine_dir / "state", warm_pool_size=0) as runtime:
+
+        def run(*arguments: str, given: str = "") -> Done:
+            return borealis(engine_dir / "state", *arguments, given=given)
+
+        notes = runtime.create_db_cluster("notes")
+        write(notes, 1)
+        assert "no branches" in run("branch", "list").stderr
+        made = run("branch", "create", "notes", "try", "--json")
+        assert made.returncode == 0, made.stderr
+        assert json.loads(made.stdout)["cluster"] == "try"
+        (listed,) = json.loads(run("branch", "list", "--json").stdout)
+        assert (listed["branch"], listed["of"]) == ("try", "notes")
+        assert "try" in run("branch", "list", "notes").stdout
+        twig = runtime.cluster("try")
+        write(twig, 2)
+        write(notes, 3)
+        assert run("branch", "reset", "try").returncode == 0
+        assert rows(twig) == [1, 3]
+
+        assert run("restore-point", "create", "notes", "before").returncode == 0
+        write(notes, 4)
+        preview = run("rewind", "notes", "before", "--dry-run", "--json")
+        assert json.loads(preview.stdout)["commits"] == 1
+        refused = run("rewind", "notes", "before", given="n\n")
+        assert refused.returncode == 1
+        assert "1 commits would go" in refused.stderr
+        assert rows(notes) == [1, 3, 4]
+        assert run("rewind", "notes", "before", "--yes").returncode == 0
+        assert rows(notes) == [1, 3]
+        assert "before" in run("restore-point", "list", "notes").stdout
+        assert run("undo-rewind", "notes").returncode == 0
+        assert rows(notes) == [1, 3, 4]
+        assert run("restore-point", "delete", "notes", "before").returncode == 0
+        out_of_reach = run("rewind", "notes", "2020-01-01", "--yes")
+        assert out_of_reach.returncode == 1
+        assert "out of reach" in out_of_reach.stderr
+
+        assert run("branch", "delete", "notes", "--yes").returncode == 2
+        assert run("branch", "delete", "try", "--yes").returncode == 0
+        assert [each.db_cluster_identifier for each in runtime.describe_db_clusters()] == ["notes"]
