@@ -35,7 +35,8 @@ _NAMES = frozenset(
         *("max_parallel_workers", "max_parallel_workers_per_gather"),
         *("parallel_leader_participation", "log_autovacuum_min_duration", "log_lock_waits"),
         *("log_temp_files", "track_activity_query_size", "track_functions", "track_io_timing"),
-        *("track_wal_io_timing", "bgwriter_delay", "bgwriter_lru_maxpages"),
+        *("track_wal_io_timing", "track_commit_timestamp"),
+        *("bgwriter_delay", "bgwriter_lru_maxpages"),
         *("checkpoint_completion_target", "checkpoint_timeout", "max_wal_size"),
     }
 )

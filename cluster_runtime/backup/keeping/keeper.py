@@ -20,7 +20,7 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.volume import StorageVolume
 
 THREADS = 3
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = 0.25
 KNOWN_FOR_S = 600.0
 
 Facts = Callable[[str], BackedUp | None]

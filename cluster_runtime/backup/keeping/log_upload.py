@@ -13,7 +13,10 @@ from cluster_runtime.storage.live.log_source import LogExtent
 from cluster_runtime.storage.volume import StorageVolume
 
 NEW_MOST_BYTES = 16 << 20
-READ_BYTES = 1 << 20
+READ_BYTES = 32 << 10
+PAUSE_S = 0.001
+"""Between two reads: the interpreter lock is the commits'."""
+SETTLES_WITHIN_S = 0.1
 LOOKS_KEPT = 64
 
 
@@ -48,9 +51,19 @@ class LogUpload:
         stopped: asked between two pieces whether to leave the rest. Raises what `Vault` raises,
         and StorageError where the log cannot be read.
         """
-        extent = self.look()
+        extent = self._settled(self.look())
         while extent is not None and self.end < extent.durable and not stopped():
             self._upload_piece(min(extent.durable, self.end + NEW_MOST_BYTES))
+
+    def _settled(self, extent: LogExtent | None) -> LogExtent | None:
+        """The extent once what had been received is durable: milliseconds later, as a rule."""
+        if extent is None:
+            return None
+        received, until = extent.received, time.monotonic() + SETTLES_WITHIN_S
+        while extent is not None and extent.durable < received and time.monotonic() < until:
+            time.sleep(PAUSE_S)
+            extent = self._volume.log.extent()
+        return extent
 
     def forget_cursor(self) -> None:
         """Read on with a new one: the volume was opened again, or a read failed."""
@@ -87,6 +100,7 @@ class LogUpload:
             while left and (part := self._cursor.read(min(left, READ_BYTES))):
                 parts.append(part)
                 left -= len(part)
+                time.sleep(PAUSE_S)
         except BaseException:
             self._cursor = None
             raise

@@ -219,9 +219,11 @@ class VolumeBackup:
     def _step(self) -> None:
         if time.monotonic() < self._born + pacing.FIRST_AFTER_S and self._log is None:
             return
+        began = time.monotonic()
         self._work()
         if self._log is not None:
-            self._due = time.monotonic() + pacing.UPLOAD_EVERY_S
+            # From the beginning on: a slow bucket makes the lag no longer than it has to be.
+            self._due = began + pacing.UPLOAD_EVERY_S
 
     def _work(self) -> None:
         facts = self._facts()

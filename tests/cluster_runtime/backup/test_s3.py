@@ -1,11 +1,14 @@
 """A bucket behind the S3 protocol, and keys in a KMS: what works, and how failures are told."""
 
+import shutil
 import socket
 from pathlib import Path
 
 import boto3
 import pytest
 
+from cluster_runtime import Runtime
+from cluster_runtime.backup.core import pacing
 from cluster_runtime.backup.keeping.archive import Archive
 from cluster_runtime.backup.vault import bucket as buckets
 from cluster_runtime.backup.vault.bucket import Bucket, ObjectMissingError
@@ -16,6 +19,7 @@ from cluster_runtime.errors import (
     BackupStoreUnavailableError,
     InvalidParameterError,
 )
+from tests.waiting import wait_until
 
 RESOURCE = "cluster-AAAAAAAAAAAAAAAAAAAAAAAAAA"
 
@@ -88,3 +92,28 @@ def test_a_kms_opens_a_backup_without_any_file(
     )
     with pytest.raises(BackupKeyError, match="cannot be used"):
         stranger.unwrap(KmsKey(made["Arn"]).wrap(bytes(32), RESOURCE), "cluster-other")
+
+
+def test_a_cluster_is_backed_up_to_s3_and_comes_back_with_a_kms_key_alone(
+    s3_location: str, moto_endpoint: str, engine_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", moto_endpoint)
+    monkeypatch.setattr(pacing, "FIRST_AFTER_S", 0.0)
+    key = boto3.client("kms", endpoint_url=moto_endpoint).create_key()["KeyMetadata"]["Arn"]
+    with Runtime.open(engine_dir / "state", warm_pool_size=0) as runtime:
+        with pytest.raises(BackupStoreRefusedError):
+            runtime.modify_backup_store(f"s3://nowhere?endpoint={moto_endpoint}")
+        store = runtime.modify_backup_store(s3_location, kms_key_id=key)
+        assert (store.kms_key_id, store.key_file) == (key, "")
+        cluster = runtime.create_db_cluster("notes")
+        with cluster.connect() as conn:
+            conn.execute("create table t as select 7 as v")
+        wait_until(lambda: cluster.describe().latest_restorable_time)
+        runtime.create_db_cluster_snapshot("kept", "notes")
+    shutil.rmtree(engine_dir / "state")
+    with Runtime.open(engine_dir / "elsewhere", warm_pool_size=0) as other:
+        back = other.restore_db_cluster_to_point_in_time(
+            "back", "notes", use_latest_restorable_time=True, backup_location=s3_location
+        )
+        with back.connect() as conn:
+            assert conn.execute("select v from t").fetchone() == (7,)

@@ -1,5 +1,6 @@
 """Continuous backup and restores, through the product: any second back, and a copy that stays."""
 
+import errno
 import random
 import shutil
 import time
@@ -9,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from cluster_runtime import ClusterHandle, Runtime
+from cluster_runtime import ClusterHandle, DBParameter, Runtime
 from cluster_runtime.backup.core import pacing
 from cluster_runtime.backup.keeping import volume_backup
 from cluster_runtime.control.records.model import ClusterStatus
+from cluster_runtime.control.workflows.backups import restore
 from cluster_runtime.errors import (
     BackupDamagedError,
     BackupKeyError,
     ClusterNotFoundError,
+    InsufficientStorageError,
     InvalidParameterError,
     InvalidRestoreError,
     SnapshotAlreadyExistsError,
@@ -392,32 +395,97 @@ def test_a_retention_period_has_1_to_35_days(host: Runtime, days: int) -> None:
         host.create_db_cluster("long", backup_retention_period=days)
 
 
-@pytest.mark.long
-def test_twenty_random_seconds_are_restored_exactly(runtime: Runtime) -> None:
-    """Exactly the rows whose commit record's time is at or before the second."""
-    runtime.create_db_cluster_parameter_group(
-        "stamped", "aurora-postgresql18", description="commit times are kept"
-    )
-    runtime.modify_db_cluster_parameter_group("stamped", {"track_commit_timestamp": "on"})
-    cluster = runtime.create_db_cluster("stamps", db_cluster_parameter_group_name="stamped")
+def test_a_rewind_begins_an_era_and_what_it_undid_can_still_be_restored(
+    host: Runtime, place: Path
+) -> None:
+    cluster = host.create_db_cluster("rewound")
     with cluster.connect() as conn:
-        conn.execute("create table t (v int primary key, at timestamptz)")
-    begin = backed_up(cluster)
-    with cluster.connect(autocommit=True) as conn:
-        ends, row = time.monotonic() + 60, 0
-        while time.monotonic() < ends:
-            conn.execute("insert into t values (%s, now())", (row,))
-            row += 1
-            time.sleep(0.01)
-        committed = conn.execute(
-            "select v, pg_xact_commit_timestamp(xmin) from t order by v"
-        ).fetchall()
-    first = max(begin, committed[0][1])
-    seconds = random.sample(range(2, 58), 20)
-    for number, second in enumerate(seconds):
-        moment = first + timedelta(seconds=second)
-        back = runtime.restore_db_cluster_to_point_in_time(
-            f"back-{number}", "stamps", restore_to_time=moment
+        conn.execute("create table t (v int primary key)")
+    add(cluster, 1)
+    host.create_restore_point("rewound", "before")
+    backed_up(cluster)
+    add(cluster, 2)
+    undone = datetime.now(UTC)
+    time.sleep(1.1)  # a time is restorable a second after it
+    host.create_db_cluster_snapshot("undone", "rewound")
+    host.rewind("rewound", "before")
+    add(cluster, 3)
+    host.create_db_cluster_snapshot("after", "rewound")
+    host.pause_db_cluster("rewound")
+    bucket = host.describe_backup_store().location
+    for name, wanted, expected in (
+        ("of-undone", {"restore_to_time": undone}, [1, 2]),
+        ("of-now", {"use_latest_restorable_time": True}, [1, 3]),
+    ):
+        back = host.restore_db_cluster_to_point_in_time(
+            name, "rewound", backup_location=bucket, **wanted
         )
-        assert values(back) == [v for v, at in committed if at <= moment]
-        runtime.delete_db_cluster(f"back-{number}", delete_automated_backups=True)
+        assert values(back) == expected
+    assert values(host.restore_db_cluster_from_snapshot("by-snapshot", "undone")) == [1, 2]
+    assert values(host.restore_db_cluster_from_snapshot("by-after", "after")) == [1, 3]
+
+
+def test_a_restore_shows_how_far_it_is_and_leaves_nothing_where_the_disk_is_full(
+    host: Runtime, source: ClusterHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.create_db_cluster_snapshot("whole", "source")
+    before = clusters_on_disk(host)
+    seen = []
+
+    def full(*arguments: object) -> None:
+        (facts,) = host.describe_db_clusters("too-large")
+        seen.append((facts.status, facts.percent_progress))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(restore, "recover", full)
+    with pytest.raises(InsufficientStorageError, match="no space to restore cluster 'too-large'"):
+        host.restore_db_cluster_from_snapshot("too-large", "whole")
+    assert seen == [(ClusterStatus.CREATING, restore.FETCHED_PERCENT)]
+    assert clusters_on_disk(host) == before
+    monkeypatch.undo()
+    assert host.restore_db_cluster_from_snapshot("fits", "whole").describe().port
+
+
+@pytest.mark.long
+def test_twenty_random_seconds_are_restored_exactly_from_the_bucket_alone(
+    engine_dir: Path,
+) -> None:
+    """Exactly the rows whose commit record's time is at or before the second."""
+    bucket = engine_dir / "bucket"
+    with Runtime.open(engine_dir / "state", warm_pool_size=0) as runtime:
+        key = Path(runtime.modify_backup_store(str(bucket)).key_file).read_text()
+        runtime.create_db_cluster_parameter_group(
+            "stamped", "aurora-postgresql18", description="commit times are kept"
+        )
+        runtime.modify_db_cluster_parameter_group(
+            "stamped", [DBParameter("track_commit_timestamp", "on", apply_method="pending-reboot")]
+        )
+        cluster = runtime.create_db_cluster("stamps", db_cluster_parameter_group_name="stamped")
+        with cluster.connect() as conn:
+            conn.execute("create table t (v int primary key, at timestamptz)")
+        backed_up(cluster)
+        with cluster.connect(autocommit=True) as conn:
+            ends, row = time.monotonic() + 60, 0
+            while time.monotonic() < ends:
+                conn.execute("insert into t values (%s, now())", (row,))
+                row += 1
+                time.sleep(0.01)
+            committed = conn.execute(
+                "select v, pg_xact_commit_timestamp(xmin) from t order by v"
+            ).fetchall()
+        last = committed[-1][1]
+        wait_until(lambda: (at := cluster.describe().latest_restorable_time) and at > last)
+    shutil.rmtree(engine_dir / "state")
+    seconds = random.sample(range(2, 58), 20)
+    with Runtime.open(engine_dir / "elsewhere", warm_pool_size=0) as other:
+        for number, second in enumerate(seconds):
+            moment = committed[0][1] + timedelta(seconds=second)
+            back = other.restore_db_cluster_to_point_in_time(
+                f"back-{number}",
+                "stamps",
+                restore_to_time=moment,
+                backup_location=str(bucket),
+                backup_key=key,
+            )
+            assert values(back) == [v for v, at in committed if at <= moment]
+            other.delete_db_cluster(f"back-{number}", delete_automated_backups=True)
