@@ -7,7 +7,7 @@ the operation's deadline allows.
 
 import asyncio
 import time
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 import psycopg
 from psycopg import sql
@@ -20,7 +20,13 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from memory.database.connections import AsyncConnection, ConnectionSource, Sources, SyncConnection
+from memory.database.connections import (
+    AsyncConnection,
+    ConnectionSource,
+    PoolOptions,
+    Sources,
+    SyncConnection,
+)
 from memory.database.failures import Failure, classify
 from memory.database.steps import (
     Attempt,
@@ -61,7 +67,7 @@ class Driver:
         *,
         tenant: str = "",
         deadline: float = DEFAULT_DEADLINE_SECONDS,
-        **pool: Any,
+        **pool: Unpack[PoolOptions],
     ) -> None:
         if deadline <= 0:
             raise ConfigurationError(f"deadline is {deadline} s; it must be positive")
@@ -242,8 +248,8 @@ class Driver:
         self._sources.close()
 
     async def aclose(self) -> None:
-        """Close the connections of our own pools, this event loop's included."""
-        await self._sources.aclose()
+        """`close`, which waits for nothing."""
+        self._sources.close()
 
 
 def _execute(connection: SyncConnection, step: DatabaseStep) -> Any:
@@ -341,7 +347,7 @@ class DriverOwner:
         self._driver.close()
 
     async def aclose(self) -> None:
-        """`close`, for this event loop's connections too."""
+        """`close`, asynchronously."""
         await self._driver.aclose()
 
     def __enter__(self) -> Self:
