@@ -176,9 +176,7 @@ class SharedPool:
                     stale.append(kind.popleft()[1])
             oldest = min((kind[0][0] for kind in self._idle.values() if kind), default=None)
             if oldest is not None:
-                self._schedule_reaper(
-                    max(SHORTEST_REAPER_SECONDS, self._max_idle - (now - oldest))
-                )
+                self._schedule_reaper(max(SHORTEST_REAPER_SECONDS, self._max_idle - (now - oldest)))
         for connection in stale:
             connection.pgconn.finish()
 

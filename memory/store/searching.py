@@ -13,11 +13,12 @@ from psycopg import sql
 
 from memory.database.scope import Scope
 from memory.database.steps import FetchOne, Row, Steps, fetch_all
-from memory.database.vectors import ITERATIVE, RRF_CANDIDATES, RRF_K
+from memory.database.vectors import ITERATIVE, RRF_CANDIDATES, RRF_K, RRF_SCALE
 from memory.encoding.codec import Codec
 from memory.store.filters import matches, to_sql
 from memory.store.index import RERANK, Index
 from memory.store.items import LIVE, item_value, path_of, renew, search_item
+from memory.words import HIT, parameters_of, words_of
 
 WIDEN = 4
 
@@ -36,7 +37,8 @@ class Search:
         vector: Sequence[float] | None,
     ) -> None:
         self._scope, self._codec, self._op = scope, codec, op
-        self._index, self._vector = index, vector
+        # A vector of zeros is like nothing: the latest first, as without a query.
+        self._index, self._vector = index, vector if vector and any(vector) else None
         self._where, self._parameters = self._scope_conditions()
         self._wanted = max(op.offset, 0) + max(op.limit, 0)
 
@@ -172,11 +174,13 @@ class Search:
         )
 
     def _fused(self, limit: int) -> Steps[list[Row]]:
-        """Ranks by vector and by words, fused in one statement."""
+        """Ranks by vector and by words, fused; scores from 0 to 1."""
         assert self._index is not None
         assert self._vector is not None
-        if self._index.ann:
-            yield FetchOne(ITERATIVE, (str(min(1000, max(100, limit * 4))),))
+        table = sql.Identifier(self._scope.schema, "memory_items")
+        words = yield from words_of(
+            self._op.query or "", self._index.language, table, sql.Identifier("search")
+        )
         pool = max(RRF_CANDIDATES, limit * 2)
         statement = sql.SQL(
             """with dense as (
@@ -187,15 +191,14 @@ class Search:
                     group by v.item_key order by distance, v.item_key limit %s) d
             ), words as (
                 select item_key, row_number() over (order by hit desc, item_key) as rank from (
-                    select i.item_key, ts_rank_cd(i.search, q) as hit
+                    select i.item_key, {hit} as hit
                     from {schema}.memory_items i
-                    join {schema}.memory_namespaces n using (ns_key),
-                    websearch_to_tsquery(%s::regconfig, %s) q
-                    where {where} and i.search @@ q
+                    join {schema}.memory_namespaces n using (ns_key)
+                    where {where} and i.search @@ %s::tsquery
                     order by hit desc, i.item_key limit %s) w
             ), fused as (
-                select item_key, coalesce(1.0 / (%s + dense.rank), 0)
-                    + coalesce(1.0 / (%s + words.rank), 0) as score
+                select item_key, (coalesce(1.0 / (%s + dense.rank), 0)
+                    + coalesce(1.0 / (%s + words.rank), 0))::float8 * %s as score
                 from dense full join words using (item_key)
                 order by score desc, item_key limit %s
             )
@@ -203,11 +206,16 @@ class Search:
             join {schema}.memory_items i using (item_key)
             join {schema}.memory_namespaces n using (ns_key)
             order by f.score desc, f.item_key"""
-        ).format(**self._common(), operator=self._index.operator, type=self._index.query_type)
+        ).format(
+            **self._common(),
+            operator=self._index.operator,
+            type=self._index.query_type,
+            hit=HIT.format(column=sql.SQL("i.search")),
+        )
         parameters = (
             *(self._index.parameter(self._vector), *self._parameters, pool),
-            *(self._index.language, (self._op.query or "").replace("\0", " ")),
-            *(*self._parameters, pool, RRF_K, RRF_K, limit),
+            *(*parameters_of(words), *self._parameters, words.any, pool),
+            *(RRF_K, RRF_K, RRF_SCALE, limit),
         )
         return (yield from fetch_all(statement, parameters))
 

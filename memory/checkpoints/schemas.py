@@ -1,0 +1,15 @@
+"""Having LangGraph name the classes of a graph's state to the saver, whenever a graph is compiled.
+
+It does so by itself only where LANGGRAPH_STRICT_MSGPACK is set; for savers whose serializer has no
+allow-list (LangGraph's own, by default) the call changes nothing.
+"""
+
+from langgraph._internal import _serde
+
+
+def have_classes_named() -> bool:
+    """Whether graphs compiled from now on name the classes of their state."""
+    if not hasattr(_serde, "STRICT_MSGPACK_ENABLED"):
+        return False  # another LangGraph: what is refused names the line to add
+    _serde.STRICT_MSGPACK_ENABLED = True
+    return True
