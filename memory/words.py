@@ -70,9 +70,10 @@ class Words:
 
 
 LEXEMES = (
-    "select distinct t.lexeme from unnest(%s::text[]) c,"
-    " lateral unnest(to_tsvector(c::regconfig, %s)) t"
+    "select t.lexeme, bool_or(to_tsvector(%s::regconfig, t.lexeme) <> '')"
+    " from unnest(%s::text[]) c, lateral unnest(to_tsvector(c::regconfig, %s)) t group by t.lexeme"
 )
+TOTAL = "select greatest(reltuples, ({counted}))::float8 from pg_class where oid = {name}::regclass"
 
 
 def words_of(
@@ -80,16 +81,18 @@ def words_of(
 ) -> Steps[Words]:
     """The words of a question. table, column: where to count who has them; None: not at all."""
     text = cleaned(question)[:MOST_QUERY_CHARACTERS]
-    rows = yield FetchAll(LEXEMES, (configurations(language, text), text))
-    lexemes = [_quoted(row[0]) for row in sorted(rows, key=lambda row: (-len(row[0]), row[0]))]
-    lexemes = lexemes[:MOST_LEXEMES]
+    known = configurations(language, text)
+    rows = yield FetchAll(LEXEMES, (known[-1], known, text))
+    # Words that say nothing in the question's language are left out, unless there is no other.
+    telling = [lexeme for lexeme, tells in rows if tells] or [lexeme for lexeme, _ in rows]
+    longest = sorted(telling, key=lambda lexeme: (-len(lexeme), lexeme))[:MOST_LEXEMES]
+    lexemes = [_quoted(lexeme) for lexeme in longest]
     if not lexemes or column is None:
         return Words(lexemes, [1.0] * len(lexemes))
-    total = yield FetchOne(
-        sql.SQL("select reltuples::float8 from pg_class where oid = {}::regclass").format(
-            sql.Literal(table.as_string())
-        )
+    few = sql.SQL("select count(*) from (select from {} limit {}) few").format(
+        table, sql.Literal(COUNT_UP_TO)
     )
+    total = yield FetchOne(sql.SQL(TOTAL).format(counted=few, name=sql.Literal(table.as_string())))
     statement = sql.SQL(
         "select l, (select count(*) from (select from {table} where {column} @@ l::tsquery"
         " limit %s) few) from unnest(%s::text[]) l"

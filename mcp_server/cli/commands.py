@@ -411,6 +411,12 @@ def migrate(
         f"the memory in cluster {name!r} is up to date; moved {moved.threads} threads with "
         f"{moved.checkpoints} checkpoints, and {moved.items} items"
     )
+    if moved.refused:
+        console.note(
+            f"{len(moved.refused)} threads were not moved: "
+            + "; ".join(f"{thread}: {why}" for thread, why in moved.refused.items())
+        )
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -12,7 +12,6 @@ from typing import Any, LiteralString, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
-    ERROR,
     EXCLUDED_METADATA_KEYS,
     WRITES_IDX_MAP,
     Checkpoint,
@@ -21,6 +20,7 @@ from langgraph.checkpoint.base import (
     PendingWrite,
     writes_sort_key,
 )
+from langgraph.checkpoint.serde.types import ERROR
 
 from memory.database.arrays import ByteaArray, Int4Array
 from memory.encoding.codec import ADDRESS_BYTES, Address, Codec, Recipe

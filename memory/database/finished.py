@@ -13,5 +13,4 @@ class Finished:
 
     def __await__(self) -> Generator[Any, None, None]:
         """Nothing to wait for."""
-        return
-        yield
+        yield from ()

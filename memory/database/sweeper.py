@@ -36,7 +36,8 @@ class Sweeper:
             )
         self._stop = threading.Event()
         future: Future[None] = Future()
-        future.add_done_callback(lambda _, stop=self._stop: stop.set())
+        stop = self._stop
+        future.add_done_callback(lambda _: stop.set())
         self._thread = threading.Thread(
             target=self._run, args=(interval * 60, future, self._stop), daemon=True
         )

@@ -148,7 +148,9 @@ class Fields:
             condition = sql.SQL("(coalesce({}, 'null') = any(%s::text[]::jsonb[]))").format(value)
             return condition, [*parameters, texts]
         known = [one for one in wanted if one is not None]
-        either = [(sql.SQL("coalesce({} = any(%s), false)").format(value), [*parameters, known])]
+        either: list[Condition] = [
+            (sql.SQL("coalesce({} = any(%s), false)").format(value), [*parameters, known])
+        ]
         if not known:
             either = [(sql.SQL("false"), [])]
         if len(known) < len(wanted):

@@ -8,7 +8,7 @@ from psycopg import sql
 from memory.database.steps import Execute, FetchAll, Steps
 from memory.database.vectors import array, parameter
 from memory.documents.table import Opened
-from memory.encoding.jsonsafe import escaped
+from memory.encoding.jsonsafe import escaped, is_fit
 
 BATCH = 500
 # As JSON writes what jsonb refuses: NUL, and halves of surrogate pairs (whole ones are kept).
@@ -37,8 +37,8 @@ def unfit(table: Opened, after: str) -> Steps[list[tuple[str, str]]]:
         after = rows[-1][0]
         for key, text in rows:
             value = json.loads(text)
-            if (fit := escaped(value)) != value:
-                found.append((key, json.dumps(fit)))
+            if not is_fit(value):
+                found.append((key, json.dumps(escaped(value))))
     return found
 
 

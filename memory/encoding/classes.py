@@ -165,11 +165,21 @@ class AllowList:
             return self._walk_dotted(f"{module}.{name}")
         self.require(module, name)
         if args is not None and (module, name) not in self._classes:
+            if args[0] != name.partition("[")[0]:
+                self.require(module, args[0])
             origin = _walk(module, args[0])
             return origin[tuple(self.type_of(reference) for reference in args[1:])]
         with self._lock:
             known = self._classes.get((module, name))
-        return known if known is not None else _walk(module, name)
+        if known is not None:
+            return known
+        found = _walk(module, name)
+        if (module, name) not in self._keys and (
+            not isinstance(found, type) or key_of(found) != (module, name)
+        ):
+            # Allowed by its last part only, and that is another module's or no class.
+            raise TypeNotAllowedError(f"{module}.{name} is not the class of that name: refused")
+        return found
 
     def require(self, module: Any, qualname: Any, short: str | None = None) -> None:
         """Raise `TypeNotAllowedError` for a name that is not allowed."""
@@ -180,7 +190,8 @@ class AllowList:
         name = short or str(qualname).rpartition(".")[2]
         raise TypeNotAllowedError(
             f"{module}.{qualname} is not on the serializer's allow-list. If you trust it, pass "
-            f"allow=[{name}] (or allow=[({module!r}, {qualname!r})]) to BorealisSaver",
+            f"allow=[{name}] (or allow=[({module!r}, {qualname!r})]) to BorealisSaver, or elsewhere "
+            "serde=BorealisSerializer(allow=...)",
             refused=(str(module), str(qualname)),
         )
 
@@ -238,7 +249,7 @@ def classes_in(schema: Any) -> Iterator[type]:
         if id(current) in seen:
             continue
         seen.add(id(current))
-        if not isinstance(current, type) or isinstance(current, types.GenericAlias):
+        if not isinstance(current, type) or typing.get_origin(current) is not None:
             pending += typing.get_args(current)
             continue
         if current.__module__ != "builtins" and not is_typeddict(current):

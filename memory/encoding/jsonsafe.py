@@ -52,6 +52,18 @@ def equal(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
+def is_fit(value: Any) -> bool:
+    """Whether PostgreSQL can store every text in a JSON value."""
+    texts: list[str] = []
+
+    def note(text: str) -> str:
+        texts.append(text)
+        return text
+
+    _each_text(value, note)
+    return all(map(_is_text, texts))
+
+
 def escaped(value: Any) -> Any:
     """The value with texts that PostgreSQL can store (`memory.encoding.ids.storable`)."""
     return _each_text(value, storable)

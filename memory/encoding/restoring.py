@@ -79,7 +79,8 @@ def subclass(cls: Any, content: Any, base_name: str, attributes: Mapping[str, An
         raise CorruptedCheckpointError(f"{cls.__qualname__} is no {base_name} any more")
     if base in (list, dict, set):
         made = base.__new__(cls)
-        {list: list.extend, dict: dict.update, set: set.update}[base](made, content)
+        fill: Any = base.extend if base is list else base.update
+        fill(made, content)
     else:
         made = base.__new__(cls, content)
     if attributes:

@@ -140,7 +140,7 @@ class Shapes:
             return _numpy(numpy, obj)
         if isinstance(obj, type):
             return EXT_TYPE, self._allowed.reference(obj)
-        for kind, shape in (
+        kinds: tuple[tuple[type, Callable[[Any], Shape]], ...] = (
             (_DeltaSnapshot, lambda v: (EXT_DELTA_SNAPSHOT, v.value)),
             (Enum, self._enum),
             (pathlib.PurePath, self._path),
@@ -148,10 +148,10 @@ class Shapes:
             (BaseModel, self._model),
             (Item, self._item),
             (SendProtocol, self._send),
-        ):
+        )
+        for kind, shape in kinds:
             if isinstance(obj, kind):
-                found: Shape = shape(obj)
-                return found
+                return shape(obj)
         if dataclasses.is_dataclass(obj):
             return self._dataclass(obj)
         if isinstance(obj, tuple) and hasattr(obj, "_asdict"):

@@ -8,6 +8,7 @@ follow those that have one. Source: pgvector README, "Filtering" and "Iterative 
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from langgraph.store.base import SearchItem, SearchOp
 from psycopg import sql
 
@@ -15,10 +16,14 @@ from memory.database.scope import Scope
 from memory.database.steps import FetchOne, Row, Steps, fetch_all
 from memory.database.vectors import ITERATIVE, RRF_CANDIDATES, RRF_K, RRF_SCALE
 from memory.encoding.codec import Codec
+from memory.encoding.ids import original
+from memory.errors import AgentMemoryError
 from memory.store.filters import matches, to_sql
 from memory.store.index import RERANK, Index
 from memory.store.items import LIVE, item_value, path_of, renew, search_item
 from memory.words import HIT, parameters_of, words_of
+
+log = structlog.get_logger(__name__)
 
 WIDEN = 4
 
@@ -50,7 +55,24 @@ class Search:
         found = rows[self._op.offset : self._wanted]
         if self._op.refresh_ttl:
             yield from renew(self._scope, [row[7] for row, _ in found if row[6] is not None])
-        return [search_item(self._codec, row, score) for row, score in found]
+        items = (self._readable(row, score) for row, score in found)
+        return [item for item in items if item is not None]
+
+    def _readable(self, row: Row, score: float | None) -> SearchItem | None:
+        """The item; None for one that cannot be read, so that it never hides the others."""
+        try:
+            return search_item(self._codec, row, score)
+        except AgentMemoryError as error:
+            log.warning("memory.left_out", what="item", key=original(row[1]), error=str(error))
+            return None
+
+    def _matches(self, row: Row) -> bool:
+        """Whether a sealed value meets the filter; one that cannot be read does not."""
+        try:
+            return matches(item_value(self._codec, None, row[3]), self._op.filter or {})
+        except AgentMemoryError as error:
+            log.warning("memory.left_out", what="item", key=original(row[1]), error=str(error))
+            return False
 
     def _ranked(self) -> Steps[list[tuple[Row, float | None]]]:
         if self._index is None or self._vector is None:
@@ -79,11 +101,7 @@ class Search:
             rows: list[Row] = yield from fetch(limit)
             if not filter:
                 return rows
-            matching = [
-                row
-                for row in rows
-                if row[3] is None or matches(item_value(self._codec, None, row[3]), filter)
-            ]
+            matching = [row for row in rows if row[3] is None or self._matches(row)]
             if len(matching) >= wanted or len(rows) < limit:
                 return matching[:wanted]
             limit *= WIDEN

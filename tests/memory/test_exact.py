@@ -26,7 +26,7 @@ from langgraph.types import Command, Interrupt, Send
 from pydantic import BaseModel
 
 from memory.encoding.serde import BorealisSerializer
-from memory.errors import NotSerializableError, TypeNotAllowedError
+from memory.errors import NotSerializableError, TypeNotAllowedError, TypeNotFoundError
 from tests.memory import classes_of_users as u
 
 SERIALIZER = BorealisSerializer(allow=u.ALLOW)
@@ -166,6 +166,20 @@ def test_a_class_of_a_field_is_allowed_with_the_class_that_has_it_and_no_other_i
         serializer.dumps_typed(u.Profile(best=u.SubMore(n=1)))
     with pytest.raises(TypeNotAllowedError):
         serializer.loads_typed(SERIALIZER.dumps_typed(u.Pair(1, [])))
+
+
+def test_the_last_part_of_a_name_allows_no_other_module_s_class_and_no_other_origin() -> None:
+    import ormsgpack
+
+    serializer = BorealisSerializer(allow=[(u.__name__, "BaseModel"), (u.__name__, "Sub")])
+    for fields in (
+        [u.__name__, "dataclasses.Sub", {"n": 1}, "model_validate_json"],
+        [u.__name__, "collections.BaseModel", {}, "model_validate_json"],
+        [u.__name__, "Sub[x]", {}, "", [None, None, None, ["enum.Enum", ["builtins", "int"]]]],
+    ):
+        data = ormsgpack.packb(ormsgpack.Ext(5, ormsgpack.packb(fields)))
+        with pytest.raises((TypeNotAllowedError, TypeNotFoundError)):
+            serializer.loads_typed(("msgpack", data))
 
 
 def test_a_generic_model_is_read_by_a_process_that_never_made_it() -> None:

