@@ -190,7 +190,7 @@ class AllowList:
         name = short or str(qualname).rpartition(".")[2]
         raise TypeNotAllowedError(
             f"{module}.{qualname} is not on the serializer's allow-list. If you trust it, pass "
-            f"allow=[{name}] (or allow=[({module!r}, {qualname!r})]) to BorealisSaver, or elsewhere "
+            f"allow=[{name}] (or allow=[({module!r}, {qualname!r})]) to BorealisSaver; elsewhere, "
             "serde=BorealisSerializer(allow=...)",
             refused=(str(module), str(qualname)),
         )
