@@ -11,7 +11,7 @@ a lost connection the other idle ones, which lead to the same dead server, go to
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Protocol, TypeAlias, TypedDict, runtime_checkable
 from weakref import WeakValueDictionary, finalize, ref
@@ -41,8 +41,7 @@ DEFAULT_MAX_IDLE_SECONDS = 5.0
 class HasUrl(Protocol):
     """A SQLAlchemy `URL`."""
 
-    def render_as_string(self, hide_password: bool = True) -> str:
-        """The URL as text, with its password if `hide_password` is False."""
+    render_as_string: Callable[..., str]
 
 
 class PoolOptions(TypedDict, total=False):

@@ -8,6 +8,7 @@ read; there is no pickle.
 """
 
 import copy
+import re
 import threading
 from collections.abc import Iterable
 from datetime import datetime
@@ -57,15 +58,17 @@ from memory.errors import (
 
 __all__ = ["BorealisSerializer", "TypeKey"]
 
-PACK = (
-    ormsgpack.OPT_NON_STR_KEYS
-    | ormsgpack.OPT_PASSTHROUGH_DATACLASS
+PACK_TEXT_KEYS = (
+    ormsgpack.OPT_PASSTHROUGH_DATACLASS
     | ormsgpack.OPT_PASSTHROUGH_DATETIME
     | ormsgpack.OPT_PASSTHROUGH_ENUM
     | ormsgpack.OPT_PASSTHROUGH_UUID
     | ormsgpack.OPT_PASSTHROUGH_TUPLE
     | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
 )
+PACK = PACK_TEXT_KEYS | ormsgpack.OPT_NON_STR_KEYS
+# First bytes of msgpack's binary formats.
+_BINARY = re.compile(b"[\xc4-\xc6]")
 UNPACK = ormsgpack.OPT_NON_STR_KEYS
 
 
@@ -150,19 +153,23 @@ class BorealisSerializer(JsonPlusSerializer):
     # -- writing
 
     def _pack(self, obj: Any) -> bytes:
-        if not needs_marks(obj):
-            try:
-                return self._packb(obj)
-            except AgentMemoryError:
-                raise  # a MsgpackEncodeError is any TypeError
-            except ormsgpack.MsgpackEncodeError:
-                pass  # lone surrogates, integers beyond 64 bits: rare, so looked for only now
-        return self._packb(mark(obj))
+        try:
+            packed = self._packb(obj, PACK_TEXT_KEYS)
+        except AgentMemoryError:
+            raise  # a MsgpackEncodeError is any TypeError
+        except ormsgpack.MsgpackEncodeError:
+            # Other keys, lone surrogates, integers beyond 64 bits: looked for only now.
+            return self._packb(mark(obj), PACK)
+        else:
+            # Without a mark of binary data in it, no bytearray has become bytes.
+            if _BINARY.search(packed) is None or not needs_marks(obj):
+                return packed
+        return self._packb(mark(obj), PACK)
 
-    def _packb(self, obj: Any) -> bytes:
+    def _packb(self, obj: Any, option: int) -> bytes:
         _reason.error = None
         try:
-            return ormsgpack.packb(obj, default=self._encode, option=PACK)
+            return ormsgpack.packb(obj, default=self._encode, option=option)
         except ormsgpack.MsgpackEncodeError:
             # ormsgpack hides what a hook raised; the hook leaves it here.
             if isinstance(reason := _reason.error, AgentMemoryError):

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta, timezone
 from enum import Enum
+from itertools import chain
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -47,8 +48,9 @@ EXT_NUMPY_SCALAR = 72
 Shape = tuple[int, Any]
 
 INT64 = range(-(2**63), 2**64)
-_LEAVES = frozenset({str, int, float, bool, type(None), bytes})
-_KEYS = _LEAVES
+_KEYS = frozenset({str, int, float, bool, type(None), bytes})
+_PLAIN = frozenset({dict, list})
+_BYTES_LIKE = frozenset({bytearray, memoryview})
 METHOD = "model_validate_json"  # what LangGraph writes there; its reader ignores it
 
 
@@ -63,17 +65,19 @@ class Marked:
 
 def needs_marks(value: Any) -> bool:
     """Whether plain containers hold what ormsgpack would change in silence: keys, byte arrays."""
-    kind = type(value)
-    if kind is dict:
-        for key, inner in value.items():
-            if type(key) not in _KEYS:
-                return True
-            if type(inner) not in _LEAVES and needs_marks(inner):
-                return True
-        return False
-    if kind is list:
-        return any(type(inner) not in _LEAVES and needs_marks(inner) for inner in value)
-    return kind is bytearray or kind is memoryview
+    # Level by level, since what looks at each value in C takes a fifth of the time.
+    level = [value]
+    while level:
+        dicts = [each for each in level if type(each) is dict]
+        if not _KEYS.issuperset(map(type, chain.from_iterable(dicts))):
+            return True
+        lists = (each for each in level if type(each) is list)
+        parts = [*chain.from_iterable(lists), *chain.from_iterable(map(dict.values, dicts))]
+        kinds = set(map(type, parts))
+        if not kinds.isdisjoint(_BYTES_LIKE):
+            return True
+        level = [] if kinds.isdisjoint(_PLAIN) else [p for p in parts if type(p) in _PLAIN]
+    return type(value) in _BYTES_LIKE
 
 
 def mark(value: Any) -> Any:
@@ -91,7 +95,7 @@ def mark(value: Any) -> Any:
         size = value.bit_length() // 8 + 1
         return Marked(EXT_BIG_INTEGER, value.to_bytes(size, "big", signed=True), packed=True)
     if kind is dict:
-        if all(type(key) is str and mark(key) is key for key in value):
+        if all(type(key) in _KEYS and mark(key) is key for key in value):
             return {key: mark(inner) for key, inner in value.items()}
         return Marked(EXT_PAIRS, [[mark(key), mark(inner)] for key, inner in value.items()])
     if kind is list:
