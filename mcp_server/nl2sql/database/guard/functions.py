@@ -50,7 +50,7 @@ REFUSED_STABLE = words(
     cursor_to_xml cursor_to_xmlschema
     txid_current pg_current_xact_id pg_cursor pg_prepared_statement
     pg_get_replication_slots pg_tablespace_location pg_relation_filepath pg_config
-    connectby crosstab crosstab2 crosstab3 crosstab4 crosstabn normal_rand
+    connectby crosstab crosstab2 crosstab3 crosstab4 normal_rand
     xpath_table dblink_current_query dblink_get_connections
     """
 )

@@ -135,3 +135,21 @@ notify a, 'b'
 lock table app.customer
 begin
 select 1; commit; delete from trap.log
+select * from crosstab2('select 1, 2, 3')
+select * from crosstab3('select 1, 2, 3')
+select * from crosstab4('select 1, 2, 3')
+select cursor_to_xmlschema('c', true, true, '')
+select database_to_xml_and_xmlschema(true, true, '')
+select database_to_xmlschema(true, true, '')
+select query_to_xml_and_xmlschema('select 1', true, true, '')
+select query_to_xmlschema('select 1', true, true, '')
+select schema_to_xml_and_xmlschema('app', true, true, '')
+select schema_to_xmlschema('app', true, true, '')
+select table_to_xml_and_xmlschema('app.customer', true, true, '')
+select table_to_xmlschema('app.customer', true, true, '')
+select * from pg_config()
+select * from pg_cursor()
+select * from pg_prepared_statement()
+select * from pg_get_replication_slots()
+select pg_relation_filepath('app.customer')
+select pg_tablespace_location(1663)

@@ -240,3 +240,7 @@ select pg_sleep_until is null from (select 1 as pg_sleep_until) s
 select '{12345,54321}'::app.zip[], '12345'::app.zip, (array['12345']::app.zip[])[1]
 select count(*) from app.customer where name::app.email is null and false
 select picks(), trap.follows(1), app.with_path(3)
+select * from pg_partition_ancestors('app.event_2025')
+select uuidv4() is not null as made
+explain select count(*) from pg_stat_statements
+explain select count(*) from pg_stat_statements_info

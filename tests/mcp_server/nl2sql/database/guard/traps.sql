@@ -3,6 +3,7 @@ create extension hstore; create extension pg_trgm; create extension citext; crea
 create extension intarray; create extension btree_gist; create extension fuzzystrmatch;
 create extension tablefunc; create extension tsm_system_rows; create extension unaccent;
 create extension cube; create extension isn;
+create extension pg_stat_statements;
 create schema app; create schema trap; grant usage on schema app, trap to public;
 create table app.customer (id int primary key, name text not null, city text, joined date, vip bool default false, tags text[], extra jsonb, ip inet, location point, span int4range, price numeric(10, 2));
 create table app.purchase (id int primary key, customer_id int references app.customer, amount numeric(10, 2), placed timestamptz, paid bool, note text);
