@@ -12,7 +12,6 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any, Self, Unpack
 
@@ -29,6 +28,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_
 
 from memory.checkpoints import maintenance, reading
 from memory.checkpoints.address_key import address_key
+from memory.checkpoints.removing import Removing
 from memory.checkpoints.rows import (
     PUT,
     PUT_WRITES,
@@ -44,7 +44,7 @@ from memory.checkpoints.rows import (
 from memory.checkpoints.schemas import have_classes_named
 from memory.checkpoints.tables import CHECKPOINTS
 from memory.database.connections import ConnectionSource, PoolOptions
-from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
+from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver
 from memory.database.schema import DEFAULT_SCHEMA
 from memory.database.scope import Scope
 from memory.database.setup import setup_plan
@@ -58,7 +58,7 @@ from memory.errors import ConfigurationError
 REMEMBERED_CHECKPOINTS = 1024
 
 
-class BorealisSaver(DriverOwner, BaseCheckpointSaver[Any]):
+class BorealisSaver(Removing, BaseCheckpointSaver[Any]):
     """A LangGraph checkpointer on PostgreSQL 15 or newer. Call `setup()` once for each database.
 
     source: a cluster (anything with `dsn()`), a DSN, or a psycopg pool or autocommit connection.
@@ -241,72 +241,6 @@ class BorealisSaver(DriverOwner, BaseCheckpointSaver[Any]):
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """`copy_thread`, asynchronously."""
         await self._driver.arun(maintenance.copy(self._scope, source_thread_id, target_thread_id))
-
-    # -- removing
-
-    def delete_thread(self, thread_id: str) -> None:
-        """Delete a thread: it is gone at once, its rows go in bounded batches."""
-        self._driver.run(maintenance.delete(self._scope, thread_id))
-
-    async def adelete_thread(self, thread_id: str) -> None:
-        """`delete_thread`, asynchronously."""
-        await self._driver.arun(maintenance.delete(self._scope, thread_id))
-
-    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
-        """Delete the checkpoints, and their writes, whose metadata has one of these run ids."""
-        self._driver.run(maintenance.delete_runs(self._scope, run_ids))
-
-    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
-        """`delete_for_runs`, asynchronously."""
-        await self._driver.arun(maintenance.delete_runs(self._scope, run_ids))
-
-    def prune(
-        self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", keep: int = 1
-    ) -> None:
-        """Remove old checkpoints of threads, in bounded batches that block no other thread.
-
-        strategy: "keep_latest" keeps the `keep` latest checkpoints of each namespace, and the
-            ancestors that a DeltaChannel of theirs needs; calls of subgraphs go with the
-            checkpoint that started them. "delete" removes the threads.
-        """
-        self._driver.run(
-            maintenance.prune(self._scope, self._codec, thread_ids, strategy=strategy, keep=keep)
-        )
-
-    async def aprune(
-        self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", keep: int = 1
-    ) -> None:
-        """`prune`, asynchronously."""
-        await self._driver.arun(
-            maintenance.prune(self._scope, self._codec, thread_ids, strategy=strategy, keep=keep)
-        )
-
-    def sweep(self, *, limit: int = 1000) -> int:
-        """Remove threads whose TTL has passed, at most `limit`; how many there were.
-
-        In bounded batches, skipping threads that are being written to. Run it from a timer.
-        """
-        return self._driver.run(maintenance.sweep(self._scope, limit))
-
-    async def asweep(self, *, limit: int = 1000) -> int:
-        """`sweep`, asynchronously."""
-        return await self._driver.arun(maintenance.sweep(self._scope, limit))
-
-    def start_ttl_sweeper(self, sweep_interval_minutes: float | None = None) -> Future[None]:
-        """Sweep from a background thread, every 5 minutes or as often as said.
-
-        The future ends with it, cancelling stops it. Raises ConfigurationError if it runs already.
-        """
-        return self._sweeper.start(sweep_interval_minutes)
-
-    def stop_ttl_sweeper(self, timeout: float | None = None) -> bool:
-        """Stop the background thread; whether it ended within `timeout` seconds."""
-        return self._sweeper.stop(timeout)
-
-    def close(self) -> None:
-        """Stop the sweeper and close the connections that no other object uses."""
-        self._sweeper.stop(None)
-        super().close()
 
     # -- the rest of the protocol
 

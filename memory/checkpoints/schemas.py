@@ -4,12 +4,18 @@ It does so by itself only where LANGGRAPH_STRICT_MSGPACK is set; for savers whos
 allow-list (LangGraph's own, by default) the call changes nothing.
 """
 
-from langgraph._internal import _serde
+import importlib
+
+WHERE, SWITCH = "langgraph._internal._serde", "STRICT_MSGPACK_ENABLED"
 
 
 def have_classes_named() -> bool:
     """Whether graphs compiled from now on name the classes of their state."""
-    if not hasattr(_serde, "STRICT_MSGPACK_ENABLED"):
+    try:
+        module = importlib.import_module(WHERE)
+    except ImportError:
         return False  # another LangGraph: what is refused names the line to add
-    _serde.STRICT_MSGPACK_ENABLED = True
+    if not hasattr(module, SWITCH):
+        return False
+    setattr(module, SWITCH, True)
     return True

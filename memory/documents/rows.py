@@ -3,7 +3,7 @@
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,12 @@ def new_documents(
                 f"text {number} contains a NUL character or half of a surrogate pair, which "
                 "PostgreSQL's text cannot hold; replace it first"
             )
+    for key in ids or ():
+        if key is not None and _CANNOT.search(str(key)):
+            raise ConfigurationError(
+                f"the id {str(key)!r} contains a NUL character or half of a surrogate pair, which "
+                "PostgreSQL's text cannot hold"
+            )
     return [
         NewDocument(
             str(uuid.uuid4()) if ids is None or ids[n] is None else str(ids[n]),
@@ -56,6 +62,11 @@ def new_documents(
         )
         for n, text in enumerate(texts)
     ]
+
+
+def possible(ids: Iterable[Any]) -> list[str]:
+    """The ids that a row can have."""
+    return [key for key in map(str, ids) if not _CANNOT.search(key)]
 
 
 def store(table: Opened, documents: Sequence[NewDocument], language: str) -> Steps[None]:
@@ -189,7 +200,7 @@ def remove(
         conditions.append(
             sql.SQL("d.{}::text = any(%s::text[])").format(sql.Identifier(table.layout.id))
         )
-        parameters.append([str(key) for key in ids])
+        parameters.append(possible(ids))
     if filter:
         condition, extra = table.fields.condition(filter)
         conditions.append(condition)

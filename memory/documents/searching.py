@@ -19,6 +19,7 @@ from memory.database.vectors import (
     parameter,
 )
 from memory.documents.filters import Condition
+from memory.documents.rows import possible
 from memory.documents.table import Opened
 from memory.encoding.ids import original
 from memory.encoding.jsonsafe import unescaped
@@ -74,7 +75,7 @@ def _hit(table: Opened, row: Row) -> Hit:
 
 def by_ids(table: Opened, ids: Iterable[str]) -> Steps[list[Document]]:
     """Documents in the order of their ids; missing ones are left out."""
-    wanted = list(ids)
+    wanted = possible(ids)
     statement = sql.SQL("select {}, 0.0 from {} d where d.{}::text = any(%s::text[])").format(
         _columns_to_read(table, embedding=False), table.layout.name, sql.Identifier(table.layout.id)
     )

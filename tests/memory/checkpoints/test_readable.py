@@ -11,6 +11,7 @@ from langgraph.graph import START, StateGraph
 from pydantic import BaseModel
 
 from memory import BorealisSaver, Unreadable
+from memory.checkpoints import schemas
 from memory.errors import (
     CorruptedCheckpointError,
     NotSerializableError,
@@ -67,6 +68,23 @@ def test_a_typed_state_needs_no_word_about_its_classes(fresh_dsn: str) -> None:
     with BorealisSaver(fresh_dsn, deadline=15) as fresh:
         again = graph_that_makes(state, fresh, u.Typed)
         assert again.get_state(CONFIG).values == {**state, "n": 1}
+
+
+def test_where_langgraph_does_not_name_the_classes_the_error_names_the_line(
+    fresh_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert schemas.have_classes_named()
+    monkeypatch.setattr(schemas, "SWITCH", "ANOTHER_NAME")
+    assert not schemas.have_classes_named()
+    monkeypatch.setattr(schemas, "WHERE", "langgraph._internal.elsewhere")
+    assert not schemas.have_classes_named()
+    with BorealisSaver(fresh_dsn, deadline=15) as saver:
+        saver.setup()
+        values: Any = {"name": u.Profile(name="x")}
+        checkpoint: Any = {**empty_checkpoint(), "channel_values": values}
+        config: Any = {"configurable": {"thread_id": "1", "checkpoint_ns": ""}}
+        with pytest.raises(TypeNotAllowedError, match=r"pass allow=\[Profile\]"):
+            saver.put(config, checkpoint, {}, {})
 
 
 def test_a_refusal_names_the_channel_and_the_place_in_it(saver: BorealisSaver) -> None:

@@ -85,6 +85,15 @@ def test_texts_that_postgresql_cannot_hold_are_refused_by_number(
                 store.add_texts(["ok", text] + ["x"] * count)
 
 
+def test_an_id_that_postgresql_cannot_hold_is_refused_and_never_found(
+    store: BorealisVectorStore,
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"the id 'a.x00' contains a NUL"):
+        store.add_texts(["ok"], ids=["a\0"])
+    assert store.get_by_ids(["a\0", "\ud800"]) == []
+    store.delete(["a\0"])
+
+
 def test_a_filter_of_4000_values_is_one_look_up(store: BorealisVectorStore) -> None:
     few, many = {"year": {"$in": [1999]}}, {"year": {"$in": [None, *range(1990, 5990)]}}
     assert found(store, few) == {"a red boat"}

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
+from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
 from memory import BorealisVectorStore, HashEmbeddings
@@ -109,6 +110,11 @@ async def test_setup_asks_the_embeddings_for_their_dimensions_and_never_embeds_n
         collection_name="other",
     )
     assert [d.page_content for d in await also.asimilarity_search("b")] == ["b"]
+    documents = [Document("c", id="3")]
+    made = await BorealisVectorStore.afrom_documents(documents, Unknown(), connection=fresh_dsn)
+    assert made.get_by_ids(["3"])[0].page_content == "c"
+    opened = await BorealisVectorStore.create(fresh_dsn, Unknown(), "other")
+    assert [d.page_content for d in opened.similarity_search("b")] == ["b"]
     opened = BorealisVectorStore.create_sync(fresh_dsn, Unknown(), "other", distance_strategy="l2")
     assert [d.page_content for d in opened.similarity_search("b")] == ["b"]
     for store in (made, also, opened):
