@@ -78,11 +78,13 @@ def migrate(
     allow: Iterable[type | TypeKey] = (),
     index: BorealisIndexConfig | dict[str, Any] | None = None,
     progress: Callable[[str], None] | None = None,
+    why: Callable[[Exception], str] = str,
 ) -> Migrated:
     """Copy every checkpoint, write and item of LangGraph's tables into this package's.
 
     dsn: a cluster or conninfo of the database. allow: classes of your states. index: the store's
         index; items are embedded again. progress: called with a line for each thread.
+    why: says of an error why a thread was refused.
     Returns what was moved, zeros where LangGraph's tables do not exist, and which threads were
     refused, as for a class that is not in `allow`; run it again with that class.
     """
@@ -99,8 +101,8 @@ def migrate(
                     try:
                         count = _move_thread(old, theirs, saver, thread_id)
                     except (AgentMemoryError, TypeError, ValueError) as error:
-                        refused[thread_id] = str(error)
-                        report(f"thread {thread_id}: not moved: {error}")
+                        refused[thread_id] = why(error)
+                        report(f"thread {thread_id}: not moved")
                         continue
                     threads, checkpoints = threads + 1, checkpoints + count
                     report(f"thread {thread_id}: {count} checkpoints")

@@ -406,7 +406,7 @@ def migrate(
         )
     if as_json:
         console.result(moved, as_json=True)
-        return
+        raise typer.Exit(1 if moved.refused else 0)
     console.note(
         f"the memory in cluster {name!r} is up to date; moved {moved.threads} threads with "
         f"{moved.checkpoints} checkpoints, and {moved.items} items"
