@@ -212,7 +212,7 @@ class Sources:
     ) -> None:
         if pool_size < 1:
             raise ConfigurationError(f"pool_size is {pool_size}; it must be at least 1")
-        self._leave: finalize[[], Any] | None = None
+        self._leave: finalize[..., Any] | None = None
         self.sync: SyncSource | None = None
         self.lent_async: AsyncSource | None = None
         match source:
@@ -239,7 +239,7 @@ class Sources:
     def _join(self) -> None:
         self._pool.join()
         # An object that nobody closed, as a history for each request, leaves when it is collected.
-        self._leave = finalize(self, self._pool.leave)
+        self._leave = finalize(self, self._pool.leave, at_once=False)
         self._leave.atexit = False
 
     def asynchronous(self) -> AsyncSource | None:
@@ -248,8 +248,8 @@ class Sources:
 
     def close(self) -> None:
         """Close the connections that are our own, unless other objects use them too."""
-        if self._leave is not None:
-            self._leave()
+        if self._leave is not None and self._leave.detach() is not None:
+            self._pool.leave(at_once=True)
 
 
 _shared_pools: WeakValueDictionary[tuple[Any, ...], SharedPool] = WeakValueDictionary()

@@ -148,11 +148,15 @@ class SharedPool:
         with self._lock:
             self.users += 1
 
-    def leave(self) -> None:
-        """One object less; after the last one, nothing stays open that is not lent."""
+    def leave(self, *, at_once: bool) -> None:
+        """One object less; after the last one, nothing stays open that is not lent.
+
+        at_once: False leaves it to the reaper, for the next object of a program that makes one for
+            each request.
+        """
         with self._lock:
             self.users -= 1
-            if self.users > 0:
+            if self.users > 0 or not at_once:
                 return
             if self._reaper is not None:
                 self._reaper.cancel()

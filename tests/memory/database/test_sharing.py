@@ -37,9 +37,9 @@ def run_loops_and_histories(
     watched: tuple[str, psycopg.Connection], loops: int, histories: int, at_once: int
 ) -> None:
     dsn, watcher = watched
-    saver = BorealisSaver(dsn, deadline=30, max_idle=60)
+    saver = BorealisSaver(dsn, deadline=30, max_idle=2)
     saver.setup()
-    store = BorealisStore(dsn, deadline=30, max_idle=60)
+    store = BorealisStore(dsn, deadline=30, max_idle=2)
     store.setup()
 
     async def some() -> None:
@@ -50,9 +50,9 @@ def run_loops_and_histories(
     for _ in range(loops):
         asyncio.run(some())
         most = max(most, count(watcher))
-    BorealisChatMessageHistory(dsn, "x", deadline=30, max_idle=60).setup()
+    BorealisChatMessageHistory(dsn, "x", deadline=30, max_idle=2).setup()
     for number in range(histories):
-        history = BorealisChatMessageHistory(dsn, f"s{number}", deadline=30, max_idle=60)
+        history = BorealisChatMessageHistory(dsn, f"s{number}", deadline=30, max_idle=2)
         history.add_user_message("hi")
         most = max(most, count(watcher))
     assert 0 < most <= 8
@@ -134,6 +134,24 @@ def test_objects_of_one_address_share_its_connections_until_the_last_is_closed(
     assert first.get_tuple(CONFIG) is None  # closed, but still of use
     second.close()
     wait_until(lambda: count(watcher) == 0)
+
+
+def test_a_history_for_each_request_finds_the_connection_of_the_last(
+    watched: tuple[str, psycopg.Connection],
+) -> None:
+    dsn, watcher = watched
+    BorealisChatMessageHistory(dsn, "s").setup()
+    pids = set()
+    for _ in range(5):
+        BorealisChatMessageHistory(dsn, "s").add_user_message("hi")
+        gc.collect()
+        row = watcher.execute(
+            "select pid from pg_stat_activity where datname = current_database()"
+            " and application_name = 'borealis-memory'"
+        ).fetchone()
+        pids.add(row)
+    assert len(pids) == 1
+    assert None not in pids
 
 
 def test_a_permit_that_nobody_waits_for_any_more_goes_to_the_next(fresh_dsn: str) -> None:
