@@ -14,7 +14,8 @@ from memory.database.vectors import array
 from memory.encoding.codec import Codec
 from memory.encoding.ids import original, storable
 from memory.encoding.jsonsafe import to_jsonb
-from memory.errors import ConfigurationError
+from memory.encoding.locating import placed
+from memory.errors import ConfigurationError, NotSerializableError, TypeNotAllowedError
 from memory.store.index import Index
 from memory.words import SIMPLE, cleaned, configurations
 
@@ -85,7 +86,7 @@ class PreparedPut:
             text, exact = "{}", False
         self.keys.append(storable(op.key))
         self.values.append(text)
-        self.sealed.append(None if exact else codec.seal(list(codec.serde.dumps_typed(value))))
+        self.sealed.append(None if exact else _sealed(codec, op.key, value))
         if op.ttl is not None and op.ttl <= 0:
             raise ConfigurationError(
                 f"the ttl of item {op.key!r} is {op.ttl} minutes; it must be positive, or None"
@@ -100,6 +101,13 @@ class PreparedPut:
         self.languages.append(
             configurations(index.language, words)[-1] if index and words else SIMPLE
         )
+
+
+def _sealed(codec: Codec, key: str, value: dict[str, Any]) -> bytes:
+    try:
+        return codec.seal(list(codec.serde.dumps_typed(value)))
+    except (NotSerializableError, TypeNotAllowedError) as error:
+        raise placed(error, f"item {key!r}", codec.serde.dumps_typed, value) from error
 
 
 def prepare_puts(

@@ -10,7 +10,7 @@ from langgraph.store.base import PutOp
 
 from memory import BorealisChatMessageHistory, BorealisStore, HashEmbeddings
 from memory.encoding.encryption import AesGcm
-from memory.errors import ConfigurationError, CorruptedCheckpointError
+from memory.errors import ConfigurationError, CorruptedCheckpointError, NotSerializableError
 from memory.store.filters import matches
 
 EMBED = HashEmbeddings(64)
@@ -191,6 +191,14 @@ def test_a_filter_that_is_none_is_refused(
 def test_a_ttl_that_is_not_positive_is_refused(documents: BorealisStore, ttl: float) -> None:
     with pytest.raises(ConfigurationError, match="it must be positive"):
         documents.put(M, "z", {"v": 1}, ttl=ttl)
+
+
+def test_a_value_that_would_not_come_back_is_refused_with_its_place(
+    documents: BorealisStore,
+) -> None:
+    with pytest.raises(NotSerializableError, match=r"item 'z' at \['a'\]\[1\]: .*object"):
+        documents.put(M, "z", {"a": [1, object()]})
+    assert documents.get(M, "z") is None
 
 
 def test_ids_that_no_index_holds_are_refused_with_their_limit(documents: BorealisStore) -> None:
