@@ -7,6 +7,7 @@ from memory.checkpoints.saver import BorealisSaver
 from memory.documents.pgvectorstore import pg_engine
 from memory.documents.vectorstore import BorealisVectorStore
 from memory.embeddings import HashEmbeddings, LocalEmbeddings
+from memory.encoding.unreadable import Unreadable
 from memory.moved import MOVED, MovedModules
 from memory.store.store import BorealisStore
 
@@ -17,6 +18,7 @@ __all__ = [
     "BorealisVectorStore",
     "HashEmbeddings",
     "LocalEmbeddings",
+    "Unreadable",
     "pg_engine",
 ]
 

@@ -1,14 +1,15 @@
 """`BorealisChatMessageHistory`: a session's messages in PostgreSQL."""
 
 import uuid
-from collections.abc import Sequence
-from typing import Any, LiteralString
+from collections.abc import Awaitable, Sequence
+from typing import Any, LiteralString, Self, Unpack
 
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
+from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from memory.database.arrays import ByteaArray
-from memory.database.connections import ConnectionSource
+from memory.database.connections import ConnectionSource, PoolOptions
 from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
 from memory.database.schema import DEFAULT_SCHEMA, Component
 from memory.database.scope import Scope
@@ -60,6 +61,7 @@ class BorealisChatMessageHistory(DriverOwner, BaseChatMessageHistory):
     source: a cluster (anything with `dsn()`), a DSN, or a psycopg pool or autocommit connection.
     session_id: any string.
     limit: `messages` are the latest so many; None is all.
+    serde: a LangGraph serializer; with an `EncryptedSerializer` messages are encrypted at rest.
     schema, tenant, deadline, pool: as in `BorealisSaver`.
     """
 
@@ -72,19 +74,28 @@ class BorealisChatMessageHistory(DriverOwner, BaseChatMessageHistory):
         schema: str = DEFAULT_SCHEMA,
         tenant: str = "",
         deadline: float = DEFAULT_DEADLINE_SECONDS,
-        **pool: Any,
+        serde: SerializerProtocol | None = None,
+        **pool: Unpack[PoolOptions],
     ) -> None:
         if limit is not None and limit < 0:
             raise ConfigurationError(f"limit is {limit}; it must not be negative")
         self._driver = Driver(source, tenant=tenant, deadline=deadline, **pool)
         self._scope = Scope(schema, tenant)
-        self._codec = Codec(BorealisSerializer())
+        self._codec = Codec(serde if serde is not None else BorealisSerializer())
         self.session_id = session_id
         self.limit = limit
 
-    def setup(self) -> None:
-        """Create the table or bring it up to date; safe from many processes at once."""
-        self._driver.run(setup_plan(self._scope.schema, MESSAGES_COMPONENT))
+    @classmethod
+    def from_conn_string(cls, conn_string: str, session_id: str, **options: Any) -> Self:
+        """To be used with `with` or `async with`. options: of the constructor."""
+        return cls(conn_string, session_id, **options)
+
+    def setup(self) -> Awaitable[None]:
+        """Create the table or bring it up to date; safe from many processes at once.
+
+        The work is done when it returns; `await history.setup()` is fine too.
+        """
+        return self._driver.run_or_start(setup_plan(self._scope.schema, MESSAGES_COMPONENT))
 
     async def asetup(self) -> None:
         """`setup`, asynchronously."""

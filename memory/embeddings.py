@@ -19,12 +19,17 @@ from typing import Any
 from langchain_core.embeddings import Embeddings
 from langgraph.store.base.embed import ensure_embeddings
 
+from memory.database.steps import Embed, Plan
 from memory.errors import ConfigurationError
 from memory.extras import needed
 
 DEFAULT_DIMENSIONS = 384
 LOCAL = "local"
 _WORD = re.compile(r"\w+")
+# Scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, kana, Chinese characters.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]"
+)
 _GRAMS = (3, 4)
 _WORD_WEIGHT, _GRAM_WEIGHT = 1.0, 0.35
 
@@ -46,10 +51,14 @@ class HashEmbeddings(Embeddings):
         return [self.embed_query(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
-        """The vector of a text; all zeros where it has no word."""
+        """The vector of a text; all zeros where it is blank."""
         normal = unicodedata.normalize("NFKC", text).casefold()
         vector = [0.0] * self.dims
-        for word, count in Counter(_WORD.findall(normal)).items():
+        words = _WORD.findall(normal)
+        words += [sign for sign in normal if unicodedata.category(sign) == "So"]
+        if not words:
+            words = [sign for sign in normal if not sign.isspace()]
+        for word, count in Counter(words).items():
             # Square roots are rounded alike everywhere, which logarithms are not.
             weight = math.sqrt(count)
             for feature, share in _features(word):
@@ -75,6 +84,12 @@ def _features(word: str) -> tuple[tuple[int, float], ...]:
 
 def _hash_features(word: str) -> Iterator[tuple[int, float]]:
     yield _hash(f"w:{word}"), _WORD_WEIGHT
+    if _UNSPACED.search(word):
+        # A run of such a script is a sentence: its signs and pairs of signs are the words.
+        parts = list(word) + [word[i : i + 2] for i in range(len(word) - 1)]
+        for part in parts:
+            yield _hash(f"g:{part}"), _WORD_WEIGHT / math.sqrt(len(parts))
+        return
     padded = f"<{word}>"
     grams = [padded[i : i + n] for n in _GRAMS for i in range(len(padded) - n + 1)]
     for gram in grams:
@@ -128,6 +143,13 @@ def dimensions_of(embeddings: Embeddings, given: int | None) -> int:
     if given is not None and isinstance(known, int) and given != known:
         raise ConfigurationError(f"dims is {given}, but the embeddings make vectors of {known}")
     return given if given is not None else int(known)  # type: ignore[arg-type]
+
+
+def probed_dimensions(embeddings: Embeddings, given: int | None) -> Plan[int]:
+    """The length of the vectors: as given, as the embeddings say, or of one that they make."""
+    if given is None and not isinstance(getattr(embeddings, "dims", None), int):
+        return len((yield Embed(embeddings, ["dimensions"], as_queries=True))[0])
+    return dimensions_of(embeddings, given)
 
 
 def check_vectors(vectors: Sequence[Sequence[float]], count: int, dims: int | None) -> None:

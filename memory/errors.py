@@ -50,6 +50,21 @@ class CorruptedCheckpointError(AgentMemoryError):
     """
 
 
+class NotSerializableError(AgentMemoryError, TypeError):
+    """A value that would not come back as it is: nothing of it was stored.
+
+    The message names its channel and its place in it. Trying again cannot help; store something
+    else, as a number for a handle, or a list for an iterator.
+    """
+
+
+class TypeNotFoundError(AgentMemoryError):
+    """A stored value's class is allowed, but its name leads nowhere: it was renamed or moved.
+
+    Pass `aliases={"module.Old": New}`, or `recover=True` to see what is stored.
+    """
+
+
 class TypeNotAllowedError(AgentMemoryError):
     """A value's class is not on the serializer's allow-list. Nothing of it was imported or called.
 

@@ -10,9 +10,9 @@ Values are read with LangGraph's own code and its old rules (pending sends of ch
 version 4 included) but with the strict serializer: name your classes in `allow`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -25,7 +25,9 @@ from psycopg.rows import DictRow, dict_row
 from memory.checkpoints.saver import BorealisSaver
 from memory.database.connections import Dialer, HasDsn
 from memory.database.schema import DEFAULT_SCHEMA
-from memory.encoding.serde import BorealisSerializer, TypeKey
+from memory.encoding.classes import TypeKey
+from memory.encoding.serde import BorealisSerializer
+from memory.errors import AgentMemoryError
 from memory.store.index import BorealisIndexConfig
 from memory.store.store import BorealisStore
 
@@ -65,6 +67,8 @@ class Migrated:
     threads: int
     checkpoints: int
     items: int
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Threads that were not moved, or not wholly, and why; the others were."""
 
 
 def migrate(
@@ -74,15 +78,19 @@ def migrate(
     allow: Iterable[type | TypeKey] = (),
     index: BorealisIndexConfig | dict[str, Any] | None = None,
     progress: Callable[[str], None] | None = None,
+    why: Callable[[Exception], str] = str,
 ) -> Migrated:
     """Copy every checkpoint, write and item of LangGraph's tables into this package's.
 
     dsn: a cluster or conninfo of the database. allow: classes of your states. index: the store's
         index; items are embedded again. progress: called with a line for each thread.
-    Returns what was moved; zeros where LangGraph's tables do not exist.
+    why: says of an error why a thread was refused.
+    Returns what was moved, zeros where LangGraph's tables do not exist, and which threads were
+    refused, as for a class that is not in `allow`; run it again with that class.
     """
     report = progress or (lambda _: None)
     threads = checkpoints = items = 0
+    refused: dict[str, str] = {}
     with _connect(dsn) as old:
         if _exists(old, "checkpoints"):
             with BorealisSaver(dsn, schema=schema, allow=allow) as saver:
@@ -90,7 +98,12 @@ def migrate(
                 theirs = PostgresSaver(old, serde=BorealisSerializer(allow=allow))
                 theirs.setup()
                 for thread_id in _threads(old):
-                    count = _move_thread(old, theirs, saver, thread_id)
+                    try:
+                        count = _move_thread(old, theirs, saver, thread_id)
+                    except (AgentMemoryError, TypeError, ValueError) as error:
+                        refused[thread_id] = why(error)
+                        report(f"thread {thread_id}: not moved")
+                        continue
                     threads, checkpoints = threads + 1, checkpoints + count
                     report(f"thread {thread_id}: {count} checkpoints")
         if _exists(old, "store"):
@@ -99,7 +112,7 @@ def migrate(
                 items = _move_items(old, store)
                 old.execute(sql.SQL(TIMES).format(schema=sql.Identifier(schema)))
                 report(f"store: {items} items")
-    return Migrated(threads, checkpoints, items)
+    return Migrated(threads, checkpoints, items, refused)
 
 
 @contextmanager

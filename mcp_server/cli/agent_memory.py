@@ -49,13 +49,15 @@ def migrate(
         with BorealisStore(source, schema=where, index={}) as store:
             store.setup()
         classes = [_class(name) for name in allow]
-        return migrate_tables(source, schema=where, allow=classes, index={}, progress=progress)
+        return migrate_tables(
+            source, schema=where, allow=classes, index={}, progress=progress, why=_why
+        )
     except TypeNotAllowedError as error:
-        raise AgentMemoryRefusedError(_not_allowed(error)) from error
+        raise AgentMemoryRefusedError(_why(error)) from error
 
 
-def _not_allowed(error: TypeNotAllowedError) -> str:
-    if error.refused is None:
+def _why(error: Exception) -> str:
+    if not isinstance(error, TypeNotAllowedError) or error.refused is None:
         return str(error)
     module, name = error.refused
     return (

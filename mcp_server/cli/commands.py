@@ -436,11 +436,17 @@ def migrate(
         )
     if as_json:
         console.result(moved, as_json=True)
-        return
+        raise typer.Exit(1 if moved.refused else 0)
     console.note(
         f"the memory in cluster {name!r} is up to date; moved {moved.threads} threads with "
         f"{moved.checkpoints} checkpoints, and {moved.items} items"
     )
+    if moved.refused:
+        console.note(
+            f"{len(moved.refused)} threads were not moved: "
+            + "; ".join(f"{thread}: {why}" for thread, why in moved.refused.items())
+        )
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
+import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     CheckpointTuple,
@@ -28,6 +29,9 @@ from memory.database.steps import FetchAll, FetchOne, Steps
 from memory.encoding.codec import ADDRESS_BYTES, Address, Codec
 from memory.encoding.ids import original, pack_id, storable, unpack_id
 from memory.encoding.jsonsafe import contains, to_jsonb
+from memory.errors import AgentMemoryError, CorruptedCheckpointError
+
+log = structlog.get_logger(__name__)
 
 PAGE = 100
 HISTORY_PAGE = 256
@@ -80,15 +84,25 @@ def split(refs: bytes) -> list[Address]:
 
 
 def fetch_chunks(
-    scope: Scope, codec: Codec, wanted: Iterable[tuple[int, Address]]
+    scope: Scope, codec: Codec, wanted: Iterable[tuple[int, Address]], *, damaged: bool = False
 ) -> Steps[dict[Address, bytes]]:
-    """Chunks by (thread key, address), as plain bytes. Missing ones are left out."""
+    """Chunks by (thread key, address), as plain bytes. Missing ones are left out.
+
+    damaged: leave out those that do not match their address too.
+    """
     pairs = list(dict.fromkeys(wanted))
     if not pairs:
         return {}
     keys, addresses = [key for key, _ in pairs], [address for _, address in pairs]
     rows = yield FetchAll(scope.render(CHUNKS), (keys, addresses))
-    return {Address(address): codec.open_chunk(Address(address), data) for address, data in rows}
+    found = {}
+    for address, data in rows:
+        try:
+            found[Address(address)] = codec.open_chunk(Address(address), data)
+        except CorruptedCheckpointError:
+            if not damaged:
+                raise
+    return found
 
 
 # -- listing
@@ -144,18 +158,23 @@ class Listing:
         """The next page; sets `done` after the last one."""
         size = PAGE if self._left is None else min(PAGE, self._left)
         rows = yield FetchAll(*self._statement(size))
-        opened = [(row, open_head(codec, row[5], row[6], row[7])) for row in rows]
+        codec = codec.lenient()
+        opened = [(row, head) for row in rows if (head := _head_of(codec, row)) is not None]
         matching = [(row, head) for row, head in opened if self._matches(row, head)]
         wanted = {(row[0], address) for row, head in matching for address in head.addresses()}
         addresses = {address for _, address in wanted}
         held = {a: piece for a, piece in self._chunks.items() if a in addresses}
         missing = (pair for pair in wanted if pair[1] not in held)
-        self._chunks = held | (yield from fetch_chunks(self._scope, codec, missing))
+        self._chunks = held | (yield from fetch_chunks(self._scope, codec, missing, damaged=True))
         result = []
         for row, head in matching[: self._left]:
             key = Key(original(row[1]), original(row[2]), unpack_id(row[3]))
-            writes = open_writes(codec, row[9] or (), row[10] or (), row[11] or ())
-            result.append(assemble(codec, key, row[4], head, self._chunks, writes))
+            try:
+                writes = open_writes(codec, row[9] or (), row[10] or (), row[11] or ())
+            except AgentMemoryError as error:
+                _left_out("pending writes", row, error)
+                writes = []
+            result.append(assemble(codec, key, row[4], head, self._chunks, writes, unreadable=True))
         if rows:
             last = rows[-1]
             self._position = (last[3], last[0], last[2])
@@ -203,6 +222,25 @@ class Listing:
             conditions=sql.SQL(" and ").join(conditions or [sql.SQL("true")]),
         )
         return statement, [self._scope.tenant, *parameters, size]
+
+
+def _head_of(codec: Codec, row: Sequence[Any]) -> Head | None:
+    """A row's head; None where it cannot be read, so that one row never hides the others."""
+    try:
+        return open_head(codec, row[5], row[6], row[7])
+    except AgentMemoryError as error:
+        _left_out("checkpoint", row, error)
+        return None
+
+
+def _left_out(what: str, row: Sequence[Any], error: AgentMemoryError) -> None:
+    log.warning(
+        "memory.left_out",
+        what=what,
+        thread_id=original(row[1]),
+        checkpoint_id=unpack_id(row[3]),
+        error=str(error),
+    )
 
 
 # -- history of delta channels

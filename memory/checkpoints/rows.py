@@ -20,12 +20,22 @@ from langgraph.checkpoint.base import (
     PendingWrite,
     writes_sort_key,
 )
+from langgraph.checkpoint.serde.types import ERROR
 
 from memory.database.arrays import ByteaArray, Int4Array
 from memory.encoding.codec import ADDRESS_BYTES, Address, Codec, Recipe
 from memory.encoding.ids import original, pack_id, storable, unpack_id
 from memory.encoding.jsonsafe import to_jsonb
-from memory.errors import ConfigurationError, CorruptedCheckpointError
+from memory.encoding.locating import placed
+from memory.encoding.unreadable import Unreadable
+from memory.errors import (
+    AgentMemoryError,
+    ConfigurationError,
+    CorruptedCheckpointError,
+    NotSerializableError,
+    TypeNotAllowedError,
+    TypeNotFoundError,
+)
 
 Recipes = dict[str, Recipe]
 
@@ -145,7 +155,11 @@ def build_row(
     pieces = {channel: codec.settle(recipe) for channel, recipe in inherited.items()}
     for channel in to_encode:
         version = checkpoint["channel_versions"].get(channel, 0)
-        pieces[channel] = codec.encode(version, checkpoint["channel_values"][channel])
+        value = checkpoint["channel_values"][channel]
+        try:
+            pieces[channel] = codec.encode(version, value)
+        except (NotSerializableError, TypeNotAllowedError) as error:
+            raise placed(error, f"channel {channel!r}", codec.serde.dumps_typed, value) from error
     for channel, encoded in pieces.items():
         recipes[channel] = encoded.recipe
         for address, piece in encoded.chunks.items():
@@ -234,7 +248,14 @@ def writes_parameters(
     """The arguments of `memory_put_writes`."""
     frames = []
     for channel, value in writes.values():
-        kind, data = codec.serde.dumps_typed(value)
+        try:
+            kind, data = codec.serde.dumps_typed(value)
+        except (NotSerializableError, TypeNotAllowedError) as error:
+            if channel != ERROR:
+                what = f"channel {channel!r}"
+                raise placed(error, what, codec.serde.dumps_typed, value) from error
+            # How a task failed: LangGraph shows it, and rebuilds nothing from it.
+            kind, data = codec.serde.dumps_typed(repr(value))
         frames.append(codec.seal([storable(channel), kind, data, storable(task_path)]))
     return [tenant, *key.stored(), pack_id(task_id), Int4Array(writes), ByteaArray(frames), ttl]
 
@@ -289,7 +310,10 @@ def open_writes(
     for task, index, frame in zip(tasks, indexes, frames, strict=True):
         channel, kind, data, path = codec.open(frame)
         task_id = unpack_id(task)
-        value = codec.serde.loads_typed((kind, data))
+        try:
+            value = codec.serde.loads_typed((kind, data))
+        except AgentMemoryError as error:
+            raise _read_error(error, f"a pending write to channel {original(channel)!r}") from error
         rows.append(
             (
                 writes_sort_key(original(path), task_id, index),
@@ -307,9 +331,22 @@ def assemble(
     head: Head,
     chunks: Mapping[Address, bytes],
     writes: list[PendingWrite],
+    *,
+    unreadable: bool = False,
 ) -> CheckpointTuple:
-    """The tuple that LangGraph gets."""
-    values = {channel: codec.decode(recipe, chunks) for channel, recipe in head.recipes.items()}
+    """The tuple that LangGraph gets. unreadable: show what cannot be read as `Unreadable`."""
+    values = {}
+    for channel, recipe in head.recipes.items():
+        try:
+            values[channel] = codec.decode(recipe, chunks)
+        except AgentMemoryError as error:
+            if unreadable:
+                values[channel] = Unreadable("", None, str(error))
+                continue
+            what = (
+                f"channel {channel!r} of checkpoint {key.checkpoint_id}, thread {key.thread_id!r}"
+            )
+            raise _read_error(error, what) from error
     parent = None if parent_id is None else Key(key.thread_id, key.ns, unpack_id(parent_id))
     return CheckpointTuple(
         config=key.config(),
@@ -321,6 +358,15 @@ def assemble(
         parent_config=None if parent is None else parent.config(),
         pending_writes=writes,
     )
+
+
+def _read_error(error: AgentMemoryError, what: str) -> AgentMemoryError:
+    """The same error, which says of what."""
+    said = f"{what}: {error}"
+    if isinstance(error, TypeNotAllowedError):
+        return TypeNotAllowedError(said, refused=error.refused)
+    found = isinstance(error, TypeNotFoundError)
+    return TypeNotFoundError(said) if found else CorruptedCheckpointError(said)
 
 
 def open_chunks(

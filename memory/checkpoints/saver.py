@@ -3,9 +3,17 @@
 import random
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -20,6 +28,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_
 
 from memory.checkpoints import maintenance, reading
 from memory.checkpoints.address_key import address_key
+from memory.checkpoints.removing import Removing
 from memory.checkpoints.rows import (
     PUT,
     PUT_WRITES,
@@ -32,27 +41,33 @@ from memory.checkpoints.rows import (
     put_parameters,
     writes_parameters,
 )
+from memory.checkpoints.schemas import have_classes_named
 from memory.checkpoints.tables import CHECKPOINTS
-from memory.database.connections import ConnectionSource
-from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
+from memory.database.connections import ConnectionSource, PoolOptions
+from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver
 from memory.database.schema import DEFAULT_SCHEMA
 from memory.database.scope import Scope
 from memory.database.setup import setup_plan
 from memory.database.steps import FetchOne, Plan, Steps, attempt
+from memory.database.sweeper import Sweeper
+from memory.encoding.classes import Aliases, TypeKey
 from memory.encoding.codec import Codec
-from memory.encoding.serde import BorealisSerializer, TypeKey
+from memory.encoding.serde import BorealisSerializer
 from memory.errors import ConfigurationError
 
 REMEMBERED_CHECKPOINTS = 1024
 
 
-class BorealisSaver(DriverOwner, BaseCheckpointSaver[Any]):
+class BorealisSaver(Removing, BaseCheckpointSaver[Any]):
     """A LangGraph checkpointer on PostgreSQL 15 or newer. Call `setup()` once for each database.
 
     source: a cluster (anything with `dsn()`), a DSN, or a psycopg pool or autocommit connection.
     serde: a LangGraph serializer; by default `BorealisSerializer`, strict and exact. With an
         `EncryptedSerializer` everything but ids, source, step and run_id is encrypted at rest.
-    allow: classes of your state beyond the built-in allow-list.
+    allow: classes, or whole state schemas, that no graph names: LangGraph names those of a graph's
+        state when it is compiled. aliases: `{"module.Old": New}` for classes renamed since.
+    recover: read what cannot be built as `memory.Unreadable`, with its type's name and its plain
+        value; written again it is unchanged. Lists and histories always show it so.
     schema: where the tables are; a schema for each tenant keeps tenants apart.
     tenant: rows of other tenants are invisible (see `memory.database.tenancy` for the role to use).
     ttl: a thread expires this long after its last write (timedelta, or minutes).
@@ -73,24 +88,43 @@ class BorealisSaver(DriverOwner, BaseCheckpointSaver[Any]):
         tenant: str = "",
         ttl: timedelta | float | None = None,
         deadline: float = DEFAULT_DEADLINE_SECONDS,
-        **pool: Any,
+        aliases: Aliases | None = None,
+        recover: bool = False,
+        **pool: Unpack[PoolOptions],
     ) -> None:
         allow = tuple(allow)
-        if serde is not None and allow:
-            raise ConfigurationError("pass `allow` to your own serializer, or leave serde out")
-        super().__init__(serde=serde if serde is not None else BorealisSerializer(allow=allow))
+        if serde is not None and (allow or aliases or recover):
+            raise ConfigurationError(
+                "pass `allow`, `aliases` and `recover` to your own serializer, or leave serde out"
+            )
+        if serde is None:
+            serde = BorealisSerializer(allow=allow, aliases=aliases, recover=recover)
+        super().__init__(serde=serde)
+        have_classes_named()
         self._driver = Driver(source, tenant=tenant, deadline=deadline, **pool)
         self._scope = Scope(schema, tenant)
         self._codec = Codec(self.serde)
         self._ttl = _interval(ttl)
         self._recent = _Recent(REMEMBERED_CHECKPOINTS)
+        self._sweeper = Sweeper(self.sweep)
 
-    def setup(self, *, partitions: int = 0) -> None:
+    @classmethod
+    def from_conn_string(cls, conn_string: str, *, pipeline: bool = False, **options: Any) -> Self:
+        """As in LangGraph's savers: to be used with `with` or `async with`.
+
+        pipeline: accepted; a call is one round trip anyway. options: of the constructor.
+        """
+        return cls(conn_string, **options)
+
+    def setup(self, *, partitions: int = 0) -> Awaitable[None]:
         """Create the tables or bring them up to date; safe from many processes at once.
 
         partitions: on the first call, hash-partition the big tables by thread into so many.
+        The work is done when it returns; `await saver.setup()` is fine too.
         """
-        self._driver.run(setup_plan(self._scope.schema, CHECKPOINTS, partitions=partitions))
+        return self._driver.run_or_start(
+            setup_plan(self._scope.schema, CHECKPOINTS, partitions=partitions)
+        )
 
     async def asetup(self, *, partitions: int = 0) -> None:
         """`setup`, asynchronously."""
@@ -208,56 +242,6 @@ class BorealisSaver(DriverOwner, BaseCheckpointSaver[Any]):
         """`copy_thread`, asynchronously."""
         await self._driver.arun(maintenance.copy(self._scope, source_thread_id, target_thread_id))
 
-    # -- removing
-
-    def delete_thread(self, thread_id: str) -> None:
-        """Delete a thread: it is gone at once, its rows go in bounded batches."""
-        self._driver.run(maintenance.delete(self._scope, thread_id))
-
-    async def adelete_thread(self, thread_id: str) -> None:
-        """`delete_thread`, asynchronously."""
-        await self._driver.arun(maintenance.delete(self._scope, thread_id))
-
-    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
-        """Delete the checkpoints, and their writes, whose metadata has one of these run ids."""
-        self._driver.run(maintenance.delete_runs(self._scope, run_ids))
-
-    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
-        """`delete_for_runs`, asynchronously."""
-        await self._driver.arun(maintenance.delete_runs(self._scope, run_ids))
-
-    def prune(
-        self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", keep: int = 1
-    ) -> None:
-        """Remove old checkpoints of threads, in bounded batches that block no other thread.
-
-        strategy: "keep_latest" keeps the `keep` latest checkpoints of each namespace, and the
-            ancestors that a DeltaChannel of theirs needs; calls of subgraphs go with the
-            checkpoint that started them. "delete" removes the threads.
-        """
-        self._driver.run(
-            maintenance.prune(self._scope, self._codec, thread_ids, strategy=strategy, keep=keep)
-        )
-
-    async def aprune(
-        self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", keep: int = 1
-    ) -> None:
-        """`prune`, asynchronously."""
-        await self._driver.arun(
-            maintenance.prune(self._scope, self._codec, thread_ids, strategy=strategy, keep=keep)
-        )
-
-    def sweep(self, *, limit: int = 1000) -> int:
-        """Remove threads whose TTL has passed, at most `limit`; how many there were.
-
-        In bounded batches, skipping threads that are being written to. Run it from a timer.
-        """
-        return self._driver.run(maintenance.sweep(self._scope, limit))
-
-    async def asweep(self, *, limit: int = 1000) -> int:
-        """`sweep`, asynchronously."""
-        return await self._driver.arun(maintenance.sweep(self._scope, limit))
-
     # -- the rest of the protocol
 
     def get_next_version(self, current: Any, channel: None) -> Any:
@@ -270,7 +254,10 @@ class BorealisSaver(DriverOwner, BaseCheckpointSaver[Any]):
         return f"{int(current.partition('.')[0]) + 1:032}.{random.random():016}"
 
     def with_allowlist(self, extra_allowlist: Collection[tuple[str, ...]]) -> Self:
-        """The same saver with more classes allowed; LangGraph calls it in its strict mode."""
+        """The same saver with more classes allowed; LangGraph calls it when it compiles a graph."""
+        if isinstance(self._codec.serde, BorealisSerializer):
+            self._codec.serde.with_msgpack_allowlist(extra_allowlist)
+            return self
         clone = super().with_allowlist(extra_allowlist)
         assert isinstance(clone, type(self))
         if clone is not self:

@@ -7,7 +7,8 @@ the operation's deadline allows.
 
 import asyncio
 import time
-from typing import Any, Self, TypeVar
+from collections.abc import Awaitable
+from typing import Any, Self, TypeVar, Unpack
 
 import psycopg
 from psycopg import sql
@@ -20,8 +21,15 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from memory.database.connections import AsyncConnection, ConnectionSource, Sources, SyncConnection
+from memory.database.connections import (
+    AsyncConnection,
+    ConnectionSource,
+    PoolOptions,
+    Sources,
+    SyncConnection,
+)
 from memory.database.failures import Failure, classify
+from memory.database.finished import Finished
 from memory.database.steps import (
     Attempt,
     CopyIn,
@@ -61,7 +69,7 @@ class Driver:
         *,
         tenant: str = "",
         deadline: float = DEFAULT_DEADLINE_SECONDS,
-        **pool: Any,
+        **pool: Unpack[PoolOptions],
     ) -> None:
         if deadline <= 0:
             raise ConfigurationError(f"deadline is {deadline} s; it must be positive")
@@ -103,7 +111,8 @@ class Driver:
                 "this object was made from an asynchronous pool or connection, so only its "
                 "asynchronous methods work; make it from a cluster or a DSN to use both"
             )
-        deadline = time.monotonic() + self._deadline
+        seconds = request.deadline or self._deadline
+        deadline = time.monotonic() + seconds
         try:
             return self._once(request, deadline)
         except (psycopg.Error, OSError) as error:
@@ -113,7 +122,7 @@ class Driver:
             retry=retry_if_exception(_may_pass),
             wait=self._wait,
             stop=lambda state: _past(state, deadline),
-            retry_error_callback=lambda state: _give_up(state, self._deadline),
+            retry_error_callback=lambda state: _give_up(state, seconds),
             before_sleep=lambda state: self._after(_error_of(state)),
         )
         time.sleep(_short_wait(first))
@@ -130,7 +139,7 @@ class Driver:
         assert source is not None
         with source.connection(deadline) as connection:
             try:
-                if request.transaction or self.tenant or not connection.autocommit:
+                if _in_transaction(request, self.tenant, connection.autocommit):
                     with connection.transaction():
                         if self.tenant:
                             connection.execute(SET_TENANT, (self.tenant,))
@@ -148,6 +157,16 @@ class Driver:
                 step = steps.send(_execute(connection, step))
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
+
+    def run_or_start(self, plan: Plan[None]) -> Awaitable[None]:
+        """Run a plan; what is returned may be awaited.
+
+        It is done already, unless there are only asynchronous connections: then a task does it.
+        """
+        if self._sources.sync is None and _in_a_loop():
+            return asyncio.ensure_future(self.arun(plan))
+        self.run(plan)
+        return Finished()
 
     # -- asynchronous
 
@@ -177,7 +196,8 @@ class Driver:
                 return await self._aattempt(request)
 
     async def _aattempt(self, request: Attempt) -> Any:
-        deadline = time.monotonic() + self._deadline
+        seconds = request.deadline or self._deadline
+        deadline = time.monotonic() + seconds
         try:
             return await self._aonce(request, deadline)
         except (psycopg.Error, OSError) as error:
@@ -191,7 +211,7 @@ class Driver:
             retry=retry_if_exception(_may_pass),
             wait=self._wait,
             stop=lambda state: _past(state, deadline),
-            retry_error_callback=lambda state: _give_up(state, self._deadline),
+            retry_error_callback=lambda state: _give_up(state, seconds),
             before_sleep=before_sleep,
         )
         await asyncio.sleep(_short_wait(first))
@@ -212,7 +232,7 @@ class Driver:
                 source.connection(deadline) as connection,
             ):
                 try:
-                    if request.transaction or self.tenant or not connection.autocommit:
+                    if _in_transaction(request, self.tenant, connection.autocommit):
                         async with connection.transaction():
                             if self.tenant:
                                 await connection.execute(SET_TENANT, (self.tenant,))
@@ -242,8 +262,20 @@ class Driver:
         self._sources.close()
 
     async def aclose(self) -> None:
-        """Close the connections of our own pools, this event loop's included."""
-        await self._sources.aclose()
+        """`close`, which waits for nothing."""
+        self._sources.close()
+
+
+def _in_transaction(request: Attempt, tenant: str, autocommit: bool) -> bool:
+    return not request.alone and (request.transaction or bool(tenant) or not autocommit)
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _execute(connection: SyncConnection, step: DatabaseStep) -> Any:
@@ -298,6 +330,11 @@ def _raise_if_permanent(error: BaseException) -> None:
     if isinstance(error, OperationTimeoutError):
         raise error
     if classify(error) is Failure.PERMANENT:
+        if isinstance(error, psycopg.errors.ProgramLimitExceeded) and "index row" in str(error):
+            raise ConfigurationError(
+                "an identifier is too long: thread, session and document ids, keys and namespaces "
+                "may have about 2,700 bytes after compression"
+            ) from error
         if isinstance(error, psycopg.Error) and error.sqlstate in NOT_SET_UP:
             raise SetupRequiredError(
                 f"the database has no tables of this version ({error.sqlstate}); call setup() "
@@ -341,7 +378,7 @@ class DriverOwner:
         self._driver.close()
 
     async def aclose(self) -> None:
-        """`close`, for this event loop's connections too."""
+        """`close`, asynchronously."""
         await self._driver.aclose()
 
     def __enter__(self) -> Self:

@@ -33,7 +33,10 @@ RETRY_ON_NEW_CONNECTION = frozenset(
 # libpq gives no SQLSTATE for a refused connection, only the server's words. Those below can not
 # change by waiting; anything else (refused, reset, starting up, timeout) can.
 _REFUSED_FOR_GOOD = re.compile(
-    r"password authentication failed|no password supplied|pg_hba\.conf|PAM authentication"
+    r"authentication failed|authentication requires|no password (?:supplied|was given|set)"
+    r"|pg_hba\.conf|PAM authentication|server requires .*(?:authentication|password)"
+    # Names that no server knows; a name server that does not answer at the moment passes.
+    r"|Name or service not known|nodename nor servname|No address associated with hostname"
     r"|certificate|role .* does not exist|database .* does not exist|not permitted to log in"
     r"|permission denied for database|invalid connection option|missing \"=\""
     r"|server does not support SSL|authentication method|token",

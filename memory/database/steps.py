@@ -65,12 +65,15 @@ class Embed:
 class Attempt:
     """Run database steps on one connection, again from the start when the server fails.
 
-    `steps` makes a fresh generator for every attempt. `transaction` runs them as one transaction.
-    Answer: what the generator returned.
+    `steps` makes a fresh generator for every attempt. `transaction` runs them as one transaction,
+    `alone` never in one (as `create index concurrently` must). deadline: seconds, where it takes
+    longer than other operations may. Answer: what the generator returned.
     """
 
     steps: Callable[[], "Steps[Any]"]
     transaction: bool = False
+    alone: bool = False
+    deadline: float | None = None
 
 
 DatabaseStep: TypeAlias = FetchAll | FetchOne | Execute | CopyIn
@@ -81,9 +84,15 @@ Plan: TypeAlias = Generator[Embed | Attempt, Any, T]
 """What surrounds it: embedding, several attempts in a row."""
 
 
-def attempt(steps: Callable[[], Steps[T]], *, transaction: bool = False) -> Plan[T]:
+def attempt(
+    steps: Callable[[], Steps[T]],
+    *,
+    transaction: bool = False,
+    alone: bool = False,
+    deadline: float | None = None,
+) -> Plan[T]:
     """The plan that consists of one attempt."""
-    result: T = yield Attempt(steps, transaction)
+    result: T = yield Attempt(steps, transaction, alone, deadline)
     return result
 
 

@@ -19,6 +19,8 @@ MOST_DIMENSIONS = {"vector": 2000, "halfvec": 4000, "bit": 16_000}
 
 RRF_K = 60
 RRF_CANDIDATES = 50
+RRF_SCALE = (RRF_K + 1) / 2
+"""Makes the score of what is first by vector and by words 1."""
 
 ITERATIVE = (
     "select set_config('hnsw.iterative_scan', 'strict_order', true),"

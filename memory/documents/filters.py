@@ -5,13 +5,14 @@ compare by type, as in `memory.store.filters`; a missing field equals None.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg import sql
 
-from memory.encoding.jsonsafe import to_jsonb
+from memory.encoding.ids import storable
+from memory.encoding.jsonsafe import escaped, to_jsonb
 from memory.errors import ConfigurationError
 
 Condition = tuple[sql.Composable, list[Any]]
@@ -23,7 +24,17 @@ COMPARISONS: dict[str, sql.SQL] = {
     "$gte": sql.SQL(">="),
 }
 PATTERNS: dict[str, sql.SQL] = {"$like": sql.SQL("like"), "$ilike": sql.SQL("ilike")}
-FIELD_OPERATORS = ("$eq", "$ne", *COMPARISONS, "$in", "$nin", "$between", "$exists", *PATTERNS)
+FIELD_OPERATORS = (
+    "$eq",
+    "$ne",
+    *COMPARISONS,
+    "$in",
+    "$nin",
+    "$between",
+    "$exists",
+    "$contains",
+    *PATTERNS,
+)
 LOGICAL = ("$and", "$or", "$not")
 
 
@@ -61,6 +72,8 @@ class Fields:
                 " and ",
                 [self._operator(key, str(name), operand) for name, operand in value.items()],
             )
+        if isinstance(value, Mapping):
+            require_no_bare_operators(key, value, FIELD_OPERATORS)
         return self._equals(key, value)
 
     def _operator(self, field: str, name: str, operand: Any) -> Condition:
@@ -73,17 +86,19 @@ class Fields:
             case "$in" | "$nin":
                 if isinstance(operand, str) or not isinstance(operand, Sequence):
                     raise ConfigurationError(f"{name} takes a list")
-                condition, parameters = _join(" or ", [self._equals(field, o) for o in operand])
-                if not operand:
-                    condition = sql.SQL("false")
+                condition, parameters = self._among(field, operand)
                 if name == "$nin":
                     condition = sql.SQL("(not {})").format(condition)
                 return condition, parameters
             case "$between":
+                if isinstance(operand, str) or len(operand) != 2:
+                    raise ConfigurationError("$between takes a lower and an upper bound")
                 low, high = operand
                 return _join(
                     " and ", [self._order(field, "$gte", low), self._order(field, "$lte", high)]
                 )
+            case "$contains":
+                return self._contains(field, operand)
             case "$exists":
                 word = sql.SQL("is not null" if operand else "is null")
                 value, parameters = self._value(field)
@@ -93,7 +108,7 @@ class Fields:
             case _ if name in PATTERNS:
                 value, parameters = self._text(field)
                 condition = sql.SQL("coalesce({} {} %s, false)").format(value, PATTERNS[name])
-                return condition, [*parameters, str(operand)]
+                return condition, [*parameters, storable(str(operand))]
         raise ConfigurationError(
             f"unknown filter operator {name!r}; on a field there are {', '.join(FIELD_OPERATORS)}"
         )
@@ -107,7 +122,7 @@ class Fields:
                 f"the table has no metadata column {field!r} and no JSON column to look into"
             )
         column = sql.Identifier(self.json_column)
-        return sql.SQL("(d.{}::jsonb -> %s)").format(column), [field]
+        return sql.SQL("(d.{}::jsonb -> %s)").format(column), [storable(field)]
 
     def _text(self, field: str) -> Condition:
         value, parameters = self._value(field)
@@ -119,11 +134,38 @@ class Fields:
         value, parameters = self._value(field)
         if field in self.columns:
             return sql.SQL("({} is not distinct from %s)").format(value), [*parameters, wanted]
-        text, _ = to_jsonb({"": wanted})
-        if text == "{}":
+        text = _json(wanted)
+        if text is None:
             return sql.SQL("false"), []
         condition = sql.SQL("(coalesce({}, 'null') = %s::jsonb)").format(value)
-        return condition, [*parameters, text[len('{"": ') : -1]]
+        return condition, [*parameters, text]
+
+    def _among(self, field: str, wanted: Sequence[Any]) -> Condition:
+        """One array, however many values: PostgreSQL looks them up by hash."""
+        value, parameters = self._value(field)
+        if field not in self.columns:
+            texts = [text for one in wanted if (text := _json(one)) is not None]
+            condition = sql.SQL("(coalesce({}, 'null') = any(%s::text[]::jsonb[]))").format(value)
+            return condition, [*parameters, texts]
+        known = [one for one in wanted if one is not None]
+        either: list[Condition] = [
+            (sql.SQL("coalesce({} = any(%s), false)").format(value), [*parameters, known])
+        ]
+        if not known:
+            either = [(sql.SQL("false"), [])]
+        if len(known) < len(wanted):
+            either.append((sql.SQL("{} is null").format(value), list(parameters)))
+        return _join(" or ", either)
+
+    def _contains(self, field: str, wanted: Any) -> Condition:
+        """Whether an array holds a value, or each of several."""
+        several = list(wanted) if isinstance(wanted, (list, tuple, set)) else [wanted]
+        value, parameters = self._value(field)
+        if field in self.columns:
+            return sql.SQL("coalesce({} @> %s, false)").format(value), [*parameters, several]
+        text = _json(several)
+        condition = sql.SQL("coalesce(jsonb_typeof({0}) = 'array' and {0} @> %s::jsonb, false)")
+        return condition.format(value), [*parameters, *parameters, text]
 
     def _order(self, field: str, name: str, operand: Any) -> Condition:
         value, parameters = self._value(field)
@@ -142,8 +184,27 @@ class Fields:
         ).format(
             value=value, kind=sql.Literal(kind), cast=cast, order=order, symbol=COMPARISONS[name]
         )
-        rendered = operand if isinstance(operand, str) else repr(operand)
+        rendered = storable(operand) if isinstance(operand, str) else repr(operand)
         return condition, [*parameters, *parameters, rendered]
+
+
+def _json(value: Any) -> str | None:
+    """JSON text of a value, as the metadata have it; None for what JSON cannot hold."""
+    text, _ = to_jsonb({"": escaped(value)})
+    return None if text == "{}" else text[len('{"": ') : -1]
+
+
+def require_no_bare_operators(
+    field: str, value: Mapping[str, Any], operators: Iterable[str]
+) -> None:
+    """Raise ConfigurationError for `{"gte": 3}`, which would match nothing in silence."""
+    bare = {name.removeprefix("$") for name in operators}
+    if value and all(name in bare for name in value):
+        name = next(iter(value))
+        raise ConfigurationError(
+            f"the filter of {field!r} has {name!r} without a $; did you mean {'$' + name!r}? "
+            '({"$eq": {...}} compares with a dict of that form)'
+        )
 
 
 def _join(word: str, conditions: Sequence[Condition]) -> Condition:

@@ -1,18 +1,26 @@
 """The vector store's operations as plans: what to embed, and which steps to attempt."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
+import psycopg
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
 from memory.database.steps import Embed, Plan, Steps, attempt
+from memory.documents.mending import contents, mend, replace_vectors, unfit
 from memory.documents.rows import new_documents, remove, store
 from memory.documents.searching import Hit, by_ids, hybrid, nearest
-from memory.documents.table import Layout, Opened, create_table, open_table
-from memory.embeddings import check_vectors, dimensions_of
+from memory.documents.table import Layout, Opened, create_table, open_table, reindex_table
+from memory.embeddings import check_vectors, probed_dimensions
+
+T = TypeVar("T")
+
+LOOK_AGAIN_SECONDS = 60.0
 
 
 class DocumentPlans:
@@ -28,24 +36,39 @@ class DocumentPlans:
         language: str,
     ) -> None:
         self.embeddings, self.distance = embeddings, distance
-        self._layout, self._hybrid, self._language = layout, hybrid, language
+        self._layout, self.hybrid, self._language = layout, hybrid, language
         self._opened: Opened | None = None
+        self._looked = 0.0
 
     def _table(self) -> Plan[Opened]:
-        if self._opened is None:
+        """The table as it was at most LOOK_AGAIN_SECONDS ago: others may make an index."""
+        now = time.monotonic()
+        if self._opened is None or now - self._looked > LOOK_AGAIN_SECONDS:
             self._opened = yield from attempt(lambda: open_table(self._layout))
+            self._looked = now
         return self._opened
+
+    def _filtered(
+        self, steps: Callable[[], Steps[T]], filter: Any, *, transaction: bool = False
+    ) -> Plan[T]:
+        """An attempt that casts JSON to jsonb; heals rows that earlier releases let in."""
+        try:
+            return (yield from attempt(steps, transaction=transaction))
+        except (psycopg.errors.UntranslatableCharacter, psycopg.errors.InvalidTextRepresentation):
+            if not filter or not (yield from self.heal()):
+                raise
+        return (yield from attempt(steps, transaction=transaction))
 
     def setup(
         self,
         dims: int | None,
-        vector_type: str,
+        vector_type: str | None,
         id_type: str,
         metadata_types: Mapping[str, str],
-        ann: bool,
+        ann: bool | None,
     ) -> Plan[None]:
         """Make the table if there is none. Raises ConfigurationError for unknown types."""
-        length = dimensions_of(self.embeddings, dims)
+        length = yield from probed_dimensions(self.embeddings, dims)
         yield from attempt(
             lambda: create_table(
                 self._layout,
@@ -59,6 +82,36 @@ class DocumentPlans:
             transaction=True,
         )
         self._opened = None
+
+    def heal(self) -> Plan[int]:
+        """Rewrite metadata that jsonb cannot hold, in bounded batches; how many rows there were."""
+        table = yield from self._table()
+        healed, last = 0, ""
+        while table.json is not None:
+            found = yield from attempt(partial(unfit, table, last))
+            if not found:
+                break
+            yield from attempt(partial(mend, table, found), transaction=True)
+            healed, last = healed + len(found), found[-1][0]
+        return healed
+
+    def reindex(self, ann: bool, deadline: float) -> Plan[None]:
+        """Make the index anew, while the table is in use."""
+        yield from attempt(
+            lambda: reindex_table(self._layout, self.distance, ann), alone=True, deadline=deadline
+        )
+        self._opened = None
+
+    def reembed(self, batch: int) -> Plan[int]:
+        """Embed every document again, in bounded batches; how many there were."""
+        table = yield from self._table()
+        done, last = 0, ""
+        while rows := (yield from attempt(partial(contents, table, last, batch))):
+            vectors = yield Embed(self.embeddings, [content for _, content in rows])
+            check_vectors(vectors, len(rows), None)
+            yield from attempt(partial(replace_vectors, table, rows, vectors), transaction=True)
+            done, last = done + len(rows), rows[-1][0]
+        return done
 
     def add(
         self,
@@ -81,7 +134,7 @@ class DocumentPlans:
         if ids is None and not filter:
             return False
         table = yield from self._table()
-        yield from attempt(lambda: remove(table, ids, filter))
+        yield from self._filtered(lambda: remove(table, ids, filter), filter)
         return True
 
     def by_ids(self, ids: Sequence[str]) -> Plan[list[Document]]:
@@ -92,7 +145,7 @@ class DocumentPlans:
     def search(self, query: str, k: int, filter: Mapping[str, Any] | None) -> Plan[list[Hit]]:
         """The k best by the question's vector, and by its words where hybrid."""
         vector = (yield Embed(self.embeddings, [query], as_queries=True))[0]
-        if not self._hybrid:
+        if not self.hybrid:
             return (yield from self.nearest(vector, k, filter))
         table = yield from self._table()
 
@@ -109,7 +162,7 @@ class DocumentPlans:
                 )
             )
 
-        return (yield from attempt(steps, transaction=True))
+        return (yield from self._filtered(steps, filter, transaction=True))
 
     def nearest(
         self,
@@ -134,7 +187,7 @@ class DocumentPlans:
                 )
             )
 
-        return (yield from attempt(steps, transaction=table.ann))
+        return (yield from self._filtered(steps, filter, transaction=table.ann))
 
     def diverse(
         self,

@@ -1,8 +1,9 @@
 """Documents as rows: adding and replacing them, and removing them."""
 
 import json
+import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,13 @@ from psycopg import sql
 from memory.database.steps import CopyIn, Execute, FetchAll, Steps
 from memory.database.vectors import array, binary, parameter
 from memory.documents.table import Opened
+from memory.encoding.ids import storable
+from memory.encoding.jsonsafe import escaped
 from memory.errors import ConfigurationError
+from memory.words import AUTO, configurations
 
 COPY_FROM_ROWS = 24
+_CANNOT = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +42,40 @@ def new_documents(
         if values is not None and len(values) != len(texts):
             raise ConfigurationError(f"{len(texts)} texts, but {len(values)} {what}")
     for number, text in enumerate(texts):
-        if "\0" in text:
+        if _CANNOT.search(text):
             raise ConfigurationError(
-                f"text {number} contains a NUL character, which PostgreSQL's text cannot hold"
+                f"text {number} contains a NUL character or half of a surrogate pair, which "
+                "PostgreSQL's text cannot hold; replace it first"
+            )
+    for key in ids or ():
+        if key is not None and _CANNOT.search(str(key)):
+            raise ConfigurationError(
+                f"the id {str(key)!r} contains a NUL character or half of a surrogate pair, which "
+                "PostgreSQL's text cannot hold"
             )
     return [
         NewDocument(
             str(uuid.uuid4()) if ids is None or ids[n] is None else str(ids[n]),
             text,
-            metadatas[n] if metadatas else {},
+            (metadatas[n] if metadatas else None) or {},
             embeddings[n],
         )
         for n, text in enumerate(texts)
     ]
 
 
+def possible(ids: Iterable[Any]) -> list[str]:
+    """The ids that a row can have."""
+    return [key for key in map(str, ids) if not _CANNOT.search(key)]
+
+
 def store(table: Opened, documents: Sequence[NewDocument], language: str) -> Steps[None]:
     """Insert or replace rows: through a binary COPY if they are many; one transaction."""
-    rows = [_columns(table, document) for document in {d.id: d for d in documents}.values()]
+    latest = {document.id: document for document in documents}.values()
+    rows = [_columns(table, document, language) for document in latest]
     if not rows:
         return
-    vectors = [d.embedding for d in {d.id: d for d in documents}.values()]
+    vectors = [document.embedding for document in latest]
     vector_type = sql.SQL("halfvec" if table.vector_type == "halfvec" else "vector")
     names = [sql.Identifier(f"c{n}") for n in range(len(rows[0]))]
     if len(rows) < COPY_FROM_ROWS:
@@ -79,23 +97,41 @@ def store(table: Opened, documents: Sequence[NewDocument], language: str) -> Ste
     yield Execute(_insert(table, names, sql.SQL("borealis_load s"), vector_type, language))
 
 
-def _columns(table: Opened, document: NewDocument) -> list[str | None]:
-    """A row's values as text: id, content, metadata columns, JSON."""
+def _columns(table: Opened, document: NewDocument, language: str) -> list[str | None]:
+    """A row's values as text: id, content, metadata columns, JSON, and the content's language."""
     rest = dict(document.metadata)
     values: list[str | None] = [document.id, document.content]
     for name in table.layout.metadata_columns:
         value = rest.pop(name, None)
-        if isinstance(value, (dict, list)):
-            value = json.dumps(value)
-        values.append(None if value is None else str(value))
+        if isinstance(value, (list, tuple)) and table.types[name].endswith("[]"):
+            value = _array_literal(value)
+        elif isinstance(value, (dict, list)):
+            value = json.dumps(escaped(value))
+        values.append(None if value is None else storable(str(value)))
     if table.json is not None:
         try:
-            values.append(json.dumps(rest, allow_nan=False))
+            values.append(json.dumps(escaped(rest), allow_nan=False))
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"the metadata of document {document.id} is not JSON: {error}"
             ) from error
+    # Which words the content has depends on its language, which is seen here.
+    values.append(configurations(language, document.content)[-1])
     return values
+
+
+def _array_literal(values: Sequence[Any]) -> str:
+    """A PostgreSQL array as text."""
+    parts = []
+    for value in values:
+        if value is None:
+            parts.append("null")
+        elif isinstance(value, (list, tuple)):
+            parts.append(_array_literal(value))
+        else:
+            escaped_text = storable(str(value)).replace("\\", "\\\\").replace('"', '\\"')
+            parts.append(f'"{escaped_text}"')
+    return "{" + ",".join(parts) + "}"
 
 
 def _insert(
@@ -110,15 +146,16 @@ def _insert(
     targets += [] if table.json is None else [table.json]
     values: list[sql.Composable] = [
         sql.SQL("s.{}::{}").format(name, sql.SQL(table.types[target]))
-        for name, target in zip(names, targets, strict=True)
+        for name, target in zip(names[:-1], targets, strict=True)
     ]
     targets.append(layout.embedding)
     values.append(sql.SQL("s.embedding::{}").format(vector_type))
     if table.tsv is not None:
         targets.append(table.tsv)
-        values.append(
-            sql.SQL("to_tsvector({}::regconfig, s.{})").format(sql.Literal(language), names[1])
-        )
+        words = sql.SQL("to_tsvector(s.{}::regconfig, s.{})").format(names[-1], names[1])
+        if language == AUTO:
+            words = sql.SQL("to_tsvector('simple', s.{}) || {}").format(names[1], words)
+        values.append(words)
     changes = sql.SQL(", ").join(
         sql.SQL("{0} = excluded.{0}").format(sql.Identifier(target)) for target in targets[1:]
     )
@@ -163,7 +200,7 @@ def remove(
         conditions.append(
             sql.SQL("d.{}::text = any(%s::text[])").format(sql.Identifier(table.layout.id))
         )
-        parameters.append([str(key) for key in ids])
+        parameters.append(possible(ids))
     if filter:
         condition, extra = table.fields.condition(filter)
         conditions.append(condition)

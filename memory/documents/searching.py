@@ -14,11 +14,16 @@ from memory.database.vectors import (
     OPERATORS,
     RRF_CANDIDATES,
     RRF_K,
+    RRF_SCALE,
     from_binary,
     parameter,
 )
 from memory.documents.filters import Condition
+from memory.documents.rows import possible
 from memory.documents.table import Opened
+from memory.encoding.ids import original
+from memory.encoding.jsonsafe import unescaped
+from memory.words import AUTO, HIT, SIMPLE, parameters_of, words_of
 
 EXACT_UP_TO = 10_000
 
@@ -27,7 +32,7 @@ EXACT_UP_TO = 10_000
 class Hit:
     """A document that was found.
 
-    distance: smaller is nearer; in hybrid searches the RRF score, where more is better.
+    distance: smaller is nearer; in hybrid searches a score from 0 to 1, where more is better.
     """
 
     document: Document
@@ -57,16 +62,20 @@ def _columns_to_read(table: Opened, *, embedding: bool) -> sql.Composable:
 def _hit(table: Opened, row: Row) -> Hit:
     identifier, content, extra, embedding, *values, distance = row
     metadata = dict(json.loads(extra)) if extra else {}
+    if extra and "\\u001a" in extra:
+        metadata = unescaped(metadata)
     for name, value in zip(table.layout.metadata_columns, values, strict=True):
         if value is not None:
-            metadata[name] = value
+            metadata[name] = original(value) if isinstance(value, str) else value
+    if distance != distance:
+        distance = 1.0  # of a vector of zeros, which is like nothing
     vector = from_binary(embedding, table.vector_type) if embedding else ()
     return Hit(Document(id=identifier, page_content=content, metadata=metadata), distance, vector)
 
 
 def by_ids(table: Opened, ids: Iterable[str]) -> Steps[list[Document]]:
     """Documents in the order of their ids; missing ones are left out."""
-    wanted = list(ids)
+    wanted = possible(ids)
     statement = sql.SQL("select {}, 0.0 from {} d where d.{}::text = any(%s::text[])").format(
         _columns_to_read(table, embedding=False), table.layout.name, sql.Identifier(table.layout.id)
     )
@@ -126,8 +135,9 @@ def _nearest(
         measure=measure,
         name=table.layout.name,
         where=where[0],
-        # An expression that no index knows, so that the planner cannot use one.
-        plus=sql.SQL(" + 0" if exact and table.ann else ""),
+        # An expression that no index knows, so that the planner cannot use one: not even one that
+        # was made since the table was looked at, which would end a scan early.
+        plus=sql.SQL(" + 0" if exact else ""),
     )
     asked = parameter(vector, table.vector_type)
     rows = yield from fetch_all(statement, (asked, *where[1], asked, k))
@@ -152,30 +162,30 @@ def hybrid(
     distance: str,
     language: str,
 ) -> Steps[list[Hit]]:
-    """Ranks by vector and by words in one statement, fused by reciprocal rank."""
+    """Ranks by vector and by words, fused by reciprocal rank; scores are 0 to 1, 1 is best."""
     where, extra = table.fields.condition(filter) if filter else (sql.SQL("true"), [])
     layout = table.layout
-    lang = sql.SQL("{}::regconfig").format(sql.Literal(language))
-    words: sql.Composable = sql.SQL("to_tsvector({}, d.{})").format(
-        lang, sql.Identifier(layout.content)
-    )
-    if table.tsv is not None:
-        words = sql.SQL("d.{}").format(sql.Identifier(table.tsv))
+    column: sql.Composable = sql.SQL("d.{}").format(sql.Identifier(table.tsv or layout.content))
+    if table.tsv is None:
+        own = SIMPLE if language == AUTO else language
+        column = sql.SQL("to_tsvector({}::regconfig, {})").format(sql.Literal(own), column)
+    counted = None if table.tsv is None else sql.Identifier(table.tsv)
+    words = yield from words_of(query, language, layout.name, counted)
+    pool = max(RRF_CANDIDATES, 4 * k)
     if table.ann:
-        yield FetchOne(ITERATIVE, (str(max(100, 4 * k)),))
+        yield FetchOne(ITERATIVE, (str(min(1000, max(100, pool))),))
     statement = sql.SQL(
         """with dense as (
             select id, row_number() over (order by distance, id) as rank from (
                 select d.{id} as id, {measure} as distance from {name} d where {where}
-                order by {measure} limit %s) n
+                order by {measure}{plus} limit %s) n
         ), words as (
             select id, row_number() over (order by hit desc, id) as rank from (
-                select d.{id} as id, ts_rank_cd({words}, q) as hit
-                from {name} d, websearch_to_tsquery({lang}, %s) q
-                where {where} and {words} @@ q order by hit desc, id limit %s) w
+                select d.{id} as id, {hit} as hit from {name} d
+                where {where} and {column} @@ %s::tsquery order by hit desc, id limit %s) w
         ), fused as (
-            select id, coalesce(1.0 / (%s + dense.rank), 0)::float8
-                + coalesce(1.0 / (%s + words.rank), 0)::float8 as score
+            select id, (coalesce(1.0 / (%s + dense.rank), 0)
+                + coalesce(1.0 / (%s + words.rank), 0))::float8 * %s as score
             from dense full join words using (id) order by score desc, id limit %s
         )
         select {columns}, f.score from fused f join {name} d on d.{id} = f.id
@@ -183,13 +193,14 @@ def hybrid(
     ).format(
         id=sql.Identifier(layout.id),
         measure=_distance(table, distance),
+        plus=sql.SQL("" if table.ann else " + 0"),
         name=layout.name,
         where=where,
-        words=words,
-        lang=lang,
+        hit=HIT.format(column=column),
+        column=column,
         columns=_columns_to_read(table, embedding=False),
     )
-    asked, pool = parameter(vector, table.vector_type), max(RRF_CANDIDATES, 4 * k)
-    parameters = (asked, *extra, asked, pool, query.replace("\0", " "), *extra, pool)
-    rows = yield from fetch_all(statement, (*parameters, RRF_K, RRF_K, k))
+    asked = parameter(vector, table.vector_type)
+    parameters = (asked, *extra, asked, pool, *parameters_of(words), *extra, words.any, pool)
+    rows = yield from fetch_all(statement, (*parameters, RRF_K, RRF_K, RRF_SCALE, k))
     return [_hit(table, row) for row in rows]

@@ -1,5 +1,6 @@
 """A table of documents in langchain-postgres' layout: its columns, opening it, making it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,12 +15,27 @@ DESCRIBE = """
 select a.attname, format_type(a.atttypid, a.atttypmod)
 from pg_attribute a where a.attrelid = to_regclass(%s) and a.attnum > 0 and not a.attisdropped
 """
-HAS_ANN = """
-select exists (
-    select from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = c.relam
-    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
-    where i.indrelid = to_regclass(%s) and a.attname = %s and m.amname in ('hnsw', 'ivfflat'))
+ANN_INDEXES = """
+select c.oid::regclass::text, m.amname, o.opcname, i.indisvalid
+from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = c.relam
+join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+join pg_opclass o on o.oid = any(i.indclass)
+where i.indrelid = to_regclass(%s) and a.attname = %s and m.amname in ('hnsw', 'ivfflat')
 """
+TYPE_NAME = re.compile(
+    r"[a-z_][a-z0-9_ ]*(\(\s*\d+\s*(,\s*-?\d+\s*)?\))?( with(out)? time zone)?(\[\d*\])*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AnnIndex:
+    """An approximate index of the vectors, as the database has it."""
+
+    name: str
+    kind: str
+    distance: str
+    valid: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +59,16 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A table as it is: its layout, the types of its columns, and whether an ANN index is there."""
+    """A table as it is: its layout, the types of its columns, and its ANN indexes."""
 
     layout: Layout
     types: Mapping[str, str]
-    ann: bool
+    indexes: tuple[AnnIndex, ...] = ()
+
+    @property
+    def ann(self) -> bool:
+        """Whether there is an ANN index of use."""
+        return any(index.valid for index in self.indexes)
 
     @property
     def vector_type(self) -> str:
@@ -86,8 +107,8 @@ def open_table(layout: Layout) -> Steps[Opened]:
             f"table {layout.schema}.{layout.table} has no column {', '.join(missing)}; it has "
             f"{', '.join(types)}"
         )
-    row = yield FetchOne(HAS_ANN, (regclass, layout.embedding))
-    opened = Opened(layout, types, row[0])
+    found = yield FetchAll(ANN_INDEXES, (regclass, layout.embedding))
+    opened = Opened(layout, types, tuple(_index(*row) for row in found))
     if opened.vector_type not in ("vector", "halfvec"):
         raise ConfigurationError(
             f"column {layout.embedding} is of type {types[layout.embedding]}, not vector or halfvec"
@@ -95,17 +116,44 @@ def open_table(layout: Layout) -> Steps[Opened]:
     return opened
 
 
+def _index(name: str, kind: str, opclass: str, valid: bool) -> AnnIndex:
+    distances = {ops: distance for distance, ops in OPCLASSES.items()}
+    return AnnIndex(name, kind, distances.get(opclass.partition("_")[2], opclass), valid)
+
+
+def check_table(
+    opened: Opened, *, dims: int, vector_type: str | None, distance: str, ann: bool | None
+) -> None:
+    """Raise ConfigurationError where a table is not what `setup` was asked for."""
+    name = f"{opened.layout.schema}.{opened.layout.table}"
+    has = opened.types[opened.layout.embedding].rpartition(".")[2]
+    wanted = f"{vector_type or opened.vector_type}({dims})"
+    if "(" in has and has != wanted:
+        raise ConfigurationError(
+            f"table {name} has vectors of type {has}, this store makes {wanted}; use another table "
+            "for another kind of embedding"
+        )
+    if opened.ann and all(index.distance != distance for index in opened.indexes):
+        raise ConfigurationError(
+            f"the index of {name} is for the distance {opened.indexes[0].distance!r}, this store's "
+            f"is {distance!r}; call reindex() to make it anew"
+        )
+    if ann is not None and ann != opened.ann:
+        there = "has no approximate index" if ann else "has an approximate index"
+        raise ConfigurationError(f"table {name} {there}; call reindex(ann={ann}) to change that")
+
+
 def create_table(
     layout: Layout,
     *,
     dims: int,
-    vector_type: str,
+    vector_type: str | None,
     distance: str,
     id_type: str,
     metadata_types: Mapping[str, str],
-    ann: bool,
+    ann: bool | None,
 ) -> Steps[None]:
-    """Create the table and its indexes, if there is none; part of one transaction."""
+    """Create the table and its indexes, or check that it is so; part of one transaction."""
     regclass = layout.name.as_string()
     yield FetchOne(
         "select pg_advisory_xact_lock(hashtextextended('borealis.documents:' || %s, 4715))",
@@ -113,7 +161,10 @@ def create_table(
     )
     row = yield FetchOne("select to_regclass(%s) is not null", (regclass,))
     if row[0]:
+        opened = yield from open_table(layout)
+        check_table(opened, dims=dims, vector_type=vector_type, distance=distance, ann=ann)
         return
+    vector_type = vector_type or "vector"
     if vector_type not in ("vector", "halfvec"):
         raise ConfigurationError(f"vector_type is {vector_type!r}; it must be vector or halfvec")
     row = yield FetchOne("select exists (select from pg_extension where extname = 'vector')")
@@ -134,13 +185,8 @@ def create_table(
     ]
     columns.append(sql.SQL("{} json").format(sql.Identifier(layout.json)))
     yield Execute(sql.SQL("create table {} ({})").format(layout.name, sql.SQL(", ").join(columns)))
-    if ann and dims <= MOST_DIMENSIONS[vector_type]:
-        opclass = sql.Identifier(f"{vector_type}_{OPCLASSES[distance]}")
-        yield Execute(
-            sql.SQL("create index on {} using hnsw ({} {})").format(
-                layout.name, sql.Identifier(layout.embedding), opclass
-            )
-        )
+    if ann is not False and dims <= MOST_DIMENSIONS[vector_type]:
+        yield Execute(_make_index(layout, vector_type, distance, sql.SQL("create index")))
     if layout.tsv is not None:
         yield Execute(
             sql.SQL("create index on {} using gin ({})").format(
@@ -149,7 +195,31 @@ def create_table(
         )
 
 
+def _make_index(layout: Layout, vector_type: str, distance: str, create: sql.SQL) -> sql.Composed:
+    return sql.SQL("{} on {} using hnsw ({} {})").format(
+        create,
+        layout.name,
+        sql.Identifier(layout.embedding),
+        sql.Identifier(f"{vector_type}_{OPCLASSES[distance]}"),
+    )
+
+
+def reindex_table(layout: Layout, distance: str, ann: bool) -> Steps[None]:
+    """Make the ANN index anew while the table is in use, then drop what was there before.
+
+    To be run alone. An index that an interrupted run left unfinished is dropped too.
+    """
+    opened = yield from open_table(layout)
+    if ann:
+        yield Execute(
+            _make_index(layout, opened.vector_type, distance, sql.SQL("create index concurrently"))
+        )
+    for index in opened.indexes:
+        # A name as `regclass` writes it, quoted where it must be.
+        yield Execute(b"drop index concurrently if exists " + index.name.encode())
+
+
 def _type(name: str) -> sql.SQL:
-    if not name.replace(" ", "").replace("_", "").isalnum():
+    if TYPE_NAME.fullmatch(name) is None:
         raise ConfigurationError(f"{name!r} is not the name of a type")
     return sql.SQL(name)

@@ -1,31 +1,35 @@
 """`BorealisVectorStore`: LangChain's vector store on PostgreSQL with pgvector."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Unpack
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
-from memory.database.connections import ConnectionSource
+from memory.database.connections import ConnectionSource, PoolOptions
 from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
 from memory.database.vectors import OPERATORS
+from memory.documents.making import ADDING, Filter, Making, checked, refuse_unknown
 from memory.documents.plans import DocumentPlans
 from memory.documents.searching import Hit
 from memory.documents.table import Layout
+from memory.documents.upkeep import Upkeep
 from memory.embeddings import embeddings_from
 from memory.errors import ConfigurationError
+from memory.words import AUTO
 
 
-class BorealisVectorStore(DriverOwner, VectorStore):
+class BorealisVectorStore(Upkeep, Making, DriverOwner, VectorStore):
     """Documents in a table of langchain-postgres' layout: a `PGVectorStore` table opens unchanged.
 
     source: a cluster (anything with `dsn()`), a DSN, or a psycopg pool or autocommit connection.
     embedding: as `memory.embeddings.embeddings_from` takes it; hashed (lexical) if left out.
     table_name, schema_name, *_column, metadata_columns: the layout, named as in PGVectorStore.
     distance: "cosine", "l2" or "inner_product"; scores are distances, smaller is nearer.
-    hybrid: rank by words too, fused by reciprocal rank; scores then are RRF scores.
-    language: text search configuration of hybrid searches.
+    hybrid: rank by words too, any of them and the rare ones first, fused by reciprocal rank; scores
+        then are from 0 to 1, and more is better.
+    language: text search configuration of hybrid searches; "auto" takes each text's own.
 
     `setup()` makes the table if there is none. Searches with a filter return as many rows as
     match, up to k. Synchronous and asynchronous methods may be mixed.
@@ -46,10 +50,10 @@ class BorealisVectorStore(DriverOwner, VectorStore):
         tsv_column: str | None = None,
         distance: str = "cosine",
         hybrid: bool = False,
-        language: str = "english",
+        language: str = AUTO,
         tenant: str = "",
         deadline: float = DEFAULT_DEADLINE_SECONDS,
-        **pool: Any,
+        **pool: Unpack[PoolOptions],
     ) -> None:
         if distance not in OPERATORS:
             raise ConfigurationError(
@@ -77,37 +81,6 @@ class BorealisVectorStore(DriverOwner, VectorStore):
         """The embeddings of questions and documents."""
         return self._plans.embeddings
 
-    def setup(
-        self,
-        *,
-        dims: int | None = None,
-        vector_type: str = "vector",
-        id_type: str = "text",
-        metadata_types: Mapping[str, str] | None = None,
-        ann: bool = True,
-    ) -> None:
-        """Create the table if there is none; safe from many processes at once.
-
-        dims: length of the vectors, where the embeddings do not say. vector_type: "vector" or
-            "halfvec". id_type: "text" or "uuid" (PGVectorStore's). metadata_types: types of the
-            metadata columns, by default text. ann: make an HNSW index.
-        """
-        self._driver.run(self._plans.setup(dims, vector_type, id_type, metadata_types or {}, ann))
-
-    async def asetup(
-        self,
-        *,
-        dims: int | None = None,
-        vector_type: str = "vector",
-        id_type: str = "text",
-        metadata_types: Mapping[str, str] | None = None,
-        ann: bool = True,
-    ) -> None:
-        """`setup`, asynchronously."""
-        await self._driver.arun(
-            self._plans.setup(dims, vector_type, id_type, metadata_types or {}, ann)
-        )
-
     # -- adding and deleting
 
     def add_texts(
@@ -119,6 +92,7 @@ class BorealisVectorStore(DriverOwner, VectorStore):
         **kwargs: Any,
     ) -> list[str]:
         """Embed texts and store them, replacing those with the same id; their ids."""
+        refuse_unknown(kwargs, ADDING)
         return self._driver.run(self._plans.add(list(texts), None, metadatas, ids))
 
     async def aadd_texts(
@@ -130,16 +104,19 @@ class BorealisVectorStore(DriverOwner, VectorStore):
         **kwargs: Any,
     ) -> list[str]:
         """`add_texts`, asynchronously."""
+        refuse_unknown(kwargs, ADDING)
         return await self._driver.arun(self._plans.add(list(texts), None, metadatas, ids))
 
     def add_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
         """Embed documents and store them, replacing those with the same id; their ids."""
+        refuse_unknown(kwargs, (*ADDING, "ids"))
         ids = kwargs.get("ids") or [document.id for document in documents]
         texts = [document.page_content for document in documents]
         return self.add_texts(texts, [document.metadata for document in documents], ids=ids)
 
     async def aadd_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
         """`add_documents`, asynchronously."""
+        refuse_unknown(kwargs, (*ADDING, "ids"))
         ids = kwargs.get("ids") or [document.id for document in documents]
         texts = [document.page_content for document in documents]
         return await self.aadd_texts(texts, [d.metadata for d in documents], ids=ids)
@@ -168,12 +145,14 @@ class BorealisVectorStore(DriverOwner, VectorStore):
         self, ids: list[str] | None = None, filter: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> bool | None:
         """Delete by id, by filter, or what meets both; False if neither is given."""
+        refuse_unknown(kwargs, ())
         return self._driver.run(self._plans.delete(ids, filter))
 
     async def adelete(
         self, ids: list[str] | None = None, filter: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> bool | None:
         """`delete`, asynchronously."""
+        refuse_unknown(kwargs, ())
         return await self._driver.arun(self._plans.delete(ids, filter))
 
     # -- reading
@@ -186,70 +165,90 @@ class BorealisVectorStore(DriverOwner, VectorStore):
         """`get_by_ids`, asynchronously."""
         return await self._driver.arun(self._plans.by_ids(ids))
 
-    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+    def similarity_search(
+        self, query: str, k: int = 4, filter: Filter = None, **kwargs: Any
+    ) -> list[Document]:
         """The k documents most like the query. filter: as in `memory.documents.filters`."""
-        return _documents(self._driver.run(self._plans.search(query, k, kwargs.get("filter"))))
+        return _documents(self._driver.run(self._plans.search(query, k, checked(filter, kwargs))))
 
-    async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+    async def asimilarity_search(
+        self, query: str, k: int = 4, filter: Filter = None, **kwargs: Any
+    ) -> list[Document]:
         """`similarity_search`, asynchronously."""
         return _documents(
-            await self._driver.arun(self._plans.search(query, k, kwargs.get("filter")))
+            await self._driver.arun(self._plans.search(query, k, checked(filter, kwargs)))
         )
 
     def similarity_search_with_score(
-        self, query: str, k: int = 4, **kwargs: Any
+        self, query: str, k: int = 4, filter: Filter = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """The same, with distances."""
-        return _scored(self._driver.run(self._plans.search(query, k, kwargs.get("filter"))))
+        return _scored(self._driver.run(self._plans.search(query, k, checked(filter, kwargs))))
 
     async def asimilarity_search_with_score(
-        self, query: str, k: int = 4, **kwargs: Any
+        self, query: str, k: int = 4, filter: Filter = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """`similarity_search_with_score`, asynchronously."""
-        return _scored(await self._driver.arun(self._plans.search(query, k, kwargs.get("filter"))))
+        return _scored(
+            await self._driver.arun(self._plans.search(query, k, checked(filter, kwargs)))
+        )
 
     def similarity_search_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
+        self, embedding: list[float], k: int = 4, filter: Filter = None, **kwargs: Any
     ) -> list[Document]:
         """The k documents nearest to a vector."""
-        return _documents(self._driver.run(self._plans.nearest(embedding, k, kwargs.get("filter"))))
+        return _documents(
+            self._driver.run(self._plans.nearest(embedding, k, checked(filter, kwargs)))
+        )
 
     async def asimilarity_search_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
+        self, embedding: list[float], k: int = 4, filter: Filter = None, **kwargs: Any
     ) -> list[Document]:
         """`similarity_search_by_vector`, asynchronously."""
         return _documents(
-            await self._driver.arun(self._plans.nearest(embedding, k, kwargs.get("filter")))
+            await self._driver.arun(self._plans.nearest(embedding, k, checked(filter, kwargs)))
         )
 
     def similarity_search_with_score_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
+        self, embedding: list[float], k: int = 4, filter: Filter = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """The same, with distances."""
-        return _scored(self._driver.run(self._plans.nearest(embedding, k, kwargs.get("filter"))))
+        return _scored(self._driver.run(self._plans.nearest(embedding, k, checked(filter, kwargs))))
 
     async def asimilarity_search_with_score_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
+        self, embedding: list[float], k: int = 4, filter: Filter = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """`similarity_search_with_score_by_vector`, asynchronously."""
         return _scored(
-            await self._driver.arun(self._plans.nearest(embedding, k, kwargs.get("filter")))
+            await self._driver.arun(self._plans.nearest(embedding, k, checked(filter, kwargs)))
         )
 
     def max_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+        self,
+        query: str,
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Filter = None,
+        **kwargs: Any,
     ) -> list[Document]:
         """k of the fetch_k most alike, chosen to differ: lambda_mult 1 is none, 0 is most."""
         return self._driver.run(
-            self._plans.diverse(query, k, fetch_k, lambda_mult, kwargs.get("filter"))
+            self._plans.diverse(query, k, fetch_k, lambda_mult, checked(filter, kwargs))
         )
 
     async def amax_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+        self,
+        query: str,
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Filter = None,
+        **kwargs: Any,
     ) -> list[Document]:
         """`max_marginal_relevance_search`, asynchronously."""
         return await self._driver.arun(
-            self._plans.diverse(query, k, fetch_k, lambda_mult, kwargs.get("filter"))
+            self._plans.diverse(query, k, fetch_k, lambda_mult, checked(filter, kwargs))
         )
 
     def max_marginal_relevance_search_by_vector(
@@ -258,11 +257,12 @@ class BorealisVectorStore(DriverOwner, VectorStore):
         k: int = 4,
         fetch_k: int = 20,
         lambda_mult: float = 0.5,
+        filter: Filter = None,
         **kwargs: Any,
     ) -> list[Document]:
         """`max_marginal_relevance_search` by a vector."""
         return self._driver.run(
-            self._plans.diverse(embedding, k, fetch_k, lambda_mult, kwargs.get("filter"))
+            self._plans.diverse(embedding, k, fetch_k, lambda_mult, checked(filter, kwargs))
         )
 
     async def amax_marginal_relevance_search_by_vector(
@@ -271,65 +271,30 @@ class BorealisVectorStore(DriverOwner, VectorStore):
         k: int = 4,
         fetch_k: int = 20,
         lambda_mult: float = 0.5,
+        filter: Filter = None,
         **kwargs: Any,
     ) -> list[Document]:
         """`max_marginal_relevance_search_by_vector`, asynchronously."""
         return await self._driver.arun(
-            self._plans.diverse(embedding, k, fetch_k, lambda_mult, kwargs.get("filter"))
+            self._plans.diverse(embedding, k, fetch_k, lambda_mult, checked(filter, kwargs))
         )
 
-    # -- making
-
-    @classmethod
-    def from_texts(
-        cls,
-        texts: list[str],
-        embedding: Embeddings,
-        metadatas: list[dict[str, Any]] | None = None,
-        *,
-        ids: list[str] | None = None,
-        source: ConnectionSource | None = None,
-        **kwargs: Any,
-    ) -> Self:
-        """Make the store on `source` (required), its table, and add texts."""
-        made = cls._on(source, embedding, kwargs)
-        made.setup(dims=len(made.embeddings.embed_query("")))
-        made.add_texts(texts, metadatas, ids=ids)
-        return made
-
-    @classmethod
-    async def afrom_texts(
-        cls,
-        texts: list[str],
-        embedding: Embeddings,
-        metadatas: list[dict[str, Any]] | None = None,
-        *,
-        ids: list[str] | None = None,
-        source: ConnectionSource | None = None,
-        **kwargs: Any,
-    ) -> Self:
-        """`from_texts`, asynchronously."""
-        made = cls._on(source, embedding, kwargs)
-        await made.asetup(dims=len(await made.embeddings.aembed_query("")))
-        await made.aadd_texts(texts, metadatas, ids=ids)
-        return made
-
-    @classmethod
-    def _on(
-        cls, source: ConnectionSource | None, embedding: Embeddings, kwargs: dict[str, Any]
-    ) -> Self:
-        if source is None:
-            raise ConfigurationError("pass source=: a cluster, a DSN, or a psycopg pool")
-        return cls(source, embedding, **kwargs)
-
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
+        if self._plans.hybrid:
+            return _within  # the score is one already
+        score: Callable[[float], float]
         match self._plans.distance:
             case "cosine":
-                return self._cosine_relevance_score_fn
+                score = self._cosine_relevance_score_fn
             case "l2":
-                return self._euclidean_relevance_score_fn
+                score = self._euclidean_relevance_score_fn
             case _:
-                return self._max_inner_product_relevance_score_fn
+                score = self._max_inner_product_relevance_score_fn
+        return lambda distance: _within(score(distance))
+
+
+def _within(score: float) -> float:
+    return min(1.0, max(0.0, score))
 
 
 def _documents(hits: Sequence[Hit]) -> list[Document]:

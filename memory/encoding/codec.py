@@ -11,6 +11,7 @@ group keeps its bytes, so it has the same address and is already stored; a list 
 O(log n) chunks. The cut depends on the bytes alone: no state, no comparison with an older value.
 """
 
+import copy
 import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -114,6 +115,14 @@ class Codec:
         # (see `memory.checkpoints.address_key`).
         self.address_key = b""
         self._local = threading.local()
+
+    def lenient(self) -> "Codec":
+        """The same codec, reading values that cannot be built as `Unreadable`."""
+        if not isinstance(self.serde, BorealisSerializer):
+            return self
+        twin = copy.copy(self)
+        twin.serde = self.serde.recovering()
+        return twin
 
     # -- values
 

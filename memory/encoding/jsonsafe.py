@@ -6,8 +6,10 @@ and -0.0 into 0. Such values are kept in sealed form; jsonb gets the rest, for f
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from memory.encoding.ids import original, storable
 
 _NOTHING = object()
 _TOO_LARGE = 10**300
@@ -48,6 +50,41 @@ def equal(left: Any, right: Any) -> bool:
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     return bool(left == right)
+
+
+def is_fit(value: Any) -> bool:
+    """Whether PostgreSQL can store every text in a JSON value."""
+    texts: list[str] = []
+
+    def note(text: str) -> str:
+        texts.append(text)
+        return text
+
+    _each_text(value, note)
+    return all(map(_is_text, texts))
+
+
+def escaped(value: Any) -> Any:
+    """The value with texts that PostgreSQL can store (`memory.encoding.ids.storable`)."""
+    return _each_text(value, storable)
+
+
+def unescaped(value: Any) -> Any:
+    """What `escaped` was given."""
+    return _each_text(value, original)
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {
+            change(key) if isinstance(key, str) else key: _each_text(inner, change)
+            for key, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_each_text(inner, change) for inner in value]
+    return value
 
 
 class _Keep:

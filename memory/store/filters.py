@@ -6,13 +6,13 @@ field counts as null. A nested dict without operators must be contained, key by 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import ge, gt, le, lt
 from typing import Any
 
 from psycopg import sql
 
-from memory.encoding.jsonsafe import equal, to_jsonb
+from memory.encoding.jsonsafe import contains, equal, to_jsonb
 from memory.errors import ConfigurationError
 
 Path = tuple[str, ...]
@@ -24,7 +24,8 @@ _ORDER: dict[str, tuple[sql.SQL, Callable[[Any, Any], bool]]] = {
     "$lt": (sql.SQL("<"), lt),
     "$lte": (sql.SQL("<="), le),
 }
-OPERATORS = ("$eq", "$ne", *_ORDER)
+OPERATORS = ("$eq", "$ne", *_ORDER, "$in", "$nin", "$exists", "$contains")
+LOGICAL = ("$and", "$or", "$not")
 
 _NEVER: Condition = (sql.SQL("false"), [])
 _FIELD = sql.SQL("(i.value #> %s::text[])")
@@ -33,12 +34,61 @@ _FIELD_OR_NULL = sql.SQL("coalesce(i.value #> %s::text[], 'null')")
 
 def to_sql(filter: Mapping[str, Any]) -> Condition:
     """A condition on the row `i` of memory_items, right for every value that jsonb holds."""
-    return _all([_compare((key,), wanted) for key, wanted in filter.items()])
+    return _all([_entry(key, wanted) for key, wanted in filter.items()])
+
+
+def _entry(key: str, wanted: Any) -> Condition:
+    if key in LOGICAL:
+        return _logical(key, [to_sql(inner) for inner in filters_of(key, wanted)])
+    if key.startswith("$"):
+        raise unknown_operator(key, LOGICAL)
+    return _compare((key,), wanted)
+
+
+def filters_of(name: str, wanted: Any) -> list[Mapping[str, Any]]:
+    """The filters of a logical operator; `$not` may have a single one."""
+    several = [wanted] if name == "$not" and isinstance(wanted, Mapping) else wanted
+    if (
+        isinstance(several, (list, tuple))
+        and several
+        and all(isinstance(inner, Mapping) for inner in several)
+    ):
+        return list(several)
+    raise ConfigurationError(f"{name} takes a list of filters")
+
+
+def _logical(name: str, conditions: list[Condition]) -> Condition:
+    joined, parameters = _all(conditions) if name == "$and" else _any(conditions)
+    return (sql.SQL("(not {})").format(joined) if name == "$not" else joined), parameters
+
+
+def unknown_operator(name: str, known: Sequence[str]) -> ConfigurationError:
+    """The error for an operator that does not exist."""
+    return ConfigurationError(f"unknown filter operator {name!r}; there are {', '.join(known)}")
 
 
 def matches(value: Mapping[str, Any], filter: Mapping[str, Any]) -> bool:
     """The same, on the value itself."""
-    return all(_matches(value.get(key), wanted) for key, wanted in filter.items())
+    return all(_entry_matches(value, key, wanted) for key, wanted in filter.items())
+
+
+def _entry_matches(value: Mapping[str, Any], key: str, wanted: Any) -> bool:
+    if key not in LOGICAL:
+        return _matches(value.get(key, MISSING), wanted)
+    found = [matches(value, inner) for inner in filters_of(key, wanted)]
+    return {"$and": all(found), "$or": any(found), "$not": not any(found)}[key]
+
+
+class _Missing:
+    """In place of a field that is not there: null, unless somebody asks."""
+
+
+MISSING = _Missing()
+
+
+def _any(conditions: list[Condition]) -> Condition:
+    joined = sql.SQL(" or ").join(condition for condition, _ in conditions)
+    return sql.SQL("({})").format(joined), [p for _, parameters in conditions for p in parameters]
 
 
 def _all(conditions: list[Condition]) -> Condition:
@@ -56,6 +106,7 @@ def _compare(path: Path, wanted: Any) -> Condition:
     if _has_operators(wanted):
         return _all([_operator(path, name, operand) for name, operand in wanted.items()])
     if isinstance(wanted, Mapping):
+        _require_no_bare_operators(path, wanted)
         is_object: Condition = (
             sql.SQL("coalesce(jsonb_typeof({}) = 'object', false)").format(_FIELD),
             [list(path)],
@@ -88,10 +139,28 @@ def _operator(path: Path, name: str, operand: Any) -> Condition:
     if name == "$ne":
         condition, parameters = _equals(path, operand)
         return sql.SQL("(not {})").format(condition), parameters
-    if name not in _ORDER:
-        raise ConfigurationError(
-            f"unknown filter operator {name!r}; there are {', '.join(OPERATORS)}"
+    if name in ("$in", "$nin"):
+        texts = [text for one in _listed(name, operand) if (text := _as_json(one)) is not None]
+        condition = sql.SQL("({} = any(%s::text[]::jsonb[]))").format(_FIELD_OR_NULL)
+        if name == "$nin":
+            condition = sql.SQL("(not {})").format(condition)
+        return condition, [list(path), texts]
+    if name == "$exists":
+        word = sql.SQL("is not null" if operand else "is null")
+        return sql.SQL("({} {})").format(_FIELD, word), [list(path)]
+    if name == "$contains":
+        several = operand if isinstance(operand, (list, tuple)) else [operand]
+        text = _as_json(list(several))
+        if text is None:
+            return _NEVER
+        return (
+            sql.SQL("coalesce(jsonb_typeof({0}) = 'array' and {0} @> %s::jsonb, false)").format(
+                _FIELD
+            ),
+            [list(path), list(path), text],
         )
+    if name not in _ORDER:
+        raise unknown_operator(name, OPERATORS)
     _require_ordered(name, operand)
     symbol = _ORDER[name][0]
     if isinstance(operand, str):
@@ -128,24 +197,48 @@ def _matches(value: Any, wanted: Any) -> bool:
         return all(_operate(value, name, operand) for name, operand in wanted.items())
     if isinstance(wanted, Mapping):
         return isinstance(value, Mapping) and all(
-            _matches(value.get(key), operand) for key, operand in wanted.items()
+            _matches(value.get(key, MISSING), operand) for key, operand in wanted.items()
         )
-    return _same(value, wanted)
+    return _same(None if value is MISSING else value, wanted)
 
 
 def _operate(value: Any, name: str, operand: Any) -> bool:
+    if name == "$exists":
+        return (value is not MISSING) == bool(operand)
+    value = None if value is MISSING else value
+    if name == "$in":
+        return any(_same(value, one) for one in _listed(name, operand))
+    if name == "$nin":
+        return not any(_same(value, one) for one in _listed(name, operand))
+    if name == "$contains":
+        several = operand if isinstance(operand, (list, tuple)) else [operand]
+        return isinstance(value, (list, tuple)) and contains(value, list(several))
     if name == "$eq":
         return _same(value, operand)
     if name == "$ne":
         return not _same(value, operand)
     if name not in _ORDER:
-        raise ConfigurationError(
-            f"unknown filter operator {name!r}; there are {', '.join(OPERATORS)}"
-        )
+        raise unknown_operator(name, OPERATORS)
     _require_ordered(name, operand)
     both_text = isinstance(value, str) and isinstance(operand, str)
     both_numbers = _is_number(value) and _is_number(operand)
     return (both_text or both_numbers) and _ORDER[name][1](value, operand)
+
+
+def _listed(name: str, operand: Any) -> Sequence[Any]:
+    if isinstance(operand, str) or not isinstance(operand, Sequence):
+        raise ConfigurationError(f"{name} takes a list")
+    return operand
+
+
+def _require_no_bare_operators(path: Path, wanted: Mapping[str, Any]) -> None:
+    bare = {name.removeprefix("$") for name in OPERATORS}
+    if wanted and all(name in bare for name in wanted):
+        name = next(iter(wanted))
+        raise ConfigurationError(
+            f"the filter of {'.'.join(path)!r} has {name!r} without a $; did you mean "
+            f'{"$" + name!r}? ({{"$eq": {{...}}}} compares with a dict of that form)'
+        )
 
 
 def _is_number(value: Any) -> bool:

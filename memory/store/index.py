@@ -1,5 +1,7 @@
 """The vector index of a store: its configuration, its table, and its SQL."""
 
+import dataclasses
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,15 +10,16 @@ from langchain_core.embeddings import Embeddings
 from langgraph.store.base import IndexConfig, get_text_at_path, tokenize_path
 from psycopg import sql
 
-from memory.database.steps import Execute, FetchOne, Steps
-from memory.database.vectors import MOST_DIMENSIONS, OPCLASSES, OPERATORS, parameter
+from memory.database.vectors import MOST_DIMENSIONS, OPERATORS, parameter
 from memory.embeddings import dimensions_of, embeddings_from
 from memory.errors import ConfigurationError
+from memory.words import AUTO
 
 VectorType = Literal["vector", "halfvec", "bit"]
 Distance = Literal["cosine", "l2", "inner_product"]
 
 EXACT_UP_TO = 10_000
+UNKNOWN_DIMENSIONS = 0
 RERANK = 10
 
 
@@ -29,7 +32,7 @@ class BorealisIndexConfig(IndexConfig, total=False):
         "m": ..., "ef_construction": ...}. "bit" indexes one bit for each dimension and ranks the
         best again by the full vectors.
     hybrid: searches rank by words too (full text), fused by reciprocal rank.
-    language: the text search configuration of hybrid searches, by default "simple".
+    language: the text search configuration of hybrid searches; by default "auto", each text's own.
     exact_up_to: a namespace of so many vectors is searched exactly.
     """
 
@@ -57,7 +60,13 @@ class Index:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Index":
-        """Check a configuration; raises `ConfigurationError`."""
+        """Check a configuration; raises `ConfigurationError`, also for a key that is unknown."""
+        known = BorealisIndexConfig.__annotations__.keys() | IndexConfig.__annotations__.keys()
+        for name in config:
+            if name not in known and not name.startswith("__"):
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ConfigurationError(f"index has the unknown key {name!r}{hint}")
         ann = dict(config.get("ann_index_config") or {})
         kind, vector_type = ann.pop("kind", "hnsw"), ann.pop("vector_type", "vector")
         distance = config.get("distance_type", "cosine")
@@ -67,12 +76,11 @@ class Index:
         if unknown := ann.keys() - {"m", "ef_construction"}:
             raise ConfigurationError(f"unknown HNSW parameters: {', '.join(sorted(unknown))}")
         embeddings = embeddings_from(config.get("embed"))
-        dims = dimensions_of(embeddings, config.get("dims"))
-        if kind == "hnsw" and dims > MOST_DIMENSIONS[vector_type]:
-            raise ConfigurationError(
-                f"an HNSW index on {vector_type} takes at most {MOST_DIMENSIONS[vector_type]} "
-                f"dimensions, not {dims}; use halfvec, bit, or kind 'flat'"
-            )
+        given = config.get("dims")
+        known_dims = given is not None or isinstance(getattr(embeddings, "dims", None), int)
+        dims = dimensions_of(embeddings, given) if known_dims else UNKNOWN_DIMENSIONS
+        if kind == "hnsw":
+            _require_few(dims, vector_type)
         fields = config.get("fields") or ["$"]
         return cls(
             embeddings=embeddings,
@@ -83,9 +91,25 @@ class Index:
             ann=kind == "hnsw",
             parameters={name: int(value) for name, value in ann.items()},
             hybrid=bool(config.get("hybrid", False)),
-            language=str(config.get("language", "simple")),
+            language=str(config.get("language", AUTO)),
             exact_up_to=int(config.get("exact_up_to", EXACT_UP_TO)),
         )
+
+    def of_dimensions(self, dims: int) -> "Index":
+        """The same for vectors of so many dimensions; raises `ConfigurationError`."""
+        if self.ann:
+            _require_few(dims, self.vector_type)
+        return dataclasses.replace(self, dims=dims)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What every process must ask for alike."""
+        return {
+            "dims": self.dims,
+            "vector_type": self.vector_type,
+            "distance_type": self.distance,
+            "kind": "hnsw" if self.ann else "flat",
+        }
 
     @property
     def column_type(self) -> sql.Composable:
@@ -109,6 +133,8 @@ class Index:
 
     def score(self, distance: float) -> float:
         """The similarity that a distance means; more is more alike."""
+        if distance != distance:
+            return 0.0  # of a vector of zeros, which is like nothing
         return 1.0 - distance if self.distance == "cosine" else -distance
 
     def texts(
@@ -121,6 +147,14 @@ class Index:
                 yield (f"{path}.{number}" if len(found) > 1 else path), text
 
 
+def _require_few(dims: int, vector_type: str) -> None:
+    if dims > MOST_DIMENSIONS[vector_type]:
+        raise ConfigurationError(
+            f"an HNSW index on {vector_type} takes at most {MOST_DIMENSIONS[vector_type]} "
+            f"dimensions, not {dims}; use halfvec, bit, or kind 'flat'"
+        )
+
+
 def _tokenized(paths: Sequence[str]) -> Iterator[tuple[str, Any]]:
     for path in paths:
         yield path, path if path == "$" else tokenize_path(path)
@@ -129,62 +163,3 @@ def _tokenized(paths: Sequence[str]) -> Iterator[tuple[str, Any]]:
 def _one_of(what: str, value: Any, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise ConfigurationError(f"{what} is {value!r}; it must be one of {', '.join(allowed)}")
-
-
-TABLE_TYPE = sql.SQL(
-    "select format_type(a.atttypid, a.atttypmod) from pg_attribute a"
-    " where a.attrelid = to_regclass(%s) and a.attname = 'embedding'"
-)
-
-
-def install_vectors(schema: str, index: Index) -> Steps[None]:
-    """Create the vector table, or check that it fits; part of the setup transaction."""
-    name = sql.Identifier(schema)
-    row = yield FetchOne("select exists (select from pg_extension where extname = 'vector')")
-    if not row[0]:
-        yield Execute("create extension if not exists vector")
-    row = yield FetchOne(TABLE_TYPE, (sql.Identifier(schema, "memory_vectors").as_string(),))
-    wanted = index.column_type.as_string()
-    if row is not None:
-        if row[0].rpartition(".")[2] != wanted:
-            raise ConfigurationError(
-                f"schema {schema!r} has vectors of type {row[0]}, this index makes {wanted}; use "
-                "another schema for another kind of embedding"
-            )
-        return
-    yield Execute(
-        sql.SQL(
-            """create table {schema}.memory_vectors (
-                item_key bigint not null references {schema}.memory_items on delete cascade,
-                field text not null,
-                ns_key bigint not null,
-                embedding {type} not null,
-                primary key (item_key, field)
-            );
-            create index memory_vectors_ns on {schema}.memory_vectors (ns_key);
-            alter table {schema}.memory_vectors enable row level security;
-            create policy memory_tenant on {schema}.memory_vectors using (exists (
-                select from {schema}.memory_namespaces n where n.ns_key = memory_vectors.ns_key))
-            """
-        ).format(schema=name, type=index.column_type)
-    )
-    if index.ann:
-        yield Execute(_ann_index(name, index))
-
-
-def _ann_index(schema: sql.Identifier, index: Index) -> sql.Composed:
-    if index.vector_type == "bit":
-        target: sql.Composable = sql.SQL(
-            "(binary_quantize(embedding)::bit({})) bit_hamming_ops"
-        ).format(sql.Literal(index.dims))
-    else:
-        opclass = f"{index.vector_type}_{OPCLASSES[index.distance]}"
-        target = sql.SQL("embedding {}").format(sql.Identifier(opclass))
-    options = sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value))
-        for name, value in index.parameters.items()
-    )
-    with_options = sql.SQL(" with ({})").format(options) if index.parameters else sql.SQL("")
-    return sql.SQL("create index memory_vectors_ann on {}.memory_vectors using hnsw ({}){}").format(
-        schema, target, with_options
-    )

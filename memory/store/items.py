@@ -14,7 +14,10 @@ from memory.database.vectors import array
 from memory.encoding.codec import Codec
 from memory.encoding.ids import original, storable
 from memory.encoding.jsonsafe import to_jsonb
+from memory.encoding.locating import placed
+from memory.errors import ConfigurationError, NotSerializableError, TypeNotAllowedError
 from memory.store.index import Index
+from memory.words import SIMPLE, cleaned, configurations
 
 Namespace = tuple[str, ...]
 
@@ -33,16 +36,13 @@ RENEW: LiteralString = (
     " where item_key = any(%b::bigint[]) and ttl is not null returning 1"
 )
 PUT: LiteralString = (
-    "select {schema}.memory_put_items(%s, %s::text[], %s::text[], %s::jsonb[], %s::bytea[],"
-    " %s::interval[], %s::text[], %s::regconfig)"
+    "select {schema}.memory_put_worded_items(%s, %s::text[], %s::text[], %s::jsonb[], %s::bytea[],"
+    " %s::interval[], %s::text[], %s::text[])"
 )
 DELETE: LiteralString = (
     "delete from {schema}.memory_items where ns_key = (select ns_key from"
     " {schema}.memory_namespaces where tenant = %s and path = %s::text[])"
     " and key = any(%s::text[]) returning 1"
-)
-DELETE_VECTORS: LiteralString = (
-    "delete from {schema}.memory_vectors where item_key = any(%b::bigint[]) returning 1"
 )
 INSERT_VECTORS = sql.SQL(
     """insert into {schema}.memory_vectors (item_key, field, ns_key, embedding)
@@ -75,22 +75,39 @@ class PreparedPut:
     sealed: list[bytes | None] = field(default_factory=list)
     ttls: list[timedelta | None] = field(default_factory=list)
     searches: list[str | None] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
     vectors: list[tuple[int, str, str]] = field(default_factory=list)
 
     def add(self, codec: Codec, op: PutOp, index: Index | None) -> None:
         """Add an item. Raises TypeNotAllowedError for a value that the serializer refuses."""
         value = dict(op.value or {})
         text, exact = to_jsonb(value)
+        if codec.cipher is not None:
+            text, exact = "{}", False
         self.keys.append(storable(op.key))
         self.values.append(text)
-        self.sealed.append(None if exact else codec.seal(list(codec.serde.dumps_typed(value))))
+        self.sealed.append(None if exact else _sealed(codec, op.key, value))
+        if op.ttl is not None and op.ttl <= 0:
+            raise ConfigurationError(
+                f"the ttl of item {op.key!r} is {op.ttl} minutes; it must be positive, or None"
+            )
         self.ttls.append(None if op.ttl is None else timedelta(minutes=float(op.ttl)))
         texts = []
         if index is not None and op.index is not False:
             texts = list(index.texts(value, op.index))
         self.vectors += [(len(self.keys) - 1, name, found) for name, found in texts]
         words = " ".join(found for _, found in texts) if index and index.hybrid else None
-        self.searches.append(None if words is None else words.replace("\0", " "))
+        self.searches.append(None if words is None else cleaned(words))
+        self.languages.append(
+            configurations(index.language, words)[-1] if index and words else SIMPLE
+        )
+
+
+def _sealed(codec: Codec, key: str, value: dict[str, Any]) -> bytes:
+    try:
+        return codec.seal(list(codec.serde.dumps_typed(value)))
+    except (NotSerializableError, TypeNotAllowedError) as error:
+        raise placed(error, f"item {key!r}", codec.serde.dumps_typed, value) from error
 
 
 def prepare_puts(
@@ -165,13 +182,12 @@ def put_items(
             put.sealed,
             put.ttls,
             put.searches,
-            index.language if index else "simple",
+            put.languages,
         )
         row = yield FetchOne(scope.render(PUT), parameters)
         if index is None:
             continue
         item_keys: list[int] = row[0]
-        yield FetchAll(scope.render(DELETE_VECTORS), (item_keys,))
         for start in range(0, len(put.vectors), VECTORS_A_STATEMENT):
             some = put.vectors[start : start + VECTORS_A_STATEMENT]
             statement = INSERT_VECTORS.format(

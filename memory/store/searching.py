@@ -8,16 +8,22 @@ follow those that have one. Source: pgvector README, "Filtering" and "Iterative 
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from langgraph.store.base import SearchItem, SearchOp
 from psycopg import sql
 
 from memory.database.scope import Scope
 from memory.database.steps import FetchOne, Row, Steps, fetch_all
-from memory.database.vectors import ITERATIVE, RRF_CANDIDATES, RRF_K
+from memory.database.vectors import ITERATIVE, RRF_CANDIDATES, RRF_K, RRF_SCALE
 from memory.encoding.codec import Codec
+from memory.encoding.ids import original
+from memory.errors import AgentMemoryError
 from memory.store.filters import matches, to_sql
 from memory.store.index import RERANK, Index
 from memory.store.items import LIVE, item_value, path_of, renew, search_item
+from memory.words import HIT, parameters_of, words_of
+
+log = structlog.get_logger(__name__)
 
 WIDEN = 4
 
@@ -36,7 +42,8 @@ class Search:
         vector: Sequence[float] | None,
     ) -> None:
         self._scope, self._codec, self._op = scope, codec, op
-        self._index, self._vector = index, vector
+        # A vector of zeros is like nothing: the latest first, as without a query.
+        self._index, self._vector = index, vector if vector and any(vector) else None
         self._where, self._parameters = self._scope_conditions()
         self._wanted = max(op.offset, 0) + max(op.limit, 0)
 
@@ -48,7 +55,24 @@ class Search:
         found = rows[self._op.offset : self._wanted]
         if self._op.refresh_ttl:
             yield from renew(self._scope, [row[7] for row, _ in found if row[6] is not None])
-        return [search_item(self._codec, row, score) for row, score in found]
+        items = (self._readable(row, score) for row, score in found)
+        return [item for item in items if item is not None]
+
+    def _readable(self, row: Row, score: float | None) -> SearchItem | None:
+        """The item; None for one that cannot be read, so that it never hides the others."""
+        try:
+            return search_item(self._codec, row, score)
+        except AgentMemoryError as error:
+            log.warning("memory.left_out", what="item", key=original(row[1]), error=str(error))
+            return None
+
+    def _matches(self, row: Row) -> bool:
+        """Whether a sealed value meets the filter; one that cannot be read does not."""
+        try:
+            return matches(item_value(self._codec, None, row[3]), self._op.filter or {})
+        except AgentMemoryError as error:
+            log.warning("memory.left_out", what="item", key=original(row[1]), error=str(error))
+            return False
 
     def _ranked(self) -> Steps[list[tuple[Row, float | None]]]:
         if self._index is None or self._vector is None:
@@ -77,11 +101,7 @@ class Search:
             rows: list[Row] = yield from fetch(limit)
             if not filter:
                 return rows
-            matching = [
-                row
-                for row in rows
-                if row[3] is None or matches(item_value(self._codec, None, row[3]), filter)
-            ]
+            matching = [row for row in rows if row[3] is None or self._matches(row)]
             if len(matching) >= wanted or len(rows) < limit:
                 return matching[:wanted]
             limit *= WIDEN
@@ -172,11 +192,13 @@ class Search:
         )
 
     def _fused(self, limit: int) -> Steps[list[Row]]:
-        """Ranks by vector and by words, fused in one statement."""
+        """Ranks by vector and by words, fused; scores from 0 to 1."""
         assert self._index is not None
         assert self._vector is not None
-        if self._index.ann:
-            yield FetchOne(ITERATIVE, (str(min(1000, max(100, limit * 4))),))
+        table = sql.Identifier(self._scope.schema, "memory_items")
+        words = yield from words_of(
+            self._op.query or "", self._index.language, table, sql.Identifier("search")
+        )
         pool = max(RRF_CANDIDATES, limit * 2)
         statement = sql.SQL(
             """with dense as (
@@ -187,15 +209,14 @@ class Search:
                     group by v.item_key order by distance, v.item_key limit %s) d
             ), words as (
                 select item_key, row_number() over (order by hit desc, item_key) as rank from (
-                    select i.item_key, ts_rank_cd(i.search, q) as hit
+                    select i.item_key, {hit} as hit
                     from {schema}.memory_items i
-                    join {schema}.memory_namespaces n using (ns_key),
-                    websearch_to_tsquery(%s::regconfig, %s) q
-                    where {where} and i.search @@ q
+                    join {schema}.memory_namespaces n using (ns_key)
+                    where {where} and i.search @@ %s::tsquery
                     order by hit desc, i.item_key limit %s) w
             ), fused as (
-                select item_key, coalesce(1.0 / (%s + dense.rank), 0)
-                    + coalesce(1.0 / (%s + words.rank), 0) as score
+                select item_key, (coalesce(1.0 / (%s + dense.rank), 0)
+                    + coalesce(1.0 / (%s + words.rank), 0))::float8 * %s as score
                 from dense full join words using (item_key)
                 order by score desc, item_key limit %s
             )
@@ -203,11 +224,16 @@ class Search:
             join {schema}.memory_items i using (item_key)
             join {schema}.memory_namespaces n using (ns_key)
             order by f.score desc, f.item_key"""
-        ).format(**self._common(), operator=self._index.operator, type=self._index.query_type)
+        ).format(
+            **self._common(),
+            operator=self._index.operator,
+            type=self._index.query_type,
+            hit=HIT.format(column=sql.SQL("i.search")),
+        )
         parameters = (
             *(self._index.parameter(self._vector), *self._parameters, pool),
-            *(self._index.language, (self._op.query or "").replace("\0", " ")),
-            *(*self._parameters, pool, RRF_K, RRF_K, limit),
+            *(*parameters_of(words), *self._parameters, words.any, pool),
+            *(RRF_K, RRF_K, RRF_SCALE, limit),
         )
         return (yield from fetch_all(statement, parameters))
 

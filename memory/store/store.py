@@ -1,12 +1,11 @@
 """`BorealisStore`: LangGraph's long-term memory in PostgreSQL."""
 
-import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from functools import partial
+from typing import Any, Self, Unpack
 
-import psycopg
-import structlog
+from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.store.base import (
     BaseStore,
     GetOp,
@@ -19,16 +18,17 @@ from langgraph.store.base import (
     validate_op_namespace,
 )
 
-from memory.database.connections import ConnectionSource
+from memory.database.connections import ConnectionSource, PoolOptions
 from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver, DriverOwner
 from memory.database.schema import DEFAULT_SCHEMA, install
 from memory.database.scope import Scope
 from memory.database.steps import Embed, Plan, Steps, attempt
-from memory.embeddings import check_vectors
+from memory.database.sweeper import Sweeper
+from memory.embeddings import check_vectors, probed_dimensions
 from memory.encoding.codec import Codec
 from memory.encoding.serde import BorealisSerializer
-from memory.errors import AgentMemoryError, ConfigurationError
-from memory.store.index import BorealisIndexConfig, Index, install_vectors
+from memory.errors import ConfigurationError
+from memory.store.index import BorealisIndexConfig, Index
 from memory.store.items import (
     get_items,
     list_namespaces,
@@ -36,13 +36,14 @@ from memory.store.items import (
     put_items,
     sweep_items,
 )
+from memory.store.reembedding import page, write
 from memory.store.searching import Search
 from memory.store.tables import ITEMS_COMPONENT
-
-log = structlog.get_logger(__name__)
+from memory.store.vectors import install_vectors, reindex_vectors
 
 SWEEP_BATCH = 1000
-DEFAULT_SWEEP_MINUTES = 5.0
+REEMBED_BATCH = 200
+REINDEX_DEADLINE_SECONDS = 3600.0
 
 
 class BorealisStore(DriverOwner, BaseStore):
@@ -50,6 +51,8 @@ class BorealisStore(DriverOwner, BaseStore):
 
     source: a cluster (anything with `dsn()`), a DSN, or a psycopg pool or autocommit connection.
     index: makes `search(query=...)` work; see `BorealisIndexConfig`. `{}` takes every default.
+    serde: a LangGraph serializer; with an `EncryptedSerializer` values are encrypted at rest (keys,
+        namespaces, times and vectors are not).
     ttl: LangGraph's `TTLConfig`. What has expired is never returned; `sweep_ttl` removes it.
     schema, tenant, deadline, pool: as in `BorealisSaver`.
 
@@ -70,20 +73,41 @@ class BorealisStore(DriverOwner, BaseStore):
         schema: str = DEFAULT_SCHEMA,
         tenant: str = "",
         deadline: float = DEFAULT_DEADLINE_SECONDS,
-        **pool: Any,
+        serde: SerializerProtocol | None = None,
+        **pool: Unpack[PoolOptions],
     ) -> None:
         super().__init__()
         self._driver = Driver(source, tenant=tenant, deadline=deadline, **pool)
         self._scope = Scope(schema, tenant)
-        self._codec = Codec(BorealisSerializer())
+        self._codec = Codec(serde if serde is not None else BorealisSerializer())
         self._index = None if index is None else Index.of(index)
+        if self._codec.cipher is not None and self._index is not None and self._index.hybrid:
+            raise ConfigurationError(
+                "an encrypted store keeps no words to search by; leave `hybrid` out"
+            )
+        _check_ttl(ttl)
         self.ttl_config = ttl
-        self._sweeper: threading.Thread | None = None
-        self._stop = threading.Event()
+        self._sweeper = Sweeper(self.sweep_ttl)
 
-    def setup(self) -> None:
-        """Create the tables or bring them up to date; safe from many processes at once."""
-        self._driver.run(self._setup())
+    @classmethod
+    def from_conn_string(cls, conn_string: str, **options: Any) -> Self:
+        """As in LangGraph's stores: to be used with `with` or `async with`.
+
+        options: of the constructor, and LangGraph's `pipeline` and `pool_config` (`max_size`).
+        """
+        options.pop("pipeline", None)
+        pool = options.pop("pool_config", None) or {}
+        if size := pool.get("max_size"):
+            options.setdefault("pool_size", size)
+        return cls(conn_string, **options)
+
+    def setup(self) -> Awaitable[None]:
+        """Create the tables or bring them up to date; safe from many processes at once.
+
+        Raises ConfigurationError if the database has another index; see `reindex`. The work is done
+        when it returns; `await store.setup()` is fine too.
+        """
+        return self._driver.run_or_start(self._setup())
 
     async def asetup(self) -> None:
         """`setup`, asynchronously."""
@@ -96,6 +120,30 @@ class BorealisStore(DriverOwner, BaseStore):
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """`batch`, asynchronously."""
         return await self._driver.arun(self._batch(list(ops)))
+
+    def reindex(self, *, deadline: float = REINDEX_DEADLINE_SECONDS) -> None:
+        """Make the vector index anew as `index` says, while the store is in use. deadline: seconds.
+
+        For another kind, metric or HNSW parameters; vectors of another length need another schema.
+        """
+        self._driver.run(self._reindex(deadline))
+
+    async def areindex(self, *, deadline: float = REINDEX_DEADLINE_SECONDS) -> None:
+        """`reindex`, asynchronously."""
+        await self._driver.arun(self._reindex(deadline))
+
+    def reembed(self, *, everything: bool = False, batch: int = REEMBED_BATCH) -> int:
+        """Embed items that have no vector, as from before there was an `index`; how many.
+
+        In batches, each a transaction of its own, while the store is in use. everything: also those
+        that have one, for another model of as many dimensions. Items that were put with
+        `index=False` are embedded too.
+        """
+        return self._driver.run(self._reembed(everything, batch))
+
+    async def areembed(self, *, everything: bool = False, batch: int = REEMBED_BATCH) -> int:
+        """`reembed`, asynchronously."""
+        return await self._driver.arun(self._reembed(everything, batch))
 
     def sweep_ttl(self) -> int:
         """Remove what has expired, in bounded batches; how many items there were."""
@@ -110,41 +158,29 @@ class BorealisStore(DriverOwner, BaseStore):
 
         Raises ConfigurationError if the sweeper runs already.
         """
-        if self._sweeper is not None and self._sweeper.is_alive():
-            raise ConfigurationError("the sweeper is running; call stop_ttl_sweeper() first")
         configured = (self.ttl_config or {}).get("sweep_interval_minutes")
-        minutes = sweep_interval_minutes or configured or DEFAULT_SWEEP_MINUTES
-        self._stop.clear()
-        future: Future[None] = Future()
-        future.add_done_callback(lambda _: self._stop.set())
-        self._sweeper = threading.Thread(
-            target=self._sweep_until_stopped, args=(minutes * 60, future), daemon=True
-        )
-        self._sweeper.name = "borealis-memory-sweeper"
-        self._sweeper.start()
-        return future
+        given = sweep_interval_minutes if sweep_interval_minutes is not None else configured
+        return self._sweeper.start(given)
 
     def stop_ttl_sweeper(self, timeout: float | None = None) -> bool:
         """Stop the background thread; whether it ended within `timeout` seconds."""
-        if self._sweeper is None:
-            return True
-        self._stop.set()
-        self._sweeper.join(timeout)
-        return not self._sweeper.is_alive()
+        return self._sweeper.stop(timeout)
 
     def close(self) -> None:
-        """Stop the sweeper and close the connections of our own pool."""
-        self.stop_ttl_sweeper()
+        """Stop the sweeper and close the connections that no other object uses."""
+        self._sweeper.stop(None)
         super().close()
 
     async def aclose(self) -> None:
-        """`close`, for this event loop's connections too."""
-        self._stop.set()
+        """`close`, which does not wait for a sweep that is under way."""
+        self._sweeper.ask_to_stop()
         await super().aclose()
 
     # -- plans
 
     def _setup(self) -> Plan[None]:
+        yield from self._know_dimensions()
+
         def steps() -> Steps[None]:
             yield from install(self._scope.schema, ITEMS_COMPONENT)
             if self._index is not None:
@@ -152,9 +188,40 @@ class BorealisStore(DriverOwner, BaseStore):
 
         yield from attempt(steps, transaction=True)
 
+    def _know_dimensions(self) -> Plan[None]:
+        if self._index is not None and not self._index.dims:
+            dims = yield from probed_dimensions(self._index.embeddings, None)
+            self._index = self._index.of_dimensions(dims)
+
+    def _indexed(self) -> Index:
+        if self._index is None:
+            raise ConfigurationError("this store has no `index`")
+        return self._index
+
+    def _reindex(self, deadline: float) -> Plan[None]:
+        self._indexed()
+        yield from self._know_dimensions()
+        steps = partial(reindex_vectors, self._scope.schema, self._indexed())
+        yield from attempt(steps, alone=True, deadline=deadline)
+
+    def _reembed(self, everything: bool, batch: int) -> Plan[int]:
+        self._indexed()
+        yield from self._know_dimensions()
+        index, last, done = self._indexed(), 0, 0
+        while True:
+            find = partial(page, self._scope, self._codec, index, last, everything, batch)
+            found = yield from attempt(find)
+            if not found.seen:
+                return done
+            last = max(found.seen)
+            vectors = yield from self._embed(found.distinct(), as_queries=False)
+            put = partial(write, self._scope, index, found, vectors)
+            done += yield from attempt(put, transaction=True)
+
     def _batch(self, ops: Sequence[Op]) -> Plan[list[Result]]:
         for op in ops:
             validate_op_namespace(op)
+        yield from self._know_dimensions()
         puts = [op for op in ops if isinstance(op, PutOp)]
         stores, deletions = prepare_puts(self._codec, puts, self._index)
         vectors: dict[str, Sequence[float]] = {}
@@ -210,13 +277,8 @@ class BorealisStore(DriverOwner, BaseStore):
             total += swept
         return total
 
-    def _sweep_until_stopped(self, interval: float, future: Future[None]) -> None:
-        while not self._stop.wait(interval):
-            try:
-                removed = self.sweep_ttl()
-            except (AgentMemoryError, psycopg.Error) as error:
-                log.warning("memory.sweep_failed", error=str(error))
-            else:
-                log.debug("memory.swept", items=removed)
-        if not future.done():
-            future.set_result(None)
+
+def _check_ttl(ttl: TTLConfig | None) -> None:
+    default = (ttl or {}).get("default_ttl")
+    if default is not None and default <= 0:
+        raise ConfigurationError(f"default_ttl is {default} minutes; it must be positive, or None")

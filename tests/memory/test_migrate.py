@@ -1,12 +1,13 @@
 """A database of PostgresSaver and PostgresStore, moved in place."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.store.postgres import PostgresStore
 from langgraph.types import Command, interrupt
+from pydantic import BaseModel
 
 from memory import BorealisSaver, BorealisStore
 from memory.migrate import Migrated, migrate
@@ -52,6 +53,36 @@ def test_threads_and_items_move_and_a_moved_graph_goes_on_where_it_was(fresh_dsn
         app.invoke({"messages": [HumanMessage("more")]}, config)
         assert len(app.get_state(config).values["messages"]) == 8
         assert store.get(("users", "ada"), "prefs") == item
+
+
+class Mine(BaseModel):
+    a: int
+
+
+class AnyState(TypedDict):
+    x: Any
+
+
+def test_one_thread_of_an_unknown_class_stops_no_other(fresh_dsn: str) -> None:
+    builder = StateGraph(AnyState)
+    builder.add_node("n", lambda state: {"x": state["x"]})
+    builder.add_edge(START, "n")
+    values = {"a": 1, "b": Mine(a=1), "c": 3}
+    with PostgresSaver.from_conn_string(fresh_dsn) as theirs:
+        theirs.setup()
+        app = builder.compile(checkpointer=theirs)
+        for thread, value in values.items():
+            app.invoke({"x": value}, {"configurable": {"thread_id": thread}})
+    moved = migrate(fresh_dsn)
+    assert (moved.threads, list(moved.refused)) == (2, ["b"])
+    assert "Mine is not on the serializer's allow-list" in moved.refused["b"]
+    moved = migrate(fresh_dsn, allow=[Mine])
+    assert (moved.threads, moved.refused) == (3, {})
+    with BorealisSaver(fresh_dsn, allow=[Mine]) as saver:
+        for thread, value in values.items():
+            found = saver.get_tuple({"configurable": {"thread_id": thread}})
+            assert found is not None
+            assert found.checkpoint["channel_values"]["x"] == value
 
 
 def test_a_database_without_langgraph_tables_is_left_alone(fresh_dsn: str) -> None:

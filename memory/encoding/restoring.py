@@ -1,0 +1,107 @@
+"""Building stored values: as they were, without calling what a class does in its constructor.
+
+A class that has other fields now than when the value was stored is built by its constructor
+instead, which fills in defaults.
+"""
+
+import dataclasses
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langgraph.checkpoint.serde.jsonplus import EXT_PYDANTIC_V2
+from pydantic import BaseModel
+
+from memory.encoding.classes import BASES
+from memory.errors import CorruptedCheckpointError
+
+RAW = "raw"
+"""In place of a method's name: the fields are those of the object itself."""
+
+_set = object.__setattr__
+
+
+def generic_arguments(code: int, rest: Sequence[Any]) -> list[Any] | None:
+    """The arguments of a generic pydantic model, as references."""
+    if code == EXT_PYDANTIC_V2 and len(rest) > 1:
+        arguments: list[Any] | None = rest[1][3]
+        return arguments
+    return None
+
+
+def model(cls: Any, values: dict[str, Any], rest: Sequence[Any]) -> Any:
+    """A pydantic model: exactly if its class has the same fields, validated if it can be."""
+    if len(rest) > 1 and values.keys() == _model_fields(cls):
+        made = cls.__new__(cls)
+        fields_set, extra, private, *_ = rest[1]
+        _set(made, "__dict__", values)
+        if issubclass(cls, BaseModel):
+            _set(made, "__pydantic_fields_set__", set(values if fields_set is None else fields_set))
+            _set(made, "__pydantic_extra__", extra)
+            _set(made, "__pydantic_private__", private)
+        else:
+            _set(made, "__fields_set__", set(values if fields_set is None else fields_set))
+            for name, value in (private or {}).items():
+                _set(made, name, value)
+        return made
+    try:
+        return cls(**values)
+    except (TypeError, ValueError):
+        construct = getattr(cls, "model_construct", None) or cls.construct
+        return construct(**values)
+
+
+def _model_fields(cls: Any) -> Any:
+    fields = cls.model_fields if issubclass(cls, BaseModel) else cls.__fields__
+    return fields.keys()
+
+
+def from_fields(cls: Any, values: dict[str, Any], rest: Sequence[Any]) -> Any:
+    """A dataclass, a named tuple, or what else is made of keyword arguments."""
+    if not rest or rest[0] != RAW or not isinstance(cls, type):
+        return cls(**values)
+    others = rest[1] if len(rest) > 1 else {}
+    if dataclasses.is_dataclass(cls):
+        if {f.name for f in dataclasses.fields(cls)} == values.keys() | others.keys():
+            made = cls.__new__(cls)
+            for name, value in (*values.items(), *others.items()):
+                _set(made, name, value)
+            return made
+    elif values.keys() == set(getattr(cls, "_fields", ())):
+        return tuple.__new__(cls, [values[name] for name in cls._fields])  # type: ignore[attr-defined]
+    return cls(**values)
+
+
+def subclass(cls: Any, content: Any, base_name: str, attributes: Mapping[str, Any] | None) -> Any:
+    """An instance of a subclass of a built-in type."""
+    base: Any = next((b for b in BASES if b.__name__ == base_name), None)
+    if base is None or not issubclass(cls, base):
+        raise CorruptedCheckpointError(f"{cls.__qualname__} is no {base_name} any more")
+    if base in (list, dict, set):
+        made = base.__new__(cls)
+        fill: Any = base.extend if base is list else base.update
+        fill(made, content)
+    else:
+        made = base.__new__(cls, content)
+    if attributes:
+        made.__dict__.update(attributes)
+    return made
+
+
+def exception(cls: Any, arguments: Sequence[Any], attributes: Mapping[str, Any] | None) -> Any:
+    """An exception with its arguments; its constructor is not called."""
+    if not (isinstance(cls, type) and issubclass(cls, BaseException)):
+        raise CorruptedCheckpointError(f"{cls!r} is no exception")
+    made = cls.__new__(cls, *arguments)
+    made.args = tuple(arguments)
+    if attributes:
+        made.__dict__.update(attributes)
+    return made
+
+
+def array(dtype: Any, shape: Sequence[int], order: str, buffer: bytes) -> Any:
+    """A numpy array that may be written to, as the one that was stored."""
+    numpy: Any = importlib.import_module("numpy")
+    kind = numpy.dtype(dtype) if isinstance(dtype, str) else numpy.lib.format.descr_to_dtype(dtype)
+    flat = numpy.frombuffer(bytearray(buffer), dtype=kind) if buffer else numpy.empty(0, kind)
+    return flat.reshape(shape, order=order)

@@ -1,0 +1,130 @@
+"""Ranking by words: which lexemes a text has, in which language, and how rare each of them is.
+
+A question matches what has any of its words; the rare ones count more (as in BM25: Robertson and
+Zaragoza, "The Probabilistic Relevance Framework", 2009). "auto" keeps every word as it is and its
+stem in the language that the text seems to be in, so that a question finds exact words whatever
+either was taken for.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from memory.database.steps import FetchAll, FetchOne, Steps
+
+AUTO, SIMPLE = "auto", "simple"
+MOST_LEXEMES = 64
+MOST_QUERY_CHARACTERS = 20_000
+COUNT_UP_TO = 10_000
+
+_COMMON = {
+    "english": "the of and to in is that it was for with as are on be this have what which how",
+    "german": "der die das und ist nicht ein eine zu den mit von auf für im dem sich wie was ich",
+    "french": "le la les de des et est un une dans que pour qui pas sur avec au du je quel quelle",
+    "spanish": "el la los las de y es un una en que por con para no se su al del como qué cuál",
+    "italian": "il lo gli di e è un una che per con non si del della sono come quale nel i",
+    "portuguese": "o os as de e é um uma em que por com para não se do da como qual no na",
+    "dutch": "de het een en van is dat niet op te in met voor zijn aan er wat welke ik hoe",
+}
+_LANGUAGES_OF: dict[str, list[str]] = {}
+for _language, _words in _COMMON.items():
+    for _word in _words.split():
+        _LANGUAGES_OF.setdefault(_word, []).append(_language)
+_WORD = re.compile(r"\w+")
+
+
+def language_of(text: str) -> str:
+    """The text search configuration of a text, by its most common words; "simple" if unsure."""
+    hits = dict.fromkeys(_COMMON, 0)
+    for word in _WORD.findall(text[:MOST_QUERY_CHARACTERS].casefold()):
+        for language in _LANGUAGES_OF.get(word, ()):
+            hits[language] += 1
+    best, second = sorted(hits, key=lambda name: -hits[name])[:2]
+    return best if hits[best] > hits[second] else SIMPLE
+
+
+def configurations(language: str, text: str) -> list[str]:
+    """The text search configurations of a text: of a language, or with "auto" of its own."""
+    return [SIMPLE, language_of(text)] if language == AUTO else [language]
+
+
+def cleaned(text: str) -> str:
+    """A text as PostgreSQL can take it apart."""
+    return text.replace("\0", " ").encode("utf-8", "replace").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words to look for, each as a `tsquery`, and what each is worth."""
+
+    lexemes: list[str]
+    worth: list[float]
+
+    @property
+    def any(self) -> str:
+        """A `tsquery` of what has one of them."""
+        return " | ".join(self.lexemes)
+
+
+LEXEMES = (
+    "select t.lexeme, bool_or(to_tsvector(%s::regconfig, t.lexeme) <> '')"
+    " from unnest(%s::text[]) c, lateral unnest(to_tsvector(c::regconfig, %s)) t group by t.lexeme"
+)
+TOTAL = "select greatest(reltuples, ({counted}))::float8 from pg_class where oid = {name}::regclass"
+
+
+def words_of(
+    question: str, language: str, table: sql.Composable, column: sql.Composable | None
+) -> Steps[Words]:
+    """The words of a question. table, column: where to count who has them; None: not at all."""
+    text = cleaned(question)[:MOST_QUERY_CHARACTERS]
+    known = configurations(language, text)
+    rows = yield FetchAll(LEXEMES, (known[-1], known, text))
+    # Words that say nothing in the question's language are left out, unless there is no other.
+    telling = [lexeme for lexeme, tells in rows if tells] or [lexeme for lexeme, _ in rows]
+    longest = sorted(telling, key=lambda lexeme: (-len(lexeme), lexeme))[:MOST_LEXEMES]
+    lexemes = [_quoted(lexeme) for lexeme in longest]
+    if not lexemes or column is None:
+        return Words(lexemes, [1.0] * len(lexemes))
+    few = sql.SQL("select count(*) from (select from {} limit {}) few").format(
+        table, sql.Literal(COUNT_UP_TO)
+    )
+    total = yield FetchOne(sql.SQL(TOTAL).format(counted=few, name=sql.Literal(table.as_string())))
+    statement = sql.SQL(
+        "select l, (select count(*) from (select from {table} where {column} @@ l::tsquery"
+        " limit %s) few) from unnest(%s::text[]) l"
+    ).format(table=table, column=column)
+    counted = yield FetchAll(statement, (COUNT_UP_TO + 1, lexemes))
+    return weighed({lexeme: count for lexeme, count in counted if count}, total[0])
+
+
+def weighed(counts: dict[str, int], rows: float) -> Words:
+    """What words are worth, of how many rows have each: the rarer, the more.
+
+    What more than COUNT_UP_TO rows have is left out where there is a rarer word: it would cost a
+    look at each of them, and say little.
+    """
+    rare = {lexeme: n for lexeme, n in counts.items() if n <= COUNT_UP_TO} or counts
+    total = max(rows, *counts.values(), 1) if counts else 1
+    worth = [math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in rare.values()]
+    return Words(list(rare), worth)
+
+
+def _quoted(lexeme: str) -> str:
+    escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
+
+
+# Saturates with repetition and falls with length, as BM25's term does.
+HIT = sql.SQL(
+    "(select coalesce(sum(w.worth * ts_rank({column}, w.q::tsquery, 1)), 0)"
+    " from unnest(%s::text[], %s::float8[]) as w (q, worth))"
+)
+
+
+def parameters_of(words: Words) -> Sequence[object]:
+    """The parameters of HIT."""
+    return words.lexemes, words.worth
