@@ -115,8 +115,8 @@ def _parameter(one: Input) -> inspect.Parameter:
         words = f"A file that holds it: {one.words[0].lower()}{one.words[1:]}"
         return _option(one.name, kind, default, option_of(one), help=words, metavar="FILE")
     if one.names_the_subject:
-        words = (each for each in ("INSTANCE", "ENDPOINT") if each.lower() in one.name)
-        word = next(words, "CLUSTER")
+        nouns = (each for each in ("INSTANCE", "ENDPOINT") if each.lower() in one.name)
+        word = next(nouns, "CLUSTER")
         complete = options.clusters if word == "CLUSTER" else None
         return _argument(one, default, word, complete)
     option = option_of(one)
