@@ -560,7 +560,7 @@ def test_a_page_that_nobody_gave_out_is_refused(
 
 
 def test_every_operation_that_is_offered_was_called(endpoint: Endpoint) -> None:
-    """Runs last: each answer above was compared with the model. `test_rds_backups.py` has others."""
+    """Runs last: each answer above fits the model. `test_rds_backups.py` has the others."""
     offered = {each for each in rds_operations(None) if not of_backups(each)}  # type: ignore[arg-type]
     assert offered - set(endpoint.strictly) == set()
 

@@ -39,6 +39,34 @@ def ledger(shared_runtime: Runtime) -> Iterator[ClusterHandle]:
     shared_runtime.delete_db_cluster("ledger")
 
 
+def test_readers_go_back_with_their_writer_wherever_that_is(
+    shared_runtime: Runtime, ledger: ClusterHandle
+) -> None:
+    """After a failover the writer's data directory is another one than a new cluster's."""
+    shared_runtime.create_db_instance("ledger-2", db_cluster_identifier="ledger")
+    shared_runtime.failover_db_cluster("ledger", "ledger-2")
+    write(ledger, 3)
+    shared_runtime.create_restore_point("ledger", "three")
+    write(ledger, 4)
+    shared_runtime.rewind("ledger", "three")
+    assert rows(ledger) == [1, 2, 3]
+    assert wait_until(lambda: read_at(ledger, "ledger-instance-1")) == [1, 2, 3]
+    write(ledger, 5)
+    assert wait_until(lambda: 5 in read_at(ledger, "ledger-instance-1"))
+    shared_runtime.undo_rewind("ledger")
+    assert rows(ledger) == [1, 2, 3, 4]
+    assert wait_until(lambda: read_at(ledger, "ledger-instance-1")) == [1, 2, 3, 4]
+
+
+def read_at(cluster: ClusterHandle, instance: str) -> list[int]:
+    """What an instance shows; nothing while it starts."""
+    try:
+        with cluster.connect(instance) as conn:
+            return [x for (x,) in conn.execute("select x from t order by x")]
+    except psycopg.OperationalError:
+        return []
+
+
 def test_a_cluster_goes_back_to_a_restore_point_and_forward_again(
     shared_runtime: Runtime, ledger: ClusterHandle
 ) -> None:

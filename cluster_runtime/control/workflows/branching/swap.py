@@ -3,6 +3,9 @@
 volume, data          what it has
 volume.next, data.next      made beside it, complete before anything else changes
 volume.undone, data.undone  what it had before, kept for as long as it could be rewound
+
+The data directory is that of the writer's place, which is another one than `data` after a failover.
+Readers lay theirs out anew at their next start.
 """
 
 import os
@@ -12,7 +15,9 @@ from pathlib import Path
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import disconnect
 from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.records.instances import FIRST_PLACE
 from cluster_runtime.control.records.model import ClusterStatus
+from cluster_runtime.control.servers.places import data_directory_at
 from cluster_runtime.control.servers.storage import UNDONE
 from cluster_runtime.control.workflows.branching.steps import Step, Workflow
 from cluster_runtime.engine.postmaster import Shutdown
@@ -39,10 +44,6 @@ def replacement(
         await in_thread(_discard, directory, NEXT)
         await in_thread(make)
 
-    async def stop() -> None:
-        await disconnect(cluster)
-        await cluster.instances.stop(Shutdown.FAST)
-
     async def start() -> None:
         if runs:
             await cluster.writer.ensure_running()
@@ -52,8 +53,8 @@ def replacement(
         ClusterStatus.BACKTRACKING,
         (
             Step("cut", cut),
-            Step("stop", stop),
-            Step(SWAP, lambda: in_thread(put_in_place, directory)),
+            Step("stop", lambda: _stop(cluster)),
+            Step(SWAP, lambda: in_thread(put_in_place, directory, _data_of(cluster))),
             Step("start", start, repeated=False),
         ),
         SWAP,
@@ -69,10 +70,6 @@ def return_to_before(runtime: OpenRuntime, cluster: HostedCluster, kind: str) ->
     directory = cluster.directory
     runs = cluster.writer.socket is not None
 
-    async def stop() -> None:
-        await disconnect(cluster)
-        await cluster.instances.stop(Shutdown.FAST)
-
     async def start() -> None:
         if runs:
             await cluster.writer.ensure_running()
@@ -81,9 +78,9 @@ def return_to_before(runtime: OpenRuntime, cluster: HostedCluster, kind: str) ->
         kind,
         ClusterStatus.BACKTRACKING,
         (
-            Step("stop", stop),
+            Step("stop", lambda: _stop(cluster)),
             Step("take", lambda: in_thread(_rename, directory, UNDONE, NEXT)),
-            Step(SWAP, lambda: in_thread(put_in_place, directory)),
+            Step(SWAP, lambda: in_thread(put_in_place, directory, _data_of(cluster))),
             Step("start", start, repeated=False),
         ),
         SWAP,
@@ -96,13 +93,15 @@ def can_be_undone(directory: Path) -> bool:
     return (directory / f"{PARTS[0]}{UNDONE}").is_dir()
 
 
-def put_in_place(directory: Path) -> None:
+def put_in_place(directory: Path, data: str = "data") -> None:
     """Swap what is beside a cluster's volume for it, wherever an earlier try has come to.
 
-    The volume goes first: a data directory is only ever trusted by the volume that it is of.
+    data: the name of the writer's data directory. The volume goes first: a data directory is only
+    ever trusted by the volume that it is of.
     """
-    for part in PARTS:
-        now, following, undone = (directory / f"{part}{each}" for each in ("", NEXT, UNDONE))
+    for part, name in zip(PARTS, (PARTS[0], data), strict=True):
+        now = directory / name
+        following, undone = (directory / f"{part}{each}" for each in (NEXT, UNDONE))
         if not following.exists():
             continue
         if now.exists():
@@ -110,6 +109,20 @@ def put_in_place(directory: Path) -> None:
             now.rename(undone)
         following.rename(now)
         _sync(directory)
+
+
+async def _stop(cluster: HostedCluster) -> None:
+    """Its readers too, which nobody starts again before the writer runs."""
+    if cluster.supervision is not None:
+        cluster.supervision.rest()
+    await disconnect(cluster)
+    await cluster.instances.stop(Shutdown.FAST)
+
+
+def _data_of(cluster: HostedCluster) -> str:
+    record = cluster.records.get(cluster.writer_name)
+    place = record.place if record is not None else FIRST_PLACE
+    return data_directory_at(cluster.directory, place).name
 
 
 async def _take_back(cluster: HostedCluster, runs: bool, discard: Callable[[], None]) -> None:
