@@ -129,6 +129,7 @@ class ClusterStorage:
         volume = self._volume
         if volume is not None:
             volume.past.wanted = self._window()
+            volume.past.weigh()
 
     @property
     def earliest(self) -> datetime | None:

@@ -5,7 +5,7 @@ the two volumes may be deleted first; the files of the other keep their content.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.errors import QuorumLostError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.metadata import VolumeMetadata
-from cluster_runtime.storage.core.types import Lsn
+from cluster_runtime.storage.core.types import AZS, Lsn
 from cluster_runtime.storage.core.wal_records import format_lsn
 from cluster_runtime.storage.disk.page_images import PageImage, link_image
 from cluster_runtime.storage.disk.segment_store import PAGES, segment_directory
@@ -58,8 +58,9 @@ class Branches:
     ) -> Iterator[CutVolume]:
         """Make a volume with everything that was durable at an LSN; commits go on meanwhile.
 
-        It is there, and durable, as soon as this is entered; until the end of it, what `lay_out`
-        reads stays. Where it fails nothing of it stays, whatever was laid out apart.
+        Its log is there, and durable, as soon as this is entered, and its pages at the end of it;
+        until then what `lay_out` reads stays. Where it fails nothing of it stays, whatever was laid
+        out apart.
         directory: where, on the file system of this one. identity: what it will be known by.
         lsn: where a record ends; None: now. with_past: it can be rewound as far as this one, whose
         place it takes; a clone's past begins with the clone.
@@ -68,10 +69,14 @@ class Branches:
         """
         if directory.exists():
             raise FileExistsError(f"{directory} is there already")
-        with self._pages.staying.reading():
+        with self._pages.staying.reading(), ThreadPoolExecutor(len(AZS)) as pool:
+            linking: list[Future[int]] = []
             try:
-                yield self._cut(directory, identity, lsn, with_past)
+                yield self._cut(directory, identity, lsn, with_past, pool, linking)
+                if linking and not sum(each.result() for each in linking):
+                    raise QuorumLostError("no full segment has its page images whole; heal one")
             except BaseException:
+                wait(linking)
                 self._mount.disk.remove_tree(directory)
                 raise
 
@@ -87,7 +92,16 @@ class Branches:
             data_directory, made.image, made.end, made.metadata, user, base_copy
         )
 
-    def _cut(self, directory: Path, identity: str, lsn: int | None, with_past: bool) -> CutVolume:
+    def _cut(
+        self,
+        directory: Path,
+        identity: str,
+        lsn: int | None,
+        with_past: bool,
+        pool: ThreadPoolExecutor,
+        linking: list[Future[int]],
+    ) -> CutVolume:
+        """Make its log. linking: how many images each of its full segments gets, once it has."""
         mount = self._mount
         place = place_at(mount, lsn)
         image = self._newest_below(place.end)
@@ -96,11 +110,9 @@ class Branches:
         plan = plan_cut(mount, identity, place, since)
         full = {each for each in write_cut(mount, plan, directory) if is_full(each)}
         if image is not None:
+            link = partial(self._link_images, since, place.end, directory)
             lanes = [each for each in mount.full_lanes() if each.store.id in full]
-            with ThreadPoolExecutor(max(1, len(lanes))) as pool:
-                link = partial(self._link_images, since, place.end, directory)
-                if not sum(pool.map(link, lanes)):
-                    raise QuorumLostError("no full segment has its page images whole; heal one")
+            linking += [pool.submit(link, lane) for lane in lanes]
         if with_past:
             self._past.copy_to(directory, place.end)
         return CutVolume(directory, plan.metadata, place.end, image)

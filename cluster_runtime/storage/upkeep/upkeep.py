@@ -33,6 +33,7 @@ class VolumeUpkeep:
 
     def __init__(self, mount: Mount, base_image: Path, user: OsUser) -> None:
         """base_image: the pages that the volume began with. user: of its servers."""
+        self._mount = mount
         self._quick = Worker("borealis-files", self._tick)
         self._slow = Worker("borealis-repair", self._look)
         self._files = files = FilePreparation(mount, self._quick)
@@ -77,8 +78,13 @@ class VolumeUpkeep:
 
     def _tick(self) -> float:
         """Note what changes all the time. Returns the seconds until the next time."""
-        self._files.note_ends()
-        self.past.tick()
+        # Not while the volume is opened again: the files of its segments are closed then.
+        if self._mount.changing.acquire(blocking=False):
+            try:
+                self._files.note_ends()
+                self.past.tick()
+            finally:
+                self._mount.changing.release()
         return TICK_EVERY_S
 
     def _look(self) -> float:

@@ -340,6 +340,8 @@ class Pages:
                         store.pages, source, redo=point.redo, lsn=point.lsn, timeline=timeline
                     )
                 made.append(lane)
+                if self._past is not None and len(made) == 1:
+                    self._past.weigh()  # once: it looks at every file of every image
                 with self.staying.removing():
                     keep = self._collection.kept_redos() | self._for_rewinds(lane)
                     give_up_images(store.pages, below=point.redo, keep=keep, disk=disk)
@@ -355,7 +357,6 @@ class Pages:
         """The redo points of the images of a segment that a rewind may begin from."""
         if self._past is None:
             return frozenset()
-        self._past.weigh()
         images = [ImagePoint(each.redo, each.lsn) for each in lane.store.images()]
         return frozenset(each.redo for each in images if self._past.keeps(lane, each))
 

@@ -1,5 +1,6 @@
 """How far back an open volume can be rewound, and what is kept for that."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ from cluster_runtime.storage.core.policy.past import (
 from cluster_runtime.storage.core.policy.retention import Holder, HolderKind, ImagePoint
 from cluster_runtime.storage.core.types import Lsn
 from cluster_runtime.storage.core.wal_commits import Commit, commits, end_at
-from cluster_runtime.storage.disk.page_images import PageImage
+from cluster_runtime.storage.disk.page_images import DATA, PageImage
 from cluster_runtime.storage.disk.sealed import SealBrokenError
 from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
@@ -309,12 +310,18 @@ def _nothing() -> None:
 
 
 def _own_bytes(image: PageImage) -> int:
-    """What it takes that no other image of its segment, and no other volume, has too."""
-    found = 0
+    """What it takes that no other image of its segment, and no other volume, has too.
+
+    Of thousands of files, in a process that commits go through: as little for each as can be.
+    """
+    begin, found, stat = f"{image.directory}/{DATA}/", 0, os.stat
     for file in image.files:
-        path = image.directory / "data" / file.path
-        if image.disk.exists(path) and image.disk.links(path) == 1:
-            found += file.size
+        try:
+            status = stat(begin + file.path)
+        except OSError:
+            continue  # it went meanwhile
+        if status.st_nlink == 1:
+            found += status.st_size
     return found
 
 
