@@ -137,12 +137,21 @@ def cluster(facts: DBCluster, *, as_json: bool = False) -> None:
         ),
         ("Auto-pause", pause),
         ("Storage", facts.storage_type),
+        ("Restorable", _window(facts)),
         ("Walls", _walls(facts)),
         ("Deletion protection", "on" if facts.deletion_protection else "off"),
         ("Created", f"{facts.cluster_create_time:%Y-%m-%d %H:%M:%S %Z}"),
     ):
         table.add_row(name, Text(value))
     out.print(table)
+
+
+def _window(facts: DBCluster) -> str:
+    earliest, latest = facts.earliest_restorable_time, facts.latest_restorable_time
+    days = f"kept for {facts.backup_retention_period} d"
+    if earliest is None or latest is None:
+        return f"not yet, or not known yet; {days}"
+    return f"{earliest:%Y-%m-%d %H:%M:%S} to {latest:%Y-%m-%d %H:%M:%S %Z}; {days}"
 
 
 def _walls(facts: DBCluster) -> str:

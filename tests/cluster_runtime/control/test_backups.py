@@ -76,6 +76,15 @@ def host(place: Path) -> Iterator[Runtime]:
         yield opened
 
 
+@pytest.fixture(autouse=True)
+def only_the_source_stays(host: Runtime) -> Iterator[None]:
+    """Others would run until they have copies of their pages, which take long to delete."""
+    yield
+    for each in host.describe_db_clusters():
+        if each.db_cluster_identifier != "source":
+            host.delete_db_cluster(each.db_cluster_identifier, delete_automated_backups=True)
+
+
 @pytest.fixture(scope="module")
 def source(host: Runtime) -> ClusterHandle:
     cluster = host.create_db_cluster("source")
