@@ -153,8 +153,3 @@ def refused() -> Refused:
         return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
     return call
-
-
-def of_backups(operation: str) -> bool:
-    """Whether an operation of RDS has to do with snapshots or automated backups."""
-    return "Snapshot" in operation or "AutomatedBackup" in operation

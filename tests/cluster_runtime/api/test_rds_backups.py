@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from cluster_runtime import RdsControlPlane
-from cluster_runtime.api.services.rds.operations import rds_operations
-from tests.cluster_runtime.api.conftest import Endpoint, of_backups
+from tests.cluster_runtime.api.conftest import Endpoint
 
 ENGINE = "aurora-postgresql"
 
@@ -109,9 +108,3 @@ def test_the_same_control_plane_works_over_the_endpoint(endpoint: Endpoint, sour
     plane.delete_db_cluster("wired", final_db_snapshot_identifier="wired-final")
     names = {each.db_cluster_snapshot_identifier for each in plane.describe_db_cluster_snapshots()}
     assert {"over-the-wire", "wired-final"} <= names
-
-
-def test_every_operation_on_backups_that_is_offered_was_called(endpoint: Endpoint) -> None:
-    """Runs last: each answer above was compared with the model."""
-    offered = {each for each in rds_operations(None) if of_backups(each)}  # type: ignore[arg-type]
-    assert offered - set(endpoint.strictly) == set()
