@@ -1,24 +1,28 @@
-"""The operations that look at running clusters, for `ControlService`."""
+"""Operations that look at running clusters, and at what their host has noted."""
 
-from abc import ABC, abstractmethod
+import asyncio
+import os
+from importlib.metadata import version
 
-from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.control.endpoints import describe_sessions
 from cluster_runtime.control.monitoring import comparing
 from cluster_runtime.control.monitoring.activity import describe_activity
 from cluster_runtime.control.operations.comparing.diffs import DescribeDataDiff, DescribeSchemaDiff
-from cluster_runtime.control.operations.sessions import DescribeActivity, DescribeSessions
-from cluster_runtime.control.records.model import ClusterActivity
+from cluster_runtime.control.operations.events import DescribeEvents
+from cluster_runtime.control.operations.resources import DescribeHost
+from cluster_runtime.control.operations.sessions import (
+    DescribeActivity,
+    DescribeSessions,
+    RegisterSession,
+)
+from cluster_runtime.control.performing.base import Performing
+from cluster_runtime.control.records.model import ClusterActivity, Event, HostDescription
 from cluster_runtime.diff.results import DataDiff, SchemaDiff
 from cluster_runtime.gateway import SessionDescription
 
 
-class MonitoringOperations(ABC):
+class MonitoringOperations(Performing):
     """Each takes its declaration, on the runtime's event loop."""
-
-    @abstractmethod
-    def find(self, identifier: str) -> HostedCluster:
-        """A cluster by name or resource id."""
 
     async def describe_sessions(self, request: DescribeSessions) -> list[SessionDescription]:
         """Perform it; raises what `DescribeSessions` declares."""
@@ -45,3 +49,30 @@ class MonitoringOperations(ABC):
             request.tables,
             request.max_rows,
         )
+
+    async def describe_events(self, request: DescribeEvents) -> list[Event]:
+        """Perform it; raises what `DescribeEvents` declares."""
+        named = request.source_identifier
+        resource_id = None if named is None else self.find(named).id
+        return await asyncio.to_thread(self._runtime.catalog.events, resource_id)
+
+    async def register_session(self, request: RegisterSession) -> None:
+        """Perform it; raises what `RegisterSession` declares."""
+        given = (getattr(request, each.name) for each in request.declared.parameters)
+        self._runtime.gateway.register_session(*given)
+
+    async def describe_host(self, request: DescribeHost) -> HostDescription:
+        """Perform it."""
+        return HostDescription(
+            version=version("borealis-postgres"),
+            region=self._runtime.region,
+            state_directory=str(self._runtime.state.path),
+            certificate_path=str(self.certificate_path),
+            process_id=os.getpid(),
+            gateway_port=self.gateway_port,
+        )
+
+    @property
+    def gateway_port(self) -> int | None:
+        """The port that leads to all endpoints by name, where there is one."""
+        return self._runtime.gateway.shared_port
