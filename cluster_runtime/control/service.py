@@ -59,9 +59,8 @@ class ControlService(
 ):
     """The control plane itself. All methods run on the runtime's event loop."""
 
-    def __init__(self, runtime: OpenRuntime, engine_version: str | None = None) -> None:
+    def __init__(self, runtime: OpenRuntime) -> None:
         super().__init__(runtime)
-        self._engine_version = engine_version
         self._housekeeping = Housekeeping(runtime)
 
     @classmethod
@@ -100,6 +99,7 @@ class ControlService(
                 certificates=certificates,
                 access_key=access_key,
                 region=options.region,
+                engine_version=options.engine_version,
                 installation=installation,
                 template=template,
                 pool=WarmPool(
@@ -120,7 +120,7 @@ class ControlService(
             raise
         runtime.pool.fill()
         runtime.watches += (DiskWatch(runtime), TopologyWatch(runtime))
-        return cls(runtime, options.engine_version)
+        return cls(runtime)
 
     async def close(self) -> None:
         """Stop every cluster cleanly; their next connect, in a later runtime, wakes them."""

@@ -24,7 +24,6 @@ from cluster_runtime.control.operations.types import (
     RetentionDays,
 )
 from cluster_runtime.control.records.model import (
-    BACKTRACK_SECONDS_MAX,
     ServerlessScaling,
     StorageType,
 )
@@ -57,6 +56,7 @@ from cluster_runtime.errors import (
     QuorumLostError,
     SnapshotAlreadyExistsError,
 )
+from cluster_runtime.storage.core.policy.past import BACKTRACK_SECONDS_MAX
 from cluster_runtime.wording import Parameter
 
 DB_CLUSTER_NOUN = "DBCluster"

@@ -25,7 +25,9 @@ class ParameterGroupOperations(Performing):
         self, request: DescribeDBEngineVersions
     ) -> list[DBEngineVersion]:
         """Perform it."""
-        return await asyncio.to_thread(engines.engine_versions, request, self._engine_version)
+        return await asyncio.to_thread(
+            engines.engine_versions, request, self._runtime.engine_version
+        )
 
     async def describe_orderable_db_instance_options(
         self, request: DescribeOrderableDBInstanceOptions

@@ -14,7 +14,7 @@ from cluster_runtime.errors import InsufficientResourcesError, InsufficientStora
 from cluster_runtime.logs import get_logger
 
 OPEN_FILES_WANTED = 65_536
-"""A running cluster has some 30 open, a paused one the four sockets that wake it."""
+"""A running cluster has some 30 open, a paused one the six sockets that wake it."""
 
 _FILES = {errno.EMFILE: "open files of this process", errno.ENFILE: "open files of this machine"}
 _PROCESSES = {errno.EAGAIN: "processes that this user may have", errno.ENOMEM: "memory"}

@@ -167,7 +167,7 @@ async def _restore(
         made = await making.begin(runtime, described, installation)
         runtime.clusters[made.id] = made
         try:
-            await _finish(runtime, origin, made, installation)
+            await _make(runtime, origin, made, installation)
         except BaseException as error:
             try:
                 await making.discard(runtime, made)
@@ -190,7 +190,7 @@ def _installation(runtime: OpenRuntime, version: str) -> Installation:
         return runtime.installation(version.partition(".")[0])
 
 
-async def _finish(
+async def _make(
     runtime: OpenRuntime, origin: Origin, made: HostedCluster, installation: Installation
 ) -> None:
     left = threading.Event()

@@ -46,7 +46,7 @@ async def restore_from_volume(
         described = making.described_as(runtime, source.db_cluster, identifier, request)
         made = await making.begin(runtime, described, installation)
         try:
-            await _finish(runtime, source, made, _target(request.restore_to_time))
+            await _make(runtime, source, made, _target(request.restore_to_time))
         except BaseException as error:
             await making.discard(runtime, made)
             if isinstance(error, StorageError) and source.id not in runtime.clusters:
@@ -114,7 +114,7 @@ def cut_for(
             ) from error
 
 
-async def _finish(
+async def _make(
     runtime: OpenRuntime, source: HostedCluster, made: HostedCluster, target: Target | None
 ) -> None:
     base_image = source.directory / BASE_IMAGE
