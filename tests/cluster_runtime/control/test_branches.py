@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
 
 import psycopg
 import pytest
@@ -15,26 +14,8 @@ from cluster_runtime.errors import (
     InvalidRestoreError,
 )
 from tests.cluster_runtime.conftest import connect_with_password
+from tests.numbers import branch, rows, write
 from tests.waiting import wait_until
-
-
-def branch(runtime: Runtime, source: str, name: str, **given: Any) -> ClusterHandle:
-    return runtime.restore_db_cluster_to_point_in_time(
-        name, source, restore_type="copy-on-write", use_latest_restorable_time=True, **given
-    )
-
-
-def write(cluster: ClusterHandle, *values: int) -> None:
-    with cluster.connect() as conn:
-        conn.execute("create table if not exists t (x int)")
-        for value in values:
-            conn.execute("insert into t values (%s)", (value,))
-            conn.commit()
-
-
-def rows(cluster: ClusterHandle) -> list[int]:
-    with cluster.connect() as conn:
-        return [x for (x,) in conn.execute("select x from t order by x")]
 
 
 @pytest.fixture(scope="module")
