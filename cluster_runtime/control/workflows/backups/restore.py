@@ -3,7 +3,6 @@ the pages that a new volume begins with.
 """
 
 import asyncio
-import errno
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -18,7 +17,8 @@ from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
 from cluster_runtime.control.operations.recovery.snapshots import RestoreDBClusterFromSnapshot
 from cluster_runtime.control.records.identifiers import check_identifier
-from cluster_runtime.control.servers.storage import BASE_IMAGE
+from cluster_runtime.control.servers.places import sockets_of
+from cluster_runtime.control.servers.storage import BASE_IMAGE, DATA
 from cluster_runtime.control.workflows import making
 from cluster_runtime.control.workflows.backups import origins
 from cluster_runtime.control.workflows.backups.origins import Origin
@@ -28,7 +28,7 @@ from cluster_runtime.control.workflows.create import reserved
 from cluster_runtime.control.workflows.parameter_groups import group_of
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.installation import Installation
-from cluster_runtime.engine.system.files import remove_tree
+from cluster_runtime.engine.system.files import is_no_space, remove_tree
 from cluster_runtime.engine.template import Template, give_to_host
 from cluster_runtime.errors import (
     ClusterNotFoundError,
@@ -39,7 +39,6 @@ from cluster_runtime.errors import (
 
 FETCHED_PERCENT = 85
 REPLAYED_PERCENT = 95
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class _LeftError(Exception):
@@ -173,7 +172,7 @@ async def _restore(
                 await making.discard(runtime, made)
             finally:
                 await in_thread(remove_tree, runtime.home.bases / made.id)
-            if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            if is_no_space(error):
                 raise InsufficientStorageError(
                     f"no space to restore cluster {identifier!r}; nothing was kept of it: free "
                     "some and try again"
@@ -239,14 +238,14 @@ def _lay_out(
         storage.user,
         lambda share: progress(share * FETCHED_PERCENT),
     )
-    sockets = home.run / f"{made.id.removeprefix('cluster-')[:16]}-p"
+    sockets = sockets_of(home, made.id, "p")
     recover(installation, storage.user, pages, sockets, origin.plan, configuration)
     give_to_host(pages)
     progress(REPLAYED_PERCENT)
     template = Template(installation, storage.user, pages)
     identifier = new_system_identifier()
     volume = storage.create_over(template, identifier, manifest.wal_segment_bytes)
-    data = made.directory / "data"
+    data = made.directory / DATA
     template.copy_to(data, identifier, storage.user)
     volume.release(data)
     if made.db_cluster.storage_type != "aurora":

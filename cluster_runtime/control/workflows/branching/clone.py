@@ -1,6 +1,5 @@
 """RestoreDBClusterToPointInTime: a cluster whose volume is a cut of another one's."""
 
-import errno
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -12,10 +11,11 @@ from cluster_runtime.control.operations.recovery.restoring import RestoreDBClust
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT
 from cluster_runtime.control.records.identifiers import check_identifier
 from cluster_runtime.control.records.model import ClusterStatus
-from cluster_runtime.control.servers.storage import BASE_IMAGE
+from cluster_runtime.control.servers.storage import BASE_IMAGE, DATA, VOLUME
 from cluster_runtime.control.workflows import making
 from cluster_runtime.control.workflows.create import reserved
 from cluster_runtime.engine.system.copies import CopiesAhead
+from cluster_runtime.engine.system.files import is_no_space
 from cluster_runtime.errors import (
     InsufficientStorageError,
     InvalidClusterStateError,
@@ -27,9 +27,6 @@ from cluster_runtime.storage.volume import StorageVolume
 
 Target = Callable[[StorageVolume], int]
 """Which LSN of a volume is meant. Raises OutOfWindowError."""
-
-VOLUME = "volume"
-DATA = "data"
 
 
 async def restore_from_volume(
@@ -69,15 +66,15 @@ def require_something_to_cut(source: HostedCluster) -> None:
 def cut_for(
     source: HostedCluster,
     made: HostedCluster,
-    volume: str,
-    data: str,
     target: Target | None = None,
     copies: CopiesAhead | None = None,
-) -> int:
+    *,
+    suffix: str = "",
+) -> None:
     """Make the volume of a cluster, and the first data directory on it, from another cluster's.
 
-    volume, data: their names in the cluster's directory. target: up to where; None: the present.
-    copies: of what young volumes begin with. Returns the LSN at which the two part.
+    target: up to where; None: the present. copies: of what young volumes begin with. suffix: ends
+    their names where they are not in their place yet.
     Raises InvalidRestoreError for one that is out of reach.
     """
     storage = made.instances.storage
@@ -86,27 +83,26 @@ def cut_for(
         try:
             lsn = None if target is None else target(open_volume)
             with branches.cutting(
-                made.directory / volume, str(uuid4()), lsn, with_past=source is made
+                made.directory / f"{VOLUME}{suffix}", str(uuid4()), lsn, with_past=source is made
             ) as cut:
                 with ThreadPoolExecutor(1) as beside:
                     # The new volume is opened while its data directory is laid out.
                     opening = (
                         beside.submit(storage.open_for, made.instances.writer_server)
-                        if volume == VOLUME
+                        if not suffix
                         else None
                     )
                     base = (source.directory / BASE_IMAGE).resolve()
                     ready = copies.take(base) if copies and cut.image is None else None
-                    branches.lay_out(cut, made.directory / data, storage.user, ready)
+                    branches.lay_out(cut, made.directory / f"{DATA}{suffix}", storage.user, ready)
                 if opening is not None:
                     opening.result()
-                return cut.end
         except (LookupError, OutOfWindowError) as error:
             raise InvalidRestoreError(
                 f"cluster {source.identifier!r} cannot be had as it was there: {error}"
             ) from error
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not is_no_space(error):
                 raise
             raise InsufficientStorageError(
                 f"no space for what is made of cluster {source.identifier!r}; nothing of it was "
@@ -119,7 +115,7 @@ async def _make(
 ) -> None:
     base_image = source.directory / BASE_IMAGE
     await in_thread((made.directory / BASE_IMAGE).symlink_to, base_image.resolve())
-    await in_thread(cut_for, source, made, VOLUME, DATA, target, runtime.copies)
+    await in_thread(cut_for, source, made, target, runtime.copies)
     await making.complete(runtime, made)
     runtime.copies.prepare(base_image.resolve())
     how = "a clone" if made.db_cluster.branch_of else "a restore"
