@@ -67,7 +67,7 @@ class InstanceOperations(Performing):
         """Perform it; raises what `RebootDBInstance` declares."""
         cluster, instance = self._instance(request.db_instance_identifier)
         name = instance.db_instance_identifier
-        await lifecycle.reboot_db_instance(self._runtime, cluster, name)
+        await lifecycle.reboot_db_instance(cluster, name)
         return instance_named(name, self.instances(cluster))
 
     async def describe_db_log_files(

@@ -19,17 +19,20 @@ ROWS_SHOWN = 20
 ROWS_SHOWN_MAX = 1000
 
 
+DIFF_ERRORS = (
+    ClusterNotFoundError,
+    InvalidClusterStateError,
+    InvalidParameterError,
+    EngineError,
+    QuorumLostError,
+)
+
+
 @operation(
     "DescribeSchemaDiff",
     of=DIFF_NOUN,
     returns=SCHEMA_DIFF,
-    raises=(
-        ClusterNotFoundError,
-        InvalidClusterStateError,
-        InvalidParameterError,
-        EngineError,
-        QuorumLostError,
-    ),
+    raises=DIFF_ERRORS,
     ours=True,
 )
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,7 @@ class DescribeSchemaDiff(Request):
     "DescribeDataDiff",
     of=DIFF_NOUN,
     returns=DATA_DIFF,
-    raises=(
-        ClusterNotFoundError,
-        InvalidClusterStateError,
-        InvalidParameterError,
-        EngineError,
-        QuorumLostError,
-    ),
+    raises=DIFF_ERRORS,
     ours=True,
 )
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from cluster_runtime.control.operations.declaration import (
     Request,
     operation,
 )
-from cluster_runtime.control.operations.recovery.errors import BACKUP_ERRORS
+from cluster_runtime.control.operations.recovery.errors import BACKUP_ERRORS, CUT_ERRORS
 from cluster_runtime.control.operations.types import (
     DB_CLUSTER,
     HANDLE,
@@ -146,10 +146,7 @@ class RestoreDBClusterToPointInTime(Request):
     raises=(
         ClusterNotFoundError,
         InvalidClusterStateError,
-        InvalidRestoreError,
-        InsufficientStorageError,
-        EngineError,
-        QuorumLostError,
+        *CUT_ERRORS,
     ),
     ours=True,
 )

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from cluster_runtime.control.operations.clusters import DB_CLUSTER_NOUN
 from cluster_runtime.control.operations.declaration import Request, Result, operation
+from cluster_runtime.control.operations.recovery.errors import CUT_ERRORS
 from cluster_runtime.control.operations.types import DB_CLUSTER, ClusterReference
 from cluster_runtime.control.records.rules import Must, check_restore_point
 from cluster_runtime.errors import (
     ClusterNotFoundError,
     EngineError,
-    InsufficientStorageError,
     InvalidClusterStateError,
     InvalidParameterError,
     InvalidRestoreError,
@@ -35,10 +35,7 @@ RestorePointName = Annotated[str, Must(check_restore_point)]
         ClusterNotFoundError,
         InvalidClusterStateError,
         InvalidParameterError,
-        InvalidRestoreError,
-        InsufficientStorageError,
-        EngineError,
-        QuorumLostError,
+        *CUT_ERRORS,
     ),
 )
 @dataclass(frozen=True, slots=True)
@@ -70,10 +67,7 @@ class BacktrackDBCluster(Request):
     raises=(
         ClusterNotFoundError,
         InvalidClusterStateError,
-        InvalidRestoreError,
-        InsufficientStorageError,
-        EngineError,
-        QuorumLostError,
+        *CUT_ERRORS,
     ),
     ours=True,
 )

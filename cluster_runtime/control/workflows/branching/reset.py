@@ -26,7 +26,7 @@ def workflow(runtime: OpenRuntime, branch: HostedCluster) -> Workflow:
     def make() -> None:
         cut_for(source_of(runtime, branch), branch, suffix=NEXT)
 
-    return replacement(runtime, branch, RESET, make)
+    return replacement(branch, RESET, make)
 
 
 def source_of(runtime: OpenRuntime, branch: HostedCluster) -> HostedCluster:

@@ -126,12 +126,12 @@ def workflow(runtime: OpenRuntime, cluster: HostedCluster, lsn: int = 0) -> Work
     def make() -> None:
         cut_for(cluster, cluster, lambda _: lsn, suffix=NEXT)
 
-    return replacement(runtime, cluster, REWIND, make)
+    return replacement(cluster, REWIND, make)
 
 
 def undo_workflow(runtime: OpenRuntime, cluster: HostedCluster) -> Workflow:
     """The steps of taking one back."""
-    return return_to_before(runtime, cluster, UNDO)
+    return return_to_before(cluster, UNDO)
 
 
 async def _rewind(

@@ -9,10 +9,10 @@ Readers lay theirs out again at their next start.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
+from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.control.endpoints import disconnect
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.records.instances import FIRST_PLACE
@@ -28,61 +28,58 @@ NEXT = ".next"
 SWAP = "swap"
 
 
-def replacement(
-    runtime: OpenRuntime, cluster: HostedCluster, kind: str, make: Callable[[], None]
-) -> Workflow:
+def replacement(cluster: HostedCluster, kind: str, make: Callable[[], None]) -> Workflow:
     """Give a cluster the volume that `make`, which blocks, makes beside its own.
 
     The writer runs again at the end where it ran before; else the next connect starts it.
     """
     directory = cluster.directory
-    runs = cluster.writer.socket is not None
 
     async def cut() -> None:
         await in_thread(_discard, directory, NEXT)
         await in_thread(make)
 
-    async def start() -> None:
-        if runs:
-            await cluster.writer.ensure_running()
-
-    return Workflow(
-        kind,
-        ClusterStatus.BACKTRACKING,
-        (
-            Step("cut", cut),
-            Step("stop", lambda: _stop(cluster)),
-            Step(SWAP, lambda: in_thread(put_in_place, directory, _data_of(cluster))),
-            Step("start", start, repeated=False),
-        ),
-        SWAP,
-        lambda: _take_back(cluster, runs, lambda: _discard(directory, NEXT)),
-    )
+    steps = (Step("cut", cut), Step("stop", lambda: _stop(cluster)))
+    return _swapping(cluster, kind, steps, lambda: _discard(directory, NEXT))
 
 
-def return_to_before(runtime: OpenRuntime, cluster: HostedCluster, kind: str) -> Workflow:
+def return_to_before(cluster: HostedCluster, kind: str) -> Workflow:
     """Give a cluster back the volume that it had before the last replacement.
 
     What it has now is kept in turn: undoing twice changes nothing.
     """
     directory = cluster.directory
+    steps = (
+        Step("stop", lambda: _stop(cluster)),
+        Step("take", lambda: in_thread(_rename, directory, UNDONE, NEXT)),
+    )
+    return _swapping(cluster, kind, steps, lambda: _rename(directory, NEXT, UNDONE))
+
+
+def _swapping(
+    cluster: HostedCluster, kind: str, steps: Sequence[Step], take_back: Callable[[], None]
+) -> Workflow:
+    """steps: after which the cluster is stopped, and what it gets lies beside its volume."""
     runs = cluster.writer.socket is not None
 
     async def start() -> None:
         if runs:
             await cluster.writer.ensure_running()
 
+    async def back() -> None:
+        await in_thread(take_back)
+        await start()
+
     return Workflow(
         kind,
         ClusterStatus.BACKTRACKING,
         (
-            Step("stop", lambda: _stop(cluster)),
-            Step("take", lambda: in_thread(_rename, directory, UNDONE, NEXT)),
-            Step(SWAP, lambda: in_thread(put_in_place, directory, _data_of(cluster))),
+            *steps,
+            Step(SWAP, lambda: in_thread(put_in_place, cluster.directory, _data_of(cluster))),
             Step("start", start, repeated=False),
         ),
         SWAP,
-        lambda: _take_back(cluster, runs, lambda: _rename(directory, NEXT, UNDONE)),
+        back,
     )
 
 
@@ -121,12 +118,6 @@ def _data_of(cluster: HostedCluster) -> str:
     record = cluster.records.get(cluster.writer_name)
     place = record.place if record is not None else FIRST_PLACE
     return data_directory_at(cluster.directory, place).name
-
-
-async def _take_back(cluster: HostedCluster, runs: bool, discard: Callable[[], None]) -> None:
-    await in_thread(discard)
-    if runs:
-        await cluster.writer.ensure_running()
 
 
 def _rename(directory: Path, suffix: str, to: str) -> None:

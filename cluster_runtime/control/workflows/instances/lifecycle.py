@@ -115,7 +115,7 @@ async def delete_db_instance(runtime: OpenRuntime, cluster: HostedCluster, ident
     await runtime.record(cluster, f"DB instance deleted: {name}", "deletion")
 
 
-async def reboot_db_instance(runtime: OpenRuntime, cluster: HostedCluster, identifier: str) -> None:
+async def reboot_db_instance(cluster: HostedCluster, identifier: str) -> None:
     """Start an instance again. Raises what `RebootDBInstance` declares."""
     if identifier == cluster.writer_name:
         await reboot_writer(cluster)
