@@ -96,7 +96,7 @@ class DocumentPlans:
         return healed
 
     def reindex(self, ann: bool, deadline: float) -> Plan[None]:
-        """Make the index anew, while the table is in use."""
+        """Make the index again, while the table is in use."""
         yield from attempt(
             lambda: reindex_table(self._layout, self.distance, ann), alone=True, deadline=deadline
         )

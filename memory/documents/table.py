@@ -136,7 +136,7 @@ def check_table(
     if opened.ann and all(index.distance != distance for index in opened.indexes):
         raise ConfigurationError(
             f"the index of {name} is for the distance {opened.indexes[0].distance!r}, this store's "
-            f"is {distance!r}; call reindex() to make it anew"
+            f"is {distance!r}; call reindex() to make it again"
         )
     if ann is not None and ann != opened.ann:
         there = "has no approximate index" if ann else "has an approximate index"
@@ -205,7 +205,7 @@ def _make_index(layout: Layout, vector_type: str, distance: str, create: sql.SQL
 
 
 def reindex_table(layout: Layout, distance: str, ann: bool) -> Steps[None]:
-    """Make the ANN index anew while the table is in use, then drop what was there before.
+    """Make the ANN index again while the table is in use, then drop what was there before.
 
     To be run alone. An index that an interrupted run left unfinished is dropped too.
     """

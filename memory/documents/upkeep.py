@@ -54,7 +54,7 @@ class Upkeep:
         )
 
     def reindex(self, *, ann: bool = True, deadline: float = REINDEX_DEADLINE_SECONDS) -> None:
-        """Make the HNSW index anew for this store's distance, while the table is in use.
+        """Make the HNSW index again for this store's distance, while the table is in use.
 
         ann: False only drops it. deadline: seconds. Other stores see it within a minute.
         """

@@ -122,7 +122,9 @@ class BorealisStore(DriverOwner, BaseStore):
         return await self._driver.arun(self._batch(list(ops)))
 
     def reindex(self, *, deadline: float = REINDEX_DEADLINE_SECONDS) -> None:
-        """Make the vector index anew as `index` says, while the store is in use. deadline: seconds.
+        """Make the vector index again as `index` says, while the store is in use.
+
+        deadline: in seconds.
 
         For another kind, metric or HNSW parameters; vectors of another length need another schema.
         """

@@ -1,4 +1,4 @@
-"""The table of vectors: making it, checking that it is what was asked for, its index anew."""
+"""The table of vectors: making it, checking that it is what was asked for, its index again."""
 
 import json
 from typing import Any
@@ -93,7 +93,7 @@ def _check_settings(schema: str, index: Index) -> Steps[None]:
     if differing:
         raise ConfigurationError(
             f"the index of schema {schema!r} has {', '.join(differing)}; configure it so, or call "
-            "reindex() to make it anew"
+            "reindex() to make it again"
         )
     if row is None:
         yield from keep_settings(schema, index)
@@ -110,7 +110,7 @@ def keep_settings(schema: str, index: Index) -> Steps[None]:
 
 
 def reindex_vectors(schema: str, index: Index) -> Steps[None]:
-    """Make the index anew while the store is in use; to be run alone."""
+    """Make the index again while the store is in use; to be run alone."""
     name = sql.Identifier(schema)
     old = yield FetchAll(ANN_INDEXES, (_vectors(schema),))
     if index.ann:

@@ -5,7 +5,7 @@ volume.next, data.next      made beside it, complete before anything else change
 volume.undone, data.undone  what it had before, kept for as long as it could be rewound
 
 The data directory is that of the writer's place, which is another one than `data` after a failover.
-Readers lay theirs out anew at their next start.
+Readers lay theirs out again at their next start.
 """
 
 import os
