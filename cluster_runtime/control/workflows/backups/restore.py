@@ -261,7 +261,15 @@ def _lay_out(
         lambda share: progress(share * FETCHED_PERCENT),
     )
     sockets = home.run / f"{made.id.removeprefix('cluster-')[:16]}-p"
-    recover(installation, storage.user, pages, sockets, origin.plan, configuration)
+    recover(
+        installation,
+        storage.user,
+        pages,
+        sockets,
+        origin.plan,
+        configuration,
+        lambda: home.users.end_processes(made.directory),
+    )
     give_to_host(pages)
     progress(REPLAYED_PERCENT)
     template = Template(installation, storage.user, pages)
