@@ -253,6 +253,23 @@ async def _bring_up_database(runtime: OpenRuntime, cluster: HostedCluster, datab
         )
 
 
+async def clean_databases(runtime: OpenRuntime, cluster: HostedCluster) -> None:
+    """Take away what a superuser may have left in the databases of a cluster from elsewhere.
+
+    Before anybody is let in.
+    """
+    for (database,) in await cluster.writer.admin.execute(_TENANT_DATABASES):
+        try:
+            async with cluster.writer.admin.inside(database) as conn:
+                await _clean(runtime, cluster, conn)
+        except psycopg.Error as error:
+            await runtime.record(
+                cluster,
+                f"database {database!r} could not be searched for what a superuser left: {error}",
+                "security",
+            )
+
+
 async def _clean(
     runtime: OpenRuntime, cluster: HostedCluster, conn: psycopg.AsyncConnection[tuple[object, ...]]
 ) -> None:

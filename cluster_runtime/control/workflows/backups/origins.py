@@ -40,11 +40,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A restore that can be done."""
+    """A restore that can be done. foreign: somebody else may have made what it begins with."""
 
     vault: Vault
     plan: Plan
     db_cluster: DBCluster
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
