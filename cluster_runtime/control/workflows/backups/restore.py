@@ -32,6 +32,7 @@ from cluster_runtime.control.workflows.instances.hosting import instances_over
 from cluster_runtime.control.workflows.parameter_groups import group_of
 from cluster_runtime.control.workflows.resources import with_tags
 from cluster_runtime.control.workflows.secrets import master_user_secret
+from cluster_runtime.control.workflows.upgrade import clean_databases
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown
@@ -83,7 +84,9 @@ async def restore_from_snapshot(
 
     async def origin() -> Origin:
         vault = await in_thread(runtime.backups.archive.vault, snapshot.folder)
-        return await in_thread(origins.of_snapshot, vault, snapshot.db_cluster_snapshot_identifier)
+        name = snapshot.db_cluster_snapshot_identifier
+        found = await in_thread(origins.of_snapshot, vault, name)
+        return replace(found, foreign=snapshot.snapshot_type == "shared")
 
     return await _restore(runtime, request, origin)
 
@@ -102,9 +105,12 @@ async def _origin(runtime: OpenRuntime, request: RestoreDBClusterToPointInTime) 
         backup = await in_thread(
             origins.backup_of, runtime.backups.archive, resource_id, complete_at
         )
-    if moment is None:
-        return await in_thread(origins.at_the_end, backup)
-    return await in_thread(origins.at_time, backup, moment)
+    found = (
+        await in_thread(origins.at_the_end, backup)
+        if moment is None
+        else await in_thread(origins.at_time, backup, moment)
+    )
+    return replace(found, foreign=request.backup_location is not None)
 
 
 async def _known(runtime: OpenRuntime, source: str, moment: datetime | None) -> tuple[str, int]:
@@ -224,6 +230,8 @@ async def _finish(
         await asyncio.wait({laying})
         raise
     await made.writer.ensure_running()
+    if origin.foreign:
+        await clean_databases(runtime, made)
     if made.db_cluster.master_user_secret is not None:
         secret = master_user_secret(runtime, made.db_cluster)
         await set_password(made.writer, made.db_cluster.master_username, secret.password)
@@ -261,7 +269,15 @@ def _lay_out(
         lambda share: progress(share * FETCHED_PERCENT),
     )
     sockets = home.run / f"{made.id.removeprefix('cluster-')[:16]}-p"
-    recover(installation, storage.user, pages, sockets, origin.plan, configuration)
+    recover(
+        installation,
+        storage.user,
+        pages,
+        sockets,
+        origin.plan,
+        configuration,
+        lambda: home.users.end_processes(made.directory),
+    )
     give_to_host(pages)
     progress(REPLAYED_PERCENT)
     template = Template(installation, storage.user, pages)
