@@ -217,6 +217,8 @@ class OpenRuntime:
     certificates: CertificateAuthority
     access_key: AccessKey
     region: str
+    engine_version: str | None
+    """The one that was asked for, for clusters that name none."""
     installation: Callable[[str | None], Installation]
     template: Callable[[str | None], Template]
     pool: WarmPool[UnnamedCluster]

@@ -1,11 +1,10 @@
 """The instances of a cluster as DescribeDBInstances shows them: its writer, then its readers."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 
 from cluster_runtime.control.cluster import HostedCluster
-from cluster_runtime.control.records.identifiers import instance_endpoint_name
+from cluster_runtime.control.records.identifiers import did_you_mean, instance_endpoint_name
 from cluster_runtime.control.records.instances import InstanceRecord
 from cluster_runtime.control.records.model import (
     ClusterStatus,
@@ -43,8 +42,7 @@ def instance_named(identifier: str, known: Sequence[DBInstance]) -> DBInstance:
     for instance in known:
         if instance.db_instance_identifier == identifier.lower():
             return instance
-    near = difflib.get_close_matches(identifier, [one.db_instance_identifier for one in known], n=1)
-    guess = f"; did you mean {near[0]!r}?" if near else ""
+    guess = did_you_mean(identifier, (each.db_instance_identifier for each in known))
     raise InstanceNotFoundError(
         f"no instance {identifier!r} in this runtime{guess}",
         Hint("{} lists all of them", Operation("describe_db_instances")),

@@ -43,7 +43,7 @@ def unfit(table: Opened, after: str) -> Steps[list[tuple[str, str]]]:
 
 
 def mend(table: Opened, rows: Sequence[tuple[str, str]]) -> Steps[None]:
-    """Store metadata again."""
+    """Store metadata again, as the database can read it."""
     assert table.json is not None
     yield Execute(
         sql.SQL(

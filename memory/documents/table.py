@@ -136,7 +136,7 @@ def check_table(
     if opened.ann and all(index.distance != distance for index in opened.indexes):
         raise ConfigurationError(
             f"the index of {name} is for the distance {opened.indexes[0].distance!r}, this store's "
-            f"is {distance!r}; call reindex() to make it again"
+            f"is {distance!r}; call reindex() to make it from scratch"
         )
     if ann is not None and ann != opened.ann:
         there = "has no approximate index" if ann else "has an approximate index"

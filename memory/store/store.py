@@ -122,9 +122,7 @@ class BorealisStore(DriverOwner, BaseStore):
         return await self._driver.arun(self._batch(list(ops)))
 
     def reindex(self, *, deadline: float = REINDEX_DEADLINE_SECONDS) -> None:
-        """Make the vector index again as `index` says, while the store is in use.
-
-        deadline: in seconds.
+        """Make the vector index as `index` says now, while the store is in use. deadline: seconds.
 
         For another kind, metric or HNSW parameters; vectors of another length need another schema.
         """

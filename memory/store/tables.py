@@ -41,13 +41,7 @@ create policy memory_tenant on {schema}.memory_items using (exists (
     select from {schema}.memory_namespaces n where n.ns_key = memory_items.ns_key));
 """
 
-ITEM_FUNCTIONS: LiteralString = """
--- Store items of one namespace; returns their keys in the order given.
-create function {schema}.memory_put_items(
-    p_tenant text, p_path text[], p_keys text[], p_values jsonb[], p_sealed bytea[],
-    p_ttls interval[], p_searches text[], p_language regconfig
-) returns bigint[]
-language plpgsql set enable_seqscan = off as $$
+_FIRST: LiteralString = """\
 declare
     v_ns bigint;
     v_result bigint[];
@@ -64,9 +58,12 @@ begin
         insert into {schema}.memory_items
             (ns_key, key, value, sealed, ttl, expires_at, search)
         select v_ns, n.key, n.value, n.sealed, n.ttl, now() + n.ttl,
-               to_tsvector(p_language, n.search)
-        from unnest(p_keys, p_values, p_sealed, p_ttls, p_searches)
-            as n (key, value, sealed, ttl, search)
+"""
+"""Of a function that puts items: their namespace is there, and stays.
+
+Migrations that were released keep their text: what changes one of these parts makes a new one.
+"""
+_THEN: LiteralString = """\
         -- In one order, or two batches with the same keys could wait for each other.
         order by n.key
         on conflict (ns_key, key) do update
@@ -77,11 +74,40 @@ begin
     )
     select array_agg(put.item_key order by n.position) into v_result
     from unnest(p_keys) with ordinality as n (key, position) join put using (key);
-    return v_result;
+"""
+_WITHOUT_VECTORS: LiteralString = """\
+    -- Of what was there before, also where the caller has no index to embed with.
+    if to_regclass($q${schema}.memory_vectors$q$) is not null then
+        execute $q$delete from {schema}.memory_vectors where item_key = any ($1)$q$ using v_result;
+    end if;
+"""
+_PUT: LiteralString = (
+    _FIRST
+    + """               to_tsvector(p_language, n.search)
+        from unnest(p_keys, p_values, p_sealed, p_ttls, p_searches)
+            as n (key, value, sealed, ttl, search)
+"""
+    + _THEN
+)
+"""The body of one, in the language of all texts."""
+
+ITEM_FUNCTIONS: LiteralString = (
+    """
+-- Store items of one namespace; returns their keys in the order given.
+create function {schema}.memory_put_items(
+    p_tenant text, p_path text[], p_keys text[], p_values jsonb[], p_sealed bytea[],
+    p_ttls interval[], p_searches text[], p_language regconfig
+) returns bigint[]
+language plpgsql set enable_seqscan = off as $$
+"""
+    + _PUT
+    + """    return v_result;
 end $$;
 """
+)
 
-INDEX_LIFE: LiteralString = """
+INDEX_LIFE: LiteralString = (
+    """
 -- What an index of a kind was made for, so that every process asks for the same.
 create table {schema}.memory_index_settings (
     name text primary key,
@@ -95,40 +121,10 @@ create or replace function {schema}.memory_put_items(
     p_ttls interval[], p_searches text[], p_language regconfig
 ) returns bigint[]
 language plpgsql set enable_seqscan = off as $$
-declare
-    v_ns bigint;
-    v_result bigint[];
-begin
-    loop
-        -- Locked, so that a sweep cannot remove the namespace before its item is there.
-        select ns_key into v_ns from {schema}.memory_namespaces
-        where tenant = p_tenant and path = p_path for key share;
-        exit when found;
-        insert into {schema}.memory_namespaces (tenant, path) values (p_tenant, p_path)
-        on conflict (tenant, path) do nothing;
-    end loop;
-    with put as (
-        insert into {schema}.memory_items
-            (ns_key, key, value, sealed, ttl, expires_at, search)
-        select v_ns, n.key, n.value, n.sealed, n.ttl, now() + n.ttl,
-               to_tsvector(p_language, n.search)
-        from unnest(p_keys, p_values, p_sealed, p_ttls, p_searches)
-            as n (key, value, sealed, ttl, search)
-        -- In one order, or two batches with the same keys could wait for each other.
-        order by n.key
-        on conflict (ns_key, key) do update
-        set value = excluded.value, sealed = excluded.sealed, ttl = excluded.ttl,
-            expires_at = excluded.expires_at, search = excluded.search,
-            updated_at = clock_timestamp()
-        returning item_key, key
-    )
-    select array_agg(put.item_key order by n.position) into v_result
-    from unnest(p_keys) with ordinality as n (key, position) join put using (key);
-    -- Of what was there before, also where the caller has no index to embed with.
-    if to_regclass($q${schema}.memory_vectors$q$) is not null then
-        execute $q$delete from {schema}.memory_vectors where item_key = any ($1)$q$ using v_result;
-    end if;
-    return v_result;
+"""
+    + _PUT
+    + _WITHOUT_VECTORS
+    + """    return v_result;
 end $$;
 
 -- The same, with the language of each text.
@@ -137,43 +133,19 @@ create function {schema}.memory_put_worded_items(
     p_ttls interval[], p_searches text[], p_languages text[]
 ) returns bigint[]
 language plpgsql set enable_seqscan = off as $$
-declare
-    v_ns bigint;
-    v_result bigint[];
-begin
-    loop
-        -- Locked, so that a sweep cannot remove the namespace before its item is there.
-        select ns_key into v_ns from {schema}.memory_namespaces
-        where tenant = p_tenant and path = p_path for key share;
-        exit when found;
-        insert into {schema}.memory_namespaces (tenant, path) values (p_tenant, p_path)
-        on conflict (tenant, path) do nothing;
-    end loop;
-    with put as (
-        insert into {schema}.memory_items
-            (ns_key, key, value, sealed, ttl, expires_at, search)
-        select v_ns, n.key, n.value, n.sealed, n.ttl, now() + n.ttl,
-               to_tsvector('simple', n.search)
+"""
+    + _FIRST
+    + """               to_tsvector('simple', n.search)
                    || case when n.language = 'simple' then ''
                       else to_tsvector(n.language::regconfig, n.search) end
         from unnest(p_keys, p_values, p_sealed, p_ttls, p_searches, p_languages)
             as n (key, value, sealed, ttl, search, language)
-        -- In one order, or two batches with the same keys could wait for each other.
-        order by n.key
-        on conflict (ns_key, key) do update
-        set value = excluded.value, sealed = excluded.sealed, ttl = excluded.ttl,
-            expires_at = excluded.expires_at, search = excluded.search,
-            updated_at = clock_timestamp()
-        returning item_key, key
-    )
-    select array_agg(put.item_key order by n.position) into v_result
-    from unnest(p_keys) with ordinality as n (key, position) join put using (key);
-    -- Of what was there before, also where the caller has no index to embed with.
-    if to_regclass($q${schema}.memory_vectors$q$) is not null then
-        execute $q$delete from {schema}.memory_vectors where item_key = any ($1)$q$ using v_result;
-    end if;
-    return v_result;
+"""
+    + _THEN
+    + _WITHOUT_VECTORS
+    + """    return v_result;
 end $$;
 """
+)
 
 ITEMS_COMPONENT = Component("items", (ITEMS, ITEM_FUNCTIONS, ITEM_POLICIES, INDEX_LIFE))

@@ -1,4 +1,4 @@
-"""The table of vectors: making it, checking that it is what was asked for, its index again."""
+"""The table of vectors: making it, checking that it is what was asked for, its index made again."""
 
 import json
 from typing import Any
@@ -93,7 +93,7 @@ def _check_settings(schema: str, index: Index) -> Steps[None]:
     if differing:
         raise ConfigurationError(
             f"the index of schema {schema!r} has {', '.join(differing)}; configure it so, or call "
-            "reindex() to make it again"
+            "reindex() to make it from scratch"
         )
     if row is None:
         yield from keep_settings(schema, index)

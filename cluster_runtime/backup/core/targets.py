@@ -90,17 +90,17 @@ def plan_for_lsn(era: Era, lsn: int, wal_segment_bytes: int) -> Plan:
     return Plan(era.number, image, tuple(taken), lsn)
 
 
-def window(eras: Sequence[Era], since: int) -> Window | None:
+def window(eras: Sequence[Era], since: int, complete_at: int = 0) -> Window | None:
     """From when to when restores are possible by what is kept; None where they are not.
 
-    since: the begin of the retention period; what is older is about to go.
+    since: the begin of the retention period; what is older is about to go. complete_at: as
+    `plan_for_time` takes it.
     """
     whole = [era for era in eras if era.images and era.pieces]
     if not whole:
         return None
-    earliest = min(image.complete_at for era in whole for image in era.images)
-    latest = whole[-1].last - MARGIN_MS
-    earliest = max(earliest, since)
+    earliest = max(since, min(image.complete_at for era in whole for image in era.images))
+    latest = max(whole[-1].last, complete_at) - MARGIN_MS
     return Window(earliest, latest) if earliest <= latest else None
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from cluster_runtime.backup.core.names import Holdings
-from cluster_runtime.backup.core.targets import MARGIN_MS, Window, window
+from cluster_runtime.backup.core.targets import Window, window
 from cluster_runtime.backup.keeping.archive import Archive
 from cluster_runtime.backup.keeping.volume_backup import DAY_MS, BackedUp, Position, VolumeBackup
 from cluster_runtime.backup.vault.bucket import ObjectMissingError
@@ -105,14 +105,6 @@ class BackupKeeper:
         """How far the backup of a closed volume is, where it has all of it."""
         return self._at_rest.get(resource_id)
 
-    def complete_at(self, resource_id: str) -> int:
-        """A time until which everything committed is known to be in the bucket, or zero."""
-        backup = self._backups.get(resource_id)
-        position = backup.position if backup is not None else None
-        if position is not None:
-            return position.complete_at
-        return _now_ms() if resource_id in self._at_rest else 0
-
     def restart(self, archive: Archive) -> None:
         """Keep backups elsewhere from now on."""
         self.archive = archive
@@ -145,11 +137,8 @@ class BackupKeeper:
             self._ask(resource_id)
         if known is None:
             return None
-        found = window(known[1].eras, since)
-        rests = self._at_rest.get(resource_id)
-        if found is None or rests is None:
-            return found
-        return Window(found.earliest, _now_ms() - MARGIN_MS)
+        complete_at = _now_ms() if resource_id in self._at_rest else 0
+        return window(known[1].eras, since, complete_at)
 
     def look(self, resource_id: str) -> None:
         """List the folder of a cluster whose volume is closed, where that was not done lately."""

@@ -16,7 +16,7 @@ from typing import Any
 from cluster_runtime.backup.core import pacing
 from cluster_runtime.backup.core.manifests import ClusterFacts, ImageManifest
 from cluster_runtime.backup.core.names import FACTS, Era, Holdings, Image
-from cluster_runtime.backup.core.targets import MARGIN_MS, Window, log_start, window
+from cluster_runtime.backup.core.targets import Window, log_start, window
 from cluster_runtime.backup.keeping.collecting import Collecting
 from cluster_runtime.backup.keeping.image_upload import (
     Source,
@@ -124,13 +124,8 @@ class VolumeBackup:
     def window(self, since: int) -> Window | None:
         """From when to when restores are possible now. since: the begin of the retention period."""
         position = self.position
-        found = window(self._holdings.eras, since)
-        if position is None:
-            return found
-        images = self._holdings.era(self._era).images
-        earliest = found.earliest if found is not None else images[0].complete_at
-        latest = position.complete_at - MARGIN_MS
-        return Window(max(since, earliest), latest) if earliest <= latest else None
+        complete_at = position.complete_at if position is not None else 0
+        return window(self._holdings.eras, since, complete_at)
 
     # work --------------------------------------------------------------------------------------
 

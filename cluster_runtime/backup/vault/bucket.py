@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from cluster_runtime.engine.system.files import is_no_space
 from cluster_runtime.errors import (
     BackupStoreRefusedError,
     BackupStoreUnavailableError,
@@ -176,8 +177,7 @@ class Bucket:
             ) from error
         except (BaseError, OSError) as error:
             text = _reason(error)
-            full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-            if full or "os error 28" in str(error):
+            if is_no_space(error) or "os error 28" in str(error):
                 raise InsufficientStorageError(
                     f"no space to keep {self.where(name)}; free some"
                 ) from error

@@ -1,7 +1,7 @@
 """The operations of the control plane, each declared once; one module for each noun.
 
-To add one: declare it here, give `ControlService` the method of its name, and run the modules
-`cluster_runtime.control.operations.generate` and `cluster_runtime.api.reference`.
+To add one: declare it here, give a class of `control.performing` the method of its name, and run
+the modules `cluster_runtime.control.operations.generate` and `cluster_runtime.api.reference`.
 """
 
 from functools import cache

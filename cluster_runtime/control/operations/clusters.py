@@ -25,7 +25,6 @@ from cluster_runtime.control.operations.types import (
 )
 from cluster_runtime.control.records.fields import OfTheHost
 from cluster_runtime.control.records.model import (
-    BACKTRACK_SECONDS_MAX,
     ServerlessScaling,
     StorageType,
 )
@@ -58,6 +57,7 @@ from cluster_runtime.errors import (
     QuorumLostError,
     SnapshotAlreadyExistsError,
 )
+from cluster_runtime.storage.core.policy.past import BACKTRACK_SECONDS_MAX
 from cluster_runtime.wording import Parameter
 
 DB_CLUSTER_NOUN = "DBCluster"

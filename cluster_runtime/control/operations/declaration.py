@@ -35,6 +35,16 @@ RDS_HAS_NONE = InRds("absent")
 
 
 @dataclass(frozen=True, slots=True)
+class MeantInRds:
+    """What a parameter of ours alone is for whoever asks in RDS's words, which have none for it."""
+
+    value: object
+
+
+MAKES_NO_INSTANCE_IN_RDS = MeantInRds(False)
+
+
+@dataclass(frozen=True, slots=True)
 class Earlier:
     """The name of a parameter one release ago, which still works and warns."""
 

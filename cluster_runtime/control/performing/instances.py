@@ -3,9 +3,8 @@
 import asyncio
 from dataclasses import replace
 
-from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
-from cluster_runtime.control.endpoints import address_of, endpoint_named
-from cluster_runtime.control.members import describe_instances, instance_named
+from cluster_runtime.control.cluster import HostedCluster
+from cluster_runtime.control.members import instance_named
 from cluster_runtime.control.operations.clusters import FailoverDBCluster
 from cluster_runtime.control.operations.instances import (
     CreateDBClusterEndpoint,
@@ -20,6 +19,7 @@ from cluster_runtime.control.operations.instances import (
     ModifyDBInstance,
     RebootDBInstance,
 )
+from cluster_runtime.control.performing.base import Performing
 from cluster_runtime.control.records.instances import DBClusterEndpoint
 from cluster_runtime.control.records.model import DBCluster, DBInstance, InstanceStatus
 from cluster_runtime.control.records.resources import DBLogFilePortion, DescribeDBLogFilesDetails
@@ -30,27 +30,8 @@ from cluster_runtime.control.workflows.instances.log_files import (
 )
 
 
-class InstanceOperations:
-    """The part of the control service that has to do with instances. On its event loop."""
-
-    def __init__(self, runtime: OpenRuntime) -> None:
-        self._runtime = runtime
-
-    def find(self, identifier: str) -> HostedCluster:
-        """A cluster by name or resource id. Raises ClusterNotFoundError."""
-        return self._runtime.find(identifier)
-
-    def described(self, cluster: HostedCluster) -> DBCluster:
-        """A cluster as it is now."""
-        raise NotImplementedError
-
-    def instances(self, cluster: HostedCluster) -> list[DBInstance]:
-        """The instances of a cluster: a writer and its readers."""
-        return describe_instances(cluster)
-
-    def address(self, cluster: HostedCluster, endpoint: str) -> tuple[str, int]:
-        """Host name and port of an endpoint. Raises InvalidParameterError."""
-        return address_of(cluster, endpoint_named(cluster, endpoint))
+class InstanceOperations(Performing):
+    """Each takes its declaration, on the runtime's event loop."""
 
     async def describe_db_instances(self, request: DescribeDBInstances) -> list[DBInstance]:
         """Perform it; raises what `DescribeDBInstances` declares."""
@@ -146,9 +127,3 @@ class InstanceOperations:
         ]
         instance = instance_named(identifier, [each for _, each in found])
         return next((cluster, each) for cluster, each in found if each == instance)
-
-    def _chosen(self, identifier: str | None) -> list[HostedCluster]:
-        """The cluster of an identifier, or all in order of theirs."""
-        if identifier is not None:
-            return [self.find(identifier)]
-        return sorted(self._runtime.clusters.values(), key=lambda cluster: cluster.identifier)

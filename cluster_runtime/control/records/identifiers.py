@@ -89,11 +89,15 @@ def _unique(resource_id: str) -> str:
     return resource_id.removeprefix("cluster-")[:_ENDPOINT_HASH_CHARACTERS].lower()
 
 
+def did_you_mean(identifier: str, known: Iterable[str]) -> str:
+    """For the text of an error: the nearest of the identifiers that exist, where one is near."""
+    near = difflib.get_close_matches(identifier, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
 def not_found(identifier: str, known: Iterable[str]) -> ClusterNotFoundError:
     """The error for an identifier that names no cluster, with the nearest one that exists."""
-    near = difflib.get_close_matches(identifier, list(known), n=1)
-    guess = f"; did you mean {near[0]!r}?" if near else ""
     return ClusterNotFoundError(
-        f"no cluster {identifier!r} in this runtime{guess}",
+        f"no cluster {identifier!r} in this runtime{did_you_mean(identifier, known)}",
         Hint("{} lists all of them", Operation("describe_db_clusters")),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cluster_runtime.control.records.instances import FIRST_PLACE, STAND_IN_PLACE
 from cluster_runtime.control.servers.postgres import Reader, Writer
-from cluster_runtime.control.servers.storage import ClusterStorage
+from cluster_runtime.control.servers.storage import DATA, ClusterStorage
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
@@ -49,20 +49,19 @@ def postmaster_of(
 ) -> Postmaster:
     """The postmaster at a place of a cluster: that of an instance, or of the stand-in."""
     directory = home.clusters / resource_id
-    short = resource_id.removeprefix("cluster-")[:16]
     socket = place[0] if place in (FIRST_PLACE, STAND_IN_PLACE) else place.removeprefix("db-")
     return Postmaster(
         installation,
         user,
         data_directory_at(directory, place),
-        home.run / f"{short}-{socket}",
+        sockets_of(home, resource_id, socket),
         log_file_at(directory, place),
     )
 
 
 def data_directory_at(directory: Path, place: str) -> Path:
     """The data directory of a place in a cluster's directory."""
-    return directory / ("data" if place == FIRST_PLACE else place)
+    return directory / (DATA if place == FIRST_PLACE else place)
 
 
 def log_file_at(directory: Path, place: str) -> Path:
@@ -72,14 +71,19 @@ def log_file_at(directory: Path, place: str) -> Path:
 
 def wal_sockets_of(home: EngineHome, resource_id: str) -> Path:
     """The folder of the WAL service's socket."""
-    return home.run / f"{resource_id.removeprefix('cluster-')[:16]}-l"
+    return sockets_of(home, resource_id, "l")
+
+
+def sockets_of(home: EngineHome, resource_id: str, what: str) -> Path:
+    """A folder of sockets for something of a cluster, whose path is short enough for one."""
+    return home.run / f"{resource_id.removeprefix('cluster-')[:16]}-{what}"
 
 
 def coalescing_of(
     home: EngineHome, installation: Installation, resource_id: str
 ) -> Callable[[StorageVolume], None]:
     """What has a cluster's volume make page images by itself, from its opening on."""
-    sockets = home.run / f"{resource_id.removeprefix('cluster-')[:16]}-c"
+    sockets = sockets_of(home, resource_id, "c")
 
     def begin(volume: StorageVolume) -> None:
         volume.start_coalescing(

@@ -17,6 +17,8 @@ from cluster_runtime.storage.core.policy.past import Window
 from cluster_runtime.storage.upkeep.past.restore_points import Point
 from cluster_runtime.storage.volume import StorageVolume
 
+VOLUME, DATA = PARTS = ("volume", "data")
+"""What a cluster's directory holds of it: the volume, and the first place's data directory."""
 UNDONE = ".undone"
 """Ends the names of what a cluster had before its last rewind."""
 
@@ -67,7 +69,7 @@ class ClusterStorage:
         """The same over pages that its link leads to already."""
         with self._lock:
             self._volume = StorageVolume.create(
-                self._directory / "volume",
+                self._directory / VOLUME,
                 uuid4(),
                 template.directory,
                 user=self.user,
@@ -143,7 +145,7 @@ class ClusterStorage:
     def _open(self) -> StorageVolume:
         if self._volume is None:
             self._volume = StorageVolume.open(
-                self._directory / "volume",
+                self._directory / VOLUME,
                 (self._directory / BASE_IMAGE).resolve(),
                 user=self.user,
             )
@@ -160,14 +162,14 @@ class ClusterStorage:
 
     def _expire_undone(self) -> None:
         """Remove what the cluster was before its last rewind, once that is out of the window."""
-        before = self._directory / f"volume{UNDONE}"
+        before = self._directory / f"{VOLUME}{UNDONE}"
         try:
             age = time.time() - before.stat().st_ctime
         except FileNotFoundError:
             return
         if age > self._window().seconds:
             self._tell("What was before the last rewind fell out of the backtrack window")
-            for part in ("volume", "data"):
+            for part in PARTS:
                 remove_tree(self._directory / f"{part}{UNDONE}")
 
     def _expired(self, point: Point) -> None:

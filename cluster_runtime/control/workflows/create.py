@@ -21,14 +21,13 @@ from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.clusters import CreateDBCluster
 from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
 from cluster_runtime.control.records.model import (
-    BACKTRACK_SECONDS,
     ClusterStatus,
     DBCluster,
     ServerlessScaling,
 )
 from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.records.rules import DEFAULT_DATABASE
-from cluster_runtime.control.servers.storage import ClusterStorage
+from cluster_runtime.control.servers.storage import DATA, ClusterStorage
 from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.control.workflows.instances.failover import reboot_writer
 from cluster_runtime.control.workflows.instances.hosting import give_first_instance, instances_over
@@ -41,6 +40,7 @@ from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.template import Template
 from cluster_runtime.errors import ClusterAlreadyExistsError
 from cluster_runtime.gateway import make_verifier
+from cluster_runtime.storage.core.policy.past import BACKTRACK_SECONDS
 
 
 async def make_unnamed(runtime: OpenRuntime, engine_version: str | None) -> UnnamedCluster:
@@ -249,8 +249,8 @@ def _lay_out(
     identifier = new_system_identifier()
     with ThreadPoolExecutor(1) as beside:
         volume = beside.submit(storage.create, template, identifier)
-        template.copy_to(directory / "data", identifier, storage.user)
-    volume.result().release(directory / "data")
+        template.copy_to(directory / DATA, identifier, storage.user)
+    volume.result().release(directory / DATA)
 
 
 def renamed(db_cluster: DBCluster, identifier: str) -> DBCluster:

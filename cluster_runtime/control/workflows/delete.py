@@ -6,7 +6,7 @@ from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import close_endpoints, open_endpoints
 from cluster_runtime.control.operations.clusters import DeleteDBCluster
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
-from cluster_runtime.control.workflows.backups.automated import begin_to_retain
+from cluster_runtime.control.workflows.backups.automated import note_retention
 from cluster_runtime.control.workflows.backups.snapshots import take_snapshot
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import DeletionProtectedError
@@ -39,11 +39,11 @@ async def delete_db_cluster(
         if request.final_db_snapshot_identifier is not None:
             await _take_final(runtime, cluster, request.final_db_snapshot_identifier)
         # First what becomes of its backup: whoever finishes this later has to know it.
-        await begin_to_retain(runtime, cluster, delete=request.delete_automated_backups)
+        await note_retention(runtime, cluster, delete=request.delete_automated_backups)
         await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.DELETING))
         await close_endpoints(runtime, cluster)
         await cluster.instances.stop(Shutdown.IMMEDIATE)
-        await begin_to_retain(runtime, cluster, delete=request.delete_automated_backups)
+        await note_retention(runtime, cluster, delete=request.delete_automated_backups)
         await runtime.remove(cluster)
         return cluster.db_cluster
 

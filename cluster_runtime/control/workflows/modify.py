@@ -20,7 +20,7 @@ from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.control.workflows.create import renamed, set_password
 from cluster_runtime.control.workflows.parameter_groups import apply_parameters, group_of
-from cluster_runtime.control.workflows.reset import reset_settings
+from cluster_runtime.control.workflows.reset_settings import reset_settings
 from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
 from cluster_runtime.errors import ClusterAlreadyExistsError, InvalidParameterError
 from cluster_runtime.wording import Parameter

@@ -19,7 +19,7 @@ from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT
-from cluster_runtime.control.servers.storage import BASE_IMAGE
+from cluster_runtime.control.servers.storage import BASE_IMAGE, DATA
 from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.engine.access import functions, leftovers, roles
 from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE
@@ -284,7 +284,7 @@ async def _clean(
 
 
 def _put_back(directory: Path) -> list[str]:
-    data, base = directory / "data", (directory / BASE_IMAGE).resolve()
+    data, base = directory / DATA, (directory / BASE_IMAGE).resolve()
     if not data.is_dir():
         return []
     owner = data.stat()

@@ -29,9 +29,13 @@ FS_TOPDIR_FL = 0x0002_0000
 """Attribute of a folder whose folders have nothing to do with each other (chattr +T)."""
 
 _NO_REFLINK = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS}
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_ATTRIBUTE = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EPERM, errno.ENOSYS}
 _LONG = struct.Struct("@l")
+
+
+def is_no_space(error: BaseException) -> bool:
+    """Whether a disk is full, or what a user may have of it."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def copy_tree(source: Path, target: Path, user: OsUser) -> None:
@@ -47,7 +51,7 @@ def copy_tree(source: Path, target: Path, user: OsUser) -> None:
         _copy_folder(os.fspath(source), os.fspath(target), user, _Copier())
     except OSError as error:
         shutil.rmtree(target, ignore_errors=True)
-        if error.errno in _FULL:
+        if is_no_space(error):
             free = shutil.disk_usage(_nearest_existing(target)).free
             raise InsufficientStorageError(
                 f"no space to copy {source} to {target} ({free / 2**20:.0f} MiB free there); "

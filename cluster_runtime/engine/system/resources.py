@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cluster_runtime.engine.system.files import is_no_space
 from cluster_runtime.errors import InsufficientResourcesError, InsufficientStorageError
 from cluster_runtime.logs import get_logger
 
 OPEN_FILES_WANTED = 65_536
-"""A running cluster has some 30 open, a paused one the four sockets that wake it."""
+"""A running cluster has some 30 open, a paused one the six sockets that wake it."""
 
 _FILES = {errno.EMFILE: "open files of this process", errno.ENFILE: "open files of this machine"}
 _PROCESSES = {errno.EAGAIN: "processes that this user may have", errno.ENOMEM: "memory"}
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NO_THREAD = "can't start new thread"
 
 _log = get_logger(__name__)
@@ -57,7 +57,7 @@ def saying_no_space(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_SPACE:
+        if not is_no_space(error):
             raise
         raise InsufficientStorageError(
             f"no space left on the disk of {where}; free some and try again"

@@ -1,14 +1,17 @@
-"""Where records end in PostgreSQL's WAL, as far as a volume has to know it.
+"""The records in PostgreSQL's WAL: where they end, and what each of them is.
 
 A volume may be cut (recovered, cloned, restored) only where a record ends: Aurora's consistency
 point LSN. The server's replication stream never splits a record over two messages except at the
 end of a WAL page. So the end of a message is such a point unless it is the end of a page, and
 then one walk over that last page finds the last one before it.
 
-Source: PostgreSQL `XLogSendPhysical` (walsender.c), `xlog_internal.h`, `xlogrecord.h`.
+Source: PostgreSQL `XLogSendPhysical` (walsender.c), `xlog_internal.h`, `xlogrecord.h`, `xact.h`,
+`rmgrlist.h`.
 """
 
 import struct
+from collections.abc import Iterator
+from typing import NamedTuple
 
 WAL_PAGE_BYTES = 8192
 
@@ -16,6 +19,17 @@ _PAGE_HEADER = struct.Struct("=HHIQI")
 _SHORT_HEADER_BYTES, _LONG_HEADER_BYTES = 24, 40
 _FIRST_IS_CONTRECORD, _LONG_HEADER = 0x0001, 0x0002
 _TOTAL_LENGTH = struct.Struct("=I")
+
+RECORD = struct.Struct("=IIQBB2xI")
+"""The header of a record: length, xid, previous, info, resource manager, checksum."""
+DATA_SHORT, DATA_LONG, ORIGIN, TOP_XID = 255, 254, 253, 252
+"""What the headers behind it that are of no block are of."""
+XLOG, XACT = 0, 1
+"""Resource managers."""
+INFO_OF_MANAGER, INFO_OF_COMMIT = 0xF0, 0x70
+"""The bits of `info` that say what a record is: in general, and of a transaction."""
+COMMIT, COMMIT_PREPARED = COMMITS = (0x00, 0x30)
+_SWITCH = 0x40
 
 
 def last_record_end(start: int, wal: memoryview, wal_segment_bytes: int) -> int | None:
@@ -45,7 +59,85 @@ def last_record_end(start: int, wal: memoryview, wal_segment_bytes: int) -> int 
     return found
 
 
-def page_header_bytes(wal: memoryview) -> int | None:
+class Record(NamedTuple):
+    """A record of WAL. begin: where the one before it ended. end: where it ends itself."""
+
+    begin: int
+    end: int
+    content: bytes
+
+
+class RecordReader:
+    """Takes WAL as it comes, from where a record or a page begins, and gives whole records."""
+
+    def __init__(self, lsn: int, wal_segment_bytes: int) -> None:
+        self._at = lsn
+        self._wal_segment_bytes = wal_segment_bytes
+        self._wal = bytearray()
+        self._record = bytearray()
+        self._missing = 0
+        """Of the record that has begun; 0 between two records."""
+        self._begin = lsn
+        """Where the next record begins, but for the header of a page; what is before is skipped."""
+        self._first = True
+        self._of_before = False
+        """Whether the record under way began before all that was given: it is passed over."""
+
+    def feed(self, wal: bytes) -> Iterator[Record]:
+        """More WAL; the records that are whole now."""
+        self._wal += wal
+        place = 0
+        while (taken := self._step(place)) is not None:
+            place += taken
+            self._at += taken
+            if self._record and not self._missing:
+                if not self._of_before:
+                    yield Record(self._begin, _aligned(self._at), bytes(self._record))
+                self._ended()
+        del self._wal[:place]
+
+    def _step(self, place: int) -> int | None:
+        """Go on by some bytes, whose number is returned; None where more WAL is needed first."""
+        here = len(self._wal) - place
+        if self._at < self._begin:
+            return min(here, self._begin - self._at) or None
+        inside = self._at % WAL_PAGE_BYTES
+        if inside == 0:
+            header = memoryview(self._wal)[place : place + _LONG_HEADER_BYTES]
+            if (length := _page_header_bytes(header)) is None or length > here:
+                return None
+            if self._first:
+                self._missing = _continued_bytes(header)
+                self._of_before = self._missing > 0
+                self._first = False
+            return length
+        self._first = False
+        if not self._missing:
+            if here < _TOTAL_LENGTH.size:
+                return None
+            (self._missing,) = _TOTAL_LENGTH.unpack_from(self._wal, place)
+            if not self._missing:  # zeros behind a switch, to the end of the segment
+                self._skip_segment()
+                return 0
+        taken = min(self._missing, WAL_PAGE_BYTES - inside, here)
+        self._record += self._wal[place : place + taken]
+        self._missing -= taken
+        return taken or None
+
+    def _ended(self) -> None:
+        self._begin = _aligned(self._at)
+        if not self._of_before:
+            _, _, _, info, manager, _ = RECORD.unpack_from(self._record)
+            if manager == XLOG and info & INFO_OF_MANAGER == _SWITCH:
+                self._skip_segment()
+        self._of_before = False
+        self._record.clear()
+
+    def _skip_segment(self) -> None:
+        self._begin = self._at + -self._at % self._wal_segment_bytes
+
+
+def _page_header_bytes(wal: memoryview) -> int | None:
     """How long the header of the page is that begins here; None where too little of it is here."""
     if len(wal) < _PAGE_HEADER.size:
         return None
@@ -53,7 +145,7 @@ def page_header_bytes(wal: memoryview) -> int | None:
     return _header_bytes(info)
 
 
-def continued_bytes(wal: memoryview) -> int:
+def _continued_bytes(wal: memoryview) -> int:
     """How much of a record that began before the page that begins here is still to come."""
     _, info, _, _, remaining = _PAGE_HEADER.unpack_from(wal)
     return int(remaining) if info & _FIRST_IS_CONTRECORD else 0

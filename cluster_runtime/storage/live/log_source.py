@@ -6,13 +6,12 @@ from functools import reduce
 
 from cluster_runtime.storage.core.changed_blocks import (
     ChangedBlocks,
-    RecordReader,
     RelationFile,
     precedes,
 )
 from cluster_runtime.storage.core.policy.feedback import Feedback
 from cluster_runtime.storage.core.segment import common_end
-from cluster_runtime.storage.core.wal_records import WAL_PAGE_BYTES
+from cluster_runtime.storage.core.wal_records import WAL_PAGE_BYTES, RecordReader
 from cluster_runtime.storage.live.cursor import LogCursor
 from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.streaming.wal_protocol import ServedLog
@@ -103,7 +102,7 @@ class LogSource:
             return None
         while cursor.lsn < end and (wal := cursor.read(min(READ_BYTES, end - cursor.lsn))):
             for record in reader.feed(wal):
-                found.note(record)
+                found.note(record.content)
         return found
 
     def changed_before(self, lsn: int, xid: int) -> ChangedBlocks | None:

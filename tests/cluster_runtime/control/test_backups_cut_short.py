@@ -51,6 +51,7 @@ with Runtime.open(Path(state), warm_pool_size=0) as runtime:
 """
 WORKFLOWS = "cluster_runtime.control.workflows"
 STORAGE = "cluster_runtime.control.servers.storage"
+MAKING = f"{WORKFLOWS}.making"
 RESTORE = f"{WORKFLOWS}.backups.restore"
 SNAPSHOTS = f"{WORKFLOWS}.backups.snapshots"
 AUTOMATED = f"{WORKFLOWS}.backups.automated"
@@ -94,7 +95,7 @@ def names(runtime: Runtime) -> list[str]:
 @pytest.mark.parametrize(
     ("module", "path", "when"),
     [
-        pytest.param(RESTORE, "_begin", "after", marks=LONG),
+        pytest.param(MAKING, "begin", "after", marks=LONG),
         pytest.param(RESTORE, "fetch", "before", marks=LONG),
         pytest.param(RESTORE, "fetch", "after", marks=LONG),
         (RESTORE, "recover", "after"),
@@ -105,7 +106,7 @@ def names(runtime: Runtime) -> list[str]:
             "after",
             marks=LONG,
         ),
-        pytest.param(RESTORE, "enter", "before", marks=LONG),
+        pytest.param(MAKING, "enter", "before", marks=LONG),
     ],
 )
 def test_a_restore_that_is_cut_short_leaves_nothing(
@@ -119,7 +120,7 @@ def test_a_restore_that_is_cut_short_leaves_nothing(
 
 @LONG
 def test_a_restore_that_has_its_row_is_there_after_a_kill(state: Path) -> None:
-    killed_at(state, RESTORE, "enter", "after", "restore_db_cluster_from_snapshot", "made", "kept")
+    killed_at(state, MAKING, "enter", "after", "restore_db_cluster_from_snapshot", "made", "kept")
     with Runtime.open(state, warm_pool_size=0) as runtime:
         assert names(runtime) == ["made", "source"]
         with runtime.cluster("made").connect() as conn:
@@ -189,8 +190,8 @@ def test_a_snapshot_whose_delete_was_cut_short_goes(
     ("module", "path", "when", "gone"),
     [
         pytest.param(f"{WORKFLOWS}.delete", "take_snapshot", "after", False, marks=LONG),
-        pytest.param(f"{WORKFLOWS}.delete", "begin_to_retain", "before", False, marks=LONG),
-        pytest.param(f"{WORKFLOWS}.delete", "begin_to_retain", "after", False, marks=LONG),
+        pytest.param(f"{WORKFLOWS}.delete", "note_retention", "before", False, marks=LONG),
+        pytest.param(f"{WORKFLOWS}.delete", "note_retention", "after", False, marks=LONG),
         ("cluster_runtime.control.cluster", "OpenRuntime.remove", "before", True),
         pytest.param(
             "cluster_runtime.control.records.catalog", "Catalog.remove", "before", True, marks=LONG

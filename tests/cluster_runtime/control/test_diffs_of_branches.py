@@ -10,6 +10,7 @@ import pytest
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.control.monitoring import comparing
 from cluster_runtime.diff.results import DataDiff
+from tests.numbers import branch
 
 TABLES = """
 create table item (id int primary key, v text, big text);
@@ -28,12 +29,6 @@ insert into emptied select generate_series(1, 500);
 create unlogged table forgotten (id int primary key);
 insert into forgotten select generate_series(1, 10);
 """
-
-
-def branch(runtime: Runtime, name: str) -> ClusterHandle:
-    return runtime.restore_db_cluster_to_point_in_time(
-        name, "main", restore_type="copy-on-write", use_latest_restorable_time=True
-    )
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +63,7 @@ def told(found: DataDiff) -> DataDiff:
 def test_what_a_branch_and_its_parent_changed_is_known_from_their_logs(
     shared_runtime: Runtime, main: ClusterHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = branch(shared_runtime, "try")
+    made = branch(shared_runtime, "main", "try")
     found = shared_runtime.describe_data_diff("main", "try")
     assert found.method == "log"
     # An unlogged table is empty in a branch, and no log says so.
@@ -109,7 +104,7 @@ def test_a_transaction_under_way_at_the_fork_is_seen_where_it_commits(
     with main.connect() as conn:
         conn.execute("update item set v = 'late' where id between 100 and 103")
         run(main, "insert into bare values (1000, 'makes the log durable')")
-        branch(shared_runtime, "early")
+        branch(shared_runtime, "main", "early")
         conn.commit()
     found = shared_runtime.describe_data_diff(
         "main", "early", max_rows=1000, tables=["public.item"]
@@ -124,7 +119,7 @@ def test_a_transaction_under_way_at_the_fork_is_seen_where_it_commits(
 def test_a_meaning_that_changes_without_its_rows_is_seen(
     shared_runtime: Runtime, main: ClusterHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = branch(shared_runtime, "other-words")
+    made = branch(shared_runtime, "main", "other-words")
     run(
         made,
         "alter type mood rename value 'low' to 'down'",
@@ -143,7 +138,7 @@ def test_a_meaning_that_changes_without_its_rows_is_seen(
 def test_logs_that_a_failover_and_a_pause_went_through(
     shared_runtime: Runtime, main: ClusterHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = branch(shared_runtime, "restless")
+    made = branch(shared_runtime, "main", "restless")
     run(made, "update item set v = 'before' where id = 50")
     shared_runtime.failover_db_cluster("restless")
     run(made, "update item set v = 'after' where id = 60")
@@ -163,7 +158,7 @@ def test_the_log_tells_what_the_hashes_tell(
     seed: int, shared_runtime: Runtime, main: ClusterHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(seed)
-    made = branch(shared_runtime, f"random-{seed}")
+    made = branch(shared_runtime, "main", f"random-{seed}")
 
     def statement() -> str:
         some = chance.randrange(1, 20_000)
@@ -206,7 +201,7 @@ def test_a_branch_of_a_cluster_that_pauses(
 ) -> None:
     """Both go on where the parent stood still: in the same epoch, from the same LSN."""
     shared_runtime.pause_db_cluster("main")
-    made = branch(shared_runtime, "of-paused")
+    made = branch(shared_runtime, "main", "of-paused")
     run(made, "update item set v = 'there' where id = 201", "insert into bare values (7, 'there')")
     run(main, "update item set v = 'here' where id = 202", "insert into bare values (7, 'here')")
     found = shared_runtime.describe_data_diff("main", "of-paused", max_rows=1000)

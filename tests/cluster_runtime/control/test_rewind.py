@@ -9,7 +9,7 @@ import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.errors import InvalidParameterError, InvalidRestoreError
-from tests.cluster_runtime.control.test_branches import rows, write
+from tests.numbers import read_at, rows, write
 from tests.waiting import wait_until
 
 NOW = "select pg_catalog.clock_timestamp()"
@@ -56,15 +56,6 @@ def test_readers_go_back_with_their_writer_wherever_that_is(
     shared_runtime.undo_rewind("ledger")
     assert rows(ledger) == [1, 2, 3, 4]
     assert wait_until(lambda: read_at(ledger, "ledger-instance-1")) == [1, 2, 3, 4]
-
-
-def read_at(cluster: ClusterHandle, instance: str) -> list[int]:
-    """What an instance shows; nothing while it starts."""
-    try:
-        with cluster.connect(instance) as conn:
-            return [x for (x,) in conn.execute("select x from t order by x")]
-    except psycopg.OperationalError:
-        return []
 
 
 def test_a_cluster_goes_back_to_a_restore_point_and_forward_again(

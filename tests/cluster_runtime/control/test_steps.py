@@ -12,7 +12,7 @@ from cluster_runtime.control.records.catalog import Catalog, UnderWay
 from cluster_runtime.control.workflows.branching.left_behind import WORKFLOWS
 from cluster_runtime.control.workflows.branching.steps import left_to_do, percent
 from cluster_runtime.control.workflows.branching.swap import put_in_place
-from tests.cluster_runtime.control.test_branches import rows
+from tests.numbers import rows
 
 STEPS = ("cut", "stop", "swap", "start")
 
@@ -22,7 +22,7 @@ import os, sys
 from pathlib import Path
 from cluster_runtime import Runtime
 from cluster_runtime.control.records.catalog import Catalog
-from tests.cluster_runtime.control.test_branches import branch, write
+from tests.numbers import branch, write
 
 state, kind, step, moment = sys.argv[1:]
 runtime = Runtime.open(state, warm_pool_size=0)

@@ -13,11 +13,10 @@ from psycopg import sql
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.storage.core.changed_blocks import (
     ChangedBlocks,
-    RecordReader,
     RelationFile,
     precedes,
 )
-from cluster_runtime.storage.core.wal_records import parse_lsn, wal_file_name
+from cluster_runtime.storage.core.wal_records import RecordReader, parse_lsn, wal_file_name
 from tests.conftest import database
 
 Stretch = tuple[int, bytes, int, set[tuple[RelationFile, int]], set[int]]
@@ -91,7 +90,7 @@ def read(lsn: int, wal: bytes, size: int, piece: int) -> ChangedBlocks:
     found, reader = ChangedBlocks(), RecordReader(lsn, size)
     for at in range(0, len(wal), piece):
         for record in reader.feed(wal[at : at + piece]):
-            found.note(record)
+            found.note(record.content)
     return found
 
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cluster_runtime import ClusterHandle, Runtime
+from cluster_runtime import Runtime
+from tests.numbers import rows, write
 
 Done = subprocess.CompletedProcess[str]
 
@@ -19,17 +20,6 @@ def borealis(directory: Path, *arguments: str, given: str = "") -> Done:
         capture_output=True,
         text=True,
     )
-
-
-def write(cluster: ClusterHandle, value: int) -> None:
-    with cluster.connect() as conn:
-        conn.execute("create table if not exists t (x int)")
-        conn.execute("insert into t values (%s)", (value,))
-
-
-def rows(cluster: ClusterHandle) -> list[int]:
-    with cluster.connect() as conn:
-        return [x for (x,) in conn.execute("select x from t order by x")]
 
 
 def test_a_branch_from_its_beginning_to_its_end(engine_dir: Path) -> None:

@@ -8,20 +8,16 @@ from cluster_runtime.api.refusals import invalid_combination
 from cluster_runtime.api.services.rds.declared import FromDeclaration, identifier_of
 from cluster_runtime.api.services.service import Call
 from cluster_runtime.control.operations.clusters import CreateDBCluster, DeleteDBCluster
-from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
-from cluster_runtime.control.operations.recovery.snapshots import RestoreDBClusterFromSnapshot
 from cluster_runtime.errors import InvalidClusterStateError
 
 
 class Clusters:
-    """CreateDBCluster, DeleteDBCluster and the two restores."""
+    """CreateDBCluster and DeleteDBCluster."""
 
     def __init__(self, runtime: AwaitedOperations) -> None:
         self._runtime = runtime
         self._create = FromDeclaration(runtime, CreateDBCluster.declared)
         self._delete = FromDeclaration(runtime, DeleteDBCluster.declared)
-        self._restore = FromDeclaration(runtime, RestoreDBClusterToPointInTime.declared)
-        self._restore_snapshot = FromDeclaration(runtime, RestoreDBClusterFromSnapshot.declared)
 
     async def create(self, call: Call) -> Mapping[str, Any]:
         """CreateDBCluster: only the express configuration makes an instance, as RDS has it."""
@@ -45,15 +41,3 @@ class Clusters:
                 "FinalDBSnapshotIdentifier can not be specified when SkipFinalSnapshot is true"
             )
         return await self._delete.perform(call)
-
-    async def restore_to_point_in_time(self, call: Call) -> Mapping[str, Any]:
-        """RestoreDBClusterToPointInTime. As RDS has it: without an instance."""
-        members = dict(call.members)
-        if "SourceDBClusterIdentifier" in members:
-            named = members["SourceDBClusterIdentifier"]
-            members["SourceDBClusterIdentifier"] = identifier_of(named)
-        return await self._restore.perform_with(call, members, with_writer=False)
-
-    async def restore_from_snapshot(self, call: Call) -> Mapping[str, Any]:
-        """RestoreDBClusterFromSnapshot. As RDS has it: without an instance."""
-        return await self._restore_snapshot.perform_with(call, call.members, with_writer=False)

@@ -42,8 +42,10 @@ class FromDeclaration:
         self, call: Call, members: Mapping[str, Any], **more: Any
     ) -> Mapping[str, Any]:
         """The same with other members, and with more arguments of the operation."""
-        if CLUSTER in members:
-            members = {**members, CLUSTER: identifier_of(members[CLUSTER])}
+        members = {
+            name: identifier_of(value) if name.endswith(CLUSTER) else value
+            for name, value in members.items()
+        }
         current = await self._current(members)
         given = {**arguments(self._declared, members, current=current), **more}
         result = await getattr(self._runtime, self._declared.method)(**given)

@@ -23,6 +23,4 @@ def rds_operations(runtime: AwaitedOperations) -> dict[str, Performed]:
         "DeleteDBCluster": clusters.delete,
         "DescribeEventCategories": events.describe_categories,
         "DescribeEvents": events.describe,
-        "RestoreDBClusterFromSnapshot": clusters.restore_from_snapshot,
-        "RestoreDBClusterToPointInTime": clusters.restore_to_point_in_time,
     }

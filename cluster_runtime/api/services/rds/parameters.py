@@ -13,6 +13,7 @@ from cluster_runtime.control.operations.declaration import (
     RDS_REQUIRES_IT,
     Changes,
     InRds,
+    MeantInRds,
     snake_case,
 )
 from cluster_runtime.control.records.fields import Field, fields_of
@@ -51,7 +52,7 @@ def arguments(
             raise invalid_combination(
                 f"{declared.name} takes no {member} here; docs/rds-api.md lists what it takes"
             )
-    return {**_defaults(fields), **found}
+    return {**_defaults(declared), **found}
 
 
 def taken(name: str) -> frozenset[str]:
@@ -65,13 +66,15 @@ def taken(name: str) -> frozenset[str]:
     return frozenset(named) | EVENTS_TAKE.get(name, frozenset())
 
 
-def _defaults(fields: Mapping[str, Field]) -> dict[str, Any]:
-    return {
-        name: note.default
-        for name, field in fields.items()
-        for note in field.notes
-        if isinstance(note, InRds) and note not in (RDS_REQUIRES_IT, RDS_HAS_NONE)
-    }
+def _defaults(declared: Declared) -> dict[str, Any]:
+    found = {}
+    for field in declared.parameters:
+        for note in field.notes:
+            if isinstance(note, MeantInRds):
+                found[field.name] = note.value
+            elif isinstance(note, InRds) and note not in (RDS_REQUIRES_IT, RDS_HAS_NONE):
+                found[field.name] = note.default
+    return found
 
 
 def _value(field: Field, value: Any, current: Mapping[str, Any]) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from cluster_runtime.control.operations.clusters import DB_CLUSTER_NOUN
 from cluster_runtime.control.operations.declaration import (
     AS_IN_SOURCE,
+    MAKES_NO_INSTANCE_IN_RDS,
     RDS_HAS_NONE,
     Request,
     operation,
@@ -107,7 +108,7 @@ class RestoreDBClusterToPointInTime(Request):
     backup_retention_period: Annotated[int | None, RetentionDays] = None
     backup_location: Annotated[str | None, RDS_HAS_NONE, OfTheHost()] = None
     backup_key: Annotated[str | None, SECRET, RDS_HAS_NONE] = field(default=None, repr=False)
-    with_writer: Annotated[bool, RDS_HAS_NONE] = True
+    with_writer: Annotated[bool, RDS_HAS_NONE, MAKES_NO_INSTANCE_IN_RDS] = True
 
     def check(self) -> None:
         """Raises InvalidParameterError where it is not clear what to make a cluster of."""

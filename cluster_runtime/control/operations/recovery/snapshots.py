@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from cluster_runtime.control.operations.clusters import Engine
 from cluster_runtime.control.operations.declaration import (
     AS_IN_SOURCE,
+    MAKES_NO_INSTANCE_IN_RDS,
     RDS_HAS_NONE,
     RDS_REQUIRES_IT,
     Request,
@@ -187,7 +188,7 @@ class RestoreDBClusterFromSnapshot(Request):
     serverless_v2_scaling_configuration: Annotated[ServerlessScaling | None, AS_IN_SOURCE] = None
     db_cluster_parameter_group_name: str | None = None
     backup_retention_period: Annotated[int | None, RetentionDays] = None
-    with_writer: Annotated[bool, RDS_HAS_NONE] = True
+    with_writer: Annotated[bool, RDS_HAS_NONE, MAKES_NO_INSTANCE_IN_RDS] = True
 
 
 @operation(

@@ -128,7 +128,7 @@ def with_window(runtime: OpenRuntime, db_cluster: DBCluster) -> DBCluster:
     )
 
 
-async def begin_to_retain(runtime: OpenRuntime, cluster: HostedCluster, *, delete: bool) -> None:
+async def note_retention(runtime: OpenRuntime, cluster: HostedCluster, *, delete: bool) -> None:
     """Note, before a cluster is deleted, what becomes of its backup; and again once it has ended,
     with the time until which the backup has all of it.
     """

@@ -1,19 +1,17 @@
 """What a restore begins with: whose backup, which objects, what the cluster was. Blocking."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from cluster_runtime.backup.core.names import Era, Holdings
 from cluster_runtime.backup.core.targets import (
-    MARGIN_MS,
     NotRestorableError,
     Plan,
-    Window,
     plan_for_lsn,
     plan_for_time,
     window,
@@ -163,20 +161,13 @@ def _refused(
             f"the backup of cluster {name!r} is damaged: the object with the log from "
             f"{format_lsn(error.missing)} on is missing in {where}"
         )
-    found = _window(holdings.eras, backup.complete_at)
+    found = window(holdings.eras, 0, backup.complete_at)
     if found is None:
         return InvalidRestoreError(f"nothing of cluster {name!r} can be restored yet")
     between = f"{moment_of(found.earliest).isoformat()} and {moment_of(found.latest).isoformat()}"
     return InvalidRestoreError(
         f"cluster {name!r} can be restored as it was between {between}, and not at {wanted}"
     )
-
-
-def _window(eras: Sequence[Era], complete_at: int) -> Window | None:
-    found = window(eras, 0)
-    if found is None:
-        return None
-    return replace(found, latest=max(found.latest, complete_at - MARGIN_MS))
 
 
 def moment_of(milliseconds: int) -> datetime:

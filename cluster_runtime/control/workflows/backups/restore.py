@@ -1,12 +1,8 @@
 """A cluster that is made of a backup: pages and log are fetched, replayed to a point, and become
 the pages that a new volume begins with.
-
-Until it has its row in the catalog it is like any cluster that is being made: a host that is killed
-meanwhile leaves a directory without a name, which the next start sweeps.
 """
 
 import asyncio
-import errno
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -16,27 +12,23 @@ from datetime import UTC, datetime
 from cluster_runtime.backup.core.targets import MARGIN_MS
 from cluster_runtime.backup.restoring.fetching import fetch
 from cluster_runtime.backup.restoring.recovery import recover
-from cluster_runtime.control.cluster import UNNAMED_MARK, HostedCluster, OpenRuntime
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
 from cluster_runtime.control.operations.recovery.snapshots import RestoreDBClusterFromSnapshot
-from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
-from cluster_runtime.control.records.model import ClusterStatus
-from cluster_runtime.control.servers.storage import BASE_IMAGE
+from cluster_runtime.control.records.identifiers import check_identifier
+from cluster_runtime.control.servers.places import sockets_of
+from cluster_runtime.control.servers.storage import BASE_IMAGE, DATA
+from cluster_runtime.control.workflows import making
 from cluster_runtime.control.workflows.backups import origins
 from cluster_runtime.control.workflows.backups.origins import Origin
 from cluster_runtime.control.workflows.backups.snapshots import require_available, snapshot_named
-from cluster_runtime.control.workflows.branching.clone import described_as
-from cluster_runtime.control.workflows.create import enter, reserved, set_password
-from cluster_runtime.control.workflows.instances.hosting import instances_over
+from cluster_runtime.control.workflows.branching.clone import restore_from_volume
+from cluster_runtime.control.workflows.create import reserved
 from cluster_runtime.control.workflows.parameter_groups import group_of
-from cluster_runtime.control.workflows.resources import with_tags
-from cluster_runtime.control.workflows.secrets import master_user_secret
-from cluster_runtime.control.workflows.upgrade import clean_databases
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.installation import Installation
-from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.engine.system.files import remove_tree
+from cluster_runtime.engine.system.files import is_no_space, remove_tree
 from cluster_runtime.engine.template import Template, give_to_host
 from cluster_runtime.errors import (
     ClusterNotFoundError,
@@ -47,32 +39,34 @@ from cluster_runtime.errors import (
 
 FETCHED_PERCENT = 85
 REPLAYED_PERCENT = 95
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-
-Request = RestoreDBClusterToPointInTime | RestoreDBClusterFromSnapshot
 
 
 class _LeftError(Exception):
     """Whoever asked for a restore has left: what is under way for it ends."""
 
 
-def can_be_cut(runtime: OpenRuntime, request: RestoreDBClusterToPointInTime) -> bool:
-    """Whether the source is there, by its name, and the time is past."""
-    source, moment = request.source_db_cluster_identifier, request.restore_to_time
-    if source is None or request.backup_location is not None:
-        return False
-    there = any(source in (each.id, each.identifier) for each in runtime.clusters.values())
-    return there and (moment is None or moment <= datetime.now(UTC))
-
-
 async def restore_to_point_in_time(
     runtime: OpenRuntime, request: RestoreDBClusterToPointInTime
 ) -> HostedCluster:
-    """From the backup, whether or not the source is still there.
+    """Cut from the source's volume, where that reaches back; else from its backup.
 
     Raises what the operation declares, and then nothing of the cluster remains.
     """
-    return await _restore(runtime, request, lambda: _origin(runtime, request))
+    if request.restore_type == "copy-on-write":
+        return await restore_from_volume(runtime, request)
+    out_of_volume: InvalidRestoreError | None = None
+    if _can_be_cut(runtime, request):
+        try:
+            return await restore_from_volume(runtime, request)
+        except InvalidRestoreError as error:
+            out_of_volume = error
+    try:
+        # Whether or not the source is still there.
+        return await _restore(runtime, request, lambda: _origin(runtime, request))
+    except InvalidRestoreError as error:
+        if out_of_volume is None:
+            raise
+        raise InvalidRestoreError(f"{out_of_volume}; and of its backup: {error}") from error
 
 
 async def restore_from_snapshot(
@@ -89,6 +83,15 @@ async def restore_from_snapshot(
         return replace(found, foreign=snapshot.snapshot_type == "shared")
 
     return await _restore(runtime, request, origin)
+
+
+def _can_be_cut(runtime: OpenRuntime, request: RestoreDBClusterToPointInTime) -> bool:
+    """Whether the source is there, by its name, and the time is past."""
+    source, moment = request.source_db_cluster_identifier, request.restore_to_time
+    if source is None or request.backup_location is not None:
+        return False
+    there = any(source in (each.id, each.identifier) for each in runtime.clusters.values())
+    return there and (moment is None or moment <= datetime.now(UTC))
 
 
 async def _origin(runtime: OpenRuntime, request: RestoreDBClusterToPointInTime) -> Origin:
@@ -149,7 +152,7 @@ def _brought_up(runtime: OpenRuntime, cluster: HostedCluster) -> int:
 
 
 async def _restore(
-    runtime: OpenRuntime, request: Request, find: Callable[[], Awaitable[Origin]]
+    runtime: OpenRuntime, request: making.Request, find: Callable[[], Awaitable[Origin]]
 ) -> HostedCluster:
     identifier = check_identifier(request.db_cluster_identifier)
     group = request.db_cluster_parameter_group_name
@@ -157,49 +160,30 @@ async def _restore(
         group_of(runtime, group)
     with reserved(runtime, identifier):
         origin = await find()
-        made, installation = await _begin(runtime, origin, identifier, request)
+        facts = origin.db_cluster
+        installation = await in_thread(_installation, runtime, facts.engine_version)
+        described = replace(
+            making.described_as(runtime, facts, identifier, request),
+            engine_version=installation.version,
+            region=runtime.region,
+            percent_progress=0,
+        )
+        made = await making.begin(runtime, described, installation)
         runtime.clusters[made.id] = made
         try:
-            await _finish(runtime, origin, made, installation)
+            await _make(runtime, origin, made, installation)
         except BaseException as error:
-            runtime.clusters.pop(made.id, None)
             try:
-                await made.instances.stop(Shutdown.IMMEDIATE)
+                await making.discard(runtime, made)
             finally:
-                await in_thread(runtime.home.remove, made.directory)
                 await in_thread(remove_tree, runtime.home.bases / made.id)
-            if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            if is_no_space(error):
                 raise InsufficientStorageError(
                     f"no space to restore cluster {identifier!r}; nothing was kept of it: free "
                     "some and try again"
                 ) from error
             raise
     return made
-
-
-async def _begin(
-    runtime: OpenRuntime, origin: Origin, identifier: str, request: Request
-) -> tuple[HostedCluster, Installation]:
-    """What it will be, with a directory that holds nothing yet."""
-    facts = origin.db_cluster
-    installation = await in_thread(_installation, runtime, facts.engine_version)
-    resource_id = new_resource_id()
-    instances = await in_thread(instances_over, runtime, installation, resource_id)
-    group = request.db_cluster_parameter_group_name
-    kept = facts.db_cluster_parameter_group
-    described = replace(
-        described_as(runtime, facts, identifier, resource_id, request),
-        engine_version=installation.version,
-        region=runtime.region,
-        db_cluster_parameter_group=group_of(runtime, group)
-        if group is not None
-        else (kept if kept in runtime.parameter_groups else ""),
-        tag_list=with_tags((), request.tags),
-        percent_progress=0,
-    )
-    made = HostedCluster(described, runtime.home.clusters / resource_id, instances)
-    await in_thread((made.directory / UNNAMED_MARK).touch)
-    return made, installation
 
 
 def _installation(runtime: OpenRuntime, version: str) -> Installation:
@@ -210,7 +194,7 @@ def _installation(runtime: OpenRuntime, version: str) -> Installation:
         return runtime.installation(version.partition(".")[0])
 
 
-async def _finish(
+async def _make(
     runtime: OpenRuntime, origin: Origin, made: HostedCluster, installation: Installation
 ) -> None:
     left = threading.Event()
@@ -229,16 +213,7 @@ async def _finish(
         left.set()
         await asyncio.wait({laying})
         raise
-    await made.writer.ensure_running()
-    if origin.foreign:
-        await clean_databases(runtime, made)
-    if made.db_cluster.master_user_secret is not None:
-        secret = master_user_secret(runtime, made.db_cluster)
-        await set_password(made.writer, made.db_cluster.master_username, secret.password)
-    made.db_cluster = replace(
-        made.db_cluster, status=ClusterStatus.AVAILABLE, percent_progress=None
-    )
-    await enter(runtime, made)
+    await making.complete(runtime, made, foreign=origin.foreign)
     await runtime.record(
         made,
         f"DB cluster restored from a backup of {origin.db_cluster.db_cluster_identifier}",
@@ -268,12 +243,11 @@ def _lay_out(
         storage.user,
         lambda share: progress(share * FETCHED_PERCENT),
     )
-    sockets = home.run / f"{made.id.removeprefix('cluster-')[:16]}-p"
     recover(
         installation,
         storage.user,
         pages,
-        sockets,
+        sockets_of(home, made.id, "p"),
         origin.plan,
         configuration,
         lambda: home.users.end_processes(made.directory),
@@ -283,7 +257,7 @@ def _lay_out(
     template = Template(installation, storage.user, pages)
     identifier = new_system_identifier()
     volume = storage.create_over(template, identifier, manifest.wal_segment_bytes)
-    data = made.directory / "data"
+    data = made.directory / DATA
     template.copy_to(data, identifier, storage.user)
     volume.release(data)
     if made.db_cluster.storage_type != "aurora":

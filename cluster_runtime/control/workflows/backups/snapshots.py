@@ -5,7 +5,6 @@ object is there, collection keeps what it needs. Its row in the catalog says `cr
 object is written and `available` after that, so that a start finds out which of the two is so.
 """
 
-import difflib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +21,7 @@ from cluster_runtime.control.operations.recovery.snapshots import (
     DescribeDBClusterSnapshots,
 )
 from cluster_runtime.control.records.catalog import document_of
-from cluster_runtime.control.records.identifiers import check_snapshot_identifier
+from cluster_runtime.control.records.identifiers import check_snapshot_identifier, did_you_mean
 from cluster_runtime.control.records.model import DBCluster
 from cluster_runtime.control.records.recovery.backups import DBClusterSnapshot
 from cluster_runtime.control.records.resources import Tag
@@ -58,7 +57,7 @@ async def take_snapshot(
 ) -> DBClusterSnapshot:
     """Of a cluster in whatever state."""
     snapshot = described(cluster.db_cluster, identifier, cluster.id, with_tags((), tags))
-    made = await _made(runtime, snapshot, lambda: _take(runtime, cluster, snapshot))
+    made = await enter_snapshot(runtime, snapshot, lambda: _take(runtime, cluster, snapshot))
     await runtime.record(
         cluster, f"Cluster snapshot {made.db_cluster_snapshot_identifier} created", "backup"
     )
@@ -89,7 +88,7 @@ async def copy_snapshot(runtime: OpenRuntime, request: CopyDBClusterSnapshot) ->
         vault.write(snapshot_name(name), replace(manifest, identifier=name).to_bytes())
         return copy
 
-    return await _made(runtime, copy, copied)
+    return await enter_snapshot(runtime, copy, copied)
 
 
 async def delete_snapshot(runtime: OpenRuntime, identifier: str) -> DBClusterSnapshot:
@@ -136,10 +135,7 @@ async def snapshot_named(runtime: OpenRuntime, identifier: str) -> DBClusterSnap
     for each in known:
         if each.db_cluster_snapshot_identifier == name:
             return each
-    near = difflib.get_close_matches(
-        name, [each.db_cluster_snapshot_identifier for each in known], n=1
-    )
-    guess = f"; did you mean {near[0]!r}?" if near else ""
+    guess = did_you_mean(name, (each.db_cluster_snapshot_identifier for each in known))
     raise SnapshotNotFoundError(
         f"no snapshot {identifier!r} in this runtime{guess}",
         Hint("{} lists all of them", Operation("describe_db_cluster_snapshots")),
@@ -153,6 +149,14 @@ async def recover_snapshots(runtime: OpenRuntime) -> None:
         if snapshot.status == "available" or name in runtime.snapshots_under_way:
             continue
         await in_thread(_recover, runtime, snapshot)
+
+
+def require_available(snapshot: DBClusterSnapshot) -> None:
+    """Raise InvalidSnapshotStateError for one that is being made, or deleted."""
+    if snapshot.status != "available":
+        raise InvalidSnapshotStateError(
+            f"snapshot {snapshot.db_cluster_snapshot_identifier!r} is {snapshot.status}"
+        )
 
 
 def described(
@@ -179,13 +183,10 @@ def described(
 async def enter_snapshot(
     runtime: OpenRuntime, snapshot: DBClusterSnapshot, make: Callable[[], DBClusterSnapshot]
 ) -> DBClusterSnapshot:
-    """Have one made, which blocks, between its two rows in the catalog."""
-    return await _made(runtime, snapshot, make)
+    """Have one made, which blocks, between its two rows in the catalog.
 
-
-async def _made(
-    runtime: OpenRuntime, snapshot: DBClusterSnapshot, make: Callable[[], DBClusterSnapshot]
-) -> DBClusterSnapshot:
+    Raises SnapshotAlreadyExistsError.
+    """
     name, catalog = snapshot.db_cluster_snapshot_identifier, runtime.backup_catalog
     taken = {
         each.db_cluster_snapshot_identifier for each in await in_thread(catalog.snapshots)
@@ -272,11 +273,3 @@ def _recover(runtime: OpenRuntime, snapshot: DBClusterSnapshot) -> None:
             return
     _delete(runtime, snapshot)
     runtime.backup_catalog.remove_snapshot(name)
-
-
-def require_available(snapshot: DBClusterSnapshot) -> None:
-    """Raise InvalidSnapshotStateError for one that is being made, or deleted."""
-    if snapshot.status != "available":
-        raise InvalidSnapshotStateError(
-            f"snapshot {snapshot.db_cluster_snapshot_identifier!r} is {snapshot.status}"
-        )

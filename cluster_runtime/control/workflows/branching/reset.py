@@ -4,7 +4,7 @@ from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.records.model import ClusterStatus
 from cluster_runtime.control.workflows.branching.clone import cut_for, require_something_to_cut
 from cluster_runtime.control.workflows.branching.steps import Workflow, perform
-from cluster_runtime.control.workflows.branching.swap import NEXT_DATA, NEXT_VOLUME, replacement
+from cluster_runtime.control.workflows.branching.swap import NEXT, replacement
 from cluster_runtime.errors import InvalidRestoreError
 
 RESET = "reset-branch"
@@ -24,7 +24,7 @@ def workflow(runtime: OpenRuntime, branch: HostedCluster) -> Workflow:
     """Its steps."""
 
     def make() -> None:
-        cut_for(source_of(runtime, branch), branch, NEXT_VOLUME, NEXT_DATA)
+        cut_for(source_of(runtime, branch), branch, suffix=NEXT)
 
     return replacement(runtime, branch, RESET, make)
 

@@ -17,8 +17,7 @@ from cluster_runtime.control.records.recovery.rewinds import (
 from cluster_runtime.control.workflows.branching.clone import Target, cut_for
 from cluster_runtime.control.workflows.branching.steps import Workflow, perform
 from cluster_runtime.control.workflows.branching.swap import (
-    NEXT_DATA,
-    NEXT_VOLUME,
+    NEXT,
     can_be_undone,
     replacement,
     return_to_before,
@@ -125,7 +124,7 @@ def workflow(runtime: OpenRuntime, cluster: HostedCluster, lsn: int = 0) -> Work
     """The steps of a rewind. lsn: where to; where it only has to be finished nobody asks."""
 
     def make() -> None:
-        cut_for(cluster, cluster, NEXT_VOLUME, NEXT_DATA, lambda _: lsn)
+        cut_for(cluster, cluster, lambda _: lsn, suffix=NEXT)
 
     return replacement(runtime, cluster, REWIND, make)
 

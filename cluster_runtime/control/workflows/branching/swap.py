@@ -18,14 +18,12 @@ from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.records.instances import FIRST_PLACE
 from cluster_runtime.control.records.model import ClusterStatus
 from cluster_runtime.control.servers.places import data_directory_at
-from cluster_runtime.control.servers.storage import UNDONE
+from cluster_runtime.control.servers.storage import DATA, PARTS, UNDONE, VOLUME
 from cluster_runtime.control.workflows.branching.steps import Step, Workflow
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.system.files import remove_tree
 
-PARTS = ("volume", "data")
 NEXT = ".next"
-NEXT_VOLUME, NEXT_DATA = (f"{part}{NEXT}" for part in PARTS)
 
 SWAP = "swap"
 
@@ -90,16 +88,16 @@ def return_to_before(runtime: OpenRuntime, cluster: HostedCluster, kind: str) ->
 
 def can_be_undone(directory: Path) -> bool:
     """Whether a cluster has what it was before the last replacement."""
-    return (directory / f"{PARTS[0]}{UNDONE}").is_dir()
+    return (directory / f"{VOLUME}{UNDONE}").is_dir()
 
 
-def put_in_place(directory: Path, data: str = "data") -> None:
+def put_in_place(directory: Path, data: str = DATA) -> None:
     """Swap what is beside a cluster's volume for it, wherever an earlier try has come to.
 
     data: the name of the writer's data directory. The volume goes first: a data directory is only
     ever trusted by the volume that it is of.
     """
-    for part, name in zip(PARTS, (PARTS[0], data), strict=True):
+    for part, name in zip(PARTS, (VOLUME, data), strict=True):
         now = directory / name
         following, undone = (directory / f"{part}{each}" for each in (NEXT, UNDONE))
         if not following.exists():

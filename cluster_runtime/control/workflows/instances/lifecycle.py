@@ -1,7 +1,7 @@
 """CreateDBInstance, ModifyDBInstance, DeleteDBInstance and RebootDBInstance.
 
 Each step is noted in the catalog before it is done: a reader whose making is cut short is unmade by
-the next start of a host, and one whose deletion is cut short is deleted (`hosting.finish`).
+the next start of a host, and one whose deletion is cut short is deleted (`hosting.with_instances`).
 """
 
 from dataclasses import replace

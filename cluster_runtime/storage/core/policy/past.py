@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from cluster_runtime.storage.core.policy.retention import ImagePoint
 
-DEFAULT_SECONDS = 86_400
-SECONDS_MAX = 259_200
+BACKTRACK_SECONDS = 86_400
+BACKTRACK_SECONDS_MAX = 259_200
 """RDS: 72 hours."""
 LEAST_BYTES = 256 << 20
 DATABASES = 4
@@ -24,7 +24,7 @@ LOG_COPIES = 6
 class Window:
     """seconds: how far back; 0: not at all. bytes_max: what it may take; None: in proportion."""
 
-    seconds: int = DEFAULT_SECONDS
+    seconds: int = BACKTRACK_SECONDS
     bytes_max: int | None = None
 
     def bytes_for(self, database_bytes: int) -> int:

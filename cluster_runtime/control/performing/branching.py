@@ -1,8 +1,7 @@
-"""The operations of `operations.recovery`, as `ControlService` performs them."""
+"""Operations that make a cluster what another one, or it itself, is or was: restores, branches,
+rewinds.
+"""
 
-from abc import ABC, abstractmethod
-
-from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.operations.recovery.restoring import (
     ResetBranch,
@@ -16,37 +15,25 @@ from cluster_runtime.control.operations.recovery.rewinding import (
     Rewind,
     UndoRewind,
 )
+from cluster_runtime.control.performing.base import Performing
 from cluster_runtime.control.records.model import DBCluster
 from cluster_runtime.control.records.recovery.rewinds import (
     DBClusterBacktrack,
     RestorePoint,
     RewindDescription,
 )
-from cluster_runtime.control.workflows.branching import clone, reset, rewind
+from cluster_runtime.control.workflows.backups import restore
+from cluster_runtime.control.workflows.branching import reset, rewind
 
 
-class RecoveryOperations(ABC):
+class BranchingOperations(Performing):
     """Each takes its declaration, on the runtime's event loop."""
-
-    _runtime: OpenRuntime
-
-    @abstractmethod
-    def handle(self, identifier: str) -> ClusterHandle:
-        """A handle on a cluster."""
-
-    @abstractmethod
-    def find(self, identifier: str) -> HostedCluster:
-        """A cluster by name or resource id."""
-
-    @abstractmethod
-    def described(self, cluster: HostedCluster) -> DBCluster:
-        """A cluster as it is now."""
 
     async def restore_db_cluster_to_point_in_time(
         self, request: RestoreDBClusterToPointInTime
     ) -> ClusterHandle:
         """Perform it; raises what `RestoreDBClusterToPointInTime` declares."""
-        return self.handle((await clone.restore_to_point_in_time(self._runtime, request)).id)
+        return self.handle((await restore.restore_to_point_in_time(self._runtime, request)).id)
 
     async def reset_branch(self, request: ResetBranch) -> DBCluster:
         """Perform it; raises what `ResetBranch` declares."""

@@ -1,4 +1,4 @@
-"""The operations on backups and snapshots, as `ControlService` performs them."""
+"""Operations on backups and snapshots."""
 
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.operations.recovery.backups import (
@@ -7,7 +7,6 @@ from cluster_runtime.control.operations.recovery.backups import (
     DescribeDBClusterAutomatedBackups,
     ModifyBackupStore,
 )
-from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
 from cluster_runtime.control.operations.recovery.snapshots import (
     CopyDBClusterSnapshot,
     CreateDBClusterSnapshot,
@@ -17,41 +16,17 @@ from cluster_runtime.control.operations.recovery.snapshots import (
     ImportDBClusterSnapshot,
     RestoreDBClusterFromSnapshot,
 )
+from cluster_runtime.control.performing.base import Performing
 from cluster_runtime.control.records.recovery.backups import (
     BackupStore,
     DBClusterAutomatedBackup,
     DBClusterSnapshot,
 )
 from cluster_runtime.control.workflows.backups import automated, files, restore, snapshots
-from cluster_runtime.control.workflows.branching.performed import RecoveryOperations
-from cluster_runtime.errors import InvalidRestoreError
 
 
-class BackupOperations(RecoveryOperations):
+class BackupOperations(Performing):
     """Each takes its declaration, on the runtime's event loop."""
-
-    async def restore_db_cluster_to_point_in_time(
-        self, request: RestoreDBClusterToPointInTime
-    ) -> ClusterHandle:
-        """Perform it: cut from the source's volume, where that reaches back; else from its backup.
-
-        Raises what `RestoreDBClusterToPointInTime` declares.
-        """
-        if request.restore_type == "copy-on-write":
-            return await super().restore_db_cluster_to_point_in_time(request)
-        out_of_volume: InvalidRestoreError | None = None
-        if restore.can_be_cut(self._runtime, request):
-            try:
-                return await super().restore_db_cluster_to_point_in_time(request)
-            except InvalidRestoreError as error:
-                out_of_volume = error
-        try:
-            made = await restore.restore_to_point_in_time(self._runtime, request)
-        except InvalidRestoreError as error:
-            if out_of_volume is None:
-                raise
-            raise InvalidRestoreError(f"{out_of_volume}; and of its backup: {error}") from error
-        return self.handle(made.id)
 
     async def create_db_cluster_snapshot(
         self, request: CreateDBClusterSnapshot
