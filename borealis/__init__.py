@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         BorealisVectorStore,
         HashEmbeddings,
         LocalEmbeddings,
+        Unreadable,
         pg_engine,
     )
 
@@ -66,6 +67,7 @@ __all__ = [
     "Tag",
     "Translation",
     "Translator",
+    "Unreadable",
     "pg_engine",
 ]
 
@@ -77,6 +79,7 @@ _MEMORY = frozenset(
         "BorealisVectorStore",
         "HashEmbeddings",
         "LocalEmbeddings",
+        "Unreadable",
         "pg_engine",
     }
 )

@@ -68,7 +68,8 @@ def pytest_collection_finish() -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None):
-        left = processes_of_this_session()
+        # Whoever was told to end in the last test may be on the way out.
+        left = psutil.wait_procs(processes_of_this_session(), timeout=10)[1]
         if left:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             names = ", ".join(f"{p.pid} {' '.join(p.cmdline())[:80]}" for p in left)

@@ -48,7 +48,6 @@ INTERNAL = {
     "UploadStoppedError": "an upload ends because its volume is closed",
     "_LeftError": "whoever asked for a restore has left",
     "CallerLeftError": "nobody waits for the answer to a request",
-    "NoAnswerError": "the call is sent to the next host, or its caller is told HostLostError",
     "NoReadError": "the guard makes it a refusal",
     "NoJoinError": "another reading of the question is tried",
     "ProtocolError": "the gateway answers it in PostgreSQL's words",

@@ -161,7 +161,8 @@ class Endpoint:
                 status=TOO_LARGE,
             )
         query = scope["query_string"].decode("latin-1")
-        return HttpRequest(scope["method"], scope["path"], query, headers, body)
+        by_socket = asgi.is_by_socket(scope)
+        return HttpRequest(scope["method"], scope["path"], query, headers, body, by_socket)
 
     def _check_sender(self, headers: Mapping[str, str]) -> None:
         host = headers.get("host", "").lower()

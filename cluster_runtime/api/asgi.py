@@ -22,6 +22,12 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return found
 
 
+def is_by_socket(scope: Scope) -> bool:
+    """Whether a request came by a Unix socket: such a server has a path, and no port."""
+    server = scope.get("server")
+    return server is not None and server[1] is None
+
+
 async def body_of(receive: Receive, bytes_max: int) -> bytes | None:
     """The body of a request; None for one that is too large. Raises CallerLeftError."""
     body = bytearray()

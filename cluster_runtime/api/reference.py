@@ -61,7 +61,9 @@ AWS's tools ask these services while they work with a cluster.
 The service `borealis` has every operation of [the runtime](operations.md), those of ours alone
 included, as JSON 1.1: `X-Amz-Target: Borealis.PauseDBCluster`, parameters by their names in Python,
 `{{"result": ...}}` as the answer. Attached programs, the command line and `RdsControlPlane` speak
-it ([hosts](host.md#what-they-say-to-each-other)).
+it ([hosts](host.md#what-they-say-to-each-other)). What leads to the host's machine itself, such as
+the file of an export, the place of backups or an engine by its path, only the host's user may name:
+on the socket, and not on the port.
 
 ## From Python
 

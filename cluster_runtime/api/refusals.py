@@ -34,6 +34,16 @@ def invalid_combination(message: str) -> RefusedRequestError:
     return RefusedRequestError(message, fault="InvalidParameterCombination")
 
 
+def not_from_here(parameter: str, value: object) -> RefusedRequestError:
+    """Something of the host's machine, asked for by somebody who need not be its user."""
+    return RefusedRequestError(
+        f"{parameter} is {value!r}, which is of the host's machine: only its user may name that, "
+        "on the socket in the state directory (borealis, or RdsControlPlane with its path)",
+        fault="AccessDenied",
+        status=FORBIDDEN,
+    )
+
+
 def not_implemented(service: str, operation: str) -> RefusedRequestError:
     """AWS has the operation, and this endpoint has not."""
     return RefusedRequestError(

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cluster_runtime.backup.core.manifests import SnapshotManifest
 from cluster_runtime.backup.core.names import (
     FACTS,
+    KEY,
     image_name,
     is_ours,
     pack_name,
@@ -108,7 +109,7 @@ def read_head(file: Path) -> SharedSnapshot:
         return SharedSnapshot(listed["identifier"], listed["key"], listed.get("salt", ""))
     except OSError as error:
         raise InvalidParameterError(f"{file} cannot be read: {error.strerror}") from error
-    except (tarfile.TarError, ValueError, KeyError, TypeError) as error:
+    except (tarfile.TarError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidParameterError(f"{file} holds no snapshot: {error}") from error
 
 
@@ -135,7 +136,8 @@ def objects(file: Path, key: bytes) -> Iterator[tuple[str, bytes]]:
             for member in archive:
                 if member.name == HEAD:
                     continue
-                if not is_ours(member.name):
+                # The key of the folder that they come to is the host's, and no object of theirs.
+                if not is_ours(member.name) or member.name == KEY:
                     raise tarfile.ReadError(f"{member.name!r} is no object of a snapshot")
                 sealed = _content(archive, member)
                 unseal(key, member.name, sealed)
@@ -187,7 +189,8 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    opened = archive.extractfile(member)
+    # A sparse one has zeros that stand nowhere in the file, as many as it says.
+    opened = None if member.issparse() else archive.extractfile(member)
     if opened is None:
         raise tarfile.ReadError(f"{member.name} is no plain file")
     content = opened.read()

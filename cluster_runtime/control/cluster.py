@@ -240,7 +240,7 @@ class OpenRuntime:
 
     def __post_init__(self) -> None:
         self.backup_catalog = BackupCatalog(self.catalog)
-        self.copies = CopiesAhead(self.home.root / "copies", self.home.user)
+        self.copies = CopiesAhead(self.home.root / "copies")
 
     def find(self, identifier: str) -> HostedCluster:
         """The cluster of an identifier or resource id. Raises ClusterNotFoundError."""

@@ -79,6 +79,8 @@ def _status(cluster: HostedCluster, record: InstanceRecord, *, is_writer: bool) 
         return record.status
     if cluster.db_cluster.status in (ClusterStatus.STOPPED, ClusterStatus.STOPPING):
         return InstanceStatus.STOPPED
+    if is_writer and cluster.supervision is not None and cluster.supervision.trouble is not None:
+        return InstanceStatus.FAILED
     resting = cluster.writer.socket is None and not cluster.instances.ready_readers
     if is_writer or (resting and cluster.db_cluster.status is ClusterStatus.AVAILABLE):
         return InstanceStatus.AVAILABLE  # of a paused cluster

@@ -8,6 +8,7 @@ for: PostgreSQL compares the two at start (`ReadControlFile`, `XLogReaderValidat
 Source: PostgreSQL `src/include/catalog/pg_control.h`, `src/include/access/xlog_internal.h`.
 """
 
+import os
 import secrets
 import struct
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import google_crc32c
 
+from cluster_runtime.engine.system.files import open_plain
 from cluster_runtime.errors import EngineError
 
 PG_CONTROL_FIELDS_MIN_BYTES = 200
@@ -61,10 +63,12 @@ def with_wal_system_identifier(first_page: bytes, identifier: int) -> bytes:
 def set_system_identifier(data_directory: Path, identifier: int) -> None:
     """Give a cleanly stopped data directory another system identifier, in place."""
     control = data_directory / "global" / "pg_control"
-    _overwrite(control, with_system_identifier(control.read_bytes(), identifier))
+    with open(open_plain(control), "rb") as file:
+        content = file.read()
+    _overwrite(control, with_system_identifier(content, identifier))
     for segment in (data_directory / "pg_wal").iterdir():
         if len(segment.name) == _WAL_SEGMENT_NAME_CHARACTERS and segment.is_file():
-            with segment.open("rb") as file:
+            with open(open_plain(segment), "rb") as file:
                 first_page = file.read(_XLP_SYSID_OFFSET + 8)
             _overwrite(segment, with_wal_system_identifier(first_page, identifier))
 
@@ -78,5 +82,6 @@ def _crc_offset(control: bytes) -> int:
 
 
 def _overwrite(path: Path, start: bytes) -> None:
-    with path.open("r+b") as file:
+    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(path, flags), "wb") as file:
         file.write(start)

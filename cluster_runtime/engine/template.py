@@ -9,6 +9,7 @@ import json
 import os
 import pwd
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -203,9 +204,17 @@ def _drop_maps(directory: Path) -> None:
 
 
 def give_to_host(directory: Path) -> None:
-    """Take finished pages out of the reach of PostgreSQL's user: they are only ever copied."""
+    """Take finished pages out of the reach of PostgreSQL's user: they are only ever copied.
+
+    Raises EngineError where there is anything but folders and plain files that no other folder
+    shares, which whoever took the server over may have put there.
+    """
     for path in (directory, *directory.rglob("*")):
-        os.chown(path, os.geteuid(), os.getegid())
+        status = path.lstat()
+        shared = stat.S_ISREG(status.st_mode) and status.st_nlink > 1
+        if shared or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise EngineError(f"{path} is nothing that PostgreSQL makes; it may lead elsewhere")
+        os.chown(path, os.geteuid(), os.getegid(), follow_symlinks=False)
 
 
 def _identity_map() -> str:

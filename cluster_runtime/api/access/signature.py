@@ -41,13 +41,17 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as it is signed. headers: names in lower case; query: as it was sent."""
+    """A request as it is signed. headers: names in lower case; query: as it was sent.
+
+    by_socket: whether it came by the host's socket, which its user alone can open.
+    """
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    by_socket: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ from cluster_runtime.api.calls import ATTACH, CALLS, GetHostStatus
 from cluster_runtime.api.protocols.codec import Json, decode_request, encode, encode_result
 from cluster_runtime.api.protocols.json_protocol import CONTENT_TYPE, document
 from cluster_runtime.api.protocols.said import encode_error
+from cluster_runtime.api.refusals import not_from_here
 from cluster_runtime.api.services.service import Answer, Fault
 from cluster_runtime.api.target import PROTOCOL, PROTOCOL_HEADER, TARGET
-from cluster_runtime.control.operations import OPERATIONS, Request
+from cluster_runtime.control.operations import OPERATIONS, Declared, Request
 from cluster_runtime.errors import HostVersionError
 from cluster_runtime.wording import PYTHON, Words
 
@@ -62,7 +63,10 @@ class OurService:
                 f"this host is Borealis {version('borealis-postgres')}, which has no operation "
                 f"{name!r}; where a newer one has it, run borealis serve --replace"
             )
-        result = await self._perform(decode_request(declared, document(request.body)))
+        wanted = decode_request(declared, document(request.body))
+        if not request.by_socket:
+            _refuse_the_host_s(declared, wanted)
+        result = await self._perform(wanted)
         answer: Json = {"result": encode_result(result)}
         return Answer(json.dumps(answer).encode(), CONTENT_TYPE)
 
@@ -76,3 +80,11 @@ class OurService:
     def status_of(self, code: str) -> int | None:
         """None: errors are told by their name."""
         return None
+
+
+def _refuse_the_host_s(declared: Declared, wanted: Request) -> None:
+    """Raises RefusedRequestError where it names something of the host's machine."""
+    for each in declared.parameters:
+        value = getattr(wanted, each.name)
+        if each.leads_to_the_host(value):
+            raise not_from_here(each.name, value)

@@ -147,7 +147,10 @@ def _written(listed: Mapping[str, Any]) -> bytes:
 
 
 def _read(content: bytes) -> dict[str, Any]:
-    listed: dict[str, Any] = json.loads(content)
+    try:
+        listed: dict[str, Any] = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     number = listed.pop("format")
     if number > FORMAT:
         raise NewerFormatError(f"it has format {number}, this release knows up to {FORMAT}")

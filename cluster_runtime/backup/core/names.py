@@ -16,6 +16,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 CLUSTERS = "clusters"
+CONTENT_MAX_BYTES = 64 << 20
+"""Of a pack or a piece of the log, which are written with a quarter of that."""
+TEXT_MAX_BYTES, TEXT_MAX_RATIO = 1 << 31, 64
+"""Of all else, which is text: in all, and for each byte that is kept, beyond a mebibyte."""
 KEY, FACTS, SNAPSHOTS = "key", "facts", "snapshots"
 _SNAPSHOT = re.compile(r"[a-z][a-z0-9-]*")
 _ERA = re.compile(r"(\d{4,})/(log|images|packs)/([0-9a-f-]+)")
@@ -124,6 +128,14 @@ def is_ours(name: str) -> bool:
     folder, _, rest = name.partition("/")
     known = name in (KEY, FACTS) or _ERA.fullmatch(name) is not None
     return known or (folder == SNAPSHOTS and _SNAPSHOT.fullmatch(rest) is not None)
+
+
+def content_max_bytes(name: str, kept_bytes: int) -> int:
+    """The most that an object may hold: a small file must not fill the memory of who opens it."""
+    found = _ERA.fullmatch(name)
+    if found is not None and found[2] != "images":
+        return CONTENT_MAX_BYTES
+    return min(TEXT_MAX_BYTES, (1 << 20) + TEXT_MAX_RATIO * kept_bytes)
 
 
 def is_inside(path: str) -> bool:

@@ -6,7 +6,7 @@ Source: PostgreSQL `xlogrecovery.c`: a time target stops before the first commit
 later; a target behind the last commit is an error there, and means all of the log here.
 """
 
-import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import RUNTIME_SETTINGS_FILE, Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
+from cluster_runtime.engine.system.files import write_atomically
 from cluster_runtime.errors import EngineError, StorageError
 from cluster_runtime.storage.core.wal_records import wal_file_name
 from cluster_runtime.storage.disk.data_directory import (
@@ -59,10 +60,13 @@ def recover(
     sockets: Path,
     plan: Plan,
     configuration: Path,
+    end_processes: Callable[[], object],
 ) -> ControlFile:
     """Replay what lies in a directory that `fetch` made; what the pages are then.
 
     sockets: a private folder. configuration: a directory with this machine's configuration files.
+    end_processes: ends what still runs as the user once the server has stopped: somebody else may
+    have written the pages, and code in them may have left it.
     Raises EngineError where replay fails; the directory is of no use then.
     """
     log_file = directory.with_name(f"{directory.name}.log")
@@ -94,6 +98,7 @@ def recover(
     except BaseException:
         server.stop(Shutdown.IMMEDIATE)
         raise
+    end_processes()
     return _as_pages(directory, configuration, user, log_file)
 
 
@@ -131,8 +136,5 @@ def _keep_log_of(directory: Path, control: ControlFile) -> None:
 def _configure(directory: Path, configuration: Path, user: OsUser) -> None:
     """The configuration files are this machine's: who may log in, where extensions are."""
     for name in CONFIGURATION:
-        path = directory / name
-        path.unlink(missing_ok=True)
-        shutil.copyfile(configuration / name, path)
-        path.chmod(0o600)
-        user.own(path)
+        text = (configuration / name).read_text(encoding="utf-8")
+        write_atomically(directory / name, text, user)

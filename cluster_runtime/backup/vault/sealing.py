@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cluster_runtime.backup.core.manifests import NewerFormatError
+from cluster_runtime.backup.core.names import content_max_bytes
 
 MAGIC = b"BRLO"
 FORMAT = 1
@@ -25,7 +26,6 @@ NONCE_BYTES = 12
 HEAD_BYTES = len(MAGIC) + 2 + NONCE_BYTES
 TAG_BYTES = 16
 ZSTD_LEVEL = 1
-CONTENT_MAX_BYTES = 1 << 31
 
 
 class UnsealableError(ValueError):
@@ -59,4 +59,20 @@ def unseal(key: bytes, name: str, sealed: bytes) -> bytes:
         raise UnsealableError(
             "it is not what was written, or was written with another key"
         ) from error
-    return zstandard.ZstdDecompressor().decompress(packed, max_output_size=CONTENT_MAX_BYTES)
+    return _unpacked(packed, content_max_bytes(name, len(sealed)))
+
+
+def _unpacked(packed: bytes, most: int) -> bytes:
+    """What was compressed. Who sealed it may be a stranger: nothing is made room for beyond `most`.
+
+    Raises UnsealableError.
+    """
+    try:
+        size = zstandard.frame_content_size(packed)
+        if not 0 <= size <= most:
+            raise UnsealableError(f"it says that it holds {size} bytes, and may hold {most}")
+        return zstandard.ZstdDecompressor().decompress(packed)
+    except zstandard.ZstdError as error:
+        raise UnsealableError(
+            f"what is in it is not compressed as an object is: {error}"
+        ) from error

@@ -23,6 +23,7 @@ from cluster_runtime.control.operations.types import (
     Password,
     RetentionDays,
 )
+from cluster_runtime.control.records.fields import OfTheHost
 from cluster_runtime.control.records.model import (
     ServerlessScaling,
     StorageType,
@@ -112,7 +113,7 @@ class CreateDBCluster(Request):
     db_cluster_identifier: Annotated[NewClusterIdentifier, Earlier("identifier")]
     _: KW_ONLY
     with_express_configuration: Annotated[bool, InRds(default=False)] = True
-    engine_version: str | None = None
+    engine_version: Annotated[str | None, OfTheHost(paths_alone=True)] = None
     database_name: Annotated[str, Must(check_database_name)] = DEFAULT_DATABASE
     master_username: Annotated[str, Must(check_master_username)] = MASTER
     master_user_password: Password | None = field(default=None, repr=False)

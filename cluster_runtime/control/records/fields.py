@@ -45,6 +45,21 @@ SECRET = Secret()
 
 
 @dataclass(frozen=True, slots=True)
+class OfTheHost:
+    """A value that leads to something of the host's machine, or that its user has the keys of.
+
+    paths_alone: only where it begins as a path; anything else is a plain name. Who may ask for
+    clusters may not ask for those: only the user whose machine it is.
+    """
+
+    paths_alone: bool = False
+
+    def is_meant(self, value: object) -> bool:
+        """Whether a value leads there."""
+        return value is not None and (not self.paths_alone or str(value).startswith("/"))
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One field. type: without None and without notes; optional: None is allowed.
 
@@ -68,6 +83,10 @@ class Field:
     def secret(self) -> bool:
         """Whether its value is shown to nobody."""
         return SECRET in self.notes
+
+    def leads_to_the_host(self, value: object) -> bool:
+        """Whether a value of it leads to something of the host's machine."""
+        return any(note.is_meant(value) for note in self.notes if isinstance(note, OfTheHost))
 
     @property
     def choices(self) -> tuple[Any, ...]:

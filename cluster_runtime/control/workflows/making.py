@@ -20,6 +20,7 @@ from cluster_runtime.control.workflows.instances.hosting import instances_over
 from cluster_runtime.control.workflows.parameter_groups import group_of
 from cluster_runtime.control.workflows.resources import with_tags
 from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
+from cluster_runtime.control.workflows.upgrade import clean_databases
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Shutdown
 
@@ -37,10 +38,15 @@ async def begin(
     return made
 
 
-async def complete(runtime: OpenRuntime, made: HostedCluster) -> None:
-    """Start its writer over what was laid out, and enter it into the catalog. Raises as `enter`."""
+async def complete(runtime: OpenRuntime, made: HostedCluster, *, foreign: bool = False) -> None:
+    """Start its writer over what was laid out, and enter it into the catalog. Raises as `enter`.
+
+    foreign: it comes from another host, so what only a superuser can have left in it goes first.
+    """
     runtime.clusters[made.id] = made  # its writer is prepared as what it is
     await made.writer.ensure_running()
+    if foreign:
+        await clean_databases(runtime, made)
     if made.db_cluster.master_user_secret is not None:
         secret = master_user_secret(runtime, made.db_cluster)
         await set_password(made.writer, made.db_cluster.master_username, secret.password)

@@ -7,6 +7,8 @@ wake. All of it runs in sessions that no tenant can shape (`engine.access.admin_
 
 import filecmp
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +24,7 @@ from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.engine.access import functions, leftovers, roles
 from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE
 from cluster_runtime.engine.access.rights import RIGHTS_QUERY, Repair, Rights, repairs
+from cluster_runtime.engine.system.files import write_atomically
 from cluster_runtime.errors import EngineError
 
 BEFORE_ADMIN_DATABASE = 1
@@ -32,6 +35,9 @@ _STEPPING_STONE = "template1"
 
 CONFIGURATION = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf")
 """Files of a data directory that are the template's in every cluster."""
+
+_PRISTINE = "template0"
+"""The database that nobody enters."""
 
 _OF_NAME = "select oid::int8, datdba::int8, datconnlimit from pg_catalog.pg_database " + (
     "where datname operator(pg_catalog.=) %s"
@@ -144,23 +150,33 @@ async def _make_functions(instance: HostedInstance) -> list[str]:
     """
     admin, failures = instance.admin, []
     for database, open_to_sessions in await admin.execute(_ALL_DATABASES):
-        name = sql.Identifier(database)
-        if not open_to_sessions:
-            await admin.execute(sql.SQL("alter database {} allow_connections true").format(name))
+        # A host that was killed meanwhile may have left that one open.
+        closed = not open_to_sessions or database == _PRISTINE
         try:
-            async with admin.inside(database) as conn:
+            async with (
+                _opened(instance, database) if closed else nullcontext(),
+                admin.inside(database) as conn,
+            ):
                 await conn.execute(functions.FOR_DRIVERS)
-        except psycopg.Error as error:
+        except (psycopg.Error, TimeoutError, EngineError) as error:
             failures.append(
                 f"database {database!r} lacks aurora_replica_status() and what else drivers ask, "
                 f"for it could not be made there: {error}"
             )
-        finally:
-            if not open_to_sessions:
-                closed = sql.SQL("alter database {} allow_connections false").format(name)
-                await admin.execute(closed)
     await admin.execute(functions.MAKE_RECIPE)
     return [*failures, "functions that drivers ask were made"]
+
+
+@asynccontextmanager
+async def _opened(instance: HostedInstance, database: str) -> AsyncIterator[None]:
+    """A database that takes no sessions, while it takes some."""
+    name = sql.Identifier(database)
+    await instance.admin.execute(sql.SQL("alter database {} allow_connections true").format(name))
+    try:
+        yield
+    finally:
+        closed = sql.SQL("alter database {} allow_connections false").format(name)
+        await instance.admin.execute(closed)
 
 
 async def _make_room(runtime: OpenRuntime, cluster: HostedCluster, name: str) -> None:
@@ -237,6 +253,23 @@ async def _bring_up_database(runtime: OpenRuntime, cluster: HostedCluster, datab
         )
 
 
+async def clean_databases(runtime: OpenRuntime, cluster: HostedCluster) -> None:
+    """Take away what a superuser may have left in the databases of a cluster from elsewhere.
+
+    Before anybody is let in.
+    """
+    for (database,) in await cluster.writer.admin.execute(_TENANT_DATABASES):
+        try:
+            async with cluster.writer.admin.inside(database) as conn:
+                await _clean(runtime, cluster, conn)
+        except psycopg.Error as error:
+            await runtime.record(
+                cluster,
+                f"database {database!r} could not be searched for what a superuser left: {error}",
+                "security",
+            )
+
+
 async def _clean(
     runtime: OpenRuntime, cluster: HostedCluster, conn: psycopg.AsyncConnection[tuple[object, ...]]
 ) -> None:
@@ -261,9 +294,7 @@ def _put_back(directory: Path) -> list[str]:
             raise EngineError(f"{base / name} is missing: the template of {directory} is damaged")
         path = data / name
         if path.is_symlink() or not path.is_file() or not filecmp.cmp(base / name, path, False):
-            path.unlink(missing_ok=True)
-            path.write_bytes((base / name).read_bytes())
-            path.chmod(0o600)
-            os.chown(path, owner.st_uid, owner.st_gid)
+            write_atomically(path, (base / name).read_text(encoding="utf-8"))
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
             changed.append(name)
     return changed

@@ -98,14 +98,19 @@ class OsUser:
         return path
 
 
+def host_user() -> OsUser:
+    """The user of this process, for files that no postmaster may reach."""
+    me = pwd.getpwuid(os.geteuid())
+    return OsUser(me.pw_name, me.pw_uid, me.pw_gid, drops=False)
+
+
 def engine_user() -> OsUser:
     """The user that postmasters of this process run as.
 
     Raises EngineError where the process is root and the machine has no unprivileged user.
     """
     if os.geteuid() != 0:
-        me = pwd.getpwuid(os.geteuid())
-        return OsUser(me.pw_name, me.pw_uid, me.pw_gid, drops=False)
+        return host_user()
     for name in PREFERRED_USERS:
         try:
             found = pwd.getpwnam(name)

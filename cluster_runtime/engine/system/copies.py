@@ -9,7 +9,7 @@ import threading
 import uuid
 from pathlib import Path
 
-from cluster_runtime.engine.sandbox.os_user import OsUser
+from cluster_runtime.engine.sandbox.os_user import host_user
 from cluster_runtime.engine.system.files import copy_tree
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
@@ -18,10 +18,13 @@ _log = get_logger(__name__)
 
 
 class CopiesAhead:
-    """In one folder, of one user, who need not be the one that uses a copy. From any thread."""
+    """In one folder, of the host's own: a copy belongs to nobody else before it is taken.
 
-    def __init__(self, folder: Path, user: OsUser) -> None:
-        self._folder, self._user = folder, user
+    From any thread.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._user = folder, host_user()
         self._changing = threading.Lock()
         self._ready: dict[Path, Path] = {}
         self._making: dict[Path, threading.Thread] = {}

@@ -85,7 +85,6 @@ class _Copier:
 
 def _copy_folder(source: str, target: str, user: OsUser, copy: _Copier) -> None:
     os.mkdir(target, 0o700)
-    user.own(Path(target))
     with os.scandir(source) as entries:
         for entry in entries:
             below = f"{target}/{entry.name}"
@@ -93,6 +92,8 @@ def _copy_folder(source: str, target: str, user: OsUser, copy: _Copier) -> None:
                 _copy_folder(entry.path, below, user, copy)
             else:
                 _copy_file(entry.path, below, user, copy)
+    # Last: until then nobody who runs as that user puts anything in the way of what is written.
+    user.own(Path(target))
 
 
 def _copy_file(source: str, target: str, user: OsUser, copy: _Copier) -> None:
@@ -169,16 +170,41 @@ def open_plain(path: str | Path) -> int:
     return reader
 
 
+def create_plain(path: str | Path, user: OsUser) -> int:
+    """A descriptor to write a file of `user` (0600) that is not there yet; follows no link."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    writer = os.open(path, flags, 0o600)
+    try:
+        if user.drops:
+            os.fchown(writer, user.uid, user.gid)
+    except BaseException:
+        os.close(writer)
+        raise
+    return writer
+
+
 def write_atomically(path: Path, text: str, user: OsUser | None = None) -> None:
-    """Put a file of `user` (0600) in the place of whatever has that name."""
+    """Put a file of `user` (0600) in the place of whatever has that name, a folder too."""
     partial = path.with_name(f"{path.name}.new")
-    partial.unlink(missing_ok=True)
+    _remove(partial)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(partial, flags, 0o600), "w", encoding="utf-8") as file:
         if user is not None and user.drops:
             os.fchown(file.fileno(), user.uid, user.gid)
         file.write(text)
-    partial.rename(path)
+    try:
+        partial.rename(path)
+    except IsADirectoryError:
+        _remove(path)
+        partial.rename(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or what a server put in the place of one. Follows no link."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def take_over(directory: Path, user: OsUser) -> bool:

@@ -21,7 +21,7 @@ import psutil
 
 from cluster_runtime.engine.postmaster import PROMOTE_MARK
 from cluster_runtime.engine.sandbox.os_user import OsUser
-from cluster_runtime.engine.system.files import open_plain, write_atomically
+from cluster_runtime.engine.system.files import create_plain, open_plain, write_atomically
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.core.wal_records import wal_file_name
@@ -78,11 +78,13 @@ def mark_in_production(data_directory: Path) -> None:
     of the log, and write over what comes behind it.
     """
     path = data_directory / "global" / "pg_control"
-    content = bytearray(path.read_bytes())
+    with open(open_plain(path), "rb") as file:
+        content = bytearray(file.read())
     crc_at = _crc_offset(bytes(content))
     struct.pack_into("=i", content, _STATE_OFFSET, DatabaseState.IN_PRODUCTION)
     struct.pack_into("=I", content, crc_at, google_crc32c.value(bytes(content[:crc_at])))
-    with path.open("r+b") as file:
+    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(path, flags), "wb") as file:
         file.write(content)
 
 
@@ -94,17 +96,17 @@ def recover_along_timelines(data_directory: Path, user: OsUser) -> None:
     pg_wal.
     """
     for name in ("standby.signal", PROMOTE_MARK):
-        signal = data_directory / name
-        signal.touch(0o600)
-        user.own(signal)
-    with (data_directory / "postgresql.auto.conf").open("a", encoding="utf-8") as file:
-        file.write(_NO_HOT_STANDBY)
+        write_atomically(data_directory / name, "", user)
+    settings = data_directory / "postgresql.auto.conf"
+    with open(open_plain(settings), encoding="utf-8") as file:
+        now = file.read()
+    write_atomically(settings, now + _NO_HOT_STANDBY, user)
 
 
 def clear_wal(data_directory: Path) -> None:
     """Remove every WAL and history file of a data directory."""
     for path in (data_directory / "pg_wal").iterdir():
-        if path.is_file():
+        if path.is_symlink() or path.is_file():
             path.unlink()
 
 
@@ -128,9 +130,7 @@ def write_wal(
                 # A file in which a timeline begins belongs to that one, as PostgreSQL names it.
                 last = lsn - lsn % wal_segment_bytes + wal_segment_bytes - 1
                 path = folder / wal_file_name(timelines.at(last), lsn, wal_segment_bytes)
-                file = path.open("wb")
-                os.fchmod(file.fileno(), 0o600)
-                user.own(path)
+                file = os.fdopen(create_plain(path, user), "wb")
             part = view[: wal_segment_bytes - lsn % wal_segment_bytes]
             file.write(part)
             view = view[len(part) :]
@@ -143,8 +143,8 @@ def write_wal(
         file.close()
     for timeline in timelines.known[1:]:
         history = folder / f"{timeline:08X}.history"
-        history.write_text(timelines.history(timeline))
-        user.own(history)
+        with open(create_plain(history, user), "w", encoding="ascii") as written:
+            written.write(timelines.history(timeline))
 
 
 @dataclass(frozen=True, slots=True)

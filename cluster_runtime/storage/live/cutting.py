@@ -188,7 +188,7 @@ def _require_quorum(cut: LogCut, lanes: Sequence[Lane]) -> None:
     found = [lane.store.id for lane in lanes]
     if not cut.membership.has_quorum(found, WRITE_QUORUM):
         raise QuorumLostError(
-            f"only {', '.join(found) or 'no segments'} hold the log up to the cut; it takes "
+            f"the log up to the cut is held by {', '.join(found) or 'no segment'}; it takes "
             f"{WRITE_QUORUM} of every six. Heal segments and try again"
         )
 

@@ -1,6 +1,7 @@
 """Who writes to an open volume: servers whose log it follows, one after the other."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,7 +69,8 @@ class Writers:
     def detach(self, attachment: Attachment | None) -> None:
         """Follow the writer no more, or a certain one if it is that."""
         node = self._mount.node
-        node.call(lambda: node.detach(attachment))
+        with suppress(StorageError):  # one that has ended follows nobody
+            node.call(lambda: node.detach(attachment))
 
     def _require_ours(self, system: SystemIdentification, socket_directory: Path) -> None:
         ours = self._mount.metadata.system_identifier

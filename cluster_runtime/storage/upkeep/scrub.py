@@ -19,6 +19,8 @@ from cluster_runtime.storage.upkeep.repair import Repair, is_whole
 
 SCRUB_FILE = "scrub.json"
 PART_BYTES = 8 << 20
+AGAIN_S = 5.0
+"""When a pass that is due is thought of again, on a volume that cannot be changed."""
 
 
 class Scrubbing:
@@ -41,7 +43,9 @@ class Scrubbing:
     def step(self) -> float:
         """Verify one part if it is time; return in how many seconds it is time again."""
         schedule, now = self._schedule, time.time()
-        if schedule.wants_parts(now) and self._mount.is_writable:
+        if schedule.wants_parts(now):
+            if not self._mount.is_writable:
+                return AGAIN_S  # nothing could be repaired now
             self._followed.clear()
             self._verify_states()
             schedule.begin(list(self._parts()))

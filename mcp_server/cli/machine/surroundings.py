@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from cluster_runtime import ClusterStatus, DBCluster, Runtime
+from cluster_runtime.control.records.model import InstanceStatus
 from cluster_runtime.engine.diagnosis import Finding, Verdict
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.host.serving import host_status
@@ -57,6 +58,11 @@ def cluster(runtime: Runtime, facts: DBCluster) -> Iterator[Finding]:
         says = f"its port {facts.port} is taken by another program, so its endpoints are closed"
         yield Finding(subject, Verdict.FAULT, says, f"free the port, then: borealis start {name}")
     if not facts.capacity:
+        instances = runtime.describe_db_instances(db_cluster_identifier=name)
+        if any(each.db_instance_status is InstanceStatus.FAILED for each in instances):
+            says = "its writer ended and could not be started again: the write quorum may be lost"
+            advice = f"borealis events {name} says why; heal what is broken, or free the disk"
+            yield Finding(subject, Verdict.FAULT, says, advice)
         return
     volume = runtime.describe_volume(name)
     faults = [f"{one.id} ({one.fault})" for one in volume.segments if one.fault]

@@ -1,15 +1,25 @@
 """Snapshots, restores and automated backups through boto3, as RDS has them."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from cluster_runtime import RdsControlPlane
+from cluster_runtime.backup.core import pacing
 from tests.cluster_runtime.api.conftest import Endpoint
 from tests.waiting import wait_until
 
 ENGINE = "aurora-postgresql"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def at_once() -> Iterator[None]:
+    """Clusters are backed up from their first second on, and not only once they may stay."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pacing, "FIRST_AFTER_S", 0.0)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +80,7 @@ def test_a_deleted_cluster_is_restored_by_its_resource_id(
         "brief", source, use_latest_restorable_time=True
     )
     endpoint.runtime.create_db_cluster_snapshot("of-brief", "brief")
+    wait_until(lambda: endpoint.runtime.cluster("brief").describe().latest_restorable_time)
     (facts,) = rds.describe_db_clusters(DBClusterIdentifier="brief")["DBClusters"]
     rds.delete_db_instance(DBInstanceIdentifier="brief-instance-1", SkipFinalSnapshot=True)
     with pytest.raises(rds.exceptions.ClientError, match="FinalDBSnapshotIdentifier"):

@@ -1,6 +1,7 @@
 """Who may use the endpoint: those with the key, at its own name, here, as this user."""
 
 import http.client
+import json
 import os
 import socket
 import stat
@@ -15,6 +16,7 @@ import pytest
 from cluster_runtime.api import Credentials, EndpointUnreachableError, HostClient
 from cluster_runtime.api.access.signature import HttpRequest, SigningKey, signed_headers
 from cluster_runtime.api.client.transport import Address, HttpAnswer, Line, post
+from cluster_runtime.control.operations import OPERATIONS
 from cluster_runtime.errors import BorealisError, StateDirectoryError
 from tests.cluster_runtime.api.conftest import REGION, Endpoint, Refused
 from tests.waiting import wait_until
@@ -129,6 +131,87 @@ def test_no_answer_allows_other_origins(endpoint: Endpoint) -> None:
     connection.close()
     assert response.status == 403
     assert not any(name.startswith("access-control") for name in names)
+
+
+def ask_ours(
+    endpoint: Endpoint, address: Address, operation: str, **parameters: object
+) -> HttpAnswer:
+    """A signed call of the service `borealis`."""
+    key_id, key = endpoint.credentials.first
+    body = json.dumps(parameters).encode()
+    target = {"host": address.host_header, "x-amz-target": f"Borealis.{operation}"}
+    signed = signed_headers(
+        HttpRequest("POST", "/", "", target, body),
+        access_key_id=key_id,
+        key=key,
+        region=REGION,
+        service="borealis",
+        now=endpoint.clock(),
+    )
+    return post(address, signed, body)
+
+
+OF_THE_HOST = [
+    ("ExportDBClusterSnapshot", {"db_cluster_snapshot_identifier": "s"}, "file"),
+    ("ImportDBClusterSnapshot", {"db_cluster_snapshot_identifier": "s"}, "file"),
+    ("ModifyBackupStore", {}, "location"),
+    (
+        "RestoreDBClusterToPointInTime",
+        {"db_cluster_identifier": "c", "use_latest_restorable_time": True},
+        "backup_location",
+    ),
+    ("CreateDBCluster", {"db_cluster_identifier": "c"}, "engine_version"),
+]
+
+
+@pytest.mark.parametrize(("operation", "given", "name"), OF_THE_HOST)
+def test_who_has_the_key_alone_reaches_no_file_of_the_host_s(
+    endpoint: Endpoint, tmp_path: Path, operation: str, given: dict[str, object], name: str
+) -> None:
+    place = tmp_path / "place"
+    answer = ask_ours(endpoint, Address.of(endpoint.url), operation, **given, **{name: str(place)})
+    assert answer.status == 403
+    assert b"only its user may name that" in answer.body
+    assert not place.exists()
+    # Its user may: what is refused then is another thing.
+    by_socket = Address(path=endpoint.facts.socket)
+    answer = ask_ours(endpoint, by_socket, operation, **given, **{name: "/dev/null/x"})
+    assert answer.status != 403
+    assert b"only its user" not in answer.body
+
+
+def test_the_operations_that_lead_to_the_host_are_those(endpoint: Endpoint) -> None:
+    found = {
+        (each.name, field.name)
+        for each in OPERATIONS
+        for field in each.parameters
+        if field.leads_to_the_host("/x")
+    }
+    assert found == {(operation, name) for operation, _, name in OF_THE_HOST}
+    words = ("file", "path", "location", "directory", "folder", "engine_version")
+    named = {
+        (each.name, field.name)
+        for each in OPERATIONS
+        for field in each.parameters
+        if any(word in field.name.split("_") or word == field.name for word in words)
+        and not each.name.startswith(("Describe", "Download"))
+    }
+    assert named <= found
+
+
+def test_rds_s_engine_version_is_no_program_of_the_host(
+    endpoint: Endpoint, refused: Refused, tmp_path: Path
+) -> None:
+    for program in ("postgres", "initdb"):
+        path = tmp_path / "bin" / program
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+        path.chmod(0o755)
+    create = endpoint.client("rds").create_db_cluster
+    given = {"DBClusterIdentifier": "c", "Engine": "aurora-postgresql"}
+    told = refused(create, **given, EngineVersion=str(tmp_path), WithExpressConfiguration=True)
+    assert told == ("AccessDenied", 403)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_region_that_is_not_the_clusters_is_named(endpoint: Endpoint) -> None:

@@ -148,7 +148,7 @@ def test_nothing_is_there_to_be_read_before_a_host_was(tmp_path: Path) -> None:
 def test_hosts_in_the_background_and_in_the_foreground_write_it(
     state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(BYTES_VARIABLE, "500")
+    monkeypatch.setenv(BYTES_VARIABLE, "2000")
     password = "a-Stable-passw0rd"
     with Runtime.open(state_dir, host="daemon", warm_pool_size=0) as runtime:
         runtime.create_db_cluster("notes", master_user_password=password)

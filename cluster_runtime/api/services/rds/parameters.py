@@ -5,7 +5,7 @@ from typing import Any
 
 from cluster_runtime.api.protocols.models import service_model
 from cluster_runtime.api.protocols.nouns import from_value
-from cluster_runtime.api.refusals import invalid_combination
+from cluster_runtime.api.refusals import invalid_combination, not_from_here
 from cluster_runtime.api.services.rds.without_effect import without_effect
 from cluster_runtime.control.operations import OPERATIONS, Declared
 from cluster_runtime.control.operations.declaration import (
@@ -45,6 +45,8 @@ def arguments(
     for member, value in members.items():
         field = fields.get(snake_case(member))
         if field is not None:
+            if field.leads_to_the_host(value):
+                raise not_from_here(member, value)
             found[field.name] = _value(field, value, current or {})
         elif member not in without_effect(declared.name) | PAGING:
             raise invalid_combination(

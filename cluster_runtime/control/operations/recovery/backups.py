@@ -10,7 +10,7 @@ from cluster_runtime.control.operations.types import (
     AUTOMATED_BACKUPS,
     BACKUP_STORE,
 )
-from cluster_runtime.control.records.fields import Doc
+from cluster_runtime.control.records.fields import Doc, OfTheHost
 from cluster_runtime.errors import (
     AutomatedBackupNotFoundError,
     InsufficientStorageError,
@@ -77,6 +77,6 @@ class ModifyBackupStore(Request):
         the state directory does.
     """
 
-    location: str
+    location: Annotated[str, OfTheHost()]
     _: KW_ONLY
     kms_key_id: str | None = None

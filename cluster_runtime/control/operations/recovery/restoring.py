@@ -20,7 +20,7 @@ from cluster_runtime.control.operations.types import (
     NewClusterIdentifier,
     RetentionDays,
 )
-from cluster_runtime.control.records.fields import SECRET
+from cluster_runtime.control.records.fields import SECRET, OfTheHost
 from cluster_runtime.control.records.model import ServerlessScaling
 from cluster_runtime.control.records.resources import Tag
 from cluster_runtime.control.records.rules import PORT_MAX, PORT_MIN, Range
@@ -106,7 +106,7 @@ class RestoreDBClusterToPointInTime(Request):
     db_cluster_parameter_group_name: str | None = None
     source_db_cluster_resource_id: str | None = None
     backup_retention_period: Annotated[int | None, RetentionDays] = None
-    backup_location: Annotated[str | None, RDS_HAS_NONE] = None
+    backup_location: Annotated[str | None, RDS_HAS_NONE, OfTheHost()] = None
     backup_key: Annotated[str | None, SECRET, RDS_HAS_NONE] = field(default=None, repr=False)
     with_writer: Annotated[bool, RDS_HAS_NONE, MAKES_NO_INSTANCE_IN_RDS] = True
 

@@ -23,7 +23,7 @@ from cluster_runtime.control.operations.types import (
     RetentionDays,
     SnapshotReference,
 )
-from cluster_runtime.control.records.fields import SECRET
+from cluster_runtime.control.records.fields import SECRET, OfTheHost
 from cluster_runtime.control.records.model import ServerlessScaling
 from cluster_runtime.control.records.resources import Tag
 from cluster_runtime.control.records.rules import PORT_MAX, PORT_MIN, Range
@@ -216,7 +216,7 @@ class ExportDBClusterSnapshot(Request):
     """
 
     db_cluster_snapshot_identifier: SnapshotReference
-    file: str
+    file: Annotated[str, OfTheHost()]
     _: KW_ONLY
     passphrase: Annotated[str | None, SECRET] = field(default=None, repr=False)
 
@@ -237,6 +237,6 @@ class ImportDBClusterSnapshot(Request):
     """
 
     db_cluster_snapshot_identifier: NewSnapshotIdentifier
-    file: str
+    file: Annotated[str, OfTheHost()]
     _: KW_ONLY
     passphrase: Annotated[str | None, SECRET] = field(default=None, repr=False)

@@ -13,7 +13,6 @@ from cluster_runtime.control.operations.recovery.snapshots import (
     ExportDBClusterSnapshot,
     ImportDBClusterSnapshot,
 )
-from cluster_runtime.control.records.catalog import cluster_of
 from cluster_runtime.control.records.identifiers import new_resource_id
 from cluster_runtime.control.records.recovery.backups import DBClusterSnapshot
 from cluster_runtime.control.workflows.backups import origins
@@ -56,8 +55,9 @@ async def import_snapshot(
     folder = new_resource_id()
     # Read without a bucket: what the cluster was stands in the snapshot.
     manifest = await in_thread(_manifest_in, file, key, shared.identifier)
+    was = origins.cluster_in(manifest.cluster, str(file))
     snapshot = replace(
-        described(cluster_of(manifest.cluster), request.db_cluster_snapshot_identifier, folder, ()),
+        described(was, request.db_cluster_snapshot_identifier, folder, ()),
         snapshot_type="shared",
         snapshot_create_time=datetime.now(UTC),
         lsn=format_lsn(manifest.lsn),
@@ -70,7 +70,7 @@ async def import_snapshot(
         for each, sealed in sharing.objects(file, key):
             if each != snapshot_name(shared.identifier):
                 vault.bucket.put(f"{vault.folder}/{each}", sealed)
-        facts = replace(vault.facts(), automated=False, deleted_ms=0)
+        facts = replace(vault.facts(), cluster=manifest.cluster, automated=False, deleted_ms=0)
         vault.write(FACTS, facts.to_bytes())
         vault.write(snapshot_name(name), replace(manifest, identifier=name).to_bytes())
         origins.of_snapshot(vault, name)

@@ -1,6 +1,8 @@
 """What a restore begins with: whose backup, which objects, what the cluster was. Blocking."""
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,20 +21,29 @@ from cluster_runtime.backup.vault.bucket import ObjectMissingError
 from cluster_runtime.backup.vault.keys import LocalKey
 from cluster_runtime.backup.vault.vault import Vault
 from cluster_runtime.control.records.catalog import cluster_of
+from cluster_runtime.control.records.identifiers import check_identifier
 from cluster_runtime.control.records.model import DBCluster
-from cluster_runtime.errors import BackupDamagedError, ClusterNotFoundError, InvalidRestoreError
+from cluster_runtime.control.records.rules import check_database_name, check_master_username
+from cluster_runtime.errors import (
+    BackupDamagedError,
+    ClusterNotFoundError,
+    InvalidParameterError,
+    InvalidRestoreError,
+)
 from cluster_runtime.storage.core.wal_records import format_lsn
 
+_VERSION = re.compile(r"\d[^/\s]*")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A restore that can be done."""
+    """A restore that can be done. foreign: somebody else may have made what it begins with."""
 
     vault: Vault
     plan: Plan
     db_cluster: DBCluster
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +75,10 @@ def backup_named(archive: Archive, source: str | None, name: str) -> Backup:
     source: its identifier or resource id; None: the only one there, or the one called `name`.
     Raises ClusterNotFoundError, which lists those that are there.
     """
-    known = [
-        (resource_id, _cluster(facts.cluster, None), facts)
-        for resource_id, facts in archive.all_facts()
-    ]
+    known = []
+    for resource_id, facts in archive.all_facts():
+        with suppress(BackupDamagedError):  # one that cannot be read keeps nobody from the others
+            known.append((resource_id, _cluster(facts.cluster, None), facts))
     wanted = source or name
     found = [
         each
@@ -174,10 +185,25 @@ def _microseconds(moment: datetime) -> int:
 
 
 def _cluster(document: Mapping[str, Any], vault: Vault | None) -> DBCluster:
+    where = vault.bucket.where(vault.folder) if vault is not None else "the backup"
+    return cluster_in(document, where)
+
+
+def cluster_in(document: Mapping[str, Any], where: str) -> DBCluster:
+    """What a cluster was, as something that anybody may have written says. where: for errors.
+
+    An engine version that is a path would have the host run what lies there; a master user of a
+    reserved name would be the runtime's superuser. Raises BackupDamagedError.
+    """
     try:
-        return cluster_of(document)
-    except ValueError as error:
-        where = vault.bucket.where(vault.folder) if vault is not None else "the backup"
+        found = cluster_of(document)
+        check_master_username(found.master_username)
+        check_database_name(found.database_name)
+        check_identifier(found.db_cluster_identifier)
+        if not _VERSION.fullmatch(found.engine_version):
+            raise ValueError(f"{found.engine_version!r} is no version of PostgreSQL")
+    except (ValueError, InvalidParameterError) as error:
         raise BackupDamagedError(
             f"what the cluster of {where} was is of a newer release, or damaged: {error}"
         ) from error
+    return found

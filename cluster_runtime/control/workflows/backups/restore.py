@@ -78,7 +78,9 @@ async def restore_from_snapshot(
 
     async def origin() -> Origin:
         vault = await in_thread(runtime.backups.archive.vault, snapshot.folder)
-        return await in_thread(origins.of_snapshot, vault, snapshot.db_cluster_snapshot_identifier)
+        name = snapshot.db_cluster_snapshot_identifier
+        found = await in_thread(origins.of_snapshot, vault, name)
+        return replace(found, foreign=snapshot.snapshot_type == "shared")
 
     return await _restore(runtime, request, origin)
 
@@ -106,9 +108,12 @@ async def _origin(runtime: OpenRuntime, request: RestoreDBClusterToPointInTime) 
         backup = await in_thread(
             origins.backup_of, runtime.backups.archive, resource_id, complete_at
         )
-    if moment is None:
-        return await in_thread(origins.at_the_end, backup)
-    return await in_thread(origins.at_time, backup, moment)
+    found = (
+        await in_thread(origins.at_the_end, backup)
+        if moment is None
+        else await in_thread(origins.at_time, backup, moment)
+    )
+    return replace(found, foreign=request.backup_location is not None)
 
 
 async def _known(runtime: OpenRuntime, source: str, moment: datetime | None) -> tuple[str, int]:
@@ -208,7 +213,7 @@ async def _make(
         left.set()
         await asyncio.wait({laying})
         raise
-    await making.complete(runtime, made)
+    await making.complete(runtime, made, foreign=origin.foreign)
     await runtime.record(
         made,
         f"DB cluster restored from a backup of {origin.db_cluster.db_cluster_identifier}",
@@ -238,8 +243,15 @@ def _lay_out(
         storage.user,
         lambda share: progress(share * FETCHED_PERCENT),
     )
-    sockets = sockets_of(home, made.id, "p")
-    recover(installation, storage.user, pages, sockets, origin.plan, configuration)
+    recover(
+        installation,
+        storage.user,
+        pages,
+        sockets_of(home, made.id, "p"),
+        origin.plan,
+        configuration,
+        lambda: home.users.end_processes(made.directory),
+    )
     give_to_host(pages)
     progress(REPLAYED_PERCENT)
     template = Template(installation, storage.user, pages)

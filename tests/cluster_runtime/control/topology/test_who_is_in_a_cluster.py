@@ -6,9 +6,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from cluster_runtime.control.postgres import Reader, Writer
 
 from cluster_runtime import ClusterHandle, Runtime
+from cluster_runtime.control.servers.postgres import Reader, Writer
 from tests.waiting import wait_until
 
 ROWS = (

@@ -12,8 +12,9 @@ import pytest
 
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.system import files
-from cluster_runtime.engine.system.files import copy_tree
-from cluster_runtime.errors import InsufficientStorageError
+from cluster_runtime.engine.system.files import copy_tree, write_atomically
+from cluster_runtime.engine.template import give_to_host
+from cluster_runtime.errors import EngineError, InsufficientStorageError
 
 
 @pytest.fixture
@@ -93,3 +94,44 @@ def test_folders_are_spread_where_the_file_system_can(tmp_path: Path) -> None:
         pytest.skip(f"this file system has no attributes: {error}")
     finally:
         os.close(fd)
+
+
+@pytest.mark.parametrize("planted", ["a link", "a folder", "a folder with a link"])
+@pytest.mark.parametrize("name", ["facts", "facts.new"])
+def test_a_file_is_written_whatever_a_server_put_in_its_place(
+    tmp_path: Path, user: OsUser, name: str, planted: str
+) -> None:
+    victim, data = tmp_path / "victim", tmp_path / "data"
+    victim.mkdir()
+    (victim / "kept").write_text("theirs")
+    data.mkdir()
+    if planted == "a link":
+        (data / name).symlink_to(victim / "kept")
+    else:
+        (data / name).mkdir()
+        if planted == "a folder with a link":
+            (data / name / "link").symlink_to(victim)
+    write_atomically(data / "facts", "ours", user)
+    assert (data / "facts").read_text() == "ours"
+    assert not (data / "facts").is_symlink()
+    assert (victim / "kept").read_text() == "theirs"
+    assert [path.name for path in data.iterdir()] == ["facts"]
+
+
+@pytest.mark.parametrize("planted", ["link", "hard link", "pipe"])
+def test_pages_that_lead_elsewhere_are_given_to_nobody(tmp_path: Path, planted: str) -> None:
+    victim, pages = tmp_path / "victim", tmp_path / "pages"
+    victim.touch(0o644)
+    before = victim.stat().st_ctime_ns
+    (pages / "base").mkdir(parents=True)
+    give_to_host(pages)
+    if planted == "link":
+        (pages / "base" / "1").symlink_to(victim)
+    elif planted == "hard link":
+        (pages / "base" / "1").hardlink_to(victim)
+        before = victim.stat().st_ctime_ns
+    else:
+        os.mkfifo(pages / "base" / "1")
+    with pytest.raises(EngineError, match="lead elsewhere"):
+        give_to_host(pages)
+    assert victim.stat().st_ctime_ns == before

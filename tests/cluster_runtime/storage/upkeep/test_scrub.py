@@ -10,6 +10,7 @@ from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.policy.scrub import Part, PartKind, ScrubSchedule
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.page_images import images
+from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.upkeep import scrub as upkeep_scrub
 from cluster_runtime.storage.upkeep import upkeep as upkeep_module
 from cluster_runtime.storage.volume import StorageVolume
@@ -165,3 +166,13 @@ def test_the_scrub_runs_by_itself_and_remembers_when_it_did(
         assert remembered.under_way is None
     finally:
         last.close()
+
+
+def test_a_pass_that_is_due_is_waited_for_where_nothing_could_be_repaired(
+    volume: StorageVolume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be asked for again at once otherwise, while the volume cannot be written."""
+    scrubbing = volume._upkeep.scrubbing
+    monkeypatch.setattr(Mount, "is_writable", property(lambda mount: False))
+    monkeypatch.setattr(scrubbing, "_schedule", ScrubSchedule(opened_at=0.0))
+    assert scrubbing.step() > 0

@@ -1,0 +1,128 @@
+"""A snapshot file whose maker was the superuser of its cluster, and wrote what he liked in it."""
+
+import io
+import json
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster_runtime import ClusterHandle, Runtime
+from cluster_runtime.backup import sharing
+from cluster_runtime.backup.core import pacing
+from cluster_runtime.backup.vault.sealing import seal, unseal
+from cluster_runtime.control.cluster import HostedCluster
+from cluster_runtime.engine.postmaster import superuser_connection
+from cluster_runtime.errors import BackupDamagedError
+from tests.conftest import reachable_folder
+
+PLANTED = """
+create function public.rise() returns text language plpgsql security definer as $$
+begin execute 'alter role postgres superuser'; return 'risen'; end $$;
+create function public.on_event() returns event_trigger language plpgsql as $$
+begin execute 'alter role postgres superuser'; end $$;
+create event trigger planted on ddl_command_end execute function public.on_event();
+create table public.of_the_superuser (v int);
+grant all on public.of_the_superuser to public;
+alter role postgres superuser;
+create role another superuser login;
+alter system set archive_command = 'touch /tmp/borealis-was-here';
+alter system set session_preload_libraries = '/tmp/borealis-was-here';
+"""
+
+
+def hosted(runtime: Runtime, cluster: ClusterHandle) -> HostedCluster:
+    found: HostedCluster = runtime._home.service._runtime.clusters[cluster.id]  # type: ignore[attr-defined]
+    return found
+
+
+@pytest.fixture(scope="module")
+def place(spent_folders: list[Path]) -> Path:
+    folder = reachable_folder()
+    spent_folders.append(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def file(place: Path) -> Iterator[Path]:
+    """A snapshot with traps, from another host; its key is in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pacing, "FIRST_AFTER_S", 0.0)
+        with Runtime.open(place / "theirs", warm_pool_size=0) as theirs:
+            cluster = theirs.create_db_cluster("trap")
+            postmaster = hosted(theirs, cluster).writer.servers.as_writer._postmaster
+            with superuser_connection(postmaster, "postgres") as conn:
+                for statement in PLANTED.split(";\n"):
+                    conn.execute(statement.encode())
+            theirs.create_db_cluster_snapshot("trap", "trap")
+            theirs.export_db_cluster_snapshot("trap", str(place / "trap.snapshot"))
+        yield place / "trap.snapshot"
+
+
+def rewritten(file: Path, target: Path, **lies: str) -> Path:
+    """A copy of a file whose snapshot says other things of its cluster, sealed as is due."""
+    key = sharing.key_in(sharing.read_head(file), None)
+    with tarfile.open(file) as archive, tarfile.open(target, "w") as changed:
+        for member in archive:
+            opened = archive.extractfile(member)
+            assert opened is not None
+            content = opened.read()
+            if member.name.startswith("snapshots/"):
+                listed: dict[str, Any] = json.loads(unseal(key, member.name, content))
+                listed["cluster"] |= lies
+                content = seal(key, member.name, json.dumps(listed).encode())
+                member.size = len(content)
+            changed.addfile(member, io.BytesIO(content))
+    return target
+
+
+def test_what_a_superuser_left_in_a_snapshot_gives_nobody_his_rights(
+    file: Path, runtime: Runtime
+) -> None:
+    runtime.import_db_cluster_snapshot("came", str(file))
+    cluster = runtime.restore_db_cluster_from_snapshot("came", "came")
+    with cluster.connect() as conn:
+        assert conn.execute(
+            "select rolsuper from pg_roles where rolname = 'another'"
+        ).fetchone() == (False,)
+        with pytest.raises(Exception, match=r"permission denied|must be superuser"):
+            conn.execute("select public.rise()")
+        conn.rollback()
+        conn.execute("create table mine (v int)")  # no event trigger fires
+        row = conn.execute(
+            "select (select rolsuper from pg_roles where rolname = current_user),"
+            " (select count(*) from pg_event_trigger),"
+            " (select count(*) from pg_proc where prosecdef and proowner = 10 and oid >= 16384"
+            "   and pronamespace <> 'pg_catalog'::regnamespace),"
+            " (select count(*) from pg_class where relowner = 10 and relname = 'of_the_superuser'),"
+            " current_setting('archive_command')"
+        ).fetchone()
+    assert row == (False, 0, 0, 0, "(disabled)")
+    assert not Path("/tmp/borealis-was-here").exists()
+    said = " ".join(event.message for event in runtime.describe_events("came"))
+    for word in ("rise()", "planted", "of_the_superuser", "another"):
+        assert word in said
+
+
+def test_what_a_file_says_of_its_cluster_has_no_program_run(
+    file: Path, runtime: Runtime, place: Path
+) -> None:
+    for program in ("postgres", "initdb"):
+        path = place / "evil" / "bin" / program
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\ntouch {place}/ran\necho postgres 18.6\n")
+        path.chmod(0o755)
+    for lies in (
+        {"engine_version": str(place / "evil")},
+        {"master_username": "rdsadmin"},
+        {"database_name": "rdsadmin"},
+    ):
+        lying = rewritten(file, place / "lying.snapshot", **lies)
+        with pytest.raises(BackupDamagedError, match="damaged"):
+            runtime.import_db_cluster_snapshot("lying", str(lying))
+    assert runtime.describe_db_cluster_snapshots() == []
+    assert not (place / "ran").exists()
+    shutil.rmtree(place / "evil")
