@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster_runtime.api.calls import GetHostStatus, GetWarm, HostFacts, HostStatus
 from cluster_runtime.api.client.host import HostClient
-from cluster_runtime.api.client.hosted_cluster import HostedCluster
+from cluster_runtime.api.client.remote_source import RemoteSource
 from cluster_runtime.api.client.transport import EndpointUnreachableError, Line
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.operations.clusters import DescribeDBClusters
@@ -235,7 +235,7 @@ class Attached:
         return perform(request, lambda: self._attach().host, self._lost, line)
 
     def _handle_on(self, facts: DBCluster) -> ClusterHandle:
-        return ClusterHandle(HostedCluster(self._perform, facts))
+        return ClusterHandle(RemoteSource(self._perform, facts))
 
     def _attach(self) -> Attachment:
         with self._changing:

@@ -10,7 +10,7 @@ from cluster_runtime.api.client._asked import RemoteOperations
 from cluster_runtime.api.client.cluster import RemoteCluster
 from cluster_runtime.api.client.finding import socket_of
 from cluster_runtime.api.client.host import HostClient
-from cluster_runtime.api.client.hosted_cluster import HostedCluster
+from cluster_runtime.api.client.remote_source import RemoteSource
 from cluster_runtime.api.client.transport import Address, EndpointUnreachableError
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.operations import Request
@@ -100,7 +100,7 @@ class HostChannel:
         port: int | None,
     ) -> str:
         """A libpq URI as a handle in the host makes it."""
-        handle = ClusterHandle(HostedCluster(self.perform, facts))
+        handle = ClusterHandle(RemoteSource(self.perform, facts))
         return handle.dsn(endpoint, user=user, dbname=dbname, port=port)
 
 

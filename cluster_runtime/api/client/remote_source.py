@@ -14,7 +14,7 @@ from cluster_runtime.control.records.model import ClusterStatus, DBCluster, DBIn
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
 
 
-class HostedCluster:
+class RemoteSource:
     """A cluster behind a host (`cluster_runtime.control.handle.Source`).
 
     Once it is deleted it keeps the facts that it had, as a handle of the host does.
