@@ -4,6 +4,7 @@ On a thread of its own: the node asks, and goes on.
 """
 
 import sys
+from contextlib import suppress
 from functools import partial
 
 from cluster_runtime.errors import StorageError
@@ -19,6 +20,9 @@ from cluster_runtime.storage.upkeep.worker import Worker
 RETRY_S = 0.2
 FRUITLESS_MAX = 25
 """Tries in a row that brought nothing, though peers hold more: then it cannot be mended."""
+
+TRIES_WHILE_COLLECTED = 5
+"""How often log is read again that was collected, from its oldest file on, while it was read."""
 
 _log = get_logger(__name__)
 
@@ -49,7 +53,11 @@ class Repair:
     def mend(self, segment: SegmentId) -> None:
         """Have a segment that holds damaged log take what is behind the damage from its peers."""
         _log.warning("a segment's log is damaged", segment=segment)
-        self._mend(segment)
+        for _ in range(TRIES_WHILE_COLLECTED):
+            with suppress(LookupError):  # the log begins later by now
+                self._mend(segment)
+                return
+        _log.warning("a segment's log was collected while it was looked at", segment=segment)
 
     def _catch_up(self, segment: SegmentId) -> None:
         """Bring a segment that missed log up to the others."""

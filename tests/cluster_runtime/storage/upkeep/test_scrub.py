@@ -10,7 +10,9 @@ from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.policy.scrub import Part, PartKind, ScrubSchedule
 from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.page_images import images
+from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.mount import Mount
+from cluster_runtime.storage.upkeep import repair
 from cluster_runtime.storage.upkeep import scrub as upkeep_scrub
 from cluster_runtime.storage.upkeep import upkeep as upkeep_module
 from cluster_runtime.storage.volume import StorageVolume
@@ -176,3 +178,21 @@ def test_a_pass_that_is_due_is_waited_for_where_nothing_could_be_repaired(
     monkeypatch.setattr(Mount, "is_writable", property(lambda mount: False))
     monkeypatch.setattr(scrubbing, "_schedule", ScrubSchedule(opened_at=0.0))
     assert scrubbing.step() > 0
+
+
+def test_damage_is_mended_though_log_is_collected_while_it_is_looked_at(
+    writer: Writer, volume: StorageVolume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(writer, 1)
+    volume.inject_fault("segment:a1", "corrupt")
+    is_whole, times = repair.is_whole, iter([True, True])
+
+    def collected_at_first(lane: Lane) -> bool:
+        if next(times, False):
+            raise LookupError("the log begins later by now")
+        return is_whole(lane)
+
+    monkeypatch.setattr(repair, "is_whole", collected_at_first)
+    assert volume.scrub() == ["a1"]
+    assert next(times, None) is None
+    wait_until(lambda: volume.scrub() == [])
