@@ -16,7 +16,6 @@ from pathlib import Path
 
 import google_crc32c
 
-from cluster_runtime.engine.system.files import open_plain
 from cluster_runtime.errors import EngineError
 
 PG_CONTROL_FIELDS_MIN_BYTES = 200
@@ -63,12 +62,12 @@ def with_wal_system_identifier(first_page: bytes, identifier: int) -> bytes:
 def set_system_identifier(data_directory: Path, identifier: int) -> None:
     """Give a cleanly stopped data directory another system identifier, in place."""
     control = data_directory / "global" / "pg_control"
-    with open(open_plain(control), "rb") as file:
+    with open(_plain(control, os.O_RDONLY), "rb") as file:
         content = file.read()
     _overwrite(control, with_system_identifier(content, identifier))
     for segment in (data_directory / "pg_wal").iterdir():
         if len(segment.name) == _WAL_SEGMENT_NAME_CHARACTERS and segment.is_file():
-            with open(open_plain(segment), "rb") as file:
+            with open(_plain(segment, os.O_RDONLY), "rb") as file:
                 first_page = file.read(_XLP_SYSID_OFFSET + 8)
             _overwrite(segment, with_wal_system_identifier(first_page, identifier))
 
@@ -82,6 +81,10 @@ def _crc_offset(control: bytes) -> int:
 
 
 def _overwrite(path: Path, start: bytes) -> None:
-    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(path, flags), "wb") as file:
+    with open(_plain(path, os.O_WRONLY), "wb") as file:
         file.write(start)
+
+
+def _plain(path: Path, flags: int) -> int:
+    """A descriptor of a file in a directory that a server owns: no link is followed."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)

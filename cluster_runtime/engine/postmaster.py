@@ -33,7 +33,12 @@ from cluster_runtime.engine.sandbox.confinement import (
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.sandbox.walls import Premises, Walls
 from cluster_runtime.engine.settings import Settings, render_settings
-from cluster_runtime.engine.system.files import open_plain, take_over, write_atomically
+from cluster_runtime.engine.system.files import (
+    open_plain,
+    remove_file,
+    take_over,
+    write_atomically,
+)
 from cluster_runtime.engine.system.processes import children_of, kill_quietly, wait_until_gone
 from cluster_runtime.engine.system.resources import used_up
 from cluster_runtime.engine.system.shared_memory import POLL_S, remove_left_behind
@@ -164,14 +169,19 @@ class Postmaster:
         return taken
 
     def clear_leftovers(self) -> None:
-        """Remove what a killed postmaster over this directory left: locks, shared memory."""
+        """Remove what a killed postmaster over this directory left: locks, shared memory.
+
+        Whoever took it over may have left anything there, and keeps nobody from the next start.
+        """
+        if not self.user.drops and self.data_directory.is_dir():
+            self.data_directory.chmod(0o700)
         lines = self._pid_file()
         if lines and lines[0].isdecimal():
             remove_left_behind(int(lines[0]), self.user.uid)
-        (self.data_directory / "postmaster.pid").unlink(missing_ok=True)
+        remove_file(self.data_directory / "postmaster.pid")
         # Of another user, it could not remove these itself.
         for path in self.socket_directory.glob(".s.PGSQL.*"):
-            path.unlink()
+            remove_file(path)
 
     def write_settings(self, settings: Settings) -> None:
         """Write the settings that the next start or reload reads."""
@@ -236,7 +246,7 @@ class Postmaster:
         try:
             with open(open_plain(self.data_directory / "postmaster.pid"), "rb") as file:
                 return file.read(_PID_FILE_BYTES).decode(errors="replace").splitlines()
-        except FileNotFoundError:
+        except OSError:  # none, or something else in its place
             return []
 
     def stop(self, mode: Shutdown = Shutdown.FAST, timeout: float = STOP_TIMEOUT_S) -> bool:

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from cluster_runtime.backup.core.names import Image
 
 FORMAT = 1
+WAL_SEGMENTS_BYTES = tuple(1 << bits for bits in range(20, 31))
+"""A mebibyte to a gibibyte (PostgreSQL `xlog_internal.h`, IsValidWalSegSize)."""
 T = TypeVar("T")
 
 
@@ -84,6 +86,8 @@ class ImageManifest:
             StoredFile(path, size, crc, modified, tuple(Part(*each) for each in parts))
             for path, size, crc, modified, parts in listed.pop("files")
         )
+        if any(each.size != sum(part.size for part in each.parts) for each in files):
+            raise ValueError("the parts of a file are not as large as the file")
         folders = tuple(listed.pop("folders"))
         return cls(image=image, files=files, folders=folders, **listed)
 
@@ -154,6 +158,8 @@ def _read(content: bytes) -> dict[str, Any]:
     number = listed.pop("format")
     if number > FORMAT:
         raise NewerFormatError(f"it has format {number}, this release knows up to {FORMAT}")
+    if listed.get("wal_segment_bytes", WAL_SEGMENTS_BYTES[0]) not in WAL_SEGMENTS_BYTES:
+        raise ValueError("PostgreSQL has no WAL files of the size that it says")
     return listed
 
 

@@ -186,7 +186,7 @@ def create_plain(path: str | Path, user: OsUser) -> int:
 def write_atomically(path: Path, text: str, user: OsUser | None = None) -> None:
     """Put a file of `user` (0600) in the place of whatever has that name, a folder too."""
     partial = path.with_name(f"{path.name}.new")
-    _remove(partial)
+    remove_file(partial)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(partial, flags, 0o600), "w", encoding="utf-8") as file:
         if user is not None and user.drops:
@@ -195,14 +195,14 @@ def write_atomically(path: Path, text: str, user: OsUser | None = None) -> None:
     try:
         partial.rename(path)
     except IsADirectoryError:
-        _remove(path)
+        remove_file(path)
         partial.rename(path)
 
 
-def _remove(path: Path) -> None:
+def remove_file(path: Path) -> None:
     """Remove a file, or what a server put in the place of one. Follows no link."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        remove_tree(path)
     else:
         path.unlink(missing_ok=True)
 
@@ -229,6 +229,20 @@ def take_over(directory: Path, user: OsUser) -> bool:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder; one that is not there is as good."""
+    """Remove a folder; one that is not there is as good. Whoever made it may have closed it."""
     with suppress(FileNotFoundError):
-        shutil.rmtree(path)
+        try:
+            shutil.rmtree(path)
+        except PermissionError:
+            _open_folders(path)
+            shutil.rmtree(path)
+
+
+def _open_folders(path: Path) -> None:
+    """Give the owner back the way into a folder and those below it."""
+    path.chmod(0o700)
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            below = Path(folder, name)
+            if not below.is_symlink():
+                below.chmod(0o700)  # before it is walked into

@@ -169,7 +169,7 @@ class Claim:
         try:
             with open(open_plain(data_directory / CLAIM_FILE), encoding="utf-8") as file:
                 return cls(**json.loads(file.read(CLAIM_CHARACTERS_MAX)))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
 
 
@@ -183,6 +183,8 @@ def boot_id() -> str:
 
 
 def _crc_offset(content: bytes) -> int:
+    if len(content) < _CRC_SEARCH.stop:
+        raise StorageError("pg_control is cut short; the data directory is damaged")
     for offset in _CRC_SEARCH:
         if struct.unpack_from("=I", content, offset)[0] == google_crc32c.value(content[:offset]):
             return offset

@@ -160,3 +160,33 @@ def test_what_a_cluster_was_is_believed_only_where_it_can_have_been_one(
 @pytest.mark.parametrize("version", ["18.6", "19devel", "16.4-1.pgdg120+1)"])
 def test_every_version_that_a_program_says_is_one(version: str) -> None:
     assert origins.cluster_in(FACTS | {"engine_version": version}, "").engine_version == version
+
+
+IMAGE = {
+    "format": 1,
+    "image": {"redo": 1, "lsn": 2, "complete_at": 3},
+    "timeline": 1,
+    "system_identifier": 42,
+    "wal_segment_bytes": 1 << 20,
+    "server_version": "18.6",
+    "folders": ["base"],
+    "files": [["base/1", 9, 7, 8, [["aa", 0, 9, "dd"]]]],
+    "packs": {"aa": 9},
+}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"wal_segment_bytes": 0},
+        {"wal_segment_bytes": 1 << 60},
+        {"wal_segment_bytes": "16 MB"},
+        {"files": [["base/1", 9, 7, 8, [["aa", 0, 9, "dd"]] * 1000]]},
+        {"files": [["base/1", -9, 7, 8, []]]},
+    ],
+    ids=str,
+)
+def test_a_page_image_is_no_larger_than_it_says(lie: dict[str, Any]) -> None:
+    assert ImageManifest.from_bytes(json.dumps(IMAGE).encode()).size_bytes == 9
+    with pytest.raises(ValueError, match=r"of the size|as large"):
+        ImageManifest.from_bytes(json.dumps(IMAGE | lie).encode())

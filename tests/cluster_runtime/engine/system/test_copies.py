@@ -26,6 +26,7 @@ def test_a_copy_that_waits_is_in_nobody_s_reach_but_the_host_s(
     copies = CopiesAhead(folder)
     copies.prepare(template)
     ready = wait_until(lambda: copies.take(template))
+    assert ready is not None
     for path in (folder, ready, *ready.rglob("*")):
         status = path.stat()
         assert status.st_uid == os.geteuid()

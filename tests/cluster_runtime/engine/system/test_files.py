@@ -12,9 +12,12 @@ import pytest
 
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.system import files
-from cluster_runtime.engine.system.files import copy_tree, write_atomically
+from cluster_runtime.engine.system.files import copy_tree, remove_tree, write_atomically
 from cluster_runtime.engine.template import give_to_host
 from cluster_runtime.errors import EngineError, InsufficientStorageError
+from tests.conftest import reachable_folder
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -135,3 +138,31 @@ def test_pages_that_lead_elsewhere_are_given_to_nobody(tmp_path: Path, planted: 
     with pytest.raises(EngineError, match="lead elsewhere"):
         give_to_host(pages)
     assert victim.stat().st_ctime_ns == before
+
+
+def test_a_folder_that_was_closed_to_its_owner_is_removed(spent_folders: list[Path]) -> None:
+    """A host that is not root is the user that its servers run as."""
+    folder = reachable_folder()
+    spent_folders.append(folder)
+    closed = folder / "closed"
+    (closed / "below" / "deeper").mkdir(parents=True)
+    (closed / "below" / "file").touch()
+    (closed / "link").symlink_to(folder)
+    paths = [closed / "below" / "deeper", closed / "below" / "file", closed / "below", closed]
+    for path in (folder, *paths):
+        if os.geteuid() == 0:
+            os.chown(path, NOBODY, NOBODY)
+        if path != folder:
+            path.chmod(0)
+    if (child := os.fork()) == 0:
+        failed = True
+        try:
+            if os.geteuid() == 0:
+                os.setuid(NOBODY)
+            remove_tree(closed)
+            failed = False
+        finally:
+            os._exit(failed)
+    assert os.waitpid(child, 0)[1] == 0
+    assert folder.exists()
+    assert not closed.exists()
