@@ -111,6 +111,7 @@ def feedback(xmin: int, catalog_xmin: int) -> bytes:
 def test_a_stream_whose_volume_was_opened_anew_ends_and_does_not_spin(
     source: Source, service: WalService, engine_dir: Path
 ) -> None:
+    before = set(threading.enumerate())  # others in this process may serve readers too
     conn = standby(engine_dir, "old")
     wait_until(lambda: source.cursors and source.cursors[0].lsn == 0x2000)
     reads = source.cursors[0].reads
@@ -119,7 +120,12 @@ def test_a_stream_whose_volume_was_opened_anew_ends_and_does_not_spin(
     assert ends(conn)
     assert source.cursors[0].reads == reads + 1
     wait_until(lambda: service.readers() == {})
-    wait_until(lambda: all(each.name != "borealis-wal-reader" for each in threading.enumerate()))
+
+    def serving() -> list[threading.Thread]:
+        now = set(threading.enumerate()) - before
+        return [each for each in now if each.name == "borealis-wal-reader"]
+
+    wait_until(lambda: serving() == [])
 
 
 def test_of_two_connections_of_one_name_the_newer_counts(
