@@ -43,8 +43,9 @@ $(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 demo: $(USER_STAMP)
 	@$(BIN)/borealis demo
 
+# A test that fails is tried twice more, and named: many of them race real processes on a busy machine.
 test: $(DEV_STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --reruns 2 -rfER
 
 # What takes minutes a test: long campaigns of load and disaster, an hour in all at most.
 test-long: $(DEV_STAMP)
