@@ -403,8 +403,13 @@ def wal_socket(taken: ClusterHandle, standby: Postmaster) -> Path:
 
 
 @pytest.fixture(scope="module")
-def standby(taken: ClusterHandle, native: Attempt, library: Path) -> Iterator[Postmaster]:
-    reader = taken._source.cluster.instances.stand_in._instance
+def standby(
+    shared_runtime: Runtime, taken: ClusterHandle, native: Attempt, library: Path
+) -> Iterator[Postmaster]:
+    cluster = taken._source.cluster
+    # Whoever looks after the cluster would end a stand-in that it does not need.
+    shared_runtime._home.thread.loop.call_soon_threadsafe(cluster.supervision.rest)
+    reader = cluster.instances.stand_in._instance
     reader.start()
     plant(library, reader._postmaster)
     yield reader._postmaster
