@@ -25,6 +25,8 @@ from cluster_runtime.host.starting import tell_error, tell_ready
 from cluster_runtime.logs import get_logger
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+TOLD = b"!"
+"""No number of a signal that ends a host."""
 
 _log = get_logger(__name__)
 
@@ -69,23 +71,29 @@ def _told_to_end() -> Iterator[Callable[[Hosted], None]]:
 
     def tell(*_: object) -> None:
         with suppress(BlockingIOError):  # told often enough
-            os.write(writing, b"!")
+            os.write(writing, TOLD)
 
     before = {number: signal.getsignal(number) for number in ENDING}
     for number in ENDING:
         if before[number] is not signal.SIG_IGN:
             signal.signal(number, tell)
+    # A handler runs between two steps of the interpreter: a read would sleep through a signal that
+    # comes just before it. The number of a signal is written at once.
+    written_to = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    told = {TOLD, *(bytes([number]) for number in ENDING)}
 
     def until_end(hosted: Hosted) -> None:
         unneeded = hosted.thread.submit(hosted.door.unneeded())
         unneeded.add_done_callback(tell)
-        os.read(reading, 1)
+        while os.read(reading, 1) not in told:
+            continue
         _log.info("host ends", idle=unneeded.done())
         unneeded.cancel()
 
     try:
         yield until_end
     finally:
+        signal.set_wakeup_fd(written_to)
         for number, handler in before.items():
             signal.signal(number, handler)
         os.close(reading)
