@@ -415,7 +415,7 @@ def test_a_rewind_begins_an_era_and_what_it_undid_can_still_be_restored(
     backed_up(cluster)
     add(cluster, 2)
     undone = datetime.now(UTC)
-    time.sleep(1.1)  # a time is restorable a second after it
+    wait_until(lambda: (at := cluster.describe().latest_restorable_time) and at > undone)
     host.create_db_cluster_snapshot("undone", "rewound")
     host.rewind("rewound", "before")
     add(cluster, 3)

@@ -179,7 +179,10 @@ def test_a_question_finds_what_has_any_of_its_words_the_rare_ones_first(
 def test_hybrid_searches_take_any_k_and_any_length_of_question(fresh_dsn: str) -> None:
     with BorealisVectorStore(fresh_dsn, HashEmbeddings(64), hybrid=True, deadline=30) as store:
         store.setup()
-        store.add_texts([f"boat number {n}" for n in range(400)])
+        # Ids of our own: of texts that match a question alike, the lower id comes first.
+        store.add_texts(
+            [f"boat number {n}" for n in range(400)], ids=[f"{n:03}" for n in range(400)]
+        )
         for k in (200, 300, 400):
             assert len(store.similarity_search("boat", k)) == k
         for question in ("", "?", "it's \\ a 'quoted' | word & (x)", "word " * 20_000):
