@@ -12,6 +12,7 @@ import psycopg
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.loop_thread import in_thread
+from cluster_runtime.control.regularly import Regularly
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.gateway import error_response
 from cluster_runtime.logs import get_logger
@@ -47,21 +48,11 @@ class DiskWatch:
         self._runtime = runtime
         self._space = FreeSpace()
         self._writers = Writers()
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._looking = Regularly(self._look, again_s=LOOK_EVERY_S)
 
     async def close(self) -> None:
         """Watch no more."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                pause = await self._look()
-            except (OSError, BorealisError, psycopg.Error) as error:
-                _log.warning("the disk could not be looked after", error=str(error))
-                pause = LOOK_EVERY_S
-            await asyncio.sleep(pause)
+        await self._looking.close()
 
     async def _look(self) -> float:
         """Returns the seconds until the next look."""

@@ -15,6 +15,7 @@ from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.members import describe_instances
 from cluster_runtime.control.records.model import DBInstance
+from cluster_runtime.control.regularly import Regularly
 from cluster_runtime.control.topology.facts import Progress, facts_of, same_topology
 from cluster_runtime.engine.access.instance_facts import InstanceFacts
 from cluster_runtime.errors import BorealisError
@@ -39,18 +40,16 @@ class TopologyWatch:
 
     def __init__(self, runtime: OpenRuntime) -> None:
         self._runtime = runtime
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._looking = Regularly(self._look, again_s=LOOK_EVERY_S)
 
     async def close(self) -> None:
         """Watch no more."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await self._looking.close()
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            for cluster in list(self._runtime.clusters.values()):
-                await _tell(cluster, how_far=True)
+    async def _look(self) -> float:
+        for cluster in list(self._runtime.clusters.values()):
+            await _tell(cluster, how_far=True)
+        return LOOK_EVERY_S
 
 
 async def _tell(cluster: HostedCluster, *, how_far: bool) -> None:
