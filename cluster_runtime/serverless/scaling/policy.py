@@ -19,9 +19,9 @@ from enum import StrEnum
 from cluster_runtime.serverless.scaling.demand import Demand, Resource
 from cluster_runtime.serverless.scaling.units import (
     ACU,
-    ACU_MAX,
     LEAST_RUNNING_ACU,
     CapacityUnit,
+    check_capacity,
     check_range,
     rounded_down,
     rounded_up,
@@ -140,12 +140,11 @@ class CapacityPolicy:
         now: seconds. A clock that goes back, or far ahead, neither fills the bucket nor empties the
             cluster: a tick counts as 0 to 10 seconds.
         Capacity that was decided and is not in force, since the machine had no room, costs nothing.
-        Raises ValueError if `now` is not finite or `current` not 0 to 256.
+        Raises ValueError if `now` is not finite or `current` not 0 to 256 in steps of 0.5.
         """
         if not math.isfinite(now):
             raise ValueError(f"now is {now}; it must be seconds of a clock")
-        if not 0 <= current <= ACU_MAX:
-            raise ValueError(f"current is {current} ACU; it must be from 0 to 256")
+        check_capacity("current", current)
         first = self._last_call is None
         elapsed = 0.0 if self._last_call is None else now - self._last_call
         self._last_call = now

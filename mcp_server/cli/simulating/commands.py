@@ -7,12 +7,7 @@ import typer
 
 from mcp_server.cli.options import AsJson
 
-Trace = Annotated[
-    str,
-    typer.Option(
-        help="sysbench-ramp, sysbench-heavy, or a file: JSON lines, or .csv.", metavar="NAME|FILE"
-    ),
-]
+LOADS = "sysbench-ramp, sysbench-heavy, or a file: JSON lines, or .csv."
 
 
 def add_commands(group: typer.Typer) -> None:
@@ -20,7 +15,7 @@ def add_commands(group: typer.Typer) -> None:
 
     @group.command()
     def scaling(
-        trace: Trace,
+        trace: Annotated[str, typer.Option(help=LOADS, metavar="NAME|FILE")],
         version: Annotated[
             list[str] | None,
             typer.Option(
@@ -56,7 +51,9 @@ def add_commands(group: typer.Typer) -> None:
         )
 
     @group.command("trace")
-    def show_trace(trace: Trace) -> None:
+    def show_trace(
+        trace: Annotated[str, typer.Argument(help=LOADS, metavar="NAME|FILE")],
+    ) -> None:
         """Print a load as JSON lines, to be changed and simulated."""
         from mcp_server.cli.simulating import simulating
 
