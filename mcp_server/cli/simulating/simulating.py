@@ -7,6 +7,11 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
+from cluster_runtime.serverless.scaling.limits import (
+    effective_cache_bytes,
+    max_connections,
+    shared_buffers_bytes,
+)
 from cluster_runtime.serverless.scaling.units import CapacityUnit
 from cluster_runtime.serverless.scaling.versions import PlatformVersion, version_named
 from cluster_runtime.serverless.simulator.comparison import (
@@ -55,7 +60,7 @@ def scaling(asked: Asked, plot: Path | None, *, as_json: bool) -> None:
     if draw is not None:
         draw(runs)
     if as_json:
-        console.json_of(_as_json(trace, found, asked.price))
+        console.json_of(_as_json(asked, trace, found))
         return
     console.out.print(_table(found))
     if trace.recorded_acu_hours is not None:
@@ -96,13 +101,19 @@ def _versions(asked: Asked) -> list[PlatformVersion]:
         raise typer.BadParameter(str(error), param_hint="--version") from error
 
 
-def _as_json(trace: Trace, found: list[Outcome], price: float) -> dict[str, object]:
+def _as_json(asked: Asked, trace: Trace, found: list[Outcome]) -> dict[str, object]:
     recorded = trace.recorded_acu_hours
     return {
         "trace": trace.name,
         "recorded_acu_hours": recorded,
-        "recorded_cost_usd": None if recorded is None else recorded * price,
+        "recorded_cost_usd": None if recorded is None else recorded * asked.price,
         "full_samples": trace.full_samples,
+        "max_connections": max_connections(asked.minimum, asked.maximum),
+        "effective_cache_bytes": effective_cache_bytes(asked.maximum),
+        "shared_buffers_bytes": {
+            "minimum": shared_buffers_bytes(asked.minimum),
+            "maximum": shared_buffers_bytes(asked.maximum),
+        },
         "runs": [
             {**asdict(each), "against_first": asdict(against(each, found[0]))} for each in found
         ],

@@ -67,7 +67,10 @@ def test_the_range_and_the_price_count() -> None:
         *("scaling", "--trace", "sysbench-ramp", "--version", "2", "--json"),
         *("--minimum", "8", "--maximum", "16", "--price", "0.2", "--cores-per-acu", "0.5"),
     )
-    (found,) = json.loads(done.stdout)["runs"]
+    told = json.loads(done.stdout)
+    assert told["max_connections"] == 3360
+    assert told["shared_buffers_bytes"]["minimum"] < told["effective_cache_bytes"]
+    (found,) = told["runs"]
     assert found["peak_acu"] == 16
     assert found["cost_usd"] == pytest.approx(found["acu_hours"] * 0.2)
 
