@@ -19,14 +19,14 @@ RAMP_CORES = 46.0
 RAMP_WORK = 9_000.0
 """Seconds of a core: fitted so that the old policy has its peak 3.6 times shorter than fast scaling
 has."""
-RAMP_LENGTH_SECONDS = 1800.0
+RAMP_LENGTH_SECONDS = 900.0
 RAMP_CLIENTS = 168
 
 HEAVY_CLIENTS = 512
 """Threads of the sysbench run that Amazon published: 50 million queries, read-heavy, 16 GB."""
 HEAVY_WORK = 18_000.0
 """Seconds of a core: fitted so that version 3 saves 20 % of time and of ACU-hours against 2."""
-HEAVY_LENGTH_SECONDS = 1200.0
+HEAVY_LENGTH_SECONDS = 600.0
 HEAVY_MEMORY_BYTES = 16.0 * GIB
 
 

@@ -98,13 +98,16 @@ class Run:
 
     @property
     def scale_down_seconds(self) -> float | None:
-        """From the end of the work to the first time at the capacity that it ends with."""
+        """From the end of the work to the first time at the capacity that it ends with.
+
+        None where it has not ended, or nobody looked on after that.
+        """
         if self.finished is None:
             return None
         lowest = self.points[-1].capacity
-        after = (each.at for each in self.points if each.at >= self.finished)
-        capacities = {each.at: each.capacity for each in self.points}
-        return next(at for at in after if capacities[at] <= lowest) - self.finished
+        after = (each for each in self.points if each.at >= self.finished)
+        down = next((each.at for each in after if each.capacity <= lowest), None)
+        return None if down is None else down - self.finished
 
     def held_seconds(self, level: float) -> float:
         """How long it did at least so much work per second."""

@@ -11,11 +11,8 @@ from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.serverless.simulator.simulation import Point, Run
 
 KINDS = frozenset({".svg", ".png", ".pdf"})
-POINTS_MAX = 300
+POINTS_MAX = 200
 """Of a line: what a screen shows, and a file of some ten kilobytes."""
-
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "borealis", "font.size": 9}
-"""Text stays text, and the same runs are the same file."""
 
 WIDTH_INCHES, HEIGHT_INCHES = 4.2, 6.4
 CAPACITY, WANTED, WORK, CREDITS = "#1f6fb4", "#c9541c", "#2c7a4b", "#7a5195"
@@ -34,7 +31,10 @@ def draw(runs: Sequence[Run], path: Path) -> None:
     """Draw them into a file. Raises InvalidParameterError if it cannot be written."""
     check_kind(path)
     metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
-    with matplotlib.rc_context(STYLE):
+    # Text stays text, and the same runs are the same file.
+    with matplotlib.rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "borealis", "font.size": 9}
+    ):
         try:
             _figure(runs).savefig(path, metadata=metadata)
         except OSError as error:
@@ -53,7 +53,8 @@ def _figure(runs: Sequence[Run]) -> Figure:
         bottom.set_xlabel("seconds")
         for axes in (top, middle, bottom):
             axes.grid(alpha=0.25)
-            axes.set_ylim(bottom=0)
+    for row in rows:  # all lines are there, so that the columns of a row have the same height
+        row[0].set_ylim(bottom=0)
     rows[0][0].set_ylabel("ACU")
     rows[1][0].set_ylabel("work per second\n(cores of version 2)")
     rows[2][0].set_ylabel("credits (ACU)")

@@ -55,7 +55,7 @@ def test_a_session_runs_on_one_core_at_a_time() -> None:
     busy = Demand(cpu_cores=8, connections=2)
     run = simulate(
         Trace("two", (Sample(0, busy), Sample(60, Demand(connections=2))), 600),
-        Setting(VERSIONS["3"], minimum=32),
+        Setting(VERSIONS["2"], minimum=32),
     )
     assert max(point.used_cores for point in run.points) == pytest.approx(2)
     assert run.finished == pytest.approx(240, abs=1)
@@ -88,7 +88,7 @@ def test_only_a_minimum_of_0_pauses() -> None:
 
 
 def test_the_time_at_peak_is_compared_among_versions_that_do_the_same_with_a_core() -> None:
-    trace = load(8, work=100, each_seconds=600)
+    trace = load(8, work=2000, each_seconds=600)
     alike = compared(trace, [VERSIONS["2"], version_named("2+fast")], Setting(VERSIONS["2"]))
     one, other = outcomes(alike)
     assert against(other, one).held_times == pytest.approx(other.held_seconds / one.held_seconds)
