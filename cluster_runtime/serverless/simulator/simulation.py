@@ -50,9 +50,9 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One look. at, seconds: its beginning and length. capacity: ACU in force.
+    """A look, or more where nothing changed. at, seconds: its beginning and length.
 
-    offered_cores: what would run if there were room. used_cores: what ran. work: done per second,
+    capacity: ACU in force. offered_cores: what would run if there were room. used_cores: what ran. work: done per second,
     in seconds of a core of platform version 2. waiting: such seconds that are queued.
     """
 
@@ -117,10 +117,18 @@ class Run:
 def simulate(trace: Trace, setting: Setting) -> Run:
     """Run a load against a policy. Raises ValueError for a range that is none."""
     instance = _Instance(trace, setting)
-    points = []
+    points: list[Point] = []
     while instance.now < trace.seconds:
-        points.append(instance.step())
+        _add(points, instance.step())
     return Run(trace, setting, tuple(points), instance.finished)
+
+
+def _add(points: list[Point], point: Point) -> None:
+    """Looks at which all is the same are one: most of a recorded day."""
+    if points and replace(point, at=0.0, seconds=0.0) == replace(points[-1], at=0.0, seconds=0.0):
+        point = replace(points[-1], seconds=points[-1].seconds + point.seconds)
+        points.pop()
+    points.append(point)
 
 
 class _Instance:
@@ -202,7 +210,9 @@ class _Instance:
         sessions = demand.connections or math.inf
         cores = min(room, sessions, self._waiting / performance / seconds)
         work = cores * performance * seconds
-        self._waiting = max(self._waiting - work, 0.0)
+        self._waiting -= work
+        if self._waiting < NOTHING:
+            self._waiting = 0.0
         if work:
-            self.finished = self.now + seconds if self._waiting < NOTHING else None
+            self.finished = None if self._waiting else self.now + seconds
         return cores, work, demand.cpu_cores / performance
