@@ -80,11 +80,7 @@ class Trace:
     @property
     def full_samples(self) -> int:
         """In how many the recorded capacity was used up, so that more may have been wanted."""
-        return sum(
-            bool(each.capacity_acu)
-            and each.demand.cpu_cores >= FULL * each.capacity_acu * ACU.cores
-            for each in self.samples
-        )
+        return sum(_was_full(each) for each in self.samples)
 
     @property
     def recorded_acu_hours(self) -> float | None:
@@ -102,6 +98,13 @@ class Trace:
             last = index + 1 == len(self.samples)
             until = self.seconds if last else self.samples[index + 1].at
             yield sample, until - sample.at
+
+
+def _was_full(sample: Sample) -> bool:
+    capacity = sample.capacity_acu
+    if not capacity:
+        return False
+    return sample.demand.cpu_cores >= FULL * capacity * ACU.cores
 
 
 def read_trace(path: Path) -> Trace:

@@ -152,4 +152,4 @@ def _seconds(seconds: float | None) -> str:
 
 
 def _change(less: float | None) -> str:
-    return "" if less is None else f" ({-100 * less:+.0f}%)"
+    return "" if less is None else f" ({round(-100 * less):+d}%)"
