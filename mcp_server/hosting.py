@@ -25,6 +25,7 @@ from mcp_server.server import (
     serve_stdio,
 )
 from mcp_server.tools import ServerScope
+from mcp_server.tools.toolsets import DEFAULT, Toolsets
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TOKEN_CHARACTERS_MIN = 16
@@ -38,6 +39,7 @@ class Options:
     `init_chat_model` string for `ask`. warm_pool: started clusters kept ready.
     hosted_by: who hosts the clusters, as in `Runtime.open`.
     token_file: with HTTP, a file whose content clients must send as a bearer token.
+    toolsets: those whose tools are served.
     """
 
     state_dir: Path
@@ -49,6 +51,7 @@ class Options:
     token_file: Path | None = None
     warm_pool: int = 1
     hosted_by: HostedBy = "daemon"
+    toolsets: Toolsets = DEFAULT
 
 
 def run(options: Options, announce: Callable[[str], None]) -> None:
@@ -68,9 +71,8 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
         traces.enter_context(tracing.exporting(os.environ))
         if options.create and options.cluster is not None:
             _ensure(runtime, options.cluster)
-        server = build_server(
-            runtime, ServerScope(options.cluster, options.read_only), model=options.model
-        )
+        scope = ServerScope(options.cluster, options.read_only, toolsets=options.toolsets)
+        server = build_server(runtime, scope, model=options.model)
 
         def close() -> None:
             runtime.close()
@@ -90,7 +92,7 @@ def run_for_databases(
         raise ScopeError("--create makes a cluster: it cannot go with a database that is there")
     token, listener = _prepared(options)
     databases.examine(announce)
-    server = build_database_server(databases, model=options.model)
+    server = build_database_server(databases, toolsets=options.toolsets, model=options.model)
     with ExitStack() as traces:
         traces.enter_context(tracing.exporting(os.environ))
         serve(server, traces.close, listener, token, announce)

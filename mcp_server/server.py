@@ -24,6 +24,7 @@ from mcp_server.databases.existing import Databases
 from mcp_server.errors import ScopeError
 from mcp_server.questions import Questions
 from mcp_server.tools import DEFINITIONS, Platform, ServerScope, bind
+from mcp_server.tools.toolsets import DEFAULT, Toolsets, named
 from mcp_server.wording import InTools, OfExistingDatabases
 
 Server = MCPServer[dict[str, object]]
@@ -55,7 +56,8 @@ def build_server(
     """A server with the tools that fit the scope, working on the clusters of a control plane.
 
     model: a LangChain `init_chat_model` string, for `ask`; None for the built-in translator alone.
-    Raises ClusterNotFoundError when the scope names a cluster that the plane does not know.
+    Raises ClusterNotFoundError when the scope names a cluster that the plane does not know, and
+    ScopeError when it leaves no tool.
     """
     scope = scope or ServerScope()
     if scope.cluster is not None:
@@ -69,12 +71,14 @@ def build_server(
     return _serving(platform, scope, instructions, InTools)
 
 
-def build_database_server(databases: Databases, *, model: str | None = None) -> Server:
+def build_database_server(
+    databases: Databases, *, toolsets: Toolsets = DEFAULT, model: str | None = None
+) -> Server:
     """A server that reads databases which are there already: it has no tool that writes.
 
-    model: as for `build_server`.
+    model: as for `build_server`. Raises ScopeError when the toolsets leave no tool.
     """
-    scope = ServerScope(read_only=True, databases=databases.names)
+    scope = ServerScope(read_only=True, databases=databases.names, toolsets=toolsets)
     instructions = DATABASE_INSTRUCTIONS.format(
         databases=", ".join(databases.names),
         which="no tool needs its name" if len(databases.names) == 1 else "`cluster` names one",
@@ -87,6 +91,11 @@ def _serving(
     platform: Platform, scope: ServerScope, instructions: str, speaker: type[InTools]
 ) -> Server:
     definitions = [each for each in DEFINITIONS if each.fits(scope)]
+    if not any(each.toolset for each in definitions):
+        raise ScopeError(
+            f"no tool is left: what this server may do has nothing of {named(scope.toolsets)}; "
+            "name other --toolsets"
+        )
     words = speaker({each.name for each in definitions}.__contains__)
     return MCPServer(
         "borealis",

@@ -335,6 +335,13 @@ def mcp(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Leave out the tools that write.")
     ] = False,
+    toolsets: Annotated[
+        str | None,
+        typer.Option(
+            help="Tools to serve, as `a,b` or `all`: clusters, branches, history, schema, queries, "
+            "writes (these by default), advice, memory, capacity.",
+        ),
+    ] = None,
     model: Model = None,
     warm_pool: WarmPool = 1,
     http: Annotated[
@@ -365,6 +372,7 @@ def mcp(
     with loading():
         from mcp_server import hosting
         from mcp_server.cli import existing
+        from mcp_server.tools.toolsets import DEFAULT, chosen
 
     options = hosting.Options(
         state_dir=state_dir.expanduser(),
@@ -376,6 +384,7 @@ def mcp(
         token_file=token_file,
         warm_pool=warm_pool,
         hosted_by=hosted_by,
+        toolsets=DEFAULT if toolsets is None else chosen(toolsets),
     )
     databases = existing.to_serve(dsn or (), cluster, region, user, database, ca_bundle)
     if databases is None:

@@ -11,9 +11,10 @@ from mcp_server.tools.arguments import ClusterName
 from mcp_server.tools.asking import Request, asking_for
 from mcp_server.tools.definition import Effect, Reach, tool
 from mcp_server.tools.platform import Call
+from mcp_server.tools.toolsets import Toolset
 
 
-@tool(title="Create a cluster", effect=Effect.ADDS, reach=Reach.SERVER)
+@tool(title="Create a cluster", toolset=Toolset.CLUSTERS, effect=Effect.ADDS, reach=Reach.SERVER)
 @asking_for(CreateDBCluster)
 async def create_cluster(call: Call, request: Request) -> ClusterDescription:
     """Create a PostgreSQL 18 cluster with pgvector, ready for use when this returns.
@@ -29,7 +30,7 @@ async def create_cluster(call: Call, request: Request) -> ClusterDescription:
     return ClusterDescription.of(facts)
 
 
-@tool(title="List clusters", effect=Effect.READS, reach=Reach.SERVER)
+@tool(title="List clusters", toolset=Toolset.CLUSTERS, effect=Effect.READS, reach=Reach.SERVER)
 async def list_clusters(call: Call) -> ClusterList:
     """List all clusters with their status. A paused one counts as available and wakes on use."""
     facts = await call.off_loop(call.plane.describe_db_clusters)
@@ -37,7 +38,7 @@ async def list_clusters(call: Call) -> ClusterList:
     return ClusterList(clusters=[ClusterSummary.of(one) for one in ordered])
 
 
-@tool(title="Describe a cluster", effect=Effect.READS)
+@tool(title="Describe a cluster", toolset=Toolset.CLUSTERS, effect=Effect.READS)
 async def describe_cluster(
     call: Call,
     cluster: ClusterName,
@@ -62,7 +63,9 @@ async def describe_cluster(
     return ClusterDescription.of(facts, connection_string)
 
 
-@tool(title="Delete a cluster", effect=Effect.DESTROYS, reach=Reach.SERVER)
+@tool(
+    title="Delete a cluster", toolset=Toolset.CLUSTERS, effect=Effect.DESTROYS, reach=Reach.SERVER
+)
 @asking_for(DeleteDBCluster)
 async def delete_cluster(call: Call, request: Request) -> ClusterDeleted:
     """Delete a cluster with all its databases. This cannot be undone.

@@ -33,6 +33,7 @@ from mcp_server.tools.arguments import (
 )
 from mcp_server.tools.platform import Call, Platform, ServerScope
 from mcp_server.tools.progress import Progress
+from mcp_server.tools.toolsets import Toolset
 from mcp_server.wording import EVERY_TOOL
 
 ERROR = "borealis.error.type"
@@ -72,10 +73,14 @@ Run = Callable[..., Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """One tool. Its name and description are those of `run`, its parameters those after `call`."""
+    """One tool. Its name and description are those of `run`, its parameters those after `call`.
+
+    toolset: the one that it belongs to; None where it serves the tools of all.
+    """
 
     run: Run
     title: str
+    toolset: Toolset | None
     effect: Effect
     reach: Reach
 
@@ -86,6 +91,8 @@ class ToolDefinition:
 
     def fits(self, scope: ServerScope) -> bool:
         """Whether a server of this scope has the tool."""
+        if self.toolset is not None and self.toolset not in scope.toolsets:
+            return False
         if scope.read_only and self.effect.writes:
             return False
         if scope.databases:
@@ -94,12 +101,12 @@ class ToolDefinition:
 
 
 def tool(
-    *, title: str, effect: Effect, reach: Reach = Reach.CLUSTER
+    *, title: str, toolset: Toolset | None, effect: Effect, reach: Reach = Reach.CLUSTER
 ) -> Callable[[Run], ToolDefinition]:
     """Define a tool: an async function whose docstring and parameter descriptions are its words."""
 
     def define(run: Run) -> ToolDefinition:
-        return ToolDefinition(run=run, title=title, effect=effect, reach=reach)
+        return ToolDefinition(run, title, toolset, effect, reach)
 
     return define
 

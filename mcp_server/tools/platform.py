@@ -11,6 +11,7 @@ from cluster_runtime.control.plane import Cluster, ControlPlane
 from mcp_server.databases.existing import Database, Databases
 from mcp_server.questions import Questions
 from mcp_server.tools.progress import Progress
+from mcp_server.tools.toolsets import DEFAULT, Toolsets
 
 T = TypeVar("T")
 
@@ -32,11 +33,13 @@ class ServerScope:
     """What a server may do. cluster: the only one it works on, or None for all of them.
 
     databases: the names of those that it reads instead of clusters, where it does.
+    toolsets: those whose tools it has.
     """
 
     cluster: str | None = None
     read_only: bool = False
     databases: tuple[str, ...] = ()
+    toolsets: Toolsets = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)

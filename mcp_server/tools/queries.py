@@ -24,9 +24,10 @@ from mcp_server.tools.arguments import (
 )
 from mcp_server.tools.definition import Effect, Reach, tool
 from mcp_server.tools.platform import Call
+from mcp_server.tools.toolsets import Toolset
 
 
-@tool(title="Run a query", effect=Effect.READS, reach=Reach.DATABASE)
+@tool(title="Run a query", toolset=Toolset.QUERIES, effect=Effect.READS, reach=Reach.DATABASE)
 async def run_query(
     call: Call,
     cluster: ClusterName,
@@ -49,7 +50,7 @@ async def run_query(
         return await interruptible(connection, query(connection, sql, limits), timeout_seconds)
 
 
-@tool(title="Execute SQL", effect=Effect.DESTROYS)
+@tool(title="Execute SQL", toolset=Toolset.WRITES, effect=Effect.DESTROYS)
 async def execute_sql(
     call: Call,
     cluster: ClusterName,

@@ -13,9 +13,10 @@ from mcp_server.rows import limits_of_a_call
 from mcp_server.tools.arguments import ClusterName, DatabaseName, RowLimit, TimeoutSeconds
 from mcp_server.tools.definition import Effect, Reach, tool
 from mcp_server.tools.platform import Call
+from mcp_server.tools.toolsets import Toolset
 
 
-@tool(title="Ask in English", effect=Effect.READS, reach=Reach.DATABASE)
+@tool(title="Ask in English", toolset=Toolset.QUERIES, effect=Effect.READS, reach=Reach.DATABASE)
 async def ask(
     call: Call,
     cluster: ClusterName,

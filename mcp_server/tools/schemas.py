@@ -23,11 +23,12 @@ from mcp_server.tools import catalog_queries as catalog
 from mcp_server.tools.arguments import ClusterName, DatabaseName
 from mcp_server.tools.definition import Effect, Reach, tool
 from mcp_server.tools.platform import Call
+from mcp_server.tools.toolsets import Toolset
 
 LIMITS = limits_of_a_call()
 
 
-@tool(title="List schemas", effect=Effect.READS, reach=Reach.DATABASE)
+@tool(title="List schemas", toolset=Toolset.SCHEMA, effect=Effect.READS, reach=Reach.DATABASE)
 async def list_schemas(
     call: Call, cluster: ClusterName, database: DatabaseName = None
 ) -> SchemaList:
@@ -43,7 +44,7 @@ async def list_schemas(
         return SchemaList(cluster=handle.identifier, schemas=schemas, **current)
 
 
-@tool(title="Describe tables", effect=Effect.READS, reach=Reach.DATABASE)
+@tool(title="Describe tables", toolset=Toolset.SCHEMA, effect=Effect.READS, reach=Reach.DATABASE)
 async def describe_tables(
     call: Call,
     cluster: ClusterName,
