@@ -342,6 +342,9 @@ def mcp(
             "writes (these by default), advice, memory, capacity.",
         ),
     ] = None,
+    answer_tokens: Annotated[
+        int, typer.Option(min=500, help="Most tokens of one answer; read_more gives the rest.")
+    ] = 20_000,
     model: Model = None,
     warm_pool: WarmPool = 1,
     http: Annotated[
@@ -372,7 +375,7 @@ def mcp(
     with loading():
         from mcp_server import hosting
         from mcp_server.cli import existing
-        from mcp_server.tools.toolsets import DEFAULT, chosen
+        from mcp_server.toolkit.toolsets import DEFAULT, chosen
 
     options = hosting.Options(
         state_dir=state_dir.expanduser(),
@@ -385,6 +388,7 @@ def mcp(
         warm_pool=warm_pool,
         hosted_by=hosted_by,
         toolsets=DEFAULT if toolsets is None else chosen(toolsets),
+        answer_tokens=answer_tokens,
     )
     databases = existing.to_serve(dsn or (), cluster, region, user, database, ca_bundle)
     if databases is None:

@@ -19,6 +19,7 @@ from cluster_runtime.engine.system.processes import wait_until_gone
 from mcp_server.cli.commands import main
 from mcp_server.errors import ScopeError
 from mcp_server.server import RequireToken, listen
+from tests.mcp_server.conftest import told
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -63,12 +64,14 @@ async def test_a_client_works_over_stdio_and_the_next_one_finds_its_work(
             assert {tool.name for tool in (await client.list_tools()).tools} == {
                 "describe_cluster",
                 "list_schemas",
+                "read_more",
+                "search_schema",
                 "describe_tables",
                 "run_query",
                 "ask",
             }
             answer = await client.call_tool("run_query", {"sql": "select x from t"})
-            assert answer.structured_content["rows"] == [[42]]
+            assert told(answer)["rows"] == [[42]]
         log.seek(0)
         assert log.read() == ""
 
@@ -156,7 +159,7 @@ async def test_clients_work_over_streamable_http(http_url: str) -> None:
     async with Client(http_url) as one, Client(http_url) as other:
         await one.call_tool("execute_sql", {"sql": "create table shared as select 7 as x"})
         answer = await other.call_tool("run_query", {"sql": "select x from shared"})
-        assert answer.structured_content["rows"] == [[7]]
+        assert told(answer)["rows"] == [[7]]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from mcp import Client
 from mcp_server.cli.commands import main
 from mcp_server.errors import ScopeError
 from mcp_server.server import build_server
+from mcp_server.toolkit.toolsets import DEFAULT, EVERY, Toolset, chosen, named
 from mcp_server.tools import DEFINITIONS, ServerScope
-from mcp_server.tools.toolsets import DEFAULT, EVERY, Toolset, chosen, named
 
 
 @pytest.mark.parametrize(
