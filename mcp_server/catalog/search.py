@@ -11,14 +11,16 @@ from mcp_server.nl2sql.database.catalog import nearest
 from mcp_server.nl2sql.database.identifiers import written
 
 WORDS_MAX = 12
-HITS_READ = 4000
-"""Of each kind; a word that occurs in more of them finds nothing by itself."""
+HITS_READ = 201
+"""Of tables and views, and of everything else."""
+NAMES_READ = 4000
 COLUMNS_SHOWN = 12
 LABELS_SHOWN = 8
 COMMENT_CHARACTERS = 100
 BETWEEN = "\x1f"
 """Stands between the name of a column and its type."""
 
+# Objects of users have 16384 and more for their oid: the others are not looked at.
 _OWN = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
 _FITS = "ilike any (%(like)s::text[])"
 _IN_SCHEMA = "(%(schema)s::text is null or n.nspname = %(schema)s)"
@@ -26,37 +28,63 @@ _NOT_OF_AN_EXTENSION = """not exists (
     select from pg_catalog.pg_depend d
     where d.classid = '{catalog}'::regclass and d.objid = {oid} and d.deptype = 'e')"""
 
-RELATIONS = f"""
-select n.nspname::text, c.relname::text,
+
+def relations(words: int) -> str:
+    """The query for tables and views that any of so many words speaks for, the likeliest first.
+
+    First it counts what speaks for each, which takes little, and then looks at the best alone.
+    """
+
+    def points(what: str, each: int) -> str:
+        return " + ".join(
+            f"{each} * ({what} ilike (%(like)s::text[])[{at + 1}])::int4" for at in range(words)
+        )
+
+    return f"""
+with hits (oid, points) as (
+    select c.oid, {points("c.relname", 8)} from pg_catalog.pg_class c
+    where c.oid >= 16384 and c.relname {_FITS}
+    union all
+    select a.attrelid, max({points("a.attname", 3)}) from pg_catalog.pg_attribute a
+    where a.attrelid >= 16384 and a.attnum > 0 and not a.attisdropped and a.attname {_FITS}
+    group by 1
+    union all
+    select s.objoid, max({points("left(s.description, 1000)", 2)})
+    from pg_catalog.pg_description s
+    where s.classoid = 'pg_class'::regclass and left(s.description, 1000) {_FITS}
+    group by 1
+    union all
+    select c.oid, 1 from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname {_FITS} and {_OWN}),
+best as (
+    select c.oid, n.nspname, c.relname, c.relkind, c.reltuples, sum(hits.points) as points
+    from hits
+    join pg_catalog.pg_class c on c.oid = hits.oid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition and {_OWN}
+      and {_IN_SCHEMA}
+    group by 1, 2, 3, 4, 5
+    order by points desc, length(c.relname), 2, 3
+    limit {HITS_READ})
+select c.nspname::text, c.relname::text,
        case c.relkind when 'r' then 'table' when 'p' then 'partitioned table' when 'v' then 'view'
                       when 'm' then 'materialized view' else 'foreign table' end,
-       nullif(c.reltuples, -1)::int8, left(said.description, 300), hit.names, hit.comments
-from pg_catalog.pg_class c
-join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-left join pg_catalog.pg_description said
-       on said.objoid = c.oid and said.classoid = 'pg_class'::regclass and said.objsubid = 0
-left join (
-    select a.attrelid,
-           (array_agg(a.attname::text || chr(31) || format_type(a.atttypid, a.atttypmod)
-                      order by a.attnum) filter (where a.attname {_FITS}))
-               [:{COLUMNS_SHOWN}] as names,
-           (array_agg(a.attname::text || chr(31) || format_type(a.atttypid, a.atttypmod)
-                      order by a.attnum) filter (where not a.attname {_FITS}))
-               [:{COLUMNS_SHOWN}] as comments
-    from pg_catalog.pg_attribute a
-    left join pg_catalog.pg_description s
-           on s.objoid = a.attrelid and s.objsubid = a.attnum
-          and s.classoid = 'pg_class'::regclass
-    where a.attnum > 0 and not a.attisdropped and a.attrelid >= 16384
-      and (a.attname {_FITS} or left(s.description, 1000) {_FITS})
-    group by 1) hit on hit.attrelid = c.oid
-where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition and {_OWN} and {_IN_SCHEMA}
-  and (c.relname {_FITS} or n.nspname {_FITS} or hit.attrelid is not null
-       or left(said.description, 1000) {_FITS})
-  and {_NOT_OF_AN_EXTENSION.format(catalog="pg_class", oid="c.oid")}
-order by (c.relname {_FITS}) desc, 1, 2
-limit {HITS_READ}
+       nullif(c.reltuples, -1)::int8, left(obj_description(c.oid, 'pg_class'), 300),
+       array(select a.attname::text || chr(31) || format_type(a.atttypid, a.atttypmod)
+             from pg_catalog.pg_attribute a
+             where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+               and a.attname {_FITS} order by a.attnum limit {COLUMNS_SHOWN}),
+       array(select a.attname::text || chr(31) || format_type(a.atttypid, a.atttypmod)
+             from pg_catalog.pg_description s
+             join pg_catalog.pg_attribute a on a.attrelid = s.objoid and a.attnum = s.objsubid
+             where s.objoid = c.oid and s.classoid = 'pg_class'::regclass and s.objsubid > 0
+               and not a.attname {_FITS} and left(s.description, 1000) {_FITS}
+             order by a.attnum limit {COLUMNS_SHOWN})
+from best c
+where {_NOT_OF_AN_EXTENSION.format(catalog="pg_class", oid="c.oid")}
+order by c.points desc, 1, 2
 """
+
 
 OTHERS = f"""
 select * from (
@@ -66,7 +94,7 @@ select * from (
                as more,
            left(obj_description(t.oid, 'pg_type'), 300) as comment
     from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
-    where t.typtype = 'e' and {_OWN} and {_IN_SCHEMA}
+    where t.oid >= 16384 and t.typtype = 'e' and {_OWN} and {_IN_SCHEMA}
       and (t.typname {_FITS}
            or exists (select from pg_catalog.pg_enum e
                       where e.enumtypid = t.oid and e.enumlabel {_FITS}))
@@ -77,7 +105,7 @@ select * from (
                  left(pg_get_function_result(p.oid), 300)],
            left(obj_description(p.oid, 'pg_proc'), 300)
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-    where {_OWN} and {_IN_SCHEMA}
+    where p.oid >= 16384 and {_OWN} and {_IN_SCHEMA}
       and (p.proname {_FITS}
            or left(obj_description(p.oid, 'pg_proc'), 1000) {_FITS})
       and {_NOT_OF_AN_EXTENSION.format(catalog="pg_proc", oid="p.oid")}
@@ -93,7 +121,7 @@ NAMES = f"""
 select distinct c.relname::text
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition and {_OWN} and {_IN_SCHEMA}
-limit {HITS_READ}
+limit {NAMES_READ}
 """
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from mcp_server.catalog import queries, search, showing
 from mcp_server.catalog.tables import described, schema_of, tables_named, tables_of
+from mcp_server.errors import SqlRefusedError
 from mcp_server.pages import Answer
 from mcp_server.results import SchemaList, SchemaSummary
 from mcp_server.rows import limits_of_a_call
@@ -36,16 +37,16 @@ async def search_schema(
     """
     handle = await call.database(cluster)
     words = search.words_of(query)
+    if not words:
+        raise SqlRefusedError(f"{query!r} has no word in it: letters or digits are looked for")
     async with describing(handle, database, LIMITS) as connection:
         if schema is not None:
             schema = await schema_of(connection, schema)
         asked = {"like": search.patterns(words), "schema": schema}
         hits = [
-            search.Hit(
-                kind, of, name, comment, rows, columns=tuple(named or ()), told=tuple(told or ())
-            )
+            search.Hit(kind, of, name, comment, rows, columns=tuple(named), told=tuple(told))
             for of, name, kind, rows, comment, named, told in await (
-                await connection.execute(search.RELATIONS, asked)
+                await connection.execute(search.relations(len(words)), asked)
             ).fetchall()
         ]
         hits += [
@@ -60,7 +61,7 @@ async def search_schema(
             return Answer.lines([f"nothing; nearest: {', '.join(near)}" if near else "nothing"])
     found = search.ranked(hits, words)
     left = len(found) - limit
-    notes = (f"{left} more hits: narrow the words, or raise limit.",) if left > 0 else ()
+    notes = ("There are more hits: narrow the words, or raise limit.",) if left > 0 else ()
     return Answer.lines([hit.line for hit in found[:limit]], notes=notes)
 
 
