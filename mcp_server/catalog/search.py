@@ -14,6 +14,7 @@ WORDS_MAX = 12
 HITS_READ = 201
 """Of tables and views, and of everything else."""
 NAMES_READ = 4000
+NEAR_COMPARED = 200
 COLUMNS_SHOWN = 12
 LABELS_SHOWN = 8
 COMMENT_CHARACTERS = 100
@@ -194,7 +195,15 @@ def ranked(hits: Iterable[Hit], words: Sequence[str]) -> list[Hit]:
 
 def near(query: str, names: Sequence[str]) -> list[str]:
     """Names most like the query, where it finds nothing."""
-    return [written(each) for each in nearest(query, names)]
+    pairs = _pairs(query)
+    likely = sorted(names, key=lambda name: -len(pairs & _pairs(name)))[:NEAR_COMPARED]
+    return [written(each) for each in nearest(query, likely)]
+
+
+def _pairs(text: str) -> set[str]:
+    """The letters beside each other: what two names share of them takes little to see."""
+    low = text.lower()
+    return {low[at : at + 2] for at in range(len(low) - 1)}
 
 
 def _score(hit: Hit, words: Sequence[str]) -> float:

@@ -260,7 +260,7 @@ async def test_a_search_that_finds_nothing_names_what_is_near(tools: Any, odd: A
 
 COLUMNS = "id int, name text, made_at timestamptz, note text, amount numeric, state text, part int"
 TABLES, WIDE_TABLES, WIDE_COLUMNS = 3000, 40, 1500
-SEARCH_MS = 100
+SEARCH_TO_QUERY = 10
 
 
 @pytest.fixture(scope="module")
@@ -289,18 +289,24 @@ def wide(runtime: Runtime) -> ClusterHandle:
 
 
 @pytest.mark.slow
-async def test_3000_tables_are_searched_in_100_ms(tools: Any, large: Any) -> None:
-    took = []
+async def test_3000_tables_are_searched_in_little_more_than_a_query_takes(
+    tools: Any, large: Any
+) -> None:
+    """In milliseconds it is at most 100 where nothing else runs, which a test cannot see to."""
+    took, plain = [], []
     async with Client(tools.server) as client:
         for n in range(12):
             query = {"cluster": "large", "query": f"number {n * 200} total"}
             began = time.perf_counter()
             answer = await client.call_tool("search_schema", query)
             took.append((time.perf_counter() - began) * 1000)
+            began = time.perf_counter()
+            await client.call_tool("run_query", {"cluster": "large", "sql": "select 1"})
+            plain.append((time.perf_counter() - began) * 1000)
             assert f"_number_{n * 200}:" in told(answer)["text"].splitlines()[0]
-    print(f"search_schema, {TABLES} tables: p50 {statistics.median(took):.0f} ms")
-    # Not the median: it tells of what else the machine does meanwhile. `bench/mcp.py` prints it.
-    assert sorted(took)[len(took) // 4] <= SEARCH_MS
+    searched, queried = statistics.median(took), statistics.median(plain)
+    print(f"search_schema, {TABLES} tables: p50 {searched:.0f} ms; a query: {queried:.0f} ms")
+    assert searched / queried <= SEARCH_TO_QUERY
 
 
 @pytest.mark.slow
