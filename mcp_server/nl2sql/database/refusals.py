@@ -97,9 +97,13 @@ def _near_names(said: str, tree: exp.Expr | None) -> Steps[str]:
 
 
 def _with_names(said: str, known: list[Relation]) -> str:
-    column = re.search(r'column "?(?:([^\s".]+)\.)?([^\s"]+)"? does not exist', said)
+    of_table = re.search(r'column "(.+?)" of relation "(.+?)" does not exist', said)
+    if of_table:
+        there = [each for each in known if each.name == of_table[2]]
+        return f"{said} ({names.column_message(of_table[1], None, there or known)})"
+    column = re.search(r'column (?:"(.+?)"|[^\s".]+\.(.+?)) does not exist', said)
     if column:
-        return f"{said} ({names.column_message(column[2], None, known)})"
+        return f"{said} ({names.column_message(column[1] or column[2], None, known)})"
     table = re.search(r'relation "(?:([^".]+)\.)?([^"]+)" does not exist', said)
     if table:
         return names.table_message(table[1], table[2], known)

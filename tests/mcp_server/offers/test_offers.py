@@ -72,9 +72,10 @@ async def test_a_server_of_one_cluster_has_no_other(runtime: Any, shop: Any, ben
 
 async def test_a_listening_client_hears_of_tables_and_clusters(tools: Any, bench: Any) -> None:
     uri = "schema://bench/public/watched"
-    async with Client(tools.server) as client, client.listen(
-        resource_subscriptions=[uri], resources_list_changed=True
-    ) as heard:
+    async with (
+        Client(tools.server) as client,
+        client.listen(resource_subscriptions=[uri], resources_list_changed=True) as heard,
+    ):
         await tools("execute_sql", cluster="bench", sql="create table watched (x int)")
         with anyio.fail_after(20):
             assert (await anext(aiter(heard))).uri == uri

@@ -22,7 +22,10 @@ def named(runtime: Any) -> Any:
 @pytest.mark.parametrize(
     ("sql", "said"),
     [
-        ("select * from order", ["syntax error at end of input", "SQLSTATE 42601", "character 20"]),
+        (
+            "select * from order",
+            ['syntax error at or near "order"', "SQLSTATE 42601", "character 15"],
+        ),
         ("explain  select * fro people", ["SQLSTATE 42601", "character 19"]),
         ("  select nme from people", ["nearest: people.name", "SQLSTATE 42703", "character 10"]),
         ("select * from peeple", ["nearest: people", "SQLSTATE 42P01", "character 15"]),
