@@ -149,9 +149,10 @@ async def schema_of(connection: Connection, name: str) -> str:
     rows = await (await connection.execute(queries.SCHEMA_NAMES)).fetchall()
     known: list[str] = [schema for (schema,) in rows]
     parts = read(name)
-    for each in (name, *(parts if parts is not None and len(parts) == 1 else ())):
-        if each in known:
-            return each
+    tried = [name] if parts is None or len(parts) > 1 else [name, parts[0]]
+    there = [each for each in tried if each in known]
+    if there:
+        return there[0]
     near = nearest(name, known) or known[:20]
     raise SqlRefusedError(
         f"there is no schema {name!r}; nearest: {', '.join(map(written, near)) or 'none'}"

@@ -343,7 +343,7 @@ def mcp(
         ),
     ] = None,
     answer_tokens: Annotated[
-        int, typer.Option(min=500, help="Most tokens of one answer; read_more gives the rest.")
+        int, typer.Option(min=500, help="Most tokens of one answer; clients can ask for its rest.")
     ] = 20_000,
     model: Model = None,
     warm_pool: WarmPool = 1,

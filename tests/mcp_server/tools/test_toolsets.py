@@ -1,5 +1,6 @@
 """Which tools a server has is chosen by toolset; a name that no toolset has is refused."""
 
+import re
 from typing import Any
 
 import pytest
@@ -69,6 +70,21 @@ async def test_toolsets_go_together_with_a_cluster_and_with_read_only(
     found = await names(build_server(runtime, scope))
     assert {"run_query", "describe_cluster"} < found
     assert not {"execute_sql", "list_clusters", "describe_tables"} & found
+
+
+async def test_the_instructions_name_no_tool_that_a_server_lacks(runtime: Any, shop: Any) -> None:
+    for scope in (
+        ServerScope(),
+        ServerScope("shop", read_only=True),
+        ServerScope(toolsets=chosen("queries")),
+        ServerScope(toolsets=chosen("clusters")),
+    ):
+        async with Client(build_server(runtime, scope)) as client:
+            has = {each.name for each in (await client.list_tools()).tools}
+            lacks = {each.name for each in DEFINITIONS} - has
+            said = set(re.findall(r"\w+", client.instructions))
+        assert said & lacks == set()
+        assert said & has
 
 
 def test_a_choice_that_leaves_no_tool_is_refused(runtime: Any) -> None:
