@@ -1,6 +1,7 @@
 """The server as a process: over standard input and output, and over HTTP on loopback."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -160,6 +161,24 @@ async def test_clients_work_over_streamable_http(http_url: str) -> None:
         await one.call_tool("execute_sql", {"sql": "create table shared as select 7 as x"})
         answer = await other.call_tool("run_query", {"sql": "select x from shared"})
         assert told(answer)["rows"] == [[7]]
+
+
+async def test_a_cursor_is_of_no_use_to_another_session(http_url: str) -> None:
+    long = {"sql": "select n, repeat('x', 900) from generate_series(1, 300) n", "limit": 1000}
+    async with (
+        Client(http_url, mode="legacy") as one,
+        Client(http_url, mode="legacy") as other,
+    ):
+        first = await one.call_tool("run_query", long)
+        cursor = {"cursor": re.search(r'cursor="([^"]+)"', first.content[2].text)[1]}
+        stolen = await other.call_tool("read_more", cursor)
+        assert stolen.is_error
+        assert "nothing waits" in stolen.content[0].text
+        rest = await one.call_tool("read_more", cursor)
+        again = await one.call_tool("read_more", cursor)
+    read = [row[0] for row in told(first)["rows"]]
+    assert told(rest)["rows"][0][0] == read[-1] + 1
+    assert told(rest)["rows"] == told(again)["rows"]
 
 
 @pytest.mark.parametrize(
