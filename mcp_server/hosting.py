@@ -13,9 +13,9 @@ from anyio import to_thread
 
 from cluster_runtime import HostedBy, Runtime, tracing
 from cluster_runtime.errors import ClusterAlreadyExistsError, ClusterNotFoundError
+from mcp_server.answers.pages import ANSWER_TOKENS
 from mcp_server.databases.existing import Databases
 from mcp_server.errors import ScopeError
-from mcp_server.pages import ANSWER_TOKENS
 from mcp_server.server import (
     HTTP_PATH,
     Server,

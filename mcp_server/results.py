@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cluster_runtime.control.records.model import DBCluster
-from mcp_server.pages import Answer
+from mcp_server.answers.pages import Answer
 from mcp_server.rendering import Json
 
 Row = list[Any]

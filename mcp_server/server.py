@@ -20,12 +20,12 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from cluster_runtime.control.plane import ControlPlane
+from mcp_server.answers.pages import ANSWER_TOKENS
 from mcp_server.databases.existing import Databases
 from mcp_server.errors import ScopeError
 from mcp_server.offers.prompts import prompts
 from mcp_server.offers.resources import Resources
 from mcp_server.offers.serving import ToolServer
-from mcp_server.pages import ANSWER_TOKENS
 from mcp_server.questions import Questions
 from mcp_server.toolkit.toolsets import DEFAULT, Toolsets, named
 from mcp_server.tools import DEFINITIONS, Platform, ServerScope, bind

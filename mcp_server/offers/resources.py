@@ -9,12 +9,12 @@ from mcp_types import Resource
 
 from cluster_runtime.errors import BorealisError, ClusterNotFoundError
 from cluster_runtime.wording import Words
+from mcp_server.answers.pages import CHARACTERS_A_TOKEN, NOTE_CHARACTERS, Answer, blocks, page
 from mcp_server.catalog import queries, showing
 from mcp_server.catalog.tables import described, schema_of, tables_named, tables_of
 from mcp_server.databases.existing import Database
 from mcp_server.errors import ScopeError, SqlRefusedError
 from mcp_server.nl2sql.database.identifiers import written
-from mcp_server.pages import CHARACTERS_A_TOKEN, NOTE_CHARACTERS, Answer, blocks, page
 from mcp_server.results import ClusterDescription
 from mcp_server.rows import limits_of_a_call
 from mcp_server.sessions import describing

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from cluster_runtime import tracing
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Words
-from mcp_server.pages import Answer
+from mcp_server.answers.pages import Answer
 from mcp_server.rendering import clip
 from mcp_server.results import ToolResult
 from mcp_server.sessions import HOSTS_MAX

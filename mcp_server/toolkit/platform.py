@@ -9,8 +9,8 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
 
 from cluster_runtime.control.plane import Cluster, ControlPlane
+from mcp_server.answers.pages import ANSWER_TOKENS, KeptAnswers
 from mcp_server.databases.existing import Database, Databases
-from mcp_server.pages import ANSWER_TOKENS, KeptAnswers
 from mcp_server.questions import Questions
 from mcp_server.toolkit.changes import Changes
 from mcp_server.toolkit.progress import Progress

@@ -6,7 +6,7 @@ from typing import Any
 
 from mcp_types import CallToolResult, TextContent
 
-from mcp_server.pages import CHARACTERS_A_TOKEN, NOTE_CHARACTERS, Answer, blocks, page
+from mcp_server.answers.pages import CHARACTERS_A_TOKEN, NOTE_CHARACTERS, Answer, blocks, page
 from mcp_server.results import ToolResult
 from mcp_server.toolkit.platform import Call
 

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from psycopg.rows import dict_row
 from pydantic import Field
 
+from mcp_server.answers.pages import Answer
 from mcp_server.catalog import queries, search, showing
 from mcp_server.catalog.tables import described, schema_of, tables_named, tables_of
 from mcp_server.errors import SqlRefusedError
-from mcp_server.pages import Answer
 from mcp_server.results import SchemaList, SchemaSummary
 from mcp_server.rows import limits_of_a_call
 from mcp_server.sessions import Connection, describing

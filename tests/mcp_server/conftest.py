@@ -11,7 +11,7 @@ import pytest
 from mcp import Client
 
 from cluster_runtime import ClusterHandle, Runtime
-from mcp_server.pages import data_of
+from mcp_server.answers.pages import data_of
 from mcp_server.server import Server, build_server
 from mcp_server.tools import ServerScope
 from tests.conftest import reachable_folder

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_server import pages
-from mcp_server.pages import (
+from mcp_server.answers import pages
+from mcp_server.answers.pages import (
     KEPT_ANSWERS,
     KEPT_SECONDS,
     Answer,

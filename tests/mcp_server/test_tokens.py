@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from mcp_server.pages import CHARACTERS_A_TOKEN
+from mcp_server.answers.pages import CHARACTERS_A_TOKEN
 from mcp_server.server import build_server
 from mcp_server.toolkit.toolsets import DEFAULT, EVERY, Toolsets
 from mcp_server.tools import ServerScope

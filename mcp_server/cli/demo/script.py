@@ -27,10 +27,10 @@ from rich.panel import Panel
 from rich.table import Column, Table
 from rich.text import Text
 
+from mcp_server.answers.pages import data_of
 from mcp_server.cli import console as drawing
 from mcp_server.cli.demo import DSN_VARIABLE, shop
 from mcp_server.errors import McpServerError
-from mcp_server.pages import data_of
 from mcp_server.results import QuestionAnswer
 
 CLUSTER, SCRATCH = "demo-shop", "demo-scratch"
