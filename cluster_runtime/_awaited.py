@@ -42,6 +42,7 @@ from cluster_runtime.control.records.resources import (
     Tag,
 )
 from cluster_runtime.diff.results import DataDiff, SchemaDiff
+from cluster_runtime.serverless.metering.bill import Bill
 
 if TYPE_CHECKING:
     from cluster_runtime.gateway.description import SessionDescription
@@ -180,6 +181,7 @@ class AwaitedOperations:
         backup_retention_period: int | None = None,
         backtrack_window: int | None = None,
         backtrack_bytes_max: int | None = None,
+        seconds_until_deep_pause: int | None = None,
         reset_settings: bool = False,
     ) -> DBCluster:
         """Change settings of a cluster, at once; those that are not given stay as they are.
@@ -201,6 +203,8 @@ class AwaitedOperations:
         backtrack_window: seconds for which it can be rewound; 0: not at all.
         backtrack_bytes_max: what that may take on the disk, log and page images; what does not fit
             into it cannot be rewound to any more.
+        seconds_until_deep_pause: how long it is paused until it gives its data directory back;
+            waking makes it again from the volume. 0: never.
         reset_settings: let a master user who locked himself out back in: settings of his databases
             and of his role, connection limits and refusals, all back to their defaults. Data stay.
 
@@ -225,6 +229,7 @@ class AwaitedOperations:
             backup_retention_period=backup_retention_period,
             backtrack_window=backtrack_window,
             backtrack_bytes_max=backtrack_bytes_max,
+            seconds_until_deep_pause=seconds_until_deep_pause,
             reset_settings=reset_settings,
         )
         result: DBCluster = await self._home.acall(request)
@@ -259,16 +264,20 @@ class AwaitedOperations:
         return result
 
     @renamed(identifier="db_cluster_identifier")
-    async def pause_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+    async def pause_db_cluster(
+        self, db_cluster_identifier: str, *, deep: bool = False
+    ) -> DBCluster:
         """Pause a cluster now, as auto-pause would; the next connect wakes it.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
+        deep: give its data directory back at once, and not after a day; waking makes it again from
+            the volume.
 
-        Raises ClusterNotFoundError, InvalidClusterStateError.
+        Raises ClusterNotFoundError, InvalidClusterStateError, StorageError.
         """
         from cluster_runtime.control.operations.clusters import PauseDBCluster
 
-        request = PauseDBCluster(db_cluster_identifier)
+        request = PauseDBCluster(db_cluster_identifier, deep=deep)
         result: DBCluster = await self._home.acall(request)
         return result
 
@@ -1434,6 +1443,33 @@ class AwaitedOperations:
 
         request = LoseCompute(db_cluster_identifier)
         await self._home.acall(request)
+
+    @renamed(identifier="db_cluster_identifier")
+    async def describe_bill(
+        self,
+        db_cluster_identifier: str | None = None,
+        *,
+        since: datetime | None = None,
+        by_tag: str | None = None,
+        what_if: Literal["standard", "io-optimized"] | None = None,
+    ) -> Bill:
+        """Show what clusters used, and what Amazon Aurora would ask for it.
+
+        Capacity, I/O requests, storage and backups, on the storage that each cluster was on and on
+        the other one, side by side. Prices are those of a list that says where it is from.
+
+        db_cluster_identifier: identifier or resource id of the only cluster to show.
+        since: from the hour of this moment on; by default from the beginning of the month in UTC.
+        by_tag: key of a tag whose values to add up by, instead of clusters.
+        what_if: the storage to compare with: standard or io-optimized; by default the other one.
+
+        Raises ClusterNotFoundError, InvalidParameterError, InsufficientStorageError.
+        """
+        from cluster_runtime.control.operations.billing.bills import DescribeBill
+
+        request = DescribeBill(db_cluster_identifier, since=since, by_tag=by_tag, what_if=what_if)
+        result: Bill = await self._home.acall(request)
+        return result
 
     async def describe_schema_diff(
         self,

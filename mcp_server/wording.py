@@ -18,6 +18,7 @@ LIST_DATABASES = Operation("list_databases")
 ANY_CLUSTER = "CLUSTER"
 
 SHORT_OPTIONS = {
+    "by_tag": "--by",
     "database_name": "--database",
     "db_cluster_parameter_group_name": "--parameter-group",
     "parameters": "--parameter",
@@ -59,6 +60,7 @@ COMMANDS_BY_OTHER_NAMES = {
     "restore_db_cluster_from_snapshot": "snapshot restore",
     "delete_db_cluster": "delete",
     "describe_activity": "activity",
+    "describe_bill": "bill",
     "describe_data_diff": "diff data",
     "describe_db_instances": "instances",
     "describe_events": "events",

@@ -18,7 +18,13 @@ from cluster_runtime.control.records.instances import (
     InstanceRecord,
     class_settings,
 )
-from cluster_runtime.control.records.model import AT_REST, ClusterStatus, DBCluster, Event
+from cluster_runtime.control.records.model import (
+    AT_REST,
+    ClusterStatus,
+    DBCluster,
+    DeepPause,
+    Event,
+)
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup
 from cluster_runtime.control.records.recovery.backup_catalog import BackupCatalog
 from cluster_runtime.control.records.state_directory import AccessKey, StateDirectory
@@ -35,6 +41,7 @@ from cluster_runtime.errors import BorealisError, ClusterClosedError, InvalidClu
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
+from cluster_runtime.serverless.metering.meter import Meter
 from cluster_runtime.serverless.watch import ConnectionWatch
 from cluster_runtime.storage.core.policy.past import Window
 
@@ -133,7 +140,8 @@ class HostedCluster:
 
     records: of its instances by name. custom: its custom endpoints by identifier. lag: milliseconds
     that each reader was behind when that was last looked at. problems: why instances that should
-    run do not, by name.
+    run do not, by name. deep_pause: what it is in, until its writer runs again.
+    asleep: readers that pause alone, and do. kept_awake: what kept it from pausing the last time.
     """
 
     db_cluster: DBCluster
@@ -146,6 +154,9 @@ class HostedCluster:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     watch: ConnectionWatch | None = None
     supervision: Supervision | None = None
+    deep_pause: DeepPause | None = None
+    asleep: set[str] = field(default_factory=set)
+    kept_awake: str = ""
     lag: dict[str, float] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
@@ -224,6 +235,7 @@ class OpenRuntime:
     pool: WarmPool[UnnamedCluster]
     supervise: "Callable[[OpenRuntime, HostedCluster], Supervision]"
     backups: BackupKeeper
+    meter: Meter
     clusters: dict[str, HostedCluster] = field(default_factory=dict)
     reserved: dict[str, asyncio.Event] = field(default_factory=dict)
     """Names whose clusters are being made; each event is set when that has ended."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import psycopg
+
 from cluster_runtime.control.availability.routing import Membership
 from cluster_runtime.control.backends import (
     CustomBackend,
@@ -13,7 +15,7 @@ from cluster_runtime.control.backends import (
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.records.event_messages import NOTIFICATION, PAUSED
+from cluster_runtime.control.records.event_messages import KEPT_AWAKE, NOTIFICATION, PAUSED
 from cluster_runtime.control.records.identifiers import (
     custom_endpoint_name,
     endpoint_name,
@@ -30,9 +32,11 @@ from cluster_runtime.control.records.model import (
     InstanceStatus,
     ServerlessScaling,
 )
+from cluster_runtime.engine.access.keeps_awake import INTERNAL, KEEPS_AWAKE
 from cluster_runtime.errors import EngineError, InvalidParameterError, PortInUseError
 from cluster_runtime.gateway import Endpoint, EndpointSpec, SessionDescription
 from cluster_runtime.logs import get_logger
+from cluster_runtime.serverless.auto_pause import Activity
 from cluster_runtime.serverless.watch import ConnectionWatch
 
 WRITER, READER = "writer", "reader"
@@ -265,10 +269,12 @@ def _watch(runtime: OpenRuntime, cluster: HostedCluster) -> ConnectionWatch:
         if cluster.writer.socket is None:
             return
         try:
+            if await _is_kept_awake(runtime, cluster):
+                return
             await in_thread(cluster.instances.storage.settle)
             if still_idle() and await pause(cluster, still_idle):
                 runtime.note(cluster, PAUSED, NOTIFICATION)
-        except EngineError as error:
+        except (EngineError, psycopg.Error) as error:
             _log.error("cluster could not pause", cluster=cluster.identifier, error=str(error))
 
     return ConnectionWatch(
@@ -276,6 +282,18 @@ def _watch(runtime: OpenRuntime, cluster: HostedCluster) -> ConnectionWatch:
         available=lambda: cluster.db_cluster.status is ClusterStatus.AVAILABLE,
         pause=pause_it,
     )
+
+
+async def _is_kept_awake(runtime: OpenRuntime, cluster: HostedCluster) -> bool:
+    """Whether something keeps an idle cluster from pausing; that is told when it is news."""
+    ((slots, subscriptions, workers),) = await cluster.writer.execute(KEEPS_AWAKE, list(INTERNAL))
+    found = Activity(slots, subscriptions, workers).keeps_awake
+    if found and found != cluster.kept_awake:
+        runtime.note(cluster, KEPT_AWAKE.format(found), NOTIFICATION)
+    cluster.kept_awake = found
+    if found and cluster.watch is not None:
+        cluster.watch.started()
+    return bool(found)
 
 
 def _backend(cluster: HostedCluster, key: str) -> WriterBackend:

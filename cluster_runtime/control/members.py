@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cluster_runtime.control.cluster import HostedCluster
+from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.records.identifiers import did_you_mean, instance_endpoint_name
 from cluster_runtime.control.records.instances import InstanceRecord
 from cluster_runtime.control.records.model import (
@@ -18,13 +19,20 @@ from cluster_runtime.wording import Hint, Operation
 DEFAULT_CAPACITY_ACU = 0.5
 
 
+def capacity_of(cluster: HostedCluster, instance: HostedInstance) -> float:
+    """The capacity that an instance of a cluster has now, in ACU; 0 while it does not run."""
+    if instance.socket is None:
+        return 0.0
+    return max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
+
+
 def describe_cluster(cluster: HostedCluster) -> DBCluster:
     """A cluster with what is so at this moment: capacity, walls, how far it can be rewound."""
     running = cluster.writer.socket is not None
-    least = max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
     return replace(
         cluster.db_cluster,
-        capacity=least if running else 0.0,
+        capacity=capacity_of(cluster, cluster.writer),
+        deep_pause=None if running else cluster.deep_pause,
         walls=cluster.instances.writer_server.walls if running else None,
         earliest_backtrack_time=cluster.instances.storage.earliest,
     )
@@ -85,6 +93,8 @@ def _status(cluster: HostedCluster, record: InstanceRecord, *, is_writer: bool) 
     if is_writer or (resting and cluster.db_cluster.status is ClusterStatus.AVAILABLE):
         return InstanceStatus.AVAILABLE  # of a paused cluster
     name = record.db_instance_identifier
+    if name in cluster.asleep:
+        return InstanceStatus.AVAILABLE
     if name in cluster.problems:
         return InstanceStatus.FAILED
     reader = cluster.instances.readers.get(name)

@@ -45,6 +45,7 @@ from cluster_runtime.control.records.resources import (
 )
 from cluster_runtime.diff.results import DataDiff, SchemaDiff
 from cluster_runtime.gateway.description import SessionDescription
+from cluster_runtime.serverless.metering.bill import Bill
 from cluster_runtime.storage.description import VolumeDescription
 
 __all__ = ["Cluster", "ControlPlane"]
@@ -144,6 +145,7 @@ class ControlPlane(Protocol):
         backup_retention_period: int | None = None,
         backtrack_window: int | None = None,
         backtrack_bytes_max: int | None = None,
+        seconds_until_deep_pause: int | None = None,
         reset_settings: bool = False,
     ) -> DBCluster:
         """Change settings of a cluster, at once; those that are not given stay as they are.
@@ -165,6 +167,8 @@ class ControlPlane(Protocol):
         backtrack_window: seconds for which it can be rewound; 0: not at all.
         backtrack_bytes_max: what that may take on the disk, log and page images; what does not fit
             into it cannot be rewound to any more.
+        seconds_until_deep_pause: how long it is paused until it gives its data directory back;
+            waking makes it again from the volume. 0: never.
         reset_settings: let a master user who locked himself out back in: settings of his databases
             and of his role, connection limits and refusals, all back to their defaults. Data stay.
 
@@ -188,12 +192,14 @@ class ControlPlane(Protocol):
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
 
-    def pause_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+    def pause_db_cluster(self, db_cluster_identifier: str, *, deep: bool = False) -> DBCluster:
         """Pause a cluster now, as auto-pause would; the next connect wakes it.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
+        deep: give its data directory back at once, and not after a day; waking makes it again from
+            the volume.
 
-        Raises ClusterNotFoundError, InvalidClusterStateError.
+        Raises ClusterNotFoundError, InvalidClusterStateError, StorageError.
         """
 
     def resume_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -962,6 +968,27 @@ class ControlPlane(Protocol):
         db_cluster_identifier: Identifier of the cluster, or its resource id.
 
         Raises ClusterNotFoundError, InvalidClusterStateError.
+        """
+
+    def describe_bill(
+        self,
+        db_cluster_identifier: str | None = None,
+        *,
+        since: datetime | None = None,
+        by_tag: str | None = None,
+        what_if: Literal["standard", "io-optimized"] | None = None,
+    ) -> Bill:
+        """Show what clusters used, and what Amazon Aurora would ask for it.
+
+        Capacity, I/O requests, storage and backups, on the storage that each cluster was on and on
+        the other one, side by side. Prices are those of a list that says where it is from.
+
+        db_cluster_identifier: identifier or resource id of the only cluster to show.
+        since: from the hour of this moment on; by default from the beginning of the month in UTC.
+        by_tag: key of a tag whose values to add up by, instead of clusters.
+        what_if: the storage to compare with: standard or io-optimized; by default the other one.
+
+        Raises ClusterNotFoundError, InvalidParameterError, InsufficientStorageError.
         """
 
     def describe_schema_diff(

@@ -8,7 +8,9 @@ from cluster_runtime.control.endpoints import (
     describe_sessions,
     open_shared_port,
 )
+from cluster_runtime.control.monitoring.deep_pauses import DeepPauses
 from cluster_runtime.control.monitoring.disk_watch import DiskWatch
+from cluster_runtime.control.monitoring.metering import Metering, note_usage
 from cluster_runtime.control.monitoring.supervision import Supervisor
 from cluster_runtime.control.performing.backups import BackupOperations
 from cluster_runtime.control.performing.branching import BranchingOperations
@@ -45,6 +47,11 @@ from cluster_runtime.gateway import (
     GatewayLimits,
     SigningKey,
 )
+from cluster_runtime.serverless.metering.ledger import Ledger
+from cluster_runtime.serverless.metering.meter import Meter
+
+LEDGER = "metering.sqlite"
+"""In the state directory: what was metered."""
 
 
 class ControlService(
@@ -73,7 +80,9 @@ class ControlService(
         home = await asyncio.to_thread(open_home, state.path, user)
         catalog = await asyncio.to_thread(Catalog.open, state.path / "catalog.sqlite")
         gateway: Gateway | None = None
+        meter: Meter | None = None
         try:
+            meter = Meter(await asyncio.to_thread(Ledger.open, state.path / LEDGER))
             access_key = state.access_key()
             certificates = await asyncio.to_thread(CertificateAuthority.open, state.path / "tls")
             gateway = Gateway(
@@ -93,6 +102,7 @@ class ControlService(
             runtime = OpenRuntime(
                 state=state,
                 catalog=catalog,
+                meter=meter,
                 backups=await open_backups(state, catalog, lambda: runtime),
                 home=home,
                 gateway=gateway,
@@ -116,10 +126,13 @@ class ControlService(
         except BaseException:
             if gateway is not None:
                 await gateway.close()
+            if meter is not None:
+                meter.close()
             catalog.close()
             raise
         runtime.pool.fill()
-        runtime.watches += (DiskWatch(runtime), TopologyWatch(runtime))
+        runtime.watches += (DiskWatch(runtime), TopologyWatch(runtime), DeepPauses(runtime))
+        runtime.watches.append(Metering(runtime))
         return cls(runtime)
 
     async def close(self) -> None:
@@ -131,7 +144,11 @@ class ControlService(
         await asyncio.gather(*(self._close(cluster) for cluster in runtime.clusters.values()))
         await asyncio.gather(runtime.gateway.close(), *runtime.notes)
         await self._housekeeping.close()
-        await asyncio.to_thread(runtime.catalog.close)
+        try:
+            await note_usage(runtime)
+        finally:
+            await asyncio.to_thread(runtime.meter.close)
+            await asyncio.to_thread(runtime.catalog.close)
         runtime.home.close()
         runtime.state.close()
 

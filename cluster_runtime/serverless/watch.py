@@ -42,7 +42,7 @@ class ConnectionWatch:
         self._arm()
 
     def started(self) -> None:
-        """The cluster runs again."""
+        """The cluster runs again, or something else than a connection keeps it awake."""
         self._policy.started(self._loop.time())
         self._arm()
 

@@ -213,6 +213,16 @@ class StorageVolume:
             with self._upkeep.pages.staying.reading():
                 self._upkeep.directories.make_writers(data_directory, self._upkeep.pages.whole())
 
+    def require_rebuildable(self) -> None:
+        """Raises StorageError where no data directory could be made from it now.
+
+        QuorumLostError where too few segments answer for a writer.
+        """
+        with self._mount.changing:
+            self._mount.require_writable()
+            if self._upkeep.pages.whole() is None:
+                self._upkeep.directories.check_base()
+
     def lay_out_standby(
         self, data_directory: Path, superuser: str, called: str = ""
     ) -> dict[str, str | bool]:
@@ -394,6 +404,24 @@ class StorageVolume:
         """
         self._upkeep.holders.ask(source)
         self._before_close.append(ended)
+
+    @property
+    def billed_ios(self) -> tuple[int, int]:
+        """Writes and reads since this process opened it, in the units that Aurora bills."""
+        counts = self._mount.counts
+        return counts.write_ios, counts.read_ios
+
+    @property
+    def bytes_used(self) -> int:
+        """Pages, and log that is not in them yet, counted once and not six times."""
+        image = self.newest_image()
+        since = image.lsn if image is not None else self.metadata.start_lsn
+        pages = image.size_bytes if image is not None else self._upkeep.directories.base_image_bytes
+        return pages + max(0, self.durable_lsn - since)
+
+    def before_close(self, call: Callable[[], None]) -> None:
+        """Have `call` called before it is closed, while it can still be asked."""
+        self._before_close.append(call)
 
     def newest_image(self) -> PageImage | None:
         """The newest page image of any full segment that answers, by the sizes of its files."""

@@ -136,6 +136,7 @@ def cluster(facts: DBCluster, *, as_json: bool = False) -> None:
             f"{facts.capacity:g} of {scaling.min_capacity:g}-{scaling.max_capacity:g} ACU",
         ),
         ("Auto-pause", pause),
+        ("Deep pause", _deep_pause(facts)),
         ("Storage", facts.storage_type),
         ("Restorable", _window(facts)),
         ("Walls", _walls(facts)),
@@ -152,6 +153,14 @@ def _window(facts: DBCluster) -> str:
     if earliest is None or latest is None:
         return f"not yet, or not known yet; {days}"
     return f"{earliest:%Y-%m-%d %H:%M:%S} to {latest:%Y-%m-%d %H:%M:%S %Z}; {days}"
+
+
+def _deep_pause(facts: DBCluster) -> str:
+    if facts.deep_pause is not None:
+        since, taken = facts.deep_pause.since, facts.deep_pause.bytes_used
+        return f"since {since:%Y-%m-%d %H:%M:%S %Z}; it takes {taken / 1e6:.1f} MB of the disk"
+    seconds = facts.seconds_until_deep_pause
+    return f"after {seconds} s of pause" if seconds and facts.scaling.auto_pause else "never"
 
 
 def _walls(facts: DBCluster) -> str:

@@ -2,8 +2,8 @@
 
 For the service `borealis`. Written on the standard library: a command that asks one question waits
 for nothing else. What operations take and return is made of dataclasses, enums, datetimes, paths,
-sequences and plain values. A field that a reader does not know is passed over, so that a host may
-tell more than an older client asks for; one that it lacks has its default.
+decimals, sequences and plain values. A field that a reader does not know is passed over, so that a
+host may tell more than an older client asks for; one that it lacks has its default.
 """
 
 import types
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from functools import cache, partial
 from importlib import import_module
@@ -45,7 +46,7 @@ def encode(value: object) -> Json:
             return value
         case datetime():
             return value.isoformat()
-        case Path():
+        case Path() | Decimal():
             return str(value)
         case Mapping():
             return {str(encode(name)): encode(each) for name, each in value.items()}
@@ -85,7 +86,7 @@ def decode(kind: Any, data: Json, *, whole: bool = False) -> Any:
         return float(data)
     if is_dataclass(kind):
         return _dataclass(kind, data, inside, whole=whole)
-    if issubclass(kind, (Enum, Path)):
+    if issubclass(kind, (Enum, Path, Decimal)):
         return kind(data)
     return data
 

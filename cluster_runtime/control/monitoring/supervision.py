@@ -17,13 +17,22 @@ from cluster_runtime.control.availability.lag import replica_lag_ms
 from cluster_runtime.control.availability.placement import zone_for
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import disconnect
-from cluster_runtime.control.instance import HostedInstance
-from cluster_runtime.control.records.event_messages import NOTIFICATION, RESUMED
+from cluster_runtime.control.instance import HostedInstance, Start
+from cluster_runtime.control.monitoring.reader_pauses import ReaderPauses
+from cluster_runtime.control.records.event_messages import (
+    FAILURE,
+    NOTIFICATION,
+    READER_PAUSED,
+    RESUMED,
+    not_resumed,
+    resumed_in,
+)
 from cluster_runtime.control.records.model import ClusterStatus, InstanceStatus
 from cluster_runtime.control.workflows.instances.failover import recover_writer
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.serverless.resume import FailedResumes
 from cluster_runtime.storage.core.policy.coalescing import retry_after
 
 LOOK_EVERY_S = 1.0
@@ -52,6 +61,8 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._retries: dict[str, tuple[int, float]] = {}
+        self._failures = FailedResumes()
+        self._pauses = ReaderPauses()
         self.trouble: Exception | None = None
         """Why the writer that ended has not been replaced; None while it is tried again."""
         self.new_writer()
@@ -64,7 +75,7 @@ class Supervisor:
             self._loop.call_soon_threadsafe(self._lost, writer)
 
         writer.servers.as_writer.on_lost(lost)
-        writer.on_start(self._writer_runs)
+        writer.on_start(self._writer_runs, self._writer_failed)
         if writer.socket is not None:
             self._begin()
 
@@ -110,12 +121,21 @@ class Supervisor:
         if writer is self._cluster.writer:
             self.writer_ended()
 
-    def _writer_runs(self, resumed: bool) -> None:
-        if self._cluster.watch is not None:
-            self._cluster.watch.started()
-        if resumed:
-            self._runtime.note(self._cluster, RESUMED, NOTIFICATION)
+    def _writer_runs(self, start: Start) -> None:
+        cluster = self._cluster
+        if cluster.watch is not None:
+            cluster.watch.started()
+        self._failures.succeeded()
+        if start.resumed:
+            told = resumed_in(start.seconds) if cluster.deep_pause is not None else RESUMED
+            self._runtime.note(cluster, told, NOTIFICATION)
+            cluster.asleep |= self._pauses.stay_asleep(cluster)
+        cluster.deep_pause = None
         self._begin()
+
+    def _writer_failed(self, error: BorealisError) -> None:
+        if self._failures.failed(str(error), self._loop.time()):
+            self._runtime.note(self._cluster, not_resumed(error), FAILURE)
 
     def _begin(self) -> None:
         if self._looking is None and not self._closed:
@@ -222,10 +242,15 @@ class Supervisor:
             cluster.problems[name] = "its availability zone is lost"
             cluster.lag.pop(name, None)
             return
+        if not self._is_awake(name, reader):
+            return
         if reader.ready:
             if self._verdict(reader) is Verdict.HANGS:
                 _log.warning("a reader hangs", cluster=cluster.identifier, instance=name)
                 await self._end(reader)
+            elif self._pauses.are_due(cluster, name, reader, self._loop.time()):
+                await self._pause(name, reader)
+                return
             else:
                 self._run(self._measure(name, reader))
                 return
@@ -234,6 +259,20 @@ class Supervisor:
         if name not in self._starting and self._loop.time() >= due:
             self._retries[name] = tried + 1, self._loop.time() + retry_after(tried)
             self._starting[name] = self._run(self._start(name, reader))
+
+    def _is_awake(self, name: str, reader: HostedInstance) -> bool:
+        """Whether it is to be looked after: not one that pauses alone, until somebody wakes it."""
+        if reader.ready:
+            self._cluster.asleep.discard(name)
+        return name not in self._cluster.asleep
+
+    async def _pause(self, name: str, reader: HostedInstance) -> None:
+        cluster = self._cluster
+        cluster.asleep.add(name)
+        cluster.lag.pop(name, None)
+        await reader.stop(Shutdown.IMMEDIATE)
+        await disconnect(cluster, reader)  # who came in just now connects again, and wakes it
+        self._runtime.note(cluster, READER_PAUSED.format(name), NOTIFICATION)
 
     async def _end(self, reader: HostedInstance) -> None:
         await reader.lose(reader.servers.as_reader.kill)

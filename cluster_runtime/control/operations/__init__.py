@@ -29,6 +29,7 @@ NOUNS = (
     "engines",
     "sessions",
     "volumes",
+    "billing.bills",
     "comparing.diffs",
 )
 """The modules, in the order in which all of them are shown."""

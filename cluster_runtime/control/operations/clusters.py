@@ -25,6 +25,7 @@ from cluster_runtime.control.operations.types import (
 )
 from cluster_runtime.control.records.fields import OfTheHost
 from cluster_runtime.control.records.model import (
+    SECONDS_UNTIL_DEEP_PAUSE_MAX,
     ServerlessScaling,
     StorageType,
 )
@@ -56,6 +57,7 @@ from cluster_runtime.errors import (
     PortInUseError,
     QuorumLostError,
     SnapshotAlreadyExistsError,
+    StorageError,
 )
 from cluster_runtime.storage.core.policy.past import BACKTRACK_SECONDS_MAX
 from cluster_runtime.wording import Parameter
@@ -199,6 +201,8 @@ class ModifyDBCluster(Request):
     backtrack_window: seconds for which it can be rewound; 0: not at all.
     backtrack_bytes_max: what that may take on the disk, log and page images; what does not fit into
         it cannot be rewound to any more.
+    seconds_until_deep_pause: how long it is paused until it gives its data directory back; waking
+        makes it again from the volume. 0: never.
     reset_settings: let a master user who locked himself out back in: settings of his databases
         and of his role, connection limits and refusals, all back to their defaults. Data stay.
     """
@@ -223,6 +227,9 @@ class ModifyDBCluster(Request):
     backup_retention_period: Annotated[int | None, RetentionDays] = None
     backtrack_window: Annotated[int | None, Range(0, BACKTRACK_SECONDS_MAX)] = None
     backtrack_bytes_max: Annotated[int | None, RDS_HAS_NONE, Range(0, BACKTRACK_BYTES_MAX)] = None
+    seconds_until_deep_pause: Annotated[
+        int | None, RDS_HAS_NONE, Range(0, SECONDS_UNTIL_DEEP_PAUSE_MAX)
+    ] = None
     reset_settings: Annotated[bool, RDS_HAS_NONE] = False
 
     def check(self) -> None:
@@ -260,14 +267,20 @@ class StopDBCluster(Request):
     "PauseDBCluster",
     of=DB_CLUSTER_NOUN,
     returns=DB_CLUSTER,
-    raises=(ClusterNotFoundError, InvalidClusterStateError),
+    raises=(ClusterNotFoundError, InvalidClusterStateError, StorageError),
     ours=True,
 )
 @dataclass(frozen=True, slots=True)
 class PauseDBCluster(Request):
-    """Pause a cluster now, as auto-pause would; the next connect wakes it."""
+    """Pause a cluster now, as auto-pause would; the next connect wakes it.
+
+    deep: give its data directory back at once, and not after a day; waking makes it again from the
+        volume.
+    """
 
     db_cluster_identifier: ClusterReference
+    _: KW_ONLY
+    deep: bool = False
 
 
 @operation(

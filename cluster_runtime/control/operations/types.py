@@ -64,6 +64,7 @@ SNAPSHOTS = Result(BACKUPS, "DBClusterSnapshot", many=True)
 AUTOMATED_BACKUP = Result(BACKUPS, "DBClusterAutomatedBackup")
 AUTOMATED_BACKUPS = Result(BACKUPS, "DBClusterAutomatedBackup", many=True)
 BACKUP_STORE = Result(BACKUPS, "BackupStore")
+BILL = Result("cluster_runtime.serverless.metering.bill", "Bill")
 DIFFS = "cluster_runtime.diff.results"
 SCHEMA_DIFF = Result(DIFFS, "SchemaDiff")
 DATA_DIFF = Result(DIFFS, "DataDiff")

@@ -7,6 +7,8 @@ from importlib.metadata import version
 from cluster_runtime.control.endpoints import describe_sessions
 from cluster_runtime.control.monitoring import comparing
 from cluster_runtime.control.monitoring.activity import describe_activity
+from cluster_runtime.control.monitoring.metering import describe_bill
+from cluster_runtime.control.operations.billing.bills import DescribeBill
 from cluster_runtime.control.operations.comparing.diffs import DescribeDataDiff, DescribeSchemaDiff
 from cluster_runtime.control.operations.events import DescribeEvents
 from cluster_runtime.control.operations.resources import DescribeHost
@@ -19,6 +21,7 @@ from cluster_runtime.control.performing.base import Performing
 from cluster_runtime.control.records.model import ClusterActivity, Event, HostDescription
 from cluster_runtime.diff.results import DataDiff, SchemaDiff
 from cluster_runtime.gateway import SessionDescription
+from cluster_runtime.serverless.metering.bill import Bill
 
 
 class MonitoringOperations(Performing):
@@ -49,6 +52,10 @@ class MonitoringOperations(Performing):
             request.tables,
             request.max_rows,
         )
+
+    async def describe_bill(self, request: DescribeBill) -> Bill:
+        """Perform it; raises what `DescribeBill` declares."""
+        return await describe_bill(self._runtime, request)
 
     async def describe_events(self, request: DescribeEvents) -> list[Event]:
         """Perform it; raises what `DescribeEvents` declares."""

@@ -18,6 +18,7 @@ from cluster_runtime.control.records.resources import MasterUserSecret, Tag
 from cluster_runtime.control.records.rules import Range
 from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.errors import InvalidParameterError
+from cluster_runtime.serverless.deep_pause import DEEP_PAUSE_SECONDS
 from cluster_runtime.serverless.scaling.units import ACU_MAX, ACU_STEP
 from cluster_runtime.storage.core.policy.past import BACKTRACK_SECONDS
 from cluster_runtime.wording import Parameter
@@ -29,6 +30,7 @@ SERVERLESS: Final = "db.serverless"
 ACU_OF_A_WRITER_MIN = 1
 """Least that a maximum may be."""
 SECONDS_UNTIL_AUTO_PAUSE_MAX = 86_400
+SECONDS_UNTIL_DEEP_PAUSE_MAX = 366 * 86_400
 
 
 class ClusterStatus(StrEnum):
@@ -103,6 +105,14 @@ class ServerlessScaling:
 
 
 @dataclass(frozen=True, slots=True)
+class DeepPause:
+    """A cluster that gave its data directory back: since when, and the bytes that it takes."""
+
+    since: datetime
+    bytes_used: int
+
+
+@dataclass(frozen=True, slots=True)
 class DBCluster:
     """One cluster, as DescribeDBClusters shows it.
 
@@ -123,6 +133,9 @@ class DBCluster:
     earliest_backtrack_time: how far back that reaches now; None while its volume is closed.
     percent_progress: of the operation under way; None where none says.
     capacity: current ACU; 0 while paused.
+    seconds_until_deep_pause: how long it is paused until it gives its data directory back, and the
+        next connect makes it again from the volume; 0: never.
+    deep_pause: what that left; None while it is not in one.
     walls: what stands around its writer, as its start put it up; None while none runs.
     """
 
@@ -162,6 +175,8 @@ class DBCluster:
     earliest_backtrack_time: datetime | None = None
     percent_progress: int | None = None
     capacity: float = 0.0
+    seconds_until_deep_pause: int = DEEP_PAUSE_SECONDS
+    deep_pause: DeepPause | None = None
     walls: Walls | None = None
 
     @property

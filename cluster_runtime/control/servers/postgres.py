@@ -20,12 +20,15 @@ from cluster_runtime.engine.parameters import STANDBY_PARAMETERS
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.engine.settings import Settings
-from cluster_runtime.engine.system.files import remove_tree
-from cluster_runtime.errors import StorageError
+from cluster_runtime.engine.system.files import is_no_space, remove_tree
+from cluster_runtime.errors import EngineError, EngineNotFoundError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
 _log = get_logger(__name__)
+
+DAMAGED = "The data directory of the writer was damaged: it is made again from the volume"
+"""An event."""
 
 
 class Instance(Protocol):
@@ -167,17 +170,43 @@ class Writer(_OnVolume):
         self._tell_lost = tell
 
     def start(self) -> None:
-        """Start over the data directory where it can be trusted, else over a new one."""
+        """Start over the data directory where it can be trusted, else over a new one.
+
+        One that was trusted and over which no server starts is damaged: it is made again, for the
+        volume has all that was in it. Raises EngineError, StorageError, InsufficientStorageError.
+        """
         with self._life:
             volume = self._storage.open_for(self)
-            data = self._postmaster.data_directory
-            if not (volume.trusts(data) and self._postmaster.adopt()):
-                self._postmaster.clear_leftovers()
-                volume.rebuild(data)
-            volume.claim(data)
-            self.parameters = dict(self._wanted())
-            self._postmaster.start(self._settings())
-            self._attach(volume)
+            try:
+                self._start(volume)
+                self._attach(volume)
+            except BaseException:
+                self._storage.rest(self)  # the next try opens it again
+                raise
+
+    def _start(self, volume: StorageVolume) -> None:
+        data = self._postmaster.data_directory
+        try:
+            if volume.trusts(data) and self._postmaster.adopt():
+                self._launch(volume)
+                return
+        except (EngineError, OSError) as error:
+            if is_no_space(error) or isinstance(error, EngineNotFoundError):
+                raise
+            _log.warning("data directory is damaged", directory=str(data), error=str(error))
+            self._storage.tell(DAMAGED, "failure")
+        self._postmaster.clear_leftovers()
+        try:
+            volume.rebuild(data)
+        except OSError:
+            remove_tree(data)  # of a directory that is not whole, nothing can be used
+            raise
+        self._launch(volume)
+
+    def _launch(self, volume: StorageVolume) -> None:
+        volume.claim(self._postmaster.data_directory)
+        self.parameters = dict(self._wanted())
+        self._postmaster.start(self._settings())
 
     def take_over(self) -> None:
         """Go on with what was a reader and has been promoted where the volume's log ends.

@@ -112,5 +112,6 @@ def described_as(
         latest_restorable_time=None,
         percent_progress=None,
         capacity=0.0,
+        deep_pause=None,
         walls=None,
     )

@@ -26,7 +26,9 @@ _EPOCH = struct.Struct("=Q")
 _ZEROS = bytes(1 << 20)
 _STRETCH_BYTES = 2 << 20
 _SYNCED_ONE_BY_ONE = 200
-_NO_LINK = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP}
+NO_LINK = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP}
+"""How a file system says that a file cannot have this second name."""
+
 _O_DIRECT = getattr(os, "O_DIRECT", 0)
 
 
@@ -275,7 +277,7 @@ class HostDisk:
             try:
                 os.link(f"{begin}/{path}", f"{there}/{path}")
             except OSError as error:
-                if error.errno not in _NO_LINK:
+                if error.errno not in NO_LINK:
                     raise
                 link_or_copy(self, folder / path, target / path)
 
@@ -353,7 +355,7 @@ def link_or_copy(disk: Disk, path: Path, target: Path) -> None:
     try:
         disk.link(path, target)
     except OSError as error:
-        if error.errno not in _NO_LINK:
+        if error.errno not in NO_LINK:
             raise
         disk.copy(path, target, at_once)
         disk.sync(target)

@@ -31,7 +31,7 @@ from cluster_runtime.errors import AutomatedBackupNotFoundError
 from cluster_runtime.wording import Hint, Operation
 
 LOCAL_FOLDER = "backups"
-_VOLATILE = ("status", "capacity", "walls", "percent_progress")
+_VOLATILE = ("status", "capacity", "deep_pause", "walls", "percent_progress")
 
 
 def archive_of(state: StateDirectory, catalog: BackupCatalog) -> Archive:

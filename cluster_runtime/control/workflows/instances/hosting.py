@@ -51,6 +51,7 @@ def instances_over(
     def begin_upkeep(volume: StorageVolume) -> None:
         # First who needs log: nothing is collected before coalescing has begun.
         runtime.backups.attach(resource_id, volume)
+        runtime.meter.attach(resource_id, volume)
         coalesce(volume)
 
     storage = ClusterStorage(
@@ -58,7 +59,7 @@ def instances_over(
         home.user_of(resource_id),
         begin_upkeep,
         partial(runtime.window_of, resource_id),
-        lambda message: runtime.tell(resource_id, message, "backtrack"),
+        partial(runtime.tell, resource_id),
     )
     at = partial(_hosted, runtime, installation, storage, resource_id)
     known = {each.db_instance_identifier: each.place for each in records}
