@@ -21,7 +21,13 @@ from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.system.files import is_no_space, remove_tree
-from cluster_runtime.errors import EngineError, EngineNotFoundError, StorageError
+from cluster_runtime.errors import (
+    EngineError,
+    EngineNotFoundError,
+    QuorumLostError,
+    StaleEpochError,
+    StorageError,
+)
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
@@ -29,6 +35,8 @@ _log = get_logger(__name__)
 
 DAMAGED = "The data directory of the writer was damaged: it is made again from the volume"
 """An event."""
+NOT_THE_DIRECTORY_S = (EngineNotFoundError, QuorumLostError, StaleEpochError)
+"""Errors of a start that another data directory would have too."""
 
 
 class Instance(Protocol):
@@ -179,7 +187,6 @@ class Writer(_OnVolume):
             volume = self._storage.open_for(self)
             try:
                 self._start(volume)
-                self._attach(volume)
             except BaseException:
                 self._storage.rest(self)  # the next try opens it again
                 raise
@@ -190,8 +197,8 @@ class Writer(_OnVolume):
             if volume.trusts(data) and self._postmaster.adopt():
                 self._launch(volume)
                 return
-        except (EngineError, OSError) as error:
-            if is_no_space(error) or isinstance(error, EngineNotFoundError):
+        except (EngineError, StorageError, OSError) as error:
+            if is_no_space(error) or isinstance(error, NOT_THE_DIRECTORY_S):
                 raise
             _log.warning("data directory is damaged", directory=str(data), error=str(error))
             self._storage.tell(DAMAGED, "failure")
@@ -207,6 +214,7 @@ class Writer(_OnVolume):
         volume.claim(self._postmaster.data_directory)
         self.parameters = dict(self._wanted())
         self._postmaster.start(self._settings())
+        self._attach(volume)
 
     def take_over(self) -> None:
         """Go on with what was a reader and has been promoted where the volume's log ends.

@@ -83,7 +83,12 @@ def test_both_kinds_of_storage_stand_side_by_side(shared_runtime: Runtime) -> No
 def test_a_bill_is_by_cluster_or_by_the_values_of_a_tag(shared_runtime: Runtime) -> None:
     for name, team in (("red-1", "red"), ("red-2", "red"), ("blue-1", "blue")):
         shared_runtime.create_db_cluster(name, tags=(Tag("team", team),))
-    wait_until(lambda: shared_runtime.describe_bill("blue-1").entries)
+    for name in ("red-1", "red-2", "blue-1"):
+        wait_until(
+            lambda name=name: any(  # type: ignore[misc]
+                amounts(each)[STORAGE] for each in shared_runtime.describe_bill(name).entries
+            )
+        )
     named = {each.name: each for each in shared_runtime.describe_bill().entries}
     assert {"red-1", "red-2", "blue-1"} <= named.keys()
     tagged = {each.name: each for each in shared_runtime.describe_bill(by_tag="team").entries}
