@@ -13,7 +13,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.loop_thread import in_thread
@@ -36,7 +35,7 @@ MARK = "deep-pause.json"
 """In a cluster's directory: what its deep pause left. Counts while there is no data directory."""
 FORMAT = 1
 
-Step = tuple[str, Callable[[], Any]]
+Step = tuple[str, Callable[[], None]]
 
 _log = get_logger(__name__)
 
@@ -68,8 +67,8 @@ def steps(cluster: HostedCluster) -> Iterator[Step]:
     data = [data_directory_at(directory, place) for place in sorted(places)]
     yield "share", partial(share_images, volume, base)
     yield "sparse", partial(make_logs_sparse, volume)
-    yield "distrust", lambda: [distrust(each) for each in data]
-    yield "remove", lambda: [remove_tree(each) for each in data]
+    yield "distrust", partial(_each, distrust, data)
+    yield "remove", partial(_each, remove_tree, data)
     yield "coalescer", partial(forget_coalescer, volume)
     yield "mark", partial(_write_mark, directory)
 
@@ -101,6 +100,11 @@ def writer_directory(cluster: HostedCluster) -> Path:
     return data_directory_at(cluster.directory, record.place if record else FIRST_PLACE)
 
 
+def _each(do: Callable[[Path], None], directories: list[Path]) -> None:
+    for directory in directories:
+        do(directory)
+
+
 def _write_mark(directory: Path) -> None:
     found = DeepPause(datetime.now(UTC), own_bytes(directory))
     noted = {"format": FORMAT, **asdict(found), "since": found.since.isoformat()}
@@ -112,7 +116,7 @@ def _require_rebuildable(storage: ClusterStorage) -> None:
         volume.require_rebuildable()
 
 
-def _while_closed(storage: ClusterStorage, work: Callable[[], object]) -> bool:
+def _while_closed(storage: ClusterStorage, work: Callable[[], None]) -> bool:
     with storage.at_rest() as closed:
         if closed:
             work()
