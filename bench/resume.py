@@ -51,11 +51,11 @@ class Crowd:
 
     def __init__(self, size: int) -> None:
         context = multiprocessing.get_context("spawn")
-        word = context.Barrier(size)
+        self._word = context.Barrier(size)
         self._orders, self._processes = [], []
         for _ in range(size):
             ours, theirs = context.Pipe()
-            process = context.Process(target=client, args=(theirs, word))
+            process = context.Process(target=client, args=(theirs, self._word))
             process.start()
             self._orders.append(ours)
             self._processes.append(process)

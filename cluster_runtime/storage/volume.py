@@ -41,6 +41,7 @@ from cluster_runtime.storage.live.writers import Writers
 from cluster_runtime.storage.streaming.wal_service import WalService
 from cluster_runtime.storage.upkeep.holders import Hold
 from cluster_runtime.storage.upkeep.images.coalescer import Coalescer
+from cluster_runtime.storage.upkeep.meters import VolumeMeters
 from cluster_runtime.storage.upkeep.upkeep import VolumeUpkeep
 
 WRITER_SETTINGS: Settings = {
@@ -63,7 +64,7 @@ class StorageVolume:
     """Six segments in three zones, and what serves them in this process.
 
     log: what is durable. branches: volumes that are made as cuts of this one. past: how far back it
-    can be rewound.
+    can be rewound. meters: what is billed of it.
     """
 
     def __init__(self, directory: Path, base_image: Path, user: OsUser) -> None:
@@ -74,6 +75,7 @@ class StorageVolume:
         self._writers = Writers(mount)
         self.log = LogSource(mount)
         self._before_close: list[Callable[[], None]] = []
+        self.meters = VolumeMeters(mount, self._upkeep, self._before_close.append)
         self.branches = self._upkeep.branches
         self.past = self._upkeep.past
         mount.open(self._upkeep.asked)
@@ -214,14 +216,8 @@ class StorageVolume:
                 self._upkeep.directories.make_writers(data_directory, self._upkeep.pages.whole())
 
     def require_rebuildable(self) -> None:
-        """Raises StorageError where no data directory could be made from it now.
-
-        QuorumLostError where too few segments answer for a writer.
-        """
-        with self._mount.changing:
-            self._mount.require_writable()
-            if self._upkeep.pages.whole() is None:
-                self._upkeep.directories.check_base()
+        """Raises StorageError, QuorumLostError where no data directory could be made from it."""
+        self._upkeep.require_rebuildable()
 
     def lay_out_standby(
         self, data_directory: Path, superuser: str, called: str = ""
@@ -404,24 +400,6 @@ class StorageVolume:
         """
         self._upkeep.holders.ask(source)
         self._before_close.append(ended)
-
-    @property
-    def billed_ios(self) -> tuple[int, int]:
-        """Writes and reads since this process opened it, in the units that Aurora bills."""
-        counts = self._mount.counts
-        return counts.write_ios, counts.read_ios
-
-    @property
-    def bytes_used(self) -> int:
-        """Pages, and log that is not in them yet, counted once and not six times."""
-        image = self.newest_image()
-        since = image.lsn if image is not None else self.metadata.start_lsn
-        pages = image.size_bytes if image is not None else self._upkeep.directories.base_image_bytes
-        return pages + max(0, self.durable_lsn - since)
-
-    def before_close(self, call: Callable[[], None]) -> None:
-        """Have `call` called before it is closed, while it can still be asked."""
-        self._before_close.append(call)
 
     def newest_image(self) -> PageImage | None:
         """The newest page image of any full segment that answers, by the sizes of its files."""

@@ -31,8 +31,9 @@ class Volume(Protocol):
     def bytes_used(self) -> int:
         """What it holds, counted once."""
 
-    def before_close(self, call: Callable[[], None]) -> None:
-        """Have `call` called before it is closed."""
+    @property
+    def before_close(self) -> Callable[[Callable[[], None]], None]:
+        """Takes what is to be called before it is closed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def instances_over(
     def begin_upkeep(volume: StorageVolume) -> None:
         # First who needs log: nothing is collected before coalescing has begun.
         runtime.backups.attach(resource_id, volume)
-        runtime.meter.attach(resource_id, volume)
+        runtime.meter.attach(resource_id, volume.meters)
         coalesce(volume)
 
     storage = ClusterStorage(

@@ -48,6 +48,7 @@ SHAPES = RDS["shapes"]
 OURS = {
     "PauseDBCluster",
     "DescribeActivity",
+    "DescribeBill",
     "DescribeDataDiff",
     "DescribeSchemaDiff",
     "DescribeSessions",
@@ -76,6 +77,7 @@ OURS_IN_RDS_OPERATIONS = {
     ("ModifyDBCluster", "internet_access_gateway_enabled"),
     ("ModifyDBCluster", "reset_settings"),
     ("ModifyDBCluster", "backtrack_bytes_max"),
+    ("ModifyDBCluster", "seconds_until_deep_pause"),
     ("RestoreDBClusterToPointInTime", "with_writer"),
     ("CreateDBCluster", "with_writer"),
     ("DescribeDBInstances", "db_cluster_identifier"),
