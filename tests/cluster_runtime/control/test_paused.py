@@ -63,7 +63,11 @@ def test_paused_clusters_have_no_thread_no_task_and_nothing_open_but_their_ports
 ) -> None:
     # A host opens what it needs for buckets with its first backup.
     monkeypatch.setattr(pacing, "FIRST_AFTER_S", 3600.0)
-    runtime.delete_db_cluster(runtime.create_db_cluster("first").id)  # what the host itself needs
+    runtime.create_db_cluster("first")  # what the host itself needs, as its client of buckets
+    runtime.describe_db_cluster_automated_backups()
+    runtime.pause_db_cluster("first")
+    runtime.describe_db_cluster_automated_backups()
+    runtime.delete_db_cluster("first")
     before = threads(), len(open_files()), tasks(runtime)
     clusters = [runtime.create_db_cluster(f"sleepy-{number}") for number in range(3)]
     assert len(threads()) >= len(before[0]) + 3 * len(clusters)  # so the measure sees them
