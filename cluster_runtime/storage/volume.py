@@ -32,6 +32,7 @@ from cluster_runtime.storage.description import (
     VolumeDescription,
     describe,
 )
+from cluster_runtime.storage.disk.data_directory import Claim
 from cluster_runtime.storage.disk.page_images import PageImage, fingerprint
 from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.creation import create_volume
@@ -190,9 +191,9 @@ class StorageVolume:
 
     # data directories -------------------------------------------------------------------------
 
-    def trusts(self, data_directory: Path) -> bool:
-        """Whether a data directory may be started as it is: see `disk.data_directory`."""
-        return self._upkeep.directories.trusts(data_directory)
+    def trusts(self, data_directory: Path, claimed: Claim | None = None) -> bool:
+        """Whether a data directory may be started as it is, or as it was with that claim."""
+        return self._upkeep.directories.trusts(claimed or Claim.read(data_directory))
 
     def claim(self, data_directory: Path) -> None:
         """Note that a server uses a directory now: an unclean end leaves it untrusted."""

@@ -5,7 +5,9 @@ Blocking; `HostedInstance` calls them in worker threads, one call at a time for 
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +31,7 @@ from cluster_runtime.errors import (
     StorageError,
 )
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.disk.data_directory import Claim
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
 _log = get_logger(__name__)
@@ -163,6 +166,17 @@ class _OnVolume:
         return self.running and dict(self._wanted()) != self.parameters
 
 
+@dataclass(frozen=True, slots=True)
+class EarlyStart:
+    """A start that is under way before its volume is open.
+
+    claimed: what its directory said. started: false where it must not be started at all.
+    """
+
+    claimed: Claim
+    started: Future[bool]
+
+
 class Writer(_OnVolume):
     """PostgreSQL that writes to the volume. Its data directory is a cache of it."""
 
@@ -183,25 +197,56 @@ class Writer(_OnVolume):
         One that was trusted and over which no server starts is damaged: it is made again, for the
         volume has all that was in it. Raises EngineError, StorageError, InsufficientStorageError.
         """
-        with self._life:
-            volume = self._storage.open_for(self)
+        with self._life, ThreadPoolExecutor(1, "borealis-early") as beside:
+            early = self._start_early(beside)
             try:
-                self._start(volume)
+                volume = self._storage.open_for(self)
+                self._start(volume, early)
             except BaseException:
+                if early is not None:
+                    wait([early.started])
+                    self._postmaster.kill()
                 self._storage.rest(self)  # the next try opens it again
                 raise
 
-    def _start(self, volume: StorageVolume) -> None:
+    def _start_early(self, beside: Executor) -> "EarlyStart | None":
+        """Start over a directory that may be trusted while the volume is opened, which says so.
+
+        Until the volume follows the server no commit returns, so one that started in vain did no
+        harm but to the directory, which is made again.
+        """
         data = self._postmaster.data_directory
+        claimed = Claim.read(data) if self._storage.opened is None else None
+        if claimed is None or not claimed.may_be_trusted:
+            return None
+
+        def start() -> bool:
+            if not self._postmaster.adopt():
+                return False
+            claimed.in_use().write(data)
+            self._start_server()
+            return True
+
+        return EarlyStart(claimed, beside.submit(start))
+
+    def _start(self, volume: StorageVolume, early: "EarlyStart | None") -> None:
+        data = self._postmaster.data_directory
+        trusted = volume.trusts(data, early.claimed if early is not None else None)
         try:
-            if volume.trusts(data) and self._postmaster.adopt():
+            if early is not None:
+                if early.started.result() and trusted:
+                    self._attach(volume)
+                    return
+                self._postmaster.kill()
+            elif trusted and self._postmaster.adopt():
                 self._launch(volume)
                 return
         except (EngineError, StorageError, OSError) as error:
             if is_no_space(error) or isinstance(error, NOT_THE_DIRECTORY_S):
                 raise
-            _log.warning("data directory is damaged", directory=str(data), error=str(error))
-            self._storage.tell(DAMAGED, "failure")
+            if trusted:
+                _log.warning("data directory is damaged", directory=str(data), error=str(error))
+                self._storage.tell(DAMAGED, "failure")
         self._postmaster.clear_leftovers()
         try:
             volume.rebuild(data)
@@ -212,9 +257,12 @@ class Writer(_OnVolume):
 
     def _launch(self, volume: StorageVolume) -> None:
         volume.claim(self._postmaster.data_directory)
+        self._start_server()
+        self._attach(volume)
+
+    def _start_server(self) -> None:
         self.parameters = dict(self._wanted())
         self._postmaster.start(self._settings())
-        self._attach(volume)
 
     def take_over(self) -> None:
         """Go on with what was a reader and has been promoted where the volume's log ends.

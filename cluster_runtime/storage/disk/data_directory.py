@@ -11,7 +11,7 @@ import os
 import struct
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
@@ -164,6 +164,15 @@ class Claim:
     volume_id: str
     boot_id: str
     stopped_at: int | None
+
+    @property
+    def may_be_trusted(self) -> bool:
+        """Whether its server stopped cleanly on this boot; the volume says whether that counts."""
+        return self.stopped_at is not None and self.boot_id == boot_id()
+
+    def in_use(self) -> "Claim":
+        """What it says while a server runs over the directory."""
+        return replace(self, stopped_at=None)
 
     def write(self, data_directory: Path) -> None:
         """Leave it in a data directory, whole or not at all."""

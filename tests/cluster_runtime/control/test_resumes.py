@@ -4,6 +4,7 @@ the cluster's events say why. A data directory that is damaged is no reason to f
 
 import asyncio
 import errno
+import json
 import os
 import ssl
 from collections.abc import Callable
@@ -90,6 +91,8 @@ def test_a_damaged_volume_is_said_and_healed_it_wakes_at_the_next_connect(
         assert refused.sqlstate == "57P03"
         assert "too few segments" in refused.message
         assert "The next connect tries again." in (refused.hint or "")
+        writer = shared_runtime._home.service.find(cluster.id).writer
+        assert writer.socket is None, "the server that was started meanwhile is ended"
     told = wait_until(lambda: failures(shared_runtime, cluster))
     assert len(told) == 1, "tries that fail alike are one event"
     assert "could not be resumed" in told[0]
@@ -171,6 +174,23 @@ def test_a_damaged_data_directory_is_made_again_from_the_volume(
     shared_runtime.pause_db_cluster(cluster.id)
     assert row_of(cluster) == (42,)
     assert failures(shared_runtime, cluster).count(DAMAGED) == 1
+
+
+def test_a_directory_that_its_volume_does_not_trust_is_made_again_without_a_word(
+    shared_runtime: Runtime, cluster: ClusterHandle
+) -> None:
+    """A server is started over it while the volume is opened, which knows better."""
+    claim = directory_of(shared_runtime, cluster) / "data" / "borealis.volume"
+    said = json.loads(claim.read_text())
+    assert said["stopped_at"] is not None
+    claim.write_text(json.dumps({**said, "stopped_at": said["stopped_at"] - 8}))
+    assert row_of(cluster) == (42,)
+    assert failures(shared_runtime, cluster) == []
+    with cluster.connect() as conn:
+        conn.execute("insert into t values (43)")
+    shared_runtime.pause_db_cluster(cluster.id)
+    with cluster.connect() as conn:
+        assert conn.execute("select sum(x) from t").fetchone() == (85,)
 
 
 def test_many_who_connect_to_a_cluster_that_does_not_wake_hear_it_all(
