@@ -50,8 +50,7 @@ def share_images(volume: Path, base_image: Path) -> None:
         for each in sorted(volume.glob(f"az-*/*/{STATE_FILE}"))
         if is_full(SegmentId(each.parent.name))
     ]
-    if not any(images(each) for each in folders):
-        _give_base(volume, base_image, folders)
+    _give_base(volume, base_image, folders)
     for pages in folders:
         for image in images(pages):
             for file in image.files:
@@ -66,9 +65,18 @@ def make_logs_sparse(volume: Path) -> None:
 
 
 def _give_base(volume: Path, base_image: Path, folders: list[Path]) -> None:
-    """Make the pages that a volume began with its first images."""
-    identifier = find_volume(HOST_DISK, volume, frozenset()).metadata.system_identifier
+    """Make the pages that a volume began with its first images, where a segment has none.
+
+    Not where one has other pages: who lacks those is given them once the volume is open.
+    """
+    there = {image.redo for pages in folders for image in images(pages)}
+    lacking = [pages for pages in folders if not images(pages)]
+    if not lacking or (there and not base_image.exists()):
+        return
     control = ControlFile.read(base_image)
+    if not there <= {control.redo}:
+        return
+    identifier = find_volume(HOST_DISK, volume, frozenset()).metadata.system_identifier
 
     def make_own(data_directory: Path) -> None:
         path = data_directory / CONTROL_FILE
@@ -77,8 +85,8 @@ def _give_base(volume: Path, base_image: Path, folders: list[Path]) -> None:
         path.write_bytes(content)
         set_system_identifier(data_directory, identifier)
 
-    for pages in folders:
-        HOST_DISK.make_directory(pages)
+    for pages in lacking:
+        pages.mkdir(exist_ok=True)
         link_base(
             base_image, pages, redo=control.redo, timeline=control.timeline, make_own=make_own
         )
