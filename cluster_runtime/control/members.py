@@ -21,13 +21,19 @@ DEFAULT_CAPACITY_ACU = 0.5
 def describe_cluster(cluster: HostedCluster) -> DBCluster:
     """A cluster with what is so at this moment: capacity, walls, how far it can be rewound."""
     running = cluster.writer.socket is not None
-    least = max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
     return replace(
         cluster.db_cluster,
-        capacity=least if running else 0.0,
+        capacity=capacity_of(cluster),
         walls=cluster.instances.writer_server.walls if running else None,
         earliest_backtrack_time=cluster.instances.storage.earliest,
     )
+
+
+def capacity_of(cluster: HostedCluster) -> float:
+    """ACU that it has now; 0 while it is paused."""
+    if cluster.writer.socket is None:
+        return 0.0
+    return max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
 
 
 def describe_instances(cluster: HostedCluster) -> list[DBInstance]:

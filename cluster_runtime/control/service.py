@@ -9,6 +9,7 @@ from cluster_runtime.control.endpoints import (
     open_shared_port,
 )
 from cluster_runtime.control.monitoring.disk_watch import DiskWatch
+from cluster_runtime.control.monitoring.metrics.watch import MetricsWatch
 from cluster_runtime.control.monitoring.supervision import Supervisor
 from cluster_runtime.control.performing.backups import BackupOperations
 from cluster_runtime.control.performing.branching import BranchingOperations
@@ -119,7 +120,7 @@ class ControlService(
             catalog.close()
             raise
         runtime.pool.fill()
-        runtime.watches += (DiskWatch(runtime), TopologyWatch(runtime))
+        runtime.watches += (DiskWatch(runtime), TopologyWatch(runtime), MetricsWatch(runtime))
         return cls(runtime)
 
     async def close(self) -> None:
