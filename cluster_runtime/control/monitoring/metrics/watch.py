@@ -32,6 +32,7 @@ from cluster_runtime.serverless.metrics.measured import (
     VolumeCounters,
     transactions_between,
 )
+from cluster_runtime.serverless.metrics.names import Role
 from cluster_runtime.serverless.metrics.processes import ProcessMeter, ProcessUsage
 from cluster_runtime.serverless.metrics.sampler import InstanceKey
 from cluster_runtime.serverless.scaling.units import ACU
@@ -185,7 +186,7 @@ class MetricsWatch:
                 history = await histories.begin(self._runtime, cluster)
                 self._save_at[cluster.id] = self._loop.time() + SAVE_EVERY_S
             values, of.told = {**sample.values, **(of.told or {})}, None
-            role = "READER" if of.instance.is_reader else "WRITER"
+            role: Role = "READER" if of.instance.is_reader else "WRITER"
             history.add(Origin(key.instance, role), at, values)
             history.add(OF_THE_VOLUME, at, sample.volume | await self._weighed(of))
 
