@@ -246,7 +246,7 @@ class ClusterActivity:
     connections: established sessions at its endpoints. commits, rollbacks: transactions that ended
     since its statistics began, in all databases of the tenant; None while no writer runs.
     replica_lag_bytes: log that the slowest reader has and does not show yet; None without readers.
-    cpu_cores: CPU that its instances used in the last second, in cores; None while that is not known.
+    cpu_cores: CPU that its instances used in the last second, in cores; None while it rests.
     """
 
     db_cluster_identifier: str

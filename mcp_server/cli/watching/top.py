@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 STYLES = {"healthy": "green", "repairing": "yellow"}
 STATUS_STYLES = {"available": "green", "paused": "dim", "stopped": "dim"}
+TITLES = (
+    *("Cluster", "Status", "ACU", "CPU", "Connections", "Commits/s", "Log/s", "Lag"),
+    "Segments a b c",
+)
 ANSWERING = ("healthy", "repairing")
 
 
