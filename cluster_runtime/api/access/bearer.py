@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 
 TOKEN_FILE = "metrics-token"
-_SCHEME = "bearer "
+_SCHEME = "bearer"
 
 
 class MetricsToken:
@@ -36,8 +36,10 @@ class MetricsToken:
 
     def fits(self, authorization: str) -> bool | None:
         """Whether a header shows it; None for a header of another scheme."""
-        if not authorization.lower().startswith(_SCHEME):
+        scheme, _, given = authorization.strip().partition(" ")
+        if scheme.lower() != _SCHEME:
             return None
-        given = authorization[len(_SCHEME) :].strip()
         known = self._token if self._token is not None else secrets.token_urlsafe(32)
-        return hmac.compare_digest(known.encode(), given.encode()) and self._token is not None
+        return (
+            hmac.compare_digest(known.encode(), given.strip().encode()) and self._token is not None
+        )
