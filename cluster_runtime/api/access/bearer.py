@@ -39,7 +39,5 @@ class MetricsToken:
         scheme, _, given = authorization.strip().partition(" ")
         if scheme.lower() != _SCHEME:
             return None
-        known = self._token if self._token is not None else secrets.token_urlsafe(32)
-        return (
-            hmac.compare_digest(known.encode(), given.strip().encode()) and self._token is not None
-        )
+        known = self._token or secrets.token_urlsafe(32)
+        return hmac.compare_digest(known.encode(), given.strip().encode())
