@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,6 +23,7 @@ from botocore.session import Session
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster_runtime.api.access.bearer import MetricsToken
 from cluster_runtime.api.protocols import cbor
 from cluster_runtime.api.protocols.models import service_model
 from cluster_runtime.api.refusals import RefusedRequestError
@@ -459,6 +461,29 @@ def test_the_token_opens_nothing_else(endpoint: Endpoint) -> None:
     raised.value.close()
     mode = (endpoint.state_dir / "metrics-token").stat().st_mode
     assert stat.S_IMODE(mode) == 0o600
+
+
+def test_a_token_is_kept_and_made_again_where_it_is_empty(tmp_path: Path) -> None:
+    assert MetricsToken.of(tmp_path).fits("Bearer ") is False
+    file = tmp_path / "metrics-token"
+    token = file.read_text().strip()
+    assert MetricsToken.of(tmp_path).fits(f"bearer  {token}") is True
+    assert MetricsToken.of(tmp_path).fits("AWS4-HMAC-SHA256 x") is None
+    file.write_text("")
+    assert MetricsToken.of(tmp_path).fits(f"Bearer {token}") is False
+    assert file.read_text().strip() not in ("", token)
+
+
+@pytest.mark.parametrize("damage", ["folder", "bytes"])
+def test_a_token_that_cannot_be_read_lets_nobody_in_and_stops_nothing(
+    tmp_path: Path, damage: str
+) -> None:
+    file = tmp_path / "metrics-token"
+    if damage == "folder":
+        file.mkdir()
+    else:
+        file.write_bytes(b"\xff\xfe")
+    assert MetricsToken.of(tmp_path).fits("Bearer None") is False
 
 
 def test_labels_are_quoted() -> None:
