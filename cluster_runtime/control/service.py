@@ -11,6 +11,7 @@ from cluster_runtime.control.endpoints import (
 from cluster_runtime.control.monitoring.deep_pauses import DeepPauses
 from cluster_runtime.control.monitoring.disk_watch import DiskWatch
 from cluster_runtime.control.monitoring.metering import Metering, note_usage
+from cluster_runtime.control.monitoring.metrics.watch import MetricsWatch
 from cluster_runtime.control.monitoring.supervision import Supervisor
 from cluster_runtime.control.performing.backups import BackupOperations
 from cluster_runtime.control.performing.branching import BranchingOperations
@@ -132,7 +133,7 @@ class ControlService(
             raise
         runtime.pool.fill()
         runtime.watches += (DiskWatch(runtime), TopologyWatch(runtime), DeepPauses(runtime))
-        runtime.watches.append(Metering(runtime))
+        runtime.watches += (MetricsWatch(runtime), Metering(runtime))
         return cls(runtime)
 
     async def close(self) -> None:

@@ -65,6 +65,9 @@ AUTOMATED_BACKUP = Result(BACKUPS, "DBClusterAutomatedBackup")
 AUTOMATED_BACKUPS = Result(BACKUPS, "DBClusterAutomatedBackup", many=True)
 BACKUP_STORE = Result(BACKUPS, "BackupStore")
 BILL = Result("cluster_runtime.serverless.metering.bill", "Bill")
+MEASURED = "cluster_runtime.serverless.metrics.results"
+METRICS_LISTED = Result(MEASURED, "ListedMetric", many=True)
+METRIC_SERIES = Result(MEASURED, "MetricSeries", many=True)
 DIFFS = "cluster_runtime.diff.results"
 SCHEMA_DIFF = Result(DIFFS, "SchemaDiff")
 DATA_DIFF = Result(DIFFS, "DataDiff")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from cluster_runtime.storage.live.commit.lanes import IoCounts
 from cluster_runtime.storage.live.mount import Mount
 from cluster_runtime.storage.upkeep.upkeep import VolumeUpkeep
 
@@ -23,6 +24,11 @@ class VolumeMeters:
         """Writes and reads since this process opened it, in the units that Aurora bills."""
         counts = self._mount.counts
         return counts.write_ios, counts.read_ios
+
+    @property
+    def io(self) -> IoCounts:
+        """All that is counted, as it goes on."""
+        return self._mount.counts
 
     @property
     def bytes_used(self) -> int:

@@ -23,7 +23,7 @@ class Sample:
     """One cluster at a moment. at: monotonic seconds. vdl: volume durable LSN.
 
     What only a running cluster has is None while it rests: nothing is woken to be looked at.
-    problem: why something is missing.
+    problem: why something is missing. cpu_cores: CPU of all its instances.
     """
 
     at: float
@@ -36,6 +36,7 @@ class Sample:
     vdl: int | None = None
     segments: tuple[Segment, ...] = ()
     problem: str = ""
+    cpu_cores: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Row:
             "cluster": sample.cluster,
             "status": sample.status,
             "capacity_acu": sample.capacity,
+            "cpu_cores": sample.cpu_cores,
             "connections": sample.connections,
             "commits_per_second": self.commits_per_second,
             "log_bytes_per_second": self.log_bytes_per_second,

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 STYLES = {"healthy": "green", "repairing": "yellow"}
 STATUS_STYLES = {"available": "green", "paused": "dim", "stopped": "dim"}
+TITLES = (
+    *("Cluster", "Status", "ACU", "CPU", "Connections", "Commits/s", "Log/s", "Lag"),
+    "Segments a b c",
+)
 ANSWERING = ("healthy", "repairing")
 
 
@@ -67,11 +71,21 @@ def take(runtime: "Runtime", only: Collection[str] = ()) -> list[Sample]:
 def draw(shown: Sequence[Row]) -> Table:
     """The picture."""
     table = Table(
-        *("Cluster", "Status", "ACU", "Connections", "Commits/s", "Log/s", "Lag", "Segments a b c"),
+        *(
+            "Cluster",
+            "Status",
+            "ACU",
+            "CPU",
+            "Connections",
+            "Commits/s",
+            "Log/s",
+            "Lag",
+            "Segments a b c",
+        ),
         title=f"{time.strftime('%H:%M:%S')}  clusters: {len(shown)}, running: {_running(shown)}",
         title_justify="left",
     )
-    for at in (2, 3, 4, 5, 6):
+    for at in (2, 3, 4, 5, 6, 7):
         table.columns[at].justify = "right"
     for row in shown:
         sample = row.sample
@@ -79,6 +93,7 @@ def draw(shown: Sequence[Row]) -> Table:
             Text(sample.cluster),
             Text(sample.status, STATUS_STYLES.get(sample.status, "yellow")),
             f"{sample.capacity:g}",
+            "" if sample.cpu_cores is None else f"{sample.cpu_cores:.2f}",
             str(sample.connections),
             _number(row.commits_per_second),
             _bytes(row.log_bytes_per_second),
@@ -120,6 +135,7 @@ def _sample(runtime: "Runtime", facts: "DBCluster") -> Sample:
         vdl,
         tuple(segments),
         problem,
+        activity.cpu_cores,
     )
 
 

@@ -59,6 +59,8 @@ OURS = {
     "HealFault",
     "LoseCompute",
     "DescribeHost",
+    "DescribeMetrics",
+    "ListMetrics",
     "GetMasterUserSecret",
     "DescribeBackupStore",
     "ModifyBackupStore",
