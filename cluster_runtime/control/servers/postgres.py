@@ -6,6 +6,7 @@ Blocking; `HostedInstance` calls them in worker threads, one call at a time for 
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -74,21 +75,33 @@ class Instance(Protocol):
 _STOPPED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
 
 
-class _OnVolume:
-    """A PostgreSQL over a data directory that the volume fills.
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What an instance runs with beside the runtime's own, asked for at each start.
 
-    parameters: what the tenant has set, and the instance's class, asked for at each start.
+    set: by the tenant, and by its class; they prevail. of_range: what only a start can change and
+    follows the most capacity that it may have.
     """
 
+    set: Callable[[], Settings]
+    of_range: Callable[[], Settings]
+
+
+class _OnVolume:
+    """A PostgreSQL over a data directory that the volume fills."""
+
     def __init__(
-        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Callable[[], Settings]
+        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Parameters
     ) -> None:
         self._postmaster = postmaster
         self._storage = storage
         self._life = threading.RLock()  # starts, stops and ends, one at a time
         self._told: Settings = told_at_first(self.extensions)
+        self._of_range: Settings = {}
+        self._scaled: Settings = {}
 
-        self._wanted = parameters
+        self._parameters = parameters
+        self._wanted = parameters.set
         self.parameters: Settings = {}
         """Those that it runs with."""
 
@@ -106,6 +119,24 @@ class _OnVolume:
                     self._postmaster.write_settings(self._settings())
                     self._postmaster.reload()
 
+    def scale(self, settings: Settings) -> None:
+        """Have the running server take what follows its capacity; what the tenant set prevails."""
+        with self._life:
+            if self.running and settings != self._scaled:
+                self._scaled = dict(settings)
+                self._postmaster.write_settings(self._settings())
+                self._postmaster.reload()
+
+    @property
+    def _sized(self) -> Settings:
+        """What its capacity makes it run with, which everything else prevails over."""
+        return {**self._of_range, **self._scaled}
+
+    def _begin(self) -> None:
+        """Ask what the next start is to be with; its capacity is not known yet."""
+        self._of_range, self._scaled = dict(self._parameters.of_range()), {}
+        self.parameters = dict(self._wanted())
+
     def _settings(self) -> Settings:
         raise NotImplementedError
 
@@ -116,6 +147,11 @@ class _OnVolume:
     @property
     def outdated(self) -> bool:
         return self._postmaster.outdated
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of its postmaster; None while it does not run."""
+        return self._postmaster.pid
 
     @property
     def process(self) -> Process:
@@ -156,7 +192,7 @@ class Writer(_OnVolume):
     """PostgreSQL that writes to the volume. Its data directory is a cache of it."""
 
     def __init__(
-        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Callable[[], Settings]
+        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Parameters
     ) -> None:
         super().__init__(postmaster, storage, parameters)
         self._run: object | None = None
@@ -175,7 +211,7 @@ class Writer(_OnVolume):
                 self._postmaster.clear_leftovers()
                 volume.rebuild(data)
             volume.claim(data)
-            self.parameters = dict(self._wanted())
+            self._begin()
             self._postmaster.start(self._settings())
             self._attach(volume)
 
@@ -216,7 +252,13 @@ class Writer(_OnVolume):
 
     def _settings(self) -> Settings:
         """The tenant's parameters, and the runtime's own, which prevail."""
-        return {**self.parameters, **self._told, **WRITER_SETTINGS, **self.preloads}
+        return {
+            **self._sized,
+            **self.parameters,
+            **self._told,
+            **WRITER_SETTINGS,
+            **self.preloads,
+        }
 
     def stop(self, mode: Shutdown) -> None:
         """Stop; after a clean end the data directory is trusted by the next start."""
@@ -282,7 +324,7 @@ class Reader(_OnVolume):
         self,
         postmaster: Postmaster,
         storage: ClusterStorage,
-        parameters: Callable[[], Settings],
+        parameters: Parameters,
         wal_sockets: Path,
         called: str = "",
     ) -> None:
@@ -297,7 +339,7 @@ class Reader(_OnVolume):
         volume.serve_wal(self._wal_sockets)
         data = self._postmaster.data_directory
         self._standby = volume.lay_out_standby(data, SUPERUSER, self._called)
-        self.parameters = dict(self._wanted())
+        self._begin()
         try:
             self._postmaster.start(self._settings())
             # PostgreSQL takes connections once its pages fit together, which may be long before it
@@ -336,6 +378,7 @@ class Reader(_OnVolume):
     def _settings(self) -> Settings:
         """What a standby must have prevails; what a writer has does no harm before a promotion."""
         return {
+            **self._sized,
             **self.parameters,
             **STANDBY_PARAMETERS,
             **WRITER_SETTINGS,
