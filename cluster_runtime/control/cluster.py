@@ -35,6 +35,7 @@ from cluster_runtime.errors import BorealisError, ClusterClosedError, InvalidClu
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
+from cluster_runtime.serverless.metrics.sampler import Sampler
 from cluster_runtime.serverless.watch import ConnectionWatch
 from cluster_runtime.storage.core.policy.past import Window
 
@@ -235,6 +236,8 @@ class OpenRuntime:
     """Names of snapshots that are being made now."""
     look_after_backups: Callable[[], None] = lambda: None
     """Have what nobody waits for done soon."""
+    sampler: Sampler = field(default_factory=Sampler)
+    """What each running instance did in the last second."""
     copies: CopiesAhead = field(init=False)
     backup_catalog: BackupCatalog = field(init=False)
 
