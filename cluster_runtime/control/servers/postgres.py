@@ -149,11 +149,6 @@ class _OnVolume:
         return self._postmaster.outdated
 
     @property
-    def pid(self) -> int | None:
-        """The process id of its postmaster; None while it does not run."""
-        return self._postmaster.pid
-
-    @property
     def process(self) -> Process:
         pid = self._postmaster.pid
         if pid is None:
