@@ -152,6 +152,11 @@ class HostedInstance:
         return self._ready and self._instance.running
 
     @property
+    def pid(self) -> int | None:
+        """The process id of its postmaster; None while it does not run."""
+        return self._instance.pid
+
+    @property
     def process(self) -> Process:
         """What the operating system says of its postmaster."""
         return self._instance.process

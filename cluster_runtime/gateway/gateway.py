@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.gateway.authentication.actions import Policy, Refusal
@@ -31,6 +32,7 @@ from cluster_runtime.gateway.listener import ListeningSockets, bind_loopback
 from cluster_runtime.gateway.reception import MADE_ROOM, Reception
 from cluster_runtime.gateway.relay.reactor import Reactor, new_reactor
 from cluster_runtime.gateway.relay.relay import BUFFER_BYTES
+from cluster_runtime.gateway.relay.traffic import Traffic
 from cluster_runtime.gateway.routes import NO_SUCH_ENDPOINT, Routes
 from cluster_runtime.gateway.session import TOO_MANY_CONNECTIONS, Session
 from cluster_runtime.gateway.shared_port import SharedPort
@@ -98,6 +100,7 @@ class Gateway:
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
         self.routes = Routes[Endpoint]()
         self._endpoints: set[Endpoint] = set()
+        self._traffic = WeakValueDictionary[Path, Traffic]()
         self._shared: SharedPort | None = None
         self._reactor: Reactor | None = None
         self._listening: ListeningSockets | None = None
@@ -212,6 +215,16 @@ class Gateway:
         if self._reactor is None:
             self._reactor = new_reactor(asyncio.get_running_loop())
         return self._reactor
+
+    def traffic_of(self, server: Path) -> Traffic:
+        """What passes to and from a server, since somebody asked first: a session, or a meter.
+
+        server: its socket. It is counted for as long as one of them holds it.
+        """
+        found = self._traffic.get(server)
+        if found is None:
+            found = self._traffic[server] = Traffic()
+        return found
 
     @property
     def listening(self) -> ListeningSockets:
@@ -402,6 +415,10 @@ class Endpoint:
     def buffer(self) -> memoryview:
         """The buffer that all relays share."""
         return self._gateway.buffer
+
+    def traffic_of(self, server: Path) -> Traffic:
+        """Where the bytes of the sessions of a server are counted."""
+        return self._gateway.traffic_of(server)
 
     @property
     def authentication_timeout(self) -> float:

@@ -300,6 +300,7 @@ class Session:
             sock,
             server.sock,
             buffer=self._door.buffer,
+            traffic=self._door.traffic_of(server.path),
             on_closed=self._relay_closed,
         )
         early = self._stream.take_early()

@@ -31,8 +31,10 @@ from cluster_runtime.storage.description import (
     CoalescingDescription,
     VolumeDescription,
     describe,
+    used_bytes,
 )
 from cluster_runtime.storage.disk.page_images import PageImage, fingerprint
+from cluster_runtime.storage.live.commit.lanes import IoCounts
 from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.creation import create_volume
 from cluster_runtime.storage.live.log_source import LogSource
@@ -279,6 +281,17 @@ class StorageVolume:
                 self._upkeep.coalescing.report, self._upkeep.pages.log_bound_bytes
             ),
         )
+
+    @property
+    def io(self) -> IoCounts:
+        """I/O since it was opened, as it goes on."""
+        return self._mount.counts
+
+    @property
+    def bytes_used(self) -> int:
+        """Its pages and the log behind them, counted once. Looks into its directories."""
+        image = self.newest_image()
+        return used_bytes(self._mount, image, self._upkeep.directories.base_image_bytes)
 
     def set_storage_type(self, storage_type: StorageType) -> None:
         """Switch between standard and I/O-Optimized storage, while commits go on."""

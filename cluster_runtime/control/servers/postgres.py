@@ -41,6 +41,10 @@ class Instance(Protocol):
         """Whether it runs and must be started again before it lets anybody in."""
 
     @property
+    def pid(self) -> int | None:
+        """The process id of its postmaster; None while it does not run."""
+
+    @property
     def process(self) -> Process:
         """What the operating system says of its postmaster."""
 
@@ -147,6 +151,10 @@ class _OnVolume:
     @property
     def outdated(self) -> bool:
         return self._postmaster.outdated
+
+    @property
+    def pid(self) -> int | None:
+        return self._postmaster.pid
 
     @property
     def process(self) -> Process:
