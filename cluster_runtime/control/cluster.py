@@ -11,6 +11,7 @@ from cluster_runtime.backup.keeping.keeper import BackupKeeper
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.records.advice import to_make_a_writer, to_make_available
+from cluster_runtime.control.records.capacity import InstanceCapacity
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT, Catalog
 from cluster_runtime.control.records.identifiers import not_found
 from cluster_runtime.control.records.instances import (
@@ -35,6 +36,8 @@ from cluster_runtime.errors import BorealisError, ClusterClosedError, InvalidClu
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
+from cluster_runtime.serverless.enforcement.parameters import parameters_of_range
+from cluster_runtime.serverless.host_capacity import HostCapacity
 from cluster_runtime.serverless.metrics.sampler import Sampler
 from cluster_runtime.serverless.watch import ConnectionWatch
 from cluster_runtime.storage.core.policy.past import Window
@@ -134,7 +137,8 @@ class HostedCluster:
 
     records: of its instances by name. custom: its custom endpoints by identifier. lag: milliseconds
     that each reader was behind when that was last looked at. problems: why instances that should
-    run do not, by name.
+    run do not, by name. capacities: of its serverless instances that run, as the
+    last tick left them.
     """
 
     db_cluster: DBCluster
@@ -149,6 +153,7 @@ class HostedCluster:
     supervision: Supervision | None = None
     lag: dict[str, float] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    capacities: dict[str, InstanceCapacity] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -225,6 +230,7 @@ class OpenRuntime:
     pool: WarmPool[UnnamedCluster]
     supervise: "Callable[[OpenRuntime, HostedCluster], Supervision]"
     backups: BackupKeeper
+    capacity: HostCapacity
     clusters: dict[str, HostedCluster] = field(default_factory=dict)
     reserved: dict[str, asyncio.Event] = field(default_factory=dict)
     """Names whose clusters are being made; each event is set when that has ended."""
@@ -271,6 +277,19 @@ class OpenRuntime:
         ]
         of_class = class_settings(classes[0]) if classes else {}
         return {**of_class, **(dict(group.values) if group is not None else {})}
+
+    def parameters_of_range(self, resource_id: str) -> Settings:
+        """What follows the most capacity of a cluster, and takes a start; nothing without a name.
+
+        A provisioned instance has the same: it takes clients of serverless ones in a failover.
+        """
+        cluster = self.clusters.get(resource_id)
+        if cluster is None or not self.capacity.enforcer.sets_parameters:
+            return {}
+        scaling = cluster.db_cluster.scaling
+        return parameters_of_range(
+            scaling.min_capacity, scaling.max_capacity, self.capacity.machine.memory_bytes
+        )
 
     def instance_names(self) -> frozenset[str]:
         """The names of all instances that there are."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cluster_runtime.control.cluster import HostedCluster
+from cluster_runtime.control.records.capacity import MachineCapacity
 from cluster_runtime.control.records.identifiers import did_you_mean, instance_endpoint_name
 from cluster_runtime.control.records.instances import InstanceRecord
 from cluster_runtime.control.records.model import (
@@ -13,20 +14,46 @@ from cluster_runtime.control.records.model import (
     InstanceStatus,
 )
 from cluster_runtime.errors import InstanceNotFoundError
+from cluster_runtime.serverless.host_capacity import HostCapacity
+from cluster_runtime.serverless.scaling.units import LEAST_RUNNING_ACU
+from cluster_runtime.serverless.scaling.versions import DEFAULT_VERSION
 from cluster_runtime.wording import Hint, Operation
-
-DEFAULT_CAPACITY_ACU = 0.5
 
 
 def describe_cluster(cluster: HostedCluster) -> DBCluster:
     """A cluster with what is so at this moment: capacity, walls, how far it can be rewound."""
     running = cluster.writer.socket is not None
-    least = max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
+    held = cluster.capacities.get(cluster.writer_name)
     return replace(
         cluster.db_cluster,
-        capacity=least if running else 0.0,
+        capacity=capacity_of(cluster, cluster.writer_name) if running else 0.0,
+        serverless_capacity=held if running else None,
+        serverless_v2_platform_version=DEFAULT_VERSION.number,
         walls=cluster.instances.writer_server.walls if running else None,
         earliest_backtrack_time=cluster.instances.storage.earliest,
+    )
+
+
+def capacity_of(cluster: HostedCluster, name: str) -> float:
+    """The ACU of an instance that runs; the least of its cluster where none was decided yet."""
+    held = cluster.capacities.get(name)
+    if held is not None:
+        return held.granted
+    return max(cluster.db_cluster.scaling.min_capacity, LEAST_RUNNING_ACU)
+
+
+def describe_machine(host: HostCapacity) -> MachineCapacity:
+    """The machine of a host, as the last tick left it."""
+    budget = host.fleet.budget
+    return MachineCapacity(
+        host.machine.cores,
+        host.machine.memory_bytes,
+        budget.machine,
+        budget.total,
+        budget.granted,
+        budget.wanted,
+        host.enforcer.name,
+        host.enforcer.gaps,
     )
 
 
@@ -71,6 +98,7 @@ def _member(cluster: HostedCluster, record: InstanceRecord) -> DBInstance:
         port=endpoint.port if endpoint is not None else record.port,
         dbi_resource_id=record.dbi_resource_id,
         aurora_replica_lag=None if is_writer else cluster.lag.get(name),
+        serverless_capacity=cluster.capacities.get(name),
     )
 
 

@@ -22,6 +22,7 @@ from cluster_runtime.serverless.scaling.units import (
 from cluster_runtime.serverless.scaling.versions import PlatformVersion
 
 FOLLOWS_UP_TO_TIER = 1
+FOLLOWS = "as much as its writer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,23 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What an instance has, in ACU: granted of what is wanted, and a sentence about why."""
+    """What an instance has, in ACU: granted of what is wanted, and why.
+
+    held_to: what it is held to. That is what was granted, and less where more instances run than
+    the machine has room for: each of them has the least then, and they share what there is.
+    """
 
     granted: float
     wanted: float
     reason: str
+    held_to: float
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the machine has for all, in ACU: total, with the overcommit; granted of what is wanted.
+    """What the machine has in ACU; with the overcommit, `total`; granted, of what is wanted.
 
-    machine: without the overcommit.
+    granted: more than the total only where so many instances run that each has the least.
     """
 
     machine: float
@@ -101,18 +107,22 @@ class Fleet:
             self._machine_acu,
             self._overcommit,
         )
-        found = {}
         self._wanted = sum(wanted.values())
+        # Nobody who runs is stopped: whoever the budget has nothing for still has the least.
+        granted = {name: max(each.acu, LEAST_RUNNING_ACU) for name, each in grants.items()}
+        total = sum(granted.values())
+        part = min(1.0, self.budget.total / total) if total else 1.0
+        found = {}
         for each in members:
             grant, want = grants[each.server], wanted[each.server]
             decision = decided[each.server]
             reason = _said(decision)
             if decision is not None and want > decision.target:
-                reason = "as much as its writer"
+                reason = FOLLOWS
             if grant.fate is not Fate.GRANTED:
                 reason = f"{reason}; {grant.reason}"
-            self._known[each.server].granted = grant.acu
-            found[each.server] = Capacity(grant.acu, want, reason)
+            acu = self._known[each.server].granted = granted[each.server]
+            found[each.server] = Capacity(acu, want, reason, acu * part)
         return found
 
     @property
@@ -128,9 +138,7 @@ class Fleet:
     def _look_at(self, member: Member) -> None:
         known = self._known.get(member.server)
         if known is None:
-            policy = CapacityPolicy(
-                self._version, member.minimum, member.maximum, unit=self._unit
-            )
+            policy = CapacityPolicy(self._version, member.minimum, member.maximum, unit=self._unit)
             self._known[member.server] = _Known(policy, policy.minimum)
         else:
             known.policy.configured(member.minimum, member.maximum)
@@ -145,9 +153,7 @@ class Fleet:
     def _with_followers(
         self, members: Sequence[Member], decided: dict[str, Decision | None]
     ) -> dict[str, float]:
-        wanted = {
-            each.server: self._within(each, decided[each.server]) for each in members
-        }
+        wanted = {each.server: self._within(each, decided[each.server]) for each in members}
         writers = {each.cluster: wanted[each.server] for each in members if each.is_writer}
         for each in members:
             if not each.is_writer and each.tier <= FOLLOWS_UP_TO_TIER:
@@ -165,9 +171,7 @@ class Fleet:
     def _request(self, member: Member, wanted: float) -> Request:
         floors = member.demand.floors(self._unit).values() if member.demand is not None else ()
         current = self._known[member.server].granted
-        return Request(
-            member.server, wanted, member.minimum, max(floors, default=0.0), current
-        )
+        return Request(member.server, wanted, member.minimum, max(floors, default=0.0), current)
 
 
 def machine_capacity(cores: float, memory_bytes: float, unit: CapacityUnit) -> float:

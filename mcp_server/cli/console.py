@@ -135,6 +135,9 @@ def cluster(facts: DBCluster, *, as_json: bool = False) -> None:
             "Capacity",
             f"{facts.capacity:g} of {scaling.min_capacity:g}-{scaling.max_capacity:g} ACU",
         ),
+        ("Capacity, why", _why(facts)),
+        ("Held by", _held(facts)),
+        ("Platform version", facts.serverless_v2_platform_version or "not known"),
         ("Auto-pause", pause),
         ("Storage", facts.storage_type),
         ("Restorable", _window(facts)),
@@ -152,6 +155,22 @@ def _window(facts: DBCluster) -> str:
     if earliest is None or latest is None:
         return f"not yet, or not known yet; {days}"
     return f"{earliest:%Y-%m-%d %H:%M:%S} to {latest:%Y-%m-%d %H:%M:%S %Z}; {days}"
+
+
+def _why(facts: DBCluster) -> str:
+    now = facts.serverless_capacity
+    if now is None:
+        return "known once it runs"
+    return f"{now.granted:g} ACU of {now.wanted:g} that it wants: {now.reason}"
+
+
+def _held(facts: DBCluster) -> str:
+    from cluster_runtime.serverless.enforcement.means import describe
+
+    now = facts.serverless_capacity
+    if now is None:
+        return "known once it runs"
+    return describe(now.in_force) + "".join(f"\nnot held: {gap}" for gap in now.in_force.gaps)
 
 
 def _walls(facts: DBCluster) -> str:

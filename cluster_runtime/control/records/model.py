@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
+from cluster_runtime.control.records.capacity import InstanceCapacity, MachineCapacity
 from cluster_runtime.control.records.fields import check_rules
 from cluster_runtime.control.records.resources import MasterUserSecret, Tag
 from cluster_runtime.control.records.rules import Range
@@ -125,6 +126,8 @@ class DBCluster:
     percent_progress: of the operation under way; None where none says.
     capacity: current ACU; 0 while paused.
     walls: what stands around its writer, as its start put it up; None while none runs.
+    serverless_v2_platform_version: which of Aurora's its capacity scales as.
+    serverless_capacity: of its writer; None while none runs, or it is of a provisioned class.
     """
 
     db_cluster_identifier: str
@@ -164,6 +167,8 @@ class DBCluster:
     percent_progress: int | None = None
     capacity: float = 0.0
     walls: Walls | None = None
+    serverless_v2_platform_version: str = ""
+    serverless_capacity: InstanceCapacity | None = None
 
     @property
     def db_cluster_arn(self) -> str:
@@ -189,6 +194,7 @@ class DBInstance:
         while it has none.
     aurora_replica_lag: milliseconds that a reader shows behind the writer, of the last second
         (CloudWatch's AuroraReplicaLag); None for a writer, and for a reader that does not run.
+    serverless_capacity: what it has now; None while it does not run, or is provisioned.
     """
 
     db_instance_identifier: str
@@ -206,6 +212,7 @@ class DBInstance:
     port: int = 0
     dbi_resource_id: str = ""
     aurora_replica_lag: float | None = None
+    serverless_capacity: InstanceCapacity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +221,7 @@ class HostDescription:
 
     version: its release. certificate_path: of the gateway's authority, for `sslrootcert`.
     gateway_port: the port that leads to every endpoint by its name; None where there is none.
+    machine_capacity: what the machine has for all serverless instances, and who has it.
     """
 
     version: str
@@ -222,6 +230,7 @@ class HostDescription:
     certificate_path: str
     process_id: int
     gateway_port: int | None = None
+    machine_capacity: MachineCapacity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from cluster_runtime.engine.extensions import installable, preload_settings
 from cluster_runtime.engine.parameters import STANDBY_PARAMETERS
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.walls import Walls
-from cluster_runtime.engine.settings import Settings
+from cluster_runtime.engine.settings import TEMPLATE_SETTINGS, Settings
 from cluster_runtime.engine.system.files import remove_tree
 from cluster_runtime.errors import StorageError
 from cluster_runtime.logs import get_logger
@@ -123,13 +123,28 @@ class _OnVolume:
                     self._postmaster.write_settings(self._settings())
                     self._postmaster.reload()
 
-    def scale(self, settings: Settings) -> None:
-        """Have the running server take what follows its capacity; what the tenant set prevails."""
-        with self._life:
-            if self.running and settings != self._scaled:
-                self._scaled = dict(settings)
-                self._postmaster.write_settings(self._settings())
-                self._postmaster.reload()
+    def scale(self, settings: Settings) -> Settings:
+        """Have the running server take what follows its capacity; what the tenant set prevails.
+
+        Returns those that it was told. Raises OSError where they cannot be written.
+        """
+        if settings != self._scaled:
+            with self._life:
+                if self.running:
+                    before, self._scaled = self._scaled, dict(settings)
+                    try:
+                        self._postmaster.write_settings(self._settings())
+                    except BaseException:
+                        self._scaled = before
+                        raise
+                    self._postmaster.reload()
+        prevails = self._settings()
+        return {name: value for name, value in self._scaled.items() if prevails[name] == value}
+
+    @property
+    def connections_max(self) -> int:
+        """How many sessions it takes since its last start."""
+        return int({**TEMPLATE_SETTINGS, **self._settings()}["max_connections"])
 
     @property
     def _sized(self) -> Settings:
@@ -229,6 +244,8 @@ class Writer(_OnVolume):
             wanted = dict(self._wanted())
             fixed = {name: value for name, value in STANDBY_PARAMETERS.items() if name in wanted}
             self.parameters = {**wanted, **fixed}
+            self._of_range = {**self._parameters.of_range(), **STANDBY_PARAMETERS}
+            self._scaled = {}
             volume.claim(self._postmaster.data_directory)
             self._postmaster.write_settings(self._settings())
             self._postmaster.reload()

@@ -8,10 +8,12 @@ Source: sched_setaffinity(2); sched(7), "The nice value"; Linux kernel/sched/cor
 sched_prio_to_weight.
 """
 
+import errno
 import math
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import psutil
 
@@ -49,27 +51,26 @@ class Affinity:
         self.gaps = (*_NO_BOUND, *(each for each in missing if each))
 
     def admit(self, server: str, pid: int) -> None:
-        """Nothing has to be made: what a postmaster forks is as nice, and where it is."""
+        """Let a server have all; what its postmaster forks is as nice, and where it is."""
         self._known.add(server)
+        self._set_all(pid, self._cpus, 0)
 
     def hold(self, server: str, pid: int, share: Share) -> InForce:
         """Hold a server to a share from now on. Raises OSError."""
-        try:
+        level = niceness(share.cores, len(self._cpus))
+        postmaster = self._set_all(pid, cpus_for(server, share.cores, self._cpus), level)
+        with _as_os_errors(pid):
+            cpus = len(postmaster.cpu_affinity() or ()) if self._chooses else None
+            nice = int(postmaster.nice()) if self._privileged else None
+        return InForce(self.name, cpus=cpus, nice=nice, gaps=self.gaps)
+
+    def _set_all(self, pid: int, cpus: Sequence[int], level: int) -> psutil.Process:
+        with _as_os_errors(pid):
             postmaster = psutil.Process(pid)
-            chosen = cpus_for(server, share.cores, self._cpus)
-            level = niceness(share.cores, len(self._cpus))
             # First the postmaster: what it forks while its children are looked at has it already.
             for process in (postmaster, *children_of(pid)):
-                self._set(process, chosen, level)
-            cpus = len(postmaster.cpu_affinity() or ()) if self._chooses else None
-            nice = int(postmaster.nice())
-        except psutil.NoSuchProcess as error:
-            raise ProcessLookupError(f"process {pid} has ended") from error
-        except psutil.AccessDenied as error:
-            raise PermissionError(f"process {pid} is not this user's") from error
-        return InForce(
-            self.name, cpus=cpus, nice=nice if self._privileged else None, gaps=self.gaps
-        )
+                self._set(process, cpus, level)
+        return postmaster
 
     def _set(self, process: psutil.Process, cpus: Sequence[int], level: int) -> None:
         try:
@@ -93,9 +94,21 @@ class Affinity:
         """Nothing outlives the processes."""
 
 
+@contextmanager
+def _as_os_errors(pid: int) -> Iterator[None]:
+    try:
+        yield
+    except psutil.NoSuchProcess as error:
+        raise ProcessLookupError(errno.ESRCH, f"process {pid} has ended") from error
+    except psutil.AccessDenied as error:
+        raise PermissionError(errno.EPERM, f"process {pid} is not this user's") from error
+
+
 def this_machine() -> Affinity:
     """What this process may do to those that it starts."""
-    known = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    known = (
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
     return Affinity(sorted(known), privileged=os.geteuid() == 0)
 
 

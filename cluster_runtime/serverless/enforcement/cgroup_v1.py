@@ -42,6 +42,10 @@ class CgroupV1(ServerGroups):
         super().__init__(folder)
         self._machine_cores = machine_cores
 
+    def open_up(self, group: Path) -> None:
+        """Let the servers of a group have all of the machine. Raises OSError."""
+        write(group / _QUOTA, str(NO_QUOTA))
+
     def hold(self, server: str, pid: int, share: Share) -> InForce:
         """Hold a server to a share from now on. Raises OSError."""
         group = self.group_of(server)

@@ -59,6 +59,12 @@ class CgroupV2(ServerGroups):
         self._has_memory = "memory" in wanted
         self._machine_cores = machine_cores
 
+    def open_up(self, group: Path) -> None:
+        """Let the servers of a group have all of the machine. Raises OSError."""
+        write(group / _CPU, f"{_UNLIMITED} {PERIOD_US}")
+        if self._has_memory:
+            write(group / _HIGH, _UNLIMITED)
+
     def hold(self, server: str, pid: int, share: Share) -> InForce:
         """Hold a server to a share from now on. Raises OSError."""
         group = self.group_of(server)

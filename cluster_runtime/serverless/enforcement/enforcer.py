@@ -90,6 +90,12 @@ class Enforcer:
             self._held[server] = pid, share, found
             return found
 
+    def let_go(self, server: str, pid: int) -> None:
+        """Hold a server to nothing any more, where it was held. Raises OSError."""
+        with self._lock:
+            if self._means is not None and self._held.pop(server, None) is not None:
+                self._means.admit(server, pid)
+
     def keep_only(self, servers: Collection[str]) -> None:
         """Forget all servers but these, and what earlier hosts of the state directory left."""
         if self._means is None:

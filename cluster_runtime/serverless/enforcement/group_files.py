@@ -84,7 +84,12 @@ class ServerGroups:
         """Make the group of a server where it is missing, and move the server in."""
         group = self.group_of(server)
         group.mkdir(parents=True, exist_ok=True)
+        self.open_up(group)
         move_family(pid, group)
+
+    def open_up(self, group: Path) -> None:
+        """Let the servers of a group have all of the machine. Raises OSError."""
+        raise NotImplementedError
 
     def release(self, server: str) -> bool:
         """Remove the group of a server that has ended; False while something of it runs."""

@@ -1,4 +1,4 @@
-"""What the machine has for all clusters together: CPUs and memory, as far as this host may use them.
+"""What the machine has for all clusters together: the CPUs and memory that this host may use.
 
 A container or a service may have less than the machine: its cgroup says how much.
 

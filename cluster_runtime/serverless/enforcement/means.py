@@ -52,7 +52,7 @@ class Means(Protocol):
     def admit(self, server: str, pid: int) -> None:
         """Take in a postmaster and what it has forked; what it forks from now on is in as well.
 
-        It has the share that it was last held to; a new one has all. Raises OSError.
+        It has all of the machine until it is held. Raises OSError.
         """
 
     def hold(self, server: str, pid: int, share: Share) -> InForce:

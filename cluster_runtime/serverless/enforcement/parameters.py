@@ -10,8 +10,10 @@ Source: the formulas of RDS's default parameter groups for PostgreSQL (`maintena
 
 import math
 
+from cluster_runtime.engine.parameters import MAX_CONNECTIONS_MAX
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.serverless.enforcement.means import Share
+from cluster_runtime.serverless.scaling.limits import max_connections, shared_buffers_bytes
 
 KIB = 1 << 10
 WORK_MEM_PART = 256
@@ -19,6 +21,10 @@ WORK_MEM_PART = 256
 WORK_MEM_KIB_MIN = 4096
 MAINTENANCE_BYTES, MAINTENANCE_KIB_MIN = 63_963_136, 65_536
 CACHE_PART = 2
+BUFFERS_PART = 16
+"""Of the machine's memory, for the shared buffers of a cluster."""
+BUFFERS_KIB_MIN = 128 << 10
+"""As every cluster begins with."""
 IO_WORKERS_SINCE, IO_WORKERS_MAX = 18, 32
 
 
@@ -40,6 +46,20 @@ def parameters_for(share: Share, major: int, cpus: int) -> Settings:
     if major >= IO_WORKERS_SINCE:
         found["io_workers"] = str(min(IO_WORKERS_MAX, 1 + workers))
     return found
+
+
+def parameters_of_range(minimum: float, maximum: float, machine_bytes: int) -> Settings:
+    """What only a start can change, of a range in ACU: as Aurora documents, on this machine.
+
+    A hot standby has as many connections as any writer may have had. The buffers of all clusters
+    are in one memory: each has a part of it at most.
+    """
+    connections = min(max_connections(minimum, maximum), MAX_CONNECTIONS_MAX)
+    buffers = min(shared_buffers_bytes(maximum), machine_bytes // BUFFERS_PART)
+    return {
+        "max_connections": str(connections),
+        "shared_buffers": f"{max(buffers // KIB, BUFFERS_KIB_MIN)}kB",
+    }
 
 
 def banded(share: Share) -> Share:
