@@ -205,12 +205,11 @@ def endpoint_spec(cluster: HostedCluster, key: str) -> EndpointSpec:
 
 def _connections(cluster: HostedCluster, key: str, record: InstanceRecord | None) -> int:
     """How many an endpoint takes: as many as each instance that it leads to, and its class."""
-    if key == WRITER:
+    led_to = list(cluster.instances.readers.values())
+    if record is not None and record.db_instance_identifier in cluster.instances.readers:
+        led_to = [cluster.instances.readers[record.db_instance_identifier]]
+    elif key == WRITER or record is not None or not led_to:
         led_to = [cluster.writer]
-    elif record is not None:
-        led_to = [cluster.instance(record.db_instance_identifier)]
-    else:
-        led_to = [*cluster.instances.readers.values()] or [cluster.writer]
     taken = [each.server.connections_max - CONNECTIONS_OF_THE_RUNTIME for each in led_to]
     of_class = class_connections(record.db_instance_class) if record is not None else None
     return min(taken if of_class is None else [*taken, of_class])

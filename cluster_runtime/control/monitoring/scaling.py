@@ -1,7 +1,7 @@
 """Serverless capacity, driven: each second the instances that run get what they need.
 
 What each did comes from the sampler, what it gets from the fleet; a thread has the machine and the
-servers follow that. A failure to hold one of them is in what `describe` says of it, and ends nothing.
+servers follow that. A failure to hold one is in what `describe` says of it, and ends nothing.
 """
 
 import asyncio

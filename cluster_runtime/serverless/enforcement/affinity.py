@@ -28,8 +28,8 @@ _NO_BOUND = (
     "memory: only a cgroup of version 2 bounds it",
 )
 _NO_NICE = (
-    "niceness: only a privileged host may take it back, so it stays; servers of any size count alike "
-    "where they share a CPU"
+    "niceness: only a privileged host may take it back, so it stays; servers of any size count "
+    "alike where they share a CPU"
 )
 _NO_AFFINITY = "affinity: this system does not let a process choose its CPUs"
 
@@ -120,6 +120,6 @@ def cpus_for(server: str, cores: float, cpus: Sequence[int]) -> tuple[int, ...]:
 
 
 def niceness(cores: float, machine_cores: int) -> int:
-    """0 for a share of the whole machine; so much more for a smaller one that weights fit shares."""
+    """0 for all of the machine; so much more for a smaller share that weights fit shares."""
     levels = math.log(max(1.0, machine_cores / cores), WEIGHT_OF_A_LEVEL)
     return min(NICE_MAX, round(levels))
