@@ -38,6 +38,7 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
 from cluster_runtime.serverless.enforcement.parameters import parameters_of_range
 from cluster_runtime.serverless.host_capacity import HostCapacity
+from cluster_runtime.serverless.metrics.history import History
 from cluster_runtime.serverless.metrics.sampler import Sampler
 from cluster_runtime.serverless.watch import ConnectionWatch
 from cluster_runtime.storage.core.policy.past import Window
@@ -242,6 +243,8 @@ class OpenRuntime:
     """Names of snapshots that are being made now."""
     look_after_backups: Callable[[], None] = lambda: None
     """Have what nobody waits for done soon."""
+    histories: dict[str, History] = field(default_factory=dict)
+    """Metrics of the last day of clusters that run, by resource id; those of others lie on disk."""
     sampler: Sampler = field(default_factory=Sampler)
     """What each running instance did in the last second."""
     copies: CopiesAhead = field(init=False)

@@ -9,6 +9,7 @@ from cluster_runtime.control.endpoints import (
     open_shared_port,
 )
 from cluster_runtime.control.monitoring.disk_watch import DiskWatch
+from cluster_runtime.control.monitoring.metrics.watch import MetricsWatch
 from cluster_runtime.control.monitoring.scaling import ScalingWatch
 from cluster_runtime.control.monitoring.supervision import Supervisor
 from cluster_runtime.control.performing.backups import BackupOperations
@@ -128,7 +129,12 @@ class ControlService(
             capacity.enforcer.close()
             raise
         runtime.pool.fill()
-        runtime.watches += (DiskWatch(runtime), TopologyWatch(runtime), ScalingWatch(runtime))
+        runtime.watches += (
+            DiskWatch(runtime),
+            TopologyWatch(runtime),
+            ScalingWatch(runtime),
+            MetricsWatch(runtime),
+        )
         return cls(runtime)
 
     async def close(self) -> None:

@@ -42,6 +42,7 @@ from cluster_runtime.control.records.resources import (
     Tag,
 )
 from cluster_runtime.diff.results import DataDiff, SchemaDiff
+from cluster_runtime.serverless.metrics.results import ListedMetric, MetricSeries
 
 if TYPE_CHECKING:
     from cluster_runtime.gateway.description import SessionDescription
@@ -1358,6 +1359,63 @@ class RemoteOperations:
 
         request = RegisterSession(access_key_id, secret_access_key, session_token, expires)
         self._perform(request)
+
+    def list_metrics(self, db_cluster_identifier: str | None = None) -> Sequence[ListedMetric]:
+        """List what there are metrics of: each cluster's, together, by instance and by role.
+
+        Paused clusters stay paused.
+
+        db_cluster_identifier: only those of this cluster, by its identifier or resource id.
+
+        Raises ClusterNotFoundError.
+        """
+        from cluster_runtime.control.operations.measuring.metrics import ListMetrics
+
+        request = ListMetrics(db_cluster_identifier)
+        result: Sequence[ListedMetric] = self._perform(request)
+        return result
+
+    def describe_metrics(
+        self,
+        db_cluster_identifier: str,
+        *,
+        metric_names: Sequence[str] = (),
+        db_instance_identifier: str | None = None,
+        role: Literal["WRITER", "READER"] | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        period: int = 60,
+    ) -> Sequence[MetricSeries]:
+        """Show what was measured of a cluster: CPU, memory, sessions, commits, I/O, capacity.
+
+        Samples are taken once a second of what runs. They are kept for 10 minutes as they are, for
+        two hours by 10 seconds, and for a day by the minute. A paused cluster stays paused, and has
+        none.
+
+        db_cluster_identifier: of the cluster, or its resource id.
+        metric_names: as CloudWatch has them, such as `CPUUtilization`; by default all that there
+            are.
+        db_instance_identifier: only what was measured of this instance; by default of all together.
+        role: only of instances while they were this.
+        start_time: from when on; aware. By default an hour before the end.
+        end_time: until when; aware. By default now.
+        period: seconds that each datapoint covers: 1, 5, 10, 20, 30, or a multiple of 60
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+        from cluster_runtime.control.operations.measuring.metrics import DescribeMetrics
+
+        request = DescribeMetrics(
+            db_cluster_identifier,
+            metric_names=tuple(metric_names),
+            db_instance_identifier=db_instance_identifier,
+            role=role,
+            start_time=start_time,
+            end_time=end_time,
+            period=period,
+        )
+        result: Sequence[MetricSeries] = self._perform(request)
+        return result
 
     @renamed(identifier="db_cluster_identifier")
     def describe_volume(self, db_cluster_identifier: str) -> "VolumeDescription":

@@ -28,6 +28,7 @@ NOUNS = (
     "resources",
     "engines",
     "sessions",
+    "measuring.metrics",
     "volumes",
     "comparing.diffs",
 )

@@ -64,6 +64,9 @@ SNAPSHOTS = Result(BACKUPS, "DBClusterSnapshot", many=True)
 AUTOMATED_BACKUP = Result(BACKUPS, "DBClusterAutomatedBackup")
 AUTOMATED_BACKUPS = Result(BACKUPS, "DBClusterAutomatedBackup", many=True)
 BACKUP_STORE = Result(BACKUPS, "BackupStore")
+MEASURED = "cluster_runtime.serverless.metrics.results"
+METRICS_LISTED = Result(MEASURED, "ListedMetric", many=True)
+METRIC_SERIES = Result(MEASURED, "MetricSeries", many=True)
 DIFFS = "cluster_runtime.diff.results"
 SCHEMA_DIFF = Result(DIFFS, "SchemaDiff")
 DATA_DIFF = Result(DIFFS, "DataDiff")

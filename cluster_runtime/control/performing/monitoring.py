@@ -8,8 +8,10 @@ from cluster_runtime.control.endpoints import describe_sessions
 from cluster_runtime.control.members import describe_machine
 from cluster_runtime.control.monitoring import comparing
 from cluster_runtime.control.monitoring.activity import describe_activity
+from cluster_runtime.control.monitoring.metrics import telling
 from cluster_runtime.control.operations.comparing.diffs import DescribeDataDiff, DescribeSchemaDiff
 from cluster_runtime.control.operations.events import DescribeEvents
+from cluster_runtime.control.operations.measuring.metrics import DescribeMetrics, ListMetrics
 from cluster_runtime.control.operations.resources import DescribeHost
 from cluster_runtime.control.operations.sessions import (
     DescribeActivity,
@@ -20,6 +22,7 @@ from cluster_runtime.control.performing.base import Performing
 from cluster_runtime.control.records.model import ClusterActivity, Event, HostDescription
 from cluster_runtime.diff.results import DataDiff, SchemaDiff
 from cluster_runtime.gateway import SessionDescription
+from cluster_runtime.serverless.metrics.results import ListedMetric, MetricSeries
 
 
 class MonitoringOperations(Performing):
@@ -32,6 +35,17 @@ class MonitoringOperations(Performing):
     async def describe_activity(self, request: DescribeActivity) -> ClusterActivity:
         """Perform it; raises what `DescribeActivity` declares."""
         return await describe_activity(self.find(request.db_cluster_identifier))
+
+    async def list_metrics(self, request: ListMetrics) -> list[ListedMetric]:
+        """Perform it; raises what `ListMetrics` declares."""
+        return await telling.list_metrics(
+            self._runtime, self._chosen(request.db_cluster_identifier)
+        )
+
+    async def describe_metrics(self, request: DescribeMetrics) -> list[MetricSeries]:
+        """Perform it; raises what `DescribeMetrics` declares."""
+        cluster = self.find(request.db_cluster_identifier)
+        return await telling.describe_metrics(self._runtime, cluster, request)
 
     async def describe_schema_diff(self, request: DescribeSchemaDiff) -> SchemaDiff:
         """Perform it; raises what `DescribeSchemaDiff` declares."""

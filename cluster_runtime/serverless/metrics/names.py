@@ -17,6 +17,7 @@ CPU_CORES: Final = "CPUCores"
 MEMORY_USED: Final = "MemoryUsed"
 SHARED_MEMORY_USED: Final = "SharedMemoryUsed"
 
+Role = Literal["WRITER", "READER"]
 Unit = Literal["Percent", "Count", "Count/Second", "Bytes", "Bytes/Second", "Milliseconds"]
 
 

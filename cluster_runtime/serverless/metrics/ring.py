@@ -9,11 +9,9 @@ in its concepts: what is kept shortest is what has the finest resolution.
 
 import math
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
-
-_FIELDS = 4  # sample count, sum, minimum, maximum
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +65,15 @@ class Ring:
     Not of one thread: whoever has it takes turns.
     """
 
+    FIELDS: ClassVar = 4
+    """Of a cell: sample count, sum, minimum, maximum."""
+
     def __init__(
         self, names: Sequence[str], resolutions: Sequence[Resolution] = RESOLUTIONS
     ) -> None:
         self.names = tuple(names)
         self.resolutions = tuple(resolutions)
-        self._columns = {name: _FIELDS * at for at, name in enumerate(self.names)}
+        self._columns = {name: self.FIELDS * at for at, name in enumerate(self.names)}
         self._tiers: list[dict[int, array[float]]] = [{} for _ in resolutions]
 
     @property
@@ -114,11 +115,10 @@ class Ring:
         begin = first * resolution.step
         last = math.ceil(end / resolution.step)
         found: Points = {}
-        for number in self._between(tier, first, last):
-            row = tier[number]
-            if not row[column]:
+        for number, row in tier.items():
+            if not (first <= number < last and row[column]):
                 continue
-            one = Statistics(int(row[column]), *row[column + 1 : column + _FIELDS])
+            one = Statistics(int(row[column]), *row[column + 1 : column + self.FIELDS])
             at = begin + (number * resolution.step - begin) // period * period
             found[at] = found[at].merged(one) if at in found else one
         return found
@@ -128,14 +128,23 @@ class Ring:
         for resolution, tier in zip(self.resolutions, self._tiers, strict=True):
             _expire(tier, int(moment // resolution.step) - resolution.slots)
 
-    def rows(self) -> Iterable[tuple[int, Iterable[tuple[int, Sequence[float]]]]]:
-        """All that it holds: for each resolution its step, and the cells of each slot."""
+    def rows(self) -> list[tuple[int, list[tuple[int, "array[float]"]]]]:
+        """All that it holds: for each resolution its step, and the cells of each slot.
+
+        For another thread to read: what goes on changes is the newest slot, which is copied.
+        """
+        found = []
         for resolution, tier in zip(self.resolutions, self._tiers, strict=True):
-            yield resolution.step, tier.items()
+            slots = list(tier.items())
+            if slots:
+                number, row = slots[-1]
+                slots[-1] = number, row[:]
+            found.append((resolution.step, slots))
+        return found
 
     @classmethod
     def of_rows(
-        cls, names: Sequence[str], rows: Iterable[tuple[int, Iterable[tuple[int, array[float]]]]]
+        cls, names: Sequence[str], rows: Iterable[tuple[int, Iterable[tuple[int, "array[float]"]]]]
     ) -> Self:
         """What `rows` gave, read again. Resolutions that there are no more are passed over."""
         ring = cls(names)
@@ -153,10 +162,10 @@ class Ring:
         ring = Ring(names, self.resolutions)
         for tier, old in zip(ring._tiers, self._tiers, strict=True):
             for number, row in old.items():
-                cells = tier[number] = array("d", bytes(8 * _FIELDS * len(ring.names)))
+                cells = tier[number] = array("d", bytes(8 * ring.FIELDS * len(ring.names)))
                 for name, column in common:
                     at = ring._columns[name]
-                    cells[at : at + _FIELDS] = row[column : column + _FIELDS]
+                    cells[at : at + self.FIELDS] = row[column : column + self.FIELDS]
         return ring
 
     def _row(
@@ -165,7 +174,7 @@ class Ring:
         row = tier.get(number)
         if row is not None:
             return row
-        row = array("d", bytes(8 * _FIELDS * len(self.names)))
+        row = array("d", bytes(8 * self.FIELDS * len(self.names)))
         newest = next(reversed(tier)) if tier else number
         if number <= newest - resolution.slots:
             tier.clear()  # the clock was set back by more than is kept: what was before is wrong
@@ -183,9 +192,6 @@ class Ring:
                 if period % resolution.step == 0:
                     return resolution, tier
         raise ValueError(f"a period of {period} s is no multiple of {self.resolutions[0].step} s")
-
-    def _between(self, tier: Collection[int], first: int, last: int) -> Iterable[int]:
-        return (number for number in tier if first <= number < last)
 
 
 def merged(parts: Iterable[Points]) -> Points:
