@@ -98,7 +98,7 @@ def _member(cluster: HostedCluster, record: InstanceRecord) -> DBInstance:
         port=endpoint.port if endpoint is not None else record.port,
         dbi_resource_id=record.dbi_resource_id,
         aurora_replica_lag=None if is_writer else cluster.lag.get(name),
-        serverless_capacity=cluster.capacities.get(name),
+        serverless_capacity=cluster.capacities.get(name) if _runs(cluster, name) else None,
     )
 
 
@@ -118,6 +118,13 @@ def _status(cluster: HostedCluster, record: InstanceRecord, *, is_writer: bool) 
     reader = cluster.instances.readers.get(name)
     ready = reader is not None and reader.ready
     return InstanceStatus.AVAILABLE if ready else InstanceStatus.STARTING
+
+
+def _runs(cluster: HostedCluster, name: str) -> bool:
+    try:
+        return cluster.instance(name).socket is not None
+    except LookupError:
+        return False
 
 
 def _parameters_wait(cluster: HostedCluster, name: str) -> bool:

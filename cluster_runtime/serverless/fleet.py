@@ -48,12 +48,14 @@ class Capacity:
 
     held_to: what it is held to. That is what was granted, and less where more instances run than
     the machine has room for: each of them has the least then, and they share what there is.
+    measured: whether its load is known; one that has just begun may use what it finds meanwhile.
     """
 
     granted: float
     wanted: float
     reason: str
     held_to: float
+    measured: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Fleet:
             if grant.fate is not Fate.GRANTED:
                 reason = f"{reason}; {grant.reason}"
             acu = self._known[each.server].granted = granted[each.server]
-            found[each.server] = Capacity(acu, want, reason, acu * part)
+            found[each.server] = Capacity(acu, want, reason, acu * part, decision is not None)
         return found
 
     @property

@@ -20,6 +20,7 @@ from cluster_runtime.control.servers.places import server_name
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.serverless.enforcement.enforcer import NOT_YET
 from cluster_runtime.serverless.enforcement.means import InForce, lines_of
 from cluster_runtime.serverless.enforcement.parameters import parameters_for
 from cluster_runtime.serverless.fleet import Capacity, Member, ScalingNotes
@@ -114,9 +115,13 @@ class ScalingWatch:
             if given is None:
                 self._let_go(each)
                 continue
+            enforcer = capacity.enforcer
+            if not given.measured and not enforcer.holds(each.server, each.pid):
+                found[each.server] = InForce(gaps=(NOT_YET,))
+                continue
             share = capacity.share_of(given.held_to)
-            in_force = capacity.enforcer.hold(each.server, each.pid, share)
-            if capacity.enforcer.sets_parameters:
+            in_force = enforcer.hold(each.server, each.pid, share)
+            if enforcer.sets_parameters:
                 settings = parameters_for(share, each.instance.major, capacity.machine.cpus)
                 in_force = _with_parameters(each, settings, in_force)
             found[each.server] = in_force

@@ -23,6 +23,7 @@ from cluster_runtime.serverless.enforcement.means import (
 from cluster_runtime.serverless.enforcement.places import CgroupPlaces
 from cluster_runtime.wording import Parameter
 
+NOT_YET = "CPU and memory: it has just begun, and is held once its load is known"
 NOTHING_HOLDS = "CPU and memory: enforcement is off, and capacity is a figure only"
 
 _log = get_logger(__name__)
@@ -89,6 +90,12 @@ class Enforcer:
             found = replace(found, gaps=(*self._gaps, *found.gaps))
             self._held[server] = pid, share, found
             return found
+
+    def holds(self, server: str, pid: int) -> bool:
+        """Whether a server is held in this run of its."""
+        with self._lock:
+            held = self._held.get(server)
+            return held is not None and held[0] == pid
 
     def let_go(self, server: str, pid: int) -> None:
         """Hold a server to nothing any more, where it was held. Raises OSError."""
