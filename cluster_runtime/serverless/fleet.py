@@ -22,7 +22,7 @@ from cluster_runtime.serverless.scaling.units import (
 from cluster_runtime.serverless.scaling.versions import PlatformVersion
 
 FOLLOWS_UP_TO_TIER = 1
-FOLLOWS = "as much as its writer"
+FOLLOWS = "as much as its writer, or more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,11 @@ class Member:
     minimum: float
     maximum: float
     demand: Demand | None
+
+    @property
+    def follows(self) -> bool:
+        """Whether it has as much as its writer at least."""
+        return not self.is_writer and self.tier <= FOLLOWS_UP_TO_TIER
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,7 @@ class Fleet:
             grant, want = grants[each.server], wanted[each.server]
             decision = decided[each.server]
             reason = _said(decision)
-            if decision is not None and want > decision.target:
+            if decision is not None and each.follows and decision.why is not Why.GROWS:
                 reason = FOLLOWS
             if grant.fate is not Fate.GRANTED:
                 reason = f"{reason}; {grant.reason}"
@@ -158,8 +163,8 @@ class Fleet:
         wanted = {each.server: self._within(each, decided[each.server]) for each in members}
         writers = {each.cluster: wanted[each.server] for each in members if each.is_writer}
         for each in members:
-            if not each.is_writer and each.tier <= FOLLOWS_UP_TO_TIER:
-                least = writers.get(each.cluster, 0.0)
+            if each.follows:
+                least = min(writers.get(each.cluster, 0.0), self._known[each.server].policy.maximum)
                 wanted[each.server] = max(wanted[each.server], least)
         return wanted
 

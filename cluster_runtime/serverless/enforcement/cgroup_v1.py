@@ -25,7 +25,7 @@ class CgroupV1(ServerGroups):
     """
 
     name = "cgroup v1"
-    gaps = (
+    gaps: tuple[str, ...] = (
         "memory: cgroup version 1 has no memory.high, and its limit would end PostgreSQL; "
         "cgroup version 2 has one",
     )

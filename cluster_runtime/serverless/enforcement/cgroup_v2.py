@@ -41,7 +41,9 @@ class CgroupV2(ServerGroups):
     def __init__(self, own: Path, name: str, machine_cores: float, host: int) -> None:
         if own.name == HOSTS:
             own = own.parent
-        wanted = [each for each in ("cpu", "memory") if each in _words(own / _CONTROLLERS)]
+        wanted: list[str] = [
+            each for each in ("cpu", "memory") if each in _words(own / _CONTROLLERS)
+        ]
         if "cpu" not in wanted:
             raise UnavailableError(
                 f"the controller cpu is not handed down to {own}; a service with Delegate=yes has "
@@ -55,7 +57,9 @@ class CgroupV2(ServerGroups):
         except OSError as error:
             raise UnavailableError(f"no group can be made in {own}: {error.strerror}") from error
         super().__init__(folder)
-        self.gaps = () if "memory" in wanted else (f"memory: no such controller in {own}",)
+        self.gaps: tuple[str, ...] = (
+            () if "memory" in wanted else (f"memory: no such controller in {own}",)
+        )
         self._has_memory = "memory" in wanted
         self._machine_cores = machine_cores
 

@@ -33,10 +33,8 @@ def places_in(cgroup: str, mountinfo: str) -> CgroupPlaces:
             has = name in options.split(",") or not name
             if has and name in own and name not in found:
                 found[name] = mount / _below(own[name], root), mount
-    return CgroupPlaces(
-        *(found[name][0] if name in found else None for name in ("", "cpu", "memory")),
-        tops=tuple(found[name][1] for name in found),
-    )
+    v2, cpu, memory = (found[name][0] if name in found else None for name in ("", "cpu", "memory"))
+    return CgroupPlaces(v2, cpu, memory, tuple(top for _, top in found.values()))
 
 
 def up_to_the_top(place: Path, tops: tuple[Path, ...]) -> Iterator[Path]:

@@ -182,9 +182,7 @@ def test_asking_for_cgroups_where_there_are_none_is_an_error(
 
 def test_a_folder_without_quota_is_no_means(tmp_path: Path) -> None:
     places = CgroupPlaces(v1_cpu=tmp_path, v2=tmp_path / "two")
-    with pytest.raises(
-        UnavailableError, match=r"version 2: .*; version 1: this kernel has no quota"
-    ):
+    with pytest.raises(UnavailableError, match=r"version 2: .*; version 1: this kernel"):
         cgroup_of(tmp_path, Machine(2.0, GIB, 2), places)
     assert list(tmp_path.iterdir()) == []
 
