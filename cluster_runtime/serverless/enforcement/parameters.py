@@ -13,6 +13,7 @@ import math
 from cluster_runtime.engine.parameters import MAX_CONNECTIONS_MAX
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.serverless.enforcement.means import Share
+from cluster_runtime.serverless.scaling.demand import SESSION_BYTES
 from cluster_runtime.serverless.scaling.limits import max_connections, shared_buffers_bytes
 
 KIB = 1 << 10
@@ -21,9 +22,10 @@ WORK_MEM_PART = 256
 WORK_MEM_KIB_MIN = 4096
 MAINTENANCE_BYTES, MAINTENANCE_KIB_MIN = 63_963_136, 65_536
 CACHE_PART = 2
-BUFFERS_PART = 16
-"""Of the machine's memory, for the shared buffers of a cluster."""
-BUFFERS_KIB_MIN = 128 << 10
+BUFFERS_PART, CONNECTIONS_PART = 64, 16
+"""Of the machine's memory: for the shared buffers of a cluster, and for all its sessions. Places
+for 1000 sessions alone take 35 MB of each cluster that runs, and 0.1 s of each of its starts."""
+BUFFERS_KIB_MIN, CONNECTIONS_MIN = 128 << 10, 100
 """As every cluster begins with."""
 IO_WORKERS_SINCE, IO_WORKERS_MAX = 18, 32
 
@@ -51,10 +53,10 @@ def parameters_for(share: Share, major: int, cpus: int) -> Settings:
 def parameters_of_range(minimum: float, maximum: float, machine_bytes: int) -> Settings:
     """What only a start can change, of a range in ACU: as Aurora documents, on this machine.
 
-    A hot standby has as many connections as any writer may have had. The buffers of all clusters
-    are in one memory: each has a part of it at most.
+    The machine is everybody's: the sessions of a cluster, and its buffers, get a part of it at most.
     """
-    connections = min(max_connections(minimum, maximum), MAX_CONNECTIONS_MAX)
+    room = max(CONNECTIONS_MIN, machine_bytes // CONNECTIONS_PART // SESSION_BYTES)
+    connections = min(max_connections(minimum, maximum), room, MAX_CONNECTIONS_MAX)
     buffers = min(shared_buffers_bytes(maximum), machine_bytes // BUFFERS_PART)
     return {
         "max_connections": str(connections),
