@@ -40,6 +40,7 @@ from mcp_server.cli.options import (
     WarmPool,
     clusters,
 )
+from mcp_server.cli.simulating import commands as simulating
 from mcp_server.cli.watching import commands as watching
 from mcp_server.errors import DISTRIBUTION, McpServerError, missing_extra
 
@@ -61,6 +62,7 @@ branch = typer.Typer(help="Clones of a cluster, to try things on.", no_args_is_h
 restore_point = typer.Typer(help="Names for moments to rewind to.", no_args_is_help=True)
 fault = typer.Typer(help="Make part of a cluster fail, and heal it.", no_args_is_help=True)
 diff = typer.Typer(help="Compare two clusters, or two databases.", no_args_is_help=True)
+simulate = typer.Typer(help="Try scaling on a load, in virtual time.", no_args_is_help=True)
 app.add_typer(branch, name="branch")
 app.add_typer(snapshot, name="snapshot")
 app.add_typer(backup, name="backup")
@@ -69,6 +71,7 @@ app.add_typer(diff, name="diff")
 app.add_typer(storage, name="storage")
 app.add_typer(fault, name="fault")
 app.add_typer(memory, name="memory")
+app.add_typer(simulate, name="simulate")
 
 Model = Annotated[
     str | None,
@@ -264,6 +267,7 @@ connecting.add_commands(app, opened)
 watching.add_commands(app, opened)
 clients.add_commands(app)
 configuration.add_commands(app, whole)
+simulating.add_commands(simulate)
 
 
 @app.command("list")

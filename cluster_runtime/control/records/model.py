@@ -19,6 +19,7 @@ from cluster_runtime.control.records.resources import MasterUserSecret, Tag
 from cluster_runtime.control.records.rules import Range
 from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.errors import InvalidParameterError
+from cluster_runtime.serverless.scaling.units import ACU_MAX, ACU_STEP
 from cluster_runtime.storage.core.policy.past import BACKTRACK_SECONDS
 from cluster_runtime.wording import Parameter
 
@@ -26,8 +27,6 @@ StorageType = Literal["aurora", "aurora-iopt1"]
 SERVERLESS: Final = "db.serverless"
 """The class of an instance whose capacity is the cluster's range."""
 
-ACU_MAX = 256.0
-ACU_STEP = 0.5
 ACU_OF_A_WRITER_MIN = 1
 """Least that a maximum may be."""
 SECONDS_UNTIL_AUTO_PAUSE_MAX = 86_400

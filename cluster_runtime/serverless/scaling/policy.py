@@ -19,9 +19,9 @@ from enum import StrEnum
 from cluster_runtime.serverless.scaling.demand import Demand, Resource
 from cluster_runtime.serverless.scaling.units import (
     ACU,
-    ACU_MAX,
     LEAST_RUNNING_ACU,
     CapacityUnit,
+    check_capacity,
     check_range,
     rounded_down,
     rounded_up,
@@ -117,7 +117,7 @@ class CapacityPolicy:
         self._growth: _Growth | None = None
         self._last_call: float | None = None
         self._clock = 0.0  # seconds that it has been asked for; goes on whatever `now` does
-        self._decided = 0.0
+        self._decided = -TICK_SECONDS  # the first tick is due
         self._recent = _Highest(version.scaling.settle_seconds)
         self._to_give_back = 0.0
         self.configured(minimum, maximum)
@@ -140,33 +140,32 @@ class CapacityPolicy:
         now: seconds. A clock that goes back, or far ahead, neither fills the bucket nor empties the
             cluster: a tick counts as 0 to 10 seconds.
         Capacity that was decided and is not in force, since the machine had no room, costs nothing.
-        Raises ValueError if `now` is not finite or `current` not 0 to 256.
+        Raises ValueError if `now` is not finite or `current` not 0 to 256 in steps of 0.5.
         """
         if not math.isfinite(now):
             raise ValueError(f"now is {now}; it must be seconds of a clock")
-        if not 0 <= current <= ACU_MAX:
-            raise ValueError(f"current is {current} ACU; it must be from 0 to 256")
-        first = self._last_call is None
+        check_capacity("current", current)
         elapsed = 0.0 if self._last_call is None else now - self._last_call
+        elapsed = min(max(elapsed, 0.0), LONGEST_TICK_SECONDS)
         self._last_call = now
-        self._clock += min(max(elapsed, 0.0), LONGEST_TICK_SECONDS)
-        self._refill(min(max(elapsed, 0.0), LONGEST_TICK_SECONDS), current)
+        self._clock += elapsed
+        self._refill(elapsed, current)
         need = self._need(demand, current)
         self._recent.add(self._clock, need.wanted)
         within = min(max(current, self.minimum), self.maximum)
         if within != current:
             return self._decision(within, Why.RANGE, need)
-        trigger = self.version.scaling.trigger_seconds is not None and need.busiest >= FULL
-        due = self._clock - self._decided >= TICK_SECONDS - CLOCK_SLACK_SECONDS
-        if not (first or due or trigger):
-            return Decision(current, Why.NOT_DUE, need.because, self._credits)
         since = self._clock - self._decided
-        wanted = self._wanted(need, current, max(since, self.look_seconds))
+        due = since >= TICK_SECONDS - CLOCK_SLACK_SECONDS
+        early = since >= self.look_seconds - CLOCK_SLACK_SECONDS and need.busiest >= FULL
+        if not (due or early):
+            return Decision(current, Why.NOT_DUE, need.because, self._credits)
+        wanted = self._wanted(need, current, since)
         if wanted > current:
             return self._grow(wanted, current, need)
-        if due:
-            return self._shrink(since, current, need)
-        return self._decision(current, Why.STEADY, need)
+        if not due:
+            return Decision(current, Why.NOT_DUE, need.because, self._credits)
+        return self._shrink(since, current, need)
 
     def _refill(self, elapsed: float, current: float) -> None:
         scaling = self.version.scaling
@@ -205,7 +204,7 @@ class CapacityPolicy:
         target = min(wanted, self.maximum, current + rounded_down(self._credits))
         if target <= current:
             return self._decision(current, Why.NO_CREDITS, need)
-        self._credits -= target - current
+        self._credits = max(self._credits - (target - current), 0.0)
         self._growth = _Growth(target, target - current)
         return self._decision(target, Why.GROWS, need)
 

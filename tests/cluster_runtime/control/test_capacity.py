@@ -206,14 +206,6 @@ def test_static_parameters_follow_the_maximum_from_the_next_start_on(runtime: Ru
     assert shown(cluster, "max_connections") == ("100",)
     runtime.pause_db_cluster("static")
     assert shown(cluster, "max_connections") == (expected["max_connections"],)
-    # All of them, but the runtime's own, are to be had.
-    sessions = [
-        cluster.connect(autocommit=True) for _ in range(int(expected["max_connections"]) - 10)
-    ]
-    with pytest.raises(psycopg.OperationalError, match="too many"):
-        cluster.connect()
-    for each in sessions:
-        each.close()
     (instance,) = runtime.describe_db_instances(db_cluster_identifier="static")
     assert instance.db_cluster_parameter_group_status == "in-sync"
 
@@ -321,6 +313,24 @@ def test_options_that_are_none_are_refused(
     with pytest.raises(InvalidParameterError, match=says):
         Runtime.open(tmp_path / "state", **{option: value})
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.long
+def test_an_endpoint_takes_as_many_sessions_as_its_instance_does(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    state = tmp_path_factory.mktemp("many")
+    with Runtime.open(state, warm_pool_size=0, enforcement="settings") as runtime:
+        cluster = runtime.create_db_cluster(
+            "many", serverless_v2_scaling_configuration=ServerlessScaling(1, 1)
+        )
+        runtime.pause_db_cluster("many")
+        most = int(shown(cluster, "max_connections")[0]) - 10
+        sessions = [cluster.connect(autocommit=True) for _ in range(most)]
+        with pytest.raises(psycopg.OperationalError, match="too many"):
+            cluster.connect()
+        for each in sessions:
+            each.close()
 
 
 @needs_cgroup
