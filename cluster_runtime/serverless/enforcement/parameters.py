@@ -53,7 +53,7 @@ def parameters_for(share: Share, major: int, cpus: int) -> Settings:
 def parameters_of_range(minimum: float, maximum: float, machine_bytes: int) -> Settings:
     """What only a start can change, of a range in ACU: as Aurora documents, on this machine.
 
-    The machine is everybody's: the sessions of a cluster, and its buffers, get a part of it at most.
+    The machine is everybody's: a cluster's sessions, and its buffers, get a part of it at most.
     """
     room = max(CONNECTIONS_MIN, machine_bytes // CONNECTIONS_PART // SESSION_BYTES)
     connections = min(max_connections(minimum, maximum), room, MAX_CONNECTIONS_MAX)
