@@ -62,6 +62,7 @@ COMMANDS_BY_OTHER_NAMES = {
     "describe_data_diff": "diff data",
     "describe_db_instances": "instances",
     "describe_events": "events",
+    "describe_metrics": "metrics",
     "describe_schema_diff": "diff schema",
     "create_restore_point": "restore-point create",
     "delete_restore_point": "restore-point delete",

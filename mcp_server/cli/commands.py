@@ -28,6 +28,7 @@ from mcp_server.cli.branching import commands as branching
 from mcp_server.cli.clients import commands as clients
 from mcp_server.cli.connecting import commands as connecting
 from mcp_server.cli.machine import configuration
+from mcp_server.cli.measuring import commands as measuring
 from mcp_server.cli.options import (
     STATE_DIR,
     WARM_POOL_VARIABLE,
@@ -256,7 +257,8 @@ def whole() -> typer.Typer:
         inspect.Parameter(
             "state_dir", inspect.Parameter.KEYWORD_ONLY, default=STATE_DIR, annotation=StateDir
         ),
-        leave_out={"describe_db_clusters", "rewind"},  # `list` and `describe`; it asks
+        # `list` and `describe`; it draws; it asks
+        leave_out={"describe_db_clusters", "describe_metrics", "rewind"},
     )
     branching.add_commands(branch, opened)
     branching.add_rewind(app, opened)
@@ -265,6 +267,7 @@ def whole() -> typer.Typer:
 
 connecting.add_commands(app, opened)
 watching.add_commands(app, opened)
+measuring.add_commands(app, opened)
 clients.add_commands(app)
 configuration.add_commands(app, whole)
 simulating.add_commands(simulate)

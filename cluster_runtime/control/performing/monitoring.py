@@ -34,7 +34,8 @@ class MonitoringOperations(Performing):
 
     async def describe_activity(self, request: DescribeActivity) -> ClusterActivity:
         """Perform it; raises what `DescribeActivity` declares."""
-        return await describe_activity(self.find(request.db_cluster_identifier))
+        cluster = self.find(request.db_cluster_identifier)
+        return await describe_activity(cluster, self._runtime.sampler)
 
     async def list_metrics(self, request: ListMetrics) -> list[ListedMetric]:
         """Perform it; raises what `ListMetrics` declares."""

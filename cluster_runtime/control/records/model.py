@@ -254,6 +254,7 @@ class ClusterActivity:
     connections: established sessions at its endpoints. commits, rollbacks: transactions that ended
     since its statistics began, in all databases of the tenant; None while no writer runs.
     replica_lag_bytes: log that the slowest reader has and does not show yet; None without readers.
+    cpu_cores: CPU that its instances used in the last second, in cores; None while it rests.
     """
 
     db_cluster_identifier: str
@@ -261,6 +262,7 @@ class ClusterActivity:
     commits: int | None = None
     rollbacks: int | None = None
     replica_lag_bytes: int | None = None
+    cpu_cores: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class Relay:
     ) -> None:
         self._client = client
         self._backend = backend
+        self._traffic = traffic  # held: it is one for all that hold it
         self._on_closed = on_closed
         self._closed = False
         self._from_client = _Flow(

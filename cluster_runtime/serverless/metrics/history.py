@@ -63,11 +63,12 @@ class History:
             if name in ring.names
         )
 
-    def series(self) -> Iterator[tuple[Origin, str]]:
-        """The metrics that there are samples of, and whose they are."""
+    def series(self) -> Iterator[tuple[Origin, str, float]]:
+        """The metrics that there are samples of, whose they are, and when the last minute ends."""
         for origin, ring in sorted(self.rings.items(), key=lambda each: str(each[0])):
-            active = ring.active
-            yield from ((origin, name) for name in ring.names if name in active)
+            newest, active = ring.newest, ring.active
+            if newest is not None:
+                yield from ((origin, name, newest) for name in ring.names if name in active)
 
     def forget_before(self, moment: float) -> None:
         """Let go of what is older than a day, as seen from a moment, and of what is empty then."""

@@ -24,12 +24,13 @@ class ListedMetric:
     """Something that there are samples of.
 
     db_instance_identifier, role: of one instance, or of those in a role; None twice: of all of the
-    cluster.
+    cluster. last_sample_time: up to a minute after the last sample; aware.
     """
 
     namespace: str
     metric_name: str
     db_cluster_identifier: str
+    last_sample_time: datetime
     db_instance_identifier: str | None = None
     role: Role | None = None
 

@@ -115,8 +115,10 @@ class Ring:
         begin = first * resolution.step
         last = math.ceil(end / resolution.step)
         found: Points = {}
-        for number, row in tier.items():
-            if not (first <= number < last and row[column]):
+        numbers = range(first, last) if last - first < len(tier) else tier
+        for number in numbers:
+            row = tier.get(number)
+            if row is None or not first <= number < last or not row[column]:
                 continue
             one = Statistics(int(row[column]), *row[column + 1 : column + self.FIELDS])
             at = begin + (number * resolution.step - begin) // period * period

@@ -23,8 +23,8 @@ class Sample:
     """One cluster at a moment. at: monotonic seconds. vdl: volume durable LSN.
 
     What only a running cluster has is None while it rests: nothing is woken to be looked at.
-    problem: why something is missing. wanted: ACU that it asks for; None while it does not run.
-    why: it has the capacity that it has.
+    problem: why something is missing. cpu_cores: CPU of all its instances. wanted: ACU that it asks
+    for; None while it does not run. why: it has the capacity that it has.
     """
 
     at: float
@@ -37,6 +37,7 @@ class Sample:
     vdl: int | None = None
     segments: tuple[Segment, ...] = ()
     problem: str = ""
+    cpu_cores: float | None = None
     wanted: float | None = None
     why: str = ""
 
@@ -65,6 +66,7 @@ class Row:
             "capacity_acu": sample.capacity,
             "wanted_acu": sample.wanted,
             "why": sample.why or None,
+            "cpu_cores": sample.cpu_cores,
             "connections": sample.connections,
             "commits_per_second": self.commits_per_second,
             "log_bytes_per_second": self.log_bytes_per_second,

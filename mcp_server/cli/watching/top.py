@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 STYLES = {"healthy": "green", "repairing": "yellow"}
 STATUS_STYLES = {"available": "green", "paused": "dim", "stopped": "dim"}
+TITLES = (
+    *("Cluster", "Status", "ACU", "CPU", "Connections", "Commits/s", "Log/s", "Lag"),
+    "Segments a b c",
+)
 ANSWERING = ("healthy", "repairing")
 
 
@@ -70,12 +74,13 @@ def draw(shown: Sequence[Row], machine: "MachineCapacity | None" = None) -> Tabl
     """The picture. machine: what there is for all; None where nobody says."""
     clock = f"{time.strftime('%H:%M:%S')}  clusters: {len(shown)}, running: {_running(shown)}"
     table = Table(
-        *("Cluster", "Status", "ACU", "Wanted", "Why"),
-        *("Connections", "Commits/s", "Log/s", "Lag", "Segments a b c"),
+        *("Cluster", "Status", "ACU", "Wanted", "CPU", "Connections", "Commits/s", "Log/s", "Lag"),
+        *("Segments a b c", "Why"),
         title=clock + (f"  {_budget(machine)}" if machine is not None else ""),
         title_justify="left",
     )
-    for at in (2, 3, 5, 6, 7, 8):
+    table.columns[9].no_wrap = True
+    for at in (2, 3, 4, 5, 6, 7, 8):
         table.columns[at].justify = "right"
     for row in shown:
         sample = row.sample
@@ -84,12 +89,13 @@ def draw(shown: Sequence[Row], machine: "MachineCapacity | None" = None) -> Tabl
             Text(sample.status, STATUS_STYLES.get(sample.status, "yellow")),
             f"{sample.capacity:g}",
             "" if sample.wanted is None else f"{sample.wanted:g}",
-            Text(sample.why),
+            "" if sample.cpu_cores is None else f"{sample.cpu_cores:.2f}",
             str(sample.connections),
             _number(row.commits_per_second),
             _bytes(row.log_bytes_per_second),
             _bytes(row.lag_bytes),
             Text(sample.problem, "red") if sample.problem else _six(sample.segments),
+            Text(sample.why),
         )
     return table
 
@@ -126,6 +132,7 @@ def _sample(runtime: "Runtime", facts: "DBCluster") -> Sample:
         vdl,
         tuple(segments),
         problem,
+        activity.cpu_cores,
         facts.serverless_capacity.wanted if facts.serverless_capacity is not None else None,
         facts.serverless_capacity.reason if facts.serverless_capacity is not None else "",
     )

@@ -1,12 +1,13 @@
 """ListMetrics and DescribeMetrics: what is kept, told. Nothing is woken for it."""
 
 import time
+from datetime import UTC, datetime
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.monitoring.metrics.histories import history_of
 from cluster_runtime.control.operations.measuring.metrics import DescribeMetrics
 from cluster_runtime.serverless.metrics.history import History
-from cluster_runtime.serverless.metrics.names import METRICS
+from cluster_runtime.serverless.metrics.names import METRICS, Role
 from cluster_runtime.serverless.metrics.periods import begin
 from cluster_runtime.serverless.metrics.results import (
     ListedMetric,
@@ -19,16 +20,19 @@ HOUR_S = 3600.0
 
 async def list_metrics(runtime: OpenRuntime, clusters: list[HostedCluster]) -> list[ListedMetric]:
     """What there are samples of, of these clusters."""
-    found: dict[ListedMetric, None] = {}
+    found: dict[tuple[str, str, str | None, Role | None], datetime] = {}
     for cluster in clusters:
         name = cluster.identifier
-        for origin, metric in (await history_of(runtime, cluster)).series():
-            space = METRICS[metric].namespace
-            found[ListedMetric(space, metric, name)] = None
-            if origin.role is not None:
-                found[ListedMetric(space, metric, name, origin.instance)] = None
-                found[ListedMetric(space, metric, name, role=origin.role)] = None
-    return list(found)
+        for origin, metric, newest in (await history_of(runtime, cluster)).series():
+            seen = datetime.fromtimestamp(newest, UTC)
+            together = (metric, name, None, None)
+            apart = ((metric, name, origin.instance, None), (metric, name, None, origin.role))
+            for each in (together, *(apart if origin.role is not None else ())):
+                found[each] = max(seen, found.get(each, seen))
+    return [
+        ListedMetric(METRICS[metric].namespace, metric, cluster, seen, instance, role)
+        for (metric, cluster, instance, role), seen in found.items()
+    ]
 
 
 async def describe_metrics(

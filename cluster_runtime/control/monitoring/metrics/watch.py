@@ -32,6 +32,7 @@ from cluster_runtime.serverless.metrics.measured import (
     VolumeCounters,
     transactions_between,
 )
+from cluster_runtime.serverless.metrics.names import Role
 from cluster_runtime.serverless.metrics.processes import ProcessMeter, ProcessUsage
 from cluster_runtime.serverless.metrics.sampler import InstanceKey
 from cluster_runtime.serverless.scaling.units import ACU
@@ -41,7 +42,8 @@ SAVE_EVERY_S = 60.0
 """What a host that is killed loses of its metrics, at most."""
 WEIGH_EVERY_S = 60.0
 """How often it is looked how large a volume is."""
-REST_MIN_S = 0.1
+PHASE_S, REST_MIN_S = 0.5, 0.25
+"""Samples are taken in the middle of a second, so that each second has one."""
 
 TRANSACTIONS = """
 select coalesce(pg_catalog.sum(xact_commit), 0)::int8,
@@ -101,7 +103,6 @@ class MetricsWatch:
 
     async def _sample(self) -> float:
         """Returns the seconds until the next one."""
-        began = self._loop.time()
         self._running = dict(self._find())
         pids = [each.pid for each in self._running.values()]
         if pids:
@@ -120,7 +121,7 @@ class MetricsWatch:
             self._ask(key, each)
         await self._let_rest()
         self._save_some()
-        return max(REST_MIN_S, began + SAMPLE_EVERY_S - self._loop.time())
+        return rest(time.time())
 
     def _find(self) -> Iterator[tuple[InstanceKey, _Running]]:
         """The instances that run now; those that ran before as they are."""
@@ -185,7 +186,7 @@ class MetricsWatch:
                 history = await histories.begin(self._runtime, cluster)
                 self._save_at[cluster.id] = self._loop.time() + SAVE_EVERY_S
             values, of.told = {**sample.values, **(of.told or {})}, None
-            role = "READER" if of.instance.is_reader else "WRITER"
+            role: Role = "READER" if of.instance.is_reader else "WRITER"
             history.add(Origin(key.instance, role), at, values)
             history.add(OF_THE_VOLUME, at, sample.volume | await self._weighed(of))
 
@@ -245,6 +246,12 @@ class MetricsWatch:
                 cluster = self._runtime.clusters.get(resource_id)
                 if cluster is not None:
                     await histories.save(self._runtime, cluster)
+
+
+def rest(now: float) -> float:
+    """Seconds until the next sample is due. now: Unix seconds."""
+    wait = SAMPLE_EVERY_S - (now - PHASE_S) % SAMPLE_EVERY_S
+    return wait if wait >= REST_MIN_S else wait + SAMPLE_EVERY_S
 
 
 def _volume_counters(cluster: HostedCluster) -> VolumeCounters | None:
