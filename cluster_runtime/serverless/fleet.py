@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from cluster_runtime.serverless.scaling.budget import Fate, Request, share
 from cluster_runtime.serverless.scaling.demand import Demand
-from cluster_runtime.serverless.scaling.policy import CapacityPolicy, Decision, Why
+from cluster_runtime.serverless.scaling.policy import TICK_SECONDS, CapacityPolicy, Decision, Why
 from cluster_runtime.serverless.scaling.units import (
     LEAST_RUNNING_ACU,
     CapacityUnit,
@@ -133,6 +133,20 @@ class Fleet:
         return found
 
     @property
+    def look_seconds(self) -> float:
+        """How often to look whether an instance has used up all of its CPU."""
+        trigger = self._version.scaling.trigger_seconds
+        return TICK_SECONDS if trigger is None else trigger
+
+    def used_up(self, member: Member) -> Member:
+        """An instance that would have used more CPU than it has: it has used all of it."""
+        known = self._known.get(member.server)
+        if known is None or member.demand is None:
+            return member
+        full = replace(member.demand, cpu_cores=known.granted * self._unit.cores)
+        return replace(member, demand=full)
+
+    @property
     def budget(self) -> Budget:
         """What the machine has, and what was given of it at the last tick."""
         return Budget(
@@ -195,7 +209,7 @@ def _said(decision: Decision | None) -> str:
     return f"{decision.why} ({decision.because})"
 
 
-NOTE_EVERY_S = 60.0
+NOTE_EVERY_S = 600.0
 """How often at most the events of a cluster tell that an instance has scaled."""
 
 
@@ -206,7 +220,7 @@ class _Noted:
 
 
 class ScalingNotes:
-    """Which changes of capacity become events: the first, and then what came of a minute."""
+    """Which changes of capacity become events: the first, and then what came of ten minutes."""
 
     def __init__(self) -> None:
         self._noted: dict[str, _Noted] = {}

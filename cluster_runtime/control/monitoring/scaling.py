@@ -1,7 +1,8 @@
 """Serverless capacity, driven: each second the instances that run get what they need.
 
 What each did comes from the sampler, what it gets from the fleet; a thread has the machine and the
-servers follow that. A failure to hold one is in what `describe` says of it, and ends nothing.
+servers follow that. Between two samples the kernel tells who has used up all of its CPU: such a
+one need not wait for the next. A failure to hold one is in what `describe` says of it.
 """
 
 import asyncio
@@ -24,8 +25,8 @@ from cluster_runtime.serverless.enforcement.enforcer import NOT_YET
 from cluster_runtime.serverless.enforcement.means import InForce, lines_of
 from cluster_runtime.serverless.enforcement.parameters import parameters_for
 from cluster_runtime.serverless.fleet import Capacity, Member, ScalingNotes
+from cluster_runtime.serverless.scaling.policy import TICK_SECONDS
 
-TICK_S = 1.0
 WITHOUT_SAMPLE_S = 2.0
 """A sample comes once a second, and is acted on at once; this is how long one is waited for."""
 
@@ -63,25 +64,47 @@ class ScalingWatch:
     def __init__(self, runtime: OpenRuntime) -> None:
         self._runtime = runtime
         self._notes = ScalingNotes()
-        self._ticking = Regularly(self._tick, again_s=TICK_S)
-        runtime.sampler.on_sample(lambda _: self._ticking.at_once())
+        self._sampled = False
+        self._ticked_at = -WITHOUT_SAMPLE_S
+        self._some_run = False
+        self._ticking = Regularly(self._look, again_s=TICK_SECONDS)
+        runtime.sampler.on_sample(self._sample)
 
     async def close(self) -> None:
         """Scale no more."""
         await self._ticking.close()
 
-    async def _tick(self) -> float:
+    def _sample(self, _: object) -> None:
+        self._sampled = True
+        self._ticking.at_once()
+
+    async def _look(self) -> float:
+        """Returns the seconds until the next look."""
+        now = asyncio.get_running_loop().time()
+        if self._sampled or now - self._ticked_at >= WITHOUT_SAMPLE_S:
+            self._sampled, self._ticked_at = False, now
+            await in_thread(self._runtime.capacity.enforcer.waiting)  # counts from here on
+            await self._tick(now, frozenset())
+        elif waiting := await in_thread(self._runtime.capacity.enforcer.waiting):
+            await self._tick(now, waiting)
+        return self._runtime.capacity.fleet.look_seconds if self._some_run else WITHOUT_SAMPLE_S
+
+    async def _tick(self, now: float, waiting: frozenset[str]) -> None:
+        """waiting: servers that use all they have, as is known between two samples."""
+        fleet = self._runtime.capacity.fleet
         running = list(self._running())
         scaled = [each for each in running if each.serverless]
-        now = asyncio.get_running_loop().time()
-        members = [self._member(each) for each in scaled]
-        decided = self._runtime.capacity.fleet.tick(now, members)
+        self._some_run = bool(scaled)
+        members = [
+            fleet.used_up(member) if member.server in waiting else member
+            for member in map(self._member, scaled)
+        ]
+        decided = fleet.tick(now, members)
         in_force = await in_thread(self._hold, running, decided)
         self._publish(scaled, decided, in_force)
         for each in scaled:
             self._note(now, each, decided[each.server].granted)
         self._notes.keep_only({each.server for each in scaled})
-        return WITHOUT_SAMPLE_S
 
     def _running(self) -> Iterator[_Found]:
         for cluster in list(self._runtime.clusters.values()):

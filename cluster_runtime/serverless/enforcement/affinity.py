@@ -81,6 +81,9 @@ class Affinity:
         except psutil.NoSuchProcess:
             return
 
+    def stopped(self, server: str) -> None:
+        """Nobody is stopped."""
+
     def release(self, server: str) -> bool:
         """Forget a server."""
         self._known.discard(server)

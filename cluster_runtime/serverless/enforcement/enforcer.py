@@ -18,6 +18,7 @@ from cluster_runtime.serverless.enforcement.means import (
     InForce,
     Means,
     Share,
+    Stopped,
     UnavailableError,
 )
 from cluster_runtime.serverless.enforcement.places import CgroupPlaces
@@ -40,6 +41,7 @@ class Enforcer:
         self._gaps = gaps
         self._lock = threading.Lock()
         self._held: dict[str, tuple[int, Share, InForce]] = {}
+        self._stopped: dict[str, Stopped] = {}
 
     @property
     def name(self) -> str:
@@ -96,6 +98,28 @@ class Enforcer:
         with self._lock:
             held = self._held.get(server)
             return held is not None and held[0] == pid
+
+    def waiting(self) -> frozenset[str]:
+        """The servers that had to wait for most of the time since this was last asked.
+
+        They would have used more CPU than they have. Only cgroups tell that.
+        """
+        with self._lock:
+            if self._means is None:
+                return frozenset()
+            before, self._stopped = self._stopped, {}
+            for server in self._held:
+                try:
+                    counted = self._means.stopped(server)
+                except OSError:  # it ends: the next tick sees that
+                    continue
+                if counted is not None:
+                    self._stopped[server] = counted
+            return frozenset(
+                server
+                for server, counted in self._stopped.items()
+                if server in before and counted.mostly_since(before[server])
+            )
 
     def let_go(self, server: str, pid: int) -> None:
         """Hold a server to nothing any more, where it was held. Raises OSError."""

@@ -7,8 +7,9 @@ from pathlib import Path
 import psutil
 
 from cluster_runtime.engine.system.processes import children_of
+from cluster_runtime.serverless.enforcement.means import Stopped
 
-PROCESSES = "cgroup.procs"
+PROCESSES, STATISTICS = "cgroup.procs", "cpu.stat"
 
 
 def move(pids: Iterable[int], group: Path) -> None:
@@ -86,6 +87,11 @@ class ServerGroups:
         group.mkdir(parents=True, exist_ok=True)
         self.open_up(group)
         move_family(pid, group)
+
+    def stopped(self, server: str) -> Stopped:
+        """How often its quota was used up. Raises OSError."""
+        said = dict(line.split() for line in read(self.group_of(server) / STATISTICS).splitlines())
+        return Stopped(int(said["nr_periods"]), int(said["nr_throttled"]))
 
     def open_up(self, group: Path) -> None:
         """Let the servers of a group have all of the machine. Raises OSError."""

@@ -40,6 +40,18 @@ class InForce:
     gaps: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Of the periods in which a server ran, those in which it had to wait for the next one."""
+
+    periods: int
+    stopped: int
+
+    def mostly_since(self, before: "Stopped") -> bool:
+        """Whether it had to wait in most of the periods since then."""
+        return 2 * (self.stopped - before.stopped) > self.periods - before.periods
+
+
 class Means(Protocol):
     """One way to hold servers to a share. Blocking; one call at a time.
 
@@ -57,6 +69,9 @@ class Means(Protocol):
 
     def hold(self, server: str, pid: int, share: Share) -> InForce:
         """Hold an admitted server to a share from now on. Raises OSError."""
+
+    def stopped(self, server: str) -> Stopped | None:
+        """How often its share was used up; None where nobody counts that. Raises OSError."""
 
     def release(self, server: str) -> bool:
         """Forget a server that has ended; False while something of it runs still."""

@@ -51,6 +51,16 @@ def test_an_instance_begins_with_its_minimum_and_is_not_held_before_it_was_measu
     assert given.reason == "not measured yet"
 
 
+def test_an_instance_that_has_used_up_its_cpu_does_not_wait_for_a_tick() -> None:
+    of = fleet()
+    assert of.tick(0.0, [member("a")])["a"].granted == 0.5
+    assert of.look_seconds == 0.25
+    assert of.tick(0.25, [member("a")])["a"].granted == 0.5
+    assert of.tick(0.5, [of.used_up(member("a"))])["a"].granted > 2
+    assert of.used_up(member("a", None)).demand is None
+    assert of.used_up(member("unknown")).demand is IDLE
+
+
 def test_a_busy_instance_has_the_machine_within_two_ticks() -> None:
     assert run(fleet(), 3, member("a", busy(1)))["a"] == 8.0
 
@@ -181,13 +191,13 @@ def test_no_machine_and_no_overcommit_below_1_are_refused() -> None:
             Fleet(DEFAULT_VERSION, machine, overcommit, ACU)
 
 
-def test_events_tell_the_first_change_and_then_what_came_of_a_minute() -> None:
+def test_events_tell_the_first_change_and_then_what_came_of_ten_minutes() -> None:
     notes = ScalingNotes()
     assert notes.seen(0.0, "a", 0.5) is None
     assert notes.seen(1.0, "a", 4.0) == (0.5, 4.0)
     assert notes.seen(2.0, "a", 8.0) is None
     assert notes.seen(3.0, "a", 6.0) is None
     assert notes.seen(1.0 + NOTE_EVERY_S, "a", 2.0) == (4.0, 2.0)
-    assert notes.seen(900.0, "a", 2.0) is None
+    assert notes.seen(9000.0, "a", 2.0) is None
     notes.keep_only(set())
-    assert notes.seen(901.0, "a", 0.5) is None  # it has begun again
+    assert notes.seen(9001.0, "a", 0.5) is None  # it has begun again

@@ -74,10 +74,12 @@ def test_a_running_server_and_its_children_get_their_share_of_cpu(
     assert found.cores == 0.2
     assert found.memory_high_bytes is None
     assert "memory" in found.gaps[0]
+    counted = v1.stopped("c.writer")
     # A quota is the most: however busy the machine is, they never get more.
     before, began = _cpu_seconds(busy), time.monotonic()
     wait_until(lambda: _cpu_seconds(busy) - before > 0.3)
     assert (_cpu_seconds(busy) - before) / (time.monotonic() - began) < 0.26
+    assert v1.stopped("c.writer").mostly_since(counted)
     assert v1.hold("c.writer", busy.pid, Share(64.0, GIB)).cores is None
     before, began = _cpu_seconds(busy), time.monotonic()
     wait_until(lambda: time.monotonic() - began > 1)
@@ -217,6 +219,9 @@ def test_two_threads_that_hold_and_forget_agree(tmp_path: Path, busy: psutil.Pro
         assert held.hold("c.writer", busy.pid, Share(cores, GIB)).cores == cores
         held.keep_only(("c.writer",))
         assert held.holds("c.writer", busy.pid)
+    held.hold("c.writer", busy.pid, Share(0.1, GIB))
+    held.waiting()
+    wait_until(lambda: held.waiting() == {"c.writer"})
     held.let_go("c.writer", busy.pid)
     assert not held.holds("c.writer", busy.pid)
     held.let_go("c.writer", busy.pid)
