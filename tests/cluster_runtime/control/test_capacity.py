@@ -272,6 +272,26 @@ def test_a_host_that_ends_leaves_no_group(tmp_path_factory: pytest.TempPathFacto
     assert not folder.exists()
 
 
+@needs_cgroup
+def test_what_a_host_that_is_killed_leaves_goes_at_the_next_start(state_dir: Path) -> None:
+    with Runtime.open(state_dir, host="daemon", warm_pool_size=0) as attached:
+        cluster = attached.create_db_cluster("killed")
+        wait_until(lambda: now(cluster).in_force.means.startswith("cgroup"))  # told by another
+        group = _group_of(cluster)
+        host = psutil.Process(attached.describe_host().process_id)
+        servers = processes_of(state_dir)
+        host.kill()
+        wait_until(lambda: not host.is_running() or host.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not any(each.is_running() for each in servers))
+    assert group.is_dir()
+    with Runtime.open(state_dir, host="process", warm_pool_size=0) as successor:
+        wait_until(lambda: not group.exists())
+        with successor.cluster("killed").connect() as conn:
+            assert conn.execute("select 1").fetchone() == (1,)
+        assert group.is_dir()
+    assert not group.parent.exists()
+
+
 def test_settings_hold_by_affinity_and_say_what_they_do_not(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
