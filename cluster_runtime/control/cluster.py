@@ -11,7 +11,7 @@ from cluster_runtime.backup.keeping.keeper import BackupKeeper
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.records.advice import to_make_a_writer, to_make_available
-from cluster_runtime.control.records.capacity import InstanceCapacity
+from cluster_runtime.serverless.capacity import InstanceCapacity
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT, Catalog
 from cluster_runtime.control.records.identifiers import not_found
 from cluster_runtime.control.records.instances import (

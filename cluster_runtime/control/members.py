@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cluster_runtime.control.cluster import HostedCluster
-from cluster_runtime.control.records.capacity import MachineCapacity
 from cluster_runtime.control.records.identifiers import did_you_mean, instance_endpoint_name
 from cluster_runtime.control.records.instances import InstanceRecord
 from cluster_runtime.control.records.model import (
@@ -14,7 +13,6 @@ from cluster_runtime.control.records.model import (
     InstanceStatus,
 )
 from cluster_runtime.errors import InstanceNotFoundError
-from cluster_runtime.serverless.host_capacity import HostCapacity
 from cluster_runtime.serverless.scaling.units import LEAST_RUNNING_ACU
 from cluster_runtime.serverless.scaling.versions import DEFAULT_VERSION
 from cluster_runtime.wording import Hint, Operation
@@ -40,21 +38,6 @@ def capacity_of(cluster: HostedCluster, name: str) -> float:
     if held is not None:
         return held.granted
     return max(cluster.db_cluster.scaling.min_capacity, LEAST_RUNNING_ACU)
-
-
-def describe_machine(host: HostCapacity) -> MachineCapacity:
-    """The machine of a host, as the last tick left it."""
-    budget = host.fleet.budget
-    return MachineCapacity(
-        host.machine.cores,
-        host.machine.memory_bytes,
-        budget.machine,
-        budget.total,
-        budget.granted,
-        budget.wanted,
-        host.enforcer.name,
-        host.enforcer.gaps,
-    )
 
 
 def describe_instances(cluster: HostedCluster) -> list[DBInstance]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster_runtime.serverless.capacity import MachineCapacity
 from cluster_runtime.serverless.enforcement.enforcer import Enforcer, open_enforcer
 from cluster_runtime.serverless.enforcement.machine import Machine, this_machine
 from cluster_runtime.serverless.enforcement.means import Share
@@ -40,3 +41,17 @@ class HostCapacity:
     def share_of(self, acu: float) -> Share:
         """What so many ACU are on this machine."""
         return Share(acu * self.unit.cores, round(acu * self.unit.memory_bytes))
+
+    def describe(self) -> MachineCapacity:
+        """The machine, as the last tick left it."""
+        budget = self.fleet.budget
+        return MachineCapacity(
+            self.machine.cores,
+            self.machine.memory_bytes,
+            budget.machine,
+            budget.total,
+            budget.granted,
+            budget.wanted,
+            self.enforcer.name,
+            self.enforcer.gaps,
+        )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.records.capacity import InstanceCapacity
+from cluster_runtime.serverless.capacity import InstanceCapacity
 from cluster_runtime.control.records.event_messages import NOTIFICATION, of_scaling
 from cluster_runtime.control.records.instances import InstanceRecord
 from cluster_runtime.control.records.model import SERVERLESS

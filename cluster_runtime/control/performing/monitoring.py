@@ -5,7 +5,6 @@ import os
 from importlib.metadata import version
 
 from cluster_runtime.control.endpoints import describe_sessions
-from cluster_runtime.control.members import describe_machine
 from cluster_runtime.control.monitoring import comparing
 from cluster_runtime.control.monitoring.activity import describe_activity
 from cluster_runtime.control.monitoring.metrics import telling
@@ -86,7 +85,7 @@ class MonitoringOperations(Performing):
             certificate_path=str(self.certificate_path),
             process_id=os.getpid(),
             gateway_port=self.gateway_port,
-            machine_capacity=describe_machine(self._runtime.capacity),
+            machine_capacity=self._runtime.capacity.describe(),
         )
 
     @property

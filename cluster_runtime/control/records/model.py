@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from cluster_runtime.control.records.capacity import InstanceCapacity, MachineCapacity
+from cluster_runtime.serverless.capacity import InstanceCapacity, MachineCapacity
 from cluster_runtime.control.records.fields import check_rules
 from cluster_runtime.control.records.resources import MasterUserSecret, Tag
 from cluster_runtime.control.records.rules import Range

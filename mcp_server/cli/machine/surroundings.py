@@ -12,8 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from cluster_runtime import ClusterStatus, DBCluster, Runtime
-from cluster_runtime.control.members import describe_machine
-from cluster_runtime.control.records.capacity import MachineCapacity
+from cluster_runtime.serverless.capacity import MachineCapacity
 from cluster_runtime.control.records.model import InstanceStatus
 from cluster_runtime.engine.diagnosis import Finding, Verdict
 from cluster_runtime.errors import BorealisError
@@ -113,7 +112,7 @@ def _as_a_host_would_have() -> MachineCapacity:
     options = CapacityOptions.of(os.environ)
     found = HostCapacity.open(options, Path(f"/doctor/{os.getpid()}"))
     try:
-        return describe_machine(found)
+        return found.describe()
     finally:
         found.enforcer.close()
 

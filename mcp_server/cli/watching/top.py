@@ -18,7 +18,7 @@ from mcp_server.wording import COMMAND_LINE
 
 if TYPE_CHECKING:
     from cluster_runtime import DBCluster, Runtime
-    from cluster_runtime.control.records.capacity import MachineCapacity
+    from cluster_runtime.serverless.capacity import MachineCapacity
 
 STYLES = {"healthy": "green", "repairing": "yellow"}
 STATUS_STYLES = {"available": "green", "paused": "dim", "stopped": "dim"}

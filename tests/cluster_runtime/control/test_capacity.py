@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime, ServerlessScaling
-from cluster_runtime.control.records.capacity import InstanceCapacity
+from cluster_runtime.serverless.capacity import InstanceCapacity
 from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.serverless.enforcement.machine import own_places, this_machine
@@ -87,12 +87,15 @@ def shown(cluster: ClusterHandle, *names: str) -> tuple[str, ...]:
     return tuple(row[0] for row in rows if row is not None)
 
 
-def processes_of(directory: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter(["name", "cwd"]):
-        cwd, name = process.info["cwd"], process.info["name"] or ""
-        if cwd and name.startswith("postgres") and Path(cwd).is_relative_to(directory):
-            found.append(process)
+def processes_of(cluster: ClusterHandle) -> list[psutil.Process]:
+    """Its servers, wherever this host keeps them."""
+    found = [
+        process
+        for process in psutil.process_iter(["name", "cwd"])
+        if (process.info["name"] or "").startswith("postgres")
+        and cluster.id in (process.info["cwd"] or "")
+    ]
+    assert found
     return found
 
 
@@ -279,7 +282,7 @@ def test_what_a_host_that_is_killed_leaves_goes_at_the_next_start(state_dir: Pat
         wait_until(lambda: now(cluster).in_force.means.startswith("cgroup"))  # told by another
         group = _group_of(cluster)
         host = psutil.Process(attached.describe_host().process_id)
-        servers = processes_of(state_dir)
+        servers = processes_of(cluster)
         host.kill()
         wait_until(lambda: not host.is_running() or host.status() == psutil.STATUS_ZOMBIE)
     wait_until(lambda: not any(each.is_running() for each in servers))
@@ -302,7 +305,7 @@ def test_settings_hold_by_affinity_and_say_what_they_do_not(
         assert held.cores is None
         assert (held.cpus, bool(held.settings)) == (1, True)
         assert any("only a cgroup bounds it" in gap for gap in held.gaps)
-        for process in processes_of(state):
+        for process in processes_of(cluster):
             assert len(process.cpu_affinity()) == 1
 
 
@@ -370,17 +373,18 @@ def test_the_measured_share_of_cpu_follows_the_acu(
                     "measured", serverless_v2_scaling_configuration=ServerlessScaling(acu, acu)
                 )
                 wait_until(lambda want=acu: now(cluster).in_force.cores == want * 0.25)
-                share = _measured(state, lambda share, want=acu: abs(share / want - 0.25) < 0.0375)
+                share = _measured(cluster, lambda share, want=acu: abs(share / want - 0.25) < 0.0375)
                 found.append((acu, share))
         for acu, share in found:
             assert share == pytest.approx(acu * 0.25, rel=0.15), found
 
 
-def _measured(state: Path, enough: Callable[[float], bool], seconds: float = 5.0) -> float:
+def _measured(
+    cluster: ClusterHandle, enough: Callable[[float], bool], seconds: float = 5.0) -> float:
     """Cores that the servers used in some seconds; again, a few times, on a busy machine."""
     share = 0.0
     for _ in range(6):
-        family = processes_of(state)
+        family = processes_of(cluster)
         before, began = _cpu(family), time.monotonic()
         wait_until(lambda since=began: time.monotonic() - since > seconds)
         share = (_cpu(family) - before) / (time.monotonic() - began)
