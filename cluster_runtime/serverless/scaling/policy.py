@@ -140,6 +140,7 @@ class CapacityPolicy:
         now: seconds. A clock that goes back, or far ahead, neither fills the bucket nor empties the
             cluster: a tick counts as 0 to 10 seconds.
         Capacity that was decided and is not in force, since the machine had no room, costs nothing.
+        The range goes before everything, what sessions and memory need before the rest.
         Raises ValueError if `now` is not finite or `current` not 0 to 256 in steps of 0.5.
         """
         if not math.isfinite(now):

@@ -19,7 +19,7 @@ class Outcome:
     """One run in figures.
 
     finished_seconds: when all work was done; None if it was not. held_seconds: at peak performance;
-    None where the versions compared do not do the same with the same cores.
+    None where there was no work, or the versions do not do the same with the same cores.
     scale_down_seconds: from the end of the work to the lowest capacity.
     """
 
@@ -58,7 +58,7 @@ def compared(trace: Trace, versions: Sequence[PlatformVersion], setting: Setting
 def outcomes(runs: Sequence[Run], usd_per_acu_hour: float = USD_PER_ACU_HOUR) -> list[Outcome]:
     """Figures of runs of one load."""
     level = PEAK_SHARE * max(run.best for run in runs)
-    alike = len({run.setting.version.performance for run in runs}) == 1
+    alike = level > 0 and len({run.setting.version.performance for run in runs}) == 1
     return [
         Outcome(
             run.setting.version.name,

@@ -67,6 +67,11 @@ class Scenario:
     versions: tuple[str, ...]
 
 
+def known(name: str) -> Scenario | None:
+    """The load of this name; None where there is none."""
+    return SCENARIOS.get(name)
+
+
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
     {
         "sysbench-ramp": Scenario(sysbench_ramp, ("2", "2+fast")),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from cluster_runtime.serverless.auto_pause import AutoPause
 from cluster_runtime.serverless.scaling.demand import Demand
 from cluster_runtime.serverless.scaling.limits import max_connections
-from cluster_runtime.serverless.scaling.policy import CapacityPolicy
+from cluster_runtime.serverless.scaling.policy import FULL, TICK_SECONDS, CapacityPolicy
 from cluster_runtime.serverless.scaling.units import ACU, CapacityUnit
 from cluster_runtime.serverless.scaling.versions import PlatformVersion
 from cluster_runtime.serverless.simulator.traces import Trace
@@ -50,10 +50,11 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One look. at, seconds: its beginning and length. capacity: ACU in force.
+    """A look, or more where nothing changed. at, seconds: its beginning and length.
 
-    offered_cores: what would run if there were room. used_cores: what ran. work: done per second,
-    in seconds of a core of platform version 2. waiting: such seconds that are queued.
+    capacity: ACU in force. offered_cores: what would run if there were room. used_cores: what ran.
+    work: done per second, in seconds of a core of platform version 2. waiting: such seconds that
+    are queued. credits: ACU. refused: connections beyond `max_connections`.
     """
 
     at: float
@@ -117,10 +118,18 @@ class Run:
 def simulate(trace: Trace, setting: Setting) -> Run:
     """Run a load against a policy. Raises ValueError for a range that is none."""
     instance = _Instance(trace, setting)
-    points = []
+    points: list[Point] = []
     while instance.now < trace.seconds:
-        points.append(instance.step())
+        _add(points, instance.step())
     return Run(trace, setting, tuple(points), instance.finished)
+
+
+def _add(points: list[Point], point: Point) -> None:
+    """Looks at which all is the same are one: most of a recorded day."""
+    if points and replace(point, at=0.0, seconds=0.0) == replace(points[-1], at=0.0, seconds=0.0):
+        point = replace(points[-1], seconds=points[-1].seconds + point.seconds)
+        points.pop()
+    points.append(point)
 
 
 class _Instance:
@@ -144,16 +153,17 @@ class _Instance:
     def step(self) -> Point:
         """What happens until the next look."""
         at = self.now
-        seconds = min(self._policy.look_seconds, self._trace.seconds - at)
         demand = self._demand()
         self._pause_or_resume(demand)
-        cores, work, offered = self._serve(demand, seconds)
-        self.now = min(at + seconds, self._trace.seconds)
+        until = min(at + self._look_seconds(demand), self._next_change)
+        seconds = until - at
+        cores, work = self._serve(demand, seconds)
+        self.now = until
         point = Point(
             at,
             seconds,
             self._capacity,
-            offered,
+            self._offered_cores(demand),
             cores,
             work / seconds,
             self._waiting,
@@ -168,13 +178,31 @@ class _Instance:
             self._capacity, self._credits = decision.target, decision.credits
         return point
 
+    def _look_seconds(self, demand: Demand) -> float:
+        """Between ticks only an instance that is full is looked at: it alone would change."""
+        room = self._capacity * self._setting.unit.cores
+        pressed = self._waiting > 0 or self._offered_cores(demand) >= FULL * room
+        return self._policy.look_seconds if pressed else TICK_SECONDS
+
+    @property
+    def _next_change(self) -> float:
+        """When the trace says something else, or ends."""
+        following = self._index + 1
+        samples = self._trace.samples
+        return samples[following].at if following < len(samples) else self._trace.seconds
+
     def _demand(self) -> Demand:
-        if self._undone is not None and self._undone <= 0:
-            return IDLE
         samples = self._trace.samples
         while self._index + 1 < len(samples) and samples[self._index + 1].at <= self.now:
             self._index += 1
+        if self._undone is not None and self._undone <= 0:
+            return IDLE
         return samples[self._index].demand
+
+    def _offered_cores(self, demand: Demand) -> float:
+        """Clients that wait keep as many busy on any version; the rest needs fewer on a better."""
+        better = self._setting.version.performance if self._undone is None else 1.0
+        return demand.cpu_cores / better
 
     def _pause_or_resume(self, demand: Demand) -> None:
         active = demand.connections > 0 or demand.cpu_cores > 0 or self._waiting > 0
@@ -187,8 +215,8 @@ class _Instance:
             if self.now >= self._resumes:
                 self._capacity, self._resumes = self._policy.minimum, None
 
-    def _serve(self, demand: Demand, seconds: float) -> tuple[float, float, float]:
-        """Cores used, work done, cores that were asked for."""
+    def _serve(self, demand: Demand, seconds: float) -> tuple[float, float]:
+        """Cores used, work done."""
         performance = self._setting.version.performance
         room = self._capacity * self._setting.unit.cores
         if self._undone is not None:
@@ -197,12 +225,14 @@ class _Instance:
             self._undone -= work
             if work and self._undone <= 0:
                 self.finished = self.now + work / (cores * performance)
-            return work / performance / seconds, work, demand.cpu_cores
+            return work / performance / seconds, work
         self._waiting += demand.cpu_cores * seconds
         sessions = demand.connections or math.inf
         cores = min(room, sessions, self._waiting / performance / seconds)
         work = cores * performance * seconds
-        self._waiting = max(self._waiting - work, 0.0)
+        self._waiting -= work
+        if self._waiting < NOTHING:
+            self._waiting = 0.0
         if work:
-            self.finished = self.now + seconds if self._waiting < NOTHING else None
-        return cores, work, demand.cpu_cores / performance
+            self.finished = None if self._waiting else self.now + seconds
+        return cores, work

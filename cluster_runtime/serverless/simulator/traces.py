@@ -32,7 +32,8 @@ FORMAT = 1
 HEADER = ("trace", "seconds", "work_core_seconds")
 NAMES = ("at", *(each.name for each in fields(Demand)), "capacity_acu")
 SAMPLES_MAX = 200_000
-"""More than two days of seconds. A longer recording is to be cut."""
+SECONDS_MAX = 7 * 24 * 3600
+"""A longer recording is to be cut: it is looked at four times a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,15 @@ class Trace:
                 f"trace {self.name!r} ends at {self.seconds:g} s, and its last sample is at "
                 f"{self.samples[-1].at:g}; it must end later"
             )
+        if self.seconds > SECONDS_MAX:
+            raise InvalidParameterError(
+                f"trace {self.name!r} takes {self.seconds:g} s; at most a week can be simulated"
+            )
 
     @property
     def full_samples(self) -> int:
         """In how many the recorded capacity was used up, so that more may have been wanted."""
-        return sum(
-            each.capacity_acu is not None
-            and each.demand.cpu_cores >= FULL * each.capacity_acu * ACU.cores
-            for each in self.samples
-        )
+        return sum(_was_full(each) for each in self.samples)
 
     @property
     def recorded_acu_hours(self) -> float | None:
@@ -97,6 +98,13 @@ class Trace:
             last = index + 1 == len(self.samples)
             until = self.seconds if last else self.samples[index + 1].at
             yield sample, until - sample.at
+
+
+def _was_full(sample: Sample) -> bool:
+    capacity = sample.capacity_acu
+    if not capacity:
+        return False
+    return sample.demand.cpu_cores >= FULL * capacity * ACU.cores
 
 
 def read_trace(path: Path) -> Trace:

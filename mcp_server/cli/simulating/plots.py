@@ -1,5 +1,6 @@
 """Runs of one load as a picture, side by side. Needs the extra `plots`."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.serverless.simulator.simulation import Point, Run
 
 KINDS = frozenset({".svg", ".png", ".pdf"})
-POINTS_MAX = 200
-"""Of a line: what a screen shows, and a file of some ten kilobytes."""
+POINTS_MAX = 150
+"""Of a line: what a screen shows, in a file of less than 100 kB."""
 
 WIDTH_INCHES, HEIGHT_INCHES = 4.2, 6.4
 CAPACITY, WANTED, WORK, CREDITS = "#1f6fb4", "#c9541c", "#2c7a4b", "#7a5195"
@@ -45,11 +46,11 @@ def _figure(runs: Sequence[Run]) -> Figure:
     figure = Figure(figsize=(WIDTH_INCHES * len(runs), HEIGHT_INCHES), layout="constrained")
     rows = figure.subplots(3, len(runs), sharex="all", sharey="row", squeeze=False)
     for column, run in enumerate(runs):
-        points = _thinned(run.points)
+        times, points = _thinned(run)
         top, middle, bottom = (row[column] for row in rows)
-        _capacity(top, run, points)
-        _line(middle, points, [each.work for each in points], WORK)
-        _line(bottom, points, [each.credits for each in points], CREDITS)
+        _capacity(top, run, times, points)
+        _line(middle, times, [each.work for each in points], WORK)
+        _line(bottom, times, [each.credits for each in points], CREDITS)
         bottom.set_xlabel("seconds")
         for axes in (top, middle, bottom):
             axes.grid(alpha=0.25)
@@ -62,10 +63,10 @@ def _figure(runs: Sequence[Run]) -> Figure:
     return figure
 
 
-def _capacity(axes: Axes, run: Run, points: Sequence[Point]) -> None:
+def _capacity(axes: Axes, run: Run, times: Sequence[float], points: Sequence[Point]) -> None:
     cores = run.setting.unit.cores
-    _line(axes, points, [each.offered_cores / cores for each in points], WANTED, "asked for", "--")
-    _line(axes, points, [each.capacity for each in points], CAPACITY, "capacity")
+    _line(axes, times, [each.offered_cores / cores for each in points], WANTED, "asked for", "--")
+    _line(axes, times, [each.capacity for each in points], CAPACITY, "capacity")
     done = "" if run.finished is None else f", done in {run.finished:.0f} s"
     axes.set_title(f"version {run.setting.version.name}\n{run.acu_hours:.2f} ACU-hours{done}")
     axes.legend(loc="upper right", frameon=False)
@@ -73,24 +74,24 @@ def _capacity(axes: Axes, run: Run, points: Sequence[Point]) -> None:
 
 def _line(
     axes: Axes,
-    points: Sequence[Point],
+    times: Sequence[float],
     values: Sequence[float],
     colour: str,
     label: str | None = None,
     style: str = "-",
 ) -> None:
-    axes.plot(
-        [each.at for each in points],
-        values,
-        style,
-        color=colour,
-        label=label,
-        drawstyle="steps-post",
-    )
+    axes.plot(times, values, style, color=colour, label=label, drawstyle="steps-post")
 
 
-def _thinned(points: Sequence[Point]) -> Sequence[Point]:
-    """At most so many of them, each its neighbours' highest capacity, and the last one."""
-    step = -(-len(points) // POINTS_MAX)
-    groups = (points[start : start + step] for start in range(0, len(points), step))
-    return [*(max(group, key=lambda each: each.capacity) for group in groups), points[-1]]
+def _thinned(run: Run) -> tuple[Sequence[float], Sequence[Point]]:
+    """Times at equal distances, and of what was so until the next one that of most capacity."""
+    step = run.trace.seconds / POINTS_MAX
+    starts = [number * step for number in range(POINTS_MAX)]
+    ends = [each.at + each.seconds for each in run.points]
+    begins = [each.at for each in run.points]
+    found = []
+    for start in starts:
+        first = min(bisect_right(ends, start), len(run.points) - 1)
+        after = max(bisect_left(begins, start + step), first + 1)
+        found.append(max(run.points[first:after], key=lambda each: each.capacity))
+    return [*starts, run.trace.seconds], [*found, run.points[-1]]

@@ -21,7 +21,7 @@ from cluster_runtime.serverless.simulator.comparison import (
     compared,
     outcomes,
 )
-from cluster_runtime.serverless.simulator.scenarios import SCENARIOS
+from cluster_runtime.serverless.simulator.scenarios import SCENARIOS, known
 from cluster_runtime.serverless.simulator.simulation import Run, Setting
 from cluster_runtime.serverless.simulator.traces import Trace, read_trace, write_trace
 from mcp_server.cli import console
@@ -83,8 +83,9 @@ def show_trace(name: str) -> None:
 
 
 def _trace(name: str) -> Trace:
-    if name in SCENARIOS:
-        return SCENARIOS[name].load()
+    scenario = known(name)
+    if scenario is not None:
+        return scenario.load()
     if not Path(name).exists():
         raise typer.BadParameter(
             f"{name!r} is no file and no known load; there are {', '.join(SCENARIOS)}",
@@ -94,9 +95,10 @@ def _trace(name: str) -> Trace:
 
 
 def _versions(asked: Asked) -> list[PlatformVersion]:
-    known = SCENARIOS[asked.trace].versions if asked.trace in SCENARIOS else VERSIONS_OF_A_FILE
+    scenario = known(asked.trace)
+    usual = VERSIONS_OF_A_FILE if scenario is None else scenario.versions
     try:
-        return [version_named(each) for each in asked.versions or known]
+        return [version_named(each) for each in asked.versions or usual]
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--version") from error
 
@@ -150,4 +152,4 @@ def _seconds(seconds: float | None) -> str:
 
 
 def _change(less: float | None) -> str:
-    return "" if less is None else f" ({-100 * less:+.0f}%)"
+    return "" if less is None else f" ({round(-100 * less):+d}%)"

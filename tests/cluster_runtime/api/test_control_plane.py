@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ from cluster_runtime.errors import (
     OperationNotSupportedError,
 )
 from tests.cluster_runtime.api.conftest import Endpoint
+from tests.waiting import wait_until
 
 HOMES = ["process", "socket", "state directory", "url", "rds on the socket", "rds at the url"]
 HOSTED = HOMES[:4]

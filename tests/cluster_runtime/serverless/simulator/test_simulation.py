@@ -8,7 +8,7 @@ from cluster_runtime.serverless.scaling.demand import Demand
 from cluster_runtime.serverless.scaling.units import ACU
 from cluster_runtime.serverless.scaling.versions import VERSIONS, version_named
 from cluster_runtime.serverless.simulator.comparison import against, compared, outcomes
-from cluster_runtime.serverless.simulator.simulation import RESUME_SECONDS, Setting, simulate
+from cluster_runtime.serverless.simulator.simulation import RESUME_SECONDS, Run, Setting, simulate
 from cluster_runtime.serverless.simulator.traces import Sample, Trace
 
 
@@ -17,6 +17,16 @@ def load(*cores: float, each_seconds: float = 60.0, work: float | None = None) -
         Sample(number * each_seconds, Demand(cpu_cores=each)) for number, each in enumerate(cores)
     )
     return Trace("load", samples, each_seconds * len(cores), work)
+
+
+def capacity_at(run: Run, second: float) -> float:
+    return next(each.capacity for each in reversed(run.points) if each.at <= second)
+
+
+def test_looks_at_which_nothing_changes_are_one() -> None:
+    run = simulate(load(0.1, each_seconds=3600), Setting(VERSIONS["3"]))
+    assert len(run.points) < 5
+    assert sum(point.seconds for point in run.points) == 3600
 
 
 def test_a_load_within_capacity_is_served_at_once() -> None:
@@ -75,10 +85,10 @@ def test_connections_beyond_the_limit_are_refused() -> None:
 def test_an_idle_cluster_with_a_minimum_of_0_pauses_and_resumes_for_work() -> None:
     trace = load(0.1, 0, 0, 0, 0, 0, 0.1)
     run = simulate(trace, Setting(VERSIONS["3"], minimum=0, maximum=4, auto_pause_seconds=120))
-    at = {point.at: point.capacity for point in run.points}
-    assert at[150.0] == 0.5
-    assert at[185.0] == at[359.0] == at[360.0 + RESUME_SECONDS - 1] == 0
-    assert at[360.0 + RESUME_SECONDS] >= 0.5
+    assert capacity_at(run, 150) == 0.5
+    for second in (185, 359, 360 + RESUME_SECONDS - 1):
+        assert capacity_at(run, second) == 0
+    assert capacity_at(run, 360 + RESUME_SECONDS) == 0.5
     assert run.points[-1].waiting == pytest.approx(0, abs=1e-6)
 
 

@@ -34,6 +34,7 @@ def test_a_recording_begins_at_its_first_sample(tmp_path: Path) -> None:
 
 def test_a_sample_that_used_up_its_capacity_is_counted(tmp_path: Path) -> None:
     lines = [f'{{"at": {n}, "cpu_cores": {n / 8}, "capacity_acu": 0.5}}' for n in range(2)]
+    lines.append('{"at": 2, "capacity_acu": 0}')  # it paused
     assert read_trace(written(tmp_path, "\n".join(lines))).full_samples == 1
 
 
@@ -63,7 +64,7 @@ samples = st.builds(
 
 
 @given(
-    st.lists(st.tuples(samples, st.floats(0.01, 1e6)), min_size=1, max_size=10), st.none() | numbers
+    st.lists(st.tuples(samples, st.floats(0.01, 6e4)), min_size=1, max_size=10), st.none() | numbers
 )
 def test_what_is_written_is_what_is_read(
     tmp_path_factory: pytest.TempPathFactory,
@@ -98,6 +99,8 @@ def test_what_is_written_is_what_is_read(
         ('{"at": 0, "cpu_cores": "many"}', "cpu_cores is 'many'"),
         ('{"trace": 2}\n{"at": 0}', "format 2; this release reads format 1"),
         ('{"trace": 1, "second": 2}\n{"at": 0}', "'second' is no field"),
+        ('{"at": 0}\n{"at": 1000000}', "takes 2e+06 s"),
+        ('{"trace": 1, "seconds": 1e400}\n{"at": 0}', "seconds is inf"),
         ('{"trace": 1, "seconds": 1}\n{"at": 0}\n{"at": 2}', "it must end later"),
     ],
 )
