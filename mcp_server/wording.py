@@ -26,6 +26,7 @@ SHORT_OPTIONS = {
     "internet_access_gateway_enabled": "--gateway",
     "master_user_password": "--password",
     "master_username": "--master-user",
+    "metric_names": "--metric",
     "new_db_cluster_identifier": "--rename",
     "seconds_until_auto_pause": "--auto-pause",
     "tables": "--table",

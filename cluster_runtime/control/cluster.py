@@ -11,7 +11,6 @@ from cluster_runtime.backup.keeping.keeper import BackupKeeper
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.records.advice import to_make_a_writer, to_make_available
-from cluster_runtime.serverless.capacity import InstanceCapacity
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT, Catalog
 from cluster_runtime.control.records.identifiers import not_found
 from cluster_runtime.control.records.instances import (
@@ -36,6 +35,7 @@ from cluster_runtime.errors import BorealisError, ClusterClosedError, InvalidClu
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
+from cluster_runtime.serverless.capacity import InstanceCapacity
 from cluster_runtime.serverless.enforcement.parameters import parameters_of_range
 from cluster_runtime.serverless.host_capacity import HostCapacity
 from cluster_runtime.serverless.metrics.history import History

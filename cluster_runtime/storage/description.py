@@ -114,9 +114,9 @@ def describe(
 ) -> VolumeDescription:
     """image: the newest one. base_image_bytes: of the pages that stand in while there is none."""
     metadata, volume = mount.metadata, mount.node.volume
-    image_lsn = _image_lsn(mount, image)
+    image_lsn = image.lsn if image is not None else metadata.start_lsn
     log_bytes = max(0, volume.vdl - image_lsn)
-    used = used_bytes(mount, image, base_image_bytes)
+    used = log_bytes + (image.size_bytes if image is not None else base_image_bytes)
     return VolumeDescription(
         metadata.identity,
         metadata.storage_type,
@@ -125,7 +125,7 @@ def describe(
         volume.vdl,
         not mount.opened.read_only,
         tuple(_describe_segment(mount, each) for each in mount.members),
-        image_lsn,
+        Lsn(image_lsn),
         log_bytes,
         used,
         allocated_storage_gib(used),
@@ -136,16 +136,6 @@ def describe(
         coalescing,
         mount.node.intake.throttled,
     )
-
-
-def used_bytes(mount: Mount, image: PageImage | None, base_image_bytes: int) -> int:
-    """What a volume's pages, and the log behind them, come to."""
-    log_bytes = max(0, mount.node.volume.vdl - _image_lsn(mount, image))
-    return log_bytes + (image.size_bytes if image is not None else base_image_bytes)
-
-
-def _image_lsn(mount: Mount, image: PageImage | None) -> Lsn:
-    return Lsn(image.lsn if image is not None else mount.metadata.start_lsn)
 
 
 def _describe_holder(holder: Holder, vdl: Lsn) -> HolderDescription:

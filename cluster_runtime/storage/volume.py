@@ -31,10 +31,8 @@ from cluster_runtime.storage.description import (
     CoalescingDescription,
     VolumeDescription,
     describe,
-    used_bytes,
 )
 from cluster_runtime.storage.disk.page_images import PageImage, fingerprint
-from cluster_runtime.storage.live.commit.lanes import IoCounts
 from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.creation import create_volume
 from cluster_runtime.storage.live.log_source import LogSource
@@ -43,6 +41,7 @@ from cluster_runtime.storage.live.writers import Writers
 from cluster_runtime.storage.streaming.wal_service import WalService
 from cluster_runtime.storage.upkeep.holders import Hold
 from cluster_runtime.storage.upkeep.images.coalescer import Coalescer
+from cluster_runtime.storage.upkeep.meters import VolumeMeters
 from cluster_runtime.storage.upkeep.upkeep import VolumeUpkeep
 
 WRITER_SETTINGS: Settings = {
@@ -65,7 +64,7 @@ class StorageVolume:
     """Six segments in three zones, and what serves them in this process.
 
     log: what is durable. branches: volumes that are made as cuts of this one. past: how far back it
-    can be rewound.
+    can be rewound. meters: what is billed of it.
     """
 
     def __init__(self, directory: Path, base_image: Path, user: OsUser) -> None:
@@ -76,6 +75,7 @@ class StorageVolume:
         self._writers = Writers(mount)
         self.log = LogSource(mount)
         self._before_close: list[Callable[[], None]] = []
+        self.meters = VolumeMeters(mount, self._upkeep, self._before_close.append)
         self.branches = self._upkeep.branches
         self.past = self._upkeep.past
         mount.open(self._upkeep.asked)
@@ -281,17 +281,6 @@ class StorageVolume:
                 self._upkeep.coalescing.report, self._upkeep.pages.log_bound_bytes
             ),
         )
-
-    @property
-    def io(self) -> IoCounts:
-        """I/O since it was opened, as it goes on."""
-        return self._mount.counts
-
-    @property
-    def bytes_used(self) -> int:
-        """Its pages and the log behind them, counted once. Looks into its directories."""
-        image = self.newest_image()
-        return used_bytes(self._mount, image, self._upkeep.directories.base_image_bytes)
 
     def set_storage_type(self, storage_type: StorageType) -> None:
         """Switch between standard and I/O-Optimized storage, while commits go on."""

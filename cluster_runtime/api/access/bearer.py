@@ -4,12 +4,16 @@ Prometheus signs no requests: it sends what is in a file (`authorization.credent
 """
 
 import hmac
-import os
 import secrets
 from pathlib import Path
 
+from cluster_runtime.engine.system.files import write_atomically
+from cluster_runtime.logs import get_logger
+
 TOKEN_FILE = "metrics-token"
-_SCHEME = "bearer "
+_SCHEME = "bearer"
+
+_log = get_logger(__name__)
 
 
 class MetricsToken:
@@ -21,23 +25,25 @@ class MetricsToken:
 
     @classmethod
     def of(cls, state_dir: Path) -> "MetricsToken":
-        """That in its file `metrics-token` (0600), made where there is none. Raises OSError."""
+        """That in its file `metrics-token` (0600), made where there is none.
+
+        Where it can be neither read nor made, the log says so, and nothing fits.
+        """
         path = state_dir / TOKEN_FILE
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            descriptor = os.open(path, flags, 0o600)
-        except FileExistsError:
-            token = path.read_text(encoding="ascii").strip()
-            return cls(token or None)
-        token = secrets.token_urlsafe(32)
-        with open(descriptor, "w", encoding="ascii") as file:
-            file.write(f"{token}\n")
+            token = path.read_text(encoding="ascii").strip() if path.exists() else ""
+            if not token:
+                token = secrets.token_urlsafe(32)
+                write_atomically(path, f"{token}\n")
+        except (OSError, UnicodeError) as error:
+            _log.error("no token to read metrics with", file=str(path), error=str(error))
+            return cls(None)
         return cls(token)
 
     def fits(self, authorization: str) -> bool | None:
         """Whether a header shows it; None for a header of another scheme."""
-        if not authorization.lower().startswith(_SCHEME):
+        scheme, _, given = authorization.strip().partition(" ")
+        if scheme.lower() != _SCHEME:
             return None
-        given = authorization[len(_SCHEME) :].strip()
-        known = self._token if self._token is not None else secrets.token_urlsafe(32)
-        return hmac.compare_digest(known.encode(), given.encode()) and self._token is not None
+        known = self._token or secrets.token_urlsafe(32)
+        return hmac.compare_digest(known.encode(), given.strip().encode())

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.serverless.capacity import InstanceCapacity
 from cluster_runtime.control.records.event_messages import NOTIFICATION, of_scaling
 from cluster_runtime.control.records.instances import InstanceRecord
 from cluster_runtime.control.records.model import SERVERLESS
@@ -21,6 +20,7 @@ from cluster_runtime.control.servers.places import server_name
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.serverless.capacity import InstanceCapacity
 from cluster_runtime.serverless.enforcement.enforcer import NOT_YET
 from cluster_runtime.serverless.enforcement.means import InForce, lines_of
 from cluster_runtime.serverless.enforcement.parameters import parameters_for

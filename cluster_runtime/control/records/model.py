@@ -13,12 +13,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from cluster_runtime.serverless.capacity import InstanceCapacity, MachineCapacity
 from cluster_runtime.control.records.fields import check_rules
 from cluster_runtime.control.records.resources import MasterUserSecret, Tag
 from cluster_runtime.control.records.rules import Range
 from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.errors import InvalidParameterError
+from cluster_runtime.serverless.capacity import InstanceCapacity, MachineCapacity
 from cluster_runtime.serverless.scaling.units import ACU_MAX, ACU_STEP
 from cluster_runtime.storage.core.policy.past import BACKTRACK_SECONDS
 from cluster_runtime.wording import Parameter

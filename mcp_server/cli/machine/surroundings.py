@@ -12,11 +12,11 @@ from importlib import metadata
 from pathlib import Path
 
 from cluster_runtime import ClusterStatus, DBCluster, Runtime
-from cluster_runtime.serverless.capacity import MachineCapacity
 from cluster_runtime.control.records.model import InstanceStatus
 from cluster_runtime.engine.diagnosis import Finding, Verdict
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.host.serving import host_status
+from cluster_runtime.serverless.capacity import MachineCapacity
 from cluster_runtime.serverless.host_capacity import HostCapacity
 from cluster_runtime.serverless.options import CapacityOptions
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM

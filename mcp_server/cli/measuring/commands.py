@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mcp_server.cli import console
-from mcp_server.cli.options import STATE_DIR, AsJson, Name, StateDir
+from mcp_server.cli.options import STATE_DIR, AsJson, Name, StateDir, moment
 
 if TYPE_CHECKING:
     from cluster_runtime import Runtime
@@ -33,8 +34,27 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
         since: Annotated[
             str, typer.Option(help="How far back: 90s, 10m, 1h or 1d, which is the most.")
         ] = "1h",
+        start_time: Annotated[
+            str | None,
+            typer.Option(help="From when on, in place of --since.", metavar="TIME"),
+        ] = None,
+        end_time: Annotated[
+            str | None, typer.Option(help="Until when; default: now.", metavar="TIME")
+        ] = None,
+        period: Annotated[
+            int | None,
+            typer.Option(
+                help="Seconds of each point: 1, 5, 10, 20, 30 or a multiple of 60. "
+                "Default: as the time and the width allow."
+            ),
+        ] = None,
         instance: Annotated[
-            str | None, typer.Option(help="Of this instance alone; default: all together.")
+            str | None,
+            typer.Option(
+                "--db-instance-identifier",
+                "--instance",
+                help="Of this instance alone; default: all together.",
+            ),
         ] = None,
         role: Annotated[
             Literal["WRITER", "READER"] | None,
@@ -58,10 +78,11 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
             seconds = seconds_of(since)
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--since") from error
-        if record is not None and (metric or instance or role or plot):
+        chosen = (metric, start_time, end_time, period, instance, role, plot)
+        if record is not None and any(chosen):
             raise typer.BadParameter(
-                "it writes a fixed set of facts about the writer: leave --metric, --instance, "
-                "--role and --plot away",
+                "it writes a fixed set of facts about the writer, up to now: of the other options "
+                "it takes --since alone",
                 param_hint="--record",
             )
         with opened(state_dir) as runtime:
@@ -75,7 +96,14 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
             view.show(
                 runtime,
                 name,
-                view.Wanted(tuple(metric or ()), seconds, instance, role),
+                view.Wanted(
+                    tuple(metric or ()),
+                    moment(start_time, "--start-time") if start_time is not None else seconds,
+                    moment(end_time, "--end-time") if end_time is not None else datetime.now(UTC),
+                    period,
+                    instance,
+                    role,
+                ),
                 plot=plot,
                 as_json=as_json,
             )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cluster_runtime.serverless.metrics.names import CPU_CORES, MEMORY_USED, Role
 from cluster_runtime.serverless.metrics.ring import RESOLUTIONS
+from mcp_server.errors import McpServerError
 
 if TYPE_CHECKING:
     from cluster_runtime import Runtime
@@ -33,17 +34,20 @@ Rows = dict[int, dict[str, float]]
 
 
 def record(runtime: "Runtime", name: str, seconds: int, file: Path) -> int:
-    """Write a trace of the last seconds; how many lines it has. Raises OSError.
+    """Write a trace of the last seconds; how many lines it has.
 
-    A file that is there is replaced once all of it is written.
+    A file that is there is replaced once all of it is written. Raises McpServerError where it
+    cannot be, and what `describe_metrics` raises.
     """
     now = datetime.now(UTC)
     lines = list(trace(_stretches(runtime, name, now, seconds)))
     partial = file.with_name(f"{file.name}.new")
-    with partial.open("w", encoding="utf-8") as out:
-        for line in lines:
-            print(json.dumps(line), file=out)
-    os.replace(partial, file)
+    try:
+        with partial.open("w", encoding="utf-8") as out:
+            out.writelines(f"{json.dumps(line)}\n" for line in lines)
+        os.replace(partial, file)
+    except OSError as error:
+        raise McpServerError(f"{file} cannot be written: {error.strerror}") from error
     return len(lines)
 
 

@@ -26,7 +26,7 @@ def period_of(seconds: int, parts: int) -> int:
 
     None is shorter than what is kept for that long.
     """
-    least = next(each.step for each in RESOLUTIONS if seconds <= each.seconds)
+    least = next((each.step for each in RESOLUTIONS if seconds <= each.seconds), MINUTE_S)
     for period in SHORT_PERIODS_S:
         if period >= least and period % least == 0 and seconds <= period * parts:
             return period

@@ -30,10 +30,15 @@ Values = Sequence[float | None]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is shown. metrics: none for all. seconds: how far back."""
+    """What is shown. metrics: none for all. since: from when on, or how many seconds back.
+
+    period: None for one that suits the time and the width.
+    """
 
     metrics: tuple[str, ...]
-    seconds: int
+    since: datetime | int
+    end: datetime
+    period: int | None
     instance: str | None
     role: Role | None
 
@@ -41,9 +46,10 @@ class Wanted:
 def show(runtime: "Runtime", name: str, wanted: Wanted, *, plot: bool, as_json: bool) -> None:
     """Print them. Raises what `describe_metrics` raises."""
     parts = max(LINE_PARTS, console.out.width - AXIS_WIDTH - 1) if plot else LINE_PARTS
-    period = period_of(wanted.seconds, parts)
-    end = datetime.now(UTC)
-    start = end - timedelta(seconds=wanted.seconds)
+    end, since = wanted.end, wanted.since
+    start = since if isinstance(since, datetime) else end - timedelta(seconds=since)
+    age = math.ceil((max(end, datetime.now(UTC)) - start).total_seconds())
+    period = wanted.period or period_of(max(1, age), parts)
     found = runtime.describe_metrics(
         name,
         metric_names=wanted.metrics,

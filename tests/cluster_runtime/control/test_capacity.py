@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime, ServerlessScaling
-from cluster_runtime.serverless.capacity import InstanceCapacity
 from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.errors import InvalidParameterError
+from cluster_runtime.serverless.capacity import InstanceCapacity
 from cluster_runtime.serverless.enforcement.machine import own_places, this_machine
 from cluster_runtime.serverless.enforcement.parameters import parameters_of_range
 from tests.waiting import wait_until
@@ -373,14 +373,17 @@ def test_the_measured_share_of_cpu_follows_the_acu(
                     "measured", serverless_v2_scaling_configuration=ServerlessScaling(acu, acu)
                 )
                 wait_until(lambda want=acu: now(cluster).in_force.cores == want * 0.25)
-                share = _measured(cluster, lambda share, want=acu: abs(share / want - 0.25) < 0.0375)
+                share = _measured(
+                    cluster, lambda share, want=acu: abs(share / want - 0.25) < 0.0375
+                )
                 found.append((acu, share))
         for acu, share in found:
             assert share == pytest.approx(acu * 0.25, rel=0.15), found
 
 
 def _measured(
-    cluster: ClusterHandle, enough: Callable[[float], bool], seconds: float = 5.0) -> float:
+    cluster: ClusterHandle, enough: Callable[[float], bool], seconds: float = 5.0
+) -> float:
     """Cores that the servers used in some seconds; again, a few times, on a busy machine."""
     share = 0.0
     for _ in range(6):

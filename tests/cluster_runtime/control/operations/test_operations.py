@@ -58,6 +58,8 @@ OURS = {
     "HealFault",
     "LoseCompute",
     "DescribeHost",
+    "DescribeMetrics",
+    "ListMetrics",
     "GetMasterUserSecret",
     "DescribeBackupStore",
     "ModifyBackupStore",

@@ -114,6 +114,11 @@ def test_a_volume_that_was_opened_again_in_place_tries_a_disk_that_refused_again
     assert lane.live
 
 
+def test_log_that_was_collected_before_a_client_was_told_of_it_is_no_violation() -> None:
+    """Opened for reading alone after its writer died; an image was made, and then it healed."""
+    run_disk_seed(1_106_538_439)
+
+
 def test_a_segment_whose_peers_collected_what_it_misses_begins_again_behind_the_pages() -> None:
     """Found by simulation, seed 500001090: rot that was found after its peers had collected log."""
     world = DiskWorld(2)
