@@ -14,7 +14,10 @@ PERIOD_US = 100_000
 """In each, a server gets its quota, then waits: the kernel's default."""
 QUOTA_US_MIN = 1000
 NO_QUOTA = -1
-_QUOTA, _PERIOD = "cpu.cfs_quota_us", "cpu.cfs_period_us"
+SHARES_OF_A_CORE, SHARES_MIN, SHARES_MAX = 1024, 2, 262_144
+"""A group counts as one process against others, however many are in it, unless it says more: here
+each core of its capacity counts as one."""
+_QUOTA, _PERIOD, _SHARES = "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.shares"
 
 
 class CgroupV1(ServerGroups):
@@ -39,6 +42,7 @@ class CgroupV1(ServerGroups):
         if not (folder / _QUOTA).exists():
             remove(folder)
             raise UnavailableError("this kernel has no quota of CPU (CONFIG_CFS_BANDWIDTH)")
+        write(folder / _SHARES, str(shares(machine_cores)))
         super().__init__(folder)
         self._machine_cores = machine_cores
 
@@ -49,11 +53,17 @@ class CgroupV1(ServerGroups):
     def hold(self, server: str, pid: int, share: Share) -> InForce:
         """Hold a server to a share from now on. Raises OSError."""
         group = self.group_of(server)
+        write(group / _SHARES, str(shares(share.cores)))
         write(group / _PERIOD, str(PERIOD_US))
         write(group / _QUOTA, str(quota_us(share.cores, self._machine_cores)))
         quota = int(read(group / _QUOTA))
         cores = None if quota == NO_QUOTA else quota / int(read(group / _PERIOD))
         return InForce(self.name, cores=cores, gaps=self.gaps)
+
+
+def shares(cores: float) -> int:
+    """How much a group counts where more is wanted than there is."""
+    return min(SHARES_MAX, max(SHARES_MIN, round(cores * SHARES_OF_A_CORE)))
 
 
 def quota_us(cores: float, machine_cores: float) -> int:

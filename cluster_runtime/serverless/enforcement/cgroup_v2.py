@@ -25,7 +25,9 @@ from cluster_runtime.serverless.enforcement.means import InForce, Share, Unavail
 HOSTS = "borealis-host"
 """The group that hosts move into when theirs hands controllers down."""
 _CONTROLLERS, _HANDED_DOWN = "cgroup.controllers", "cgroup.subtree_control"
-_CPU, _HIGH = "cpu.max", "memory.high"
+_CPU, _WEIGHT, _HIGH = "cpu.max", "cpu.weight", "memory.high"
+WEIGHT_OF_A_CORE, WEIGHT_MAX = 100, 10_000
+"""As the shares of version 1."""
 _UNLIMITED = "max"
 
 
@@ -54,6 +56,7 @@ class CgroupV2(ServerGroups):
             _hand_down(own, wanted, host)
             folder.mkdir(exist_ok=True)
             _hand_down(folder, wanted, host)
+            write(folder / _WEIGHT, str(weight(machine_cores)))
         except OSError as error:
             raise UnavailableError(f"no group can be made in {own}: {error.strerror}") from error
         super().__init__(folder)
@@ -72,6 +75,7 @@ class CgroupV2(ServerGroups):
     def hold(self, server: str, pid: int, share: Share) -> InForce:
         """Hold a server to a share from now on. Raises OSError."""
         group = self.group_of(server)
+        write(group / _WEIGHT, str(weight(share.cores)))
         quota = quota_us(share.cores, self._machine_cores)
         write(group / _CPU, f"{_UNLIMITED if quota == NO_QUOTA else quota} {PERIOD_US}")
         high = None
@@ -85,6 +89,11 @@ class CgroupV2(ServerGroups):
             memory_high_bytes=None if high in (None, _UNLIMITED) else int(high),
             gaps=self.gaps,
         )
+
+
+def weight(cores: float) -> int:
+    """How much a group counts where more is wanted than there is."""
+    return min(WEIGHT_MAX, max(1, round(cores * WEIGHT_OF_A_CORE)))
 
 
 def _hand_down(group: Path, controllers: list[str], host: int) -> None:

@@ -13,7 +13,10 @@ import pytest
 
 from cluster_runtime.serverless.enforcement import cgroup_v2, group_files
 
-_OF_A_CONTROLLER = {"cpu": {"cpu.max": "max 100000"}, "memory": {"memory.high": "max"}}
+_OF_A_CONTROLLER = {
+    "cpu": {"cpu.max": "max 100000", "cpu.weight": "100"},
+    "memory": {"memory.high": "max"},
+}
 
 
 class FakeTree:

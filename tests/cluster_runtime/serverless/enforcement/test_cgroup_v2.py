@@ -48,6 +48,9 @@ def test_a_server_is_held_to_cpu_and_memory(
     found = means.hold("c.writer", server.pid, Share(0.25, 2 * GIB))
     assert (group / "cpu.max").read_text() == "25000 100000\n"
     assert (group / "memory.high").read_text() == f"{2 * GIB}\n"
+    # Against others all servers count as the machine, and among them each by its share.
+    assert (group / "cpu.weight").read_text() == "25\n"
+    assert (group.parent / "cpu.weight").read_text() == "800\n"
     assert (found.cores, found.memory_high_bytes, found.gaps) == (0.25, 2 * GIB, ())
     assert means.hold("c.writer", server.pid, Share(8.0, 64 * GIB)).cores is None
 

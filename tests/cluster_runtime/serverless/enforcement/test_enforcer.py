@@ -72,6 +72,7 @@ def test_a_running_server_and_its_children_get_their_share_of_cpu(
     v1.admit("c.writer", busy.pid)
     found = v1.hold("c.writer", busy.pid, Share(0.2, GIB))
     assert found.cores == 0.2
+    assert (v1.group_of("c.writer") / "cpu.shares").read_text() == "205\n"
     assert found.memory_high_bytes is None
     assert "memory" in found.gaps[0]
     counted = v1.stopped("c.writer")
