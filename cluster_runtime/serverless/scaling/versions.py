@@ -73,7 +73,7 @@ STANDARD = Scaling(
     credits_per_second_per_acu=0.004,
     blind_per_second=0.5,
     trigger_seconds=None,
-    settle_seconds=45.0,
+    settle_seconds=44.0,
     down_per_second=0.016,
     down_acu_per_second=0.14,
 )

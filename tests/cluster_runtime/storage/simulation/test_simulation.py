@@ -162,6 +162,12 @@ def each_of(bugs: Iterable[str]) -> list[Any]:
     return [pytest.param(bug, marks=pytest.mark.long) if bug in RARE else bug for bug in bugs]
 
 
+@pytest.mark.parametrize("bug", [*MUTATIONS, *DISK_MUTATIONS])
+def test_a_deliberate_bug_is_called_as_the_rule_that_it_breaks(bug: str) -> None:
+    with mutated(bug):
+        pass
+
+
 @pytest.mark.parametrize("bug", each_of(MUTATIONS))
 def test_a_deliberate_bug_is_caught(bug: str) -> None:
     with mutated(bug), pytest.raises(Violation, match=rf"--seed \d+ --mutation {bug} --trace"):
