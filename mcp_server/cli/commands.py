@@ -34,7 +34,9 @@ from mcp_server.cli.options import (
     WARM_POOL_VARIABLE,
     AsJson,
     CoresPerAcu,
+    Dsns,
     Enforced,
+    Model,
     Name,
     Overcommit,
     StateDir,
@@ -74,22 +76,6 @@ app.add_typer(fault, name="fault")
 app.add_typer(memory, name="memory")
 app.add_typer(simulate, name="simulate")
 
-Model = Annotated[
-    str | None,
-    typer.Option(
-        envvar="BOREALIS_MODEL",
-        help="Language model for questions, e.g. anthropic:claude-sonnet-4-5; default: none.",
-    ),
-]
-Dsns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--dsn",
-        metavar="[NAME=]URI",
-        help="Read this existing database instead of clusters; may be repeated. A connection "
-        "string with a password belongs in BOREALIS_DATABASES, one a line, or in ~/.pgpass.",
-    ),
-]
 Dsn = Annotated[
     str | None,
     typer.Option(

@@ -78,6 +78,22 @@ Overcommit = Annotated[
     ),
 ]
 CoresPerAcu = Annotated[float, typer.Option(envvar=CORES_VARIABLE, help="CPU that one ACU brings.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BOREALIS_MODEL",
+        help="Language model for questions, e.g. anthropic:claude-sonnet-4-5; default: none.",
+    ),
+]
+Dsns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dsn",
+        metavar="[NAME=]URI",
+        help="Read this existing database instead of clusters; may be repeated. A connection "
+        "string with a password belongs in BOREALIS_DATABASES, one a line, or in ~/.pgpass.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Reader = Annotated[bool, typer.Option("--reader", help="Connect to the reader endpoint.")]
 Database = Annotated[str | None, typer.Option(help="Database to connect to.")]
