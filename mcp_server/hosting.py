@@ -5,7 +5,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import anyio
@@ -13,6 +13,7 @@ from anyio import to_thread
 
 from cluster_runtime import HostedBy, Runtime, tracing
 from cluster_runtime.errors import ClusterAlreadyExistsError, ClusterNotFoundError
+from cluster_runtime.serverless.options import CapacityOptions
 from mcp_server.answers.pages import ANSWER_TOKENS
 from mcp_server.databases.existing import Databases
 from mcp_server.errors import ScopeError
@@ -67,7 +68,10 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
     with (
         ExitStack() as traces,
         Runtime.open(
-            options.state_dir, host=options.hosted_by, warm_pool_size=options.warm_pool
+            options.state_dir,
+            host=options.hosted_by,
+            warm_pool_size=options.warm_pool,
+            **asdict(CapacityOptions.of(os.environ)),
         ) as runtime,
     ):
         traces.enter_context(tracing.exporting(os.environ))

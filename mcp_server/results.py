@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cluster_runtime.control.records.model import DBCluster
+from cluster_runtime.serverless.enforcement.means import describe
 from mcp_server.answers.pages import Answer
 from mcp_server.rendering import Json
 
@@ -91,6 +92,18 @@ class ClusterDescription(ClusterSummary):
     capacity: Annotated[
         float, Field(description="ACU in use now (1 ACU: 2 GiB and its CPU); 0 while paused")
     ]
+    capacity_wanted: Annotated[
+        float | None, Field(description="ACU that its load asks for; null while it does not run")
+    ] = None
+    capacity_reason: Annotated[
+        str | None, Field(description="Why it has the capacity that it has")
+    ] = None
+    capacity_held_by: Annotated[
+        str | None, Field(description="What holds it to its capacity now; null while none runs")
+    ] = None
+    capacity_gaps: Annotated[
+        list[str], Field(description="What of its capacity is not held, and why")
+    ] = []
     min_capacity: Annotated[float, Field(description="Least ACU; 0 allows the cluster to pause")]
     max_capacity: Annotated[float, Field(description="Most ACU that the cluster scales to")]
     seconds_until_auto_pause: Annotated[
@@ -119,6 +132,7 @@ class ClusterDescription(ClusterSummary):
     @classmethod
     def of(cls, cluster: DBCluster, connection_string: str | None = None) -> "ClusterDescription":
         """A cluster in full, with a connection string where one was asked for."""
+        now = cluster.serverless_capacity
         return cls(
             **ClusterSummary.of(cluster).model_dump(),
             resource_id=cluster.db_cluster_resource_id,
@@ -134,6 +148,10 @@ class ClusterDescription(ClusterSummary):
                 ),
             ],
             capacity=cluster.capacity,
+            capacity_wanted=now.wanted if now is not None else None,
+            capacity_reason=now.reason if now is not None else None,
+            capacity_held_by=describe(now.in_force) if now is not None else None,
+            capacity_gaps=list(now.in_force.gaps) if now is not None else [],
             min_capacity=cluster.scaling.min_capacity,
             max_capacity=cluster.scaling.max_capacity,
             seconds_until_auto_pause=cluster.scaling.seconds_until_auto_pause,

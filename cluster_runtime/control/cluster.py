@@ -41,6 +41,9 @@ from cluster_runtime.errors import BorealisError, ClusterClosedError, InvalidClu
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
+from cluster_runtime.serverless.capacity import InstanceCapacity
+from cluster_runtime.serverless.enforcement.parameters import parameters_of_range
+from cluster_runtime.serverless.host_capacity import HostCapacity
 from cluster_runtime.serverless.metering.meter import Meter
 from cluster_runtime.serverless.metrics.history import History
 from cluster_runtime.serverless.metrics.sampler import Sampler
@@ -144,6 +147,7 @@ class HostedCluster:
     that each reader was behind when that was last looked at. problems: why instances that should
     run do not, by name. deep_pause: what it is in, until its writer runs again.
     asleep: readers that pause alone, and do. kept_awake: what kept it from pausing the last time.
+    capacities: of its serverless instances that run, as the last tick left them.
     """
 
     db_cluster: DBCluster
@@ -161,6 +165,7 @@ class HostedCluster:
     kept_awake: str = ""
     lag: dict[str, float] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    capacities: dict[str, InstanceCapacity] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -238,6 +243,7 @@ class OpenRuntime:
     supervise: "Callable[[OpenRuntime, HostedCluster], Supervision]"
     backups: BackupKeeper
     meter: Meter
+    capacity: HostCapacity
     clusters: dict[str, HostedCluster] = field(default_factory=dict)
     reserved: dict[str, asyncio.Event] = field(default_factory=dict)
     """Names whose clusters are being made; each event is set when that has ended."""
@@ -286,6 +292,19 @@ class OpenRuntime:
         ]
         of_class = class_settings(classes[0]) if classes else {}
         return {**of_class, **(dict(group.values) if group is not None else {})}
+
+    def parameters_of_range(self, resource_id: str) -> Settings:
+        """What follows the most capacity of a cluster, and takes a start; nothing without a name.
+
+        A provisioned instance has the same: it takes clients of serverless ones in a failover.
+        """
+        cluster = self.clusters.get(resource_id)
+        if cluster is None or not self.capacity.enforcer.sets_parameters:
+            return {}
+        scaling = cluster.db_cluster.scaling
+        return parameters_of_range(
+            scaling.min_capacity, scaling.max_capacity, self.capacity.machine.memory_bytes
+        )
 
     def instance_names(self) -> frozenset[str]:
         """The names of all instances that there are."""

@@ -44,6 +44,9 @@ INSTANCE, CUSTOM = "instance:", "custom:"
 """What endpoints go by in `HostedCluster.endpoints`; before the name of an instance, or of a custom
 endpoint."""
 
+CONNECTIONS_OF_THE_RUNTIME = 10
+"""Of those that an instance takes: for its administration, readers and the volume."""
+
 _log = get_logger(__name__)
 
 
@@ -200,8 +203,20 @@ def endpoint_spec(cluster: HostedCluster, key: str) -> EndpointSpec:
         require_tls=db_cluster.require_tls,
         iam_enabled=db_cluster.iam_database_authentication_enabled,
         read_only=key == READER,
-        max_connections=class_connections(record.db_instance_class) if record else None,
+        max_connections=_connections(cluster, key, record),
     )
+
+
+def _connections(cluster: HostedCluster, key: str, record: InstanceRecord | None) -> int:
+    """How many an endpoint takes: as many as each instance that it leads to, and its class."""
+    led_to = list(cluster.instances.readers.values())
+    if record is not None and record.db_instance_identifier in cluster.instances.readers:
+        led_to = [cluster.instances.readers[record.db_instance_identifier]]
+    elif key == WRITER or record is not None or not led_to:
+        led_to = [cluster.writer]
+    taken = [each.server.connections_max - CONNECTIONS_OF_THE_RUNTIME for each in led_to]
+    of_class = class_connections(record.db_instance_class) if record is not None else None
+    return min(taken if of_class is None else [*taken, of_class])
 
 
 def _aliases(cluster: HostedCluster, key: str) -> tuple[str, ...]:

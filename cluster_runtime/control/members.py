@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cluster_runtime.control.cluster import HostedCluster
-from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.records.identifiers import did_you_mean, instance_endpoint_name
 from cluster_runtime.control.records.instances import InstanceRecord
 from cluster_runtime.control.records.model import (
@@ -14,28 +13,32 @@ from cluster_runtime.control.records.model import (
     InstanceStatus,
 )
 from cluster_runtime.errors import InstanceNotFoundError
+from cluster_runtime.serverless.scaling.units import LEAST_RUNNING_ACU
+from cluster_runtime.serverless.scaling.versions import DEFAULT_VERSION
 from cluster_runtime.wording import Hint, Operation
-
-DEFAULT_CAPACITY_ACU = 0.5
-
-
-def capacity_of(cluster: HostedCluster, instance: HostedInstance) -> float:
-    """The capacity that an instance of a cluster has now, in ACU; 0 while it does not run."""
-    if instance.socket is None:
-        return 0.0
-    return max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
 
 
 def describe_cluster(cluster: HostedCluster) -> DBCluster:
     """A cluster with what is so at this moment: capacity, walls, how far it can be rewound."""
     running = cluster.writer.socket is not None
+    held = cluster.capacities.get(cluster.writer_name)
     return replace(
         cluster.db_cluster,
-        capacity=capacity_of(cluster, cluster.writer),
+        capacity=capacity_of(cluster, cluster.writer_name) if running else 0.0,
+        serverless_capacity=held if running else None,
+        serverless_v2_platform_version=DEFAULT_VERSION.number,
         deep_pause=None if running else cluster.deep_pause,
         walls=cluster.instances.writer_server.walls if running else None,
         earliest_backtrack_time=cluster.instances.storage.earliest,
     )
+
+
+def capacity_of(cluster: HostedCluster, name: str) -> float:
+    """The ACU of an instance that runs; the least of its cluster where none was decided yet."""
+    held = cluster.capacities.get(name)
+    if held is not None:
+        return held.granted
+    return max(cluster.db_cluster.scaling.min_capacity, LEAST_RUNNING_ACU)
 
 
 def describe_instances(cluster: HostedCluster) -> list[DBInstance]:
@@ -79,6 +82,7 @@ def _member(cluster: HostedCluster, record: InstanceRecord) -> DBInstance:
         port=endpoint.port if endpoint is not None else record.port,
         dbi_resource_id=record.dbi_resource_id,
         aurora_replica_lag=None if is_writer else cluster.lag.get(name),
+        serverless_capacity=cluster.capacities.get(name) if _runs(cluster, name) else None,
     )
 
 
@@ -100,6 +104,13 @@ def _status(cluster: HostedCluster, record: InstanceRecord, *, is_writer: bool) 
     reader = cluster.instances.readers.get(name)
     ready = reader is not None and reader.ready
     return InstanceStatus.AVAILABLE if ready else InstanceStatus.STARTING
+
+
+def _runs(cluster: HostedCluster, name: str) -> bool:
+    try:
+        return cluster.instance(name).socket is not None
+    except LookupError:
+        return False
 
 
 def _parameters_wait(cluster: HostedCluster, name: str) -> bool:

@@ -12,6 +12,7 @@ from cluster_runtime.control.monitoring.deep_pauses import DeepPauses
 from cluster_runtime.control.monitoring.disk_watch import DiskWatch
 from cluster_runtime.control.monitoring.metering import Metering, note_usage
 from cluster_runtime.control.monitoring.metrics.watch import MetricsWatch
+from cluster_runtime.control.monitoring.scaling import ScalingWatch
 from cluster_runtime.control.monitoring.supervision import Supervisor
 from cluster_runtime.control.performing.backups import BackupOperations
 from cluster_runtime.control.performing.branching import BranchingOperations
@@ -48,8 +49,10 @@ from cluster_runtime.gateway import (
     GatewayLimits,
     SigningKey,
 )
+from cluster_runtime.serverless.host_capacity import HostCapacity
 from cluster_runtime.serverless.metering.ledger import Ledger
 from cluster_runtime.serverless.metering.meter import Meter
+from cluster_runtime.serverless.options import CapacityOptions
 
 LEDGER = "metering.sqlite"
 """In the state directory: what was metered."""
@@ -78,6 +81,9 @@ class ControlService(
         """Open the parts over a locked state directory and bring its clusters back."""
         raise_open_files()
         user = engine_user()
+        capacity = await asyncio.to_thread(
+            HostCapacity.open, options.capacity or CapacityOptions(), state.path
+        )
         home = await asyncio.to_thread(open_home, state.path, user)
         catalog = await asyncio.to_thread(Catalog.open, state.path / "catalog.sqlite")
         gateway: Gateway | None = None
@@ -118,22 +124,25 @@ class ControlService(
                     lambda unnamed: create.discard_unnamed(runtime, unnamed),
                     options.warm_pool_size,
                 ),
+                capacity=capacity,
                 supervise=Supervisor,
             )
             for each in await asyncio.to_thread(catalog.parameter_groups):
                 runtime.parameter_groups[each.db_cluster_parameter_group_name] = each
             await open_shared_port(runtime, options.gateway_port, last_gateway_port)
             await recover(runtime)
+            await asyncio.to_thread(capacity.enforcer.keep_only, frozenset[str]())
         except BaseException:
             if gateway is not None:
                 await gateway.close()
             if meter is not None:
                 meter.close()
             catalog.close()
+            capacity.enforcer.close()
             raise
         runtime.pool.fill()
         runtime.watches += (DiskWatch(runtime), TopologyWatch(runtime), DeepPauses(runtime))
-        runtime.watches += (MetricsWatch(runtime), Metering(runtime))
+        runtime.watches += (ScalingWatch(runtime), MetricsWatch(runtime), Metering(runtime))
         return cls(runtime)
 
     async def close(self) -> None:
@@ -149,6 +158,7 @@ class ControlService(
             await note_usage(runtime)
         finally:
             await asyncio.to_thread(runtime.meter.close)
+            await asyncio.to_thread(runtime.capacity.enforcer.close)
             await asyncio.to_thread(runtime.catalog.close)
         runtime.home.close()
         runtime.state.close()

@@ -23,6 +23,7 @@ from cluster_runtime.host.log_file import logging_to_file
 from cluster_runtime.host.log_limits import LogLimits
 from cluster_runtime.host.starting import tell_error, tell_ready
 from cluster_runtime.logs import get_logger
+from cluster_runtime.serverless.options import CapacityOptions
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TOLD = b"!"
@@ -119,4 +120,5 @@ def _host(directory: Path, options: RuntimeOptions, idle_seconds: float, ready: 
 
 def _options(data: Any) -> RuntimeOptions:
     limits = decode(GatewayLimits, data.pop("gateway_limits", None))
-    return RuntimeOptions(**data, gateway_limits=limits)
+    capacity = decode(CapacityOptions, data.pop("capacity", None))
+    return RuntimeOptions(**data, gateway_limits=limits, capacity=capacity)

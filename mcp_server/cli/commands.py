@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -21,13 +22,27 @@ import typer
 
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.host.log_limits import BYTES_VARIABLE, FILES_VARIABLE, LogLimits
+from cluster_runtime.serverless.options import CapacityOptions
 from mcp_server.cli import console, foreground, quick
 from mcp_server.cli.branching import commands as branching
 from mcp_server.cli.clients import commands as clients
 from mcp_server.cli.connecting import commands as connecting
 from mcp_server.cli.machine import configuration
 from mcp_server.cli.measuring import commands as measuring
-from mcp_server.cli.options import STATE_DIR, AsJson, Name, StateDir, clusters
+from mcp_server.cli.options import (
+    STATE_DIR,
+    WARM_POOL_VARIABLE,
+    AsJson,
+    CoresPerAcu,
+    Dsns,
+    Enforced,
+    Model,
+    Name,
+    Overcommit,
+    StateDir,
+    WarmPool,
+    clusters,
+)
 from mcp_server.cli.simulating import commands as simulating
 from mcp_server.cli.watching import commands as watching
 from mcp_server.errors import DISTRIBUTION, McpServerError, missing_extra
@@ -61,31 +76,6 @@ app.add_typer(fault, name="fault")
 app.add_typer(memory, name="memory")
 app.add_typer(simulate, name="simulate")
 
-WARM_POOL_VARIABLE = "BOREALIS_WARM_POOL"
-WarmPool = Annotated[
-    int,
-    typer.Option(
-        min=0,
-        envvar=WARM_POOL_VARIABLE,
-        help="Started clusters that a new host keeps ready for the next create.",
-    ),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        envvar="BOREALIS_MODEL",
-        help="Language model for questions, e.g. anthropic:claude-sonnet-4-5; default: none.",
-    ),
-]
-Dsns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--dsn",
-        metavar="[NAME=]URI",
-        help="Read this existing database instead of clusters; may be repeated. A connection "
-        "string with a password belongs in BOREALIS_DATABASES, one a line, or in ~/.pgpass.",
-    ),
-]
 Dsn = Annotated[
     str | None,
     typer.Option(
@@ -170,7 +160,10 @@ def opened(state_dir: Path) -> "Iterator[Runtime]":
     size = os.environ.get(WARM_POOL_VARIABLE, "1")
     if not size.isdecimal():
         raise McpServerError(f"{WARM_POOL_VARIABLE} is {size!r}; it must be a whole number")
-    with Runtime.open(state_dir.expanduser(), host="daemon", warm_pool_size=int(size)) as runtime:
+    given = asdict(CapacityOptions.of(os.environ))
+    with Runtime.open(
+        state_dir.expanduser(), host="daemon", warm_pool_size=int(size), **given
+    ) as runtime:
         yield runtime
 
 
@@ -202,6 +195,9 @@ def serve(
     log_files: Annotated[
         int, typer.Option(min=2, envvar=FILES_VARIABLE, help="How many such files are kept.")
     ] = LogLimits().files_max,
+    enforcement: Enforced = "auto",
+    overcommit: Overcommit = 1.0,
+    cores_per_acu: CoresPerAcu = 0.25,
 ) -> None:
     """Host all clusters until interrupted, so that programs can connect to them."""
     with loading():
@@ -215,7 +211,8 @@ def serve(
         if verbose:
             log_to_stderr(logging.INFO)
         limits = LogLimits(log_bytes, log_files)
-        serving.serve(state_dir, warm_pool, port, limits, replace=replace)
+        capacity = CapacityOptions(enforcement, overcommit, cores_per_acu)
+        serving.serve(state_dir, warm_pool, port, limits, capacity, replace=replace)
 
 
 @app.command()

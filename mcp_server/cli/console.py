@@ -135,6 +135,9 @@ def cluster(facts: DBCluster, *, as_json: bool = False) -> None:
             "Capacity",
             f"{facts.capacity:g} of {scaling.min_capacity:g}-{scaling.max_capacity:g} ACU",
         ),
+        ("Capacity, why", _why(facts)),
+        ("Held by", _held(facts)),
+        ("Platform version", facts.serverless_v2_platform_version or "not known"),
         ("Auto-pause", pause),
         ("Deep pause", _deep_pause(facts)),
         ("Storage", facts.storage_type),
@@ -161,6 +164,22 @@ def _deep_pause(facts: DBCluster) -> str:
         return f"since {since:%Y-%m-%d %H:%M:%S %Z}; it takes {taken / 1e6:.1f} MB of the disk"
     seconds = facts.seconds_until_deep_pause
     return f"after {seconds} s of pause" if seconds and facts.scaling.auto_pause else "never"
+
+
+def _why(facts: DBCluster) -> str:
+    now = facts.serverless_capacity
+    if now is None:
+        return "known once it runs"
+    return f"{now.granted:g} ACU of {now.wanted:g} that it wants: {now.reason}"
+
+
+def _held(facts: DBCluster) -> str:
+    from cluster_runtime.serverless.enforcement.means import describe
+
+    now = facts.serverless_capacity
+    if now is None:
+        return "known once it runs"
+    return describe(now.in_force) + "".join(f"\nnot held: {gap}" for gap in now.in_force.gaps)
 
 
 def _walls(facts: DBCluster) -> str:

@@ -48,9 +48,10 @@ class Metering:
         now = time.monotonic_ns()
         elapsed, self._looked_at = now - self._looked_at, now
         for cluster in self._runtime.clusters.values():
-            for instance in (cluster.writer, *cluster.instances.readers.values()):
+            instances = {cluster.writer_name: cluster.writer, **cluster.instances.readers}
+            for name, instance in instances.items():
                 if instance.socket is not None:
-                    self._runtime.meter.ran(cluster.id, capacity_of(cluster, instance), elapsed)
+                    self._runtime.meter.ran(cluster.id, capacity_of(cluster, name), elapsed)
         seconds = time.monotonic()
         if seconds >= self._backups_at:
             self._backups_at = seconds + BACKUPS_EVERY_S

@@ -92,6 +92,7 @@ class MonitoringOperations(Performing):
             certificate_path=str(self.certificate_path),
             process_id=os.getpid(),
             gateway_port=self.gateway_port,
+            machine_capacity=self._runtime.capacity.describe(),
         )
 
     @property

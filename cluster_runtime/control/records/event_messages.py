@@ -61,6 +61,11 @@ def of_a_change(
             yield said, CONFIGURATION_CHANGE
 
 
+def of_scaling(instance: str, before: float, now: float) -> str:
+    """An instance has another capacity, in ACU."""
+    return f"DB instance {instance} scaled from {before:g} to {now:g} ACU"
+
+
 def _settings(db_cluster: DBCluster) -> dict[str, str]:
     scaling = db_cluster.scaling
     return {

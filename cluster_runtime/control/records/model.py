@@ -18,6 +18,7 @@ from cluster_runtime.control.records.resources import MasterUserSecret, Tag
 from cluster_runtime.control.records.rules import Range
 from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.errors import InvalidParameterError
+from cluster_runtime.serverless.capacity import InstanceCapacity, MachineCapacity
 from cluster_runtime.serverless.deep_pause import DEEP_PAUSE_SECONDS
 from cluster_runtime.serverless.scaling.units import ACU_MAX, ACU_STEP
 from cluster_runtime.storage.core.policy.past import BACKTRACK_SECONDS
@@ -137,6 +138,8 @@ class DBCluster:
         next connect makes it again from the volume; 0: never.
     deep_pause: what that left; None while it is not in one.
     walls: what stands around its writer, as its start put it up; None while none runs.
+    serverless_v2_platform_version: which of Aurora's its capacity scales as.
+    serverless_capacity: of its writer; None while none runs, or it is of a provisioned class.
     """
 
     db_cluster_identifier: str
@@ -178,6 +181,8 @@ class DBCluster:
     seconds_until_deep_pause: int = DEEP_PAUSE_SECONDS
     deep_pause: DeepPause | None = None
     walls: Walls | None = None
+    serverless_v2_platform_version: str = ""
+    serverless_capacity: InstanceCapacity | None = None
 
     @property
     def db_cluster_arn(self) -> str:
@@ -203,6 +208,7 @@ class DBInstance:
         while it has none.
     aurora_replica_lag: milliseconds that a reader shows behind the writer, of the last second
         (CloudWatch's AuroraReplicaLag); None for a writer, and for a reader that does not run.
+    serverless_capacity: what it has now; None while it does not run, or is provisioned.
     """
 
     db_instance_identifier: str
@@ -220,6 +226,7 @@ class DBInstance:
     port: int = 0
     dbi_resource_id: str = ""
     aurora_replica_lag: float | None = None
+    serverless_capacity: InstanceCapacity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +235,7 @@ class HostDescription:
 
     version: its release. certificate_path: of the gateway's authority, for `sslrootcert`.
     gateway_port: the port that leads to every endpoint by its name; None where there is none.
+    machine_capacity: what the machine has for all serverless instances, and who has it.
     """
 
     version: str
@@ -236,6 +244,7 @@ class HostDescription:
     certificate_path: str
     process_id: int
     gateway_port: int | None = None
+    machine_capacity: MachineCapacity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster_runtime.control.records.instances import FIRST_PLACE, STAND_IN_PLACE
-from cluster_runtime.control.servers.postgres import Reader, Writer
+from cluster_runtime.control.servers.postgres import Parameters, Reader, Writer
 from cluster_runtime.control.servers.storage import DATA, ClusterStorage
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Postmaster
-from cluster_runtime.engine.sandbox.os_user import OsUser
-from cluster_runtime.engine.settings import Settings
 from cluster_runtime.storage.volume import StorageVolume
 
 
@@ -31,32 +29,35 @@ def servers_at(
     home: EngineHome,
     installation: Installation,
     storage: ClusterStorage,
-    parameters: Callable[[], Settings],
+    parameters: Parameters,
     resource_id: str,
     place: str,
+    spawned: Callable[[int], None],
     called: str = "",
 ) -> Servers:
-    """What runs at a place of a cluster. called: the name of the instance that has it."""
-    postmaster = postmaster_of(home, installation, storage.user, resource_id, place)
+    """What runs at a place of a cluster. called: the name of the instance that has it.
+
+    spawned: called with the process id of each postmaster before it has any child.
+    """
+    directory = home.clusters / resource_id
+    socket = place[0] if place in (FIRST_PLACE, STAND_IN_PLACE) else place.removeprefix("db-")
+    postmaster = Postmaster(
+        installation,
+        storage.user,
+        data_directory_at(directory, place),
+        sockets_of(home, resource_id, socket),
+        log_file_at(directory, place),
+        spawned,
+    )
     return Servers(
         Writer(postmaster, storage, parameters),
         Reader(postmaster, storage, parameters, wal_sockets_of(home, resource_id), called),
     )
 
 
-def postmaster_of(
-    home: EngineHome, installation: Installation, user: OsUser, resource_id: str, place: str
-) -> Postmaster:
-    """The postmaster at a place of a cluster: that of an instance, or of the stand-in."""
-    directory = home.clusters / resource_id
-    socket = place[0] if place in (FIRST_PLACE, STAND_IN_PLACE) else place.removeprefix("db-")
-    return Postmaster(
-        installation,
-        user,
-        data_directory_at(directory, place),
-        sockets_of(home, resource_id, socket),
-        log_file_at(directory, place),
-    )
+def server_name(resource_id: str, place: str) -> str:
+    """What the server of a place goes by among those of all clusters; fit for a folder."""
+    return f"{resource_id}.{place}"
 
 
 def data_directory_at(directory: Path, place: str) -> Path:

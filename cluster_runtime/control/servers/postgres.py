@@ -21,7 +21,7 @@ from cluster_runtime.engine.extensions import installable, preload_settings
 from cluster_runtime.engine.parameters import STANDBY_PARAMETERS
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.walls import Walls
-from cluster_runtime.engine.settings import Settings
+from cluster_runtime.engine.settings import TEMPLATE_SETTINGS, Settings
 from cluster_runtime.engine.system.files import is_no_space, remove_tree
 from cluster_runtime.errors import (
     EngineError,
@@ -92,21 +92,33 @@ class Instance(Protocol):
 _STOPPED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
 
 
-class _OnVolume:
-    """A PostgreSQL over a data directory that the volume fills.
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What an instance runs with beside the runtime's own, asked for at each start.
 
-    parameters: what the tenant has set, and the instance's class, asked for at each start.
+    set: by the tenant, and by its class; they prevail. of_range: what only a start can change and
+    follows the most capacity that it may have.
     """
 
+    set: Callable[[], Settings]
+    of_range: Callable[[], Settings]
+
+
+class _OnVolume:
+    """A PostgreSQL over a data directory that the volume fills."""
+
     def __init__(
-        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Callable[[], Settings]
+        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Parameters
     ) -> None:
         self._postmaster = postmaster
         self._storage = storage
         self._life = threading.RLock()  # starts, stops and ends, one at a time
         self._told: Settings = told_at_first(self.extensions)
+        self._of_range: Settings = {}
+        self._scaled: Settings = {}
 
-        self._wanted = parameters
+        self._parameters = parameters
+        self._wanted = parameters.set
         self.parameters: Settings = {}
         """Those that it runs with."""
 
@@ -123,6 +135,39 @@ class _OnVolume:
                 if self.running:
                     self._postmaster.write_settings(self._settings())
                     self._postmaster.reload()
+
+    def scale(self, settings: Settings) -> Settings:
+        """Have the running server take what follows its capacity; what the tenant set prevails.
+
+        Returns those that it was told. Raises OSError where they cannot be written.
+        """
+        if settings != self._scaled:
+            with self._life:
+                if self.running:
+                    before, self._scaled = self._scaled, dict(settings)
+                    try:
+                        self._postmaster.write_settings(self._settings())
+                    except BaseException:
+                        self._scaled = before
+                        raise
+                    self._postmaster.reload()
+        prevails = self._settings()
+        return {name: value for name, value in self._scaled.items() if prevails[name] == value}
+
+    @property
+    def connections_max(self) -> int:
+        """How many sessions it takes since its last start."""
+        return int({**TEMPLATE_SETTINGS, **self._settings()}["max_connections"])
+
+    @property
+    def _sized(self) -> Settings:
+        """What its capacity makes it run with, which everything else prevails over."""
+        return {**self._of_range, **self._scaled}
+
+    def _begin(self) -> None:
+        """Ask what the next start is to be with; its capacity is not known yet."""
+        self._of_range, self._scaled = dict(self._parameters.of_range()), {}
+        self.parameters = dict(self._wanted())
 
     def _settings(self) -> Settings:
         raise NotImplementedError
@@ -189,7 +234,7 @@ class Writer(_OnVolume):
     """PostgreSQL that writes to the volume. Its data directory is a cache of it."""
 
     def __init__(
-        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Callable[[], Settings]
+        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Parameters
     ) -> None:
         super().__init__(postmaster, storage, parameters)
         self._run: object | None = None
@@ -269,7 +314,7 @@ class Writer(_OnVolume):
         self._attach(volume)
 
     def _start_server(self) -> None:
-        self.parameters = dict(self._wanted())
+        self._begin()
         self._postmaster.start(self._settings())
 
     def take_over(self) -> None:
@@ -283,6 +328,8 @@ class Writer(_OnVolume):
             wanted = dict(self._wanted())
             fixed = {name: value for name, value in STANDBY_PARAMETERS.items() if name in wanted}
             self.parameters = {**wanted, **fixed}
+            self._of_range = {**self._parameters.of_range(), **STANDBY_PARAMETERS}
+            self._scaled = {}
             volume.claim(self._postmaster.data_directory)
             self._postmaster.write_settings(self._settings())
             self._postmaster.reload()
@@ -309,7 +356,13 @@ class Writer(_OnVolume):
 
     def _settings(self) -> Settings:
         """The tenant's parameters, and the runtime's own, which prevail."""
-        return {**self.parameters, **self._told, **WRITER_SETTINGS, **self.preloads}
+        return {
+            **self._sized,
+            **self.parameters,
+            **self._told,
+            **WRITER_SETTINGS,
+            **self.preloads,
+        }
 
     def stop(self, mode: Shutdown) -> None:
         """Stop; after a clean end the data directory is trusted by the next start."""
@@ -375,7 +428,7 @@ class Reader(_OnVolume):
         self,
         postmaster: Postmaster,
         storage: ClusterStorage,
-        parameters: Callable[[], Settings],
+        parameters: Parameters,
         wal_sockets: Path,
         called: str = "",
     ) -> None:
@@ -390,7 +443,7 @@ class Reader(_OnVolume):
         volume.serve_wal(self._wal_sockets)
         data = self._postmaster.data_directory
         self._standby = volume.lay_out_standby(data, SUPERUSER, self._called)
-        self.parameters = dict(self._wanted())
+        self._begin()
         try:
             self._postmaster.start(self._settings())
             # PostgreSQL takes connections once its pages fit together, which may be long before it
@@ -429,6 +482,7 @@ class Reader(_OnVolume):
     def _settings(self) -> Settings:
         """What a standby must have prevails; what a writer has does no harm before a promotion."""
         return {
+            **self._sized,
             **self.parameters,
             **STANDBY_PARAMETERS,
             **WRITER_SETTINGS,

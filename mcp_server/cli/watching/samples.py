@@ -23,7 +23,8 @@ class Sample:
     """One cluster at a moment. at: monotonic seconds. vdl: volume durable LSN.
 
     What only a running cluster has is None while it rests: nothing is woken to be looked at.
-    problem: why something is missing. cpu_cores: CPU of all its instances.
+    problem: why something is missing. cpu_cores: CPU of all its instances. wanted: ACU that it asks
+    for; None while it does not run. why: it has the capacity that it has.
     """
 
     at: float
@@ -37,6 +38,8 @@ class Sample:
     segments: tuple[Segment, ...] = ()
     problem: str = ""
     cpu_cores: float | None = None
+    wanted: float | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class Row:
             "cluster": sample.cluster,
             "status": sample.status,
             "capacity_acu": sample.capacity,
+            "wanted_acu": sample.wanted,
+            "why": sample.why or None,
             "cpu_cores": sample.cpu_cores,
             "connections": sample.connections,
             "commits_per_second": self.commits_per_second,

@@ -171,7 +171,7 @@ class MetricsWatch:
             min(most * ACU.cores, self._cores),
             min(most * ACU.memory_bytes, self._memory),
             free,
-            capacity_of(cluster, cluster.writer),
+            capacity_of(cluster, name),
             most,
         )
 

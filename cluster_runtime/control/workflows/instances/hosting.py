@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cluster_runtime.control.availability.placement import zone_for
 from cluster_runtime.control.cluster import HostedCluster, Instances, OpenRuntime
+from cluster_runtime.control.endpoints import update_endpoints
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.records.identifiers import first_instance_name
@@ -21,8 +22,10 @@ from cluster_runtime.control.servers.places import (
     coalescing_of,
     data_directory_at,
     log_file_at,
+    server_name,
     servers_at,
 )
+from cluster_runtime.control.servers.postgres import Parameters
 from cluster_runtime.control.servers.storage import ClusterStorage
 from cluster_runtime.control.workflows.upgrade import prepare_reader, prepare_writer
 from cluster_runtime.engine.installation import Installation
@@ -145,6 +148,9 @@ async def prepare(runtime: OpenRuntime, resource_id: str, instance: HostedInstan
         await prepare_reader(runtime, resource_id, instance)
     else:
         await prepare_writer(runtime, resource_id, instance)
+    cluster = runtime.clusters.get(resource_id)
+    if cluster is not None:
+        update_endpoints(runtime, cluster)  # it may take more or fewer connections than before
 
 
 def _hosted(
@@ -161,9 +167,13 @@ def _hosted(
         runtime.home,
         installation,
         storage,
-        partial(runtime.parameters_of, resource_id, place),
+        Parameters(
+            partial(runtime.parameters_of, resource_id, place),
+            partial(runtime.parameters_of_range, resource_id),
+        ),
         resource_id,
         place,
+        partial(runtime.capacity.enforcer.admit, server_name(resource_id, place)),
         name,
     )
     return HostedInstance(
