@@ -30,6 +30,7 @@ from cluster_runtime.control.records.model import (
     InstanceStatus,
     ServerlessScaling,
 )
+from cluster_runtime.engine.parameters import decodes
 from cluster_runtime.errors import EngineError, InvalidParameterError, PortInUseError
 from cluster_runtime.gateway import Endpoint, EndpointSpec, SessionDescription
 from cluster_runtime.logs import get_logger
@@ -273,7 +274,11 @@ def _watch(runtime: OpenRuntime, cluster: HostedCluster) -> ConnectionWatch:
 
     return ConnectionWatch(
         idle_seconds(cluster.db_cluster.scaling),
-        available=lambda: cluster.db_cluster.status is ClusterStatus.AVAILABLE,
+        # As Aurora has it: who reads the log of a cluster has it run.
+        available=lambda: (
+            cluster.db_cluster.status is ClusterStatus.AVAILABLE
+            and not decodes(runtime.parameters_of(cluster.id))
+        ),
         pause=pause_it,
     )
 

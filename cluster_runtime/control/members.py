@@ -71,6 +71,7 @@ def _member(cluster: HostedCluster, record: InstanceRecord) -> DBInstance:
         port=endpoint.port if endpoint is not None else record.port,
         dbi_resource_id=record.dbi_resource_id,
         aurora_replica_lag=None if is_writer else cluster.lag.get(name),
+        logical_replication_slots=cluster.slots.get(name, ()),
     )
 
 

@@ -176,6 +176,22 @@ class DBCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class LogicalReplicationSlot:
+    """A slot of an instance, which keeps the log on it that its consumer has not taken yet.
+
+    active: somebody reads it now. age_seconds: since it was first seen, about a second after its
+    making or after a start of the host. log_bytes: how much log it keeps.
+    """
+
+    slot_name: str
+    database: str
+    plugin: str
+    active: bool
+    age_seconds: float
+    log_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class DBInstance:
     """One PostgreSQL of a cluster, as DescribeDBInstances shows it: its writer, or a reader.
 
@@ -188,6 +204,7 @@ class DBInstance:
         while it has none.
     aurora_replica_lag: milliseconds that a reader shows behind the writer, of the last second
         (CloudWatch's AuroraReplicaLag); None for a writer, and for a reader that does not run.
+    logical_replication_slots: those that it has, as they were in the last second.
     """
 
     db_instance_identifier: str
@@ -205,6 +222,7 @@ class DBInstance:
     port: int = 0
     dbi_resource_id: str = ""
     aurora_replica_lag: float | None = None
+    logical_replication_slots: tuple[LogicalReplicationSlot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from cluster_runtime.control.servers.storage import ClusterStorage
 from cluster_runtime.engine.access.instance_facts import InstanceFacts, told_at_first
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.extensions import installable, preload_settings
-from cluster_runtime.engine.parameters import STANDBY_PARAMETERS
+from cluster_runtime.engine.parameters import STANDBY_PARAMETERS, with_decoding
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.engine.settings import Settings
@@ -216,7 +216,8 @@ class Writer(_OnVolume):
 
     def _settings(self) -> Settings:
         """The tenant's parameters, and the runtime's own, which prevail."""
-        return {**self.parameters, **self._told, **WRITER_SETTINGS, **self.preloads}
+        own = with_decoding(self.parameters)
+        return {**own, **self._told, **WRITER_SETTINGS, **self.preloads}
 
     def stop(self, mode: Shutdown) -> None:
         """Stop; after a clean end the data directory is trusted by the next start."""
@@ -336,7 +337,7 @@ class Reader(_OnVolume):
     def _settings(self) -> Settings:
         """What a standby must have prevails; what a writer has does no harm before a promotion."""
         return {
-            **self.parameters,
+            **with_decoding(self.parameters),
             **STANDBY_PARAMETERS,
             **WRITER_SETTINGS,
             **self._standby,
