@@ -58,10 +58,9 @@ def nothing_is_made(endpoint: Endpoint, source: str) -> Iterator[None]:
     assert found() == before
 
 
+@pytest.mark.usefixtures("nothing_is_made")
 @pytest.mark.parametrize("off", [timedelta(days=-40), timedelta(hours=1)], ids=["before", "after"])
-def test_a_time_out_of_the_window(
-    rds: Any, source: str, refused: Refused, nothing_is_made: None, off: timedelta
-) -> None:
+def test_a_time_out_of_the_window(rds: Any, source: str, refused: Refused, off: timedelta) -> None:
     assert refused(
         rds.restore_db_cluster_to_point_in_time,
         DBClusterIdentifier="made",
@@ -70,11 +69,11 @@ def test_a_time_out_of_the_window(
     ) == ("InvalidRestoreFault", 400)
 
 
+@pytest.mark.usefixtures("nothing_is_made")
 def test_one_reader_more_than_a_cluster_may_have(
     rds: Any,
     source: str,
     refused: Refused,
-    nothing_is_made: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lifecycle, "READERS_MAX", 1)
@@ -87,8 +86,9 @@ def test_one_reader_more_than_a_cluster_may_have(
     ) == ("InstanceQuotaExceeded", 400)
 
 
+@pytest.mark.usefixtures("nothing_is_made")
 def test_a_failover_to_a_reader_that_is_not_well(
-    endpoint: Endpoint, rds: Any, source: str, refused: Refused, nothing_is_made: None
+    endpoint: Endpoint, rds: Any, source: str, refused: Refused
 ) -> None:
     (reader,) = [
         each for each in endpoint.runtime.cluster(source).instances if not each.is_cluster_writer
@@ -154,13 +154,13 @@ def test_a_clone_of_a_cluster_that_is_being_deleted(
     assert runtime.describe_db_cluster_snapshots() == []
 
 
+@pytest.mark.usefixtures("nothing_is_made")
 @pytest.mark.parametrize("harm", [lambda whole: whole[:-1], None], ids=["cut short", "removed"])
 def test_a_damaged_backup(
     endpoint: Endpoint,
     rds: Any,
     source: str,
     refused: Refused,
-    nothing_is_made: None,
     harm: Callable[[bytes], bytes] | None,
 ) -> None:
     runtime = endpoint.runtime
