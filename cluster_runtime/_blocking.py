@@ -301,7 +301,7 @@ class BlockingOperations:
             promotion tier, then the one that is least behind.
 
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError,
-        InstanceNotReadyError, EngineError, QuorumLostError.
+        InstanceNotReadyError, InsufficientStorageError, EngineError, QuorumLostError.
         """
         from cluster_runtime.control.operations.clusters import FailoverDBCluster
 
@@ -329,8 +329,8 @@ class BlockingOperations:
         delete_automated_backups: remove its automated backup as well. Snapshots stay.
 
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
-        InvalidParameterError, SnapshotAlreadyExistsError, BackupStoreUnavailableError,
-        BackupStoreRefusedError, BackupKeyError.
+        InvalidParameterError, SnapshotAlreadyExistsError, InsufficientStorageError,
+        BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError.
         """
         from cluster_runtime.control.operations.clusters import DeleteDBCluster
 
@@ -517,8 +517,8 @@ class BlockingOperations:
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
 
-        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, EngineError,
-        QuorumLostError.
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
         """
         from cluster_runtime.control.operations.recovery.rewinding import UndoRewind
 
@@ -643,8 +643,8 @@ class BlockingOperations:
         tags: words about it, at most 50.
 
         Raises SnapshotNotFoundError, SnapshotAlreadyExistsError, InvalidSnapshotStateError,
-        InvalidParameterError, BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError,
-        BackupDamagedError.
+        InvalidParameterError, InsufficientStorageError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
         """
         from cluster_runtime.control.operations.recovery.snapshots import CopyDBClusterSnapshot
 
@@ -879,7 +879,8 @@ class BlockingOperations:
         engine: there is one.
 
         Raises ClusterNotFoundError, InstanceAlreadyExistsError, InstanceQuotaError,
-        InvalidClusterStateError, InvalidParameterError, EngineError, QuorumLostError.
+        InvalidClusterStateError, InvalidParameterError, InsufficientStorageError, EngineError,
+        QuorumLostError.
         """
         from cluster_runtime.control.operations.instances import CreateDBInstance
 
@@ -929,7 +930,8 @@ class BlockingOperations:
         db_instance_identifier: Identifier of the instance.
         skip_final_snapshot: none is taken in any case: the data stay with the cluster.
 
-        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError.
+        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError,
+        InsufficientStorageError.
         """
         from cluster_runtime.control.operations.instances import DeleteDBInstance
 
@@ -942,8 +944,8 @@ class BlockingOperations:
 
         db_instance_identifier: Identifier of the instance.
 
-        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError, EngineError,
-        QuorumLostError.
+        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError,
+        InsufficientStorageError, EngineError, QuorumLostError.
         """
         from cluster_runtime.control.operations.instances import RebootDBInstance
 

@@ -24,6 +24,7 @@ from cluster_runtime.control.records.model import (
     DBCluster,
     DeepPause,
     Event,
+    LogicalReplicationSlot,
 )
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup
 from cluster_runtime.control.records.recovery.backup_catalog import BackupCatalog
@@ -37,7 +38,12 @@ from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.system.copies import CopiesAhead
 from cluster_runtime.engine.template import Template
 from cluster_runtime.engine.warm_pool import WarmPool
-from cluster_runtime.errors import BorealisError, ClusterClosedError, InvalidClusterStateError
+from cluster_runtime.errors import (
+    BorealisError,
+    ClusterClosedError,
+    InsufficientStorageError,
+    InvalidClusterStateError,
+)
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
@@ -148,6 +154,7 @@ class HostedCluster:
     run do not, by name. deep_pause: what it is in, until its writer runs again.
     asleep: readers that pause alone, and do. kept_awake: what kept it from pausing the last time.
     capacities: of its serverless instances that run, as the last tick left them.
+    slots: the logical replication slots of each, as last seen.
     """
 
     db_cluster: DBCluster
@@ -166,6 +173,7 @@ class HostedCluster:
     lag: dict[str, float] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     capacities: dict[str, InstanceCapacity] = field(default_factory=dict)
+    slots: dict[str, tuple[LogicalReplicationSlot, ...]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -346,11 +354,17 @@ class OpenRuntime:
             self.catalog.add_event(resource_id, event)
 
     async def record(self, cluster: HostedCluster, message: str, *categories: str) -> None:
-        """Note an event of a cluster, for `describe_events` and the log."""
+        """Note an event of a cluster, for `describe_events` and the log.
+
+        What happened stays so where the disk has no room for its event: then the log alone has it.
+        """
         event = Event(cluster.identifier, "db-cluster", message, categories, datetime.now(UTC))
         log = _log.warning if "security" in categories else _log.info
         log(message, cluster=cluster.identifier, categories=categories)
-        await in_thread(self.catalog.add_event, cluster.id, event)
+        try:
+            await in_thread(self.catalog.add_event, cluster.id, event)
+        except InsufficientStorageError as error:
+            _log.error("event not kept", cluster=cluster.identifier, error=str(error))
 
     def note(self, cluster: HostedCluster, message: str, *categories: str) -> None:
         """The same for a cause that does not wait for it, such as a wake."""

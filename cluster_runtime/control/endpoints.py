@@ -33,6 +33,7 @@ from cluster_runtime.control.records.model import (
     ServerlessScaling,
 )
 from cluster_runtime.engine.access.keeps_awake import INTERNAL, KEEPS_AWAKE
+from cluster_runtime.engine.parameters import decodes
 from cluster_runtime.errors import EngineError, InvalidParameterError, PortInUseError
 from cluster_runtime.gateway import Endpoint, EndpointSpec, SessionDescription
 from cluster_runtime.logs import get_logger
@@ -294,7 +295,11 @@ def _watch(runtime: OpenRuntime, cluster: HostedCluster) -> ConnectionWatch:
 
     return ConnectionWatch(
         idle_seconds(cluster.db_cluster.scaling),
-        available=lambda: cluster.db_cluster.status is ClusterStatus.AVAILABLE,
+        # As Aurora has it: who reads the log of a cluster has it run.
+        available=lambda: (
+            cluster.db_cluster.status is ClusterStatus.AVAILABLE
+            and not decodes(runtime.parameters_of(cluster.id))
+        ),
         pause=pause_it,
     )
 

@@ -83,6 +83,7 @@ def _member(cluster: HostedCluster, record: InstanceRecord) -> DBInstance:
         dbi_resource_id=record.dbi_resource_id,
         aurora_replica_lag=None if is_writer else cluster.lag.get(name),
         serverless_capacity=cluster.capacities.get(name) if _runs(cluster, name) else None,
+        logical_replication_slots=cluster.slots.get(name, ()),
     )
 
 

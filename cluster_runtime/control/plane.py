@@ -223,7 +223,7 @@ class ControlPlane(Protocol):
             promotion tier, then the one that is least behind.
 
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError,
-        InstanceNotReadyError, EngineError, QuorumLostError.
+        InstanceNotReadyError, InsufficientStorageError, EngineError, QuorumLostError.
         """
 
     def delete_db_cluster(
@@ -245,8 +245,8 @@ class ControlPlane(Protocol):
         delete_automated_backups: remove its automated backup as well. Snapshots stay.
 
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
-        InvalidParameterError, SnapshotAlreadyExistsError, BackupStoreUnavailableError,
-        BackupStoreRefusedError, BackupKeyError.
+        InvalidParameterError, SnapshotAlreadyExistsError, InsufficientStorageError,
+        BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError.
         """
 
     def get_master_user_secret(self, db_cluster_identifier: str) -> MasterUserSecretValue:
@@ -370,8 +370,8 @@ class ControlPlane(Protocol):
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
 
-        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, EngineError,
-        QuorumLostError.
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
         """
 
     def create_restore_point(self, db_cluster_identifier: str, restore_point: str) -> RestorePoint:
@@ -457,8 +457,8 @@ class ControlPlane(Protocol):
         tags: words about it, at most 50.
 
         Raises SnapshotNotFoundError, SnapshotAlreadyExistsError, InvalidSnapshotStateError,
-        InvalidParameterError, BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError,
-        BackupDamagedError.
+        InvalidParameterError, InsufficientStorageError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
         """
 
     def delete_db_cluster_snapshot(self, db_cluster_snapshot_identifier: str) -> DBClusterSnapshot:
@@ -612,7 +612,8 @@ class ControlPlane(Protocol):
         engine: there is one.
 
         Raises ClusterNotFoundError, InstanceAlreadyExistsError, InstanceQuotaError,
-        InvalidClusterStateError, InvalidParameterError, EngineError, QuorumLostError.
+        InvalidClusterStateError, InvalidParameterError, InsufficientStorageError, EngineError,
+        QuorumLostError.
         """
 
     def modify_db_instance(
@@ -642,7 +643,8 @@ class ControlPlane(Protocol):
         db_instance_identifier: Identifier of the instance.
         skip_final_snapshot: none is taken in any case: the data stay with the cluster.
 
-        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError.
+        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError,
+        InsufficientStorageError.
         """
 
     def reboot_db_instance(self, db_instance_identifier: str) -> DBInstance:
@@ -650,8 +652,8 @@ class ControlPlane(Protocol):
 
         db_instance_identifier: Identifier of the instance.
 
-        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError, EngineError,
-        QuorumLostError.
+        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError,
+        InsufficientStorageError, EngineError, QuorumLostError.
         """
 
     def describe_db_log_files(

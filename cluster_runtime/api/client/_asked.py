@@ -302,7 +302,7 @@ class RemoteOperations:
             promotion tier, then the one that is least behind.
 
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError,
-        InstanceNotReadyError, EngineError, QuorumLostError.
+        InstanceNotReadyError, InsufficientStorageError, EngineError, QuorumLostError.
         """
         from cluster_runtime.control.operations.clusters import FailoverDBCluster
 
@@ -330,8 +330,8 @@ class RemoteOperations:
         delete_automated_backups: remove its automated backup as well. Snapshots stay.
 
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
-        InvalidParameterError, SnapshotAlreadyExistsError, BackupStoreUnavailableError,
-        BackupStoreRefusedError, BackupKeyError.
+        InvalidParameterError, SnapshotAlreadyExistsError, InsufficientStorageError,
+        BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError.
         """
         from cluster_runtime.control.operations.clusters import DeleteDBCluster
 
@@ -518,8 +518,8 @@ class RemoteOperations:
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
 
-        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, EngineError,
-        QuorumLostError.
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
         """
         from cluster_runtime.control.operations.recovery.rewinding import UndoRewind
 
@@ -644,8 +644,8 @@ class RemoteOperations:
         tags: words about it, at most 50.
 
         Raises SnapshotNotFoundError, SnapshotAlreadyExistsError, InvalidSnapshotStateError,
-        InvalidParameterError, BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError,
-        BackupDamagedError.
+        InvalidParameterError, InsufficientStorageError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
         """
         from cluster_runtime.control.operations.recovery.snapshots import CopyDBClusterSnapshot
 
@@ -880,7 +880,8 @@ class RemoteOperations:
         engine: there is one.
 
         Raises ClusterNotFoundError, InstanceAlreadyExistsError, InstanceQuotaError,
-        InvalidClusterStateError, InvalidParameterError, EngineError, QuorumLostError.
+        InvalidClusterStateError, InvalidParameterError, InsufficientStorageError, EngineError,
+        QuorumLostError.
         """
         from cluster_runtime.control.operations.instances import CreateDBInstance
 
@@ -930,7 +931,8 @@ class RemoteOperations:
         db_instance_identifier: Identifier of the instance.
         skip_final_snapshot: none is taken in any case: the data stay with the cluster.
 
-        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError.
+        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError,
+        InsufficientStorageError.
         """
         from cluster_runtime.control.operations.instances import DeleteDBInstance
 
@@ -943,8 +945,8 @@ class RemoteOperations:
 
         db_instance_identifier: Identifier of the instance.
 
-        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError, EngineError,
-        QuorumLostError.
+        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError,
+        InsufficientStorageError, EngineError, QuorumLostError.
         """
         from cluster_runtime.control.operations.instances import RebootDBInstance
 

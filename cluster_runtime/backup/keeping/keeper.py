@@ -158,8 +158,9 @@ class BackupKeeper:
         self._pool.submit(self._list, resource_id)
 
     def _list(self, resource_id: str) -> None:
+        archive = self.archive
         try:
-            found = self.archive.vault(resource_id).holdings()
+            found = archive.vault(resource_id).holdings()
         except ObjectMissingError:
             found = Holdings()
         except BorealisError as error:
@@ -169,7 +170,8 @@ class BackupKeeper:
             with self._lock:
                 self._busy.discard(resource_id)
         with self._lock:
-            self._known[resource_id] = time.monotonic(), found
+            if archive is self.archive:  # else it is of a place that backups have left
+                self._known[resource_id] = time.monotonic(), found
 
     def _run(self) -> None:
         while not self._closing.wait(LOOK_EVERY_S):

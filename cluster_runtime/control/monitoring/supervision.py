@@ -19,6 +19,7 @@ from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import disconnect
 from cluster_runtime.control.instance import HostedInstance, Start
 from cluster_runtime.control.monitoring.reader_pauses import ReaderPauses
+from cluster_runtime.control.monitoring.slots import SlotWatch
 from cluster_runtime.control.records.event_messages import (
     FAILURE,
     NOTIFICATION,
@@ -50,6 +51,7 @@ class Supervisor:
         self._runtime = runtime
         self._cluster = cluster
         self._loop = asyncio.get_running_loop()
+        self._slots = SlotWatch(runtime, cluster)
         self._closed = False
         self._looking: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
@@ -218,6 +220,8 @@ class Supervisor:
             self._replace("it does not answer", True)
         elif verdict is Verdict.DEAD and cluster.instances.ready_readers:
             self.writer_ended()
+        elif writer.ready:
+            self._run(self._look_at_slots(cluster.writer_name, writer))
 
     async def _has_another_zone(self, lost: frozenset[str]) -> bool:
         """Whether a reader in another zone can take over, or the writer itself go on in one."""
@@ -311,6 +315,13 @@ class Supervisor:
         if reader.ready:
             now = datetime.now(UTC)
             self._cluster.lag[name] = replica_lag_ms(replayed, durable, committed, now)
+            await self._look_at_slots(name, reader)
+
+    async def _look_at_slots(self, name: str, instance: HostedInstance) -> None:
+        try:
+            await self._slots.look(name, instance)
+        except _FAILURES as error:  # it ended, which the next look sees
+            _log.info("slots are not known", instance=name, error=str(error))
 
     def _verdict(self, instance: HostedInstance) -> Verdict:
         """What the process says, and the query that was sent when it was last looked at."""

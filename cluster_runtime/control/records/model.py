@@ -196,6 +196,22 @@ class DBCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class LogicalReplicationSlot:
+    """A slot of an instance, which keeps the log on it that its consumer has not taken yet.
+
+    active: somebody reads it now. age_seconds: since it was first seen, about a second after its
+    making or after a start of the host. log_bytes: how much log it keeps.
+    """
+
+    slot_name: str
+    database: str
+    plugin: str
+    active: bool
+    age_seconds: float
+    log_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class DBInstance:
     """One PostgreSQL of a cluster, as DescribeDBInstances shows it: its writer, or a reader.
 
@@ -209,6 +225,7 @@ class DBInstance:
     aurora_replica_lag: milliseconds that a reader shows behind the writer, of the last second
         (CloudWatch's AuroraReplicaLag); None for a writer, and for a reader that does not run.
     serverless_capacity: what it has now; None while it does not run, or is provisioned.
+    logical_replication_slots: those that it has, as they were in the last second.
     """
 
     db_instance_identifier: str
@@ -227,6 +244,7 @@ class DBInstance:
     dbi_resource_id: str = ""
     aurora_replica_lag: float | None = None
     serverless_capacity: InstanceCapacity | None = None
+    logical_replication_slots: tuple[LogicalReplicationSlot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

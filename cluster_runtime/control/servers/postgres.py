@@ -18,7 +18,7 @@ from cluster_runtime.control.servers.storage import ClusterStorage
 from cluster_runtime.engine.access.instance_facts import InstanceFacts, told_at_first
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.extensions import installable, preload_settings
-from cluster_runtime.engine.parameters import STANDBY_PARAMETERS
+from cluster_runtime.engine.parameters import STANDBY_PARAMETERS, with_decoding
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.engine.settings import TEMPLATE_SETTINGS, Settings
@@ -358,7 +358,7 @@ class Writer(_OnVolume):
         """The tenant's parameters, and the runtime's own, which prevail."""
         return {
             **self._sized,
-            **self.parameters,
+            **with_decoding(self.parameters),
             **self._told,
             **WRITER_SETTINGS,
             **self.preloads,
@@ -483,7 +483,7 @@ class Reader(_OnVolume):
         """What a standby must have prevails; what a writer has does no harm before a promotion."""
         return {
             **self._sized,
-            **self.parameters,
+            **with_decoding(self.parameters),
             **STANDBY_PARAMETERS,
             **WRITER_SETTINGS,
             **self._standby,

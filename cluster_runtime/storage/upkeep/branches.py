@@ -4,7 +4,7 @@ What is shared is linked: log files and page images, never a directory that a se
 the two volumes may be deleted first; the files of the other keep their content.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from cluster_runtime.engine.sandbox.os_user import OsUser
-from cluster_runtime.errors import QuorumLostError
+from cluster_runtime.errors import QuorumLostError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.types import AZS, Lsn
@@ -69,10 +69,12 @@ class Branches:
         """
         if directory.exists():
             raise FileExistsError(f"{directory} is there already")
+        self._mount.bring_back(only_for_writers=True)
         with self._pages.staying.reading(), ThreadPoolExecutor(len(AZS)) as pool:
             linking: list[Future[int]] = []
             try:
-                yield self._cut(directory, identity, lsn, with_past, pool, linking)
+                cut = partial(self._cut, directory, identity, lsn, with_past, pool, linking)
+                yield self._of_open_volume(cut, directory, linking)
                 if linking and not sum(each.result() for each in linking):
                     raise QuorumLostError("no full segment has its page images whole; heal one")
             except BaseException:
@@ -116,6 +118,22 @@ class Branches:
         if with_past:
             self._past.copy_to(directory, place.end)
         return CutVolume(directory, plan.metadata, place.end, image)
+
+    def _of_open_volume(
+        self, cut: Callable[[], CutVolume], directory: Path, linking: list[Future[int]]
+    ) -> CutVolume:
+        """What was cut; again where the volume was opened again under it, as by a failover."""
+        mount, node = self._mount, self._mount.node
+        try:
+            return cut()
+        except (StorageError, LookupError, OSError):
+            with mount.changing:  # until it is open
+                if mount.closed or mount.node is node:
+                    raise
+            wait(linking)
+            linking.clear()
+            mount.disk.remove_tree(directory)
+            return cut()
 
     def _newest_below(self, end: int) -> PageImage | None:
         """The newest image whose pages hold nothing above an LSN.

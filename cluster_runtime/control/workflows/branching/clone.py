@@ -51,6 +51,8 @@ async def restore_from_volume(
                     f"cluster {source.identifier!r} was deleted while it was cloned"
                 ) from error
             raise
+    how = "a clone" if made.db_cluster.branch_of else "a restore"
+    await runtime.record(made, f"DB cluster created as {how} of {source.identifier}", "creation")
     return made
 
 
@@ -118,8 +120,6 @@ async def _make(
     await in_thread(cut_for, source, made, target, runtime.copies)
     await making.complete(runtime, made)
     runtime.copies.prepare(base_image.resolve())
-    how = "a clone" if made.db_cluster.branch_of else "a restore"
-    await runtime.record(made, f"DB cluster created as {how} of {source.identifier}", "creation")
 
 
 def _target(to: datetime | None) -> Target | None:

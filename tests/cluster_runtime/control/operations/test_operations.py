@@ -112,7 +112,22 @@ CODES_OF_OUR_OWN = {
     ("ModifyDBCluster", "DBParameterGroupNotFound"),  # RDS: DBClusterParameterGroupNotFound
     ("RestoreDBClusterToPointInTime", "DBParameterGroupNotFound"),
     ("RestoreDBClusterFromSnapshot", "DBParameterGroupNotFound"),
-    ("CreateDBClusterSnapshot", "InsufficientStorageClusterCapacity"),  # of this machine's disk
+    *(
+        (name, "InsufficientStorageClusterCapacity")  # of this machine's disk
+        for name in (
+            *("CreateDBInstance", "DeleteDBInstance", "RebootDBInstance", "DeleteDBCluster"),
+            *("FailoverDBCluster", "CreateDBClusterSnapshot", "CopyDBClusterSnapshot"),
+        )
+    ),
+    *(
+        (name, code)  # of the store of backups, which is RDS's own there
+        for name in (
+            *("CreateDBClusterSnapshot", "CopyDBClusterSnapshot", "DeleteDBClusterSnapshot"),
+            *("RestoreDBClusterToPointInTime", "RestoreDBClusterFromSnapshot", "DeleteDBCluster"),
+            "DeleteDBClusterAutomatedBackup",
+        )
+        for code in ("InvalidS3BucketFault", "InvalidRestoreFault")
+    ),
     ("CreateDBClusterSnapshot", "KMSKeyNotAccessibleFault"),
     ("DeleteDBClusterSnapshot", "KMSKeyNotAccessibleFault"),
     ("DeleteDBClusterAutomatedBackup", "KMSKeyNotAccessibleFault"),
