@@ -112,7 +112,7 @@ class ReaderBackend(WriterBackend):
         """Who serves where none of those is ready; it may have to be started."""
         instances = self._cluster.instances
         await self._cluster.settled()
-        if instances.stand_in.socket is None:
+        if not instances.stand_in_runs:
             try:
                 if not instances.writer.knows_logins:
                     await instances.writer.ensure_running()

@@ -141,6 +141,8 @@ def rest(cluster: HostedCluster) -> None:
     """Keep nothing for the endpoints of a paused cluster but their ports."""
     for endpoint in cluster.endpoints.values():
         endpoint.rest()
+    if cluster.watch is not None:
+        cluster.watch.rested()
 
 
 async def pause(cluster: HostedCluster, only_if: Callable[[], bool] = lambda: True) -> bool:
@@ -274,6 +276,7 @@ def _watch(runtime: OpenRuntime, cluster: HostedCluster) -> ConnectionWatch:
     return ConnectionWatch(
         idle_seconds(cluster.db_cluster.scaling),
         available=lambda: cluster.db_cluster.status is ClusterStatus.AVAILABLE,
+        at_rest=cluster.writer.socket is None,
         pause=pause_it,
     )
 

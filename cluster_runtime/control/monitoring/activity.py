@@ -24,9 +24,12 @@ _REPLAYED = (
 
 async def describe_activity(cluster: HostedCluster) -> ClusterActivity:
     """Ask the instances that run, through the runtime's own sessions."""
-    counted = await _row(cluster.instances.writer, _TRANSACTIONS)
+    instances = cluster.instances
+    counted = await _row(instances.writer, _TRANSACTIONS)
     commits, rollbacks = counted or (None, None)
-    readers = (cluster.instances.stand_in, *cluster.instances.readers.values())
+    readers = list(instances.readers.values())
+    if instances.stand_in_runs:
+        readers.append(instances.stand_in)
     lags = [await _lag(reader) for reader in readers]
     return ClusterActivity(
         cluster.identifier,

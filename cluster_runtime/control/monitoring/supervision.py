@@ -21,7 +21,6 @@ from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.records.event_messages import NOTIFICATION, RESUMED
 from cluster_runtime.control.records.model import ClusterStatus, InstanceStatus
 from cluster_runtime.control.workflows.instances.failover import recover_writer
-from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.policy.coalescing import retry_after
@@ -43,7 +42,7 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         self._closed = False
         self._looking: asyncio.Task[None] | None = None
-        self._hurry = asyncio.Event()
+        self._hurry: asyncio.Event | None = None
         self._replacing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sooner = 0
@@ -81,7 +80,8 @@ class Supervisor:
 
     def look(self) -> None:
         """Look at all of them now, and not in due time."""
-        self._hurry.set()
+        if self._hurry is not None:
+            self._hurry.set()
         self._sooner, self.trouble = 0, None
         if self._cluster.writer.socket is not None or self._cluster.instances.ready_readers:
             self._begin()
@@ -90,7 +90,7 @@ class Supervisor:
         """The cluster pauses: nothing is looked after until its writer runs again."""
         if self._looking is not None:
             self._looking.cancel()
-            self._looking = None
+            self._looking = self._hurry = None
         self._health.clear()
         self._retries.clear()
 
@@ -119,7 +119,8 @@ class Supervisor:
 
     def _begin(self) -> None:
         if self._looking is None and not self._closed:
-            self._looking = self._loop.create_task(self._look_on())
+            self._hurry = asyncio.Event()
+            self._looking = self._loop.create_task(self._look_on(self._hurry))
 
     def _replace(self, why: str, though_it_runs: bool) -> None:
         self._timer = None
@@ -152,9 +153,9 @@ class Supervisor:
                 "a writer runs again", cluster=cluster.identifier, instance=cluster.writer_name
             )
 
-    async def _look_on(self) -> None:
+    async def _look_on(self, hurry: asyncio.Event) -> None:
         while True:
-            self._hurry.clear()
+            hurry.clear()
             try:
                 await self._look()
             except _FAILURES as error:
@@ -165,7 +166,7 @@ class Supervisor:
                 )
             try:
                 async with asyncio.timeout(LOOK_EVERY_S):
-                    await self._hurry.wait()
+                    await hurry.wait()
             except TimeoutError:
                 pass
 
@@ -182,8 +183,8 @@ class Supervisor:
                 await self._look_at_writer(record.zone in lost, lost)
             elif name in cluster.instances.readers:
                 await self._look_at_reader(name, record.zone in lost)
-        if cluster.writer.ready and cluster.instances.stand_in.socket is not None:
-            await cluster.instances.stand_in.stop(Shutdown.IMMEDIATE)
+        if cluster.writer.ready and cluster.instances.stand_in_runs:
+            await cluster.instances.stop_stand_in()
 
     async def _look_at_writer(self, is_lost: bool, lost: frozenset[str]) -> None:
         cluster, writer = self._cluster, self._cluster.writer

@@ -32,6 +32,7 @@ from cluster_runtime.engine.sandbox.walls import (
     path_rules,
     walls_of,
 )
+from cluster_runtime.engine.system.memory import libc
 
 _PR_SET_PDEATHSIG, _PR_GET_SECCOMP, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 21, 22, 38
 _SECCOMP_MODE_FILTER = 2
@@ -60,8 +61,7 @@ class Confinement:
             length = len(program) // _INSTRUCTION_BYTES
             self._filter = ctypes.byref(_FilterProgram(length, program))
         if self.acts:
-            libc = ctypes.CDLL(None, use_errno=True)
-            self._prctl, self._syscall = libc.prctl, libc.syscall
+            self._prctl, self._syscall = libc().prctl, libc().syscall
 
     @property
     def acts(self) -> bool:
@@ -136,7 +136,7 @@ def this_kernel() -> Kernel:
     if this_machine() is None:
         why = f"the filter does not know the system calls of {os.uname().machine}"
         return replace(kernel, system_calls_missing=why)
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) < 0:
+    if libc().prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) < 0:
         return replace(kernel, system_calls_missing="this kernel has no seccomp")
     return replace(kernel, system_calls=True)
 

@@ -24,6 +24,7 @@ from cluster_runtime.engine.sandbox.walls import (
     handled_network,
     scopes,
 )
+from cluster_runtime.engine.system.memory import libc
 from cluster_runtime.errors import EngineError
 
 SYS_LANDLOCK_CREATE_RULESET = 444
@@ -97,7 +98,7 @@ def _add(ruleset: int, rule: PathRule, handled: Access) -> None:
 
 
 def _syscall(number: int, *arguments: int | bytes | None) -> int:
-    call = ctypes.CDLL(None, use_errno=True).syscall
+    call = libc().syscall
     call.restype = ctypes.c_long
     converted = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
     result = int(call(ctypes.c_long(number), *converted))
