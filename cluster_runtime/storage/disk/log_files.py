@@ -380,12 +380,12 @@ class SegmentLog:
         """Give back what was made ahead of need behind the end of the log, which is a position.
 
         The next opening begins a file of its own behind that. A file that another volume shares
-        keeps its size. Not while a device writes to the log.
+        keeps its size; one without a page for frames is none. Not while a device writes to the log.
         """
         with self._adding:
             self.remove_from(end + 1)
             file = self.files[-1]
-            size = file.offset(-(-end // PAGE_BYTES) * PAGE_BYTES)
+            size = max(file.offset(-(-end // PAGE_BYTES) * PAGE_BYTES), 2 * PAGE_BYTES)
             shares = self.disk.links(file.path) > 1
             if not shares and size < self.disk.size(file.path):
                 with self._changing:
