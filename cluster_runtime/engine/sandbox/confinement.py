@@ -22,6 +22,7 @@ from cluster_runtime.engine.sandbox.landlock import (
     landlock_abi,
     make_ruleset,
 )
+from cluster_runtime.engine.sandbox.libc import libc
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.sandbox.system_calls import filter_program, this_machine
 from cluster_runtime.engine.sandbox.walls import (
@@ -32,7 +33,6 @@ from cluster_runtime.engine.sandbox.walls import (
     path_rules,
     walls_of,
 )
-from cluster_runtime.engine.system.memory import libc
 
 _PR_SET_PDEATHSIG, _PR_GET_SECCOMP, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 21, 22, 38
 _SECCOMP_MODE_FILTER = 2

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 
+from cluster_runtime.engine.sandbox.libc import libc
 from cluster_runtime.engine.sandbox.walls import (
     ABI_SCOPES,
     ABI_TCP,
@@ -24,7 +25,6 @@ from cluster_runtime.engine.sandbox.walls import (
     handled_network,
     scopes,
 )
-from cluster_runtime.engine.system.memory import libc
 from cluster_runtime.errors import EngineError
 
 SYS_LANDLOCK_CREATE_RULESET = 444

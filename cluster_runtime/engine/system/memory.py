@@ -1,17 +1,8 @@
-"""The C library of this process, and memory that it need not keep."""
+"""Memory that this process need not keep."""
 
-import ctypes
 import gc
-from functools import cache
 
-
-@cache
-def libc() -> ctypes.CDLL:
-    """The C library, which keeps `errno` for `ctypes.get_errno`.
-
-    One for all: each `CDLL` has types of its own, which only the garbage collector removes.
-    """
-    return ctypes.CDLL(None, use_errno=True)
+from cluster_runtime.engine.sandbox.libc import libc
 
 
 def give_back_memory() -> None:

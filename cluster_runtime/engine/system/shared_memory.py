@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster_runtime.engine.system.memory import libc
+from cluster_runtime.engine.sandbox.libc import libc
 from cluster_runtime.logs import get_logger
 
 SEGMENTS = Path("/proc/sysvipc/shm")

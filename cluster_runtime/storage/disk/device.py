@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from cluster_runtime.engine.system.memory import libc
+from cluster_runtime.engine.sandbox.libc import libc
 
 PAGE_BYTES = 4096
 """Unit and alignment of every write to the log: Aurora counts its write I/O in the same unit."""

@@ -17,8 +17,8 @@ from typing import Protocol
 
 import google_crc32c
 
+from cluster_runtime.engine.sandbox.libc import libc
 from cluster_runtime.engine.system.files import open_plain
-from cluster_runtime.engine.system.memory import libc
 from cluster_runtime.storage.core.sizes import SIZES, Sizes
 from cluster_runtime.storage.disk.device import sync_file
 
