@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.home import Home
 from cluster_runtime.control.operations.renamed import renamed
-from cluster_runtime.control.records.instances import DBClusterEndpoint
 from cluster_runtime.control.records.model import (
     ClusterActivity,
     DBCluster,
@@ -22,16 +21,6 @@ from cluster_runtime.control.records.model import (
     StorageType,
 )
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup, DBParameter
-from cluster_runtime.control.records.recovery.backups import (
-    BackupStore,
-    DBClusterAutomatedBackup,
-    DBClusterSnapshot,
-)
-from cluster_runtime.control.records.recovery.rewinds import (
-    DBClusterBacktrack,
-    RestorePoint,
-    RewindDescription,
-)
 from cluster_runtime.control.records.resources import (
     DBEngineVersion,
     DBLogFilePortion,
@@ -41,11 +30,22 @@ from cluster_runtime.control.records.resources import (
     ResourcePendingMaintenanceActions,
     Tag,
 )
-from cluster_runtime.diff.results import DataDiff, SchemaDiff
 from cluster_runtime.serverless.metering.bill import Bill
 from cluster_runtime.serverless.metrics.results import ListedMetric, MetricSeries
 
 if TYPE_CHECKING:
+    from cluster_runtime.control.records.instances import DBClusterEndpoint
+    from cluster_runtime.control.records.recovery.backups import (
+        BackupStore,
+        DBClusterAutomatedBackup,
+        DBClusterSnapshot,
+    )
+    from cluster_runtime.control.records.recovery.rewinds import (
+        DBClusterBacktrack,
+        RestorePoint,
+        RewindDescription,
+    )
+    from cluster_runtime.diff.results import DataDiff, SchemaDiff
     from cluster_runtime.gateway.description import SessionDescription
     from cluster_runtime.storage.description import VolumeDescription
 
@@ -471,7 +471,7 @@ class AwaitedOperations:
         backtrack_to: datetime,
         *,
         use_earliest_time_on_point_in_time_unavailable: bool = False,
-    ) -> DBClusterBacktrack:
+    ) -> "DBClusterBacktrack":
         """Bring a cluster back to what it was at a time, in place.
 
         It has each commit then whose time is not after that. Its endpoints stay; connections end,
@@ -498,7 +498,7 @@ class AwaitedOperations:
     @renamed(identifier="db_cluster_identifier")
     async def rewind(
         self, db_cluster_identifier: str, to: str, *, dry_run: bool = False
-    ) -> RewindDescription:
+    ) -> "RewindDescription":
         """Bring a cluster back to a restore point, a time or an LSN, in place.
 
         Its endpoints stay; connections end, and who connects waits. `undo_rewind` takes it back.
@@ -537,7 +537,7 @@ class AwaitedOperations:
     @renamed(identifier="db_cluster_identifier")
     async def create_restore_point(
         self, db_cluster_identifier: str, restore_point: str
-    ) -> RestorePoint:
+    ) -> "RestorePoint":
         """Name this moment of a cluster, to rewind to it later: before something risky.
 
         It holds everything that was acknowledged before, and stays as long as the cluster's
@@ -555,7 +555,7 @@ class AwaitedOperations:
         return result
 
     @renamed(identifier="db_cluster_identifier")
-    async def describe_restore_points(self, db_cluster_identifier: str) -> Sequence[RestorePoint]:
+    async def describe_restore_points(self, db_cluster_identifier: str) -> "Sequence[RestorePoint]":
         """Show the restore points of a cluster, the oldest first.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
@@ -589,7 +589,7 @@ class AwaitedOperations:
         db_cluster_identifier: str,
         *,
         tags: Sequence[Tag] = (),
-    ) -> DBClusterSnapshot:
+    ) -> "DBClusterSnapshot":
         """Keep what a cluster is now, until the snapshot is deleted.
 
         It has every commit that returned before this was called. It shares what it can with the
@@ -618,7 +618,7 @@ class AwaitedOperations:
         *,
         db_cluster_snapshot_identifier: str | None = None,
         snapshot_type: Literal["manual", "shared"] | None = None,
-    ) -> Sequence[DBClusterSnapshot]:
+    ) -> "Sequence[DBClusterSnapshot]":
         """Show snapshots: of one cluster, one of them, or all.
 
         db_cluster_identifier: only those of this cluster, by its identifier or resource id.
@@ -644,7 +644,7 @@ class AwaitedOperations:
         *,
         copy_tags: bool = False,
         tags: Sequence[Tag] = (),
-    ) -> DBClusterSnapshot:
+    ) -> "DBClusterSnapshot":
         """Keep a snapshot under another name as well, independent of the first one.
 
         source_db_cluster_snapshot_identifier: identifier or ARN of the snapshot.
@@ -669,7 +669,7 @@ class AwaitedOperations:
 
     async def delete_db_cluster_snapshot(
         self, db_cluster_snapshot_identifier: str
-    ) -> DBClusterSnapshot:
+    ) -> "DBClusterSnapshot":
         """Delete a snapshot. What others share with it stays.
 
         db_cluster_snapshot_identifier: Identifier of the snapshot.
@@ -743,7 +743,7 @@ class AwaitedOperations:
 
     async def export_db_cluster_snapshot(
         self, db_cluster_snapshot_identifier: str, file: str, *, passphrase: str | None = None
-    ) -> DBClusterSnapshot:
+    ) -> "DBClusterSnapshot":
         """Write a snapshot to a file that `import_db_cluster_snapshot` reads, here or elsewhere.
 
         Its objects stay encrypted. Their key is in the file: wrapped by a passphrase where one is
@@ -767,7 +767,7 @@ class AwaitedOperations:
 
     async def import_db_cluster_snapshot(
         self, db_cluster_snapshot_identifier: str, file: str, *, passphrase: str | None = None
-    ) -> DBClusterSnapshot:
+    ) -> "DBClusterSnapshot":
         """Make a snapshot of a file that `export_db_cluster_snapshot` wrote.
 
         db_cluster_snapshot_identifier: Identifier of the new snapshot, formed as those of clusters
@@ -788,7 +788,7 @@ class AwaitedOperations:
 
     async def describe_db_cluster_automated_backups(
         self, db_cluster_resource_id: str | None = None, *, db_cluster_identifier: str | None = None
-    ) -> Sequence[DBClusterAutomatedBackup]:
+    ) -> "Sequence[DBClusterAutomatedBackup]":
         """Show the automated backups: of clusters that are there, and of deleted ones.
 
         db_cluster_resource_id: only that of this cluster.
@@ -806,7 +806,7 @@ class AwaitedOperations:
 
     async def delete_db_cluster_automated_backup(
         self, db_cluster_resource_id: str
-    ) -> DBClusterAutomatedBackup:
+    ) -> "DBClusterAutomatedBackup":
         """Delete the automated backup of a cluster that is deleted. Snapshots stay.
 
         db_cluster_resource_id: Resource id of the deleted cluster.
@@ -822,7 +822,7 @@ class AwaitedOperations:
         result: DBClusterAutomatedBackup = await self._home.acall(request)
         return result
 
-    async def describe_backup_store(self) -> BackupStore:
+    async def describe_backup_store(self) -> "BackupStore":
         """Show where the backups of this host are kept, and what opens them."""
         from cluster_runtime.control.operations.recovery.backups import DescribeBackupStore
 
@@ -832,7 +832,7 @@ class AwaitedOperations:
 
     async def modify_backup_store(
         self, location: str, *, kms_key_id: str | None = None
-    ) -> BackupStore:
+    ) -> "BackupStore":
         """Keep the backups of all clusters elsewhere from now on.
 
         An object is written, read, listed and deleted there first. What was kept before stays
@@ -1029,7 +1029,7 @@ class AwaitedOperations:
         endpoint_type: Literal["READER", "ANY"] = "ANY",
         static_members: Sequence[str] = (),
         excluded_members: Sequence[str] = (),
-    ) -> DBClusterEndpoint:
+    ) -> "DBClusterEndpoint":
         """Make an endpoint of a cluster that leads to some of its instances, in turn.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
@@ -1059,7 +1059,7 @@ class AwaitedOperations:
         self,
         db_cluster_identifier: str | None = None,
         db_cluster_endpoint_identifier: str | None = None,
-    ) -> Sequence[DBClusterEndpoint]:
+    ) -> "Sequence[DBClusterEndpoint]":
         """Show the endpoints of one cluster, or of all: its writer's, its readers', custom ones.
 
         db_cluster_identifier: identifier or resource id of the only cluster to look at.
@@ -1080,7 +1080,7 @@ class AwaitedOperations:
         endpoint_type: Literal["READER", "ANY"] | None = None,
         static_members: Sequence[str] = (),
         excluded_members: Sequence[str] = (),
-    ) -> DBClusterEndpoint:
+    ) -> "DBClusterEndpoint":
         """Change which instances a custom endpoint leads to, for connections from now on.
 
         db_cluster_endpoint_identifier: Identifier of the custom endpoint.
@@ -1104,7 +1104,7 @@ class AwaitedOperations:
 
     async def delete_db_cluster_endpoint(
         self, db_cluster_endpoint_identifier: str
-    ) -> DBClusterEndpoint:
+    ) -> "DBClusterEndpoint":
         """Delete a custom endpoint; its connections end.
 
         db_cluster_endpoint_identifier: Identifier of the custom endpoint.
@@ -1540,7 +1540,7 @@ class AwaitedOperations:
         *,
         database_name: str | None = None,
         target_database_name: str | None = None,
-    ) -> SchemaDiff:
+    ) -> "SchemaDiff":
         """Show how the schema of one database differs from that of another one, as DDL.
 
         What is told has to happen to the first so that it is as the second. Paused clusters wake.
@@ -1575,7 +1575,7 @@ class AwaitedOperations:
         target_database_name: str | None = None,
         tables: Sequence[str] = (),
         max_rows: int = 20,
-    ) -> DataDiff:
+    ) -> "DataDiff":
         """Show how the rows of one database differ from those of another one, table by table.
 
         Each side is read in one snapshot, as its master user. How many rows differ is always exact;

@@ -121,7 +121,7 @@ class ReaderBackend(WriterBackend):
         await self._cluster.settled()
         for name in self._asleep():
             return await awake(self._cluster, name)
-        if instances.stand_in.socket is None:
+        if not instances.stand_in_runs:
             try:
                 if not instances.writer.knows_logins:
                     await instances.writer.ensure_running()

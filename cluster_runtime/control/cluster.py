@@ -72,13 +72,26 @@ if not TYPE_CHECKING:
 class Instances:
     """The volume of a cluster, its writer, and its readers by their names: at most 15.
 
-    stand_in: a reader without a name, which serves while neither a writer nor another reader can.
+    make_stand_in: makes what `stand_in` is, which few clusters ever need.
     """
 
     storage: ClusterStorage
     writer: HostedInstance
-    stand_in: HostedInstance
+    make_stand_in: Callable[[], HostedInstance]
     readers: dict[str, HostedInstance] = field(default_factory=dict)
+    _stand_in: HostedInstance | None = None
+
+    @property
+    def stand_in(self) -> HostedInstance:
+        """A reader without a name, which serves while neither a writer nor another reader can."""
+        if self._stand_in is None:
+            self._stand_in = self.make_stand_in()
+        return self._stand_in
+
+    @property
+    def stand_in_runs(self) -> bool:
+        """Whether that one runs."""
+        return self._stand_in is not None and self._stand_in.socket is not None
 
     @property
     def writer_server(self) -> Writer:
@@ -92,8 +105,13 @@ class Instances:
 
     async def stop_readers(self) -> None:
         """Stop all of them but the writer."""
-        readers = (self.stand_in, *self.readers.values())
-        await asyncio.gather(*(each.stop(Shutdown.IMMEDIATE) for each in readers))
+        readers = (each.stop(Shutdown.IMMEDIATE) for each in self.readers.values())
+        await asyncio.gather(self.stop_stand_in(), *readers)
+
+    async def stop_stand_in(self) -> None:
+        """Stop the reader without a name, where there is one."""
+        if self._stand_in is not None:
+            await self._stand_in.stop(Shutdown.IMMEDIATE)
 
     async def stop(self, mode: Shutdown) -> None:
         """Stop all of them, then close the volume, whatever went wrong before."""

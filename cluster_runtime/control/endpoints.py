@@ -149,6 +149,8 @@ def rest(cluster: HostedCluster) -> None:
     """Keep nothing for the endpoints of a paused cluster but their ports."""
     for endpoint in cluster.endpoints.values():
         endpoint.rest()
+    if cluster.watch is not None:
+        cluster.watch.rested()
 
 
 async def pause(cluster: HostedCluster, only_if: Callable[[], bool] = lambda: True) -> bool:
@@ -300,6 +302,7 @@ def _watch(runtime: OpenRuntime, cluster: HostedCluster) -> ConnectionWatch:
             cluster.db_cluster.status is ClusterStatus.AVAILABLE
             and not decodes(runtime.parameters_of(cluster.id))
         ),
+        at_rest=cluster.writer.socket is None,
         pause=pause_it,
     )
 

@@ -94,7 +94,7 @@ class HostedInstance:
         *,
         as_reader: bool = False,
     ) -> None:
-        self._spans = {**ON_POSTGRESQL, RESOURCE_ID: resource_id}
+        self._resource_id = resource_id
         self.servers = servers
         self._instance: Instance = servers.as_reader if as_reader else servers.as_writer
         instance = self._instance
@@ -157,7 +157,7 @@ class HostedInstance:
     @property
     def is_reader(self) -> bool:
         """Whether it is a reader now."""
-        return self._instance is self.servers.as_reader
+        return isinstance(self._instance, Reader)
 
     @property
     def server(self) -> Writer | Reader:
@@ -204,7 +204,7 @@ class HostedInstance:
         self.told = None
         began = time.monotonic()
         await self._disconnect()
-        with span("instance.start", self._spans):
+        with span("instance.start", self._spans()):
             try:
                 await in_thread(self._instance.start)
                 await self._prepared()
@@ -238,7 +238,7 @@ class HostedInstance:
                 _log.warning("roles could not be read before a pause", error=str(error))
             if not only_if():
                 return False
-            with span("instance.pause", self._spans):
+            with span("instance.pause", self._spans()):
                 await self._stop(Shutdown.FAST)
             self._at_rest = True
             return True
@@ -397,8 +397,12 @@ class HostedInstance:
                 found[name] = login
         return found
 
+    def _spans(self) -> dict[str, str]:
+        return {**ON_POSTGRESQL, RESOURCE_ID: self._resource_id}
+
     async def _stop(self, mode: Shutdown) -> None:
         self._ready = False
+        self.told = None
         await self._disconnect()
         await in_thread(self._instance.stop, mode)
 

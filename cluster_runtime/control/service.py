@@ -10,6 +10,7 @@ from cluster_runtime.control.endpoints import (
 )
 from cluster_runtime.control.monitoring.deep_pauses import DeepPauses
 from cluster_runtime.control.monitoring.disk_watch import DiskWatch
+from cluster_runtime.control.monitoring.memory_watch import MemoryWatch
 from cluster_runtime.control.monitoring.metering import Metering, note_usage
 from cluster_runtime.control.monitoring.metrics.watch import MetricsWatch
 from cluster_runtime.control.monitoring.scaling import ScalingWatch
@@ -99,9 +100,12 @@ class ControlService(
                 limits=options.gateway_limits or GatewayLimits(),
             )
 
+            known: dict[Installation, Installation] = {}
+
             def installation(engine_version: str | None) -> Installation:
                 found = find_installation(engine_version or options.engine_version)
-                return found.reachable_by(user, shared_directory(user))
+                reachable = found.reachable_by(user, shared_directory(user))
+                return known.setdefault(reachable, reachable)  # what it has found out is kept once
 
             def template(engine_version: str | None) -> Template:
                 return ensure_template(installation(engine_version), user, shared_directory(user))
@@ -162,6 +166,10 @@ class ControlService(
             await asyncio.to_thread(runtime.catalog.close)
         runtime.home.close()
         runtime.state.close()
+
+    async def stay_small(self) -> None:
+        """Give memory back whenever volumes were closed: for a process that only hosts."""
+        self._runtime.watches.append(MemoryWatch(self._runtime))
 
     async def warm(self) -> None:
         """Wait until the warm pool is full."""

@@ -1,6 +1,7 @@
 """A process that hosts a state directory and does nothing else, until it is told to end or idle."""
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -102,6 +103,8 @@ def _told_to_end() -> Iterator[Callable[[Hosted], None]]:
 
 
 def _host(directory: Path, options: RuntimeOptions, idle_seconds: float, ready: int) -> int:
+    # What was loaded stays: to look at it each time takes longer than all that comes and goes.
+    gc.freeze()
     try:
         hosted = Hosted.open(directory, options, "background", idle_seconds)
     except BorealisError as error:
@@ -109,6 +112,7 @@ def _host(directory: Path, options: RuntimeOptions, idle_seconds: float, ready: 
         tell_error(ready, error)
         return 1
     try:
+        hosted.thread.call(hosted.service.stay_small())
         with _told_to_end() as until_end:  # whoever is told that it is ready may end it at once
             tell_ready(ready)
             _log.info("host begins", pid=os.getpid(), version=version("borealis-postgres"))

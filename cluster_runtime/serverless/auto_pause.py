@@ -58,15 +58,18 @@ class AutoPause:
 
     idle_seconds: how long without a connection until it pauses; None: never.
     idle_since: when the last connection closed, or the cluster last started.
+    at_rest: it is paused already, and nobody has come since.
     """
 
     idle_seconds: float | None
     idle_since: float
     connections: int = 0
+    at_rest: bool = False
 
     def opened(self) -> None:
         """A user connection has begun; from here on the cluster must not pause."""
         self.connections += 1
+        self.at_rest = False
 
     def closed(self, now: float) -> None:
         """A user connection has ended."""
@@ -78,6 +81,11 @@ class AutoPause:
     def started(self, now: float) -> None:
         """The cluster runs again, or was found at work: both count as activity."""
         self.idle_since = now
+        self.at_rest = False
+
+    def rested(self) -> None:
+        """The cluster is paused now: there is nothing to wait for until somebody comes."""
+        self.at_rest = True
 
     def configured(self, idle_seconds: float | None, now: float) -> None:
         """The setting changed; the time already spent idle does not count."""
@@ -87,7 +95,7 @@ class AutoPause:
     @property
     def deadline(self) -> float | None:
         """When to pause if nothing happens until then; None while there is no such time."""
-        if self.idle_seconds is None or self.connections:
+        if self.idle_seconds is None or self.connections or self.at_rest:
             return None
         return self.idle_since + self.idle_seconds
 

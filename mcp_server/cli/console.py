@@ -6,15 +6,16 @@ from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from cluster_runtime.control.records.model import DBCluster
-from cluster_runtime.control.records.recovery.rewinds import RewindDescription
 from mcp_server.rendering import Json
 
 if TYPE_CHECKING:
+    from cluster_runtime.control.records.recovery.rewinds import RewindDescription
     from mcp_server.results import QueryResult, QuestionAnswer
 
 out = Console()
@@ -56,7 +57,6 @@ def clusters(facts: Sequence[DBCluster], *, as_json: bool = False) -> None:
     if not facts:
         note("no clusters yet; make one with: borealis create NAME")
         return
-    table = Table(*(Column(title, overflow="fold") for title in TITLES))
     lines: list[tuple[str, ...]] = [
         (
             one.db_cluster_identifier,
@@ -69,14 +69,34 @@ def clusters(facts: Sequence[DBCluster], *, as_json: bool = False) -> None:
         )
         for one in facts
     ]
-    columns = list(zip(*lines, strict=True))
-    widths = [max(map(len, (title, *cells))) for title, cells in zip(TITLES, columns, strict=True)]
+    widths = [max(map(len, cells)) for cells in zip(TITLES, *lines, strict=True)]
     if sum(widths) + len(" │ ") * len(widths) < out.width:
-        # All of it fits, so that rich need not measure and break each cell: hundreds are one row.
-        lines = [tuple("\n".join(cells) for cells in columns)]
+        out.print(_drawn(lines, widths), soft_wrap=True)
+        return
+    table = Table(*(Column(title, overflow="fold") for title in TITLES))
     for cells in lines:
         table.add_row(*map(Text, cells))
     out.print(table)
+
+
+def _drawn(lines: Sequence[Sequence[str]], widths: Sequence[int]) -> Text:
+    """The table as rich draws it, where all of it fits: rich would measure and break each cell,
+    which of hundreds of clusters takes longer than to ask for them.
+    """
+    box = HEAVY_HEAD.substitute(out.options)
+    outer = [width + 2 for width in widths]
+
+    def row(cells: Sequence[str], left: str, between: str, right: str) -> str:
+        padded = (f" {cell:{width}} " for cell, width in zip(cells, widths, strict=True))
+        return f"{left}{between.join(padded)}{right}\n"
+
+    return Text.assemble(
+        f"{box.get_top(outer)}\n",
+        (row(TITLES, box.head_left, box.head_vertical, box.head_right), "table.header"),
+        f"{box.get_row(outer, 'head')}\n",
+        *(row(cells, box.mid_left, box.mid_vertical, box.mid_right) for cells in lines),
+        box.get_bottom(outer),
+    )
 
 
 def branches(found: Sequence[tuple[DBCluster, str | None]], *, as_json: bool = False) -> None:
@@ -189,7 +209,7 @@ def _walls(facts: DBCluster) -> str:
     return ", ".join(facts.walls.standing) + missing
 
 
-def what_goes(preview: RewindDescription) -> str:
+def what_goes(preview: "RewindDescription") -> str:
     """Whose transactions a rewind would take, in a sentence."""
     if not preview.commits:
         return "no transaction would go"

@@ -175,16 +175,19 @@ class BackupKeeper:
 
     def _run(self) -> None:
         while not self._closing.wait(LOOK_EVERY_S):
-            now = time.monotonic()
-            with self._lock:
-                due = {
-                    resource_id: backup
-                    for resource_id, backup in self._backups.items()
-                    if backup.due_at <= now and resource_id not in self._busy
-                }
-                self._busy |= due.keys()
-            for resource_id, backup in due.items():
-                self._pool.submit(self._step, resource_id, backup)
+            self._look()
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            due = {
+                resource_id: backup
+                for resource_id, backup in self._backups.items()
+                if backup.due_at <= now and resource_id not in self._busy
+            }
+            self._busy |= due.keys()
+        for resource_id, backup in due.items():
+            self._pool.submit(self._step, resource_id, backup)
 
     def _step(self, resource_id: str, backup: VolumeBackup) -> None:
         try:

@@ -27,9 +27,12 @@ async def describe_activity(cluster: HostedCluster, sampler: Sampler) -> Cluster
     """Ask the instances that run, through the runtime's own sessions."""
     measured = [sampler.demand(cluster.id, name) for name in cluster.records]
     cores = [demand.cpu_cores for demand in measured if demand is not None]
-    counted = await _row(cluster.instances.writer, _TRANSACTIONS)
+    instances = cluster.instances
+    counted = await _row(instances.writer, _TRANSACTIONS)
     commits, rollbacks = counted or (None, None)
-    readers = (cluster.instances.stand_in, *cluster.instances.readers.values())
+    readers = list(instances.readers.values())
+    if instances.stand_in_runs:
+        readers.append(instances.stand_in)
     lags = [await _lag(reader) for reader in readers]
     return ClusterActivity(
         cluster.identifier,

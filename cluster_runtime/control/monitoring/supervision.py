@@ -54,7 +54,7 @@ class Supervisor:
         self._slots = SlotWatch(runtime, cluster)
         self._closed = False
         self._looking: asyncio.Task[None] | None = None
-        self._hurry = asyncio.Event()
+        self._hurry: asyncio.Event | None = None
         self._replacing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sooner = 0
@@ -94,7 +94,8 @@ class Supervisor:
 
     def look(self) -> None:
         """Look at all of them now, and not in due time."""
-        self._hurry.set()
+        if self._hurry is not None:
+            self._hurry.set()
         self._sooner, self.trouble = 0, None
         if self._cluster.writer.socket is not None or self._cluster.instances.ready_readers:
             self._begin()
@@ -103,7 +104,7 @@ class Supervisor:
         """The cluster pauses: nothing is looked after until its writer runs again."""
         if self._looking is not None:
             self._looking.cancel()
-            self._looking = None
+            self._looking = self._hurry = None
         self._health.clear()
         self._retries.clear()
 
@@ -141,7 +142,8 @@ class Supervisor:
 
     def _begin(self) -> None:
         if self._looking is None and not self._closed:
-            self._looking = self._loop.create_task(self._look_on())
+            self._hurry = asyncio.Event()
+            self._looking = self._loop.create_task(self._look_on(self._hurry))
 
     def _replace(self, why: str, though_it_runs: bool) -> None:
         self._timer = None
@@ -174,9 +176,9 @@ class Supervisor:
                 "a writer runs again", cluster=cluster.identifier, instance=cluster.writer_name
             )
 
-    async def _look_on(self) -> None:
+    async def _look_on(self, hurry: asyncio.Event) -> None:
         while True:
-            self._hurry.clear()
+            hurry.clear()
             try:
                 await self._look()
             except _FAILURES as error:
@@ -187,7 +189,7 @@ class Supervisor:
                 )
             try:
                 async with asyncio.timeout(LOOK_EVERY_S):
-                    await self._hurry.wait()
+                    await hurry.wait()
             except TimeoutError:
                 pass
 
@@ -204,8 +206,8 @@ class Supervisor:
                 await self._look_at_writer(record.zone in lost, lost)
             elif name in cluster.instances.readers:
                 await self._look_at_reader(name, record.zone in lost)
-        if cluster.writer.ready and cluster.instances.stand_in.socket is not None:
-            await cluster.instances.stand_in.stop(Shutdown.IMMEDIATE)
+        if cluster.writer.ready and cluster.instances.stand_in_runs:
+            await cluster.instances.stop_stand_in()
 
     async def _look_at_writer(self, is_lost: bool, lost: frozenset[str]) -> None:
         cluster, writer = self._cluster, self._cluster.writer

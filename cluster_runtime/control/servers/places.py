@@ -5,6 +5,7 @@ An instance keeps its place when it changes its role.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 from cluster_runtime.control.records.instances import FIRST_PLACE, STAND_IN_PLACE
@@ -17,12 +18,31 @@ from cluster_runtime.engine.postmaster import Postmaster
 from cluster_runtime.storage.volume import StorageVolume
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Servers:
-    """The two things that the PostgreSQL of one place can be, one at a time."""
+    """The two things that the PostgreSQL of one place can be, one at a time.
 
-    as_writer: Writer
-    as_reader: Reader
+    Each is made once somebody asks for it: most clusters are paused, and have no readers.
+    wal_sockets: the folder of the WAL service's socket. called: the name of the instance.
+    """
+
+    postmaster: Postmaster
+    storage: ClusterStorage
+    parameters: Parameters
+    wal_sockets: Callable[[], Path]
+    called: str
+
+    @cached_property
+    def as_writer(self) -> Writer:
+        """It, as a writer."""
+        return Writer(self.postmaster, self.storage, self.parameters)
+
+    @cached_property
+    def as_reader(self) -> Reader:
+        """It, as a reader."""
+        return Reader(
+            self.postmaster, self.storage, self.parameters, self.wal_sockets(), self.called
+        )
 
 
 def servers_at(
@@ -50,8 +70,7 @@ def servers_at(
         spawned,
     )
     return Servers(
-        Writer(postmaster, storage, parameters),
-        Reader(postmaster, storage, parameters, wal_sockets_of(home, resource_id), called),
+        postmaster, storage, parameters, partial(wal_sockets_of, home, resource_id), called
     )
 
 

@@ -52,6 +52,8 @@ class ClusterStorage:
         self._volume: StorageVolume | None = None
         self._instances: set[object] = set()
         self._operations = 0
+        self.closings = 0
+        """How often the volume was closed."""
 
     @property
     def opened(self) -> StorageVolume | None:
@@ -192,3 +194,4 @@ class ClusterStorage:
         if self._volume is not None:
             self._volume.close()
             self._volume = None
+            self.closings += 1

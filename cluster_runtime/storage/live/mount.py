@@ -140,8 +140,9 @@ class Mount:
         for lane in self.node.lanes:
             store = lane.store
             if lane.live and lane.reachable:
-                with suppress(OSError):  # the next opening reads more
+                with suppress(OSError):  # the next opening reads more, and what is left takes space
                     store.note_end(store.end_note())
+                    store.give_back()
             store.close()
 
     @property

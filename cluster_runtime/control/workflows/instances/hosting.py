@@ -70,7 +70,7 @@ def instances_over(
     return Instances(
         storage,
         at(place, writer, as_reader=False),
-        at(STAND_IN_PLACE, STAND_IN_PLACE, as_reader=True),
+        partial(at, STAND_IN_PLACE, STAND_IN_PLACE, as_reader=True),
         {name: at(place, name, as_reader=True) for name, place in known.items()},
     )
 
