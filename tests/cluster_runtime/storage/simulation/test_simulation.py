@@ -143,6 +143,11 @@ def test_log_that_was_collected_before_a_client_was_told_of_it_is_no_violation()
     run_disk_seed(1_106_538_439)
 
 
+def test_a_segment_that_missed_the_promise_makes_durable_what_it_is_counted_for() -> None:
+    """Its disk refused the promise; what the writer before had not synced was lost with the power."""
+    run_disk_seed(1_106_464_879)
+
+
 def test_a_segment_whose_peers_collected_what_it_misses_begins_again_behind_the_pages() -> None:
     """Found by simulation, seed 500001090: rot that was found after its peers had collected log."""
     world = DiskWorld(2)
