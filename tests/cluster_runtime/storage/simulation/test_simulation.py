@@ -43,8 +43,8 @@ RARE = {
 }
 """Bugs that show in one seed of several hundred."""
 UNSEEN = {"marks_copied_ahead"}
-"""Bugs that no storm shows, since an opening reads on from its note of where the log ended: what holds
-them is `test_a_copy_that_stops_anywhere_leaves_no_mark_ahead_of_the_log`."""
+"""Bugs that no storm shows, since an opening reads on from its note of where the log ended: held by
+`test_a_copy_that_stops_anywhere_leaves_no_mark_ahead_of_the_log`."""
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
 """The same in all processes of a run."""
 FIRST = random.Random(os.environ.get("BOREALIS_SEED", RUN)).randrange(10_000_000, 1_000_000_000)
