@@ -42,6 +42,7 @@ class Options:
     hosted_by: who hosts the clusters, as in `Runtime.open`.
     token_file: with HTTP, a file whose content clients must send as a bearer token.
     toolsets: those whose tools are served. answer_tokens: most of one answer.
+    memory_cluster: where memories are; made when there is something to remember.
     """
 
     state_dir: Path
@@ -55,6 +56,7 @@ class Options:
     hosted_by: HostedBy = "daemon"
     toolsets: Toolsets = DEFAULT
     answer_tokens: int = ANSWER_TOKENS
+    memory_cluster: str | None = None
 
 
 def run(options: Options, announce: Callable[[str], None]) -> None:
@@ -82,6 +84,7 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
             options.read_only,
             toolsets=options.toolsets,
             answer_tokens=options.answer_tokens,
+            memory_cluster=options.memory_cluster,
         )
         server = build_server(runtime, scope, model=options.model)
 
@@ -101,6 +104,10 @@ def run_for_databases(
     """
     if options.create:
         raise ScopeError("--create makes a cluster: it cannot go with a database that is there")
+    if options.memory_cluster is not None:
+        raise ScopeError(
+            "--memory-cluster names a cluster of ours: it cannot go with a database that is there"
+        )
     token, listener = _prepared(options)
     databases.examine(announce)
     server = build_database_server(

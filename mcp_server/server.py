@@ -27,7 +27,7 @@ from mcp_server.offers.prompts import prompts
 from mcp_server.offers.resources import Resources
 from mcp_server.offers.serving import ToolServer
 from mcp_server.questions import Questions
-from mcp_server.toolkit.toolsets import DEFAULT, Toolsets, named
+from mcp_server.toolkit.toolsets import DEFAULT, Toolset, Toolsets, named
 from mcp_server.tools import DEFINITIONS, Platform, ServerScope, bind
 from mcp_server.wording import InTools, OfExistingDatabases
 
@@ -47,6 +47,8 @@ GUIDE = {
     "describe_tables": "describe_tables has the exact names.",
     "run_query": "run_query reads and cannot change anything.",
     "execute_sql": "execute_sql writes.",
+    "recall": "recall finds what was remembered in earlier sessions: begin with it.",
+    "remember": "remember keeps a fact for later ones.",
     "ask": "ask takes a question in English and returns the SQL it made with its rows; check its "
     "`reading`, and write SQL yourself when it declines.",
 }
@@ -72,6 +74,8 @@ def build_server(
     scope = scope or ServerScope()
     if scope.cluster is not None:
         plane.cluster(scope.cluster)
+    if scope.memory_cluster is not None and Toolset.MEMORY not in scope.toolsets:
+        raise ScopeError("--memory-cluster needs the toolset memory: name it in --toolsets")
     platform = Platform(plane, Questions(model))
     about = OF_CLUSTERS
     if scope.cluster is not None:

@@ -32,13 +32,17 @@ from mcp_server.cli.measuring import commands as measuring
 from mcp_server.cli.options import (
     STATE_DIR,
     WARM_POOL_VARIABLE,
+    AnswerTokens,
     AsJson,
     CoresPerAcu,
+    CreateIt,
     Dsns,
     Enforced,
+    MemoryCluster,
     Model,
     Name,
     Overcommit,
+    Served,
     StateDir,
     WarmPool,
     clusters,
@@ -333,22 +337,13 @@ def mcp(
         str | None,
         typer.Option(help="Serve this cluster only: the tools lose their cluster parameter."),
     ] = None,
-    create_cluster: Annotated[
-        bool, typer.Option("--create", help="With --cluster: create it if it does not exist.")
-    ] = False,
+    create_cluster: CreateIt = False,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Leave out the tools that write.")
     ] = False,
-    toolsets: Annotated[
-        str | None,
-        typer.Option(
-            help="Tools to serve, as `a,b` or `all`: clusters, branches, history, schema, queries, "
-            "writes (these by default), advice, memory, capacity.",
-        ),
-    ] = None,
-    answer_tokens: Annotated[
-        int, typer.Option(min=500, help="Most tokens of one answer; clients can ask for its rest.")
-    ] = 20_000,
+    toolsets: Served = None,
+    memory_cluster: MemoryCluster = None,
+    answer_tokens: AnswerTokens = 20_000,
     model: Model = None,
     warm_pool: WarmPool = 1,
     http: Annotated[
@@ -393,6 +388,7 @@ def mcp(
         hosted_by=hosted_by,
         toolsets=DEFAULT if toolsets is None else chosen(toolsets),
         answer_tokens=answer_tokens,
+        memory_cluster=memory_cluster,
     )
     databases = existing.to_serve(dsn or (), cluster, region, user, database, ca_bundle)
     if databases is None:

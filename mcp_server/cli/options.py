@@ -105,6 +105,27 @@ StablePassword = Annotated[
         "of a token that opens connections for 15 minutes.",
     ),
 ]
+Served = Annotated[
+    str | None,
+    typer.Option(
+        "--toolsets",
+        help="Tools to serve, as `a,b` or `all`: clusters, branches, history, schema, queries, "
+        "writes (these by default), advice, memory, capacity.",
+    ),
+]
+AnswerTokens = Annotated[
+    int, typer.Option(min=500, help="Most tokens of one answer; clients can ask for its rest.")
+]
+CreateIt = Annotated[
+    bool, typer.Option("--create", help="With --cluster: create it if it does not exist.")
+]
+MemoryCluster = Annotated[
+    str | None,
+    typer.Option(
+        help="With the toolset memory: the cluster that memories are in, made at the first one. "
+        "Default: that of --cluster, or the one that a call names."
+    ),
+]
 
 
 def _names(catalog: Path) -> list[str]:

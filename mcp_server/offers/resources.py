@@ -1,9 +1,10 @@
-"""Resources: a cluster, and a table of its default database, by their URIs."""
+"""Resources: a cluster, a table of its default database, core blocks of memory; by their URIs."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
 import psycopg
+import structlog
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp_types import Resource
 
@@ -14,17 +15,30 @@ from mcp_server.catalog import queries, showing
 from mcp_server.catalog.tables import described, schema_of, tables_named, tables_of
 from mcp_server.databases.existing import Database
 from mcp_server.errors import ScopeError, SqlRefusedError
+from mcp_server.memories.rules import MemoryScope, MemoryScopeError, NoMemoryError
+from mcp_server.memories.stores import Memories
 from mcp_server.nl2sql.database.identifiers import written
 from mcp_server.results import ClusterDescription
 from mcp_server.rows import limits_of_a_call
 from mcp_server.sessions import describing
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.toolkit.platform import Platform, ServerScope
-from mcp_server.toolkit.uris import cluster_uri
+from mcp_server.toolkit.toolsets import Toolset
+from mcp_server.toolkit.uris import cluster_uri, memory_uris
 from mcp_server.tools.schemas import overview
+
+log = structlog.get_logger(__name__)
 
 LIMITS = limits_of_a_call()
 TABLES_COMPLETED = 5000
+NOT_THERE = (
+    ClusterNotFoundError,
+    MemoryScopeError,
+    NoMemoryError,
+    ScopeError,
+    SqlRefusedError,
+)
+"""Errors of what a URI names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +59,20 @@ class Resources:
                 mime_type="application/json",
             )
             for name in await self.clusters()
+        ] + [
+            Resource(
+                uri=memory_uris(None, scope)[0],
+                name=scope,
+                description="Core blocks of memory, to keep in the context",
+                mime_type="text/plain",
+            )
+            for scope in await self._scopes_with_blocks()
         ]
+
+    @property
+    def has_memories(self) -> bool:
+        """Whether core blocks of memory are among them."""
+        return Toolset.MEMORY in self.scope.toolsets and not self.scope.databases
 
     async def clusters(self) -> list[str]:
         """The names that tools take for `cluster`."""
@@ -64,6 +91,19 @@ class Resources:
         """A table in full, as M-Schema."""
         return await self._told(self._table(id, schema, table))
 
+    async def memory(self, scope: str) -> str:
+        """The core blocks of a scope, in the one cluster for memories."""
+        return await self._told(self._blocks(self.scope.memory_home or "", scope))
+
+    async def memory_of(self, id: str, scope: str) -> str:
+        """The core blocks of a scope in a cluster."""
+        return await self._told(self._blocks(id, scope))
+
+    async def memory_scopes(self, cluster: str) -> list[str]:
+        """The scopes that have memories in a cluster."""
+        memories = await self._memories(cluster) if self.has_memories else None
+        return [] if memories is None else await memories.scopes()
+
     async def schemas(self, cluster: str) -> list[str]:
         """The schemas of a cluster's default database."""
         async with describing(await self._database(cluster), None, LIMITS) as connection:
@@ -80,7 +120,7 @@ class Resources:
         """The text of a resource. Raises ResourceError, which clients get as it is."""
         try:
             answer = await asked
-        except (ClusterNotFoundError, ScopeError, SqlRefusedError) as error:
+        except NOT_THERE as error:
             raise ResourceNotFoundError(error.told(self.words)) from error
         except BorealisError as error:
             raise ResourceError(error.told(self.words)) from error
@@ -89,6 +129,41 @@ class Resources:
         part = page(answer, 0, self.scope.answer_tokens * CHARACTERS_A_TOKEN - NOTE_CHARACTERS)
         notes = (f"{part.left} more lines are left out.",) if part.left else ()
         return "\n".join(blocks(part.text, notes, fenced=answer.fenced))
+
+    async def _scopes_with_blocks(self) -> list[str]:
+        home = self.scope.memory_home
+        if home is None or not self.has_memories:
+            return []
+        try:
+            memories = await self._memories(home)
+            blocks = [] if memories is None else await memories.blocks()
+        except (BorealisError, psycopg.Error) as error:
+            # The clusters are told all the same, that of the memories too, which says why.
+            log.warning("mcp.memories_not_listed", cluster=home, error=str(error))
+            return []
+        return list(dict.fromkeys(each.scope for each in blocks))
+
+    async def _memories(self, cluster: str) -> Memories | None:
+        """The memories in a cluster; None where the one for memories is still to be made."""
+        if self.scope.memory_home not in (None, cluster):
+            raise ScopeError(f"the memories of this server are in {self.scope.memory_home!r} alone")
+        try:
+            handle = await self.platform.off_loop(lambda: self.platform.clusters.cluster(cluster))
+        except ClusterNotFoundError:
+            if cluster != self.scope.memory_cluster:
+                raise
+            return None
+        return self.platform.memories.of(handle, writes=False)
+
+    async def _blocks(self, cluster: str, scope: str) -> Answer:
+        owner = MemoryScope.of(scope)
+        memories = await self._memories(cluster)
+        blocks = [] if memories is None else await memories.blocks(owner)
+        if not blocks:
+            raise NoMemoryError(
+                f"there is no core block in {owner}: remember with `block` makes one"
+            )
+        return Answer.lines([f"# {each.block}\n{each.text}\n" for each in blocks])
 
     async def _database(self, name: str) -> Database:
         if self.scope.cluster not in (None, name):

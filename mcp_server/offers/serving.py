@@ -1,6 +1,6 @@
 """The server of the SDK with what depends on the clusters that there are: resources, completion."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -35,7 +35,12 @@ from mcp_server.offers.prompts import wrong_arguments
 from mcp_server.offers.resources import Resources
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.toolkit.platform import owner_of
-from mcp_server.toolkit.uris import CLUSTER_URI, TABLE_URI
+from mcp_server.toolkit.uris import (
+    CLUSTER_URI,
+    MEMORY_OF_CLUSTER_URI,
+    MEMORY_URI,
+    TABLE_URI,
+)
 
 COMPLETIONS_MAX = 100
 NO_PATHS = ResourceSecurity(reject_path_traversal=False, reject_absolute_paths=False)
@@ -83,6 +88,15 @@ class ToolServer(MCPServer[dict[str, object]]):
             description="Columns, keys, constraints and indexes of a table, as M-Schema",
             security=NO_PATHS,
         )(resources.table)
+        if resources.has_memories:
+            home = resources.scope.memory_home
+            self.resource(
+                MEMORY_OF_CLUSTER_URI if home is None else MEMORY_URI,
+                name="memory",
+                description="Core blocks of a scope (user:NAME, agent:NAME, run:NAME)",
+                mime_type="text/plain",
+                security=NO_PATHS,
+            )(resources.memory_of if home is None else resources.memory)
         self.completion()(self._completed)  # type: ignore[no-untyped-call]
         # The SDK has no public door for these two; its own server is registered to in this way.
         low = self._lowlevel_server
@@ -141,17 +155,24 @@ class ToolServer(MCPServer[dict[str, object]]):
         clusters = await self._resources.clusters()
         if argument in ("cluster", "id"):
             return clusters
+        if argument == "scope":
+            home = self._resources.scope.memory_home or given.get("id")
+            return [] if home is None else await self._told(self._resources.memory_scopes(home))
         cluster = given.get("id") or given.get("cluster") or clusters[0] if clusters else None
         if cluster not in clusters:
             return []
+        match argument:
+            case "schema":
+                return await self._told(self._resources.schemas(cluster))
+            case "table":
+                return await self._told(self._resources.tables(cluster, given.get("schema")))
+            case _:
+                return []
+
+    async def _told(self, asked: Awaitable[list[str]]) -> list[str]:
+        """Names. Raises MCPError where they cannot be had, which clients get as it is."""
         try:
-            match argument:
-                case "schema":
-                    return await self._resources.schemas(cluster)
-                case "table":
-                    return await self._resources.tables(cluster, given.get("schema"))
-                case _:
-                    return []
+            return await asked
         except BorealisError as error:
             raise MCPError(INTERNAL_ERROR, error.told(self._resources.words)) from error
         except psycopg.Error as error:

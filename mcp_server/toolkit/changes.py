@@ -56,6 +56,10 @@ class Changes:
         """A cluster was made, or is gone."""
         await self.bus.publish(ResourcesListChanged())
 
+    async def of_scopes(self) -> None:
+        """A scope of memories has its first core block, or lost its last."""
+        await self.bus.publish(ResourcesListChanged())
+
     async def of(self, *beginnings: str) -> None:
         """Resources whose URIs are one of these, or go on behind one that ends in a slash."""
         for uri in [each for each in self._listening if _is_one(each, beginnings)]:

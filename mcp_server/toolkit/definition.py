@@ -131,7 +131,11 @@ def bind(
     """
     signature = inspect.signature(definition.run, eval_str=True)
     structured = bool(definition.structured)
-    fixed = {name: value for name, value in _fixed(scope).items() if name in signature.parameters}
+    fixed = {
+        name: value
+        for name, value in _fixed(scope, definition.toolset).items()
+        if name in signature.parameters
+    }
 
     async def answered(run: Callable[[], Awaitable[Told]]) -> Told:
         for _ in range(HOSTS_MAX - 1):
@@ -199,12 +203,13 @@ def _told_by_span(arguments: Mapping[str, Any]) -> tracing.Attributes:
     return told
 
 
-def _fixed(scope: ServerScope) -> dict[str, Any]:
+def _fixed(scope: ServerScope, toolset: Toolset | None) -> dict[str, Any]:
     """The arguments that a scope decides. A connection string names one database of its server."""
     if scope.databases:
         only = {CLUSTER_PARAMETER: scope.databases[0]} if len(scope.databases) == 1 else {}
         return {DATABASE_PARAMETER: None, **only}
-    return {} if scope.cluster is None else {CLUSTER_PARAMETER: scope.cluster}
+    named = scope.memory_home if toolset is Toolset.MEMORY else scope.cluster
+    return {} if named is None else {CLUSTER_PARAMETER: named}
 
 
 def _result_of(annotation: Any, *, structured: bool) -> Any:

@@ -11,6 +11,7 @@ from mcp.server.mcpserver import Context
 from cluster_runtime.control.plane import Cluster, ControlPlane
 from mcp_server.answers.pages import ANSWER_TOKENS, KeptAnswers
 from mcp_server.databases.existing import Database, Databases
+from mcp_server.memories.stores import KeptMemories
 from mcp_server.questions import Questions
 from mcp_server.toolkit.changes import Changes
 from mcp_server.toolkit.progress import Progress
@@ -31,6 +32,7 @@ class Platform:
     databases: Databases | None = None
     kept: KeptAnswers = field(default_factory=KeptAnswers)
     changes: Changes = field(default_factory=Changes)
+    memories: KeptMemories = field(default_factory=KeptMemories)
 
     @property
     def clusters(self) -> ControlPlane:
@@ -59,6 +61,7 @@ class ServerScope:
 
     databases: the names of those that it reads instead of clusters, where it does.
     toolsets: those whose tools it has. answer_tokens: most of one answer.
+    memory_cluster: where memories are, whatever the others work on; made at the first one.
     """
 
     cluster: str | None = None
@@ -66,6 +69,12 @@ class ServerScope:
     databases: tuple[str, ...] = ()
     toolsets: Toolsets = DEFAULT
     answer_tokens: int = ANSWER_TOKENS
+    memory_cluster: str | None = None
+
+    @property
+    def memory_home(self) -> str | None:
+        """The one cluster that all memories of the server are in; None where calls name it."""
+        return self.memory_cluster or self.cluster
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from mcp import Client
 
 from mcp_server.toolkit.definition import StrictTool, bind
 from mcp_server.toolkit.platform import Platform
+from mcp_server.toolkit.toolsets import DEFAULT, EVERY
 from mcp_server.tools import DEFINITIONS, ServerScope
 
 READS = (True, None)
@@ -27,13 +28,20 @@ CONTRACT = {  # tool: (read-only, destructive), parameters
     "run_query": (READS, "cluster sql limit timeout_seconds database"),
     "execute_sql": (DESTROYS, "cluster sql parameters limit timeout_seconds database"),
     "ask": (READS, "cluster question evidence explain client_model limit timeout_seconds database"),
+    "remember": (ADDS, "cluster scope text id block ttl_minutes separate"),
+    "recall": (READS, "cluster scopes query limit min_score"),
+    "list_memories": (READS, "cluster scope limit"),
+    "forget": (DESTROYS, "cluster scope ids query limit"),
     "read_more": (READS, "cursor"),
 }
 STRUCTURED = {"describe_cluster"}
 SCOPED_AWAY = {"create_cluster", "list_clusters", "delete_cluster"}
-WRITING = {"create_cluster", "delete_cluster", "execute_sql"}
+WRITING = {"create_cluster", "delete_cluster", "execute_sql", "remember", "forget"}
+BY_DEFAULT = {each.name for each in DEFINITIONS if each.toolset is None or each.toolset in DEFAULT}
 
-BOUND = {each.name: bind(each, Platform(None, None), ServerScope()) for each in DEFINITIONS}
+BOUND = {
+    each.name: bind(each, Platform(None, None), ServerScope(toolsets=EVERY)) for each in DEFINITIONS
+}
 
 
 def test_the_table_names_every_tool() -> None:
@@ -75,7 +83,7 @@ def test_only_what_programs_read_has_a_schema_of_its_answer(name: str) -> None:
 def test_a_scope_takes_the_cluster_parameter_and_the_tools_beyond_one_cluster_away(
     name: str,
 ) -> None:
-    scope = ServerScope(cluster="notes")
+    scope = ServerScope(cluster="notes", toolsets=EVERY)
     definition = next(each for each in DEFINITIONS if each.name == name)
     assert definition.fits(scope) is (name not in SCOPED_AWAY)
     if definition.fits(scope):
@@ -87,11 +95,11 @@ def test_a_scope_takes_the_cluster_parameter_and_the_tools_beyond_one_cluster_aw
 @pytest.mark.parametrize("name", CONTRACT)
 def test_a_read_only_server_has_no_tool_that_writes(name: str) -> None:
     definition = next(each for each in DEFINITIONS if each.name == name)
-    assert definition.fits(ServerScope(read_only=True)) is (name not in WRITING)
+    assert definition.fits(ServerScope(read_only=True, toolsets=EVERY)) is (name not in WRITING)
 
 
 async def test_the_client_sees_the_same_tools(tools: Any) -> None:
     async with Client(tools.server) as client:
         listed = (await client.list_tools()).tools
-        assert {tool.name for tool in listed} == set(CONTRACT)
+        assert {tool.name for tool in listed} == BY_DEFAULT
         assert client.instructions.startswith("Real PostgreSQL")

@@ -1,0 +1,1 @@
+"""What agents remember, for the tools: whose memories they are, and the stores that hold them."""

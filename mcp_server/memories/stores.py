@@ -1,0 +1,266 @@
+"""The stores behind the memory tools: a schema of its own in a cluster's default database.
+
+Memories are items of `memory.BorealisStore`, in namespaces by scope, found by words and vectors.
+The embedding is the store's default, `memory.HashEmbeddings`. Reads connect as `borealis_reader`,
+writes as the master user. A store is kept for its connections, which close when they are idle, so
+that a cluster can pause.
+"""
+
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+
+from cluster_runtime.control.plane import Cluster
+from cluster_runtime.engine.access.roles import READER
+from mcp_server.memories.rules import (
+    ROOT,
+    Memory,
+    MemoryScope,
+    NoMemoryError,
+    id_of,
+    id_of_block,
+    say_the_same,
+)
+
+if TYPE_CHECKING:
+    from memory import BorealisStore
+
+SCHEMA = "borealis_memories"
+STORES_MAX = 16
+SWEEP_SECONDS = 300.0
+SCOPES_MAX = 1000
+BLOCKS_MAX = 200
+LIKELY = 5
+"""The nearest memories that are asked whether they say the same."""
+APPLICATION = "borealis mcp memory"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAs:
+    """A cluster's default database, as the memory package asks for connections of one role."""
+
+    cluster: Cluster
+    user: str | None
+
+    def dsn(self, endpoint: Any = "writer") -> str:
+        """A connection string of the writer, which alone has what was written a moment ago."""
+        return self.cluster.dsn("writer", user=self.user)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What became of a text. replaced: what it took the place of; similarity: how alike they are"""
+
+    id: str
+    done: Literal["added", "updated"]
+    replaced: str | None = None
+    similarity: float | None = None
+
+
+@dataclass(slots=True)
+class Memories:
+    """The memories in one cluster, for one role.
+
+    store: words and vectors, for searches. vectors: the same rows by vectors alone, whose scores
+    are similarities.
+    """
+
+    store: "BorealisStore"
+    vectors: "BorealisStore"
+    _writing: anyio.Lock = field(default_factory=anyio.Lock)
+    _is_set_up: bool = False
+    _swept: float = 0.0
+
+    @classmethod
+    def of(cls, cluster: Cluster, user: str | None) -> "Memories":
+        """Those in a cluster, without a connection yet."""
+        from memory import BorealisStore
+
+        source = DatabaseAs(cluster, user)
+        index = {"fields": ["text"]}
+        options: dict[str, Any] = {"schema": SCHEMA, "application_name": APPLICATION}
+        return cls(
+            BorealisStore(source, index={**index, "hybrid": True}, **options),
+            BorealisStore(source, index=index, **options),
+        )
+
+    async def remember(
+        self,
+        scope: MemoryScope,
+        text: str,
+        *,
+        id: str | None = None,
+        block: str | None = None,
+        ttl_minutes: float | None = None,
+        separate: bool = False,
+    ) -> Remembered:
+        """Keep a text: as a core block, in place of a memory, or of one that says the same.
+
+        ttl_minutes: from now; None forgets never. separate: beside one that says nearly the same,
+        where only the very same text is one memory. Raises NoMemoryError for a wrong id.
+        """
+        async with self._writing:
+            await self._ready_to_write()
+            if block is not None:
+                place = await self._at(scope, id_of_block(block))
+                kept = Remembered(id_of_block(block), "updated" if place else "added", place)
+            elif id is not None:
+                place = await self._at(scope, id)
+                if place is None:
+                    raise NoMemoryError(
+                        f"{scope} has no memory {id!r}: leave id out to add one, or take the id "
+                        "from recall or list_memories"
+                    )
+                kept = Remembered(id, "updated", place)
+            else:
+                kept = await self._place_of(scope, text, separate=separate)
+            await self._put(scope, kept.id, text, ttl_minutes)
+            await self._sweep()
+        return kept
+
+    async def recall(
+        self, scopes: Sequence[MemoryScope], query: str | None, limit: int
+    ) -> list[Memory]:
+        """Memories of some scopes, best first with scores; without a query the latest first."""
+        from langgraph.store.base import SearchOp
+
+        several = len(scopes) > 1
+        op = SearchOp(
+            namespace_prefix=(ROOT,) if several else scopes[0].namespace,
+            filter={"scope": {"$in": [str(each) for each in scopes]}} if several else None,
+            limit=limit,
+            query=query,
+            refresh_ttl=False,
+        )
+        async with _empty_without_tables() as found:
+            found += [Memory.of(item) for item in (await self.store.abatch([op]))[0] or ()]
+        return found
+
+    async def scopes(self) -> list[str]:
+        """The scopes that have memories."""
+        from langgraph.store.base import ListNamespacesOp, MatchCondition
+
+        op = ListNamespacesOp(
+            match_conditions=(MatchCondition("prefix", (ROOT, "*", "*")),), limit=SCOPES_MAX
+        )
+        async with _empty_without_tables() as found:
+            found += (await self.store.abatch([op]))[0]
+        return [str(MemoryScope.at(each)) for each in found]
+
+    async def blocks(self, scope: MemoryScope | None = None) -> list[Memory]:
+        """The core blocks of a scope, or of all, by scope and name."""
+        from langgraph.store.base import SearchOp
+
+        op = SearchOp(
+            namespace_prefix=(ROOT,) if scope is None else scope.namespace,
+            filter={"block": True},
+            limit=BLOCKS_MAX,
+            refresh_ttl=False,
+        )
+        async with _empty_without_tables() as found:
+            found += [Memory.of(item) for item in (await self.store.abatch([op]))[0] or ()]
+        return sorted(found, key=lambda each: (each.scope, each.id))
+
+    async def forget(self, scope: MemoryScope, ids: Sequence[str]) -> list[Memory]:
+        """Remove memories by id; those that were there, as they were."""
+        from langgraph.store.base import GetOp, PutOp
+
+        async with self._writing:
+            await self._ready_to_write()
+            wanted = list(dict.fromkeys(ids))
+            gets = [GetOp(scope.namespace, each, refresh_ttl=False) for each in wanted]
+            puts = [PutOp(scope.namespace, each, None) for each in wanted]
+            found = (await self.store.abatch([*gets, *puts]))[: len(gets)]
+        return [Memory.of(item) for item in found if item is not None]
+
+    def close(self) -> None:
+        """Leave the pool of connections."""
+        self.store.close()
+        self.vectors.close()
+
+    async def _ready_to_write(self) -> None:
+        if not self._is_set_up:
+            await self.store.asetup()
+            self._is_set_up = True
+
+    async def _at(self, scope: MemoryScope, id: str) -> str | None:
+        from langgraph.store.base import GetOp
+
+        (item,) = await self.store.abatch([GetOp(scope.namespace, id, refresh_ttl=False)])
+        return None if item is None else Memory.of(item).text
+
+    async def _place_of(self, scope: MemoryScope, text: str, *, separate: bool) -> Remembered:
+        """Where a new text goes."""
+        from langgraph.store.base import SearchOp
+
+        taken = await self._at(scope, id := id_of(text))
+        if taken is not None and say_the_same(taken, text, None):
+            return Remembered(id, "updated", similarity=1.0)
+        near = SearchOp(
+            scope.namespace,
+            filter={"block": False},
+            limit=0 if separate else LIKELY,
+            query=text,
+            refresh_ttl=False,
+        )
+        for found in map(Memory.of, (await self.vectors.abatch([near]))[0] or ()):
+            if say_the_same(found.text, text, found.score):
+                return Remembered(found.id, "updated", found.text, found.score)
+        # The id of a text that a later one has taken the place of stays with that one.
+        return Remembered(id if taken is None else secrets.token_hex(6), "added")
+
+    async def _put(self, scope: MemoryScope, id: str, text: str, ttl_minutes: float | None) -> None:
+        from langgraph.store.base import PutOp
+
+        value: dict[str, Any] = {
+            "text": text,
+            "scope": str(scope),
+            "block": id.startswith(id_of_block("")),
+        }
+        if ttl_minutes is not None:
+            until = datetime.now(UTC) + timedelta(minutes=ttl_minutes)
+            value["expires"] = until.isoformat(timespec="seconds")
+        await self.store.abatch([PutOp(scope.namespace, id, value, ttl=ttl_minutes)])
+
+    async def _sweep(self) -> None:
+        """Remove what has expired, now and then: it is never told anyhow."""
+        if (now := time.monotonic()) - self._swept > SWEEP_SECONDS:
+            self._swept = now
+            await self.store.asweep_ttl()
+
+
+@asynccontextmanager
+async def _empty_without_tables() -> AsyncIterator[list[Any]]:
+    """A list that stays empty where nothing was ever remembered."""
+    from memory.errors import SetupRequiredError
+
+    found: list[Any] = []
+    try:
+        yield found
+    except SetupRequiredError:
+        found.clear()
+
+
+class KeptMemories:
+    """The memories that a server has been asked for, by cluster and role; the oldest go."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str | None], Memories] = OrderedDict()
+
+    def of(self, cluster: Cluster, *, writes: bool) -> Memories:
+        """The memories in a cluster."""
+        user = None if writes else READER
+        key = (cluster.id, user)
+        if key not in self._kept:
+            self._kept[key] = Memories.of(cluster, user)
+        self._kept.move_to_end(key)
+        while len(self._kept) > STORES_MAX:
+            self._kept.popitem(last=False)[1].close()
+        return self._kept[key]
