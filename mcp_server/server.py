@@ -47,6 +47,7 @@ GUIDE = {
     "describe_tables": "describe_tables has the exact names.",
     "run_query": "run_query reads and cannot change anything.",
     "execute_sql": "execute_sql writes.",
+    "diagnose": "diagnose says what ails a database, with the SQL that mends it.",
     "recall": "recall finds what was remembered in earlier sessions: begin with it.",
     "remember": "remember keeps a fact for later ones.",
     "ask": "ask takes a question in English and returns the SQL it made with its rows; check its "

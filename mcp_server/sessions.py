@@ -42,7 +42,7 @@ from mcp_server.nl2sql.database.guard import checks
 from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.nl2sql.database.own_names import own_names
 from mcp_server.nl2sql.database.refusals import refusal
-from mcp_server.nl2sql.database.steps import arun
+from mcp_server.nl2sql.database.steps import Fetched, arun
 from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError, QueryTimeoutError
 from mcp_server.rendering import clip
 from mcp_server.results import ExecutionResult, QueryResult, StatementResult
@@ -259,6 +259,17 @@ async def describing(
         yield connection
 
 
+@asynccontextmanager
+async def examining(
+    cluster: Database, database: str | None, limits: Limits
+) -> AsyncIterator[Connection]:
+    """As `describing`, of the writer and as the master user, whom the statistics are shown to."""
+    async with connected(cluster, database, limits) as connection:
+        await arun(connection, checks.begin(limits))
+        await arun(connection, own_names())
+        yield connection
+
+
 async def interruptible(
     connection: Connection, work: Coroutine[Any, Any, T], seconds: float = math.inf
 ) -> T:
@@ -319,18 +330,23 @@ async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult
     Stops the server as soon as the limits are reached. Raises RefusedError for what the guard or
     PostgreSQL refuses, nearest names included, and psycopg.Error for a lost connection.
     """
+    answer = await fetched(connection, sql, limits)
+    await connection.execute("rollback; deallocate all")
+    collected = Collected(limits, list(answer.fields), truncated=answer.truncated)
+    return await result_of(connection, collected, answer.texts, answer.seconds)
+
+
+async def fetched(connection: Connection, sql: str, limits: Limits) -> Fetched:
+    """The rows of one statement that passes the guard, as text. Raises as `query` does."""
     try:
         checked = await arun(connection, checks.check(sql, limits))
-        answer = await arun(connection, checks.fetch(checked, limits, values=False))
+        return await arun(connection, checks.fetch(checked, limits, values=False))
     except ForbiddenError as refused:
         if isinstance(refused.__cause__, InsufficientPrivilege):
             raise SqlRefusedError(f"{refused}: {connection.grant_advice}") from refused
         raise
     except QueryTimeoutError as late:
         raise QueryTimeoutError(f"{late}, or raise timeout_seconds") from late
-    await connection.execute("rollback; deallocate all")
-    collected = Collected(limits, list(answer.fields), truncated=answer.truncated)
-    return await result_of(connection, collected, answer.texts, answer.seconds)
 
 
 async def execute(

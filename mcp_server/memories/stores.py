@@ -9,11 +9,10 @@ that a cluster can pause.
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import anyio
 
@@ -30,6 +29,8 @@ from mcp_server.memories.rules import (
 )
 
 if TYPE_CHECKING:
+    from langgraph.store.base import ListNamespacesOp, SearchOp
+
     from memory import BorealisStore
 
 SCHEMA = "borealis_memories"
@@ -139,9 +140,7 @@ class Memories:
             query=query,
             refresh_ttl=False,
         )
-        async with _empty_without_tables() as found:
-            found += [Memory.of(item) for item in (await self.store.abatch([op]))[0] or ()]
-        return found
+        return [Memory.of(item) for item in await _found(self.store, op)]
 
     async def scopes(self) -> list[str]:
         """The scopes that have memories."""
@@ -150,9 +149,7 @@ class Memories:
         op = ListNamespacesOp(
             match_conditions=(MatchCondition("prefix", (ROOT, "*", "*")),), limit=SCOPES_MAX
         )
-        async with _empty_without_tables() as found:
-            found += (await self.store.abatch([op]))[0]
-        return [str(MemoryScope.at(each)) for each in found]
+        return [str(MemoryScope.at(each)) for each in await _found(self.store, op)]
 
     async def blocks(self, scope: MemoryScope | None = None) -> list[Memory]:
         """The core blocks of a scope, or of all, by scope and name."""
@@ -164,8 +161,7 @@ class Memories:
             limit=BLOCKS_MAX,
             refresh_ttl=False,
         )
-        async with _empty_without_tables() as found:
-            found += [Memory.of(item) for item in (await self.store.abatch([op]))[0] or ()]
+        found = map(Memory.of, await _found(self.store, op))
         return sorted(found, key=lambda each: (each.scope, each.id))
 
     async def forget(self, scope: MemoryScope, ids: Sequence[str]) -> list[Memory]:
@@ -210,7 +206,7 @@ class Memories:
             query=text,
             refresh_ttl=False,
         )
-        for found in map(Memory.of, (await self.vectors.abatch([near]))[0] or ()):
+        for found in map(Memory.of, await _found(self.vectors, near)):
             if say_the_same(found.text, text, found.score):
                 return Remembered(found.id, "updated", found.text, found.score)
         # The id of a text that a later one has taken the place of stays with that one.
@@ -236,16 +232,15 @@ class Memories:
             await self.store.asweep_ttl()
 
 
-@asynccontextmanager
-async def _empty_without_tables() -> AsyncIterator[list[Any]]:
-    """A list that stays empty where nothing was ever remembered."""
+async def _found(store: "BorealisStore", op: "SearchOp | ListNamespacesOp") -> list[Any]:
+    """What a search finds; nothing where nothing was ever remembered."""
     from memory.errors import SetupRequiredError
 
-    found: list[Any] = []
     try:
-        yield found
+        (found,) = await store.abatch([op])
     except SetupRequiredError:
-        found.clear()
+        return []
+    return cast(list[Any], found)
 
 
 class KeptMemories:

@@ -2,13 +2,14 @@
 
 from mcp_server.toolkit.definition import ToolDefinition, bind
 from mcp_server.toolkit.platform import Platform, ServerScope
-from mcp_server.tools import clusters, memories, queries, questions, rest, schemas
+from mcp_server.tools import advice, clusters, memories, queries, questions, rest, schemas
 
 DEFINITIONS: tuple[ToolDefinition, ...] = (
     *clusters.TOOLS,
     *schemas.TOOLS,
     *queries.TOOLS,
     *questions.TOOLS,
+    *advice.TOOLS,
     *memories.TOOLS,
     *rest.TOOLS,
 )

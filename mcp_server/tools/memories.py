@@ -184,7 +184,7 @@ def _told(found: list[Memory], notes: tuple[str, ...] = ()) -> Answer:
 
 
 def _cell(value: object) -> Json:
-    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value  # type: ignore[return-value]
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value
 
 
 TOOLS = (remember, recall, list_memories, forget)

@@ -28,6 +28,8 @@ CONTRACT = {  # tool: (read-only, destructive), parameters
     "run_query": (READS, "cluster sql limit timeout_seconds database"),
     "execute_sql": (DESTROYS, "cluster sql parameters limit timeout_seconds database"),
     "ask": (READS, "cluster question evidence explain client_model limit timeout_seconds database"),
+    "explain_query": (READS, "cluster sql analyze timeout_seconds database"),
+    "diagnose": (READS, "cluster checks long_seconds database"),
     "remember": (ADDS, "cluster scope text id block ttl_minutes separate"),
     "recall": (READS, "cluster scopes query limit min_score"),
     "list_memories": (READS, "cluster scope limit"),

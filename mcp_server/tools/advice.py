@@ -1,0 +1,106 @@
+"""Tools that say what ails a database or a query, and what mends it."""
+
+import json
+from typing import Annotated
+
+from pydantic import Field
+
+from mcp_server.advice.examining import CHECK_SECONDS, CHECKS, Check
+from mcp_server.advice.examining import diagnose as examine
+from mcp_server.advice.findings import Finding
+from mcp_server.advice.plans import plan_of
+from mcp_server.answers.pages import Answer
+from mcp_server.errors import SqlRefusedError
+from mcp_server.nl2sql.database.guard.checks import inspect
+from mcp_server.rendering import Json
+from mcp_server.rows import limits_of_a_call
+from mcp_server.sessions import examining, fetched, interruptible, reading
+from mcp_server.toolkit.arguments import ClusterName, DatabaseName, TimeoutSeconds
+from mcp_server.toolkit.definition import Effect, Reach, tool
+from mcp_server.toolkit.platform import Call
+from mcp_server.toolkit.toolsets import Toolset
+
+ALL_SECONDS = (len(CHECKS) + 1) * CHECK_SECONDS
+MEND = "mend is SQL to read before you run it; what it names comes from the database."
+
+
+@tool(title="Explain a query", toolset=Toolset.ADVICE, effect=Effect.READS, reach=Reach.DATABASE)
+async def explain_query(
+    call: Call,
+    cluster: ClusterName,
+    sql: Annotated[str, Field(min_length=1, description="One statement that reads")],
+    analyze: Annotated[
+        bool, Field(description="Run it, for real times and numbers of rows")
+    ] = False,
+    timeout_seconds: TimeoutSeconds = 30,
+    database: DatabaseName = None,
+) -> Answer:
+    """Show the plan of a query in short, and what is remarkable in it."""
+    inspection = inspect(sql)
+    if inspection.explain or inspection.is_show:
+        raise SqlRefusedError("give the query itself, without EXPLAIN; SHOW has no plan")
+    options = "analyze, buffers, format json" if analyze else "format json"
+    handle = await call.database(cluster)
+    limits = limits_of_a_call(1, timeout_seconds)
+    async with reading(handle, database, limits) as connection, call.progress.during("explaining"):
+        answer = await interruptible(
+            connection,
+            fetched(connection, f"explain ({options}) {inspection.sql}", limits),
+            timeout_seconds,
+        )
+    ((text,),) = answer.texts
+    plan = plan_of(json.loads(text or "[]"))
+    times = [
+        f"{what} {ms:.1f} ms"
+        for what, ms in (("planning", plan.planning_ms), ("execution", plan.execution_ms))
+        if ms is not None
+    ]
+    lines = [f"cost {plan.cost:.0f}", *times, *plan.lines]
+    return Answer.lines([*lines, *(f"! {each}" for each in plan.remarks)])
+
+
+@tool(title="Diagnose", toolset=Toolset.ADVICE, effect=Effect.READS, reach=Reach.DATABASE)
+async def diagnose(
+    call: Call,
+    cluster: ClusterName,
+    checks: Annotated[list[Check], Field(description="Default: all")] = [],  # noqa: B006 - never changed
+    long_seconds: Annotated[
+        float, Field(ge=0, description="From what age on an open transaction is long")
+    ] = 60,
+    database: DatabaseName = None,
+) -> Answer:
+    """Find what ails a database, the most pressing first, each with the SQL that mends it."""
+    handle = await call.database(cluster)
+    limits = limits_of_a_call(seconds=ALL_SECONDS)
+    async with (
+        examining(handle, database, limits) as connection,
+        call.progress.during("examining"),
+    ):
+        told = await interruptible(
+            connection,
+            examine(connection, checks or CHECKS, long_seconds=long_seconds),
+            ALL_SECONDS,
+        )
+
+    def wrap(items: object, first: bool) -> Json:
+        page: dict[str, Json] = {"findings": items}
+        if first and told.fine:
+            page["fine"] = list(told.fine)
+        if first and told.not_checked:
+            page["not_checked"] = dict(told.not_checked)
+        return page
+
+    notes = (MEND,) if told.found else ()
+    return Answer([_told(each) for each in told.found], wrap, notes, fenced=True)
+
+
+def _told(finding: Finding) -> Json:
+    return {
+        "check": finding.check,
+        "of": finding.of,
+        "says": finding.says,
+        "mend": finding.mend,
+    }
+
+
+TOOLS = (explain_query, diagnose)
