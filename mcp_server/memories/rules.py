@@ -52,7 +52,7 @@ class MemoryScope:
     @classmethod
     def at(cls, namespace: Sequence[str]) -> "MemoryScope":
         """The scope whose namespace this is."""
-        _, kind, owner = namespace
+        _, kind, owner, *_ = namespace
         return cls(kind, owner.replace("%2E", ".").replace("%25", "%"))
 
     @property

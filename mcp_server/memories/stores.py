@@ -176,11 +176,6 @@ class Memories:
             found = (await self.store.abatch([*gets, *puts]))[: len(gets)]
         return [Memory.of(item) for item in found if item is not None]
 
-    def close(self) -> None:
-        """Leave the pool of connections."""
-        self.store.close()
-        self.vectors.close()
-
     async def _ready_to_write(self) -> None:
         if not self._is_set_up:
             await self.store.asetup()
@@ -257,5 +252,5 @@ class KeptMemories:
             self._kept[key] = Memories.of(cluster, user)
         self._kept.move_to_end(key)
         while len(self._kept) > STORES_MAX:
-            self._kept.popitem(last=False)[1].close()
+            self._kept.popitem(last=False)  # not closed: a call may still use it
         return self._kept[key]
