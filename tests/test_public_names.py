@@ -126,7 +126,15 @@ def test_there_are_public_functions() -> None:
 
 
 def test_the_errors_that_documentation_names_exist() -> None:
-    known = {"ToolError", *dir(builtins), *dir(psycopg), *dir(psycopg.errors), *dir(psycopg_pool)}
+    known = {
+        "MCPError",
+        "ResourceError",
+        "ToolError",
+        *dir(builtins),
+        *dir(psycopg),
+        *dir(psycopg.errors),
+        *dir(psycopg_pool),
+    }
     said: dict[str, set[str]] = {}
     for package in ("borealis", *LOWER, "mcp_server"):
         for source in (ROOT / package).rglob("*.py"):
