@@ -339,6 +339,16 @@ def mcp(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Leave out the tools that write.")
     ] = False,
+    toolsets: Annotated[
+        str | None,
+        typer.Option(
+            help="Tools to serve, as `a,b` or `all`: clusters, branches, history, schema, queries, "
+            "writes (these by default), advice, memory, capacity.",
+        ),
+    ] = None,
+    answer_tokens: Annotated[
+        int, typer.Option(min=500, help="Most tokens of one answer; clients can ask for its rest.")
+    ] = 20_000,
     model: Model = None,
     warm_pool: WarmPool = 1,
     http: Annotated[
@@ -369,6 +379,7 @@ def mcp(
     with loading():
         from mcp_server import hosting
         from mcp_server.cli import existing
+        from mcp_server.toolkit.toolsets import DEFAULT, chosen
 
     options = hosting.Options(
         state_dir=state_dir.expanduser(),
@@ -380,6 +391,8 @@ def mcp(
         token_file=token_file,
         warm_pool=warm_pool,
         hosted_by=hosted_by,
+        toolsets=DEFAULT if toolsets is None else chosen(toolsets),
+        answer_tokens=answer_tokens,
     )
     databases = existing.to_serve(dsn or (), cluster, region, user, database, ca_bundle)
     if databases is None:

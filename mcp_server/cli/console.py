@@ -213,9 +213,9 @@ def _said(value: Any) -> str:
 def rows(result: "QueryResult", console: Console = out, limit: int | None = None) -> None:
     """A result as a table; `limit` draws only the first rows."""
     table = Table()
-    for column in result.columns:
-        numeric = column.type.startswith(("int", "big", "small", "num", "real", "double"))
-        table.add_column(Text(column.name), justify="right" if numeric else "left")
+    for name, type_ in zip(result.columns, result.types, strict=True):
+        numeric = type_.startswith(("int", "big", "small", "num", "real", "double"))
+        table.add_column(Text(name), justify="right" if numeric else "left")
     shown = result.rows[:limit]
     for row in shown:
         table.add_row(*(_cell(value) for value in row))
