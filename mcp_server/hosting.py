@@ -41,6 +41,7 @@ class Options:
     hosted_by: who hosts the clusters, as in `Runtime.open`.
     token_file: with HTTP, a file whose content clients must send as a bearer token.
     toolsets: those whose tools are served. answer_tokens: most of one answer.
+    allow_destructive: whether what destroys needs no confirmation.
     """
 
     state_dir: Path
@@ -54,6 +55,7 @@ class Options:
     hosted_by: HostedBy = "daemon"
     toolsets: Toolsets = DEFAULT
     answer_tokens: int = ANSWER_TOKENS
+    allow_destructive: bool = False
 
 
 def run(options: Options, announce: Callable[[str], None]) -> None:
@@ -63,6 +65,8 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
     """
     if options.create and options.cluster is None:
         raise ScopeError("--create needs --cluster NAME: it creates that cluster")
+    if options.allow_destructive and options.read_only:
+        raise ScopeError("--allow-destructive has nothing to allow with --read-only")
     token, listener = _prepared(options)
     with (
         ExitStack() as traces,
@@ -78,6 +82,7 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
             options.read_only,
             toolsets=options.toolsets,
             answer_tokens=options.answer_tokens,
+            allow_destructive=options.allow_destructive,
         )
         server = build_server(runtime, scope, model=options.model)
 
@@ -97,6 +102,8 @@ def run_for_databases(
     """
     if options.create:
         raise ScopeError("--create makes a cluster: it cannot go with a database that is there")
+    if options.allow_destructive:
+        raise ScopeError("--allow-destructive has nothing to allow: databases are only read")
     token, listener = _prepared(options)
     databases.examine(announce)
     server = build_database_server(

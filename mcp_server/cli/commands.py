@@ -26,7 +26,7 @@ from mcp_server.cli.branching import commands as branching
 from mcp_server.cli.clients import commands as clients
 from mcp_server.cli.connecting import commands as connecting
 from mcp_server.cli.machine import configuration
-from mcp_server.cli.options import STATE_DIR, AsJson, Name, StateDir, clusters
+from mcp_server.cli.options import STATE_DIR, AllowDestructive, AsJson, Name, StateDir, clusters
 from mcp_server.cli.simulating import commands as simulating
 from mcp_server.cli.watching import commands as watching
 from mcp_server.errors import DISTRIBUTION, McpServerError, missing_extra
@@ -339,6 +339,7 @@ def mcp(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Leave out the tools that write.")
     ] = False,
+    allow_destructive: AllowDestructive = False,
     toolsets: Annotated[
         str | None,
         typer.Option(
@@ -393,6 +394,7 @@ def mcp(
         hosted_by=hosted_by,
         toolsets=DEFAULT if toolsets is None else chosen(toolsets),
         answer_tokens=answer_tokens,
+        allow_destructive=allow_destructive,
     )
     databases = existing.to_serve(dsn or (), cluster, region, user, database, ca_bundle)
     if databases is None:

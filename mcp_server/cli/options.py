@@ -47,6 +47,10 @@ Name = Annotated[
     typer.Argument(help="Identifier of the cluster.", metavar="CLUSTER", autocompletion=clusters),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AllowDestructive = Annotated[
+    bool,
+    typer.Option("--allow-destructive", help="Have what destroys (DROP, ...) not confirmed."),
+]
 Reader = Annotated[bool, typer.Option("--reader", help="Connect to the reader endpoint.")]
 Database = Annotated[str | None, typer.Option(help="Database to connect to.")]
 StablePassword = Annotated[

@@ -1,6 +1,6 @@
 """What tools stand on: the narrow port to the clusters, what a server may do, and one call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from cluster_runtime.control.plane import Cluster, ControlPlane
 from mcp_server.answers.pages import ANSWER_TOKENS, KeptAnswers
 from mcp_server.databases.existing import Database, Databases
 from mcp_server.questions import Questions
+from mcp_server.safety.confirmations import Confirmations
 from mcp_server.toolkit.changes import Changes
 from mcp_server.toolkit.progress import Progress
 from mcp_server.toolkit.toolsets import DEFAULT, Toolsets
@@ -31,6 +32,7 @@ class Platform:
     databases: Databases | None = None
     kept: KeptAnswers = field(default_factory=KeptAnswers)
     changes: Changes = field(default_factory=Changes)
+    confirmations: Confirmations = field(default_factory=Confirmations)
 
     @property
     def clusters(self) -> ControlPlane:
@@ -58,7 +60,8 @@ class ServerScope:
     """What a server may do. cluster: the only one it works on, or None for all of them.
 
     databases: the names of those that it reads instead of clusters, where it does.
-    toolsets: those whose tools it has. answer_tokens: most of one answer.
+    toolsets: those whose tools it has. answer_tokens: most of one answer. allow_destructive:
+    whether calls that destroy something need no confirmation.
     """
 
     cluster: str | None = None
@@ -66,16 +69,23 @@ class ServerScope:
     databases: tuple[str, ...] = ()
     toolsets: Toolsets = DEFAULT
     answer_tokens: int = ANSWER_TOKENS
+    allow_destructive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of one tool. `off_loop` runs what blocks, so that other calls go on meanwhile."""
+    """One call of one tool. `off_loop` runs what blocks, so that other calls go on meanwhile.
+
+    tool, arguments: what was called, without its confirmation, which is None where it has none.
+    """
 
     platform: Platform
     scope: ServerScope
     progress: Progress
     context: Context[Any, Any]
+    tool: str
+    arguments: Mapping[str, Any]
+    confirmation: str | None = None
 
     @property
     def plane(self) -> ControlPlane:

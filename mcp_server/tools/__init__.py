@@ -2,10 +2,12 @@
 
 from mcp_server.toolkit.definition import ToolDefinition, bind
 from mcp_server.toolkit.platform import Platform, ServerScope
-from mcp_server.tools import clusters, queries, questions, rest, schemas
+from mcp_server.tools import branches, clusters, history, queries, questions, rest, schemas
 
 DEFINITIONS: tuple[ToolDefinition, ...] = (
     *clusters.TOOLS,
+    *branches.TOOLS,
+    *history.TOOLS,
     *schemas.TOOLS,
     *queries.TOOLS,
     *questions.TOOLS,
