@@ -47,6 +47,8 @@ GUIDE = {
     "describe_tables": "describe_tables has the exact names.",
     "run_query": "run_query reads and cannot change anything.",
     "execute_sql": "execute_sql writes.",
+    "branch": "Try risky changes on a branch.",
+    "rewind": "rewind undoes what execute_sql destroyed.",
     "ask": "ask takes a question in English and returns the SQL it made with its rows; check its "
     "`reading`, and write SQL yourself when it declines.",
 }

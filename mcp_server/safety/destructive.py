@@ -9,6 +9,7 @@ What a function does is not in its call: `Judged.calls` names those to look up, 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from mcp_server import sql_script
 from mcp_server.nl2sql.database.postgres_lexer import Kind, LexicalError, Token
@@ -160,7 +161,7 @@ def _of_every_row(verb: str, rest: Statement) -> str | None:
     words = [(at, rest[at].text) for at in _outside_brackets(rest) if rest[at].kind is Kind.WORD]
     texts = [word for _, word in words]
     if verb == "merge":
-        deletes = ("then", "delete") in zip(texts, texts[1:], strict=False)
+        deletes = ("then", "delete") in pairwise(texts)
         return ", which deletes rows" if deletes else None
     if verb == "update" and "set" not in texts[1:]:
         return None  # it is a name, or FOR UPDATE and its like
@@ -200,7 +201,7 @@ def _called(statement: Statement) -> frozenset[str]:
     """Names before a bracket. Of what is no call (a table's columns) nothing is found later."""
     return frozenset(
         token.text
-        for token, following in zip(statement, statement[1:], strict=False)
+        for token, following in pairwise(statement)
         if token.kind in {Kind.WORD, Kind.QUOTED}
         and following.kind is Kind.SYMBOL
         and following.text == "("
