@@ -2,7 +2,7 @@
 
 from mcp_server.toolkit.definition import ToolDefinition, bind
 from mcp_server.toolkit.platform import Platform, ServerScope
-from mcp_server.tools import branches, clusters, history, queries, questions, rest, schemas
+from mcp_server.tools import branches, changes, clusters, history, queries, questions, rest, schemas
 
 DEFINITIONS: tuple[ToolDefinition, ...] = (
     *clusters.TOOLS,
@@ -10,6 +10,7 @@ DEFINITIONS: tuple[ToolDefinition, ...] = (
     *history.TOOLS,
     *schemas.TOOLS,
     *queries.TOOLS,
+    *changes.TOOLS,
     *questions.TOOLS,
     *rest.TOOLS,
 )

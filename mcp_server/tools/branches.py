@@ -144,7 +144,7 @@ def data_answer(found: DataDiff) -> Answer:
     """How rows differ, table by table; rows as [change, source, target]."""
     sequences: list[Json] = [[each.name, each.source, each.target] for each in found.sequences]
     return Answer(
-        [_table(each) for each in found.tables],
+        [table_told(each) for each in found.tables],
         lambda items, first: {
             "compared_tables": found.compared_tables,
             "row_fields": ["change", "before", "after"],
@@ -155,7 +155,8 @@ def data_answer(found: DataDiff) -> Answer:
     )
 
 
-def _table(found: TableDiff) -> Json:
+def table_told(found: TableDiff) -> Json:
+    """How the rows of one table differ; each row as [change, before, after]."""
     told: dict[str, Json] = {
         "name": found.name,
         "added": found.added,

@@ -1,21 +1,12 @@
 """Tools that run SQL: one that can only read, one that writes."""
 
-from dataclasses import replace
 from typing import Annotated
 
-import psycopg
-from anyio import to_thread
 from psycopg.errors import UndefinedColumn, UndefinedTable
 from pydantic import Field
 
-from cluster_runtime.control.plane import Cluster
-from cluster_runtime.errors import BorealisError
-from mcp_server.errors import StatementLostError
-from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.results import ExecutionResult, QueryResult
 from mcp_server.rows import limits_of_a_call
-from mcp_server.safety import functions
-from mcp_server.safety.destructive import Judged, judge
 from mcp_server.sessions import (
     connected,
     execute,
@@ -36,7 +27,7 @@ from mcp_server.toolkit.confirming import confirmed
 from mcp_server.toolkit.definition import Effect, Reach, tool
 from mcp_server.toolkit.platform import Call
 from mcp_server.toolkit.toolsets import Toolset
-from mcp_server.toolkit.undoing import keeps_a_past, promise, set_point, way_back
+from mcp_server.toolkit.undoing import behind_a_point, judged_on, warning
 from mcp_server.toolkit.uris import tables_uri
 
 
@@ -85,16 +76,9 @@ async def execute_sql(
     """
     handle = await call.cluster(cluster)
     limits = limits_of_a_call(limit, timeout_seconds)
-    judged = await _judged(handle, sql, database, limits)
-    point = None
+    judged = await judged_on(handle, sql, database, limits)
     if judged.reasons:
-        undoable = await keeps_a_past(call, handle)
-        await confirmed(
-            call,
-            f"On cluster {handle.identifier!r}, this SQL destroys: {'; '.join(judged.reasons)}. "
-            f"{promise(undoable=undoable)}",
-        )
-        point = await set_point(call, handle)
+        await confirmed(call, await warning(call, handle, judged))
 
     async def run() -> ExecutionResult:
         async with (
@@ -110,31 +94,10 @@ async def execute_sql(
             except (UndefinedTable, UndefinedColumn) as error:
                 raise await with_nearest_names(connection, error) from error
 
-    try:
-        done = await run()
-    except StatementLostError as error:
-        if point is None:
-            raise
-        raise StatementLostError(f"{error}. {way_back(call, handle, point)}") from error
-    except (psycopg.Error, BorealisError):
-        if point is not None and not judged.in_parts:  # nothing was done
-            name = point
-            await call.off_loop(lambda: call.plane.delete_restore_point(handle.identifier, name))
-        raise
-    if judged.reasons:
-        done = done.model_copy(update={"undo": way_back(call, handle, point)})
+    done = await behind_a_point(call, handle, judged, run) if judged.reasons else await run()
     if any(may_change_a_schema(each.command) for each in done.statements):
         await call.platform.changes.of(tables_uri(handle.identifier))
     return done
-
-
-async def _judged(cluster: Cluster, sql: str, database: str | None, limits: Limits) -> Judged:
-    """What SQL destroys, functions that it calls by name included."""
-    judged = await to_thread.run_sync(judge, sql)
-    if judged.reasons or not judged.calls:
-        return judged
-    async with connected(cluster, database, limits) as connection:
-        return replace(judged, reasons=await functions.that_destroy(connection, judged.calls))
 
 
 TOOLS = (run_query, execute_sql)

@@ -32,6 +32,9 @@ CONTRACT = {  # tool: (read-only, destructive), parameters
     "describe_tables": (READS, "cluster tables schema detail format limit database"),
     "run_query": (READS, "cluster sql limit timeout_seconds database"),
     "execute_sql": (DESTROYS, "cluster sql parameters limit timeout_seconds database confirmation"),
+    "preview_write": (ADDS, "cluster sql timeout_seconds database"),
+    "apply_migration": (DESTROYS, "cluster name sql timeout_seconds database confirmation"),
+    "list_migrations": (READS, "cluster database"),
     "ask": (READS, "cluster question evidence explain client_model limit timeout_seconds database"),
     "read_more": (READS, "cursor"),
 }
@@ -42,7 +45,7 @@ SCOPED_AWAY = {
 }
 WRITING = {
     *("create_cluster", "delete_cluster", "execute_sql", "branch", "snapshot", "restore_to_time"),
-    *("restore_point", "rewind", "undo_rewind"),
+    *("restore_point", "rewind", "undo_rewind", "preview_write", "apply_migration"),
 }
 
 BOUND = {each.name: bind(each, Platform(None, None), ServerScope()) for each in DEFINITIONS}
