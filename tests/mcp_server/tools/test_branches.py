@@ -27,7 +27,7 @@ def orchard(runtime: Runtime) -> ClusterHandle:
 @pytest.fixture
 async def graft(tools: Tools, orchard: ClusterHandle, runtime: Runtime) -> Any:
     """A branch of the orchard with a column, a changed row and one less."""
-    made = await tools("branch", action="create", branch="graft", cluster="orchard")
+    made = await tools("branch", action="create", branch="graft", cluster=orchard.identifier)
     assert made == {"branch": "graft", "of": "orchard", "status": "available"}
     await tools(
         "execute_sql",
@@ -56,7 +56,7 @@ async def test_a_branch_is_listed_with_what_it_was_made_from(tools: Tools, graft
 async def test_what_a_branch_changed_is_told_from_the_sources_view(
     tools: Tools, graft: str
 ) -> None:
-    schema = await tools("branch", action="schema_diff", branch="graft")
+    schema = await tools("branch", action="schema_diff", branch=graft)
     assert re.search(r"^\+.*planted date", schema["text"], re.MULTILINE)
     rows = await tools("branch", action="data_diff", branch="graft")
     (table,) = rows["tables"]
