@@ -39,6 +39,10 @@ class SqlRefusedError(McpServerError):
     """SQL that a tool does not take, raised before or instead of running it."""
 
 
+class ArgumentsError(McpServerError):
+    """Arguments that do not go together, or lack one that the asked action needs."""
+
+
 class StatementLostError(McpServerError):
     """The connection ended with SQL under way that may change something: done, or not done."""
 

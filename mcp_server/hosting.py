@@ -43,6 +43,7 @@ class Options:
     token_file: with HTTP, a file whose content clients must send as a bearer token.
     toolsets: those whose tools are served. answer_tokens: most of one answer.
     memory_cluster: where memories are; made when there is something to remember.
+    allow_destructive: whether what destroys needs no confirmation.
     """
 
     state_dir: Path
@@ -57,6 +58,7 @@ class Options:
     toolsets: Toolsets = DEFAULT
     answer_tokens: int = ANSWER_TOKENS
     memory_cluster: str | None = None
+    allow_destructive: bool = False
 
 
 def run(options: Options, announce: Callable[[str], None]) -> None:
@@ -66,6 +68,8 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
     """
     if options.create and options.cluster is None:
         raise ScopeError("--create needs --cluster NAME: it creates that cluster")
+    if options.allow_destructive and options.read_only:
+        raise ScopeError("--allow-destructive has nothing to allow with --read-only")
     token, listener = _prepared(options)
     with (
         ExitStack() as traces,
@@ -85,6 +89,7 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
             toolsets=options.toolsets,
             answer_tokens=options.answer_tokens,
             memory_cluster=options.memory_cluster,
+            allow_destructive=options.allow_destructive,
         )
         server = build_server(runtime, scope, model=options.model)
 
@@ -108,6 +113,8 @@ def run_for_databases(
         raise ScopeError(
             "--memory-cluster names a cluster of ours: it cannot go with a database that is there"
         )
+    if options.allow_destructive:
+        raise ScopeError("--allow-destructive has nothing to allow: databases are only read")
     token, listener = _prepared(options)
     databases.examine(announce)
     server = build_database_server(

@@ -170,6 +170,7 @@ class ClusterDeleted(ToolResult):
 
     cluster: Annotated[str, Field(description="Identifier of the cluster that was deleted")]
     resource_id: Annotated[str, Field(description="Its resource id, which is never used again")]
+    final_snapshot: Annotated[str, Field(description="Snapshot that was taken of it first")]
 
 
 class SchemaSummary(ToolResult):
@@ -265,11 +266,13 @@ class ExecutionResult(ToolResult):
         list[str], Field(description="NOTICE and WARNING messages of the server")
     ] = []
     elapsed_ms: Annotated[float, Field(description="Milliseconds from sending to the last result")]
+    undo: Annotated[str | None, Field(description="How to take it back")] = None
 
     def answer(self) -> Answer:
         """The statements, with their rows, which pages divide."""
         items = [(at, row) for at, one in enumerate(self.statements) for row in one.rows]
-        return Answer(items, self._page, fenced=self.fenced)
+        notes = () if self.undo is None else (self.undo,)
+        return Answer(items, self._page, notes, self.fenced)
 
     def _page(self, items: Sequence[Json], first: bool) -> dict[str, Json]:
         """All statements and the first rows; afterwards, those alone that the rows are of."""
@@ -277,7 +280,7 @@ class ExecutionResult(ToolResult):
         for at, row in items:
             rows.setdefault(at, []).append(row)
         told = self.model_dump(
-            mode="json", exclude_defaults=True, exclude={"elapsed_ms", "statements"}
+            mode="json", exclude_defaults=True, exclude={"elapsed_ms", "statements", "undo"}
         )
         statements = [
             one.model_dump(mode="json", exclude_defaults=True, exclude={"rows"})

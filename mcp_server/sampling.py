@@ -37,7 +37,7 @@ def client_model(context: Context[Any, Any]) -> Model | None:
     capabilities = context.client_capabilities
     if capabilities is None or capabilities.sampling is None:
         return None
-    if not _answers_by_repeating(context):
+    if not answers_by_repeating(context):
         return BackChannelModel(context)
     return RecordedModel(_replies(context))
 
@@ -82,7 +82,8 @@ class BackChannelModel:
         return replies
 
 
-def _answers_by_repeating(context: Context[Any, Any]) -> bool:
+def answers_by_repeating(context: Context[Any, Any]) -> bool:
+    """Whether a client answers what it is asked by repeating its call."""
     version = context.protocol_version
     return version is not None and is_version_at_least(version, FIRST_VERSION_WITHOUT_BACK_CHANNEL)
 

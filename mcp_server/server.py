@@ -50,6 +50,8 @@ GUIDE = {
     "diagnose": "diagnose says what ails a database, with the SQL that mends it.",
     "recall": "recall finds what was remembered in earlier sessions: begin with it.",
     "remember": "remember keeps a fact for later ones.",
+    "branch": "Try risky changes on a branch.",
+    "rewind": "rewind undoes what execute_sql destroyed.",
     "ask": "ask takes a question in English and returns the SQL it made with its rows; check its "
     "`reading`, and write SQL yourself when it declines.",
 }

@@ -18,7 +18,7 @@ as the role of its connection string, in the same transaction, behind the same g
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -349,22 +349,27 @@ async def fetched(connection: Connection, sql: str, limits: Limits) -> Fetched:
         raise QueryTimeoutError(f"{late}, or raise timeout_seconds") from late
 
 
+BeforeCommit = Callable[[Connection], Awaitable[None]]
+
+
 async def execute(
     connection: Connection,
     cluster: str,
     sql: str,
     parameters: Sequence[Parameter],
     limits: Limits,
+    before_commit: BeforeCommit | None = None,
 ) -> ExecutionResult:
     """Run a script. Without parameters it may hold several statements, which are one transaction.
 
-    cluster: the resource id of the one that it runs on.
+    cluster: the resource id of the one that it runs on. before_commit: what else is done in its
+    transaction, which one statement alone gets then too.
     Rows past the limits are read and dropped, for stopping the server would undo the work.
     Raises psycopg.Error; SqlRefusedError for COPY from the client, and for a script that begins,
     ends or divides its transaction; StatementLostError where the connection ended meanwhile.
     """
     try:
-        result = await _execute(connection, sql, parameters, limits)
+        result = await _execute(connection, sql, parameters, limits, before_commit)
     except psycopg.OperationalError as error:
         WRITTEN.note(cluster, None)
         if not connection_lost(error):
@@ -388,15 +393,22 @@ async def _note_written(connection: Connection, cluster: str) -> None:
 
 
 async def _execute(
-    connection: Connection, sql: str, parameters: Sequence[Parameter], limits: Limits
+    connection: Connection,
+    sql: str,
+    parameters: Sequence[Parameter],
+    limits: Limits,
+    before_commit: BeforeCommit | None,
 ) -> ExecutionResult:
     whole = await to_thread.run_sync(sql_script.read, sql)
+    if before_commit is not None and whole.own_transaction:
+        raise SqlRefusedError("this is one transaction by itself: leave BEGIN and COMMIT out")
+    in_transaction = whole.needs_a_transaction or before_commit is not None
     notices: list[str] = []
     connection.add_notice_handler(
         lambda diagnostic: notices.append(f"{diagnostic.severity}: {diagnostic.message_primary}")
     )
     started = time.perf_counter()
-    if whole.needs_a_transaction:
+    if in_transaction:
         await connection.execute("begin")
     collected = Collected(limits)
     statements: list[tuple[str, int | None, Collected]] = []
@@ -413,7 +425,9 @@ async def _execute(
         if result.status not in PARTS:  # the statement's last result
             statements.append((*done, collected))
             collected = Collected(limits)
-    if whole.needs_a_transaction:
+    if before_commit is not None:
+        await before_commit(connection)
+    if in_transaction:
         await connection.execute("commit")
     elapsed_ms = _milliseconds_since(started)
     listed = statements[:STATEMENTS_LISTED]

@@ -34,22 +34,31 @@ class Script:
 
 def read(sql: str) -> Script:
     """Take a script apart. Raises SqlRefusedError for one that controls its transaction."""
-    try:
-        found = tokens(sql, longest=LONGEST_SCRIPT, deepest=DEEPEST, unicode_strings=True)
-    except LexicalError as error:
-        raise SqlRefusedError(f"the SQL cannot be read: {error}. Nothing was run") from error
-    statements = split(found)
+    found = statements(sql)
     wrapped = (
-        len(statements) > 1
-        and _opens(statements[0])
-        and _is_plain_commit(statements[-1])
-        and not any(map(controls, statements[1:-1]))
+        len(found) > 1
+        and _opens(found[0])
+        and _is_plain_commit(found[-1])
+        and not any(map(controls, found[1:-1]))
     )
     if not wrapped:
-        for number, statement in enumerate(statements, 1):
+        for number, statement in enumerate(found, 1):
             if controls(statement):
-                raise SqlRefusedError(_advice(statement, number, len(statements)))
-    return Script(len(statements), wrapped)
+                raise SqlRefusedError(_advice(statement, number, len(found)))
+    return Script(len(found), wrapped)
+
+
+def statements(sql: str) -> list[list[Token]]:
+    """The statements of a script. Raises SqlRefusedError for one that cannot be read."""
+    try:
+        return pieces(sql)
+    except LexicalError as error:
+        raise SqlRefusedError(f"the SQL cannot be read: {error}. Nothing was run") from error
+
+
+def pieces(sql: str) -> list[list[Token]]:
+    """The same of any text, such as the body of a function. Raises LexicalError."""
+    return split(tokens(sql, longest=LONGEST_SCRIPT, deepest=DEEPEST, unicode_strings=True))
 
 
 def split(found: Sequence[Token]) -> list[list[Token]]:

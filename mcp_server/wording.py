@@ -202,6 +202,17 @@ ARGUMENTS = {
 
 TOOLS_OF_OPERATIONS = {method: offer.tool for method, offer in OFFERS.items()} | {
     LIST_DATABASES.name: "list_schemas without a database",
+    "create_restore_point": "restore_point",
+    "describe_restore_points": 'restore_point with action="list"',
+    "rewind": "rewind",
+    "undo_rewind": "undo_rewind",
+    "reset_branch": 'branch with action="reset"',
+    "describe_schema_diff": 'branch with action="schema_diff"',
+    "describe_data_diff": 'branch with action="data_diff"',
+    "create_db_cluster_snapshot": 'snapshot with action="create"',
+    "describe_db_cluster_snapshots": 'snapshot with action="list"',
+    "delete_db_cluster_snapshot": 'snapshot with action="delete"',
+    "restore_db_cluster_from_snapshot": 'snapshot with action="restore"',
 }
 
 

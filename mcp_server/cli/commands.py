@@ -32,6 +32,7 @@ from mcp_server.cli.measuring import commands as measuring
 from mcp_server.cli.options import (
     STATE_DIR,
     WARM_POOL_VARIABLE,
+    AllowDestructive,
     AnswerTokens,
     AsJson,
     CoresPerAcu,
@@ -341,6 +342,7 @@ def mcp(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Leave out the tools that write.")
     ] = False,
+    allow_destructive: AllowDestructive = False,
     toolsets: Served = None,
     memory_cluster: MemoryCluster = None,
     answer_tokens: AnswerTokens = 20_000,
@@ -389,6 +391,7 @@ def mcp(
         toolsets=DEFAULT if toolsets is None else chosen(toolsets),
         answer_tokens=answer_tokens,
         memory_cluster=memory_cluster,
+        allow_destructive=allow_destructive,
     )
     databases = existing.to_serve(dsn or (), cluster, region, user, database, ca_bundle)
     if databases is None:

@@ -95,6 +95,10 @@ Dsns = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AllowDestructive = Annotated[
+    bool,
+    typer.Option("--allow-destructive", help="Have what destroys (DROP, ...) not confirmed."),
+]
 Reader = Annotated[bool, typer.Option("--reader", help="Connect to the reader endpoint.")]
 Database = Annotated[str | None, typer.Option(help="Database to connect to.")]
 StablePassword = Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, WithJsonSchema
 
 CLUSTER_PARAMETER = "cluster"
+CONFIRMATION_PARAMETER = "confirmation"
 DATABASE_PARAMETER = "database"
 
 ClusterName = Annotated[
@@ -30,6 +31,9 @@ Parameters = Annotated[
     ),
     WithJsonSchema({"type": "array", "items": {}}),
 ]
+
+
+Confirmation = Annotated[str | None, Field(description="Token that an unconfirmed call gave")]
 
 
 def one_of(databases: Sequence[str]) -> Any:

@@ -29,10 +29,13 @@ from mcp_server.sessions import HOSTS_MAX
 from mcp_server.sql_errors import connection_lost, sql_error_text
 from mcp_server.toolkit.arguments import (
     CLUSTER_PARAMETER,
+    CONFIRMATION_PARAMETER,
     DATABASE_PARAMETER,
+    Confirmation,
     explain_arguments,
     one_of,
 )
+from mcp_server.toolkit.confirming import AskFirst
 from mcp_server.toolkit.platform import Call, Platform, ServerScope
 from mcp_server.toolkit.progress import Progress
 from mcp_server.toolkit.sending import Continued, sent
@@ -80,7 +83,8 @@ class ToolDefinition:
     """One tool. Its name and description are those of `run`, its parameters those after `call`.
 
     toolset: the one that it belongs to; None where it serves the tools of all. structured:
-    the fields of its answer that programs use, and so get with a schema.
+    the fields of its answer that programs use, and so get with a schema. undoable: whether what it
+    does, though it takes something away, is taken back by the same call.
     """
 
     run: Run
@@ -89,11 +93,17 @@ class ToolDefinition:
     effect: Effect
     reach: Reach
     structured: tuple[str, ...] = ()
+    undoable: bool = False
 
     @property
     def name(self) -> str:
         """The tool's name, which is that of its function."""
         return self.run.__name__
+
+    def confirms(self, scope: ServerScope) -> bool:
+        """Whether calls of it may have to be confirmed."""
+        destroys = self.effect is Effect.DESTROYS and not self.undoable
+        return destroys and not scope.allow_destructive
 
     def fits(self, scope: ServerScope) -> bool:
         """Whether a server of this scope has the tool."""
@@ -113,11 +123,12 @@ def tool(
     effect: Effect,
     reach: Reach = Reach.CLUSTER,
     structured: tuple[str, ...] = (),
+    undoable: bool = False,
 ) -> Callable[[Run], ToolDefinition]:
     """Define a tool: an async function whose docstring and parameter descriptions are its words."""
 
     def define(run: Run) -> ToolDefinition:
-        return ToolDefinition(run, title, toolset, effect, reach, structured)
+        return ToolDefinition(run, title, toolset, effect, reach, structured, undoable)
 
     return define
 
@@ -149,11 +160,17 @@ def bind(
     async def invoke(
         ctx: Context[Any, Any], **arguments: Any
     ) -> CallToolResult | InputRequiredResult:
-        call = Call(platform, scope, Progress(ctx.report_progress), ctx)
+        confirmation = arguments.pop(CONFIRMATION_PARAMETER, None)
+        progress = Progress(ctx.report_progress)
+        call = Call(
+            platform, scope, progress, ctx, definition.name, fixed | arguments, confirmation
+        )
         # The SDK has begun a span of the call, and ends it.
         tracing.annotate(_told_by_span(fixed | arguments))
         try:
             answer = await answered(lambda: definition.run(call, **fixed, **arguments))
+        except AskFirst as asked:
+            return asked.request
         except BorealisError as error:
             tracing.annotate({ERROR: type(error).__qualname__})
             raise ToolError(clip(error.told(words), ERROR_CHARACTERS)) from error
@@ -171,6 +188,15 @@ def bind(
         for name, p in signature.parameters.items()
         if name not in {"call", *fixed}
     ]
+    if definition.confirms(scope):
+        parameters.append(
+            inspect.Parameter(
+                CONFIRMATION_PARAMETER,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Confirmation,
+            )
+        )
     context = inspect.Parameter(
         "ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Context[Any, Any]
     )

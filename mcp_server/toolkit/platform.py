@@ -1,6 +1,6 @@
 """What tools stand on: the narrow port to the clusters, what a server may do, and one call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from mcp_server.answers.pages import ANSWER_TOKENS, KeptAnswers
 from mcp_server.databases.existing import Database, Databases
 from mcp_server.memories.stores import KeptMemories
 from mcp_server.questions import Questions
+from mcp_server.safety.confirmations import Confirmations
 from mcp_server.toolkit.changes import Changes
 from mcp_server.toolkit.progress import Progress
 from mcp_server.toolkit.toolsets import DEFAULT, Toolsets
@@ -33,6 +34,7 @@ class Platform:
     kept: KeptAnswers = field(default_factory=KeptAnswers)
     changes: Changes = field(default_factory=Changes)
     memories: KeptMemories = field(default_factory=KeptMemories)
+    confirmations: Confirmations = field(default_factory=Confirmations)
 
     @property
     def clusters(self) -> ControlPlane:
@@ -62,6 +64,7 @@ class ServerScope:
     databases: the names of those that it reads instead of clusters, where it does.
     toolsets: those whose tools it has. answer_tokens: most of one answer.
     memory_cluster: where memories are, whatever the others work on; made at the first one.
+    allow_destructive: whether calls that destroy something need no confirmation.
     """
 
     cluster: str | None = None
@@ -70,6 +73,7 @@ class ServerScope:
     toolsets: Toolsets = DEFAULT
     answer_tokens: int = ANSWER_TOKENS
     memory_cluster: str | None = None
+    allow_destructive: bool = False
 
     @property
     def memory_home(self) -> str | None:
@@ -79,12 +83,18 @@ class ServerScope:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of one tool. `off_loop` runs what blocks, so that other calls go on meanwhile."""
+    """One call of one tool. `off_loop` runs what blocks, so that other calls go on meanwhile.
+
+    tool, arguments: what was called, without its confirmation, which is None where it has none.
+    """
 
     platform: Platform
     scope: ServerScope
     progress: Progress
     context: Context[Any, Any]
+    tool: str
+    arguments: Mapping[str, Any]
+    confirmation: str | None = None
 
     @property
     def plane(self) -> ControlPlane:

@@ -2,12 +2,26 @@
 
 from mcp_server.toolkit.definition import ToolDefinition, bind
 from mcp_server.toolkit.platform import Platform, ServerScope
-from mcp_server.tools import advice, clusters, memories, queries, questions, rest, schemas
+from mcp_server.tools import (
+    advice,
+    branches,
+    changes,
+    clusters,
+    history,
+    memories,
+    queries,
+    questions,
+    rest,
+    schemas,
+)
 
 DEFINITIONS: tuple[ToolDefinition, ...] = (
     *clusters.TOOLS,
+    *branches.TOOLS,
+    *history.TOOLS,
     *schemas.TOOLS,
     *queries.TOOLS,
+    *changes.TOOLS,
     *questions.TOOLS,
     *advice.TOOLS,
     *memories.TOOLS,

@@ -1,14 +1,18 @@
 """Tools that make, show and delete clusters."""
 
+import secrets
 from typing import Annotated
 
 from pydantic import Field
 
 from cluster_runtime.control.operations.clusters import CreateDBCluster, DeleteDBCluster
+from cluster_runtime.control.plane import ControlPlane
+from cluster_runtime.control.records.model import DBCluster
 from cluster_runtime.engine.access.roles import READER
 from mcp_server.results import ClusterDeleted, ClusterDescription, ClusterList, ClusterSummary
 from mcp_server.toolkit.arguments import ClusterName
 from mcp_server.toolkit.asking import Request, asking_for
+from mcp_server.toolkit.confirming import confirmed
 from mcp_server.toolkit.definition import Effect, Reach, tool
 from mcp_server.toolkit.platform import Call
 from mcp_server.toolkit.toolsets import Toolset
@@ -81,17 +85,36 @@ async def describe_cluster(
 )
 @asking_for(DeleteDBCluster)
 async def delete_cluster(call: Call, request: Request) -> ClusterDeleted:
-    """Delete a cluster with all its databases. This cannot be undone.
+    """Delete a cluster with all its databases, after a final snapshot.
 
     Refused for a cluster with deletion protection.
     """
-    async with call.progress.during(f"deleting cluster {request['db_cluster_identifier']}"):
-        facts = await call.off_loop(lambda: call.plane.delete_db_cluster(**request))
+    handle = await call.cluster(request["db_cluster_identifier"])
+    return await deleted(call, await call.off_loop(handle.describe))
+
+
+async def deleted(call: Call, facts: DBCluster) -> ClusterDeleted:
+    """Delete a cluster once that is confirmed, and keep a final snapshot of it."""
+    cluster = facts.db_cluster_identifier
+    if not facts.deletion_protection:  # else it is refused anyway
+        await confirmed(
+            call,
+            f"This deletes cluster {cluster!r} with all its databases; connections to it end. A "
+            "final snapshot is kept, from which it can be made again.",
+        )
+    final = f"final-{cluster[:46]}-{secrets.token_hex(4)}"
+    async with call.progress.during(f"deleting cluster {cluster}"):
+        gone = await call.off_loop(lambda: _delete(call.plane, cluster, final))
     await call.platform.changes.of_clusters()
-    gone = facts.db_cluster_identifier
-    await call.platform.changes.of(cluster_uri(gone), tables_uri(gone))
+    await call.platform.changes.of(cluster_uri(cluster), tables_uri(cluster))
     return ClusterDeleted(
-        cluster=facts.db_cluster_identifier, resource_id=facts.db_cluster_resource_id
+        cluster=cluster, resource_id=gone.db_cluster_resource_id, final_snapshot=final
+    )
+
+
+def _delete(plane: ControlPlane, cluster: str, final: str) -> DBCluster:
+    return plane.delete_db_cluster(
+        cluster, skip_final_snapshot=False, final_db_snapshot_identifier=final
     )
 
 

@@ -12,6 +12,7 @@ from mcp_server.memories.rules import Memory, MemoryScope, id_of_block
 from mcp_server.memories.stores import Memories
 from mcp_server.rendering import Json
 from mcp_server.toolkit.arguments import ClusterName
+from mcp_server.toolkit.confirming import confirmed
 from mcp_server.toolkit.definition import Effect, tool
 from mcp_server.toolkit.platform import Call
 from mcp_server.toolkit.toolsets import Toolset
@@ -122,6 +123,7 @@ async def forget(
         reading = await _reading(call, cluster)
         found = [] if reading is None else await reading.recall([owner], query, limit)
         return _told(found, (NOTHING_YET,) if found else ())
+    await confirmed(call, f"It removes {len(ids)} memories of {owner} for good.")
     gone = await (await _writing(call, cluster)).forget(owner, ids)
     for each in gone:
         await _tell(call, cluster, owner, each.id, new=True)

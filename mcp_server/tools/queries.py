@@ -23,9 +23,11 @@ from mcp_server.toolkit.arguments import (
     RowLimit,
     TimeoutSeconds,
 )
+from mcp_server.toolkit.confirming import confirmed
 from mcp_server.toolkit.definition import Effect, Reach, tool
 from mcp_server.toolkit.platform import Call
 from mcp_server.toolkit.toolsets import Toolset
+from mcp_server.toolkit.undoing import behind_a_point, judged_on, warning
 from mcp_server.toolkit.uris import tables_uri
 
 
@@ -69,22 +71,30 @@ async def execute_sql(
 ) -> ExecutionResult:
     """Run SQL that changes things, as the master user, who is no superuser.
 
-    For reading use run_query, which cannot change anything by mistake.
+    For reading use run_query. What destroys (DROP, DELETE of every row, ...) has to be confirmed,
+    and can be undone.
     """
     handle = await call.cluster(cluster)
     limits = limits_of_a_call(limit, timeout_seconds)
-    async with (
-        connected(handle, database, limits) as connection,
-        call.progress.during("executing"),
-    ):
-        try:
-            done = await interruptible(
-                connection,
-                execute(connection, handle.id, sql, parameters, limits),
-                timeout_seconds,
-            )
-        except (UndefinedTable, UndefinedColumn) as error:
-            raise await with_nearest_names(connection, error) from error
+    judged = await judged_on(handle, sql, database, limits)
+    if judged.reasons:
+        await confirmed(call, await warning(call, handle, judged))
+
+    async def run() -> ExecutionResult:
+        async with (
+            connected(handle, database, limits) as connection,
+            call.progress.during("executing"),
+        ):
+            try:
+                return await interruptible(
+                    connection,
+                    execute(connection, handle.id, sql, parameters, limits),
+                    timeout_seconds,
+                )
+            except (UndefinedTable, UndefinedColumn) as error:
+                raise await with_nearest_names(connection, error) from error
+
+    done = await behind_a_point(call, handle, judged, run) if judged.reasons else await run()
     if any(may_change_a_schema(each.command) for each in done.statements):
         await call.platform.changes.of(tables_uri(handle.identifier))
     return done

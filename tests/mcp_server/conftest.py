@@ -105,6 +105,13 @@ class Tools:
 
 @pytest.fixture(scope="session")
 def tools(runtime: Runtime) -> Tools:
+    """A server where somebody has allowed beforehand what destroys."""
+    return Tools(build_server(runtime, ServerScope(allow_destructive=True)))
+
+
+@pytest.fixture(scope="session")
+def careful(runtime: Runtime) -> Tools:
+    """A server that has what destroys confirmed."""
     return Tools(build_server(runtime))
 
 

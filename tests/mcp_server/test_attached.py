@@ -45,7 +45,7 @@ def bench(runtime: Runtime) -> ClusterHandle:
 
 @pytest.fixture(scope="module")
 def tools(runtime: Runtime) -> Tools:
-    return Tools(build_server(runtime))
+    return Tools(build_server(runtime, ServerScope(allow_destructive=True)))
 
 
 @pytest.fixture(scope="module")

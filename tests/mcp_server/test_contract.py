@@ -21,24 +21,40 @@ CONTRACT = {  # tool: (read-only, destructive), parameters
     ),
     "list_clusters": (READS, ""),
     "describe_cluster": (READS, "cluster include_connection_string"),
-    "delete_cluster": (DESTROYS, "cluster"),
+    "delete_cluster": (DESTROYS, "cluster confirmation"),
+    "branch": (DESTROYS, "action branch cluster tables database confirmation"),
+    "restore_point": (ADDS, "cluster action name"),
+    "rewind": (DESTROYS, "cluster to dry_run confirmation"),
+    "undo_rewind": (DESTROYS, "cluster"),
+    "snapshot": (DESTROYS, "action snapshot cluster confirmation"),
+    "restore_to_time": (ADDS, "cluster new_cluster time"),
     "list_schemas": (READS, "cluster database"),
     "search_schema": (READS, "cluster query schema limit database"),
     "describe_tables": (READS, "cluster tables schema detail format limit database"),
     "run_query": (READS, "cluster sql limit timeout_seconds database"),
-    "execute_sql": (DESTROYS, "cluster sql parameters limit timeout_seconds database"),
+    "execute_sql": (DESTROYS, "cluster sql parameters limit timeout_seconds database confirmation"),
+    "preview_write": (ADDS, "cluster sql timeout_seconds database"),
+    "apply_migration": (DESTROYS, "cluster name sql timeout_seconds database confirmation"),
+    "list_migrations": (READS, "cluster database"),
     "ask": (READS, "cluster question evidence explain client_model limit timeout_seconds database"),
     "explain_query": (READS, "cluster sql analyze timeout_seconds database"),
     "diagnose": (READS, "cluster checks long_seconds database"),
     "remember": (ADDS, "cluster scope text id block ttl_minutes separate"),
     "recall": (READS, "cluster scopes query limit min_score"),
     "list_memories": (READS, "cluster scope limit"),
-    "forget": (DESTROYS, "cluster scope ids query limit"),
+    "forget": (DESTROYS, "cluster scope ids query limit confirmation"),
     "read_more": (READS, "cursor"),
 }
 STRUCTURED = {"describe_cluster"}
-SCOPED_AWAY = {"create_cluster", "list_clusters", "delete_cluster"}
-WRITING = {"create_cluster", "delete_cluster", "execute_sql", "remember", "forget"}
+SCOPED_AWAY = {
+    *("create_cluster", "list_clusters", "delete_cluster", "branch", "snapshot"),
+    "restore_to_time",
+}
+WRITING = {
+    *("create_cluster", "delete_cluster", "execute_sql", "branch", "snapshot", "restore_to_time"),
+    *("restore_point", "rewind", "undo_rewind", "preview_write", "apply_migration"),
+    *("remember", "forget"),
+}
 BY_DEFAULT = {each.name for each in DEFINITIONS if each.toolset is None or each.toolset in DEFAULT}
 
 BOUND = {

@@ -110,7 +110,10 @@ async def _run(state_dir: Path, out: Console) -> None:
 def _server(state_dir: Path) -> StdioServerParameters:
     return StdioServerParameters(
         command=sys.executable,
-        args=["-m", "mcp_server", "--state-dir", str(state_dir), "--hosted-by", "process"],
+        args=[
+            *("-m", "mcp_server", "--state-dir", str(state_dir)),
+            *("--hosted-by", "process", "--allow-destructive"),
+        ],
         env=dict(os.environ),
     )
 

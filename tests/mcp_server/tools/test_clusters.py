@@ -25,7 +25,9 @@ async def test_an_agent_creates_uses_and_deletes_a_cluster(tools: Any) -> None:
     assert "first-one" in [one["cluster"] for one in listed["clusters"]]
 
     deleted = await tools("delete_cluster", cluster="first-one")
+    final = deleted.pop("final_snapshot")
     assert deleted == {"cluster": "first-one", "resource_id": created["resource_id"]}
+    assert final.startswith("final-first-one-")
     assert "first-one" in await tools.fails("describe_cluster", cluster="first-one")
 
 

@@ -1,0 +1,1 @@
+"""What destroys something, and the confirmations that it waits for."""
