@@ -160,6 +160,7 @@ OFFERS = {
                 "if_not_exists",
                 "backup_retention_period",
                 "backtrack_window",
+                "warm_branch",
             }
         ),
     ),

@@ -63,7 +63,7 @@ class StorageVolume:
     """Six segments in three zones, and what serves them in this process.
 
     log: what is durable. branches: volumes that are made as cuts of this one. past: how far back it
-    can be rewound.
+    can be rewound. standbys: who follows the log.
     """
 
     def __init__(self, directory: Path, base_image: Path, user: OsUser) -> None:
@@ -76,6 +76,7 @@ class StorageVolume:
         self._before_close: list[Callable[[], None]] = []
         self.branches = self._upkeep.branches
         self.past = self._upkeep.past
+        self.standbys = self._upkeep.standbys
         mount.open(self._upkeep.asked)
         if not mount.metadata.base and not mount.opened.read_only:
             # A volume of format 1 did not note what it began with: that is what is here now.

@@ -20,6 +20,7 @@ from cluster_runtime.control.endpoints import disconnect
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.records.event_messages import NOTIFICATION, RESUMED
 from cluster_runtime.control.records.model import ClusterStatus, InstanceStatus
+from cluster_runtime.control.workflows.branching.ahead import WarmBranches
 from cluster_runtime.control.workflows.instances.failover import recover_writer
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import BorealisError
@@ -52,6 +53,8 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._retries: dict[str, tuple[int, float]] = {}
+        self._warm_branch = cluster.instances.warm_branch or WarmBranches(runtime, cluster)
+        cluster.instances.warm_branch = self._warm_branch
         self.trouble: Exception | None = None
         """Why the writer that ended has not been replaced; None while it is tried again."""
         self.new_writer()
@@ -65,6 +68,8 @@ class Supervisor:
 
         writer.servers.as_writer.on_lost(lost)
         writer.on_start(self._writer_runs)
+        # It follows the last one, with that one's parameters.
+        self._run(self._warm_branch.rest())
         if writer.socket is not None:
             self._begin()
 
@@ -115,6 +120,7 @@ class Supervisor:
             self._cluster.watch.started()
         if resumed:
             self._runtime.note(self._cluster, RESUMED, NOTIFICATION)
+        self._run(self._warm_branch.rest())
         self._begin()
 
     def _begin(self) -> None:
@@ -184,6 +190,7 @@ class Supervisor:
                 await self._look_at_reader(name, record.zone in lost)
         if cluster.writer.ready and cluster.instances.stand_in.socket is not None:
             await cluster.instances.stand_in.stop(Shutdown.IMMEDIATE)
+        self._warm_branch.look()
 
     async def _look_at_writer(self, is_lost: bool, lost: frozenset[str]) -> None:
         cluster, writer = self._cluster, self._cluster.writer

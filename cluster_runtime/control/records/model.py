@@ -103,6 +103,9 @@ class ServerlessScaling:
         return self.min_capacity == 0
 
 
+WarmBranchStatus = Literal["off", "preparing", "ready", "paused"]
+
+
 @dataclass(frozen=True, slots=True)
 class DBCluster:
     """One cluster, as DescribeDBClusters shows it.
@@ -123,6 +126,8 @@ class DBCluster:
     backtrack_bytes_max: what that may take on the disk; None: in proportion to the database.
     earliest_backtrack_time: how far back that reaches now; None while its volume is closed.
     percent_progress: of the operation under way; None where none says.
+    warm_branch: whether a standby is kept ready for its next branch, while it runs.
+    warm_branch_status: `off` where none is wanted, `paused` while the cluster does not run.
     capacity: current ACU; 0 while paused.
     walls: what stands around its writer, as its start put it up; None while none runs.
     """
@@ -162,6 +167,8 @@ class DBCluster:
     backtrack_bytes_max: int | None = None
     earliest_backtrack_time: datetime | None = None
     percent_progress: int | None = None
+    warm_branch: bool = False
+    warm_branch_status: WarmBranchStatus = "off"
     capacity: float = 0.0
     walls: Walls | None = None
 

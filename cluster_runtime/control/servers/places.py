@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster_runtime.control.records.instances import FIRST_PLACE, STAND_IN_PLACE
+from cluster_runtime.control.servers.ahead import ReaderAhead
 from cluster_runtime.control.servers.postgres import Reader, Writer
 from cluster_runtime.control.servers.storage import DATA, ClusterStorage
 from cluster_runtime.engine.access.roles import SUPERUSER
@@ -41,6 +42,29 @@ def servers_at(
     return Servers(
         Writer(postmaster, storage, parameters),
         Reader(postmaster, storage, parameters, wal_sockets_of(home, resource_id), called),
+    )
+
+
+def servers_ahead(
+    home: EngineHome,
+    installation: Installation,
+    storage: ClusterStorage,
+    parameters: Callable[[], Settings],
+    resource_id: str,
+    source: ClusterStorage,
+    parameters_of_source: Callable[[], Settings],
+) -> tuple[Servers, Servers]:
+    """What runs at the first place of a branch that is yet to be, and what does from then on.
+
+    Before, it is a standby of the source, with the source's parameters: one that has less of
+    something than the server that it follows stands still.
+    """
+    postmaster = postmaster_of(home, installation, storage.user, resource_id, FIRST_PLACE)
+    writer = Writer(postmaster, storage, parameters)
+    sockets = sockets_of(home, resource_id, "a")
+    return (
+        Servers(writer, ReaderAhead(postmaster, source, parameters_of_source, sockets)),
+        Servers(writer, Reader(postmaster, storage, parameters, wal_sockets_of(home, resource_id))),
     )
 
 

@@ -294,9 +294,8 @@ class Reader(_OnVolume):
     def start(self) -> None:
         """Serve the log to a new standby and start it. Raises EngineError, StorageError."""
         volume = self._storage.open_for(self)
-        volume.serve_wal(self._wal_sockets)
         data = self._postmaster.data_directory
-        self._standby = volume.lay_out_standby(data, SUPERUSER, self._called)
+        self._standby = self._lay_out(volume)
         self.parameters = dict(self._wanted())
         try:
             self._postmaster.start(self._settings())
@@ -306,6 +305,11 @@ class Reader(_OnVolume):
         except BaseException:
             self.kill()
             raise
+
+    def _lay_out(self, volume: StorageVolume) -> Settings:
+        """Make its data directory; the settings that a standby over it needs."""
+        volume.serve_wal(self._wal_sockets)
+        return volume.lay_out_standby(self._postmaster.data_directory, SUPERUSER, self._called)
 
     @property
     def replayed(self) -> int:

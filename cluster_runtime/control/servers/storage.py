@@ -21,6 +21,8 @@ VOLUME, DATA = PARTS = ("volume", "data")
 """What a cluster's directory holds of it: the volume, and the first place's data directory."""
 UNDONE = ".undone"
 """Ends the names of what a cluster had before its last rewind."""
+GONE = ".gone-"
+"""In the names of what nobody returns to any more, and what is still to be removed."""
 
 BASE_IMAGE = "base-image"
 """Link in a cluster's directory to the template that its volume began with."""
@@ -160,8 +162,14 @@ class ClusterStorage:
         past.wanted = self._window()
         self._begin_upkeep(self._volume)
 
+    def remove_gone(self) -> None:
+        """Remove what was set aside for that."""
+        for path in self._directory.glob(f"*{GONE}*"):
+            remove_tree(path)
+
     def _expire_undone(self) -> None:
         """Remove what the cluster was before its last rewind, once that is out of the window."""
+        self.remove_gone()
         before = self._directory / f"{VOLUME}{UNDONE}"
         try:
             age = time.time() - before.stat().st_ctime

@@ -1,11 +1,13 @@
 """RestoreDBClusterToPointInTime: a cluster whose volume is a cut of another one's."""
 
-from collections.abc import Callable
+from asyncio import gather
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from uuid import uuid4
 
-from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
+from cluster_runtime.control.cluster import BranchAhead, HostedCluster, OpenRuntime
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
 from cluster_runtime.control.records.catalog import CLUSTER_FORMAT
@@ -17,13 +19,17 @@ from cluster_runtime.control.workflows.create import reserved
 from cluster_runtime.engine.system.copies import CopiesAhead
 from cluster_runtime.engine.system.files import is_no_space
 from cluster_runtime.errors import (
+    EngineError,
     InsufficientStorageError,
     InvalidClusterStateError,
     InvalidRestoreError,
     StorageError,
 )
+from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.upkeep.past.past import OutOfWindowError
 from cluster_runtime.storage.volume import StorageVolume
+
+_log = get_logger(__name__)
 
 Target = Callable[[StorageVolume], int]
 """Which LSN of a volume is meant. Raises OutOfWindowError."""
@@ -39,6 +45,9 @@ async def restore_from_volume(
     with reserved(runtime, identifier):
         if source.format != CLUSTER_FORMAT:
             await source.writer.ensure_running()  # which brings it up to this release's format
+        made = await _of_warm_branch(runtime, source, identifier, request)
+        if made is not None:
+            return made
         installation = await in_thread(runtime.installation, source.db_cluster.engine_version)
         described = making.described_as(runtime, source.db_cluster, identifier, request)
         made = await making.begin(runtime, described, installation)
@@ -78,36 +87,114 @@ def cut_for(
     Raises InvalidRestoreError for one that is out of reach.
     """
     storage = made.instances.storage
-    with source.instances.storage.used() as open_volume:
+    with source.instances.storage.used() as open_volume, _saying_why_not(source):
         branches = open_volume.branches
-        try:
-            lsn = None if target is None else target(open_volume)
-            with branches.cutting(
-                made.directory / f"{VOLUME}{suffix}", str(uuid4()), lsn, with_past=source is made
-            ) as cut:
-                with ThreadPoolExecutor(1) as beside:
-                    # The new volume is opened while its data directory is laid out.
-                    opening = (
-                        beside.submit(storage.open_for, made.instances.writer_server)
-                        if not suffix
-                        else None
-                    )
-                    base = (source.directory / BASE_IMAGE).resolve()
-                    ready = copies.take(base) if copies and cut.image is None else None
-                    branches.lay_out(cut, made.directory / f"{DATA}{suffix}", storage.user, ready)
-                if opening is not None:
-                    opening.result()
-        except (LookupError, OutOfWindowError) as error:
-            raise InvalidRestoreError(
-                f"cluster {source.identifier!r} cannot be had as it was there: {error}"
-            ) from error
-        except OSError as error:
-            if not is_no_space(error):
-                raise
-            raise InsufficientStorageError(
-                f"no space for what is made of cluster {source.identifier!r}; nothing of it was "
-                "kept: free some space and try again"
-            ) from error
+        lsn = None if target is None else target(open_volume)
+        with branches.cutting(
+            made.directory / f"{VOLUME}{suffix}", str(uuid4()), lsn, with_past=source is made
+        ) as cut:
+            with ThreadPoolExecutor(1) as beside:
+                # The new volume is opened while its data directory is laid out.
+                opening = (
+                    beside.submit(storage.open_for, made.instances.writer_server)
+                    if not suffix
+                    else None
+                )
+                base = (source.directory / BASE_IMAGE).resolve()
+                ready = copies.take(base) if copies and cut.image is None else None
+                branches.lay_out(cut, made.directory / f"{DATA}{suffix}", storage.user, ready)
+            if opening is not None:
+                opening.result()
+
+
+@contextmanager
+def _saying_why_not(source: HostedCluster) -> Iterator[None]:
+    """Tell what a volume could not be cut for as the operations do."""
+    try:
+        yield
+    except (LookupError, OutOfWindowError) as error:
+        raise InvalidRestoreError(
+            f"cluster {source.identifier!r} cannot be had as it was there: {error}"
+        ) from error
+    except OSError as error:
+        if not is_no_space(error):
+            raise
+        raise InsufficientStorageError(
+            f"no space for what is made of cluster {source.identifier!r}; nothing of it was "
+            "kept: free some space and try again"
+        ) from error
+
+
+async def _of_warm_branch(
+    runtime: OpenRuntime,
+    source: HostedCluster,
+    identifier: str,
+    request: RestoreDBClusterToPointInTime,
+) -> HostedCluster | None:
+    """A cluster of the standby that was kept ready for it.
+
+    None where there is none, or it is of no use: it shows the present, and runs with the parameters
+    of its source. One that does not become a writer is no reason to make no branch: it is made in
+    the other way then.
+    """
+    warm = source.instances.warm_branch
+    other_parameters = request.db_cluster_parameter_group_name is not None
+    if warm is None or request.restore_to_time or other_parameters or not request.with_writer:
+        return None
+    ahead = warm.take()
+    if ahead is None:
+        return None
+    described = making.described_as(
+        runtime, source.db_cluster, identifier, request, ahead.resource_id
+    )
+    made = HostedCluster(described, ahead.directory, ahead.instances)
+    runtime.clusters[made.id] = made  # its writer is prepared as what it is
+    try:
+        await _cut_off(source, made, ahead)
+        await making.complete(runtime, made)
+    except BaseException as error:
+        await making.discard(runtime, made)
+        if isinstance(error, EngineError | StorageError) and source.id in runtime.clusters:
+            _log.warning(
+                "a warm branch could not be used", cluster=source.identifier, error=str(error)
+            )
+            return None
+        raise
+    await _tell(runtime, source, made)
+    return made
+
+
+async def _cut_off(source: HostedCluster, made: HostedCluster, ahead: BranchAhead) -> None:
+    """Make the volume of a cluster whose writer is a standby of another one, and that a writer.
+
+    The standby holds back before the cut is made, so that it has nothing that lies behind it; then
+    it takes the log up to there, and is promoted while the new volume is opened.
+    """
+    storage, writer = made.instances.storage, made.writer
+    entered = ExitStack()
+
+    def cut() -> int:
+        volume = entered.enter_context(source.instances.storage.used())
+        entered.enter_context(_saying_why_not(source))
+        ahead.ahead.hold_back(volume)
+        found = entered.enter_context(
+            volume.branches.cutting(made.directory / VOLUME, str(uuid4()))
+        )
+        ahead.ahead.give(volume, found)
+        return int(found.end)
+
+    try:
+        end = await in_thread(cut)
+        opening = in_thread(storage.open_for, made.instances.writer_server)
+        for done in await gather(opening, writer.promote(end), return_exceptions=True):
+            if isinstance(done, BaseException):
+                raise done
+        writer.servers = ahead.servers
+    except BaseException as error:
+        await in_thread(entered.__exit__, type(error), error, error.__traceback__)
+        raise
+    # What is shared of the pages is linked by then.
+    await in_thread(entered.close)
 
 
 async def _make(
@@ -118,6 +205,10 @@ async def _make(
     await in_thread(cut_for, source, made, target, runtime.copies)
     await making.complete(runtime, made)
     runtime.copies.prepare(base_image.resolve())
+    await _tell(runtime, source, made)
+
+
+async def _tell(runtime: OpenRuntime, source: HostedCluster, made: HostedCluster) -> None:
     how = "a clone" if made.db_cluster.branch_of else "a restore"
     await runtime.record(made, f"DB cluster created as {how} of {source.identifier}", "creation")
 

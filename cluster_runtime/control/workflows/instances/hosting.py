@@ -6,7 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from cluster_runtime.control.availability.placement import zone_for
-from cluster_runtime.control.cluster import HostedCluster, Instances, OpenRuntime
+from cluster_runtime.control.cluster import (
+    BranchAhead,
+    HostedCluster,
+    Instances,
+    OpenRuntime,
+)
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.records.identifiers import first_instance_name
@@ -17,10 +22,12 @@ from cluster_runtime.control.records.instances import (
     new_instance_resource_id,
 )
 from cluster_runtime.control.records.model import DBCluster, InstanceStatus
+from cluster_runtime.control.servers.ahead import ReaderAhead
 from cluster_runtime.control.servers.places import (
     coalescing_of,
     data_directory_at,
     log_file_at,
+    servers_ahead,
     servers_at,
 )
 from cluster_runtime.control.servers.storage import ClusterStorage
@@ -69,6 +76,32 @@ def instances_over(
         at(STAND_IN_PLACE, STAND_IN_PLACE, as_reader=True),
         {name: at(place, name, as_reader=True) for name, place in known.items()},
     )
+
+
+def branch_ahead(
+    runtime: OpenRuntime, installation: Installation, source: HostedCluster, resource_id: str
+) -> BranchAhead:
+    """What a branch of a cluster will be, as far as that can be had ahead; nothing runs yet."""
+    instances = instances_over(runtime, installation, resource_id)
+    first, later = servers_ahead(
+        runtime.home,
+        installation,
+        instances.storage,
+        partial(runtime.parameters_of, resource_id, FIRST_PLACE),
+        resource_id,
+        source.instances.storage,
+        partial(runtime.parameters_of, source.id),
+    )
+    instances.writer = HostedInstance(
+        first,
+        resource_id,
+        installation.major,
+        partial(prepare, runtime, resource_id),
+        as_reader=True,
+    )
+    assert isinstance(first.as_reader, ReaderAhead), "it was made as one"
+    directory = runtime.home.clusters / resource_id
+    return BranchAhead(resource_id, directory, instances, first.as_reader, later)
 
 
 async def hosted_at(

@@ -76,6 +76,8 @@ OURS_IN_RDS_OPERATIONS = {
     ("ModifyDBCluster", "internet_access_gateway_enabled"),
     ("ModifyDBCluster", "reset_settings"),
     ("ModifyDBCluster", "backtrack_bytes_max"),
+    ("ModifyDBCluster", "warm_branch"),
+    ("CreateDBCluster", "warm_branch"),
     ("RestoreDBClusterToPointInTime", "with_writer"),
     ("CreateDBCluster", "with_writer"),
     ("DescribeDBInstances", "db_cluster_identifier"),
