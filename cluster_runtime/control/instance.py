@@ -161,9 +161,10 @@ class HostedInstance:
         """Whether it is paused and remembers who may wake it."""
         return self.socket is None and bool(self._logins_while_paused)
 
-    async def ensure_running(self) -> Path:
+    async def ensure_running(self, start: Callable[[], None] | None = None) -> Path:
         """Start PostgreSQL where it does not run; return its socket file.
 
+        start: what starts it, which blocks, in place of what usually does.
         Raises EngineError, StorageError; ConnectionError while another one takes its place.
         """
         async with self._transition:
@@ -177,7 +178,7 @@ class HostedInstance:
                 self.told = None
                 await self._disconnect()
                 with span("instance.start", self._spans):
-                    await in_thread(self._instance.start)
+                    await in_thread(start or self._instance.start)
                     await self._prepared()
                 self._logins_while_paused.clear()
                 resumed, self._at_rest = self._at_rest, False

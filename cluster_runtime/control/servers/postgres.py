@@ -5,6 +5,7 @@ Blocking; `HostedInstance` calls them in worker threads, one call at a time for 
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -178,6 +179,27 @@ class Writer(_OnVolume):
             self.parameters = dict(self._wanted())
             self._postmaster.start(self._settings())
             self._attach(volume)
+
+    def start_laid_out(self) -> None:
+        """Start over a directory that was laid out for it just now, while its volume is opened.
+
+        Raises StorageError where the volume does not end where the directory does; it is killed
+        then.
+        """
+        data = self._postmaster.data_directory
+        with self._life, ThreadPoolExecutor(1) as beside:
+            opening = beside.submit(self._storage.open_for, self)
+            self.parameters = dict(self._wanted())
+            try:
+                self._postmaster.start(self._settings())
+                volume = opening.result()
+                if not volume.trusts(data):
+                    raise StorageError(f"{data} was not laid out for the volume beside it")
+                volume.claim(data)
+                self._attach(volume)
+            except BaseException:
+                self._postmaster.kill()
+                raise
 
     def take_over(self) -> None:
         """Go on with what was a reader and has been promoted where the volume's log ends.

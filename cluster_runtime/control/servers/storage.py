@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +53,7 @@ class ClusterStorage:
         self._begin_upkeep = begin_upkeep
         self._lock = threading.Lock()
         self._volume: StorageVolume | None = None
+        self._made: Future[None] | None = None
         self._instances: set[object] = set()
         self._operations = 0
 
@@ -81,6 +83,10 @@ class ClusterStorage:
             )
             self._begin()
             return self._volume
+
+    def comes_with(self, made: Future[None]) -> None:
+        """Have whoever opens it wait until it is made, and hear why it was not."""
+        self._made = made
 
     def configure(self) -> None:
         """Have the open volume, if it is, keep as much of its past as the cluster wants now."""
@@ -145,6 +151,8 @@ class ClusterStorage:
             self._close()
 
     def _open(self) -> StorageVolume:
+        if self._made is not None:
+            self._made.result()
         if self._volume is None:
             self._volume = StorageVolume.open(
                 self._directory / VOLUME,

@@ -15,12 +15,12 @@ from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.errors import QuorumLostError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.metadata import VolumeMetadata
-from cluster_runtime.storage.core.types import AZS, Lsn
+from cluster_runtime.storage.core.types import AZS, Lsn, SegmentId
 from cluster_runtime.storage.core.wal_records import format_lsn
 from cluster_runtime.storage.disk.page_images import PageImage, link_image
 from cluster_runtime.storage.disk.segment_store import PAGES, segment_directory
 from cluster_runtime.storage.live.commit.lanes import Lane
-from cluster_runtime.storage.live.cutting import place_at, plan_cut, write_cut
+from cluster_runtime.storage.live.cutting import LogCut, place_at, plan_cut, write_cut
 from cluster_runtime.storage.live.mount import Mount, is_full
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.images.pages import Pages
@@ -31,16 +31,18 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CutVolume:
-    """A volume that was cut from another one, before anybody opened it.
+    """A volume that is cut from another one, before anybody opened it.
 
     end: where its log ends. image: the pages that its first data directory is made of; None for
-    those that the volume began with.
+    those that the volume began with. written: done once its log is there, durably, so that it can
+    be opened; has what went wrong with that.
     """
 
     directory: Path
     metadata: VolumeMetadata
     end: Lsn
     image: PageImage | None
+    written: "Future[None]"
 
 
 class Branches:
@@ -58,9 +60,9 @@ class Branches:
     ) -> Iterator[CutVolume]:
         """Make a volume with everything that was durable at an LSN; commits go on meanwhile.
 
-        Its log is there, and durable, as soon as this is entered, and its pages at the end of it;
-        until then what `lay_out` reads stays. Where it fails nothing of it stays, whatever was laid
-        out apart.
+        Its log is being written when this is entered (`written`), and is there, with its pages, at
+        the end of it; until then what `lay_out` reads stays. Where it fails nothing of it stays,
+        whatever was laid out apart.
         directory: where, on the file system of this one. identity: what it will be known by.
         lsn: where a record ends; None: now. with_past: it can be rewound as far as this one, whose
         place it takes; a clone's past begins with the clone.
@@ -69,15 +71,34 @@ class Branches:
         """
         if directory.exists():
             raise FileExistsError(f"{directory} is there already")
-        with self._pages.staying.reading(), ThreadPoolExecutor(len(AZS)) as pool:
+        mount = self._mount
+        with self._pages.staying.reading(), ThreadPoolExecutor(len(AZS) + 1) as pool:
+            place = place_at(mount, lsn)
+            image = self._newest_below(place.end)
+            begins = image.redo if image is not None else mount.metadata.start_lsn
+            since = min(begins, self._past.begins_at) if with_past else begins
+            plan = plan_cut(mount, identity, place, since)
             linking: list[Future[int]] = []
+            link = partial(self._link_images, since, place.end, directory)
+
+            def write() -> None:
+                full = {each for each in self._cut(plan, directory) if is_full(each)}
+                if with_past:
+                    self._past.copy_to(directory, place.end)
+                if image is not None:
+                    lanes = [each for each in mount.full_lanes() if each.store.id in full]
+                    linking.extend(pool.submit(link, lane) for lane in lanes)
+
+            written = pool.submit(write)
             try:
-                yield self._cut(directory, identity, lsn, with_past, pool, linking)
+                yield CutVolume(directory, plan.metadata, place.end, image, written)
+                written.result()
                 if linking and not sum(each.result() for each in linking):
                     raise QuorumLostError("no full segment has its page images whole; heal one")
             except BaseException:
+                wait([written])
                 wait(linking)
-                self._mount.disk.remove_tree(directory)
+                mount.disk.remove_tree(directory)
                 raise
 
     def lay_out(
@@ -92,30 +113,9 @@ class Branches:
             data_directory, made.image, made.end, made.metadata, user, base_copy
         )
 
-    def _cut(
-        self,
-        directory: Path,
-        identity: str,
-        lsn: int | None,
-        with_past: bool,
-        pool: ThreadPoolExecutor,
-        linking: list[Future[int]],
-    ) -> CutVolume:
-        """Make its log. linking: how many images each of its full segments gets, once it has."""
-        mount = self._mount
-        place = place_at(mount, lsn)
-        image = self._newest_below(place.end)
-        begins = image.redo if image is not None else mount.metadata.start_lsn
-        since = min(begins, self._past.begins_at) if with_past else begins
-        plan = plan_cut(mount, identity, place, since)
-        full = {each for each in write_cut(mount, plan, directory) if is_full(each)}
-        if image is not None:
-            link = partial(self._link_images, since, place.end, directory)
-            lanes = [each for each in mount.full_lanes() if each.store.id in full]
-            linking += [pool.submit(link, lane) for lane in lanes]
-        if with_past:
-            self._past.copy_to(directory, place.end)
-        return CutVolume(directory, plan.metadata, place.end, image)
+    def _cut(self, plan: LogCut, directory: Path) -> list[SegmentId]:
+        """Make the durable part: its log; the segments that have it."""
+        return write_cut(self._mount, plan, directory)
 
     def _newest_below(self, end: int) -> PageImage | None:
         """The newest image whose pages hold nothing above an LSN.

@@ -68,7 +68,12 @@ if kind == "clone":
     from cluster_runtime.control.servers.postgres import Writer
     from cluster_runtime.storage.upkeep.branches import Branches
 
-    where = {"cut": (Branches, "lay_out"), "start": (Writer, "start"), "enter": (Catalog, "add")}
+    where = {
+        "cut": (Branches, "lay_out"),
+        "start": (Writer, "start_laid_out"),
+        "attach": (Writer, "_attach"),
+        "enter": (Catalog, "add"),
+    }
     setattr(*where[step], die)
     branch(runtime, "notes", "twig")
 if kind == "warm":
@@ -218,7 +223,7 @@ def test_a_host_that_is_killed_while_it_takes_a_rewind_back(step: str, engine_di
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("step", ["cut", "start", "enter"])
+@pytest.mark.parametrize("step", ["cut", "start", "attach", "enter"])
 def test_a_host_that_is_killed_while_it_clones_leaves_nothing_of_the_clone(
     step: str, engine_dir: Path
 ) -> None:

@@ -1,9 +1,8 @@
 """RestoreDBClusterToPointInTime: a cluster whose volume is a cut of another one's."""
 
 from asyncio import gather
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
 from uuid import uuid4
 
@@ -16,7 +15,6 @@ from cluster_runtime.control.records.model import ClusterStatus
 from cluster_runtime.control.servers.storage import BASE_IMAGE, DATA, VOLUME
 from cluster_runtime.control.workflows import making
 from cluster_runtime.control.workflows.create import reserved
-from cluster_runtime.engine.system.copies import CopiesAhead
 from cluster_runtime.engine.system.files import is_no_space
 from cluster_runtime.errors import (
     EngineError,
@@ -26,6 +24,7 @@ from cluster_runtime.errors import (
     StorageError,
 )
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.upkeep.branches import CutVolume
 from cluster_runtime.storage.upkeep.past.past import OutOfWindowError
 from cluster_runtime.storage.volume import StorageVolume
 
@@ -73,38 +72,20 @@ def require_something_to_cut(source: HostedCluster) -> None:
 
 
 def cut_for(
-    source: HostedCluster,
-    made: HostedCluster,
-    target: Target | None = None,
-    copies: CopiesAhead | None = None,
-    *,
-    suffix: str = "",
+    source: HostedCluster, made: HostedCluster, target: Target | None = None, *, suffix: str
 ) -> None:
-    """Make the volume of a cluster, and the first data directory on it, from another cluster's.
+    """Make a volume for a cluster, and a data directory on it, beside what it has.
 
-    target: up to where; None: the present. copies: of what young volumes begin with. suffix: ends
-    their names where they are not in their place yet.
+    target: up to where; None: the present. suffix: ends the names of both.
     Raises InvalidRestoreError for one that is out of reach.
     """
-    storage = made.instances.storage
-    with source.instances.storage.used() as open_volume, _saying_why_not(source):
-        branches = open_volume.branches
-        lsn = None if target is None else target(open_volume)
-        with branches.cutting(
+    with source.instances.storage.used() as volume, _saying_why_not(source):
+        lsn = None if target is None else target(volume)
+        with volume.branches.cutting(
             made.directory / f"{VOLUME}{suffix}", str(uuid4()), lsn, with_past=source is made
         ) as cut:
-            with ThreadPoolExecutor(1) as beside:
-                # The new volume is opened while its data directory is laid out.
-                opening = (
-                    beside.submit(storage.open_for, made.instances.writer_server)
-                    if not suffix
-                    else None
-                )
-                base = (source.directory / BASE_IMAGE).resolve()
-                ready = copies.take(base) if copies and cut.image is None else None
-                branches.lay_out(cut, made.directory / f"{DATA}{suffix}", storage.user, ready)
-            if opening is not None:
-                opening.result()
+            user = made.instances.storage.user
+            volume.branches.lay_out(cut, made.directory / f"{DATA}{suffix}", user)
 
 
 @contextmanager
@@ -164,48 +145,74 @@ async def _of_warm_branch(
     return made
 
 
+async def _make(
+    runtime: OpenRuntime, source: HostedCluster, made: HostedCluster, target: Target | None
+) -> None:
+    base_image = (source.directory / BASE_IMAGE).resolve()
+
+    def lay_out(volume: StorageVolume, cut: CutVolume) -> None:
+        ready = runtime.copies.take(base_image) if cut.image is None else None
+        user = made.instances.storage.user
+        volume.branches.lay_out(cut, made.directory / DATA, user, ready)
+
+    await in_thread((made.directory / BASE_IMAGE).symlink_to, base_image)
+    runtime.clusters[made.id] = made  # its writer is prepared as what it is
+    async with _being_cut(source, made, target, then=lay_out):
+        await made.writer.ensure_running(made.instances.writer_server.start_laid_out)
+    await making.complete(runtime, made)
+    runtime.copies.prepare(base_image)
+    await _tell(runtime, source, made)
+
+
 async def _cut_off(source: HostedCluster, made: HostedCluster, ahead: BranchAhead) -> None:
     """Make the volume of a cluster whose writer is a standby of another one, and that a writer.
 
     The standby holds back before the cut is made, so that it has nothing that lies behind it; then
     it takes the log up to there, and is promoted while the new volume is opened.
     """
-    storage, writer = made.instances.storage, made.writer
-    entered = ExitStack()
-
-    def cut() -> int:
-        volume = entered.enter_context(source.instances.storage.used())
-        entered.enter_context(_saying_why_not(source))
-        ahead.ahead.hold_back(volume)
-        found = entered.enter_context(
-            volume.branches.cutting(made.directory / VOLUME, str(uuid4()))
-        )
-        ahead.ahead.give(volume, found)
-        return int(found.end)
-
-    try:
-        end = await in_thread(cut)
-        opening = in_thread(storage.open_for, made.instances.writer_server)
-        for done in await gather(opening, writer.promote(end), return_exceptions=True):
+    standby, writer = ahead.ahead, made.writer
+    async with _being_cut(source, made, None, standby.hold_back, then=standby.give) as cut:
+        opening = in_thread(made.instances.storage.open_for, made.instances.writer_server)
+        promoting = writer.promote(int(cut.end))
+        for done in await gather(opening, promoting, return_exceptions=True):
             if isinstance(done, BaseException):
                 raise done
         writer.servers = ahead.servers
+
+
+@asynccontextmanager
+async def _being_cut(
+    source: HostedCluster,
+    made: HostedCluster,
+    target: Target | None,
+    before: Callable[[StorageVolume], None] = lambda _: None,
+    *,
+    then: Callable[[StorageVolume, CutVolume], None],
+) -> AsyncIterator[CutVolume]:
+    """Make the volume of a new cluster, as a cut of another one's; it is whole at the end of this.
+
+    before, then: what blocks, before it is known where the cut is, and as soon as that is known.
+    """
+    entered = ExitStack()
+
+    def cut() -> CutVolume:
+        volume = entered.enter_context(source.instances.storage.used())
+        entered.enter_context(_saying_why_not(source))
+        before(volume)
+        lsn = None if target is None else target(volume)
+        found = entered.enter_context(
+            volume.branches.cutting(made.directory / VOLUME, str(uuid4()), lsn)
+        )
+        made.instances.storage.comes_with(found.written)
+        then(volume, found)
+        return found
+
+    try:
+        yield await in_thread(cut)
     except BaseException as error:
         await in_thread(entered.__exit__, type(error), error, error.__traceback__)
         raise
-    # What is shared of the pages is linked by then.
-    await in_thread(entered.close)
-
-
-async def _make(
-    runtime: OpenRuntime, source: HostedCluster, made: HostedCluster, target: Target | None
-) -> None:
-    base_image = source.directory / BASE_IMAGE
-    await in_thread((made.directory / BASE_IMAGE).symlink_to, base_image.resolve())
-    await in_thread(cut_for, source, made, target, runtime.copies)
-    await making.complete(runtime, made)
-    runtime.copies.prepare(base_image.resolve())
-    await _tell(runtime, source, made)
+    await in_thread(entered.close)  # what is shared of the pages is linked by then
 
 
 async def _tell(runtime: OpenRuntime, source: HostedCluster, made: HostedCluster) -> None:
