@@ -76,8 +76,9 @@ def no_other_way(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.mark.usefixtures("no_other_way")
 def test_the_standby_becomes_the_branch_and_another_one_is_kept(
-    shared_runtime: Runtime, ready: ClusterHandle, no_other_way: None
+    shared_runtime: Runtime, ready: ClusterHandle
 ) -> None:
     standby = ahead_of(shared_runtime)
     before = rows(ready)
@@ -118,8 +119,9 @@ def test_it_is_independent_of_its_source_and_comes_back_from_its_own_volume(
         shared_runtime.delete_db_cluster(each)
 
 
+@pytest.mark.usefixtures("no_other_way")
 def test_a_branch_of_a_busy_cluster_has_what_was_acknowledged_and_nothing_else(
-    shared_runtime: Runtime, ready: ClusterHandle, no_other_way: None
+    shared_runtime: Runtime, ready: ClusterHandle
 ) -> None:
     acknowledged = [0]
     done = threading.Event()
