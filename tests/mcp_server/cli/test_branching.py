@@ -44,15 +44,6 @@ def test_a_branch_from_its_beginning_to_its_end(engine_dir: Path) -> None:
         assert run("branch", "reset", "try").returncode == 0
         assert rows(twig) == [1, 3]
 
-        assert run("branch", "warm", "notes").returncode == 0
-        wait_until(lambda: runtime.cluster("notes").describe().warm_branch_status == "ready")
-        (line,) = (
-            each for each in run("describe", "notes").stdout.splitlines() if "Warm branch" in each
-        )
-        assert line.split()[-1] == "ready"
-        assert run("branch", "warm", "notes", "--off").returncode == 0
-        assert not runtime.cluster("notes").describe().warm_branch
-
         assert run("restore-point", "create", "notes", "before").returncode == 0
         write(notes, 4)
         preview = run("rewind", "notes", "before", "--dry-run", "--json")
@@ -74,3 +65,12 @@ def test_a_branch_from_its_beginning_to_its_end(engine_dir: Path) -> None:
         assert run("branch", "delete", "notes", "--yes").returncode == 2
         assert run("branch", "delete", "try", "--yes").returncode == 0
         assert [each.db_cluster_identifier for each in runtime.describe_db_clusters()] == ["notes"]
+
+        assert run("branch", "warm", "notes").returncode == 0
+        wait_until(lambda: runtime.cluster("notes").describe().warm_branch_status == "ready")
+        (line,) = (
+            each for each in run("describe", "notes").stdout.splitlines() if "Warm branch" in each
+        )
+        assert line.split()[-1] == "ready"
+        assert run("branch", "warm", "notes", "--off").returncode == 0
+        assert not runtime.cluster("notes").describe().warm_branch
