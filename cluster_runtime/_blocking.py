@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 from cluster_runtime.control.handle import ClusterHandle
 from cluster_runtime.control.home import Home
 from cluster_runtime.control.operations.renamed import renamed
-from cluster_runtime.control.records.instances import DBClusterEndpoint
 from cluster_runtime.control.records.model import (
     ClusterActivity,
     DBCluster,
@@ -22,16 +21,6 @@ from cluster_runtime.control.records.model import (
     StorageType,
 )
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup, DBParameter
-from cluster_runtime.control.records.recovery.backups import (
-    BackupStore,
-    DBClusterAutomatedBackup,
-    DBClusterSnapshot,
-)
-from cluster_runtime.control.records.recovery.rewinds import (
-    DBClusterBacktrack,
-    RestorePoint,
-    RewindDescription,
-)
 from cluster_runtime.control.records.resources import (
     DBEngineVersion,
     DBLogFilePortion,
@@ -41,9 +30,22 @@ from cluster_runtime.control.records.resources import (
     ResourcePendingMaintenanceActions,
     Tag,
 )
-from cluster_runtime.diff.results import DataDiff, SchemaDiff
+from cluster_runtime.serverless.metering.bill import Bill
+from cluster_runtime.serverless.metrics.results import ListedMetric, MetricSeries
 
 if TYPE_CHECKING:
+    from cluster_runtime.control.records.instances import DBClusterEndpoint
+    from cluster_runtime.control.records.recovery.backups import (
+        BackupStore,
+        DBClusterAutomatedBackup,
+        DBClusterSnapshot,
+    )
+    from cluster_runtime.control.records.recovery.rewinds import (
+        DBClusterBacktrack,
+        RestorePoint,
+        RewindDescription,
+    )
+    from cluster_runtime.diff.results import DataDiff, SchemaDiff
     from cluster_runtime.gateway.description import SessionDescription
     from cluster_runtime.storage.description import VolumeDescription
 
@@ -178,6 +180,7 @@ class BlockingOperations:
         backup_retention_period: int | None = None,
         backtrack_window: int | None = None,
         backtrack_bytes_max: int | None = None,
+        seconds_until_deep_pause: int | None = None,
         warm_branch: bool | None = None,
         reset_settings: bool = False,
     ) -> DBCluster:
@@ -200,6 +203,8 @@ class BlockingOperations:
         backtrack_window: seconds for which it can be rewound; 0: not at all.
         backtrack_bytes_max: what that may take on the disk, log and page images; what does not fit
             into it cannot be rewound to any more.
+        seconds_until_deep_pause: how long it is paused until it gives its data directory back;
+            waking makes it again from the volume. 0: never.
         warm_branch: keep a standby ready for its next branch while it runs, or no longer. That
             takes the memory of one more instance, and the CPU of replaying what the writer writes.
         reset_settings: let a master user who locked himself out back in: settings of his databases
@@ -226,6 +231,7 @@ class BlockingOperations:
             backup_retention_period=backup_retention_period,
             backtrack_window=backtrack_window,
             backtrack_bytes_max=backtrack_bytes_max,
+            seconds_until_deep_pause=seconds_until_deep_pause,
             warm_branch=warm_branch,
             reset_settings=reset_settings,
         )
@@ -261,16 +267,18 @@ class BlockingOperations:
         return result
 
     @renamed(identifier="db_cluster_identifier")
-    def pause_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+    def pause_db_cluster(self, db_cluster_identifier: str, *, deep: bool = False) -> DBCluster:
         """Pause a cluster now, as auto-pause would; the next connect wakes it.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
+        deep: give its data directory back at once, and not after a day; waking makes it again from
+            the volume.
 
-        Raises ClusterNotFoundError, InvalidClusterStateError.
+        Raises ClusterNotFoundError, InvalidClusterStateError, StorageError.
         """
         from cluster_runtime.control.operations.clusters import PauseDBCluster
 
-        request = PauseDBCluster(db_cluster_identifier)
+        request = PauseDBCluster(db_cluster_identifier, deep=deep)
         result: DBCluster = self._home.call(request)
         return result
 
@@ -301,7 +309,7 @@ class BlockingOperations:
             promotion tier, then the one that is least behind.
 
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError,
-        InstanceNotReadyError, EngineError, QuorumLostError.
+        InstanceNotReadyError, InsufficientStorageError, EngineError, QuorumLostError.
         """
         from cluster_runtime.control.operations.clusters import FailoverDBCluster
 
@@ -329,8 +337,8 @@ class BlockingOperations:
         delete_automated_backups: remove its automated backup as well. Snapshots stay.
 
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
-        InvalidParameterError, SnapshotAlreadyExistsError, BackupStoreUnavailableError,
-        BackupStoreRefusedError, BackupKeyError.
+        InvalidParameterError, SnapshotAlreadyExistsError, InsufficientStorageError,
+        BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError.
         """
         from cluster_runtime.control.operations.clusters import DeleteDBCluster
 
@@ -463,7 +471,7 @@ class BlockingOperations:
         backtrack_to: datetime,
         *,
         use_earliest_time_on_point_in_time_unavailable: bool = False,
-    ) -> DBClusterBacktrack:
+    ) -> "DBClusterBacktrack":
         """Bring a cluster back to what it was at a time, in place.
 
         It has each commit then whose time is not after that. Its endpoints stay; connections end,
@@ -490,7 +498,7 @@ class BlockingOperations:
     @renamed(identifier="db_cluster_identifier")
     def rewind(
         self, db_cluster_identifier: str, to: str, *, dry_run: bool = False
-    ) -> RewindDescription:
+    ) -> "RewindDescription":
         """Bring a cluster back to a restore point, a time or an LSN, in place.
 
         Its endpoints stay; connections end, and who connects waits. `undo_rewind` takes it back.
@@ -517,8 +525,8 @@ class BlockingOperations:
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
 
-        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, EngineError,
-        QuorumLostError.
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
         """
         from cluster_runtime.control.operations.recovery.rewinding import UndoRewind
 
@@ -527,7 +535,9 @@ class BlockingOperations:
         return result
 
     @renamed(identifier="db_cluster_identifier")
-    def create_restore_point(self, db_cluster_identifier: str, restore_point: str) -> RestorePoint:
+    def create_restore_point(
+        self, db_cluster_identifier: str, restore_point: str
+    ) -> "RestorePoint":
         """Name this moment of a cluster, to rewind to it later: before something risky.
 
         It holds everything that was acknowledged before, and stays as long as the cluster's
@@ -545,7 +555,7 @@ class BlockingOperations:
         return result
 
     @renamed(identifier="db_cluster_identifier")
-    def describe_restore_points(self, db_cluster_identifier: str) -> Sequence[RestorePoint]:
+    def describe_restore_points(self, db_cluster_identifier: str) -> "Sequence[RestorePoint]":
         """Show the restore points of a cluster, the oldest first.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
@@ -579,7 +589,7 @@ class BlockingOperations:
         db_cluster_identifier: str,
         *,
         tags: Sequence[Tag] = (),
-    ) -> DBClusterSnapshot:
+    ) -> "DBClusterSnapshot":
         """Keep what a cluster is now, until the snapshot is deleted.
 
         It has every commit that returned before this was called. It shares what it can with the
@@ -608,7 +618,7 @@ class BlockingOperations:
         *,
         db_cluster_snapshot_identifier: str | None = None,
         snapshot_type: Literal["manual", "shared"] | None = None,
-    ) -> Sequence[DBClusterSnapshot]:
+    ) -> "Sequence[DBClusterSnapshot]":
         """Show snapshots: of one cluster, one of them, or all.
 
         db_cluster_identifier: only those of this cluster, by its identifier or resource id.
@@ -634,7 +644,7 @@ class BlockingOperations:
         *,
         copy_tags: bool = False,
         tags: Sequence[Tag] = (),
-    ) -> DBClusterSnapshot:
+    ) -> "DBClusterSnapshot":
         """Keep a snapshot under another name as well, independent of the first one.
 
         source_db_cluster_snapshot_identifier: identifier or ARN of the snapshot.
@@ -643,8 +653,8 @@ class BlockingOperations:
         tags: words about it, at most 50.
 
         Raises SnapshotNotFoundError, SnapshotAlreadyExistsError, InvalidSnapshotStateError,
-        InvalidParameterError, BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError,
-        BackupDamagedError.
+        InvalidParameterError, InsufficientStorageError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
         """
         from cluster_runtime.control.operations.recovery.snapshots import CopyDBClusterSnapshot
 
@@ -657,7 +667,9 @@ class BlockingOperations:
         result: DBClusterSnapshot = self._home.call(request)
         return result
 
-    def delete_db_cluster_snapshot(self, db_cluster_snapshot_identifier: str) -> DBClusterSnapshot:
+    def delete_db_cluster_snapshot(
+        self, db_cluster_snapshot_identifier: str
+    ) -> "DBClusterSnapshot":
         """Delete a snapshot. What others share with it stays.
 
         db_cluster_snapshot_identifier: Identifier of the snapshot.
@@ -731,7 +743,7 @@ class BlockingOperations:
 
     def export_db_cluster_snapshot(
         self, db_cluster_snapshot_identifier: str, file: str, *, passphrase: str | None = None
-    ) -> DBClusterSnapshot:
+    ) -> "DBClusterSnapshot":
         """Write a snapshot to a file that `import_db_cluster_snapshot` reads, here or elsewhere.
 
         Its objects stay encrypted. Their key is in the file: wrapped by a passphrase where one is
@@ -755,7 +767,7 @@ class BlockingOperations:
 
     def import_db_cluster_snapshot(
         self, db_cluster_snapshot_identifier: str, file: str, *, passphrase: str | None = None
-    ) -> DBClusterSnapshot:
+    ) -> "DBClusterSnapshot":
         """Make a snapshot of a file that `export_db_cluster_snapshot` wrote.
 
         db_cluster_snapshot_identifier: Identifier of the new snapshot, formed as those of clusters
@@ -776,7 +788,7 @@ class BlockingOperations:
 
     def describe_db_cluster_automated_backups(
         self, db_cluster_resource_id: str | None = None, *, db_cluster_identifier: str | None = None
-    ) -> Sequence[DBClusterAutomatedBackup]:
+    ) -> "Sequence[DBClusterAutomatedBackup]":
         """Show the automated backups: of clusters that are there, and of deleted ones.
 
         db_cluster_resource_id: only that of this cluster.
@@ -794,7 +806,7 @@ class BlockingOperations:
 
     def delete_db_cluster_automated_backup(
         self, db_cluster_resource_id: str
-    ) -> DBClusterAutomatedBackup:
+    ) -> "DBClusterAutomatedBackup":
         """Delete the automated backup of a cluster that is deleted. Snapshots stay.
 
         db_cluster_resource_id: Resource id of the deleted cluster.
@@ -810,7 +822,7 @@ class BlockingOperations:
         result: DBClusterAutomatedBackup = self._home.call(request)
         return result
 
-    def describe_backup_store(self) -> BackupStore:
+    def describe_backup_store(self) -> "BackupStore":
         """Show where the backups of this host are kept, and what opens them."""
         from cluster_runtime.control.operations.recovery.backups import DescribeBackupStore
 
@@ -818,7 +830,7 @@ class BlockingOperations:
         result: BackupStore = self._home.call(request)
         return result
 
-    def modify_backup_store(self, location: str, *, kms_key_id: str | None = None) -> BackupStore:
+    def modify_backup_store(self, location: str, *, kms_key_id: str | None = None) -> "BackupStore":
         """Keep the backups of all clusters elsewhere from now on.
 
         An object is written, read, listed and deleted there first. What was kept before stays
@@ -879,7 +891,8 @@ class BlockingOperations:
         engine: there is one.
 
         Raises ClusterNotFoundError, InstanceAlreadyExistsError, InstanceQuotaError,
-        InvalidClusterStateError, InvalidParameterError, EngineError, QuorumLostError.
+        InvalidClusterStateError, InvalidParameterError, InsufficientStorageError, EngineError,
+        QuorumLostError.
         """
         from cluster_runtime.control.operations.instances import CreateDBInstance
 
@@ -929,7 +942,8 @@ class BlockingOperations:
         db_instance_identifier: Identifier of the instance.
         skip_final_snapshot: none is taken in any case: the data stay with the cluster.
 
-        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError.
+        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError,
+        InsufficientStorageError.
         """
         from cluster_runtime.control.operations.instances import DeleteDBInstance
 
@@ -942,8 +956,8 @@ class BlockingOperations:
 
         db_instance_identifier: Identifier of the instance.
 
-        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError, EngineError,
-        QuorumLostError.
+        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError,
+        InsufficientStorageError, EngineError, QuorumLostError.
         """
         from cluster_runtime.control.operations.instances import RebootDBInstance
 
@@ -1013,7 +1027,7 @@ class BlockingOperations:
         endpoint_type: Literal["READER", "ANY"] = "ANY",
         static_members: Sequence[str] = (),
         excluded_members: Sequence[str] = (),
-    ) -> DBClusterEndpoint:
+    ) -> "DBClusterEndpoint":
         """Make an endpoint of a cluster that leads to some of its instances, in turn.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
@@ -1043,7 +1057,7 @@ class BlockingOperations:
         self,
         db_cluster_identifier: str | None = None,
         db_cluster_endpoint_identifier: str | None = None,
-    ) -> Sequence[DBClusterEndpoint]:
+    ) -> "Sequence[DBClusterEndpoint]":
         """Show the endpoints of one cluster, or of all: its writer's, its readers', custom ones.
 
         db_cluster_identifier: identifier or resource id of the only cluster to look at.
@@ -1064,7 +1078,7 @@ class BlockingOperations:
         endpoint_type: Literal["READER", "ANY"] | None = None,
         static_members: Sequence[str] = (),
         excluded_members: Sequence[str] = (),
-    ) -> DBClusterEndpoint:
+    ) -> "DBClusterEndpoint":
         """Change which instances a custom endpoint leads to, for connections from now on.
 
         db_cluster_endpoint_identifier: Identifier of the custom endpoint.
@@ -1086,7 +1100,9 @@ class BlockingOperations:
         result: DBClusterEndpoint = self._home.call(request)
         return result
 
-    def delete_db_cluster_endpoint(self, db_cluster_endpoint_identifier: str) -> DBClusterEndpoint:
+    def delete_db_cluster_endpoint(
+        self, db_cluster_endpoint_identifier: str
+    ) -> "DBClusterEndpoint":
         """Delete a custom endpoint; its connections end.
 
         db_cluster_endpoint_identifier: Identifier of the custom endpoint.
@@ -1366,6 +1382,63 @@ class BlockingOperations:
         request = RegisterSession(access_key_id, secret_access_key, session_token, expires)
         self._home.call(request)
 
+    def list_metrics(self, db_cluster_identifier: str | None = None) -> Sequence[ListedMetric]:
+        """List what there are metrics of: each cluster's, together, by instance and by role.
+
+        Paused clusters stay paused.
+
+        db_cluster_identifier: only those of this cluster, by its identifier or resource id.
+
+        Raises ClusterNotFoundError.
+        """
+        from cluster_runtime.control.operations.measuring.metrics import ListMetrics
+
+        request = ListMetrics(db_cluster_identifier)
+        result: Sequence[ListedMetric] = self._home.call(request)
+        return result
+
+    def describe_metrics(
+        self,
+        db_cluster_identifier: str,
+        *,
+        metric_names: Sequence[str] = (),
+        db_instance_identifier: str | None = None,
+        role: Literal["WRITER", "READER"] | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        period: int = 60,
+    ) -> Sequence[MetricSeries]:
+        """Show what was measured of a cluster: CPU, memory, sessions, commits, I/O, capacity.
+
+        Samples are taken once a second of what runs. They are kept for 10 minutes as they are, for
+        two hours by 10 seconds, and for a day by the minute. A paused cluster stays paused, and has
+        none.
+
+        db_cluster_identifier: of the cluster, or its resource id.
+        metric_names: as CloudWatch has them, such as `CPUUtilization`; by default all that there
+            are.
+        db_instance_identifier: only what was measured of this instance; by default of all together.
+        role: only of instances while they were this.
+        start_time: from when on; aware. By default an hour before the end.
+        end_time: until when; aware. By default now.
+        period: seconds that each datapoint covers: 1, 5, 10, 20, 30, or a multiple of 60
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+        from cluster_runtime.control.operations.measuring.metrics import DescribeMetrics
+
+        request = DescribeMetrics(
+            db_cluster_identifier,
+            metric_names=tuple(metric_names),
+            db_instance_identifier=db_instance_identifier,
+            role=role,
+            start_time=start_time,
+            end_time=end_time,
+            period=period,
+        )
+        result: Sequence[MetricSeries] = self._home.call(request)
+        return result
+
     @renamed(identifier="db_cluster_identifier")
     def describe_volume(self, db_cluster_identifier: str) -> "VolumeDescription":
         """Show the storage volume of a cluster: LSNs, epoch, and its six segments.
@@ -1429,6 +1502,33 @@ class BlockingOperations:
         request = LoseCompute(db_cluster_identifier)
         self._home.call(request)
 
+    @renamed(identifier="db_cluster_identifier")
+    def describe_bill(
+        self,
+        db_cluster_identifier: str | None = None,
+        *,
+        since: datetime | None = None,
+        by_tag: str | None = None,
+        what_if: Literal["standard", "io-optimized"] | None = None,
+    ) -> Bill:
+        """Show what clusters used, and what Amazon Aurora would ask for it.
+
+        Capacity, I/O requests, storage and backups, on the storage that each cluster was on and on
+        the other one, side by side. Prices are those of a list that says where it is from.
+
+        db_cluster_identifier: identifier or resource id of the only cluster to show.
+        since: from the hour of this moment on; by default from the beginning of the month in UTC.
+        by_tag: key of a tag whose values to add up by, instead of clusters.
+        what_if: the storage to compare with: standard or io-optimized; by default the other one.
+
+        Raises ClusterNotFoundError, InvalidParameterError, InsufficientStorageError.
+        """
+        from cluster_runtime.control.operations.billing.bills import DescribeBill
+
+        request = DescribeBill(db_cluster_identifier, since=since, by_tag=by_tag, what_if=what_if)
+        result: Bill = self._home.call(request)
+        return result
+
     def describe_schema_diff(
         self,
         db_cluster_identifier: str,
@@ -1436,7 +1536,7 @@ class BlockingOperations:
         *,
         database_name: str | None = None,
         target_database_name: str | None = None,
-    ) -> SchemaDiff:
+    ) -> "SchemaDiff":
         """Show how the schema of one database differs from that of another one, as DDL.
 
         What is told has to happen to the first so that it is as the second. Paused clusters wake.
@@ -1471,7 +1571,7 @@ class BlockingOperations:
         target_database_name: str | None = None,
         tables: Sequence[str] = (),
         max_rows: int = 20,
-    ) -> DataDiff:
+    ) -> "DataDiff":
         """Show how the rows of one database differ from those of another one, table by table.
 
         Each side is read in one snapshot, as its master user. How many rows differ is always exact;

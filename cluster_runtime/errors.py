@@ -172,6 +172,8 @@ class BackupStoreUnavailableError(BorealisError):
 class BackupStoreRefusedError(BorealisError):
     """The object store of backups has no such bucket, or refuses these credentials."""
 
+    code = "InvalidS3BucketFault"
+
 
 class BackupKeyError(BorealisError):
     """The key that a backup's data key is wrapped with is not to be had, or is another one."""
@@ -181,6 +183,8 @@ class BackupKeyError(BorealisError):
 
 class BackupDamagedError(BorealisError):
     """An object of a backup is missing, or not what was written. The message names it."""
+
+    code = "InvalidRestoreFault"
 
 
 class InvalidClusterStateError(BorealisError):
@@ -303,6 +307,10 @@ class QuorumLostError(StorageError):
     """Too few segments answer for the operation. Once they are healed or repaired, it works."""
 
     retry_helps = True
+
+
+class VolumeWithoutSpaceError(QuorumLostError, InsufficientStorageError):
+    """Too few segments answer, for the disk that they are on is full. Free some, and it works."""
 
 
 class StaleEpochError(StorageError):

@@ -19,9 +19,11 @@ from cluster_runtime.control.records.state_directory import prepare
 from cluster_runtime.errors import StateDirectoryInUseError
 from cluster_runtime.host.attached import Attached, find
 from cluster_runtime.host.starting import arguments_for
+from cluster_runtime.serverless.options import CapacityOptions
 
 if TYPE_CHECKING:
     from cluster_runtime.gateway import GatewayLimits
+    from cluster_runtime.serverless.enforcement.means import Enforcement
 
 __all__ = ["AsyncRuntime", "ClusterHandle", "HostedBy", "Runtime"]
 
@@ -53,6 +55,9 @@ class Runtime(BlockingOperations):
         gateway_limits: "GatewayLimits | None" = None,
         endpoint_port: int | None = None,
         gateway_port: int | None = 0,
+        enforcement: "Enforcement" = "auto",
+        overcommit: float = 1.0,
+        cores_per_acu: float = 0.25,
     ) -> "Runtime":
         """Open the clusters of a state directory, which is made where it does not exist.
 
@@ -64,12 +69,22 @@ class Runtime(BlockingOperations):
             background have one.
         gateway_port: of the gateway's port that leads to all endpoints of all clusters, told apart
             by name, beside the ports of their own; 0 and None as above.
+        enforcement: what holds serverless instances to their capacity (docs/capacity.md): cgroup,
+            which the machine must have then, settings, none, or auto, the best there is.
+        overcommit: how many times the machine may be given to them, 1 and more.
+        cores_per_acu: CPU that one ACU brings.
         Raises StateDirectoryInUseError, StateDirectoryError, CatalogCorruptedError,
-        EngineNotFoundError, PortInUseError; HostUnavailableError and HostVersionError where another
-        one hosts.
+        EngineNotFoundError, PortInUseError, InvalidParameterError; HostUnavailableError and
+        HostVersionError where another one hosts.
         """
         options = RuntimeOptions(
-            warm_pool_size, region, engine_version, gateway_limits, endpoint_port, gateway_port
+            warm_pool_size,
+            region,
+            engine_version,
+            gateway_limits,
+            endpoint_port,
+            gateway_port,
+            CapacityOptions(enforcement, overcommit, cores_per_acu),
         )
         if host == "process":
             return cls(_hosted(state_dir, options))

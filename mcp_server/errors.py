@@ -20,12 +20,14 @@ DISTRIBUTION = "borealis-postgres"
 MODULES = {
     "ask": frozenset({"snowballstemmer", "sqlglot"}),
     "mcp": frozenset({"mcp", "mcp_types"}),
+    "plots": frozenset({"matplotlib"}),
 }
 """For each extra that this package uses, the modules that it brings."""
 
 USES = {
     "ask": "questions in English",
     "mcp": "the MCP server and the demo",
+    "plots": "a plot",
 }
 
 

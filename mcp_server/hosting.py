@@ -5,7 +5,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import anyio
@@ -13,6 +13,8 @@ from anyio import to_thread
 
 from cluster_runtime import HostedBy, Runtime, tracing
 from cluster_runtime.errors import ClusterAlreadyExistsError, ClusterNotFoundError
+from cluster_runtime.serverless.options import CapacityOptions
+from mcp_server.answers.pages import ANSWER_TOKENS
 from mcp_server.databases.existing import Databases
 from mcp_server.errors import ScopeError
 from mcp_server.server import (
@@ -24,6 +26,7 @@ from mcp_server.server import (
     serve_http,
     serve_stdio,
 )
+from mcp_server.toolkit.toolsets import DEFAULT, Toolsets
 from mcp_server.tools import ServerScope
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -38,6 +41,7 @@ class Options:
     `init_chat_model` string for `ask`. warm_pool: started clusters kept ready.
     hosted_by: who hosts the clusters, as in `Runtime.open`.
     token_file: with HTTP, a file whose content clients must send as a bearer token.
+    toolsets: those whose tools are served. answer_tokens: most of one answer.
     """
 
     state_dir: Path
@@ -49,6 +53,8 @@ class Options:
     token_file: Path | None = None
     warm_pool: int = 1
     hosted_by: HostedBy = "daemon"
+    toolsets: Toolsets = DEFAULT
+    answer_tokens: int = ANSWER_TOKENS
 
 
 def run(options: Options, announce: Callable[[str], None]) -> None:
@@ -62,15 +68,22 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
     with (
         ExitStack() as traces,
         Runtime.open(
-            options.state_dir, host=options.hosted_by, warm_pool_size=options.warm_pool
+            options.state_dir,
+            host=options.hosted_by,
+            warm_pool_size=options.warm_pool,
+            **asdict(CapacityOptions.of(os.environ)),
         ) as runtime,
     ):
         traces.enter_context(tracing.exporting(os.environ))
         if options.create and options.cluster is not None:
             _ensure(runtime, options.cluster)
-        server = build_server(
-            runtime, ServerScope(options.cluster, options.read_only), model=options.model
+        scope = ServerScope(
+            options.cluster,
+            options.read_only,
+            toolsets=options.toolsets,
+            answer_tokens=options.answer_tokens,
         )
+        server = build_server(runtime, scope, model=options.model)
 
         def close() -> None:
             runtime.close()
@@ -90,7 +103,12 @@ def run_for_databases(
         raise ScopeError("--create makes a cluster: it cannot go with a database that is there")
     token, listener = _prepared(options)
     databases.examine(announce)
-    server = build_database_server(databases, model=options.model)
+    server = build_database_server(
+        databases,
+        toolsets=options.toolsets,
+        answer_tokens=options.answer_tokens,
+        model=options.model,
+    )
     with ExitStack() as traces:
         traces.enter_context(tracing.exporting(os.environ))
         serve(server, traces.close, listener, token, announce)

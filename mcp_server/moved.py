@@ -50,7 +50,7 @@ MOVED = {
     "mcp_server.nl2sql.tokens": "mcp_server.nl2sql.words.tokens",
     "mcp_server.nl2sql.trigrams": "mcp_server.nl2sql.words.trigrams",
     "mcp_server.nl2sql.wording": "mcp_server.nl2sql.linking.wording",
-    "mcp_server.progress": "mcp_server.tools.progress",
+    "mcp_server.progress": "mcp_server.toolkit.progress",
     "mcp_server.shell": "mcp_server.cli.shell",
     "mcp_server.volume_view": "mcp_server.cli.volume_view",
 }

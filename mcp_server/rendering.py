@@ -12,7 +12,8 @@ smallint .. bigint      number; text beyond 2^53
 numeric                 number up to 15 significant digits; text beyond, and NaN
 real, double precision  number; text for NaN, Infinity, -Infinity
 timestamp, timestamptz  text in ISO 8601: 2024-01-31T10:00:00+00:00
-json, jsonb             the document itself
+json, jsonb             the document itself; PostgreSQL's own text where a key stands twice,
+                        where it is the null of JSON, and where a text would read like one of these
 arrays                  (nested) array of the above
 everything else         PostgreSQL's own text: dates, `\x..` bytea, `[1,10)` ranges,
                         `[0.1,0.2]` vectors, money, interval, uuid, enum, inet, ...
@@ -127,9 +128,24 @@ def _float(text: str) -> Json:
 def _document(text: str) -> Json:
     """A json value. Integers and fractions that a double would change come back as text."""
     try:
-        return json.loads(text, parse_int=_integer, parse_float=_fraction)
-    except RecursionError:  # PostgreSQL nests deeper than Python parses; its text is valid JSON
+        value = json.loads(
+            text, parse_int=_integer, parse_float=_fraction, object_pairs_hook=_members
+        )
+    except (RecursionError, RepeatedKeyError):  # PostgreSQL nests deeper than Python parses
         return text
+    if value is None or (
+        isinstance(value, str) and (value == "null" or value[:1] in READS_AS_JSON)
+    ):
+        return text.strip()
+    return value
+
+
+def _members(pairs: list[tuple[str, Json]]) -> Json:
+    """An object, whose keys `json` may have twice. Raises RepeatedKeyError then."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise RepeatedKeyError
+    return found
 
 
 def _number(text: str) -> Json:
@@ -156,6 +172,12 @@ def _iso8601(text: str) -> Json:
     return f"{day}T{time}" + (f"{hours}{minutes or ':00'}" if hours else "")
 
 
+class RepeatedKeyError(ValueError):
+    """A document has a key twice, and an object of Python would lose one. Its text is sent then."""
+
+
+READS_AS_JSON = ("null", '"', "{", "[")
+
 PLAIN_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 DATE_AND_TIME = re.compile(r"(\d{4,}-\d\d-\d\d) ([\d:.]+)(?:([+-]\d\d)(:\d\d)?)?")
 
@@ -173,6 +195,37 @@ CONVERTERS: dict[int, Callable[[str], Json]] = {
     JSON: _document,
     JSONB: _document,
 }
+
+
+def as_text(value: Json, *, array: bool = False, of_json: bool = False) -> str | None:
+    """A value of JSON as PostgreSQL reads it; None for NULL.
+
+    array: whether an array is wanted where the value is a list. of_json: whether one of documents.
+    """
+    match value:
+        case None:
+            return None
+        case bool():
+            return "true" if value else "false"
+        case list() if array:
+            return _array_literal(value, of_json=of_json)
+        case list() | dict():
+            return json.dumps(value)
+        case _:
+            return str(value)
+
+
+def _array_literal(value: list[Json], *, of_json: bool) -> str:
+    return "{" + ",".join(_element(each, of_json=of_json) for each in value) + "}"
+
+
+def _element(value: Json, *, of_json: bool) -> str:
+    if isinstance(value, list) and not of_json:
+        return _array_literal(value, of_json=False)
+    text = json.dumps(value) if of_json and value is not None else as_text(value)
+    if text is None:
+        return "NULL"
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def clip(text: str, limit: int) -> str:

@@ -11,12 +11,12 @@ from psycopg.pq.abc import PGresult
 from mcp_server.nl2sql.database import wire
 from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.rendering import CELL_CHARACTERS, Json, render_cell
-from mcp_server.results import QueryResult, ResultColumn
+from mcp_server.results import QueryResult
 
 Connection = psycopg.AsyncConnection[Any]
 
-RESULT_CHARACTERS = 262_144
-"""All the values of one answer together; about what a model's context can take of one tool."""
+RESULT_CHARACTERS = 1_000_000
+"""All the values that one call reads together; an answer gives them out in pages."""
 
 
 def limits_of_a_call(rows: int = 100, seconds: float = 30.0) -> Limits:
@@ -73,12 +73,14 @@ class Collected:
             self.clipped = True
         return render_cell(value, oid, element)
 
-    def columns(self, types: dict[tuple[int, int], tuple[str, int | None]]) -> list[ResultColumn]:
-        """The columns with the names of their types."""
-        return [
-            ResultColumn(name=name, type=types[oid, modifier][0])
-            for name, oid, modifier in self.fields
-        ]
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return [name for name, _, _ in self.fields]
+
+    def types(self, types: dict[tuple[int, int], tuple[str, int | None]]) -> list[str]:
+        """The names of their types."""
+        return [types[oid, modifier][0] for _, oid, modifier in self.fields]
 
     @property
     def note(self) -> str | None:
@@ -113,10 +115,9 @@ async def result_of(
     types = await type_names(connection, [(oid, modifier) for _, oid, modifier in collected.fields])
     rows = collected.rendered(types)
     return QueryResult(
-        columns=collected.columns(types),
+        columns=collected.columns,
+        types=collected.types(types),
         rows=rows,
-        row_count=len(rows),
-        truncated=collected.truncated or collected.clipped,
         note=collected.note,
         elapsed_ms=round(seconds * 1000, 2),
     )

@@ -16,7 +16,6 @@ as the role of its connection string, in the same transaction, behind the same g
 """
 
 import asyncio
-import json
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
@@ -34,6 +33,7 @@ from psycopg.pq.abc import PGresult
 from cluster_runtime.engine.access.roles import READER
 from mcp_server import sql_script
 from mcp_server.databases.existing import Database, ExistingDatabase
+from mcp_server.databases.parameters import Parameter, as_texts
 from mcp_server.databases.written import NOTHING, WRITTEN
 from mcp_server.errors import SqlRefusedError, StatementLostError
 from mcp_server.nl2sql.database import wire
@@ -44,14 +44,15 @@ from mcp_server.nl2sql.database.own_names import own_names
 from mcp_server.nl2sql.database.refusals import refusal
 from mcp_server.nl2sql.database.steps import arun
 from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError, QueryTimeoutError
+from mcp_server.rendering import clip
 from mcp_server.results import ExecutionResult, QueryResult, StatementResult
 from mcp_server.rows import Collected, result_of, type_names
 from mcp_server.sql_errors import connection_lost
 
 T = TypeVar("T")
-Parameter = str | int | float | bool | None | list[Any] | dict[str, Any]
 
 STATEMENTS_LISTED = 100
+NOTICE_CHARACTERS = 1000
 
 CONNECTIONS = anyio.Semaphore(24)
 """Calls at a time; others wait, for a cluster takes 100 connections and programs need some."""
@@ -325,6 +326,8 @@ async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult
         if isinstance(refused.__cause__, InsufficientPrivilege):
             raise SqlRefusedError(f"{refused}: {connection.grant_advice}") from refused
         raise
+    except QueryTimeoutError as late:
+        raise QueryTimeoutError(f"{late}, or raise timeout_seconds") from late
     await connection.execute("rollback; deallocate all")
     collected = Collected(limits, list(answer.fields), truncated=answer.truncated)
     return await result_of(connection, collected, answer.texts, answer.seconds)
@@ -406,14 +409,15 @@ async def _execute(
             StatementResult(
                 command=tag,
                 affected_rows=affected,
-                columns=found.columns(types),
+                columns=found.columns,
+                types=found.types(types),
                 rows=found.rendered(types),
                 truncated=found.truncated or found.clipped,
             )
             for tag, affected, found in listed
         ],
         truncated=len(statements) > len(listed),
-        notices=notices[:STATEMENTS_LISTED],
+        notices=[clip(each, NOTICE_CHARACTERS) for each in notices[:STATEMENTS_LISTED]],
         elapsed_ms=elapsed_ms,
     )
 
@@ -440,7 +444,8 @@ async def _results(
     if simple:
         connection.pgconn.send_query(statement)
     else:
-        connection.pgconn.send_query_params(statement, [_as_text(value) for value in parameters])
+        texts = await as_texts(connection, statement, parameters)
+        connection.pgconn.send_query_params(statement, texts)
     wire.some_rows_at_a_time(connection.pgconn)
     await connection.wait(generators.send(connection.pgconn))
     while (result := await connection.wait(generators.fetch(connection.pgconn))) is not None:
@@ -450,19 +455,6 @@ async def _results(
         if result.status == pq.ExecStatus.EMPTY_QUERY:
             raise SqlRefusedError("the SQL is empty: there is nothing but comments or spaces in it")
         yield result
-
-
-def _as_text(value: Parameter) -> bytes | None:
-    """A parameter as text of unknown type: the server infers its type from where it stands."""
-    match value:
-        case None:
-            return None
-        case bool():
-            return b"true" if value else b"false"
-        case list() | dict():
-            return json.dumps(value).encode()
-        case _:
-            return str(value).encode()
 
 
 def _milliseconds_since(started: float) -> float:

@@ -90,6 +90,18 @@ def _makes_a_routine(statement: Sequence[Token]) -> bool:
     return words[:1] == ["create"] and words[1:2] in (["function"], ["procedure"])
 
 
+ROWS_ALONE = frozenset(
+    {"ANALYZE", "COPY", "DELETE", "EXPLAIN", "FETCH", "INSERT", "MERGE", "RESET", "SELECT", "SET"}
+    | {"SHOW", "TRUNCATE", "UPDATE", "VACUUM"}
+)
+"""Commands that leave schemas as they are, unless a function in them does not."""
+
+
+def may_change_a_schema(tag: str) -> bool:
+    """Whether a statement with this command tag may have made, changed or dropped an object."""
+    return tag.partition(" ")[0] not in ROWS_ALONE
+
+
 def _words(statement: Sequence[Token]) -> list[str]:
     """The first words of a statement, as far as it goes without anything else."""
     found = []

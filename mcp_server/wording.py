@@ -18,6 +18,7 @@ LIST_DATABASES = Operation("list_databases")
 ANY_CLUSTER = "CLUSTER"
 
 SHORT_OPTIONS = {
+    "by_tag": "--by",
     "database_name": "--database",
     "db_cluster_parameter_group_name": "--parameter-group",
     "parameters": "--parameter",
@@ -26,6 +27,7 @@ SHORT_OPTIONS = {
     "internet_access_gateway_enabled": "--gateway",
     "master_user_password": "--password",
     "master_username": "--master-user",
+    "metric_names": "--metric",
     "new_db_cluster_identifier": "--rename",
     "seconds_until_auto_pause": "--auto-pause",
     "tables": "--table",
@@ -59,9 +61,11 @@ COMMANDS_BY_OTHER_NAMES = {
     "restore_db_cluster_from_snapshot": "snapshot restore",
     "delete_db_cluster": "delete",
     "describe_activity": "activity",
+    "describe_bill": "bill",
     "describe_data_diff": "diff data",
     "describe_db_instances": "instances",
     "describe_events": "events",
+    "describe_metrics": "metrics",
     "describe_schema_diff": "diff schema",
     "create_restore_point": "restore-point create",
     "delete_restore_point": "restore-point delete",

@@ -37,6 +37,7 @@ from memory.errors import (
 
 ROOT = Path(__file__).parent.parent
 INTERNAL = {
+    "UnavailableError": "who chooses what holds servers catches it, and takes the next means",
     "ClientLeftError": "the session that raises it catches it",
     "InstanceGoneError": "the gateway asks again, or tells the client in PostgreSQL's words",
     "KilledError": "the simulated disk ends a process of the simulation",

@@ -48,6 +48,11 @@ def run(code: str, *, absent: list[str], path: Path | None = None) -> "subproces
         (["demo"], ["mcp"], "mcp"),
         (["ask", "library", "how many books?"], ["sqlglot"], "ask"),
         (["ask", "library", "how many books?"], ["snowballstemmer"], "ask"),
+        (
+            ["simulate", "scaling", "--trace", "sysbench-ramp", "--plot", "x.svg"],
+            ["matplotlib"],
+            "plots",
+        ),
     ],
 )
 def test_a_command_without_its_extra_says_what_to_install(

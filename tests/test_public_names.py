@@ -18,7 +18,8 @@ import borealis
 ROOT = Path(__file__).parent.parent
 LOWER = ("cluster_runtime", "memory")
 # What the tools and the command line may use of the packages below them, beside the names in
-# `__all__`: nouns, errors and their words, what describes a cluster, formats of log files, spans.
+# `__all__`: nouns, errors and their words, what describes a cluster, formats of log files, spans;
+# rules of scaling and what they make of a load, which need no cluster.
 PUBLIC_MODULES = {
     "cluster_runtime.engine.diagnosis",
     "cluster_runtime.control.records.fields",
@@ -38,6 +39,13 @@ PUBLIC_MODULES = {
     "cluster_runtime.host.serving",
     "cluster_runtime.api.calls",
     "cluster_runtime.api.protocols.codec",
+    "cluster_runtime.serverless.capacity",
+    "cluster_runtime.serverless.enforcement.means",
+    "cluster_runtime.serverless.host_capacity",
+    "cluster_runtime.serverless.options",
+    "cluster_runtime.serverless.scaling",
+    "cluster_runtime.serverless.simulator",
+    "cluster_runtime.serverless.metering.bill",
     "cluster_runtime.storage.core.batch",
     "cluster_runtime.storage.core.policy.scrub",
     "cluster_runtime.storage.core.quorum",

@@ -9,21 +9,33 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
 from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime.api import asgi
+from cluster_runtime.api.access.bearer import TOKEN_FILE, MetricsToken
 from cluster_runtime.api.access.credentials import Credentials, Identity
 from cluster_runtime.api.access.signature import HttpRequest, Signer, check_signature
 from cluster_runtime.api.asgi import CallerLeftError, Receive, Scope, Send
+from cluster_runtime.api.protocols import cbor
 from cluster_runtime.api.refusals import FORBIDDEN, SERVER_ERROR, TOO_LARGE, RefusedRequestError
+from cluster_runtime.api.services import prometheus
+from cluster_runtime.api.services.cloudwatch import cloudwatch_operations, cloudwatch_services
 from cluster_runtime.api.services.iam import Policies, iam_operations
 from cluster_runtime.api.services.ours import OurService
 from cluster_runtime.api.services.rds import rds_operations
 from cluster_runtime.api.services.secrets import secrets_operations
-from cluster_runtime.api.services.service import Answer, Fault, JsonService, QueryService, Service
+from cluster_runtime.api.services.service import (
+    Answer,
+    ByProtocol,
+    Fault,
+    JsonService,
+    QueryService,
+    Service,
+)
 from cluster_runtime.api.services.sts import sts_operations
 from cluster_runtime.api.target import SERVICE
 from cluster_runtime.control.operations.declaration import Request
@@ -35,7 +47,7 @@ BODY_MAX_BYTES = 1 << 20
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 """What a `Host` header may name, the port left out."""
 
-OF_A_REGION = frozenset({"rds", "secretsmanager"})
+OF_A_REGION = frozenset({"monitoring", "rds", "secretsmanager"})
 """Services that hold something of a region: requests must be signed for it."""
 POLICIES_FILE = "policies.json"
 
@@ -71,14 +83,18 @@ def build_app(
     port.
     """
     policies = Policies(credentials.directory and credentials.directory / POLICIES_FILE)
-    services: dict[str, Service] = {
+    services: dict[str, Service | ByProtocol] = {
         "rds": QueryService("rds", rds_operations(runtime)),
         "sts": QueryService("sts", sts_operations(runtime, credentials)),
         "secretsmanager": JsonService("secretsmanager", secrets_operations(runtime)),
         "iam": QueryService("iam", iam_operations(policies)),
+        "monitoring": cloudwatch_services(cloudwatch_operations(runtime)),
         SERVICE: OurService(perform),
     }
-    return Endpoint(services, credentials, region, frozenset(allowed_hosts))
+    directory = credentials.directory
+    token = MetricsToken.of(directory) if directory is not None else MetricsToken(None)
+    scraped = partial(prometheus.exposition, runtime)
+    return Endpoint(services, credentials, region, frozenset(allowed_hosts), token, scraped)
 
 
 class Endpoint:
@@ -89,10 +105,12 @@ class Endpoint:
 
     def __init__(
         self,
-        services: Mapping[str, Service],
+        services: Mapping[str, Service | ByProtocol],
         credentials: Credentials,
         region: str,
         allowed_hosts: frozenset[str],
+        token: MetricsToken,
+        scraped: Callable[[datetime], Awaitable[bytes]],
     ) -> None:
         self.used = Counted()
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -100,6 +118,7 @@ class Endpoint:
         self._credentials = credentials
         self._region = region
         self._allowed_hosts = allowed_hosts
+        self._token, self._scraped = token, scraped
         self._ending = asyncio.Event()
         self._under_way: set[asyncio.Task[Answer]] = set()
 
@@ -108,12 +127,15 @@ class Endpoint:
         request_id = str(uuid4())
         headers = asgi.headers_of(scope)
         # Whom the request is for is not known yet: a refusal is in the protocol that it speaks.
-        service = self._services[SERVICE if "x-amz-target" in headers else "rds"]
+        service = self._speaking(_likely(headers), headers)
         try:
+            if (scope["method"], scope["path"]) == ("GET", prometheus.PATH):
+                await self._send(await self._scrape(scope, headers), request_id, receive, send)
+                return
             request = await self._request(scope, headers, receive)
             now = self.clock()
             signer = check_signature(request, key_of=self._credentials.key, now=now)
-            service = self._service(signer)
+            service = self._service(signer, headers)
             if self._ending.is_set():
                 raise RefusedRequestError(
                     "the host ends",
@@ -147,7 +169,8 @@ class Endpoint:
     ) -> HttpRequest:
         """The request, from somebody who may ask. Raises RefusedRequestError, CallerLeftError."""
         self._check_sender(headers)
-        if (scope["method"], scope["path"]) != ("POST", "/"):
+        names_it = headers.get(cbor.HEADER) == cbor.NAME and scope["path"].startswith(cbor.PATH)
+        if scope["method"] != "POST" or not (names_it or scope["path"] == "/"):
             raise RefusedRequestError(
                 "every request is a POST of /",
                 fault="InvalidAction",
@@ -164,6 +187,23 @@ class Endpoint:
         by_socket = asgi.is_by_socket(scope)
         return HttpRequest(scope["method"], scope["path"], query, headers, body, by_socket)
 
+    async def _scrape(self, scope: Scope, headers: Mapping[str, str]) -> Answer:
+        """The metrics as text, for who shows the token or signs. Raises RefusedRequestError."""
+        self._check_sender(headers)
+        now = self.clock()
+        fits = self._token.fits(headers.get("authorization", ""))
+        if fits is False:
+            raise RefusedRequestError(
+                f"the bearer token is not that of the file {TOKEN_FILE} in the state directory",
+                fault="AccessDenied",
+                status=HTTPStatus.UNAUTHORIZED,
+            )
+        if fits is None:
+            query = scope["query_string"].decode("latin-1")
+            request = HttpRequest(scope["method"], scope["path"], query, headers, b"")
+            self._service(check_signature(request, key_of=self._credentials.key, now=now), headers)
+        return Answer(await self._scraped(now), prometheus.CONTENT_TYPE)
+
     def _check_sender(self, headers: Mapping[str, str]) -> None:
         host = headers.get("host", "").lower()
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
@@ -178,7 +218,12 @@ class Endpoint:
                 "no browser may use this endpoint", fault="AccessDenied", status=FORBIDDEN
             )
 
-    def _service(self, signer: Signer) -> Service:
+    def _speaking(self, name: str, headers: Mapping[str, str]) -> Service:
+        """A service, in the protocol that a request has."""
+        found = self._services[name]
+        return found.speaking(headers) if isinstance(found, ByProtocol) else found
+
+    def _service(self, signer: Signer, headers: Mapping[str, str]) -> Service:
         """The one that a request is signed for. Clusters and tokens are of one region."""
         if signer.service not in self._services:
             raise RefusedRequestError(
@@ -194,7 +239,7 @@ class Endpoint:
                 fault="SignatureDoesNotMatch",
                 status=FORBIDDEN,
             )
-        return self._services[signer.service]
+        return self._speaking(signer.service, headers)
 
     async def _answer(
         self,
@@ -236,7 +281,11 @@ class Endpoint:
             self.used.calls -= 1
 
     async def _send(self, answer: Answer, request_id: str, receive: Receive, send: Send) -> None:
-        headers = {"x-amzn-requestid": request_id, "content-type": answer.content_type}
+        headers = {
+            "x-amzn-requestid": request_id,
+            "content-type": answer.content_type,
+            **answer.headers,
+        }
         if answer.lasting:
             await asgi.begin(send, answer.status, headers)
             await self._stay(answer.body, receive, send)
@@ -260,6 +309,13 @@ class Endpoint:
             self.used.attached -= 1
             for each in ends:
                 each.cancel()
+
+
+def _likely(headers: Mapping[str, str]) -> str:
+    """Which service a request is for, as far as it can be told before its signature is read."""
+    if cbor.HEADER in headers:
+        return "monitoring"
+    return SERVICE if "x-amz-target" in headers else "rds"
 
 
 def _fault(error: Exception, service: Service) -> Fault:

@@ -12,6 +12,7 @@ from typing import Any, cast
 from cluster_runtime._awaited import AwaitedOperations
 from cluster_runtime.api.access.credentials import Credentials
 from cluster_runtime.api.protocols.models import service_model
+from cluster_runtime.api.services.cloudwatch import cloudwatch_operations
 from cluster_runtime.api.services.iam import Policies, iam_operations
 from cluster_runtime.api.services.rds import rds_operations
 from cluster_runtime.api.services.rds.parameters import PAGING, taken
@@ -28,9 +29,9 @@ HEAD = """\
 
 A host answers AWS's own tools on `127.0.0.1`, and whoever can use a socket on `host.sock` in its
 state directory: the AWS command line, boto3 and every other SDK, with `--endpoint-url` or with
-`AWS_ENDPOINT_URL_RDS`, `AWS_ENDPOINT_URL_SECRETS_MANAGER`, `AWS_ENDPOINT_URL_STS` and
-`AWS_ENDPOINT_URL_IAM`. Requests are checked, and answers written, by botocore's models of the
-services, so shapes, waiters and paginators are those of Amazon's.
+`AWS_ENDPOINT_URL_RDS`, `AWS_ENDPOINT_URL_CLOUDWATCH`, `AWS_ENDPOINT_URL_SECRETS_MANAGER`,
+`AWS_ENDPOINT_URL_STS` and `AWS_ENDPOINT_URL_IAM`. Requests are checked, and answers written, by
+botocore's models of the services, so shapes, waiters and paginators are those of Amazon's.
 
 * **The AWS command line** of version 1 has an address of its own for RDS in us-east-1, the region
   of hosts by default, and takes it whatever `AWS_ENDPOINT_URL_RDS` and profiles say. There it needs
@@ -55,6 +56,9 @@ AWS's tools ask these services while they work with a cluster.
   (`ManageMasterUserPassword`), and no other secret: {secretsmanager}.
 * **STS** knows one user, `borealis` of the account `000000000000`, and sessions of any role;
   requests and database tokens may be signed with them: {sts}.
+* **CloudWatch** has [the metrics of clusters](metrics.md), in the namespaces `AWS/RDS` and
+  `Borealis`, in each of its protocols (CBOR, JSON, Query): {cloudwatch}. Neither expressions nor
+  percentiles are computed.
 * **IAM** keeps managed policies and whom they are attached to. All who may sign may do everything
   here, so a policy that allows something changes nothing, and one that denies is refused: {iam}.
 
@@ -82,6 +86,7 @@ def page() -> str:
         "secretsmanager": secrets_operations(nobody),
         "sts": sts_operations(nobody, Credentials({})),
         "iam": iam_operations(Policies(None)),
+        "cloudwatch": cloudwatch_operations(nobody),
     }
     parts = [
         HEAD,

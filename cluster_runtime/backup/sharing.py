@@ -32,6 +32,7 @@ from cluster_runtime.backup.core.names import (
 from cluster_runtime.backup.core.targets import Plan
 from cluster_runtime.backup.vault.sealing import KEY_BYTES, NONCE_BYTES, UnsealableError, unseal
 from cluster_runtime.backup.vault.vault import Vault
+from cluster_runtime.engine.system.files import is_no_space
 from cluster_runtime.errors import BackupDamagedError, BackupKeyError, InvalidParameterError
 
 HEAD = "snapshot.json"
@@ -67,13 +68,15 @@ def export(
 ) -> None:
     """Write a snapshot to a file, whole or not at all. Each object is verified on the way.
 
-    Raises InvalidParameterError where something is there already, BackupDamagedError.
+    Raises InvalidParameterError where something is there already, BackupDamagedError, OSError.
     """
     partial = file.with_name(f".{file.name}.partial")
     try:
         partial.unlink(missing_ok=True)
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
+        if is_no_space(error):
+            raise
         raise InvalidParameterError(f"{file} cannot be written: {error.strerror}") from error
     try:
         with open(descriptor, "wb") as raw:

@@ -83,7 +83,9 @@ class ReaderBackend(WriterBackend):
                     return found
                 break
             await self._cluster.settled()
-            if self._cluster.writer.knows_logins:  # nobody wakes a cluster who may not log in
+            # Nobody wakes a cluster who may not log in, or a reader that sleeps.
+            writer = self._cluster.writer
+            if writer.knows_logins or (self._asleep() and writer.ready):
                 return await self._cluster.writer.login(user)
             return await (await self._otherwise()).login(user)
 
@@ -108,11 +110,18 @@ class ReaderBackend(WriterBackend):
         """The instances that it leads to now, by name."""
         return self._cluster.instances.ready_readers
 
+    def _asleep(self) -> list[str]:
+        """Those of them that pause alone, and do."""
+        cluster = self._cluster
+        return sorted(cluster.asleep & cluster.instances.readers.keys())
+
     async def _otherwise(self) -> HostedInstance:
         """Who serves where none of those is ready; it may have to be started."""
         instances = self._cluster.instances
         await self._cluster.settled()
-        if instances.stand_in.socket is None:
+        for name in self._asleep():
+            return await awake(self._cluster, name)
+        if not instances.stand_in_runs:
             try:
                 if not instances.writer.knows_logins:
                     await instances.writer.ensure_running()

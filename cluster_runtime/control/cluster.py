@@ -18,12 +18,19 @@ from cluster_runtime.control.records.instances import (
     InstanceRecord,
     class_settings,
 )
-from cluster_runtime.control.records.model import AT_REST, ClusterStatus, DBCluster, Event
+from cluster_runtime.control.records.model import (
+    AT_REST,
+    ClusterStatus,
+    DBCluster,
+    DeepPause,
+    Event,
+    LogicalReplicationSlot,
+)
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup
 from cluster_runtime.control.records.recovery.backup_catalog import BackupCatalog
 from cluster_runtime.control.records.state_directory import AccessKey, StateDirectory
 from cluster_runtime.control.servers.ahead import ReaderAhead
-from cluster_runtime.control.servers.places import Servers
+from cluster_runtime.control.servers.places import ServersAhead
 from cluster_runtime.control.servers.postgres import Writer
 from cluster_runtime.control.servers.storage import BASE_IMAGE, ClusterStorage
 from cluster_runtime.engine.home import EngineHome
@@ -33,10 +40,21 @@ from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.system.copies import CopiesAhead
 from cluster_runtime.engine.template import Template
 from cluster_runtime.engine.warm_pool import WarmPool
-from cluster_runtime.errors import BorealisError, ClusterClosedError, InvalidClusterStateError
+from cluster_runtime.errors import (
+    BorealisError,
+    ClusterClosedError,
+    InsufficientStorageError,
+    InvalidClusterStateError,
+)
 from cluster_runtime.gateway import CertificateAuthority, Endpoint, Gateway
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
+from cluster_runtime.serverless.capacity import InstanceCapacity
+from cluster_runtime.serverless.enforcement.parameters import parameters_of_range
+from cluster_runtime.serverless.host_capacity import HostCapacity
+from cluster_runtime.serverless.metering.meter import Meter
+from cluster_runtime.serverless.metrics.history import History
+from cluster_runtime.serverless.metrics.sampler import Sampler
 from cluster_runtime.serverless.watch import ConnectionWatch
 from cluster_runtime.storage.core.policy.past import Window
 
@@ -73,15 +91,28 @@ class WarmBranch(Protocol):
 class Instances:
     """The volume of a cluster, its writer, and its readers by their names: at most 15.
 
-    stand_in: a reader without a name, which serves while neither a writer nor another reader can.
+    make_stand_in: makes what `stand_in` is, which few clusters ever need.
     warm_branch: None while its endpoints were never open.
     """
 
     storage: ClusterStorage
     writer: HostedInstance
-    stand_in: HostedInstance
+    make_stand_in: Callable[[], HostedInstance]
     readers: dict[str, HostedInstance] = field(default_factory=dict)
     warm_branch: WarmBranch | None = None
+    _stand_in: HostedInstance | None = None
+
+    @property
+    def stand_in(self) -> HostedInstance:
+        """A reader without a name, which serves while neither a writer nor another reader can."""
+        if self._stand_in is None:
+            self._stand_in = self.make_stand_in()
+        return self._stand_in
+
+    @property
+    def stand_in_runs(self) -> bool:
+        """Whether that one runs."""
+        return self._stand_in is not None and self._stand_in.socket is not None
 
     @property
     def writer_server(self) -> Writer:
@@ -95,10 +126,15 @@ class Instances:
 
     async def stop_readers(self) -> None:
         """Stop all of them but the writer, and the standby that is ready for a branch."""
-        ending = [each.stop(Shutdown.IMMEDIATE) for each in (self.stand_in, *self.readers.values())]
+        ending = [each.stop(Shutdown.IMMEDIATE) for each in self.readers.values()]
         if self.warm_branch is not None:
             ending.append(self.warm_branch.rest())
-        await asyncio.gather(*ending)
+        await asyncio.gather(self.stop_stand_in(), *ending)
+
+    async def stop_stand_in(self) -> None:
+        """Stop the reader without a name, where there is one."""
+        if self._stand_in is not None:
+            await self._stand_in.stop(Shutdown.IMMEDIATE)
 
     async def stop(self, mode: Shutdown) -> None:
         """Stop all of them, then close the volume, whatever went wrong before."""
@@ -123,14 +159,18 @@ class UnnamedCluster:
 class BranchAhead:
     """A cluster without a name whose writer is, until it is cut off, a standby of another cluster.
 
-    servers: what runs at the writer's place from then on.
+    servers: what runs at the writer's place until then.
     """
 
     resource_id: str
     directory: Path
     instances: Instances
-    ahead: ReaderAhead
-    servers: Servers
+    servers: ServersAhead
+
+    @property
+    def standby(self) -> ReaderAhead:
+        """What runs there now."""
+        return self.servers.as_reader
 
 
 class Watch(Protocol):
@@ -170,7 +210,10 @@ class HostedCluster:
 
     records: of its instances by name. custom: its custom endpoints by identifier. lag: milliseconds
     that each reader was behind when that was last looked at. problems: why instances that should
-    run do not, by name.
+    run do not, by name. deep_pause: what it is in, until its writer runs again.
+    asleep: readers that pause alone, and do. kept_awake: what kept it from pausing the last time.
+    capacities: of its serverless instances that run, as the last tick left them.
+    slots: the logical replication slots of each, as last seen.
     """
 
     db_cluster: DBCluster
@@ -183,8 +226,13 @@ class HostedCluster:
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     watch: ConnectionWatch | None = None
     supervision: Supervision | None = None
+    deep_pause: DeepPause | None = None
+    asleep: set[str] = field(default_factory=set)
+    kept_awake: str = ""
     lag: dict[str, float] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    capacities: dict[str, InstanceCapacity] = field(default_factory=dict)
+    slots: dict[str, tuple[LogicalReplicationSlot, ...]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -261,6 +309,8 @@ class OpenRuntime:
     pool: WarmPool[UnnamedCluster]
     supervise: "Callable[[OpenRuntime, HostedCluster], Supervision]"
     backups: BackupKeeper
+    meter: Meter
+    capacity: HostCapacity
     clusters: dict[str, HostedCluster] = field(default_factory=dict)
     reserved: dict[str, asyncio.Event] = field(default_factory=dict)
     """Names whose clusters are being made; each event is set when that has ended."""
@@ -272,6 +322,10 @@ class OpenRuntime:
     """Names of snapshots that are being made now."""
     look_after_backups: Callable[[], None] = lambda: None
     """Have what nobody waits for done soon."""
+    histories: dict[str, History] = field(default_factory=dict)
+    """Metrics of the last day of clusters that run, by resource id; those of others lie on disk."""
+    sampler: Sampler = field(default_factory=Sampler)
+    """What each running instance did in the last second."""
     copies: CopiesAhead = field(init=False)
     backup_catalog: BackupCatalog = field(init=False)
 
@@ -305,6 +359,19 @@ class OpenRuntime:
         ]
         of_class = class_settings(classes[0]) if classes else {}
         return {**of_class, **(dict(group.values) if group is not None else {})}
+
+    def parameters_of_range(self, resource_id: str) -> Settings:
+        """What follows the most capacity of a cluster, and takes a start; nothing without a name.
+
+        A provisioned instance has the same: it takes clients of serverless ones in a failover.
+        """
+        cluster = self.clusters.get(resource_id)
+        if cluster is None or not self.capacity.enforcer.sets_parameters:
+            return {}
+        scaling = cluster.db_cluster.scaling
+        return parameters_of_range(
+            scaling.min_capacity, scaling.max_capacity, self.capacity.machine.memory_bytes
+        )
 
     def instance_names(self) -> frozenset[str]:
         """The names of all instances that there are."""
@@ -346,11 +413,17 @@ class OpenRuntime:
             self.catalog.add_event(resource_id, event)
 
     async def record(self, cluster: HostedCluster, message: str, *categories: str) -> None:
-        """Note an event of a cluster, for `describe_events` and the log."""
+        """Note an event of a cluster, for `describe_events` and the log.
+
+        What happened stays so where the disk has no room for its event: then the log alone has it.
+        """
         event = Event(cluster.identifier, "db-cluster", message, categories, datetime.now(UTC))
         log = _log.warning if "security" in categories else _log.info
         log(message, cluster=cluster.identifier, categories=categories)
-        await in_thread(self.catalog.add_event, cluster.id, event)
+        try:
+            await in_thread(self.catalog.add_event, cluster.id, event)
+        except InsufficientStorageError as error:
+            _log.error("event not kept", cluster=cluster.identifier, error=str(error))
 
     def note(self, cluster: HostedCluster, message: str, *categories: str) -> None:
         """The same for a cause that does not wait for it, such as a wake."""

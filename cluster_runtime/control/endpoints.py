@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import psycopg
+
 from cluster_runtime.control.availability.routing import Membership
 from cluster_runtime.control.backends import (
     CustomBackend,
@@ -13,7 +15,7 @@ from cluster_runtime.control.backends import (
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.records.event_messages import NOTIFICATION, PAUSED
+from cluster_runtime.control.records.event_messages import KEPT_AWAKE, NOTIFICATION, PAUSED
 from cluster_runtime.control.records.identifiers import (
     custom_endpoint_name,
     endpoint_name,
@@ -30,15 +32,21 @@ from cluster_runtime.control.records.model import (
     InstanceStatus,
     ServerlessScaling,
 )
+from cluster_runtime.engine.access.keeps_awake import INTERNAL, KEEPS_AWAKE
+from cluster_runtime.engine.parameters import decodes
 from cluster_runtime.errors import EngineError, InvalidParameterError, PortInUseError
 from cluster_runtime.gateway import Endpoint, EndpointSpec, SessionDescription
 from cluster_runtime.logs import get_logger
+from cluster_runtime.serverless.auto_pause import Activity
 from cluster_runtime.serverless.watch import ConnectionWatch
 
 WRITER, READER = "writer", "reader"
 INSTANCE, CUSTOM = "instance:", "custom:"
 """What endpoints go by in `HostedCluster.endpoints`; before the name of an instance, or of a custom
 endpoint."""
+
+CONNECTIONS_OF_THE_RUNTIME = 10
+"""Of those that an instance takes: for its administration, readers and the volume."""
 
 _log = get_logger(__name__)
 
@@ -141,6 +149,8 @@ def rest(cluster: HostedCluster) -> None:
     """Keep nothing for the endpoints of a paused cluster but their ports."""
     for endpoint in cluster.endpoints.values():
         endpoint.rest()
+    if cluster.watch is not None:
+        cluster.watch.rested()
 
 
 async def pause(cluster: HostedCluster, only_if: Callable[[], bool] = lambda: True) -> bool:
@@ -196,8 +206,20 @@ def endpoint_spec(cluster: HostedCluster, key: str) -> EndpointSpec:
         require_tls=db_cluster.require_tls,
         iam_enabled=db_cluster.iam_database_authentication_enabled,
         read_only=key == READER,
-        max_connections=class_connections(record.db_instance_class) if record else None,
+        max_connections=_connections(cluster, key, record),
     )
+
+
+def _connections(cluster: HostedCluster, key: str, record: InstanceRecord | None) -> int:
+    """How many an endpoint takes: as many as each instance that it leads to, and its class."""
+    led_to = list(cluster.instances.readers.values())
+    if record is not None and record.db_instance_identifier in cluster.instances.readers:
+        led_to = [cluster.instances.readers[record.db_instance_identifier]]
+    elif key == WRITER or record is not None or not led_to:
+        led_to = [cluster.writer]
+    taken = [each.server.connections_max - CONNECTIONS_OF_THE_RUNTIME for each in led_to]
+    of_class = class_connections(record.db_instance_class) if record is not None else None
+    return min(taken if of_class is None else [*taken, of_class])
 
 
 def _aliases(cluster: HostedCluster, key: str) -> tuple[str, ...]:
@@ -265,17 +287,36 @@ def _watch(runtime: OpenRuntime, cluster: HostedCluster) -> ConnectionWatch:
         if cluster.writer.socket is None:
             return
         try:
+            if await _is_kept_awake(runtime, cluster):
+                return
             await in_thread(cluster.instances.storage.settle)
             if still_idle() and await pause(cluster, still_idle):
                 runtime.note(cluster, PAUSED, NOTIFICATION)
-        except EngineError as error:
+        except (EngineError, psycopg.Error) as error:
             _log.error("cluster could not pause", cluster=cluster.identifier, error=str(error))
 
     return ConnectionWatch(
         idle_seconds(cluster.db_cluster.scaling),
-        available=lambda: cluster.db_cluster.status is ClusterStatus.AVAILABLE,
+        # As Aurora has it: who reads the log of a cluster has it run.
+        available=lambda: (
+            cluster.db_cluster.status is ClusterStatus.AVAILABLE
+            and not decodes(runtime.parameters_of(cluster.id))
+        ),
+        at_rest=cluster.writer.socket is None,
         pause=pause_it,
     )
+
+
+async def _is_kept_awake(runtime: OpenRuntime, cluster: HostedCluster) -> bool:
+    """Whether something keeps an idle cluster from pausing; that is told when it is news."""
+    ((slots, subscriptions, workers),) = await cluster.writer.execute(KEEPS_AWAKE, list(INTERNAL))
+    found = Activity(slots, subscriptions, workers).keeps_awake
+    if found and found != cluster.kept_awake:
+        runtime.note(cluster, KEPT_AWAKE.format(found), NOTIFICATION)
+    cluster.kept_awake = found
+    if found and cluster.watch is not None:
+        cluster.watch.started()
+    return bool(found)
 
 
 def _backend(cluster: HostedCluster, key: str) -> WriterBackend:

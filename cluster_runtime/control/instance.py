@@ -4,7 +4,9 @@ A transition at a time: callers that come while one is under way wait for its en
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, LiteralString
@@ -15,13 +17,14 @@ from psycopg.rows import TupleRow
 from cluster_runtime.control.admin import AdminConnection, Statement
 from cluster_runtime.control.availability.health import Process
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.servers.places import Servers
+from cluster_runtime.control.servers.places import Servers, ServersAhead
 from cluster_runtime.control.servers.postgres import Instance, Reader, Writer
 from cluster_runtime.engine.access.instance_facts import InstanceFacts
 from cluster_runtime.engine.access.roles import IAM_ROLE
 from cluster_runtime.engine.home import SOCKET_NAME
 from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.errors import EngineError
+from cluster_runtime.engine.system.files import is_no_space
+from cluster_runtime.errors import BorealisError, EngineError, InsufficientStorageError
 from cluster_runtime.gateway import LOGIN_QUERY, Login
 from cluster_runtime.logs import get_logger
 from cluster_runtime.moved import renamed
@@ -58,6 +61,18 @@ any more. pg_terminate_backend would wait for the same lock, so a signal ends it
 
 Prepare = Callable[["HostedInstance"], Awaitable[None]]
 
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A start that succeeded. resumed: out of a pause, or the first one since the host began.
+
+    seconds: from the wish to the moment when clients are let in.
+    """
+
+    resumed: bool
+    seconds: float
+
+
 if not TYPE_CHECKING:
     __getattr__ = renamed(__name__, Compute="HostedInstance")
 
@@ -72,15 +87,15 @@ class HostedInstance:
 
     def __init__(
         self,
-        servers: Servers,
+        servers: Servers | ServersAhead,
         resource_id: str,
         major: int,
         prepare: Prepare,
         *,
         as_reader: bool = False,
     ) -> None:
-        self._spans = {**ON_POSTGRESQL, RESOURCE_ID: resource_id}
-        self.servers = servers
+        self._resource_id = resource_id
+        self.servers: Servers | ServersAhead = servers
         self._instance: Instance = servers.as_reader if as_reader else servers.as_writer
         instance = self._instance
         self._prepare = prepare
@@ -88,7 +103,8 @@ class HostedInstance:
         self._barred = False
         self._transition = asyncio.Lock()
         self._logins_while_paused: dict[str, Login] = {}
-        self._on_start: Callable[[bool], None] = _nothing
+        self._on_start: Callable[[Start], None] = _nothing
+        self._on_failure: Callable[[BorealisError], None] = _nothing
         self._at_rest = True
         self._telling = asyncio.Lock()
         self.told: InstanceFacts | None = None
@@ -99,12 +115,14 @@ class HostedInstance:
         self.runtime_roles: dict[str, int] = {}
         """Oids of the runtime's roles by the names they ought to have."""
 
-    def on_start(self, call: Callable[[bool], None]) -> None:
-        """Have `call` called, on the event loop, after each start.
+    def on_start(
+        self, call: Callable[[Start], None], failed: Callable[[BorealisError], None]
+    ) -> None:
+        """Have `call` called, on the event loop, after each start; `failed` where it is none.
 
-        It is told whether that was out of a pause, or the first one since the host began.
+        failed: of those alone that were to end a pause, or the first ones since the host began.
         """
-        self._on_start = call
+        self._on_start, self._on_failure = call, failed
 
     @property
     def socket(self) -> Path | None:
@@ -139,7 +157,7 @@ class HostedInstance:
     @property
     def is_reader(self) -> bool:
         """Whether it is a reader now."""
-        return self._instance is self.servers.as_reader
+        return isinstance(self._instance, Reader)
 
     @property
     def server(self) -> Writer | Reader:
@@ -150,6 +168,11 @@ class HostedInstance:
     def ready(self) -> bool:
         """Whether it serves: it runs, is prepared, and has caught up where it is a reader."""
         return self._ready and self._instance.running
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of its postmaster; None while it does not run."""
+        return self._instance.pid
 
     @property
     def process(self) -> Process:
@@ -174,16 +197,32 @@ class HostedInstance:
                 _log.warning("restarted: /etc/passwd was replaced", socket=str(self.socket))
                 await self._stop(Shutdown.FAST)
             if self.socket is None:
-                self._ready = False
-                self.told = None
-                await self._disconnect()
-                with span("instance.start", self._spans):
-                    await in_thread(start or self._instance.start)
-                    await self._prepared()
-                self._logins_while_paused.clear()
-                resumed, self._at_rest = self._at_rest, False
-                self._on_start(resumed)
+                await self._start(start or self._instance.start)
             return self._instance.socket_directory / SOCKET_NAME
+
+    async def _start(self, start: Callable[[], None]) -> None:
+        self._ready = False
+        self.told = None
+        began = time.monotonic()
+        await self._disconnect()
+        with span("instance.start", self._spans()):
+            try:
+                await in_thread(start)
+                await self._prepared()
+            except BorealisError as error:
+                self._failed(error)
+                raise
+            except OSError as error:
+                failed = not_started(error, str(self._instance.socket_directory))
+                self._failed(failed)
+                raise failed from error
+        self._logins_while_paused.clear()
+        resumed, self._at_rest = self._at_rest, False
+        self._on_start(Start(resumed, time.monotonic() - began))
+
+    def _failed(self, error: BorealisError) -> None:
+        if self._at_rest:
+            self._on_failure(error)
 
     async def pause(self, only_if: Callable[[], bool] = lambda: True) -> bool:
         """Stop PostgreSQL cleanly, and keep in mind who may log in, so that only they wake it.
@@ -200,10 +239,18 @@ class HostedInstance:
                 _log.warning("roles could not be read before a pause", error=str(error))
             if not only_if():
                 return False
-            with span("instance.pause", self._spans):
+            with span("instance.pause", self._spans()):
                 await self._stop(Shutdown.FAST)
             self._at_rest = True
             return True
+
+    async def at_rest(self, work: Callable[[], bool]) -> bool:
+        """Have blocking work done while it does not run: a start waits for the end of that.
+
+        Returns what the work does; False where it runs, and nothing is done.
+        """
+        async with self._transition:
+            return self.socket is None and await in_thread(work)
 
     async def stop(self, mode: Shutdown = Shutdown.FAST) -> None:
         """Stop every instance of the cluster; one that does not run stays so."""
@@ -262,7 +309,7 @@ class HostedInstance:
     async def become_reader(self) -> None:
         """A writer that does not run any more is a reader from its next start on."""
         async with self._transition:
-            self._on_start = _nothing
+            self._on_start = self._on_failure = _nothing
             self._instance = self.servers.as_reader
             self._barred = False
             await in_thread(self.servers.as_writer.retire)
@@ -351,8 +398,12 @@ class HostedInstance:
                 found[name] = login
         return found
 
+    def _spans(self) -> dict[str, str]:
+        return {**ON_POSTGRESQL, RESOURCE_ID: self._resource_id}
+
     async def _stop(self, mode: Shutdown) -> None:
         self._ready = False
+        self.told = None
         await self._disconnect()
         await in_thread(self._instance.stop, mode)
 
@@ -361,5 +412,17 @@ class HostedInstance:
         await self._probe.close()
 
 
-def _nothing(_: bool) -> None:
-    """What happens at a start that nobody asked to hear of."""
+def not_started(error: OSError, where: str) -> BorealisError:
+    """An error of the system's that kept an instance from starting, as one that a caller knows.
+
+    It is no lost connection, after which the gateway asks again at once. where: the instance.
+    """
+    if is_no_space(error):
+        return InsufficientStorageError(
+            f"no space to start PostgreSQL at {where}: {error}; free some on the host"
+        )
+    return EngineError(f"PostgreSQL at {where} could not be started: {error}")
+
+
+def _nothing(_: object) -> None:
+    """What happens at a start, or its failure, that nobody asked to hear of."""

@@ -14,18 +14,21 @@ from cluster_runtime.control.records.model import (
     WarmBranchStatus,
 )
 from cluster_runtime.errors import InstanceNotFoundError
+from cluster_runtime.serverless.scaling.units import LEAST_RUNNING_ACU
+from cluster_runtime.serverless.scaling.versions import DEFAULT_VERSION
 from cluster_runtime.wording import Hint, Operation
-
-DEFAULT_CAPACITY_ACU = 0.5
 
 
 def describe_cluster(cluster: HostedCluster) -> DBCluster:
     """A cluster with what is so at this moment: capacity, walls, how far it can be rewound."""
     running = cluster.writer.socket is not None
-    least = max(cluster.db_cluster.scaling.min_capacity, DEFAULT_CAPACITY_ACU)
+    held = cluster.capacities.get(cluster.writer_name)
     return replace(
         cluster.db_cluster,
-        capacity=least if running else 0.0,
+        capacity=capacity_of(cluster, cluster.writer_name) if running else 0.0,
+        serverless_capacity=held if running else None,
+        serverless_v2_platform_version=DEFAULT_VERSION.number,
+        deep_pause=None if running else cluster.deep_pause,
         walls=cluster.instances.writer_server.walls if running else None,
         earliest_backtrack_time=cluster.instances.storage.earliest,
         warm_branch_status=_warm_branch_status(cluster),
@@ -39,6 +42,14 @@ def _warm_branch_status(cluster: HostedCluster) -> WarmBranchStatus:
         return "paused"
     warm = cluster.instances.warm_branch
     return "ready" if warm is not None and warm.ready else "preparing"
+
+
+def capacity_of(cluster: HostedCluster, name: str) -> float:
+    """The ACU of an instance that runs; the least of its cluster where none was decided yet."""
+    held = cluster.capacities.get(name)
+    if held is not None:
+        return held.granted
+    return max(cluster.db_cluster.scaling.min_capacity, LEAST_RUNNING_ACU)
 
 
 def describe_instances(cluster: HostedCluster) -> list[DBInstance]:
@@ -82,6 +93,8 @@ def _member(cluster: HostedCluster, record: InstanceRecord) -> DBInstance:
         port=endpoint.port if endpoint is not None else record.port,
         dbi_resource_id=record.dbi_resource_id,
         aurora_replica_lag=None if is_writer else cluster.lag.get(name),
+        serverless_capacity=cluster.capacities.get(name) if _runs(cluster, name) else None,
+        logical_replication_slots=cluster.slots.get(name, ()),
     )
 
 
@@ -96,11 +109,20 @@ def _status(cluster: HostedCluster, record: InstanceRecord, *, is_writer: bool) 
     if is_writer or (resting and cluster.db_cluster.status is ClusterStatus.AVAILABLE):
         return InstanceStatus.AVAILABLE  # of a paused cluster
     name = record.db_instance_identifier
+    if name in cluster.asleep:
+        return InstanceStatus.AVAILABLE
     if name in cluster.problems:
         return InstanceStatus.FAILED
     reader = cluster.instances.readers.get(name)
     ready = reader is not None and reader.ready
     return InstanceStatus.AVAILABLE if ready else InstanceStatus.STARTING
+
+
+def _runs(cluster: HostedCluster, name: str) -> bool:
+    try:
+        return cluster.instance(name).socket is not None
+    except LookupError:
+        return False
 
 
 def _parameters_wait(cluster: HostedCluster, name: str) -> bool:

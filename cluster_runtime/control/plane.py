@@ -45,6 +45,8 @@ from cluster_runtime.control.records.resources import (
 )
 from cluster_runtime.diff.results import DataDiff, SchemaDiff
 from cluster_runtime.gateway.description import SessionDescription
+from cluster_runtime.serverless.metering.bill import Bill
+from cluster_runtime.serverless.metrics.results import ListedMetric, MetricSeries
 from cluster_runtime.storage.description import VolumeDescription
 
 __all__ = ["Cluster", "ControlPlane"]
@@ -147,6 +149,7 @@ class ControlPlane(Protocol):
         backup_retention_period: int | None = None,
         backtrack_window: int | None = None,
         backtrack_bytes_max: int | None = None,
+        seconds_until_deep_pause: int | None = None,
         warm_branch: bool | None = None,
         reset_settings: bool = False,
     ) -> DBCluster:
@@ -169,6 +172,8 @@ class ControlPlane(Protocol):
         backtrack_window: seconds for which it can be rewound; 0: not at all.
         backtrack_bytes_max: what that may take on the disk, log and page images; what does not fit
             into it cannot be rewound to any more.
+        seconds_until_deep_pause: how long it is paused until it gives its data directory back;
+            waking makes it again from the volume. 0: never.
         warm_branch: keep a standby ready for its next branch while it runs, or no longer. That
             takes the memory of one more instance, and the CPU of replaying what the writer writes.
         reset_settings: let a master user who locked himself out back in: settings of his databases
@@ -194,12 +199,14 @@ class ControlPlane(Protocol):
         Raises ClusterNotFoundError, InvalidClusterStateError.
         """
 
-    def pause_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
+    def pause_db_cluster(self, db_cluster_identifier: str, *, deep: bool = False) -> DBCluster:
         """Pause a cluster now, as auto-pause would; the next connect wakes it.
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
+        deep: give its data directory back at once, and not after a day; waking makes it again from
+            the volume.
 
-        Raises ClusterNotFoundError, InvalidClusterStateError.
+        Raises ClusterNotFoundError, InvalidClusterStateError, StorageError.
         """
 
     def resume_db_cluster(self, db_cluster_identifier: str) -> DBCluster:
@@ -222,7 +229,7 @@ class ControlPlane(Protocol):
             promotion tier, then the one that is least behind.
 
         Raises ClusterNotFoundError, InvalidClusterStateError, InvalidParameterError,
-        InstanceNotReadyError, EngineError, QuorumLostError.
+        InstanceNotReadyError, InsufficientStorageError, EngineError, QuorumLostError.
         """
 
     def delete_db_cluster(
@@ -244,8 +251,8 @@ class ControlPlane(Protocol):
         delete_automated_backups: remove its automated backup as well. Snapshots stay.
 
         Raises ClusterNotFoundError, DeletionProtectedError, InvalidClusterStateError,
-        InvalidParameterError, SnapshotAlreadyExistsError, BackupStoreUnavailableError,
-        BackupStoreRefusedError, BackupKeyError.
+        InvalidParameterError, SnapshotAlreadyExistsError, InsufficientStorageError,
+        BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError.
         """
 
     def get_master_user_secret(self, db_cluster_identifier: str) -> MasterUserSecretValue:
@@ -369,8 +376,8 @@ class ControlPlane(Protocol):
 
         db_cluster_identifier: Identifier of the cluster, or its resource id.
 
-        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError, EngineError,
-        QuorumLostError.
+        Raises ClusterNotFoundError, InvalidClusterStateError, InvalidRestoreError,
+        InsufficientStorageError, EngineError, QuorumLostError.
         """
 
     def create_restore_point(self, db_cluster_identifier: str, restore_point: str) -> RestorePoint:
@@ -456,8 +463,8 @@ class ControlPlane(Protocol):
         tags: words about it, at most 50.
 
         Raises SnapshotNotFoundError, SnapshotAlreadyExistsError, InvalidSnapshotStateError,
-        InvalidParameterError, BackupStoreUnavailableError, BackupStoreRefusedError, BackupKeyError,
-        BackupDamagedError.
+        InvalidParameterError, InsufficientStorageError, BackupStoreUnavailableError,
+        BackupStoreRefusedError, BackupKeyError, BackupDamagedError.
         """
 
     def delete_db_cluster_snapshot(self, db_cluster_snapshot_identifier: str) -> DBClusterSnapshot:
@@ -611,7 +618,8 @@ class ControlPlane(Protocol):
         engine: there is one.
 
         Raises ClusterNotFoundError, InstanceAlreadyExistsError, InstanceQuotaError,
-        InvalidClusterStateError, InvalidParameterError, EngineError, QuorumLostError.
+        InvalidClusterStateError, InvalidParameterError, InsufficientStorageError, EngineError,
+        QuorumLostError.
         """
 
     def modify_db_instance(
@@ -641,7 +649,8 @@ class ControlPlane(Protocol):
         db_instance_identifier: Identifier of the instance.
         skip_final_snapshot: none is taken in any case: the data stay with the cluster.
 
-        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError.
+        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError,
+        InsufficientStorageError.
         """
 
     def reboot_db_instance(self, db_instance_identifier: str) -> DBInstance:
@@ -649,8 +658,8 @@ class ControlPlane(Protocol):
 
         db_instance_identifier: Identifier of the instance.
 
-        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError, EngineError,
-        QuorumLostError.
+        Raises InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError,
+        InsufficientStorageError, EngineError, QuorumLostError.
         """
 
     def describe_db_log_files(
@@ -928,6 +937,45 @@ class ControlPlane(Protocol):
         Raises InvalidParameterError.
         """
 
+    def list_metrics(self, db_cluster_identifier: str | None = None) -> Sequence[ListedMetric]:
+        """List what there are metrics of: each cluster's, together, by instance and by role.
+
+        Paused clusters stay paused.
+
+        db_cluster_identifier: only those of this cluster, by its identifier or resource id.
+
+        Raises ClusterNotFoundError.
+        """
+
+    def describe_metrics(
+        self,
+        db_cluster_identifier: str,
+        *,
+        metric_names: Sequence[str] = (),
+        db_instance_identifier: str | None = None,
+        role: Literal["WRITER", "READER"] | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        period: int = 60,
+    ) -> Sequence[MetricSeries]:
+        """Show what was measured of a cluster: CPU, memory, sessions, commits, I/O, capacity.
+
+        Samples are taken once a second of what runs. They are kept for 10 minutes as they are, for
+        two hours by 10 seconds, and for a day by the minute. A paused cluster stays paused, and has
+        none.
+
+        db_cluster_identifier: of the cluster, or its resource id.
+        metric_names: as CloudWatch has them, such as `CPUUtilization`; by default all that there
+            are.
+        db_instance_identifier: only what was measured of this instance; by default of all together.
+        role: only of instances while they were this.
+        start_time: from when on; aware. By default an hour before the end.
+        end_time: until when; aware. By default now.
+        period: seconds that each datapoint covers: 1, 5, 10, 20, 30, or a multiple of 60
+
+        Raises ClusterNotFoundError, InvalidParameterError.
+        """
+
     def describe_volume(self, db_cluster_identifier: str) -> VolumeDescription:
         """Show the storage volume of a cluster: LSNs, epoch, and its six segments.
 
@@ -968,6 +1016,27 @@ class ControlPlane(Protocol):
         db_cluster_identifier: Identifier of the cluster, or its resource id.
 
         Raises ClusterNotFoundError, InvalidClusterStateError.
+        """
+
+    def describe_bill(
+        self,
+        db_cluster_identifier: str | None = None,
+        *,
+        since: datetime | None = None,
+        by_tag: str | None = None,
+        what_if: Literal["standard", "io-optimized"] | None = None,
+    ) -> Bill:
+        """Show what clusters used, and what Amazon Aurora would ask for it.
+
+        Capacity, I/O requests, storage and backups, on the storage that each cluster was on and on
+        the other one, side by side. Prices are those of a list that says where it is from.
+
+        db_cluster_identifier: identifier or resource id of the only cluster to show.
+        since: from the hour of this moment on; by default from the beginning of the month in UTC.
+        by_tag: key of a tag whose values to add up by, instead of clusters.
+        what_if: the storage to compare with: standard or io-optimized; by default the other one.
+
+        Raises ClusterNotFoundError, InvalidParameterError, InsufficientStorageError.
         """
 
     def describe_schema_diff(

@@ -8,7 +8,12 @@ from cluster_runtime.control.endpoints import (
     describe_sessions,
     open_shared_port,
 )
+from cluster_runtime.control.monitoring.deep_pauses import DeepPauses
 from cluster_runtime.control.monitoring.disk_watch import DiskWatch
+from cluster_runtime.control.monitoring.memory_watch import MemoryWatch
+from cluster_runtime.control.monitoring.metering import Metering, note_usage
+from cluster_runtime.control.monitoring.metrics.watch import MetricsWatch
+from cluster_runtime.control.monitoring.scaling import ScalingWatch
 from cluster_runtime.control.monitoring.supervision import Supervisor
 from cluster_runtime.control.performing.backups import BackupOperations
 from cluster_runtime.control.performing.branching import BranchingOperations
@@ -45,6 +50,13 @@ from cluster_runtime.gateway import (
     GatewayLimits,
     SigningKey,
 )
+from cluster_runtime.serverless.host_capacity import HostCapacity
+from cluster_runtime.serverless.metering.ledger import Ledger
+from cluster_runtime.serverless.metering.meter import Meter
+from cluster_runtime.serverless.options import CapacityOptions
+
+LEDGER = "metering.sqlite"
+"""In the state directory: what was metered."""
 
 
 class ControlService(
@@ -71,10 +83,15 @@ class ControlService(
         raise_open_files()
         switch_often()
         user = engine_user()
+        capacity = await asyncio.to_thread(
+            HostCapacity.open, options.capacity or CapacityOptions(), state.path
+        )
         home = await asyncio.to_thread(open_home, state.path, user)
         catalog = await asyncio.to_thread(Catalog.open, state.path / "catalog.sqlite")
         gateway: Gateway | None = None
+        meter: Meter | None = None
         try:
+            meter = Meter(await asyncio.to_thread(Ledger.open, state.path / LEDGER))
             access_key = state.access_key()
             certificates = await asyncio.to_thread(CertificateAuthority.open, state.path / "tls")
             gateway = Gateway(
@@ -84,9 +101,12 @@ class ControlService(
                 limits=options.gateway_limits or GatewayLimits(),
             )
 
+            known: dict[Installation, Installation] = {}
+
             def installation(engine_version: str | None) -> Installation:
                 found = find_installation(engine_version or options.engine_version)
-                return found.reachable_by(user, shared_directory(user))
+                reachable = found.reachable_by(user, shared_directory(user))
+                return known.setdefault(reachable, reachable)  # what it has found out is kept once
 
             def template(engine_version: str | None) -> Template:
                 return ensure_template(installation(engine_version), user, shared_directory(user))
@@ -94,6 +114,7 @@ class ControlService(
             runtime = OpenRuntime(
                 state=state,
                 catalog=catalog,
+                meter=meter,
                 backups=await open_backups(state, catalog, lambda: runtime),
                 home=home,
                 gateway=gateway,
@@ -108,19 +129,25 @@ class ControlService(
                     lambda unnamed: create.discard_unnamed(runtime, unnamed),
                     options.warm_pool_size,
                 ),
+                capacity=capacity,
                 supervise=Supervisor,
             )
             for each in await asyncio.to_thread(catalog.parameter_groups):
                 runtime.parameter_groups[each.db_cluster_parameter_group_name] = each
             await open_shared_port(runtime, options.gateway_port, last_gateway_port)
             await recover(runtime)
+            await asyncio.to_thread(capacity.enforcer.keep_only, frozenset[str]())
         except BaseException:
             if gateway is not None:
                 await gateway.close()
+            if meter is not None:
+                meter.close()
             catalog.close()
+            capacity.enforcer.close()
             raise
         runtime.pool.fill()
-        runtime.watches += (DiskWatch(runtime), TopologyWatch(runtime))
+        runtime.watches += (DiskWatch(runtime), TopologyWatch(runtime), DeepPauses(runtime))
+        runtime.watches += (ScalingWatch(runtime), MetricsWatch(runtime), Metering(runtime))
         return cls(runtime)
 
     async def close(self) -> None:
@@ -132,9 +159,18 @@ class ControlService(
         await asyncio.gather(*(self._close(cluster) for cluster in runtime.clusters.values()))
         await asyncio.gather(runtime.gateway.close(), *runtime.notes)
         await self._housekeeping.close()
-        await asyncio.to_thread(runtime.catalog.close)
+        try:
+            await note_usage(runtime)
+        finally:
+            await asyncio.to_thread(runtime.meter.close)
+            await asyncio.to_thread(runtime.capacity.enforcer.close)
+            await asyncio.to_thread(runtime.catalog.close)
         runtime.home.close()
         runtime.state.close()
+
+    async def stay_small(self) -> None:
+        """Give memory back whenever volumes were closed: for a process that only hosts."""
+        self._runtime.watches.append(MemoryWatch(self._runtime))
 
     async def warm(self) -> None:
         """Wait until the warm pool is full."""

@@ -1,7 +1,7 @@
-"""The span of an operation, for OpenTelemetry: its name and what it says. Pure.
+"""An operation in a few words: its span for OpenTelemetry, and what errors call it. Pure.
 
-Named after the API that has the operation: `rds.CreateDBCluster`, `borealis.PauseDBCluster`. Of the
-parameters it has the identifiers alone: others may be passwords.
+A span is named after the API that has the operation: `rds.CreateDBCluster`,
+`borealis.PauseDBCluster`. Of the parameters identifiers alone are told: others may be passwords.
 """
 
 from cluster_runtime.control.operations.declaration import Request
@@ -24,3 +24,10 @@ def attributes_of(request: Request, region: str) -> Attributes:
         CLUSTER: getattr(request, "db_cluster_identifier", None),
         INSTANCE: getattr(request, "db_instance_identifier", None),
     }
+
+
+def in_words(request: Request) -> str:
+    """It and whom it is about, as errors name them: `CreateDBInstance of 'notes-r1'`."""
+    names = (each.name for each in request.declared.parameters if each.name.endswith("_identifier"))
+    about = next(filter(None, (getattr(request, name) for name in names)), None)
+    return request.declared.name if about is None else f"{request.declared.name} of {about!r}"

@@ -48,6 +48,8 @@ many as any writer had whose log it replays, so there is a most, which standbys 
 
 STANDBY_PARAMETERS: Settings = {"max_connections": MAX_CONNECTIONS_MAX}
 
+LOGICAL_REPLICATION = "rds.logical_replication"
+
 _TYPES = {"BOOLEAN": "boolean", "INTEGER": "integer", "REAL": "float", "STRING": "string"}
 _TRUE, _FALSE = ("on", "true", "yes", "1"), ("off", "false", "no", "0")
 _FIELDS = 9
@@ -107,9 +109,31 @@ class Definition:
         return value
 
 
+_OF_RDS = {
+    LOGICAL_REPLICATION: Definition(
+        LOGICAL_REPLICATION,
+        "Lets logical replication slots decode the log, on the writer and on readers.",
+        "boolean",
+        static=True,
+        modifiable=True,
+    )
+}
+"""Parameters of RDS that are none of PostgreSQL's."""
+
+
 def definitions(installation: Installation) -> dict[str, Definition]:
     """All parameters of a PostgreSQL, by name in lower case. Blocking the first time."""
-    return _described(installation.program("postgres"))
+    return {**_described(installation.program("postgres")), **_OF_RDS}
+
+
+def decodes(parameters: Settings) -> bool:
+    """Whether logical replication slots are possible with these parameters."""
+    return parameters.get(LOGICAL_REPLICATION) == "on"
+
+
+def with_decoding(parameters: Settings) -> Settings:
+    """What a server needs to run with parameters that a tenant has set."""
+    return {**parameters, "wal_level": "logical"} if decodes(parameters) else parameters
 
 
 @cache

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from functools import cache
@@ -77,6 +78,7 @@ class Postmaster:
     data_directory: as initdb or a copy of the template left it.
     socket_directory: private to the user; the only place it listens at.
     log_file: what the server writes to standard error; appended to.
+    spawned: called with the process id of each postmaster before it has any child.
     """
 
     def __init__(
@@ -86,12 +88,14 @@ class Postmaster:
         data_directory: Path,
         socket_directory: Path,
         log_file: Path,
+        spawned: Callable[[int], None] | None = None,
     ) -> None:
         self.installation = installation
         self.user = user
         self.data_directory = data_directory
         self.socket_directory = socket_directory
         self.log_file = log_file
+        self._spawned = spawned
         self.walls: Walls | None = None
         """What stands around it since its last start."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -339,6 +343,8 @@ class Postmaster:
         finally:
             os.close(log)
         self.walls = confined.walls
+        if self._spawned is not None:
+            self._spawned(process.pid)
         return process
 
     def _spawn_watchdog(self, pid: int) -> subprocess.Popen[bytes]:

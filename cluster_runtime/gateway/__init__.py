@@ -7,6 +7,7 @@ from cluster_runtime.gateway.backend import LOGIN_QUERY, Backend, Login
 from cluster_runtime.gateway.description import SessionDescription
 from cluster_runtime.gateway.gateway import Endpoint, EndpointSpec, Gateway
 from cluster_runtime.gateway.limits import GatewayLimits
+from cluster_runtime.gateway.relay.traffic import Traffic
 from cluster_runtime.gateway.wire.protocol import error_response
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Login",
     "SessionDescription",
     "SigningKey",
+    "Traffic",
     "error_response",
     "make_verifier",
 ]

@@ -72,7 +72,7 @@ class Backend(Protocol):
         Called once at a time however many clients wait, and not cancelled when they go.
         Raises ConnectionError where the instance went away meanwhile: the client waits, and it is
         asked again. Raises InvalidClusterStateError (its text is shown to the client) or another
-        BorealisError (logged; the client is told that the instance could not be started).
+        BorealisError (logged; the client is told what `not_now` says of it).
         """
 
     def route(self, woken: Path) -> Path:

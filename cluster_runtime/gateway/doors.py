@@ -11,6 +11,7 @@ from cluster_runtime.gateway.authentication.tls import ServerCertificate
 from cluster_runtime.gateway.backend import Login
 from cluster_runtime.gateway.description import SessionDescription
 from cluster_runtime.gateway.relay.reactor import Reactor
+from cluster_runtime.gateway.relay.traffic import Traffic
 from cluster_runtime.gateway.wire.cancel_keys import BackendKey, CancelKeys, CancelTarget
 from cluster_runtime.logs import EventLogger
 
@@ -58,6 +59,9 @@ class Door(Protocol):
     @property
     def buffer(self) -> memoryview:
         """The buffer that all relays share."""
+
+    def traffic_of(self, server: Path) -> Traffic:
+        """Where the bytes of the sessions of a server are counted."""
 
     @property
     def cancel_keys(self) -> CancelKeys:

@@ -9,8 +9,8 @@ from cluster_runtime.errors import InvalidParameterError
 class GatewayLimits:
     """Bounds of every gateway of a runtime. Raises InvalidParameterError for one below 1.
 
-    max_connections: authenticated connections of one endpoint; PostgreSQL takes 100 of a cluster,
-        and the runtime needs some of them itself.
+    max_connections: authenticated connections of one endpoint. It takes no more than its instance,
+        less the few that the runtime needs itself.
     unauthenticated_per_endpoint: places for connections in their startup that an endpoint has to
         itself, whatever is done to others.
     unauthenticated_shared: places beyond those, for whichever endpoint needs them.
@@ -18,7 +18,7 @@ class GatewayLimits:
     authentication_timeout: seconds from accept to an established connection, waking included.
     """
 
-    max_connections: int = 90
+    max_connections: int = 990
     unauthenticated_per_endpoint: int = 32
     unauthenticated_shared: int = 256
     unauthenticated_per_address: int = 256

@@ -46,7 +46,7 @@ class Reception:
         self._loop = asyncio.get_running_loop()
         self._entrance = entrance
         self._room = room
-        self._here: set[Session] = set()
+        self._here: dict[Session, None] = {}
         self._turned_away = 0
         self._turned_away_noted = -math.inf
         self._listener = Listener(self._loop, watched, sockets, self._accept, make_room)
@@ -68,7 +68,7 @@ class Reception:
     def _accept(self, sock: socket.socket) -> None:
         def closed() -> None:
             self._room.leave(session)
-            self._here.discard(session)
+            self._here.pop(session, None)
 
         session = Session(
             self._loop,
@@ -78,7 +78,7 @@ class Reception:
             on_closed=closed,
             log=self._log,
         )
-        self._here.add(session)
+        self._here[session] = None
         entry = self._room.enter(session)
         if not entry.admitted:
             self._note_turned_away()

@@ -32,23 +32,27 @@ class Routes(Generic[Target]):
 
     def __init__(self) -> None:
         self._called: dict[Target, Called] = {}
-        self._named: dict[str, list[Target]] = {}
+        self._named: dict[str, tuple[Target, ...]] = {}
 
     def put(self, target: Target, names: Iterable[str], aliases: Iterable[str]) -> None:
         """An endpoint is called so from now on, and not as before."""
-        self._called[target] = Called(
-            tuple(name.lower() for name in names), tuple(alias.lower() for alias in aliases)
-        )
-        self._index()
+        self.remove(target)
+        called = Called(tuple(map(_lower, names)), tuple(map(_lower, aliases)))
+        self._called[target] = called
+        for name in called.names:
+            self._named[name] = (*self._named.get(name, ()), target)
 
     def remove(self, target: Target) -> None:
         """An endpoint is gone."""
-        self._called.pop(target, None)
-        self._index()
+        called = self._called.pop(target, None)
+        for name in called.names if called is not None else ():
+            self._named[name] = tuple(each for each in self._named[name] if each is not target)
+            if not self._named[name]:
+                del self._named[name]
 
     def named(self, server_name: str | None) -> Target | None:
         """The endpoint of a host name."""
-        found = self._named.get(_plain(server_name), [])
+        found = self._named.get(_plain(server_name), ())
         return found[0] if len(found) == 1 else None
 
     def domain_of(self, server_name: str | None) -> str | None:
@@ -90,12 +94,6 @@ class Routes(Generic[Target]):
             f'there is no endpoint "{said}" here; `borealis list` shows the clusters of this host',
         )
 
-    def _index(self) -> None:
-        self._named = {}
-        for target, called in self._called.items():
-            for name in called.names:
-                self._named.setdefault(name, []).append(target)
-
     def _all(self, fits: Callable[[Called], bool]) -> list[Target]:
         return [target for target, called in self._called.items() if fits(called)]
 
@@ -112,3 +110,8 @@ def _unnamed(server_name: str | None) -> Refusal:
 
 def _plain(name: str | None) -> str:
     return (name or "").lower().rstrip(".")
+
+
+def _lower(text: str) -> str:
+    """The text itself where it is lower case already: there are several for each cluster."""
+    return text if text.islower() else text.lower()

@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from cluster_runtime.errors import BorealisError, InvalidClusterStateError
+from cluster_runtime.errors import BorealisError
 from cluster_runtime.gateway.authentication import actions
 from cluster_runtime.gateway.authentication.actions import Action, Refusal
 from cluster_runtime.gateway.authentication.handshake import Handshake
 from cluster_runtime.gateway.authentication.tls import CalledSocket
 from cluster_runtime.gateway.description import SessionDescription, address_of, tls_of
 from cluster_runtime.gateway.doors import Door, Entrance
+from cluster_runtime.gateway.not_now import CANNOT_CONNECT_NOW, why_not
 from cluster_runtime.gateway.relay.relay import ADMIN_SHUTDOWN, Relay, close_client
 from cluster_runtime.gateway.relay.server import Server, open_server, send_cancel
 from cluster_runtime.gateway.relay.stream import ClientStream
@@ -27,9 +28,7 @@ from cluster_runtime.gateway.wire.cancel_keys import (
 )
 from cluster_runtime.gateway.wire.protocol import ProtocolError
 from cluster_runtime.logs import EventLogger
-from cluster_runtime.wording import DATABASE_CLIENT
 
-CANNOT_CONNECT_NOW = "57P03"
 TOO_MANY_CONNECTIONS = "53300"
 INTERNAL_ERROR = "XX000"
 RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX = 0.02, 0.5
@@ -300,6 +299,7 @@ class Session:
             sock,
             server.sock,
             buffer=self._door.buffer,
+            traffic=self._door.traffic_of(server.path),
             on_closed=self._relay_closed,
         )
         early = self._stream.take_early()
@@ -323,12 +323,10 @@ class Session:
             target.waiting -= 1
 
     def _not_now(self, error: BorealisError) -> list[Action]:
-        """The instance does not wake. Only the cluster's status is told to strangers."""
+        """The instance does not wake. Strangers hear the kind of the trouble alone."""
         self._log.warning("wake failed", error=str(error), error_type=type(error).__name__)
-        reason = "the instance could not be started; see the cluster's events"
-        if isinstance(error, InvalidClusterStateError):
-            reason = error.told(DATABASE_CLIENT)
-        return self._handshake.refuse(CANNOT_CONNECT_NOW, reason)
+        said = why_not(error)
+        return self._handshake.refuse(CANNOT_CONNECT_NOW, said.text, hint=said.hint)
 
     async def _until_it_answers(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """What the instance answers: where it goes away meanwhile (a failover, a pause), that of

@@ -1,6 +1,7 @@
 """A process that hosts a state directory and does nothing else, until it is told to end or idle."""
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from cluster_runtime.host.log_file import logging_to_file
 from cluster_runtime.host.log_limits import LogLimits
 from cluster_runtime.host.starting import tell_error, tell_ready
 from cluster_runtime.logs import get_logger
+from cluster_runtime.serverless.options import CapacityOptions
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TOLD = b"!"
@@ -101,6 +103,8 @@ def _told_to_end() -> Iterator[Callable[[Hosted], None]]:
 
 
 def _host(directory: Path, options: RuntimeOptions, idle_seconds: float, ready: int) -> int:
+    # What was loaded stays: to look at it each time takes longer than all that comes and goes.
+    gc.freeze()
     try:
         hosted = Hosted.open(directory, options, "background", idle_seconds)
     except BorealisError as error:
@@ -108,6 +112,7 @@ def _host(directory: Path, options: RuntimeOptions, idle_seconds: float, ready: 
         tell_error(ready, error)
         return 1
     try:
+        hosted.thread.call(hosted.service.stay_small())
         with _told_to_end() as until_end:  # whoever is told that it is ready may end it at once
             tell_ready(ready)
             _log.info("host begins", pid=os.getpid(), version=version("borealis-postgres"))
@@ -119,4 +124,5 @@ def _host(directory: Path, options: RuntimeOptions, idle_seconds: float, ready: 
 
 def _options(data: Any) -> RuntimeOptions:
     limits = decode(GatewayLimits, data.pop("gateway_limits", None))
-    return RuntimeOptions(**data, gateway_limits=limits)
+    capacity = decode(CapacityOptions, data.pop("capacity", None))
+    return RuntimeOptions(**data, gateway_limits=limits, capacity=capacity)

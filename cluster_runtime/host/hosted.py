@@ -31,7 +31,7 @@ from cluster_runtime.control.operations.declaration import Request
 from cluster_runtime.control.records.options import RuntimeOptions
 from cluster_runtime.control.records.state_directory import StateDirectory
 from cluster_runtime.control.service import ControlService
-from cluster_runtime.control.spans import attributes_of, name_of
+from cluster_runtime.control.spans import attributes_of, in_words, name_of
 from cluster_runtime.engine.system.resources import saying_no_space
 from cluster_runtime.host import place
 from cluster_runtime.host.idling import IdleEnd, Use
@@ -53,7 +53,10 @@ class Performing:
 
     async def __call__(self, request: Request) -> Any:
         """Perform an operation; raises what it declares."""
-        with span(name_of(request), attributes_of(request, self.region)):
+        with (
+            span(name_of(request), attributes_of(request, self.region)),
+            saying_no_space(f"this host for {in_words(request)}"),
+        ):
             work = getattr(self.service, request.declared.method)(request)
             return await saying_what_is_used_up(work)
 

@@ -11,8 +11,9 @@ class ConnectionWatch:
     """Counts the connections of one cluster and pauses it when it has been idle for long enough.
 
     idle_seconds: how long that is; None: never. available: whether the cluster may be paused at
-    all now. pause: run on the event loop to pause it; it asks what it is given at the last moment,
-    when no connect can come between, and leaves the cluster alone where that says no.
+    all now. at_rest: it is paused already. pause: run on the event loop to pause it; it asks what
+    it is given at the last moment, when no connect can come between, and leaves the cluster alone
+    where that says no.
     """
 
     def __init__(
@@ -20,12 +21,13 @@ class ConnectionWatch:
         idle_seconds: float | None,
         *,
         available: Callable[[], bool],
+        at_rest: bool = False,
         pause: Callable[[Callable[[], bool]], Coroutine[Any, Any, None]],
     ) -> None:
         self._available = available
         self._pause = pause
         self._loop = asyncio.get_running_loop()
-        self._policy = AutoPause(idle_seconds, self._loop.time())
+        self._policy = AutoPause(idle_seconds, self._loop.time(), at_rest=at_rest)
         self._timer: asyncio.TimerHandle | None = None
         self._pausing: asyncio.Task[None] | None = None
         self._closed = False
@@ -42,8 +44,13 @@ class ConnectionWatch:
         self._arm()
 
     def started(self) -> None:
-        """The cluster runs again."""
+        """The cluster runs again, or something else than a connection keeps it awake."""
         self._policy.started(self._loop.time())
+        self._arm()
+
+    def rested(self) -> None:
+        """The cluster is paused: no timer runs until it starts."""
+        self._policy.rested()
         self._arm()
 
     def configured(self, idle_seconds: float | None) -> None:

@@ -32,6 +32,7 @@ from cluster_runtime.storage.description import (
     VolumeDescription,
     describe,
 )
+from cluster_runtime.storage.disk.data_directory import Claim
 from cluster_runtime.storage.disk.page_images import PageImage, fingerprint
 from cluster_runtime.storage.live.commit.writer_link import Attachment
 from cluster_runtime.storage.live.creation import create_volume
@@ -41,6 +42,7 @@ from cluster_runtime.storage.live.writers import Writers
 from cluster_runtime.storage.streaming.wal_service import WalService
 from cluster_runtime.storage.upkeep.holders import Hold
 from cluster_runtime.storage.upkeep.images.coalescer import Coalescer
+from cluster_runtime.storage.upkeep.meters import VolumeMeters
 from cluster_runtime.storage.upkeep.upkeep import VolumeUpkeep
 
 WRITER_SETTINGS: Settings = {
@@ -63,7 +65,7 @@ class StorageVolume:
     """Six segments in three zones, and what serves them in this process.
 
     log: what is durable. branches: volumes that are made as cuts of this one. past: how far back it
-    can be rewound. standbys: who follows the log.
+    can be rewound. meters: what is billed of it. standbys: who follows the log.
     """
 
     def __init__(self, directory: Path, base_image: Path, user: OsUser) -> None:
@@ -74,6 +76,7 @@ class StorageVolume:
         self._writers = Writers(mount)
         self.log = LogSource(mount)
         self._before_close: list[Callable[[], None]] = []
+        self.meters = VolumeMeters(mount, self._upkeep, self._before_close.append)
         self.branches = self._upkeep.branches
         self.past = self._upkeep.past
         self.standbys = self._upkeep.standbys
@@ -189,9 +192,9 @@ class StorageVolume:
 
     # data directories -------------------------------------------------------------------------
 
-    def trusts(self, data_directory: Path) -> bool:
-        """Whether a data directory may be started as it is: see `disk.data_directory`."""
-        return self._upkeep.directories.trusts(data_directory)
+    def trusts(self, data_directory: Path, claimed: Claim | None = None) -> bool:
+        """Whether a data directory may be started as it is, or as it was with that claim."""
+        return self._upkeep.directories.trusts(claimed or Claim.read(data_directory))
 
     def claim(self, data_directory: Path) -> None:
         """Note that a server uses a directory now: an unclean end leaves it untrusted."""
@@ -214,6 +217,10 @@ class StorageVolume:
             with self._upkeep.pages.staying.reading():
                 self._upkeep.directories.make_writers(data_directory, self._upkeep.pages.whole())
 
+    def require_rebuildable(self) -> None:
+        """Raises StorageError, QuorumLostError where no data directory could be made from it."""
+        self._upkeep.require_rebuildable()
+
     def lay_out_standby(
         self, data_directory: Path, superuser: str, called: str = ""
     ) -> dict[str, str | bool]:
@@ -231,10 +238,6 @@ class StorageVolume:
         Raises StorageError where it ends before that, or stands still.
         """
         self._upkeep.standbys.wait_for(data_directory, running)
-
-    def replayed_by_standby(self, data_directory: Path) -> int:
-        """The LSN up to which a standby said that it has replayed; 0 where it said nothing yet."""
-        return self._upkeep.standbys.replayed_in(data_directory)
 
     def forget_standby(self, data_directory: Path) -> None:
         """A standby is gone: no log is kept for it any more."""

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -21,12 +22,28 @@ import typer
 
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.host.log_limits import BYTES_VARIABLE, FILES_VARIABLE, LogLimits
+from cluster_runtime.serverless.options import CapacityOptions
 from mcp_server.cli import console, foreground, quick
 from mcp_server.cli.branching import commands as branching
 from mcp_server.cli.clients import commands as clients
 from mcp_server.cli.connecting import commands as connecting
 from mcp_server.cli.machine import configuration
-from mcp_server.cli.options import STATE_DIR, AsJson, Name, StateDir, clusters
+from mcp_server.cli.measuring import commands as measuring
+from mcp_server.cli.options import (
+    STATE_DIR,
+    WARM_POOL_VARIABLE,
+    AsJson,
+    CoresPerAcu,
+    Dsns,
+    Enforced,
+    Model,
+    Name,
+    Overcommit,
+    StateDir,
+    WarmPool,
+    clusters,
+)
+from mcp_server.cli.simulating import commands as simulating
 from mcp_server.cli.watching import commands as watching
 from mcp_server.errors import DISTRIBUTION, McpServerError, missing_extra
 
@@ -48,6 +65,7 @@ branch = typer.Typer(help="Clones of a cluster, to try things on.", no_args_is_h
 restore_point = typer.Typer(help="Names for moments to rewind to.", no_args_is_help=True)
 fault = typer.Typer(help="Make part of a cluster fail, and heal it.", no_args_is_help=True)
 diff = typer.Typer(help="Compare two clusters, or two databases.", no_args_is_help=True)
+simulate = typer.Typer(help="Try scaling on a load, in virtual time.", no_args_is_help=True)
 app.add_typer(branch, name="branch")
 app.add_typer(snapshot, name="snapshot")
 app.add_typer(backup, name="backup")
@@ -56,32 +74,8 @@ app.add_typer(diff, name="diff")
 app.add_typer(storage, name="storage")
 app.add_typer(fault, name="fault")
 app.add_typer(memory, name="memory")
+app.add_typer(simulate, name="simulate")
 
-WARM_POOL_VARIABLE = "BOREALIS_WARM_POOL"
-WarmPool = Annotated[
-    int,
-    typer.Option(
-        min=0,
-        envvar=WARM_POOL_VARIABLE,
-        help="Started clusters that a new host keeps ready for the next create.",
-    ),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        envvar="BOREALIS_MODEL",
-        help="Language model for questions, e.g. anthropic:claude-sonnet-4-5; default: none.",
-    ),
-]
-Dsns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--dsn",
-        metavar="[NAME=]URI",
-        help="Read this existing database instead of clusters; may be repeated. A connection "
-        "string with a password belongs in BOREALIS_DATABASES, one a line, or in ~/.pgpass.",
-    ),
-]
 Dsn = Annotated[
     str | None,
     typer.Option(
@@ -166,7 +160,10 @@ def opened(state_dir: Path) -> "Iterator[Runtime]":
     size = os.environ.get(WARM_POOL_VARIABLE, "1")
     if not size.isdecimal():
         raise McpServerError(f"{WARM_POOL_VARIABLE} is {size!r}; it must be a whole number")
-    with Runtime.open(state_dir.expanduser(), host="daemon", warm_pool_size=int(size)) as runtime:
+    given = asdict(CapacityOptions.of(os.environ))
+    with Runtime.open(
+        state_dir.expanduser(), host="daemon", warm_pool_size=int(size), **given
+    ) as runtime:
         yield runtime
 
 
@@ -198,6 +195,9 @@ def serve(
     log_files: Annotated[
         int, typer.Option(min=2, envvar=FILES_VARIABLE, help="How many such files are kept.")
     ] = LogLimits().files_max,
+    enforcement: Enforced = "auto",
+    overcommit: Overcommit = 1.0,
+    cores_per_acu: CoresPerAcu = 0.25,
 ) -> None:
     """Host all clusters until interrupted, so that programs can connect to them."""
     with loading():
@@ -211,7 +211,8 @@ def serve(
         if verbose:
             log_to_stderr(logging.INFO)
         limits = LogLimits(log_bytes, log_files)
-        serving.serve(state_dir, warm_pool, port, limits, replace=replace)
+        capacity = CapacityOptions(enforcement, overcommit, cores_per_acu)
+        serving.serve(state_dir, warm_pool, port, limits, capacity, replace=replace)
 
 
 @app.command()
@@ -242,7 +243,8 @@ def whole() -> typer.Typer:
         inspect.Parameter(
             "state_dir", inspect.Parameter.KEYWORD_ONLY, default=STATE_DIR, annotation=StateDir
         ),
-        leave_out={"describe_db_clusters", "rewind"},  # `list` and `describe`; it asks
+        # `list` and `describe`; it draws; it asks
+        leave_out={"describe_db_clusters", "describe_metrics", "rewind"},
     )
     branching.add_commands(branch, opened)
     branching.add_rewind(app, opened)
@@ -251,8 +253,10 @@ def whole() -> typer.Typer:
 
 connecting.add_commands(app, opened)
 watching.add_commands(app, opened)
+measuring.add_commands(app, opened)
 clients.add_commands(app)
 configuration.add_commands(app, whole)
+simulating.add_commands(simulate)
 
 
 @app.command("list")
@@ -335,6 +339,16 @@ def mcp(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Leave out the tools that write.")
     ] = False,
+    toolsets: Annotated[
+        str | None,
+        typer.Option(
+            help="Tools to serve, as `a,b` or `all`: clusters, branches, history, schema, queries, "
+            "writes (these by default), advice, memory, capacity.",
+        ),
+    ] = None,
+    answer_tokens: Annotated[
+        int, typer.Option(min=500, help="Most tokens of one answer; clients can ask for its rest.")
+    ] = 20_000,
     model: Model = None,
     warm_pool: WarmPool = 1,
     http: Annotated[
@@ -365,6 +379,7 @@ def mcp(
     with loading():
         from mcp_server import hosting
         from mcp_server.cli import existing
+        from mcp_server.toolkit.toolsets import DEFAULT, chosen
 
     options = hosting.Options(
         state_dir=state_dir.expanduser(),
@@ -376,6 +391,8 @@ def mcp(
         token_file=token_file,
         warm_pool=warm_pool,
         hosted_by=hosted_by,
+        toolsets=DEFAULT if toolsets is None else chosen(toolsets),
+        answer_tokens=answer_tokens,
     )
     databases = existing.to_serve(dsn or (), cluster, region, user, database, ca_bundle)
     if databases is None:

@@ -6,15 +6,16 @@ from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from cluster_runtime.control.records.model import DBCluster
-from cluster_runtime.control.records.recovery.rewinds import RewindDescription
 from mcp_server.rendering import Json
 
 if TYPE_CHECKING:
+    from cluster_runtime.control.records.recovery.rewinds import RewindDescription
     from mcp_server.results import QueryResult, QuestionAnswer
 
 out = Console()
@@ -56,7 +57,6 @@ def clusters(facts: Sequence[DBCluster], *, as_json: bool = False) -> None:
     if not facts:
         note("no clusters yet; make one with: borealis create NAME")
         return
-    table = Table(*(Column(title, overflow="fold") for title in TITLES))
     lines: list[tuple[str, ...]] = [
         (
             one.db_cluster_identifier,
@@ -69,14 +69,34 @@ def clusters(facts: Sequence[DBCluster], *, as_json: bool = False) -> None:
         )
         for one in facts
     ]
-    columns = list(zip(*lines, strict=True))
-    widths = [max(map(len, (title, *cells))) for title, cells in zip(TITLES, columns, strict=True)]
+    widths = [max(map(len, cells)) for cells in zip(TITLES, *lines, strict=True)]
     if sum(widths) + len(" │ ") * len(widths) < out.width:
-        # All of it fits, so that rich need not measure and break each cell: hundreds are one row.
-        lines = [tuple("\n".join(cells) for cells in columns)]
+        out.print(_drawn(lines, widths), soft_wrap=True)
+        return
+    table = Table(*(Column(title, overflow="fold") for title in TITLES))
     for cells in lines:
         table.add_row(*map(Text, cells))
     out.print(table)
+
+
+def _drawn(lines: Sequence[Sequence[str]], widths: Sequence[int]) -> Text:
+    """The table as rich draws it, where all of it fits: rich would measure and break each cell,
+    which of hundreds of clusters takes longer than to ask for them.
+    """
+    box = HEAVY_HEAD.substitute(out.options)
+    outer = [width + 2 for width in widths]
+
+    def row(cells: Sequence[str], left: str, between: str, right: str) -> str:
+        padded = (f" {cell:{width}} " for cell, width in zip(cells, widths, strict=True))
+        return f"{left}{between.join(padded)}{right}\n"
+
+    return Text.assemble(
+        f"{box.get_top(outer)}\n",
+        (row(TITLES, box.head_left, box.head_vertical, box.head_right), "table.header"),
+        f"{box.get_row(outer, 'head')}\n",
+        *(row(cells, box.mid_left, box.mid_vertical, box.mid_right) for cells in lines),
+        box.get_bottom(outer),
+    )
 
 
 def branches(found: Sequence[tuple[DBCluster, str | None]], *, as_json: bool = False) -> None:
@@ -135,7 +155,11 @@ def cluster(facts: DBCluster, *, as_json: bool = False) -> None:
             "Capacity",
             f"{facts.capacity:g} of {scaling.min_capacity:g}-{scaling.max_capacity:g} ACU",
         ),
+        ("Capacity, why", _why(facts)),
+        ("Held by", _held(facts)),
+        ("Platform version", facts.serverless_v2_platform_version or "not known"),
         ("Auto-pause", pause),
+        ("Deep pause", _deep_pause(facts)),
         ("Storage", facts.storage_type),
         ("Restorable", _window(facts)),
         ("Warm branch", facts.warm_branch_status),
@@ -155,6 +179,30 @@ def _window(facts: DBCluster) -> str:
     return f"{earliest:%Y-%m-%d %H:%M:%S} to {latest:%Y-%m-%d %H:%M:%S %Z}; {days}"
 
 
+def _deep_pause(facts: DBCluster) -> str:
+    if facts.deep_pause is not None:
+        since, taken = facts.deep_pause.since, facts.deep_pause.bytes_used
+        return f"since {since:%Y-%m-%d %H:%M:%S %Z}; it takes {taken / 1e6:.1f} MB of the disk"
+    seconds = facts.seconds_until_deep_pause
+    return f"after {seconds} s of pause" if seconds and facts.scaling.auto_pause else "never"
+
+
+def _why(facts: DBCluster) -> str:
+    now = facts.serverless_capacity
+    if now is None:
+        return "known once it runs"
+    return f"{now.granted:g} ACU of {now.wanted:g} that it wants: {now.reason}"
+
+
+def _held(facts: DBCluster) -> str:
+    from cluster_runtime.serverless.enforcement.means import describe
+
+    now = facts.serverless_capacity
+    if now is None:
+        return "known once it runs"
+    return describe(now.in_force) + "".join(f"\nnot held: {gap}" for gap in now.in_force.gaps)
+
+
 def _walls(facts: DBCluster) -> str:
     if facts.walls is None:
         return "known once it runs; borealis doctor tries them now"
@@ -162,7 +210,7 @@ def _walls(facts: DBCluster) -> str:
     return ", ".join(facts.walls.standing) + missing
 
 
-def what_goes(preview: RewindDescription) -> str:
+def what_goes(preview: "RewindDescription") -> str:
     """Whose transactions a rewind would take, in a sentence."""
     if not preview.commits:
         return "no transaction would go"
@@ -214,9 +262,9 @@ def _said(value: Any) -> str:
 def rows(result: "QueryResult", console: Console = out, limit: int | None = None) -> None:
     """A result as a table; `limit` draws only the first rows."""
     table = Table()
-    for column in result.columns:
-        numeric = column.type.startswith(("int", "big", "small", "num", "real", "double"))
-        table.add_column(Text(column.name), justify="right" if numeric else "left")
+    for name, type_ in zip(result.columns, result.types, strict=True):
+        numeric = type_.startswith(("int", "big", "small", "num", "real", "double"))
+        table.add_column(Text(name), justify="right" if numeric else "left")
     shown = result.rows[:limit]
     for row in shown:
         table.add_row(*(_cell(value) for value in row))

@@ -259,6 +259,15 @@ def _draw_data_diff(diff: Any, name: str, as_json: bool) -> None:
         console.out.print(view.draw_data(diff))
 
 
+def _draw_bill(bill: Any, name: str, as_json: bool) -> None:
+    from mcp_server.cli.watching import bill_view
+
+    if as_json:
+        console.result(bill, as_json=True)
+    else:
+        console.out.print(bill_view.draw(bill))
+
+
 def _show_as_it_is(result: Any, name: str, as_json: bool) -> None:
     console.result(result, as_json=as_json)
 
@@ -279,6 +288,7 @@ MANNERS = {
         confirm="Delete snapshot {name!r}?",
         look=_find_snapshot,
     ),
+    "describe_bill": Manner(_draw_bill),
     "describe_data_diff": Manner(_draw_data_diff),
     "describe_db_cluster_automated_backups": Manner(_draw_backups),
     "describe_db_cluster_snapshots": Manner(_draw_snapshots),

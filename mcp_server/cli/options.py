@@ -13,8 +13,16 @@ from urllib.parse import quote
 
 import typer
 
+from cluster_runtime.serverless.enforcement.means import Enforcement
+from cluster_runtime.serverless.options import (
+    CORES_VARIABLE,
+    ENFORCEMENT_VARIABLE,
+    OVERCOMMIT_VARIABLE,
+)
+
 STATE_DIR = Path("~/.borealis")
 STATE_DIR_VARIABLE = "BOREALIS_STATE_DIR"
+WARM_POOL_VARIABLE = "BOREALIS_WARM_POOL"
 BUSY_SECONDS = 0.2
 NAMES = "select identifier from db_cluster order by identifier"
 
@@ -45,6 +53,46 @@ StateDir = Annotated[
 Name = Annotated[
     str,
     typer.Argument(help="Identifier of the cluster.", metavar="CLUSTER", autocompletion=clusters),
+]
+WarmPool = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        envvar=WARM_POOL_VARIABLE,
+        help="Started clusters that a new host keeps ready for the next create.",
+    ),
+]
+Enforced = Annotated[
+    Enforcement,
+    typer.Option(
+        "--enforcement",
+        envvar=ENFORCEMENT_VARIABLE,
+        help="What holds clusters to their capacity: auto, the best that there is here.",
+    ),
+]
+Overcommit = Annotated[
+    float,
+    typer.Option(
+        envvar=OVERCOMMIT_VARIABLE,
+        help="How many times the machine may be given to clusters; 1: as it is.",
+    ),
+]
+CoresPerAcu = Annotated[float, typer.Option(envvar=CORES_VARIABLE, help="CPU that one ACU brings.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        envvar="BOREALIS_MODEL",
+        help="Language model for questions, e.g. anthropic:claude-sonnet-4-5; default: none.",
+    ),
+]
+Dsns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dsn",
+        metavar="[NAME=]URI",
+        help="Read this existing database instead of clusters; may be repeated. A connection "
+        "string with a password belongs in BOREALIS_DATABASES, one a line, or in ~/.pgpass.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Reader = Annotated[bool, typer.Option("--reader", help="Connect to the reader endpoint.")]

@@ -19,6 +19,7 @@ from mcp_server.cli import console
 if TYPE_CHECKING:
     from cluster_runtime.api.calls import HostStatus
     from cluster_runtime.host.log_limits import LogLimits
+    from cluster_runtime.serverless.options import CapacityOptions
 
 DEFAULT_DIRECTORY = Path("~/.borealis")
 STARTED_AGAIN_SECONDS = 2
@@ -32,6 +33,7 @@ ExecStart={command}
 Restart=on-failure
 RestartSec={again}
 KillMode=mixed
+Delegate=cpu memory
 TimeoutStopSec=120
 
 [Install]
@@ -48,14 +50,22 @@ class Service:
     enable: str
 
 
-def serve(state_dir: Path, warm_pool: int, port: int, log: "LogLimits", *, replace: bool) -> None:
+def serve(
+    state_dir: Path,
+    warm_pool: int,
+    port: int,
+    log: "LogLimits",
+    capacity: "CapacityOptions",
+    *,
+    replace: bool,
+) -> None:
     """Host until a signal says so. Raises what opening the directory raises."""
     from cluster_runtime import Runtime, tracing
     from cluster_runtime.control.records.options import RuntimeOptions
     from cluster_runtime.host.background import wait
     from cluster_runtime.host.serving import serving
 
-    options = RuntimeOptions(warm_pool_size=warm_pool, endpoint_port=port)
+    options = RuntimeOptions(warm_pool_size=warm_pool, endpoint_port=port, capacity=capacity)
     # To be told to end is how this command ends well, also before it waits for that.
     told = suppress(KeyboardInterrupt, SystemExit)
     hosting = serving(state_dir.expanduser(), options, replace=replace, log=log)

@@ -7,29 +7,38 @@ from pydantic import Field
 from cluster_runtime.control.operations.clusters import CreateDBCluster, DeleteDBCluster
 from cluster_runtime.engine.access.roles import READER
 from mcp_server.results import ClusterDeleted, ClusterDescription, ClusterList, ClusterSummary
-from mcp_server.tools.arguments import ClusterName
-from mcp_server.tools.asking import Request, asking_for
-from mcp_server.tools.definition import Effect, Reach, tool
-from mcp_server.tools.platform import Call
+from mcp_server.toolkit.arguments import ClusterName
+from mcp_server.toolkit.asking import Request, asking_for
+from mcp_server.toolkit.definition import Effect, Reach, tool
+from mcp_server.toolkit.platform import Call
+from mcp_server.toolkit.toolsets import Toolset
+from mcp_server.toolkit.uris import cluster_uri, tables_uri
+
+PROGRAMS_READ = (
+    *("cluster", "status", "paused", "database", "master_username", "endpoints"),
+    "connection_string",
+)
+"""Of what describe_cluster tells."""
 
 
-@tool(title="Create a cluster", effect=Effect.ADDS, reach=Reach.SERVER)
+@tool(title="Create a cluster", toolset=Toolset.CLUSTERS, effect=Effect.ADDS, reach=Reach.SERVER)
 @asking_for(CreateDBCluster)
 async def create_cluster(call: Call, request: Request) -> ClusterDescription:
     """Create a PostgreSQL 18 cluster with pgvector, ready for use when this returns.
 
-    Takes well under a second. It costs nothing while idle: it pauses by itself and wakes on the
-    next use. Make one per application or task; delete it when the task is over.
+    Takes well under a second. It pauses when idle, for nothing, and wakes on use. Make one per
+    application or task; delete it afterwards.
     """
     cluster = request["db_cluster_identifier"]
     async with call.progress.during(f"creating cluster {cluster}"):
         created = await call.off_loop(lambda: call.plane.create_db_cluster(**request))
         facts = await call.off_loop(created.describe)
+    await call.platform.changes.of_clusters()
     await call.progress.step(f"cluster {cluster} is {facts.status}")
     return ClusterDescription.of(facts)
 
 
-@tool(title="List clusters", effect=Effect.READS, reach=Reach.SERVER)
+@tool(title="List clusters", toolset=Toolset.CLUSTERS, effect=Effect.READS, reach=Reach.SERVER)
 async def list_clusters(call: Call) -> ClusterList:
     """List all clusters with their status. A paused one counts as available and wakes on use."""
     facts = await call.off_loop(call.plane.describe_db_clusters)
@@ -37,15 +46,20 @@ async def list_clusters(call: Call) -> ClusterList:
     return ClusterList(clusters=[ClusterSummary.of(one) for one in ordered])
 
 
-@tool(title="Describe a cluster", effect=Effect.READS)
+@tool(
+    title="Describe a cluster",
+    toolset=Toolset.CLUSTERS,
+    effect=Effect.READS,
+    structured=PROGRAMS_READ,
+)
 async def describe_cluster(
     call: Call,
     cluster: ClusterName,
     include_connection_string: Annotated[
         bool,
         Field(
-            description="True: also give a libpq URI with a 15-minute token as its password. "
-            "Only for handing to a program that connects by itself; the other tools need none"
+            description="Also give a libpq URI with a 15-minute token, a secret: only for a "
+            "program that connects by itself, in an environment variable"
         ),
     ] = False,
 ) -> ClusterDescription:
@@ -62,7 +76,9 @@ async def describe_cluster(
     return ClusterDescription.of(facts, connection_string)
 
 
-@tool(title="Delete a cluster", effect=Effect.DESTROYS, reach=Reach.SERVER)
+@tool(
+    title="Delete a cluster", toolset=Toolset.CLUSTERS, effect=Effect.DESTROYS, reach=Reach.SERVER
+)
 @asking_for(DeleteDBCluster)
 async def delete_cluster(call: Call, request: Request) -> ClusterDeleted:
     """Delete a cluster with all its databases. This cannot be undone.
@@ -71,6 +87,9 @@ async def delete_cluster(call: Call, request: Request) -> ClusterDeleted:
     """
     async with call.progress.during(f"deleting cluster {request['db_cluster_identifier']}"):
         facts = await call.off_loop(lambda: call.plane.delete_db_cluster(**request))
+    await call.platform.changes.of_clusters()
+    gone = facts.db_cluster_identifier
+    await call.platform.changes.of(cluster_uri(gone), tables_uri(gone))
     return ClusterDeleted(
         cluster=facts.db_cluster_identifier, resource_id=facts.db_cluster_resource_id
     )

@@ -1,5 +1,6 @@
 """A real runtime, a server over it, and the real mcp client to call its tools."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import pytest
 from mcp import Client
 
 from cluster_runtime import ClusterHandle, Runtime
+from mcp_server.answers.pages import data_of
 from mcp_server.server import Server, build_server
 from mcp_server.tools import ServerScope
 from tests.conftest import reachable_folder
@@ -70,6 +72,15 @@ def bench(runtime: Runtime) -> ClusterHandle:
     return runtime.create_db_cluster("bench")
 
 
+def told(result: Any) -> dict[str, Any]:
+    """What a call answered: its data, and what was said of it as `notes`."""
+    texts = [each.text for each in result.content]
+    data = data_of(texts)
+    answer = json.loads(data) if data.startswith("{") else {"text": data}
+    said = texts[-1].partition("\n")[2] if len(texts) == 3 else "".join(texts[1:])
+    return answer | ({"notes": said} if said else {})
+
+
 @dataclass
 class Tools:
     """The tools of a server, called through the mcp client."""
@@ -77,12 +88,12 @@ class Tools:
     server: Server
 
     async def __call__(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """The structured answer of a call that must succeed."""
+        """The answer of a call that must succeed."""
         async with Client(self.server) as client:
             await client.list_tools()  # with the schemas at hand, the client checks the answer
             result = await client.call_tool(tool, arguments)
         assert not result.is_error, result.content[0].text
-        return result.structured_content
+        return told(result)
 
     async def fails(self, tool: str, **arguments: Any) -> str:
         """The text of a call that must fail."""

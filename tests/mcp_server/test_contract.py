@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 from mcp import Client
 
+from mcp_server.toolkit.definition import StrictTool, bind
+from mcp_server.toolkit.platform import Platform
 from mcp_server.tools import DEFINITIONS, ServerScope
-from mcp_server.tools.definition import StrictTool, bind
-from mcp_server.tools.platform import Platform
 
-READS = (True, False, True)
-ADDS = (False, False, False)
-DESTROYS = (False, True, False)
+READS = (True, None)
+ADDS = (False, False)
+DESTROYS = (False, True)
 
-CONTRACT = {  # tool: (read-only, destructive, idempotent), parameters
+CONTRACT = {  # tool: (read-only, destructive), parameters
     "create_cluster": (
         ADDS,
         "cluster database min_capacity max_capacity seconds_until_auto_pause deletion_protection",
@@ -22,11 +22,14 @@ CONTRACT = {  # tool: (read-only, destructive, idempotent), parameters
     "describe_cluster": (READS, "cluster include_connection_string"),
     "delete_cluster": (DESTROYS, "cluster"),
     "list_schemas": (READS, "cluster database"),
-    "describe_tables": (READS, "cluster tables schema limit database"),
+    "search_schema": (READS, "cluster query schema limit database"),
+    "describe_tables": (READS, "cluster tables schema detail format limit database"),
     "run_query": (READS, "cluster sql limit timeout_seconds database"),
     "execute_sql": (DESTROYS, "cluster sql parameters limit timeout_seconds database"),
     "ask": (READS, "cluster question evidence explain client_model limit timeout_seconds database"),
+    "read_more": (READS, "cursor"),
 }
+STRUCTURED = {"describe_cluster"}
 SCOPED_AWAY = {"create_cluster", "list_clusters", "delete_cluster"}
 WRITING = {"create_cluster", "delete_cluster", "execute_sql"}
 
@@ -42,10 +45,9 @@ def test_a_tool_has_a_title_hints_and_words(name: str) -> None:
     tool = BOUND[name]
     hints, _ = CONTRACT[name]
     said = tool.annotations
-    assert (said.read_only_hint, said.destructive_hint, said.idempotent_hint) == hints
+    assert (said.read_only_hint, said.destructive_hint) == hints
     assert said.open_world_hint is False
     assert tool.title
-    assert said.title == tool.title
     assert len(tool.description) > 40
 
 
@@ -61,16 +63,12 @@ def test_every_parameter_is_described_and_no_other_is_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONTRACT)
-def test_every_field_of_the_answer_is_described(name: str) -> None:
+def test_only_what_programs_read_has_a_schema_of_its_answer(name: str) -> None:
     schema = BOUND[name].output_schema
-    undescribed = [
-        f"{holder.get('title')}.{key}"
-        for holder in [schema, *schema.get("$defs", {}).values()]
-        for key, value in holder.get("properties", {}).items()
-        if len(value.get("description", "")) < 4
-    ]
-    assert undescribed == []
-    assert schema["type"] == "object"
+    assert (schema is not None) is (name in STRUCTURED)
+    if schema is not None:
+        assert schema["type"] == "object"
+        assert "additionalProperties" not in schema  # what it does not name may still come
 
 
 @pytest.mark.parametrize("name", CONTRACT)
@@ -97,4 +95,3 @@ async def test_the_client_sees_the_same_tools(tools: Any) -> None:
         listed = (await client.list_tools()).tools
         assert {tool.name for tool in listed} == set(CONTRACT)
         assert client.instructions.startswith("Real PostgreSQL")
-        assert all(tool.output_schema for tool in listed)

@@ -19,6 +19,7 @@ from cluster_runtime.host.serving import end_host
 from tests.cluster_runtime.control.test_host import postgres_below
 from tests.conftest import reachable_folder
 from tests.hosts import end_hosts, host_of
+from tests.mcp_server.conftest import told
 from tests.waiting import wait_until
 
 LOCKS_AND_WRITES = "lock table t; insert into t select 1 from pg_sleep(60)"
@@ -47,7 +48,7 @@ def server(home: Path, *arguments: str) -> StdioServerParameters:
 async def call(client: Client, tool: str, **arguments: Any) -> Any:
     result = await client.call_tool(tool, arguments)
     assert not result.is_error, result.content[0].text
-    return result.structured_content
+    return told(result)
 
 
 async def create_and_query(home: Path, number: int, all_there: asyncio.Barrier) -> int:

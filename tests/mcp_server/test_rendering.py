@@ -42,7 +42,12 @@ FROM_THE_SERVER = [  # an expression, and what must come out
     ("interval '1 day 2 hours'", "1 day 02:00:00"),
     ('\'{"a": [1, 2.5, null], "b": "c"}\'::jsonb', {"a": [1, 2.5, None], "b": "c"}),
     ("'{\"big\": 12345678901234567890}'::jsonb", {"big": "12345678901234567890"}),
-    ("'null'::jsonb", None),
+    ("'null'::jsonb", "null"),
+    ("null::jsonb", None),
+    ("'\"null\"'::jsonb", '"null"'),
+    ("array['null', null, '1']::jsonb[]", ["null", None, 1]),
+    ('\'{"a": 1, "a": 2}\'::json', '{"a": 1, "a": 2}'),
+    ('\'{"b": [{"a": 1, "a": 2}]}\'::json', '{"b": [{"a": 1, "a": 2}]}'),
     ("array[1, null, 3]", [1, None, 3]),
     ("array[['a', 'NULL'], ['c,d', null]]", [["a", "NULL"], ["c,d", None]]),
     ("'{}'::int[]", []),
@@ -81,7 +86,7 @@ async def test_every_type_comes_out_as_json_without_losing_a_digit(tools: Any, s
 async def test_types_are_named_as_postgresql_names_them(tools: Any, shop: Any) -> None:
     sql = "select 1, 1.5::numeric(10,2), 'x'::varchar(5), null::sales.state[], '[1]'::vector(1)"
     answer = await tools("run_query", cluster="shop", sql=sql)
-    assert [column["type"] for column in answer["columns"]] == [
+    assert answer["types"] == [
         "integer",
         "numeric(10,2)",
         "character varying(5)",
@@ -115,6 +120,15 @@ def test_an_integer_is_a_number_only_where_a_double_holds_it(number: int) -> Non
 def test_a_decimal_number_reads_back_as_it_was_written(type_oid: int, number: Decimal) -> None:
     rendered = render(format(number, "f"), type_oid)
     assert Decimal(str(rendered)) == number
+
+
+@given(st.recursive(st.none() | st.text(), lambda inner: st.lists(inner, max_size=2)))
+def test_no_two_documents_read_alike(document: Any) -> None:
+    text = json.dumps(document, ensure_ascii=False)
+    others = [None, "null", text, json.dumps(text), f'"{document}"', [document]]
+    rendered = {json.dumps(each): render(json.dumps(each), JSONB) for each in [document, *others]}
+    assert len({json.dumps(each) for each in rendered.values()}) == len(rendered)
+    assert None not in rendered.values()
 
 
 def test_json_nested_deeper_than_python_parses_stays_text() -> None:

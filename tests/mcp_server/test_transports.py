@@ -1,6 +1,7 @@
 """The server as a process: over standard input and output, and over HTTP on loopback."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from cluster_runtime.engine.system.processes import wait_until_gone
 from mcp_server.cli.commands import main
 from mcp_server.errors import ScopeError
 from mcp_server.server import RequireToken, listen
+from tests.mcp_server.conftest import told
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -63,12 +65,14 @@ async def test_a_client_works_over_stdio_and_the_next_one_finds_its_work(
             assert {tool.name for tool in (await client.list_tools()).tools} == {
                 "describe_cluster",
                 "list_schemas",
+                "read_more",
+                "search_schema",
                 "describe_tables",
                 "run_query",
                 "ask",
             }
             answer = await client.call_tool("run_query", {"sql": "select x from t"})
-            assert answer.structured_content["rows"] == [[42]]
+            assert told(answer)["rows"] == [[42]]
         log.seek(0)
         assert log.read() == ""
 
@@ -156,7 +160,25 @@ async def test_clients_work_over_streamable_http(http_url: str) -> None:
     async with Client(http_url) as one, Client(http_url) as other:
         await one.call_tool("execute_sql", {"sql": "create table shared as select 7 as x"})
         answer = await other.call_tool("run_query", {"sql": "select x from shared"})
-        assert answer.structured_content["rows"] == [[7]]
+        assert told(answer)["rows"] == [[7]]
+
+
+async def test_a_cursor_is_of_no_use_to_another_session(http_url: str) -> None:
+    long = {"sql": "select n, repeat('x', 900) from generate_series(1, 300) n", "limit": 1000}
+    async with (
+        Client(http_url, mode="legacy") as one,
+        Client(http_url, mode="legacy") as other,
+    ):
+        first = await one.call_tool("run_query", long)
+        cursor = {"cursor": re.search(r'cursor="([^"]+)"', first.content[2].text)[1]}
+        stolen = await other.call_tool("read_more", cursor)
+        assert stolen.is_error
+        assert "nothing waits" in stolen.content[0].text
+        rest = await one.call_tool("read_more", cursor)
+        again = await one.call_tool("read_more", cursor)
+    read = [row[0] for row in told(first)["rows"]]
+    assert told(rest)["rows"][0][0] == read[-1] + 1
+    assert told(rest)["rows"] == told(again)["rows"]
 
 
 @pytest.mark.parametrize(

@@ -293,7 +293,9 @@ SQL = re.compile(
     r"table|set|role|database|function|on)\b",
     re.I,
 )
-READ_BY_TOOLS_ALONE = {"results.py", "server.py", "sessions.py", "tools", "demo"}
+READ_BY_TOOLS_ALONE = {
+    *("results.py", "server.py", "sessions.py", "tools", "toolkit", "offers", "demo")
+}
 
 
 @pytest.mark.parametrize("package", ["cluster_runtime", "memory", "mcp_server"])

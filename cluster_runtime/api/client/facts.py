@@ -95,6 +95,7 @@ def db_cluster(shape: Mapping[str, Any]) -> DBCluster:
         tag_list=from_value(tuple[Tag, ...], shape.get("TagList", ())),
         # RDS does not count the versions of a password.
         master_user_secret=MasterUserSecret(secret["SecretArn"], 1) if secret else None,
+        serverless_v2_platform_version=shape.get("ServerlessV2PlatformVersion") or "",
         # CloudWatch has the figure of this moment; none is paused as far as this API says.
         capacity=max(scaling.min_capacity, ACU_AT_LEAST)
         if status is ClusterStatus.AVAILABLE

@@ -4,14 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster_runtime.api.calls import GetToken
 from cluster_runtime.control.operations import Request
 from cluster_runtime.control.operations.clusters import DescribeDBClusters
-from cluster_runtime.control.records.instances import DBClusterEndpoint
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster, DBInstance
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
+
+if TYPE_CHECKING:
+    from cluster_runtime.control.records.instances import DBClusterEndpoint
 
 
 class RemoteSource:

@@ -2,8 +2,8 @@
 
 For the service `borealis`. Written on the standard library: a command that asks one question waits
 for nothing else. What operations take and return is made of dataclasses, enums, datetimes, paths,
-sequences and plain values. A field that a reader does not know is passed over, so that a host may
-tell more than an older client asks for; one that it lacks has its default.
+decimals, sequences and plain values. A field that a reader does not know is passed over, so that a
+host may tell more than an older client asks for; one that it lacks has its default.
 """
 
 import types
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from functools import cache, partial
 from importlib import import_module
@@ -24,7 +25,7 @@ from cluster_runtime.errors import InvalidParameterError
 
 Json = Any
 """What the standard library's `json` reads and writes."""
-Inside = Callable[[Any, Json], Any]
+Reader = Callable[[Json], Any]
 
 _SEQUENCES: dict[Any, Any] = {
     tuple: tuple,
@@ -45,7 +46,7 @@ def encode(value: object) -> Json:
             return value
         case datetime():
             return value.isoformat()
-        case Path():
+        case Path() | Decimal():
             return str(value)
         case Mapping():
             return {str(encode(name)): encode(each) for name, each in value.items()}
@@ -62,32 +63,7 @@ def decode(kind: Any, data: Json, *, whole: bool = False) -> Any:
     whole: fields that nobody knows are refused, not passed over.
     Raises TypeError, KeyError or ValueError for what is none, and what the type itself raises.
     """
-    if kind is Any or data is None:
-        return data
-    inside = partial(decode, whole=whole)
-    if isinstance(kind, NewType):
-        return inside(kind.__supertype__, data)
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return inside(inner[0], data)
-    if origin in (Union, types.UnionType):
-        return inside(next(arm for arm in inner if arm is not types.NoneType), data)
-    if origin is Literal:
-        return data
-    if (origin or kind) in _SEQUENCES:
-        return _sequence(origin or kind, inner, data, inside)
-    if (origin or kind) in (dict, Mapping):
-        name, value = inner or (Any, Any)
-        return {inside(name, key): inside(value, each) for key, each in data.items()}
-    if kind is datetime:
-        return datetime.fromisoformat(data)
-    if kind is float:
-        return float(data)
-    if is_dataclass(kind):
-        return _dataclass(kind, data, inside, whole=whole)
-    if issubclass(kind, (Enum, Path)):
-        return kind(data)
-    return data
+    return _reader(kind, whole=whole)(data)
 
 
 def decode_request(declared: Declared, data: Json) -> Request:
@@ -112,30 +88,75 @@ def decode_result(result: Result | None, data: Json) -> Any:
     if result == HANDLE:
         result = DB_CLUSTER
     kind = getattr(import_module(result.module), result.name)
-    return [decode(kind, each) for each in data] if result.many else decode(kind, data)
+    read = _reader(kind, whole=False)
+    return [read(each) for each in data] if result.many else read(data)
 
 
-def _sequence(kind: Any, inner: tuple[Any, ...], data: Json, inside: Inside) -> Any:
+def _reader(kind: Any, *, whole: bool) -> Reader:
+    """What makes a value of a type of what JSON holds: the type is looked at once, not each time.
+
+    A list of clusters has thousands of fields.
+    """
+    read = _reader_of_some(kind, whole=whole)
+    return read if read is _as_it_is else lambda data: None if data is None else read(data)
+
+
+def _reader_of_some(kind: Any, *, whole: bool) -> Reader:
+    """The same for what is not null."""
+    if isinstance(kind, NewType):
+        return _reader(kind.__supertype__, whole=whole)
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any or origin is Literal:
+        return _as_it_is
+    if origin is Annotated:
+        return _reader(inner[0], whole=whole)
+    if origin in (Union, types.UnionType):
+        return _reader(next(arm for arm in inner if arm is not types.NoneType), whole=whole)
+    if (origin or kind) in _SEQUENCES:
+        return _sequence(origin or kind, inner, whole=whole)
+    if (origin or kind) in (dict, Mapping):
+        name, value = (_reader(each, whole=whole) for each in inner or (Any, Any))
+        return lambda data: {name(key): value(each) for key, each in data.items()}
+    if kind is datetime:
+        return datetime.fromisoformat
+    if kind is float:
+        return float
+    if is_dataclass(kind):
+        return partial(_dataclass, kind, whole)
+    return kind if issubclass(kind, (Enum, Path, Decimal)) else _as_it_is
+
+
+def _as_it_is(data: Json) -> Any:
+    return data
+
+
+def _sequence(kind: Any, inner: tuple[Any, ...], *, whole: bool) -> Reader:
     if kind is tuple and inner and inner[-1] is not Ellipsis:
-        return tuple(inside(each, one) for each, one in zip(inner, data, strict=True))
-    return _SEQUENCES[kind](inside(inner[0] if inner else Any, each) for each in data)
+        each_kind = [_reader(each, whole=whole) for each in inner]
+        return lambda data: tuple(read(one) for read, one in zip(each_kind, data, strict=True))
+    made, read_one = _SEQUENCES[kind], _reader(inner[0] if inner else Any, whole=whole)
+    return lambda data: made(read_one(each) for each in data)
 
 
-def _dataclass(kind: Any, data: Json, inside: Inside, *, whole: bool) -> Any:
+def _dataclass(kind: Any, whole: bool, data: Json) -> Any:
     if not isinstance(data, dict):
         raise TypeError(f"a {type(data).__name__} is no {kind.__name__}")
-    unknown = sorted(data.keys() - _hints(kind).keys()) if whole else ()
+    readers, needed = _fields(kind, whole)
+    unknown = sorted(data.keys() - readers.keys()) if whole else ()
     if unknown:
         raise TypeError(f"it has no {unknown[0]!r}")
-    given = {}
-    for each in fields(kind):
-        if each.name in data:
-            given[each.name] = inside(_hints(kind)[each.name], data[each.name])
-        elif each.default is MISSING and each.default_factory is MISSING:
-            raise KeyError(f"{kind.__name__} without its {each.name}")
-    return kind(**given)
+    missing = [name for name in needed if name not in data]
+    if missing:
+        raise KeyError(f"{kind.__name__} without its {missing[0]}")
+    return kind(**{name: read(data[name]) for name, read in readers.items() if name in data})
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _fields(kind: Any, whole: bool) -> tuple[dict[str, Reader], tuple[str, ...]]:
+    """The readers of a dataclass's fields, and the names of those that have no default."""
+    hints = get_type_hints(kind)
+    found = fields(kind)
+    needed = (
+        each.name for each in found if each.default is MISSING and each.default_factory is MISSING
+    )
+    return {each.name: _reader(hints[each.name], whole=whole) for each in found}, tuple(needed)

@@ -1,13 +1,13 @@
 """A service of the endpoint: what it is asked in which protocol, and who performs it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from cluster_runtime.api.access.credentials import Identity
 from cluster_runtime.api.access.signature import HttpRequest
-from cluster_runtime.api.protocols import json_protocol, query, values
+from cluster_runtime.api.protocols import cbor, json_protocol, query, values
 from cluster_runtime.api.protocols.models import service_model
 from cluster_runtime.api.refusals import RefusedRequestError, not_implemented
 from cluster_runtime.api.services.words import IN_RDS
@@ -16,6 +16,7 @@ from cluster_runtime.wording import Words
 
 QUERY_CONTENT_TYPE = "text/xml"
 XML_NAMESPACES = {
+    "cloudwatch": "http://monitoring.amazonaws.com/doc/2010-08-01/",
     "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
     "rds": "http://rds.amazonaws.com/doc/2014-10-31/",
     "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
@@ -39,12 +40,13 @@ Performed = Callable[[Call], Awaitable[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent back. lasting: the answer goes on until one side ends."""
+    """What is sent back. lasting: the answer goes on until one side ends. headers: more of them."""
 
     body: bytes
     content_type: str
     status: int = 200
     lasting: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,21 @@ class Service(Protocol):
 
     def status_of(self, code: str) -> int | None:
         """The HTTP status that the service's model gives an error code."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByProtocol:
+    """A service that answers in several protocols: who asks says in which."""
+
+    query: Service
+    json: Service
+    cbor: Service
+
+    def speaking(self, headers: Mapping[str, str]) -> Service:
+        """The one that a request of these headers is for."""
+        if headers.get(cbor.HEADER) == cbor.NAME:
+            return self.cbor
+        return self.json if "x-amz-target" in headers else self.query
 
 
 class QueryService:

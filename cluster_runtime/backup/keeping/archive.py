@@ -50,6 +50,10 @@ class Archive:
             with suppress(ObjectMissingError, BackupKeyError, BackupDamagedError):
                 yield resource_id, self.vault(resource_id).facts()
 
+    def bytes_of(self, resource_id: str) -> int:
+        """What the objects of a cluster take. Raises what `Bucket` raises."""
+        return sum(size for _, size in self.bucket.sizes(f"{names.CLUSTERS}/{resource_id}"))
+
     def probe(self) -> None:
         """Write, read, list and delete an object. Raises what `Bucket` raises."""
         self._provider().wrap(bytes(32), PROBE)

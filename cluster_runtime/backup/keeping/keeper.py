@@ -158,8 +158,9 @@ class BackupKeeper:
         self._pool.submit(self._list, resource_id)
 
     def _list(self, resource_id: str) -> None:
+        archive = self.archive
         try:
-            found = self.archive.vault(resource_id).holdings()
+            found = archive.vault(resource_id).holdings()
         except ObjectMissingError:
             found = Holdings()
         except BorealisError as error:
@@ -169,20 +170,24 @@ class BackupKeeper:
             with self._lock:
                 self._busy.discard(resource_id)
         with self._lock:
-            self._known[resource_id] = time.monotonic(), found
+            if archive is self.archive:  # else it is of a place that backups have left
+                self._known[resource_id] = time.monotonic(), found
 
     def _run(self) -> None:
         while not self._closing.wait(LOOK_EVERY_S):
-            now = time.monotonic()
-            with self._lock:
-                due = {
-                    resource_id: backup
-                    for resource_id, backup in self._backups.items()
-                    if backup.due_at <= now and resource_id not in self._busy
-                }
-                self._busy |= due.keys()
-            for resource_id, backup in due.items():
-                self._pool.submit(self._step, resource_id, backup)
+            self._look()
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            due = {
+                resource_id: backup
+                for resource_id, backup in self._backups.items()
+                if backup.due_at <= now and resource_id not in self._busy
+            }
+            self._busy |= due.keys()
+        for resource_id, backup in due.items():
+            self._pool.submit(self._step, resource_id, backup)
 
     def _step(self, resource_id: str, backup: VolumeBackup) -> None:
         try:

@@ -24,12 +24,13 @@ class LogUpload:
     """One era of one cluster, from an LSN on. Used by one thread at a time.
 
     end: up to where it is uploaded. complete_at: a time, in milliseconds since 1970, such that
-    everything committed until then is in what is uploaded.
+    everything committed until then is in what is uploaded. newest: the last piece that was.
     """
 
     def __init__(self, volume: StorageVolume, vault: Vault, era: int, end: int, last: int) -> None:
         self._volume, self._vault, self._era = volume, vault, era
         self.end, self.complete_at = end, last
+        self.newest: Piece | None = None
         self._newest: list[tuple[Piece, bytes]] = []
         """Those that may be joined with what comes, with their log."""
         self._cursor: LogCursor | None = None
@@ -83,7 +84,7 @@ class LogUpload:
         timelines = self._volume.metadata.timelines
         content = LogPiece(wal, timelines.current, timelines.ended).to_bytes()
         self._vault.write(piece_name(self._era, piece), content)
-        self.end, self.complete_at = until, last
+        self.end, self.complete_at, self.newest = until, last, piece
         del self._newest[len(self._newest) - count :]
         self._newest.append((piece, wal))
         while sum(piece.bytes for piece, _ in self._newest) > PIECE_BYTES:

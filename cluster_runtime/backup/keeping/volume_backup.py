@@ -15,7 +15,7 @@ from typing import Any
 
 from cluster_runtime.backup.core import pacing
 from cluster_runtime.backup.core.manifests import ClusterFacts, ImageManifest
-from cluster_runtime.backup.core.names import FACTS, Era, Holdings, Image
+from cluster_runtime.backup.core.names import FACTS, Era, Holdings, Image, Piece
 from cluster_runtime.backup.core.targets import Window, log_start, window
 from cluster_runtime.backup.keeping.collecting import Collecting
 from cluster_runtime.backup.keeping.image_upload import (
@@ -123,9 +123,13 @@ class VolumeBackup:
 
     def window(self, since: int) -> Window | None:
         """From when to when restores are possible now. since: the begin of the retention period."""
-        position = self.position
+        position, log = self.position, self._log
         complete_at = position.complete_at if position is not None else 0
-        return window(self._holdings.eras, since, complete_at)
+        holdings = self._holdings
+        if log is not None and log.newest is not None:
+            # Which pieces there are is listed when the backup begins, and once in a while.
+            holdings = with_piece(holdings, self._era, log.newest)
+        return window(holdings.eras, since, complete_at)
 
     # work --------------------------------------------------------------------------------------
 
@@ -369,6 +373,15 @@ class VolumeBackup:
 def with_image(holdings: Holdings, number: int, image: Image) -> Holdings:
     """Holdings with one image more."""
     era = holdings.era(number)
-    more = replace(era, images=tuple(sorted({*era.images, image})))
-    others = [each for each in holdings.eras if each.number != number]
-    return replace(holdings, eras=tuple(sorted([*others, more], key=lambda each: each.number)))
+    return _with_era(holdings, replace(era, images=tuple(sorted({*era.images, image}))))
+
+
+def with_piece(holdings: Holdings, number: int, piece: Piece) -> Holdings:
+    """Holdings with one piece of log more."""
+    era = holdings.era(number)
+    return _with_era(holdings, replace(era, pieces=tuple(sorted({*era.pieces, piece}))))
+
+
+def _with_era(holdings: Holdings, era: Era) -> Holdings:
+    others = [each for each in holdings.eras if each.number != era.number]
+    return replace(holdings, eras=tuple(sorted([*others, era], key=lambda each: each.number)))

@@ -5,6 +5,7 @@ Source: object_store's error kinds; a request that fails is tried again for some
 
 import errno
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ RETRIES = 3
 RESERVE_BYTES, RESERVE_SHARE = 1 << 30, 20
 """A local directory is filled up to a gigabyte, or a twentieth of a small disk."""
 CREDENTIALS_KEPT = timedelta(minutes=5)
+_TOLD = {tag: re.compile(f"<{tag}>([^<]*)</{tag}>") for tag in ("Code", "Message")}
 _CLIENT = {"timeout": f"{REQUEST_TIMEOUT_S}s", "connect_timeout": "5s"}
 _OPTIONS = frozenset({"endpoint", "region"})
 
@@ -220,8 +222,13 @@ def _client(endpoint: str) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of an error of object_store's, without the request."""
-    return str(error).partition("\n")[0][:300]
+    """What an error of object_store's says, in one line.
+
+    Of an answer of S3 its code and message alone: the rest quotes the request, with its signature.
+    """
+    text, _, answer = str(error).partition("<?xml")
+    told = [found[1] for tag in ("Code", "Message") if (found := _TOLD[tag].search(answer))]
+    return " ".join((text.partition("\n")[0].strip(), *told))[:300]
 
 
 def _require_space(directory: Path) -> None:

@@ -7,6 +7,7 @@ from cluster_runtime.control.endpoints import describe_sessions
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.records.model import ClusterActivity
 from cluster_runtime.errors import EngineError
+from cluster_runtime.serverless.metrics.sampler import Sampler
 
 _TRANSACTIONS = """
 select coalesce(pg_catalog.sum(xact_commit), 0)::int8,
@@ -22,11 +23,16 @@ _REPLAYED = (
 )
 
 
-async def describe_activity(cluster: HostedCluster) -> ClusterActivity:
+async def describe_activity(cluster: HostedCluster, sampler: Sampler) -> ClusterActivity:
     """Ask the instances that run, through the runtime's own sessions."""
-    counted = await _row(cluster.instances.writer, _TRANSACTIONS)
+    measured = [sampler.demand(cluster.id, name) for name in cluster.records]
+    cores = [demand.cpu_cores for demand in measured if demand is not None]
+    instances = cluster.instances
+    counted = await _row(instances.writer, _TRANSACTIONS)
     commits, rollbacks = counted or (None, None)
-    readers = (cluster.instances.stand_in, *cluster.instances.readers.values())
+    readers = list(instances.readers.values())
+    if instances.stand_in_runs:
+        readers.append(instances.stand_in)
     lags = [await _lag(reader) for reader in readers]
     return ClusterActivity(
         cluster.identifier,
@@ -34,6 +40,7 @@ async def describe_activity(cluster: HostedCluster) -> ClusterActivity:
         commits,
         rollbacks,
         max((lag for lag in lags if lag is not None), default=None),
+        sum(cores) if cores else None,
     )
 
 

@@ -17,14 +17,24 @@ from cluster_runtime.control.availability.lag import replica_lag_ms
 from cluster_runtime.control.availability.placement import zone_for
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import disconnect
-from cluster_runtime.control.instance import HostedInstance
-from cluster_runtime.control.records.event_messages import NOTIFICATION, RESUMED
+from cluster_runtime.control.instance import HostedInstance, Start
+from cluster_runtime.control.monitoring.reader_pauses import ReaderPauses
+from cluster_runtime.control.monitoring.slots import SlotWatch
+from cluster_runtime.control.records.event_messages import (
+    FAILURE,
+    NOTIFICATION,
+    READER_PAUSED,
+    RESUMED,
+    not_resumed,
+    resumed_in,
+)
 from cluster_runtime.control.records.model import ClusterStatus, InstanceStatus
 from cluster_runtime.control.workflows.branching.ahead import WarmBranches
 from cluster_runtime.control.workflows.instances.failover import recover_writer
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
+from cluster_runtime.serverless.resume import FailedResumes
 from cluster_runtime.storage.core.policy.coalescing import retry_after
 
 LOOK_EVERY_S = 1.0
@@ -42,9 +52,10 @@ class Supervisor:
         self._runtime = runtime
         self._cluster = cluster
         self._loop = asyncio.get_running_loop()
+        self._slots = SlotWatch(runtime, cluster)
         self._closed = False
         self._looking: asyncio.Task[None] | None = None
-        self._hurry = asyncio.Event()
+        self._hurry: asyncio.Event | None = None
         self._replacing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sooner = 0
@@ -55,6 +66,8 @@ class Supervisor:
         self._retries: dict[str, tuple[int, float]] = {}
         self._warm_branch = cluster.instances.warm_branch or WarmBranches(runtime, cluster)
         cluster.instances.warm_branch = self._warm_branch
+        self._failures = FailedResumes()
+        self._pauses = ReaderPauses()
         self.trouble: Exception | None = None
         """Why the writer that ended has not been replaced; None while it is tried again."""
         self.new_writer()
@@ -67,7 +80,7 @@ class Supervisor:
             self._loop.call_soon_threadsafe(self._lost, writer)
 
         writer.servers.as_writer.on_lost(lost)
-        writer.on_start(self._writer_runs)
+        writer.on_start(self._writer_runs, self._writer_failed)
         # It follows the last one, with that one's parameters.
         self._run(self._warm_branch.rest())
         if writer.socket is not None:
@@ -86,7 +99,8 @@ class Supervisor:
 
     def look(self) -> None:
         """Look at all of them now, and not in due time."""
-        self._hurry.set()
+        if self._hurry is not None:
+            self._hurry.set()
         self._sooner, self.trouble = 0, None
         if self._cluster.writer.socket is not None or self._cluster.instances.ready_readers:
             self._begin()
@@ -95,7 +109,7 @@ class Supervisor:
         """The cluster pauses: nothing is looked after until its writer runs again."""
         if self._looking is not None:
             self._looking.cancel()
-            self._looking = None
+            self._looking = self._hurry = None
         self._health.clear()
         self._retries.clear()
 
@@ -115,17 +129,27 @@ class Supervisor:
         if writer is self._cluster.writer:
             self.writer_ended()
 
-    def _writer_runs(self, resumed: bool) -> None:
-        if self._cluster.watch is not None:
-            self._cluster.watch.started()
-        if resumed:
-            self._runtime.note(self._cluster, RESUMED, NOTIFICATION)
+    def _writer_runs(self, start: Start) -> None:
+        cluster = self._cluster
+        if cluster.watch is not None:
+            cluster.watch.started()
+        self._failures.succeeded()
+        if start.resumed:
+            told = resumed_in(start.seconds) if cluster.deep_pause is not None else RESUMED
+            self._runtime.note(cluster, told, NOTIFICATION)
+            cluster.asleep |= self._pauses.stay_asleep(cluster)
+        cluster.deep_pause = None
         self._run(self._warm_branch.rest())
         self._begin()
 
+    def _writer_failed(self, error: BorealisError) -> None:
+        if self._failures.failed(str(error), self._loop.time()):
+            self._runtime.note(self._cluster, not_resumed(error), FAILURE)
+
     def _begin(self) -> None:
         if self._looking is None and not self._closed:
-            self._looking = self._loop.create_task(self._look_on())
+            self._hurry = asyncio.Event()
+            self._looking = self._loop.create_task(self._look_on(self._hurry))
 
     def _replace(self, why: str, though_it_runs: bool) -> None:
         self._timer = None
@@ -158,9 +182,9 @@ class Supervisor:
                 "a writer runs again", cluster=cluster.identifier, instance=cluster.writer_name
             )
 
-    async def _look_on(self) -> None:
+    async def _look_on(self, hurry: asyncio.Event) -> None:
         while True:
-            self._hurry.clear()
+            hurry.clear()
             try:
                 await self._look()
             except _FAILURES as error:
@@ -171,7 +195,7 @@ class Supervisor:
                 )
             try:
                 async with asyncio.timeout(LOOK_EVERY_S):
-                    await self._hurry.wait()
+                    await hurry.wait()
             except TimeoutError:
                 pass
 
@@ -188,8 +212,8 @@ class Supervisor:
                 await self._look_at_writer(record.zone in lost, lost)
             elif name in cluster.instances.readers:
                 await self._look_at_reader(name, record.zone in lost)
-        if cluster.writer.ready and cluster.instances.stand_in.socket is not None:
-            await cluster.instances.stand_in.stop(Shutdown.IMMEDIATE)
+        if cluster.writer.ready and cluster.instances.stand_in_runs:
+            await cluster.instances.stop_stand_in()
         self._warm_branch.look()
 
     async def _look_at_writer(self, is_lost: bool, lost: frozenset[str]) -> None:
@@ -205,6 +229,8 @@ class Supervisor:
             self._replace("it does not answer", True)
         elif verdict is Verdict.DEAD and cluster.instances.ready_readers:
             self.writer_ended()
+        elif writer.ready:
+            self._run(self._look_at_slots(cluster.writer_name, writer))
 
     async def _has_another_zone(self, lost: frozenset[str]) -> bool:
         """Whether a reader in another zone can take over, or the writer itself go on in one."""
@@ -229,10 +255,15 @@ class Supervisor:
             cluster.problems[name] = "its availability zone is lost"
             cluster.lag.pop(name, None)
             return
+        if not self._is_awake(name, reader):
+            return
         if reader.ready:
             if self._verdict(reader) is Verdict.HANGS:
                 _log.warning("a reader hangs", cluster=cluster.identifier, instance=name)
                 await self._end(reader)
+            elif self._pauses.are_due(cluster, name, reader, self._loop.time()):
+                await self._pause(name, reader)
+                return
             else:
                 self._run(self._measure(name, reader))
                 return
@@ -241,6 +272,20 @@ class Supervisor:
         if name not in self._starting and self._loop.time() >= due:
             self._retries[name] = tried + 1, self._loop.time() + retry_after(tried)
             self._starting[name] = self._run(self._start(name, reader))
+
+    def _is_awake(self, name: str, reader: HostedInstance) -> bool:
+        """Whether it is to be looked after: not one that pauses alone, until somebody wakes it."""
+        if reader.ready:
+            self._cluster.asleep.discard(name)
+        return name not in self._cluster.asleep
+
+    async def _pause(self, name: str, reader: HostedInstance) -> None:
+        cluster = self._cluster
+        cluster.asleep.add(name)
+        cluster.lag.pop(name, None)
+        await reader.stop(Shutdown.IMMEDIATE)
+        await disconnect(cluster, reader)  # who came in just now connects again, and wakes it
+        self._runtime.note(cluster, READER_PAUSED.format(name), NOTIFICATION)
 
     async def _end(self, reader: HostedInstance) -> None:
         await reader.lose(reader.servers.as_reader.kill)
@@ -279,6 +324,13 @@ class Supervisor:
         if reader.ready:
             now = datetime.now(UTC)
             self._cluster.lag[name] = replica_lag_ms(replayed, durable, committed, now)
+            await self._look_at_slots(name, reader)
+
+    async def _look_at_slots(self, name: str, instance: HostedInstance) -> None:
+        try:
+            await self._slots.look(name, instance)
+        except _FAILURES as error:  # it ended, which the next look sees
+            _log.info("slots are not known", instance=name, error=str(error))
 
     def _verdict(self, instance: HostedInstance) -> Verdict:
         """What the process says, and the query that was sent when it was last looked at."""

@@ -28,7 +28,9 @@ NOUNS = (
     "resources",
     "engines",
     "sessions",
+    "measuring.metrics",
     "volumes",
+    "billing.bills",
     "comparing.diffs",
 )
 """The modules, in the order in which all of them are shown."""

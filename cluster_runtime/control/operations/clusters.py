@@ -25,6 +25,7 @@ from cluster_runtime.control.operations.types import (
 )
 from cluster_runtime.control.records.fields import OfTheHost
 from cluster_runtime.control.records.model import (
+    SECONDS_UNTIL_DEEP_PAUSE_MAX,
     ServerlessScaling,
     StorageType,
 )
@@ -56,6 +57,7 @@ from cluster_runtime.errors import (
     PortInUseError,
     QuorumLostError,
     SnapshotAlreadyExistsError,
+    StorageError,
 )
 from cluster_runtime.storage.core.policy.past import BACKTRACK_SECONDS_MAX
 from cluster_runtime.wording import Parameter
@@ -201,6 +203,8 @@ class ModifyDBCluster(Request):
     backtrack_window: seconds for which it can be rewound; 0: not at all.
     backtrack_bytes_max: what that may take on the disk, log and page images; what does not fit into
         it cannot be rewound to any more.
+    seconds_until_deep_pause: how long it is paused until it gives its data directory back; waking
+        makes it again from the volume. 0: never.
     warm_branch: keep a standby ready for its next branch while it runs, or no longer. That takes
         the memory of one more instance, and the CPU of replaying what the writer writes.
     reset_settings: let a master user who locked himself out back in: settings of his databases
@@ -227,6 +231,9 @@ class ModifyDBCluster(Request):
     backup_retention_period: Annotated[int | None, RetentionDays] = None
     backtrack_window: Annotated[int | None, Range(0, BACKTRACK_SECONDS_MAX)] = None
     backtrack_bytes_max: Annotated[int | None, RDS_HAS_NONE, Range(0, BACKTRACK_BYTES_MAX)] = None
+    seconds_until_deep_pause: Annotated[
+        int | None, RDS_HAS_NONE, Range(0, SECONDS_UNTIL_DEEP_PAUSE_MAX)
+    ] = None
     warm_branch: Annotated[bool | None, RDS_HAS_NONE] = None
     reset_settings: Annotated[bool, RDS_HAS_NONE] = False
 
@@ -265,14 +272,20 @@ class StopDBCluster(Request):
     "PauseDBCluster",
     of=DB_CLUSTER_NOUN,
     returns=DB_CLUSTER,
-    raises=(ClusterNotFoundError, InvalidClusterStateError),
+    raises=(ClusterNotFoundError, InvalidClusterStateError, StorageError),
     ours=True,
 )
 @dataclass(frozen=True, slots=True)
 class PauseDBCluster(Request):
-    """Pause a cluster now, as auto-pause would; the next connect wakes it."""
+    """Pause a cluster now, as auto-pause would; the next connect wakes it.
+
+    deep: give its data directory back at once, and not after a day; waking makes it again from the
+        volume.
+    """
 
     db_cluster_identifier: ClusterReference
+    _: KW_ONLY
+    deep: bool = False
 
 
 @operation(
@@ -298,6 +311,7 @@ class ResumeDBCluster(Request):
         InvalidClusterStateError,
         InvalidParameterError,
         InstanceNotReadyError,
+        InsufficientStorageError,
         EngineError,
         QuorumLostError,
     ),
@@ -326,6 +340,7 @@ class FailoverDBCluster(Request):
         InvalidClusterStateError,
         InvalidParameterError,
         SnapshotAlreadyExistsError,
+        InsufficientStorageError,
         BackupStoreUnavailableError,
         BackupStoreRefusedError,
         BackupKeyError,

@@ -39,6 +39,7 @@ from cluster_runtime.errors import (
     InstanceNotFoundError,
     InstanceNotReadyError,
     InstanceQuotaError,
+    InsufficientStorageError,
     InvalidClusterStateError,
     InvalidParameterError,
     LogFileNotFoundError,
@@ -94,6 +95,7 @@ class DescribeDBInstances(Request):
         InstanceQuotaError,
         InvalidClusterStateError,
         InvalidParameterError,
+        InsufficientStorageError,
         EngineError,
         QuorumLostError,
     ),
@@ -148,7 +150,12 @@ class ModifyDBInstance(Request):
     "DeleteDBInstance",
     of=DB_INSTANCE_NOUN,
     returns=DB_INSTANCE,
-    raises=(InstanceNotFoundError, InstanceNotReadyError, InvalidClusterStateError),
+    raises=(
+        InstanceNotFoundError,
+        InstanceNotReadyError,
+        InvalidClusterStateError,
+        InsufficientStorageError,
+    ),
 )
 @dataclass(frozen=True, slots=True)
 class DeleteDBInstance(Request):
@@ -172,6 +179,7 @@ class DeleteDBInstance(Request):
         InstanceNotFoundError,
         InstanceNotReadyError,
         InvalidClusterStateError,
+        InsufficientStorageError,
         EngineError,
         QuorumLostError,
     ),

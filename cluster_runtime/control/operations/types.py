@@ -8,7 +8,6 @@ from cluster_runtime.control.records.identifiers import (
     check_identifier,
     check_snapshot_identifier,
 )
-from cluster_runtime.control.records.recovery.backups import RETENTION_MAX_DAYS, RETENTION_MIN_DAYS
 from cluster_runtime.control.records.rules import Must, Range, check_password
 
 ClusterReference = Annotated[
@@ -23,6 +22,7 @@ NewClusterIdentifier = Annotated[
     ),
 ]
 ResourceName = Annotated[str, Doc("ARN of the resource: of a cluster, or of one of its instances.")]
+RETENTION_MIN_DAYS, RETENTION_MAX_DAYS = 1, 35
 RetentionDays = Range(RETENTION_MIN_DAYS, RETENTION_MAX_DAYS)
 SnapshotReference = Annotated[str, Doc("Identifier of the snapshot.")]
 NewSnapshotIdentifier = Annotated[
@@ -64,6 +64,10 @@ SNAPSHOTS = Result(BACKUPS, "DBClusterSnapshot", many=True)
 AUTOMATED_BACKUP = Result(BACKUPS, "DBClusterAutomatedBackup")
 AUTOMATED_BACKUPS = Result(BACKUPS, "DBClusterAutomatedBackup", many=True)
 BACKUP_STORE = Result(BACKUPS, "BackupStore")
+BILL = Result("cluster_runtime.serverless.metering.bill", "Bill")
+MEASURED = "cluster_runtime.serverless.metrics.results"
+METRICS_LISTED = Result(MEASURED, "ListedMetric", many=True)
+METRIC_SERIES = Result(MEASURED, "MetricSeries", many=True)
 DIFFS = "cluster_runtime.diff.results"
 SCHEMA_DIFF = Result(DIFFS, "SchemaDiff")
 DATA_DIFF = Result(DIFFS, "DataDiff")

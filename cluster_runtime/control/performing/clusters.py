@@ -53,7 +53,7 @@ class ClusterOperations(Performing):
     async def pause_db_cluster(self, request: PauseDBCluster) -> DBCluster:
         """Perform it; raises what `PauseDBCluster` declares."""
         cluster = self.find(request.db_cluster_identifier)
-        await power.pause_db_cluster(self._runtime, cluster)
+        await power.pause_db_cluster(self._runtime, cluster, deep=request.deep)
         return self.described(cluster)
 
     async def resume_db_cluster(self, request: ResumeDBCluster) -> DBCluster:

@@ -7,8 +7,12 @@ from importlib.metadata import version
 from cluster_runtime.control.endpoints import describe_sessions
 from cluster_runtime.control.monitoring import comparing
 from cluster_runtime.control.monitoring.activity import describe_activity
+from cluster_runtime.control.monitoring.metering import describe_bill
+from cluster_runtime.control.monitoring.metrics import telling
+from cluster_runtime.control.operations.billing.bills import DescribeBill
 from cluster_runtime.control.operations.comparing.diffs import DescribeDataDiff, DescribeSchemaDiff
 from cluster_runtime.control.operations.events import DescribeEvents
+from cluster_runtime.control.operations.measuring.metrics import DescribeMetrics, ListMetrics
 from cluster_runtime.control.operations.resources import DescribeHost
 from cluster_runtime.control.operations.sessions import (
     DescribeActivity,
@@ -19,6 +23,8 @@ from cluster_runtime.control.performing.base import Performing
 from cluster_runtime.control.records.model import ClusterActivity, Event, HostDescription
 from cluster_runtime.diff.results import DataDiff, SchemaDiff
 from cluster_runtime.gateway import SessionDescription
+from cluster_runtime.serverless.metering.bill import Bill
+from cluster_runtime.serverless.metrics.results import ListedMetric, MetricSeries
 
 
 class MonitoringOperations(Performing):
@@ -30,7 +36,19 @@ class MonitoringOperations(Performing):
 
     async def describe_activity(self, request: DescribeActivity) -> ClusterActivity:
         """Perform it; raises what `DescribeActivity` declares."""
-        return await describe_activity(self.find(request.db_cluster_identifier))
+        cluster = self.find(request.db_cluster_identifier)
+        return await describe_activity(cluster, self._runtime.sampler)
+
+    async def list_metrics(self, request: ListMetrics) -> list[ListedMetric]:
+        """Perform it; raises what `ListMetrics` declares."""
+        return await telling.list_metrics(
+            self._runtime, self._chosen(request.db_cluster_identifier)
+        )
+
+    async def describe_metrics(self, request: DescribeMetrics) -> list[MetricSeries]:
+        """Perform it; raises what `DescribeMetrics` declares."""
+        cluster = self.find(request.db_cluster_identifier)
+        return await telling.describe_metrics(self._runtime, cluster, request)
 
     async def describe_schema_diff(self, request: DescribeSchemaDiff) -> SchemaDiff:
         """Perform it; raises what `DescribeSchemaDiff` declares."""
@@ -49,6 +67,10 @@ class MonitoringOperations(Performing):
             request.tables,
             request.max_rows,
         )
+
+    async def describe_bill(self, request: DescribeBill) -> Bill:
+        """Perform it; raises what `DescribeBill` declares."""
+        return await describe_bill(self._runtime, request)
 
     async def describe_events(self, request: DescribeEvents) -> list[Event]:
         """Perform it; raises what `DescribeEvents` declares."""
@@ -70,6 +92,7 @@ class MonitoringOperations(Performing):
             certificate_path=str(self.certificate_path),
             process_id=os.getpid(),
             gateway_port=self.gateway_port,
+            machine_capacity=self._runtime.capacity.describe(),
         )
 
     @property

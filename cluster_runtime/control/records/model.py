@@ -18,6 +18,9 @@ from cluster_runtime.control.records.resources import MasterUserSecret, Tag
 from cluster_runtime.control.records.rules import Range
 from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.errors import InvalidParameterError
+from cluster_runtime.serverless.capacity import InstanceCapacity, MachineCapacity
+from cluster_runtime.serverless.deep_pause import DEEP_PAUSE_SECONDS
+from cluster_runtime.serverless.scaling.units import ACU_MAX, ACU_STEP
 from cluster_runtime.storage.core.policy.past import BACKTRACK_SECONDS
 from cluster_runtime.wording import Parameter
 
@@ -25,11 +28,10 @@ StorageType = Literal["aurora", "aurora-iopt1"]
 SERVERLESS: Final = "db.serverless"
 """The class of an instance whose capacity is the cluster's range."""
 
-ACU_MAX = 256.0
-ACU_STEP = 0.5
 ACU_OF_A_WRITER_MIN = 1
 """Least that a maximum may be."""
 SECONDS_UNTIL_AUTO_PAUSE_MAX = 86_400
+SECONDS_UNTIL_DEEP_PAUSE_MAX = 366 * 86_400
 
 
 class ClusterStatus(StrEnum):
@@ -107,6 +109,14 @@ WarmBranchStatus = Literal["off", "preparing", "ready", "paused"]
 
 
 @dataclass(frozen=True, slots=True)
+class DeepPause:
+    """A cluster that gave its data directory back: since when, and the bytes that it takes."""
+
+    since: datetime
+    bytes_used: int
+
+
+@dataclass(frozen=True, slots=True)
 class DBCluster:
     """One cluster, as DescribeDBClusters shows it.
 
@@ -129,7 +139,12 @@ class DBCluster:
     warm_branch: whether a standby is kept ready for its next branch, while it runs.
     warm_branch_status: `off` where none is wanted, `paused` while the cluster does not run.
     capacity: current ACU; 0 while paused.
+    seconds_until_deep_pause: how long it is paused until it gives its data directory back, and the
+        next connect makes it again from the volume; 0: never.
+    deep_pause: what that left; None while it is not in one.
     walls: what stands around its writer, as its start put it up; None while none runs.
+    serverless_v2_platform_version: which of Aurora's its capacity scales as.
+    serverless_capacity: of its writer; None while none runs, or it is of a provisioned class.
     """
 
     db_cluster_identifier: str
@@ -170,7 +185,11 @@ class DBCluster:
     warm_branch: bool = False
     warm_branch_status: WarmBranchStatus = "off"
     capacity: float = 0.0
+    seconds_until_deep_pause: int = DEEP_PAUSE_SECONDS
+    deep_pause: DeepPause | None = None
     walls: Walls | None = None
+    serverless_v2_platform_version: str = ""
+    serverless_capacity: InstanceCapacity | None = None
 
     @property
     def db_cluster_arn(self) -> str:
@@ -181,6 +200,22 @@ class DBCluster:
     def paused(self) -> bool:
         """Available, and no process runs: the next connect wakes it."""
         return self.status is ClusterStatus.AVAILABLE and self.has_writer and self.capacity == 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogicalReplicationSlot:
+    """A slot of an instance, which keeps the log on it that its consumer has not taken yet.
+
+    active: somebody reads it now. age_seconds: since it was first seen, about a second after its
+    making or after a start of the host. log_bytes: how much log it keeps.
+    """
+
+    slot_name: str
+    database: str
+    plugin: str
+    active: bool
+    age_seconds: float
+    log_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +231,8 @@ class DBInstance:
         while it has none.
     aurora_replica_lag: milliseconds that a reader shows behind the writer, of the last second
         (CloudWatch's AuroraReplicaLag); None for a writer, and for a reader that does not run.
+    serverless_capacity: what it has now; None while it does not run, or is provisioned.
+    logical_replication_slots: those that it has, as they were in the last second.
     """
 
     db_instance_identifier: str
@@ -213,6 +250,8 @@ class DBInstance:
     port: int = 0
     dbi_resource_id: str = ""
     aurora_replica_lag: float | None = None
+    serverless_capacity: InstanceCapacity | None = None
+    logical_replication_slots: tuple[LogicalReplicationSlot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +260,7 @@ class HostDescription:
 
     version: its release. certificate_path: of the gateway's authority, for `sslrootcert`.
     gateway_port: the port that leads to every endpoint by its name; None where there is none.
+    machine_capacity: what the machine has for all serverless instances, and who has it.
     """
 
     version: str
@@ -229,6 +269,7 @@ class HostDescription:
     certificate_path: str
     process_id: int
     gateway_port: int | None = None
+    machine_capacity: MachineCapacity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +294,7 @@ class ClusterActivity:
     connections: established sessions at its endpoints. commits, rollbacks: transactions that ended
     since its statistics began, in all databases of the tenant; None while no writer runs.
     replica_lag_bytes: log that the slowest reader has and does not show yet; None without readers.
+    cpu_cores: CPU that its instances used in the last second, in cores; None while it rests.
     """
 
     db_cluster_identifier: str
@@ -260,6 +302,7 @@ class ClusterActivity:
     commits: int | None = None
     rollbacks: int | None = None
     replica_lag_bytes: int | None = None
+    cpu_cores: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

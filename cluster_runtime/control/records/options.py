@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cluster_runtime.gateway import GatewayLimits
+    from cluster_runtime.serverless.options import CapacityOptions
 
 DEFAULT_REGION = "us-east-1"
 
@@ -15,7 +16,8 @@ class RuntimeOptions:
     engine_version: of new clusters, unless their create names another one; gateway_limits: of
     connections, at every endpoint; None: the usual ones; endpoint_port: of the RDS-compatible
     endpoint on 127.0.0.1; 0: the one it had before, or any free one; None: no such endpoint;
-    gateway_port: of the gateway's port that leads to all endpoints by name, in the same way.
+    gateway_port: of the gateway's port that leads to all endpoints by name, in the same way;
+    capacity: how the machine is given to serverless instances; None: as usual.
     """
 
     warm_pool_size: int = 1
@@ -24,3 +26,4 @@ class RuntimeOptions:
     gateway_limits: "GatewayLimits | None" = None
     endpoint_port: int | None = None
     gateway_port: int | None = 0
+    capacity: "CapacityOptions | None" = None

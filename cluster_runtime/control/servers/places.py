@@ -5,82 +5,111 @@ An instance keeps its place when it changes its role.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 from cluster_runtime.control.records.instances import FIRST_PLACE, STAND_IN_PLACE
 from cluster_runtime.control.servers.ahead import ReaderAhead
+from cluster_runtime.control.servers.on_volume import Parameters
 from cluster_runtime.control.servers.postgres import Reader, Writer
 from cluster_runtime.control.servers.storage import DATA, ClusterStorage
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.home import EngineHome
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Postmaster
-from cluster_runtime.engine.sandbox.os_user import OsUser
-from cluster_runtime.engine.settings import Settings
 from cluster_runtime.storage.volume import StorageVolume
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Servers:
-    """The two things that the PostgreSQL of one place can be, one at a time."""
+    """The two things that the PostgreSQL of one place can be, one at a time.
 
-    as_writer: Writer
-    as_reader: Reader
+    Each is made once somebody asks for it: most clusters are paused, and have no readers.
+    wal_sockets: the folder of the WAL service's socket. called: the name of the instance.
+    """
+
+    postmaster: Postmaster
+    storage: ClusterStorage
+    parameters: Parameters
+    wal_sockets: Callable[[], Path]
+    called: str
+
+    @cached_property
+    def as_writer(self) -> Writer:
+        """It, as a writer."""
+        return Writer(self.postmaster, self.storage, self.parameters)
+
+    @cached_property
+    def as_reader(self) -> Reader:
+        """It, as a reader."""
+        return Reader(
+            self.postmaster, self.storage, self.parameters, self.wal_sockets(), self.called
+        )
+
+
+@dataclass(frozen=True)
+class ServersAhead:
+    """Those of a branch that is yet to be: until it is cut off the reader follows its source.
+
+    of_branch: what they are from then on, with the same writer.
+    """
+
+    of_branch: Servers
+    as_reader: ReaderAhead
+
+    @property
+    def as_writer(self) -> Writer:
+        """What it becomes."""
+        return self.of_branch.as_writer
 
 
 def servers_at(
     home: EngineHome,
     installation: Installation,
     storage: ClusterStorage,
-    parameters: Callable[[], Settings],
+    parameters: Parameters,
     resource_id: str,
     place: str,
+    spawned: Callable[[int], None],
     called: str = "",
 ) -> Servers:
-    """What runs at a place of a cluster. called: the name of the instance that has it."""
-    postmaster = postmaster_of(home, installation, storage.user, resource_id, place)
+    """What runs at a place of a cluster. called: the name of the instance that has it.
+
+    spawned: called with the process id of each postmaster before it has any child.
+    """
+    directory = home.clusters / resource_id
+    socket = place[0] if place in (FIRST_PLACE, STAND_IN_PLACE) else place.removeprefix("db-")
+    postmaster = Postmaster(
+        installation,
+        storage.user,
+        data_directory_at(directory, place),
+        sockets_of(home, resource_id, socket),
+        log_file_at(directory, place),
+        spawned,
+    )
     return Servers(
-        Writer(postmaster, storage, parameters),
-        Reader(postmaster, storage, parameters, wal_sockets_of(home, resource_id), called),
+        postmaster, storage, parameters, partial(wal_sockets_of, home, resource_id), called
     )
 
 
 def servers_ahead(
-    home: EngineHome,
-    installation: Installation,
-    storage: ClusterStorage,
-    parameters: Callable[[], Settings],
-    resource_id: str,
+    of_branch: Servers,
+    sockets: Path,
     source: ClusterStorage,
-    parameters_of_source: Callable[[], Settings],
-) -> tuple[Servers, Servers]:
-    """What runs at the first place of a branch that is yet to be, and what does from then on.
+    parameters_of_source: Parameters,
+) -> ServersAhead:
+    """What runs at the first place of a branch that is yet to be.
 
-    Before, it is a standby of the source, with the source's parameters: one that has less of
-    something than the server that it follows stands still.
+    It is a standby of the source, with the source's parameters: one that has less of something
+    than the server that it follows stands still. sockets: a private folder for that of its feed.
     """
-    postmaster = postmaster_of(home, installation, storage.user, resource_id, FIRST_PLACE)
-    writer = Writer(postmaster, storage, parameters)
-    sockets = sockets_of(home, resource_id, "a")
-    return (
-        Servers(writer, ReaderAhead(postmaster, source, parameters_of_source, sockets)),
-        Servers(writer, Reader(postmaster, storage, parameters, wal_sockets_of(home, resource_id))),
-    )
+    postmaster = of_branch.postmaster
+    return ServersAhead(of_branch, ReaderAhead(postmaster, source, parameters_of_source, sockets))
 
 
-def postmaster_of(
-    home: EngineHome, installation: Installation, user: OsUser, resource_id: str, place: str
-) -> Postmaster:
-    """The postmaster at a place of a cluster: that of an instance, or of the stand-in."""
-    directory = home.clusters / resource_id
-    socket = place[0] if place in (FIRST_PLACE, STAND_IN_PLACE) else place.removeprefix("db-")
-    return Postmaster(
-        installation,
-        user,
-        data_directory_at(directory, place),
-        sockets_of(home, resource_id, socket),
-        log_file_at(directory, place),
-    )
+def server_name(resource_id: str, place: str) -> str:
+    """What the server of a place goes by among those of all clusters; fit for a folder."""
+    return f"{resource_id}.{place}"
 
 
 def data_directory_at(directory: Path, place: str) -> Path:

@@ -5,28 +5,38 @@ Blocking; `HostedInstance` calls them in worker threads, one call at a time for 
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import psutil
-
 from cluster_runtime.control.availability.health import Process
+from cluster_runtime.control.servers.on_volume import OnVolume, Parameters
 from cluster_runtime.control.servers.storage import ClusterStorage
-from cluster_runtime.engine.access.instance_facts import InstanceFacts, told_at_first
+from cluster_runtime.engine.access.instance_facts import InstanceFacts
 from cluster_runtime.engine.access.roles import SUPERUSER
-from cluster_runtime.engine.extensions import installable, preload_settings
-from cluster_runtime.engine.parameters import STANDBY_PARAMETERS
+from cluster_runtime.engine.parameters import STANDBY_PARAMETERS, with_decoding
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.engine.settings import Settings
-from cluster_runtime.engine.system.files import remove_tree
-from cluster_runtime.errors import StorageError
+from cluster_runtime.engine.system.files import is_no_space, remove_tree
+from cluster_runtime.errors import (
+    EngineError,
+    EngineNotFoundError,
+    QuorumLostError,
+    StaleEpochError,
+    StorageError,
+)
 from cluster_runtime.logs import get_logger
+from cluster_runtime.storage.disk.data_directory import Claim
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
 _log = get_logger(__name__)
+
+DAMAGED = "The data directory of the writer was damaged: it is made again from the volume"
+"""An event."""
+NOT_THE_DIRECTORY_S = (EngineNotFoundError, QuorumLostError, StaleEpochError)
+"""Errors of a start that another data directory would have too."""
 
 
 class Instance(Protocol):
@@ -39,6 +49,10 @@ class Instance(Protocol):
     @property
     def outdated(self) -> bool:
         """Whether it runs and must be started again before it lets anybody in."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of its postmaster; None while it does not run."""
 
     @property
     def process(self) -> Process:
@@ -72,92 +86,22 @@ class Instance(Protocol):
         """Have it tell its clients this of itself, while it runs."""
 
 
-_STOPPED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+@dataclass(frozen=True, slots=True)
+class EarlyStart:
+    """A start that is under way before its volume is open.
 
-
-class _OnVolume:
-    """A PostgreSQL over a data directory that the volume fills.
-
-    parameters: what the tenant has set, and the instance's class, asked for at each start.
+    claimed: what its directory said. started: false where it must not be started at all.
     """
 
-    def __init__(
-        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Callable[[], Settings]
-    ) -> None:
-        self._postmaster = postmaster
-        self._storage = storage
-        self._life = threading.RLock()  # starts, stops and ends, one at a time
-        self._told: Settings = told_at_first(self.extensions)
-
-        self._wanted = parameters
-        self.parameters: Settings = {}
-        """Those that it runs with."""
-
-    @property
-    def extensions(self) -> tuple[str, ...]:
-        return installable(self._postmaster.installation)
-
-    def tell(self, facts: InstanceFacts) -> None:
-        self._postmaster.write_facts(facts.text())
-        if facts.settings != self._told:
-            # SHOW reads what the server runs with.
-            with self._life:
-                self._told = facts.settings
-                if self.running:
-                    self._postmaster.write_settings(self._settings())
-                    self._postmaster.reload()
-
-    def _settings(self) -> Settings:
-        raise NotImplementedError
-
-    @property
-    def running(self) -> bool:
-        return self._postmaster.running
-
-    @property
-    def outdated(self) -> bool:
-        return self._postmaster.outdated
-
-    @property
-    def process(self) -> Process:
-        pid = self._postmaster.pid
-        if pid is None:
-            return Process.GONE
-        try:
-            stopped = psutil.Process(pid).status() in _STOPPED
-        except psutil.NoSuchProcess:
-            return Process.GONE
-        return Process.STOPPED if stopped else Process.RUNS
-
-    @property
-    def walls(self) -> Walls | None:
-        return self._postmaster.walls
-
-    @property
-    def socket_directory(self) -> Path:
-        return self._postmaster.socket_directory
-
-    def end_backend(self, pid: int) -> None:
-        with suppress(psutil.NoSuchProcess):
-            backend = psutil.Process(pid)
-            if backend.ppid() == self._postmaster.pid:
-                backend.terminate()
-
-    @property
-    def preloads(self) -> Settings:
-        return preload_settings(self._postmaster.installation)
-
-    @property
-    def parameters_wait(self) -> bool:
-        """Whether it runs with others than the tenant has set."""
-        return self.running and dict(self._wanted()) != self.parameters
+    claimed: Claim
+    started: Future[bool]
 
 
-class Writer(_OnVolume):
+class Writer(OnVolume):
     """PostgreSQL that writes to the volume. Its data directory is a cache of it."""
 
     def __init__(
-        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Callable[[], Settings]
+        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Parameters
     ) -> None:
         super().__init__(postmaster, storage, parameters)
         self._run: object | None = None
@@ -168,17 +112,77 @@ class Writer(_OnVolume):
         self._tell_lost = tell
 
     def start(self) -> None:
-        """Start over the data directory where it can be trusted, else over a new one."""
-        with self._life:
-            volume = self._storage.open_for(self)
-            data = self._postmaster.data_directory
-            if not (volume.trusts(data) and self._postmaster.adopt()):
-                self._postmaster.clear_leftovers()
-                volume.rebuild(data)
-            volume.claim(data)
-            self.parameters = dict(self._wanted())
-            self._postmaster.start(self._settings())
-            self._attach(volume)
+        """Start over the data directory where it can be trusted, else over a new one.
+
+        One that was trusted and over which no server starts is damaged: it is made again, for the
+        volume has all that was in it. Raises EngineError, StorageError, InsufficientStorageError.
+        """
+        with self._life, ThreadPoolExecutor(1, "borealis-early") as beside:
+            early = self._start_early(beside)
+            try:
+                volume = self._storage.open_for(self)
+                self._start(volume, early)
+            except BaseException:
+                if early is not None:
+                    wait([early.started])
+                    self._postmaster.kill()
+                self._storage.rest(self)  # the next try opens it again
+                raise
+
+    def _start_early(self, beside: Executor) -> "EarlyStart | None":
+        """Start over a directory that may be trusted while the volume is opened, which says so.
+
+        Until the volume follows the server no commit returns, so one that started in vain did no
+        harm but to the directory, which is made again.
+        """
+        data = self._postmaster.data_directory
+        claimed = Claim.read(data) if self._storage.opened is None else None
+        if claimed is None or not claimed.may_be_trusted:
+            return None
+
+        def start() -> bool:
+            if not self._postmaster.adopt():
+                return False
+            claimed.in_use().write(data)
+            self._start_server()
+            return True
+
+        return EarlyStart(claimed, beside.submit(start))
+
+    def _start(self, volume: StorageVolume, early: "EarlyStart | None") -> None:
+        data = self._postmaster.data_directory
+        trusted = volume.trusts(data, early.claimed if early is not None else None)
+        try:
+            if early is not None:
+                if early.started.result() and trusted:
+                    self._attach(volume)
+                    return
+                self._postmaster.kill()
+            elif trusted and self._postmaster.adopt():
+                self._launch(volume)
+                return
+        except (EngineError, StorageError, OSError) as error:
+            if is_no_space(error) or isinstance(error, NOT_THE_DIRECTORY_S):
+                raise
+            if trusted:
+                _log.warning("data directory is damaged", directory=str(data), error=str(error))
+                self._storage.tell(DAMAGED, "failure")
+        self._postmaster.clear_leftovers()
+        try:
+            volume.rebuild(data)
+        except OSError:
+            remove_tree(data)  # of a directory that is not whole, nothing can be used
+            raise
+        self._launch(volume)
+
+    def _launch(self, volume: StorageVolume) -> None:
+        volume.claim(self._postmaster.data_directory)
+        self._start_server()
+        self._attach(volume)
+
+    def _start_server(self) -> None:
+        self._begin()
+        self._postmaster.start(self._settings())
 
     def start_laid_out(self) -> None:
         """Start over a directory that was laid out for it just now, while its volume is opened.
@@ -189,9 +193,8 @@ class Writer(_OnVolume):
         data = self._postmaster.data_directory
         with self._life, ThreadPoolExecutor(1) as beside:
             opening = beside.submit(self._storage.open_for, self)
-            self.parameters = dict(self._wanted())
             try:
-                self._postmaster.start(self._settings())
+                self._start_server()
                 volume = opening.result()
                 if not volume.trusts(data):
                     raise StorageError(f"{data} was not laid out for the volume beside it")
@@ -212,6 +215,8 @@ class Writer(_OnVolume):
             wanted = dict(self._wanted())
             fixed = {name: value for name, value in STANDBY_PARAMETERS.items() if name in wanted}
             self.parameters = {**wanted, **fixed}
+            self._of_range = {**self._parameters.of_range(), **STANDBY_PARAMETERS}
+            self._scaled = {}
             volume.claim(self._postmaster.data_directory)
             self._postmaster.write_settings(self._settings())
             self._postmaster.reload()
@@ -238,7 +243,13 @@ class Writer(_OnVolume):
 
     def _settings(self) -> Settings:
         """The tenant's parameters, and the runtime's own, which prevail."""
-        return {**self.parameters, **self._told, **WRITER_SETTINGS, **self.preloads}
+        return {
+            **self._sized,
+            **with_decoding(self.parameters),
+            **self._told,
+            **WRITER_SETTINGS,
+            **self.preloads,
+        }
 
     def stop(self, mode: Shutdown) -> None:
         """Stop; after a clean end the data directory is trusted by the next start."""
@@ -293,7 +304,7 @@ class Writer(_OnVolume):
         threading.Thread(target=end, name="borealis-lost-writer").start()
 
 
-class Reader(_OnVolume):
+class Reader(OnVolume):
     """A hot standby that follows the volume up to its durable LSN.
 
     wal_sockets: a private folder for the socket of the volume's WAL service. called: the name of
@@ -304,7 +315,7 @@ class Reader(_OnVolume):
         self,
         postmaster: Postmaster,
         storage: ClusterStorage,
-        parameters: Callable[[], Settings],
+        parameters: Parameters,
         wal_sockets: Path,
         called: str = "",
     ) -> None:
@@ -318,7 +329,7 @@ class Reader(_OnVolume):
         volume = self._storage.open_for(self)
         data = self._postmaster.data_directory
         self._standby = self._lay_out(volume)
-        self.parameters = dict(self._wanted())
+        self._begin()
         try:
             self._postmaster.start(self._settings())
             # PostgreSQL takes connections once its pages fit together, which may be long before it
@@ -339,7 +350,7 @@ class Reader(_OnVolume):
         volume = self._storage.opened
         if volume is None:
             return 0
-        return volume.replayed_by_standby(self._postmaster.data_directory)
+        return volume.standbys.replayed_in(self._postmaster.data_directory)
 
     def take(self, parameters: Settings) -> None:
         """Have the running server take other parameters, as far as it can without a restart."""
@@ -362,7 +373,8 @@ class Reader(_OnVolume):
     def _settings(self) -> Settings:
         """What a standby must have prevails; what a writer has does no harm before a promotion."""
         return {
-            **self.parameters,
+            **self._sized,
+            **with_decoding(self.parameters),
             **STANDBY_PARAMETERS,
             **WRITER_SETTINGS,
             **self._standby,

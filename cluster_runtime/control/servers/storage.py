@@ -41,14 +41,14 @@ class ClusterStorage:
         user: OsUser,
         begin_upkeep: Callable[[StorageVolume], None],
         window: Callable[[], Window],
-        tell: Callable[[str], None],
+        tell: Callable[..., None],
     ) -> None:
         """user: of the cluster's servers. begin_upkeep: called with the volume each time that it
         was opened. window: how far back it is to be kept, asked for then, and by `configure`.
-        tell: of what falls out of that.
+        tell: of an event of the cluster, with its categories.
         """
         self.user = user
-        self._window, self._tell = window, tell
+        self._window, self.tell = window, tell
         self._directory = directory
         self._begin_upkeep = begin_upkeep
         self._lock = threading.Lock()
@@ -56,6 +56,8 @@ class ClusterStorage:
         self._made: Future[None] | None = None
         self._instances: set[object] = set()
         self._operations = 0
+        self.closings = 0
+        """How often the volume was closed."""
 
     @property
     def opened(self) -> StorageVolume | None:
@@ -133,6 +135,12 @@ class ClusterStorage:
                 self._operations -= 1
                 self._close_if_unused()
 
+    @contextmanager
+    def at_rest(self) -> Iterator[bool]:
+        """Whether the volume is closed, for as long: who wants to open it waits."""
+        with self._lock:
+            yield self._volume is None
+
     def set_storage_type(self, storage_type: StorageType) -> None:
         """Switch how writes become durable, at once."""
         with self.used() as volume:
@@ -184,12 +192,14 @@ class ClusterStorage:
         except FileNotFoundError:
             return
         if age > self._window().seconds:
-            self._tell("What was before the last rewind fell out of the backtrack window")
+            self.tell(
+                "What was before the last rewind fell out of the backtrack window", "backtrack"
+            )
             for part in PARTS:
                 remove_tree(self._directory / f"{part}{UNDONE}")
 
     def _expired(self, point: Point) -> None:
-        self._tell(f"Restore point {point.name} fell out of the backtrack window")
+        self.tell(f"Restore point {point.name} fell out of the backtrack window", "backtrack")
 
     def _close_if_unused(self) -> None:
         used = self._instances or self._operations
@@ -200,3 +210,4 @@ class ClusterStorage:
         if self._volume is not None:
             self._volume.close()
             self._volume = None
+            self.closings += 1

@@ -87,10 +87,12 @@ async def create_db_cluster(runtime: OpenRuntime, request: CreateDBCluster) -> H
         else:
             unnamed = await make_unnamed(runtime, request.engine_version)
         try:
-            return await _name(runtime, unnamed, identifier, request)
+            cluster = await _name(runtime, unnamed, identifier, request)
         except BaseException:
             await discard_unnamed(runtime, unnamed)
             raise
+        await runtime.record(cluster, "DB cluster created", "creation")
+        return cluster
 
 
 @contextmanager
@@ -169,7 +171,6 @@ async def _name(
     await enter(runtime, cluster)
     if request.with_writer and runtime.parameters_of(cluster.id):
         await _restart_with_parameters(runtime, cluster)
-    await runtime.record(cluster, "DB cluster created", "creation")
     return cluster
 
 

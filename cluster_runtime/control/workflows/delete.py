@@ -23,6 +23,9 @@ async def delete_db_cluster(
     what the operation declares.
     """
     async with cluster.changing:
+        begun = cluster.db_cluster.status is ClusterStatus.DELETING
+        if begun and cluster.id in runtime.clusters:
+            return await _finish(runtime, cluster, request)  # what kept it from that may be over
         cluster.require(
             ClusterStatus.AVAILABLE, ClusterStatus.STOPPED, ClusterStatus.INCOMPATIBLE_NETWORK
         )
@@ -41,11 +44,17 @@ async def delete_db_cluster(
         # First what becomes of its backup: whoever finishes this later has to know it.
         await note_retention(runtime, cluster, delete=request.delete_automated_backups)
         await runtime.store(cluster, replace(cluster.db_cluster, status=ClusterStatus.DELETING))
-        await close_endpoints(runtime, cluster)
-        await cluster.instances.stop(Shutdown.IMMEDIATE)
-        await note_retention(runtime, cluster, delete=request.delete_automated_backups)
-        await runtime.remove(cluster)
-        return cluster.db_cluster
+        return await _finish(runtime, cluster, request)
+
+
+async def _finish(
+    runtime: OpenRuntime, cluster: HostedCluster, request: DeleteDBCluster
+) -> DBCluster:
+    await close_endpoints(runtime, cluster)
+    await cluster.instances.stop(Shutdown.IMMEDIATE)
+    await note_retention(runtime, cluster, delete=request.delete_automated_backups)
+    await runtime.remove(cluster)
+    return cluster.db_cluster
 
 
 async def _take_final(runtime: OpenRuntime, cluster: HostedCluster, identifier: str) -> None:

@@ -11,7 +11,6 @@ from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.control.endpoints import disconnect
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.records.model import ClusterStatus
-from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import InvalidParameterError
 from cluster_runtime.storage.core.faults import WRITER, Fault, FaultKind
 from cluster_runtime.storage.description import VolumeDescription
@@ -45,7 +44,7 @@ async def heal_fault(cluster: HostedCluster, target: str | None) -> None:
     """End the faults of a target, or all of them."""
     await _on_volume(cluster, lambda volume: volume.heal(target))
     # A reader that stood in follows the log as it was: the next connect finds a writer.
-    await cluster.instances.stand_in.stop(Shutdown.IMMEDIATE)
+    await cluster.instances.stop_stand_in()
     if cluster.supervision is not None:
         cluster.supervision.look()
 

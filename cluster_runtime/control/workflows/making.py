@@ -32,10 +32,14 @@ async def begin(
 ) -> HostedCluster:
     """It, with a directory that holds nothing yet."""
     resource_id = db_cluster.db_cluster_resource_id
-    instances = await in_thread(instances_over, runtime, installation, resource_id)
-    made = HostedCluster(db_cluster, runtime.home.clusters / resource_id, instances)
-    await in_thread((made.directory / UNNAMED_MARK).touch)
-    return made
+    directory = runtime.home.clusters / resource_id
+    try:
+        instances = await in_thread(instances_over, runtime, installation, resource_id)
+        await in_thread((directory / UNNAMED_MARK).touch)
+    except BaseException:
+        await in_thread(runtime.home.remove, directory)
+        raise
+    return HostedCluster(db_cluster, directory, instances)
 
 
 async def complete(runtime: OpenRuntime, made: HostedCluster, *, foreign: bool = False) -> None:
@@ -117,5 +121,6 @@ def described_as(
         percent_progress=None,
         warm_branch=False,  # it takes a standby for each cluster that has it
         capacity=0.0,
+        deep_pause=None,
         walls=None,
     )

@@ -42,6 +42,7 @@ def applied(request: ModifyDBCluster, db_cluster: DBCluster) -> DBCluster:
         "backup_retention_period": request.backup_retention_period,
         "backtrack_window": request.backtrack_window,
         "backtrack_bytes_max": request.backtrack_bytes_max,
+        "seconds_until_deep_pause": request.seconds_until_deep_pause,
         "warm_branch": request.warm_branch,
     }
     db_cluster = replace(db_cluster, **{name: to for name, to in changes.items() if to is not None})

@@ -17,8 +17,9 @@ from cluster_runtime.control.records.event_messages import (
     STOPPED,
 )
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
+from cluster_runtime.control.workflows.pausing.deep import pause_deeply
 from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.errors import BorealisError
+from cluster_runtime.errors import BorealisError, InvalidClusterStateError
 
 
 async def stop_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCluster:
@@ -53,8 +54,13 @@ async def start_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCl
         return cluster.db_cluster
 
 
-async def pause_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCluster:
-    """Pause now, as auto-pause would; open connections end. The next connect wakes it."""
+async def pause_db_cluster(
+    runtime: OpenRuntime, cluster: HostedCluster, *, deep: bool = False
+) -> DBCluster:
+    """Pause now, as auto-pause would; open connections end. The next connect wakes it.
+
+    deep: at once into deep pause. Raises InvalidClusterStateError where it is in use meanwhile.
+    """
     async with cluster.changing:
         cluster.require(ClusterStatus.AVAILABLE)
         cluster.require_writer()
@@ -62,6 +68,11 @@ async def pause_db_cluster(runtime: OpenRuntime, cluster: HostedCluster) -> DBCl
         await disconnect(cluster)
         if await pause(cluster):
             await runtime.record(cluster, PAUSED, NOTIFICATION)
+        if deep and not await pause_deeply(runtime, cluster):
+            raise InvalidClusterStateError(
+                f"cluster {cluster.identifier!r} is in use: it was woken, or a fault on purpose or "
+                "a hold on its log keeps its volume open; try again once that is over"
+            )
         return cluster.db_cluster
 
 

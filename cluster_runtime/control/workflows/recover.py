@@ -13,6 +13,7 @@ from cluster_runtime.control.servers.storage import BASE_IMAGE
 from cluster_runtime.control.workflows.backups.automated import forget_backups_of_living
 from cluster_runtime.control.workflows.branching.left_behind import finish_workflow
 from cluster_runtime.control.workflows.instances.hosting import instances_over, with_instances
+from cluster_runtime.control.workflows.pausing.deep import read_mark, writer_directory
 from cluster_runtime.control.workflows.upgrade import BEFORE_ADMIN_DATABASE, restore_configuration
 from cluster_runtime.engine.system.processes import end_orphans
 from cluster_runtime.errors import PortInUseError
@@ -86,6 +87,7 @@ async def _bring_back(
         await runtime.remove(cluster)
         return
     runtime.clusters[cluster.id] = cluster
+    cluster.deep_pause = await asyncio.to_thread(read_mark, directory, writer_directory(cluster))
     if under_way is not None:
         await finish_workflow(runtime, cluster, under_way)
     if cluster.format == BEFORE_ADMIN_DATABASE:

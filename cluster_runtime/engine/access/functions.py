@@ -10,11 +10,13 @@ Source: Amazon Aurora User Guide, "Aurora PostgreSQL functions reference" (`auro
 Node.js; PostgreSQL `catalog/system_views.sql` (pg_settings).
 """
 
+from cluster_runtime.engine.access import decoding
 from cluster_runtime.engine.access.instance_facts import FACTS_FILE
 from cluster_runtime.engine.access.role_names import SUPERUSER
 
-RECIPE = 1
+RECIPE = 2
 """Which functions a cluster has, as its database `rdsadmin` says of itself. 0: none of these.
+1: without those of logical decoding.
 A number in the cluster itself: a restore or a rewind brings it back with what it is about."""
 
 MAKE_RECIPE = f"""
@@ -191,6 +193,7 @@ _SIGNATURES = {
     "aurora_global_db_status": "",
     "aurora_global_db_instance_status": "",
     "borealis_setting": "pg_catalog.text",
+    **decoding.SIGNATURES,
 }
 NAMES = tuple(_SIGNATURES)
 """Functions of pg_catalog that run as the superuser, by the runtime's will."""
@@ -201,4 +204,4 @@ _OWNED = "\n".join(
 )
 """Who replaces a function leaves it to its owner: here it may be one that was a superuser once."""
 
-FOR_DRIVERS = f"{FUNCTIONS}\n{PG_SETTINGS}\n{_OWNED}"
+FOR_DRIVERS = f"{FUNCTIONS}\n{PG_SETTINGS}\n{decoding.FUNCTIONS}\n{_OWNED}"

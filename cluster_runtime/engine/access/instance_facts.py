@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import cache
+from types import MappingProxyType
 
 FACTS_FILE = "borealis.instance"
 WRITER_SESSION = "MASTER_SESSION_ID"
@@ -28,9 +30,13 @@ def settings_of(extensions: Iterable[str], *, require_tls: bool) -> dict[str, st
     }
 
 
-def told_at_first(extensions: Iterable[str]) -> dict[str, str]:
-    """What most clusters have, so that few servers are told anything else after their start."""
-    return settings_of(extensions, require_tls=True)
+@cache
+def told_at_first(extensions: tuple[str, ...]) -> Mapping[str, str]:
+    """What most clusters have, so that few servers are told anything else after their start.
+
+    One text for all of them: a paused cluster is to be small.
+    """
+    return MappingProxyType(settings_of(extensions, require_tls=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from cluster_runtime.engine.sandbox.landlock import (
     landlock_abi,
     make_ruleset,
 )
+from cluster_runtime.engine.sandbox.libc import libc
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.sandbox.system_calls import filter_program, this_machine
 from cluster_runtime.engine.sandbox.walls import (
@@ -60,8 +61,7 @@ class Confinement:
             length = len(program) // _INSTRUCTION_BYTES
             self._filter = ctypes.byref(_FilterProgram(length, program))
         if self.acts:
-            libc = ctypes.CDLL(None, use_errno=True)
-            self._prctl, self._syscall = libc.prctl, libc.syscall
+            self._prctl, self._syscall = libc().prctl, libc().syscall
 
     @property
     def acts(self) -> bool:
@@ -136,7 +136,7 @@ def this_kernel() -> Kernel:
     if this_machine() is None:
         why = f"the filter does not know the system calls of {os.uname().machine}"
         return replace(kernel, system_calls_missing=why)
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) < 0:
+    if libc().prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) < 0:
         return replace(kernel, system_calls_missing="this kernel has no seccomp")
     return replace(kernel, system_calls=True)
 

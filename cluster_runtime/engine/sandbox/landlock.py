@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 
+from cluster_runtime.engine.sandbox.libc import libc
 from cluster_runtime.engine.sandbox.walls import (
     ABI_SCOPES,
     ABI_TCP,
@@ -97,7 +98,7 @@ def _add(ruleset: int, rule: PathRule, handled: Access) -> None:
 
 
 def _syscall(number: int, *arguments: int | bytes | None) -> int:
-    call = ctypes.CDLL(None, use_errno=True).syscall
+    call = libc().syscall
     call.restype = ctypes.c_long
     converted = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
     result = int(call(ctypes.c_long(number), *converted))

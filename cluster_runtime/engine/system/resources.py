@@ -5,6 +5,7 @@ anybody concludes that a segment is lost.
 """
 
 import errno
+import os
 import resource
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cluster_runtime.engine.system.files import is_no_space
-from cluster_runtime.errors import InsufficientResourcesError, InsufficientStorageError
+from cluster_runtime.errors import (
+    EngineError,
+    InsufficientResourcesError,
+    InsufficientStorageError,
+)
 from cluster_runtime.logs import get_logger
 
 OPEN_FILES_WANTED = 65_536
@@ -67,12 +72,15 @@ def used_up(error: BaseException, *, starting: bool = False) -> InsufficientReso
 
 
 @contextmanager
-def saying_no_space(where: Path) -> Iterator[None]:
-    """Raises InsufficientStorageError where the block finds the disk full. where: what is on it."""
+def saying_no_space(where: Path | str) -> Iterator[None]:
+    """Raises InsufficientStorageError where the block finds the disk full. where: what is on it.
+
+    PostgreSQL says so in its log, which an EngineError quotes.
+    """
     try:
         yield
-    except OSError as error:
-        if not is_no_space(error):
+    except (OSError, EngineError) as error:
+        if not is_no_space(error) and os.strerror(errno.ENOSPC) not in str(error):
             raise
         raise InsufficientStorageError(
             f"no space left on the disk of {where}; free some and try again"

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster_runtime.engine.sandbox.libc import libc
 from cluster_runtime.logs import get_logger
 
 SEGMENTS = Path("/proc/sysvipc/shm")
@@ -80,7 +81,7 @@ def _segments() -> Iterator[Segment]:
 
 
 def _remove(segments: Iterable[Segment]) -> list[int]:
-    control = ctypes.CDLL(None, use_errno=True).shmctl
+    control = libc().shmctl
     removed = []
     for segment in segments:
         if segment.attached:

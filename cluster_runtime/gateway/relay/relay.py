@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from cluster_runtime.gateway.relay.reactor import Reactor
+from cluster_runtime.gateway.relay.traffic import Tally, Traffic
 from cluster_runtime.gateway.wire.frames import (
     ERROR_RESPONSE,
     READY_FOR_QUERY,
@@ -38,7 +39,8 @@ class Relay:
     """One established connection. It owns both sockets and closes them.
 
     Its methods run on the reactor's thread. buffer: BUFFER_BYTES or more (at least a TLS record),
-    shared by the relays of one reactor. on_closed: called once, with the reason in a few words.
+    shared by the relays of one reactor. traffic: where what passes is counted. on_closed: called
+    once, with the reason in a few words.
     """
 
     def __init__(
@@ -48,20 +50,29 @@ class Relay:
         backend: socket.socket,
         *,
         buffer: memoryview,
+        traffic: Traffic,
         on_closed: Callable[[str], None],
     ) -> None:
         self._client = client
         self._backend = backend
+        self._traffic = traffic  # held: it is one for all that hold it
         self._on_closed = on_closed
         self._closed = False
         self._from_client = _Flow(
-            reactor, client, backend, buffer, ended=self._client_ended, broken=self._backend_broken
+            reactor,
+            client,
+            backend,
+            buffer,
+            traffic.received,
+            ended=self._client_ended,
+            broken=self._backend_broken,
         )
         self._from_backend = _Flow(
             reactor,
             backend,
             client,
             buffer,
+            traffic.sent,
             ended=self._backend_ended,
             broken=self._client_broken,
             last_words=self._commit_cancelled,
@@ -134,9 +145,9 @@ def close_client(client: socket.socket) -> None:
 class _Flow:
     """One direction.
 
-    frames: where its messages begin and end. last_words: makes this the direction from a server,
-    whose answer to a commit that no longer waits to become durable is not relayed; called when the
-    client has been told so instead.
+    tally: of its bytes. frames: where its messages begin and end. last_words: makes this the
+    direction from a server, whose answer to a commit that no longer waits to become durable is not
+    relayed; called when the client has been told so instead.
     """
 
     def __init__(
@@ -145,6 +156,7 @@ class _Flow:
         source: socket.socket,
         sink: socket.socket,
         buffer: memoryview,
+        tally: Tally,
         *,
         ended: Callable[[], None],
         broken: Callable[[], None],
@@ -160,6 +172,7 @@ class _Flow:
         self._broken = broken
         self.frames = Frames()
         self.instead_of_cancel: bytes | None = None
+        self._tally = tally
         self._readable = self._reader(source.recv_into, sink.send, buffer)
         self._held = memoryview(b"")
         self._reading = False
@@ -173,6 +186,7 @@ class _Flow:
     def start(self, data: bytes) -> None:
         self._resume()
         if data:
+            self._tally.bytes += len(data)
             self.frames.advance(data, len(data))
             self._forward(memoryview(data))
         if self._reading:
@@ -201,6 +215,7 @@ class _Flow:
         assert len(received) == len(buffer)
         advance = self.frames.advance
         from_server = self._last_words is not None
+        tally = self._tally
 
         def readable() -> None:
             try:
@@ -214,6 +229,7 @@ class _Flow:
                 self._pause()
                 self._ended()
                 return
+            tally.bytes += size
             data, came = buffer[:size], received
             if self.instead_of_cancel is not None:
                 came = self._explained(received, size)

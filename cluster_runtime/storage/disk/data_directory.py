@@ -11,7 +11,7 @@ import os
 import struct
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
@@ -21,13 +21,19 @@ import psutil
 
 from cluster_runtime.engine.postmaster import PROMOTE_MARK
 from cluster_runtime.engine.sandbox.os_user import OsUser
-from cluster_runtime.engine.system.files import create_plain, open_plain, write_atomically
+from cluster_runtime.engine.system.files import (
+    create_plain,
+    open_plain,
+    remove_file,
+    write_atomically,
+)
 from cluster_runtime.errors import StorageError
 from cluster_runtime.storage.core.timelines import Timelines
 from cluster_runtime.storage.core.wal_records import wal_file_name
 
 CLAIM_FILE = "borealis.volume"
 CLAIM_CHARACTERS_MAX = 4096
+CONTROL_FILE = "global/pg_control"
 CONTROL_FILE_BYTES = 8192
 
 _CONTROL = struct.Struct("=QIIi4xqQQII")
@@ -64,7 +70,7 @@ class ControlFile:
     @classmethod
     def read(cls, data_directory: Path) -> "ControlFile":
         """Raises StorageError where its checksum does not fit."""
-        with open(open_plain(data_directory / "global" / "pg_control"), "rb") as file:
+        with open(open_plain(data_directory / CONTROL_FILE), "rb") as file:
             content = file.read(CONTROL_FILE_BYTES)
         _crc_offset(content)
         identifier, _, _, state, _, checkpoint, redo, timeline, _ = _CONTROL.unpack_from(content)
@@ -77,7 +83,7 @@ def mark_in_production(data_directory: Path) -> None:
     A directory that was shut down cleanly as a primary would take its last checkpoint for the end
     of the log, and write over what comes behind it.
     """
-    path = data_directory / "global" / "pg_control"
+    path = data_directory / CONTROL_FILE
     with open(open_plain(path), "rb") as file:
         content = bytearray(file.read())
     crc_at = _crc_offset(bytes(content))
@@ -159,6 +165,15 @@ class Claim:
     boot_id: str
     stopped_at: int | None
 
+    @property
+    def may_be_trusted(self) -> bool:
+        """Whether its server stopped cleanly on this boot; the volume says whether that counts."""
+        return self.stopped_at is not None and self.boot_id == boot_id()
+
+    def in_use(self) -> "Claim":
+        """What it says while a server runs over the directory."""
+        return replace(self, stopped_at=None)
+
     def write(self, data_directory: Path) -> None:
         """Leave it in a data directory, whole or not at all."""
         write_atomically(data_directory / CLAIM_FILE, json.dumps(asdict(self)))
@@ -171,6 +186,19 @@ class Claim:
                 return cls(**json.loads(file.read(CLAIM_CHARACTERS_MAX)))
         except (OSError, ValueError, TypeError, RecursionError):
             return None
+
+
+def distrust(data_directory: Path) -> None:
+    """Have no server started over a directory as it is: before it is removed, piece by piece."""
+    remove_file(data_directory / CLAIM_FILE)
+
+
+def claimed_at(data_directory: Path) -> float | None:
+    """When its last server began, or stopped: seconds since 1970; None where it has no claim."""
+    try:
+        return (data_directory / CLAIM_FILE).lstat().st_mtime
+    except OSError:
+        return None
 
 
 @cache

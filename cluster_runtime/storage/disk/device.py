@@ -22,6 +22,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from cluster_runtime.engine.sandbox.libc import libc
+
 PAGE_BYTES = 4096
 """Unit and alignment of every write to the log: Aurora counts its write I/O in the same unit."""
 
@@ -145,8 +147,7 @@ class UringDevice:
 
     def __init__(self, arena: Arena, lanes: int) -> None:
         self._arena = arena
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._syscall = libc.syscall
+        self._syscall = libc().syscall
         self._syscall.restype = ctypes.c_long
         entries = 1 << (2 * lanes - 1).bit_length()
         params = ctypes.create_string_buffer(_PARAMS_BYTES)

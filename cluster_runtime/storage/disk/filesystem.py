@@ -4,7 +4,6 @@ What is said to be durable here is on the disk when the call returns. The simula
 disk behind the same interface, one that loses what was not synced, fails, rots and fills up.
 """
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -18,6 +17,7 @@ from typing import Protocol
 
 import google_crc32c
 
+from cluster_runtime.engine.sandbox.libc import libc
 from cluster_runtime.engine.system.files import open_plain
 from cluster_runtime.storage.core.sizes import SIZES, Sizes
 from cluster_runtime.storage.disk.device import sync_file
@@ -26,7 +26,9 @@ _EPOCH = struct.Struct("=Q")
 _ZEROS = bytes(1 << 20)
 _STRETCH_BYTES = 2 << 20
 _SYNCED_ONE_BY_ONE = 200
-_NO_LINK = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP}
+NO_LINK = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP}
+"""How a file system says that a file cannot have this second name."""
+
 _O_DIRECT = getattr(os, "O_DIRECT", 0)
 
 
@@ -93,6 +95,9 @@ class Disk(Protocol):
 
     def write(self, path: Path, offset: int, content: bytes) -> None:
         """Write all of `content` into a file, durably."""
+
+    def cut_short(self, path: Path, size: int) -> None:
+        """Give back what a file has behind a size; after a power cut it may have that again."""
 
     def sync(self, path: Path) -> None:
         """Force what can be read of a file to the disk, whoever wrote it."""
@@ -223,6 +228,10 @@ class HostDisk:
         finally:
             os.close(fd)
 
+    def cut_short(self, path: Path, size: int) -> None:
+        """Give back what a file has behind a size; after a power cut it may have that again."""
+        os.truncate(path, size)
+
     def sync(self, path: Path) -> None:
         """Force what can be read of a file to the disk, whoever wrote it."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -275,7 +284,7 @@ class HostDisk:
             try:
                 os.link(f"{begin}/{path}", f"{there}/{path}")
             except OSError as error:
-                if error.errno not in _NO_LINK:
+                if error.errno not in NO_LINK:
                     raise
                 link_or_copy(self, folder / path, target / path)
 
@@ -353,7 +362,7 @@ def link_or_copy(disk: Disk, path: Path, target: Path) -> None:
     try:
         disk.link(path, target)
     except OSError as error:
-        if error.errno not in _NO_LINK:
+        if error.errno not in NO_LINK:
             raise
         disk.copy(path, target, at_once)
         disk.sync(target)
@@ -420,7 +429,7 @@ def _copy_range(source: int, target: int, count: int) -> int:
 
 def _sync_file_system(path: Path) -> bool:
     """Whether the whole file system that holds a folder could be forced to the disk."""
-    syncfs = getattr(ctypes.CDLL(None), "syncfs", None)
+    syncfs = getattr(libc(), "syncfs", None)
     if syncfs is None:
         return False
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -376,6 +376,22 @@ class SegmentLog:
             with self._changing:
                 self.files = _sealed([*self.files, file])
 
+    def trim(self, end: int) -> None:
+        """Give back what was made ahead of need behind the end of the log, which is a position.
+
+        The next opening begins a file of its own behind that. A file that another volume shares
+        keeps its size; one without a page for frames is none. Not while a device writes to the log.
+        """
+        with self._adding:
+            self.remove_from(end + 1)
+            file = self.files[-1]
+            size = max(file.offset(-(-end // PAGE_BYTES) * PAGE_BYTES), 2 * PAGE_BYTES)
+            shares = self.disk.links(file.path) > 1
+            if not shares and size < self.disk.size(file.path):
+                with self._changing:
+                    file.end = file.start + size - PAGE_BYTES
+                self.disk.cut_short(file.path, size)
+
     def remove_from(self, position: int, *, but: Path | None = None) -> None:
         """Delete the files that begin at a position or behind it, the newest first.
 

@@ -10,7 +10,7 @@ CRC32C; the scrub and a rebuild compare them.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -209,15 +209,63 @@ def link_image(image: PageImage, folder: Path) -> None:
     Nobody writes into the file of an image: what is damaged is put in its place as a new file.
     Raises OSError; nothing half-made remains under the image's name.
     """
-    disk, name = image.disk, image.directory.name
+    disk = image.disk
+
+    def finish(partial: Path) -> None:
+        link_or_copy(disk, image.directory / MANIFEST, partial / MANIFEST)
+
+    _link(
+        image.directory / DATA,
+        [each.path for each in image.files],
+        folder,
+        image.directory.name,
+        finish,
+        disk,
+    )
+
+
+def link_base(
+    base: Path,
+    folder: Path,
+    *,
+    redo: int,
+    timeline: int,
+    make_own: Callable[[Path], None],
+    disk: Disk = HOST_DISK,
+) -> None:
+    """Give a segment the pages that its volume began with as an image, by second names.
+
+    make_own: given the new data directory, makes the files that differ new ones. Raises OSError;
+    nothing half-made remains under the image's name.
+    """
+
+    def finish(partial: Path) -> None:
+        make_own(partial / DATA)
+        listed = [asdict(each) for each in files_of(partial / DATA, disk=disk)]
+        manifest = {"redo": redo, "lsn": redo, "timeline": timeline, "files": listed}
+        disk.replace(partial / MANIFEST, seal(_KIND, json.dumps(manifest).encode()))
+
+    _link(base, list(_files(base, disk)), folder, f"{redo:016x}", finish, disk)
+
+
+def _link(
+    source: Path,
+    paths: Sequence[str],
+    folder: Path,
+    name: str,
+    finish: Callable[[Path], None],
+    disk: Disk,
+) -> None:
+    """Make an image of second names. finish: adds its manifest."""
     partial = folder / f"{name}{PARTIAL}"
+    disk.remove_tree(partial)
     try:
         disk.make_directory(partial / DATA)
-        for path in _folders(image.directory / DATA, disk):
+        for path in _folders(source, disk):
             with suppress(FileExistsError):
                 disk.make_directory(partial / DATA / path)
-        disk.link_all(image.directory / DATA, partial / DATA, [each.path for each in image.files])
-        link_or_copy(disk, image.directory / MANIFEST, partial / MANIFEST)
+        disk.link_all(source, partial / DATA, paths)
+        finish(partial)
         disk.sync_tree(partial, [])
         disk.rename(partial, folder / name)
         disk.sync_directory(folder)

@@ -317,6 +317,15 @@ class SegmentStore:
             if note.position <= self.end and note.history == self.core.history:
                 self._notes.keep(note)
 
+    def give_back(self) -> None:
+        """Give back what was made ahead of need for its log, which nobody continues in this epoch.
+
+        Not where another process has promised a newer one: it is at work there. Raises OSError.
+        """
+        with self._marking, self._persisting, self._board.alone():
+            if self.promised_now == self.core.promised:
+                self.log.trim(self.end)
+
     def drop_behind(self) -> None:
         """Remove the files that begin behind the end of the log, with all they claim.
 

@@ -115,14 +115,34 @@ class Mount:
                 for fd in self._watchers:
                     self.node.watch(fd)
 
+    def bring_back(self, *, only_for_writers: bool = False) -> None:
+        """Open a volume again that nobody writes to and that ended, or can only be read.
+
+        Segments that were away may be back. only_for_writers: not where faults keep so many away
+        that it could only be read again. Raises as `open` does.
+        """
+        with self.changing:
+            useless = self.node.ended or self.opened.read_only
+            if self.closed or not useless or self.node.attachment is not None:
+                return
+            back = [each for each in self.members if not self._is_away(each)]
+            enough = self.node.volume.membership.has_quorum(back, WRITE_QUORUM)
+            if enough or not only_for_writers:
+                self.reopen()
+
+    def _is_away(self, segment: SegmentId) -> bool:
+        fault = self.faults.get(segment)
+        return fault is not None and fault.unreachable
+
     def close_node(self) -> None:
         """Close the storage node and the files of its segments."""
         self.node.close()
         for lane in self.node.lanes:
             store = lane.store
             if lane.live and lane.reachable:
-                with suppress(OSError):  # the next opening reads more
+                with suppress(OSError):  # the next opening reads more, and what is left takes space
                     store.note_end(store.end_note())
+                    store.give_back()
             store.close()
 
     @property
@@ -240,9 +260,7 @@ class Mount:
             self.node.unwatch(fd)
 
     def _open(self) -> None:
-        unreachable = frozenset(
-            segment for segment, fault in self.faults.items() if fault.unreachable
-        )
+        unreachable = frozenset(each for each in self.faults if self._is_away(each))
         found = find_volume(self.disk, self.directory, unreachable)
         if found.format_1:
             # From here on an older release leaves it alone.

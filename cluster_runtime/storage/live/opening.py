@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
+from cluster_runtime.engine.system.files import is_no_space
 from cluster_runtime.engine.system.resources import used_up
-from cluster_runtime.errors import QuorumLostError
+from cluster_runtime.errors import QuorumLostError, VolumeWithoutSpaceError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.batch import Batch
 from cluster_runtime.storage.core.durability import Opening, Volume, read_point
@@ -43,6 +44,18 @@ from cluster_runtime.storage.live.gossip import begin_again, copy_log
 
 OPENING_TRIES = 3
 
+
+class _Stores(dict[SegmentId, SegmentStore]):
+    """Those that take part in an opening. full: why one has left, where its disk was full."""
+
+    full: BaseException | None = None
+
+    def note(self, error: BaseException | None) -> None:
+        """Of one that leaves."""
+        if error is not None and is_no_space(error):
+            self.full = error
+
+
 _log = get_logger(__name__)
 T = TypeVar("T")
 
@@ -55,7 +68,7 @@ class OpenedVolume:
     """
 
     volume: Volume
-    stores: dict[SegmentId, SegmentStore]
+    stores: _Stores
     position: int
     read_only: bool = False
 
@@ -74,8 +87,8 @@ def open_volume(
 
     unreachable: segments that a fault keeps away. format_1: the metadata of a volume of that
     format, whose segments get it now, with a checksum over all.
-    Raises QuorumLostError where fewer than a read quorum answers, and InsufficientResourcesError
-    where this process can open no more files.
+    Raises QuorumLostError where fewer than a read quorum answers (VolumeWithoutSpaceError: for want
+    of space), and InsufficientResourcesError where this process can open no more files.
     """
     for tries_left in reversed(range(OPENING_TRIES)):
         stores, membership = _open_segments(root, volume, unreachable, direct, format_1, disk)
@@ -87,8 +100,15 @@ def open_volume(
                 store.close()
             # A disk that began to refuse meanwhile may be the only one with the end of the log. It
             # was never acknowledged: the others agree on a log without it.
-            if not (isinstance(error, QuorumLostError) and len(stores) < answered and tries_left):
-                raise
+            lost = isinstance(error, QuorumLostError)
+            if lost and len(stores) < answered and tries_left:
+                continue
+            if lost and stores.full is not None:
+                raise VolumeWithoutSpaceError(
+                    f"no space to open the volume {root}: too few of its segments could note that; "
+                    "free some and try again"
+                ) from stores.full
+            raise
     raise AssertionError("the last try returns or raises")
 
 
@@ -99,11 +119,11 @@ def _open_segments(
     direct: bool,
     format_1: VolumeMetadata | None,
     disk: Disk,
-) -> tuple[dict[SegmentId, SegmentStore], Membership]:
+) -> tuple[_Stores, Membership]:
     """Those of the newest membership that can be read."""
     states = segment_states(root, disk, unreachable, accept_format_1=format_1 is not None)
     membership = newest_membership(each for each in states if each.volume == volume)
-    stores: dict[SegmentId, SegmentStore] = {}
+    stores = _Stores()
     try:
         for segment in membership.segments:
             if segment in unreachable:
@@ -118,6 +138,7 @@ def _open_segments(
                     disk=disk,
                 )
             except SegmentUnreadableError as error:
+                stores.note(error.__cause__)
                 _log.warning("a segment is lost", segment=segment, error=str(error))
     except BaseException:
         for store in stores.values():
@@ -127,7 +148,7 @@ def _open_segments(
 
 
 def _open(
-    stores: dict[SegmentId, SegmentStore],
+    stores: _Stores,
     membership: Membership,
     timeline: int,
     format_1: VolumeMetadata | None,
@@ -203,7 +224,7 @@ def newest_membership(states: Iterable[SegmentStateFile]) -> Membership:
 
 
 def _each(
-    stores: dict[SegmentId, SegmentStore],
+    stores: _Stores,
     action: Callable[[SegmentStore], T],
     then: Callable[[SegmentStore, T], None] = lambda store, result: None,
 ) -> None:
@@ -225,11 +246,12 @@ def _each(
             except (OSError, SegmentUnreadableError) as error:
                 if (known := used_up(error)) is not None:
                     raise known from error
+                stores.note(error)
                 _log.warning("a segment is out of use", segment=segment, error=str(error))
                 stores.pop(segment).close()
 
 
-def _promise(stores: dict[SegmentId, SegmentStore]) -> Opening:
+def _promise(stores: _Stores) -> Opening:
     opening = Opening()
     for store in stores.values():
         opening.seen(store.status())
@@ -241,9 +263,7 @@ def _promise(stores: dict[SegmentId, SegmentStore]) -> Opening:
     return opening
 
 
-def _agree_on_metadata(
-    stores: dict[SegmentId, SegmentStore], format_1: VolumeMetadata | None
-) -> None:
+def _agree_on_metadata(stores: _Stores, format_1: VolumeMetadata | None) -> None:
     """Give all the newest metadata; what each makes durable next has it."""
     known = [store.metadata for store in stores.values() if store.metadata is not None]
     newest = max(known, key=lambda each: each.version, default=format_1)
@@ -253,7 +273,7 @@ def _agree_on_metadata(
 
 def _open_for_writing(
     opening: Opening,
-    stores: dict[SegmentId, SegmentStore],
+    stores: _Stores,
     timeline: int,
 ) -> OpenedVolume:
     history = opening.cut()
@@ -285,14 +305,14 @@ def _open_for_writing(
     return opened
 
 
-def _come_up(stores: dict[SegmentId, SegmentStore], sources: list[SegmentStore], lsn: Lsn) -> None:
+def _come_up(stores: _Stores, sources: list[SegmentStore], lsn: Lsn) -> None:
     """Bring those that are behind up, one after the other: each reads what its peers hold."""
     for store in list(stores.values()):
         _bring_up(stores, store, sources, lsn)
 
 
 def _bring_up(
-    stores: dict[SegmentId, SegmentStore],
+    stores: _Stores,
     store: SegmentStore,
     sources: list[SegmentStore],
     lsn: Lsn,
@@ -301,6 +321,7 @@ def _bring_up(
         if store.core.scl < lsn and not catch_up(store, sources, lsn):
             _log.warning("a segment could not catch up at once", segment=store.id)
     except (OSError, SegmentUnreadableError) as error:
+        stores.note(error)
         _log.warning("a segment is out of use", segment=store.id, error=str(error))
         stores.pop(store.id).close()
 
@@ -385,7 +406,7 @@ def _store_membership(opened: OpenedVolume, membership: Membership) -> None:
 
 def _open_for_reading(
     epoch: Epoch,
-    stores: dict[SegmentId, SegmentStore],
+    stores: _Stores,
     membership: Membership,
 ) -> OpenedVolume:
     statuses = [store.status() for store in stores.values()]

@@ -195,6 +195,9 @@ class SimulatedDisk:
         self._changing(path)
         inode.sync()
 
+    def cut_short(self, path: Path, size: int) -> None:
+        self._tree.inode(self._changing(path)).cut_short(size)
+
     def sync(self, path: Path) -> None:
         self._tree.inode(self._changing(path)).sync()
 

@@ -39,10 +39,11 @@ class KnownPath(PosixPath):
 class Inode:
     """A file: what reads see, and what a power cut leaves.
 
-    changed_from: the first byte that was written since somebody put UNCHANGED there.
+    changed_from: the first byte that was written since somebody put UNCHANGED there. shorter: it
+    was cut short, and that is not durable yet.
     """
 
-    __slots__ = ("changed_from", "content", "dirty", "durable", "value")
+    __slots__ = ("changed_from", "content", "dirty", "durable", "shorter", "value")
 
     def __init__(self) -> None:
         self.content = bytearray()
@@ -50,11 +51,12 @@ class Inode:
         self.dirty: set[int] = set()
         self.value = 0
         self.changed_from = 0
+        self.shorter = False
 
     def copy(self) -> "Inode":
         made = Inode()
         made.content[:], made.durable[:] = self.content, self.durable
-        made.dirty, made.value = {*self.dirty}, self.value
+        made.dirty, made.value, made.shorter = {*self.dirty}, self.value, self.shorter
         return made
 
     @classmethod
@@ -79,13 +81,25 @@ class Inode:
         if offset < self.changed_from:
             self.changed_from = offset
 
+    def cut_short(self, size: int) -> None:
+        """What lies behind is not seen any more."""
+        del self.content[size:]
+        self.dirty = {page for page in self.dirty if page * PAGE_BYTES < size}
+        self.shorter = True
+        self.changed_from = 0
+
     def sync(self) -> None:
+        if self.shorter:
+            self._keep_size()
         if self.dirty:
             self._keep(self.dirty)
             self.dirty.clear()
 
     def crash(self, rng: random.Random) -> None:
-        if self.dirty:
+        if self.dirty or self.shorter:
+            if self.shorter and rng.random() < 0.5:
+                self._keep_size()
+            self.shorter = False
             self._keep([page for page in sorted(self.dirty) if rng.random() < 0.5])
             self.dirty.clear()
             self.content = bytearray(self.durable)
@@ -117,6 +131,10 @@ class Inode:
         del self.content[size:], self.durable[size:]
         self.dirty = {page for page in self.dirty if page * PAGE_BYTES < size}
         self.changed_from = 0
+
+    def _keep_size(self) -> None:
+        del self.durable[len(self.content) :]
+        self.shorter = False
 
     def _keep(self, pages: "set[int] | list[int]") -> None:
         content, durable = self.content, self.durable

@@ -132,7 +132,17 @@ class Invariants:
                 return
             self.fail(f"what is durable cannot be read: {error}")
         self.compare(host, found, oldest)
-        host.log = self.promised[: oldest - START] + found
+        host.log = self.log_before(oldest) + found
+
+    def log_before(self, oldest: int) -> bytearray:
+        """The log that was collected: durable, but a client need not have been told so before
+        the process died, or the volume was opened for reading alone.
+        """
+        known = (self.promised, *(each.log for each in reversed(self.hosts)))
+        log = next((each for each in known if START + len(each) >= oldest), None)
+        if log is None:
+            self.fail(f"log up to {oldest} was collected, and no host ever had it")
+        return log[: oldest - START]
 
     def check_claims(self, host: Host) -> None:
         """What each segment says that it holds, it holds, unless it was damaged."""

@@ -3,6 +3,7 @@
 python -m cluster_runtime.storage.simulation --mutation quorum_of_three
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,14 +25,30 @@ Patch = Callable[[object, str, object], None]
 
 @contextmanager
 def mutated(name: str) -> Iterator[None]:
-    """Have the cores this bug. Raises KeyError for a name that there is not."""
+    """Have the cores this bug.
+
+    Raises KeyError for a name that there is not, TypeError where the bug cannot be called as what
+    it stands for is: the rule has changed, and the bug would break anything but that.
+    """
     with ExitStack() as stack:
 
         def patch(target: object, attribute: str, value: object) -> None:
+            _check_fits(value, getattr(target, attribute))
             stack.enter_context(mock.patch.object(target, attribute, value))
 
         {**MUTATIONS, **DISK_MUTATIONS}[name](patch)
         yield
+
+
+def _check_fits(bug: object, original: object) -> None:
+    if not (callable(bug) and callable(original)):
+        return
+    parameters = inspect.signature(original).parameters.values()
+    named = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+    inspect.signature(bug).bind(
+        *[None for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD],
+        **dict.fromkeys(named),
+    )
 
 
 def quorum_of_three(patch: Patch) -> None:
@@ -250,11 +267,13 @@ def marks_copied_ahead(patch: Patch) -> None:
         source: segment_store.SegmentStore,
         position: int,
         chained: Lsn,
-    ) -> None:
+        content: bytes = b"",
+    ) -> bool:
         wanted = source.log.file_at(position)
         if all(file.start != wanted.start for file in target.log.files):
             size = max(wanted.end - wanted.start, 0)
             target.log.add_file(wanted.start, size, source.log.mark(wanted))
+        return False
 
     patch(gossip, "have_file", have_file)
     patch(repair, "have_file", have_file)

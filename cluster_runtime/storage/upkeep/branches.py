@@ -4,15 +4,16 @@ What is shared is linked: log files and page images, never a directory that a se
 the two volumes may be deleted first; the files of the other keep their content.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from cluster_runtime.engine.sandbox.os_user import OsUser
-from cluster_runtime.errors import QuorumLostError
+from cluster_runtime.errors import QuorumLostError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.metadata import VolumeMetadata
 from cluster_runtime.storage.core.types import AZS, Lsn, SegmentId
@@ -22,11 +23,13 @@ from cluster_runtime.storage.disk.segment_store import PAGES, segment_directory
 from cluster_runtime.storage.live.commit.lanes import Lane
 from cluster_runtime.storage.live.cutting import LogCut, place_at, plan_cut, write_cut
 from cluster_runtime.storage.live.mount import Mount, is_full
+from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.images.pages import Pages
 from cluster_runtime.storage.upkeep.past.past import Past
 
 _log = get_logger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,16 @@ class CutVolume:
     end: Lsn
     image: PageImage | None
     written: "Future[None]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """node: that of the day. since: the lowest LSN that the log is needed from."""
+
+    node: StorageNode
+    log: LogCut
+    since: int
+    image: PageImage | None
 
 
 class Branches:
@@ -72,26 +85,24 @@ class Branches:
         if directory.exists():
             raise FileExistsError(f"{directory} is there already")
         mount = self._mount
+        mount.bring_back(only_for_writers=True)
         with self._pages.staying.reading(), ThreadPoolExecutor(len(AZS) + 1) as pool:
-            place = place_at(mount, lsn)
-            image = self._newest_below(place.end)
-            begins = image.redo if image is not None else mount.metadata.start_lsn
-            since = min(begins, self._past.begins_at) if with_past else begins
-            plan = plan_cut(mount, identity, place, since)
+            planned = self._of_open_volume(partial(self._plan, identity, lsn, with_past))
+            end, image = planned.log.place.end, planned.image
             linking: list[Future[int]] = []
-            link = partial(self._link_images, since, place.end, directory)
+            link = partial(self._link_images, planned.since, end, directory)
 
             def write() -> None:
-                full = {each for each in self._cut(plan, directory) if is_full(each)}
+                full = {each for each in self._cut(planned, identity, directory) if is_full(each)}
                 if with_past:
-                    self._past.copy_to(directory, place.end)
+                    self._past.copy_to(directory, end)
                 if image is not None:
                     lanes = [each for each in mount.full_lanes() if each.store.id in full]
                     linking.extend(pool.submit(link, lane) for lane in lanes)
 
             written = pool.submit(write)
             try:
-                yield CutVolume(directory, plan.metadata, place.end, image, written)
+                yield CutVolume(directory, planned.log.metadata, end, image, written)
                 written.result()
                 if linking and not sum(each.result() for each in linking):
                     raise QuorumLostError("no full segment has its page images whole; heal one")
@@ -113,9 +124,38 @@ class Branches:
             data_directory, made.image, made.end, made.metadata, user, base_copy
         )
 
-    def _cut(self, plan: LogCut, directory: Path) -> list[SegmentId]:
+    def _plan(self, identity: str, lsn: int | None, with_past: bool) -> _Planned:
+        mount, node = self._mount, self._mount.node
+        place = place_at(mount, lsn)
+        image = self._newest_below(place.end)
+        begins = image.redo if image is not None else mount.metadata.start_lsn
+        since = min(begins, self._past.begins_at) if with_past else begins
+        return _Planned(node, plan_cut(mount, identity, place, since), since, image)
+
+    def _cut(self, planned: _Planned, identity: str, directory: Path) -> list[SegmentId]:
         """Make the durable part: its log; the segments that have it."""
-        return write_cut(self._mount, plan, directory)
+        mount = self._mount
+
+        def write() -> list[SegmentId]:
+            log = planned.log
+            if mount.node is not planned.node:
+                # Where it ends is told already; how the segments are cut there may be another way.
+                log = plan_cut(mount, identity, place_at(mount, log.place.end), planned.since)
+            return write_cut(mount, log, directory)
+
+        return self._of_open_volume(write, lambda: mount.disk.remove_tree(directory))
+
+    def _of_open_volume(self, work: Callable[[], T], undo: Callable[[], None] = lambda: None) -> T:
+        """Do it; again where the volume was opened again under it, as by a failover."""
+        mount, node = self._mount, self._mount.node
+        try:
+            return work()
+        except (StorageError, LookupError, OSError):
+            with mount.changing:  # until it is open
+                if mount.closed or mount.node is node:
+                    raise
+            undo()
+            return work()
 
     def _newest_below(self, end: int) -> PageImage | None:
         """The newest image whose pages hold nothing above an LSN.

@@ -51,9 +51,9 @@ class DataDirectories:
         except (OSError, StorageError):
             return 0
 
-    def trusts(self, data_directory: Path) -> bool:
-        """Whether a data directory may be started as it is."""
-        return Claim.read(data_directory) == self._claim(int(self._mount.node.volume.vdl))
+    def trusts(self, claimed: Claim | None) -> bool:
+        """Whether a data directory of that claim may be started as it is."""
+        return claimed == self._claim(int(self._mount.node.volume.vdl))
 
     def claim(self, data_directory: Path) -> None:
         """Note that a server uses a directory now: an unclean end leaves it untrusted."""

@@ -48,7 +48,7 @@ class Repair:
 
     def bring_back(self) -> None:
         """Open the volume again where too few segments answered the last time."""
-        self._worker.put(self._bring_back)
+        self._worker.put(self._mount.bring_back)
 
     def mend(self, segment: SegmentId) -> None:
         """Have a segment that holds damaged log take what is behind the damage from its peers."""
@@ -196,13 +196,6 @@ class Repair:
             for file in ahead.log.files:
                 if file.end > end:
                     have_file(lane.store, ahead, file.start, tail)
-
-    def _bring_back(self) -> None:
-        mount = self._mount
-        with mount.changing:
-            useless = mount.node.ended or mount.opened.read_only
-            if useless and not mount.closed and mount.node.attachment is None:
-                mount.reopen()
 
     def _mend(self, segment: SegmentId) -> None:
         lane = self._mount.lane(segment)

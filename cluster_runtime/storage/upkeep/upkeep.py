@@ -62,6 +62,16 @@ class VolumeUpkeep:
         self._quick.start()
         self._slow.start()
 
+    def require_rebuildable(self) -> None:
+        """Raises StorageError where no data directory could be made from the volume now.
+
+        QuorumLostError where too few segments answer for a writer.
+        """
+        with self._mount.changing:
+            self._mount.require_writable()
+            if self.pages.whole() is None:
+                self.directories.check_base()
+
     def close(self) -> None:
         """Wait for what both are at. Their work may wait for `mount.changing`."""
         self._quick.close()

@@ -21,15 +21,17 @@ from typing import Any, TextIO
 import anyio
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp_types import TextContent
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Column, Table
 from rich.text import Text
 
+from mcp_server.answers.pages import data_of
 from mcp_server.cli import console as drawing
 from mcp_server.cli.demo import DSN_VARIABLE, shop
 from mcp_server.errors import McpServerError
-from mcp_server.results import QuestionAnswer, TableList
+from mcp_server.results import QuestionAnswer
 
 CLUSTER, SCRATCH = "demo-shop", "demo-scratch"
 AUTO_PAUSE_SECONDS = 5
@@ -65,10 +67,10 @@ class Demo:
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """Call a tool. Raises DemoError with its words when it fails."""
         result = await self.client.call_tool(tool, arguments)
-        if result.is_error or result.structured_content is None:
-            said = getattr(result.content[0], "text", "") if result.content else ""
-            raise DemoError(f"the tool {tool} failed: {said}")
-        answer: dict[str, Any] = result.structured_content
+        texts = [each.text for each in result.content if isinstance(each, TextContent)]
+        if result.is_error:
+            raise DemoError(f"the tool {tool} failed: {' '.join(texts)}")
+        answer: dict[str, Any] = json.loads(data_of(texts))
         return answer
 
 
@@ -140,14 +142,14 @@ async def _create_and_load(demo: Demo) -> None:
 
 async def _show_schema(demo: Demo) -> None:
     with demo.step("describe the tables"):
-        answer = TableList(**await demo.call("describe_tables", cluster=CLUSTER))
+        answer = await demo.call("describe_tables", cluster=CLUSTER, detail="full", format="json")
     drawn = Table("Table", "Rows", "Columns", "References")
-    for table in answer.tables:
+    for table in answer["tables"]:
         drawn.add_row(
-            table.name,
-            f"{table.estimated_rows:,}",
-            ", ".join(column.name for column in table.columns),
-            ", ".join(key.references for key in table.foreign_keys),
+            table["name"],
+            f"{table['estimated_rows']:,}",
+            ", ".join(name for name, *_ in table["columns"]),
+            ", ".join(key["references"] for key in table.get("foreign_keys", ())),
         )
     demo.out.print(drawn)
 

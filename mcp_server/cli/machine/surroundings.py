@@ -16,6 +16,9 @@ from cluster_runtime.control.records.model import InstanceStatus
 from cluster_runtime.engine.diagnosis import Finding, Verdict
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.host.serving import host_status
+from cluster_runtime.serverless.capacity import MachineCapacity
+from cluster_runtime.serverless.host_capacity import HostCapacity
+from cluster_runtime.serverless.options import CapacityOptions
 from cluster_runtime.storage.core.quorum import WRITE_QUORUM
 from cluster_runtime.storage.core.types import SegmentState
 from mcp_server.cli import shell
@@ -32,7 +35,7 @@ def examine(state_dir: Path) -> list[Finding]:
     """Look at everything around. No host is started for it."""
     extras = [extra(name) for name in MODULES]
     clients = [found for one in known(Path.home(), os.environ) for found in client(one)]
-    return [*clusters(state_dir), psql(), *extras, *clients]
+    return [*clusters(state_dir), capacity(state_dir), psql(), *extras, *clients]
 
 
 def clusters(state_dir: Path) -> list[Finding]:
@@ -80,6 +83,38 @@ def cluster(runtime: Runtime, facts: DBCluster) -> Iterator[Finding]:
         says = "the write quorum is lost: it can be read, and commits wait"
         advice = "heal what is broken, or free the disk: four of six segments have to answer"
         yield Finding(subject, Verdict.FAULT, says, advice)
+
+
+def capacity(state_dir: Path) -> Finding:
+    """What holds clusters to their capacity: as the host says, or as a host would begin now."""
+    try:
+        machine = _of_host(state_dir) or _as_a_host_would_have()
+    except BorealisError as error:
+        return Finding("capacity", Verdict.FAULT, error.told(COMMAND_LINE))
+    says = (
+        f"{machine.total:g} ACU for all clusters ({machine.cores:g} cores, "
+        f"{machine.memory_bytes / 2**30:.1f} GiB), held by {machine.enforcement}"
+    )
+    if not machine.gaps:
+        return Finding("capacity", Verdict.OK, says)
+    return Finding("capacity", Verdict.WARNING, f"{says}; not held: {'; '.join(machine.gaps)}")
+
+
+def _of_host(state_dir: Path) -> MachineCapacity | None:
+    if not state_dir.is_dir() or host_status(state_dir) is None:
+        return None
+    with Runtime.open(state_dir) as runtime:
+        return runtime.describe_host().machine_capacity
+
+
+def _as_a_host_would_have() -> MachineCapacity:
+    """Of a folder of groups of its own, which is gone again afterwards."""
+    options = CapacityOptions.of(os.environ)
+    found = HostCapacity.open(options, Path(f"/doctor/{os.getpid()}"))
+    try:
+        return found.describe()
+    finally:
+        found.enforcer.close()
 
 
 def psql() -> Finding:

@@ -72,7 +72,7 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
         once: Annotated[bool, typer.Option("--once", help="Look once, print, end.")] = False,
         as_json: AsJson = False,
     ) -> None:
-        """Watch all clusters: connections, commits, log, lag and the six segments of each."""
+        """Watch all clusters: ACU, CPU, connections, commits, log, lag, and the six segments."""
         from mcp_server.cli.watching import top as watching
 
         with opened(state_dir) as runtime:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.live import Live
@@ -17,9 +18,14 @@ from mcp_server.wording import COMMAND_LINE
 
 if TYPE_CHECKING:
     from cluster_runtime import DBCluster, Runtime
+    from cluster_runtime.serverless.capacity import MachineCapacity
 
 STYLES = {"healthy": "green", "repairing": "yellow"}
 STATUS_STYLES = {"available": "green", "paused": "dim", "stopped": "dim"}
+TITLES = (
+    *("Cluster", "Status", "ACU", "CPU", "Connections", "Commits/s", "Log/s", "Lag"),
+    "Segments a b c",
+)
 ANSWERING = ("healthy", "repairing")
 
 
@@ -37,18 +43,18 @@ def watch(
             while True:
                 time.sleep(seconds)
                 now = take(runtime, only)
-                _print(rows(before, now), as_json=as_json)
+                _print(rows(before, now), _machine(runtime), as_json=as_json)
                 before = now
                 if once or not as_json:
                     return
     with (
         until_interrupted(),
-        Live(draw(rows((), before)), console=console.out, screen=True) as live,
+        Live(draw(rows((), before), _machine(runtime)), console=console.out, screen=True) as live,
     ):
         while True:
             time.sleep(seconds)
             now = take(runtime, only)
-            live.update(draw(rows(before, now)), refresh=True)
+            live.update(draw(rows(before, now), _machine(runtime)), refresh=True)
             before = now
 
 
@@ -64,14 +70,17 @@ def take(runtime: "Runtime", only: Collection[str] = ()) -> list[Sample]:
     return found
 
 
-def draw(shown: Sequence[Row]) -> Table:
-    """The picture."""
+def draw(shown: Sequence[Row], machine: "MachineCapacity | None" = None) -> Table:
+    """The picture. machine: what there is for all; None where nobody says."""
+    clock = f"{time.strftime('%H:%M:%S')}  clusters: {len(shown)}, running: {_running(shown)}"
     table = Table(
-        *("Cluster", "Status", "ACU", "Connections", "Commits/s", "Log/s", "Lag", "Segments a b c"),
-        title=f"{time.strftime('%H:%M:%S')}  clusters: {len(shown)}, running: {_running(shown)}",
+        *("Cluster", "Status", "ACU", "Wanted", "CPU", "Connections", "Commits/s", "Log/s", "Lag"),
+        *("Segments a b c", "Why"),
+        title=clock + (f"  {_budget(machine)}" if machine is not None else ""),
         title_justify="left",
     )
-    for at in (2, 3, 4, 5, 6):
+    table.columns[9].no_wrap = True
+    for at in (2, 3, 4, 5, 6, 7, 8):
         table.columns[at].justify = "right"
     for row in shown:
         sample = row.sample
@@ -79,11 +88,14 @@ def draw(shown: Sequence[Row]) -> Table:
             Text(sample.cluster),
             Text(sample.status, STATUS_STYLES.get(sample.status, "yellow")),
             f"{sample.capacity:g}",
+            "" if sample.wanted is None else f"{sample.wanted:g}",
+            "" if sample.cpu_cores is None else f"{sample.cpu_cores:.2f}",
             str(sample.connections),
             _number(row.commits_per_second),
             _bytes(row.log_bytes_per_second),
             _bytes(row.lag_bytes),
             Text(sample.problem, "red") if sample.problem else _six(sample.segments),
+            Text(sample.why),
         )
     return table
 
@@ -120,14 +132,32 @@ def _sample(runtime: "Runtime", facts: "DBCluster") -> Sample:
         vdl,
         tuple(segments),
         problem,
+        activity.cpu_cores,
+        facts.serverless_capacity.wanted if facts.serverless_capacity is not None else None,
+        facts.serverless_capacity.reason if facts.serverless_capacity is not None else "",
     )
 
 
-def _print(shown: Sequence[Row], *, as_json: bool) -> None:
+def _machine(runtime: "Runtime") -> "MachineCapacity | None":
+    return runtime.describe_host().machine_capacity
+
+
+def _budget(machine: "MachineCapacity") -> str:
+    return (
+        f"machine: {machine.granted:g} of {machine.total:g} ACU given, {machine.wanted:g} wanted, "
+        f"held by {machine.enforcement}"
+    )
+
+
+def _print(shown: Sequence[Row], machine: "MachineCapacity | None", *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"clusters": [row.as_json() for row in shown]}), flush=True)
+        said = {
+            "clusters": [row.as_json() for row in shown],
+            "machine": None if machine is None else asdict(machine),
+        }
+        print(json.dumps(said), flush=True)
     else:
-        console.out.print(draw(shown))
+        console.out.print(draw(shown, machine))
 
 
 def _six(segments: Sequence[Segment]) -> Text:

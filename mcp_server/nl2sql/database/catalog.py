@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster_runtime.moved import renamed
+from mcp_server.nl2sql.database.identifiers import written
 from mcp_server.nl2sql.database.steps import Fetch, Steps
 
 FUNCTION_NAMES = """
@@ -53,8 +54,13 @@ class Relation:
 
     @property
     def label(self) -> str:
-        """The name as a query may write it."""
-        return self.name if self.on_search_path else f"{self.schema}.{self.name}"
+        """The name as a query must write it."""
+        return written(self.name) if self.on_search_path else self.full_label
+
+    @property
+    def full_label(self) -> str:
+        """The same, with its schema in any case."""
+        return written(self.schema, self.name)
 
 
 @dataclass(frozen=True, slots=True)

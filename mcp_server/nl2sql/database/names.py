@@ -11,6 +11,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from mcp_server.nl2sql.database.catalog import SYSTEM_COLUMNS, KnownRelations, Relation, nearest
+from mcp_server.nl2sql.database.identifiers import folded, written
 
 
 def identifier(node: exp.Expr | str | None) -> str:
@@ -20,7 +21,7 @@ def identifier(node: exp.Expr | str | None) -> str:
     name: str = node.this
     if node.args.get("quoted"):
         return name
-    return "".join(c.lower() if c.isascii() else c for c in name)
+    return folded(name)
 
 
 def tables(tree: exp.Expr) -> list[tuple[str | None, str]]:
@@ -45,16 +46,18 @@ def unknown_table(tree: exp.Expr, relations: KnownRelations) -> tuple[str | None
 
 
 def table_message(schema: str | None, name: str, known: list[Relation]) -> str:
-    """What to say of a table that is not there, with the nearest name."""
+    """What to say of a table that is not there, with the nearest names as SQL must write them."""
     label = f"{schema}.{name}" if schema else name
     elsewhere = [r for r in known if r.name == name]
     if elsewhere:
-        return f"there is no table {label!r} on the search path; did you mean " + " or ".join(
-            repr(f"{r.schema}.{r.name}") for r in elsewhere[:3]
+        place = "" if schema else " on the search path"
+        return f"there is no table {label!r}{place}; did you mean " + " or ".join(
+            repr(r.full_label) for r in elsewhere[:3]
         )
-    near = nearest(name, [r.label for r in known])
+    labels = {f"{r.schema}.{r.name}" if schema else r.name: r.label for r in known}
+    near = nearest(label, labels)
     if near:
-        return f"there is no table {label!r}; nearest: {', '.join(near)}"
+        return f"there is no table {label!r}; nearest: {', '.join(labels[each] for each in near)}"
     names = ", ".join(r.label for r in known[:20]) or "none"
     return f"there is no table {label!r}; tables here: {names}"
 
@@ -64,15 +67,22 @@ def column_message(name: str, qualifier: str | None, sources: list[Relation]) ->
     wanted = f"{qualifier}.{name}" if qualifier else name
     owners = [r.label for r in sources if name in r.columns]
     if owners:
-        return f"there is no column {wanted!r} there; {name!r} is a column of {', '.join(owners)}"
+        return (
+            f"there is no column {wanted!r} there; {written(name)!r} is a column of "
+            f"{', '.join(owners)}"
+        )
     by_label = {
-        f"{relation.label}.{column}": column for relation in sources for column in relation.columns
+        f"{relation.label}.{written(column)}": column
+        for relation in sources
+        for column in relation.columns
     }
     near = nearest(name, dict.fromkeys(by_label.values()))
     if near:
         labels = [label for column in near for label, c in by_label.items() if c == column]
         return f"there is no column {wanted!r}; nearest: {', '.join(labels[:5])}"
-    listing = "; ".join(f"{r.label} has {', '.join(r.columns[:30])}" for r in sources[:4])
+    listing = "; ".join(
+        f"{r.label} has {', '.join(map(written, r.columns[:30]))}" for r in sources[:4]
+    )
     return f"there is no column {wanted!r}; {listing or 'no table is read there'}"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from mcp_server.nl2sql.database.identifiers import needs_quotes
 from mcp_server.nl2sql.schema.display import shown
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Column, Table
@@ -16,7 +17,7 @@ from mcp_server.nl2sql.sql.expressions import (
     period_of,
     share_of,
 )
-from mcp_server.nl2sql.sql.joined import Joined, NoJoinError, identifier, needs_quotes
+from mcp_server.nl2sql.sql.joined import Joined, NoJoinError, identifier
 from mcp_server.nl2sql.sql.logical import Arithmetic, Query
 
 PLACE = "place"

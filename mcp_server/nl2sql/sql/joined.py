@@ -1,24 +1,13 @@
 """The tables of one SELECT: which keys join them, what they are called, and names as SQL."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from mcp_server.nl2sql.database.identifiers import needs_quotes
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Table
-
-RESERVED = frozenset(
-    "all analyse analyze and any array as asc asymmetric both case cast check collate column "  # noqa: SIM905
-    "constraint create current_catalog current_date current_role current_time current_timestamp "
-    "current_user default deferrable desc distinct do else end except false fetch for foreign from "
-    "grant group having in initially intersect into lateral leading limit localtime localtimestamp "
-    "not null offset on only or order placing primary references returning select session_user "
-    "some symmetric system_user table then to trailing true union unique user using variadic when "
-    "where window with".split()
-)
-"""PostgreSQL's reserved words (manual, "SQL Key Words")."""
 
 
 class NoJoinError(ValueError):
@@ -93,8 +82,3 @@ def named(table: Table) -> exp.Table:
 def identifier(name: str) -> exp.Identifier:
     """A name, in quotes where PostgreSQL needs them."""
     return exp.to_identifier(name, quoted=needs_quotes(name))
-
-
-def needs_quotes(name: str) -> bool:
-    """Whether PostgreSQL needs the name in quotes: upper case, odd characters, a keyword."""
-    return re.fullmatch(r"[a-z_][a-z0-9_]*", name) is None or name in RESERVED

@@ -64,7 +64,7 @@ class Endpoint:
             "AWS_EC2_METADATA_DISABLED": "true",
             **{
                 f"AWS_ENDPOINT_URL_{service}": self.url
-                for service in ("RDS", "SECRETS_MANAGER", "STS", "IAM")
+                for service in ("RDS", "SECRETS_MANAGER", "STS", "IAM", "CLOUDWATCH")
             },
         }
 

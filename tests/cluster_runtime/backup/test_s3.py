@@ -1,11 +1,16 @@
 """A bucket behind the S3 protocol, and keys in a KMS: what works, and how failures are told."""
 
+import json
 import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
 import pytest
+from moto import settings as moto_settings
+from moto.core.responses import ActionAuthenticatorMixin
 
 from cluster_runtime import Runtime
 from cluster_runtime.backup.core import pacing
@@ -117,3 +122,58 @@ def test_a_cluster_is_backed_up_to_s3_and_comes_back_with_a_kms_key_alone(
         )
         with back.connect() as conn:
             assert conn.execute("select v from t").fetchone() == (7,)
+
+
+@contextmanager
+def refusing_strangers() -> Iterator[None]:
+    """Have moto look who asks, as AWS does: whose key it does not know is refused."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moto_settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)
+        patch.setattr(ActionAuthenticatorMixin, "request_count", 0)
+        yield
+
+
+def test_credentials_that_are_wrong_are_told_at_once_and_later_as_an_event_without_a_secret(
+    moto_endpoint: str, aws: None, engine_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "FIRST_AFTER_S", 0.0)
+    boto3.client("s3", endpoint_url=moto_endpoint).create_bucket(Bucket="of-a-user")
+    iam = boto3.client("iam", endpoint_url=moto_endpoint)
+    iam.create_user(UserName="keeper")
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+    iam.put_user_policy(UserName="keeper", PolicyName="all", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="keeper")["AccessKey"]
+    key_id, secret = key["AccessKeyId"], key["SecretAccessKey"]
+    location = f"s3://of-a-user/borealis?endpoint={moto_endpoint}"
+    with Runtime.open(engine_dir / "state", warm_pool_size=0) as runtime:
+        cluster = runtime.create_db_cluster("notes")
+        before = runtime.describe_backup_store()
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key_id)
+        wrong = f"{secret[:-4]}{secret[:-5:-1].swapcase()}"
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", wrong)
+        with refusing_strangers():
+            with pytest.raises(BackupStoreRefusedError, match="not to be had with the") as told:
+                runtime.modify_backup_store(location)
+            assert runtime.describe_backup_store() == before
+            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+            runtime.modify_backup_store(location)
+            wait_until(lambda: cluster.describe().latest_restorable_time)
+        iam.delete_access_key(UserName="keeper", AccessKeyId=key_id)
+        with refusing_strangers():
+            with cluster.connect() as conn:
+                conn.execute("create table t as select 7 as v")
+
+            def events() -> list[str]:
+                found = [each.message for each in runtime.describe_events("notes")]
+                return [each for each in found if "does not get on" in each]
+
+            (event,) = wait_until(events)
+            with cluster.connect() as conn:  # commits go on
+                conn.execute("insert into t values (8)")
+    assert "is not to be had with the credentials that there are" in event
+    for text in (str(told.value), event):
+        assert "of-a-user/borealis" in text
+        assert "give this host others" in text
+        for hidden in (secret, wrong, "StringToSign", "<?xml", key_id):
+            assert hidden not in text

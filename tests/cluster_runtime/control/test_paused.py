@@ -2,11 +2,17 @@
 
 import asyncio
 import errno
+import gc
 import os
+import re
 import resource
+import sqlite3
 import sys
 import threading
+import tracemalloc
+import weakref
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -63,7 +69,11 @@ def test_paused_clusters_have_no_thread_no_task_and_nothing_open_but_their_ports
 ) -> None:
     # A host opens what it needs for buckets with its first backup.
     monkeypatch.setattr(pacing, "FIRST_AFTER_S", 3600.0)
-    runtime.delete_db_cluster(runtime.create_db_cluster("first").id)  # what the host itself needs
+    runtime.create_db_cluster("first")  # what the host itself needs, as its client of buckets
+    runtime.describe_db_cluster_automated_backups()
+    runtime.pause_db_cluster("first")
+    runtime.describe_db_cluster_automated_backups()
+    runtime.delete_db_cluster("first")
     before = threads(), len(open_files()), tasks(runtime)
     clusters = [runtime.create_db_cluster(f"sleepy-{number}") for number in range(3)]
     assert len(threads()) >= len(before[0]) + 3 * len(clusters)  # so the measure sees them
@@ -80,6 +90,97 @@ def test_paused_clusters_have_no_thread_no_task_and_nothing_open_but_their_ports
     # The last task of a disconnect, or of a delete before, may still be on its way out.
     wait_until(lambda: len(threads()) <= len(before[0]) and tasks(runtime) <= before[2])
     assert len(open_files()) - listening <= before[1]
+
+
+def test_a_paused_cluster_waits_for_no_time(runtime: Runtime, cluster: ClusterHandle) -> None:
+    watch = runtime._home.service.find(cluster.id).watch
+    assert watch is not None
+    assert watch._timer is not None
+    runtime.pause_db_cluster(cluster.id)
+    assert watch._timer is None
+    cluster.connect().close()
+    assert wait_until(lambda: watch._timer)  # once the gateway has seen the end
+
+
+def bytes_on_disk(folder: Path) -> int:
+    return sum(each.lstat().st_blocks * 512 for each in folder.rglob("*"))
+
+
+def test_a_paused_cluster_keeps_no_log_file_that_was_made_ahead_of_need(
+    runtime: Runtime, cluster: ClusterHandle
+) -> None:
+    directory = runtime._home.service.find(cluster.id).directory
+    segments = sorted(directory.glob("volume/az-*/*/log"))
+    assert len(segments) == 6
+    with cluster.connect() as conn:
+        conn.execute("create table t as select g as x from generate_series(1, 20000) g")
+    wait_until(lambda: any(each.stat().st_size > 8 << 20 for each in segments[0].iterdir()))
+    taken = []
+    for number in range(3):
+        runtime.pause_db_cluster(cluster.id)
+        assert bytes_on_disk(directory) < 60 << 20
+        last = [max(each.iterdir(), key=lambda file: file.name) for each in segments]
+        for file in last:  # what is left of it is a page, or less
+            assert len(file.read_bytes().rstrip(b"\0")) > file.stat().st_size - 2 * 4096
+        taken.append(bytes_on_disk(directory / "volume"))
+        with cluster.connect() as conn:
+            assert conn.execute("select count(*) from t").fetchone() == (20000 + number,)
+            conn.execute("insert into t values (0)")
+    assert taken[2] - taken[1] < 6 << 20, "each wake leaves more than a wake writes"
+
+
+def add_copies(catalog: sqlite3.Connection, resource_id: str, count: int) -> None:
+    """Rows as those of the cluster `solo`, under other names, for clusters that nobody wakes."""
+    for table, key in (("db_cluster", "resource_id"), ("db_instance", "cluster")):
+        query = f"select * from {table} where {key} = ?"
+        (row,) = catalog.execute(query, (resource_id,)).fetchall()
+        text = re.sub(r'port": *\d+', 'port": 0', "\x1f".join(map(str, row)))
+        for number in range(count):
+            new = f"{resource_id[:-4]}{number:04}"
+            made = text.replace(resource_id, new).replace(resource_id.lower(), new.lower())
+            made = made.replace("solo", f"solo-{number}").replace('"db-', f'"db-{number:04}')
+            values = made.split("\x1f")
+            catalog.execute(f"insert into {table} values ({','.join('?' * len(values))})", values)
+
+
+def test_a_paused_cluster_is_a_small_record(state_dir: Path) -> None:
+    """What each takes once a host has begun, by what Python has allocated."""
+    count = 30
+    with Runtime.open(state_dir, host="process", warm_pool_size=0) as runtime:
+        solo = runtime.create_db_cluster("solo")
+        runtime.pause_db_cluster(solo.id)
+
+    def traced(clusters: int) -> int:
+        tracemalloc.start(1)
+        try:
+            with Runtime.open(state_dir, host="process", warm_pool_size=0) as runtime:
+                hosted = runtime._home.service._runtime.clusters.values()
+                assert [len(each.endpoints) for each in hosted] == [3] * clusters
+                gc.collect()
+                return tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+
+    traced(1)  # what is loaded with the first one
+    base = traced(1)
+    with closing(sqlite3.connect(state_dir / "catalog.sqlite", isolation_level=None)) as catalog:
+        add_copies(catalog, solo.id, count)
+    each = (traced(1 + count) - base) / count
+    assert 2_000 < each < 20_000
+
+
+def test_the_memory_of_a_volume_that_was_closed_goes_back(
+    runtime: Runtime, cluster: ClusterHandle
+) -> None:
+    home = runtime._home
+    volume = weakref.ref(volume_of(runtime, cluster))
+    home.thread.call(home.service.stay_small())
+    gc.disable()  # so that it is not chance
+    try:
+        runtime.pause_db_cluster(cluster.id)
+        assert wait_until(lambda: volume() is None)
+    finally:
+        gc.enable()
 
 
 def test_a_paused_cluster_keeps_no_certificate(runtime: Runtime, cluster: ClusterHandle) -> None:

@@ -64,7 +64,7 @@ def test_a_connection_cannot_end_twice() -> None:
 
 events = st.lists(
     st.tuples(
-        st.sampled_from(["opened", "closed", "started", "configured", "never"]),
+        st.sampled_from(["opened", "closed", "started", "rested", "configured", "never"]),
         st.floats(0.1, 400),
     ),
     max_size=40,
@@ -78,12 +78,14 @@ def test_it_never_pauses_under_a_connection_nor_early_and_always_in_the_end(
     """Against the whole history, kept in the plainest way."""
     policy = AutoPause(idle_seconds=300, idle_since=0)
     now, open_connections, idle_seconds, active_at = 0.0, 0, 300.0, 0.0
+    at_rest = False
     for event, seconds_later in history:
         now += seconds_later
         match event:
             case "opened":
                 policy.opened()
                 open_connections += 1
+                at_rest = False
             case "closed" if open_connections:
                 policy.closed(now)
                 open_connections -= 1
@@ -91,13 +93,19 @@ def test_it_never_pauses_under_a_connection_nor_early_and_always_in_the_end(
             case "started":
                 policy.started(now)
                 active_at = now
+                at_rest = False
+            case "rested":
+                policy.rested()
+                at_rest = True
             case "configured" | "never":
                 idle_seconds = 60.0 if event == "configured" else float("inf")
                 policy.configured(60 if event == "configured" else None, now)
                 active_at = now
-        may_pause = open_connections == 0 and now >= active_at + idle_seconds
+        idle = open_connections == 0 and now >= active_at + idle_seconds
+        may_pause = idle and not at_rest
         assert policy.due(now) is may_pause
         # The driver's timer is set to the deadline: it must be neither late nor missing.
-        assert (policy.deadline is None) is (open_connections > 0 or idle_seconds == float("inf"))
+        never = open_connections > 0 or at_rest or idle_seconds == float("inf")
+        assert (policy.deadline is None) is never
         if policy.deadline is not None:
             assert policy.due(policy.deadline)

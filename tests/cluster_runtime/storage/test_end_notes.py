@@ -10,6 +10,7 @@ from cluster_runtime.storage.core.quorum import Membership
 from cluster_runtime.storage.core.segment import Cut
 from cluster_runtime.storage.core.types import Epoch, Lsn, SegmentId
 from cluster_runtime.storage.disk import log_frames
+from cluster_runtime.storage.disk.device import PAGE_BYTES
 from cluster_runtime.storage.disk.end_note import END_FILE, EndNote
 from cluster_runtime.storage.disk.log_files import Mark
 from cluster_runtime.storage.disk.segment_store import SegmentStore, segment_directory
@@ -120,3 +121,52 @@ def test_log_that_is_found_damaged_is_not_noted_any_more(root: Path) -> None:
     store.note_end(later)
     assert not end_file(root).exists()
     store.close()
+
+
+def log_file(root: Path) -> Path:
+    (found,) = (segment_directory(root, A1) / "log").glob("*.log")
+    return found
+
+
+def test_what_was_made_ahead_of_need_is_given_back(root: Path) -> None:
+    store = opened(root)
+    store.log.add_file(store.log.end)
+    store.give_back()
+    store.close()
+    assert log_file(root).stat().st_size == PAGE_BYTES * (1 + -(-store.end // PAGE_BYTES))
+    again = opened(root)
+    assert (again.core.scl, again.end) == (100 * BATCHES, store.end)
+    again.promise(Epoch(1))
+    position = -(-store.end // PAGE_BYTES) * PAGE_BYTES
+    again.begin_epoch(position, 1)
+    assert [file.start for file in again.log.files] == [0, position]
+    again.close()
+
+
+def test_a_log_without_a_frame_keeps_a_page_for_one(tmp_path: Path) -> None:
+    store = SegmentStore.create(tmp_path, LOG, A1, Mark(0, 0, 0, 0, 1), Membership(), direct=False)
+    store.give_back()
+    assert log_file(tmp_path).stat().st_size == 2 * PAGE_BYTES
+    grow(store, 1)
+    store.close()
+    assert opened(tmp_path).core.scl == 100
+
+
+def test_nothing_is_given_back_of_a_file_that_another_volume_shares(root: Path) -> None:
+    shared = root / "shared"
+    shared.hardlink_to(log_file(root))
+    store = opened(root)
+    size = shared.stat().st_size
+    store.give_back()
+    assert shared.stat().st_size == size
+    shared.unlink()
+    store.give_back()
+    assert log_file(root).stat().st_size < size
+
+
+def test_who_was_replaced_gives_nothing_back(root: Path) -> None:
+    replaced, other = opened(root), opened(root)
+    other.promise(Epoch(7))
+    size = log_file(root).stat().st_size
+    replaced.give_back()
+    assert log_file(root).stat().st_size == size

@@ -10,6 +10,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from mcp_server.cli.commands import main
+from tests.mcp_server.conftest import told
 from tests.mcp_server.existing.conftest import SECRET, VERSIONS, PlainServer
 
 NEWEST = pytest.mark.parametrize("plain", VERSIONS[:1], indirect=True)
@@ -42,7 +43,7 @@ async def test_a_client_reads_over_stdio_and_no_state_directory_is_made(
             answer = await client.call_tool(
                 "run_query", {"cluster": "night", "sql": "select current_user"}
             )
-            assert answer.structured_content["rows"] == [["quiet"]]
+            assert told(answer)["rows"] == [["quiet"]]
         log.seek(0)
         said = log.read()
     assert "alter role clerk set log_min_messages = fatal" in said.replace("\n", " ")

@@ -26,7 +26,9 @@ async def test_only_tools_that_read_are_listed_and_one_database_needs_no_name(
     plain: PlainServer, reading: Reading
 ) -> None:
     tools = await listed(reading(plain.dsn()))
-    assert set(tools) == {"list_schemas", "describe_tables", "run_query", "ask"}
+    assert set(tools) == {
+        *("search_schema", "list_schemas", "describe_tables", "run_query", "ask", "read_more")
+    }
     assert set(tools["run_query"]["properties"]) == {"sql", "limit", "timeout_seconds"}
 
 
@@ -49,7 +51,8 @@ async def test_the_tools_read_a_database_that_is_not_ours(
     schemas = await tools("list_schemas")
     assert (schemas["cluster"], schemas["database"]) == ("shop", "shop")
     assert "sales" in {each["name"] for each in schemas["schemas"]}
-    (orders,) = (await tools("describe_tables", tables=["sales.orders"]))["tables"]
+    described = await tools("describe_tables", tables=["sales.orders"], format="json")
+    (orders,) = described["tables"]
     assert orders["foreign_keys"][0]["references"] == "public.customers"
     answer = await tools("run_query", sql="select name, balance from customers order by id")
     assert answer["rows"][0] == ["Ada", 250.5]

@@ -62,7 +62,7 @@ async def test_a_taken_name_and_a_malformed_one_are_refused(tools: Any, shop: An
 
 
 async def test_no_connection_string_is_given_unless_asked_for(tools: Any, shop: Any) -> None:
-    assert (await tools("describe_cluster", cluster="shop"))["connection_string"] is None
+    assert "connection_string" not in await tools("describe_cluster", cluster="shop")
 
 
 async def test_a_connection_string_opens_a_connection_as_the_master_user(

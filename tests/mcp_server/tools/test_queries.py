@@ -9,7 +9,8 @@ import pytest
 from mcp import Client
 
 from mcp_server import sessions
-from mcp_server.tools import progress
+from mcp_server.toolkit import progress
+from tests.mcp_server.conftest import told
 from tests.waiting import wait_until
 
 
@@ -19,11 +20,10 @@ async def query(tools: Any, sql: str, **options: Any) -> dict[str, Any]:
 
 async def test_rows_come_with_their_columns(tools: Any, shop: Any) -> None:
     answer = await query(tools, "select name, balance from customers order by id")
-    assert [column["name"] for column in answer["columns"]] == ["name", "balance"]
+    assert answer["columns"] == ["name", "balance"]
+    assert answer["types"] == ["text", "numeric(12,2)"]
     assert answer["rows"] == [["Ada", 250.5], ["Bob", 0], ["Cleo", 99.9]]
-    assert answer["row_count"] == 3
-    assert answer["truncated"] is False
-    assert answer["elapsed_ms"] > 0
+    assert "notes" not in answer
 
 
 async def test_columns_may_share_a_name(tools: Any, shop: Any) -> None:
@@ -33,25 +33,25 @@ async def test_columns_may_share_a_name(tools: Any, shop: Any) -> None:
 
 async def test_exactly_the_limit_is_the_whole_and_one_more_is_not(tools: Any, shop: Any) -> None:
     whole = await query(tools, "select id from sales.orders", limit=30)
-    assert (whole["row_count"], whole["truncated"], whole["note"]) == (30, False, None)
+    assert len(whole["rows"]) == 30
+    assert "notes" not in whole
     part = await query(tools, "select id from sales.orders", limit=29)
-    assert (part["row_count"], part["truncated"]) == (29, True)
-    assert "first 29 rows" in part["note"]
+    assert len(part["rows"]) == 29
+    assert "first 29 rows" in part["notes"]
 
 
 async def test_a_result_too_large_for_an_answer_is_cut_between_rows(tools: Any, shop: Any) -> None:
     answer = await query(tools, "select repeat('x', 30000) from generate_series(1, 50)")
-    assert answer["truncated"] is True
-    assert sum(len(row[0]) for row in answer["rows"]) <= 262_144
+    assert 0 < sum(len(row[0]) for row in answer["rows"]) <= 80_000
     assert all(len(row[0]) == 30_000 for row in answer["rows"])
-    assert "fewer columns" in answer["note"]
+    assert "fewer columns" in answer["notes"]
+    assert "read_more" in answer["notes"]
 
 
 async def test_a_value_too_large_for_an_answer_is_clipped(tools: Any, shop: Any) -> None:
     answer = await query(tools, "select repeat('x', 100000)")
-    assert answer["truncated"] is True
     assert answer["rows"][0][0].endswith("x… [67232 more characters]")
-    assert "substring" in answer["note"]
+    assert "substring" in answer["notes"]
 
 
 async def test_a_large_table_is_not_read_to_its_end(tools: Any, shop: Any) -> None:
@@ -61,8 +61,8 @@ async def test_a_large_table_is_not_read_to_its_end(tools: Any, shop: Any) -> No
         limit=5,
         timeout_seconds=20,
     )
-    assert answer["row_count"] == 5
-    assert answer["truncated"] is True
+    assert len(answer["rows"]) == 5
+    assert "first 5 rows" in answer["notes"]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ async def test_a_slow_query_holds_up_no_other_call(tools: Any, shop: Any) -> Non
         )
         await until(lambda: running(shop) == 1)
         quick = await client.call_tool("run_query", {"cluster": "shop", "sql": "select 1"})
-        assert quick.structured_content["rows"] == [[1]]
+        assert told(quick)["rows"] == [[1]]
         assert await anyio.to_thread.run_sync(running, shop) == 1
         tasks.cancel_scope.cancel()
 
@@ -202,7 +202,7 @@ async def test_more_calls_at_once_than_a_cluster_takes_connections_wait_their_tu
 
     async def call(number: int) -> None:
         answer = await client.call_tool("run_query", {"cluster": "shop", "sql": f"select {number}"})
-        answers.append(answer.structured_content)
+        answers.append(told(answer))
 
     async with Client(tools.server) as client, anyio.create_task_group() as tasks:
         for number in range(110):
@@ -246,7 +246,7 @@ async def test_a_script_reports_every_statement(tools: Any, bench: Any) -> None:
         "DO",
         "UPDATE 1",
     ]
-    assert [one["affected_rows"] for one in answer["statements"]] == [None, 2, None, 1]
+    assert [one.get("affected_rows") for one in answer["statements"]] == [None, 2, None, 1]
     assert answer["statements"][1]["rows"] == [[1], [2]]
     assert answer["notices"] == ["NOTICE: hello"]
 

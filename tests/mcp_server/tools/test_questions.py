@@ -7,6 +7,7 @@ from mcp import Client
 from mcp_types import CreateMessageResult, ErrorData, TextContent
 
 from mcp_server.questions import ask_once
+from tests.mcp_server.conftest import told
 
 OFF_TOPIC = "what is the weather like in Paris tomorrow?"
 
@@ -34,8 +35,8 @@ async def test_the_rows_are_those_of_run_query(tools: Any, shop: Any) -> None:
 
 async def test_the_limit_bounds_the_rows_of_an_answer(tools: Any, shop: Any) -> None:
     answer = await tools("ask", cluster="shop", question="List the names of all customers", limit=2)
-    assert answer["result"]["row_count"] == 2
-    assert answer["result"]["truncated"] is True
+    assert len(answer["result"]["rows"]) == 2
+    assert "first 2 rows" in answer["notes"]
 
 
 async def test_a_question_beside_the_point_is_declined_with_the_reason(
@@ -43,8 +44,7 @@ async def test_a_question_beside_the_point_is_declined_with_the_reason(
 ) -> None:
     answer = await tools("ask", cluster="shop", question=OFF_TOPIC)
     assert answer["answered"] is False
-    assert answer["sql"] is None
-    assert answer["result"] is None
+    assert not {"sql", "result"} & set(answer)
     assert answer["reason"]
 
 
@@ -101,7 +101,7 @@ async def test_the_clients_model_is_asked_when_the_translator_declines(
 ) -> None:
     model = ClientModel("select max(balance) from customers")
     result = await ask_with(tools, model, protocol, question=OFF_TOPIC)
-    answer = result.structured_content
+    answer = told(result)
     assert answer["origin"] == "model"
     assert answer["result"]["rows"] == [[250.5]]
     assert len(model.heard) == 1
@@ -113,7 +113,7 @@ async def test_the_clients_model_is_left_alone_when_the_translator_answers(
 ) -> None:
     model = ClientModel("select 1")
     result = await ask_with(tools, model, protocol, question="How many customers are there?")
-    assert result.structured_content["origin"] == "built-in"
+    assert told(result)["origin"] == "built-in"
     assert model.heard == []
 
 
@@ -124,16 +124,16 @@ async def test_translator_and_model_check_each_other_when_both_are_asked(
     agrees = await ask_with(
         tools, ClientModel("select count(id) from customers"), protocol, **question
     )
-    assert agrees.structured_content["agreement"] is True
+    assert told(agrees)["agreement"] is True
     differs = await ask_with(tools, ClientModel("select 99"), protocol, **question)
-    assert differs.structured_content["agreement"] is False
-    assert differs.structured_content["confidence"] < agrees.structured_content["confidence"]
+    assert told(differs)["agreement"] is False
+    assert told(differs)["confidence"] < told(agrees)["confidence"]
 
 
 async def test_a_wrong_query_of_the_model_is_repaired(tools: Any, shop: Any, protocol: str) -> None:
     model = ClientModel("select balanc from customers", "select max(balance) from customers")
     result = await ask_with(tools, model, protocol, question=OFF_TOPIC)
-    assert result.structured_content["result"]["rows"] == [[250.5]]
+    assert told(result)["result"]["rows"] == [[250.5]]
     assert "balance" in model.heard[1]
 
 
@@ -142,7 +142,7 @@ async def test_a_hostile_query_of_the_model_is_refused(
 ) -> None:
     model = ClientModel("delete from customers", "drop table customers", "select pg_sleep(60)")
     result = await ask_with(tools, model, protocol, question=OFF_TOPIC)
-    assert result.structured_content["answered"] is False
+    assert told(result)["answered"] is False
     count = await tools("run_query", cluster="shop", sql="select count(*) from customers")
     assert count["rows"] == [[3]]
 
@@ -151,8 +151,8 @@ async def test_a_client_whose_model_fails_before_the_end_of_a_call_gets_the_reas
     tools: Any, shop: Any
 ) -> None:
     result = await ask_with(tools, ClientModel(), "legacy", question=OFF_TOPIC)
-    assert result.structured_content["answered"] is False
-    assert "the user said no" in result.structured_content["reason"]
+    assert told(result)["answered"] is False
+    assert "the user said no" in told(result)["reason"]
 
 
 async def test_a_client_can_keep_its_model_out_of_it(tools: Any, shop: Any, protocol: str) -> None:

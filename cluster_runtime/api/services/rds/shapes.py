@@ -60,6 +60,7 @@ def db_cluster(facts: DBCluster, instances: Iterable[DBInstance]) -> Mapping[str
             "MaxCapacity": facts.scaling.max_capacity,
             "SecondsUntilAutoPause": facts.scaling.seconds_until_auto_pause,
         },
+        "ServerlessV2PlatformVersion": facts.serverless_v2_platform_version or None,
         "TagList": tags(facts),
         "MasterUserSecret": _secret(facts),
         "VPCNetworkingEnabled": False,

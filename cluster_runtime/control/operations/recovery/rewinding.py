@@ -12,6 +12,7 @@ from cluster_runtime.control.records.rules import Must, check_restore_point
 from cluster_runtime.errors import (
     ClusterNotFoundError,
     EngineError,
+    InsufficientStorageError,
     InvalidClusterStateError,
     InvalidParameterError,
     InvalidRestoreError,
@@ -96,6 +97,7 @@ class Rewind(Request):
         ClusterNotFoundError,
         InvalidClusterStateError,
         InvalidRestoreError,
+        InsufficientStorageError,
         EngineError,
         QuorumLostError,
     ),

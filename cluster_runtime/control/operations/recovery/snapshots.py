@@ -108,6 +108,7 @@ class DescribeDBClusterSnapshots(Request):
         SnapshotAlreadyExistsError,
         InvalidSnapshotStateError,
         InvalidParameterError,
+        InsufficientStorageError,
         *BACKUP_ERRORS,
     ),
 )

@@ -10,8 +10,6 @@ from typing import Literal
 
 from cluster_runtime.control.records.resources import Tag
 
-RETENTION_MIN_DAYS, RETENTION_MAX_DAYS = 1, 35
-
 SnapshotStatus = Literal["creating", "available", "copying", "deleting"]
 
 

@@ -31,7 +31,7 @@ from cluster_runtime.errors import AutomatedBackupNotFoundError
 from cluster_runtime.wording import Hint, Operation
 
 LOCAL_FOLDER = "backups"
-_VOLATILE = ("status", "capacity", "walls", "percent_progress")
+_VOLATILE = ("status", "capacity", "deep_pause", "walls", "percent_progress")
 
 
 def archive_of(state: StateDirectory, catalog: BackupCatalog) -> Archive:
@@ -192,9 +192,12 @@ def _collect(runtime: OpenRuntime, folder: str, since: int | None) -> None:
     """Remove what neither a window nor a snapshot needs; all of it where there is neither."""
     try:
         vault = runtime.backups.archive.vault(folder)
-        size = vault.facts().wal_segment_bytes
     except ObjectMissingError:
         return
+    if since is None and FACTS not in vault.bucket.names(vault.folder):
+        vault.delete_all()  # an import, or a backup, that was cut short: nothing can be made of it
+        return
+    size = vault.facts().wal_segment_bytes
     left = Collecting(vault).collect(since, size)
     if since is None and not left.snapshots:
         vault.delete_all()

@@ -183,6 +183,11 @@ async def _restore(
                     "some and try again"
                 ) from error
             raise
+    await runtime.record(
+        made,
+        f"DB cluster restored from a backup of {origin.db_cluster.db_cluster_identifier}",
+        "creation",
+    )
     return made
 
 
@@ -214,11 +219,6 @@ async def _make(
         await asyncio.wait({laying})
         raise
     await making.complete(runtime, made, foreign=origin.foreign)
-    await runtime.record(
-        made,
-        f"DB cluster restored from a backup of {origin.db_cluster.db_cluster_identifier}",
-        "creation",
-    )
 
 
 def _lay_out(

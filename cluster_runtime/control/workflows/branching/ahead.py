@@ -47,7 +47,7 @@ class WarmBranches:
     @property
     def ready(self) -> bool:
         """Whether the next branch will find one."""
-        return self._ready is not None and self._ready.ahead.is_near()
+        return self._ready is not None and self._ready.standby.is_near()
 
     def look(self) -> None:
         """Begin to make one where one is wanted, and let go of one that is of no use."""
@@ -58,7 +58,7 @@ class WarmBranches:
             return
         if cluster.db_cluster.status is not ClusterStatus.AVAILABLE:
             return
-        if self._ready is not None and self._ready.ahead.is_lost():
+        if self._ready is not None and self._ready.standby.is_lost():
             _log.warning("a warm branch is of no use any more", cluster=cluster.identifier)
             self._task = self._loop.create_task(self._let_go())
         elif self._ready is None and self._loop.time() >= self._not_before:

@@ -45,20 +45,10 @@ async def restore_from_volume(
         if source.format != CLUSTER_FORMAT:
             await source.writer.ensure_running()  # which brings it up to this release's format
         made = await _of_warm_branch(runtime, source, identifier, request)
-        if made is not None:
-            return made
-        installation = await in_thread(runtime.installation, source.db_cluster.engine_version)
-        described = making.described_as(runtime, source.db_cluster, identifier, request)
-        made = await making.begin(runtime, described, installation)
-        try:
-            await _make(runtime, source, made, _target(request.restore_to_time))
-        except BaseException as error:
-            await making.discard(runtime, made)
-            if isinstance(error, StorageError) and source.id not in runtime.clusters:
-                raise InvalidClusterStateError(
-                    f"cluster {source.identifier!r} was deleted while it was cloned"
-                ) from error
-            raise
+        if made is None:
+            made = await _laid_out(runtime, source, identifier, request)
+    how = "a clone" if made.db_cluster.branch_of else "a restore"
+    await runtime.record(made, f"DB cluster created as {how} of {source.identifier}", "creation")
     return made
 
 
@@ -119,7 +109,11 @@ async def _of_warm_branch(
     the other way then.
     """
     warm = source.instances.warm_branch
-    other_parameters = request.db_cluster_parameter_group_name is not None
+    # The range of its capacity sets some, too.
+    other_parameters = (
+        request.db_cluster_parameter_group_name is not None
+        or request.serverless_v2_scaling_configuration is not None
+    )
     if warm is None or request.restore_to_time or other_parameters or not request.with_writer:
         return None
     ahead = warm.take()
@@ -141,7 +135,28 @@ async def _of_warm_branch(
             )
             return None
         raise
-    await _tell(runtime, source, made)
+    return made
+
+
+async def _laid_out(
+    runtime: OpenRuntime,
+    source: HostedCluster,
+    identifier: str,
+    request: RestoreDBClusterToPointInTime,
+) -> HostedCluster:
+    """A cluster whose first data directory is laid out for it."""
+    installation = await in_thread(runtime.installation, source.db_cluster.engine_version)
+    described = making.described_as(runtime, source.db_cluster, identifier, request)
+    made = await making.begin(runtime, described, installation)
+    try:
+        await _make(runtime, source, made, _target(request.restore_to_time))
+    except BaseException as error:
+        await making.discard(runtime, made)
+        if isinstance(error, StorageError) and source.id not in runtime.clusters:
+            raise InvalidClusterStateError(
+                f"cluster {source.identifier!r} was deleted while it was cloned"
+            ) from error
+        raise
     return made
 
 
@@ -161,7 +176,6 @@ async def _make(
         await made.writer.ensure_running(made.instances.writer_server.start_laid_out)
     await making.complete(runtime, made)
     runtime.copies.prepare(base_image)
-    await _tell(runtime, source, made)
 
 
 async def _cut_off(source: HostedCluster, made: HostedCluster, ahead: BranchAhead) -> None:
@@ -170,14 +184,14 @@ async def _cut_off(source: HostedCluster, made: HostedCluster, ahead: BranchAhea
     The standby holds back before the cut is made, so that it has nothing that lies behind it; then
     it takes the log up to there, and is promoted while the new volume is opened.
     """
-    standby, writer = ahead.ahead, made.writer
+    standby, writer = ahead.standby, made.writer
     async with _being_cut(source, made, None, standby.hold_back, then=standby.give) as cut:
         opening = in_thread(made.instances.storage.open_for, made.instances.writer_server)
         promoting = writer.promote(int(cut.end))
         for done in await gather(opening, promoting, return_exceptions=True):
             if isinstance(done, BaseException):
                 raise done
-        writer.servers = ahead.servers
+        writer.servers = ahead.servers.of_branch
 
 
 @asynccontextmanager
@@ -213,11 +227,6 @@ async def _being_cut(
         await in_thread(entered.__exit__, type(error), error, error.__traceback__)
         raise
     await in_thread(entered.close)  # what is shared of the pages is linked by then
-
-
-async def _tell(runtime: OpenRuntime, source: HostedCluster, made: HostedCluster) -> None:
-    how = "a clone" if made.db_cluster.branch_of else "a restore"
-    await runtime.record(made, f"DB cluster created as {how} of {source.identifier}", "creation")
 
 
 def _target(to: datetime | None) -> Target | None:

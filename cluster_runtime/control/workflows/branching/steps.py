@@ -69,12 +69,12 @@ async def perform(runtime: OpenRuntime, cluster: HostedCluster, workflow: Workfl
     passed = False
     try:
         for step in workflow.steps:
-            passed = passed or step.name == workflow.from_here
             cluster.db_cluster = replace(
                 before, status=workflow.status, percent_progress=percent(names, step.name)
             )
             under_way = UnderWay(cluster.id, workflow.kind, step.name)
             await in_thread(runtime.catalog.begin_step, under_way)
+            passed = passed or step.name == workflow.from_here
             await step.do()
     except BaseException:
         if not passed:

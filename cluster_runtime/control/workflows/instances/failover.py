@@ -25,6 +25,7 @@ from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import (
     EngineError,
     InstanceNotReadyError,
+    InsufficientStorageError,
     InvalidParameterError,
     StorageError,
 )
@@ -217,9 +218,13 @@ async def _promote(runtime: OpenRuntime, cluster: HostedCluster, name: str) -> N
     instances.writer = reader
     cluster.lag.pop(name, None)
     cluster.db_cluster = after
-    await in_thread(runtime.catalog.put, replace(after, status=ClusterStatus.AVAILABLE))
-    await publish(cluster)
     await old.become_reader()
+    try:
+        await in_thread(runtime.catalog.put, replace(after, status=ClusterStatus.AVAILABLE))
+    except InsufficientStorageError as error:
+        # A host that ends before it is noted begins with the old one, laid out from the volume.
+        _log.error("a new writer is not noted", cluster=cluster.identifier, error=str(error))
+    await publish(cluster)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from cluster_runtime.control.cluster import (
     Instances,
     OpenRuntime,
 )
+from cluster_runtime.control.endpoints import update_endpoints
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.records.identifiers import first_instance_name
@@ -22,13 +23,16 @@ from cluster_runtime.control.records.instances import (
     new_instance_resource_id,
 )
 from cluster_runtime.control.records.model import DBCluster, InstanceStatus
-from cluster_runtime.control.servers.ahead import ReaderAhead
+from cluster_runtime.control.servers.on_volume import Parameters
 from cluster_runtime.control.servers.places import (
+    Servers,
     coalescing_of,
     data_directory_at,
     log_file_at,
+    server_name,
     servers_ahead,
     servers_at,
+    sockets_of,
 )
 from cluster_runtime.control.servers.storage import ClusterStorage
 from cluster_runtime.control.workflows.upgrade import prepare_reader, prepare_writer
@@ -58,6 +62,7 @@ def instances_over(
     def begin_upkeep(volume: StorageVolume) -> None:
         # First who needs log: nothing is collected before coalescing has begun.
         runtime.backups.attach(resource_id, volume)
+        runtime.meter.attach(resource_id, volume.meters)
         coalesce(volume)
 
     storage = ClusterStorage(
@@ -65,7 +70,7 @@ def instances_over(
         home.user_of(resource_id),
         begin_upkeep,
         partial(runtime.window_of, resource_id),
-        lambda message: runtime.tell(resource_id, message, "backtrack"),
+        partial(runtime.tell, resource_id),
     )
     at = partial(_hosted, runtime, installation, storage, resource_id)
     known = {each.db_instance_identifier: each.place for each in records}
@@ -73,7 +78,7 @@ def instances_over(
     return Instances(
         storage,
         at(place, writer, as_reader=False),
-        at(STAND_IN_PLACE, STAND_IN_PLACE, as_reader=True),
+        partial(at, STAND_IN_PLACE, STAND_IN_PLACE, as_reader=True),
         {name: at(place, name, as_reader=True) for name, place in known.items()},
     )
 
@@ -83,25 +88,23 @@ def branch_ahead(
 ) -> BranchAhead:
     """What a branch of a cluster will be, as far as that can be had ahead; nothing runs yet."""
     instances = instances_over(runtime, installation, resource_id)
-    first, later = servers_ahead(
-        runtime.home,
-        installation,
-        instances.storage,
-        partial(runtime.parameters_of, resource_id, FIRST_PLACE),
-        resource_id,
+    servers = servers_ahead(
+        _servers(runtime, installation, instances.storage, resource_id, FIRST_PLACE, ""),
+        sockets_of(runtime.home, resource_id, "a"),
         source.instances.storage,
-        partial(runtime.parameters_of, source.id),
+        Parameters(
+            partial(runtime.parameters_of, source.id),
+            partial(runtime.parameters_of_range, source.id),
+        ),
     )
     instances.writer = HostedInstance(
-        first,
+        servers,
         resource_id,
         installation.major,
         partial(prepare, runtime, resource_id),
         as_reader=True,
     )
-    assert isinstance(first.as_reader, ReaderAhead), "it was made as one"
-    directory = runtime.home.clusters / resource_id
-    return BranchAhead(resource_id, directory, instances, first.as_reader, later)
+    return BranchAhead(resource_id, runtime.home.clusters / resource_id, instances, servers)
 
 
 async def hosted_at(
@@ -177,6 +180,9 @@ async def prepare(runtime: OpenRuntime, resource_id: str, instance: HostedInstan
         await prepare_reader(runtime, resource_id, instance)
     else:
         await prepare_writer(runtime, resource_id, instance)
+    cluster = runtime.clusters.get(resource_id)
+    if cluster is not None:
+        update_endpoints(runtime, cluster)  # it may take more or fewer connections than before
 
 
 def _hosted(
@@ -189,19 +195,33 @@ def _hosted(
     *,
     as_reader: bool,
 ) -> HostedInstance:
-    servers = servers_at(
-        runtime.home,
-        installation,
-        storage,
-        partial(runtime.parameters_of, resource_id, place),
-        resource_id,
-        place,
-        name,
-    )
     return HostedInstance(
-        servers,
+        _servers(runtime, installation, storage, resource_id, place, name),
         resource_id,
         installation.major,
         partial(prepare, runtime, resource_id),
         as_reader=as_reader,
+    )
+
+
+def _servers(
+    runtime: OpenRuntime,
+    installation: Installation,
+    storage: ClusterStorage,
+    resource_id: str,
+    place: str,
+    name: str,
+) -> Servers:
+    return servers_at(
+        runtime.home,
+        installation,
+        storage,
+        Parameters(
+            partial(runtime.parameters_of, resource_id, place),
+            partial(runtime.parameters_of_range, resource_id),
+        ),
+        resource_id,
+        place,
+        partial(runtime.capacity.enforcer.admit, server_name(resource_id, place)),
+        name,
     )

@@ -202,6 +202,7 @@ async def _forget(runtime: OpenRuntime, cluster: HostedCluster, record: Instance
     await close_endpoint(runtime, cluster, of_instance(name))
     await in_thread(remove_files, cluster.directory, record)
     cluster.lag.pop(name, None)
+    cluster.slots.pop(name, None)
     cluster.problems.pop(name, None)
     await _drop(runtime, cluster, name)
 

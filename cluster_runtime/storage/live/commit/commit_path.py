@@ -71,6 +71,7 @@ class CommitPath:
             wal_segment_bytes=wal_segment_bytes,
             counts=counts,
             prepare=prepare,
+            clock=clock,
         )
         self.lanes = [self._lane(store, index, position) for index, store in enumerate(stores)]
         self._device = open_device(self.staging.arena, slots + 1)

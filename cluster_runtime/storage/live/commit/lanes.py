@@ -19,6 +19,8 @@ class IoCounts:
     write_ios, read_ios: as Aurora bills them: log in units of 4 KiB, counted once and not six
         times; pages of 8 KiB that data directories were made from.
     segment_writes, syncs, segment_bytes: what the six segments' disks did for that.
+    durable_batches, durable_seconds: stretches of log that became durable, and how long they waited
+        for it from when they came, all together.
     """
 
     wal_bytes: int = 0
@@ -28,6 +30,8 @@ class IoCounts:
     segment_bytes: int = 0
     write_ios: int = 0
     read_ios: int = 0
+    durable_batches: int = 0
+    durable_seconds: float = 0.0
 
 
 @dataclass(slots=True)

@@ -41,6 +41,7 @@ class LogHead:
         wal_segment_bytes: int,
         counts: IoCounts,
         prepare: Callable[[int], None],
+        clock: Callable[[], float],
     ) -> None:
         """prepare: have the log file made that starts at a position; must return at once."""
         self.lock = threading.Lock()
@@ -51,9 +52,9 @@ class LogHead:
         self._volume, self._sizes, self._counts = volume, sizes, counts
         self._begun = lsn, staging.head
         self._wal_segment_bytes = wal_segment_bytes
-        self._prepare = prepare
+        self._prepare, self._clock = prepare, clock
         self._ends: deque[tuple[Lsn, int]] = deque()
-        self._points: deque[Lsn] = deque()
+        self._points: deque[tuple[Lsn, float]] = deque()
         self._file_bytes = sizes.first_file
         self._file_end = self._prepared_to = staging.head + sizes.first_file
         self._watchers: tuple[int, ...] = ()
@@ -94,7 +95,7 @@ class LogHead:
         self.staged = staging.head
         self._ends.append((end, staging.head))
         if consistent:
-            self._points.append(end)
+            self._points.append((end, self._clock()))
         self.end_lsn = end
         counts = self._counts
         counts.batches += 1
@@ -113,10 +114,13 @@ class LogHead:
         while self._ends and self._ends[0][0] <= vcl:
             self.complete = self._ends.popleft()[1]
         points = self._points
-        if not points or points[0] > vdl:
+        if not points or points[0][0] > vdl:
             return False
-        while points and points[0] <= vdl:
-            points.popleft()
+        now, counts = self._clock(), self._counts
+        while points and points[0][0] <= vdl:
+            _, came = points.popleft()
+            counts.durable_batches += 1
+            counts.durable_seconds += now - came
         with self.lock:
             # Under the lock: who stops to watch may close its descriptor at once.
             for fd in self._watchers:

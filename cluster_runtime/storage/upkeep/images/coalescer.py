@@ -39,6 +39,9 @@ _SETTINGS: Settings = {
     "shared_buffers": "64MB",
 }
 
+COALESCER = "coalescer"
+"""Its folder in a volume's."""
+
 _log = get_logger(__name__)
 
 
@@ -53,7 +56,7 @@ class Coalescer:
         directory: Path,
         sockets: Path,
     ) -> None:
-        self.data_directory = directory / "coalescer"
+        self.data_directory = directory / COALESCER
         self._log_file = directory / "coalescer.log"
         self._installation = installation
         self._user = user

@@ -131,8 +131,8 @@ def inspect(sql: str) -> Inspection:
         raise ForbiddenError("SHOW ALL is not a query; name one setting, or read pg_settings")
     if not is_show and (query[0].text not in QUERY_WORDS or query[0].kind in _QUOTED):
         raise ForbiddenError(
-            f"{query[0].text.upper()[:40]} is not a query; only SELECT, WITH, VALUES, TABLE and "
-            "SHOW are read-only statements"
+            f"{query[0].text.upper()[:40]} is not a query; only SELECT, WITH, VALUES, TABLE, SHOW "
+            "of one setting, and EXPLAIN of a query are read-only statements"
         )
     for token in query:
         if token.kind is postgres_lexer.Kind.PARAMETER:
@@ -179,7 +179,8 @@ def check(
             if plan.trees[1:]:  # the first is of EXPLAIN itself; see `fetch`
                 yield from _expect_reads(plan.trees[1:])
     except psycopg.Error as error:
-        raise (yield from refusal(error, tree(sql))) from error
+        before = inspection.tokens[0].start
+        raise (yield from refusal(error, tree(sql), before)) from error
     if cost is not None and cost > bounds.cost:
         raise TooExpensiveError(
             f"the planner expects a cost of {cost:.0f}, the limit is {bounds.cost:.0f}; "

@@ -48,6 +48,7 @@ SHAPES = RDS["shapes"]
 OURS = {
     "PauseDBCluster",
     "DescribeActivity",
+    "DescribeBill",
     "DescribeDataDiff",
     "DescribeSchemaDiff",
     "DescribeSessions",
@@ -58,6 +59,8 @@ OURS = {
     "HealFault",
     "LoseCompute",
     "DescribeHost",
+    "DescribeMetrics",
+    "ListMetrics",
     "GetMasterUserSecret",
     "DescribeBackupStore",
     "ModifyBackupStore",
@@ -76,6 +79,7 @@ OURS_IN_RDS_OPERATIONS = {
     ("ModifyDBCluster", "internet_access_gateway_enabled"),
     ("ModifyDBCluster", "reset_settings"),
     ("ModifyDBCluster", "backtrack_bytes_max"),
+    ("ModifyDBCluster", "seconds_until_deep_pause"),
     ("ModifyDBCluster", "warm_branch"),
     ("CreateDBCluster", "warm_branch"),
     ("RestoreDBClusterToPointInTime", "with_writer"),
@@ -110,7 +114,22 @@ CODES_OF_OUR_OWN = {
     ("ModifyDBCluster", "DBParameterGroupNotFound"),  # RDS: DBClusterParameterGroupNotFound
     ("RestoreDBClusterToPointInTime", "DBParameterGroupNotFound"),
     ("RestoreDBClusterFromSnapshot", "DBParameterGroupNotFound"),
-    ("CreateDBClusterSnapshot", "InsufficientStorageClusterCapacity"),  # of this machine's disk
+    *(
+        (name, "InsufficientStorageClusterCapacity")  # of this machine's disk
+        for name in (
+            *("CreateDBInstance", "DeleteDBInstance", "RebootDBInstance", "DeleteDBCluster"),
+            *("FailoverDBCluster", "CreateDBClusterSnapshot", "CopyDBClusterSnapshot"),
+        )
+    ),
+    *(
+        (name, code)  # of the store of backups, which is RDS's own there
+        for name in (
+            *("CreateDBClusterSnapshot", "CopyDBClusterSnapshot", "DeleteDBClusterSnapshot"),
+            *("RestoreDBClusterToPointInTime", "RestoreDBClusterFromSnapshot", "DeleteDBCluster"),
+            "DeleteDBClusterAutomatedBackup",
+        )
+        for code in ("InvalidS3BucketFault", "InvalidRestoreFault")
+    ),
     ("CreateDBClusterSnapshot", "KMSKeyNotAccessibleFault"),
     ("DeleteDBClusterSnapshot", "KMSKeyNotAccessibleFault"),
     ("DeleteDBClusterAutomatedBackup", "KMSKeyNotAccessibleFault"),

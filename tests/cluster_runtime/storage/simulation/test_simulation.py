@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from cluster_runtime.storage.core.segment import Cut
 from cluster_runtime.storage.core.types import Epoch, SegmentId
 from cluster_runtime.storage.simulation import Violation, run_disk_seed, run_seed
+from cluster_runtime.storage.simulation.disk import SimulatedDisk
 from cluster_runtime.storage.simulation.disks import CALM_S, DiskWorld
 from cluster_runtime.storage.simulation.mutations import DISK_MUTATIONS, MUTATIONS, mutated
 from cluster_runtime.storage.simulation.run import STEPS, World
@@ -22,6 +24,7 @@ CAUGHT_WITHIN = 5_000
 CHUNK, DISK_CHUNK = 500, 100
 FIXED, FRESH = 2_500, 2_500
 DISK_FIXED, DISK_FRESH = 200, 200
+ENDING = 40
 LONG = 100_000
 """Seeds of each model in a long campaign."""
 PARTS = [(run_seed, part, 10_000) for part in range(0, LONG, 10_000)] + [
@@ -86,6 +89,27 @@ def test_a_long_campaign_breaks_no_invariant(
     survive(run, 2 * FIRST + part, count)
 
 
+def test_no_end_in_good_order_breaks_an_invariant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A volume that is closed gives back what was made ahead for its log, while others open it."""
+    given_back = 0
+    real = SimulatedDisk.cut_short
+
+    def cut_short(self: SimulatedDisk, path: Path, size: int) -> None:
+        nonlocal given_back
+        given_back += 1
+        real(self, path, size)
+
+    def end(self: DiskWorld) -> None:
+        if self.stormy and self.host is not None:
+            self.end_in_order(soon=self.rng.choice((1, 5, 40)))
+
+    monkeypatch.setattr(SimulatedDisk, "cut_short", cut_short)
+    monkeypatch.setattr(DiskWorld, "end_host", end)
+    survive(run_disk_seed, 0, ENDING)
+    survive(run_disk_seed, FIRST, ENDING)
+    assert given_back > ENDING
+
+
 def test_an_opening_that_comes_too_late_is_no_violation() -> None:
     """The answers of its quorum are still on their way when a newer writer cuts all six."""
     world = World(3)
@@ -112,6 +136,11 @@ def test_a_volume_that_was_opened_again_in_place_tries_a_disk_that_refused_again
     assert not lane.live
     world.scheduler.run_until(3.0)
     assert lane.live
+
+
+def test_log_that_was_collected_before_a_client_was_told_of_it_is_no_violation() -> None:
+    """Opened for reading alone after its writer died; an image was made, and then it healed."""
+    run_disk_seed(1_106_538_439)
 
 
 def test_a_segment_whose_peers_collected_what_it_misses_begins_again_behind_the_pages() -> None:
@@ -155,6 +184,12 @@ def run_seeds(run: Callable[..., int], bug: str) -> None:
 def each_of(bugs: Iterable[str]) -> list[Any]:
     """What is rarely caught takes long."""
     return [pytest.param(bug, marks=pytest.mark.long) if bug in RARE else bug for bug in bugs]
+
+
+@pytest.mark.parametrize("bug", [*MUTATIONS, *DISK_MUTATIONS])
+def test_a_deliberate_bug_is_called_as_the_rule_that_it_breaks(bug: str) -> None:
+    with mutated(bug):
+        pass
 
 
 @pytest.mark.parametrize("bug", each_of(MUTATIONS))

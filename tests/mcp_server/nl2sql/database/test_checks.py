@@ -118,7 +118,7 @@ def test_every_harmless_statement_runs(dsn: str) -> None:
         ("select x.nope from (select name from sailor) x", UnknownNameError, "x.nope"),
         ("select * from sailors", UnknownNameError, "nearest: sailor"),
         ("select * from secret", UnknownNameError, "did you mean 'other.secret'"),
-        ("select * from Voyage where Venue = 'x'", UnknownNameError, "voyage.Venue Name"),
+        ("select * from Voyage where Venue = 'x'", UnknownNameError, 'voyage."Venue Name"'),
         ("select * from zzz", UnknownNameError, "tables here: other.secret, adults, sailor"),
         ("select name, count(*) from sailor", InvalidQueryError, "GROUP BY"),
         ("select name + 1 from sailor", InvalidQueryError, "integer"),

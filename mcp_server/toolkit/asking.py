@@ -9,7 +9,7 @@ from pydantic import Field
 from cluster_runtime.control.operations import Request as Declaration
 from cluster_runtime.control.operations.inputs import REQUIRED, Input, arguments, current_values
 from mcp_server.results import ToolResult
-from mcp_server.tools.platform import Call
+from mcp_server.toolkit.platform import Call
 from mcp_server.wording import argument_of, offered
 
 Request = dict[str, Any]
@@ -53,7 +53,8 @@ def _parameter(one: Input) -> inspect.Parameter:
     limits: dict[str, Any] = (
         {"ge": between.minimum, "le": between.maximum} if between is not None else {}
     )
-    field: Any = Annotated[one.type, Field(description=one.words, **limits)]
+    # The first sentence: what follows is for people, and is in the reference.
+    field: Any = Annotated[one.type, Field(description=one.words.split(". ")[0], **limits)]
     return inspect.Parameter(
         argument_of(one),
         inspect.Parameter.KEYWORD_ONLY,

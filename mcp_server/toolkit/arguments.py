@@ -4,32 +4,31 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, WithJsonSchema
 
 CLUSTER_PARAMETER = "cluster"
 DATABASE_PARAMETER = "database"
 
 ClusterName = Annotated[
     str,
-    Field(description="Cluster identifier, as create_cluster took it and list_clusters shows it"),
+    Field(description="Cluster identifier"),
 ]
 DatabaseName = Annotated[
     str | None,
-    Field(description="Database in the cluster; default: the one the cluster was created with"),
+    Field(description="Default: the cluster's own"),
 ]
-RowLimit = Annotated[
-    int, Field(ge=1, le=1000, description="Most rows to return; truncated tells if there are more")
-]
+RowLimit = Annotated[int, Field(ge=1, le=1000, description="Most rows to return")]
 TimeoutSeconds = Annotated[
     float,
-    Field(gt=0, le=600, description="Seconds after which the call is cancelled in the database"),
+    Field(gt=0, le=600, description="Then the SQL is cancelled"),
 ]
 Parameters = Annotated[
     list[str | int | float | bool | list[object] | dict[str, object] | None],
     Field(
-        description="Values of $1, $2, ... in the SQL: safer than writing them into it. Lists and "
-        "objects are sent as JSON; for an array write $1::text::int[] and send '{1,2}'"
+        description="Values of $1, $2, ... in the SQL. A list is an array where the SQL takes one, "
+        "else JSON",
     ),
+    WithJsonSchema({"type": "array", "items": {}}),
 ]
 
 

@@ -10,29 +10,34 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any, cast
 
 import psycopg
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
+from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import ValidationError
 
 from cluster_runtime import tracing
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Words
+from mcp_server.answers.pages import Answer
+from mcp_server.rendering import clip
 from mcp_server.results import ToolResult
 from mcp_server.sessions import HOSTS_MAX
 from mcp_server.sql_errors import connection_lost, sql_error_text
-from mcp_server.tools.arguments import (
+from mcp_server.toolkit.arguments import (
     CLUSTER_PARAMETER,
     DATABASE_PARAMETER,
     explain_arguments,
     one_of,
 )
-from mcp_server.tools.platform import Call, Platform, ServerScope
-from mcp_server.tools.progress import Progress
+from mcp_server.toolkit.platform import Call, Platform, ServerScope
+from mcp_server.toolkit.progress import Progress
+from mcp_server.toolkit.sending import Continued, sent
+from mcp_server.toolkit.toolsets import Toolset
+from mcp_server.toolkit.trimming import only, trimmed
 from mcp_server.wording import EVERY_TOOL
 
 ERROR = "borealis.error.type"
@@ -40,17 +45,14 @@ ERROR = "borealis.error.type"
 
 
 class Effect(Enum):
-    """What a call may change; becomes the hints that clients decide by."""
+    """What a call may change; becomes the hints that clients decide by.
 
-    READS = ToolAnnotations(
-        read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
-    )
-    ADDS = ToolAnnotations(
-        read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False
-    )
-    DESTROYS = ToolAnnotations(
-        read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=False
-    )
+    Of a tool that reads, the protocol gives no meaning to the others.
+    """
+
+    READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+    ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
+    DESTROYS = ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=False)
 
     @property
     def writes(self) -> bool:
@@ -66,18 +68,27 @@ class Reach(Enum):
     SERVER = "the clusters of the server"
 
 
-Answer = ToolResult | InputRequiredResult
-Run = Callable[..., Awaitable[Answer]]
+ERROR_CHARACTERS = 4000
+"""What SQL raises itself may be of any length."""
+
+Told = ToolResult | Answer | Continued | InputRequiredResult
+Run = Callable[..., Awaitable[Told]]
 
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """One tool. Its name and description are those of `run`, its parameters those after `call`."""
+    """One tool. Its name and description are those of `run`, its parameters those after `call`.
+
+    toolset: the one that it belongs to; None where it serves the tools of all. structured:
+    the fields of its answer that programs use, and so get with a schema.
+    """
 
     run: Run
     title: str
+    toolset: Toolset | None
     effect: Effect
     reach: Reach
+    structured: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -86,6 +97,8 @@ class ToolDefinition:
 
     def fits(self, scope: ServerScope) -> bool:
         """Whether a server of this scope has the tool."""
+        if self.toolset is not None and self.toolset not in scope.toolsets:
+            return False
         if scope.read_only and self.effect.writes:
             return False
         if scope.databases:
@@ -94,12 +107,17 @@ class ToolDefinition:
 
 
 def tool(
-    *, title: str, effect: Effect, reach: Reach = Reach.CLUSTER
+    *,
+    title: str,
+    toolset: Toolset | None,
+    effect: Effect,
+    reach: Reach = Reach.CLUSTER,
+    structured: tuple[str, ...] = (),
 ) -> Callable[[Run], ToolDefinition]:
     """Define a tool: an async function whose docstring and parameter descriptions are its words."""
 
     def define(run: Run) -> ToolDefinition:
-        return ToolDefinition(run=run, title=title, effect=effect, reach=reach)
+        return ToolDefinition(run, title, toolset, effect, reach, structured)
 
     return define
 
@@ -112,9 +130,10 @@ def bind(
     words: how errors call things, which names no tool that the server lacks.
     """
     signature = inspect.signature(definition.run, eval_str=True)
+    structured = bool(definition.structured)
     fixed = {name: value for name, value in _fixed(scope).items() if name in signature.parameters}
 
-    async def answered(run: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def answered(run: Callable[[], Awaitable[Told]]) -> Told:
         for _ in range(HOSTS_MAX - 1):
             try:
                 return await run()
@@ -133,17 +152,13 @@ def bind(
             answer = await answered(lambda: definition.run(call, **fixed, **arguments))
         except BorealisError as error:
             tracing.annotate({ERROR: type(error).__qualname__})
-            raise ToolError(error.told(words)) from error
+            raise ToolError(clip(error.told(words), ERROR_CHARACTERS)) from error
         except psycopg.Error as error:
             tracing.annotate({ERROR: error.sqlstate or type(error).__qualname__})
-            raise ToolError(sql_error_text(error, words)) from error
+            raise ToolError(clip(sql_error_text(error, words), ERROR_CHARACTERS)) from error
         if isinstance(answer, InputRequiredResult):
             return answer
-        return CallToolResult(
-            # The same JSON on one line: indented, a row takes a line per value of the context.
-            content=[TextContent(type="text", text=answer.model_dump_json())],
-            structured_content=answer.model_dump(mode="json"),
-        )
+        return sent(answer, call, structured=structured)
 
     parameters = [
         p.replace(annotation=one_of(scope.databases))
@@ -158,16 +173,18 @@ def bind(
     invoke.__name__ = definition.name
     invoke.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters)],
-        return_annotation=_result_of(signature.return_annotation),
+        return_annotation=_result_of(
+            signature.return_annotation, structured=bool(definition.structured)
+        ),
     )
     bound = StrictTool.from_function(
         invoke,
         title=definition.title,
         description=inspect.getdoc(definition.run),
-        annotations=definition.effect.value.model_copy(update={"title": definition.title}),
-        structured_output=True,
+        annotations=definition.effect.value,
+        structured_output=structured,
     )
-    return cast(StrictTool, bound).refusing_unknown_arguments()
+    return cast(StrictTool, bound).refusing_unknown_arguments(definition.structured)
 
 
 def _told_by_span(arguments: Mapping[str, Any]) -> tracing.Attributes:
@@ -190,23 +207,25 @@ def _fixed(scope: ServerScope) -> dict[str, Any]:
     return {} if scope.cluster is None else {CLUSTER_PARAMETER: scope.cluster}
 
 
-def _result_of(annotation: Any) -> Any:
-    """A tool's return type as the SDK wants it: a result of ours, checked against the model."""
-    arms = get_args(annotation) or (annotation,)
-    (model,) = (arm for arm in arms if arm is not InputRequiredResult)
-    result = Annotated[CallToolResult, model]
-    return result if len(arms) == 1 else result | InputRequiredResult
+def _result_of(annotation: Any, *, structured: bool) -> Any:
+    """A tool's return type as the SDK wants it: with a schema, a result checked against a model."""
+    return Annotated[CallToolResult, annotation] if structured else CallToolResult
 
 
 class StrictTool(Tool):
     """A tool that names an argument it does not know, where the SDK's would ignore it."""
 
-    def refusing_unknown_arguments(self) -> "StrictTool":
-        """Itself, with a schema that takes no argument it does not name."""
+    def refusing_unknown_arguments(self, told: tuple[str, ...] = ()) -> "StrictTool":
+        """Itself, with a schema that takes no argument it does not name.
+
+        told: the fields of its answer that its schema names; there may be others.
+        """
         model = self.fn_metadata.arg_model
         model.model_config["extra"] = "forbid"
         model.model_rebuild(force=True)
-        self.parameters = model.model_json_schema(by_alias=True)
+        self.parameters = trimmed(model.model_json_schema(by_alias=True))
+        if (schema := self.fn_metadata.output_schema) is not None:
+            self.fn_metadata.output_schema = only(trimmed(schema, described=False), told)
         return self
 
     async def run(

@@ -1,0 +1,1 @@
+"""Metrics of running instances: measured, kept, told."""

@@ -1,0 +1,1 @@
+"""What clusters used, and what Amazon Aurora would ask for it."""

@@ -1,0 +1,1 @@
+"""How much capacity a cluster has at each moment: rules, without clock, file or process."""

@@ -1,0 +1,1 @@
+"""`borealis simulate`: what scaling would do with a load."""

@@ -1,0 +1,1 @@
+"""What a server offers beside its tools: resources, prompts, completion of their arguments."""
