@@ -51,9 +51,11 @@ class OnVolume:
 
     @property
     def extensions(self) -> tuple[str, ...]:
+        """The extensions that its master user may create."""
         return installable(self._postmaster.installation)
 
     def tell(self, facts: InstanceFacts) -> None:
+        """Have it tell its clients this of itself, while it runs."""
         self._postmaster.write_facts(facts.text())
         if facts.settings != self._told:
             # SHOW reads what the server runs with.
@@ -101,18 +103,22 @@ class OnVolume:
 
     @property
     def running(self) -> bool:
+        """Whether its postmaster runs."""
         return self._postmaster.running
 
     @property
     def outdated(self) -> bool:
+        """Whether it runs and must be started again before it lets anybody in."""
         return self._postmaster.outdated
 
     @property
     def pid(self) -> int | None:
+        """The process id of its postmaster; None while it does not run."""
         return self._postmaster.pid
 
     @property
     def process(self) -> Process:
+        """What the operating system says of its postmaster."""
         pid = self._postmaster.pid
         if pid is None:
             return Process.GONE
@@ -124,13 +130,16 @@ class OnVolume:
 
     @property
     def walls(self) -> Walls | None:
+        """What stands around it since its last start."""
         return self._postmaster.walls
 
     @property
     def socket_directory(self) -> Path:
+        """The folder of its socket, which only the host may enter."""
         return self._postmaster.socket_directory
 
     def end_backend(self, pid: int) -> None:
+        """End one of its server processes; one that is not its own is left alone."""
         with suppress(psutil.NoSuchProcess):
             backend = psutil.Process(pid)
             if backend.ppid() == self._postmaster.pid:
@@ -138,6 +147,7 @@ class OnVolume:
 
     @property
     def preloads(self) -> Settings:
+        """The libraries that its extensions need from its start on."""
         return preload_settings(self._postmaster.installation)
 
     @property

@@ -17,6 +17,7 @@ from cluster_runtime.storage.core.wal_records import (
     COMMITS,
     DATA_LONG,
     DATA_SHORT,
+    ENDS,
     INFO_OF_COMMIT,
     INFO_OF_MANAGER,
     LONG_HEADER_BYTES,
@@ -29,12 +30,13 @@ from cluster_runtime.storage.core.wal_records import (
     XLOG,
     page_header_bytes,
 )
+from cluster_runtime.storage.core.wal_upkeep import Upkeep
 
 EPOCH_OF_POSTGRESQL_S = 946_684_800
 """2000-01-01 in seconds since 1970, from which PostgreSQL counts microseconds."""
 
-_HEAD = struct.Struct("=I12xBB")
-"""Of the header of a record what tells a commit: length, info, resource manager."""
+_HEAD = struct.Struct("=II8xBB")
+"""Of the header of a record what tells a commit: length, xid, info, resource manager."""
 _TIME = struct.Struct("=q")
 _HEADER_OF_DATA = {DATA_SHORT: 2, DATA_LONG: 5, ORIGIN: 3, TOP_XID: 5}
 
@@ -43,12 +45,13 @@ _HEADER_OF_DATA = {DATA_SHORT: 2, DATA_LONG: 5, ORIGIN: 3, TOP_XID: 5}
 class Commit:
     """A commit record. before: the end of the record before it. end: of its own.
 
-    time: in seconds since 1970.
+    time: in seconds since 1970. upkeep: whether nobody misses it, as where statistics were made.
     """
 
     before: int
     end: int
     time: float
+    upkeep: bool = False
 
 
 def commits(start: int, chunks: Iterable[bytes], wal_segment_bytes: int) -> Iterator[Commit]:
@@ -78,23 +81,30 @@ class _CommitReader:
         """WAL before that is no record: the rest of a file behind a switch."""
         self._begin = start
         """Where the last record that is not in `_joined` any more ended."""
+        self._upkeep = Upkeep()
 
     def feed(self, wal: bytes) -> Iterator[Commit]:
         """More WAL; the commits that are whole now."""
         self._join(wal)
-        joined, unpack = self._joined, _HEAD.unpack_from
+        joined, unpack, upkeep = self._joined, _HEAD.unpack_from, self._upkeep
         at, ended = self._place, 0
         while len(joined) - at >= RECORD.size:
-            length, info, manager = unpack(joined, at)
+            length, xid, info, manager = unpack(joined, at)
             end = at + length
             if end > len(joined):
                 break
             if not length or (manager == XLOG and info & INFO_OF_MANAGER == SWITCH):
                 at, ended = self._next_segment(end - 1 if length else at), 0
                 continue
-            if manager == XACT and info & INFO_OF_COMMIT in COMMITS:
-                begin = self._end(ended) if ended else self._begin
-                yield Commit(begin, self._end(end), _time_of_commit(bytes(joined[at:end])))
+            if manager == XACT and info & INFO_OF_COMMIT in ENDS:
+                record = bytes(joined[at:end])
+                data = _data_of(record)
+                tidy = upkeep.ended(record, data)
+                if info & INFO_OF_COMMIT in COMMITS:
+                    begin = self._end(ended) if ended else self._begin
+                    yield Commit(begin, self._end(end), _time_at(record, data), tidy)
+            elif xid and xid not in upkeep.changed:
+                upkeep.note(xid, info, manager, joined, at)
             at, ended = end + -end % ALIGNMENT, end
         if ended:
             self._begin = self._end(ended)
@@ -124,7 +134,10 @@ class _CommitReader:
         size = self._wal_segment_bytes
         self._begin = self._skip_to = (self._lsn(offset) // size + 1) * size
         page = bisect_left(self._lsns, self._begin)
-        return self._offsets[page] if page < len(self._offsets) else len(self._joined)
+        if page < len(self._offsets):
+            return self._offsets[page]
+        del self._joined[len(self._joined) // ALIGNMENT * ALIGNMENT :]
+        return len(self._joined)
 
     def _lsn(self, offset: int) -> int:
         page = bisect_right(self._offsets, offset) - 1
@@ -136,8 +149,8 @@ class _CommitReader:
         return end + -end % ALIGNMENT
 
     def _let_go(self, at: int) -> None:
-        """Forget what was read."""
-        gone = min(at, len(self._joined))
+        """Forget what was read, in whole units: offsets are aligned as the log is."""
+        gone = min(at, len(self._joined)) // ALIGNMENT * ALIGNMENT
         pages = [
             (max(offset - gone, 0), lsn + max(gone - offset, 0))
             for offset, lsn in zip(self._offsets, self._lsns, strict=True)
@@ -157,10 +170,15 @@ def end_at(time: float, found: Iterable[Commit], end: int) -> int:
     return end
 
 
-def _time_of_commit(record: bytes) -> float:
+def _data_of(record: bytes) -> int:
+    """Where the data of a record begin that is of no block."""
     at = RECORD.size
     while (kind := record[at]) in (ORIGIN, TOP_XID):
         at += _HEADER_OF_DATA[kind]
-    (microseconds,) = _TIME.unpack_from(record, at + _HEADER_OF_DATA[kind])
+    return at + _HEADER_OF_DATA[kind]
+
+
+def _time_at(record: bytes, data: int) -> float:
+    (microseconds,) = _TIME.unpack_from(record, data)
     # Rounded once, as `datetime.timestamp` rounds: the same microsecond is the same number.
     return float((EPOCH_OF_POSTGRESQL_S * 1_000_000 + microseconds) / 1_000_000)

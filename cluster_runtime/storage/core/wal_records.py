@@ -31,6 +31,8 @@ XLOG, XACT = 0, 1
 INFO_OF_MANAGER, INFO_OF_COMMIT = 0xF0, 0x70
 """The bits of `info` that say what a record is: in general, and of a transaction."""
 COMMIT, COMMIT_PREPARED = COMMITS = (0x00, 0x30)
+ENDS = (*COMMITS, 0x20, 0x40)
+"""Of a transaction: committed or aborted, with or without PREPARE TRANSACTION before."""
 SWITCH = 0x40
 
 

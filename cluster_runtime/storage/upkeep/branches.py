@@ -106,10 +106,13 @@ class Branches:
                 written.result()
                 if linking and not sum(each.result() for each in linking):
                     raise QuorumLostError("no full segment has its page images whole; heal one")
-            except BaseException:
+            except BaseException as error:
                 wait([written])
                 wait(linking)
                 mount.disk.remove_tree(directory)
+                cause = written.exception()
+                if isinstance(error, Exception) and cause is not None and cause is not error:
+                    raise cause from None  # what else went wrong went wrong for that
                 raise
 
     def lay_out(
@@ -120,9 +123,15 @@ class Branches:
         Its pages and its log come from here, which has them in memory and open. base_copy: of the
         pages that the volume began with, to take where `made` has no image.
         """
-        self._directories.make_others(
-            data_directory, made.image, made.end, made.metadata, user, base_copy
-        )
+        copies = [base_copy]
+
+        def make() -> None:
+            copy = copies.pop() if copies else None
+            self._directories.make_others(
+                data_directory, made.image, made.end, made.metadata, user, copy
+            )
+
+        self._of_open_volume(make)
 
     def _plan(self, identity: str, lsn: int | None, with_past: bool) -> _Planned:
         mount, node = self._mount, self._mount.node

@@ -183,6 +183,8 @@ def _what_goes(cluster: HostedCluster, lsn: int, *, dry_run: bool) -> RewindDesc
     count, first, last = 0, None, None
     with cluster.instances.storage.used() as volume:
         for commit in volume.past.commits_between(lsn, volume.past.end):
+            if commit.upkeep:
+                continue
             count, last = count + 1, commit.time
             first = commit.time if first is None else first
     sessions = tuple(
