@@ -20,20 +20,23 @@ each core of its capacity counts as one."""
 _QUOTA, _PERIOD, _SHARES = "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.shares"
 
 
+NO_MEMORY_HIGH = (
+    "memory: cgroup version 1 has no memory.high, and its limit would end PostgreSQL; "
+    "cgroup version 2 has one"
+)
+
+
 class CgroupV1(ServerGroups):
     """The groups of one state directory below the group of the host.
 
     own: the host's group in the hierarchy of the CPU controller. name: of the folder of groups.
-    machine_cores: more is no limit. Raises UnavailableError where no group can be made there.
+    machine_cores: more is no limit. bounded: a server never has more than its share; else
+    it may use what nobody else wants. Raises UnavailableError where no group can be made there.
     """
 
     name = "cgroup v1"
-    gaps: tuple[str, ...] = (
-        "memory: cgroup version 1 has no memory.high, and its limit would end PostgreSQL; "
-        "cgroup version 2 has one",
-    )
 
-    def __init__(self, own: Path, name: str, machine_cores: float) -> None:
+    def __init__(self, own: Path, name: str, machine_cores: float, *, bounded: bool = True) -> None:
         folder = own / name
         try:
             folder.mkdir(exist_ok=True)
@@ -44,7 +47,8 @@ class CgroupV1(ServerGroups):
             raise UnavailableError("this kernel has no quota of CPU (CONFIG_CFS_BANDWIDTH)")
         write(folder / _SHARES, str(shares(machine_cores)))
         super().__init__(folder)
-        self._machine_cores = machine_cores
+        self.gaps: tuple[str, ...] = (*unbounded(bounded), NO_MEMORY_HIGH)
+        self._machine_cores = machine_cores if bounded else 0.0
 
     def open_up(self, group: Path) -> None:
         """Let the servers of a group have all of the machine. Raises OSError."""
@@ -59,6 +63,11 @@ class CgroupV1(ServerGroups):
         quota = int(read(group / _QUOTA))
         cores = None if quota == NO_QUOTA else quota / int(read(group / _PERIOD))
         return InForce(self.name, cores=cores, gaps=self.gaps)
+
+
+def unbounded(bounded: bool) -> tuple[str, ...]:
+    """What a group without a quota does not hold."""
+    return () if bounded else ("CPU: more than its share while nobody else wants it",)
 
 
 def shares(cores: float) -> int:

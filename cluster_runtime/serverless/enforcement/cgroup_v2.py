@@ -11,7 +11,12 @@ import errno
 import os
 from pathlib import Path
 
-from cluster_runtime.serverless.enforcement.cgroup_v1 import NO_QUOTA, PERIOD_US, quota_us
+from cluster_runtime.serverless.enforcement.cgroup_v1 import (
+    NO_QUOTA,
+    PERIOD_US,
+    quota_us,
+    unbounded,
+)
 from cluster_runtime.serverless.enforcement.group_files import (
     ServerGroups,
     all_are_of,
@@ -35,12 +40,14 @@ class CgroupV2(ServerGroups):
     """The groups of one state directory below the group of the host.
 
     own: the host's group. name: of the folder of groups. machine_cores: more is no limit. host: the
-    process of it. Raises UnavailableError where the CPU cannot be bounded there.
+    process of it. bounded: as for version 1. Raises UnavailableError where there can be no group.
     """
 
     name = "cgroup v2"
 
-    def __init__(self, own: Path, name: str, machine_cores: float, host: int) -> None:
+    def __init__(
+        self, own: Path, name: str, machine_cores: float, host: int, *, bounded: bool = True
+    ) -> None:
         if own.name == HOSTS:
             own = own.parent
         wanted: list[str] = [
@@ -60,11 +67,10 @@ class CgroupV2(ServerGroups):
         except OSError as error:
             raise UnavailableError(f"no group can be made in {own}: {error.strerror}") from error
         super().__init__(folder)
-        self.gaps: tuple[str, ...] = (
-            () if "memory" in wanted else (f"memory: no such controller in {own}",)
-        )
+        no_memory = () if "memory" in wanted else (f"memory: no such controller in {own}",)
+        self.gaps: tuple[str, ...] = (*unbounded(bounded), *no_memory)
         self._has_memory = "memory" in wanted
-        self._machine_cores = machine_cores
+        self._machine_cores = machine_cores if bounded else 0.0
 
     def open_up(self, group: Path) -> None:
         """Let the servers of a group have all of the machine. Raises OSError."""

@@ -155,7 +155,8 @@ def open_enforcer(wanted: Enforcement, state_directory: Path, machine: Machine) 
     gaps: tuple[str, ...] = ()
     if wanted in ("auto", "cgroup"):
         try:
-            return Enforcer(cgroup_of(state_directory, machine, own_places()))
+            bounded = wanted == "cgroup"
+            return Enforcer(cgroup_of(state_directory, machine, own_places(), bounded=bounded))
         except UnavailableError as error:
             if wanted == "cgroup":
                 raise InvalidParameterError(
@@ -167,18 +168,23 @@ def open_enforcer(wanted: Enforcement, state_directory: Path, machine: Machine) 
     return Enforcer(affinity.this_machine(), gaps)
 
 
-def cgroup_of(state_directory: Path, machine: Machine, places: CgroupPlaces) -> Means:
-    """The groups of a state directory. Raises UnavailableError, which says what was tried."""
+def cgroup_of(
+    state_directory: Path, machine: Machine, places: CgroupPlaces, *, bounded: bool = True
+) -> Means:
+    """The groups of a state directory. bounded: with quotas, and not by weight alone.
+
+    Raises UnavailableError, which says what was tried.
+    """
     name = f"borealis-{hashlib.sha256(bytes(state_directory)).hexdigest()[:16]}"
     tried = []
     if places.v2 is not None:
         try:
-            return CgroupV2(places.v2, name, machine.cores, os.getpid())
+            return CgroupV2(places.v2, name, machine.cores, os.getpid(), bounded=bounded)
         except UnavailableError as error:
             tried.append(f"version 2: {error}")
     if places.v1_cpu is not None:
         try:
-            return CgroupV1(places.v1_cpu, name, machine.cores)
+            return CgroupV1(places.v1_cpu, name, machine.cores, bounded=bounded)
         except UnavailableError as error:
             tried.append(f"version 1: {error}")
     raise UnavailableError("; ".join(tried) or "this system has none")

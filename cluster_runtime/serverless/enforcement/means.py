@@ -7,8 +7,9 @@ from cluster_runtime.engine.settings import Settings
 
 Enforcement = Literal["auto", "cgroup", "settings", "none"]
 """How instances are held to their capacity. cgroup: by the kernel, or the host does not open.
-auto: the same where this machine has it, else as `settings`. settings: which CPUs they run on, how
-nice they are, and parameters that a running server takes. none: capacity is a figure only."""
+auto: by the kernel's weights where this machine has cgroups, so that nothing lies idle that
+somebody could use, else as `settings`. settings: which CPUs they run on, how nice they are, and
+parameters that a running server takes. none: capacity is a figure only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ def describe(found: InForce) -> str:
     parts = []
     if found.cores is not None:
         parts.append(f"at most {found.cores:g} cores")
+    elif found.means.startswith("cgroup"):
+        parts.append("CPU by weight")
     if found.cpus is not None:
         parts.append(f"on {found.cpus} CPU{'s' if found.cpus != 1 else ''}")
     if found.nice is not None:

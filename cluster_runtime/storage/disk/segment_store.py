@@ -199,12 +199,17 @@ class SegmentStore:
                 raise self._stale(epoch)
             self._persist()
         # A writer that was not fenced until now may have written since the segment was read.
-        start = self.find_end()
-        # What it had written, but not made durable before its end, is read and counted from now on.
-        for file in self.log.files:
-            if start < file.end and file.start <= self.end:
-                self.log.disk.sync(file.path)
+        self.find_end()
+        self.make_durable()
         return self.status()
+
+    def make_durable(self) -> None:
+        """Sync what was read since it was opened, which is counted from now on: who wrote it may
+        have ended before it was durable. Raises OSError.
+        """
+        for file in self.log.files:
+            if self._read_from < file.end and file.start <= self.end:
+                self.log.disk.sync(file.path)
 
     def perform(self, actions: Iterable[Action]) -> None:
         """Do what the core asks of the disk while no device writes to this segment.
@@ -353,11 +358,10 @@ class SegmentStore:
                 self.log.remove_below(file.start)
                 return
 
-    def find_end(self, *, whole: bool = False) -> int:
+    def find_end(self, *, whole: bool = False) -> None:
         """Find the end of the log: read on from where it was noted, or from the newest mark.
 
-        Returns the position that was read from since the segment was opened: everything before that
-        was durable when a mark, or a note, said that it is there.
+        Everything before that was durable when a mark, or a note, said that it is there.
         whole: follow the chain from its first frame, and drop what is not in it.
         """
         log, history = self.log, self.core.history
@@ -366,7 +370,7 @@ class SegmentStore:
             if not self._notes.is_remembered(noted):
                 self._read_from = noted.position
             self._ends(*self._frames.follow(noted.position, noted.lsn, noted.consistent))
-            return self._read_from
+            return
         for file in self.log.files[:1] if whole else reversed(self.log.files):
             mark = self.log.mark(file)
             if mark is None:
@@ -379,7 +383,7 @@ class SegmentStore:
                 self._ends(end, tail, consistent)
                 if whole:
                     self.drop_behind()
-                return file.start
+                return
         raise SegmentUnreadableError(f"segment {self.id} has no log file that says where it starts")
 
     def _ends(self, end: int, tail: Lsn, consistent: Lsn | None) -> None:

@@ -166,6 +166,7 @@ def align(store: SegmentStore, history: History, membership: Membership) -> None
     Raises SegmentUnreadableError where it holds no log up to that cut, OSError where its disk
     refuses.
     """
+    store.make_durable()  # one that was not asked for a promise, or could not give it
     store.perform(store.core.adopt(history, membership))
 
 

@@ -210,8 +210,8 @@ def promise_not_persisted(patch: Patch) -> None:
         self._reload()
         if original(self.core, epoch) != [segment.Persist()]:
             raise self._stale(epoch)
-        self._board.value = epoch
         self.find_end()
+        self.make_durable()
         return self.status()
 
     original = Segment.promise
@@ -269,12 +269,10 @@ def marks_copied_ahead(patch: Patch) -> None:
         chained: Lsn,
         content: bytes = b"",
     ) -> bool:
-        wanted = source.log.file_at(position)
-        if all(file.start != wanted.start for file in target.log.files):
-            size = max(wanted.end - wanted.start, 0)
-            target.log.add_file(wanted.start, size, source.log.mark(wanted))
-        return False
+        mark = source.log.mark(source.log.file_at(position))
+        return original(target, source, position, Lsn(mark.lsn) if mark else chained, content)
 
+    original = gossip.have_file
     patch(gossip, "have_file", have_file)
     patch(repair, "have_file", have_file)
 
@@ -338,6 +336,10 @@ def damage_behind_which_claims_stay(patch: Patch) -> None:
     patch(segment_store.SegmentStore, "drop_behind", lambda self: None)
 
 
+def found_log_not_synced(patch: Patch) -> None:
+    patch(segment_store.SegmentStore, "make_durable", lambda self: None)
+
+
 def names_not_synced(patch: Patch) -> None:
     def replace(self: SimulatedDisk, path: Path, content: bytes) -> None:
         folder, name = self._tree.place(self._changing(path))
@@ -391,6 +393,7 @@ DISK_MUTATIONS: dict[str, Callable[[Patch], None]] = {
         files_of_any_epoch_count,
         damage_behind_which_claims_stay,
         names_not_synced,
+        found_log_not_synced,
     )
 }
 """What the volume over disks (`disks`) notices."""

@@ -31,6 +31,7 @@ def _has_cgroup() -> bool:
     return place is not None and os.access(place, os.W_OK)
 
 
+HELD = "cgroup" if _has_cgroup() else "auto"
 needs_cgroup = pytest.mark.skipif(not _has_cgroup(), reason="no cgroup of CPU to be had here")
 
 
@@ -38,7 +39,7 @@ needs_cgroup = pytest.mark.skipif(not _has_cgroup(), reason="no cgroup of CPU to
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     """A host whose ACU is a tenth of a core: load that fills it leaves room for the others."""
     state = tmp_path_factory.mktemp("state")
-    with Runtime.open(state, warm_pool_size=0, cores_per_acu=0.1) as opened:
+    with Runtime.open(state, warm_pool_size=0, cores_per_acu=0.1, enforcement=HELD) as opened:
         yield opened
 
 
@@ -218,7 +219,7 @@ def test_two_busy_clusters_share_the_machine_by_their_minimums(
 ) -> None:
     """An ACU is so little CPU that all of them together are to be had on a busy machine too."""
     state = tmp_path_factory.mktemp("shared")
-    with Runtime.open(state, warm_pool_size=0, cores_per_acu=0.04) as runtime:
+    with Runtime.open(state, warm_pool_size=0, cores_per_acu=0.04, enforcement=HELD) as runtime:
         machine = runtime.describe_host().machine_capacity
         assert machine is not None
         total = machine.total
@@ -295,6 +296,23 @@ def test_what_a_host_that_is_killed_leaves_goes_at_the_next_start(state_dir: Pat
     assert not group.parent.exists()
 
 
+@needs_cgroup
+def test_by_default_what_lies_idle_is_taken_from_nobody(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with Runtime.open(tmp_path_factory.mktemp("idle"), warm_pool_size=0) as runtime:
+        cluster = runtime.create_db_cluster("idle")
+        held = now(cluster).in_force
+        assert held.means.startswith("cgroup")
+        assert held.cores is None
+        assert any("while nobody else wants it" in gap for gap in held.gaps)
+        group = _group_of(cluster)
+        assert (group / "cpu.cfs_quota_us").read_text().strip() == "-1"
+        assert (group / "cpu.shares").read_text().strip() == "128"
+        with load(cluster):
+            wait_until(lambda: now(cluster).wanted > 0.5)
+
+
 def test_settings_hold_by_affinity_and_say_what_they_do_not(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -362,7 +380,7 @@ def test_the_measured_share_of_cpu_follows_the_acu(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     state = tmp_path_factory.mktemp("measured")
-    with Runtime.open(state, warm_pool_size=0) as runtime:
+    with Runtime.open(state, warm_pool_size=0, enforcement="cgroup") as runtime:
         cluster = runtime.create_db_cluster(
             "measured", serverless_v2_scaling_configuration=ServerlessScaling(1, 1)
         )

@@ -42,6 +42,9 @@ RARE = {
     "state_without_a_checksum",
 }
 """Bugs that show in one seed of several hundred."""
+UNSEEN = {"marks_copied_ahead"}
+"""Bugs that no storm shows, since an opening reads on from its note of where the log ended: held by
+`test_a_copy_that_stops_anywhere_leaves_no_mark_ahead_of_the_log`."""
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
 """The same in all processes of a run."""
 FIRST = random.Random(os.environ.get("BOREALIS_SEED", RUN)).randrange(10_000_000, 1_000_000_000)
@@ -143,6 +146,11 @@ def test_log_that_was_collected_before_a_client_was_told_of_it_is_no_violation()
     run_disk_seed(1_106_538_439)
 
 
+def test_a_segment_that_missed_the_promise_makes_durable_what_it_is_counted_for() -> None:
+    """Its disk refused the promise; what the last writer had not synced went with the power."""
+    run_disk_seed(1_106_464_879)
+
+
 def test_a_segment_whose_peers_collected_what_it_misses_begins_again_behind_the_pages() -> None:
     """Found by simulation, seed 500001090: rot that was found after its peers had collected log."""
     world = DiskWorld(2)
@@ -198,7 +206,7 @@ def test_a_deliberate_bug_is_caught(bug: str) -> None:
         run_seeds(run_seed, bug)
 
 
-@pytest.mark.parametrize("bug", each_of(DISK_MUTATIONS))
+@pytest.mark.parametrize("bug", each_of(each for each in DISK_MUTATIONS if each not in UNSEEN))
 def test_a_deliberate_bug_over_the_disks_is_caught(bug: str) -> None:
     with mutated(bug), pytest.raises(Violation, match=rf"--disks --seed \d+ --mutation {bug}"):
         run_seeds(run_disk_seed, bug)
