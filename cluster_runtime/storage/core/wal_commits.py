@@ -123,8 +123,9 @@ class _CommitReader:
                 step = header
             else:
                 step = min(WAL_PAGE_BYTES - lsn % WAL_PAGE_BYTES, left)
-                self._offsets.append(len(self._joined))
-                self._lsns.append(lsn)
+                if not self._lsns or self._lsn(len(self._joined)) != lsn:
+                    self._offsets.append(len(self._joined))
+                    self._lsns.append(lsn)
                 self._joined += raw[place : place + step]
             lsn, place = lsn + step, place + step
         self._raw, self._raw_at = raw[place:], lsn
