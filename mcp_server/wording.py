@@ -164,6 +164,7 @@ OFFERS = {
                 "if_not_exists",
                 "backup_retention_period",
                 "backtrack_window",
+                "warm_branch",
             }
         ),
     ),

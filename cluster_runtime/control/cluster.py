@@ -29,6 +29,8 @@ from cluster_runtime.control.records.model import (
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup
 from cluster_runtime.control.records.recovery.backup_catalog import BackupCatalog
 from cluster_runtime.control.records.state_directory import AccessKey, StateDirectory
+from cluster_runtime.control.servers.ahead import ReaderAhead
+from cluster_runtime.control.servers.places import ServersAhead
 from cluster_runtime.control.servers.postgres import Writer
 from cluster_runtime.control.servers.storage import BASE_IMAGE, ClusterStorage
 from cluster_runtime.engine.home import EngineHome
@@ -68,17 +70,36 @@ if not TYPE_CHECKING:
     __getattr__ = renamed(__name__, Context="OpenRuntime")
 
 
+class WarmBranch(Protocol):
+    """What keeps a standby ready for the next branch of a cluster, while the cluster runs."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next branch will find one."""
+
+    def look(self) -> None:
+        """Begin to make one where one is wanted, and let go of one that is of no use."""
+
+    def take(self) -> "BranchAhead | None":
+        """The one that is ready, which is the caller's from now on; None where none is."""
+
+    async def rest(self) -> None:
+        """End it, and make none before the next `look`."""
+
+
 @dataclass(slots=True)
 class Instances:
     """The volume of a cluster, its writer, and its readers by their names: at most 15.
 
     make_stand_in: makes what `stand_in` is, which few clusters ever need.
+    warm_branch: None while its endpoints were never open.
     """
 
     storage: ClusterStorage
     writer: HostedInstance
     make_stand_in: Callable[[], HostedInstance]
     readers: dict[str, HostedInstance] = field(default_factory=dict)
+    warm_branch: WarmBranch | None = None
     _stand_in: HostedInstance | None = None
 
     @property
@@ -104,9 +125,11 @@ class Instances:
         return {name: each for name, each in self.readers.items() if each.ready}
 
     async def stop_readers(self) -> None:
-        """Stop all of them but the writer."""
-        readers = (each.stop(Shutdown.IMMEDIATE) for each in self.readers.values())
-        await asyncio.gather(self.stop_stand_in(), *readers)
+        """Stop all of them but the writer, and the standby that is ready for a branch."""
+        ending = [each.stop(Shutdown.IMMEDIATE) for each in self.readers.values()]
+        if self.warm_branch is not None:
+            ending.append(self.warm_branch.rest())
+        await asyncio.gather(self.stop_stand_in(), *ending)
 
     async def stop_stand_in(self) -> None:
         """Stop the reader without a name, where there is one."""
@@ -130,6 +153,24 @@ class UnnamedCluster:
     engine_version: str
     directory: Path
     instances: Instances
+
+
+@dataclass(slots=True)
+class BranchAhead:
+    """A cluster without a name whose writer is, until it is cut off, a standby of another cluster.
+
+    servers: what runs at the writer's place until then.
+    """
+
+    resource_id: str
+    directory: Path
+    instances: Instances
+    servers: ServersAhead
+
+    @property
+    def standby(self) -> ReaderAhead:
+        """What runs there now."""
+        return self.servers.as_reader
 
 
 class Watch(Protocol):

@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 from cluster_runtime.control.admin import AdminConnection, Statement
 from cluster_runtime.control.availability.health import Process
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.servers.places import Servers
+from cluster_runtime.control.servers.places import Servers, ServersAhead
 from cluster_runtime.control.servers.postgres import Instance, Reader, Writer
 from cluster_runtime.engine.access.instance_facts import InstanceFacts
 from cluster_runtime.engine.access.roles import IAM_ROLE
@@ -87,7 +87,7 @@ class HostedInstance:
 
     def __init__(
         self,
-        servers: Servers,
+        servers: Servers | ServersAhead,
         resource_id: str,
         major: int,
         prepare: Prepare,
@@ -95,7 +95,7 @@ class HostedInstance:
         as_reader: bool = False,
     ) -> None:
         self._resource_id = resource_id
-        self.servers = servers
+        self.servers: Servers | ServersAhead = servers
         self._instance: Instance = servers.as_reader if as_reader else servers.as_writer
         instance = self._instance
         self._prepare = prepare
@@ -184,9 +184,10 @@ class HostedInstance:
         """Whether it is paused and remembers who may wake it."""
         return self.socket is None and bool(self._logins_while_paused)
 
-    async def ensure_running(self) -> Path:
+    async def ensure_running(self, start: Callable[[], None] | None = None) -> Path:
         """Start PostgreSQL where it does not run; return its socket file.
 
+        start: what starts it, which blocks, in place of what usually does.
         Raises EngineError, StorageError; ConnectionError while another one takes its place.
         """
         async with self._transition:
@@ -196,17 +197,17 @@ class HostedInstance:
                 _log.warning("restarted: /etc/passwd was replaced", socket=str(self.socket))
                 await self._stop(Shutdown.FAST)
             if self.socket is None:
-                await self._start()
+                await self._start(start or self._instance.start)
             return self._instance.socket_directory / SOCKET_NAME
 
-    async def _start(self) -> None:
+    async def _start(self, start: Callable[[], None]) -> None:
         self._ready = False
         self.told = None
         began = time.monotonic()
         await self._disconnect()
         with span("instance.start", self._spans()):
             try:
-                await in_thread(self._instance.start)
+                await in_thread(start)
                 await self._prepared()
             except BorealisError as error:
                 self._failed(error)

@@ -11,6 +11,7 @@ from cluster_runtime.control.records.model import (
     DBCluster,
     DBInstance,
     InstanceStatus,
+    WarmBranchStatus,
 )
 from cluster_runtime.errors import InstanceNotFoundError
 from cluster_runtime.serverless.scaling.units import LEAST_RUNNING_ACU
@@ -30,7 +31,17 @@ def describe_cluster(cluster: HostedCluster) -> DBCluster:
         deep_pause=None if running else cluster.deep_pause,
         walls=cluster.instances.writer_server.walls if running else None,
         earliest_backtrack_time=cluster.instances.storage.earliest,
+        warm_branch_status=_warm_branch_status(cluster),
     )
+
+
+def _warm_branch_status(cluster: HostedCluster) -> WarmBranchStatus:
+    if not cluster.db_cluster.warm_branch:
+        return "off"
+    if cluster.writer.socket is None:
+        return "paused"
+    warm = cluster.instances.warm_branch
+    return "ready" if warm is not None and warm.ready else "preparing"
 
 
 def capacity_of(cluster: HostedCluster, name: str) -> float:

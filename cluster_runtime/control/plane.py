@@ -81,6 +81,7 @@ class ControlPlane(Protocol):
         db_cluster_parameter_group_name: str | None = None,
         backup_retention_period: int = 1,
         backtrack_window: int | None = None,
+        warm_branch: bool = False,
         with_writer: bool = True,
         engine: Literal["aurora-postgresql"] = "aurora-postgresql",
         if_not_exists: bool = False,
@@ -111,6 +112,8 @@ class ControlPlane(Protocol):
         db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
         backup_retention_period: days for which any second can be restored.
         backtrack_window: seconds for which it can be rewound, 0 for not at all; by default a day.
+        warm_branch: keep a standby ready, so that a branch of it takes the same short time at any
+            size.
         with_writer: make an instance; without one it takes no connections until it gets one.
         engine: there is one.
         if_not_exists: return the cluster of this name as it is where there is one, whoever is
@@ -147,6 +150,7 @@ class ControlPlane(Protocol):
         backtrack_window: int | None = None,
         backtrack_bytes_max: int | None = None,
         seconds_until_deep_pause: int | None = None,
+        warm_branch: bool | None = None,
         reset_settings: bool = False,
     ) -> DBCluster:
         """Change settings of a cluster, at once; those that are not given stay as they are.
@@ -170,6 +174,8 @@ class ControlPlane(Protocol):
             into it cannot be rewound to any more.
         seconds_until_deep_pause: how long it is paused until it gives its data directory back;
             waking makes it again from the volume. 0: never.
+        warm_branch: keep a standby ready for its next branch while it runs, or no longer. That
+            takes the memory of one more instance, and the CPU of replaying what the writer writes.
         reset_settings: let a master user who locked himself out back in: settings of his databases
             and of his role, connection limits and refusals, all back to their defaults. Data stay.
 

@@ -41,7 +41,7 @@ from cluster_runtime.engine.home import open_home, shared_directory
 from cluster_runtime.engine.installation import Installation, find_installation
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.sandbox.os_user import engine_user
-from cluster_runtime.engine.system.resources import raise_open_files
+from cluster_runtime.engine.system.resources import raise_open_files, switch_often
 from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.engine.warm_pool import WarmPool
 from cluster_runtime.gateway import (
@@ -81,6 +81,7 @@ class ControlService(
     ) -> "ControlService":
         """Open the parts over a locked state directory and bring its clusters back."""
         raise_open_files()
+        switch_often()
         user = engine_user()
         capacity = await asyncio.to_thread(
             HostCapacity.open, options.capacity or CapacityOptions(), state.path

@@ -65,7 +65,7 @@ class StorageVolume:
     """Six segments in three zones, and what serves them in this process.
 
     log: what is durable. branches: volumes that are made as cuts of this one. past: how far back it
-    can be rewound. meters: what is billed of it.
+    can be rewound. meters: what is billed of it. standbys: who follows the log.
     """
 
     def __init__(self, directory: Path, base_image: Path, user: OsUser) -> None:
@@ -79,6 +79,7 @@ class StorageVolume:
         self.meters = VolumeMeters(mount, self._upkeep, self._before_close.append)
         self.branches = self._upkeep.branches
         self.past = self._upkeep.past
+        self.standbys = self._upkeep.standbys
         mount.open(self._upkeep.asked)
         if not mount.metadata.base and not mount.opened.read_only:
             # A volume of format 1 did not note what it began with: that is what is here now.
@@ -237,10 +238,6 @@ class StorageVolume:
         Raises StorageError where it ends before that, or stands still.
         """
         self._upkeep.standbys.wait_for(data_directory, running)
-
-    def replayed_by_standby(self, data_directory: Path) -> int:
-        """The LSN up to which a standby said that it has replayed; 0 where it said nothing yet."""
-        return self._upkeep.standbys.replayed_in(data_directory)
 
     def forget_standby(self, data_directory: Path) -> None:
         """A standby is gone: no log is kept for it any more."""

@@ -162,6 +162,7 @@ def cluster(facts: DBCluster, *, as_json: bool = False) -> None:
         ("Deep pause", _deep_pause(facts)),
         ("Storage", facts.storage_type),
         ("Restorable", _window(facts)),
+        ("Warm branch", facts.warm_branch_status),
         ("Walls", _walls(facts)),
         ("Deletion protection", "on" if facts.deletion_protection else "off"),
         ("Created", f"{facts.cluster_create_time:%Y-%m-%d %H:%M:%S %Z}"),

@@ -29,6 +29,7 @@ from cluster_runtime.control.records.event_messages import (
     resumed_in,
 )
 from cluster_runtime.control.records.model import ClusterStatus, InstanceStatus
+from cluster_runtime.control.workflows.branching.ahead import WarmBranches
 from cluster_runtime.control.workflows.instances.failover import recover_writer
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.errors import BorealisError
@@ -63,6 +64,8 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._retries: dict[str, tuple[int, float]] = {}
+        self._warm_branch = cluster.instances.warm_branch or WarmBranches(runtime, cluster)
+        cluster.instances.warm_branch = self._warm_branch
         self._failures = FailedResumes()
         self._pauses = ReaderPauses()
         self.trouble: Exception | None = None
@@ -78,6 +81,8 @@ class Supervisor:
 
         writer.servers.as_writer.on_lost(lost)
         writer.on_start(self._writer_runs, self._writer_failed)
+        # It follows the last one, with that one's parameters.
+        self._run(self._warm_branch.rest())
         if writer.socket is not None:
             self._begin()
 
@@ -134,6 +139,7 @@ class Supervisor:
             self._runtime.note(cluster, told, NOTIFICATION)
             cluster.asleep |= self._pauses.stay_asleep(cluster)
         cluster.deep_pause = None
+        self._run(self._warm_branch.rest())
         self._begin()
 
     def _writer_failed(self, error: BorealisError) -> None:
@@ -208,6 +214,7 @@ class Supervisor:
                 await self._look_at_reader(name, record.zone in lost)
         if cluster.writer.ready and cluster.instances.stand_in_runs:
             await cluster.instances.stop_stand_in()
+        self._warm_branch.look()
 
     async def _look_at_writer(self, is_lost: bool, lost: frozenset[str]) -> None:
         cluster, writer = self._cluster, self._cluster.writer

@@ -106,6 +106,7 @@ class CreateDBCluster(Request):
     db_cluster_parameter_group_name: parameters that it runs with; by default the engine's.
     backup_retention_period: days for which any second can be restored.
     backtrack_window: seconds for which it can be rewound, 0 for not at all; by default a day.
+    warm_branch: keep a standby ready, so that a branch of it takes the same short time at any size.
     with_writer: make an instance; without one it takes no connections until it gets one.
     engine: there is one.
     if_not_exists: return the cluster of this name as it is where there is one, whoever is making
@@ -131,6 +132,7 @@ class CreateDBCluster(Request):
     db_cluster_parameter_group_name: str | None = None
     backup_retention_period: Annotated[int, RetentionDays] = 1
     backtrack_window: Annotated[int | None, Range(0, BACKTRACK_SECONDS_MAX)] = None
+    warm_branch: Annotated[bool, RDS_HAS_NONE] = False
     with_writer: Annotated[bool, RDS_HAS_NONE] = True
     engine: Annotated[Engine, RDS_REQUIRES_IT] = "aurora-postgresql"
     if_not_exists: Annotated[bool, RDS_HAS_NONE] = False
@@ -203,6 +205,8 @@ class ModifyDBCluster(Request):
         it cannot be rewound to any more.
     seconds_until_deep_pause: how long it is paused until it gives its data directory back; waking
         makes it again from the volume. 0: never.
+    warm_branch: keep a standby ready for its next branch while it runs, or no longer. That takes
+        the memory of one more instance, and the CPU of replaying what the writer writes.
     reset_settings: let a master user who locked himself out back in: settings of his databases
         and of his role, connection limits and refusals, all back to their defaults. Data stay.
     """
@@ -230,6 +234,7 @@ class ModifyDBCluster(Request):
     seconds_until_deep_pause: Annotated[
         int | None, RDS_HAS_NONE, Range(0, SECONDS_UNTIL_DEEP_PAUSE_MAX)
     ] = None
+    warm_branch: Annotated[bool | None, RDS_HAS_NONE] = None
     reset_settings: Annotated[bool, RDS_HAS_NONE] = False
 
     def check(self) -> None:

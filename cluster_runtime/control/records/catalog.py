@@ -194,22 +194,17 @@ class Catalog:
 
     def add_event(self, resource_id: str, event: Event) -> None:
         """Keep an event of a cluster."""
-        self._execute(
-            "insert into event (resource_id, source_identifier, date, categories, message) "
-            "values (?, ?, ?, ?, ?)",
-            resource_id,
-            event.source_identifier,
-            event.date.isoformat(),
-            json.dumps(event.event_categories),
-            event.message,
+        add = "insert into event (resource_id, source_identifier, date, categories, message) " + (
+            "values (?, ?, ?, ?, ?)"
         )
-        self._execute(
-            "delete from event where date < ? or resource_id = ? and id <= "
-            "(select id from event where resource_id = ? order by id desc limit 1 offset ?)",
-            (event.date - EVENTS_KEPT).isoformat(),
-            resource_id,
-            resource_id,
-            EVENTS_MAX,
+        expire = "delete from event where date < ? or resource_id = ? and id <= " + (
+            "(select id from event where resource_id = ? order by id desc limit 1 offset ?)"
+        )
+        date, categories = event.date.isoformat(), json.dumps(event.event_categories)
+        before = (event.date - EVENTS_KEPT).isoformat()
+        self._execute_all(
+            (add, (resource_id, event.source_identifier, date, categories, event.message)),
+            (expire, (before, resource_id, resource_id, EVENTS_MAX)),
         )
 
     def events(self, resource_id: str | None = None) -> list[Event]:
@@ -352,9 +347,21 @@ class Catalog:
         )
 
     def _execute(self, statement: str, *values: str | int) -> None:
+        self._execute_all((statement, values))
+
+    def _execute_all(self, *statements: tuple[str, tuple[str | int, ...]]) -> None:
+        """All of them or none, and durable together."""
         try:
             with self._lock:
-                self._connection.execute(statement, values)
+                self._connection.execute("begin immediate")
+                try:
+                    for statement, values in statements:
+                        self._connection.execute(statement, values)
+                    self._connection.execute("commit")
+                except BaseException:
+                    if self._connection.in_transaction:
+                        self._connection.execute("rollback")
+                    raise
         except sqlite3.OperationalError as error:
             if _for_want_of_space(self._path, error):
                 raise _no_space(self._path) from error

@@ -77,6 +77,7 @@ def _settings(db_cluster: DBCluster) -> dict[str, str]:
         "required TLS": _switch(db_cluster.require_tls),
         "internet access gateway": _switch(db_cluster.internet_access_gateway_enabled),
         "storage type": db_cluster.storage_type,
+        "warm branch": _switch(db_cluster.warm_branch),
         "managed master password": _switch(db_cluster.master_user_secret is not None),
     }
 

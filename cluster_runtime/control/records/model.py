@@ -105,6 +105,9 @@ class ServerlessScaling:
         return self.min_capacity == 0
 
 
+WarmBranchStatus = Literal["off", "preparing", "ready", "paused"]
+
+
 @dataclass(frozen=True, slots=True)
 class DeepPause:
     """A cluster that gave its data directory back: since when, and the bytes that it takes."""
@@ -133,6 +136,8 @@ class DBCluster:
     backtrack_bytes_max: what that may take on the disk; None: in proportion to the database.
     earliest_backtrack_time: how far back that reaches now; None while its volume is closed.
     percent_progress: of the operation under way; None where none says.
+    warm_branch: whether a standby is kept ready for its next branch, while it runs.
+    warm_branch_status: `off` where none is wanted, `paused` while the cluster does not run.
     capacity: current ACU; 0 while paused.
     seconds_until_deep_pause: how long it is paused until it gives its data directory back, and the
         next connect makes it again from the volume; 0: never.
@@ -177,6 +182,8 @@ class DBCluster:
     backtrack_bytes_max: int | None = None
     earliest_backtrack_time: datetime | None = None
     percent_progress: int | None = None
+    warm_branch: bool = False
+    warm_branch_status: WarmBranchStatus = "off"
     capacity: float = 0.0
     seconds_until_deep_pause: int = DEEP_PAUSE_SECONDS
     deep_pause: DeepPause | None = None

@@ -9,7 +9,9 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from cluster_runtime.control.records.instances import FIRST_PLACE, STAND_IN_PLACE
-from cluster_runtime.control.servers.postgres import Parameters, Reader, Writer
+from cluster_runtime.control.servers.ahead import ReaderAhead
+from cluster_runtime.control.servers.on_volume import Parameters
+from cluster_runtime.control.servers.postgres import Reader, Writer
 from cluster_runtime.control.servers.storage import DATA, ClusterStorage
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.home import EngineHome
@@ -45,6 +47,22 @@ class Servers:
         )
 
 
+@dataclass(frozen=True)
+class ServersAhead:
+    """Those of a branch that is yet to be: until it is cut off the reader follows its source.
+
+    of_branch: what they are from then on, with the same writer.
+    """
+
+    of_branch: Servers
+    as_reader: ReaderAhead
+
+    @property
+    def as_writer(self) -> Writer:
+        """What it becomes."""
+        return self.of_branch.as_writer
+
+
 def servers_at(
     home: EngineHome,
     installation: Installation,
@@ -72,6 +90,21 @@ def servers_at(
     return Servers(
         postmaster, storage, parameters, partial(wal_sockets_of, home, resource_id), called
     )
+
+
+def servers_ahead(
+    of_branch: Servers,
+    sockets: Path,
+    source: ClusterStorage,
+    parameters_of_source: Parameters,
+) -> ServersAhead:
+    """What runs at the first place of a branch that is yet to be.
+
+    It is a standby of the source, with the source's parameters: one that has less of something
+    than the server that it follows stands still. sockets: a private folder for that of its feed.
+    """
+    postmaster = of_branch.postmaster
+    return ServersAhead(of_branch, ReaderAhead(postmaster, source, parameters_of_source, sockets))
 
 
 def server_name(resource_id: str, place: str) -> str:

@@ -6,22 +6,19 @@ Blocking; `HostedInstance` calls them in worker threads, one call at a time for 
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import psutil
-
 from cluster_runtime.control.availability.health import Process
+from cluster_runtime.control.servers.on_volume import OnVolume, Parameters
 from cluster_runtime.control.servers.storage import ClusterStorage
-from cluster_runtime.engine.access.instance_facts import InstanceFacts, told_at_first
+from cluster_runtime.engine.access.instance_facts import InstanceFacts
 from cluster_runtime.engine.access.roles import SUPERUSER
-from cluster_runtime.engine.extensions import installable, preload_settings
 from cluster_runtime.engine.parameters import STANDBY_PARAMETERS, with_decoding
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.walls import Walls
-from cluster_runtime.engine.settings import TEMPLATE_SETTINGS, Settings
+from cluster_runtime.engine.settings import Settings
 from cluster_runtime.engine.system.files import is_no_space, remove_tree
 from cluster_runtime.errors import (
     EngineError,
@@ -89,136 +86,6 @@ class Instance(Protocol):
         """Have it tell its clients this of itself, while it runs."""
 
 
-_STOPPED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
-
-
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """What an instance runs with beside the runtime's own, asked for at each start.
-
-    set: by the tenant, and by its class; they prevail. of_range: what only a start can change and
-    follows the most capacity that it may have.
-    """
-
-    set: Callable[[], Settings]
-    of_range: Callable[[], Settings]
-
-
-class _OnVolume:
-    """A PostgreSQL over a data directory that the volume fills."""
-
-    def __init__(
-        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Parameters
-    ) -> None:
-        self._postmaster = postmaster
-        self._storage = storage
-        self._life = threading.RLock()  # starts, stops and ends, one at a time
-        self._told: Settings = told_at_first(self.extensions)
-        self._of_range: Settings = {}
-        self._scaled: Settings = {}
-
-        self._parameters = parameters
-        self._wanted = parameters.set
-        self.parameters: Settings = {}
-        """Those that it runs with."""
-
-    @property
-    def extensions(self) -> tuple[str, ...]:
-        return installable(self._postmaster.installation)
-
-    def tell(self, facts: InstanceFacts) -> None:
-        self._postmaster.write_facts(facts.text())
-        if facts.settings != self._told:
-            # SHOW reads what the server runs with.
-            with self._life:
-                self._told = facts.settings
-                if self.running:
-                    self._postmaster.write_settings(self._settings())
-                    self._postmaster.reload()
-
-    def scale(self, settings: Settings) -> Settings:
-        """Have the running server take what follows its capacity; what the tenant set prevails.
-
-        Returns those that it was told. Raises OSError where they cannot be written.
-        """
-        if settings != self._scaled:
-            with self._life:
-                if self.running:
-                    before, self._scaled = self._scaled, dict(settings)
-                    try:
-                        self._postmaster.write_settings(self._settings())
-                    except BaseException:
-                        self._scaled = before
-                        raise
-                    self._postmaster.reload()
-        prevails = self._settings()
-        return {name: value for name, value in self._scaled.items() if prevails[name] == value}
-
-    @property
-    def connections_max(self) -> int:
-        """How many sessions it takes since its last start."""
-        return int({**TEMPLATE_SETTINGS, **self._settings()}["max_connections"])
-
-    @property
-    def _sized(self) -> Settings:
-        """What its capacity makes it run with, which everything else prevails over."""
-        return {**self._of_range, **self._scaled}
-
-    def _begin(self) -> None:
-        """Ask what the next start is to be with; its capacity is not known yet."""
-        self._of_range, self._scaled = dict(self._parameters.of_range()), {}
-        self.parameters = dict(self._wanted())
-
-    def _settings(self) -> Settings:
-        raise NotImplementedError
-
-    @property
-    def running(self) -> bool:
-        return self._postmaster.running
-
-    @property
-    def outdated(self) -> bool:
-        return self._postmaster.outdated
-
-    @property
-    def pid(self) -> int | None:
-        return self._postmaster.pid
-
-    @property
-    def process(self) -> Process:
-        pid = self._postmaster.pid
-        if pid is None:
-            return Process.GONE
-        try:
-            stopped = psutil.Process(pid).status() in _STOPPED
-        except psutil.NoSuchProcess:
-            return Process.GONE
-        return Process.STOPPED if stopped else Process.RUNS
-
-    @property
-    def walls(self) -> Walls | None:
-        return self._postmaster.walls
-
-    @property
-    def socket_directory(self) -> Path:
-        return self._postmaster.socket_directory
-
-    def end_backend(self, pid: int) -> None:
-        with suppress(psutil.NoSuchProcess):
-            backend = psutil.Process(pid)
-            if backend.ppid() == self._postmaster.pid:
-                backend.terminate()
-
-    @property
-    def preloads(self) -> Settings:
-        return preload_settings(self._postmaster.installation)
-
-    @property
-    def parameters_wait(self) -> bool:
-        """Whether it runs with others than the tenant has set."""
-        return self.running and dict(self._wanted()) != self.parameters
-
-
 @dataclass(frozen=True, slots=True)
 class EarlyStart:
     """A start that is under way before its volume is open.
@@ -230,7 +97,7 @@ class EarlyStart:
     started: Future[bool]
 
 
-class Writer(_OnVolume):
+class Writer(OnVolume):
     """PostgreSQL that writes to the volume. Its data directory is a cache of it."""
 
     def __init__(
@@ -316,6 +183,26 @@ class Writer(_OnVolume):
     def _start_server(self) -> None:
         self._begin()
         self._postmaster.start(self._settings())
+
+    def start_laid_out(self) -> None:
+        """Start over a directory that was laid out for it just now, while its volume is opened.
+
+        Raises StorageError where the volume does not end where the directory does; it is killed
+        then.
+        """
+        data = self._postmaster.data_directory
+        with self._life, ThreadPoolExecutor(1) as beside:
+            opening = beside.submit(self._storage.open_for, self)
+            try:
+                self._start_server()
+                volume = opening.result()
+                if not volume.trusts(data):
+                    raise StorageError(f"{data} was not laid out for the volume beside it")
+                volume.claim(data)
+                self._attach(volume)
+            except BaseException:
+                self._postmaster.kill()
+                raise
 
     def take_over(self) -> None:
         """Go on with what was a reader and has been promoted where the volume's log ends.
@@ -417,7 +304,7 @@ class Writer(_OnVolume):
         threading.Thread(target=end, name="borealis-lost-writer").start()
 
 
-class Reader(_OnVolume):
+class Reader(OnVolume):
     """A hot standby that follows the volume up to its durable LSN.
 
     wal_sockets: a private folder for the socket of the volume's WAL service. called: the name of
@@ -440,9 +327,8 @@ class Reader(_OnVolume):
     def start(self) -> None:
         """Serve the log to a new standby and start it. Raises EngineError, StorageError."""
         volume = self._storage.open_for(self)
-        volume.serve_wal(self._wal_sockets)
         data = self._postmaster.data_directory
-        self._standby = volume.lay_out_standby(data, SUPERUSER, self._called)
+        self._standby = self._lay_out(volume)
         self._begin()
         try:
             self._postmaster.start(self._settings())
@@ -453,13 +339,18 @@ class Reader(_OnVolume):
             self.kill()
             raise
 
+    def _lay_out(self, volume: StorageVolume) -> Settings:
+        """Make its data directory; the settings that a standby over it needs."""
+        volume.serve_wal(self._wal_sockets)
+        return volume.lay_out_standby(self._postmaster.data_directory, SUPERUSER, self._called)
+
     @property
     def replayed(self) -> int:
         """The LSN up to which it said that it shows the log; 0 where it said nothing yet."""
         volume = self._storage.opened
         if volume is None:
             return 0
-        return volume.replayed_by_standby(self._postmaster.data_directory)
+        return volume.standbys.replayed_in(self._postmaster.data_directory)
 
     def take(self, parameters: Settings) -> None:
         """Have the running server take other parameters, as far as it can without a restart."""

@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ VOLUME, DATA = PARTS = ("volume", "data")
 """What a cluster's directory holds of it: the volume, and the first place's data directory."""
 UNDONE = ".undone"
 """Ends the names of what a cluster had before its last rewind."""
+GONE = ".gone-"
+"""In the names of what nobody returns to any more, and what is still to be removed."""
 
 BASE_IMAGE = "base-image"
 """Link in a cluster's directory to the template that its volume began with."""
@@ -50,6 +53,7 @@ class ClusterStorage:
         self._begin_upkeep = begin_upkeep
         self._lock = threading.Lock()
         self._volume: StorageVolume | None = None
+        self._made: Future[None] | None = None
         self._instances: set[object] = set()
         self._operations = 0
         self.closings = 0
@@ -81,6 +85,10 @@ class ClusterStorage:
             )
             self._begin()
             return self._volume
+
+    def comes_with(self, made: Future[None]) -> None:
+        """Have whoever opens it wait until it is made, and hear why it was not."""
+        self._made = made
 
     def configure(self) -> None:
         """Have the open volume, if it is, keep as much of its past as the cluster wants now."""
@@ -151,6 +159,8 @@ class ClusterStorage:
             self._close()
 
     def _open(self) -> StorageVolume:
+        if self._made is not None:
+            self._made.result()
         if self._volume is None:
             self._volume = StorageVolume.open(
                 self._directory / VOLUME,
@@ -168,8 +178,14 @@ class ClusterStorage:
         past.wanted = self._window()
         self._begin_upkeep(self._volume)
 
+    def remove_gone(self) -> None:
+        """Remove what was set aside for that."""
+        for path in self._directory.glob(f"*{GONE}*"):
+            remove_tree(path)
+
     def _expire_undone(self) -> None:
         """Remove what the cluster was before its last rewind, once that is out of the window."""
+        self.remove_gone()
         before = self._directory / f"{VOLUME}{UNDONE}"
         try:
             age = time.time() - before.stat().st_ctime

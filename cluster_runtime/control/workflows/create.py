@@ -11,6 +11,7 @@ from psycopg import sql
 
 from cluster_runtime.control.cluster import (
     UNNAMED_MARK,
+    BranchAhead,
     HostedCluster,
     OpenRuntime,
     UnnamedCluster,
@@ -63,8 +64,8 @@ async def make_unnamed(runtime: OpenRuntime, engine_version: str | None) -> Unna
     return UnnamedCluster(resource_id, template.installation.version, directory, instances)
 
 
-async def discard_unnamed(runtime: OpenRuntime, unnamed: UnnamedCluster) -> None:
-    """Undo `make_unnamed`."""
+async def discard_unnamed(runtime: OpenRuntime, unnamed: UnnamedCluster | BranchAhead) -> None:
+    """End a cluster that never got a name, and remove all of it."""
     try:
         await unnamed.instances.stop(Shutdown.IMMEDIATE)
     finally:
@@ -155,6 +156,7 @@ async def _name(
             backtrack_window=BACKTRACK_SECONDS
             if request.backtrack_window is None
             else request.backtrack_window,
+            warm_branch=request.warm_branch,
         ),
         directory=unnamed.directory,
         instances=unnamed.instances,

@@ -70,13 +70,17 @@ async def discard(runtime: OpenRuntime, made: HostedCluster) -> None:
 
 
 def described_as(
-    runtime: OpenRuntime, facts: DBCluster, identifier: str, request: Request
+    runtime: OpenRuntime,
+    facts: DBCluster,
+    identifier: str,
+    request: Request,
+    resource_id: str | None = None,
 ) -> DBCluster:
     """A new cluster that is as another one is or was, but for what a request says.
 
-    Raises ParameterGroupNotFoundError, InvalidParameterError.
+    resource_id: by default a new one. Raises ParameterGroupNotFoundError, InvalidParameterError.
     """
-    resource_id = new_resource_id()
+    resource_id = resource_id or new_resource_id()
     writer_name, reader_name = endpoint_names(identifier, resource_id, runtime.region)
     iam = request.enable_iam_database_authentication
     is_clone = getattr(request, "restore_type", "") == "copy-on-write"
@@ -115,6 +119,7 @@ def described_as(
         earliest_restorable_time=None,
         latest_restorable_time=None,
         percent_progress=None,
+        warm_branch=False,  # it takes a standby for each cluster that has it
         capacity=0.0,
         deep_pause=None,
         walls=None,

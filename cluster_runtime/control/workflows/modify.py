@@ -43,6 +43,7 @@ def applied(request: ModifyDBCluster, db_cluster: DBCluster) -> DBCluster:
         "backtrack_window": request.backtrack_window,
         "backtrack_bytes_max": request.backtrack_bytes_max,
         "seconds_until_deep_pause": request.seconds_until_deep_pause,
+        "warm_branch": request.warm_branch,
     }
     db_cluster = replace(db_cluster, **{name: to for name, to in changes.items() if to is not None})
     return replace(db_cluster, master_user_secret=_secret_after(request, db_cluster))
@@ -109,6 +110,9 @@ async def modify_db_cluster(
         scaling = request.serverless_v2_scaling_configuration
         if scaling is not None and cluster.watch is not None:
             cluster.watch.configured(idle_seconds(scaling))
+        warm = cluster.instances.warm_branch
+        if warm is not None and before.warm_branch and not after.warm_branch:
+            await warm.rest()
         if after.internet_access_gateway_enabled != before.internet_access_gateway_enabled:
             await _switch_gateway(runtime, cluster)
         update_endpoints(runtime, cluster)

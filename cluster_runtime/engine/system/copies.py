@@ -14,6 +14,9 @@ from cluster_runtime.engine.system.files import copy_tree
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
 
+AFTER_S = 0.2
+"""After the last one was taken."""
+
 _log = get_logger(__name__)
 
 
@@ -28,7 +31,7 @@ class CopiesAhead:
         self._changing = threading.Lock()
         self._ready: dict[Path, Path] = {}
         self._making: dict[Path, threading.Thread] = {}
-        self._closed = False
+        self._closing = threading.Event()
         shutil.rmtree(folder, ignore_errors=True)
 
     def take(self, template: Path) -> Path | None:
@@ -37,9 +40,12 @@ class CopiesAhead:
             return self._ready.pop(template, None)
 
     def prepare(self, template: Path) -> None:
-        """Have the next one made in the background, unless one is there. Returns at once."""
+        """Have the next one made in the background, unless one is there. Returns at once.
+
+        A little later: whoever took the last one begins to work with it now.
+        """
         with self._changing:
-            if self._closed or template in self._ready or template in self._making:
+            if self._closing.is_set() or template in self._ready or template in self._making:
                 return
             thread = threading.Thread(target=self._make, args=(template,), daemon=True)
             thread.name = "borealis-copies"
@@ -49,7 +55,7 @@ class CopiesAhead:
     def close(self) -> None:
         """Make no more, and remove what nobody took."""
         with self._changing:
-            self._closed = True
+            self._closing.set()
             making = list(self._making.values())
         for thread in making:
             thread.join()
@@ -58,6 +64,7 @@ class CopiesAhead:
     def _make(self, template: Path) -> None:
         target = self._folder / uuid.uuid4().hex
         made = False
+        self._closing.wait(AFTER_S)
         try:
             self._user.make_private_directory(self._folder)
             copy_tree(template, target, self._user)

@@ -31,6 +31,7 @@ FS_TOPDIR_FL = 0x0002_0000
 _NO_REFLINK = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS}
 _NO_ATTRIBUTE = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EPERM, errno.ENOSYS}
 _LONG = struct.Struct("@l")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def is_no_space(error: BaseException) -> bool:
@@ -214,17 +215,30 @@ def take_over(directory: Path, user: OsUser) -> bool:
     other folder shares: nothing that PostgreSQL would make, so it may lead somewhere else. The
     directory itself changes hands last: one that is the user's own is so throughout.
     """
-    with os.scandir(directory) as entries:
+    folder = os.open(directory, _FOLDER)
+    try:
+        return _take_over(folder, user)
+    finally:
+        os.close(folder)
+
+
+def _take_over(folder: int, user: OsUser) -> bool:
+    with os.scandir(folder) as entries:
         for entry in entries:
             status = entry.stat(follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
-                if not take_over(Path(entry.path), user):
-                    return False
+                below = os.open(entry.name, _FOLDER, dir_fd=folder)
+                try:
+                    if not _take_over(below, user):
+                        return False
+                finally:
+                    os.close(below)
             elif not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
                 return False
-            else:
-                user.own(Path(entry.path))
-    user.own(directory)
+            elif user.drops:
+                os.chown(entry.name, user.uid, user.gid, dir_fd=folder, follow_symlinks=False)
+    if user.drops:
+        os.fchown(folder, user.uid, user.gid)
     return True
 
 

@@ -7,6 +7,7 @@ anybody concludes that a segment is lost.
 import errno
 import os
 import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ from cluster_runtime.logs import get_logger
 
 OPEN_FILES_WANTED = 65_536
 """A running cluster has some 30 open, a paused one the six sockets that wake it."""
+
+SWITCH_S = 0.001
+"""For how long a thread may keep others from the interpreter; Python's own value is 0.005."""
 
 _FILES = {errno.EMFILE: "open files of this process", errno.ENFILE: "open files of this machine"}
 _PROCESSES = {errno.EAGAIN: "processes that this user may have", errno.ENOMEM: "memory"}
@@ -41,6 +45,17 @@ def raise_open_files() -> int:
         _log.warning("the limit of open files stays", limit=soft, error=str(error))
         return soft
     return wanted
+
+
+def switch_often() -> None:
+    """Have the threads of this process give way to each other after a millisecond.
+
+    Each commit passes through one of them, several times, and waits each time for as long as
+    somebody computes: who lays out a branch, makes an image, or works for the process that this
+    runtime is embedded in. A process that has chosen less keeps that.
+    """
+    if sys.getswitchinterval() > SWITCH_S:
+        sys.setswitchinterval(SWITCH_S)
 
 
 def used_up(error: BaseException, *, starting: bool = False) -> InsufficientResourcesError | None:

@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 WAL_PAGE_BYTES = 8192
+ALIGNMENT = 8
+"""Records begin at multiples of this (MAXALIGN)."""
 
 _PAGE_HEADER = struct.Struct("=HHIQI")
-_SHORT_HEADER_BYTES, _LONG_HEADER_BYTES = 24, 40
+_SHORT_HEADER_BYTES, LONG_HEADER_BYTES = 24, 40
 _FIRST_IS_CONTRECORD, _LONG_HEADER = 0x0001, 0x0002
 _TOTAL_LENGTH = struct.Struct("=I")
 
@@ -29,7 +31,9 @@ XLOG, XACT = 0, 1
 INFO_OF_MANAGER, INFO_OF_COMMIT = 0xF0, 0x70
 """The bits of `info` that say what a record is: in general, and of a transaction."""
 COMMIT, COMMIT_PREPARED = COMMITS = (0x00, 0x30)
-_SWITCH = 0x40
+ENDS = (*COMMITS, 0x20, 0x40)
+"""Of a transaction: committed or aborted, with or without PREPARE TRANSACTION before."""
+SWITCH = 0x40
 
 
 def last_record_end(start: int, wal: memoryview, wal_segment_bytes: int) -> int | None:
@@ -103,8 +107,8 @@ class RecordReader:
             return min(here, self._begin - self._at) or None
         inside = self._at % WAL_PAGE_BYTES
         if inside == 0:
-            header = memoryview(self._wal)[place : place + _LONG_HEADER_BYTES]
-            if (length := _page_header_bytes(header)) is None or length > here:
+            header = memoryview(self._wal)[place : place + LONG_HEADER_BYTES]
+            if (length := page_header_bytes(header)) is None or length > here:
                 return None
             if self._first:
                 self._missing = _continued_bytes(header)
@@ -128,7 +132,7 @@ class RecordReader:
         self._begin = _aligned(self._at)
         if not self._of_before:
             _, _, _, info, manager, _ = RECORD.unpack_from(self._record)
-            if manager == XLOG and info & INFO_OF_MANAGER == _SWITCH:
+            if manager == XLOG and info & INFO_OF_MANAGER == SWITCH:
                 self._skip_segment()
         self._of_before = False
         self._record.clear()
@@ -137,7 +141,7 @@ class RecordReader:
         self._begin = self._at + -self._at % self._wal_segment_bytes
 
 
-def _page_header_bytes(wal: memoryview) -> int | None:
+def page_header_bytes(wal: bytes | memoryview) -> int | None:
     """How long the header of the page is that begins here; None where too little of it is here."""
     if len(wal) < _PAGE_HEADER.size:
         return None
@@ -152,11 +156,11 @@ def _continued_bytes(wal: memoryview) -> int:
 
 
 def _header_bytes(info: int) -> int:
-    return _LONG_HEADER_BYTES if info & _LONG_HEADER else _SHORT_HEADER_BYTES
+    return LONG_HEADER_BYTES if info & _LONG_HEADER else _SHORT_HEADER_BYTES
 
 
 def _aligned(length: int) -> int:
-    return (length + 7) & ~7
+    return length + -length % ALIGNMENT
 
 
 def wal_file_name(timeline: int, lsn: int, wal_segment_bytes: int) -> str:

@@ -10,36 +10,51 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.errors import QuorumLostError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.metadata import VolumeMetadata
-from cluster_runtime.storage.core.types import AZS, Lsn
+from cluster_runtime.storage.core.types import AZS, Lsn, SegmentId
 from cluster_runtime.storage.core.wal_records import format_lsn
 from cluster_runtime.storage.disk.page_images import PageImage, link_image
 from cluster_runtime.storage.disk.segment_store import PAGES, segment_directory
 from cluster_runtime.storage.live.commit.lanes import Lane
-from cluster_runtime.storage.live.cutting import place_at, plan_cut, write_cut
+from cluster_runtime.storage.live.cutting import LogCut, place_at, plan_cut, write_cut
 from cluster_runtime.storage.live.mount import Mount, is_full
+from cluster_runtime.storage.live.node import StorageNode
 from cluster_runtime.storage.upkeep.data_directories import DataDirectories
 from cluster_runtime.storage.upkeep.images.pages import Pages
 from cluster_runtime.storage.upkeep.past.past import Past
 
 _log = get_logger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class CutVolume:
-    """A volume that was cut from another one, before anybody opened it.
+    """A volume that is cut from another one, before anybody opened it.
 
     end: where its log ends. image: the pages that its first data directory is made of; None for
-    those that the volume began with.
+    those that the volume began with. written: done once its log is there, durably, so that it can
+    be opened; has what went wrong with that.
     """
 
     directory: Path
     metadata: VolumeMetadata
     end: Lsn
+    image: PageImage | None
+    written: "Future[None]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """node: that of the day. since: the lowest LSN that the log is needed from."""
+
+    node: StorageNode
+    log: LogCut
+    since: int
     image: PageImage | None
 
 
@@ -58,9 +73,9 @@ class Branches:
     ) -> Iterator[CutVolume]:
         """Make a volume with everything that was durable at an LSN; commits go on meanwhile.
 
-        Its log is there, and durable, as soon as this is entered, and its pages at the end of it;
-        until then what `lay_out` reads stays. Where it fails nothing of it stays, whatever was laid
-        out apart.
+        Its log is being written when this is entered (`written`), and is there, with its pages, at
+        the end of it; until then what `lay_out` reads stays. Where it fails nothing of it stays,
+        whatever was laid out apart.
         directory: where, on the file system of this one. identity: what it will be known by.
         lsn: where a record ends; None: now. with_past: it can be rewound as far as this one, whose
         place it takes; a clone's past begins with the clone.
@@ -69,17 +84,35 @@ class Branches:
         """
         if directory.exists():
             raise FileExistsError(f"{directory} is there already")
-        self._mount.bring_back(only_for_writers=True)
-        with self._pages.staying.reading(), ThreadPoolExecutor(len(AZS)) as pool:
+        mount = self._mount
+        mount.bring_back(only_for_writers=True)
+        with self._pages.staying.reading(), ThreadPoolExecutor(len(AZS) + 1) as pool:
+            planned = self._of_open_volume(partial(self._plan, identity, lsn, with_past))
+            end, image = planned.log.place.end, planned.image
             linking: list[Future[int]] = []
+            link = partial(self._link_images, planned.since, end, directory)
+
+            def write() -> None:
+                full = {each for each in self._cut(planned, identity, directory) if is_full(each)}
+                if with_past:
+                    self._past.copy_to(directory, end)
+                if image is not None:
+                    lanes = [each for each in mount.full_lanes() if each.store.id in full]
+                    linking.extend(pool.submit(link, lane) for lane in lanes)
+
+            written = pool.submit(write)
             try:
-                cut = partial(self._cut, directory, identity, lsn, with_past, pool, linking)
-                yield self._of_open_volume(cut, directory, linking)
+                yield CutVolume(directory, planned.log.metadata, end, image, written)
+                written.result()
                 if linking and not sum(each.result() for each in linking):
                     raise QuorumLostError("no full segment has its page images whole; heal one")
-            except BaseException:
+            except BaseException as error:
+                wait([written])
                 wait(linking)
-                self._mount.disk.remove_tree(directory)
+                mount.disk.remove_tree(directory)
+                cause = written.exception()
+                if isinstance(error, Exception) and cause is not None and cause is not error:
+                    raise cause from None  # what else went wrong went wrong for that
                 raise
 
     def lay_out(
@@ -90,50 +123,48 @@ class Branches:
         Its pages and its log come from here, which has them in memory and open. base_copy: of the
         pages that the volume began with, to take where `made` has no image.
         """
-        self._directories.make_others(
-            data_directory, made.image, made.end, made.metadata, user, base_copy
-        )
+        copies = [base_copy]
 
-    def _cut(
-        self,
-        directory: Path,
-        identity: str,
-        lsn: int | None,
-        with_past: bool,
-        pool: ThreadPoolExecutor,
-        linking: list[Future[int]],
-    ) -> CutVolume:
-        """Make its log. linking: how many images each of its full segments gets, once it has."""
-        mount = self._mount
+        def make() -> None:
+            copy = copies.pop() if copies else None
+            self._directories.make_others(
+                data_directory, made.image, made.end, made.metadata, user, copy
+            )
+
+        self._of_open_volume(make)
+
+    def _plan(self, identity: str, lsn: int | None, with_past: bool) -> _Planned:
+        mount, node = self._mount, self._mount.node
         place = place_at(mount, lsn)
         image = self._newest_below(place.end)
         begins = image.redo if image is not None else mount.metadata.start_lsn
         since = min(begins, self._past.begins_at) if with_past else begins
-        plan = plan_cut(mount, identity, place, since)
-        full = {each for each in write_cut(mount, plan, directory) if is_full(each)}
-        if image is not None:
-            link = partial(self._link_images, since, place.end, directory)
-            lanes = [each for each in mount.full_lanes() if each.store.id in full]
-            linking += [pool.submit(link, lane) for lane in lanes]
-        if with_past:
-            self._past.copy_to(directory, place.end)
-        return CutVolume(directory, plan.metadata, place.end, image)
+        return _Planned(node, plan_cut(mount, identity, place, since), since, image)
 
-    def _of_open_volume(
-        self, cut: Callable[[], CutVolume], directory: Path, linking: list[Future[int]]
-    ) -> CutVolume:
-        """What was cut; again where the volume was opened again under it, as by a failover."""
+    def _cut(self, planned: _Planned, identity: str, directory: Path) -> list[SegmentId]:
+        """Make the durable part: its log; the segments that have it."""
+        mount = self._mount
+
+        def write() -> list[SegmentId]:
+            log = planned.log
+            if mount.node is not planned.node:
+                # Where it ends is told already; how the segments are cut there may be another way.
+                log = plan_cut(mount, identity, place_at(mount, log.place.end), planned.since)
+            return write_cut(mount, log, directory)
+
+        return self._of_open_volume(write, lambda: mount.disk.remove_tree(directory))
+
+    def _of_open_volume(self, work: Callable[[], T], undo: Callable[[], None] = lambda: None) -> T:
+        """Do it; again where the volume was opened again under it, as by a failover."""
         mount, node = self._mount, self._mount.node
         try:
-            return cut()
+            return work()
         except (StorageError, LookupError, OSError):
             with mount.changing:  # until it is open
                 if mount.closed or mount.node is node:
                     raise
-            wait(linking)
-            linking.clear()
-            mount.disk.remove_tree(directory)
-            return cut()
+            undo()
+            return work()
 
     def _newest_below(self, end: int) -> PageImage | None:
         """The newest image whose pages hold nothing above an LSN.

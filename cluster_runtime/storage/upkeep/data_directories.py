@@ -111,18 +111,24 @@ class DataDirectories:
             else:
                 recover_along_timelines(data_directory, user)
 
-    def make_standbys(self, data_directory: Path, image: PageImage | None) -> None:
-        """The same for a server that only follows the log."""
+    def make_standbys(
+        self, data_directory: Path, image: PageImage | None, user: OsUser | None = None
+    ) -> None:
+        """The same for a server that only follows the log.
+
+        user: whose it is; by default this volume's servers'.
+        """
+        user = user or self._user
         timelines, end = self._mount.metadata.timelines, int(self._mount.node.volume.vdl)
         remove_tree(data_directory)
-        redo = self._lay_out_pages(data_directory, image, self._user)
-        self._write_log(data_directory, redo, end, timelines, self._user)
-        self._make_standby(data_directory)
+        redo = self._lay_out_pages(data_directory, image, user)
+        self._write_log(data_directory, redo, end, timelines, user)
+        self._make_standby(data_directory, user)
 
-    def _make_standby(self, data_directory: Path) -> None:
+    def _make_standby(self, data_directory: Path, user: OsUser) -> None:
         signal = data_directory / "standby.signal"
         signal.touch(0o600)
-        self._user.own(signal)
+        user.own(signal)
 
     def make_coalescers(self, data_directory: Path, image: PageImage | None) -> None:
         """Pages alone, for a standby that takes all its log from the WAL service.
@@ -132,7 +138,7 @@ class DataDirectories:
         remove_tree(data_directory)
         self._lay_out_pages(data_directory, image, self._user)
         clear_wal(data_directory)
-        self._make_standby(data_directory)
+        self._make_standby(data_directory, self._user)
 
     def _claim(self, stopped_at: int | None) -> Claim:
         return Claim(self._mount.metadata.identity, boot_id(), stopped_at)

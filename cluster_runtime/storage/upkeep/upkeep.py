@@ -76,6 +76,7 @@ class VolumeUpkeep:
         """Wait for what both are at. Their work may wait for `mount.changing`."""
         self._quick.close()
         self._slow.close()
+        self.standbys.close()
 
     def _bring_back(self) -> None:
         self._repair.bring_back()

@@ -1,4 +1,4 @@
-"""`branch create`, `branch list` and `branch delete`. `branch reset` is an operation."""
+"""`branch create`, `warm`, `list` and `delete`. `branch reset` is an operation."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -41,6 +41,18 @@ def add_commands(group: typer.Typer, opened: Opened) -> None:
                 branch, name, restore_type="copy-on-write", use_latest_restorable_time=True
             )
             console.cluster(made.describe(), as_json=as_json)
+
+    @group.command()
+    def warm(
+        name: Name,
+        state_dir: StateDir = STATE_DIR,
+        off: Annotated[bool, typer.Option("--off", help="Keep none any more.")] = False,
+        as_json: AsJson = False,
+    ) -> None:
+        """Keep a standby ready for the next branch of CLUSTER, while that runs."""
+        with opened(state_dir) as runtime:
+            facts = runtime.modify_db_cluster(name, warm_branch=not off)
+            console.cluster(facts, as_json=as_json)
 
     @group.command("list")
     def list_branches(

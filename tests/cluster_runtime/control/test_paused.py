@@ -289,6 +289,17 @@ def test_opening_a_runtime_raises_the_limit_of_open_files(state_dir: Path) -> No
     assert raise_open_files() == soft
 
 
+def test_no_thread_keeps_a_commit_waiting_for_long(state_dir: Path) -> None:
+    before = sys.getswitchinterval()
+    try:
+        for chosen, then in ((0.005, 0.001), (0.0005, 0.0005)):
+            sys.setswitchinterval(chosen)
+            with Runtime.open(state_dir, warm_pool_size=0):
+                assert sys.getswitchinterval() == pytest.approx(then)
+    finally:
+        sys.setswitchinterval(before)
+
+
 @needs_proc
 def test_a_create_without_descriptors_says_so_and_leaves_nothing(runtime: Runtime) -> None:
     kept = runtime.create_db_cluster("kept")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -22,6 +23,13 @@ def clock(cluster: ClusterHandle) -> datetime:
         assert row is not None
         found: datetime = row[0]
         return found
+
+
+def directory_of(runtime: Runtime, cluster: ClusterHandle) -> Path:
+    """Where a cluster lies, which PostgreSQL's user has to reach."""
+    state = Path(runtime.describe_host().state_directory)
+    places = [state / "engine" / "clusters", *Path("/var/lib/borealis").glob("*/clusters")]
+    return next(each / cluster.id for each in places if (each / cluster.id).exists())
 
 
 def ticked(runtime: Runtime, cluster: ClusterHandle) -> None:
@@ -64,6 +72,8 @@ def test_a_cluster_goes_back_to_a_restore_point_and_forward_again(
     point = shared_runtime.create_restore_point("ledger", "before")
     port = ledger.describe().port
     write(ledger, 3, 4, 5)
+    with ledger.connect(autocommit=True) as conn:
+        conn.execute("analyze")  # as autovacuum does of its own accord: nobody misses that
     preview = shared_runtime.rewind("ledger", "before", dry_run=True)
     assert (preview.lsn, preview.commits, preview.dry_run) == (point.lsn, 3, True)
     assert rows(ledger) == [1, 2, 3, 4, 5]
@@ -210,3 +220,41 @@ def test_a_restore_point_is_made_at_once(shared_runtime: Runtime, ledger: Cluste
         f"point-{number}" for number in range(5)
     }
     assert ledger.describe().earliest_backtrack_time is not None
+
+
+@pytest.mark.usefixtures("impolite_coalescing")
+def test_after_a_rewind_there_is_an_image_so_that_the_next_one_replays_little(
+    shared_runtime: Runtime, ledger: ClusterHandle
+) -> None:
+    with ledger.connect(autocommit=True) as conn:
+        conn.execute("create table wide as select repeat('x', 900) from generate_series(1, 6000)")
+    shared_runtime.create_restore_point("ledger", "wide")
+    write(ledger, 3)
+    before = shared_runtime.describe_volume("ledger")
+    assert before.coalescing.images == 0
+    assert 4 << 20 < before.log_bytes_since_image < before.coalescing.log_bound_bytes
+    shared_runtime.rewind("ledger", "wide")
+    assert rows(ledger) == [1, 2]
+    wait_until(lambda: shared_runtime.describe_volume("ledger").coalescing.images == 1)
+    assert shared_runtime.describe_volume("ledger").log_bytes_since_image < 1 << 20
+    shared_runtime.undo_rewind("ledger")
+    assert rows(ledger) == [1, 2, 3]
+
+
+def test_what_was_before_the_state_before_is_removed(
+    shared_runtime: Runtime, ledger: ClusterHandle
+) -> None:
+    directory = directory_of(shared_runtime, ledger)
+    for number in range(2):
+        shared_runtime.create_restore_point("ledger", f"point-{number}")
+        write(ledger, 10 + number)
+        shared_runtime.rewind("ledger", f"point-{number}")
+    wait_until(lambda: not list(directory.glob("*.gone-*")))
+    shared_runtime.pause_db_cluster("ledger")
+    shared_runtime.rewind("ledger", "point-0")
+    assert not list(directory.glob("*.gone-*"))
+    assert ledger.describe().paused
+    assert rows(ledger) == [1, 2]
+    folders = (each for each in directory.iterdir() if each.is_dir() and not each.is_symlink())
+    kept = {"data", "data.undone", "volume", "volume.undone"}
+    assert {each.name for each in folders} == kept

@@ -14,7 +14,8 @@ from cluster_runtime.control.records.catalog import Catalog, UnderWay
 from cluster_runtime.control.workflows.branching.left_behind import WORKFLOWS
 from cluster_runtime.control.workflows.branching.steps import left_to_do, percent
 from cluster_runtime.control.workflows.branching.swap import put_in_place
-from tests.numbers import rows
+from tests.numbers import branch, rows
+from tests.waiting import wait_until
 
 STEPS = ("cut", "stop", "swap", "start")
 
@@ -34,6 +35,7 @@ from pathlib import Path
 from cluster_runtime import Runtime
 from cluster_runtime.control.records.catalog import Catalog
 from tests.numbers import branch, write
+from tests.waiting import wait_until
 
 state, kind, step, moment = sys.argv[1:]
 runtime = Runtime.open(state, warm_pool_size=0)
@@ -77,8 +79,29 @@ if kind == "clone":
     from cluster_runtime.control.servers.postgres import Writer
     from cluster_runtime.storage.upkeep.branches import Branches
 
-    where = {"cut": (Branches, "lay_out"), "start": (Writer, "start"), "enter": (Catalog, "add")}
+    where = {
+        "cut": (Branches, "lay_out"),
+        "start": (Writer, "start_laid_out"),
+        "attach": (Writer, "_attach"),
+        "enter": (Catalog, "add"),
+    }
     setattr(*where[step], die)
+    branch(runtime, "notes", "twig")
+if kind == "warm":
+    from cluster_runtime.control.servers.ahead import ReaderAhead
+    from cluster_runtime.control.servers.postgres import Reader, Writer
+
+    where = {
+        "furnish": (Reader, "start"),
+        "hold back": (ReaderAhead, "hold_back"),
+        "give": (ReaderAhead, "give"),
+        "promote": (Reader, "promote"),
+        "take over": (Writer, "take_over"),
+        "enter": (Catalog, "add"),
+    }
+    setattr(*where[step], die)
+    runtime.modify_db_cluster("notes", warm_branch=True)
+    wait_until(lambda: notes.describe().warm_branch_status == "ready")
     branch(runtime, "notes", "twig")
 if kind == "rewind":
     runtime.rewind("notes", "before")
@@ -149,6 +172,8 @@ def test_a_swap_may_be_cut_short_anywhere_and_is_done_again(tmp_path: Path, done
             assert (tmp_path / part / "what").read_text() == "new"
             assert (tmp_path / f"{part}.undone" / "what").read_text() == "old"
             assert not (tmp_path / f"{part}.next").exists()
+    gone = {each.name.partition(".gone-")[0] for each in tmp_path.glob("*.gone-*")}
+    assert gone == {part for at, part in ((1, "volume"), (3, "data")) if done < at}
 
 
 def killed_in(kind: str, step: str, moment: str, folder: Path) -> Path:
@@ -203,7 +228,7 @@ def test_a_host_that_is_killed_in_a_step(kind: str, step: str, engine_dir: Path)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("step", ["cut", "start", "enter"])
+@pytest.mark.parametrize("step", ["cut", "start", "attach", "enter"])
 def test_a_host_that_is_killed_while_it_clones_leaves_nothing_of_the_clone(
     step: str, engine_dir: Path
 ) -> None:
@@ -213,3 +238,19 @@ def test_a_host_that_is_killed_while_it_clones_leaves_nothing_of_the_clone(
         notes = runtime.cluster("notes")
         assert rows(notes) == [1, 2]
         assert [each.name for each in directory_of(state, notes.id).parent.iterdir()] == [notes.id]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("step", ["furnish", "hold back", "give", "promote", "take over", "enter"])
+def test_a_host_that_is_killed_while_it_uses_a_warm_branch_leaves_nothing_of_it(
+    step: str, engine_dir: Path
+) -> None:
+    state = killed_in("warm", step, "", engine_dir)
+    with Runtime.open(state, warm_pool_size=0) as runtime:
+        assert [each.db_cluster_identifier for each in runtime.describe_db_clusters()] == ["notes"]
+        notes = runtime.cluster("notes")
+        assert notes.describe().warm_branch_status == "paused"
+        assert [each.name for each in directory_of(state, notes.id).parent.iterdir()] == [notes.id]
+        assert rows(notes) == [1, 2]
+        wait_until(lambda: notes.describe().warm_branch_status == "ready")
+        assert rows(branch(runtime, "notes", "twig")) == [1, 2]

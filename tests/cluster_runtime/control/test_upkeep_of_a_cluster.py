@@ -128,7 +128,7 @@ def test_a_reader_that_stands_still_is_not_called_ready(
     monkeypatch.setattr("cluster_runtime.storage.upkeep.standbys.STALL_S", 0.2)
     hosted = runtime._home.service.find(cluster.id)
     volume = hosted.instances.storage.open_for("a test")
-    monkeypatch.setattr(volume._upkeep.standbys, "replayed_by", lambda name: 1)
+    monkeypatch.setattr(volume._upkeep.standbys, "_replayed", lambda standby: 1)
     reader = hosted.instances.stand_in._instance
     assert isinstance(reader, Reader)
     with pytest.raises(Exception, match="went no further"):

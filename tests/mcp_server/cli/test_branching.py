@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cluster_runtime import Runtime
 from tests.numbers import rows, write
+from tests.waiting import wait_until
 
 Done = subprocess.CompletedProcess[str]
 
@@ -64,3 +65,12 @@ def test_a_branch_from_its_beginning_to_its_end(engine_dir: Path) -> None:
         assert run("branch", "delete", "notes", "--yes").returncode == 2
         assert run("branch", "delete", "try", "--yes").returncode == 0
         assert [each.db_cluster_identifier for each in runtime.describe_db_clusters()] == ["notes"]
+
+        assert run("branch", "warm", "notes").returncode == 0
+        wait_until(lambda: runtime.cluster("notes").describe().warm_branch_status == "ready")
+        (line,) = (
+            each for each in run("describe", "notes").stdout.splitlines() if "Warm branch" in each
+        )
+        assert line.split()[-1] == "ready"
+        assert run("branch", "warm", "notes", "--off").returncode == 0
+        assert not runtime.cluster("notes").describe().warm_branch

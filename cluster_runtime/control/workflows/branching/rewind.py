@@ -1,6 +1,8 @@
 """BacktrackDBCluster, Rewind, UndoRewind, and the restore points that one goes back to."""
 
 import re
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -38,7 +40,7 @@ async def rewind(
     """Raises what `Rewind` declares; then the cluster is as it was."""
     target = _target(request.to)
     if request.dry_run:
-        return await in_thread(_preview, cluster, target, True)
+        return await in_thread(lambda: _what_goes(cluster, _located(cluster, target), dry_run=True))
     return await _rewind(runtime, cluster, target)
 
 
@@ -120,12 +122,13 @@ async def delete_restore_point(cluster: HostedCluster, name: str) -> None:
     await in_thread(delete)
 
 
-def workflow(runtime: OpenRuntime, cluster: HostedCluster, lsn: int = 0) -> Workflow:
-    """The steps of a rewind. lsn: where to; where it only has to be finished nobody asks."""
+def workflow(
+    runtime: OpenRuntime, cluster: HostedCluster, make: Callable[[], None] = lambda: None
+) -> Workflow:
+    """The steps of a rewind.
 
-    def make() -> None:
-        cut_for(cluster, cluster, lambda _: lsn, suffix=NEXT)
-
+    make: what it is then, beside what it is; where it only has to be finished nobody asks.
+    """
     return replacement(cluster, REWIND, make)
 
 
@@ -139,18 +142,26 @@ async def _rewind(
 ) -> RewindDescription:
     async with cluster.changing:
         cluster.require(ClusterStatus.AVAILABLE)
-        found = await in_thread(_preview, cluster, target, False)
-        lsn = parse_lsn(found.lsn)
-        await perform(runtime, cluster, workflow(runtime, cluster, lsn))
+        lsn = await in_thread(_located, cluster, target)
+        goes: Future[RewindDescription] = Future()
+
+        def make() -> None:
+            with ThreadPoolExecutor(1) as beside:
+                # Commits are counted while pages are copied.
+                counting = beside.submit(_what_goes, cluster, lsn, dry_run=False)
+                cut_for(cluster, cluster, lambda _: lsn, suffix=NEXT)
+            goes.set_result(counting.result())
+
+        await perform(runtime, cluster, workflow(runtime, cluster, make))
+    found = goes.result()
     await runtime.record(
         cluster, f"Rewound to LSN {found.lsn}: {found.commits} commits went", "backtrack"
     )
     return found
 
 
-def _preview(cluster: HostedCluster, target: Target, dry_run: bool) -> RewindDescription:
-    """What a rewind makes of a cluster. Raises InvalidRestoreError for what is out of reach."""
-    window = timedelta(seconds=cluster.db_cluster.backtrack_window)
+def _located(cluster: HostedCluster, target: Target) -> int:
+    """The LSN that is meant. Raises InvalidRestoreError for what is out of reach."""
     with cluster.instances.storage.used() as volume:
         try:
             lsn = target(volume)
@@ -163,8 +174,17 @@ def _preview(cluster: HostedCluster, target: Target, dry_run: bool) -> RewindDes
                     Operation("describe_restore_points", cluster.identifier),
                 ),
             ) from error
-        count, first, last = 0, None, None
+    return lsn
+
+
+def _what_goes(cluster: HostedCluster, lsn: int, *, dry_run: bool) -> RewindDescription:
+    """What a rewind to an LSN makes of a cluster."""
+    window = timedelta(seconds=cluster.db_cluster.backtrack_window)
+    count, first, last = 0, None, None
+    with cluster.instances.storage.used() as volume:
         for commit in volume.past.commits_between(lsn, volume.past.end):
+            if commit.upkeep:
+                continue
             count, last = count + 1, commit.time
             first = commit.time if first is None else first
     sessions = tuple(

@@ -3,6 +3,7 @@
 volume, data          what it has
 volume.next, data.next      made beside it, complete before anything else changes
 volume.undone, data.undone  what it had before, kept for as long as it could be rewound
+volume.gone-..., data.gone-...  what it had before that, removed once the cluster runs again
 
 The data directory is that of the writer's place, which is another one than `data` after a failover.
 Readers lay theirs out again at their next start.
@@ -11,6 +12,7 @@ Readers lay theirs out again at their next start.
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.control.endpoints import disconnect
@@ -18,7 +20,7 @@ from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.records.instances import FIRST_PLACE
 from cluster_runtime.control.records.model import ClusterStatus
 from cluster_runtime.control.servers.places import data_directory_at
-from cluster_runtime.control.servers.storage import DATA, PARTS, UNDONE, VOLUME
+from cluster_runtime.control.servers.storage import DATA, GONE, PARTS, UNDONE, VOLUME
 from cluster_runtime.control.workflows.branching.steps import Step, Workflow
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.system.files import remove_tree
@@ -62,9 +64,19 @@ def _swapping(
     """steps: after which the cluster is stopped, and what it gets lies beside its volume."""
     runs = cluster.writer.socket is not None
 
+    storage = cluster.instances.storage
+
     async def start() -> None:
         if runs:
             await cluster.writer.ensure_running()
+        else:
+            await in_thread(storage.remove_gone)  # nobody has the volume open, who would do it
+
+    async def started() -> None:
+        await start()
+        volume = storage.opened
+        if volume is not None:
+            volume.past.rewound = True
 
     async def back() -> None:
         await in_thread(take_back)
@@ -76,7 +88,7 @@ def _swapping(
         (
             *steps,
             Step(SWAP, lambda: in_thread(put_in_place, cluster.directory, _data_of(cluster))),
-            Step("start", start, repeated=False),
+            Step("start", started, repeated=False),
         ),
         SWAP,
         back,
@@ -100,7 +112,8 @@ def put_in_place(directory: Path, data: str = DATA) -> None:
         if not following.exists():
             continue
         if now.exists():
-            remove_tree(undone)
+            if undone.exists():  # thousands of files: not while everybody waits
+                undone.rename(directory / f"{part}{GONE}{uuid4().hex}")
             now.rename(undone)
         following.rename(now)
         _sync(directory)

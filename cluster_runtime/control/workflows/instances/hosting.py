@@ -6,7 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from cluster_runtime.control.availability.placement import zone_for
-from cluster_runtime.control.cluster import HostedCluster, Instances, OpenRuntime
+from cluster_runtime.control.cluster import (
+    BranchAhead,
+    HostedCluster,
+    Instances,
+    OpenRuntime,
+)
 from cluster_runtime.control.endpoints import update_endpoints
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
@@ -18,14 +23,17 @@ from cluster_runtime.control.records.instances import (
     new_instance_resource_id,
 )
 from cluster_runtime.control.records.model import DBCluster, InstanceStatus
+from cluster_runtime.control.servers.on_volume import Parameters
 from cluster_runtime.control.servers.places import (
+    Servers,
     coalescing_of,
     data_directory_at,
     log_file_at,
     server_name,
+    servers_ahead,
     servers_at,
+    sockets_of,
 )
-from cluster_runtime.control.servers.postgres import Parameters
 from cluster_runtime.control.servers.storage import ClusterStorage
 from cluster_runtime.control.workflows.upgrade import prepare_reader, prepare_writer
 from cluster_runtime.engine.installation import Installation
@@ -73,6 +81,30 @@ def instances_over(
         partial(at, STAND_IN_PLACE, STAND_IN_PLACE, as_reader=True),
         {name: at(place, name, as_reader=True) for name, place in known.items()},
     )
+
+
+def branch_ahead(
+    runtime: OpenRuntime, installation: Installation, source: HostedCluster, resource_id: str
+) -> BranchAhead:
+    """What a branch of a cluster will be, as far as that can be had ahead; nothing runs yet."""
+    instances = instances_over(runtime, installation, resource_id)
+    servers = servers_ahead(
+        _servers(runtime, installation, instances.storage, resource_id, FIRST_PLACE, ""),
+        sockets_of(runtime.home, resource_id, "a"),
+        source.instances.storage,
+        Parameters(
+            partial(runtime.parameters_of, source.id),
+            partial(runtime.parameters_of_range, source.id),
+        ),
+    )
+    instances.writer = HostedInstance(
+        servers,
+        resource_id,
+        installation.major,
+        partial(prepare, runtime, resource_id),
+        as_reader=True,
+    )
+    return BranchAhead(resource_id, runtime.home.clusters / resource_id, instances, servers)
 
 
 async def hosted_at(
@@ -163,7 +195,24 @@ def _hosted(
     *,
     as_reader: bool,
 ) -> HostedInstance:
-    servers = servers_at(
+    return HostedInstance(
+        _servers(runtime, installation, storage, resource_id, place, name),
+        resource_id,
+        installation.major,
+        partial(prepare, runtime, resource_id),
+        as_reader=as_reader,
+    )
+
+
+def _servers(
+    runtime: OpenRuntime,
+    installation: Installation,
+    storage: ClusterStorage,
+    resource_id: str,
+    place: str,
+    name: str,
+) -> Servers:
+    return servers_at(
         runtime.home,
         installation,
         storage,
@@ -175,11 +224,4 @@ def _hosted(
         place,
         partial(runtime.capacity.enforcer.admit, server_name(resource_id, place)),
         name,
-    )
-    return HostedInstance(
-        servers,
-        resource_id,
-        installation.major,
-        partial(prepare, runtime, resource_id),
-        as_reader=as_reader,
     )

@@ -8,6 +8,8 @@ from enum import IntEnum
 
 LOG_BYTES_MIN = 16 << 20
 DATABASE_SHARE = 3
+REWOUND_BYTES = 4 << 20
+"""What is not worth an image even after a rewind: it is replayed in a moment."""
 NICE = 10
 REPLAY_BYTES_PER_S = 18 << 20
 """What PostgreSQL's redo makes of the log of small transactions on one slow core."""
@@ -23,9 +25,16 @@ def log_bound(database_bytes: int) -> int:
     return max(LOG_BYTES_MIN, database_bytes // DATABASE_SHARE)
 
 
-def is_due(log_bytes: int, database_bytes: int, *, rewinds: bool = False) -> bool:
-    """Whether an image is to be made now."""
-    return log_bytes > image_spacing(database_bytes, rewinds=rewinds)
+def is_due(
+    log_bytes: int, database_bytes: int, *, rewinds: bool = False, rewound: bool = False
+) -> bool:
+    """Whether an image is to be made now.
+
+    rewound: the database was just brought back to what it was. Who did that tries something, and
+    may do it again soon, which then replays nothing of what came before.
+    """
+    bound = REWOUND_BYTES if rewound else image_spacing(database_bytes, rewinds=rewinds)
+    return log_bytes > bound
 
 
 def image_spacing(database_bytes: int, *, rewinds: bool) -> int:

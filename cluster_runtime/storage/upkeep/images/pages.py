@@ -285,6 +285,7 @@ class Pages:
             raise QuorumLostError("no full segment answers; heal one and coalesce again")
         self._last = image.lsn, image.size_bytes
         if self._past is not None:
+            self._past.rewound = False
             self._past.weigh()
         if len(made) == len([each for each in self._mount.members if is_full(each)]):
             # While one of them lacks the image, the loss of the others must leave its log.
@@ -294,7 +295,10 @@ class Pages:
     def is_due(self) -> bool:
         """Whether an image is to be made now: a writer is there, and much log since the last."""
         node = self._mount.node
-        return node.attachment is not None and is_due(*self._since_last(), rewinds=self._rewinds)
+        rewound = self._past is not None and self._past.rewound
+        return node.attachment is not None and is_due(
+            *self._since_last(), rewinds=self._rewinds, rewound=rewound
+        )
 
     @property
     def log_bound_bytes(self) -> int:

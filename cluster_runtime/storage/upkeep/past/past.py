@@ -80,6 +80,8 @@ class Past:
         """Called where something else may have fallen out of the window."""
         self.wanted: Window | None = None
         """What whoever opened the volume wants; until that is said nothing expires."""
+        self.rewound = False
+        """Whether the volume came to its present by a rewind, and has no page image of it yet."""
         self._lock = threading.Lock()
         self._ticks: list[Tick] = []
         self._points: list[Point] = []

@@ -80,6 +80,8 @@ OURS_IN_RDS_OPERATIONS = {
     ("ModifyDBCluster", "reset_settings"),
     ("ModifyDBCluster", "backtrack_bytes_max"),
     ("ModifyDBCluster", "seconds_until_deep_pause"),
+    ("ModifyDBCluster", "warm_branch"),
+    ("CreateDBCluster", "warm_branch"),
     ("RestoreDBClusterToPointInTime", "with_writer"),
     ("CreateDBCluster", "with_writer"),
     ("DescribeDBInstances", "db_cluster_identifier"),

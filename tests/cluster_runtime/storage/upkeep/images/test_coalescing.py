@@ -58,6 +58,12 @@ def test_an_image_is_due_after_sixteen_megabytes_or_a_third_of_a_large_database(
     assert is_due(100 * MB + 1, 300 * MB)
 
 
+def test_after_a_rewind_an_image_is_due_at_once_unless_there_is_next_to_nothing_to_replay() -> None:
+    assert not is_due(4 * MB, 300 * MB, rewinds=True, rewound=True)
+    assert is_due(4 * MB + 1, 300 * MB, rewinds=True, rewound=True)
+    assert not is_due(4 * MB + 1, 300 * MB, rewinds=True)
+
+
 def test_coalescing_steps_back_behind_commits_unless_it_does_not_keep_up() -> None:
     assert politeness(33 * MB, 30 * MB, 0) is Politeness.NONE
     assert politeness(31 * MB, 30 * MB, 0) is Politeness.IDLE

@@ -1,0 +1,156 @@
+"""What a writer and a reader have in common."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from cluster_runtime.control.availability.health import Process
+from cluster_runtime.control.servers.storage import ClusterStorage
+from cluster_runtime.engine.access.instance_facts import InstanceFacts, told_at_first
+from cluster_runtime.engine.extensions import installable, preload_settings
+from cluster_runtime.engine.postmaster import Postmaster
+from cluster_runtime.engine.sandbox.walls import Walls
+from cluster_runtime.engine.settings import TEMPLATE_SETTINGS, Settings
+
+_STOPPED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What an instance runs with beside the runtime's own, asked for at each start.
+
+    set: by the tenant, and by its class; they prevail. of_range: what only a start can change and
+    follows the most capacity that it may have.
+    """
+
+    set: Callable[[], Settings]
+    of_range: Callable[[], Settings]
+
+
+class OnVolume:
+    """A PostgreSQL over a data directory that the volume fills."""
+
+    def __init__(
+        self, postmaster: Postmaster, storage: ClusterStorage, parameters: Parameters
+    ) -> None:
+        self._postmaster = postmaster
+        self._storage = storage
+        self._life = threading.RLock()  # starts, stops and ends, one at a time
+        self._told: Settings = told_at_first(self.extensions)
+        self._of_range: Settings = {}
+        self._scaled: Settings = {}
+
+        self._parameters = parameters
+        self._wanted = parameters.set
+        self.parameters: Settings = {}
+        """Those that it runs with."""
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """The extensions that its master user may create."""
+        return installable(self._postmaster.installation)
+
+    def tell(self, facts: InstanceFacts) -> None:
+        """Have it tell its clients this of itself, while it runs."""
+        self._postmaster.write_facts(facts.text())
+        if facts.settings != self._told:
+            # SHOW reads what the server runs with.
+            with self._life:
+                self._told = facts.settings
+                if self.running:
+                    self._postmaster.write_settings(self._settings())
+                    self._postmaster.reload()
+
+    def scale(self, settings: Settings) -> Settings:
+        """Have the running server take what follows its capacity; what the tenant set prevails.
+
+        Returns those that it was told. Raises OSError where they cannot be written.
+        """
+        if settings != self._scaled:
+            with self._life:
+                if self.running:
+                    before, self._scaled = self._scaled, dict(settings)
+                    try:
+                        self._postmaster.write_settings(self._settings())
+                    except BaseException:
+                        self._scaled = before
+                        raise
+                    self._postmaster.reload()
+        prevails = self._settings()
+        return {name: value for name, value in self._scaled.items() if prevails[name] == value}
+
+    @property
+    def connections_max(self) -> int:
+        """How many sessions it takes since its last start."""
+        return int({**TEMPLATE_SETTINGS, **self._settings()}["max_connections"])
+
+    @property
+    def _sized(self) -> Settings:
+        """What its capacity makes it run with, which everything else prevails over."""
+        return {**self._of_range, **self._scaled}
+
+    def _begin(self) -> None:
+        """Ask what the next start is to be with; its capacity is not known yet."""
+        self._of_range, self._scaled = dict(self._parameters.of_range()), {}
+        self.parameters = dict(self._wanted())
+
+    def _settings(self) -> Settings:
+        raise NotImplementedError
+
+    @property
+    def running(self) -> bool:
+        """Whether its postmaster runs."""
+        return self._postmaster.running
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it runs and must be started again before it lets anybody in."""
+        return self._postmaster.outdated
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of its postmaster; None while it does not run."""
+        return self._postmaster.pid
+
+    @property
+    def process(self) -> Process:
+        """What the operating system says of its postmaster."""
+        pid = self._postmaster.pid
+        if pid is None:
+            return Process.GONE
+        try:
+            stopped = psutil.Process(pid).status() in _STOPPED
+        except psutil.NoSuchProcess:
+            return Process.GONE
+        return Process.STOPPED if stopped else Process.RUNS
+
+    @property
+    def walls(self) -> Walls | None:
+        """What stands around it since its last start."""
+        return self._postmaster.walls
+
+    @property
+    def socket_directory(self) -> Path:
+        """The folder of its socket, which only the host may enter."""
+        return self._postmaster.socket_directory
+
+    def end_backend(self, pid: int) -> None:
+        """End one of its server processes; one that is not its own is left alone."""
+        with suppress(psutil.NoSuchProcess):
+            backend = psutil.Process(pid)
+            if backend.ppid() == self._postmaster.pid:
+                backend.terminate()
+
+    @property
+    def preloads(self) -> Settings:
+        """The libraries that its extensions need from its start on."""
+        return preload_settings(self._postmaster.installation)
+
+    @property
+    def parameters_wait(self) -> bool:
+        """Whether it runs with others than the tenant has set."""
+        return self.running and dict(self._wanted()) != self.parameters
