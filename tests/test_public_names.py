@@ -46,6 +46,7 @@ PUBLIC_MODULES = {
     "cluster_runtime.serverless.scaling",
     "cluster_runtime.serverless.simulator",
     "cluster_runtime.serverless.metering.bill",
+    "cluster_runtime.serverless.metrics",
     "cluster_runtime.storage.core.batch",
     "cluster_runtime.storage.core.policy.scrub",
     "cluster_runtime.storage.core.quorum",

@@ -135,8 +135,7 @@ class SegmentStore:
         process can open no more files.
         """
         directory = segment_directory(root, segment)
-        log: SegmentLog | None = None
-        store: SegmentStore | None = None
+        log, store = None, None
         try:
             state = _read_state(disk, directory, accept_format_1)
             if state.volume != volume or state.segment != segment:
@@ -204,9 +203,7 @@ class SegmentStore:
         return self.status()
 
     def make_durable(self) -> None:
-        """Sync what was read since it was opened, which is counted from now on: who wrote it may
-        have ended before it was durable. Raises OSError.
-        """
+        """Sync what was read since it was opened: its writer may not have. Raises OSError."""
         for file in self.log.files:
             if self._read_from < file.end and file.start <= self.end:
                 self.log.disk.sync(file.path)
@@ -232,8 +229,7 @@ class SegmentStore:
                 case Persist():
                     self.persist()
                 case _:
-                    # Acknowledgements and refusals are read from the core's state by the caller.
-                    continue
+                    continue  # acknowledgements and refusals: the caller reads the core's state
 
     def persist(self) -> None:
         """Make promise, history, membership, floor and metadata durable.
@@ -277,11 +273,10 @@ class SegmentStore:
     @property
     def is_there(self) -> bool:
         """Whether the files are still under their names: an open file outlives its deletion."""
-        disk = self.log.disk
-        if not self._board.is_there or not disk.exists(self._state_file):
-            return False
-        missing = [file for file in self.log.files if not disk.exists(file.path)]
-        return not any(file in self.log.files for file in missing)
+        exists = self.log.disk.exists
+        missing = [file for file in self.log.files if not exists(file.path)]
+        gone = any(file in self.log.files for file in missing)  # and not collected just now
+        return self._board.is_there and exists(self._state_file) and not gone
 
     def state_is_whole(self) -> bool:
         """Whether the state on the disk can be read."""
@@ -376,7 +371,7 @@ class SegmentStore:
             if mark is None:
                 continue
             end, tail, consistent = self._frames.follow(file.start, Lsn(mark.lsn), None)
-            if consistent is None and mark.lsn == mark.previous and self._is_cut(tail):
+            if consistent is None and mark.lsn == mark.previous and _is_cut(self.core, tail):
                 consistent = tail
             if consistent is not None or file is self.log.files[0]:
                 self._read_from = file.start
@@ -406,8 +401,9 @@ class SegmentStore:
         self.log.close()
         self._board.close()
 
-    def _is_cut(self, lsn: Lsn) -> bool:
-        return any(cut.lsn == lsn for cut in self.core.history) or lsn == self.core.floor
+
+def _is_cut(core: Segment, lsn: Lsn) -> bool:
+    return any(cut.lsn == lsn for cut in core.history) or lsn == core.floor
 
 
 def segment_directory(root: Path, segment: SegmentId) -> Path:
