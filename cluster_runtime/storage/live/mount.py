@@ -89,6 +89,7 @@ class Mount:
         self.leaving = threading.Event()
         self.service: WalService | None = None
         self.closed = False
+        self._closed_node: StorageNode | None = None
         self._watchers: set[int] = set()
         self._watch_lock = threading.Lock()
         self._upkeep: Upkeep
@@ -135,8 +136,11 @@ class Mount:
         return fault is not None and fault.unreachable
 
     def close_node(self) -> None:
-        """Close the storage node and the files of its segments."""
+        """Close the storage node and the files of its segments. A second call does nothing."""
+        if self._closed_node is self.node:
+            return
         self.node.close()
+        self._closed_node = self.node
         for lane in self.node.lanes:
             store = lane.store
             if lane.live and lane.reachable:

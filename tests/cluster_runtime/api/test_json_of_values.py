@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, NewType, get_type_hints
@@ -82,7 +83,7 @@ def test_a_call_comes_back_as_it_was(scaling: ServerlessScaling, name: str) -> N
     assert decode_request(ModifyDBCluster.declared, over_the_wire(encode(changed))) == changed
 
 
-LEAVES = {str, int, float, bool, datetime, Path, type(None), object}
+LEAVES = {str, int, float, bool, Decimal, datetime, Path, type(None), object}
 
 
 def unknown_in(kind: Any, seen: set[Any]) -> set[Any]:

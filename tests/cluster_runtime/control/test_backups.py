@@ -359,7 +359,7 @@ def test_a_newer_image_shares_what_did_not_change_and_the_old_one_goes_with_the_
         conn.execute("insert into t values (-1)")
     wait_until(lambda: not first.exists(), 30)
     host.create_db_cluster_snapshot("of-grown", "grown")
-    assert not begin.exists()
+    wait_until(lambda: not begin.exists())
     back = host.restore_db_cluster_from_snapshot("grown-back", "of-grown")
     with back.connect() as conn:
         assert conn.execute("select count(*), min(v) from t").fetchone() == (24001, -1)

@@ -76,6 +76,7 @@ def append(mount: Mount, *ends: int, writer: int) -> None:
             frame = encode(LOG_ID, batch, wal(after, end, writer))
             store.log.write(position, frame)
             position, after = position + len(frame), end
+        store.find_end()
 
 
 def written(root: Path, *lengths: int, writer: int) -> list[int]:

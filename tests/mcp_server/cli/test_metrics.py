@@ -40,9 +40,9 @@ def measured(runtime: Runtime) -> str:
     with cluster.connect():
         wait_until(
             lambda: (
-                runtime.describe_metrics(
-                    "measured", metric_names=("DatabaseConnections",), period=1
-                )[0].datapoints
+                runtime.describe_metrics("measured", metric_names=("VolumeBytesUsed",), period=1)[
+                    0
+                ].datapoints
             )
         )
     return "measured"

@@ -14,9 +14,12 @@ from mcp_server.cli.commands import main, whole
 
 @pytest.fixture
 def borealis(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, state_dir: Path
+    request: pytest.FixtureRequest,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    state_dir: Path,
 ) -> Callable[..., tuple[int, str, str]]:
-    monkeypatch.setenv("BOREALIS_STATE_DIR", str(state_dir / "operations"))
+    monkeypatch.setenv("BOREALIS_STATE_DIR", str(state_dir / request.module.__name__))
     monkeypatch.setenv("COLUMNS", "200")
     before = signal.getsignal(signal.SIGTERM)
 
@@ -95,6 +98,7 @@ WITHOUT_JSON = {
     "mcp": "speaks a protocol",
     "serve": "prints notes alone",
     "demo": "is a show",
+    "simulate trace": "prints a trace, which is lines of JSON",
 }
 
 
