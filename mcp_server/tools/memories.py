@@ -123,7 +123,7 @@ async def forget(
         reading = await _reading(call, cluster)
         found = [] if reading is None else await reading.recall([owner], query, limit)
         return _told(found, (NOTHING_YET,) if found else ())
-    await confirmed(call, f"It removes {len(ids)} memories of {owner} for good.")
+    await confirmed(call, f"It removes {len(ids)} of the memories of {owner} for good.")
     gone = await (await _writing(call, cluster)).forget(owner, ids)
     for each in gone:
         await _tell(call, cluster, owner, each.id, new=True)

@@ -39,13 +39,19 @@ def noted(runtime: Runtime) -> ClusterHandle:
 @pytest.fixture(scope="module")
 def remembering(runtime: Runtime, noted: ClusterHandle) -> Tools:
     """A server for one cluster, with its memories in it."""
-    return Tools(build_server(runtime, ServerScope("noted", toolsets=MEMORY)))
+    return Tools(
+        build_server(runtime, ServerScope("noted", toolsets=MEMORY, allow_destructive=True))
+    )
 
 
 @pytest.fixture(scope="module")
 def home(runtime: Runtime) -> Tools:
     """A server with one cluster for all memories, which is not there yet."""
-    return Tools(build_server(runtime, ServerScope(memory_cluster=HOME, toolsets=MEMORY)))
+    return Tools(
+        build_server(
+            runtime, ServerScope(memory_cluster=HOME, toolsets=MEMORY, allow_destructive=True)
+        )
+    )
 
 
 def memories(answer: dict[str, Any]) -> list[dict[str, Any]]:

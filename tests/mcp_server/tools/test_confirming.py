@@ -280,3 +280,16 @@ def test_nothing_to_allow_is_an_error(
     with pytest.raises(SystemExit):
         main(["mcp", "--state-dir", str(state_dir / "no"), "--allow-destructive", *other])
     assert "nothing to allow" in capfd.readouterr().err
+
+
+async def test_memories_are_forgotten_once_that_is_confirmed(
+    runtime: Runtime, vault: ClusterHandle
+) -> None:
+    careful = Tools(build_server(runtime, ServerScope("vault", toolsets=chosen("memory"))))
+    scope = "user:careful"
+    kept = (await careful("remember", scope=scope, text="Keeps bees on the roof"))["id"]
+    refused = await careful.fails("forget", scope=scope, ids=[kept])
+    assert "1 of the memories of user:careful" in refused
+    assert len((await careful("list_memories", scope=scope))["rows"]) == 1
+    await careful("forget", scope=scope, ids=[kept], confirmation=token_in(refused))
+    assert not (await careful("list_memories", scope=scope)).get("rows")

@@ -89,7 +89,7 @@ async def test_the_instructions_name_no_tool_that_a_server_lacks(runtime: Any, s
 
 def test_a_choice_that_leaves_no_tool_is_refused(runtime: Any) -> None:
     with pytest.raises(ScopeError, match="no tool is left"):
-        build_server(runtime, ServerScope(read_only=True, toolsets=chosen("writes")))
+        build_server(runtime, ServerScope(read_only=True, toolsets=chosen("branches")))
 
 
 def test_a_misspelt_toolset_ends_the_command_with_one_line(
