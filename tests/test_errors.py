@@ -37,6 +37,10 @@ from memory.errors import (
 
 ROOT = Path(__file__).parent.parent
 INTERNAL = {
+    "RepeatedKeyError": "the document's text is sent instead",
+    "NotPossibleError": "a diagnosis names the check that was not possible, and why",
+    "AskFirst": "the server asks the client's person, and the client calls again",
+    "UnreadableHistoryError": "what was measured is put aside, and an event says so",
     "UnavailableError": "who chooses what holds servers catches it, and takes the next means",
     "ClientLeftError": "the session that raises it catches it",
     "InstanceGoneError": "the gateway asks again, or tells the client in PostgreSQL's words",

@@ -12,8 +12,8 @@ import struct
 from cluster_runtime.storage.core.wal_records import INFO_OF_COMMIT, RECORD, XACT, XLOG
 
 STATISTICS = frozenset((2619, 2696, 2840, 2841, 3429, 3433, 3430, 3431))
-"""The files of what ANALYZE writes, with their indexes and long values. One that was written anew
-by VACUUM FULL has another number: it is not known then."""
+"""The files of what ANALYZE writes, with their indexes and long values. One that VACUUM FULL wrote
+has another number: it is not known then."""
 
 _SMGR, _STANDBY, _HEAP2, _HEAP = 2, 8, 9, 10
 _TRUNCATE = 0x20
