@@ -117,7 +117,7 @@ class Memories:
                 if place is None:
                     raise NoMemoryError(
                         f"{scope} has no memory {id!r}: leave id out to add one, or take the id "
-                        "from recall or list_memories"
+                        "of one that was recalled or listed"
                     )
                 kept = Remembered(id, "updated", place)
             else:

@@ -69,6 +69,7 @@ async def test_a_client_works_over_stdio_and_the_next_one_finds_its_work(
                 "search_schema",
                 "describe_tables",
                 "run_query",
+                "list_migrations",
                 "ask",
             }
             answer = await client.call_tool("run_query", {"sql": "select x from t"})

@@ -22,7 +22,11 @@ STEPS = ("cut", "stop", "swap", "start")
 
 def steps_of(kind: str) -> list[str]:
     """As the code has them: the workflow of a cluster that does not run."""
-    cluster = SimpleNamespace(directory=Path(), writer=SimpleNamespace(socket=None))
+    cluster = SimpleNamespace(
+        directory=Path(),
+        writer=SimpleNamespace(socket=None),
+        instances=SimpleNamespace(storage=None),
+    )
     return [each.name for each in WORKFLOWS[kind](cast(Any, None), cast(Any, cluster)).steps]
 
 

@@ -11,6 +11,7 @@ from cluster_runtime.errors import (
     InsufficientStorageError,
     InvalidParameterError,
 )
+from cluster_runtime.wording import Parameter
 
 
 @operation(
@@ -44,4 +45,6 @@ class DescribeBill(Request):
         if self.since is not None and self.since.tzinfo is None:
             raise InvalidParameterError("since has no time zone: pass an aware datetime")
         if self.by_tag == "":
-            raise InvalidParameterError("by_tag is empty; it must be the key of a tag")
+            raise InvalidParameterError(
+                Parameter("by_tag"), " is empty; it must be the key of a tag"
+            )

@@ -156,7 +156,8 @@ def test_they_are_told_to_every_role_and_never_dumped(
         assert conn.execute("select count(*) from aurora_replica_status()").fetchone() == (1,)
     changed = master.execute(
         "select proname from pg_proc where proname = any(%s) "
-        "and proacl <> pg_catalog.acldefault('f', proowner)",
+        "and proacl <> pg_catalog.acldefault('f', proowner) and not exists "
+        "(select from pg_init_privs i where i.objoid = pg_proc.oid and i.initprivs = proacl)",
         [list(NAMES)],
     )
     assert changed.fetchall() == []
