@@ -17,7 +17,8 @@ from mcp import Client, StdioServerParameters
 async def main(state_dir: str) -> None:
     server = StdioServerParameters(
         command=sys.executable,
-        args=["-m", "mcp_server", "--state-dir", state_dir],
+        # No host in the background is to outlive the directory.
+        args=["-m", "mcp_server", "--state-dir", state_dir, "--hosted-by", "process"],
         env=dict(os.environ),
     )
     async with Client(server) as client:
