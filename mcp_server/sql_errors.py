@@ -1,6 +1,7 @@
 """What PostgreSQL's errors say to whoever sent the SQL: its own words, and what to do in ours."""
 
 import re
+from collections.abc import Iterable
 
 import psycopg
 from psycopg import errors as pg
@@ -33,7 +34,7 @@ def sql_error_text(error: psycopg.Error, words: Words = EVERY_TOOL) -> str:
     said = error.diag
     if said.message_primary is None:  # made on this side: no connection, or a broken one
         missing = MISSING_DATABASE.search(str(error))
-        advice = tell([WHICH_DATABASES if missing else WHICH_STATUS], words)
+        advice = _alone([WHICH_DATABASES if missing else WHICH_STATUS], words)
         return f"{_first_line(error)} ({advice})" if advice else _sentence(_first_line(error))
     parts = [f"{said.message_primary} (SQLSTATE {said.sqlstate})"]
     if said.message_detail:
@@ -42,7 +43,7 @@ def sql_error_text(error: psycopg.Error, words: Words = EVERY_TOOL) -> str:
         parts.append(f"At character {said.statement_position} of the SQL.")
     if said.message_hint:
         parts.append(said.message_hint)
-    if advice := tell(_advice(error), words):
+    if advice := _alone(_advice(error), words):
         parts.append(advice)
     return " ".join(_sentence(part) for part in parts)
 
@@ -60,6 +61,11 @@ def _advice(error: psycopg.Error) -> tuple[Said, ...]:
             return ("This statement cannot be part of a script: send it alone",)
         case _:
             return ()
+
+
+def _alone(said: Iterable[Said], words: Words) -> str:
+    """What follows on nothing: a hint joins what is before it."""
+    return tell(said, words).removeprefix("; ")
 
 
 def _sentence(text: str) -> str:

@@ -186,6 +186,7 @@ def test_an_error_of_postgresql_gets_advice_that_its_reader_can_follow(
         with shop.connect(autocommit=True) as connection, pytest.raises(kind) as raised:
             connection.execute(made)
         error = raised.value
+    assert "; " + in_tools not in sql_error_text(error, EVERY_TOOL), "a hint after nothing"
     assert in_tools in sql_error_text(error, EVERY_TOOL)
     said = sql_error_text(error, COMMAND_LINE)
     assert on_command_line in said
