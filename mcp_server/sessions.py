@@ -164,18 +164,23 @@ async def _shows(connection: Connection, lsn: int) -> bool:
     return True
 
 
-async def _ready(dsn: Callable[[], str], settings: bytes) -> Connection:
-    """A connection with its settings.
+async def asked_again(read: Callable[[], Awaitable[T]]) -> T:
+    """What a call returns that may be sent again: where the host has gone, the next one is asked.
 
-    Nothing of the caller's was sent yet: where the host has gone meanwhile, the next one is asked.
+    Raises what the call does.
     """
     for _ in range(HOSTS_MAX - 1):
         try:
-            return await _with_settings(dsn, settings)
+            return await read()
         except psycopg.Error as error:
             if not connection_lost(error):
                 raise
-    return await _with_settings(dsn, settings)
+    return await read()
+
+
+async def _ready(dsn: Callable[[], str], settings: bytes) -> Connection:
+    """A connection with its settings; nothing of the caller's was sent yet."""
+    return await asked_again(lambda: _with_settings(dsn, settings))
 
 
 async def _with_settings(dsn: Callable[[], str], settings: bytes) -> Connection:

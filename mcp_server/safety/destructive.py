@@ -17,6 +17,14 @@ from mcp_server.rendering import clip
 
 Statement = Sequence[Token]
 
+NO_FUNCTIONS = frozenset(
+    {
+        *("all", "and", "any", "array", "as", "check", "default", "else", "from", "in", "not"),
+        *("on", "or", "primary", "returning", "select", "some", "then", "unique", "using"),
+        *("values", "when", "where", "with"),
+    }
+)
+"""Words that stand before a bracket and cannot be functions, unless they are quoted."""
 REASONS_MAX = 20
 NAME_CHARACTERS = 80
 
@@ -198,13 +206,15 @@ def _outside_brackets(statement: Statement) -> Iterator[int]:
 
 
 def _called(statement: Statement) -> frozenset[str]:
-    """Names before a bracket. Of what is no call (a table's columns) nothing is found later."""
+    """Names before a bracket. Of what is no call (a type's length) nothing is found later."""
     return frozenset(
         token.text
-        for token, following in pairwise(statement)
+        for at, (token, following) in enumerate(pairwise(statement))
         if token.kind in {Kind.WORD, Kind.QUOTED}
         and following.kind is Kind.SYMBOL
         and following.text == "("
+        and not _is(token, *NO_FUNCTIONS)
+        and _word(statement, at - 1) != "into"
     )
 
 

@@ -25,8 +25,8 @@ from cluster_runtime.wording import Words
 from mcp_server.answers.pages import Answer
 from mcp_server.rendering import clip
 from mcp_server.results import ToolResult
-from mcp_server.sessions import HOSTS_MAX
-from mcp_server.sql_errors import connection_lost, sql_error_text
+from mcp_server.sessions import asked_again
+from mcp_server.sql_errors import sql_error_text
 from mcp_server.toolkit.arguments import (
     CLUSTER_PARAMETER,
     CONFIRMATION_PARAMETER,
@@ -149,13 +149,7 @@ def bind(
     }
 
     async def answered(run: Callable[[], Awaitable[Told]]) -> Told:
-        for _ in range(HOSTS_MAX - 1):
-            try:
-                return await run()
-            except psycopg.Error as error:
-                if definition.effect.writes or not connection_lost(error):
-                    raise
-        return await run()  # what only reads may be sent again, to the next host
+        return await (run() if definition.effect.writes else asked_again(run))
 
     async def invoke(
         ctx: Context[Any, Any], **arguments: Any

@@ -14,7 +14,7 @@ from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.results import ExecutionResult
 from mcp_server.safety import functions
 from mcp_server.safety.destructive import Judged, judge
-from mcp_server.sessions import connected
+from mcp_server.sessions import asked_again, connected
 from mcp_server.toolkit.platform import Call
 from mcp_server.toolkit.toolsets import Toolset
 
@@ -27,8 +27,12 @@ async def judged_on(cluster: Cluster, sql: str, database: str | None, limits: Li
     judged = await to_thread.run_sync(judge, sql)
     if judged.reasons or not judged.calls:
         return judged
-    async with connected(cluster, database, limits) as connection:
-        return replace(judged, reasons=await functions.that_destroy(connection, judged.calls))
+
+    async def look_up() -> tuple[str, ...]:
+        async with connected(cluster, database, limits) as connection:
+            return await functions.that_destroy(connection, judged.calls)
+
+    return replace(judged, reasons=await asked_again(look_up))
 
 
 async def warning(call: Call, cluster: Cluster, judged: Judged) -> str:

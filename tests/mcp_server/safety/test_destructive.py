@@ -141,3 +141,19 @@ def test_sql_that_cannot_be_read_is_refused() -> None:
 )
 def test_a_body_is_judged_by_its_words(source: str, destroys: bool) -> None:
     assert destroys_in_body(source) is destroys
+
+
+@pytest.mark.parametrize(
+    ("sql", "calls"),
+    [
+        ("insert into t values (1), (2)", set()),
+        ("insert into t (a, b) values (1, 2) on conflict (a) do nothing", set()),
+        ("select x from t where x in (1, 2) and (y or not (z))", set()),
+        ("create table t (a int check (a > 0), primary key (a))", set()),
+        ("insert into t values (gone(1))", {"gone"}),
+        ('select "values"(1)', {"values"}),
+        ("insert into t select left(a, 1) from f(2)", {"left", "f"}),
+    ],
+)
+def test_what_is_no_call_is_not_looked_up(sql: str, calls: set[str]) -> None:
+    assert calls <= judge(sql).calls <= calls | {"t", "key", "conflict"}
