@@ -14,6 +14,7 @@ from cluster_runtime.control.records.model import (
     WarmBranchStatus,
 )
 from cluster_runtime.errors import InstanceNotFoundError
+from cluster_runtime.serverless.metering.meter import Known
 from cluster_runtime.serverless.scaling.units import LEAST_RUNNING_ACU
 from cluster_runtime.serverless.scaling.versions import DEFAULT_VERSION
 from cluster_runtime.wording import Hint, Operation
@@ -50,6 +51,16 @@ def capacity_of(cluster: HostedCluster, name: str) -> float:
     if held is not None:
         return held.granted
     return max(cluster.db_cluster.scaling.min_capacity, LEAST_RUNNING_ACU)
+
+
+def metered(cluster: HostedCluster) -> Known:
+    """What a bill has to know of a cluster."""
+    return Known(
+        cluster.id,
+        cluster.identifier,
+        tuple((tag.key, tag.value) for tag in cluster.db_cluster.tag_list),
+        cluster.db_cluster.storage_type,
+    )
 
 
 def describe_instances(cluster: HostedCluster) -> list[DBInstance]:

@@ -44,12 +44,14 @@ from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.system.resources import raise_open_files, switch_often
 from cluster_runtime.engine.template import Template, ensure_template
 from cluster_runtime.engine.warm_pool import WarmPool
+from cluster_runtime.errors import BorealisError
 from cluster_runtime.gateway import (
     CertificateAuthority,
     Gateway,
     GatewayLimits,
     SigningKey,
 )
+from cluster_runtime.logs import get_logger
 from cluster_runtime.serverless.host_capacity import HostCapacity
 from cluster_runtime.serverless.metering.ledger import Ledger
 from cluster_runtime.serverless.metering.meter import Meter
@@ -57,6 +59,8 @@ from cluster_runtime.serverless.options import CapacityOptions
 
 LEDGER = "metering.sqlite"
 """In the state directory: what was metered."""
+
+_log = get_logger(__name__)
 
 
 class ControlService(
@@ -161,10 +165,11 @@ class ControlService(
         await self._housekeeping.close()
         try:
             await note_usage(runtime)
-        finally:
-            await asyncio.to_thread(runtime.meter.close)
-            await asyncio.to_thread(runtime.capacity.enforcer.close)
-            await asyncio.to_thread(runtime.catalog.close)
+        except BorealisError as error:  # it ends all the same, also on a full disk
+            _log.error("usage not noted at the end", error=str(error))
+        await asyncio.to_thread(runtime.meter.close)
+        await asyncio.to_thread(runtime.capacity.enforcer.close)
+        await asyncio.to_thread(runtime.catalog.close)
         runtime.home.close()
         runtime.state.close()
 

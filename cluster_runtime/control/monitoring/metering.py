@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.loop_thread import in_thread
-from cluster_runtime.control.members import capacity_of
+from cluster_runtime.control.members import capacity_of, metered
 from cluster_runtime.control.operations.billing.bills import DescribeBill
 from cluster_runtime.control.records.model import ClusterStatus
 from cluster_runtime.control.regularly import Regularly
@@ -17,7 +17,6 @@ from cluster_runtime.errors import BorealisError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.serverless.metering.bill import Bill, UsedOn, bill_total, entry
 from cluster_runtime.serverless.metering.ledger import Entry
-from cluster_runtime.serverless.metering.meter import Known
 from cluster_runtime.serverless.metering.prices import PRICE_LIST, read_price_list
 from cluster_runtime.serverless.metering.usage import HOUR_S, Usage
 
@@ -36,11 +35,14 @@ class Metering:
         self._runtime = runtime
         self._looked_at = time.monotonic_ns()
         self._note_at = time.monotonic() + NOTE_EVERY_S
-        self._backups_at = time.monotonic() + BACKUPS_FIRST_S
+        self._weigh_from = time.monotonic() + BACKUPS_FIRST_S
         self._looking = Regularly(self._look, again_s=LOOK_EVERY_S)
+        # A bucket may be far away: who runs meanwhile is looked at all the same.
+        self._weighing = Regularly(self._weigh, again_s=BACKUPS_FIRST_S)
 
     async def close(self) -> None:
         """Meter no more."""
+        await self._weighing.close()
         await self._looking.close()
 
     async def _look(self) -> float:
@@ -53,14 +55,18 @@ class Metering:
                 if instance.socket is not None:
                     self._runtime.meter.ran(cluster.id, capacity_of(cluster, name), elapsed)
         seconds = time.monotonic()
-        if seconds >= self._backups_at:
-            self._backups_at = seconds + BACKUPS_EVERY_S
-            for cluster in list(self._runtime.clusters.values()):
-                await self._look_at_backup(cluster)
         if seconds >= self._note_at:
             self._note_at = seconds + NOTE_EVERY_S
             await note_usage(self._runtime)
         return LOOK_EVERY_S
+
+    async def _weigh(self) -> float:
+        """Returns the seconds until the backups are weighed again."""
+        if time.monotonic() < self._weigh_from:
+            return BACKUPS_FIRST_S
+        for cluster in list(self._runtime.clusters.values()):
+            await self._look_at_backup(cluster)
+        return BACKUPS_EVERY_S
 
     async def _look_at_backup(self, cluster: HostedCluster) -> None:
         """Only of a cluster whose volume is open: nobody adds to the others."""
@@ -76,14 +82,9 @@ class Metering:
 async def note_usage(runtime: OpenRuntime, *, all_of_them: bool = False) -> None:
     """Bring what was metered into the ledger. Raises InsufficientStorageError."""
     known = [
-        Known(
-            cluster.id,
-            cluster.identifier,
-            tuple((tag.key, tag.value) for tag in cluster.db_cluster.tag_list),
-            cluster.db_cluster.storage_type,
-        )
+        metered(cluster)
         for cluster in runtime.clusters.values()
-        if cluster.db_cluster.status not in (ClusterStatus.CREATING, ClusterStatus.DELETING)
+        if cluster.db_cluster.status is not ClusterStatus.CREATING
     ]
     now = int(time.time())
 

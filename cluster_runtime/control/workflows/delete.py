@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import close_endpoints, open_endpoints
+from cluster_runtime.control.members import metered
 from cluster_runtime.control.operations.clusters import DeleteDBCluster
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from cluster_runtime.control.workflows.backups.automated import note_retention
@@ -53,6 +54,7 @@ async def _finish(
     await close_endpoints(runtime, cluster)
     await cluster.instances.stop(Shutdown.IMMEDIATE)
     await note_retention(runtime, cluster, delete=request.delete_automated_backups)
+    runtime.meter.end(metered(cluster))
     await runtime.remove(cluster)
     return cluster.db_cluster
 

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from cluster_runtime.logs import get_logger
 from cluster_runtime.serverless.metering.usage import Account, Metered, Usage
 
 VERSION = 1
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _TABLES = """
 create table account (
     resource_id text primary key,
@@ -75,17 +77,26 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path) -> "Ledger":
-        """Open or make the ledger. One that cannot be read is put aside, and a new one begun.
+        """Open or make the ledger. One that is damaged is put aside whole, and a new one begun.
 
-        Raises StateDirectoryError for one of a newer release.
+        Raises StateDirectoryError for one of a newer release, or that the system does not open now;
+        InsufficientStorageError where the disk is full.
         """
         try:
             return cls(_opened(path))
         except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+            if code == sqlite3.SQLITE_FULL:
+                raise InsufficientStorageError(
+                    f"no space to open {path}: {error}; free some and try again"
+                ) from error
+            if code not in DAMAGED:
+                raise StateDirectoryError(f"{path} cannot be opened: {error}") from error
             aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
             path.rename(aside)
             for tail in ("-wal", "-shm"):
-                path.with_name(path.name + tail).unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    path.with_name(path.name + tail).rename(aside.with_name(aside.name + tail))
             _log.error("the ledger of metering is damaged", aside=str(aside), error=str(error))
             return cls(_opened(path))
 

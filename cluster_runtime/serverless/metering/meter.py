@@ -69,6 +69,7 @@ class Meter:
         self._held: dict[str, int] = {}
         self._backed_up: dict[str, int] = {}
         self._volumes: dict[str, _Open] = {}
+        self._ended: dict[str, Known] = {}
 
     def ran(self, resource_id: str, acu: float, nanoseconds: int) -> None:
         """An instance of a cluster had a capacity for a time."""
@@ -106,7 +107,8 @@ class Meter:
                 done, self._done = self._done, {}
                 held, self._held = self._held, {}
                 backed_up, self._backed_up = self._backed_up, {}
-            known = {each.resource_id: each for each in clusters}
+                ended, self._ended = self._ended, {}
+            known = {**ended, **{each.resource_id: each for each in clusters}}
             new = done.keys() | held.keys() | backed_up.keys()
             read: dict[str, tuple[Entry, tuple[Metered, ...]]] = {}
             for resource_id, cluster in known.items():
@@ -129,6 +131,7 @@ class Meter:
                 self._ledger.record(read)
             except BaseException:
                 self._give_back(done, held, backed_up)
+                self._ended = {**ended, **self._ended}
                 raise
             self._entries |= {name: entry for name, (entry, _) in read.items()}
             # A cluster without a name yet gets one, or goes; what it did is kept for it until then.
@@ -144,6 +147,11 @@ class Meter:
     def close(self) -> None:
         """Close the ledger."""
         self._ledger.close()
+
+    def end(self, cluster: Known) -> None:
+        """A cluster is being deleted: the next flush charges it for what it did until now."""
+        with self._gathering:
+            self._ended[cluster.resource_id] = cluster
 
     def forget(self, resource_id: str) -> None:
         """A cluster that never got a name is gone: nobody is charged for it."""

@@ -227,3 +227,41 @@ def test_a_damaged_ledger_is_put_aside_and_a_new_one_begun(path: Path) -> None:
     assert used(meter).acu_seconds == 1
     meter.close()
     assert [each.read_bytes()[:7] for each in path.parent.glob("*.damaged-*")] == [b"this is"]
+
+
+def test_a_ledger_that_the_disk_has_no_room_for_now_stays_where_it_is(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter = Meter(Ledger.open(path))
+    meter.ran("cluster-1", 1.0, BILLION)
+    meter.flush([SHOP], 1000)
+    wal = path.with_name(f"{path.name}-wal")
+    kept = path.read_bytes(), wal.read_bytes()
+
+    def full(*_: object, **__: object) -> sqlite3.Connection:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", full)
+        with pytest.raises(InsufficientStorageError, match="free some"):
+            Ledger.open(path)
+    assert (path.read_bytes(), wal.read_bytes()) == kept
+    meter.close()
+    again = Meter(Ledger.open(path))
+    assert used(again).acu_seconds == 1
+    again.close()
+
+
+def test_what_a_cluster_did_just_before_its_deletion_is_charged(path: Path) -> None:
+    """One that is made and deleted between two flushes too."""
+    meter = Meter(Ledger.open(path))
+    meter.ran("cluster-1", 1.0, 2 * BILLION)
+    meter.end(SHOP)
+    meter.flush([], 1000)
+    assert used(meter).acu_seconds == 2
+    meter.flush([], 5000, all_of_them=True)
+    assert used(meter).acu_seconds == 2
+    assert used(meter).storage_byte_seconds == 0
+    meter.close()
