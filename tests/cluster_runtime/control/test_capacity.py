@@ -190,6 +190,21 @@ def test_a_running_server_takes_its_parameters_and_a_tenants_own_prevail(
     assert shown(cluster, "work_mem", "effective_cache_size") == ("7MB", "3GB")
 
 
+@needs_cgroup
+def test_utilization_is_of_what_an_acu_brings_here(runtime: Runtime) -> None:
+    cluster = runtime.create_db_cluster(
+        "utilized", serverless_v2_scaling_configuration=ServerlessScaling(2, 2)
+    )
+
+    def used() -> float:
+        (series,) = runtime.describe_metrics("utilized", metric_names=("CPUUtilization",), period=1)
+        return max((each.maximum for each in series.datapoints), default=0.0)
+
+    now(cluster)
+    with load(cluster):
+        assert wait_until(lambda: used() > 60, 90), "0.2 of a core are all that it has"
+
+
 def test_another_range_takes_effect_while_it_runs(runtime: Runtime) -> None:
     cluster = runtime.create_db_cluster(
         "ranged", serverless_v2_scaling_configuration=ServerlessScaling(0.5, 4)

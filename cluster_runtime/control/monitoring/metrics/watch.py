@@ -35,7 +35,6 @@ from cluster_runtime.serverless.metrics.measured import (
 from cluster_runtime.serverless.metrics.names import Role
 from cluster_runtime.serverless.metrics.processes import ProcessMeter, ProcessUsage
 from cluster_runtime.serverless.metrics.sampler import InstanceKey
-from cluster_runtime.serverless.scaling.units import ACU
 
 SAMPLE_EVERY_S = 1.0
 SAVE_EVERY_S = 60.0
@@ -167,9 +166,10 @@ class MetricsWatch:
             cores, memory = float(provisioned.vcpus), float(provisioned.memory_gib << 30)
             return Limits(min(cores, self._cores), min(memory, self._memory), free)
         most = cluster.db_cluster.scaling.max_capacity
+        share = self._runtime.capacity.share_of(most)
         return Limits(
-            min(most * ACU.cores, self._cores),
-            min(most * ACU.memory_bytes, self._memory),
+            min(share.cores, self._cores),
+            min(share.memory_bytes, self._memory),
             free,
             capacity_of(cluster, name),
             most,
