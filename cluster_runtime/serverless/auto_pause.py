@@ -14,7 +14,7 @@ FOLLOWS_THE_WRITER_UP_TO = 1
 """The highest promotion tier of readers that do."""
 
 
-def pauses_alone(promotion_tier: int) -> bool:
+def tier_pauses_alone(promotion_tier: int) -> bool:
     """Whether a reader of that tier pauses and resumes by itself, and not with the writer."""
     return promotion_tier > FOLLOWS_THE_WRITER_UP_TO
 

@@ -45,7 +45,10 @@ class DeepPauses:
 
     async def _pause(self, cluster: HostedCluster) -> None:
         async with cluster.changing:
-            if not _may(cluster):
+            # It may have been awake since the look, or be meant to wait for longer.
+            if not _may(cluster) or not any(
+                wait <= 0 for _, wait in await in_thread(_waits, [cluster])
+            ):
                 return
             try:
                 if await pause_deeply(self._runtime, cluster):

@@ -4,7 +4,7 @@ from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.control.endpoints import idle_seconds
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.records.model import SERVERLESS
-from cluster_runtime.serverless.auto_pause import ReaderPause, pauses_alone
+from cluster_runtime.serverless.auto_pause import ReaderPause, tier_pauses_alone
 
 
 class ReaderPauses:
@@ -17,7 +17,7 @@ class ReaderPauses:
         self, cluster: HostedCluster, name: str, reader: HostedInstance, now: float
     ) -> bool:
         """Whether a reader that serves pauses now. now: of any monotonic clock, in seconds."""
-        if not _pauses_alone(cluster, name):
+        if not pauses_alone(cluster, name):
             self._idle.pop(reader, None)
             return False
         connected = sum(each.servers()[reader.path] for each in cluster.endpoints.values())
@@ -30,13 +30,14 @@ class ReaderPauses:
     def stay_asleep(self, cluster: HostedCluster) -> set[str]:
         """Those that do not wake with the writer."""
         self._idle.clear()
-        return {name for name in cluster.instances.readers if _pauses_alone(cluster, name)}
+        return {name for name in cluster.instances.readers if pauses_alone(cluster, name)}
 
 
-def _pauses_alone(cluster: HostedCluster, name: str) -> bool:
+def pauses_alone(cluster: HostedCluster, name: str) -> bool:
+    """Whether a reader is one that pauses without its writer."""
     record = cluster.records[name]
     return (
         cluster.db_cluster.scaling.auto_pause
         and record.db_instance_class == SERVERLESS
-        and pauses_alone(record.promotion_tier)
+        and tier_pauses_alone(record.promotion_tier)
     )

@@ -156,7 +156,7 @@ class ScalingWatch:
         try:
             self._runtime.capacity.enforcer.let_go(found.server, found.pid)
             found.instance.server.scale({})
-        except OSError as error:
+        except (OSError, BorealisError) as error:
             _log.warning("a server is still held", server=found.server, error=str(error))
 
     def _publish(

@@ -18,7 +18,7 @@ from cluster_runtime.control.availability.placement import zone_for
 from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import disconnect
 from cluster_runtime.control.instance import HostedInstance, Start
-from cluster_runtime.control.monitoring.reader_pauses import ReaderPauses
+from cluster_runtime.control.monitoring.reader_pauses import ReaderPauses, pauses_alone
 from cluster_runtime.control.monitoring.slots import SlotWatch
 from cluster_runtime.control.records.event_messages import (
     FAILURE,
@@ -275,7 +275,7 @@ class Supervisor:
 
     def _is_awake(self, name: str, reader: HostedInstance) -> bool:
         """Whether it is to be looked after: not one that pauses alone, until somebody wakes it."""
-        if reader.ready:
+        if reader.ready or not pauses_alone(self._cluster, name):
             self._cluster.asleep.discard(name)
         return name not in self._cluster.asleep
 

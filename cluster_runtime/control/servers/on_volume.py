@@ -68,10 +68,11 @@ class OnVolume:
     def scale(self, settings: Settings) -> Settings:
         """Have the running server take what follows its capacity; what the tenant set prevails.
 
+        Not while it starts or stops, for which nobody waits here: it is told by the next call then.
         Returns those that it was told. Raises OSError where they cannot be written.
         """
-        if settings != self._scaled:
-            with self._life:
+        if settings != self._scaled and self._life.acquire(blocking=False):
+            try:
                 if self.running:
                     before, self._scaled = self._scaled, dict(settings)
                     try:
@@ -80,6 +81,8 @@ class OnVolume:
                         self._scaled = before
                         raise
                     self._postmaster.reload()
+            finally:
+                self._life.release()
         prevails = self._settings()
         return {name: value for name, value in self._scaled.items() if prevails[name] == value}
 
