@@ -245,7 +245,7 @@ def link_base(
         manifest = {"redo": redo, "lsn": redo, "timeline": timeline, "files": listed}
         disk.replace(partial / MANIFEST, seal(_KIND, json.dumps(manifest).encode()))
 
-    _link(base, list(_files(base, disk)), folder, f"{redo:016x}", finish, disk)
+    _link(base, list(_files(base, disk)), folder, f"{redo:016x}", finish, disk, durable=False)
 
 
 def _link(
@@ -255,8 +255,10 @@ def _link(
     name: str,
     finish: Callable[[Path], None],
     disk: Disk,
+    *,
+    durable: bool = True,
 ) -> None:
-    """Make an image of second names. finish: adds its manifest."""
+    """Make an image of second names. finish: adds its manifest. durable: the source's files are."""
     partial = folder / f"{name}{PARTIAL}"
     disk.remove_tree(partial)
     try:
@@ -266,7 +268,7 @@ def _link(
                 disk.make_directory(partial / DATA / path)
         disk.link_all(source, partial / DATA, paths)
         finish(partial)
-        disk.sync_tree(partial, [])
+        disk.sync_tree(partial, [] if durable else [partial / DATA / path for path in paths])
         disk.rename(partial, folder / name)
         disk.sync_directory(folder)
     except OSError:

@@ -15,6 +15,7 @@ from cluster_runtime.engine.system.files import open_plain
 
 _KEEP_SIZE, _PUNCH_HOLE = 0x01, 0x02
 _BLOCK_BYTES = 4096
+_ZEROS = bytes(_BLOCK_BYTES)
 _CHUNK_BYTES = 1 << 20
 _ST_BLOCK_BYTES = 512
 _NO_HOLES = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
@@ -35,7 +36,8 @@ def make_sparse(path: Path) -> None:
         start, offset = -1, 0
         while chunk := os.pread(fd, _CHUNK_BYTES, offset):
             for at in range(0, len(chunk), _BLOCK_BYTES):
-                empty = not any(memoryview(chunk)[at : at + _BLOCK_BYTES])
+                block = chunk[at : at + _BLOCK_BYTES]
+                empty = block == _ZEROS[: len(block)]
                 if empty and start < 0:
                     start = offset + at
                 elif not empty and start >= 0:

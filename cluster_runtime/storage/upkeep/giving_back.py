@@ -22,7 +22,7 @@ from cluster_runtime.storage.core.types import SegmentId
 from cluster_runtime.storage.disk.data_directory import CONTROL_FILE, ControlFile
 from cluster_runtime.storage.disk.filesystem import HOST_DISK, NO_LINK
 from cluster_runtime.storage.disk.log_files import SUFFIX
-from cluster_runtime.storage.disk.page_images import DATA, PARTIAL, images, link_base
+from cluster_runtime.storage.disk.page_images import DATA, PARTIAL, fingerprint, images, link_base
 from cluster_runtime.storage.disk.segment_store import PAGES
 from cluster_runtime.storage.disk.sparse import make_sparse
 from cluster_runtime.storage.disk.state_file import STATE_FILE
@@ -76,7 +76,10 @@ def _give_base(volume: Path, base_image: Path, folders: list[Path]) -> None:
     control = ControlFile.read(base_image)
     if not there <= {control.redo}:
         return
-    identifier = find_volume(HOST_DISK, volume, frozenset()).metadata.system_identifier
+    metadata = find_volume(HOST_DISK, volume, frozenset()).metadata
+    if metadata.base and fingerprint(base_image) != metadata.base:
+        return  # it was made again, or is damaged: its pages are no image of this volume
+    identifier = metadata.system_identifier
 
     def make_own(data_directory: Path) -> None:
         path = data_directory / CONTROL_FILE
@@ -101,6 +104,7 @@ def _share(path: Path, base: Path, pages: Path) -> None:
     own = path.lstat()
     if own.st_ino == there.st_ino or not filecmp.cmp(path, base, shallow=False):
         return
+    HOST_DISK.sync(base)  # nobody had to, so far: the copies were what had to last
     sharing = pages / SHARING
     sharing.mkdir(exist_ok=True)
     name = sharing / "name"

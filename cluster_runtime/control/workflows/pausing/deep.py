@@ -21,7 +21,9 @@ from cluster_runtime.control.records.instances import FIRST_PLACE
 from cluster_runtime.control.records.model import DeepPause
 from cluster_runtime.control.servers.places import data_directory_at
 from cluster_runtime.control.servers.storage import BASE_IMAGE, VOLUME, ClusterStorage
+from cluster_runtime.engine.parameters import decodes
 from cluster_runtime.engine.system.files import remove_tree, write_atomically
+from cluster_runtime.errors import InvalidClusterStateError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.disk.data_directory import claimed_at, distrust
 from cluster_runtime.storage.disk.sparse import own_bytes
@@ -44,8 +46,14 @@ async def pause_deeply(runtime: OpenRuntime, cluster: HostedCluster) -> bool:
     """Put a paused cluster into deep pause. Returns whether it is in one when this returns.
 
     One that somebody wakes meanwhile, or whose volume is in use, is left as it is. Raises
-    StorageError where its volume could not make its data directory again, OSError.
+    StorageError where its volume could not make its data directory again, OSError;
+    InvalidClusterStateError where that has what the volume has not.
     """
+    if decodes(runtime.parameters_of(cluster.id)):
+        raise InvalidClusterStateError(
+            f"cluster {cluster.identifier!r} has logical replication: its slots lie in the data "
+            "directory, which a deep pause gives back; turn rds.logical_replication off first"
+        )
     storage = cluster.instances.storage
     await in_thread(_require_rebuildable, storage)
     for name, work in steps(cluster):
@@ -67,7 +75,7 @@ def steps(cluster: HostedCluster) -> Iterator[Step]:
     data = [data_directory_at(directory, place) for place in sorted(places)]
     yield "share", partial(share_images, volume, base)
     yield "sparse", partial(make_logs_sparse, volume)
-    yield "distrust", partial(_each, distrust, data)
+    yield "distrust", partial(_distrust, directory, data)
     yield "remove", partial(_each, remove_tree, data)
     yield "coalescer", partial(forget_coalescer, volume)
     yield "mark", partial(_write_mark, directory)
@@ -98,6 +106,12 @@ def writer_directory(cluster: HostedCluster) -> Path:
     """The data directory of its writer."""
     record = cluster.records.get(cluster.writer_name)
     return data_directory_at(cluster.directory, record.place if record else FIRST_PLACE)
+
+
+def _distrust(directory: Path, data: list[Path]) -> None:
+    # That of an earlier deep pause is about the directories that were gone then.
+    (directory / MARK).unlink(missing_ok=True)
+    _each(distrust, data)
 
 
 def _each(do: Callable[[Path], None], directories: list[Path]) -> None:
