@@ -23,7 +23,7 @@ from cluster_runtime.engine.access.instance_facts import InstanceFacts
 from cluster_runtime.engine.access.roles import IAM_ROLE
 from cluster_runtime.engine.home import SOCKET_NAME
 from cluster_runtime.engine.postmaster import Shutdown
-from cluster_runtime.engine.system.files import is_no_space
+from cluster_runtime.engine.system.resources import says_no_space
 from cluster_runtime.errors import BorealisError, EngineError, InsufficientStorageError
 from cluster_runtime.gateway import LOGIN_QUERY, Login
 from cluster_runtime.logs import get_logger
@@ -417,7 +417,7 @@ def not_started(error: OSError, where: str) -> BorealisError:
 
     It is no lost connection, after which the gateway asks again at once. where: the instance.
     """
-    if is_no_space(error):
+    if says_no_space(error):
         return InsufficientStorageError(
             f"no space to start PostgreSQL at {where}: {error}; free some on the host"
         )

@@ -29,12 +29,16 @@ class ReaderAhead(Reader):
         )
 
     def is_near(self) -> bool:
-        """Whether it runs and has nearly all of what is durable now."""
-        return self.running and self._lacks() <= BEHIND_MAX_BYTES
+        """Whether it runs as its source does, and has nearly all of what is durable now."""
+        return self.running and not self._differs() and self._lacks() <= BEHIND_MAX_BYTES
 
     def is_lost(self) -> bool:
-        """Whether it has ended, or is so far behind that a new one is there sooner."""
-        return not self.running or self._lacks() > LOST_BYTES
+        """Whether it has ended, differs, or is so far behind that a new one is there sooner."""
+        return not self.running or self._differs() or self._lacks() > LOST_BYTES
+
+    def _differs(self) -> bool:
+        """Whether its source has had other parameters since it began."""
+        return self.parameters_wait or dict(self._parameters.of_range()) != self._of_range
 
     def _lacks(self) -> int:
         """How much of the durable log it does not show. What it never said it may lack all of."""

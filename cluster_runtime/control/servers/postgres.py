@@ -3,6 +3,7 @@
 Blocking; `HostedInstance` calls them in worker threads, one call at a time for each.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
@@ -19,7 +20,8 @@ from cluster_runtime.engine.parameters import STANDBY_PARAMETERS, with_decoding
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.walls import Walls
 from cluster_runtime.engine.settings import Settings
-from cluster_runtime.engine.system.files import is_no_space, remove_tree
+from cluster_runtime.engine.system.files import remove_tree
+from cluster_runtime.engine.system.resources import says_no_space
 from cluster_runtime.errors import (
     EngineError,
     EngineNotFoundError,
@@ -29,6 +31,7 @@ from cluster_runtime.errors import (
 )
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.disk.data_directory import Claim
+from cluster_runtime.storage.streaming.replication import SLOT_NAME
 from cluster_runtime.storage.volume import WRITER_SETTINGS, StorageVolume
 
 _log = get_logger(__name__)
@@ -133,11 +136,12 @@ class Writer(OnVolume):
         """Start over a directory that may be trusted while the volume is opened, which says so.
 
         Until the volume follows the server no commit returns, so one that started in vain did no
-        harm but to the directory, which is made again.
+        harm but to the directory, which is made again. Not where that has what the volume has not:
+        slots of logical replication.
         """
         data = self._postmaster.data_directory
         claimed = Claim.read(data) if self._storage.opened is None else None
-        if claimed is None or not claimed.may_be_trusted:
+        if claimed is None or not claimed.may_be_trusted or _has_slots(data):
             return None
 
         def start() -> bool:
@@ -162,7 +166,7 @@ class Writer(OnVolume):
                 self._launch(volume)
                 return
         except (EngineError, StorageError, OSError) as error:
-            if is_no_space(error) or isinstance(error, NOT_THE_DIRECTORY_S):
+            if says_no_space(error) or isinstance(error, NOT_THE_DIRECTORY_S):
                 raise
             if trusted:
                 _log.warning("data directory is damaged", directory=str(data), error=str(error))
@@ -397,6 +401,14 @@ class Reader(OnVolume):
         if volume is not None:
             volume.forget_standby(self._postmaster.data_directory)
         self._storage.rest(self)
+
+
+def _has_slots(data_directory: Path) -> bool:
+    """Whether a data directory has replication slots beside the storage driver's."""
+    try:
+        return bool(set(os.listdir(data_directory / "pg_replslot")) - {SLOT_NAME})
+    except FileNotFoundError:
+        return False
 
 
 def _nobody() -> None:

@@ -69,6 +69,7 @@ async def discard_unnamed(runtime: OpenRuntime, unnamed: UnnamedCluster | Branch
     try:
         await unnamed.instances.stop(Shutdown.IMMEDIATE)
     finally:
+        runtime.meter.forget(unnamed.resource_id)
         await in_thread(runtime.home.remove, unnamed.directory)
 
 

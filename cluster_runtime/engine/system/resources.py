@@ -71,6 +71,11 @@ def used_up(error: BaseException, *, starting: bool = False) -> InsufficientReso
     return None
 
 
+def says_no_space(error: Exception) -> bool:
+    """Whether a full disk is what it is about, also one that PostgreSQL's log tells of."""
+    return is_no_space(error) or os.strerror(errno.ENOSPC) in str(error)
+
+
 @contextmanager
 def saying_no_space(where: Path | str) -> Iterator[None]:
     """Raises InsufficientStorageError where the block finds the disk full. where: what is on it.
@@ -80,7 +85,7 @@ def saying_no_space(where: Path | str) -> Iterator[None]:
     try:
         yield
     except (OSError, EngineError) as error:
-        if not is_no_space(error) and os.strerror(errno.ENOSPC) not in str(error):
+        if not says_no_space(error):
             raise
         raise InsufficientStorageError(
             f"no space left on the disk of {where}; free some and try again"

@@ -14,7 +14,7 @@ from cluster_runtime.control.records.identifiers import check_identifier
 from cluster_runtime.control.records.model import ClusterStatus
 from cluster_runtime.control.servers.storage import BASE_IMAGE, DATA, VOLUME
 from cluster_runtime.control.workflows import making
-from cluster_runtime.control.workflows.create import reserved
+from cluster_runtime.control.workflows.create import discard_unnamed, reserved
 from cluster_runtime.engine.system.files import is_no_space
 from cluster_runtime.errors import (
     EngineError,
@@ -119,9 +119,13 @@ async def _of_warm_branch(
     ahead = warm.take()
     if ahead is None:
         return None
-    described = making.described_as(
-        runtime, source.db_cluster, identifier, request, ahead.resource_id
-    )
+    try:
+        described = making.described_as(
+            runtime, source.db_cluster, identifier, request, ahead.resource_id
+        )
+    except BaseException:
+        await discard_unnamed(runtime, ahead)
+        raise
     made = HostedCluster(described, ahead.directory, ahead.instances)
     runtime.clusters[made.id] = made  # its writer is prepared as what it is
     try:
