@@ -291,7 +291,8 @@ async def interruptible(
         done, _ = await asyncio.wait([task], timeout=patience)
         if not done:
             await _stop(connection, task)
-            if task.exception() is not None:
+            failed = task.exception()
+            if failed is not None and not isinstance(failed, StatementLostError):
                 raise QueryTimeoutError(
                     f"timeout: the call took more than {seconds:g} s, so it was cancelled and its "
                     "transaction rolled back; narrow the statement, or raise timeout_seconds"
@@ -432,13 +433,21 @@ async def _execute(
             collected = Collected(limits)
     if before_commit is not None:
         await before_commit(connection)
-    if in_transaction:
-        await connection.execute("commit")
-    elapsed_ms = _milliseconds_since(started)
     listed = statements[:STATEMENTS_LISTED]
-    types = await type_names(
-        connection, [(oid, mod) for *_, found in listed for _, oid, mod in found.fields]
-    )
+    fields = [(oid, mod) for *_, found in listed for _, oid, mod in found.fields]
+    if in_transaction:
+        types = await type_names(connection, fields)  # what fails from here on, fails as a whole
+        await connection.execute("commit")
+        elapsed_ms = _milliseconds_since(started)
+    else:
+        elapsed_ms = _milliseconds_since(started)
+        try:
+            types = await type_names(connection, fields)
+        except psycopg.Error as error:
+            raise StatementLostError(
+                "the SQL was done, but what it returned could not be read: look at the data before "
+                "you send it again"
+            ) from error
     return ExecutionResult(
         statements=[
             StatementResult(

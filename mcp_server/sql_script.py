@@ -76,9 +76,10 @@ def split(found: Sequence[Token]) -> list[list[Token]]:
         brackets += (symbol == "(") - (symbol == ")")
         if token.kind is Kind.WORD and not brackets and _makes_a_routine(current):
             opens = token.text == "atomic" and current[-1].text == "begin"
-            if opens or (depth and token.text == "case"):
+            label = current[-1].text == "as"
+            if opens or (depth and token.text == "case" and not label):
                 depth += 1
-            elif depth and token.text == "end":
+            elif depth and token.text == "end" and not label:
                 depth -= 1
         current.append(token)
     if current:

@@ -43,7 +43,12 @@ def statement(text: str | None) -> str:
     """The text of a statement as it is told, on one line."""
     if text is None:
         return "(not known)"
-    return HIDDEN if _SECRET.search(text) else " ".join(text.split())
+    return HIDDEN if may_hold_a_secret(text) else " ".join(text.split())
+
+
+def may_hold_a_secret(sql: str) -> bool:
+    """Whether SQL may have a password in it, as CREATE ROLE has."""
+    return _SECRET.search(sql) is not None
 
 
 def slow(rows: Iterable[Row]) -> Iterator[Finding]:

@@ -158,7 +158,9 @@ class ToolServer(MCPServer[dict[str, object]]):
         if argument == "scope":
             home = self._resources.scope.memory_home or given.get("id")
             return [] if home is None else await self._told(self._resources.memory_scopes(home))
-        cluster = given.get("id") or given.get("cluster") or clusters[0] if clusters else None
+        # Of several, none is woken that nobody named.
+        only = clusters[0] if len(clusters) == 1 else None
+        cluster = given.get("id") or given.get("cluster") or only
         if cluster not in clusters:
             return []
         match argument:

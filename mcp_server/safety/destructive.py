@@ -28,7 +28,9 @@ NO_FUNCTIONS = frozenset(
 REASONS_MAX = 20
 NAME_CHARACTERS = 80
 
-DESTROYING_FUNCTIONS = frozenset({"lo_unlink", "lo_truncate", "lo_truncate64"})
+DESTROYING_FUNCTIONS = frozenset(
+    {"lo_unlink", "lo_truncate", "lo_truncate64", "pg_drop_replication_slot"}
+)
 """PostgreSQL's own. `dblink_exec` and its like, of extensions, reach other databases."""
 RUNNING_SQL = frozenset({"dblink", "dblink_exec", "dblink_send_query", "dblink_open"})
 
@@ -38,8 +40,11 @@ BEFORE_A_KIND = frozenset(
     {"or", "replace", "constraint", "event", "recursive", "materialized"}
     | {"temp", "temporary", "global", "local", "unlogged"}
 )
-NOT_A_VERB_AFTER = frozenset({"for", "key", "on", "do", "then", "grant", "revoke", "after", "or"})
-"""FOR UPDATE, ON UPDATE, ON CONFLICT DO UPDATE, MERGE ... THEN UPDATE, GRANT UPDATE."""
+NOT_A_VERB_AFTER = frozenset({"for", "key", "on", "grant", "revoke", "after", "or"})
+"""FOR UPDATE, ON UPDATE, GRANT UPDATE."""
+A_PART_AFTER = frozenset({"do", "then"})
+"""ON CONFLICT DO UPDATE SET, MERGE ... THEN UPDATE SET; a block has DO and THEN before others."""
+SAME_FOR_EVERY_ROW = frozenset({Kind.SYMBOL, Kind.STRING, Kind.NUMBER, Kind.PARAMETER})
 CONSTANTS = frozenset({"true", "false", "null", "not", "is", "and", "or", "in", "between"})
 DYNAMIC = frozenset({"execute", "call", "drop", "truncate"})
 
@@ -69,11 +74,31 @@ def judge(sql: str) -> Judged:
         for number, statement in enumerate(statements, 1)
         for reason in _reasons(statement, prepared)
     ]
+    reasons += [f"{name}(), which the SQL makes itself" for name in _made_and_called(statements)]
     if len(reasons) > REASONS_MAX:
         reasons = [*reasons[:REASONS_MAX], f"and {len(reasons) - REASONS_MAX} more"]
     calls = frozenset(name for statement in statements for name in _called(statement))
     in_parts = len(statements) == 1 and _word(statements[0], 0) in {"call", "do"}
     return Judged(tuple(reasons), calls, in_parts)
+
+
+def _made_and_called(statements: Sequence[Statement]) -> list[str]:
+    """Functions that a script makes and calls, which nobody can look up before."""
+    made: set[str] = set()
+    called: set[str] = set()
+    for statement in statements:
+        if _word(statement, 0) == "create" and _kind(statement) in {"function", "procedure"}:
+            made |= _called(statement[: next(_brackets(statement), 0) + 1])
+        else:
+            called |= _called(statement)
+    return sorted(made & called)
+
+
+def _brackets(statement: Statement) -> Iterator[int]:
+    """Where brackets open."""
+    return (
+        at for at, token in enumerate(statement) if token.kind is Kind.SYMBOL and token.text == "("
+    )
 
 
 def destroys_in_body(source: str) -> bool:
@@ -97,10 +122,15 @@ def _reasons(statement: Statement, prepared: set[str]) -> Iterator[str]:
     if _word(statement, 0) == "explain":
         if not any(_is(token, "analyze", "analyse") for token in statement):
             return
-        # What it runs begins behind its options, wherever these end.
+        # What it runs begins behind its options, wherever these end; rows go from all of it.
+        yield from _rows_that_go(statement)
         verbs = ("execute", "declare", "create")
-        at = next((n for n, token in enumerate(statement) if _is(token, *verbs)), 0)
-        statement = statement[at:] if at else statement[1:]
+        at = next((n for n, token in enumerate(statement) if _is(token, *verbs)), len(statement))
+        for name in sorted(_called(statement[:at]) & (DESTROYING_FUNCTIONS | RUNNING_SQL)):
+            yield f"{name}()"
+        statement = statement[at:]
+        if not statement:
+            return
     match _word(statement, 0):
         case "drop" | "truncate":
             yield _beginning(statement)
@@ -116,7 +146,7 @@ def _reasons(statement: Statement, prepared: set[str]) -> Iterator[str]:
             return
         case "create":
             kind = _kind(statement)
-            if kind in BODIES:
+            if kind in BODIES and _word(statement, 1) != "materialized":
                 return
             yield from _executed(statement, prepared)
         case "execute":
@@ -153,7 +183,7 @@ def _rows_that_go(statement: Statement) -> Iterator[str]:
         following = _word(statement, at + 1)
         if _is(token, "delete") and following == "from":
             target = at + 2
-        elif _is(token, "update") and _word(statement, at - 1) not in NOT_A_VERB_AFTER:
+        elif _is(token, "update") and not _is_part(statement, at):
             target = at + 1
         elif _is(token, "merge") and following == "into":
             target = at + 2
@@ -162,6 +192,14 @@ def _rows_that_go(statement: Statement) -> Iterator[str]:
         rest = _to_the_end_of_its_brackets(statement[target:])
         if why := _of_every_row(token.text, rest):
             yield f"{token.text.upper()} of {_name(statement, target)}{why}"
+
+
+def _is_part(statement: Statement, at: int) -> bool:
+    """Whether the word UPDATE at a place is part of something else."""
+    before = _word(statement, at - 1)
+    return before in NOT_A_VERB_AFTER or (
+        before in A_PART_AFTER and _word(statement, at + 1) == "set"
+    )
 
 
 def _of_every_row(verb: str, rest: Statement) -> str | None:
@@ -173,12 +211,13 @@ def _of_every_row(verb: str, rest: Statement) -> str | None:
         return ", which deletes rows" if deletes else None
     if verb == "update" and "set" not in texts[1:]:
         return None  # it is a name, or FOR UPDATE and its like
-    where = next((at for at, word in words if word == "where"), None)
+    ends = next((at for at, word in words if word == "loop"), len(rest))  # others' begins there
+    where = next((at for at, word in words if word == "where" and at < ends), None)
     if where is None:
         return " without WHERE"
-    end = next((at for at, word in words if word == "returning" and at > where), len(rest))
+    end = next((at for at, word in words if word == "returning" and at > where), ends)
     constant = all(
-        token.kind in {Kind.SYMBOL, Kind.STRING, Kind.NUMBER} or _is(token, *CONSTANTS)
+        token.kind in SAME_FOR_EVERY_ROW or _is(token, *CONSTANTS)
         for token in rest[where + 1 : end]
     )
     return " with a WHERE that is the same for every row" if constant else None

@@ -23,7 +23,6 @@ where p.proname operator(pg_catalog.=) any(%s::pg_catalog.name[])
       and d.objid operator(pg_catalog.=) p.oid
       and d.deptype operator(pg_catalog.=) 'e'::pg_catalog."char")
 order by 1
-limit 20
 """
 READABLE = frozenset({"sql", "plpgsql"})
 

@@ -18,6 +18,7 @@ from mcp_server.sampling import answers_by_repeating
 from mcp_server.toolkit.platform import Call
 
 QUESTION = "confirm"
+RESOURCE = "of"
 ANSWER: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -43,15 +44,17 @@ class AskFirst(Exception):
         self.request = request
 
 
-async def confirmed(call: Call, what: str) -> None:
+async def confirmed(call: Call, what: str, of: str = "") -> None:
     """Return where a call that destroys something may go on. what: what it does, in sentences.
+
+    of: the resource id of what it is done to; another one of that name needs another confirmation.
 
     Raises ConfirmationNeededError, ConfirmationError, DeclinedError; AskFirst.
     """
     if call.scope.allow_destructive:
         return
     waiting = call.platform.confirmations
-    this = call.owner, call.tool, call.arguments
+    this = call.owner, call.tool, {**call.arguments, RESOURCE: of}
     if call.confirmation is not None:
         waiting.redeem(call.confirmation, *this, time.monotonic())
     elif not _offers_to_ask(call.context):

@@ -111,6 +111,7 @@ async def _reset(call: Call, facts: DBCluster) -> Answer:
         call,
         f"This makes branch {name!r} what {source!r} is now: what was changed on the branch goes, "
         "and connections to it end. undo_rewind takes it back.",
+        facts.db_cluster_resource_id,
     )
     async with call.progress.during(f"resetting {name}"):
         await call.off_loop(lambda: call.plane.reset_branch(name))

@@ -8,6 +8,7 @@ from psycopg.errors import UndefinedTable
 from pydantic import Field
 
 from cluster_runtime.control.plane import Cluster
+from mcp_server.advice.findings import HIDDEN, may_hold_a_secret
 from mcp_server.answers.pages import Answer
 from mcp_server.errors import SqlRefusedError
 from mcp_server.nl2sql.database.guard.checks import Limits
@@ -125,13 +126,15 @@ async def apply_migration(
         raise SqlRefusedError(f"migration {name!r} was applied already; nothing was done")
     judged = await judged_on(handle, sql, database, limits)
     if judged.reasons:
-        await confirmed(call, await warning(call, handle, judged))
+        await confirmed(call, await warning(call, handle, judged), handle.id)
     digest = hashlib.sha256(sql.encode()).hexdigest()[:16]
 
     async def account(connection: Connection) -> None:
         await connection.execute(QUIET)
         await connection.execute(ACCOUNT, prepare=False)
-        await connection.execute(APPLIED, [name, sql, digest])
+        # Readers of the database may read it, and so may who has a backup.
+        kept = HIDDEN if may_hold_a_secret(sql) else sql
+        await connection.execute(APPLIED, [name, kept, digest])
 
     async with call.progress.during("trying it on a branch"), throwaway(call, handle) as branch:
         try:

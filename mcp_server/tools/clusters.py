@@ -101,6 +101,7 @@ async def deleted(call: Call, facts: DBCluster) -> ClusterDeleted:
             call,
             f"This deletes cluster {cluster!r} with all its databases; connections to it end. A "
             "final snapshot is kept, from which it can be made again.",
+            facts.db_cluster_resource_id,
         )
     final = f"final-{cluster[:46]}-{secrets.token_hex(4)}"
     async with call.progress.during(f"deleting cluster {cluster}"):

@@ -62,7 +62,8 @@ async def rewind(
     offer = await _one_table_instead(call, handle, to)
     if dry_run:
         return Answer.whole(_told(preview, to), notes=(offer,))
-    await confirmed(call, f"{_what_goes(preview, to)} undo_rewind takes it back. {offer}")
+    what = f"{_what_goes(preview, to)} undo_rewind takes it back. {offer}"
+    await confirmed(call, what, handle.id)
     async with call.progress.during(f"rewinding {cluster}"):
         done = await call.off_loop(lambda: call.plane.rewind(cluster, to))
     await _has_changed(call, handle)

@@ -78,7 +78,7 @@ async def execute_sql(
     limits = limits_of_a_call(limit, timeout_seconds)
     judged = await judged_on(handle, sql, database, limits)
     if judged.reasons:
-        await confirmed(call, await warning(call, handle, judged))
+        await confirmed(call, await warning(call, handle, judged), handle.id)
 
     async def run() -> ExecutionResult:
         async with (

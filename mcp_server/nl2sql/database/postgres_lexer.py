@@ -47,7 +47,9 @@ _TOKEN = re.compile(
     (?P<space>\s+ | --[^\n\r]*)
   | (?P<comment>/\*)
   | (?P<unicode>[uU]&['"])
-  | (?P<escaped>[eE]'(?:[^'\\]|''|\\.)*')
+  | (?P<escaped>[eE]'(?:[^'\\]|''|\\.)*'
+      # It goes on behind a line break, escapes and all.
+      (?:(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:\s|--[^\n\r]*[\n\r])*'(?:[^'\\]|''|\\.)*')*)
   | (?P<string>[bBxXnN]?'(?:[^']|'')*')
   | (?P<quoted>"(?:[^"]|"")+")
   | (?P<dollar>\$(?P<tag>(?:[A-Za-z_\x80-\U0010ffff][\w\x80-\U0010ffff]*)?)\$)

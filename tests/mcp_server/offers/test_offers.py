@@ -187,6 +187,7 @@ async def test_clusters_schemas_and_tables_are_completed(
         assert "shop" in await completed(client, table, "id", "sho")
         assert "shop" in await completed(client, prompt, "cluster", "SHO")
         assert await completed(client, table, "id", "shop-of-nobody") == []
+        assert await completed(client, table, "schema", "s") == [], "of several, none is woken"
         assert await completed(client, table, "schema", "s", id="shop") == ["sales"]
         assert await completed(client, table, "table", "", id="shop", schema="sales") == ["orders"]
         assert await completed(client, table, "table", "x", id="shop", schema="sales") == []

@@ -157,3 +157,49 @@ def test_a_body_is_judged_by_its_words(source: str, destroys: bool) -> None:
 )
 def test_what_is_no_call_is_not_looked_up(sql: str, calls: set[str]) -> None:
     assert calls <= judge(sql).calls <= calls | {"t", "key", "conflict"}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        # A string in escapes goes on behind a line break as it began.
+        "select E'a'\n'\\' , '; drop table t; --'",
+        "select e'a' -- so far\n  '\\' , '; drop table t; --'",
+        "explain analyze delete from orders as declare",
+        "explain (analyze) with gone as (delete from t returning 1) select 1 as execute from gone",
+        "create materialized view m as select lo_unlink(7)",
+        "delete from t where $1",
+        "update t set a = 0 where 1 = $1",
+        "select pg_drop_replication_slot('s')",
+        "create function wipe() returns void language sql as $$ delete from t $$; select wipe()",
+        "create function wipe(x int) returns void begin atomic select 1 as case; end; drop table t",
+    ],
+)
+def test_nothing_hides_what_destroys(sql: str) -> None:
+    assert judge(sql).reasons
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "begin if true then update t set x = 0; end if; end",
+        "begin for r in delete from t returning * loop update u set a = 1 where b = 2; end loop; "
+        "end",
+    ],
+)
+def test_a_block_is_no_merge(body: str) -> None:
+    assert destroys_in_body(body)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "insert into t values (1) on conflict (a) do update set b = 2",
+        "merge into t using s on t.a = s.a when matched then update set b = 2",
+        "explain analyze select 1",
+        "explain analyze update t set a = 1 where b = 2",
+        "create function keep() returns int language sql as $$ select 1 $$; select other()",
+    ],
+)
+def test_what_spares_rows_is_not_held_up(sql: str) -> None:
+    assert judge(sql).reasons == ()
