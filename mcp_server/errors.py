@@ -47,6 +47,16 @@ class StatementLostError(McpServerError):
     """The connection ended with SQL under way that may change something: done, or not done."""
 
 
+class ResultLostError(StatementLostError):
+    """SQL was done, and what it returned is lost."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the SQL was done, but what it returned could not be read: look at the data before you "
+            "send it again"
+        )
+
+
 class ScopeError(McpServerError):
     """The server was started with options that cannot work together, or for a missing cluster."""
 

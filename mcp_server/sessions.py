@@ -35,7 +35,7 @@ from mcp_server import sql_script
 from mcp_server.databases.existing import Database, ExistingDatabase
 from mcp_server.databases.parameters import Parameter, as_texts
 from mcp_server.databases.written import NOTHING, WRITTEN
-from mcp_server.errors import SqlRefusedError, StatementLostError
+from mcp_server.errors import ResultLostError, SqlRefusedError, StatementLostError
 from mcp_server.nl2sql.database import wire
 from mcp_server.nl2sql.database.connecting import aconnect_to_read
 from mcp_server.nl2sql.database.guard import checks
@@ -292,11 +292,11 @@ async def interruptible(
         if not done:
             await _stop(connection, task)
             failed = task.exception()
-            if failed is not None and not isinstance(failed, StatementLostError):
+            if failed is not None and not isinstance(failed, ResultLostError):
                 raise QueryTimeoutError(
                     f"timeout: the call took more than {seconds:g} s, so it was cancelled and its "
                     "transaction rolled back; narrow the statement, or raise timeout_seconds"
-                ) from task.exception()
+                ) from failed
         return task.result()
     except asyncio.CancelledError:
         task.cancel()
@@ -435,19 +435,14 @@ async def _execute(
         await before_commit(connection)
     listed = statements[:STATEMENTS_LISTED]
     fields = [(oid, mod) for *_, found in listed for _, oid, mod in found.fields]
+    try:
+        types = await type_names(connection, fields)
+    except psycopg.Error as error:
+        if in_transaction:
+            raise
+        raise ResultLostError from error
     if in_transaction:
-        types = await type_names(connection, fields)  # what fails from here on, fails as a whole
         await connection.execute("commit")
-        elapsed_ms = _milliseconds_since(started)
-    else:
-        elapsed_ms = _milliseconds_since(started)
-        try:
-            types = await type_names(connection, fields)
-        except psycopg.Error as error:
-            raise StatementLostError(
-                "the SQL was done, but what it returned could not be read: look at the data before "
-                "you send it again"
-            ) from error
     return ExecutionResult(
         statements=[
             StatementResult(
@@ -462,7 +457,7 @@ async def _execute(
         ],
         truncated=len(statements) > len(listed),
         notices=[clip(each, NOTICE_CHARACTERS) for each in notices[:STATEMENTS_LISTED]],
-        elapsed_ms=elapsed_ms,
+        elapsed_ms=_milliseconds_since(started),
     )
 
 

@@ -349,6 +349,7 @@ def test_a_newer_image_shares_what_did_not_change_and_the_old_one_goes_with_the_
                 " from generate_series(%s::int, %s::int) i",
                 (part * 2000, part * 2000 + 1999),
             )
+            conn.execute("checkpoint")  # replay from the image begins at one
     wait_until(lambda: len(objects(bucket, "images")) == 2, 90)
     begin = objects(bucket, "log")[0]
     # A day later, as far as the backup can tell.

@@ -297,6 +297,7 @@ def test_what_a_host_that_is_killed_leaves_goes_at_the_next_start(state_dir: Pat
         cluster = attached.create_db_cluster("killed")
         wait_until(lambda: now(cluster).in_force.means.startswith("cgroup"))  # told by another
         group = _group_of(cluster)
+        wait_until(group.is_dir)
         host = psutil.Process(attached.describe_host().process_id)
         servers = processes_of(cluster)
         host.kill()

@@ -48,10 +48,15 @@ def test_a_subscription_keeps_it_awake_until_it_is_disabled(
     admin(shared_runtime, sub, "alter subscription s enable")
     try:
         assert is_kept_awake(shared_runtime, sub)
-        said = "The DB cluster does not pause: it has 1 subscriptions to logical replication"
-        assert wait_until(lambda: said in events(shared_runtime, "subscriber"))
+
+        def told() -> list[str]:
+            return [each for each in events(shared_runtime, "subscriber") if said in each]
+
+        said = "does not pause: it has 1 subscriptions to logical replication"
+        assert wait_until(told)
         assert is_kept_awake(shared_runtime, sub)
-        assert events(shared_runtime, "subscriber").count(said) == 1
+        # Its worker may be in a transaction at one of the looks, which is another reason.
+        assert len(told()) == len(set(told()))
     finally:
         admin(shared_runtime, sub, "alter subscription s disable")
         admin(shared_runtime, sub, "alter subscription s set (slot_name = none)")
@@ -122,6 +127,21 @@ def test_a_reader_of_tier_2_pauses_alone_and_wakes_by_its_own_endpoint_and_the_r
         assert hosted.instances.readers[name].socket is None
     with cluster.connect(name) as read:
         assert read.execute("select pg_is_in_recovery()").fetchone() == (True,)
+
+
+def test_a_reader_that_sleeps_wakes_once_its_tier_says_that_it_stays_with_the_writer(
+    shared_runtime: Runtime,
+) -> None:
+    cluster = shared_runtime.create_db_cluster("moved", serverless_v2_scaling_configuration=SOON)
+    name = shared_runtime.create_db_instance(
+        "moved-r", db_cluster_identifier="moved", promotion_tier=2
+    ).db_instance_identifier
+    hosted = shared_runtime._home.service.find(cluster.id)
+    with cluster.connect():
+        assert wait_until(lambda: name in hosted.asleep)
+        shared_runtime.modify_db_instance(name, promotion_tier=1)
+        assert wait_until(lambda: hosted.instances.readers[name].ready)
+        assert name not in hosted.asleep
 
 
 def test_a_reader_of_tier_1_stays_with_the_writer(shared_runtime: Runtime) -> None:

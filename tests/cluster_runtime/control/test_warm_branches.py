@@ -8,10 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster_runtime import ClusterHandle, Runtime
+from cluster_runtime import ClusterHandle, Runtime, Tag
 from cluster_runtime.control.servers.ahead import ReaderAhead
 from cluster_runtime.control.servers.postgres import Reader
-from cluster_runtime.errors import EngineError
+from cluster_runtime.errors import EngineError, InvalidParameterError
 from tests.numbers import branch, rows, write
 from tests.waiting import wait_until
 
@@ -259,6 +259,18 @@ def test_who_asks_for_what_it_has_not_gets_a_branch_in_the_other_way(
     assert made.id != directory.name
     shared_runtime.delete_db_cluster("at-rest")
     assert status(ready) == "ready"
+
+
+def test_a_branch_that_may_not_be_leaves_nothing_of_the_standby(
+    shared_runtime: Runtime, ready: ClusterHandle
+) -> None:
+    """It was taken for it already."""
+    taken = ahead_of(shared_runtime)
+    with pytest.raises(InvalidParameterError, match="at most 50 tags"):
+        branch(shared_runtime, "notes", "too-much", tags=[Tag(f"key{n}") for n in range(51)])
+    wait_until(lambda: not taken.exists())
+    until_ready(ready)
+    assert rows(branch(shared_runtime, "notes", "after-all")) == rows(ready)
 
 
 def test_it_goes_once_nobody_wants_it_and_with_its_cluster(shared_runtime: Runtime) -> None:

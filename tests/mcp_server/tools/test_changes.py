@@ -93,6 +93,17 @@ async def test_a_migration_is_tried_applied_and_listed(
     assert "weight" not in (await careful("describe_tables", cluster="stock"))["text"]
 
 
+async def test_the_account_of_a_migration_keeps_no_password(
+    tools: Tools, stock: ClusterHandle
+) -> None:
+    sql = "create role guest login password 'hunter2-hunter2'"
+    await tools("apply_migration", cluster="stock", name="003-guest", sql=sql)
+    with stock.connect() as connection:
+        kept = connection.execute("select m::text from borealis_migrations.applied m").fetchall()
+    assert any("003-guest" in row for (row,) in kept)
+    assert not any("hunter2" in row for (row,) in kept)
+
+
 async def test_a_migration_that_fails_on_its_branch_touches_nothing(
     tools: Tools, runtime: Runtime, stock: ClusterHandle
 ) -> None:

@@ -252,6 +252,18 @@ async def test_a_deleted_cluster_comes_back_from_its_final_snapshot(
     assert count(runtime.cluster("short-lived"), "t") == 5
 
 
+async def test_a_token_is_not_good_for_the_next_cluster_of_that_name(
+    careful: Tools, runtime: Runtime
+) -> None:
+    runtime.create_db_cluster("reborn")
+    token = token_in(await careful.fails("delete_cluster", cluster="reborn"))
+    runtime.delete_db_cluster("reborn", skip_final_snapshot=True)
+    loaded(runtime.create_db_cluster("reborn"), "t")
+    refusal = await careful.fails("delete_cluster", cluster="reborn", confirmation=token)
+    assert "another call" in refusal
+    assert count(runtime.cluster("reborn"), "t") == 5
+
+
 async def test_a_server_that_allows_it_has_no_confirmation_to_give(
     tools: Tools, careful: Tools
 ) -> None:

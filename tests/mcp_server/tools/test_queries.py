@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+import psycopg
 import pytest
 from mcp import Client
 
@@ -400,6 +401,22 @@ async def test_a_session_that_will_not_be_cancelled_is_ended(
     refusal = await tools.fails("execute_sql", cluster="bench", sql=sql, timeout_seconds=0.5)
     assert "timeout" in refusal
     await until(lambda: sleeping(bench) == 0)
+
+
+async def test_what_was_done_is_not_said_to_have_failed(
+    tools: Any, bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its result is lost on the way back."""
+
+    async def lost(*_: object) -> None:
+        raise psycopg.OperationalError("the connection is lost")
+
+    await execute(tools, "create table written (x int)")
+    monkeypatch.setattr(sessions, "type_names", lost)
+    sql = "begin; insert into written values (1); commit"
+    assert "was done" in await tools.fails("execute_sql", cluster="bench", sql=sql)
+    with bench.connect() as connection:
+        assert connection.execute("select count(*) from written").fetchone() == (1,)
 
 
 def sleeping(cluster: Any) -> int:

@@ -28,11 +28,14 @@ async def begin(runtime: OpenRuntime, cluster: HostedCluster) -> History:
     return runtime.histories.setdefault(cluster.id, history)
 
 
-async def save(runtime: OpenRuntime, cluster: HostedCluster) -> None:
-    """Write what is in memory; what cannot be written stays there, and the log says so."""
+async def save(runtime: OpenRuntime, cluster: HostedCluster) -> bool:
+    """Write what is in memory; what cannot be written stays there, and the log says so.
+
+    Returns whether nothing of it would be lost with the memory.
+    """
     history = runtime.histories.get(cluster.id)
     if history is None or cluster.db_cluster.status is ClusterStatus.DELETING:
-        return
+        return True
     history.forget_before(time.time())
     taken = history_file.snapshot(history)
     try:
@@ -40,6 +43,8 @@ async def save(runtime: OpenRuntime, cluster: HostedCluster) -> None:
     except (OSError, BorealisError) as error:
         if cluster.id in runtime.clusters:
             _log.warning("metrics not kept", cluster=cluster.identifier, error=str(error))
+            return False
+    return True
 
 
 async def _read(runtime: OpenRuntime, cluster: HostedCluster) -> History:

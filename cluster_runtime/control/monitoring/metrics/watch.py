@@ -83,6 +83,7 @@ class MetricsWatch:
         self._running: dict[InstanceKey, _Running] = {}
         self._weigh_at: dict[str, float] = {}
         self._save_at: dict[str, float] = {}
+        self._resting: set[str] = set()
         self._saving: asyncio.Task[None] | None = None
         self._one_saves = asyncio.Lock()
         self._cores = float(os.cpu_count() or 1)
@@ -118,7 +119,7 @@ class MetricsWatch:
         await self._keep(readings)
         for key, each in self._running.items():
             self._ask(key, each)
-        await self._let_rest()
+        self._note_rests()
         self._save_some()
         return rest(time.time())
 
@@ -221,14 +222,12 @@ class MetricsWatch:
             of.told = transactions_between(counted, now, at - before)
         of.transactions = at, now
 
-    async def _let_rest(self) -> None:
-        """Write the histories of clusters that run no more, and let go of them."""
+    def _note_rests(self) -> None:
+        """The histories of clusters that run no more are written at once, and then let go of."""
         runs = {key.cluster for key in self._running}
-        for resource_id in [each for each in self._save_at if each not in runs]:
-            await self._save([resource_id])
-            del self._save_at[resource_id]
-            self._weigh_at.pop(resource_id, None)
-            self._runtime.histories.pop(resource_id, None)
+        new = self._save_at.keys() - runs - self._resting
+        self._save_at |= dict.fromkeys(new, self._loop.time())
+        self._resting = (self._resting | new) - runs
 
     def _save_some(self) -> None:
         """Write those that it is time for, beside the next samples."""
@@ -244,8 +243,15 @@ class MetricsWatch:
         async with self._one_saves:
             for resource_id in resource_ids:
                 cluster = self._runtime.clusters.get(resource_id)
-                if cluster is not None:
-                    await histories.save(self._runtime, cluster)
+                kept = cluster is None or await histories.save(self._runtime, cluster)
+                if kept and resource_id in self._resting:
+                    self._let_go(resource_id)
+
+    def _let_go(self, resource_id: str) -> None:
+        self._resting.discard(resource_id)
+        self._save_at.pop(resource_id, None)
+        self._weigh_at.pop(resource_id, None)
+        self._runtime.histories.pop(resource_id, None)
 
 
 def rest(now: float) -> float:

@@ -1,5 +1,6 @@
 """Deep pause: what a cluster gives back, and that it wakes as it was, wherever a host ended."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster_runtime import ClusterHandle, Runtime
+from cluster_runtime import ClusterHandle, DBParameter, Runtime
 from cluster_runtime.control.workflows.pausing.deep import MARK, steps
 from cluster_runtime.engine.system.processes import end_orphans
 from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError, StorageError
@@ -72,6 +73,44 @@ def test_it_has_every_row_again_and_again(shared_runtime: Runtime) -> None:
     assert count(cluster) == 1003
     volume = shared_runtime.describe_volume("rows")
     assert {each.state.value for each in volume.segments} == {"healthy"}
+
+
+def test_a_template_that_was_made_again_is_not_taken_for_the_one_it_began_with(
+    shared_runtime: Runtime, tmp_path: Path
+) -> None:
+    cluster = shared_runtime.create_db_cluster("remade")
+    with cluster.connect() as conn:
+        conn.execute("create table t as select 1 as x")
+    shared_runtime.pause_db_cluster("remade")
+    directory = hosted(shared_runtime, cluster)
+    base, other = directory / "base-image", tmp_path / "remade"
+    there = base.readlink()
+    shutil.copytree(base, other)
+    (other / "PG_VERSION").write_text("17\n")
+    base.unlink()
+    base.symlink_to(other)
+    with pytest.raises(StorageError):
+        shared_runtime.pause_db_cluster("remade", deep=True)
+    assert (directory / "data").is_dir()
+    base.unlink()
+    base.symlink_to(there)
+    assert count(cluster) == 1
+
+
+def test_what_has_logical_slots_is_not_put_into_it(shared_runtime: Runtime) -> None:
+    shared_runtime.create_db_cluster_parameter_group("slots", "aurora-postgresql18", "for a test")
+    shared_runtime.modify_db_cluster_parameter_group(
+        "slots", [DBParameter("rds.logical_replication", "1", "pending-reboot")]
+    )
+    cluster = shared_runtime.create_db_cluster("slots", db_cluster_parameter_group_name="slots")
+    with cluster.connect(autocommit=True) as conn:
+        conn.execute("select rds_create_logical_replication_slot('s', 'test_decoding')")
+    shared_runtime.pause_db_cluster("slots")
+    with pytest.raises(InvalidClusterStateError, match="logical replication"):
+        shared_runtime.pause_db_cluster("slots", deep=True)
+    with cluster.connect() as conn:
+        found = conn.execute("select slot_name from pg_replication_slots where slot_type='logical'")
+        assert found.fetchall() == [("s",)], "nor did the start beside the volume lose it"
 
 
 def test_it_needs_no_template_any_more(shared_runtime: Runtime, tmp_path: Path) -> None:
@@ -212,6 +251,9 @@ def test_a_host_that_is_killed_at_any_step_leaves_a_cluster_that_wakes(
         runtime.modify_db_cluster("victim", seconds_until_deep_pause=0)
         with cluster.connect() as conn:
             conn.execute("create table t as select generate_series(1, 500) as x")
+        # What an earlier one left is not taken for this one's.
+        runtime.pause_db_cluster("victim", deep=True)
+        assert count(cluster) == 500
         assert tuple(name for name, _ in steps(runtime._home.service.find("victim"))) == STEPS
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(state), step, when],
