@@ -47,9 +47,9 @@ demo: $(USER_STAMP)
 test: $(DEV_STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --reruns 2 -rfER
 
-# What takes minutes a test: long campaigns of load and disaster, an hour in all at most.
+# What takes minutes a test: long campaigns of load and disaster, an hour in all at most, on a disk.
 test-long: $(DEV_STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long --timeout 1500 --session-timeout 3600
+	BOREALIS_TEST_DIRECTORY=/tmp $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long --timeout 1500 --session-timeout 3600
 
 check: $(DEV_STAMP)
 	$(BIN)/ruff check .

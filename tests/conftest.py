@@ -4,8 +4,6 @@ import gc
 import os
 import shutil
 import signal
-import stat
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import ensure_template
 from tests.hosts import end_hosts
+from tests.places import SpentFolders, reachable_folder
 
 # In a shell's background these are ignored, and every program that a test starts would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -74,13 +73,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             names = ", ".join(f"{p.pid} {' '.join(p.cmdline())[:80]}" for p in left)
             raise RuntimeError(f"this test session left processes behind: {names}")
-
-
-def reachable_folder() -> Path:
-    """Make a folder that PostgreSQL's user can reach, with a path short enough for sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="borealis-test-", dir="/tmp"))
-    folder.chmod(0o711)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -134,27 +126,17 @@ def module_dsn(server_dsn: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def spent_folders() -> Iterator[list[Path]]:
-    """Folders of tests that are over, empty but for file names; removed with the session.
-
-    Before ext4 gives out an inode, it passes over each one that was deleted in the last minutes: a
-    few thousand files deleted after each test would make those of the next one three times slower.
-    """
-    folders: list[Path] = []
+def spent_folders() -> Iterator[SpentFolders]:
+    """Where folders go that no test uses any more."""
+    folders = SpentFolders()
     yield folders
-    for folder in folders:
-        shutil.rmtree(folder)
+    folders.remove()
 
 
 @pytest.fixture
-def engine_dir(spent_folders: list[Path]) -> Iterator[Path]:
+def engine_dir(spent_folders: SpentFolders) -> Iterator[Path]:
     """A new `reachable_folder`. Hosts that commands have started there end with the test."""
     folder = reachable_folder()
     yield folder
     end_hosts(folder)
-    for root, _, names in os.walk(folder):
-        for name in names:
-            facts = os.lstat(path := os.path.join(root, name))
-            if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1:
-                os.truncate(path, 0)
     spent_folders.append(folder)

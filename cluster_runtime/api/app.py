@@ -151,6 +151,8 @@ class Endpoint:
         except CallerLeftError:
             return
         except Exception as error:  # noqa: BLE001 - the last one who can answer
+            if not service.ready and service.refuses_by_model:
+                await asyncio.to_thread(service.prepare)
             answer = service.refusal(_fault(error, service), request_id)
         await self._send(answer, request_id, receive, send)
 

@@ -14,8 +14,8 @@ from cluster_runtime import ClusterHandle, Runtime
 from mcp_server.answers.pages import data_of
 from mcp_server.server import Server, build_server
 from mcp_server.tools import ServerScope
-from tests.conftest import reachable_folder
 from tests.hosts import end_hosts
+from tests.places import reachable_folder
 
 SHOP = """
 create schema sales;

@@ -17,9 +17,9 @@ from mcp.client.stdio import stdio_client
 from cluster_runtime import Runtime
 from cluster_runtime.host.serving import end_host
 from tests.cluster_runtime.control.test_host import postgres_below
-from tests.conftest import reachable_folder
 from tests.hosts import end_hosts, host_of
 from tests.mcp_server.conftest import told
+from tests.places import reachable_folder
 from tests.waiting import wait_until
 
 LOCKS_AND_WRITES = "lock table t; insert into t select 1 from pg_sleep(60)"

@@ -34,6 +34,7 @@ class OurService:
     words: Words = PYTHON
     ready = True
     ends_with_its_caller = True
+    refuses_by_model = False
 
     def __init__(self, perform: Callable[[Request], Awaitable[Any]]) -> None:
         self._perform = perform

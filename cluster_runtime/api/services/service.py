@@ -64,12 +64,13 @@ class Service(Protocol):
 
     words: in which it tells errors. ready: whether `prepare` has been done.
     ends_with_its_caller: whether a call is cancelled when nobody waits for its answer; RDS goes on
-    with what it began.
+    with what it began. refuses_by_model: whether `refusal` is of what `prepare` reads.
     """
 
     words: Words
     ready: bool
     ends_with_its_caller: bool
+    refuses_by_model: bool
 
     def prepare(self) -> None:
         """Read what it needs. Blocking the first time."""
@@ -105,7 +106,7 @@ class QueryService:
     """A service of the Query protocol, such as `rds`; operations by their names."""
 
     words: Words = IN_RDS
-    ends_with_its_caller = False
+    ends_with_its_caller = refuses_by_model = False
 
     def __init__(self, name: str, operations: Mapping[str, Performed]) -> None:
         self.ready = False
@@ -161,7 +162,7 @@ class JsonService:
     """A service of the JSON 1.1 protocol, such as `secretsmanager`."""
 
     words: Words = IN_RDS
-    ends_with_its_caller = False
+    ends_with_its_caller = refuses_by_model = False
 
     def __init__(self, name: str, operations: Mapping[str, Performed]) -> None:
         self.ready = False

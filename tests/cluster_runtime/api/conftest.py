@@ -16,7 +16,7 @@ from cluster_runtime import Runtime
 from cluster_runtime.api import Credentials
 from cluster_runtime.api.calls import HostFacts
 from cluster_runtime.api.client.finding import read_facts
-from tests.conftest import reachable_folder
+from tests.places import reachable_folder
 
 REGION = "us-east-1"
 

@@ -25,7 +25,7 @@ from cluster_runtime.errors import (
     SnapshotAlreadyExistsError,
     SnapshotNotFoundError,
 )
-from tests.conftest import reachable_folder
+from tests.places import SpentFolders, reachable_folder
 from tests.waiting import wait_until
 
 LAG_MAX = timedelta(seconds=5)
@@ -56,7 +56,7 @@ def clusters_on_disk(runtime: Runtime) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def place(spent_folders: list[Path]) -> Path:
+def place(spent_folders: SpentFolders) -> Path:
     folder = reachable_folder()
     spent_folders.append(folder)
     return folder

@@ -11,7 +11,7 @@ import pytest
 
 from cluster_runtime import Runtime
 from cluster_runtime.engine.system.processes import end_orphans
-from tests.conftest import reachable_folder
+from tests.places import SpentFolders, reachable_folder
 from tests.waiting import wait_until
 
 LONG = pytest.mark.long
@@ -71,7 +71,7 @@ def killed_at(state: Path, module: str, path: str, when: str, *call: str) -> Non
 
 
 @pytest.fixture(scope="module")
-def state(spent_folders: list[Path]) -> Iterator[Path]:
+def state(spent_folders: SpentFolders) -> Iterator[Path]:
     folder = reachable_folder()
     spent_folders.append(folder)
     with Runtime.open(folder / "state", warm_pool_size=0) as runtime:

@@ -28,8 +28,8 @@ from tests.cluster_runtime.control.every_step import (
     prepare,
     steps_of,
 )
-from tests.conftest import reachable_folder
 from tests.numbers import rows, write
+from tests.places import SpentFolders, reachable_folder
 from tests.waiting import wait_until
 
 STEPS_MIN = 1
@@ -38,7 +38,7 @@ QUICK = ("create reader", "clone", "copy snapshot")
 
 
 @pytest.fixture(scope="module")
-def folder(spent_folders: list[Path]) -> Path:
+def folder(spent_folders: SpentFolders) -> Path:
     made = reachable_folder()
     spent_folders.append(made)
     return made

@@ -24,8 +24,8 @@ from tests.cluster_runtime.control.every_step import (
     prepare,
     steps_of,
 )
-from tests.conftest import reachable_folder
 from tests.numbers import rows, write
+from tests.places import SpentFolders, reachable_folder
 from tests.waiting import wait_until
 
 QUICK = ("copy snapshot",)
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def folder(spent_folders: list[Path]) -> Iterator[Path]:
+def folder(spent_folders: SpentFolders) -> Iterator[Path]:
     made = reachable_folder()
     spent_folders.append(made)
     with Runtime.open(made / "state", warm_pool_size=0) as runtime:

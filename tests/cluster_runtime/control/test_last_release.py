@@ -8,7 +8,7 @@ import pytest
 
 from cluster_runtime import Runtime
 from tests import previous_release
-from tests.conftest import reachable_folder
+from tests.places import reachable_folder
 
 MAKE = """
 import sys

@@ -14,7 +14,7 @@ from cluster_runtime.control.admin import AdminConnection, Statement
 from cluster_runtime.control.records.catalog import MIGRATIONS
 from cluster_runtime.errors import EngineError
 from tests import previous_release
-from tests.conftest import reachable_folder
+from tests.places import reachable_folder
 
 pytestmark = pytest.mark.long  # test_last_release opens what a later release has left
 

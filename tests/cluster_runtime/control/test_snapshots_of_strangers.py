@@ -17,7 +17,7 @@ from cluster_runtime.backup.vault.sealing import seal, unseal
 from cluster_runtime.control.cluster import HostedCluster
 from cluster_runtime.engine.postmaster import superuser_connection
 from cluster_runtime.errors import BackupDamagedError
-from tests.conftest import reachable_folder
+from tests.places import SpentFolders, reachable_folder
 
 PLANTED = """
 create function public.rise() returns text language plpgsql security definer as $$
@@ -40,7 +40,7 @@ def hosted(runtime: Runtime, cluster: ClusterHandle) -> HostedCluster:
 
 
 @pytest.fixture(scope="module")
-def place(spent_folders: list[Path]) -> Path:
+def place(spent_folders: SpentFolders) -> Path:
     folder = reachable_folder()
     spent_folders.append(folder)
     return folder

@@ -33,6 +33,7 @@ from cluster_runtime.gateway import (
     SigningKey,
     make_verifier,
 )
+from tests.places import PLACE
 
 REGION = "us-east-1"
 NAME = "notes.cluster-abc123.us-east-1.localhost"
@@ -59,7 +60,7 @@ def postmaster() -> Iterator[Postmaster]:
     user = engine_user()
     installation = find_installation().reachable_by(user, shared_directory(user))
     template = ensure_template(installation, user, shared_directory(user))
-    home = Path(tempfile.mkdtemp(prefix="borealis-gateway-", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="borealis-gateway-", dir=PLACE))
     user.own(home)
     template.copy_to(home / "data", secrets.randbits(63))
     server = Postmaster(installation, user, home / "data", home / "s", home / "log")

@@ -51,8 +51,8 @@ from cluster_runtime.host.log_file import LOG
 from cluster_runtime.host.serving import end_host, host_status, serving
 from cluster_runtime.host.starting import arguments_for
 from tests.cluster_runtime.control.test_host import postgres_below
-from tests.conftest import reachable_folder
 from tests.hosts import end_hosts, host_of
+from tests.places import reachable_folder
 from tests.waiting import wait_until
 
 NO_POOL = RuntimeOptions(warm_pool_size=0)

@@ -17,8 +17,8 @@ from cluster_runtime.engine.postmaster import as_user, engine_environment
 from cluster_runtime.engine.sandbox.os_user import engine_user
 from mcp_server.databases.existing import Databases, parse
 from mcp_server.server import build_database_server
-from tests.conftest import reachable_folder
 from tests.mcp_server.conftest import SHOP, Tools
+from tests.places import reachable_folder
 
 SECRET = "s3cr3t-of-all"
 """The password of every role."""

@@ -19,8 +19,8 @@ from mcp_server.errors import ScopeError
 from mcp_server.server import build_server
 from mcp_server.toolkit.toolsets import chosen
 from mcp_server.tools import ServerScope
-from tests.conftest import reachable_folder
 from tests.mcp_server.conftest import Tools, told
+from tests.places import reachable_folder
 
 MEMORY = chosen("memory")
 HOME = "keeps"

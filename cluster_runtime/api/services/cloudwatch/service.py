@@ -42,7 +42,7 @@ class _QueryCompatible:
     """The service in JSON 1.0. Errors have the names of the Query protocol in a header beside."""
 
     words: Words = IN_RDS
-    ends_with_its_caller = False
+    ends_with_its_caller = refuses_by_model = False
 
     def __init__(self, operations: Mapping[str, Performed]) -> None:
         self.ready = False
@@ -91,6 +91,8 @@ class _QueryCompatible:
 
 class _CborService(_QueryCompatible):
     """The service in CBOR: the path says what is asked."""
+
+    refuses_by_model = True
 
     def prepare(self) -> None:
         answering_model(MODEL)

@@ -16,7 +16,7 @@ Session = psycopg.Connection[tuple[object, ...]]
 @pytest.fixture(scope="module")
 def server(template: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postmaster]:
     from cluster_runtime.engine.template import Template
-    from tests.conftest import reachable_folder
+    from tests.places import reachable_folder
 
     assert isinstance(template, Template)
     folder = reachable_folder()

@@ -15,7 +15,7 @@ from cluster_runtime.engine.system import files
 from cluster_runtime.engine.system.files import copy_tree, remove_tree, write_atomically
 from cluster_runtime.engine.template import give_to_host
 from cluster_runtime.errors import EngineError, InsufficientStorageError
-from tests.conftest import reachable_folder
+from tests.places import SpentFolders, reachable_folder
 
 NOBODY = 65534
 
@@ -140,7 +140,7 @@ def test_pages_that_lead_elsewhere_are_given_to_nobody(tmp_path: Path, planted: 
     assert victim.stat().st_ctime_ns == before
 
 
-def test_a_folder_that_was_closed_to_its_owner_is_removed(spent_folders: list[Path]) -> None:
+def test_a_folder_that_was_closed_to_its_owner_is_removed(spent_folders: SpentFolders) -> None:
     """A host that is not root is the user that its servers run as."""
     folder = reachable_folder()
     spent_folders.append(folder)
