@@ -271,6 +271,7 @@ def test_a_branch_that_may_not_be_leaves_nothing_of_the_standby(
     wait_until(lambda: not taken.exists())
     until_ready(ready)
     assert rows(branch(shared_runtime, "notes", "after-all")) == rows(ready)
+    until_ready(ready)
 
 
 def test_it_goes_once_nobody_wants_it_and_with_its_cluster(shared_runtime: Runtime) -> None:

@@ -6,6 +6,8 @@ import os
 import stat
 import struct
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -86,11 +88,18 @@ def test_a_file_system_that_cannot_spread_folders_is_as_good(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="an attribute of Linux's file systems")
-def test_folders_are_spread_where_the_file_system_can(tmp_path: Path) -> None:
-    fd = os.open(tmp_path, os.O_RDONLY)
+@pytest.fixture
+def on_disk() -> Iterator[Path]:
+    """A folder of a file system that may have attributes, as those in memory have none."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        yield Path(name)
+
+
+def test_folders_are_spread_where_the_file_system_can(on_disk: Path) -> None:
+    fd = os.open(on_disk, os.O_RDONLY)
     try:
-        files.spread_folders(tmp_path)
-        files.spread_folders(tmp_path)
+        files.spread_folders(on_disk)
+        files.spread_folders(on_disk)
         flags = fcntl.ioctl(fd, files.FS_IOC_GETFLAGS, bytes(struct.calcsize("@l")))
         assert struct.unpack("@l", flags)[0] & files.FS_TOPDIR_FL
     except OSError as error:
