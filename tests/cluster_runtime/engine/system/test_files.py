@@ -87,7 +87,6 @@ def test_a_file_system_that_cannot_spread_folders_is_as_good(
     files.spread_folders(tmp_path)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="an attribute of Linux's file systems")
 @pytest.fixture
 def on_disk() -> Iterator[Path]:
     """A folder of a file system that may have attributes, as those in memory have none."""
@@ -95,6 +94,7 @@ def on_disk() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="an attribute of Linux's file systems")
 def test_folders_are_spread_where_the_file_system_can(on_disk: Path) -> None:
     fd = os.open(on_disk, os.O_RDONLY)
     try:
