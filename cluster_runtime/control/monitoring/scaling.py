@@ -87,7 +87,9 @@ class ScalingWatch:
             await self._tick(now, frozenset())
         elif waiting := await in_thread(self._runtime.capacity.enforcer.waiting):
             await self._tick(now, waiting)
-        return self._runtime.capacity.fleet.look_seconds if self._some_run else WITHOUT_SAMPLE_S
+        if self._some_run and self._runtime.capacity.enforcer.bounds:
+            return self._runtime.capacity.fleet.look_seconds
+        return WITHOUT_SAMPLE_S
 
     async def _tick(self, now: float, waiting: frozenset[str]) -> None:
         """waiting: servers that use all they have, as is known between two samples."""

@@ -45,6 +45,7 @@ class Affinity:
         self._privileged = privileged
         self._chooses = hasattr(psutil.Process, "cpu_affinity")
         self._known: set[str] = set()
+        self.bounds = False
         names = (["affinity"] if self._chooses else []) + (["nice"] if privileged else [])
         self.name = " and ".join(names)
         missing = (("" if self._chooses else _NO_AFFINITY), ("" if privileged else _NO_NICE))

@@ -49,6 +49,7 @@ class CgroupV1(ServerGroups):
         super().__init__(folder)
         self.gaps: tuple[str, ...] = (*unbounded(bounded), NO_MEMORY_HIGH)
         self._machine_cores = machine_cores if bounded else 0.0
+        self.bounds = bounded
 
     def open_up(self, group: Path) -> None:
         """Let the servers of a group have all of the machine. Raises OSError."""

@@ -71,6 +71,7 @@ class CgroupV2(ServerGroups):
         self.gaps: tuple[str, ...] = (*unbounded(bounded), *no_memory)
         self._has_memory = "memory" in wanted
         self._machine_cores = machine_cores if bounded else 0.0
+        self.bounds = bounded
 
     def open_up(self, group: Path) -> None:
         """Let the servers of a group have all of the machine. Raises OSError."""

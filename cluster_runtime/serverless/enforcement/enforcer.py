@@ -55,6 +55,11 @@ class Enforcer:
         return (*self._gaps, *own)
 
     @property
+    def bounds(self) -> bool:
+        """Whether `waiting` can ever tell of one."""
+        return self._means is not None and self._means.bounds
+
+    @property
     def sets_parameters(self) -> bool:
         """Whether parameters follow the capacity."""
         return self._means is not None

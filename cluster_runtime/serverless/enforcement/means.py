@@ -57,10 +57,12 @@ class Means(Protocol):
     """One way to hold servers to a share. Blocking; one call at a time.
 
     Servers go by a name that is fit for a folder. gaps: what it cannot hold on this machine.
+    bounds: whether a server never has more CPU than its share, and it is counted where it wants it.
     """
 
     name: str
     gaps: tuple[str, ...]
+    bounds: bool
 
     def admit(self, server: str, pid: int) -> None:
         """Take in a postmaster and what it has forked; what it forks from now on is in as well.

@@ -101,6 +101,22 @@ def test_a_server_that_starts_has_all_of_the_machine(v1: CgroupV1, busy: psutil.
     assert not v1.release("c.writer")
 
 
+def test_who_bounds_nothing_has_nobody_waiting_to_be_looked_for() -> None:
+    assert not Enforcer(None).bounds
+    assert not Enforcer(Affinity((0, 1), privileged=True)).bounds
+
+
+@needs_v1
+@pytest.mark.parametrize("bounded", [True, False])
+def test_groups_by_weight_alone_bound_nothing(tmp_path: Path, bounded: bool) -> None:
+    place = _v1()
+    assert place is not None
+    means = CgroupV1(place, f"borealis-test-{os.getpid()}-{bounded}", 64.0, bounded=bounded)
+    held = Enforcer(means)
+    assert held.bounds is bounded
+    held.close()
+
+
 def test_a_quota_is_never_too_small_and_none_where_the_machine_has_no_more() -> None:
     assert quota_us(0.125, 2.0) == 12_500
     assert quota_us(0.0001, 2.0) == 1000
