@@ -168,7 +168,7 @@ def _content(path: str) -> bytes:
     """Of a file of the kernel's; empty where the process has ended, or is not to be looked at."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, PermissionError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return b""
     try:
         return os.read(file, _READ_BYTES)

@@ -125,6 +125,16 @@ def test_pages_are_summed_within_a_budget_and_who_waited_longest_is_next(
     assert summed == every * 2, "0.1 s each, a hundredth of a core: one in ten seconds"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_who_has_ended_and_is_not_waited_for_yet_has_no_pages() -> None:
+    """The kernel says that there is no such process, and not that there is no such file."""
+    with running("pass") as process:
+        found = psutil.Process(process.pid)
+        wait_until(lambda: found.status() == psutil.STATUS_ZOMBIE)
+        assert processes._pages([process.pid]) == (0, 0)
+        ProcessMeter().read([process.pid])
+
+
 def test_a_file_that_the_host_may_not_read_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(path: str, flags: int) -> int:
         raise PermissionError(path)
