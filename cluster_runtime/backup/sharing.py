@@ -12,6 +12,7 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from cluster_runtime.backup.core.names import (
     snapshot_name,
 )
 from cluster_runtime.backup.core.targets import Plan
+from cluster_runtime.backup.vault.planned_log import PlannedLog
 from cluster_runtime.backup.vault.sealing import KEY_BYTES, NONCE_BYTES, UnsealableError, unseal
 from cluster_runtime.backup.vault.vault import Vault
 from cluster_runtime.engine.system.files import is_no_space
@@ -83,11 +85,9 @@ def export(
             with tarfile.open(fileobj=raw, mode="w") as archive:
                 head = _head(vault, identifier, passphrase)
                 _add(archive, HEAD, json.dumps(head).encode())
-                names = _names(vault, identifier, plan)
-                for index, name in enumerate(names, start=1):
-                    vault.read(name)
-                    _add(archive, name, vault.bucket.get(f"{vault.folder}/{name}"))
-                    progress(index / len(names))
+                for share, (name, sealed) in _objects_of(vault, identifier, plan):
+                    _add(archive, name, sealed)
+                    progress(share)
             raw.flush()
             os.fsync(raw.fileno())
         os.link(partial, file)
@@ -157,15 +157,26 @@ def manifest_of(key: bytes, name: str, sealed: bytes) -> SnapshotManifest:
         raise BackupDamagedError(f"the snapshot in this file cannot be read: {error}") from error
 
 
-def _names(vault: Vault, identifier: str, plan: Plan) -> list[str]:
-    packs = vault.image(plan.era, plan.image).packs
-    return [
-        image_name(plan.era, plan.image),
-        *(pack_name(plan.era, pack) for pack in sorted(packs)),
-        *(piece_name(plan.era, piece) for piece in plan.pieces),
-        FACTS,
-        snapshot_name(identifier),
-    ]
+def _objects_of(
+    vault: Vault, identifier: str, plan: Plan
+) -> Iterator[tuple[float, tuple[str, bytes]]]:
+    """A snapshot's objects as they are kept, by name; with each the share that is done then."""
+    packs = sorted(vault.image(plan.era, plan.image).packs)
+    before = [image_name(plan.era, plan.image), *(pack_name(plan.era, pack) for pack in packs)]
+    behind = [FACTS, snapshot_name(identifier)]
+    whole = len(before) + len(plan.pieces) + len(behind)
+
+    def log() -> Iterator[tuple[str, bytes]]:
+        start = plan.pieces[0].start if plan.pieces else plan.end
+        read = PlannedLog(vault, plan).read(
+            start, lambda piece: vault.sealed(piece_name(plan.era, piece))
+        )
+        return ((piece_name(plan.era, piece), sealed) for piece, sealed in read)
+
+    plain = ((name, vault.sealed(name)) for name in before)
+    rest = ((name, vault.sealed(name)) for name in behind)
+    for done, each in enumerate(chain(plain, log(), rest), start=1):
+        yield min(1.0, done / whole), each
 
 
 def _head(vault: Vault, identifier: str, passphrase: str | None) -> dict[str, Any]:

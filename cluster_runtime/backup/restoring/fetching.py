@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import google_crc32c
@@ -10,6 +11,7 @@ import google_crc32c
 from cluster_runtime.backup.core.manifests import ImageManifest, Part, StoredFile
 from cluster_runtime.backup.core.names import image_name, is_inside, pack_name
 from cluster_runtime.backup.core.targets import Plan, log_start
+from cluster_runtime.backup.vault.planned_log import PlannedLog
 from cluster_runtime.backup.vault.vault import Vault
 from cluster_runtime.engine.control_file import set_system_identifier
 from cluster_runtime.engine.sandbox.os_user import OsUser
@@ -53,14 +55,14 @@ def fetch(
     _verify(manifest, directory, vault, plan)
     # The pages that a volume began with are a template's, whose identifier is its own.
     set_system_identifier(directory, manifest.system_identifier)
-    timelines = _timelines(vault, plan, manifest)
+    log = PlannedLog(vault, plan)
+    timelines = _timelines(vault, log, plan, manifest)
     start = log_start(plan.image.redo, manifest.wal_segment_bytes)
 
     def chunks() -> Iterator[bytes]:
         at = start
-        for piece in plan.pieces:
-            wal = vault.piece(plan.era, piece).wal
-            part = wal[at - piece.start : plan.end - piece.start]
+        for piece, content in log.read(start, partial(vault.piece, plan.era)):
+            part = content.wal[at - piece.start : plan.end - piece.start]
             yield part
             at += len(part)
             progress((manifest.size_bytes + at - start) / whole)
@@ -80,10 +82,10 @@ def _check_paths(manifest: ImageManifest, vault: Vault, plan: Plan) -> None:
             )
 
 
-def _timelines(vault: Vault, plan: Plan, manifest: ImageManifest) -> Timelines:
+def _timelines(vault: Vault, log: PlannedLog, plan: Plan, manifest: ImageManifest) -> Timelines:
     if not plan.pieces:
         return Timelines(manifest.timeline)
-    last = vault.piece(plan.era, plan.pieces[-1])
+    _, last = log.read_at(plan.end - 1, partial(vault.piece, plan.era))
     return Timelines(last.timeline, last.ended)
 
 

@@ -82,6 +82,15 @@ def recover(
             "recovery_target_inclusive": True,
         }
     try:
+        _replay(server, target)
+    finally:
+        log_file.unlink(missing_ok=True)
+    end_processes()
+    return _as_pages(directory, configuration, user)
+
+
+def _replay(server: Postmaster, target: Settings) -> None:
+    try:
         try:
             server.start({**_SETTINGS, **target}, timeout=REPLAY_TIMEOUT_S)
         except EngineError:
@@ -98,8 +107,6 @@ def recover(
     except BaseException:
         server.stop(Shutdown.IMMEDIATE)
         raise
-    end_processes()
-    return _as_pages(directory, configuration, user, log_file)
 
 
 def _begin_a_wal_file(server: Postmaster) -> None:
@@ -109,13 +116,12 @@ def _begin_a_wal_file(server: Postmaster) -> None:
         conn.execute("select pg_catalog.pg_switch_wal()")
 
 
-def _as_pages(directory: Path, configuration: Path, user: OsUser, log_file: Path) -> ControlFile:
+def _as_pages(directory: Path, configuration: Path, user: OsUser) -> ControlFile:
     control = ControlFile.read(directory)
     if control.state is not DatabaseState.SHUT_DOWN:
         raise StorageError(f"{directory} was not shut down cleanly: {control.state.name}")
     for name in LEFT_OVER:
         (directory / name).unlink(missing_ok=True)
-    log_file.unlink(missing_ok=True)
     _configure(directory, configuration, user)
     _keep_log_of(directory, control)
     HOST_DISK.sync_tree(directory, [path for path in directory.rglob("*") if path.is_file()])

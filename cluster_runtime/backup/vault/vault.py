@@ -93,9 +93,17 @@ class Vault:
 
     def read(self, name: str) -> bytes:
         """The content of an object. Raises BackupDamagedError for a missing or damaged one."""
+        return self._read(name)[1]
+
+    def sealed(self, name: str) -> bytes:
+        """An object as it is kept, verified. Raises BackupDamagedError as `read` does."""
+        return self._read(name)[0]
+
+    def _read(self, name: str) -> tuple[bytes, bytes]:
         path = f"{self.folder}/{name}"
         try:
-            return unseal(self.key, name, self.bucket.get(path))
+            sealed = self.bucket.get(path)
+            return sealed, unseal(self.key, name, sealed)
         except ObjectMissingError as error:
             raise BackupDamagedError(f"{self.bucket.where(path)} is missing") from error
         except UnsealableError as error:

@@ -7,12 +7,18 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cluster_runtime import ClusterHandle, DBParameter, Runtime
+from cluster_runtime.backup import sharing
 from cluster_runtime.backup.core import pacing
+from cluster_runtime.backup.core.names import piece_name
+from cluster_runtime.backup.core.targets import Plan
 from cluster_runtime.backup.keeping import volume_backup
+from cluster_runtime.backup.restoring import fetching
+from cluster_runtime.backup.vault.vault import Vault
 from cluster_runtime.control.records.model import ClusterStatus
 from cluster_runtime.control.workflows.backups import restore
 from cluster_runtime.errors import (
@@ -56,10 +62,10 @@ def clusters_on_disk(runtime: Runtime) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def place(spent_folders: SpentFolders) -> Path:
+def place(spent_folders: SpentFolders) -> Iterator[Path]:
     folder = reachable_folder()
+    yield folder
     spent_folders.append(folder)
-    return folder
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -154,6 +160,67 @@ def test_a_cluster_without_a_writer_is_restored_for_who_makes_one(
     assert not made.describe().has_writer
     host.create_db_instance("headless-writer", db_cluster_identifier="headless")
     assert 20 in values(made)
+
+
+class Joining:
+    """Has the last piece of a plan joined with what comes behind it."""
+
+    def __init__(self, host: Runtime, source: ClusterHandle) -> None:
+        self._log = (
+            Path(host.describe_backup_store().location) / "clusters" / source.id / "0001" / "log"
+        )
+        self._source = source
+
+    def __call__(self, plan: Plan) -> None:
+        last = self._log / Path(piece_name(plan.era, plan.pieces[-1])).name
+        assert last.exists()
+        with self._source.connect() as conn:
+            pad = "select i::text, repeat(md5(i::text), 300) from generate_series(1, 100) i"
+            conn.execute(f"create table joined as {pad}")
+            conn.execute("drop table joined")
+        wait_until(lambda: not last.exists())
+
+
+@pytest.fixture
+def joining(host: Runtime, source: ClusterHandle) -> Joining:
+    """The newest piece is a short one, and in the bucket."""
+    add(source, max(values(source)) + 1)
+    moment = datetime.now(UTC)
+    wait_until(lambda: (latest := source.describe().latest_restorable_time) and latest > moment)
+    return Joining(host, source)
+
+
+def test_a_restore_goes_on_while_pieces_of_its_log_are_joined(
+    host: Runtime, source: ClusterHandle, joining: Joining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "_check_paths", lambda _, __, plan: joining(plan))
+    # By its resource id: of its backup, and not of its volume.
+    back = host.restore_db_cluster_to_point_in_time(
+        "back", source_db_cluster_resource_id=source.id, use_latest_restorable_time=True
+    )
+    assert values(back) == values(source)
+
+
+def test_a_snapshot_is_exported_while_pieces_of_its_log_are_joined(
+    host: Runtime,
+    source: ClusterHandle,
+    joining: Joining,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host.create_db_cluster_snapshot("joined", "source")
+    whole = sharing._objects_of
+
+    def meanwhile(vault: Vault, identifier: str, plan: Plan) -> Any:
+        joining(plan)
+        return whole(vault, identifier, plan)
+
+    monkeypatch.setattr(sharing, "_objects_of", meanwhile)
+    host.export_db_cluster_snapshot("joined", str(place / "joined.snapshot"))
+    host.import_db_cluster_snapshot("joined-again", str(place / "joined.snapshot"))
+    assert values(host.restore_db_cluster_from_snapshot("back", "joined-again")) == values(source)
+    for name in ("joined", "joined-again"):
+        host.delete_db_cluster_snapshot(name)
 
 
 def test_a_snapshot_stays_what_the_cluster_was(host: Runtime, source: ClusterHandle) -> None:

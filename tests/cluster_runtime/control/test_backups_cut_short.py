@@ -73,7 +73,6 @@ def killed_at(state: Path, module: str, path: str, when: str, *call: str) -> Non
 @pytest.fixture(scope="module")
 def state(spent_folders: SpentFolders) -> Iterator[Path]:
     folder = reachable_folder()
-    spent_folders.append(folder)
     with Runtime.open(folder / "state", warm_pool_size=0) as runtime:
         cluster = runtime.create_db_cluster("source")
         with cluster.connect() as conn:
@@ -81,6 +80,7 @@ def state(spent_folders: SpentFolders) -> Iterator[Path]:
         runtime.create_db_cluster_snapshot("kept", "source")
     yield folder / "state"
     end_orphans(folder)
+    spent_folders.append(folder)
 
 
 def on_disk(runtime: Runtime) -> set[str]:

@@ -38,10 +38,10 @@ QUICK = ("create reader", "clone", "copy snapshot")
 
 
 @pytest.fixture(scope="module")
-def folder(spent_folders: SpentFolders) -> Path:
+def folder(spent_folders: SpentFolders) -> Iterator[Path]:
     made = reachable_folder()
+    yield made
     spent_folders.append(made)
-    return made
 
 
 @pytest.fixture(scope="module")

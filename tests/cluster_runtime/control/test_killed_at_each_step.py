@@ -36,11 +36,11 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="module")
 def folder(spent_folders: SpentFolders) -> Iterator[Path]:
     made = reachable_folder()
-    spent_folders.append(made)
     with Runtime.open(made / "state", warm_pool_size=0) as runtime:
         prepare(runtime)
     yield made
     end_orphans(made)
+    spent_folders.append(made)
 
 
 @pytest.fixture(scope="module")

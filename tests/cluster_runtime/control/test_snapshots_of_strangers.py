@@ -40,10 +40,10 @@ def hosted(runtime: Runtime, cluster: ClusterHandle) -> HostedCluster:
 
 
 @pytest.fixture(scope="module")
-def place(spent_folders: SpentFolders) -> Path:
+def place(spent_folders: SpentFolders) -> Iterator[Path]:
     folder = reachable_folder()
+    yield folder
     spent_folders.append(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

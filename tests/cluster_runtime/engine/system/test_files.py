@@ -152,7 +152,6 @@ def test_pages_that_lead_elsewhere_are_given_to_nobody(tmp_path: Path, planted: 
 def test_a_folder_that_was_closed_to_its_owner_is_removed(spent_folders: SpentFolders) -> None:
     """A host that is not root is the user that its servers run as."""
     folder = reachable_folder()
-    spent_folders.append(folder)
     closed = folder / "closed"
     (closed / "below" / "deeper").mkdir(parents=True)
     (closed / "below" / "file").touch()
@@ -175,3 +174,4 @@ def test_a_folder_that_was_closed_to_its_owner_is_removed(spent_folders: SpentFo
     assert os.waitpid(child, 0)[1] == 0
     assert folder.exists()
     assert not closed.exists()
+    spent_folders.append(folder)
