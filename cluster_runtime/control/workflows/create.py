@@ -31,7 +31,10 @@ from cluster_runtime.control.records.rules import DEFAULT_DATABASE
 from cluster_runtime.control.servers.storage import DATA, ClusterStorage
 from cluster_runtime.control.topology.publishing import publish
 from cluster_runtime.control.workflows.instances.failover import reboot_writer
-from cluster_runtime.control.workflows.instances.hosting import give_first_instance, instances_over
+from cluster_runtime.control.workflows.instances.hosting import (
+    give_first_instance,
+    instances_of_unnamed,
+)
 from cluster_runtime.control.workflows.parameter_groups import group_of
 from cluster_runtime.control.workflows.resources import with_tags
 from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
@@ -51,7 +54,9 @@ async def make_unnamed(runtime: OpenRuntime, engine_version: str | None) -> Unna
     directory = runtime.home.clusters / resource_id
     instances = None
     try:
-        instances = await in_thread(instances_over, runtime, template.installation, resource_id)
+        instances = await in_thread(
+            instances_of_unnamed, runtime, template.installation, resource_id
+        )
         await in_thread(_lay_out, runtime, template, resource_id, instances.storage)
         await instances.writer.ensure_running()
     except BaseException:
@@ -249,7 +254,6 @@ def _lay_out(
     runtime: OpenRuntime, template: Template, resource_id: str, storage: ClusterStorage
 ) -> None:
     directory = runtime.home.clusters / resource_id
-    (directory / UNNAMED_MARK).touch()
     identifier = new_system_identifier()
     with ThreadPoolExecutor(1) as beside:
         volume = beside.submit(storage.create, template, identifier)

@@ -7,7 +7,7 @@ meanwhile leaves a directory without a name, which the next start sweeps.
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cluster_runtime.control.cluster import UNNAMED_MARK, HostedCluster, OpenRuntime
+from cluster_runtime.control.cluster import HostedCluster, OpenRuntime
 from cluster_runtime.control.endpoints import endpoint_names
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.recovery.restoring import RestoreDBClusterToPointInTime
@@ -16,7 +16,7 @@ from cluster_runtime.control.records.identifiers import new_resource_id
 from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from cluster_runtime.control.records.resources import MasterUserSecret
 from cluster_runtime.control.workflows.create import enter, set_password
-from cluster_runtime.control.workflows.instances.hosting import instances_over
+from cluster_runtime.control.workflows.instances.hosting import instances_of_unnamed
 from cluster_runtime.control.workflows.parameter_groups import group_of
 from cluster_runtime.control.workflows.resources import with_tags
 from cluster_runtime.control.workflows.secrets import master_user_secret, secret_arn
@@ -34,8 +34,7 @@ async def begin(
     resource_id = db_cluster.db_cluster_resource_id
     directory = runtime.home.clusters / resource_id
     try:
-        instances = await in_thread(instances_over, runtime, installation, resource_id)
-        await in_thread((directory / UNNAMED_MARK).touch)
+        instances = await in_thread(instances_of_unnamed, runtime, installation, resource_id)
     except BaseException:
         await in_thread(runtime.home.remove, directory)
         raise

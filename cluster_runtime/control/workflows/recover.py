@@ -117,4 +117,7 @@ def _sweep(runtime: OpenRuntime, known: set[str]) -> None:
         elif (directory / UNNAMED_MARK).exists():
             runtime.home.remove(directory)
         else:
-            _log.warning("a cluster's directory is in no catalog", directory=str(directory))
+            try:
+                directory.rmdir()  # a host ended before it had marked it
+            except OSError:
+                _log.warning("a cluster's directory is in no catalog", directory=str(directory))

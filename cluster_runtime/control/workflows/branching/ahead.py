@@ -11,7 +11,6 @@ from pathlib import Path
 import psycopg
 
 from cluster_runtime.control.cluster import (
-    UNNAMED_MARK,
     BranchAhead,
     HostedCluster,
     OpenRuntime,
@@ -119,5 +118,4 @@ async def _make_ahead(runtime: OpenRuntime, source: HostedCluster) -> BranchAhea
 
 
 def _furnish(directory: Path, source: Path) -> None:
-    (directory / UNNAMED_MARK).touch()
     (directory / BASE_IMAGE).symlink_to((source / BASE_IMAGE).resolve())

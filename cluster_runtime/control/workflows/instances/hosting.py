@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cluster_runtime.control.availability.placement import zone_for
 from cluster_runtime.control.cluster import (
+    UNNAMED_MARK,
     BranchAhead,
     HostedCluster,
     Instances,
@@ -83,11 +84,23 @@ def instances_over(
     )
 
 
+def instances_of_unnamed(
+    runtime: OpenRuntime, installation: Installation, resource_id: str
+) -> Instances:
+    """The same for a cluster that gets its name later, in a directory that says so from the first.
+
+    What a host that ends leaves of it is swept by the next one.
+    """
+    directory = runtime.home.user.make_passage(runtime.home.clusters / resource_id)
+    (directory / UNNAMED_MARK).touch()
+    return instances_over(runtime, installation, resource_id)
+
+
 def branch_ahead(
     runtime: OpenRuntime, installation: Installation, source: HostedCluster, resource_id: str
 ) -> BranchAhead:
     """What a branch of a cluster will be, as far as that can be had ahead; nothing runs yet."""
-    instances = instances_over(runtime, installation, resource_id)
+    instances = instances_of_unnamed(runtime, installation, resource_id)
     servers = servers_ahead(
         _servers(runtime, installation, instances.storage, resource_id, FIRST_PLACE, ""),
         sockets_of(runtime.home, resource_id, "a"),
