@@ -50,11 +50,8 @@ class StatementLostError(McpServerError):
 class ResultLostError(StatementLostError):
     """SQL was done, and what it returned is lost."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "the SQL was done, but what it returned could not be read: look at the data before you "
-            "send it again"
-        )
+
+RESULT_LOST = "the SQL was done, but its result is lost: look at the data before you send it again"
 
 
 class ScopeError(McpServerError):

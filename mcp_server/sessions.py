@@ -35,7 +35,7 @@ from mcp_server import sql_script
 from mcp_server.databases.existing import Database, ExistingDatabase
 from mcp_server.databases.parameters import Parameter, as_texts
 from mcp_server.databases.written import NOTHING, WRITTEN
-from mcp_server.errors import ResultLostError, SqlRefusedError, StatementLostError
+from mcp_server.errors import RESULT_LOST, ResultLostError, SqlRefusedError, StatementLostError
 from mcp_server.nl2sql.database import wire
 from mcp_server.nl2sql.database.connecting import aconnect_to_read
 from mcp_server.nl2sql.database.guard import checks
@@ -440,7 +440,7 @@ async def _execute(
     except psycopg.Error as error:
         if in_transaction:
             raise
-        raise ResultLostError from error
+        raise ResultLostError(RESULT_LOST) from error
     if in_transaction:
         await connection.execute("commit")
     return ExecutionResult(
