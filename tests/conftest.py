@@ -24,7 +24,7 @@ from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import ensure_template
 from tests.hosts import end_hosts
-from tests.places import SpentFolders, reachable_folder
+from tests.places import PLACE, SpentFolders, reachable_folder
 
 # In a shell's background these are ignored, and every program that a test starts would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -133,10 +133,16 @@ def spent_folders() -> Iterator[SpentFolders]:
     folders.remove()
 
 
+@pytest.fixture(scope="module")
+def folders_in() -> Path:
+    """Where a module's state directories are made."""
+    return PLACE
+
+
 @pytest.fixture
-def engine_dir(spent_folders: SpentFolders) -> Iterator[Path]:
+def engine_dir(folders_in: Path, spent_folders: SpentFolders) -> Iterator[Path]:
     """A new `reachable_folder`. Hosts that commands have started there end with the test."""
-    folder = reachable_folder()
+    folder = reachable_folder(folders_in)
     yield folder
     end_hosts(folder)
     spent_folders.append(folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 IN_MEMORY = Path("/dev/shm")
+ON_DISK = Path("/tmp")
 ROOMY_BYTES = 8 << 30
 CHOSEN = "BOREALIS_TEST_DIRECTORY"
 """Names another place, such as /tmp for a real disk: `make test-long` does."""
@@ -22,7 +23,7 @@ def _place() -> Path:
         free = min(shutil.disk_usage(IN_MEMORY).free, psutil.virtual_memory().available)
     except FileNotFoundError:
         free = 0
-    return IN_MEMORY if free >= ROOMY_BYTES else Path("/tmp")
+    return IN_MEMORY if free >= ROOMY_BYTES else ON_DISK
 
 
 PLACE = _place()
@@ -30,9 +31,9 @@ PLACE = _place()
 os.environ[CHOSEN] = os.environ["TMPDIR"] = tempfile.tempdir = str(PLACE)
 
 
-def reachable_folder() -> Path:
+def reachable_folder(place: Path = PLACE) -> Path:
     """Make a folder that PostgreSQL's user can reach, with a path short enough for sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="borealis-test-", dir=PLACE))
+    folder = Path(tempfile.mkdtemp(prefix="borealis-test-", dir=place))
     folder.chmod(0o711)
     return folder
 
@@ -49,7 +50,7 @@ class SpentFolders:
 
     def append(self, folder: Path) -> None:
         """Nothing uses a folder any more."""
-        if PLACE == IN_MEMORY:
+        if folder.is_relative_to(IN_MEMORY):
             shutil.rmtree(folder)
             return
         for root, _, names in os.walk(folder):

@@ -10,6 +10,7 @@ import pytest
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.storage.core.policy.coalescing import Politeness
 from cluster_runtime.storage.upkeep.images import pages
+from tests.places import SpentFolders, reachable_folder
 
 
 @pytest.fixture
@@ -24,10 +25,12 @@ def runtime(state_dir: Path) -> Iterator[Runtime]:
 
 
 @pytest.fixture(scope="module")
-def shared_runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+def shared_runtime(folders_in: Path, spent_folders: SpentFolders) -> Iterator[Runtime]:
     """One runtime for the tests of a module that only need clusters of their own."""
-    with Runtime.open(tmp_path_factory.mktemp("state"), warm_pool_size=0) as opened:
+    folder = reachable_folder(folders_in)
+    with Runtime.open(folder / "state", warm_pool_size=0) as opened:
         yield opened
+    spent_folders.append(folder)
 
 
 @pytest.fixture

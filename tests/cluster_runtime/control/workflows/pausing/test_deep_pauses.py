@@ -14,6 +14,7 @@ from cluster_runtime.engine.system.processes import end_orphans
 from cluster_runtime.errors import ClusterClosedError, InvalidClusterStateError, StorageError
 from cluster_runtime.storage.disk.page_images import images
 from cluster_runtime.storage.disk.sparse import own_bytes
+from tests.places import ON_DISK
 from tests.waiting import wait_until
 
 MB = 1_000_000
@@ -22,6 +23,12 @@ STEPS = ("share", "sparse", "distrust", "remove", "coalescer", "mark")
 KILLED = 9
 DAILY = (("share", "within"), ("sparse", "after"), ("distrust", "after"), ("remove", "within"))
 """Of the ends of a host those that are tried each day; the others take minutes."""
+
+
+@pytest.fixture(scope="module")
+def folders_in() -> Path:
+    """Where the template is: its files are shared."""
+    return ON_DISK
 
 
 def hosted(runtime: Runtime, cluster: ClusterHandle) -> Path:
