@@ -50,7 +50,7 @@ class Outside:
 
     @property
     def in_shm(self) -> Path:
-        return Path("/dev/shm") / self.folder.name
+        return Path("/dev/shm") / f"shared-{self.folder.name}"
 
     @property
     def others_writer(self) -> Postmaster:
