@@ -8,6 +8,8 @@ from cluster_runtime.backup.core.manifests import LogPiece
 from cluster_runtime.backup.core.names import Piece, piece_name
 from cluster_runtime.backup.core.pieces import PIECE_BYTES, joined
 from cluster_runtime.backup.vault.vault import Vault
+from cluster_runtime.errors import StorageError
+from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.live.cursor import LogCursor
 from cluster_runtime.storage.live.log_source import LogExtent
 from cluster_runtime.storage.volume import StorageVolume
@@ -18,6 +20,8 @@ PAUSE_S = 0.001
 """Between two reads: the interpreter lock is the commits'."""
 SETTLES_WITHIN_S = 0.1
 LOOKS_KEPT = 64
+
+_log = get_logger(__name__)
 
 
 class LogUpload:
@@ -93,18 +97,24 @@ class LogUpload:
         self._vault.delete([piece_name(self._era, each) for each, _ in before])
 
     def _read(self, until: int) -> bytes:
+        kept, self._cursor = self._cursor, None
+        if kept is not None and kept.lsn == self.end:
+            try:
+                return self._read_by(kept, until)
+            except StorageError:
+                # The volume was opened again since that one began, as by a failover: a new one
+                # reads what there is now.
+                _log.debug("the log is read on", lsn=self.end)
+        return self._read_by(self._volume.log.cursor(self.end), until)
+
+    def _read_by(self, cursor: LogCursor, until: int) -> bytes:
         parts: list[bytes] = []
         left = until - self.end
-        try:
-            if self._cursor is None or self._cursor.lsn != self.end:
-                self._cursor = self._volume.log.cursor(self.end)
-            while left and (part := self._cursor.read(min(left, READ_BYTES))):
-                parts.append(part)
-                left -= len(part)
-                time.sleep(PAUSE_S)
-        except BaseException:
-            self._cursor = None
-            raise
+        while left and (part := cursor.read(min(left, READ_BYTES))):
+            parts.append(part)
+            left -= len(part)
+            time.sleep(PAUSE_S)
+        self._cursor = cursor
         return b"".join(parts)
 
 

@@ -162,6 +162,21 @@ def test_a_cluster_without_a_writer_is_restored_for_who_makes_one(
     assert 20 in values(made)
 
 
+def test_a_snapshot_is_taken_at_once_after_the_volume_was_opened_again(
+    host: Runtime, source: ClusterHandle
+) -> None:
+    """Whatever read its log before cannot read on."""
+    for _ in range(3):
+        wait_until(lambda: source.describe().latest_restorable_time)
+        host.failover_db_cluster("source")
+        add(source, max(values(source)) + 1)
+        host.create_db_cluster_snapshot("at-once", "source")
+        host.delete_db_cluster_snapshot("at-once")
+    assert not [
+        each for each in host.describe_events("source") if "does not get on" in each.message
+    ]
+
+
 class Joining:
     """Has the last piece of a plan joined with what comes behind it."""
 
