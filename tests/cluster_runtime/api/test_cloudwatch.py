@@ -32,6 +32,7 @@ from cluster_runtime.api.services.cloudwatch.asked import page_of
 from cluster_runtime.api.services.cloudwatch.tokens import read_token, token_of
 from cluster_runtime.api.services.prometheus import name_of, text_of
 from cluster_runtime.control.monitoring.metrics import watch
+from cluster_runtime.serverless.metrics import history_file
 from tests.cluster_runtime.api.conftest import REGION, Endpoint
 from tests.waiting import wait_until
 
@@ -409,6 +410,42 @@ def test_prometheus_reads_what_runs_with_the_token(endpoint: Endpoint) -> None:
     assert 0 <= float(line.rpartition(" ")[2]) <= 100
     assert "# TYPE aws_rds_cpuutilization_average gauge" in lines
     assert len(lines) == len(set(lines))
+
+
+def test_all_that_is_asked_of_a_paused_cluster_is_read_once(
+    endpoint: Endpoint, cloudwatch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint.runtime.create_db_cluster("read-once")
+    endpoint.runtime.pause_db_cluster("read-once")
+    read, reads = history_file.read, list[Path]()
+
+    def counted(directory: Path) -> Any:
+        reads.append(directory)
+        return read(directory)
+
+    monkeypatch.setattr(history_file, "read", counted)
+    of = [{"Name": "DBClusterIdentifier", "Value": "read-once"}]
+    queries = [
+        {
+            "Id": f"q{number}",
+            "MetricStat": {
+                "Metric": {"Namespace": "AWS/RDS", "MetricName": name, "Dimensions": of},
+                "Period": 60,
+                "Stat": stat,
+            },
+        }
+        for number, (name, stat) in enumerate(
+            [
+                ("CPUUtilization", "Average"),
+                ("CPUUtilization", "Maximum"),
+                ("DatabaseConnections", "Sum"),
+                ("Nothing", "Sum"),
+            ]
+        )
+    ]
+    found = cloudwatch.get_metric_data(MetricDataQueries=queries, **window())
+    assert [each["Id"] for each in found["MetricDataResults"]] == ["q0", "q1", "q2", "q3"]
+    assert len(reads) == 1
 
 
 def test_a_paused_cluster_is_not_scraped_and_not_woken(endpoint: Endpoint) -> None:

@@ -5,6 +5,7 @@ does. Source: Amazon CloudWatch API Reference.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +24,7 @@ from cluster_runtime.api.services.service import Call, Performed
 from cluster_runtime.errors import ClusterNotFoundError, InstanceNotFoundError
 from cluster_runtime.serverless.metrics.names import METRICS
 from cluster_runtime.serverless.metrics.periods import is_a_period
-from cluster_runtime.serverless.metrics.results import Datapoint, ListedMetric
+from cluster_runtime.serverless.metrics.results import Datapoint, ListedMetric, MetricSeries
 
 METRICS_MAX = 500
 """Of a page of ListMetrics, and of the queries of a GetMetricData."""
@@ -79,7 +80,7 @@ class _Metrics:
                 "increasing Period, or decreasing the time range."
             )
         name, unit = members["MetricName"], members.get("Unit")
-        found = await self._read(asked_of(members, period), start, end, unit)
+        (found,) = await self._read([(asked_of(members, period), unit)], start, end)
         return {
             "Label": name,
             "Datapoints": [
@@ -112,7 +113,7 @@ class _Metrics:
             begin, until = read_token(members["NextToken"])
         newest_first = members.get("ScanBy", "TimestampDescending") == "TimestampDescending"
         shown = [each for each in queries if each.get("ReturnData", True)]
-        found = [await self._points(each["MetricStat"], start, until) for each in shown]
+        found = await self._points([each["MetricStat"] for each in shown], start, until)
         if newest_first:
             found = [points[::-1] for points in found]
         parts, more = page_of([len(points) for points in found], begin, most)
@@ -163,36 +164,48 @@ class _Metrics:
         }
 
     async def _points(
-        self, stat: Mapping[str, Any], start: datetime, until: datetime
-    ) -> Sequence[Datapoint]:
+        self, stats: Sequence[Mapping[str, Any]], start: datetime, until: datetime
+    ) -> Sequence[Sequence[Datapoint]]:
         if start >= until:
-            return ()
-        asked = asked_of(stat["Metric"], stat["Period"])
-        return await self._read(asked, start, until, stat.get("Unit"))
+            return [()] * len(stats)
+        asked = [(asked_of(each["Metric"], each["Period"]), each.get("Unit")) for each in stats]
+        return await self._read(asked, start, until)
 
     async def _read(
-        self, asked: Asked, start: datetime, end: datetime, unit: str | None
-    ) -> Sequence[Datapoint]:
-        """Nothing for what there is not, and for a unit that is another one than the metric's."""
-        metric = METRICS.get(asked.metric_name)
-        if metric is None or metric.namespace != asked.namespace or unit not in (None, metric.unit):
-            return ()
-        cluster = asked.cluster or await self._cluster_of(asked.instance)
+        self, asked: Sequence[tuple[Asked, str | None]], start: datetime, end: datetime
+    ) -> Sequence[Sequence[Datapoint]]:
+        """Of each. Nothing for what there is not, and for a unit that is not the metric's.
+
+        All metrics of a thing are read at once: those of a paused cluster are in a file.
+        """
+        names: dict[Asked, dict[str, None]] = {}
+        for each, unit in asked:
+            if _is_there(each, unit):
+                names.setdefault(replace(each, metric_name=""), {})[each.metric_name] = None
+        found: dict[Asked, Sequence[Datapoint]] = {}
+        for thing, wanted in names.items():
+            for series in await self._series(thing, tuple(wanted), start, end):
+                found[replace(thing, metric_name=series.metric_name)] = series.datapoints
+        return [found.get(each, ()) if _is_there(each, unit) else () for each, unit in asked]
+
+    async def _series(
+        self, thing: Asked, metric_names: Sequence[str], start: datetime, end: datetime
+    ) -> Sequence[MetricSeries]:
+        cluster = thing.cluster or await self._cluster_of(thing.instance)
         if cluster is None:
             return ()
         try:
-            (series,) = await self._runtime.describe_metrics(
+            return await self._runtime.describe_metrics(
                 cluster,
-                metric_names=(metric.name,),
-                db_instance_identifier=asked.instance,
-                role=asked.role,
+                metric_names=metric_names,
+                db_instance_identifier=thing.instance,
+                role=thing.role,
                 start_time=start,
                 end_time=end,
-                period=asked.period,
+                period=thing.period,
             )
         except ClusterNotFoundError:
             return ()
-        return series.datapoints
 
     async def _cluster_of(self, instance: str | None) -> str | None:
         """The cluster that has an instance of this name, or had one a while ago."""
@@ -206,6 +219,13 @@ class _Metrics:
                     return one.db_cluster_identifier
             return None
         return found.db_cluster_identifier
+
+
+def _is_there(asked: Asked, unit: str | None) -> bool:
+    metric = METRICS.get(asked.metric_name)
+    return (
+        metric is not None and metric.namespace == asked.namespace and unit in (None, metric.unit)
+    )
 
 
 def _passes(one: ListedMetric, filters: Sequence[Mapping[str, str]]) -> bool:
