@@ -386,6 +386,7 @@ class BlockingOperations:
         backup_location: str | None = None,
         backup_key: str | None = None,
         with_writer: bool = True,
+        restore_to_transaction: int | None = None,
     ) -> ClusterHandle:
         """Make a cluster of what another one is now, or was at a time.
 
@@ -416,6 +417,9 @@ class BlockingOperations:
         backup_key: what opens the backups there: the text of a `backup.key`; by default this
             host's, and no key of its own where a KMS has it.
         with_writer: make an instance; without one it takes no connections until it gets one.
+        restore_to_transaction: up to the commit of a transaction instead of a time, as the database
+            numbers it (`xmin` of a row, `pg_current_xact_id()`); within the backtrack window, and
+            with either restore type.
 
         Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidClusterStateError,
         InvalidParameterError, InvalidRestoreError, PortInUseError, InsufficientStorageError,
@@ -443,6 +447,7 @@ class BlockingOperations:
             backup_location=backup_location,
             backup_key=backup_key,
             with_writer=with_writer,
+            restore_to_transaction=restore_to_transaction,
         )
         result: ClusterHandle = self._home.call(request)
         return result

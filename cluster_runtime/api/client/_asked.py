@@ -387,6 +387,7 @@ class RemoteOperations:
         backup_location: str | None = None,
         backup_key: str | None = None,
         with_writer: bool = True,
+        restore_to_transaction: int | None = None,
     ) -> Cluster:
         """Make a cluster of what another one is now, or was at a time.
 
@@ -417,6 +418,9 @@ class RemoteOperations:
         backup_key: what opens the backups there: the text of a `backup.key`; by default this
             host's, and no key of its own where a KMS has it.
         with_writer: make an instance; without one it takes no connections until it gets one.
+        restore_to_transaction: up to the commit of a transaction instead of a time, as the database
+            numbers it (`xmin` of a row, `pg_current_xact_id()`); within the backtrack window, and
+            with either restore type.
 
         Raises ClusterNotFoundError, ClusterAlreadyExistsError, InvalidClusterStateError,
         InvalidParameterError, InvalidRestoreError, PortInUseError, InsufficientStorageError,
@@ -444,6 +448,7 @@ class RemoteOperations:
             backup_location=backup_location,
             backup_key=backup_key,
             with_writer=with_writer,
+            restore_to_transaction=restore_to_transaction,
         )
         result: Cluster = self._perform(request)
         return result

@@ -30,7 +30,7 @@ from cluster_runtime.storage.core.wal_records import (
     XLOG,
     page_header_bytes,
 )
-from cluster_runtime.storage.core.wal_upkeep import Upkeep
+from cluster_runtime.storage.core.wal_upkeep import Upkeep, subtransactions
 
 EPOCH_OF_POSTGRESQL_S = 946_684_800
 """2000-01-01 in seconds since 1970, from which PostgreSQL counts microseconds."""
@@ -46,12 +46,14 @@ class Commit:
     """A commit record. before: the end of the record before it. end: of its own.
 
     time: in seconds since 1970. upkeep: whether nobody misses it, as where statistics were made.
+    xids: the transaction, and its subtransactions.
     """
 
     before: int
     end: int
     time: float
     upkeep: bool = False
+    xids: tuple[int, ...] = ()
 
 
 def commits(start: int, chunks: Iterable[bytes], wal_segment_bytes: int) -> Iterator[Commit]:
@@ -102,7 +104,8 @@ class _CommitReader:
                 tidy = upkeep.ended(record, data)
                 if info & INFO_OF_COMMIT in COMMITS:
                     begin = self._end(ended) if ended else self._begin
-                    yield Commit(begin, self._end(end), _time_at(record, data), tidy)
+                    xids = (xid, *subtransactions(record, data, info))
+                    yield Commit(begin, self._end(end), _time_at(record, data), tidy, xids)
             elif xid and xid not in upkeep.changed:
                 upkeep.note(xid, info, manager, joined, at)
             at, ended = end + -end % ALIGNMENT, end

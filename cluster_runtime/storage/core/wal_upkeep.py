@@ -56,7 +56,7 @@ class Upkeep:
         that has subtransactions, is nobody's upkeep.
         """
         _, xid, _, info, _, _ = RECORD.unpack_from(record)
-        below = _subtransactions(record, data, info)
+        below = subtransactions(record, data, info)
         found = xid in self._tidied and xid not in self.changed and not below
         self._tidied.difference_update((xid, *below))
         self.changed.difference_update((xid, *below))
@@ -92,7 +92,11 @@ def _first_relation(record: bytes | bytearray, at: int) -> int:
     return int(relation)
 
 
-def _subtransactions(record: bytes, data: int, info: int) -> tuple[int, ...]:
+def subtransactions(record: bytes, data: int, info: int) -> tuple[int, ...]:
+    """The subtransactions of a commit or an abort.
+
+    record: that of the end. data: where its own data begin. info: of its header.
+    """
     at = data + 8  # behind the time
     if not info & _HAS_INFO or at + _NUMBER.size > len(record):
         return ()

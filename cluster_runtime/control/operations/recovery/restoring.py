@@ -39,6 +39,9 @@ from cluster_runtime.errors import (
 )
 from cluster_runtime.wording import Parameter
 
+TRANSACTION_MIN, TRANSACTION_MAX = 3, 2**63 - 1
+"""Lower ones are PostgreSQL's own, such as that of frozen rows."""
+
 RestoreType = Literal["full-copy", "copy-on-write"]
 
 
@@ -75,6 +78,9 @@ class RestoreDBClusterToPointInTime(Request):
         source until either changes it; `full-copy` takes a time as well.
     restore_to_time: the new cluster has each commit whose time is not after this; aware.
     use_latest_restorable_time: the present instead of a time.
+    restore_to_transaction: up to the commit of a transaction instead of a time, as the database
+        numbers it (`xmin` of a row, `pg_current_xact_id()`); within the backtrack window, and with
+        either restore type.
     port: port of the cluster endpoint; by default any free one.
     tags: words about it, at most 50; by default none.
     deletion_protection: refuse to delete it until this is switched off.
@@ -109,6 +115,9 @@ class RestoreDBClusterToPointInTime(Request):
     backup_location: Annotated[str | None, RDS_HAS_NONE, OfTheHost()] = None
     backup_key: Annotated[str | None, SECRET, RDS_HAS_NONE] = field(default=None, repr=False)
     with_writer: Annotated[bool, RDS_HAS_NONE, MAKES_NO_INSTANCE_IN_RDS] = True
+    restore_to_transaction: Annotated[
+        int | None, RDS_HAS_NONE, Range(TRANSACTION_MIN, TRANSACTION_MAX)
+    ] = None
 
     def check(self) -> None:
         """Raises InvalidParameterError where it is not clear what to make a cluster of."""
@@ -117,12 +126,20 @@ class RestoreDBClusterToPointInTime(Request):
             raise InvalidParameterError(
                 Parameter("source_db_cluster_identifier"), " says which cluster to begin from"
             )
-        if (self.restore_to_time is None) is not self.use_latest_restorable_time:
+        targets = (self.restore_to_time is not None, self.restore_to_transaction is not None)
+        if sum((*targets, self.use_latest_restorable_time)) != 1:
             raise InvalidParameterError(
-                "give either ",
+                "give one of ",
                 Parameter("restore_to_time"),
-                " or ",
+                ", ",
                 Parameter("use_latest_restorable_time"),
+                " and ",
+                Parameter("restore_to_transaction"),
+            )
+        if self.restore_to_transaction is not None and self.backup_location is not None:
+            raise InvalidParameterError(
+                Parameter("restore_to_transaction"),
+                " is found in the log of a cluster that is there, not in its backup",
             )
         if self.restore_type == "copy-on-write" and self.backup_location is not None:
             raise InvalidParameterError(

@@ -52,7 +52,7 @@ async def restore_to_point_in_time(
 
     Raises what the operation declares, and then nothing of the cluster remains.
     """
-    if request.restore_type == "copy-on-write":
+    if request.restore_type == "copy-on-write" or request.restore_to_transaction is not None:
         return await restore_from_volume(runtime, request)
     out_of_volume: InvalidRestoreError | None = None
     if _can_be_cut(runtime, request):

@@ -3,7 +3,6 @@
 from asyncio import gather
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from datetime import datetime
 from uuid import uuid4
 
 from cluster_runtime.control.cluster import BranchAhead, HostedCluster, OpenRuntime
@@ -38,7 +37,8 @@ async def restore_from_volume(
     runtime: OpenRuntime, request: RestoreDBClusterToPointInTime
 ) -> HostedCluster:
     """Make the cluster; raises what the operation declares, and then nothing of it remains."""
-    source = runtime.find(request.source_db_cluster_identifier or "")
+    named = request.source_db_cluster_identifier or request.source_db_cluster_resource_id
+    source = runtime.find(named or "")
     require_something_to_cut(source)
     identifier = check_identifier(request.db_cluster_identifier)
     with reserved(runtime, identifier):
@@ -114,7 +114,8 @@ async def _of_warm_branch(
         request.db_cluster_parameter_group_name is not None
         or request.serverless_v2_scaling_configuration is not None
     )
-    if warm is None or request.restore_to_time or other_parameters or not request.with_writer:
+    past = _target(request) is not None
+    if warm is None or past or other_parameters or not request.with_writer:
         return None
     ahead = warm.take()
     if ahead is None:
@@ -153,7 +154,7 @@ async def _laid_out(
     described = making.described_as(runtime, source.db_cluster, identifier, request)
     made = await making.begin(runtime, described, installation)
     try:
-        await _make(runtime, source, made, _target(request.restore_to_time))
+        await _make(runtime, source, made, _target(request))
     except BaseException as error:
         await making.discard(runtime, made)
         if isinstance(error, StorageError) and source.id not in runtime.clusters:
@@ -233,7 +234,11 @@ async def _being_cut(
     await in_thread(entered.close)  # what is shared of the pages is linked by then
 
 
-def _target(to: datetime | None) -> Target | None:
+def _target(request: RestoreDBClusterToPointInTime) -> Target | None:
+    """Which LSN is asked for; None: the present."""
+    transaction, to = request.restore_to_transaction, request.restore_to_time
+    if transaction is not None:
+        return lambda volume: volume.past.lsn_of(transaction)
     if to is None:
         return None
     moment = to.timestamp()

@@ -206,6 +206,28 @@ class Past:
         end = int(self._mount.node.volume.vdl)
         return end_at(target, self.commits_between(tick.lsn, end), end)
 
+    def lsn_of(self, transaction: int) -> int:
+        """Up to where the log has the commit of a transaction, and none that came after it.
+
+        transaction: its id, of 32 bits or with the epoch, or that of a subtransaction. Raises
+        OutOfWindowError where no such commit is within the window. The log is read backwards, from
+        tick to tick: what somebody goes back to is recent more often than not.
+        """
+        reach, xid = self.reach(), transaction & 0xFFFF_FFFF
+        end = int(self._mount.node.volume.vdl)
+        for tick in reversed([] if reach.lsn is None else self._ticks_from(reach.lsn)):
+            for commit in self.commits_between(tick, end):
+                if xid in commit.xids:
+                    return commit.end
+            end = tick
+        raise OutOfWindowError(
+            f"no commit of a transaction {transaction} is within reach: {_window_said(reach)}"
+        )
+
+    def _ticks_from(self, lsn: int) -> list[int]:
+        with self._lock:
+            return [each.lsn for each in self._ticks if each.lsn >= lsn]
+
     @property
     def end(self) -> int:
         """What is durable now."""
