@@ -58,6 +58,14 @@ class NotSerializableError(AgentMemoryError, TypeError):
     """
 
 
+class ThreadTransferError(AgentMemoryError):
+    """A thread was not copied, exported, imported or forked, and nothing half of it is there.
+
+    The message says why: it is not there, or one of that id is already, or the file is damaged, of
+    a newer format, or encrypted with another key.
+    """
+
+
 class TypeNotFoundError(AgentMemoryError):
     """A stored value's class is allowed, but its name leads nowhere: it was renamed or moved.
 

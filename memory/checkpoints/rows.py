@@ -166,7 +166,7 @@ def build_row(
             if address not in stored and address not in chunks:
                 chunks[address] = codec.seal_chunk(piece)
     merged = metadata_of(config, metadata)
-    visible, exact = to_jsonb(merged if codec.cipher is None else _unencrypted(merged))
+    visible, exact = to_jsonb(merged if codec.cipher is None else unencrypted(merged))
     exact = exact and codec.cipher is None
     rest = {name: value for name, value in checkpoint.items() if name not in NOT_IN_HEAD}
     head = codec.seal(
@@ -192,7 +192,7 @@ def build_row(
     )
 
 
-def _unencrypted(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def unencrypted(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What stays readable of encrypted metadata, as filters and deletion need it."""
     return {name: metadata[name] for name in ("source", "step", "run_id") if name in metadata}
 
@@ -278,8 +278,13 @@ class Head:
 
 def open_head(codec: Codec, frame: bytes, refs: bytes, metadata: Any) -> Head:
     """Read a head; raises `CorruptedCheckpointError` if it is not one."""
+    return read_head(codec, codec.open(frame), refs, metadata)
+
+
+def read_head(codec: Codec, opened: Any, refs: bytes, metadata: Any) -> Head:
+    """Read what a head's row seals; raises `CorruptedCheckpointError` if it is no head."""
     try:
-        (kind, data), own_metadata, entries = codec.open(frame)
+        (kind, data), own_metadata, entries = opened
         recipes: Recipes = {}
         position = 0
         checkpoint = codec.serde.loads_typed((kind, data))

@@ -27,7 +27,8 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
 
 from memory.checkpoints import maintenance, reading
-from memory.checkpoints.address_key import address_key
+from memory.checkpoints.forking import Forking
+from memory.checkpoints.moving.moving import Moving
 from memory.checkpoints.removing import Removing
 from memory.checkpoints.rows import (
     PUT,
@@ -58,7 +59,7 @@ from memory.errors import ConfigurationError
 REMEMBERED_CHECKPOINTS = 1024
 
 
-class BorealisSaver(Removing, BaseCheckpointSaver[Any]):
+class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
     """A LangGraph checkpointer on PostgreSQL 15 or newer. Call `setup()` once for each database.
 
     source: a cluster (anything with `dsn()`), a DSN, or a psycopg pool or autocommit connection.
@@ -105,6 +106,13 @@ class BorealisSaver(Removing, BaseCheckpointSaver[Any]):
         self._scope = Scope(schema, tenant)
         self._codec = Codec(self.serde)
         self._ttl = _interval(ttl)
+        self._settings: dict[str, Any] = {
+            "schema": schema,
+            "tenant": tenant,
+            "ttl": ttl,
+            "deadline": deadline,
+            **pool,
+        }
         self._recent = _Recent(REMEMBERED_CHECKPOINTS)
         self._sweeper = Sweeper(self.sweep)
 
@@ -266,11 +274,6 @@ class BorealisSaver(Removing, BaseCheckpointSaver[Any]):
         return clone
 
     # -- plans
-
-    def _ready(self) -> Plan[None]:
-        """With encryption: learn the secret that addresses are keyed with, once."""
-        if self._codec.cipher is not None and not self._codec.address_key:
-            self._codec.address_key = yield from address_key(self._scope, self._codec)
 
     def _get(self, key: Key) -> Plan[CheckpointTuple | None]:
         yield from self._ready()

@@ -73,7 +73,7 @@ class Driver:
     ) -> None:
         if deadline <= 0:
             raise ConfigurationError(f"deadline is {deadline} s; it must be positive")
-        self.tenant = tenant
+        self.tenant, self.source = tenant, source
         self._deadline = deadline
         self._sources = Sources(source, **pool)
         self._wait = wait_exponential_jitter(

@@ -210,7 +210,11 @@ class Codec:
         label = name.encode()
         return bytes((ENCRYPTED, len(label))) + label + secret
 
-    def _open(self, frame: bytes) -> bytes:
+    def open_of_others(self, frame: bytes, most: int) -> bytes:
+        """The plain bytes of a frame that somebody else may have made: no more than `most`."""
+        return self._open(frame, most)
+
+    def _open(self, frame: bytes, most: int | None = None) -> bytes:
         try:
             if frame[0] == ENCRYPTED:
                 frame = self._decrypt(frame)
@@ -218,6 +222,9 @@ class Codec:
                 case kind if kind == RAW:
                     return frame[1:]
                 case kind if kind == ZSTD:
+                    size = zstandard.frame_content_size(frame[1:])
+                    if most is not None and not 0 <= size <= most:
+                        raise CorruptedCheckpointError(f"a frame claims to hold {size:,} bytes")
                     return self._decompressor().decompress(frame[1:])
                 case kind:
                     raise CorruptedCheckpointError(f"a stored frame is of unknown format {kind}")

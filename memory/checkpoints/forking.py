@@ -1,0 +1,188 @@
+"""A conversation and its database, taken up again from a checkpoint, on a branch of the cluster."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, LiteralString, Protocol, runtime_checkable
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from memory.checkpoints.rows import Key, key_of
+from memory.database.dialing import HasDsn
+from memory.database.driver import DriverOwner
+from memory.database.scope import Scope
+from memory.database.steps import FetchOne, Plan, Row, Steps, attempt
+from memory.encoding.ids import unpack_id
+from memory.errors import ConfigurationError, ThreadTransferError
+
+if TYPE_CHECKING:
+    from memory.checkpoints.saver import BorealisSaver
+
+MADE_BY: LiteralString = """select checkpoint_id, xmin::text::bigint
+    from {schema}.memory_checkpoints
+    where thread_key = {thread} and ns = %s and (checkpoint_id = %b or %b is null)
+    order by checkpoint_id desc limit 1"""
+
+
+@runtime_checkable
+class OfACluster(HasDsn, Protocol):
+    """A cluster of a runtime, or a database of one."""
+
+    @property
+    def id(self) -> str:
+        """The resource id of the cluster."""
+
+
+@runtime_checkable
+class InADatabase(Protocol):
+    """A source that is a certain database of its cluster."""
+
+    def over(self, cluster: Any) -> HasDsn:
+        """The database of the same name in another cluster."""
+
+
+class Branches(Protocol):
+    """A runtime, as far as this package is concerned: `Runtime`, or `AsyncRuntime`."""
+
+    def restore_db_cluster_to_point_in_time(
+        self,
+        db_cluster_identifier: str,
+        source_db_cluster_identifier: str | None = None,
+        *,
+        restore_type: Any = ...,
+        restore_to_transaction: int | None = ...,
+    ) -> Any:
+        """Make a cluster of what another one was when a transaction had committed."""
+
+    def delete_db_cluster(self, db_cluster_identifier: str) -> Any:
+        """Delete a cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A conversation on a branch.
+
+    saver: over the branch, with the settings of the saver that it came from. config: names the
+    thread at the checkpoint. cluster: the branch; who deletes it deletes the fork.
+    """
+
+    saver: "BorealisSaver"
+    config: RunnableConfig
+    cluster: Any
+
+
+class Forking(DriverOwner):
+    """What forks a conversation with its database; a part of `BorealisSaver`."""
+
+    serde: SerializerProtocol
+    _scope: Scope
+    _settings: dict[str, Any]
+
+    def fork_thread(
+        self, config: RunnableConfig, runtime: Branches, db_cluster_identifier: str
+    ) -> Fork:
+        """Make a branch of the cluster as it was when a checkpoint was stored.
+
+        On the branch the thread ends with that checkpoint, and every table of the database is as it
+        was then: with what had been committed before the checkpoint, and nothing that came after.
+        The cluster itself goes on unchanged.
+
+        config: names the thread, and the checkpoint; by default the latest one.
+        runtime: the `Runtime` that has the cluster. db_cluster_identifier: of the branch.
+        Raises ConfigurationError for a saver that was not made from a cluster, ThreadTransferError
+        for a checkpoint that is not there, and what
+        `Runtime.restore_db_cluster_to_point_in_time` raises: InvalidRestoreError for a checkpoint
+        from before the backtrack window.
+        """
+        key, transaction = self._driver.run(self._made_by(key_of(config)))
+        branch = runtime.restore_db_cluster_to_point_in_time(
+            db_cluster_identifier,
+            self._cluster.id,
+            restore_type="copy-on-write",
+            restore_to_transaction=transaction,
+        )
+        fork = self._fork(branch, key)
+        try:
+            self._require_end(key, fork.saver._driver.run(fork.saver._made_by(_latest(key))))
+        except BaseException:
+            fork.saver.close()
+            runtime.delete_db_cluster(db_cluster_identifier)
+            raise
+        return fork
+
+    async def afork_thread(
+        self, config: RunnableConfig, runtime: Branches, db_cluster_identifier: str
+    ) -> Fork:
+        """`fork_thread`, asynchronously; `runtime` may be an `AsyncRuntime`."""
+        key, transaction = await self._driver.arun(self._made_by(key_of(config)))
+        branch = await _awaited(
+            partial(
+                runtime.restore_db_cluster_to_point_in_time,
+                db_cluster_identifier,
+                self._cluster.id,
+                restore_type="copy-on-write",
+                restore_to_transaction=transaction,
+            )
+        )
+        fork = self._fork(branch, key)
+        try:
+            latest = await fork.saver._driver.arun(fork.saver._made_by(_latest(key)))
+            self._require_end(key, latest)
+        except BaseException:
+            await fork.saver.aclose()
+            await _awaited(partial(runtime.delete_db_cluster, db_cluster_identifier))
+            raise
+        return fork
+
+    @property
+    def _cluster(self) -> OfACluster:
+        source = self._driver.source
+        if not isinstance(source, OfACluster):
+            raise ConfigurationError(
+                "only a saver that was made from a cluster of a runtime can fork a thread: "
+                "BorealisSaver(runtime.cluster(...))"
+            )
+        return source
+
+    def _made_by(self, key: Key) -> Plan[tuple[Key, int]]:
+        """A checkpoint, and the transaction that stored it."""
+        self._cluster  # noqa: B018 - raises before anything is asked
+
+        def steps() -> Steps[Row | None]:
+            thread, ns, checkpoint_id = key.stored()
+            parameters = (self._scope.tenant, thread, ns, checkpoint_id, checkpoint_id)
+            row: Row | None = yield FetchOne(self._scope.render(MADE_BY), parameters)
+            return row
+
+        row = yield from attempt(steps)
+        if row is None:
+            named = "" if key.checkpoint_id is None else f" {key.checkpoint_id}"
+            raise ThreadTransferError(f"thread {key.thread_id!r} has no checkpoint{named}")
+        return Key(key.thread_id, key.ns, unpack_id(row[0])), row[1]
+
+    def _fork(self, branch: Any, key: Key) -> Fork:
+        source = self._driver.source
+        place = source.over(branch) if isinstance(source, InADatabase) else branch
+        saver = type(self)(place, serde=self.serde, **self._settings)  # type: ignore[call-arg]
+        return Fork(saver, key.config(), branch)  # type: ignore[arg-type]
+
+    def _require_end(self, key: Key, latest: tuple[Key, int]) -> None:
+        if latest[0] != key:
+            raise ThreadTransferError(
+                f"checkpoint {key.checkpoint_id} of thread {key.thread_id!r} was stored again when "
+                f"{latest[0].checkpoint_id} was there already: name that one"
+            )
+
+
+def _latest(key: Key) -> Key:
+    return Key(key.thread_id, key.ns, None)
+
+
+async def _awaited(call: Any) -> Any:
+    """What a runtime returns, of either kind: an asynchronous one's is awaited."""
+    if asyncio.iscoroutinefunction(call.func):
+        return await call()
+    result = await asyncio.to_thread(call)
+    return await result if isinstance(result, Awaitable) else result

@@ -1,0 +1,194 @@
+"""A conversation forked with its database: both as they were when a checkpoint was stored."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytest
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command, interrupt
+
+from cluster_runtime import AsyncRuntime, ClusterHandle, Runtime
+from cluster_runtime.errors import InvalidParameterError, InvalidRestoreError
+from memory import BorealisSaver
+from memory.errors import ConfigurationError, ThreadTransferError
+
+THREAD: Any = {"configurable": {"thread_id": "t"}}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def runtime(folder: Path) -> Iterator[Runtime]:
+    with Runtime.open(folder, warm_pool_size=0) as opened:
+        yield opened
+
+
+def tick(runtime: Runtime, cluster: ClusterHandle) -> None:
+    """From here on it can be gone back to."""
+    runtime.create_restore_point(cluster.id, "tick")
+    runtime.delete_restore_point(cluster.id, "tick")
+
+
+def made(runtime: Runtime, name: str) -> ClusterHandle:
+    cluster = runtime.create_db_cluster(name, master_username="boss")
+    with cluster.connect() as connection:
+        connection.execute("create table orders (step int)")
+    tick(runtime, cluster)
+    return cluster
+
+
+class State(TypedDict):
+    n: int
+
+
+def ordering(saver: BorealisSaver, cluster: ClusterHandle, steps: int) -> Any:
+    """A graph of which every step writes into a table of the cluster."""
+
+    def order(state: State) -> State:
+        with cluster.connect() as connection:
+            connection.execute("insert into orders values (%s)", (state["n"],))
+        return {"n": state["n"] + 1}
+
+    builder = StateGraph(State)
+    builder.add_node("order", order)
+    builder.add_edge(START, "order")
+    builder.add_conditional_edges("order", lambda s: END if s["n"] >= steps else "order")
+    return builder.compile(checkpointer=saver)
+
+
+def orders(cluster: ClusterHandle) -> list[int]:
+    with cluster.connect() as connection:
+        return [n for (n,) in connection.execute("select step from orders order by step")]
+
+
+def test_a_thread_is_forked_at_a_checkpoint_with_the_tables_of_that_moment(
+    runtime: Runtime,
+) -> None:
+    shop = made(runtime, "shop")
+    with BorealisSaver(shop, ttl=600) as saver:
+        saver.setup()
+        graph = ordering(saver, shop, 6)
+        graph.invoke({"n": 0}, THREAD, durability="sync")
+        history = list(graph.get_state_history(THREAD))
+        assert orders(shop) == [0, 1, 2, 3, 4, 5]
+        for at in (2, 5):
+            (chosen,) = [each for each in history if each.values.get("n") == at]
+            fork = saver.fork_thread(chosen.config, runtime, f"try-{at}")
+            # What was ordered before the checkpoint was stored, and nothing that came after.
+            assert orders(fork.cluster) == list(range(at))
+            again = ordering(fork.saver, fork.cluster, 6)
+            assert again.get_state(THREAD).config == chosen.config == fork.config
+            assert list(again.get_state_history(THREAD)) == [
+                each for each in history if each.values.get("n", 0) <= at
+            ]
+            assert again.invoke(None, THREAD)["n"] == 6
+            assert orders(fork.cluster) == [0, 1, 2, 3, 4, 5]
+            assert fork.cluster.describe().branch_of == shop.id
+            fork.saver.close()
+        assert list(graph.get_state_history(THREAD)) == history
+        latest = saver.fork_thread(THREAD, runtime, "now")
+        assert latest.config == history[0].config
+        latest.saver.close()
+
+
+async def test_both_answers_to_a_question_are_tried_each_with_a_database_of_its_own(
+    folder: Path,
+) -> None:
+    """An interrupted step is undone with what it wrote before it asked, and runs again."""
+    async with await AsyncRuntime.open(folder.parent / "async", warm_pool_size=0) as runtime:
+        shop = await runtime.create_db_cluster("shop")
+        with shop.connect() as connection:
+            connection.execute("create table orders (step int, said text)")
+        await runtime.create_restore_point("shop", "tick")
+
+        def graph(saver: BorealisSaver, cluster: ClusterHandle) -> Any:
+            def ask(state: State) -> State:
+                with cluster.connect() as connection:
+                    connection.execute("insert into orders values (%s, 'asked')", (state["n"],))
+                said = interrupt("really?")
+                with cluster.connect() as connection:
+                    connection.execute("insert into orders values (%s, %s)", (state["n"], said))
+                return {"n": 1}
+
+            builder = StateGraph(State)
+            builder.add_node("ask", ask)
+            builder.add_edge(START, "ask")
+            return builder.compile(checkpointer=saver)
+
+        async with BorealisSaver(shop) as saver:
+            await saver.asetup()
+            await graph(saver, shop).ainvoke({"n": 0}, THREAD)
+            for answer in ("yes", "no"):
+                fork = await saver.afork_thread(THREAD, runtime, f"answer-{answer}")
+                await graph(fork.saver, fork.cluster).ainvoke(Command(resume=answer), THREAD)
+                with fork.cluster.connect() as connection:
+                    rows = connection.execute("select said from orders").fetchall()
+                assert rows == [("asked",), (answer,)]
+                await fork.saver.aclose()
+            with shop.connect() as connection:
+                assert connection.execute("select said from orders").fetchall() == [("asked",)]
+
+
+def test_what_cannot_be_forked_is_refused_and_leaves_no_branch(runtime: Runtime) -> None:
+    shop = made(runtime, "refusing")
+    with BorealisSaver(shop) as saver:
+        saver.setup()
+        ordering(saver, shop, 2).invoke({"n": 0}, THREAD)
+        with pytest.raises(ThreadTransferError, match="thread 'nobody' has no checkpoint"):
+            saver.fork_thread({"configurable": {"thread_id": "nobody"}}, runtime, "branch")
+        missing: Any = {"configurable": {"thread_id": "t", "checkpoint_id": "nothing"}}
+        with pytest.raises(ThreadTransferError, match="no checkpoint nothing"):
+            saver.fork_thread(missing, runtime, "branch")
+        with pytest.raises(ConfigurationError, match="made from a cluster"):
+            BorealisSaver(shop.dsn()).fork_thread(THREAD, runtime, "branch")
+        history = list(saver.list(THREAD))
+        # Stored again by somebody when its children were there.
+        found = history[-1]
+        saver.put({"configurable": {"thread_id": "t"}}, found.checkpoint, found.metadata, {})
+        with pytest.raises(ThreadTransferError, match="was stored again"):
+            saver.fork_thread(found.config, runtime, "branch")
+    assert [each.db_cluster_identifier for each in runtime.describe_db_clusters()].count(
+        "branch"
+    ) == 0
+
+
+def test_a_cluster_goes_back_to_the_commit_of_a_transaction(runtime: Runtime) -> None:
+    """Also of a subtransaction, and with either kind of number; never to one that is not there."""
+    source = made(runtime, "numbers")
+    ids: list[tuple[int, int]] = []
+    with source.connect(autocommit=True) as connection:
+        for number in range(30):
+            with connection.transaction(), connection.transaction():
+                connection.execute("insert into orders values (%s)", (number,))
+            row = connection.execute(
+                "select xmin::text::bigint from orders where step = %s", (number,)
+            ).fetchone()
+            assert row is not None
+            ids.append((number, row[0]))
+            if number % 7 == 0:
+                tick(runtime, source)
+        epoch = connection.execute("select pg_current_xact_id()::text::bigint").fetchone()
+        assert epoch is not None
+    for number, xid in (ids[3], ids[29]):
+        name = f"back-{number}"
+        back = runtime.restore_db_cluster_to_point_in_time(
+            name, "numbers", restore_to_transaction=xid + (5 << 32)
+        )
+        assert orders(back) == list(range(number + 1))
+        assert back.describe().branch_of == ""
+    for wrong in (epoch[0] + 1000, 3):
+        with pytest.raises(InvalidRestoreError, match="no commit of a transaction"):
+            runtime.restore_db_cluster_to_point_in_time(
+                "not", "numbers", restore_to_transaction=wrong
+            )
+    for given in (
+        {"restore_to_transaction": 2},
+        {"restore_to_transaction": 5, "use_latest_restorable_time": True},
+        {"restore_to_transaction": 5, "backup_location": "/nowhere"},
+    ):
+        with pytest.raises(InvalidParameterError):
+            runtime.restore_db_cluster_to_point_in_time("not", "numbers", **given)  # type: ignore[arg-type]
