@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MADE_BY: LiteralString = """select checkpoint_id, xmin::text::bigint
     from {schema}.memory_checkpoints
-    where thread_key = {thread} and ns = %s and (checkpoint_id = %b or %b is null)
+    where thread_key = {thread} and ns = %s and (checkpoint_id = %b or %b::bytea is null)
     order by checkpoint_id desc limit 1"""
 
 

@@ -1,7 +1,6 @@
 """A conversation forked with its database: both as they were when a checkpoint was stored."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
@@ -17,13 +16,8 @@ THREAD: Any = {"configurable": {"thread_id": "t"}}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("state")
-
-
-@pytest.fixture(scope="module")
-def runtime(folder: Path) -> Iterator[Runtime]:
-    with Runtime.open(folder, warm_pool_size=0) as opened:
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    with Runtime.open(tmp_path_factory.mktemp("state"), warm_pool_size=0) as opened:
         yield opened
 
 
@@ -82,8 +76,8 @@ def test_a_thread_is_forked_at_a_checkpoint_with_the_tables_of_that_moment(
             assert orders(fork.cluster) == list(range(at))
             again = ordering(fork.saver, fork.cluster, 6)
             assert again.get_state(THREAD).config == chosen.config == fork.config
-            assert list(again.get_state_history(THREAD)) == [
-                each for each in history if each.values.get("n", 0) <= at
+            assert [(each.config, each.values) for each in again.get_state_history(THREAD)] == [
+                (each.config, each.values) for each in history if each.values.get("n", 0) <= at
             ]
             assert again.invoke(None, THREAD)["n"] == 6
             assert orders(fork.cluster) == [0, 1, 2, 3, 4, 5]
@@ -96,41 +90,41 @@ def test_a_thread_is_forked_at_a_checkpoint_with_the_tables_of_that_moment(
 
 
 async def test_both_answers_to_a_question_are_tried_each_with_a_database_of_its_own(
-    folder: Path,
+    runtime: Runtime,
 ) -> None:
     """An interrupted step is undone with what it wrote before it asked, and runs again."""
-    async with await AsyncRuntime.open(folder.parent / "async", warm_pool_size=0) as runtime:
-        shop = await runtime.create_db_cluster("shop")
-        with shop.connect() as connection:
-            connection.execute("create table orders (step int, said text)")
-        await runtime.create_restore_point("shop", "tick")
+    shop = made(runtime, "asking")
 
-        def graph(saver: BorealisSaver, cluster: ClusterHandle) -> Any:
-            def ask(state: State) -> State:
-                with cluster.connect() as connection:
-                    connection.execute("insert into orders values (%s, 'asked')", (state["n"],))
-                said = interrupt("really?")
-                with cluster.connect() as connection:
-                    connection.execute("insert into orders values (%s, %s)", (state["n"], said))
-                return {"n": 1}
+    def graph(saver: BorealisSaver, cluster: ClusterHandle) -> Any:
+        def note(said: str) -> None:
+            with cluster.connect() as connection:
+                connection.execute("insert into said values (%s)", (said,))
 
-            builder = StateGraph(State)
-            builder.add_node("ask", ask)
-            builder.add_edge(START, "ask")
-            return builder.compile(checkpointer=saver)
+        def ask(state: State) -> State:
+            note("asked")
+            note(interrupt("really?"))
+            return {"n": 1}
 
-        async with BorealisSaver(shop) as saver:
-            await saver.asetup()
-            await graph(saver, shop).ainvoke({"n": 0}, THREAD)
-            for answer in ("yes", "no"):
-                fork = await saver.afork_thread(THREAD, runtime, f"answer-{answer}")
-                await graph(fork.saver, fork.cluster).ainvoke(Command(resume=answer), THREAD)
-                with fork.cluster.connect() as connection:
-                    rows = connection.execute("select said from orders").fetchall()
-                assert rows == [("asked",), (answer,)]
-                await fork.saver.aclose()
-            with shop.connect() as connection:
-                assert connection.execute("select said from orders").fetchall() == [("asked",)]
+        builder = StateGraph(State)
+        builder.add_node("ask", ask)
+        builder.add_edge(START, "ask")
+        return builder.compile(checkpointer=saver)
+
+    def said(cluster: ClusterHandle) -> list[str]:
+        with cluster.connect() as connection:
+            return [said for (said,) in connection.execute("select said from said")]
+
+    with shop.connect() as connection:
+        connection.execute("create table said (said text)")
+    async with BorealisSaver(shop) as saver:
+        await saver.asetup()
+        await graph(saver, shop).ainvoke({"n": 0}, THREAD)
+        for answer in ("yes", "no"):
+            fork = await saver.afork_thread(THREAD, AsyncRuntime(runtime._home), answer)
+            await graph(fork.saver, fork.cluster).ainvoke(Command(resume=answer), THREAD)
+            assert said(fork.cluster) == ["asked", answer]
+            await fork.saver.aclose()
+    assert said(shop) == ["asked"]
 
 
 def test_what_cannot_be_forked_is_refused_and_leaves_no_branch(runtime: Runtime) -> None:
