@@ -3,10 +3,17 @@
 import sys
 
 from memory.chat import BorealisChatMessageHistory
+from memory.checkpoints.forking import Fork
+from memory.checkpoints.moving.pages import MovedThread
 from memory.checkpoints.saver import BorealisSaver
 from memory.documents.pgvectorstore import pg_engine
 from memory.documents.vectorstore import BorealisVectorStore
-from memory.embeddings import HashEmbeddings, LocalEmbeddings
+from memory.embeddings import (
+    CachedEmbeddings,
+    HashEmbeddings,
+    LocalEmbeddings,
+    init_embeddings,
+)
 from memory.encoding.unreadable import Unreadable
 from memory.moved import MOVED, MovedModules
 from memory.store.store import BorealisStore
@@ -16,9 +23,13 @@ __all__ = [
     "BorealisSaver",
     "BorealisStore",
     "BorealisVectorStore",
+    "CachedEmbeddings",
+    "Fork",
     "HashEmbeddings",
     "LocalEmbeddings",
+    "MovedThread",
     "Unreadable",
+    "init_embeddings",
     "pg_engine",
 ]
 
