@@ -1,7 +1,8 @@
 """Modules by their paths of the release before: see `cluster_runtime.moved`."""
 
 MOVED = {
-    "mcp_server.agent_memory": "mcp_server.cli.agent_memory",
+    "mcp_server.agent_memory": "mcp_server.cli.memories.agent_memory",
+    "mcp_server.cli.agent_memory": "mcp_server.cli.memories.agent_memory",
     "mcp_server.console": "mcp_server.cli.console",
     "mcp_server.demo": "mcp_server.cli.demo",
     "mcp_server.demo.agent": "mcp_server.cli.demo.agent",

@@ -5,6 +5,7 @@ import sys
 from memory.chat import BorealisChatMessageHistory
 from memory.checkpoints.forking import Fork
 from memory.checkpoints.moving.pages import MovedThread
+from memory.checkpoints.overview import ThreadSummary
 from memory.checkpoints.saver import BorealisSaver
 from memory.documents.pgvectorstore import pg_engine
 from memory.documents.vectorstore import BorealisVectorStore
@@ -16,6 +17,7 @@ from memory.embeddings import (
 )
 from memory.encoding.unreadable import Unreadable
 from memory.moved import MOVED, MovedModules
+from memory.store.remembered import RememberedItem
 from memory.store.store import BorealisStore
 
 __all__ = [
@@ -28,6 +30,8 @@ __all__ = [
     "HashEmbeddings",
     "LocalEmbeddings",
     "MovedThread",
+    "RememberedItem",
+    "ThreadSummary",
     "Unreadable",
     "init_embeddings",
     "pg_engine",

@@ -29,6 +29,7 @@ from mcp_server.cli.clients import commands as clients
 from mcp_server.cli.connecting import commands as connecting
 from mcp_server.cli.machine import configuration
 from mcp_server.cli.measuring import commands as measuring
+from mcp_server.cli.memories import commands as memories
 from mcp_server.cli.options import (
     STATE_DIR,
     WARM_POOL_VARIABLE,
@@ -65,7 +66,7 @@ app = typer.Typer(
 snapshot = typer.Typer(help="Keep what a cluster is, and go back to it.", no_args_is_help=True)
 backup = typer.Typer(help="Where backups are kept, and what there is.", no_args_is_help=True)
 storage = typer.Typer(help="Look at the storage volume of a cluster.", no_args_is_help=True)
-memory = typer.Typer(help="Maintain agent memory in a cluster.", no_args_is_help=True)
+memory = typer.Typer(help="See, move and maintain what agents remember.", no_args_is_help=True)
 branch = typer.Typer(help="Clones of a cluster, to try things on.", no_args_is_help=True)
 restore_point = typer.Typer(help="Names for moments to rewind to.", no_args_is_help=True)
 fault = typer.Typer(help="Make part of a cluster fail, and heal it.", no_args_is_help=True)
@@ -262,6 +263,7 @@ measuring.add_commands(app, opened)
 clients.add_commands(app)
 configuration.add_commands(app, whole)
 simulating.add_commands(simulate)
+memories.add_commands(memory, opened)
 
 
 @app.command("list")
@@ -425,43 +427,6 @@ def dump(
     else:
         console.out.print(log_dump.draw(found))
     if found.damaged:
-        raise typer.Exit(1)
-
-
-@memory.command()
-def migrate(
-    name: Name,
-    state_dir: StateDir = STATE_DIR,
-    database: Annotated[str | None, typer.Option(help="Database of the memory.")] = None,
-    schema: Annotated[
-        str | None, typer.Option(help="Schema that its tables are in; default: borealis.")
-    ] = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(help="A class in old states, as module:Class; may be repeated."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make the tables of agent memory, and move those of LangGraph's PostgresSaver and Store."""
-    with loading():
-        from mcp_server.cli import agent_memory
-
-    with opened(state_dir) as runtime:
-        moved = agent_memory.migrate(
-            runtime.cluster(name), database, schema=schema, allow=allow or (), progress=console.note
-        )
-    if as_json:
-        console.result(moved, as_json=True)
-        raise typer.Exit(1 if moved.refused else 0)
-    console.note(
-        f"the memory in cluster {name!r} is up to date; moved {moved.threads} threads with "
-        f"{moved.checkpoints} checkpoints, and {moved.items} items"
-    )
-    if moved.refused:
-        console.note(
-            f"{len(moved.refused)} threads were not moved: "
-            + "; ".join(f"{thread}: {why}" for thread, why in moved.refused.items())
-        )
         raise typer.Exit(1)
 
 

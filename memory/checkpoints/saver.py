@@ -29,6 +29,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_
 from memory.checkpoints import maintenance, reading
 from memory.checkpoints.forking import Forking
 from memory.checkpoints.moving.moving import Moving
+from memory.checkpoints.overview import ThreadSummary, threads
 from memory.checkpoints.removing import Removing
 from memory.checkpoints.rows import (
     PUT,
@@ -177,6 +178,14 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         while not listing.done:
             for found in await self._driver.arun(self._page(listing)):
                 yield found
+
+    def threads(self, *, after: str = "", limit: int = 1000) -> Sequence[ThreadSummary]:
+        """The threads that are there, in order of their ids. after: begin behind this one."""
+        return self._driver.run(attempt(lambda: threads(self._scope, after, limit)))
+
+    async def athreads(self, *, after: str = "", limit: int = 1000) -> Sequence[ThreadSummary]:
+        """`threads`, asynchronously."""
+        return await self._driver.arun(attempt(lambda: threads(self._scope, after, limit)))
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]

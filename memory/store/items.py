@@ -39,6 +39,16 @@ PUT: LiteralString = (
     "select {schema}.memory_put_worded_items(%s, %s::text[], %s::text[], %s::jsonb[], %s::bytea[],"
     " %s::interval[], %s::text[], %s::text[])"
 )
+PUT_FROM: LiteralString = (
+    "with put as materialized ("
+    + PUT
+    + """ as keys), noted as (
+        insert into {schema}.memory_item_origins (item_key, origin)
+        select key, %s::jsonb from put, unnest(put.keys) as key order by key
+        on conflict (item_key) do update
+        set origin = excluded.origin, noted_at = clock_timestamp())
+    select keys from put"""
+)
 DELETE: LiteralString = (
     "delete from {schema}.memory_items where ns_key = (select ns_key from"
     " {schema}.memory_namespaces where tenant = %s and path = %s::text[])"
@@ -171,8 +181,12 @@ def put_items(
     stores: Sequence[PreparedPut],
     deletions: Mapping[Namespace, list[str]],
     vectors: Mapping[str, Sequence[float]],
+    origin: str | None,
 ) -> Steps[None]:
-    """Store and delete items with their vectors; to be run as one transaction."""
+    """Store and delete items with their vectors; to be run as one transaction.
+
+    origin: JSON of where they are from, if that is known.
+    """
     for put in stores:
         parameters = (
             scope.tenant,
@@ -184,7 +198,10 @@ def put_items(
             put.searches,
             put.languages,
         )
-        row = yield FetchOne(scope.render(PUT), parameters)
+        if origin is None:
+            row = yield FetchOne(scope.render(PUT), parameters)
+        else:
+            row = yield FetchOne(scope.render(PUT_FROM), (*parameters, origin))
         if index is None:
             continue
         item_keys: list[int] = row[0]

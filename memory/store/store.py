@@ -36,7 +36,9 @@ from memory.store.items import (
     put_items,
     sweep_items,
 )
+from memory.store.origins import current_origin
 from memory.store.reembedding import page, write
+from memory.store.remembered import RememberedItem, remembered, with_scores
 from memory.store.searching import Search
 from memory.store.tables import ITEMS_COMPONENT
 from memory.store.vectors import install_vectors, reindex_vectors
@@ -145,6 +147,22 @@ class BorealisStore(DriverOwner, BaseStore):
         """`reembed`, asynchronously."""
         return await self._driver.arun(self._reembed(everything, batch))
 
+    def remembered(
+        self, namespace_prefix: tuple[str, ...] = (), *, query: str | None = None, limit: int = 100
+    ) -> list[RememberedItem]:
+        """What is kept below a namespace, and why: where each item is from, and how long it stays.
+
+        The latest first, or what fits a query best, which needs an `index`. Nothing is renewed by
+        being looked at.
+        """
+        return self._driver.run(self._remembered(namespace_prefix, query, limit))
+
+    async def aremembered(
+        self, namespace_prefix: tuple[str, ...] = (), *, query: str | None = None, limit: int = 100
+    ) -> list[RememberedItem]:
+        """`remembered`, asynchronously."""
+        return await self._driver.arun(self._remembered(namespace_prefix, query, limit))
+
     def sweep_ttl(self) -> int:
         """Remove what has expired, in bounded batches; how many items there were."""
         return self._driver.run(self._sweep())
@@ -224,6 +242,7 @@ class BorealisStore(DriverOwner, BaseStore):
         yield from self._know_dimensions()
         puts = [op for op in ops if isinstance(op, PutOp)]
         stores, deletions = prepare_puts(self._codec, puts, self._index)
+        origin = current_origin() if stores else None
         vectors: dict[str, Sequence[float]] = {}
         queries: dict[str, Sequence[float]] = {}
         if self._index is not None:
@@ -234,7 +253,7 @@ class BorealisStore(DriverOwner, BaseStore):
 
         def steps() -> Steps[list[Result]]:
             results = yield from self._read(ops, queries)
-            yield from put_items(self._scope, self._index, stores, deletions, vectors)
+            yield from put_items(self._scope, self._index, stores, deletions, vectors, origin)
             return results
 
         return (yield from attempt(steps, transaction=bool(puts or queries)))
@@ -269,6 +288,18 @@ class BorealisStore(DriverOwner, BaseStore):
             for position, op in asked:
                 results[position] = items.get(op.key)
         return results
+
+    def _remembered(
+        self, prefix: tuple[str, ...], query: str | None, limit: int
+    ) -> Plan[list[RememberedItem]]:
+        if query is None:
+            find = partial(remembered, self._scope, self._codec, prefix, limit)
+            return (yield from attempt(find))
+        self._indexed()
+        op = SearchOp(prefix, query=query, limit=limit, refresh_ttl=False)
+        (found,) = yield from self._batch([op])
+        hits: Any = found
+        return (yield from attempt(partial(with_scores, self._scope, self._codec, hits)))
 
     def _sweep(self) -> Plan[int]:
         total, swept = 0, SWEEP_BATCH

@@ -148,4 +148,30 @@ end $$;
 """
 )
 
-ITEMS_COMPONENT = Component("items", (ITEMS, ITEM_FUNCTIONS, ITEM_POLICIES, INDEX_LIFE))
+ORIGINS: LiteralString = """
+-- Which run of a graph put an item: of that time, until somebody else puts it again.
+create table {schema}.memory_item_origins (
+    item_key bigint primary key references {schema}.memory_items on delete cascade,
+    origin jsonb not null,
+    noted_at timestamptz not null default clock_timestamp()
+);
+alter table {schema}.memory_item_origins enable row level security;
+create policy memory_tenant on {schema}.memory_item_origins using (exists (
+    select from {schema}.memory_items i where i.item_key = memory_item_origins.item_key));
+-- Whoever was granted the items before may note where they are from.
+do $do$
+declare
+    v_right record;
+begin
+    for v_right in
+        select a.privilege_type, a.grantee from pg_class c, aclexplode(c.relacl) a
+        where c.oid = to_regclass($q${schema}.memory_items$q$) and a.grantee <> c.relowner
+    loop
+        execute 'grant ' || v_right.privilege_type
+            || $q$ on {schema}.memory_item_origins to $q$
+            || case when v_right.grantee = 0 then 'public' else v_right.grantee::regrole::text end;
+    end loop;
+end $do$;
+"""
+
+ITEMS_COMPONENT = Component("items", (ITEMS, ITEM_FUNCTIONS, ITEM_POLICIES, INDEX_LIFE, ORIGINS))

@@ -1,6 +1,7 @@
 """The tables of agent memory in a cluster: made, brought up to date, and LangGraph's moved over."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from cluster_runtime.control.plane import Cluster
 from mcp_server.errors import McpServerError
 from memory import BorealisSaver, BorealisStore
 from memory.database.schema import DEFAULT_SCHEMA
-from memory.errors import TypeNotAllowedError
+from memory.errors import SetupRequiredError, TypeNotAllowedError
 from memory.migrate import Migrated
 from memory.migrate import migrate as migrate_tables
 
@@ -24,9 +25,30 @@ class DatabaseOf:
     cluster: Cluster
     database: str | None
 
+    @property
+    def id(self) -> str:
+        """The resource id of the cluster."""
+        return self.cluster.id
+
     def dsn(self, endpoint: Any = "writer") -> str:
         """A DSN of the database that was named, not of the cluster's default."""
         return self.cluster.dsn(endpoint, dbname=self.database)
+
+    def over(self, cluster: Cluster) -> "DatabaseOf":
+        """The database of the same name in another cluster."""
+        return DatabaseOf(cluster, self.database)
+
+
+@contextmanager
+def set_up(name: str) -> Iterator[None]:
+    """Say how the tables are made where they are missing, or older than this release."""
+    try:
+        yield
+    except SetupRequiredError as error:
+        raise AgentMemoryRefusedError(
+            f"cluster {name!r} has no tables of agent memory there, or older ones; "
+            f"`borealis memory migrate {name}` makes them"
+        ) from error
 
 
 def migrate(
