@@ -40,14 +40,8 @@ PUT: LiteralString = (
     " %s::interval[], %s::text[], %s::text[])"
 )
 PUT_FROM: LiteralString = (
-    "with put as materialized ("
-    + PUT
-    + """ as keys), noted as (
-        insert into {schema}.memory_item_origins (item_key, origin)
-        select key, %s::jsonb from put, unnest(put.keys) as key order by key
-        on conflict (item_key) do update
-        set origin = excluded.origin, noted_at = clock_timestamp())
-    select keys from put"""
+    "select {schema}.memory_put_noted_items(%s, %s::text[], %s::text[], %s::jsonb[], %s::bytea[],"
+    " %s::interval[], %s::text[], %s::text[], %s::jsonb)"
 )
 DELETE: LiteralString = (
     "delete from {schema}.memory_items where ns_key = (select ns_key from"

@@ -158,6 +158,23 @@ create table {schema}.memory_item_origins (
 alter table {schema}.memory_item_origins enable row level security;
 create policy memory_tenant on {schema}.memory_item_origins using (exists (
     select from {schema}.memory_items i where i.item_key = memory_item_origins.item_key));
+
+create function {schema}.memory_put_noted_items(
+    p_tenant text, p_path text[], p_keys text[], p_values jsonb[], p_sealed bytea[],
+    p_ttls interval[], p_searches text[], p_languages text[], p_origin jsonb
+) returns bigint[]
+language plpgsql as $$
+declare
+    v_result bigint[] := {schema}.memory_put_worded_items(
+        p_tenant, p_path, p_keys, p_values, p_sealed, p_ttls, p_searches, p_languages);
+begin
+    insert into {schema}.memory_item_origins (item_key, origin)
+    select key, p_origin from unnest(v_result) as key order by key
+    on conflict (item_key) do update
+    set origin = excluded.origin, noted_at = clock_timestamp();
+    return v_result;
+end $$;
+
 -- Whoever was granted the items before may note where they are from.
 do $do$
 declare
