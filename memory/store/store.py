@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, Self, Unpack
 
+import psycopg
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.store.base import (
     BaseStore,
@@ -27,7 +28,7 @@ from memory.database.sweeper import Sweeper
 from memory.embeddings import check_vectors, probed_dimensions
 from memory.encoding.codec import Codec
 from memory.encoding.serde import BorealisSerializer
-from memory.errors import ConfigurationError
+from memory.errors import ConfigurationError, SetupRequiredError
 from memory.store.index import BorealisIndexConfig, Index
 from memory.store.items import (
     get_items,
@@ -41,7 +42,7 @@ from memory.store.reembedding import page, write
 from memory.store.remembered import RememberedItem, remembered, with_scores
 from memory.store.searching import Search
 from memory.store.tables import ITEMS_COMPONENT
-from memory.store.vectors import install_vectors, reindex_vectors
+from memory.store.vectors import NEW_INDEX, install_vectors, reindex_vectors
 
 SWEEP_BATCH = 1000
 REEMBED_BATCH = 200
@@ -220,7 +221,14 @@ class BorealisStore(DriverOwner, BaseStore):
         self._indexed()
         yield from self._know_dimensions()
         steps = partial(reindex_vectors, self._scope.schema, self._indexed())
-        yield from attempt(steps, alone=True, deadline=deadline)
+        try:
+            yield from attempt(steps, alone=True, deadline=deadline)
+        except (SetupRequiredError, psycopg.errors.DuplicateTable) as error:
+            if NEW_INDEX not in f"{error} {error.__cause__}":
+                raise
+            raise ConfigurationError(
+                "another reindex() ran at the same time and took this one's index; call it again"
+            ) from error
 
     def _reembed(self, everything: bool, batch: int) -> Plan[int]:
         self._indexed()

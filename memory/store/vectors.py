@@ -109,6 +109,10 @@ def keep_settings(schema: str, index: Index) -> Steps[None]:
     yield Execute(statement, (NAME, SETTINGS_VERSION, json.dumps(index.settings)))
 
 
+NEW_INDEX = "memory_vectors_new"
+"""While it is made."""
+
+
 def reindex_vectors(schema: str, index: Index) -> Steps[None]:
     """Make the index again while the store is in use; to be run alone."""
     name = sql.Identifier(schema)
@@ -117,9 +121,9 @@ def reindex_vectors(schema: str, index: Index) -> Steps[None]:
         yield Execute(
             sql.SQL("drop index concurrently if exists {}.memory_vectors_new").format(name)
         )
-        yield Execute(_ann_index(name, index, "memory_vectors_new", concurrently=True))
+        yield Execute(_ann_index(name, index, NEW_INDEX, concurrently=True))
     for index_name, _, _ in old:
-        if index_name != "memory_vectors_new":
+        if index_name != NEW_INDEX:
             statement = sql.SQL("drop index concurrently if exists {}")
             yield Execute(statement.format(sql.Identifier(schema, index_name)))
     if index.ann:

@@ -50,7 +50,7 @@ def names(fresh_dsn: str) -> dict[str, Any]:
 
 
 def test_the_page_has_the_examples() -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
 
 
 def test_langgraph_in_three_lines(names: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from cluster_runtime import AsyncRuntime, ClusterHandle, Runtime
 from cluster_runtime.errors import InvalidParameterError, InvalidRestoreError
 from memory import BorealisSaver
 from memory.errors import ConfigurationError, ThreadTransferError
+from tests.memory.test_docs import EXAMPLES
 
 THREAD: Any = {"configurable": {"thread_id": "t"}}
 
@@ -125,6 +126,19 @@ async def test_both_answers_to_a_question_are_tried_each_with_a_database_of_its_
             assert said(fork.cluster) == ["asked", answer]
             await fork.saver.aclose()
     assert said(shop) == ["asked"]
+
+
+def test_the_example_of_the_documentation(runtime: Runtime, capsys: Any) -> None:
+    (example,) = [each for each in EXAMPLES if "fork_thread" in each]
+    shop = made(runtime, "documented")
+    with BorealisSaver(shop) as saver:
+        saver.setup()
+        graph = ordering(saver, shop, 1)
+        graph.invoke({"n": 0}, {"configurable": {"thread_id": "1"}})
+        names = {"graph": graph, "builder": graph.builder, "saver": saver, "runtime": runtime}
+        exec(example, names)
+    assert capsys.readouterr().out == "(0,)\n"
+    assert orders(shop) == [0, 0]  # the node of this graph writes into the one that it knows
 
 
 def test_what_cannot_be_forked_is_refused_and_leaves_no_branch(runtime: Runtime) -> None:

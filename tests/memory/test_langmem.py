@@ -73,7 +73,7 @@ async def consolidated(store: BaseStore) -> list[Any]:
     await manager.ainvoke(said("My favourite colour is green now"), config=ADA)
     seen.append(contents(store))
     found = manager.search(query="colour", config=ADA)
-    seen.append([item.value["content"] for item in found])
+    seen.append([item.value.content for item in found])
     manager.invoke(said("forget my colour"), config=ADA)
     seen.append(contents(store))
     return seen
@@ -96,7 +96,7 @@ async def test_memories_are_extracted_changed_and_removed_as_over_langgraph_s_st
         [{"kind": "Memory", "content": {"content": f"likes {colour}"}}]
         for colour in ("blue", "green")
     )
-    assert expected == [blue, green, [{"content": "likes green"}], []]
+    assert expected == [blue, green, ["likes green"], []]
 
 
 def graph_that(remember: Callable[[dict[str, Any]], object], store: BorealisStore) -> Any:

@@ -1,4 +1,4 @@
-"""`reindex()` and `reembed()` while agents work: bounded batches, no error, nothing stale, no gap."""
+"""`reindex()` and `reembed()` while agents work: bounded batches, no error, nothing stale."""
 
 import threading
 from collections.abc import Callable
@@ -115,7 +115,7 @@ def test_a_store_is_embedded_again_in_bounded_batches_while_it_is_written_to(
 
 @pytest.mark.timeout(280)
 def test_a_store_s_index_is_made_again_while_it_is_used(fresh_dsn: str) -> None:
-    """No search gets less than all, no put waits for it to end, and a second one at once is told."""
+    """No search gets less than all, no put waits for its end, and two at once leave one index."""
     with (
         store_on(fresh_dsn, HashEmbeddings(), exact_up_to=0) as store,
         BorealisStore(

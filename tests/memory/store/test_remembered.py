@@ -134,6 +134,7 @@ def test_a_tenant_s_role_may_note_origins_where_it_could_put_items(fresh_dsn: st
             assert {each.key for each in a.remembered()} == {"colour", "asynchronous"}
             assert all(each.origin for each in a.remembered())
             assert b.remembered() == []
+        admin.execute("grant tenant_of_origins to current_user")
         admin.execute("drop owned by tenant_of_origins")
         admin.execute("drop role tenant_of_origins")
 
