@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, LiteralString, Protocol, runtime_checkable
+from typing import Any, Generic, LiteralString, Protocol, Self, TypeVar, runtime_checkable
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -17,8 +17,7 @@ from memory.database.steps import FetchOne, Plan, Row, Steps, attempt
 from memory.encoding.ids import unpack_id
 from memory.errors import ConfigurationError, ThreadTransferError
 
-if TYPE_CHECKING:
-    from memory.checkpoints.saver import BorealisSaver
+S = TypeVar("S")
 
 MADE_BY: LiteralString = """select checkpoint_id, xmin::text::bigint
     from {schema}.memory_checkpoints
@@ -61,14 +60,14 @@ class Branches(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Fork:
+class Fork(Generic[S]):
     """A conversation on a branch.
 
     saver: over the branch, with the settings of the saver that it came from. config: names the
     thread at the checkpoint. cluster: the branch; who deletes it deletes the fork.
     """
 
-    saver: "BorealisSaver"
+    saver: S
     config: RunnableConfig
     cluster: Any
 
@@ -82,7 +81,7 @@ class Forking(DriverOwner):
 
     def fork_thread(
         self, config: RunnableConfig, runtime: Branches, db_cluster_identifier: str
-    ) -> Fork:
+    ) -> Fork[Self]:
         """Make a branch of the cluster as it was when a checkpoint was stored.
 
         On the branch the thread ends with that checkpoint, and every table of the database is as it
@@ -114,7 +113,7 @@ class Forking(DriverOwner):
 
     async def afork_thread(
         self, config: RunnableConfig, runtime: Branches, db_cluster_identifier: str
-    ) -> Fork:
+    ) -> Fork[Self]:
         """`fork_thread`, asynchronously; `runtime` may be an `AsyncRuntime`."""
         key, transaction = await self._driver.arun(self._made_by(key_of(config)))
         branch = await _awaited(
@@ -162,11 +161,12 @@ class Forking(DriverOwner):
             raise ThreadTransferError(f"thread {key.thread_id!r} has no checkpoint{named}")
         return Key(key.thread_id, key.ns, unpack_id(row[0])), row[1]
 
-    def _fork(self, branch: Any, key: Key) -> Fork:
+    def _fork(self, branch: Any, key: Key) -> Fork[Self]:
         source = self._driver.source
         place = source.over(branch) if isinstance(source, InADatabase) else branch
-        saver = type(self)(place, serde=self.serde, **self._settings)  # type: ignore[call-arg]
-        return Fork(saver, key.config(), branch)  # type: ignore[arg-type]
+        make: Any = type(self)
+        saver: Self = make(place, serde=self.serde, **self._settings)
+        return Fork(saver, key.config(), branch)
 
     def _require_end(self, key: Key, latest: tuple[Key, int]) -> None:
         if latest[0] != key:
