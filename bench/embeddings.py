@@ -21,19 +21,22 @@ import statistics
 import sys
 import tempfile
 import time
+import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 from langchain_core.embeddings import Embeddings
+from langgraph.store.base import PutOp
 from report import console, show, write_json
 
 sys.path.remove(str(Path(__file__).parent))  # or `memory` would be the bench of that name
 
-from cluster_runtime import Runtime
+from cluster_runtime import ClusterHandle, Runtime
 from memory import BorealisStore, CachedEmbeddings, init_embeddings
+
+Source = ClusterHandle | str
 
 FOLDER = "gensim/test/test_data"
 MODELS = ("hash", "local:multilingual-e5-small", "local:e5-small-enpt")
@@ -85,14 +88,14 @@ def reader_of(data: Path | None) -> Callable[[str], str]:
 
 
 @contextmanager
-def database(dsn: str | None) -> Iterator[str]:
+def database(dsn: str | None) -> Iterator[Source]:
     if dsn is not None:
         yield dsn
         return
     folder = Path(tempfile.mkdtemp(prefix="borealis-bench-"))
     try:
         with Runtime.open(folder, warm_pool_size=0) as runtime:
-            yield runtime.create_db_cluster("embeddings").dsn()
+            yield runtime.create_db_cluster("embeddings")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -104,16 +107,14 @@ def correlation(lee: Lee, embeddings: Embeddings) -> float:
     return statistics.correlation(cosines, [lee.judged[i][j] for i, j in pairs])
 
 
-def found(lee: Lee, dsn: str, embeddings: Embeddings, *, hybrid: bool) -> float:
+def found(lee: Lee, source: Source, embeddings: Embeddings, *, hybrid: bool) -> float:
     """The mean nDCG of the store's own search."""
-    schema = "bench_embeddings"
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(f"drop schema if exists {schema} cascade")
+    schema = f"embeddings_{uuid.uuid4().hex}"
     index = {"embed": embeddings, "dims": 384, "fields": ["text"], "hybrid": hybrid}
-    with BorealisStore(dsn, schema=schema, index=index) as store:
+    with BorealisStore(source, schema=schema, index=index, deadline=600) as store:
         store.setup()
-        for number, text in enumerate([*lee.articles, *lee.others]):
-            store.put(SPACE, str(number), {"text": text})
+        articles = enumerate([*lee.articles, *lee.others])
+        store.batch([PutOp(SPACE, str(number), {"text": text}) for number, text in articles])
         scores = []
         for number, text in enumerate(lee.articles):
             hits = [int(hit.key) for hit in store.search(SPACE, query=text, limit=350)]
@@ -152,11 +153,11 @@ def main() -> None:
     )
     rows: list[list[object]] = [["any order", chance, "", "", "", "", ""]]
     figures: dict[str, object] = {"chance": chance}
-    with database(options.dsn) as dsn:
+    with database(options.dsn) as source:
         for name in MODELS:
             embeddings = init_embeddings(name)
             vectors, words = (
-                found(lee, dsn, embeddings, hybrid=hybrid) for hybrid in (False, True)
+                found(lee, source, embeddings, hybrid=hybrid) for hybrid in (False, True)
             )
             agreed = correlation(lee, embeddings)
             documents, queries, again = speed(name, lee.others[:TEXTS])
