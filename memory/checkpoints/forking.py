@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any, Generic, LiteralString, Protocol, Self, TypeVar, runtime_checkable
 
@@ -14,7 +15,7 @@ from memory.database.dialing import HasDsn
 from memory.database.driver import DriverOwner
 from memory.database.scope import Scope
 from memory.database.steps import FetchOne, Plan, Row, Steps, attempt
-from memory.encoding.ids import unpack_id
+from memory.encoding.ids import storable, unpack_id
 from memory.errors import ConfigurationError, ThreadTransferError
 
 S = TypeVar("S")
@@ -23,6 +24,13 @@ MADE_BY: LiteralString = """select checkpoint_id, xmin::text::bigint
     from {schema}.memory_checkpoints
     where thread_key = {thread} and ns = %s and (checkpoint_id = %b or %b::bytea is null)
     order by checkpoint_id desc limit 1"""
+
+
+RENEW: LiteralString = (
+    "update {schema}.memory_threads set expires_at = now() + %b::interval"
+    " where tenant = %s and thread_id = %s and deleted_at is null and expires_at is not null"
+    " returning 1"
+)
 
 
 @runtime_checkable
@@ -78,6 +86,7 @@ class Forking(DriverOwner):
     serde: SerializerProtocol
     _scope: Scope
     _settings: dict[str, Any]
+    _ttl: timedelta | None
 
     def fork_thread(
         self, config: RunnableConfig, runtime: Branches, db_cluster_identifier: str
@@ -104,7 +113,7 @@ class Forking(DriverOwner):
         )
         fork = self._fork(branch, key)
         try:
-            self._require_end(key, fork.saver._driver.run(fork.saver._made_by(_latest(key))))
+            self._require_end(key, fork.saver._driver.run(fork.saver._renewed(key)))
         except BaseException:
             fork.saver.close()
             runtime.delete_db_cluster(db_cluster_identifier)
@@ -127,8 +136,7 @@ class Forking(DriverOwner):
         )
         fork = self._fork(branch, key)
         try:
-            latest = await fork.saver._driver.arun(fork.saver._made_by(_latest(key)))
-            self._require_end(key, latest)
+            self._require_end(key, await fork.saver._driver.arun(fork.saver._renewed(key)))
         except BaseException:
             await fork.saver.aclose()
             await _awaited(partial(runtime.delete_db_cluster, db_cluster_identifier))
@@ -161,6 +169,17 @@ class Forking(DriverOwner):
             raise ThreadTransferError(f"thread {key.thread_id!r} has no checkpoint{named}")
         return Key(key.thread_id, key.ns, unpack_id(row[0])), row[1]
 
+    def _renewed(self, key: Key) -> Plan[Key]:
+        """The latest checkpoint of a thread whose TTL begins now: then was some time ago."""
+
+        def steps() -> Steps[None]:
+            thread = storable(key.thread_id)
+            yield FetchOne(self._scope.render(RENEW), (self._ttl, self._scope.tenant, thread))
+
+        yield from attempt(steps)
+        latest, _ = yield from self._made_by(Key(key.thread_id, key.ns, None))
+        return latest
+
     def _fork(self, branch: Any, key: Key) -> Fork[Self]:
         source = self._driver.source
         place = source.over(branch) if isinstance(source, InADatabase) else branch
@@ -168,16 +187,12 @@ class Forking(DriverOwner):
         saver: Self = make(place, serde=self.serde, **self._settings)
         return Fork(saver, key.config(), branch)
 
-    def _require_end(self, key: Key, latest: tuple[Key, int]) -> None:
-        if latest[0] != key:
+    def _require_end(self, key: Key, latest: Key) -> None:
+        if latest != key:
             raise ThreadTransferError(
                 f"checkpoint {key.checkpoint_id} of thread {key.thread_id!r} was stored again when "
-                f"{latest[0].checkpoint_id} was there already: name that one"
+                f"{latest.checkpoint_id} was there already: name that one"
             )
-
-
-def _latest(key: Key) -> Key:
-    return Key(key.thread_id, key.ns, None)
 
 
 async def _awaited(call: Any) -> Any:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import LiteralString
 from uuid import UUID
 
+from memory.checkpoints.moving.writer import UNFINISHED
 from memory.database.scope import Scope
 from memory.database.steps import FetchAll, Steps
 from memory.encoding.ids import original, storable, unpack_id
@@ -22,6 +23,7 @@ THREADS: LiteralString = """select t.thread_id, t.expires_at, c.checkpoints, c.f
                count(distinct run_id) as runs
         from {schema}.memory_checkpoints where thread_key = t.thread_key) c
     where t.tenant = %s and t.thread_id > %s and t.deleted_at is null
+      and not starts_with(t.thread_id, %s)
       and (t.expires_at is null or t.expires_at > now())
     order by t.thread_id limit %s"""
 GREGORIAN = datetime(1582, 10, 15, tzinfo=UTC)
@@ -45,8 +47,8 @@ class ThreadSummary:
 
 
 def threads(scope: Scope, after: str, limit: int) -> Steps[Sequence[ThreadSummary]]:
-    """Threads in order of their ids, behind one."""
-    rows = yield FetchAll(scope.render(THREADS), (scope.tenant, storable(after), limit))
+    """Threads in order of their ids, behind one; without those that are being copied."""
+    rows = yield FetchAll(scope.render(THREADS), (scope.tenant, storable(after), UNFINISHED, limit))
     return [
         ThreadSummary(
             original(thread),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, TypedDict
 
 import pytest
+from langgraph.checkpoint.base.id import uuid6
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
 
@@ -126,6 +127,30 @@ async def test_both_answers_to_a_question_are_tried_each_with_a_database_of_its_
             assert said(fork.cluster) == ["asked", answer]
             await fork.saver.aclose()
     assert said(shop) == ["asked"]
+
+
+def test_a_thread_whose_time_to_live_has_passed_since_then_lives_on_its_branch(
+    runtime: Runtime,
+) -> None:
+    shop = made(runtime, "expiring")
+    with BorealisSaver(shop, ttl=60) as saver:
+        saver.setup()
+        graph = ordering(saver, shop, 1)
+        with shop.connect(autocommit=True) as connection:
+            graph.invoke({"n": 0}, THREAD)
+            at = "update borealis.memory_threads set expires_at = now() + interval '%s'"
+            connection.execute((at % "1 second").encode())
+            latest = saver.get_tuple(THREAD)
+            assert latest is not None
+            with BorealisSaver(shop) as plain:  # which renews nothing
+                plain.put(THREAD, {**latest.checkpoint, "id": str(uuid6())}, {}, {})
+            connection.execute("select pg_sleep(1.1)")
+            connection.execute((at % "1 hour").encode())
+        fork = saver.fork_thread(THREAD, runtime, "lives-on")
+        found = fork.saver.get_tuple(THREAD)
+        assert found is not None
+        assert found.checkpoint["channel_values"]["n"] == 1
+        fork.saver.close()
 
 
 def test_the_example_of_the_documentation(runtime: Runtime, capsys: Any) -> None:

@@ -210,16 +210,18 @@ class Past:
         """Up to where the log has the commit of a transaction, and none that came after it.
 
         transaction: its id, of 32 bits or with the epoch, or that of a subtransaction. Raises
-        OutOfWindowError where no such commit is within the window. The log is read backwards, from
-        tick to tick: what somebody goes back to is recent more often than not.
+        OutOfWindowError where no such commit is within the window. The log is read backwards, in
+        stretches that double: what somebody goes back to is recent more often than not.
         """
         reach, xid = self.reach(), transaction & 0xFFFF_FFFF
-        end = int(self._mount.node.volume.vdl)
-        for tick in reversed([] if reach.lsn is None else self._ticks_from(reach.lsn)):
-            for commit in self.commits_between(tick, end):
+        starts = [] if reach.lsn is None else self._ticks_from(reach.lsn)
+        end, stretch = int(self._mount.node.volume.vdl), 1
+        while starts:
+            first = starts[-stretch:][0]
+            for commit in self.commits_between(first, end):
                 if xid in commit.xids:
                     return commit.end
-            end = tick
+            end, starts, stretch = first, starts[:-stretch], stretch * 2
         raise OutOfWindowError(
             f"no commit of a transaction {transaction} is within reach: {_window_said(reach)}"
         )

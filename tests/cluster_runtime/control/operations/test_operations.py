@@ -87,6 +87,7 @@ OURS_IN_RDS_OPERATIONS = {
     ("DescribeDBInstances", "db_cluster_identifier"),
     ("RestoreDBClusterToPointInTime", "backup_location"),
     ("RestoreDBClusterToPointInTime", "backup_key"),
+    ("RestoreDBClusterToPointInTime", "restore_to_transaction"),
     ("RestoreDBClusterToPointInTime", "with_writer"),
     ("RestoreDBClusterFromSnapshot", "with_writer"),
 }
