@@ -130,7 +130,7 @@ def _serving(platform: Platform, scope: ServerScope, about: str, speaker: type[I
         version=version("borealis-postgres"),
         tools=list(tools.values()),
         prompts=prompts(tools, scope.cluster, scope.databases),
-        resources=Resources(platform, scope, words),
+        offered=Resources(platform, scope, words),
     )
 
 
