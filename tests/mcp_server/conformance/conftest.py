@@ -37,8 +37,8 @@ def process(*arguments: str, told: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def fixture_url() -> Iterator[str]:
     """A server that offers what the scenarios ask for."""
-    with process("tests.mcp_server.conformance.fixture", told="stdout") as port:
-        yield f"http://127.0.0.1:{port}/mcp"
+    with process("tests.mcp_server.conformance.fixture", told="stdout") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,16 @@
 """A server that offers what the conformance scenarios ask for, made as the real one is made.
 
-The tools are definitions bound as ours are, in a `ToolServer`, behind `serve_http`; only what they
-say is the suite's. Contents that no tool of ours sends (images, audio, embedded resources) come
-from functions in the same `StrictTool`.
+The tools are definitions bound as ours are, in a `ToolServer`, served by `hosting.serve`; only what
+they say is the suite's. Contents that no tool of ours sends (images, audio, embedded resources)
+come from functions in the same `StrictTool`.
 
 Source: the descriptions of the scenarios of @modelcontextprotocol/conformance 0.2.0-alpha.12.
 """
 
 import base64
 import json
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import anyio
@@ -46,10 +46,12 @@ from pydantic import Field
 
 from mcp_server.answers.pages import Answer
 from mcp_server.errors import McpServerError
+from mcp_server.hosting import serve
+from mcp_server.nl2sql.model.language_model import Message as ModelMessage
 from mcp_server.offers.serving import Readable, ToolServer
 from mcp_server.questions import Questions
 from mcp_server.sampling import client_model
-from mcp_server.server import listen, serve_http
+from mcp_server.server import listen
 from mcp_server.toolkit.changes import Changes
 from mcp_server.toolkit.definition import Effect, StrictTool, tool
 from mcp_server.toolkit.platform import Call, Platform, ServerScope
@@ -131,9 +133,7 @@ async def sampling(call: Call, prompt: Annotated[str, Field(description="What to
 
 
 def _user(text: str) -> Any:
-    from mcp_server.nl2sql.model.language_model import Message
-
-    return Message("user", text)
+    return ModelMessage("user", text)
 
 
 async def _form(call: Call, message: str, properties: Mapping[str, Any]) -> ElicitResult:
@@ -475,10 +475,8 @@ def build() -> ToolServer:
 
 def main() -> None:
     """Serve on any free port of 127.0.0.1, told on standard output, until told to end."""
-    with listen("127.0.0.1", 0) as listener:
-        print(listener.getsockname()[1], flush=True)
-        anyio.run(serve_http, build(), listener)
+    serve(build(), lambda: None, listen("127.0.0.1", 0), None, partial(print, flush=True))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
