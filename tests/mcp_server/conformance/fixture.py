@@ -44,14 +44,14 @@ from mcp_types import (
 )
 from pydantic import Field
 
+from mcp_server.access.opening import AccessOptions
 from mcp_server.answers.pages import Answer
 from mcp_server.errors import McpServerError
-from mcp_server.hosting import serve
+from mcp_server.hosting import Listening, serve
 from mcp_server.nl2sql.model.language_model import Message as ModelMessage
 from mcp_server.offers.serving import Readable, ToolServer
 from mcp_server.questions import Questions
 from mcp_server.sampling import client_model
-from mcp_server.server import listen
 from mcp_server.toolkit.changes import Changes
 from mcp_server.toolkit.definition import Effect, StrictTool, tool
 from mcp_server.toolkit.platform import Call, Platform, ServerScope
@@ -475,7 +475,8 @@ def build() -> ToolServer:
 
 def main() -> None:
     """Serve on any free port of 127.0.0.1, told on standard output, until told to end."""
-    serve(build(), lambda: None, listen("127.0.0.1", 0), None, partial(print, flush=True))
+    listening = Listening.at("127.0.0.1", 0, AccessOptions())
+    serve(build(), lambda: None, listening, partial(print, flush=True))
 
 
 if __name__ == "__main__":
