@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 
 import anyio
 import psycopg
+import structlog
 from anyio import to_thread
 from psycopg import generators, pq
 from psycopg.conninfo import conninfo_to_dict
@@ -51,6 +52,8 @@ from mcp_server.sql_errors import connection_lost
 
 T = TypeVar("T")
 
+log = structlog.get_logger(__name__)
+
 STATEMENTS_LISTED = 100
 NOTICE_CHARACTERS = 1000
 
@@ -69,6 +72,8 @@ CONNECT_SECONDS = 30
 HOSTS_MAX = 4
 """Hosts that a call meets one after the other, before it gives up."""
 CANCEL_SECONDS = 5.0
+LISTENS_SECONDS = 0.5
+"""What a statement that nobody waits for has to heed its cancellation."""
 GRACE_SECONDS = 0.5
 """What the server's own clock has before that of the call strikes."""
 
@@ -301,10 +306,21 @@ async def interruptible(
     except asyncio.CancelledError:
         task.cancel()
         with anyio.CancelScope(shield=True):
-            await asyncio.wait([task])
+            await _ended(connection, task)
         if not task.cancelled():
             task.exception()  # seen: what became of it is of interest to nobody
         raise
+
+
+async def _ended(connection: Connection, task: "asyncio.Future[Any]") -> None:
+    """Wait for the end of work that was cancelled; SQL that has caught that is ended by force."""
+    done, _ = await asyncio.wait([task], timeout=LISTENS_SECONDS)
+    if not done and connection.server_pid:
+        try:
+            await _terminate(connection)
+        except psycopg.Error as error:
+            log.warning("mcp.session_not_ended", error=type(error).__name__)
+    await asyncio.wait([task])
 
 
 async def _stop(connection: Connection, task: "asyncio.Future[Any]") -> None:
