@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.types import ASGIApp
 
 from cluster_runtime.control.plane import ControlPlane
 from mcp_server.access.doors import Access, guarded
@@ -145,10 +146,16 @@ async def serve_http(
     that clients know the server by, where it is not its address.
     """
     host, port = listener.getsockname()[:2]
+    app = http_application(server, port, access, known_by)
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning")
+    await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def http_application(server: Server, port: int, access: Access | None, known_by: str) -> ASGIApp:
+    """What serves HTTP: the server behind its doors. Arguments as of `serve_http`."""
     names = own_names(port, known_by)
     app = server.streamable_http_app(streamable_http_path=HTTP_PATH, transport_security=names)
-    config = uvicorn.Config(guarded(app, names, access), host=host, port=port, log_level="warning")
-    await uvicorn.Server(config).serve(sockets=[listener])
+    return guarded(app, names, access)
 
 
 def own_names(port: int, known_by: str = "") -> TransportSecuritySettings:

@@ -7,6 +7,8 @@ each has a part of its own, by its issuer.
 import fcntl
 import json
 import os
+import stat
+import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +26,8 @@ FORMAT = 1
 ISSUERS_MAX = 16
 """Servers on a port of their own; beyond it, the one that was longest not written is forgotten."""
 
+LOCKING = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
 Clients = OrderedDict[str, OAuthClientInformationFull]
 Refresh = OrderedDict[str, Grant]
 
@@ -37,17 +41,17 @@ class Kept:
 
     def read(self) -> tuple[Clients, Refresh]:
         """Clients by their id, grants by digest. Raises ScopeError for a file that is not ours."""
-        part = self._parts().get(self.issuer, {})
+        part = self._parts().get(self.issuer)
+        if part is None:
+            return OrderedDict(), OrderedDict()
         try:
             clients = [OAuthClientInformationFull.model_validate(one) for one in part["clients"]]
             refresh = [
                 (name, Grant(client, tuple(scopes), family, until, used=used))
                 for name, client, scopes, family, until, used in part["refresh"]
             ]
-        except KeyError:
-            return OrderedDict(), OrderedDict()
-        except (TypeError, ValueError, ValidationError) as error:
-            raise ScopeError(f"{self.file} is damaged: remove it, and clients ask again") from error
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
+            raise self._damaged() from error
         return OrderedDict((each.client_id, each) for each in clients), OrderedDict(refresh)
 
     def write(self, clients: Clients, refresh: Refresh) -> None:
@@ -64,37 +68,50 @@ class Kept:
         with self._alone():
             others = [item for item in self._parts().items() if item[0] != self.issuer]
             parts = dict([*others, (self.issuer, part)][-ISSUERS_MAX:])
-            new = self.file.with_name(f"{self.file.name}.new")
-            with _private(new, os.O_TRUNC) as written:
-                os.write(written, json.dumps({"format": FORMAT, "issuers": parts}).encode())
-                os.fsync(written)
-            new.replace(self.file)
+            opened, new = tempfile.mkstemp(prefix=f"{self.file.name}.", dir=self.file.parent)
+            with os.fdopen(opened, "w") as written:
+                json.dump({"format": FORMAT, "issuers": parts}, written)
+                written.flush()
+                os.fsync(opened)
+            os.replace(new, self.file)
 
     def _parts(self) -> dict[str, Any]:
         try:
-            told = json.loads(self.file.read_text())
+            told = json.loads(_own_text(self.file))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
             raise ScopeError(f"cannot read {self.file}: {type(error).__name__}") from error
-        if not isinstance(told, dict) or told.get("format") != FORMAT:
+        if not isinstance(told, dict):
+            raise self._damaged()
+        if told.get("format") != FORMAT:
             raise ScopeError(f"{self.file} was written by another release: move it away")
-        parts: dict[str, Any] = told["issuers"]
+        parts = told.get("issuers")
+        if not isinstance(parts, dict):
+            raise self._damaged()
         return parts
+
+    def _damaged(self) -> ScopeError:
+        return ScopeError(f"{self.file} is damaged: remove it, and clients ask again")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """While no other server writes the file."""
-        with _private(self.file.with_name(f"{self.file.name}.lock")) as lock:
+        lock = os.open(self.file.with_name(f"{self.file.name}.lock"), LOCKING, 0o600)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(lock)
 
 
-@contextmanager
-def _private(file: Path, flags: int = 0) -> Iterator[int]:
-    """A file that its owner alone reads, and that no link leads elsewhere."""
-    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
-    try:
-        yield opened
-    finally:
-        os.close(opened)
+def _own_text(file: Path) -> str:
+    """What a file says that nobody else can have written. Raises OSError, ScopeError."""
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)) as opened:
+        facts = os.fstat(opened.fileno())
+        if facts.st_uid != os.geteuid() or stat.S_IMODE(facts.st_mode) & 0o077:
+            raise ScopeError(
+                f"{file} says who may come in, and others than its owner may read or write it: "
+                "remove it, or make it yours alone (chmod 600)"
+            )
+        return opened.read()

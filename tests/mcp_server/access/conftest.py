@@ -30,8 +30,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mcp_server.server import listen
+from mcp_server.access.opening import AccessOptions
+from mcp_server.server import address_of, http_application, listen
 from tests.mcp_server.access.keys import RSA, jwk
+from tests.mcp_server.conformance.fixture import build
 
 PASSPHRASE = "correct-horse-battery-staple"
 REDIRECT = "http://127.0.0.1:33418/callback"
@@ -39,11 +41,11 @@ REDIRECT = "http://127.0.0.1:33418/callback"
 
 @dataclass
 class Serving:
-    """A server as a process. said: what it wrote on standard error."""
+    """A server. token_file: holds the pass phrase. said: what it wrote on standard error."""
 
     url: str
-    said: Path
     token_file: Path
+    said: Path | None = None
 
     @property
     def origin(self) -> str:
@@ -51,16 +53,44 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[Serving]:
-    """`borealis mcp --http` with these arguments; `{TOKEN}` in them is the token file."""
+def in_a_thread(application: Any, listener: Any) -> Iterator[None]:
+    """Serve an application in this process."""
+    server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def serving(folder: Path, port: int = 0, **options: Any) -> Iterator[Serving]:
+    """A server with two tools, behind the doors that `AccessOptions` make of these options."""
+    token_file = folder / "token"
+    token_file.write_text(PASSPHRASE + "\n")
+    with listen("127.0.0.1", port) as listener:
+        address = address_of(listener)
+        access = AccessOptions(token_file, **options)
+        access.check(http=True)
+        taken = listener.getsockname()[1]
+        app = http_application(build(), taken, access.opened(address), access.known_by(address))
+        with in_a_thread(app, listener):
+            yield Serving(address, token_file)
+
+
+@contextmanager
+def command(folder: Path, *arguments: str) -> Iterator[Serving]:
+    """`borealis mcp --http` as a process."""
     token_file, said = folder / "token", folder / "stderr"
     token_file.write_text(PASSPHRASE + "\n")
-    filled = [each.replace("{TOKEN}", str(token_file)) for each in arguments]
-    with said.open("a") as errors:
+    with said.open("w") as errors:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "mcp_server", "--state-dir", str(folder / "state")),
-                *("--http", "--warm-pool", "0", "--hosted-by", "process", *filled),
+                *("--http", "--port", "0", "--warm-pool", "0", "--hosted-by", "process"),
+                *("--token-file", str(token_file), *arguments),
             ],
             stderr=subprocess.PIPE,
             text=True,
@@ -70,8 +100,8 @@ def serving(folder: Path, *arguments: str) -> Iterator[Serving]:
         copying = threading.Thread(target=lambda: [errors.write(line) for line in process.stderr])
         copying.start()
         try:
-            assert "MCP server at" in first, first + said.read_text()
-            yield Serving(first.split()[-1], said, token_file)
+            assert "MCP server at" in first, first
+            yield Serving(first.split()[-1], token_file, said)
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
@@ -216,9 +246,5 @@ def other_issuer() -> Iterator[OtherIssuer]:
     made = OtherIssuer()
     with listen("127.0.0.1", 0) as listener:
         made.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = uvicorn.Server(uvicorn.Config(made.application(), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield made
-        server.should_exit = True
-        thread.join()
+        with in_a_thread(made.application(), listener):
+            yield made

@@ -24,19 +24,16 @@ from tests.mcp_server.access.conftest import (
     Person,
     Serving,
     Storage,
+    command,
     initialized,
     serving,
     signing_in,
 )
 
-LOCAL = ("--oauth", "local", "--token-file", "{TOKEN}")
-
 
 @pytest.fixture(scope="module")
-def local(state_dir: Path) -> Iterator[Serving]:
-    folder = state_dir / "oauth"
-    folder.mkdir()
-    with serving(folder, "--port", "0", *LOCAL) as found:
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(tmp_path_factory.mktemp("local"), oauth="local") as found:
         yield found
 
 
@@ -57,7 +54,7 @@ async def test_a_client_registers_is_let_in_by_a_person_and_works(
 ) -> None:
     person, storage = Person(), Storage()
     async with signed_in(local.url, person, storage, mode) as client:
-        answer = await client.call_tool("list_clusters", {})
+        answer = await client.call_tool("test_simple_text", {})
         assert not answer.is_error
     assert person.came["iss"] == local.origin
     (page,) = person.pages
@@ -68,18 +65,15 @@ async def test_a_client_registers_is_let_in_by_a_person_and_works(
         assert (await client.list_tools()).tools
 
 
-async def test_a_client_renews_its_token_and_goes_on_after_a_restart(state_dir: Path) -> None:
-    folder = state_dir / "oauth-again"
-    folder.mkdir()
+async def test_a_client_renews_its_token_and_goes_on_after_a_restart(tmp_path: Path) -> None:
     storage = Storage()
-    with serving(folder, "--port", "0", *LOCAL) as first:
+    with serving(tmp_path, oauth="local") as first:
         async with signed_in(first.url, Person(), storage) as client:
             await client.list_tools()
-        port = str(urlsplit(first.url).port)
-    old, nobody = storage.tokens.access_token, Person(passphrase="", answer="no")
-    with serving(folder, "--port", port, *LOCAL) as second:
+        port = urlsplit(first.url).port
+    old = storage.tokens.access_token
+    with serving(tmp_path, port, oauth="local") as second:
         assert initialized(second, old).status_code == 401
-        storage.tokens.expires_in = -1  # so that the client knows, as it would after an hour
         async with httpx.AsyncClient() as browser:
             renewed = await browser.post(
                 f"{second.origin}/token",
@@ -92,7 +86,6 @@ async def test_a_client_renews_its_token_and_goes_on_after_a_restart(state_dir: 
             )
         assert renewed.status_code == 200, renewed.text
         assert initialized(second, renewed.json()["access_token"]).status_code == 200
-        assert nobody.pages == []
         kept = second.token_file.with_name("token.clients")
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
         text = kept.read_text()
@@ -299,20 +292,31 @@ def test_the_page_stands_in_no_frame_runs_no_script_and_is_kept_nowhere(
     page = httpx.get(authorized(local, client_id).headers["location"])
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert page.headers["referrer-policy"] == "same-origin"
     assert (page.headers["cache-control"], page.headers["x-frame-options"]) == ("no-store", "DENY")
     odd = httpx.get(f"{local.origin}/consent", params={"request": '"><script>alert(1)</script>'})
     assert odd.status_code == 400
     assert "<script>" not in odd.text
 
 
-def test_no_secret_was_written_anywhere(local: Serving, client_id: str) -> None:
-    """Runs last: what all the others did is in the log."""
-    code, verifier = with_code(local, client_id)
-    made = exchanged(local, code=code, code_verifier=verifier, client_id=client_id).json()
-    initialized(local, made["access_token"])
-    initialized(local, made["access_token"] + "x")
-    kept = local.token_file.with_name("token.clients").read_text()
+async def test_the_command_serves_it_and_writes_no_secret_anywhere(state_dir: Path) -> None:
+    folder = state_dir / "oauth"
+    folder.mkdir()
+    person, storage = Person(), Storage()
+    with command(folder, "--oauth", "local") as server:
+        async with signed_in(server.url, person, storage) as client:
+            assert not (await client.call_tool("list_clusters", {})).is_error
+        tokens = storage.tokens
+        assert initialized(server, tokens.access_token + "x").status_code == 401
+        used = exchanged(server, code=person.came["code"], code_verifier="x", client_id="x")
+        assert used.status_code == 401
+        kept = server.token_file.with_name("token.clients").read_text()
     assert json.loads(kept)["format"] == 1
-    for text in (local.said.read_text(), kept):
-        for secret in (PASSPHRASE, code, verifier, made["access_token"], made["refresh_token"]):
+    for text in (server.said.read_text(), kept):
+        for secret in (
+            PASSPHRASE,
+            person.came["code"],
+            tokens.access_token,
+            tokens.refresh_token,
+        ):
             assert secret not in text
