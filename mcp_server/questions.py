@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from cluster_runtime.engine.access.roles import READER
-from mcp_server.connections import interruptible
+from mcp_server.databases.connections import interruptible
 from mcp_server.databases.existing import Database
 from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import READ_ROWS, Asker

@@ -31,7 +31,7 @@ from psycopg.pq.abc import PGresult
 
 from cluster_runtime.engine.access.roles import READER
 from mcp_server import sql_script
-from mcp_server.connections import CONNECTING, Connection, connect
+from mcp_server.databases.connections import CONNECTING, Connection, connect
 from mcp_server.databases.existing import Database, ExistingDatabase
 from mcp_server.databases.parameters import Parameter, as_texts
 from mcp_server.databases.written import NOTHING, WRITTEN

@@ -22,6 +22,7 @@ TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 Keys = Mapping[str, Mapping[str, Any]]
 """JWKs by their `kid`."""
 LEEWAY_SECONDS = 10
+"""By which the issuer's clock may be ahead of ours."""
 REQUIRED = ("iss", "aud", "exp")
 
 
@@ -134,7 +135,7 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
     for each in (expires, begins):
         if isinstance(each, bool) or not isinstance(each, int | float):
             raise TokenRefusedError("its times are no numbers")
-    if not now < expires + LEEWAY_SECONDS:
+    if not now < expires:
         raise TokenRefusedError("it has expired")
     if not begins - LEEWAY_SECONDS <= now:
         raise TokenRefusedError("it is not good yet")

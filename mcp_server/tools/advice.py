@@ -10,7 +10,7 @@ from mcp_server.advice.examining import diagnose as examine
 from mcp_server.advice.findings import Finding
 from mcp_server.advice.plans import plan_of
 from mcp_server.answers.pages import Answer
-from mcp_server.connections import interruptible
+from mcp_server.databases.connections import interruptible
 from mcp_server.errors import SqlRefusedError
 from mcp_server.nl2sql.database.guard.checks import inspect
 from mcp_server.rendering import Json

@@ -10,7 +10,7 @@ from pydantic import Field
 from cluster_runtime.control.plane import Cluster
 from mcp_server.advice.findings import HIDDEN, may_hold_a_secret
 from mcp_server.answers.pages import Answer
-from mcp_server.connections import Connection, interruptible
+from mcp_server.databases.connections import Connection, interruptible
 from mcp_server.errors import SqlRefusedError
 from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.rendering import Json

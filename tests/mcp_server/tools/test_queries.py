@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from mcp import Client
 
-from mcp_server import connections, sessions
+from mcp_server import sessions
+from mcp_server.databases import connections
 from mcp_server.toolkit import progress
 from tests.mcp_server.conftest import told
 from tests.waiting import wait_until
