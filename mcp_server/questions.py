@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from cluster_runtime.engine.access.roles import READER
+from mcp_server.databases.connections import interruptible
 from mcp_server.databases.existing import Database
 from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import READ_ROWS, Asker
@@ -16,7 +17,7 @@ from mcp_server.nl2sql.model.language_model import Model, as_model
 from mcp_server.nl2sql.model.plan import PlanSettings
 from mcp_server.results import Alternative, QueryResult, QuestionAnswer
 from mcp_server.rows import Collected, limits_of_a_call, result_of
-from mcp_server.sessions import connected, interruptible
+from mcp_server.sessions import connected
 
 if TYPE_CHECKING:
     from mcp_server.nl2sql.translator import Translator

@@ -6,20 +6,18 @@ such an address, so that a web page cannot reach it by rebinding a DNS name.
 Source: Model Context Protocol specification, "Transports"; the server part of mcp 2.x.
 """
 
-import hmac
 import ipaddress
 import socket
 from importlib.metadata import version
+from urllib.parse import urlsplit
 
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
-from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Send
-from starlette.types import Scope as ASGIScope
+from starlette.types import ASGIApp
 
 from cluster_runtime.control.plane import ControlPlane
+from mcp_server.access.doors import Access, guarded
 from mcp_server.answers.pages import ANSWER_TOKENS
 from mcp_server.databases.existing import Databases
 from mcp_server.errors import ScopeError
@@ -130,7 +128,7 @@ def _serving(platform: Platform, scope: ServerScope, about: str, speaker: type[I
         version=version("borealis-postgres"),
         tools=list(tools.values()),
         prompts=prompts(tools, scope.cluster, scope.databases),
-        resources=Resources(platform, scope, words),
+        offered=Resources(platform, scope, words),
     )
 
 
@@ -139,52 +137,44 @@ async def serve_stdio(server: Server) -> None:
     await server.run_stdio_async()
 
 
-async def serve_http(server: Server, listener: socket.socket, token: str | None = None) -> None:
+async def serve_http(
+    server: Server, listener: socket.socket, access: Access | None = None, known_by: str = ""
+) -> None:
     """Serve any number of clients on a listener from `listen`, until the process is told to end.
 
-    token: what clients must send as `Authorization: Bearer ...`; None lets everybody in who can
-    open a connection.
+    access: who may come in; None lets everybody in who can open a connection. known_by: the URL
+    that clients know the server by, where it is not its address.
     """
     host, port = listener.getsockname()[:2]
-    app = server.streamable_http_app(
-        streamable_http_path=HTTP_PATH, transport_security=only_for_loopback(port)
-    )
-    if token is not None:
-        app.add_middleware(RequireToken, token=token)
+    app = http_application(server, port, access, known_by)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning")
     await uvicorn.Server(config).serve(sockets=[listener])
 
 
-class RequireToken:
-    """Refuses requests without the bearer token (RFC 6750), before anything else sees them."""
-
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self.app = app
-        self.expected = f"Bearer {token}".encode()
-
-    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 401."""
-        if scope["type"] == "http":
-            given = Headers(scope=scope).get("authorization", "").encode()
-            if not hmac.compare_digest(given, self.expected):
-                refusal = PlainTextResponse(
-                    "this server needs the header Authorization: Bearer TOKEN",
-                    status_code=401,
-                    headers={"WWW-Authenticate": "Bearer"},
-                )
-                await refusal(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+def http_application(server: Server, port: int, access: Access | None, known_by: str) -> ASGIApp:
+    """What serves HTTP: the server behind its doors. Arguments as of `serve_http`."""
+    names = own_names(port, known_by)
+    app = server.streamable_http_app(streamable_http_path=HTTP_PATH, transport_security=names)
+    return guarded(app, names, access)
 
 
-def only_for_loopback(port: int) -> TransportSecuritySettings:
+def own_names(port: int, known_by: str = "") -> TransportSecuritySettings:
     """Refuse requests that a browser sends under another name (DNS rebinding)."""
     names = [f"{host}:{port}" for host in ("127.0.0.1", "localhost", "[::1]")]
+    origins = [f"http://{name}" for name in names]
+    if known_by:
+        parts = urlsplit(known_by)
+        names.append(parts.netloc)
+        origins.append(f"{parts.scheme}://{parts.netloc}")
     return TransportSecuritySettings(
-        enable_dns_rebinding_protection=True,
-        allowed_hosts=names,
-        allowed_origins=[f"http://{name}" for name in names],
+        enable_dns_rebinding_protection=True, allowed_hosts=names, allowed_origins=origins
     )
+
+
+def address_of(listener: socket.socket) -> str:
+    """The URL of a server on a listener."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{HTTP_PATH}"
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -16,11 +16,10 @@ as the role of its connection string, in the same transaction, behind the same g
 """
 
 import asyncio
-import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 import psycopg
@@ -32,6 +31,7 @@ from psycopg.pq.abc import PGresult
 
 from cluster_runtime.engine.access.roles import READER
 from mcp_server import sql_script
+from mcp_server.databases.connections import CONNECTING, Connection, connect
 from mcp_server.databases.existing import Database, ExistingDatabase
 from mcp_server.databases.parameters import Parameter, as_texts
 from mcp_server.databases.written import NOTHING, WRITTEN
@@ -57,31 +57,18 @@ NOTICE_CHARACTERS = 1000
 CONNECTIONS = anyio.Semaphore(24)
 """Calls at a time; others wait, for a cluster takes 100 connections and programs need some."""
 
-GRANT_ADVICE = (
-    f"reading tools connect as {READER}, which sees what the master user creates; for objects of "
-    f"other roles, GRANT SELECT ON ... TO {READER} and USAGE ON SCHEMA ..."
-)
 GRANT_ADVICE_ELSEWHERE = (
     "this server reads as the role {} of its connection string; whoever owns the object can GRANT "
     "SELECT ON ... TO it, and USAGE ON SCHEMA ..."
 )
-CONNECT_SECONDS = 30
 HOSTS_MAX = 4
 """Hosts that a call meets one after the other, before it gives up."""
-CANCEL_SECONDS = 5.0
-GRACE_SECONDS = 0.5
-"""What the server's own clock has before that of the call strikes."""
-
 SETTINGS = (
     "set datestyle = 'ISO'; set bytea_output = 'hex'; set standard_conforming_strings = on; "
     "set statement_timeout = {}; select pg_catalog.pg_backend_pid(), "
     "pg_catalog.pg_is_in_recovery(), pg_catalog.pg_postmaster_start_time()::pg_catalog.text"
 )
 READER_SETTINGS = "set role none; " + SETTINGS
-TERMINATE = "select pg_catalog.pg_terminate_backend(%s)"
-SERVER = "select pg_catalog.pg_postmaster_start_time()::pg_catalog.text"
-SERVERS_MAX = 32
-"""Twice as many as a reader endpoint leads to, which takes them in turn."""
 LOCAL = ".localhost"
 READER_SECONDS = 2.0
 """How long a reader may take to show what this server has written; then the writer is asked."""
@@ -93,21 +80,6 @@ WRITTEN_TO = (
     "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')"
     "::pg_catalog.int8"
 )
-
-
-class Connection(psycopg.AsyncConnection[Any]):
-    """A connection of one call. dsn, server_pid: how its session can be ended from another; 0 where
-    it cannot.
-
-    on_reader: whether it is one to a reader. server: which of a cluster's servers it leads to.
-    grant_advice: what to do when its role may not read something.
-    """
-
-    dsn: str
-    server_pid: int
-    on_reader: bool = False
-    server: str = ""
-    grant_advice: str = GRANT_ADVICE
 
 
 @asynccontextmanager
@@ -185,7 +157,7 @@ async def _ready(dsn: Callable[[], str], settings: bytes) -> Connection:
 
 async def _with_settings(dsn: Callable[[], str], settings: bytes) -> Connection:
     # In a thread: making a token reads a file, and a host elsewhere may take a while.
-    connection = await _connect(await to_thread.run_sync(dsn))
+    connection = await connect(await to_thread.run_sync(dsn))
     try:
         cursor = await connection.execute(settings, prepare=False)
         while cursor.nextset():
@@ -229,21 +201,6 @@ async def _pid_if_it_stays(connection: Connection) -> int:
     return int(pid) if pid == connection.info.backend_pid else 0
 
 
-CONNECTING: dict[str, Any] = {
-    "connect_timeout": CONNECT_SECONDS,
-    "application_name": "borealis mcp",
-    "client_encoding": "utf8",
-}
-
-
-async def _connect(dsn: str) -> Connection:
-    connection = await Connection.connect(
-        dsn, autocommit=True, prepare_threshold=None, **CONNECTING
-    )
-    connection.dsn = dsn
-    return connection
-
-
 @asynccontextmanager
 async def reading(
     cluster: Database, database: str | None, limits: Limits
@@ -273,61 +230,6 @@ async def examining(
         await arun(connection, checks.begin(limits))
         await arun(connection, own_names())
         yield connection
-
-
-async def interruptible(
-    connection: Connection, work: Coroutine[Any, Any, T], seconds: float = math.inf
-) -> T:
-    """Await work on a connection; when the caller goes away, its statement is cancelled.
-
-    The work is a task of its own, cancelled once. Inside the caller's cancel scope psycopg would
-    be cancelled again while it tells the server to stop, and the server would go on for nobody.
-    seconds: when they are over the statement is cancelled too, and a session that goes on all the
-    same is ended. Raises QueryTimeoutError then.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        patience = None if math.isinf(seconds) else seconds + GRACE_SECONDS
-        done, _ = await asyncio.wait([task], timeout=patience)
-        if not done:
-            await _stop(connection, task)
-            failed = task.exception()
-            if failed is not None and not isinstance(failed, ResultLostError):
-                raise QueryTimeoutError(
-                    f"timeout: the call took more than {seconds:g} s, so it was cancelled and its "
-                    "transaction rolled back; narrow the statement, or raise timeout_seconds"
-                ) from failed
-        return task.result()
-    except asyncio.CancelledError:
-        task.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # seen: what became of it is of interest to nobody
-        raise
-
-
-async def _stop(connection: Connection, task: "asyncio.Future[Any]") -> None:
-    """Cancel what a connection runs; end its session where SQL has caught that and goes on."""
-    await connection.cancel_safe(timeout=CANCEL_SECONDS)
-    done, _ = await asyncio.wait([task], timeout=CANCEL_SECONDS)
-    if not done and not connection.server_pid:
-        await connection.close()
-        await asyncio.wait([task])
-    elif not done:
-        await _terminate(connection)
-        await asyncio.wait([task])
-
-
-async def _terminate(connection: Connection) -> None:
-    """End a session from another one at the same server: its endpoint may lead to several."""
-    for _ in range(SERVERS_MAX):
-        async with await _connect(connection.dsn) as another:
-            (server,) = await (await another.execute(SERVER)).fetchone() or ("",)
-            if server == connection.server:
-                await another.execute(TERMINATE, [connection.server_pid])
-                return
-    await connection.close()
 
 
 async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult:

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 
 from mcp_server.advice import findings, queries
 from mcp_server.advice.findings import Finding, Index, Row
-from mcp_server.sessions import Connection
+from mcp_server.databases.connections import Connection
 from mcp_server.sql_errors import connection_lost
 
 Check = Literal[

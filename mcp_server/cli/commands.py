@@ -36,16 +36,27 @@ from mcp_server.cli.options import (
     AllowDestructive,
     AnswerTokens,
     AsJson,
+    AuroraDatabase,
+    AuroraUser,
+    CaBundle,
     CoresPerAcu,
     CreateIt,
     Dsns,
     Enforced,
+    HttpHost,
+    HttpPort,
     MemoryCluster,
     Model,
     Name,
+    OAuth,
+    OAuthResource,
+    OAuthScopes,
     Overcommit,
+    OverHttp,
+    ReadOnly,
     Served,
     StateDir,
+    TokenFile,
     WarmPool,
     clusters,
 )
@@ -92,16 +103,6 @@ Dsn = Annotated[
 Region = Annotated[
     str | None,
     typer.Option(help="The cluster is one of Amazon Aurora in this region, with IAM tokens."),
-]
-AuroraUser = Annotated[
-    str | None,
-    typer.Option("--user", help="Amazon Aurora: role with rds_iam; default: the master user."),
-]
-CaBundle = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="PGSSLROOTCERT", help="Amazon Aurora: certificates to verify the server by."
-    ),
 ]
 
 
@@ -341,20 +342,16 @@ def mcp(
         typer.Option(help="Serve this cluster only: the tools lose their cluster parameter."),
     ] = None,
     create_cluster: CreateIt = False,
-    read_only: Annotated[
-        bool, typer.Option("--read-only", help="Leave out the tools that write.")
-    ] = False,
+    read_only: ReadOnly = False,
     allow_destructive: AllowDestructive = False,
     toolsets: Served = None,
     memory_cluster: MemoryCluster = None,
     answer_tokens: AnswerTokens = 20_000,
     model: Model = None,
     warm_pool: WarmPool = 1,
-    http: Annotated[
-        bool, typer.Option("--http", help="Serve streamable HTTP instead of standard input.")
-    ] = False,
-    host: Annotated[str, typer.Option(help="With --http: 127.0.0.1 or ::1.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="With --http: the port; 0 takes any free one.")] = 8765,
+    http: OverHttp = False,
+    host: HttpHost = "127.0.0.1",
+    port: HttpPort = 8765,
     hosted_by: Annotated[
         Literal["daemon", "process", "auto"],
         typer.Option(
@@ -362,21 +359,20 @@ def mcp(
             "(whoever does, else this process).",
         ),
     ] = "daemon",
-    token_file: Annotated[
-        Path | None,
-        typer.Option(help="With --http: ask clients for the bearer token in this file."),
-    ] = None,
+    token_file: TokenFile = None,
+    oauth: OAuth = None,
+    oauth_resource: OAuthResource = None,
+    oauth_scope: OAuthScopes = None,
     dsn: Dsns = None,
     region: Region = None,
     user: AuroraUser = None,
-    database: Annotated[
-        str | None, typer.Option(help="Amazon Aurora: database; default: the cluster's own.")
-    ] = None,
+    database: AuroraDatabase = None,
     ca_bundle: CaBundle = None,
 ) -> None:
     """Serve the MCP tools, over standard input and output or over HTTP."""
     with loading():
         from mcp_server import hosting
+        from mcp_server.access.opening import AccessOptions
         from mcp_server.cli import existing
         from mcp_server.toolkit.toolsets import DEFAULT, chosen
 
@@ -387,7 +383,7 @@ def mcp(
         read_only=read_only,
         model=model,
         listen=(host, port) if http else None,
-        token_file=token_file,
+        access=AccessOptions(token_file, oauth, oauth_resource, tuple(oauth_scope or ())),
         warm_pool=warm_pool,
         hosted_by=hosted_by,
         toolsets=DEFAULT if toolsets is None else chosen(toolsets),

@@ -123,6 +123,56 @@ AnswerTokens = Annotated[
 CreateIt = Annotated[
     bool, typer.Option("--create", help="With --cluster: create it if it does not exist.")
 ]
+AuroraUser = Annotated[
+    str | None,
+    typer.Option("--user", help="Amazon Aurora: role with rds_iam; default: the master user."),
+]
+CaBundle = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="PGSSLROOTCERT", help="Amazon Aurora: certificates to verify the server by."
+    ),
+]
+AuroraDatabase = Annotated[
+    str | None,
+    typer.Option("--database", help="Amazon Aurora: database; default: its own."),
+]
+ReadOnly = Annotated[bool, typer.Option("--read-only", help="Leave out the tools that write.")]
+OverHttp = Annotated[
+    bool, typer.Option("--http", help="Serve streamable HTTP instead of standard input.")
+]
+HttpHost = Annotated[str, typer.Option(help="With --http: 127.0.0.1 or ::1.")]
+HttpPort = Annotated[int, typer.Option(help="With --http: the port; 0 takes any free one.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(help="With --http: let in who sends the content of this file as a bearer token."),
+]
+OAuth = Annotated[
+    str | None,
+    typer.Option(
+        "--oauth",
+        metavar="ISSUER",
+        help="With --http: let in who has a token of this OAuth issuer (a URL); `local`: of this "
+        "server itself, which asks a person for the content of --token-file.",
+    ),
+]
+OAuthResource = Annotated[
+    str | None,
+    typer.Option(
+        "--oauth-resource",
+        metavar="URL",
+        help="With --oauth: the URL that clients know this server by, and tokens are for; default: "
+        "its own.",
+    ),
+]
+OAuthScopes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--oauth-scope",
+        metavar="SCOPE",
+        help="With --oauth ISSUER: what tokens must have; may be repeated.",
+    ),
+]
 MemoryCluster = Annotated[
     str | None,
     typer.Option(

@@ -32,6 +32,7 @@ from mcp_server.nl2sql.database.guard.checks import Limits, begin
 from mcp_server.nl2sql.database.own_names import own_names
 from mcp_server.nl2sql.database.reader import Reader, ResultSet
 from mcp_server.nl2sql.database.steps import Fetch, Steps, arun, run
+from mcp_server.nl2sql.database.stopping import in_thread
 from mcp_server.nl2sql.errors import ModelError, ModelTimeoutError, RefusedError
 from mcp_server.nl2sql.model.background import run_in_background
 from mcp_server.nl2sql.model.describe import describe_for
@@ -191,9 +192,7 @@ class Asker:
                 assert model is not None
                 return await patience.complete(model, messages, n)
             case Translate(question, evidence, explain):
-                return await asyncio.to_thread(
-                    self.translator.translate, question, evidence, explain
-                )
+                return await in_thread(self.translator.translate, question, evidence, explain)
             case _:
                 return await arun(conn, self._database(need))
 

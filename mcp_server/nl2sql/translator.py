@@ -16,10 +16,11 @@ import psycopg
 
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
 from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
-from mcp_server.nl2sql.database.connecting import Dsn, connect_to_read
+from mcp_server.nl2sql.database.connecting import Dsn, connect_to_read, conninfo
 from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.nl2sql.database.reader import Reader
 from mcp_server.nl2sql.database.steps import run
+from mcp_server.nl2sql.database.stopping import AbandonedError, StoppableConnection
 from mcp_server.nl2sql.errors import QueryTimeoutError, RefusedError
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
@@ -86,6 +87,9 @@ class Translator:
             kept = self._conn is not None
             try:
                 return self._best(self._connected(), texts, explain)
+            except AbandonedError:
+                self._close()
+                raise
             except psycopg.OperationalError:
                 if not kept or self._conn is None or not self._conn.broken:
                     raise
@@ -127,15 +131,25 @@ class Translator:
     def _profile(self, conn: psycopg.Connection[Any]) -> tuple[Linker, JoinGraph]:
         version = conn.execute(SCHEMA_VERSION).fetchone()
         if self._known is None or self._known[0] != version:
-            with connect_to_read(self.dsn) as reading_all:
+            with self._connect() as reading_all:
                 found = profile(reading_all)
             self._known = (version, Linker(found), JoinGraph(found))
         return self._known[1:]
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._conn is None:
-            self._conn = connect_to_read(self.dsn)
+            self._conn = self._connect()
         return self._conn
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        dsn = conninfo(self.dsn)
+        connection: StoppableConnection = connect_to_read(dsn, StoppableConnection)
+        try:
+            connection.know_itself(dsn)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _close(self) -> None:
         if self._conn is not None:

@@ -1,12 +1,13 @@
 """Resources: a cluster, a table of its default database, core blocks of memory; by their URIs."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
 import psycopg
 import structlog
+from mcp import MCPError
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
-from mcp_types import Resource
+from mcp_types import INTERNAL_ERROR, Resource
 
 from cluster_runtime.errors import BorealisError, ClusterNotFoundError
 from cluster_runtime.wording import Words
@@ -18,13 +19,22 @@ from mcp_server.errors import ScopeError, SqlRefusedError
 from mcp_server.memories.rules import MemoryScope, MemoryScopeError, NoMemoryError
 from mcp_server.memories.stores import Memories
 from mcp_server.nl2sql.database.identifiers import written
+from mcp_server.offers.serving import Readable
 from mcp_server.results import ClusterDescription
 from mcp_server.rows import limits_of_a_call
 from mcp_server.sessions import describing
 from mcp_server.sql_errors import sql_error_text
+from mcp_server.toolkit.changes import Changes
 from mcp_server.toolkit.platform import Platform, ServerScope
 from mcp_server.toolkit.toolsets import Toolset
-from mcp_server.toolkit.uris import cluster_uri, memory_uris
+from mcp_server.toolkit.uris import (
+    CLUSTER_URI,
+    MEMORY_OF_CLUSTER_URI,
+    MEMORY_URI,
+    TABLE_URI,
+    cluster_uri,
+    memory_uris,
+)
 from mcp_server.tools.schemas import overview
 
 log = structlog.get_logger(__name__)
@@ -48,6 +58,52 @@ class Resources:
     platform: Platform
     scope: ServerScope
     words: Words
+
+    @property
+    def changes(self) -> Changes:
+        """Who is told when one changes."""
+        return self.platform.changes
+
+    def readable(self) -> list[Readable]:
+        """Clusters, tables, and core blocks where the server has memories."""
+        kinds = [
+            Readable(
+                CLUSTER_URI,
+                "cluster",
+                "Status, endpoints and settings of a cluster",
+                self.cluster,
+                "application/json",
+            ),
+            Readable(
+                TABLE_URI,
+                "table",
+                "Columns, keys, constraints and indexes of a table, as M-Schema",
+                self.table,
+            ),
+        ]
+        if self.has_memories:
+            home = self.scope.memory_home
+            kinds.append(
+                Readable(
+                    MEMORY_OF_CLUSTER_URI if home is None else MEMORY_URI,
+                    "memory",
+                    "Core blocks of a scope (user:NAME, agent:NAME, run:NAME)",
+                    self.memory_of if home is None else self.memory,
+                )
+            )
+        return kinds
+
+    async def names(self, argument: str, given: Mapping[str, str]) -> list[str]:
+        """What an argument may be, after those given before it.
+
+        Raises MCPError where that cannot be found out, which clients get as it is.
+        """
+        try:
+            return await self._names(argument, given)
+        except BorealisError as error:
+            raise MCPError(INTERNAL_ERROR, error.told(self.words)) from error
+        except psycopg.Error as error:
+            raise MCPError(INTERNAL_ERROR, sql_error_text(error, self.words)) from error
 
     async def listed(self) -> list[Resource]:
         """The clusters or databases of the server."""
@@ -115,6 +171,26 @@ class Resources:
         async with describing(await self._database(cluster), None, LIMITS) as connection:
             found = await tables_of(connection, schema, TABLES_COMPLETED)
             return [each.name if schema is not None else each.label for each in found]
+
+    async def _names(self, argument: str, given: Mapping[str, str]) -> list[str]:
+        clusters = await self.clusters()
+        if argument in ("cluster", "id"):
+            return clusters
+        if argument == "scope":
+            home = self.scope.memory_home or given.get("id")
+            return [] if home is None else await self.memory_scopes(home)
+        # Of several, none is woken that nobody named.
+        only = clusters[0] if len(clusters) == 1 else None
+        cluster = given.get("id") or given.get("cluster") or only
+        if cluster not in clusters:
+            return []
+        match argument:
+            case "schema":
+                return await self.schemas(cluster)
+            case "table":
+                return await self.tables(cluster, given.get("schema"))
+            case _:
+                return []
 
     async def _told(self, asked: Awaitable[Answer]) -> str:
         """The text of a resource. Raises ResourceError, which clients get as it is."""

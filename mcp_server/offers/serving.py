@@ -1,10 +1,10 @@
-"""The server of the SDK with what depends on the clusters that there are: resources, completion."""
+"""The server of the SDK with what changes while it serves: resources, completion, who is told."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
 
-import psycopg
 from mcp import MCPError
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context, MCPServer
@@ -13,7 +13,6 @@ from mcp.server.mcpserver.resources import ResourceSecurity
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.subscriptions import ListenHandler
 from mcp_types import (
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     Completion,
     CompletionArgument,
@@ -30,28 +29,45 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 
-from cluster_runtime.errors import BorealisError
 from mcp_server.offers.prompts import wrong_arguments
-from mcp_server.offers.resources import Resources
-from mcp_server.sql_errors import sql_error_text
+from mcp_server.toolkit.changes import Changes
 from mcp_server.toolkit.platform import owner_of
-from mcp_server.toolkit.uris import (
-    CLUSTER_URI,
-    MEMORY_OF_CLUSTER_URI,
-    MEMORY_URI,
-    TABLE_URI,
-)
 
 COMPLETIONS_MAX = 100
 NO_PATHS = ResourceSecurity(reject_path_traversal=False, reject_absolute_paths=False)
 """Names of tables are looked up in a catalog and never in a file system: `..` may be one."""
 
 
-class ToolServer(MCPServer[dict[str, object]]):
-    """An MCP server with tools, prompts and resources.
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """Resources of one kind. uri: with or without variables, which `read` takes by name."""
 
-    resources: what its resources say; `None` of them is kept from one request to the next.
-    """
+    uri: str
+    name: str
+    description: str
+    read: Callable[..., Awaitable[str | bytes]]
+    mime_type: str = "text/plain"
+
+
+class Offered(Protocol):
+    """The resources of a server. None of them is kept from one request to the next."""
+
+    @property
+    def changes(self) -> Changes:
+        """Who is told when one changes."""
+
+    def readable(self) -> Sequence[Readable]:
+        """Their kinds."""
+
+    async def listed(self) -> list[Resource]:
+        """Those that there are now."""
+
+    async def names(self, argument: str, given: Mapping[str, str]) -> list[str]:
+        """What an argument may be, after those given before it. Raises MCPError."""
+
+
+class ToolServer(MCPServer[dict[str, object]]):
+    """An MCP server with tools, prompts and resources."""
 
     def __init__(
         self,
@@ -61,9 +77,9 @@ class ToolServer(MCPServer[dict[str, object]]):
         version: str,
         tools: list[Tool],
         prompts: Sequence[Prompt],
-        resources: Resources,
+        offered: Offered,
     ) -> None:
-        changes = resources.platform.changes
+        changes = offered.changes
         super().__init__(
             "borealis",
             title=title,
@@ -73,30 +89,17 @@ class ToolServer(MCPServer[dict[str, object]]):
             log_level="WARNING",
             subscriptions=changes.bus,
         )
-        self._resources = resources
+        self._offered = offered
         for each in prompts:
             self.add_prompt(each)
-        self.resource(
-            CLUSTER_URI,
-            name="cluster",
-            description="Status, endpoints and settings of a cluster",
-            mime_type="application/json",
-        )(resources.cluster)
-        self.resource(
-            TABLE_URI,
-            name="table",
-            description="Columns, keys, constraints and indexes of a table, as M-Schema",
-            security=NO_PATHS,
-        )(resources.table)
-        if resources.has_memories:
-            home = resources.scope.memory_home
+        for kind in offered.readable():
             self.resource(
-                MEMORY_OF_CLUSTER_URI if home is None else MEMORY_URI,
-                name="memory",
-                description="Core blocks of a scope (user:NAME, agent:NAME, run:NAME)",
-                mime_type="text/plain",
+                kind.uri,
+                name=kind.name,
+                description=kind.description,
+                mime_type=kind.mime_type,
                 security=NO_PATHS,
-            )(resources.memory_of if home is None else resources.memory)
+            )(kind.read)
         self.completion()(self._completed)  # type: ignore[no-untyped-call]
         # The SDK has no public door for these two; its own server is registered to in this way.
         low = self._lowlevel_server
@@ -115,8 +118,8 @@ class ToolServer(MCPServer[dict[str, object]]):
         low.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, listening)
 
     async def list_resources(self) -> list[Resource]:
-        """The clusters that there are now."""
-        return await self._resources.listed()
+        """Those that there are now."""
+        return await self._offered.listed()
 
     async def get_prompt(
         self,
@@ -141,7 +144,7 @@ class ToolServer(MCPServer[dict[str, object]]):
         context: CompletionContext | None,
     ) -> Completion | None:
         given = (context.arguments if context is not None else None) or {}
-        names = await self._names(argument.name, given)
+        names = await self._offered.names(argument.name, given)
         beginning = argument.value.lower()
         fitting = [each for each in names if each.lower().startswith(beginning)]
         return Completion(
@@ -150,46 +153,15 @@ class ToolServer(MCPServer[dict[str, object]]):
             has_more=len(fitting) > COMPLETIONS_MAX,
         )
 
-    async def _names(self, argument: str, given: dict[str, str]) -> list[str]:
-        """What an argument may be, as far as those given before it tell."""
-        clusters = await self._resources.clusters()
-        if argument in ("cluster", "id"):
-            return clusters
-        if argument == "scope":
-            home = self._resources.scope.memory_home or given.get("id")
-            return [] if home is None else await self._told(self._resources.memory_scopes(home))
-        # Of several, none is woken that nobody named.
-        only = clusters[0] if len(clusters) == 1 else None
-        cluster = given.get("id") or given.get("cluster") or only
-        if cluster not in clusters:
-            return []
-        match argument:
-            case "schema":
-                return await self._told(self._resources.schemas(cluster))
-            case "table":
-                return await self._told(self._resources.tables(cluster, given.get("schema")))
-            case _:
-                return []
-
-    async def _told(self, asked: Awaitable[list[str]]) -> list[str]:
-        """Names. Raises MCPError where they cannot be had, which clients get as it is."""
-        try:
-            return await asked
-        except BorealisError as error:
-            raise MCPError(INTERNAL_ERROR, error.told(self._resources.words)) from error
-        except psycopg.Error as error:
-            text = sql_error_text(error, self._resources.words)
-            raise MCPError(INTERNAL_ERROR, text) from error
-
     async def _subscribe(
         self, ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams
     ) -> EmptyResult:
         uri = str(params.uri)
-        self._resources.platform.changes.subscribe(owner_of(ctx), uri, ctx.session)
+        self._offered.changes.subscribe(owner_of(ctx), uri, ctx.session)
         return EmptyResult()
 
     async def _unsubscribe(
         self, ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams
     ) -> EmptyResult:
-        self._resources.platform.changes.unsubscribe(owner_of(ctx), str(params.uri))
+        self._offered.changes.unsubscribe(owner_of(ctx), str(params.uri))
         return EmptyResult()

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from anyio import to_thread
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import principal_components
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
 
@@ -103,7 +105,7 @@ class Call:
 
     @property
     def owner(self) -> str:
-        """Who calls: over HTTP the session and what it shows; else the one client that there is."""
+        """Who calls: over HTTP the session and who showed a token; else the only client."""
         return owner_of(self.context.request_context)
 
     async def off_loop(self, work: Callable[[], T]) -> T:
@@ -120,6 +122,11 @@ class Call:
 
 
 def owner_of(request: ServerRequestContext[Any, Any]) -> str:
-    """Who sent a request: over HTTP its session and what it shows; else the only client."""
-    headers = getattr(request.request, "headers", None) or {}
-    return "\n".join(headers.get(name, "") for name in ("mcp-session-id", "authorization"))
+    """Who sent a request: over HTTP its session and who showed a token; else the only client."""
+    if request.request is None:
+        return ""
+    session = request.request.headers.get("mcp-session-id", "")
+    user = request.request.scope.get("user")
+    # Not the token itself, which a client renews while it goes on.
+    shown = principal_components(user.access_token) if isinstance(user, AuthenticatedUser) else ()
+    return "\n".join([session, *map(str, shown)])

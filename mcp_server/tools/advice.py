@@ -10,11 +10,12 @@ from mcp_server.advice.examining import diagnose as examine
 from mcp_server.advice.findings import Finding
 from mcp_server.advice.plans import plan_of
 from mcp_server.answers.pages import Answer
+from mcp_server.databases.connections import interruptible
 from mcp_server.errors import SqlRefusedError
 from mcp_server.nl2sql.database.guard.checks import inspect
 from mcp_server.rendering import Json
 from mcp_server.rows import limits_of_a_call
-from mcp_server.sessions import examining, fetched, interruptible, reading
+from mcp_server.sessions import examining, fetched, reading
 from mcp_server.toolkit.arguments import ClusterName, DatabaseName, TimeoutSeconds
 from mcp_server.toolkit.definition import Effect, Reach, tool
 from mcp_server.toolkit.platform import Call

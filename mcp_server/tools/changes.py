@@ -10,6 +10,7 @@ from pydantic import Field
 from cluster_runtime.control.plane import Cluster
 from mcp_server.advice.findings import HIDDEN, may_hold_a_secret
 from mcp_server.answers.pages import Answer
+from mcp_server.databases.connections import Connection, interruptible
 from mcp_server.errors import SqlRefusedError
 from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.rendering import Json
@@ -17,11 +18,9 @@ from mcp_server.results import ExecutionResult
 from mcp_server.rows import limits_of_a_call
 from mcp_server.sessions import (
     BeforeCommit,
-    Connection,
     connected,
     describing,
     execute,
-    interruptible,
 )
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.sql_script import pieces

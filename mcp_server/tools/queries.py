@@ -5,12 +5,12 @@ from typing import Annotated
 from psycopg.errors import UndefinedColumn, UndefinedTable
 from pydantic import Field
 
+from mcp_server.databases.connections import interruptible
 from mcp_server.results import ExecutionResult, QueryResult
 from mcp_server.rows import limits_of_a_call
 from mcp_server.sessions import (
     connected,
     execute,
-    interruptible,
     query,
     reading,
     with_nearest_names,

@@ -8,10 +8,11 @@ from pydantic import Field
 from mcp_server.answers.pages import Answer
 from mcp_server.catalog import queries, search, showing
 from mcp_server.catalog.tables import described, schema_of, tables_named, tables_of
+from mcp_server.databases.connections import Connection
 from mcp_server.errors import SqlRefusedError
 from mcp_server.results import SchemaList, SchemaSummary
 from mcp_server.rows import limits_of_a_call
-from mcp_server.sessions import Connection, describing
+from mcp_server.sessions import describing
 from mcp_server.toolkit.arguments import ClusterName, DatabaseName
 from mcp_server.toolkit.definition import Effect, Reach, tool
 from mcp_server.toolkit.platform import Call

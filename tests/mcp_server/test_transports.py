@@ -7,19 +7,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from starlette.responses import PlainTextResponse
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 from cluster_runtime.engine.system.processes import wait_until_gone
+from mcp_server.access.doors import by_file, guarded
 from mcp_server.cli.commands import main
 from mcp_server.errors import ScopeError
-from mcp_server.server import RequireToken, listen
+from mcp_server.server import listen, own_names
 from tests.mcp_server.conftest import told
 
 INITIALIZE = {
@@ -201,11 +204,13 @@ def test_a_web_page_cannot_reach_the_server_by_rebinding_a_name(
     ("given", "status"), [(None, 401), ("Bearer wrong", 401), ("Bearer s3cret-s3cret-s3cret", 200)]
 )
 async def test_a_token_is_asked_for_before_anything_else(given: str | None, status: int) -> None:
-    async def reached(scope: Any, receive: Any, send: Any) -> None:
-        await PlainTextResponse("reached")(scope, receive, send)
+    async def reached(request: Request) -> Response:
+        return PlainTextResponse("reached")
 
-    transport = httpx.ASGITransport(RequireToken(reached, "s3cret-s3cret-s3cret"))
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+    inside = Starlette(routes=[Route("/mcp", reached, methods=["POST"])])
+    app = guarded(inside, own_names(8765), by_file("s3cret-s3cret-s3cret"))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
         headers = {"Authorization": given} if given else {}
         answer = await client.post("/mcp", json=INITIALIZE, headers=headers)
     assert answer.status_code == status

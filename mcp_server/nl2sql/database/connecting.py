@@ -60,21 +60,23 @@ def conninfo(dsn: Dsn) -> str:
     return dsn if isinstance(dsn, str) else dsn()
 
 
-def connect_to_read(dsn: Dsn, **kwargs: Any) -> psycopg.Connection[Any]:
+def connect_to_read(
+    dsn: Dsn, connection: type[psycopg.Connection[Any]] = psycopg.Connection, **kwargs: Any
+) -> Any:
     """A connection in autocommit mode whose transactions read, unless they say otherwise.
 
-    Raises psycopg.Error, without a secret in its text, and UnsupportedServerError for a server
-    that is too old.
+    connection: its class. Raises psycopg.Error, without a secret in its text, and
+    UnsupportedServerError for a server that is too old.
     """
     attempts = _Attempts(conninfo(dsn))
     settings = {"autocommit": True, "prepare_threshold": None, **kwargs}
     with attempts.saying_no_secret():
         try:
-            conn = psycopg.connect(attempts.first, **settings)
+            conn = connection.connect(attempts.first, **settings)
         except psycopg.OperationalError as error:
             if not attempts.options_are_refused(error):
                 raise
-            conn = psycopg.connect(attempts.dsn, **settings)
+            conn = connection.connect(attempts.dsn, **settings)
     try:
         expect_version(conn)
     except UnsupportedServerError:

@@ -10,6 +10,7 @@ import pytest
 from mcp import Client
 
 from mcp_server import sessions
+from mcp_server.databases import connections
 from mcp_server.toolkit import progress
 from tests.mcp_server.conftest import told
 from tests.waiting import wait_until
@@ -396,7 +397,7 @@ async def test_no_statement_stops_the_clock_of_its_call(tools: Any, bench: Any, 
 async def test_a_session_that_will_not_be_cancelled_is_ended(
     tools: Any, bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "CANCEL_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "CANCEL_SECONDS", 0.5)
     sql = f"set statement_timeout = 0; {STUBBORN}"
     refusal = await tools.fails("execute_sql", cluster="bench", sql=sql, timeout_seconds=0.5)
     assert "timeout" in refusal

@@ -1,0 +1,163 @@
+"""Tokens of an external issuer, over HTTP and with the real client."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from mcp import Client
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.client.streamable_http import streamable_http_client
+
+from mcp_server.access import issuers
+from mcp_server.access.issuers import Issuer, IssuerError, metadata_urls, published_keys
+from mcp_server.access.opening import AccessOptions
+from mcp_server.errors import ScopeError
+from tests.mcp_server.access.conftest import (
+    PASSPHRASE,
+    OtherIssuer,
+    Serving,
+    Storage,
+    initialized,
+    serving,
+)
+from tests.mcp_server.access.keys import RSA, jwk
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, other_issuer: OtherIssuer
+) -> Iterator[Serving]:
+    folder = tmp_path_factory.mktemp("issuer")
+    with serving(folder, oauth=other_issuer.url, scopes=("db",)) as found:
+        yield found
+
+
+async def test_a_client_gets_a_token_from_the_issuer_that_the_server_names(
+    server: Serving, other_issuer: OtherIssuer
+) -> None:
+    robot = ClientCredentialsOAuthProvider(server.url, Storage(), "robot", "s3cret", scope="db")
+    async with (
+        httpx2.AsyncClient(auth=robot) as http,
+        Client(streamable_http_client(server.url, http_client=http)) as client,
+    ):
+        assert not (await client.call_tool("test_simple_text", {})).is_error
+    assert server.url in other_issuer.asked
+
+
+def test_who_shows_nothing_is_told_of_the_issuer(
+    server: Serving, other_issuer: OtherIssuer
+) -> None:
+    assert "resource_metadata=" in initialized(server, None).headers["www-authenticate"]
+    told = httpx.get(f"{server.origin}/.well-known/oauth-protected-resource/mcp").json()
+    assert told["authorization_servers"] == [other_issuer.url]
+    assert (told["resource"], told["scopes_supported"]) == (server.url, ["db"])
+    # The server gives no tokens itself.
+    assert httpx.post(f"{server.origin}/token").status_code == 401
+
+
+def test_a_token_is_for_this_server_and_of_this_issuer(
+    server: Serving, other_issuer: OtherIssuer
+) -> None:
+    right = {"aud": server.url}
+    for changed, status in (
+        ({}, 200),
+        ({"aud": "https://other.example.com"}, 401),
+        ({"iss": "https://evil.example.com"}, 401),
+        ({"exp": 1}, 401),
+        ({"scope": "other"}, 403),
+    ):
+        token = other_issuer.token(**{**right, **changed})
+        assert initialized(server, token).status_code == status
+    assert initialized(server, PASSPHRASE).status_code == 200
+
+
+def test_refusals_are_logged_without_the_token(server: Serving, other_issuer: OtherIssuer) -> None:
+    token = other_issuer.token(aud="https://other.example.com")
+    assert initialized(server, token).status_code == 401
+    assert token not in server.said.read_text()
+
+
+async def test_new_keys_are_read_and_an_issuer_is_not_asked_for_each_unknown_one(
+    other_issuer: OtherIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = "http://127.0.0.1:1/mcp"
+    verifier = Issuer(other_issuer.url, resource)
+    assert await verifier.verify_token(other_issuer.token(aud=resource)) is not None
+    new = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    rotated = other_issuer.token(new, "two", aud=resource)
+    other_issuer.keys.append(jwk(new, "two"))
+    other_issuer.asked.clear()
+    for _ in range(5):
+        assert await verifier.verify_token(rotated) is None
+    assert other_issuer.asked == []
+    monkeypatch.setattr(issuers, "AGAIN_SECONDS", 0.0)
+    assert await verifier.verify_token(rotated) is not None
+    assert other_issuer.asked == ["keys"]
+    other_issuer.keys.pop()
+
+
+async def test_an_issuer_that_is_away_lets_nobody_in_and_is_not_asked_for_each_request() -> None:
+    verifier = Issuer("http://127.0.0.1:9", "http://127.0.0.1:1/mcp")
+    other = OtherIssuer("http://127.0.0.1:9")
+    for _ in range(3):
+        assert await verifier.verify_token(other.token(aud="http://127.0.0.1:1/mcp")) is None
+
+
+async def test_metadata_of_another_issuer_is_not_believed(other_issuer: OtherIssuer) -> None:
+    named, other_issuer.url = other_issuer.url, "https://evil.example.com"
+    try:
+        with pytest.raises(IssuerError, match="another issuer"):
+            await published_keys(named)
+    finally:
+        other_issuer.url = named
+
+
+async def test_an_issuer_without_keys_is_an_error(other_issuer: OtherIssuer) -> None:
+    keys, other_issuer.keys = other_issuer.keys, [{"kty": "oct", "k": "eA"}]
+    try:
+        with pytest.raises(IssuerError, match="no key"):
+            await published_keys(other_issuer.url)
+    finally:
+        other_issuer.keys = keys
+    assert jwk(RSA, "one", alg="RS256") in other_issuer.keys
+
+
+def test_metadata_is_where_the_standards_say() -> None:
+    assert metadata_urls("https://a.example.com/") == [
+        "https://a.example.com/.well-known/oauth-authorization-server",
+        "https://a.example.com/.well-known/openid-configuration",
+    ]
+    assert metadata_urls("https://a.example.com/realms/x") == [
+        "https://a.example.com/.well-known/oauth-authorization-server/realms/x",
+        "https://a.example.com/.well-known/openid-configuration/realms/x",
+        "https://a.example.com/realms/x/.well-known/openid-configuration",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "http", "said"),
+    [
+        ({"oauth": "https://a.example.com"}, False, "needs --http"),
+        ({"resource": "https://a.example.com"}, True, "needs --oauth"),
+        ({"scopes": ("a",)}, True, "needs --oauth"),
+        ({"oauth": "local"}, True, "needs --token-file"),
+        ({"oauth": "local", "token_file": Path("x"), "scopes": ("a",)}, True, "external issuer"),
+        ({"oauth": "http://a.example.com"}, True, "https"),
+        ({"oauth": "locale"}, True, "takes a URL"),
+        ({"oauth": "https://u:p@a.example.com"}, True, "without user"),
+        ({"oauth": "https://a.example.com", "resource": "ftp://x"}, True, "takes a URL"),
+    ],
+)
+def test_options_that_cannot_work_say_why(options: dict[str, Any], http: bool, said: str) -> None:
+    made = AccessOptions(**options)
+
+    def start() -> None:
+        made.check(http=http)
+        made.opened("http://127.0.0.1:1/mcp")
+
+    with pytest.raises(ScopeError, match=said):
+        start()
