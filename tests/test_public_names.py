@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import psycopg_pool
 import pytest
+from mcp.server.auth import provider
 
 import borealis
 
@@ -132,6 +133,7 @@ def test_the_errors_that_documentation_names_exist() -> None:
         "ResourceError",
         "ToolError",
         *dir(builtins),
+        *dir(provider),
         *dir(psycopg),
         *dir(psycopg.errors),
         *dir(psycopg_pool),

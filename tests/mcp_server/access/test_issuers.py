@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mcp import Client
 from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
 from mcp.client.streamable_http import streamable_http_client
+from structlog.testing import capture_logs
 
 from mcp_server.access import issuers
 from mcp_server.access.issuers import Issuer, IssuerError, metadata_urls, published_keys
@@ -77,8 +78,10 @@ def test_a_token_is_for_this_server_and_of_this_issuer(
 
 def test_refusals_are_logged_without_the_token(server: Serving, other_issuer: OtherIssuer) -> None:
     token = other_issuer.token(aud="https://other.example.com")
-    assert initialized(server, token).status_code == 401
-    assert token not in server.said.read_text()
+    with capture_logs() as logged:
+        assert initialized(server, token).status_code == 401
+    assert [each["event"] for each in logged] == ["mcp.token_refused"]
+    assert token not in str(logged)
 
 
 async def test_new_keys_are_read_and_an_issuer_is_not_asked_for_each_unknown_one(
