@@ -8,6 +8,8 @@ the operation's deadline allows.
 import asyncio
 import time
 from collections.abc import Awaitable
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Self, TypeVar, Unpack
 
 import psycopg
@@ -38,7 +40,9 @@ from memory.database.steps import (
     Execute,
     FetchAll,
     FetchOne,
+    Pause,
     Plan,
+    Request,
     Steps,
 )
 from memory.errors import ConfigurationError, OperationTimeoutError, SetupRequiredError
@@ -95,13 +99,20 @@ class Driver:
                     request = plan.send(answer)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
+        finally:
+            plan.close()
 
-    def _answer(self, request: Embed | Attempt) -> Any:
+    def _answer(self, request: Request) -> Any:
         match request:
             case Embed(embeddings, texts, as_queries=True):
                 return [embeddings.embed_query(text) for text in texts]
             case Embed(embeddings, texts):
                 return embeddings.embed_documents(list(texts)) if texts else []
+            case Pause(future, seconds):
+                limit = self._deadline if seconds is None else seconds
+                with suppress(TimeoutError):
+                    future.result(limit)
+                return _passed(future, seconds, limit)
             case Attempt():
                 return self._attempt(request)
 
@@ -183,13 +194,19 @@ class Driver:
                     request = plan.send(answer)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
+        finally:
+            plan.close()
 
-    async def _aanswer(self, request: Embed | Attempt) -> Any:
+    async def _aanswer(self, request: Request) -> Any:
         match request:
             case Embed(embeddings, texts, as_queries=True):
                 return [await embeddings.aembed_query(text) for text in texts]
             case Embed(embeddings, texts):
                 return await embeddings.aembed_documents(list(texts)) if texts else []
+            case Pause(future, seconds):
+                limit = self._deadline if seconds is None else seconds
+                await asyncio.wait([asyncio.wrap_future(future)], timeout=limit)
+                return _passed(future, seconds, limit)
             case Attempt():
                 if self._sources.asynchronous() is None:
                     return await asyncio.to_thread(self._attempt, request)
@@ -268,6 +285,14 @@ class Driver:
 
 def _in_transaction(request: Attempt, tenant: str, autocommit: bool) -> bool:
     return not request.alone and (request.transaction or bool(tenant) or not autocommit)
+
+
+def _passed(future: "Future[None]", seconds: float | None, limit: float) -> bool:
+    if seconds is None and not future.done():
+        raise OperationTimeoutError(
+            f"another write to the same thread did not end within {limit:g} s"
+        )
+    return future.done()
 
 
 def _in_a_loop() -> bool:

@@ -6,6 +6,7 @@ answer the requests from a list. psycopg 3 itself is built this way.
 """
 
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeAlias, TypeVar
 
@@ -62,6 +63,17 @@ class Embed:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait for another call, seconds at most; None: as long as an operation may take.
+
+    The answer is whether the future is done.
+    """
+
+    future: "Future[None]"
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """Run database steps on one connection, again from the start when the server fails.
 
@@ -80,8 +92,9 @@ DatabaseStep: TypeAlias = FetchAll | FetchOne | Execute | CopyIn
 Steps: TypeAlias = Generator[DatabaseStep, Any, T]
 """What runs on one connection."""
 
-Plan: TypeAlias = Generator[Embed | Attempt, Any, T]
-"""What surrounds it: embedding, several attempts in a row."""
+Request: TypeAlias = Embed | Pause | Attempt
+Plan: TypeAlias = Generator[Request, Any, T]
+"""What surrounds it: embedding, waiting for other calls, several attempts in a row."""
 
 
 def attempt(
