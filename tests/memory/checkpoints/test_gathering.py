@@ -98,6 +98,7 @@ def test_a_thread_has_one_batch_under_way_and_others_are_not_held_up() -> None:
     gathering.add(second)
     assert gathering.next(second) == Wait(sent.batch.ended, None)
     gathering.add(other)
+    gathering.next(other)
     gathering.waited(other)
     assert contents(gathering.next(other)) == ["put a"]
     gathering.ended(sent.batch, [None])
