@@ -153,10 +153,14 @@ class Gathering(Generic[T]):
         self._lock = threading.Lock()
         self._lanes: dict[str, _Lane[T]] = {}
 
+    def _after_fork(self) -> None:
+        """What waited here when the process was forked is the parent's."""
+        if self._process != os.getpid():
+            self._reset()
+
     def add(self, entry: Entry[T]) -> None:
         """A call has come: it joins what gathers for its thread."""
-        if self._process != os.getpid():
-            self._reset()  # after a fork: what waits here is the parent's
+        self._after_fork()
         with self._lock:
             lane = self._lanes.setdefault(entry.key.thread_id, _Lane())
             if lane.open is None:
@@ -202,6 +206,7 @@ class Gathering(Generic[T]):
 
         thread_id, ns: None for all.
         """
+        self._after_fork()
         with self._lock:
             if not self._lanes:
                 return None

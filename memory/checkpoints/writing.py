@@ -126,7 +126,8 @@ class Writing:
     def settled(self, thread_id: str | None, ns: str | None = None) -> Plan[None]:
         """What was put before is there, for whoever reads after this; None for all."""
         while (step := self._gathering.before_reading(thread_id, ns)) is not None:
-            yield from self._do(step)
+            if not (yield from self._do(step)):
+                return  # in an event loop, which this wait would hold up
 
     def _store(self, config: RunnableConfig, entry: Entry[Call]) -> Plan[None]:
         """Store one call, together with others if it is one of a run."""
@@ -138,8 +139,13 @@ class Writing:
         gathering.add(entry)
         try:
             while not isinstance(step := gathering.next(entry), Done):
-                if not (yield from self._do(step)):
-                    gathering.waited(entry)
+                if (yield from self._do(step)):
+                    continue
+                if isinstance(step, Wait) and step.seconds is None:
+                    # In an event loop, which has to go on: twice stored is as good as once.
+                    yield from self._together([entry])
+                    return
+                gathering.waited(entry)
             if step.error is not None:
                 raise step.error
         finally:

@@ -109,6 +109,8 @@ class Driver:
             case Embed(embeddings, texts):
                 return embeddings.embed_documents(list(texts)) if texts else []
             case Pause(future, seconds):
+                if _in_a_loop():
+                    return future.done()  # whoever ends it may need this very loop
                 limit = self._deadline if seconds is None else seconds
                 with suppress(TimeoutError):
                     future.result(limit)

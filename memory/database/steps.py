@@ -71,7 +71,7 @@ class Embed:
 class Pause:
     """Wait for another call, seconds at most; None: as long as an operation may take.
 
-    The answer is whether the future is done.
+    The answer is whether the future is done; a synchronous call in an event loop does not wait.
     """
 
     future: "Future[None]"

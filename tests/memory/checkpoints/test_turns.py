@@ -127,6 +127,20 @@ def test_a_node_sees_the_state_that_its_own_run_has_put(patient: BorealisSaver) 
     assert seen == ["yes"]
 
 
+async def test_a_synchronous_call_in_a_loop_does_not_hold_up_what_the_loop_has_under_way(
+    asaver: BorealisSaver,
+) -> None:
+    seen = []
+
+    async def look(_: Any) -> dict[str, Any]:
+        found = asaver.get_tuple(CONFIG)  # while tasks of this loop store the step before
+        seen.append(found)
+        return answer(_)
+
+    await graph_of(asaver, answer, look).ainvoke({"messages": [HumanMessage("?")]}, CONFIG)
+    assert len(seen) == 1
+
+
 def test_an_error_of_a_node_and_what_came_before_it_are_there_when_the_run_ends(
     fresh_dsn: str, patient: BorealisSaver
 ) -> None:
