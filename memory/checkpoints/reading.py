@@ -131,6 +131,7 @@ class Listing:
         self._position: tuple[bytes, int, str] | None = None
         self._chunks: dict[Address, bytes] = {}
         self.done = limit is not None and limit <= 0
+        self.thread_id: str | None = None
         if config is not None and config.get("configurable"):
             self._narrow(config)
         if before is not None and (bound := get_checkpoint_id(before)):
@@ -146,6 +147,7 @@ class Listing:
 
     def _narrow(self, config: RunnableConfig) -> None:
         key = key_of(config)
+        self.thread_id = key.thread_id
         thread, ns, checkpoint_id = key.stored()
         thread_key = THREAD_KEY.format(schema=self._scope.identifier)
         self._where(sql.SQL("c.thread_key = {}").format(thread_key), self._scope.tenant, thread)

@@ -198,7 +198,7 @@ def unencrypted(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 PUT: LiteralString = (
-    "select {schema}.memory_put(%s, %s, %s, %b, %b, %s, %s::jsonb, %b, %b, %b,"
+    "{schema}.memory_put(%s, %s, %s, %b, %b, %s, %s::jsonb, %b, %b, %b,"
     " %b::bytea[], %b::bytea[], %b::interval)"
 )
 
@@ -224,8 +224,10 @@ def put_parameters(tenant: str, row: CheckpointRow, ttl: timedelta | None) -> li
 
 
 PUT_WRITES: LiteralString = (
-    "select {schema}.memory_put_writes(%s, %s, %s, %b, %b, %b::int4[], %b::bytea[], %b::interval)"
+    "{schema}.memory_put_writes(%s, %s, %s, %b, %b, %b::int4[], %b::bytea[], %b::interval)"
+    " is not null"
 )
+"""True: what is void is not null."""
 
 
 def indexed(writes: Sequence[tuple[str, Any]]) -> dict[int, tuple[str, Any]]:

@@ -1,8 +1,6 @@
 """`BorealisSaver`: LangGraph checkpoints in PostgreSQL, for sync and async graphs alike."""
 
 import random
-import threading
-from collections import OrderedDict
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -31,33 +29,21 @@ from memory.checkpoints.forking import Forking
 from memory.checkpoints.moving.moving import Moving
 from memory.checkpoints.overview import ThreadSummary, threads
 from memory.checkpoints.removing import Removing
-from memory.checkpoints.rows import (
-    PUT,
-    PUT_WRITES,
-    CheckpointRow,
-    Key,
-    Recipes,
-    build_row,
-    indexed,
-    key_of,
-    put_parameters,
-    writes_parameters,
-)
+from memory.checkpoints.rows import Key, indexed, key_of
 from memory.checkpoints.schemas import have_classes_named
 from memory.checkpoints.tables import CHECKPOINTS
+from memory.checkpoints.writing import Writing
 from memory.database.connections import ConnectionSource, PoolOptions
 from memory.database.driver import DEFAULT_DEADLINE_SECONDS, Driver
 from memory.database.schema import DEFAULT_SCHEMA
 from memory.database.scope import Scope
 from memory.database.setup import setup_plan
-from memory.database.steps import FetchOne, Plan, Steps, attempt
+from memory.database.steps import Plan, attempt
 from memory.database.sweeper import Sweeper
 from memory.encoding.classes import Aliases, TypeKey
 from memory.encoding.codec import Codec
 from memory.encoding.serde import BorealisSerializer
 from memory.errors import ConfigurationError
-
-REMEMBERED_CHECKPOINTS = 1024
 
 
 class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
@@ -114,7 +100,7 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
             "deadline": deadline,
             **pool,
         }
-        self._recent = _Recent(REMEMBERED_CHECKPOINTS)
+        self._writing = Writing(self._scope, self._ttl)
         self._sweeper = Sweeper(self.sweep)
 
     @classmethod
@@ -209,7 +195,7 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Store a checkpoint, in one round trip; storing it again changes nothing."""
-        return self._driver.run(self._store(config, checkpoint, metadata, new_versions))
+        return self._driver.run(self._put(config, checkpoint, metadata, new_versions))
 
     async def aput(
         self,
@@ -219,7 +205,7 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """`put`, asynchronously."""
-        return await self._driver.arun(self._store(config, checkpoint, metadata, new_versions))
+        return await self._driver.arun(self._put(config, checkpoint, metadata, new_versions))
 
     def put_writes(
         self,
@@ -229,7 +215,7 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         task_path: str = "",
     ) -> None:
         """Store a task's writes, in one round trip; storing them again changes nothing."""
-        self._driver.run(self._store_writes(config, indexed(writes), task_id, task_path))
+        self._driver.run(self._put_writes(config, indexed(writes), task_id, task_path))
 
     async def aput_writes(
         self,
@@ -239,7 +225,7 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         task_path: str = "",
     ) -> None:
         """`put_writes`, asynchronously."""
-        await self._driver.arun(self._store_writes(config, indexed(writes), task_id, task_path))
+        await self._driver.arun(self._put_writes(config, indexed(writes), task_id, task_path))
 
     def import_writes(
         self,
@@ -249,7 +235,7 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         task_path: str,
     ) -> None:
         """Store writes under the indexes that another saver gave them."""
-        self._driver.run(self._store_writes(config, writes, task_id, task_path))
+        self._driver.run(self._put_writes(config, writes, task_id, task_path))
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy every checkpoint and write of a thread, inside the database."""
@@ -286,25 +272,28 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
 
     def _get(self, key: Key) -> Plan[CheckpointTuple | None]:
         yield from self._ready()
+        yield from self._writing.settled(key.thread_id, key.ns)
         found = yield from attempt(lambda: reading.get(self._scope, self._codec, key))
         if found is None:
             return None
-        self._recent[found.key] = found.recipes
+        self._writing.recent[found.key] = found.recipes
         return found.tuple
 
     def _page(self, listing: reading.Listing) -> Plan[Sequence[CheckpointTuple]]:
         yield from self._ready()
+        yield from self._writing.settled(listing.thread_id)
         return (yield from attempt(lambda: listing.page(self._codec)))
 
     def _history(self, key: Key, channels: Sequence[str]) -> Plan[dict[str, DeltaChannelHistory]]:
         yield from self._ready()
+        yield from self._writing.settled(key.thread_id)
         return (
             yield from attempt(
                 lambda: reading.delta_history(self._scope, self._codec, key, channels)
             )
         )
 
-    def _store(
+    def _put(
         self,
         config: RunnableConfig,
         checkpoint: Checkpoint,
@@ -312,70 +301,18 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> Plan[RunnableConfig]:
         yield from self._ready()
-        key = key_of(config)
-        parent: Recipes | None = None
-        if key.checkpoint_id is not None:
-            parent = self._recent.get(key)
-            if parent is None:
-                parent = yield from attempt(lambda: reading.recipes(self._scope, self._codec, key))
-        row = build_row(self._codec, config, checkpoint, metadata, new_versions, parent)
-        if not (yield from attempt(lambda: self._send(row))):
-            # The parent was pruned by somebody else since we saw it: send every value.
-            row = build_row(self._codec, config, checkpoint, metadata, new_versions, None)
-            yield from attempt(lambda: self._send(row))
-        self._recent[row.key] = row.recipes
-        return row.key.config()
+        put = self._writing.put(self._codec, config, checkpoint, metadata, new_versions)
+        return (yield from put)
 
-    def _send(self, row: CheckpointRow) -> Steps[bool]:
-        parameters = put_parameters(self._scope.tenant, row, self._ttl)
-        stored = yield FetchOne(self._scope.render(PUT), parameters)
-        return bool(stored[0])
-
-    def _store_writes(
+    def _put_writes(
         self,
         config: RunnableConfig,
         writes: Mapping[int, tuple[str, Any]],
         task_id: str,
         path: str,
     ) -> Plan[None]:
-        key = key_of(config)
-        if key.checkpoint_id is None:
-            raise ConfigurationError("put_writes needs a config with a checkpoint_id")
-        if not writes:
-            return
         yield from self._ready()
-        parameters = writes_parameters(
-            self._codec, self._scope.tenant, key, writes, task_id, path, self._ttl
-        )
-
-        def send() -> Steps[None]:
-            yield FetchOne(self._scope.render(PUT_WRITES), parameters)
-
-        yield from attempt(send)
-
-
-class _Recent:
-    """Recipes of the checkpoints seen last, so that a put need not read its parent.
-
-    They may be out of date when somebody else pruned the thread; the database checks every chunk
-    that a put counts on.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._lock = threading.Lock()
-        self._recipes: OrderedDict[Key, Recipes] = OrderedDict()
-
-    def get(self, key: Key) -> Recipes | None:
-        with self._lock:
-            return self._recipes.get(key)
-
-    def __setitem__(self, key: Key, recipes: Recipes) -> None:
-        with self._lock:
-            self._recipes[key] = recipes
-            self._recipes.move_to_end(key)
-            while len(self._recipes) > self._size:
-                self._recipes.popitem(last=False)
+        yield from self._writing.put_writes(self._codec, config, writes, task_id, path)
 
 
 def _interval(ttl: timedelta | float | None) -> timedelta | None:

@@ -8,6 +8,8 @@ the operation's deadline allows.
 import asyncio
 import time
 from collections.abc import Awaitable
+from concurrent.futures import Future
+from contextlib import nullcontext, suppress
 from typing import Any, Self, TypeVar, Unpack
 
 import psycopg
@@ -38,7 +40,9 @@ from memory.database.steps import (
     Execute,
     FetchAll,
     FetchOne,
+    Pause,
     Plan,
+    Request,
     Steps,
 )
 from memory.errors import ConfigurationError, OperationTimeoutError, SetupRequiredError
@@ -95,13 +99,22 @@ class Driver:
                     request = plan.send(answer)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
+        finally:
+            plan.close()
 
-    def _answer(self, request: Embed | Attempt) -> Any:
+    def _answer(self, request: Request) -> Any:
         match request:
             case Embed(embeddings, texts, as_queries=True):
                 return [embeddings.embed_query(text) for text in texts]
             case Embed(embeddings, texts):
                 return embeddings.embed_documents(list(texts)) if texts else []
+            case Pause(future, seconds):
+                if _in_a_loop():
+                    return future.done()  # whoever ends it may need this very loop
+                limit = self._deadline if seconds is None else seconds
+                with suppress(TimeoutError):
+                    future.result(limit)
+                return _passed(future, seconds, limit)
             case Attempt():
                 return self._attempt(request)
 
@@ -183,13 +196,19 @@ class Driver:
                     request = plan.send(answer)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
+        finally:
+            plan.close()
 
-    async def _aanswer(self, request: Embed | Attempt) -> Any:
+    async def _aanswer(self, request: Request) -> Any:
         match request:
             case Embed(embeddings, texts, as_queries=True):
                 return [await embeddings.aembed_query(text) for text in texts]
             case Embed(embeddings, texts):
                 return await embeddings.aembed_documents(list(texts)) if texts else []
+            case Pause(future, seconds):
+                limit = self._deadline if seconds is None else seconds
+                await asyncio.wait([asyncio.wrap_future(future)], timeout=limit)
+                return _passed(future, seconds, limit)
             case Attempt():
                 if self._sources.asynchronous() is None:
                     return await asyncio.to_thread(self._attempt, request)
@@ -270,6 +289,14 @@ def _in_transaction(request: Attempt, tenant: str, autocommit: bool) -> bool:
     return not request.alone and (request.transaction or bool(tenant) or not autocommit)
 
 
+def _passed(future: "Future[None]", seconds: float | None, limit: float) -> bool:
+    if seconds is None and not future.done():
+        raise OperationTimeoutError(
+            f"another write to the same thread did not end within {limit:g} s"
+        )
+    return future.done()
+
+
 def _in_a_loop() -> bool:
     try:
         asyncio.get_running_loop()
@@ -286,12 +313,12 @@ def _execute(connection: SyncConnection, step: DatabaseStep) -> Any:
                 .execute(statement, parameters)
                 .fetchone()
             )
-        case FetchAll(statement, parameters):
-            return (
-                connection.cursor(binary=True, row_factory=tuple_row)
-                .execute(statement, parameters)
-                .fetchall()
-            )
+        case FetchAll(statement, parameters, first):
+            cursor = connection.cursor(binary=True, row_factory=tuple_row)
+            with nullcontext() if first is None else connection.pipeline():
+                if first is not None:
+                    connection.execute(*first)
+                return cursor.execute(statement, parameters).fetchall()
         case Execute(statement, parameters):
             return connection.execute(statement, parameters or None, prepare=False).rowcount
         case CopyIn(statement, data):
@@ -307,11 +334,13 @@ async def _aexecute(connection: AsyncConnection, step: DatabaseStep) -> Any:
                 statement, parameters
             )
             return await cursor.fetchone()
-        case FetchAll(statement, parameters):
-            cursor = await connection.cursor(binary=True, row_factory=tuple_row).execute(
-                statement, parameters
-            )
-            return await cursor.fetchall()
+        case FetchAll(statement, parameters, first):
+            cursor = connection.cursor(binary=True, row_factory=tuple_row)
+            async with nullcontext() if first is None else connection.pipeline():
+                if first is not None:
+                    await connection.execute(*first)
+                await cursor.execute(statement, parameters)
+                return await cursor.fetchall()
         case Execute(statement, parameters):
             return (await connection.execute(statement, parameters or None, prepare=False)).rowcount
         case CopyIn(statement, data):

@@ -6,6 +6,7 @@ answer the requests from a list. psycopg 3 itself is built this way.
 """
 
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeAlias, TypeVar
 
@@ -19,10 +20,15 @@ Row: TypeAlias = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class FetchAll:
-    """Run a statement; the answer is its rows as tuples (binary results)."""
+    """Run a statement; the answer is its rows as tuples (binary results).
+
+    first: a statement with its parameters that is sent along and runs before it, in the same
+        transaction; its rows are dropped.
+    """
 
     statement: Statement
     parameters: Sequence[Any] = ()
+    first: tuple[Statement, Sequence[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,17 @@ class Embed:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait for another call, seconds at most; None: as long as an operation may take.
+
+    The answer is whether the future is done; a synchronous call in an event loop does not wait.
+    """
+
+    future: "Future[None]"
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """Run database steps on one connection, again from the start when the server fails.
 
@@ -80,8 +97,9 @@ DatabaseStep: TypeAlias = FetchAll | FetchOne | Execute | CopyIn
 Steps: TypeAlias = Generator[DatabaseStep, Any, T]
 """What runs on one connection."""
 
-Plan: TypeAlias = Generator[Embed | Attempt, Any, T]
-"""What surrounds it: embedding, several attempts in a row."""
+Request: TypeAlias = Embed | Pause | Attempt
+Plan: TypeAlias = Generator[Request, Any, T]
+"""What surrounds it: embedding, waiting for other calls, several attempts in a row."""
 
 
 def attempt(

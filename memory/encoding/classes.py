@@ -77,6 +77,7 @@ class AllowList:
         self._classes: dict[TypeKey, type] = {}
         self._unread: set[TypeKey] = set()
         self._names: dict[type, Name] = {}
+        self._langchains: dict[TypeKey, type[BaseModel]] = {}
         self._aliases = {_dotted(old): new for old, new in (aliases or {}).items()}
         for target in self._aliases.values():
             if isinstance(target, type):
@@ -180,6 +181,18 @@ class AllowList:
             # Allowed by its last part only, and that is another module's or no class.
             raise TypeNotAllowedError(f"{module}.{name} is not the class of that name: refused")
         return found
+
+    def langchains(self, module: Any, name: Any) -> type[BaseModel] | None:
+        """A model of LangChain's that `find` would find; None if this name is none."""
+        if self._aliases:
+            return None
+        key = (module, name)
+        known = self._langchains.get(key)
+        if known is None and key in ALWAYS_ALLOWED and module.startswith("langchain_core."):
+            found = self.find(module, name)
+            if isinstance(found, type) and issubclass(found, BaseModel):
+                known = self._langchains[key] = found
+        return known
 
     def require(self, module: Any, qualname: Any, short: str | None = None) -> None:
         """Raise `TypeNotAllowedError` for a name that is not allowed."""

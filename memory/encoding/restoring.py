@@ -51,6 +51,21 @@ def model(cls: Any, values: dict[str, Any], rest: Sequence[Any]) -> Any:
         return construct(**values)
 
 
+def message(cls: Any, values: Any) -> Any:
+    """One of LangChain's messages or documents, as its constructor makes it of these fields.
+
+    None if these are not all its fields: then the constructor is to fill in the others.
+    """
+    if type(values) is not dict or values.keys() != cls.model_fields.keys():
+        return None
+    made = cls.__new__(cls)
+    _set(made, "__dict__", values)
+    _set(made, "__pydantic_fields_set__", set(values))
+    _set(made, "__pydantic_extra__", {} if cls.model_config.get("extra") == "allow" else None)
+    _set(made, "__pydantic_private__", None)
+    return made
+
+
 def _model_fields(cls: Any) -> Any:
     fields = cls.model_fields if issubclass(cls, BaseModel) else cls.__fields__
     return fields.keys()

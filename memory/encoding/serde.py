@@ -32,6 +32,7 @@ from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 from memory.encoding import restoring
 from memory.encoding.classes import Aliases, AllowList, TypeKey
+from memory.encoding.packed import PackedMessages
 from memory.encoding.shapes import (
     EXT_BIG_INTEGER,
     EXT_EXCEPTION,
@@ -70,6 +71,8 @@ PACK = PACK_TEXT_KEYS | ormsgpack.OPT_NON_STR_KEYS
 # First bytes of msgpack's binary formats.
 _BINARY = re.compile(b"[\xc4-\xc6]")
 UNPACK = ormsgpack.OPT_NON_STR_KEYS
+LANGCHAINS_LENGTH = 4
+"""Of `Shapes.message`; other models have more, or less."""
 
 
 class BorealisSerializer(JsonPlusSerializer):
@@ -92,6 +95,7 @@ class BorealisSerializer(JsonPlusSerializer):
     ) -> None:
         self._allowed = AllowList(allow, aliases)
         self._shapes = Shapes(self._allowed)
+        self._packed = PackedMessages()
         self._recover = recover
         super().__init__(
             pickle_fallback=False,
@@ -181,7 +185,11 @@ class BorealisSerializer(JsonPlusSerializer):
         try:
             if is_langchains(type(obj)):
                 # Messages, mostly: the rest of this method only costs time for them.
-                return ormsgpack.Ext(EXT_PYDANTIC_V2, self._pack(self._shapes.message(obj)))
+                data = self._packed.get(obj)
+                if data is None:
+                    data = self._pack(self._shapes.message(obj))
+                    self._packed.note(obj, data)
+                return ormsgpack.Ext(EXT_PYDANTIC_V2, data)
             if isinstance(obj, Marked):
                 return ormsgpack.Ext(obj.code, obj.data if obj.packed else self._pack(obj.data))
             if isinstance(obj, Unreadable):
@@ -221,6 +229,11 @@ class BorealisSerializer(JsonPlusSerializer):
         if code == EXT_BIG_INTEGER:
             return int.from_bytes(data, "big", signed=True)
         value = self._unpack(data)
+        if code == EXT_PYDANTIC_V2 and len(value) == LANGCHAINS_LENGTH:
+            cls = self._allowed.langchains(value[0], value[1])
+            if cls is not None and (made := restoring.message(cls, value[2])) is not None:
+                self._packed.note(made, bytes(data))
+                return made
         match code:
             case c if c == EXT_TUPLE:
                 return tuple(value)

@@ -18,7 +18,6 @@ from memory.words import AUTO
 VectorType = Literal["vector", "halfvec", "bit"]
 Distance = Literal["cosine", "l2", "inner_product"]
 
-EXACT_UP_TO = 10_000
 UNKNOWN_DIMENSIONS = 0
 RERANK = 10
 
@@ -33,7 +32,8 @@ class BorealisIndexConfig(IndexConfig, total=False):
         best again by the full vectors.
     hybrid: searches rank by words too (full text), fused by reciprocal rank.
     language: the text search configuration of hybrid searches; by default "auto", each text's own.
-    exact_up_to: a namespace of so many vectors is searched exactly.
+    exact_up_to: a namespace of so many vectors is searched exactly, a larger one by the index;
+        without it, whichever costs less.
     """
 
     distance_type: Distance
@@ -56,7 +56,7 @@ class Index:
     parameters: Mapping[str, int]
     hybrid: bool
     language: str
-    exact_up_to: int
+    exact_up_to: int | None
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Index":
@@ -82,6 +82,7 @@ class Index:
         if kind == "hnsw":
             _require_few(dims, vector_type)
         fields = config.get("fields") or ["$"]
+        exact_up_to = config.get("exact_up_to")
         return cls(
             embeddings=embeddings,
             dims=dims,
@@ -92,7 +93,7 @@ class Index:
             parameters={name: int(value) for name, value in ann.items()},
             hybrid=bool(config.get("hybrid", False)),
             language=str(config.get("language", AUTO)),
-            exact_up_to=int(config.get("exact_up_to", EXACT_UP_TO)),
+            exact_up_to=None if exact_up_to is None else int(exact_up_to),
         )
 
     def of_dimensions(self, dims: int) -> "Index":

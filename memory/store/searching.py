@@ -1,8 +1,8 @@
 """Searching the store: by filter, by vector, and by both words and vector.
 
-A search returns the rows that exist: a small namespace is scanned exactly, a large one through the
-index with an iterative scan, and if that ends early, exactly after all. Items without a vector
-follow those that have one. Source: pgvector README, "Filtering" and "Iterative Index Scans".
+A search returns the rows that exist: exactly or through the index, whichever costs less
+(`memory.store.planning`), and if the index ends early, exactly after all. Items without a vector
+follow those that have one.
 """
 
 from collections.abc import Sequence
@@ -13,19 +13,33 @@ from langgraph.store.base import SearchItem, SearchOp
 from psycopg import sql
 
 from memory.database.scope import Scope
-from memory.database.steps import FetchOne, Row, Steps, fetch_all
-from memory.database.vectors import ITERATIVE, RRF_CANDIDATES, RRF_K, RRF_SCALE
+from memory.database.steps import FetchAll, FetchOne, Row, Steps, fetch_all
+from memory.database.vectors import RRF_CANDIDATES, RRF_K, RRF_SCALE
 from memory.encoding.codec import Codec
 from memory.encoding.ids import original
 from memory.errors import AgentMemoryError
 from memory.store.filters import matches, to_sql
 from memory.store.index import RERANK, Index
 from memory.store.items import LIVE, item_value, path_of, renew, search_item
+from memory.store.planning import (
+    COUNT_UP_TO,
+    Approximate,
+    Exact,
+    KnownSizes,
+    Sizes,
+    candidates_for,
+    choose,
+)
 from memory.words import HIT, parameters_of, words_of
 
 log = structlog.get_logger(__name__)
 
 WIDEN = 4
+
+FILTERED = (
+    "exists (select from {schema}.memory_items i join {schema}.memory_namespaces n using (ns_key)"
+    " where i.item_key = v.item_key and {where})"
+)
 
 COLUMNS = sql.SQL("n.path, i.key, i.value, i.sealed, i.created_at, i.updated_at, i.ttl, i.item_key")
 
@@ -40,7 +54,9 @@ class Search:
         op: SearchOp,
         index: Index | None,
         vector: Sequence[float] | None,
+        sizes: KnownSizes,
     ) -> None:
+        self._sizes = sizes
         self._scope, self._codec, self._op = scope, codec, op
         # A vector of zeros is like nothing: the latest first, as without a query.
         self._index, self._vector = index, vector if vector and any(vector) else None
@@ -121,28 +137,113 @@ class Search:
     def _nearest(self, limit: int) -> Steps[list[Row]]:
         """The nearest matching items, each by its nearest vector."""
         assert self._index is not None
-        if not self._index.ann or (yield from self._is_small()):
-            return (yield from self._exact(limit))
-        rows = yield from self._approximate(limit)
-        if len(rows) >= limit:
-            return rows
+        way: Exact | Approximate = Exact()
+        if self._index.ann:
+            way = choose(
+                (yield from self._counted()),
+                limit,
+                filtered=bool(self._op.filter),
+                exact_up_to=self._index.exact_up_to,
+                least=limit * RERANK if self._index.vector_type == "bit" else 0,
+            )
+        if isinstance(way, Approximate):
+            rows, _ = yield from self._ranked_by(way, limit)
+            if len(rows) >= limit:
+                return rows
+        if not self._op.filter:
+            rows, complete = yield from self._ranked_by(None, limit)
+            if complete:
+                return rows
         return (yield from self._exact(limit))
 
-    def _is_small(self) -> Steps[bool]:
-        assert self._index is not None
-        bounds, parameters = self._namespace_conditions()
-        statement = sql.SQL(
-            "select count(*) from (select from {schema}.memory_vectors v"
-            " join {schema}.memory_namespaces n using (ns_key) where {bounds} limit %s) few"
-        ).format(schema=self._scope.identifier, bounds=bounds)
-        most = self._index.exact_up_to
-        row = yield FetchOne(statement, (*parameters, most + 1))
-        return int(row[0]) <= most
+    def _counted(self) -> Steps[Sizes]:
+        prefix = tuple(self._op.namespace_prefix)
+        sizes = self._sizes.get(prefix)
+        if sizes is None:
+            bounds, parameters = self._namespace_conditions()
+            table = sql.Identifier(self._scope.schema, "memory_vectors").as_string()
+            statement = sql.SQL(
+                "select (select count(*) from (select from {schema}.memory_vectors v"
+                " where {within} limit %s) few),"
+                " (select reltuples::bigint from pg_class where oid = to_regclass(%s)),"
+                " (select extversion from pg_extension where extname = 'vector')"
+            ).format(schema=self._scope.identifier, within=self._within(bounds))
+            row = yield FetchOne(statement, (*parameters, COUNT_UP_TO, table))
+            version = tuple(int(part) for part in row[2].split(".") if part.isdigit())
+            sizes = Sizes(int(row[0]), max(int(row[0]), int(row[1])), version)
+            self._sizes.note(prefix, sizes)
+        return sizes
 
-    def _exact(self, limit: int) -> Steps[list[Row]]:
+    def _within(self, bounds: sql.Composable) -> sql.Composed:
+        """Vectors of the namespaces, by the key that they carry themselves."""
+        return sql.SQL(
+            "v.ns_key = any(array("
+            "select n.ns_key from {schema}.memory_namespaces n where {bounds}))"
+        ).format(schema=self._scope.identifier, bounds=bounds)
+
+    def _ranked_by(self, way: Approximate | None, limit: int) -> Steps[tuple[list[Row], bool]]:
+        """The nearest items, vectors first and then what they belong to; exactly without a way.
+
+        Returns whether these are all that there are, or as many as wanted.
+        """
         assert self._index is not None
         assert self._vector is not None
-        # "+ 0": an expression the index does not know, so that the planner cannot use it.
+        bounds, parameters = self._namespace_conditions()
+        where, vector = self._within(bounds), self._index.parameter(self._vector)
+        if self._op.filter:
+            matching = sql.SQL(FILTERED).format(schema=self._scope.identifier, where=self._where)
+            where = sql.SQL("{} and {}").format(where, matching)
+            parameters = [*parameters, *self._parameters]
+        candidates = candidates_for(limit) if way is None else way.candidates
+        order, asked = self._order(way, vector)
+        statement = sql.SQL(
+            "select {columns}, d.distance, {live} from ("
+            "  select v.item_key, v.embedding {operator} %s::{type} as distance"
+            "  from {schema}.memory_vectors v where {within} order by {order} limit %s"
+            ") d join {schema}.memory_items i using (item_key)"
+            " join {schema}.memory_namespaces n using (ns_key) order by d.distance, d.item_key"
+        ).format(
+            schema=self._scope.identifier,
+            columns=COLUMNS,
+            live=sql.SQL(LIVE),
+            operator=self._index.operator,
+            type=self._index.query_type,
+            within=where,
+            order=order,
+        )
+        rows: list[Row] = yield FetchAll(
+            statement, (vector, *parameters, *asked, candidates), _settings(way)
+        )
+        nearest: dict[int, Row] = {}
+        for row in rows:
+            if row[9]:
+                nearest.setdefault(row[7], row)
+        found = list(nearest.values())[:limit]
+        return found, len(found) >= limit or len(rows) < candidates
+
+    def _order(
+        self, way: Approximate | None, vector: Any
+    ) -> tuple[sql.Composable, tuple[Any, ...]]:
+        """What to order by, in words that the index knows or does not, and its parameters."""
+        assert self._index is not None
+        if way is None:
+            # "+ 0": an expression the index does not know, so that the planner cannot use it.
+            template = "(v.embedding {operator} %s::{type}) + 0, v.item_key"
+        elif self._index.vector_type == "bit":
+            template = "binary_quantize(v.embedding)::bit({dims}) <~> binary_quantize(%s::{type})"
+        else:
+            template = "v.embedding {operator} %s::{type}"
+        order = sql.SQL(template).format(
+            operator=self._index.operator,
+            type=self._index.query_type,
+            dims=sql.Literal(self._index.dims),
+        )
+        return order, (vector,)
+
+    def _exact(self, limit: int) -> Steps[list[Row]]:
+        """The nearest of what matches a filter, or whatever its items are."""
+        assert self._index is not None
+        assert self._vector is not None
         statement = sql.SQL(
             "select {columns}, d.distance from ("
             "  select v.item_key, min((v.embedding {operator} %s::{type}) + 0) as distance"
@@ -154,42 +255,6 @@ class Search:
         ).format(**self._common(), operator=self._index.operator, type=self._index.query_type)
         parameters = (self._index.parameter(self._vector), *self._parameters, limit)
         return (yield from fetch_all(statement, parameters))
-
-    def _approximate(self, limit: int) -> Steps[list[Row]]:
-        assert self._index is not None
-        assert self._vector is not None
-        vector = self._index.parameter(self._vector)
-        candidates = limit * 2 + 1
-        if self._index.vector_type == "bit":
-            candidates = max(candidates, limit * RERANK)
-            dims = sql.Literal(self._index.dims)
-            order: sql.Composable = sql.SQL(
-                "binary_quantize(v.embedding)::bit({dims}) <~> binary_quantize(%s::vector)"
-            ).format(dims=dims)
-        else:
-            order = sql.SQL("v.embedding {} %s::{}").format(
-                self._index.operator, self._index.query_type
-            )
-        yield FetchOne(ITERATIVE, (str(min(1000, max(100, candidates * 2))),))
-        statement = sql.SQL(
-            "select {columns}, d.distance from ("
-            "  select item_key, min(distance) as distance from ("
-            "    select v.item_key, v.embedding {operator} %s::{type} as distance"
-            "    from {schema}.memory_vectors v join {schema}.memory_items i using (item_key)"
-            "    join {schema}.memory_namespaces n on n.ns_key = v.ns_key where {where}"
-            "    order by {order} limit %s) nearest"
-            "  group by item_key order by distance, item_key limit %s"
-            ") d join {schema}.memory_items i using (item_key)"
-            " join {schema}.memory_namespaces n using (ns_key) order by d.distance, d.item_key"
-        ).format(
-            **self._common(),
-            operator=self._index.operator,
-            type=self._index.query_type,
-            order=order,
-        )
-        return (
-            yield from fetch_all(statement, (vector, *self._parameters, vector, candidates, limit))
-        )
 
     def _fused(self, limit: int) -> Steps[list[Row]]:
         """Ranks by vector and by words, fused; scores from 0 to 1."""
@@ -262,3 +327,16 @@ class Search:
             sql.SQL("n.tenant = %s and n.path >= %s::text[] and n.path < %s::text[]"),
             [self._scope.tenant, prefix, after],
         )
+
+
+def _settings(way: Approximate | None) -> tuple[str, Sequence[Any]] | None:
+    """What to set for a scan of the index; for one statement, as it runs alone."""
+    if way is None:
+        return None
+    ef_search = "select set_config('hnsw.ef_search', %s, true)"
+    if not way.iterative:
+        return ef_search, (str(way.ef_search),)
+    return (
+        f"{ef_search}, set_config('hnsw.iterative_scan', 'strict_order', true)",
+        (str(way.ef_search),),
+    )

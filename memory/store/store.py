@@ -38,6 +38,7 @@ from memory.store.items import (
     sweep_items,
 )
 from memory.store.origins import current_origin
+from memory.store.planning import KnownSizes
 from memory.store.reembedding import page, write
 from memory.store.remembered import RememberedItem, remembered, with_scores
 from memory.store.searching import Search
@@ -90,6 +91,7 @@ class BorealisStore(DriverOwner, BaseStore):
             )
         _check_ttl(ttl)
         self.ttl_config = ttl
+        self._sizes = KnownSizes()
         self._sweeper = Sweeper(self.sweep_ttl)
 
     @classmethod
@@ -264,7 +266,7 @@ class BorealisStore(DriverOwner, BaseStore):
             yield from put_items(self._scope, self._index, stores, deletions, vectors, origin)
             return results
 
-        return (yield from attempt(steps, transaction=bool(puts or queries)))
+        return (yield from attempt(steps, transaction=bool(puts)))
 
     def _embed(self, texts: list[str], *, as_queries: bool) -> Plan[dict[str, Sequence[float]]]:
         assert self._index is not None
@@ -283,7 +285,7 @@ class BorealisStore(DriverOwner, BaseStore):
                     gets.setdefault(op.namespace, []).append((position, op))
                 case SearchOp():
                     vector = queries.get(op.query) if op.query else None
-                    search = Search(self._scope, self._codec, op, self._index, vector)
+                    search = Search(self._scope, self._codec, op, self._index, vector, self._sizes)
                     results[position] = yield from search.steps()
                 case ListNamespacesOp():
                     results[position] = yield from list_namespaces(self._scope, op)

@@ -1,0 +1,292 @@
+"""One commit for a super-step: which calls of a run are stored together, and who sends them.
+
+LangGraph stores a step by several calls from several threads or tasks: `put` of the step's input,
+`put_writes` of each task, `put` of its result; a `put` is only called when the one before it has
+returned. Here they wait for each other for a moment, and go to the database as one transaction:
+
+* Every call but one returns when what it brought is committed. A `put` may return earlier, when
+  writes on its checkpoint wait in the same transaction: LangGraph waits for their call before a run
+  returns, and gets its error.
+* Calls keep their order, and a thread has one transaction under way at a time: a checkpoint is
+  never there without its parent.
+* They wait until nobody has come for LINGER_SECONDS: while a node works, its input is stored.
+
+Decisions only: no clock, no waiting, no statement. The caller asks `next` what to do, does it, and
+asks again. Futures are what the callers wait on; a lock makes each decision one step.
+"""
+
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import WRITES_IDX_MAP, Checkpoint, CheckpointMetadata
+
+from memory.checkpoints.rows import Key
+
+T = TypeVar("T")
+
+LINGER_SECONDS = 0.02
+"""Longer than a node without work takes, shorter than one that calls a model."""
+MOST_ROUNDS = 4
+"""So often a call waits LINGER_SECONDS again, if others came in the meantime."""
+
+_OF_A_RUN = "__pregel_"
+_DURABILITY = "__pregel_durability"
+_FOLLOWED = ("branch:to:", "__pregel_tasks")
+"""Channels whose change starts a node: this checkpoint is not the last of its run."""
+
+
+def of_a_run(config: RunnableConfig) -> bool:
+    """Whether LangGraph's loop calls, which calls again or waits; and from threads enough for all.
+
+    With `max_concurrency` a call that waits may keep the next one from its thread.
+    """
+    configurable = config.get("configurable") or {}
+    return config.get("max_concurrency") is None and any(
+        name.startswith(_OF_A_RUN) for name in configurable
+    )
+
+
+def put_has_company(
+    config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
+) -> bool:
+    """Whether writes on this checkpoint probably follow, and nobody waits for the put by itself.
+
+    With `durability="sync"` the loop does, and with "exit" this is the run's last checkpoint.
+    """
+    if (config.get("configurable") or {}).get(_DURABILITY, "async") != "async":
+        return False
+    changed = checkpoint.get("updated_channels") or ()
+    return metadata.get("source") == "input" or any(c.startswith(_FOLLOWED) for c in changed)
+
+
+def delta_channels(metadata: CheckpointMetadata) -> frozenset[str]:
+    """Channels whose writes LangGraph wants stored before it puts the next checkpoint."""
+    return frozenset(metadata.get("counters_since_delta_snapshot") or ())
+
+
+def writes_have_company(config: RunnableConfig, channels: Sequence[str]) -> bool:
+    """Whether a put probably follows. After errors and interrupts (special channels) none does."""
+    durability = (config.get("configurable") or {}).get(_DURABILITY, "async")
+    return durability != "exit" and not any(channel in WRITES_IDX_MAP for channel in channels)
+
+
+@dataclass(eq=False, slots=True)
+class Entry(Generic[T]):
+    """One call. content: what it stores; key: of the checkpoint that it puts or writes on.
+
+    wake: done when there may be something new for this call. seen: how many there were when its
+    present wait began; rounds: how many of its waits somebody came in.
+    """
+
+    key: Key
+    content: T
+    is_put: bool
+    has_company: bool
+    wake: "Future[None]" = field(default_factory=Future)
+    batch: "Batch[T] | None" = None
+    seen: int = 0
+    rounds: int = 0
+    finished: bool = False
+    returned: bool = False
+    error: Exception | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Batch(Generic[T]):
+    """What one transaction stores. due: nobody waits for more; ended: done when it is over."""
+
+    thread_id: str
+    entries: list[Entry[T]] = field(default_factory=list)
+    due: bool = False
+    ended: "Future[None]" = field(default_factory=Future)
+
+    @property
+    def owed(self) -> bool:
+        """Whether it holds what a call that has returned brought."""
+        return any(entry.returned for entry in self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Send(Generic[T]):
+    """Store this now, then tell `ended` or `abandoned`."""
+
+    batch: Batch[T]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait for a future; with seconds, tell `waited` if they passed. None: as long as one may."""
+
+    future: "Future[None]"
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The call may return, or raise."""
+
+    error: Exception | None
+
+
+@dataclass(slots=True)
+class _Lane(Generic[T]):
+    """A thread of the graph: what gathers, and what is on its way."""
+
+    open: Batch[T] | None = None
+    flying: Batch[T] | None = None
+
+
+class Gathering(Generic[T]):
+    """The calls of all threads that wait for each other."""
+
+    def __init__(self, linger: float = LINGER_SECONDS) -> None:
+        self._linger = linger
+        self._reset()
+
+    def _reset(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._lanes: dict[str, _Lane[T]] = {}
+
+    def _after_fork(self) -> None:
+        """What waited here when the process was forked is the parent's."""
+        if self._process != os.getpid():
+            self._reset()
+
+    def add(self, entry: Entry[T]) -> None:
+        """A call has come: it joins what gathers for its thread."""
+        self._after_fork()
+        with self._lock:
+            lane = self._lanes.setdefault(entry.key.thread_id, _Lane())
+            if lane.open is None:
+                lane.open = Batch(entry.key.thread_id)
+            batch = lane.open
+            if not entry.is_put:
+                for other in batch.entries:
+                    if other.is_put and other.key == entry.key:
+                        other.returned = True
+                        _wake(other)
+            entry.batch = batch
+            batch.entries.append(entry)
+            batch.due = batch.due or not entry.has_company
+
+    def next(self, entry: Entry[T]) -> Send[T] | Wait | Done:
+        """What the call of this entry is to do now."""
+        with self._lock:
+            if entry.finished or entry.returned:
+                return Done(entry.error)
+            batch = entry.batch
+            assert batch is not None
+            lane = self._lanes[batch.thread_id]
+            if lane.flying is batch:
+                return Wait(entry.wake, None)
+            if not batch.due and not self._follows(lane, entry):
+                entry.seen = len(batch.entries)
+                return Wait(entry.wake, self._linger)
+            return self._departure(lane, batch)
+
+    def waited(self, entry: Entry[T]) -> None:
+        """The time that a call waits for company has passed."""
+        with self._lock:
+            batch = entry.batch
+            if batch is None:
+                return
+            if len(batch.entries) > entry.seen and entry.rounds < MOST_ROUNDS:
+                entry.rounds += 1
+            else:
+                batch.due = True
+
+    def before_reading(self, thread_id: str | None, ns: str | None) -> Send[T] | Wait | None:
+        """What a reader is to do first, so that it sees what was put before; None: read.
+
+        thread_id, ns: None for all.
+        """
+        self._after_fork()
+        with self._lock:
+            if not self._lanes:
+                return None
+            names = list(self._lanes) if thread_id is None else [thread_id]
+            for lane in (self._lanes[name] for name in names if name in self._lanes):
+                if lane.flying is not None and lane.flying.owed:
+                    return Wait(lane.flying.ended, None)
+                batch = lane.open
+                if batch is None or not (
+                    batch.owed or ns is None or any(e.key.ns == ns for e in batch.entries)
+                ):
+                    continue
+                batch.due = True
+                return self._departure(lane, batch)
+            return None
+
+    def ended(self, batch: Batch[T], errors: Sequence[Exception | None]) -> None:
+        """A batch is stored, or not, entry by entry."""
+        with self._lock:
+            for entry, error in zip(batch.entries, errors, strict=True):
+                entry.finished, entry.error = True, error
+                _wake(entry)
+            self._land(batch)
+
+    def abandoned(self, batch: Batch[T]) -> None:
+        """Who sent a batch was stopped: another call of it, or the thread's next, sends it."""
+        with self._lock:
+            lane = self._lanes[batch.thread_id]
+            lane.flying = None
+            later, batch.due = lane.open, True
+            if later is not None:
+                for entry in later.entries:
+                    entry.batch = batch
+                batch.entries += later.entries
+            lane.open = batch
+            ended, batch.ended = batch.ended, Future()
+            for entry in batch.entries:
+                _wake(entry)
+                entry.wake = Future()
+            ended.set_result(None)
+
+    def withdraw(self, entry: Entry[T]) -> None:
+        """The call of this entry is over, however it ended; what it brought goes if it may."""
+        with self._lock:
+            batch, entry.batch = entry.batch, None
+            if entry.finished or entry.returned or batch is None:
+                return
+            lane = self._lanes[batch.thread_id]
+            if lane.open is batch:
+                batch.entries.remove(entry)
+                batch.due = batch.due or batch.owed
+                if not batch.entries:
+                    lane.open = None
+                    self._tidy(batch.thread_id)
+
+    def _follows(self, lane: _Lane[T], entry: Entry[T]) -> bool:
+        """Whether these are writes on a checkpoint on its way: the next put comes after that."""
+        return (
+            lane.flying is not None
+            and not entry.is_put
+            and any(other.is_put and other.key == entry.key for other in lane.flying.entries)
+        )
+
+    def _departure(self, lane: _Lane[T], batch: Batch[T]) -> Send[T] | Wait:
+        if lane.flying is not None:
+            return Wait(lane.flying.ended, None)
+        lane.open, lane.flying = None, batch
+        return Send(batch)
+
+    def _land(self, batch: Batch[T]) -> None:
+        self._lanes[batch.thread_id].flying = None
+        self._tidy(batch.thread_id)
+        batch.ended.set_result(None)
+
+    def _tidy(self, thread_id: str) -> None:
+        lane = self._lanes[thread_id]
+        if lane.open is None and lane.flying is None:
+            del self._lanes[thread_id]
+
+
+def _wake(entry: Entry[Any]) -> None:
+    if not entry.wake.done():
+        entry.wake.set_result(None)

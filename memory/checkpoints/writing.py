@@ -1,0 +1,263 @@
+"""Storing checkpoints and writes: calls of a run that gather are one statement, and one commit."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import psycopg
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+
+from memory.checkpoints import reading
+from memory.checkpoints.gathering import (
+    Done,
+    Entry,
+    Gathering,
+    Send,
+    Wait,
+    delta_channels,
+    of_a_run,
+    put_has_company,
+    writes_have_company,
+)
+from memory.checkpoints.rows import (
+    PUT,
+    PUT_WRITES,
+    CheckpointRow,
+    Key,
+    Recipes,
+    build_row,
+    key_of,
+    put_parameters,
+    writes_parameters,
+)
+from memory.database.scope import Scope
+from memory.database.steps import FetchOne, Pause, Plan, Steps, attempt
+from memory.encoding.codec import Codec
+from memory.errors import (
+    AgentMemoryError,
+    ConfigurationError,
+    CorruptedCheckpointError,
+    OperationTimeoutError,
+)
+
+REMEMBERED_CHECKPOINTS = 1024
+
+MOST_TOGETHER = 32
+"""Calls in one statement: each has up to 13 parameters, and the statement is parsed every time."""
+MOST_BYTES_TOGETHER = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as it is sent. whole: how to send every value where the parent's are gone."""
+
+    parameters: list[Any]
+    size: int
+    whole: partial[CheckpointRow] | None = None
+
+
+class Writing:
+    """What stores; reads of the same saver ask `settled` first.
+
+    ttl: of threads. recent: recipes of checkpoints that were seen.
+    """
+
+    def __init__(self, scope: Scope, ttl: timedelta | None) -> None:
+        self._scope, self._ttl = scope, ttl
+        self.recent = Recent(REMEMBERED_CHECKPOINTS)
+        self._gathering: Gathering[Call] = Gathering()
+        self._delta_channels: frozenset[str] = frozenset()
+
+    def put(
+        self,
+        codec: Codec,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> Plan[RunnableConfig]:
+        """Store a checkpoint; its configuration."""
+        key = key_of(config)
+        parent: Recipes | None = None
+        if key.checkpoint_id is not None:
+            parent = self.recent.get(key)
+            if parent is None:
+                yield from self.settled(key.thread_id)
+                parent = yield from attempt(lambda: reading.recipes(self._scope, codec, key))
+        build = partial(build_row, codec, config, checkpoint, metadata, new_versions)
+        row = build(parent)
+        # Before it is there: a child that is put with it takes over what this one has.
+        self.recent[row.key] = row.recipes
+        self._delta_channels |= delta_channels(metadata)
+        call = self._put_call(row, partial(build, None))
+        company = put_has_company(config, checkpoint, metadata)
+        yield from self._store(config, Entry(row.key, call, is_put=True, has_company=company))
+        return row.key.config()
+
+    def put_writes(
+        self,
+        codec: Codec,
+        config: RunnableConfig,
+        writes: Mapping[int, tuple[str, Any]],
+        task_id: str,
+        path: str,
+    ) -> Plan[None]:
+        """Store a task's writes. Raises ConfigurationError if config names no checkpoint."""
+        key = key_of(config)
+        if key.checkpoint_id is None:
+            raise ConfigurationError("put_writes needs a config with a checkpoint_id")
+        if not writes:
+            return
+        parameters = writes_parameters(
+            codec, self._scope.tenant, key, writes, task_id, path, self._ttl
+        )
+        call = Call(parameters, len(parameters[-2].data))
+        channels = [channel for channel, _ in writes.values()]
+        company = writes_have_company(config, channels) and not (
+            self._delta_channels.intersection(channels)
+        )
+        yield from self._store(config, Entry(key, call, is_put=False, has_company=company))
+
+    def settled(self, thread_id: str | None, ns: str | None = None) -> Plan[None]:
+        """What was put before is there, for whoever reads after this; None for all."""
+        while (step := self._gathering.before_reading(thread_id, ns)) is not None:
+            if not (yield from self._do(step)):
+                return  # in an event loop, which this wait would hold up
+
+    def _store(self, config: RunnableConfig, entry: Entry[Call]) -> Plan[None]:
+        """Store one call, together with others if it is one of a run."""
+        if not of_a_run(config):
+            yield from self.settled(entry.key.thread_id, entry.key.ns)
+            yield from self._together([entry])
+            return
+        gathering = self._gathering
+        gathering.add(entry)
+        try:
+            while not isinstance(step := gathering.next(entry), Done):
+                if (yield from self._do(step)):
+                    continue
+                if isinstance(step, Wait) and step.seconds is None:
+                    # In an event loop, which has to go on: twice stored is as good as once.
+                    yield from self._together([entry])
+                    return
+                gathering.waited(entry)
+            if step.error is not None:
+                raise step.error
+        finally:
+            gathering.withdraw(entry)
+
+    def _do(self, step: Send[Call] | Wait) -> Plan[bool]:
+        """Send, or wait; whether it happened in time."""
+        if isinstance(step, Wait):
+            ended: bool = yield Pause(step.future, step.seconds)
+            return ended
+        errors: Sequence[Exception | None] | None = None
+        try:
+            errors = yield from self._delivered(step.batch.entries)
+        finally:
+            if errors is None:
+                self._gathering.abandoned(step.batch)
+            else:
+                self._gathering.ended(step.batch, errors)
+        return True
+
+    def _delivered(self, entries: Sequence[Entry[Call]]) -> Plan[list[Exception | None]]:
+        """Send calls together; if the database refuses that, one by one. An error for each."""
+        try:
+            yield from self._together(entries)
+        except OperationTimeoutError as error:
+            return [error] * len(entries)
+        except (psycopg.Error, AgentMemoryError, OSError) as error:
+            if len(entries) == 1:
+                return [error]
+        else:
+            return [None] * len(entries)
+        errors: list[Exception | None] = []
+        lost: Exception | None = None
+        for entry in entries:
+            if lost is None:
+                found = (yield from self._delivered([entry]))[0]
+                # Nothing after a checkpoint that is not there, as LangGraph would have it.
+                lost = found if entry.is_put else None
+                errors.append(found)
+            else:
+                errors.append(lost)
+        return errors
+
+    def _together(self, entries: Sequence[Entry[Call]]) -> Plan[None]:
+        """Send calls in their order, in as few statements as they fit in."""
+        left = [(entry.is_put, entry.content) for entry in entries]
+        while left:
+            some = left[: _fitting([call for _, call in left])]
+            done: int = yield from attempt(partial(self._send, some))
+            if done < len(some):
+                # The parent was pruned by somebody else since we saw it: send every value.
+                is_put, refused = some[done]
+                if refused.whole is None:
+                    raise CorruptedCheckpointError(
+                        "the database misses values of a checkpoint that were sent with it"
+                    )
+                left[done] = (is_put, self._put_call(refused.whole(), None))
+            left = left[done:]
+
+    def _send(self, calls: Sequence[tuple[bool, Call]]) -> Steps[int]:
+        """One statement; how many of the calls it did. The rest is there for nobody."""
+        parameters = [value for _, call in calls for value in call.parameters]
+        row = yield FetchOne(self._statement([is_put for is_put, _ in calls]), parameters)
+        return int(row[0])
+
+    def _statement(self, puts: Sequence[bool]) -> bytes:
+        """Calls one after the other, up to one that the database refuses; their number.
+
+        `case` is what PostgreSQL evaluates in order ("Expression Evaluation Rules").
+        """
+        render = self._scope.render
+        statement = b"%d" % len(puts)
+        for done in reversed(range(len(puts))):
+            held = render(PUT) if puts[done] else render(PUT_WRITES)
+            statement = b"case when %b then %b else %d end" % (held, statement, done)
+        return b"select " + statement
+
+    def _put_call(self, row: CheckpointRow, whole: partial[CheckpointRow] | None) -> Call:
+        size = len(row.head) + sum(map(len, row.chunks.values()))
+        return Call(put_parameters(self._scope.tenant, row, self._ttl), size, whole)
+
+
+def _fitting(calls: Sequence[Call]) -> int:
+    """How many of the first calls one statement takes; at least one."""
+    size = 0
+    for count, call in enumerate(calls):
+        size += call.size
+        if count == MOST_TOGETHER or (count and size > MOST_BYTES_TOGETHER):
+            return count
+    return len(calls)
+
+
+class Recent:
+    """Recipes of the checkpoints seen last, so that a put need not read its parent.
+
+    They may be out of date when somebody else pruned the thread, or when a put failed; the
+    database checks every chunk that a put counts on.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._recipes: OrderedDict[Key, Recipes] = OrderedDict()
+
+    def get(self, key: Key) -> Recipes | None:
+        """What is known of a checkpoint."""
+        with self._lock:
+            return self._recipes.get(key)
+
+    def __setitem__(self, key: Key, recipes: Recipes) -> None:
+        with self._lock:
+            self._recipes[key] = recipes
+            self._recipes.move_to_end(key)
+            while len(self._recipes) > self._size:
+                self._recipes.popitem(last=False)

@@ -1,0 +1,109 @@
+"""How a search by vector is made: exactly, or through the index. Decisions only.
+
+Costs are in reads of one vector in a scan, which is what an exact search does for each of its
+namespaces' vectors. An HNSW index knows nothing of namespaces: it yields the nearest of the whole
+table, of which a share is in the wanted namespaces, and each costs a walk over its neighbours.
+Source: pgvector README, "Filtering" and "Iterative Index Scans".
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+ENTRY_COST = 40
+"""Of one entry that the index yields; `bench/memory.py --only store` shows both ways."""
+LEAST_EF_SEARCH, MOST_EF_SEARCH = 100, 1000
+MOST_ENTRIES = 20_000
+"""Where an iterative scan ends (`hnsw.max_scan_tuples`)."""
+FILTER_KEEPS = 0.1
+"""The share of items that a filter is taken to keep, of which nothing is known."""
+ITERATIVE_SINCE = (0, 8)
+COUNT_UP_TO = 50_000
+RECOUNT_AFTER = 100
+REMEMBERED_PREFIXES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """scope: vectors in the wanted namespaces, counted up to COUNT_UP_TO; table: in all, about.
+
+    pgvector: its version.
+    """
+
+    scope: int
+    table: int
+    pgvector: tuple[int, ...]
+
+    @property
+    def iterative(self) -> bool:
+        """Whether the index goes on until enough of what it yields is wanted."""
+        return self.pgvector >= ITERATIVE_SINCE
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """Compare with every vector of the namespaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approximate:
+    """Take candidates from the index, which looks at ef_search at a time."""
+
+    candidates: int
+    ef_search: int
+    iterative: bool
+
+
+def choose(
+    sizes: Sizes, wanted: int, *, filtered: bool, exact_up_to: int | None, least: int = 0
+) -> Exact | Approximate:
+    """The way that costs least and returns `wanted` items.
+
+    exact_up_to: decides by itself if given, without regard to cost. least: candidates at least.
+    """
+    candidates = max(candidates_for(wanted), least)
+    ef_search = min(MOST_EF_SEARCH, max(LEAST_EF_SEARCH, candidates * 2))
+    by_index = Approximate(candidates, ef_search, sizes.iterative)
+    if exact_up_to is not None:
+        return Exact() if sizes.scope <= exact_up_to else by_index
+    share = min(1.0, sizes.scope / max(1, sizes.table)) * (FILTER_KEEPS if filtered else 1.0)
+    if share == 0:
+        return Exact()
+    entries = max(ef_search, candidates / share)
+    if entries > (MOST_ENTRIES if sizes.iterative else ef_search):
+        return Exact()
+    return by_index if entries * ENTRY_COST < sizes.scope else Exact()
+
+
+def candidates_for(wanted: int) -> int:
+    """Vectors to rank for so many items, some of which have two or have expired."""
+    return wanted * 2 + 10
+
+
+class KnownSizes:
+    """Sizes of the prefixes that were searched last, each good for RECOUNT_AFTER searches.
+
+    Stale sizes cost time, never rows: what an index does not find is looked for exactly.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[str, ...], tuple[Sizes, int]] = OrderedDict()
+
+    def get(self, prefix: tuple[str, ...]) -> Sizes | None:
+        """What is known; None if it is time to count."""
+        with self._lock:
+            found = self._known.pop(prefix, None)
+            if found is None:
+                return None
+            sizes, left = found
+            if left > 1:
+                self._known[prefix] = (sizes, left - 1)
+            return sizes
+
+    def note(self, prefix: tuple[str, ...], sizes: Sizes) -> None:
+        """It was counted."""
+        with self._lock:
+            self._known[prefix] = (sizes, RECOUNT_AFTER)
+            while len(self._known) > REMEMBERED_PREFIXES:
+                self._known.popitem(last=False)
