@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import psycopg
+from calibration import fit_sure
 from nl2sql import Match, load, matcher, rows, server
 from numpy.typing import NDArray
 from report import console, show, write_json
@@ -29,6 +30,7 @@ from mcp_server.nl2sql.choosing import weights
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
 from mcp_server.nl2sql.choosing.confidence import SURE_WITHOUT, standing
 from mcp_server.nl2sql.choosing.results import Result
+from mcp_server.nl2sql.errors import RefusedError
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.profile import profile
@@ -40,7 +42,6 @@ FOREIGN = "asked of another database"
 EVERY_FOREIGN = 3
 FOLDS = 8
 RIDGE_RANK = 2.0
-RIDGE_SURE = 4.0
 STEPS = 40
 SMALLEST_KEPT = 0.02
 THRESHOLDS = (0.5, 0.55, 0.6, THRESHOLD, 0.7)
@@ -148,7 +149,7 @@ def run(conn: psycopg.Connection[Any], made: Sequence[Made]) -> Iterator[tuple[M
     for one in made:
         try:
             yield one, first_rows(conn, one.sql)
-        except psycopg.Error:
+        except (psycopg.Error, RefusedError):
             continue
 
 
@@ -207,19 +208,6 @@ def choose(one: Asked, rank: dict[str, float]) -> tuple[dict[str, float], Tried]
         same, key=lambda each: ("as read" in each.signs, scores[one.candidates.index(each)])
     )
     return shown.signs | standing(sorted(of_rows.values(), reverse=True)), shown
-
-
-def fit_sure(signs: Floats, right: Floats) -> Floats:
-    """Ridge-regularised logistic regression by Newton's method (Bishop 2006, section 4.3.3)."""
-    ridge = np.eye(signs.shape[1]) * RIDGE_SURE
-    ridge[-1, -1] = 0.0
-    found = np.zeros(signs.shape[1])
-    for _ in range(15):
-        chance = 1 / (1 + np.exp(-np.clip(signs @ found, -30, 30)))
-        slope = signs.T @ (chance - right) + ridge @ found
-        curve = (signs.T * (chance * (1 - chance) + 1e-9)) @ signs + ridge
-        found -= np.linalg.solve(curve, slope)
-    return found
 
 
 def cross_validated(asked: Sequence[Asked]) -> list[tuple[float, bool]]:

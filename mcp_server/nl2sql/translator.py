@@ -23,6 +23,8 @@ from mcp_server.nl2sql.database.steps import run
 from mcp_server.nl2sql.database.stopping import AbandonedError, StoppableConnection
 from mcp_server.nl2sql.errors import QueryTimeoutError, RefusedError
 from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.mending.mend import Mended, mends
+from mcp_server.nl2sql.model.facts import Facts, facts
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.profile import profile
 from mcp_server.nl2sql.sql.assumptions import assumptions
@@ -96,6 +98,17 @@ class Translator:
             # the kept connection was lost while nobody looked: a failover, or a pause
             self._close()
             return self._best(self._connected(), texts, explain)
+
+    def mends(self, sql: str, *, failed: bool) -> list[Mended]:
+        """Queries to try in the place of one that fails, or finds nothing; see `mending.mend`."""
+        with self._lock, self._put_by():
+            linker, graph = self._profile(self._connected())
+            return mends(sql, linker, graph, failed=failed)
+
+    def facts(self, question: str) -> Facts:
+        """What is known of the database, and the values that a question says; for a prompt."""
+        with self._lock, self._put_by():
+            return facts(question, self._profile(self._connected())[0])
 
     def close(self) -> None:
         """Close the connection; the next question opens another."""
