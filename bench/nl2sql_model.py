@@ -60,7 +60,7 @@ from mcp_server.nl2sql.model.plan import Complete, Mend, PlanSettings
 from mcp_server.nl2sql.model.prompt import PromptSchema, Request
 from mcp_server.nl2sql.translator import Translator
 from mcp_server.nl2sql.weighing import weights
-from mcp_server.nl2sql.weighing.trust import MOST, Evidence, signs
+from mcp_server.nl2sql.weighing.trust import MOST, SET, Evidence, signs
 
 SETTINGS = PlanSettings(candidates=1)
 TIMEOUT_MS = 15_000
@@ -281,7 +281,7 @@ def share(its: Sequence[Replayed], what: str) -> float:
 def fit(replayed: Sequence[Replayed]) -> tuple[dict[str, float], float]:
     """The weights of the signs, and the bias."""
     found = [signs(evidence) for evidence in map(evidence_of, replayed)]
-    names = sorted({name for each in found for name in each})
+    names = sorted({name for each in found for name in each} - set(SET))
     table = np.array([[each.get(name, 0.0) for name in names] + [1.0] for each in found])
     solved = fit_sure(table, np.array([one.right for one in replayed], float))
     return dict(zip(names, solved[:-1], strict=True)), float(solved[-1])

@@ -12,6 +12,8 @@ from mcp_server.nl2sql.weighing.agreement import Likeness
 from mcp_server.nl2sql.weighing.weights import BIAS, WEIGHTS
 
 MOST = 0.99
+SET = {"votes elsewhere": -2.0, "rounds": -0.2}
+"""Weights of what recordings with one answer a question do not show: set, and not fitted."""
 
 
 class Lead(Enum):
@@ -80,5 +82,6 @@ def signs(evidence: Evidence) -> dict[str, float]:
 
 def trust(evidence: Evidence) -> float:
     """How likely the answer is right, 0..MOST."""
-    total = BIAS + sum(WEIGHTS.get(name, 0.0) * value for name, value in signs(evidence).items())
+    known = WEIGHTS | SET
+    total = BIAS + sum(known.get(name, 0.0) * value for name, value in signs(evidence).items())
     return min(MOST, 1.0 / (1.0 + math.exp(-total)))
