@@ -233,7 +233,7 @@ class Asker:
             need.question,
             pruned,
             evidence,
-            found_values(pruned, known),
+            found_values(pruned, known, need.question),
             shown,
             drafts=need.drafts,
             today=datetime.date.today(),

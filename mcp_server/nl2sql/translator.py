@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
+from mcp_server.nl2sql.choosing.declining import not_sure, nothing_made
 from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
 from mcp_server.nl2sql.database.connecting import Dsn, connect_to_read, conninfo
 from mcp_server.nl2sql.database.guard.checks import Limits
@@ -139,7 +140,11 @@ class Translator:
                 problem = str(error)
             else:
                 tried.append((made, result))
-        return _answer(judge(question, tried), problem, links)
+        if not tried:
+            why = f"no valid query came of it: {problem}"
+            reason = why if problem else nothing_made(question, linker, graph)
+            return Translation(None, 0.0, reason=reason, links=links)
+        return _answer(judge(question, tried), links)
 
     def _profile(self, conn: psycopg.Connection[Any]) -> tuple[Linker, JoinGraph]:
         version = conn.execute(SCHEMA_VERSION).fetchone()
@@ -194,22 +199,14 @@ def first_rows(conn: psycopg.Connection[Any], sql: str) -> Result:
         return Result(None)
 
 
-def _answer(valid: list[Made], problem: str, links: tuple[Link, ...]) -> Translation:
-    if not valid:
-        why = (
-            f"no valid query came of it: {problem}"
-            if problem
-            else "nothing in the question names a table or column of this database"
-        )
-        return Translation(None, 0.0, reason=why, links=links)
+def _answer(valid: list[Made], links: tuple[Link, ...]) -> Translation:
     shown = tuple(
         Candidate(made.sql, round(made.confidence, 3), reading(made.tree)) for made in valid[:SHOWN]
     )
     best = valid[0]
     confidence = shown[0].confidence
     if confidence < THRESHOLD:
-        missed = ", ".join(map(repr, best.unused))
-        why = f"not understood: {missed}" if missed else "other readings are as likely"
+        why = not_sure(best.unused, [(each.reading, each.confidence) for each in shown])
         return Translation(
             None, confidence, reason=why, candidates=shown, unused=best.unused, links=links
         )

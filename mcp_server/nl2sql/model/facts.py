@@ -16,6 +16,7 @@ from mcp_server.nl2sql.model.prompt import (
     PromptSchema,
     PromptTable,
 )
+from mcp_server.nl2sql.model.ranking import likeliest
 from mcp_server.nl2sql.schema.model import Column
 from mcp_server.nl2sql.words.tokens import tokenize
 
@@ -72,8 +73,12 @@ def with_facts(schema: PromptSchema, known: Facts) -> PromptSchema:
     return replace(schema, tables=tables)
 
 
-def found_values(schema: PromptSchema, known: Facts) -> tuple[FoundValue, ...]:
-    """The values that the question says in tables that the prompt shows, the longest first."""
+def found_values(schema: PromptSchema, known: Facts, question: str) -> tuple[FoundValue, ...]:
+    """The values that the question says in tables that the prompt shows, the longest first.
+
+    One that is in several columns is pointed out in those of the likeliest tables.
+    """
+    likely = {table.name: place for place, table in enumerate(likeliest(schema, question))}
     shown = {
         id(column): (table, each)
         for table in schema.tables
@@ -87,8 +92,9 @@ def found_values(schema: PromptSchema, known: Facts) -> tuple[FoundValue, ...]:
             table, each = shown[id(column)]
             value = FoundValue(said.words, table.name, each.name, said.value)
             found.setdefault(said.words, []).append(value)
-    ranked = sorted(found.values(), key=lambda values: -len(values[0].value))
-    every = [value for values in ranked for value in values[:PLACES_OF_A_VALUE]]
+    every: list[FoundValue] = []
+    for values in sorted(found.values(), key=lambda values: -len(values[0].value)):
+        every += sorted(values, key=lambda value: likely[value.table])[:PLACES_OF_A_VALUE]
     return tuple(every[:VALUES_FOUND])
 
 

@@ -195,6 +195,11 @@ def _whole_tables(
     return kept or keep(schema, scores, most)  # even one table is too much
 
 
+def likeliest(schema: PromptSchema, question: str, evidence: str = "") -> list[PromptTable]:
+    """The tables, those first that the question is most likely about."""
+    return _likeliest(schema, rank(schema, question, evidence))
+
+
 def _likeliest(schema: PromptSchema, scores: Mapping[tuple[str, str], float]) -> list[PromptTable]:
     return sorted(
         schema.tables,

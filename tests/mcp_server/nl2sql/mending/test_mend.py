@@ -70,8 +70,9 @@ MENDED = {
     "a column that two tables have": (
         "select count(id) from ship join visit on ship.id = visit.ship_id", [(4,)]),
     "a join by names where the key is a number": (
-        "select s.name from ship s join line l on s.line = l.title where l.title = 'Red Cross Line'",
-        [("Clara",)]),
+        "select s.name from ship s join line l on s.line = l.title where l.title = 'Blue Star'"
+        " and s.tonnage < 500",
+        [("Berta",)]),
     "a join by way of a third table": (
         "select count(*) from visit join line on visit.ship_id = line.title"
         " where line.title = 'Blue Star'", [(3,)]),

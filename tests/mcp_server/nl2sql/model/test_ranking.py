@@ -148,9 +148,10 @@ def test_values_of_tables_that_are_not_shown_are_not_pointed_out() -> None:
             known[place] = Column(tables[each.name], one.name, "text", Kind.TEXT)
             if one.name == "city":
                 said.append(Said("Oslo", place, "Oslo"))
-    shown = prune(schema, "how many clients are there in Oslo")
-    found = found_values(shown, Facts(known, tuple(said)))
-    assert [value.table for value in found][0] == "client"
+    question = "how many clients are there in Oslo"
+    shown = prune(schema, question)
+    found = found_values(shown, Facts(known, tuple(said)), question)
+    assert found[0].table == "client"
     assert {value.table for value in found} <= {each.name for each in shown.tables}
 
 
