@@ -22,7 +22,7 @@ def fit_sure(signs: Floats, right: Floats) -> Floats:
     return found
 
 
-def expected_error(pairs: Sequence[tuple[float, bool]], bins: int = 10) -> float:
+def expected_error(pairs: Sequence[Sequence[float]], bins: int = 10) -> float:
     """The expected calibration error of (confidence, right), in bins of equal counts.
 
     Naeini, Cooper, Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning"

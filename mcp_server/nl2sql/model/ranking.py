@@ -9,7 +9,7 @@ asks for, and being near in the graph of foreign keys to what is needed for sure
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from itertools import combinations
 
@@ -155,7 +155,8 @@ def prune(
 
     The likeliest tables are shown whole: what is asked of a table is often in a column that the
     question does not name. Of a table with more than WIDE columns, those that are likely are
-    shown. Behind them come the keys that join tables, and the names of the others.
+    shown. Then come the keys that join tables, the likeliest columns of others, and the names of
+    what is left out.
     """
     if sum(len(table.columns) for table in schema.tables) <= most:
         return schema
@@ -163,6 +164,7 @@ def prune(
     kept = _whole_tables(schema, scores, most)
     joining = sorted(_keys_of(schema, kept), key=lambda at: -scores[at])
     kept |= set(joining[: most - len(kept)])
+    kept = keep(schema, scores, most, kept)
     tables = tuple(
         replace(table, columns=tuple(c for c in table.columns if (table.name, c.name) in kept))
         for table in schema.tables
@@ -192,7 +194,7 @@ def _whole_tables(
         if len(kept) + len(its) > room:
             break
         kept |= set(its)
-    return kept or keep(schema, scores, most)  # even one table is too much
+    return kept
 
 
 def likeliest(schema: PromptSchema, question: str, evidence: str = "") -> list[PromptTable]:
@@ -219,16 +221,22 @@ def _keys_of(schema: PromptSchema, kept: set[tuple[str, str]]) -> set[tuple[str,
 
 
 def keep(
-    schema: PromptSchema, scores: Mapping[tuple[str, str], float], most: int
+    schema: PromptSchema,
+    scores: Mapping[tuple[str, str], float],
+    most: int,
+    already: Set[tuple[str, str]] = frozenset(),
 ) -> set[tuple[str, str]]:
-    """At most `most` columns, best first; with a table come its key and its joins to kept ones."""
+    """At most `most` columns, best first; with a table come its key and its joins to kept ones.
+
+    already: columns that are kept in any case.
+    """
     primary = {
         table.name: {(table.name, c.name) for c in table.columns if c.primary_key}
         for table in schema.tables
     }
     joins = _joins(schema)
-    kept: set[tuple[str, str]] = set()
-    reached: set[str] = set()
+    kept = set(already)
+    reached = {at[0] for at in kept}
     for at in sorted(scores, key=lambda at: -scores[at]):
         wanted = {at}
         if at[0] not in reached:
