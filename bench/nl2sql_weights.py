@@ -4,10 +4,10 @@
                                    [--sets spider_dev,spider_more,spider_dev/questions_other.jsonl]
 
 DIR is as for `nl2sql.py`. Every candidate of every question is run, and is right or wrong by the
-gold rows; of one without gold rows every answer is wrong. A conditional logit learns from the signs
-which is right among those of its question; a logistic model learns whether the one so chosen is.
-`--write` puts the weights of a fit on all databases into `choosing/weights.py`, `--out` into another
-file (for `nl2sql_model.py --weights`). `--every` asks each n-th question.
+gold rows; of a question without gold rows every answer is wrong. A conditional logit learns from
+its signs which is right among those of its question; a logistic model learns whether the one so
+chosen is. `--write` puts the weights of a fit on all databases into `choosing/weights.py`, `--out`
+into another file (for `nl2sql_model.py --weights`). `--every` asks each n-th question.
 
 The figures printed are cross-validated by style and database: those of a question come from weights
 that were fitted without its database and without its style (the field `style` of a question, else

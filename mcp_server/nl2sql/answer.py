@@ -187,10 +187,7 @@ def _ask_model(
             return outcome
         if isinstance(action, Try):
             result = yield from reads.of(action.sql)
-            if isinstance(result, RefusedError):
-                advance = partial(steps.send, Trial(error=result))
-            else:
-                advance = partial(steps.send, Trial(digest(result.rows), len(result.rows)))
+            advance = partial(steps.send, _trial(result))
             continue
         try:
             given = yield action
@@ -198,6 +195,14 @@ def _ask_model(
             advance = partial(steps.throw, error)
         else:
             advance = partial(steps.send, given)
+
+
+def _trial(result: ResultSet | RefusedError) -> Trial:
+    if isinstance(result, RefusedError):
+        return Trial(error=result)
+    filled = sum(any(value is not None for value in row) for row in result.rows)
+    zero = len(result.rows) == 1 and all(value in (None, 0) for value in result.rows[0])
+    return Trial(digest(result.rows), filled, zero=zero)
 
 
 def _without_model(findings: Findings) -> _Chosen | None:
@@ -315,7 +320,7 @@ def _evidence(
         same_text=best is not None and same_text(model.sql, best[0]),
         refused=mended and outcome.refused,
         empty=mended and not outcome.refused,
-        nothing=not model.result.rows,
+        nothing=not outcome.rows,
         share=outcome.agreement,
         rounds=outcome.rounds,
     )
@@ -372,7 +377,7 @@ def _answer(
         assumptions=tuple(dict.fromkeys([*said, *chosen.changes, *granted])),
         unused=unused if best.origin == "built-in" else (),
         alternatives=tuple(
-            _alternative(p, f"finds {len(p.result.rows)} other rows") for p in others
+            _alternative(p, _difference(p, agreed=chosen.agreement is True)) for p in others
         ),
         links=links,
         attempts=attempts,
@@ -385,6 +390,12 @@ def _alternative(proposal: Proposal, note: str) -> Alternative:
     return Alternative(
         proposal.sql, _reading(proposal), proposal.origin, round(proposal.confidence, 3), note
     )
+
+
+def _difference(other: Proposal, *, agreed: bool) -> str:
+    if agreed:
+        return "finds the same, and shows it otherwise"
+    return f"finds {len(other.result.rows)} other rows"
 
 
 def _reading(proposal: Proposal) -> str:

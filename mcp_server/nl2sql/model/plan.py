@@ -62,11 +62,16 @@ class Mend:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What became of one query: a digest of its rows, or why it was refused."""
+    """What became of one query: a digest of its rows, or why it was refused.
+
+    rows: how many have a value. zero: whether all that it finds is one zero, as a count does of
+    rows that are not there.
+    """
 
     digest: str = ""
     rows: int = 0
     error: RefusedError | None = None
+    zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +280,7 @@ def _mended(first: Attempt) -> Generator[Action, Any, Attempt]:
     best = first
     if not best.ran and not best.hostile:
         best = yield from _first_that_runs(best, first.sql, failed=True)
-    if best.ran and not best.trial.rows:
+    if best.ran and (best.trial.zero or not best.trial.rows):
         best = yield from _first_that_runs(best, first.sql, failed=False)
     return best
 
@@ -286,7 +291,7 @@ def _first_that_runs(
     others: list[Mended] = yield Mend(attempt.sql, failed)
     for other in others:
         trial: Trial = yield Try(other.sql)
-        if trial.error is None and (failed or trial.rows):
+        if trial.error is None and (failed or (trial.rows and not trial.zero)):
             return replace(
                 attempt,
                 sql=other.sql,

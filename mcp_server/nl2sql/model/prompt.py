@@ -119,8 +119,8 @@ class Example:
 class Request:
     """One question with everything that helps to answer it. schema: pruned (`ranking.prune`).
 
-    meanings: what the database's owner says that words stand for (`semantics`). drafts: queries of
-    the built-in translator, best first. today: the day that relative dates are counted from.
+    drafts: queries of the built-in translator, best first. today: the day that relative dates are
+    counted from.
     """
 
     question: str
@@ -128,7 +128,6 @@ class Request:
     evidence: str = ""
     values: tuple[FoundValue, ...] = ()
     examples: tuple[Example, ...] = ()
-    meanings: tuple[str, ...] = ()
     drafts: tuple[str, ...] = ()
     today: datetime.date | None = None
 
@@ -148,8 +147,6 @@ def messages(request: Request, style: Style = Style.PLAIN) -> Conversation:
     if style is Style.DRAFTED:
         schema = replace(schema, tables=schema.tables[::-1], keys=schema.keys[::-1])
     parts = [f"<schema>\n{m_schema(schema)}\n</schema>"]
-    if request.meanings:
-        parts.append("What words mean here:\n" + "\n".join(f"- {m}" for m in request.meanings))
     if request.values:
         found = "\n".join(
             f"- {v.said!r} is found in {v.table}.{v.column} as {quoted(v.value)}"
@@ -195,7 +192,7 @@ def _turned(request: Request, number: int) -> Request:
     """The request with its examples in another order, for the candidates after the third."""
     if number < len(Style) or not request.examples:
         return request
-    turn = number % len(request.examples)
+    turn = number // len(Style) % len(request.examples)
     return replace(request, examples=(*request.examples[turn:], *request.examples[:turn]))
 
 
