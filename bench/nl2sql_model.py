@@ -186,6 +186,8 @@ def use_weights(path: Path) -> None:
     confidence.SURE.clear()
     confidence.SURE.update(other.SURE)
     confidence.SURE_BIAS = other.SURE_BIAS
+    confidence.STYLES_SCALE = other.STYLES_SCALE
+    confidence.STYLES_SHIFT = other.STYLES_SHIFT
 
 
 def replay(dsn: str, options: argparse.Namespace, match: Match) -> Iterator[Replayed]:

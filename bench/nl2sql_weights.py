@@ -20,7 +20,7 @@ import argparse
 import datetime
 import json
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,8 @@ class Fitted:
     rank: dict[str, float]
     sure: dict[str, float]
     bias: float
+    scale: float = 1.0
+    shift: float = 0.0
 
 
 def main() -> None:
@@ -110,9 +112,10 @@ def main() -> None:
     figures: dict[str, Any] = {"cross_validated": report(asked, confidence)}
     figures["calibration"] = reliability(asked, confidence)
     write_json("nl2sql_weights", figures)
+    scale, shift = scaled(asked, confidence)
     homes = [Path(weights.__file__)] if options.write else []
     for home in [*homes, *([options.out] if options.out else [])]:
-        write(fit(asked), home)
+        write(replace(fit(asked), scale=scale, shift=shift), home)
 
 
 def collect(dsn: str, data: Path, name: str, match: Match, every: int = 1) -> Iterator[Asked]:
@@ -256,6 +259,18 @@ def sure_of(one: Asked, fitted: Fitted) -> tuple[float, bool]:
     return float(1 / (1 + np.exp(-np.clip(total, -30, 30)))), chosen.right
 
 
+def scaled(asked: Sequence[Asked], best: Sequence[tuple[float, bool]]) -> tuple[float, float]:
+    """What to multiply log-odds by, and to add, so that they hold in styles not fitted on.
+
+    Platt, "Probabilistic Outputs for Support Vector Machines" (1999), on held-out predictions.
+    """
+    held = [pair for one, pair in zip(asked, best, strict=True) if one.candidates]
+    sure = np.clip([confidence for confidence, _ in held], 0.005, 0.995)
+    odds = np.column_stack([np.log(sure / (1 - sure)), np.ones(len(held))])
+    scale, shift = fit_sure(odds, np.array([right for _, right in held], float))
+    return float(scale), float(shift)
+
+
 def reliability(asked: Sequence[Asked], best: Sequence[tuple[float, bool]]) -> dict[str, float]:
     """Confidence against truth in ten bins, and the error by style."""
     made = [
@@ -310,6 +325,10 @@ def write(fitted: Fitted, home: Path) -> None:
         *_entries(fitted.rank),
         "}",
         '"""What orders the candidates of a question."""',
+        "",
+        f"STYLES_SCALE = {fitted.scale:.3f}",
+        f"STYLES_SHIFT = {fitted.shift:.3f}",
+        '"""What is left of the log-odds in styles of questions that were not fitted on."""',
         "",
         f"SURE_BIAS = {fitted.bias:.3f}",
         "SURE: dict[str, float] = {",

@@ -34,7 +34,7 @@ from mcp_server.nl2sql.translation import Candidate, Link, Translation
 from mcp_server.nl2sql.words.evidence import worked_in
 from mcp_server.nl2sql.words.tokens import tokenize
 
-THRESHOLD = 0.65
+THRESHOLD = 0.61
 """Below this confidence a question is declined."""
 
 TRIED = 14

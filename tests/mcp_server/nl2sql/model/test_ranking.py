@@ -4,7 +4,7 @@ import pytest
 
 from mcp_server.nl2sql.model.facts import Facts, Place, Said, found_values
 from mcp_server.nl2sql.model.prompt import PromptColumn, PromptKey, PromptSchema, PromptTable
-from mcp_server.nl2sql.model.ranking import WHOLE_SCHEMA_COLUMNS, WIDE, keep, prune, rank
+from mcp_server.nl2sql.model.ranking import WHOLE_SCHEMA_COLUMNS, keep, prune, rank
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
 
 
@@ -161,7 +161,7 @@ def test_of_a_very_wide_table_the_likely_columns_are_shown() -> None:
     )
     shown = columns_of(prune(wide, "highest pressure of a reading"), "reading")
     assert {"id", "pressure"} <= set(shown)
-    assert len(shown) <= WIDE
+    assert len(shown) <= WHOLE_SCHEMA_COLUMNS
 
 
 def test_an_empty_schema_is_no_error() -> None:
