@@ -203,11 +203,10 @@ class Asker:
                 assert model is not None
                 return await patience.complete(model, conversations)
             case Mend(sql, failed):
-                return await asyncio.to_thread(self.translator.mends, sql, failed=failed)
+                return await in_thread(partial(self.translator.mends, failed=failed), sql)
             case Describe(question, evidence, _, _):
-                known = await asyncio.to_thread(
-                    self.translator.facts, f"{question} {evidence or ''}".strip()
-                )
+                said = f"{question} {evidence or ''}".strip()
+                known = await in_thread(self.translator.facts, said)
                 return await arun(conn, self._request(need, known))
             case Translate(question, evidence, explain):
                 return await in_thread(self.translator.translate, question, evidence, explain)

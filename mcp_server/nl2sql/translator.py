@@ -9,8 +9,8 @@ import contextlib
 import datetime
 import math
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -33,6 +33,8 @@ from mcp_server.nl2sql.sql.paraphrase import reading
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
 from mcp_server.nl2sql.words.evidence import worked_in
 from mcp_server.nl2sql.words.tokens import tokenize
+
+T = TypeVar("T")
 
 THRESHOLD = 0.61
 """Below this confidence a question is declined."""
@@ -86,10 +88,35 @@ class Translator:
         evidence: what words of the question stand for; see `mcp_server.nl2sql.words.evidence`.
         """
         texts = worked_in(question, evidence)
+        return self._with_connection(lambda conn: self._best(conn, texts, explain))
+
+    def mends(self, sql: str, *, failed: bool) -> list[Mended]:
+        """Queries to try in the place of one that fails, or finds nothing; see `mending.mend`.
+
+        Raises psycopg.OperationalError where the database is away.
+        """
+        return self._with_connection(lambda conn: mends(sql, *self._profile(conn), failed=failed))
+
+    def facts(self, question: str) -> Facts:
+        """What is known of the database, and the values that a question says; for a prompt.
+
+        Raises psycopg.OperationalError where the database is away.
+        """
+        return self._with_connection(lambda conn: facts(question, self._profile(conn)[0]))
+
+    def close(self) -> None:
+        """Close the connection; the next question opens another."""
+        with self._lock:
+            if self._idle is not None:
+                self._idle.cancel()
+            self._close()
+
+    def _with_connection(self, use: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """What `use` makes of the kept connection, or of a new one where that was lost."""
         with self._lock, self._put_by():
             kept = self._conn is not None
             try:
-                return self._best(self._connected(), texts, explain)
+                return use(self._connected())
             except AbandonedError:
                 self._close()
                 raise
@@ -98,25 +125,7 @@ class Translator:
                     raise
             # the kept connection was lost while nobody looked: a failover, or a pause
             self._close()
-            return self._best(self._connected(), texts, explain)
-
-    def mends(self, sql: str, *, failed: bool) -> list[Mended]:
-        """Queries to try in the place of one that fails, or finds nothing; see `mending.mend`."""
-        with self._lock, self._put_by():
-            linker, graph = self._profile(self._connected())
-            return mends(sql, linker, graph, failed=failed)
-
-    def facts(self, question: str) -> Facts:
-        """What is known of the database, and the values that a question says; for a prompt."""
-        with self._lock, self._put_by():
-            return facts(question, self._profile(self._connected())[0])
-
-    def close(self) -> None:
-        """Close the connection; the next question opens another."""
-        with self._lock:
-            if self._idle is not None:
-                self._idle.cancel()
-            self._close()
+            return use(self._connected())
 
     def _best(self, conn: psycopg.Connection[Any], texts: list[str], explain: bool) -> Translation:
         found = [self._translate(conn, text, explain) for text in texts]
