@@ -40,22 +40,14 @@ from calibration import expected_error, fit_sure
 from nl2sql import Match, load, matcher, rows, server
 from report import console, show, write_json
 
-from mcp_server.nl2sql.answer import (
-    Answer,
-    Describe,
-    Need,
-    Read,
-    Similar,
-    Translate,
-    TranslationLike,
-    answering,
-)
+from mcp_server.nl2sql.answer import Describe, Need, Read, Similar, Translate, answering
 from mcp_server.nl2sql.asker import READ_ROWS
 from mcp_server.nl2sql.choosing import confidence
 from mcp_server.nl2sql.database.guard.checks import Limits
 from mcp_server.nl2sql.database.reader import Reader, ResultSet
 from mcp_server.nl2sql.database.steps import run
 from mcp_server.nl2sql.errors import RefusedError
+from mcp_server.nl2sql.found import Answer, TranslationLike
 from mcp_server.nl2sql.model.plan import Complete, Mend, PlanSettings
 from mcp_server.nl2sql.model.prompt import PromptSchema, Request
 from mcp_server.nl2sql.translator import Translator

@@ -48,6 +48,11 @@ CANNOT_LEAVES = 0.6
 """What is left of any confidence when the model says that the schema cannot answer."""
 LEAST = 0.5
 """What was lowered below this is declined."""
+SHAPES: dict[Likeness | None, str] = {
+    Likeness.EXTRA: "the model's query finds the same rows and shows more columns",
+    Likeness.REPEATED: "the model's query finds the same rows, repeated otherwise",
+}
+"""Where the answer is as the built-in translator shows it, and what is said of that."""
 ALTERNATIVES_CHECKED = 3
 DRAFTS = 2
 
@@ -263,10 +268,10 @@ def _model_leads(
     built_in = findings.built_in
     evidence = yield from _evidence(model, built_in, reads, outcome, translation)
     chosen, agreement = model, None if built_in is None else model.digest == built_in.digest
-    if built_in is not None and evidence.likeness in (Likeness.EXTRA, Likeness.REPEATED):
-        evidence = replace(evidence, lead=Lead.SHAPE)
+    if built_in is not None and evidence.likeness in SHAPES:
         chosen, agreement = built_in, True
-        findings.notes.append(_shape_note(evidence.likeness))
+        findings.notes.append(SHAPES[evidence.likeness])
+        evidence = replace(evidence, lead=Lead.SHAPE)
     elif built_in is not None and _yields(evidence, built_in, outcome):
         evidence = replace(evidence, lead=Lead.BUILT_IN)
         chosen = built_in
@@ -282,12 +287,6 @@ def _model_leads(
 def _yields(evidence: Evidence, built_in: Proposal, outcome: ModelOutcome) -> bool:
     """Whether a model's query that finds nothing gives way to one that finds something."""
     return evidence.nothing and bool(built_in.result.rows) and not outcome.stood_by
-
-
-def _shape_note(likeness: Likeness) -> str:
-    if likeness is Likeness.EXTRA:
-        return "the model's query finds the same rows and shows more columns"
-    return "the model's query finds the same rows, repeated otherwise"
 
 
 def _evidence(

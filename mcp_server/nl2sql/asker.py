@@ -18,14 +18,12 @@ import psycopg
 
 from mcp_server.nl2sql import solved
 from mcp_server.nl2sql.answer import (
-    Answer,
     Answering,
     Describe,
     Need,
     Read,
     Similar,
     Translate,
-    TranslationLike,
     answering,
 )
 from mcp_server.nl2sql.database.connecting import Dsn, conninfo
@@ -35,6 +33,7 @@ from mcp_server.nl2sql.database.reader import Reader, ResultSet
 from mcp_server.nl2sql.database.steps import Fetch, Steps, arun, run
 from mcp_server.nl2sql.database.stopping import in_thread
 from mcp_server.nl2sql.errors import ModelError, ModelTimeoutError, RefusedError
+from mcp_server.nl2sql.found import Answer, TranslationLike
 from mcp_server.nl2sql.mending.mend import Mended
 from mcp_server.nl2sql.model.background import run_in_background
 from mcp_server.nl2sql.model.describe import describe
@@ -276,12 +275,13 @@ class _Patience:
         except TimeoutError as error:
             raise self._late() from error
         failed = [reply for reply in replies if isinstance(reply, BaseException)]
-        for error in failed:
-            if not isinstance(error, ModelError):
-                raise error
+        for failure in failed:
+            if not isinstance(failure, ModelError):
+                raise failure
         if len(failed) == len(replies):
-            late = isinstance(failed[0], ModelTimeoutError)
-            raise (self._late() if late else failed[0]) from failed[0]
+            if isinstance(failed[0], ModelTimeoutError):
+                raise self._late() from failed[0]
+            raise failed[0]
         return [[] if isinstance(reply, BaseException) else reply for reply in replies]
 
     def _late(self) -> ModelTimeoutError:

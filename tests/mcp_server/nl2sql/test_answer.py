@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import Asker
+from mcp_server.nl2sql.found import Answer
 from mcp_server.nl2sql.mending.mend import Mended
 from mcp_server.nl2sql.model.facts import Facts
 

@@ -328,9 +328,9 @@ def test_columns_that_only_the_model_shows_are_left_out(shop: str) -> None:
 
 
 def test_a_count_of_nothing_is_looked_into_and_kept_where_nothing_explains_it(shop: str) -> None:
-    model = ScriptedModel([sql("select count(*) from customer where city = 'Rom'")] * 2)
+    model = ScriptedModel([sql("select count(*) from customer where city = 'Limma'")])
     known = Translator(shop)
-    assert asker(shop, model, known).ask("how many are from Rom").rows == ((10,),)
+    assert asker(shop, model, known).ask("how many are from Limma").rows == ((10,),)
     none = ScriptedModel([sql("select count(*) from customer where city = 'Paris'")])
     answer = asker(shop, none).ask("how many are from Paris")
     assert (answer.rows, len(none.asked)) == (((0,),), 1)
