@@ -53,6 +53,8 @@ SHAPES: dict[Likeness | None, str] = {
     Likeness.REPEATED: "the model's query finds the same rows, repeated otherwise",
 }
 """Where the answer is as the built-in translator shows it, and what is said of that."""
+SURE_OF_ROWS = 0.75
+"""A translator that is less sure than this does not say how often rows are repeated."""
 ALTERNATIVES_CHECKED = 3
 DRAFTS = 2
 
@@ -268,7 +270,7 @@ def _model_leads(
     built_in = findings.built_in
     evidence = yield from _evidence(model, built_in, reads, outcome, translation)
     chosen, agreement = model, None if built_in is None else model.digest == built_in.digest
-    if built_in is not None and evidence.likeness in SHAPES:
+    if built_in is not None and _shapes(evidence, built_in):
         chosen, agreement = built_in, True
         findings.notes.append(SHAPES[evidence.likeness])
         evidence = replace(evidence, lead=Lead.SHAPE)
@@ -287,6 +289,12 @@ def _model_leads(
 def _yields(evidence: Evidence, built_in: Proposal, outcome: ModelOutcome) -> bool:
     """Whether a model's query that finds nothing gives way to one that finds something."""
     return evidence.nothing and bool(built_in.result.rows) and not outcome.stood_by
+
+
+def _shapes(evidence: Evidence, built_in: Proposal) -> bool:
+    """Whether the answer is as the built-in translator shows what both find."""
+    repeated = evidence.likeness is Likeness.REPEATED
+    return evidence.likeness in SHAPES and not (repeated and built_in.confidence < SURE_OF_ROWS)
 
 
 def _evidence(

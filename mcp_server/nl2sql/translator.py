@@ -36,7 +36,7 @@ from mcp_server.nl2sql.words.tokens import tokenize
 
 T = TypeVar("T")
 
-THRESHOLD = 0.61
+THRESHOLD = 0.62
 """Below this confidence a question is declined."""
 
 TRIED = 14
