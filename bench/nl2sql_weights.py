@@ -1,13 +1,18 @@
 """The weights of the translator's choice: fitted, and judged on databases not fitted on.
 
-    python bench/nl2sql_weights.py --data DIR [--dsn CONNINFO] [--write]
+    python bench/nl2sql_weights.py --data DIR [--dsn CONNINFO] [--write] [--out FILE] [--every N]
                                    [--sets spider_dev,spider_more,spider_dev/questions_other.jsonl]
 
 DIR is as for `nl2sql.py`. Every candidate of every question is run, and is right or wrong by the
-gold rows. A conditional logit learns from its signs which is right among those of its question; a
-logistic model learns whether the one so chosen is. `--write` puts the weights of a fit on all
-databases into `choosing/weights.py`. The figures printed are cross-validated by database: those of
-each come from weights that were fitted without it. Some questions are asked of another database as
+gold rows; of a question without gold rows every answer is wrong. A conditional logit learns from
+its signs which is right among those of its question; a logistic model learns whether the one so
+chosen is. `--write` puts the weights of a fit on all databases into `choosing/weights.py`, `--out`
+into another file (for `nl2sql_model.py --weights`). `--every` asks each n-th question.
+
+The figures printed are cross-validated by style and database: those of a question come from weights
+that were fitted without its database and without its style (the field `style` of a question, else
+the name of the set). The reliability table and the calibration error are of ten bins with equal
+counts; per style where it has STYLE_MIN questions. Some questions are asked of another database as
 well, where all that is answered is wrong.
 """
 
@@ -15,12 +20,13 @@ import argparse
 import datetime
 import json
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psycopg
+from calibration import expected_error, fit_sure
 from nl2sql import Match, load, matcher, rows, server
 from numpy.typing import NDArray
 from report import console, show, write_json
@@ -29,18 +35,22 @@ from mcp_server.nl2sql.choosing import weights
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
 from mcp_server.nl2sql.choosing.confidence import SURE_WITHOUT, standing
 from mcp_server.nl2sql.choosing.results import Result
+from mcp_server.nl2sql.errors import RefusedError
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.profile import profile
 from mcp_server.nl2sql.translator import THRESHOLD, TRIED, first_rows
 
-SETS = "spider_dev,spider_more,spider_dev/questions_realistic.jsonl"
+SETS = (
+    "spider_dev,spider_more,spider_dev/questions_realistic.jsonl,"
+    "spider_dev/questions_syn.jsonl,keywords,analytics,analytics/unanswerable.jsonl"
+)
+STYLE_MIN = 200
 FOREIGN = "asked of another database"
 """Questions that a database cannot answer: every answer is wrong."""
 EVERY_FOREIGN = 3
-FOLDS = 8
+FOLDS = 3
 RIDGE_RANK = 2.0
-RIDGE_SURE = 4.0
 STEPS = 40
 SMALLEST_KEPT = 0.02
 THRESHOLDS = (0.5, 0.55, 0.6, THRESHOLD, 0.7)
@@ -63,6 +73,7 @@ class Asked:
 
     name: str
     database: str
+    style: str
     difficulty: str
     candidates: list[Tried]
 
@@ -74,6 +85,8 @@ class Fitted:
     rank: dict[str, float]
     sure: dict[str, float]
     bias: float
+    scale: float = 1.0
+    shift: float = 0.0
 
 
 def main() -> None:
@@ -81,7 +94,9 @@ def main() -> None:
     arguments.add_argument("--data", type=Path)
     arguments.add_argument("--dsn")
     arguments.add_argument("--sets", default=SETS)
+    arguments.add_argument("--every", type=int, default=1, help="ask each n-th question")
     arguments.add_argument("--write", action="store_true", help="write choosing/weights.py")
+    arguments.add_argument("--out", type=Path, help="write the weights there")
     options = arguments.parse_args()
     if options.data is None:
         console.print("nl2sql_weights: name a folder of question sets with --data")
@@ -91,19 +106,23 @@ def main() -> None:
         asked = [
             one
             for name in options.sets.split(",")
-            for one in collect(dsn, options.data, name, match)
+            for one in collect(dsn, options.data, name, match, options.every)
         ]
     confidence = cross_validated(asked)
-    write_json("nl2sql_weights", {"cross_validated": report(asked, confidence)})
-    if options.write:
-        write(fit(asked))
+    figures: dict[str, Any] = {"cross_validated": report(asked, confidence)}
+    figures["calibration"] = reliability(asked, confidence)
+    write_json("nl2sql_weights", figures)
+    scale, shift = scaled(asked, confidence)
+    homes = [Path(weights.__file__)] if options.write else []
+    for home in [*homes, *([options.out] if options.out else [])]:
+        write(replace(fit(asked), scale=scale, shift=shift), home)
 
 
-def collect(dsn: str, data: Path, name: str, match: Match) -> Iterator[Asked]:
+def collect(dsn: str, data: Path, name: str, match: Match, every: int = 1) -> Iterator[Asked]:
     folder, _, file = name.partition("/")
     lines = (data / folder / (file or "questions.jsonl")).read_text("utf-8").splitlines()
     of_database: dict[str, list[dict[str, Any]]] = {}
-    for line in lines:
+    for line in lines[::every]:
         question = json.loads(line)
         of_database.setdefault(question["db"], []).append(question)
     others = sorted(of_database)
@@ -115,7 +134,8 @@ def collect(dsn: str, data: Path, name: str, match: Match) -> Iterator[Asked]:
             conn.execute("set default_transaction_read_only = on")
             conn.execute(f"set statement_timeout = {TIMEOUT_MS}")
             for question in questions:
-                golds = [question["gold_sql"], *question.get("gold_alternatives", [])]
+                golds = [question.get("gold_sql"), *question.get("gold_alternatives", [])]
+                golds = [gold for gold in golds if gold]
                 accepted = [gold for gold in (rows(conn, each) for each in golds) if gold]
                 tried = ask(conn, question["question"], linker, graph)
                 found_right = [
@@ -126,11 +146,13 @@ def collect(dsn: str, data: Path, name: str, match: Match) -> Iterator[Asked]:
                     )
                     for one, result in tried
                 ]
-                yield Asked(name, f"{folder}/{database}", question["difficulty"], found_right)
+                style = question.get("style") or folder
+                difficulty = question.get("difficulty") or "all"
+                yield Asked(name, f"{folder}/{database}", style, difficulty, found_right)
             for question in of_database[others[place - 1]][::EVERY_FOREIGN]:
                 tried = ask(conn, question["question"], linker, graph)
                 wrong = [Tried(one.signs, result.key(one.sql), False) for one, result in tried]
-                yield Asked(FOREIGN, f"{folder}/{database}", "all", wrong)
+                yield Asked(FOREIGN, f"{folder}/{database}", FOREIGN, "all", wrong)
 
 
 def ask(
@@ -148,7 +170,7 @@ def run(conn: psycopg.Connection[Any], made: Sequence[Made]) -> Iterator[tuple[M
     for one in made:
         try:
             yield one, first_rows(conn, one.sql)
-        except psycopg.Error:
+        except (psycopg.Error, RefusedError):
             continue
 
 
@@ -209,33 +231,64 @@ def choose(one: Asked, rank: dict[str, float]) -> tuple[dict[str, float], Tried]
     return shown.signs | standing(sorted(of_rows.values(), reverse=True)), shown
 
 
-def fit_sure(signs: Floats, right: Floats) -> Floats:
-    """Ridge-regularised logistic regression by Newton's method (Bishop 2006, section 4.3.3)."""
-    ridge = np.eye(signs.shape[1]) * RIDGE_SURE
-    ridge[-1, -1] = 0.0
-    found = np.zeros(signs.shape[1])
-    for _ in range(15):
-        chance = 1 / (1 + np.exp(-np.clip(signs @ found, -30, 30)))
-        slope = signs.T @ (chance - right) + ridge @ found
-        curve = (signs.T * (chance * (1 - chance) + 1e-9)) @ signs + ridge
-        found -= np.linalg.solve(curve, slope)
-    return found
-
-
 def cross_validated(asked: Sequence[Asked]) -> list[tuple[float, bool]]:
-    """Confidence and truth of each question's best candidate, its database not fitted on."""
+    """Confidence and truth of each question's best candidate.
+
+    Neither its database was fitted on, nor its style, where there are several.
+    """
     databases = sorted({one.database for one in asked})
     np.random.default_rng(0).shuffle(databases)
     fold = {database: number % FOLDS for number, database in enumerate(databases)}
+    styles = sorted({one.style for one in asked} - {FOREIGN})
     best: list[tuple[float, bool]] = [(0.0, False)] * len(asked)
-    for number in range(FOLDS):
-        fitted = fit([one for one in asked if fold[one.database] != number])
-        for place, one in enumerate(asked):
-            if fold[one.database] == number and one.candidates:
-                signs, chosen = choose(one, fitted.rank)
-                total = fitted.bias + sum(fitted.sure.get(n, 0.0) * v for n, v in signs.items())
-                best[place] = float(1 / (1 + np.exp(-np.clip(total, -30, 30)))), chosen.right
+    for style in styles:
+        for number in range(FOLDS):
+            rest = [o for o in asked if fold[o.database] != number and o.style != style]
+            fitted = fit(rest or [o for o in asked if fold[o.database] != number])
+            for place, one in enumerate(asked):
+                held = one.style == style or (one.style == FOREIGN and style == styles[0])
+                if held and fold[one.database] == number and one.candidates:
+                    best[place] = sure_of(one, fitted)
     return best
+
+
+def sure_of(one: Asked, fitted: Fitted) -> tuple[float, bool]:
+    """The confidence in the best candidate of a question, and whether it is right."""
+    signs, chosen = choose(one, fitted.rank)
+    total = fitted.bias + sum(fitted.sure.get(n, 0.0) * v for n, v in signs.items())
+    return float(1 / (1 + np.exp(-np.clip(total, -30, 30)))), chosen.right
+
+
+def scaled(asked: Sequence[Asked], best: Sequence[tuple[float, bool]]) -> tuple[float, float]:
+    """What to multiply log-odds by, and to add, so that they hold in styles not fitted on.
+
+    Platt, "Probabilistic Outputs for Support Vector Machines" (1999), on held-out predictions.
+    """
+    held = [pair for one, pair in zip(asked, best, strict=True) if one.candidates]
+    sure = np.clip([confidence for confidence, _ in held], 0.005, 0.995)
+    odds = np.column_stack([np.log(sure / (1 - sure)), np.ones(len(held))])
+    scale, shift = fit_sure(odds, np.array([right for _, right in held], float))
+    return float(scale), float(shift)
+
+
+def reliability(asked: Sequence[Asked], best: Sequence[tuple[float, bool]]) -> dict[str, float]:
+    """Confidence against truth in ten bins, and the error by style."""
+    made = [
+        (one.style, *pair)
+        for one, pair in zip(asked, best, strict=True)
+        if one.candidates and one.style != FOREIGN
+    ]
+    ranked = np.array(sorted((sure, right) for _, sure, right in made), float)
+    bins = [part for part in np.array_split(ranked, 10) if len(part)]
+    lines = [[len(b), b[0, 0], b[-1, 0], b[:, 0].mean(), b[:, 1].mean()] for b in bins]
+    show("reliability", ["questions", "from", "to", "confidence", "right"], lines)
+    errors = {"all": expected_error([pair for _, *pair in made])}
+    for style in sorted({each[0] for each in made}):
+        its = [pair for name, *pair in made if name == style]
+        if len(its) >= STYLE_MIN:
+            errors[style] = expected_error(its)
+    show("calibration error", ["style", "ece"], [[*each] for each in errors.items()])
+    return errors
 
 
 def report(asked: Sequence[Asked], best: Sequence[tuple[float, bool]]) -> dict[str, Any]:
@@ -264,7 +317,7 @@ def report(asked: Sequence[Asked], best: Sequence[tuple[float, bool]]) -> dict[s
     return figures
 
 
-def write(fitted: Fitted) -> None:
+def write(fitted: Fitted, home: Path) -> None:
     lines = [
         '"""Weights of `confidence`; `bench/nl2sql_weights.py` fits them on solved questions."""',
         "",
@@ -273,13 +326,17 @@ def write(fitted: Fitted) -> None:
         "}",
         '"""What orders the candidates of a question."""',
         "",
+        f"STYLES_SCALE = {fitted.scale:.3f}",
+        f"STYLES_SHIFT = {fitted.shift:.3f}",
+        '"""What is left of the log-odds in styles of questions that were not fitted on."""',
+        "",
         f"SURE_BIAS = {fitted.bias:.3f}",
         "SURE: dict[str, float] = {",
         *_entries(fitted.sure),
         "}",
         '"""What says how likely the first of them is right."""',
     ]
-    Path(weights.__file__).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    home.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _entries(found: dict[str, float]) -> Iterator[str]:

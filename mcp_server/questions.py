@@ -10,9 +10,9 @@ import anyio
 from cluster_runtime.engine.access.roles import READER
 from mcp_server.databases.connections import interruptible
 from mcp_server.databases.existing import Database
-from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import READ_ROWS, Asker
 from mcp_server.nl2sql.database.guard.checks import Limits
+from mcp_server.nl2sql.found import Answer
 from mcp_server.nl2sql.model.language_model import Model, as_model
 from mcp_server.nl2sql.model.plan import PlanSettings
 from mcp_server.results import Alternative, QueryResult, QuestionAnswer

@@ -1,110 +1,62 @@
 """From a question to an answer: which paths are tried, and what their agreement is worth.
 
-Three paths may have something to say: a template that somebody accepted before, the built-in
-translator, and a language model. Each proposes SQL, all SQL is read through the guard, and equal
-results speak for each other. `answering` decides and does nothing: it yields what it needs (a
+Three paths may have something to say: a template that somebody accepted before, a language model,
+and the built-in translator. All SQL is read through the guard. With a model the model leads, and
+the built-in translator is its witness; alone it answers where there is no model, or the model's
+query cannot be repaired. `answering` decides and does nothing: it yields what it needs (a
 translation, rows, replies) to a driver in `asker.py`.
 """
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from mcp_server.nl2sql.database.digest import digest
 from mcp_server.nl2sql.database.reader import ResultSet
 from mcp_server.nl2sql.errors import ModelError, RefusedError
-from mcp_server.nl2sql.model.plan import Complete, ModelOutcome, PlanSettings, Trial, Try, plan
-from mcp_server.nl2sql.model.prompt import Request, messages
+from mcp_server.nl2sql.found import (
+    Alternative,
+    Answer,
+    Findings,
+    Origin,
+    Proposal,
+    TranslationLike,
+)
+from mcp_server.nl2sql.model.plan import (
+    Complete,
+    Mend,
+    ModelOutcome,
+    PlanSettings,
+    Trial,
+    Try,
+    Witness,
+    plan,
+)
+from mcp_server.nl2sql.model.prompt import Request, conflict, conversations
 from mcp_server.nl2sql.solved import Solved
 from mcp_server.nl2sql.sql.assumptions import assumptions
 from mcp_server.nl2sql.sql.paraphrase import reading
+from mcp_server.nl2sql.weighing.agreement import Likeness, likeness, same_text
+from mcp_server.nl2sql.weighing.trust import Evidence, Lead, trust
 from mcp_server.rendering import Json
-
-Origin: TypeAlias = Literal["built-in", "model", "solved"]
 
 SOLVED_CONFIDENCE = 0.95
 DISAGREEMENT = 0.6
-"""What is left of a path's confidence when another path answers differently."""
+"""What is left of the confidence in a kept query when another path answers differently."""
+CANNOT_LEAVES = 0.6
+"""What is left of any confidence when the model says that the schema cannot answer."""
+LEAST = 0.5
+"""What was lowered below this is declined."""
+SHAPES: dict[Likeness | None, str] = {
+    Likeness.EXTRA: "the model's query finds the same rows and shows more columns",
+    Likeness.REPEATED: "the model's query finds the same rows, repeated otherwise",
+}
+"""Where the answer is as the built-in translator shows it, and what is said of that."""
+SURE_OF_ROWS = 0.75
+"""A translator that is less sure than this does not say how often rows are repeated."""
 ALTERNATIVES_CHECKED = 3
-
-
-class TranslationLike(Protocol):
-    """What the built-in translator gives back; see `translation.py`."""
-
-    @property
-    def sql(self) -> str | None:
-        """The query; None when declined."""
-
-    @property
-    def confidence(self) -> float:
-        """How likely it is right, 0 to 1."""
-
-    @property
-    def reason(self) -> str:
-        """Why it was declined, or chosen."""
-
-    @property
-    def candidates(self) -> Sequence[Any]:
-        """What was considered, best first."""
-
-    @property
-    def assumptions(self) -> Sequence[str]:
-        """What the query takes for granted."""
-
-    @property
-    def unused(self) -> Sequence[str]:
-        """Words of the question that play no part."""
-
-    @property
-    def links(self) -> Sequence[Any]:
-        """What words were taken for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """Another query that was considered, and why it is not the answer."""
-
-    sql: str
-    reading: str
-    origin: Origin
-    confidence: float
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What `ask` gives back. sql is None when the question was declined; `reason` says why.
-
-    reading: the query in plain English, made from the SQL. rows: JSON values, as
-    `mcp_server.rendering` writes them, at most the number asked for; truncated tells whether there
-    are more. confidence: 0..1. agreement: whether the paths that answered found the same rows; None
-    when only one did. unused: words of the question that the translation did not use. links,
-    attempts: only with explain=True. result: what the rows were taken from, as the server sent it.
-    """
-
-    question: str
-    sql: str | None
-    reading: str = ""
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[Json, ...], ...] = ()
-    truncated: bool = False
-    confidence: float = 0.0
-    origin: Origin | None = None
-    agreement: bool | None = None
-    reason: str = ""
-    assumptions: tuple[str, ...] = ()
-    unused: tuple[str, ...] = ()
-    alternatives: tuple[Alternative, ...] = ()
-    links: tuple[Json, ...] = ()
-    attempts: tuple[Json, ...] = ()
-    result: ResultSet | None = field(default=None, repr=False, compare=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The answer as a JSON object."""
-        told = asdict(replace(self, result=None))
-        del told["result"]
-        return told
+DRAFTS = 2
 
 
 # What a driver is asked for
@@ -133,6 +85,7 @@ class Describe:
     question: str
     evidence: str | None
     pairs: tuple[Solved, ...]
+    drafts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,33 +95,8 @@ class Read:
     sql: str
 
 
-Need: TypeAlias = Similar | Translate | Describe | Read | Complete
-Given: TypeAlias = "list[Solved] | TranslationLike | Request | ResultSet | RefusedError | list[str]"
+Need: TypeAlias = Similar | Translate | Describe | Read | Complete | Mend
 Answering: TypeAlias = Generator[Need, Any, Answer]
-
-
-@dataclass(slots=True)
-class Proposal:
-    """SQL of one path that ran."""
-
-    origin: Origin
-    sql: str
-    confidence: float
-    result: ResultSet
-    digest: str
-
-
-@dataclass(slots=True)
-class Findings:
-    """What the paths came to."""
-
-    proposals: list[Proposal] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)  # why a path has no proposal
-    alternatives: list[Alternative] = field(default_factory=list)
-
-    def of(self, origin: Origin) -> Proposal | None:
-        """The first proposal of an origin."""
-        return next((p for p in self.proposals if p.origin == origin), None)
 
 
 def answering(
@@ -187,21 +115,28 @@ def answering(
     reads = _Reads()
     for pair in pairs[:1]:
         if pair.filled:
-            yield from _propose(findings, reads, "solved", pair.filled, SOLVED_CONFIDENCE)
+            findings.solved = yield from _proposed(
+                findings, reads, "solved", pair.filled, SOLVED_CONFIDENCE
+            )
     if translation.sql is None:
         findings.notes.append(translation.reason or "the built-in translator declined")
     else:
-        yield from _propose(findings, reads, "built-in", translation.sql, translation.confidence)
-    outcome: ModelOutcome | None = None
+        findings.built_in = yield from _proposed(
+            findings, reads, "built-in", translation.sql, translation.confidence
+        )
+    chosen = _without_model(findings)
     if with_model:
+        drafts = tuple(each.sql for each in list(translation.candidates)[:DRAFTS])
         try:
-            request: Request = yield Describe(question, evidence, tuple(pairs))
-            outcome = yield from _ask_model(request, settings or PlanSettings(), reads)
+            request: Request = yield Describe(question, evidence, tuple(pairs), drafts)
+            outcome = yield from _ask_model(
+                request, settings or PlanSettings(), reads, findings.built_in
+            )
         except ModelError as error:
             findings.notes.append(f"{error}; answered without it")
         else:
-            yield from _weigh_model(findings, reads, outcome, translation)
-    return _answer(question, findings, translation, outcome, explain, shown_rows)
+            chosen = yield from _with_model(findings, reads, outcome, translation)
+    return _answer(question, findings, chosen, translation, explain, shown_rows)
 
 
 class _Reads:
@@ -216,154 +151,264 @@ class _Reads:
         return self._known[sql]
 
 
-def _propose(
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The proposal to give, the confidence in it, and whether the paths agree."""
+
+    proposal: Proposal
+    confidence: float
+    agreement: bool | None
+    changes: tuple[str, ...] = ()
+    evidence: Evidence | None = None
+
+
+def _proposed(
     findings: Findings, reads: _Reads, origin: Origin, sql: str, confidence: float
-) -> Generator[Need, Any, None]:
+) -> Generator[Need, Any, Proposal | None]:
     result = yield from reads.of(sql)
     if isinstance(result, RefusedError):
         findings.notes.append(f"the {origin} query was refused: {result}")
     elif origin == "solved" and not result.rows:
         findings.notes.append("a query kept for such questions finds nothing here")
     else:
-        findings.proposals.append(Proposal(origin, sql, confidence, result, digest(result.rows)))
+        return Proposal(origin, sql, confidence, result, digest(result.rows))
+    return None
 
 
 def _ask_model(
-    request: Request, settings: PlanSettings, reads: _Reads
+    request: Request, settings: PlanSettings, reads: _Reads, built_in: Proposal | None
 ) -> Generator[Need, Any, ModelOutcome]:
     """The model's plan, its trials read through the same reads as everything else."""
-    steps = plan(messages(request), settings)
-    advance: Callable[[], Complete | Try] = partial(next, steps)
+    witness = None
+    if built_in is not None:
+        rows = len(built_in.result.rows)
+        witness = Witness(built_in.sql, built_in.digest, rows, _reading(built_in))
+    prompts = conversations(request, settings.candidates)
+    steps = plan(prompts, settings, witness, partial(conflict, request))
+    advance: Callable[[], Complete | Try | Mend] = partial(next, steps)
     while True:
         try:
             action = advance()
         except StopIteration as stop:
             outcome: ModelOutcome = stop.value
             return outcome
-        reply: list[str] | Trial
-        match action:
-            case Complete():
-                try:
-                    reply = yield action
-                except ModelError as error:
-                    advance = partial(steps.throw, error)
-                    continue
-            case Try(sql):
-                result = yield from reads.of(sql)
-                if isinstance(result, RefusedError):
-                    reply = Trial(error=result)
-                else:
-                    reply = Trial(digest(result.rows), len(result.rows))
-        advance = partial(steps.send, reply)
+        if isinstance(action, Try):
+            result = yield from reads.of(action.sql)
+            advance = partial(steps.send, _trial(result))
+            continue
+        try:
+            given = yield action
+        except ModelError as error:
+            advance = partial(steps.throw, error)
+        else:
+            advance = partial(steps.send, given)
 
 
-def _weigh_model(
+def _trial(result: ResultSet | RefusedError) -> Trial:
+    if isinstance(result, RefusedError):
+        return Trial(error=result)
+    filled = sum(any(value is not None for value in row) for row in result.rows)
+    zero = len(result.rows) == 1 and all(value in (None, 0) for value in result.rows[0])
+    return Trial(digest(result.rows), filled, zero=zero)
+
+
+def _without_model(findings: Findings) -> _Chosen | None:
+    """What is known without a model: a kept query leads, the built-in translator speaks for it."""
+    kept, built_in = findings.solved, findings.built_in
+    if kept is None:
+        return None if built_in is None else _Chosen(built_in, built_in.confidence, None)
+    return _kept(kept, [] if built_in is None else [built_in])
+
+
+def _kept(kept: Proposal, others: Sequence[Proposal]) -> _Chosen:
+    """A query that somebody accepted; other paths that find the same rows are its witnesses.
+
+    The chance that all of them are wrong is the product of theirs.
+    """
+    agreeing = [each for each in others if each.digest == kept.digest]
+    if others and not agreeing:
+        return _Chosen(kept, kept.confidence * DISAGREEMENT, False)
+    wrong = 1.0 - kept.confidence
+    for each in agreeing:
+        wrong *= 1.0 - each.confidence
+    return _Chosen(kept, min(0.99, 1.0 - wrong), True if agreeing else None)
+
+
+def _with_model(
     findings: Findings, reads: _Reads, outcome: ModelOutcome, translation: TranslationLike
-) -> Generator[Need, Any, None]:
-    """Add the model's query, its confidence raised where the built-in one nearly said the same."""
-    if outcome.sql is None:
+) -> Generator[Need, Any, _Chosen | None]:
+    """The model's query leads; see the module for when it does not."""
+    findings.outcome = outcome
+    if outcome.sql is not None:
+        findings.model = yield from _proposed(findings, reads, "model", outcome.sql, 0.0)
+    if outcome.sql is None or findings.model is None:
         findings.notes.append(outcome.reason)
-        return
-    confidence = 0.45 + 0.4 * outcome.agreement - 0.05 * outcome.rounds
-    if findings.of("built-in") is None:
-        for candidate in list(translation.candidates)[:ALTERNATIVES_CHECKED]:
-            result = yield from reads.of(candidate.sql)
-            if not isinstance(result, RefusedError) and digest(result.rows) == outcome.digest:
-                confidence = min(0.95, confidence + 0.1)
-                break
-    yield from _propose(findings, reads, "model", outcome.sql, confidence)
+        chosen = _without_model(findings)
+        if chosen is None or not outcome.cannot:
+            return chosen
+        return replace(chosen, confidence=chosen.confidence * CANNOT_LEAVES)
+    chosen = yield from _model_leads(findings, findings.model, reads, outcome, translation)
+    if findings.solved is not None:
+        others = [each for each in findings.proposals if each is not findings.solved]
+        chosen = _kept(findings.solved, others)
+    return chosen
+
+
+def _model_leads(
+    findings: Findings,
+    model: Proposal,
+    reads: _Reads,
+    outcome: ModelOutcome,
+    translation: TranslationLike,
+) -> Generator[Need, Any, _Chosen]:
+    """The model's answer, weighed by what the built-in translator makes of the question.
+
+    Where both find the same but for columns or repeated rows, the rows are as the built-in
+    translator shows them. Where the model's query finds nothing, and the model did not insist, the
+    built-in translator's is the answer.
+    """
+    built_in = findings.built_in
+    evidence = yield from _evidence(model, built_in, reads, outcome, translation)
+    chosen, agreement = model, None if built_in is None else model.digest == built_in.digest
+    if built_in is not None and _shapes(evidence, built_in):
+        chosen, agreement = built_in, True
+        findings.notes.append(SHAPES[evidence.likeness])
+        evidence = replace(evidence, lead=Lead.SHAPE)
+    elif built_in is not None and _yields(evidence, built_in, outcome):
+        evidence = replace(evidence, lead=Lead.BUILT_IN)
+        chosen = built_in
+        findings.notes.append("the model's query finds nothing")
+    confidence = trust(evidence)
+    model.confidence = confidence if chosen is model else 0.0
+    if outcome.cannot:
+        confidence *= CANNOT_LEAVES ** (outcome.cannot / (outcome.cannot + len(outcome.attempts)))
+    changes = outcome.notes if chosen is model else ()
+    return _Chosen(chosen, confidence, agreement, changes, evidence)
+
+
+def _yields(evidence: Evidence, built_in: Proposal, outcome: ModelOutcome) -> bool:
+    """Whether a model's query that finds nothing gives way to one that finds something."""
+    return evidence.nothing and bool(built_in.result.rows) and not outcome.stood_by
+
+
+def _shapes(evidence: Evidence, built_in: Proposal) -> bool:
+    """Whether the answer is as the built-in translator shows what both find."""
+    repeated = evidence.likeness is Likeness.REPEATED
+    return evidence.likeness in SHAPES and not (repeated and built_in.confidence < SURE_OF_ROWS)
+
+
+def _evidence(
+    model: Proposal,
+    built_in: Proposal | None,
+    reads: _Reads,
+    outcome: ModelOutcome,
+    translation: TranslationLike,
+) -> Generator[Need, Any, Evidence]:
+    """What is known of the model's query; also against what was considered and declined."""
+    candidates = list(translation.candidates)[:ALTERNATIVES_CHECKED]
+    best: tuple[str, float, ResultSet] | None = None
+    if built_in is not None:
+        best = built_in.sql, built_in.confidence, built_in.result
+    nearly = False
+    for candidate in candidates:
+        result = yield from reads.of(candidate.sql)
+        if isinstance(result, RefusedError):
+            continue
+        if best is None:
+            best = candidate.sql, candidate.confidence, result
+        elif candidate.sql != best[0]:
+            nearly = nearly or digest(result.rows) == model.digest
+    mended = outcome.mended is not None
+    return Evidence(
+        Lead.MODEL,
+        best[1] if best else 0.0,
+        likeness(model.result.rows, best[2].rows) if best else None,
+        nearly=nearly,
+        same_text=best is not None and same_text(model.sql, best[0]),
+        refused=mended and outcome.refused,
+        empty=mended and not outcome.refused,
+        nothing=not outcome.rows,
+        share=outcome.agreement,
+        rounds=outcome.rounds,
+    )
 
 
 def _answer(
     question: str,
     findings: Findings,
+    chosen: _Chosen | None,
     translation: TranslationLike,
-    outcome: ModelOutcome | None,
     explain: bool,
     shown_rows: int,
 ) -> Answer:
     unused = tuple(translation.unused)
     links = tuple(asdict(link) for link in translation.links) if explain else ()
-    attempts = _attempts(outcome) if explain and outcome else ()
-    if not findings.proposals:
+    attempts = _attempts(findings.outcome) if explain and findings.outcome else ()
+    if chosen is None or chosen.confidence < LEAST <= chosen.proposal.confidence:
+        considered = [] if chosen is None else [chosen.proposal]
         return Answer(
             question,
             None,
             reason="; ".join(dict.fromkeys(findings.notes)),
             unused=unused,
-            alternatives=_declined_candidates(translation),
+            alternatives=(
+                *(_alternative(each, "considered") for each in considered),
+                *_declined_candidates(translation),
+            ),
             links=links,
             attempts=attempts,
         )
-    chosen, confidence, agreement = _judge(findings.proposals)
-    others = [p for p in findings.proposals if p.digest != chosen.digest]
+    best = chosen.proposal
+    others = [p for p in findings.proposals if p is not best and p.digest != best.digest]
     notes = list(findings.notes)
-    if others:
+    if others and chosen.agreement is False:
         notes.insert(
             0,
-            f"the {chosen.origin} and the {others[0].origin} translation disagree: "
+            f"the {best.origin} and the {others[0].origin} translation disagree: "
             f"{others[0].origin} reads it as {_reading(others[0])!r}",
         )
-    tree = chosen.result.query.tree
+    tree = best.result.query.tree
     granted = () if tree is None else assumptions(tree)
-    said = translation.assumptions if chosen.origin == "built-in" else ()
+    said = translation.assumptions if best.origin == "built-in" else ()
     return Answer(
         question,
-        chosen.sql,
-        reading=_reading(chosen),
-        columns=chosen.result.columns,
-        rows=chosen.result.rendered(shown_rows),
-        truncated=chosen.result.truncated or len(chosen.result.rows) > shown_rows,
-        confidence=round(confidence, 3),
-        origin=chosen.origin,
-        agreement=agreement,
+        best.sql,
+        reading=_reading(best),
+        columns=best.result.columns,
+        rows=best.result.rendered(shown_rows),
+        truncated=best.result.truncated or len(best.result.rows) > shown_rows,
+        confidence=round(chosen.confidence, 3),
+        origin=best.origin,
+        agreement=chosen.agreement,
         reason="; ".join(dict.fromkeys(notes)),
-        assumptions=tuple(dict.fromkeys([*said, *granted])),
-        unused=unused if chosen.origin == "built-in" else (),
+        assumptions=tuple(dict.fromkeys([*said, *chosen.changes, *granted])),
+        unused=unused if best.origin == "built-in" else (),
         alternatives=tuple(
-            Alternative(
-                p.sql,
-                _reading(p),
-                p.origin,
-                round(p.confidence, 3),
-                f"finds {len(p.result.rows)} other rows",
-            )
-            for p in others
+            _alternative(p, _difference(p, agreed=chosen.agreement is True)) for p in others
         ),
         links=links,
         attempts=attempts,
-        result=chosen.result,
+        result=best.result,
+        evidence=chosen.evidence,
     )
+
+
+def _alternative(proposal: Proposal, note: str) -> Alternative:
+    return Alternative(
+        proposal.sql, _reading(proposal), proposal.origin, round(proposal.confidence, 3), note
+    )
+
+
+def _difference(other: Proposal, *, agreed: bool) -> str:
+    if agreed:
+        return "finds the same, and shows it otherwise"
+    return f"finds {len(other.result.rows)} other rows"
 
 
 def _reading(proposal: Proposal) -> str:
     """What the query asks; nothing where sqlglot cannot read what PostgreSQL can."""
     tree = proposal.result.query.tree
     return "" if tree is None else reading(tree)
-
-
-def _judge(proposals: list[Proposal]) -> tuple[Proposal, float, bool | None]:
-    """The proposal to give, the confidence in it, and whether the paths agree.
-
-    Paths that find the same rows are independent witnesses: the chance that all are wrong is the
-    product of theirs. Where they differ, the strongest group wins and loses part of its weight.
-    """
-    groups: dict[str, list[Proposal]] = {}
-    for proposal in proposals:
-        groups.setdefault(proposal.digest, []).append(proposal)
-
-    def weight(group: list[Proposal]) -> float:
-        wrong = 1.0
-        for proposal in group:
-            wrong *= 1.0 - proposal.confidence
-        return 1.0 - wrong
-
-    best = max(groups.values(), key=weight)
-    confidence = min(0.99, weight(best))
-    chosen = max(best, key=lambda p: p.confidence)
-    if len(groups) > 1:
-        return chosen, confidence * DISAGREEMENT, False
-    return chosen, confidence, True if len(best) > 1 else None
 
 
 def _declined_candidates(translation: TranslationLike) -> tuple[Alternative, ...]:
@@ -384,6 +429,8 @@ def _attempts(outcome: ModelOutcome) -> tuple[Json, ...]:
             "round": attempt.round,
             "rows": attempt.trial.rows if attempt.ran else None,
             "refused": None if attempt.trial.error is None else str(attempt.trial.error),
+            "mended": attempt.mended,
+            "changes": list(attempt.notes),
         }
         for attempt in outcome.attempts
     )

@@ -8,6 +8,7 @@ answer in time, the built-in translator answers alone.
 """
 
 import asyncio
+import datetime
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,14 +18,12 @@ import psycopg
 
 from mcp_server.nl2sql import solved
 from mcp_server.nl2sql.answer import (
-    Answer,
     Answering,
     Describe,
     Need,
     Read,
     Similar,
     Translate,
-    TranslationLike,
     answering,
 )
 from mcp_server.nl2sql.database.connecting import Dsn, conninfo
@@ -34,10 +33,13 @@ from mcp_server.nl2sql.database.reader import Reader, ResultSet
 from mcp_server.nl2sql.database.steps import Fetch, Steps, arun, run
 from mcp_server.nl2sql.database.stopping import in_thread
 from mcp_server.nl2sql.errors import ModelError, ModelTimeoutError, RefusedError
+from mcp_server.nl2sql.found import Answer, TranslationLike
+from mcp_server.nl2sql.mending.mend import Mended
 from mcp_server.nl2sql.model.background import run_in_background
-from mcp_server.nl2sql.model.describe import describe_for
-from mcp_server.nl2sql.model.language_model import Message, Model, as_model
-from mcp_server.nl2sql.model.plan import Complete, PlanSettings
+from mcp_server.nl2sql.model.describe import describe
+from mcp_server.nl2sql.model.facts import Facts, found_values, with_facts
+from mcp_server.nl2sql.model.language_model import Model, as_model
+from mcp_server.nl2sql.model.plan import Complete, Conversation, Mend, PlanSettings
 from mcp_server.nl2sql.model.prompt import Example, Request
 from mcp_server.nl2sql.model.ranking import prune
 
@@ -57,6 +59,14 @@ class BuiltIn(Protocol):
         self, question: str, evidence: str | None = None, explain: bool = False
     ) -> TranslationLike:
         """Translate one question; never raises for a question that it cannot answer."""
+        ...
+
+    def mends(self, sql: str, *, failed: bool) -> list[Mended]:
+        """Queries to try in the place of one that fails, or finds nothing."""
+        ...
+
+    def facts(self, question: str) -> Facts:
+        """What it knows of the database, and the values that a question says."""
         ...
 
 
@@ -188,9 +198,15 @@ class Asker:
         patience: "_Patience",
     ) -> Any:
         match need:
-            case Complete(messages, n):
+            case Complete(conversations):
                 assert model is not None
-                return await patience.complete(model, messages, n)
+                return await patience.complete(model, conversations)
+            case Mend(sql, failed):
+                return await in_thread(partial(self.translator.mends, failed=failed), sql)
+            case Describe(question, evidence, _, _):
+                said = f"{question} {evidence or ''}".strip()
+                known = await in_thread(self.translator.facts, said)
+                return await arun(conn, self._request(need, known))
             case Translate(question, evidence, explain):
                 return await in_thread(self.translator.translate, question, evidence, explain)
             case _:
@@ -203,19 +219,23 @@ class Asker:
                 return _refusal_as_value(self.reader.steps(sql))
             case Similar(question):
                 return self._inside(solved.similar(question))
-            case Describe(question, evidence, pairs):
-                return self._request(question, evidence, pairs)
             case _:
                 raise AssertionError(f"{need!r} is not for the database")
 
-    def _request(
-        self, question: str, evidence: str | None, pairs: tuple[solved.Solved, ...]
-    ) -> Steps[Request]:
-        said = f"{question} {evidence or ''}"
-        schema, values = yield from self._inside(describe_for(said))
-        shown = tuple(Example(text, sql) for text, sql in solved.examples(pairs))
-        pruned = prune(schema, question, evidence or "")
-        return Request(question, pruned, evidence or "", values, shown)
+    def _request(self, need: Describe, known: Facts) -> Steps[Request]:
+        evidence = need.evidence or ""
+        schema = with_facts((yield from self._inside(describe())), known)
+        pruned = prune(schema, need.question, evidence)
+        shown = tuple(Example(text, sql) for text, sql in solved.examples(need.pairs))
+        return Request(
+            need.question,
+            pruned,
+            evidence,
+            found_values(pruned, known, need.question),
+            shown,
+            drafts=need.drafts,
+            today=datetime.date.today(),
+        )
 
     def _inside(self, steps: Steps[T]) -> Steps[T]:
         """Run steps inside a read-only transaction of the reading role."""
@@ -239,15 +259,33 @@ class _Patience:
         self._seconds = seconds
         self._deadline: float | None = None
 
-    async def complete(self, model: Model, messages: Sequence[Message], n: int) -> list[str]:
+    async def complete(
+        self, model: Model, conversations: Sequence[Conversation]
+    ) -> list[list[str]]:
+        """The replies in each conversation. Raises ModelError when there are none in any."""
         now = time.monotonic()
         self._deadline = self._deadline or now + self._seconds
+        left = self._deadline - now
         try:
-            async with asyncio.timeout(self._deadline - now):
-                return await model.complete(messages, n, self._deadline - now)
-        except (TimeoutError, ModelTimeoutError) as error:
-            late = f"the model did not answer within {self._seconds:g} s"
-            raise ModelTimeoutError(late) from error
+            async with asyncio.timeout(left):
+                replies = await asyncio.gather(
+                    *(model.complete(each, 1, left) for each in conversations),
+                    return_exceptions=True,
+                )
+        except TimeoutError as error:
+            raise self._late() from error
+        failed = [reply for reply in replies if isinstance(reply, BaseException)]
+        for failure in failed:
+            if not isinstance(failure, ModelError):
+                raise failure
+        if len(failed) == len(replies):
+            if isinstance(failed[0], ModelTimeoutError):
+                raise self._late() from failed[0]
+            raise failed[0]
+        return [[] if isinstance(reply, BaseException) else reply for reply in replies]
+
+    def _late(self) -> ModelTimeoutError:
+        return ModelTimeoutError(f"the model did not answer within {self._seconds:g} s")
 
 
 def _refusal_as_value(steps: Steps[ResultSet]) -> Steps[ResultSet | RefusedError]:

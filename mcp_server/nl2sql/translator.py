@@ -9,12 +9,13 @@ import contextlib
 import datetime
 import math
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import psycopg
 
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
+from mcp_server.nl2sql.choosing.declining import not_sure, nothing_made
 from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
 from mcp_server.nl2sql.database.connecting import Dsn, connect_to_read, conninfo
 from mcp_server.nl2sql.database.guard.checks import Limits
@@ -23,6 +24,8 @@ from mcp_server.nl2sql.database.steps import run
 from mcp_server.nl2sql.database.stopping import AbandonedError, StoppableConnection
 from mcp_server.nl2sql.errors import QueryTimeoutError, RefusedError
 from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.mending.mend import Mended, mends
+from mcp_server.nl2sql.model.facts import Facts, facts
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.profile import profile
 from mcp_server.nl2sql.sql.assumptions import assumptions
@@ -31,7 +34,9 @@ from mcp_server.nl2sql.translation import Candidate, Link, Translation
 from mcp_server.nl2sql.words.evidence import worked_in
 from mcp_server.nl2sql.words.tokens import tokenize
 
-THRESHOLD = 0.65
+T = TypeVar("T")
+
+THRESHOLD = 0.62
 """Below this confidence a question is declined."""
 
 TRIED = 14
@@ -83,10 +88,35 @@ class Translator:
         evidence: what words of the question stand for; see `mcp_server.nl2sql.words.evidence`.
         """
         texts = worked_in(question, evidence)
+        return self._with_connection(lambda conn: self._best(conn, texts, explain))
+
+    def mends(self, sql: str, *, failed: bool) -> list[Mended]:
+        """Queries to try in the place of one that fails, or finds nothing; see `mending.mend`.
+
+        Raises psycopg.OperationalError where the database is away.
+        """
+        return self._with_connection(lambda conn: mends(sql, *self._profile(conn), failed=failed))
+
+    def facts(self, question: str) -> Facts:
+        """What is known of the database, and the values that a question says; for a prompt.
+
+        Raises psycopg.OperationalError where the database is away.
+        """
+        return self._with_connection(lambda conn: facts(question, self._profile(conn)[0]))
+
+    def close(self) -> None:
+        """Close the connection; the next question opens another."""
+        with self._lock:
+            if self._idle is not None:
+                self._idle.cancel()
+            self._close()
+
+    def _with_connection(self, use: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """What `use` makes of the kept connection, or of a new one where that was lost."""
         with self._lock, self._put_by():
             kept = self._conn is not None
             try:
-                return self._best(self._connected(), texts, explain)
+                return use(self._connected())
             except AbandonedError:
                 self._close()
                 raise
@@ -95,14 +125,7 @@ class Translator:
                     raise
             # the kept connection was lost while nobody looked: a failover, or a pause
             self._close()
-            return self._best(self._connected(), texts, explain)
-
-    def close(self) -> None:
-        """Close the connection; the next question opens another."""
-        with self._lock:
-            if self._idle is not None:
-                self._idle.cancel()
-            self._close()
+            return use(self._connected())
 
     def _best(self, conn: psycopg.Connection[Any], texts: list[str], explain: bool) -> Translation:
         found = [self._translate(conn, text, explain) for text in texts]
@@ -126,7 +149,11 @@ class Translator:
                 problem = str(error)
             else:
                 tried.append((made, result))
-        return _answer(judge(question, tried), problem, links)
+        if not tried:
+            why = f"no valid query came of it: {problem}"
+            reason = why if problem else nothing_made(question, linker, graph)
+            return Translation(None, 0.0, reason=reason, links=links)
+        return _answer(judge(question, tried), links)
 
     def _profile(self, conn: psycopg.Connection[Any]) -> tuple[Linker, JoinGraph]:
         version = conn.execute(SCHEMA_VERSION).fetchone()
@@ -181,22 +208,14 @@ def first_rows(conn: psycopg.Connection[Any], sql: str) -> Result:
         return Result(None)
 
 
-def _answer(valid: list[Made], problem: str, links: tuple[Link, ...]) -> Translation:
-    if not valid:
-        why = (
-            f"no valid query came of it: {problem}"
-            if problem
-            else "nothing in the question names a table or column of this database"
-        )
-        return Translation(None, 0.0, reason=why, links=links)
+def _answer(valid: list[Made], links: tuple[Link, ...]) -> Translation:
     shown = tuple(
         Candidate(made.sql, round(made.confidence, 3), reading(made.tree)) for made in valid[:SHOWN]
     )
     best = valid[0]
     confidence = shown[0].confidence
     if confidence < THRESHOLD:
-        missed = ", ".join(map(repr, best.unused))
-        why = f"not understood: {missed}" if missed else "other readings are as likely"
+        why = not_sure(best.unused, [(each.reading, each.confidence) for each in shown])
         return Translation(
             None, confidence, reason=why, candidates=shown, unused=best.unused, links=links
         )

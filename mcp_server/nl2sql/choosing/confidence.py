@@ -13,7 +13,13 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from mcp_server.nl2sql.choosing.weights import RANK, SURE, SURE_BIAS
+from mcp_server.nl2sql.choosing.weights import (
+    RANK,
+    STYLES_SCALE,
+    STYLES_SHIFT,
+    SURE,
+    SURE_BIAS,
+)
 
 MARGIN_MAX = 5.0
 SURE_WITHOUT = frozenset({"rows none, denied"})
@@ -233,7 +239,8 @@ def sureness(found: dict[str, float], scores: Sequence[float]) -> float:
     found: its signs. scores: of the best candidate of each different result, the highest first.
     """
     both = found | standing(scores)
-    total = SURE_BIAS + sum(SURE.get(name, 0.0) * value for name, value in both.items())
+    fitted = SURE_BIAS + sum(SURE.get(name, 0.0) * value for name, value in both.items())
+    total = STYLES_SHIFT + STYLES_SCALE * fitted
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
 
 

@@ -124,6 +124,10 @@ RANK: dict[str, float] = {
 }
 """What orders the candidates of a question."""
 
+STYLES_SCALE = 0.806
+STYLES_SHIFT = -0.002
+"""What is left of the log-odds in styles of questions that were not fitted on."""
+
 SURE_BIAS = -1.489
 SURE: dict[str, float] = {
     "and, one column": -0.281,

@@ -4,13 +4,10 @@ Example values come from `pg_stats`, which hides columns that the role may not r
 look at the tables.
 """
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
 from mcp_server.nl2sql.database.steps import Fetch, Steps
 from mcp_server.nl2sql.model.prompt import (
-    FoundValue,
     PromptColumn,
     PromptKey,
     PromptSchema,
@@ -23,7 +20,8 @@ MOST_COLUMNS = 20_000
 TABLES = """
 select c.oid, case when pg_table_is_visible(c.oid) then quote_ident(c.relname)
               else quote_ident(n.nspname) || '.' || quote_ident(c.relname) end,
-       coalesce(obj_description(c.oid, 'pg_class'), ''), c.reltuples::bigint
+       coalesce(obj_description(c.oid, 'pg_class'), ''), c.reltuples::bigint,
+       c.relkind in ('v', 'm')
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
   and n.nspname not in ('information_schema', %s) and n.nspname not like 'pg\\_%%'
@@ -36,8 +34,9 @@ select a.attrelid, quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
        exists (select from pg_index i
                where i.indrelid = a.attrelid and i.indisprimary and a.attnum = any (i.indkey)),
        coalesce(s.most_common_vals::text::text[], '{}')
-         || coalesce(s.histogram_bounds::text::text[], '{}')
-from pg_attribute a
+         || coalesce(s.histogram_bounds::text::text[], '{}'),
+       case when t.typcategory in ('N', 'D') then s.histogram_bounds::text::text[] end
+from pg_attribute a join pg_type t on t.oid = a.atttypid
 join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
 left join pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname
                     and s.attname = a.attname and not s.inherited
@@ -58,56 +57,32 @@ order by k.oid
 """
 
 
-MOST_FOUND_VALUES = 20
-
-
 def describe() -> Steps[PromptSchema]:
     """Every table and view that the role may read, learning's own left out."""
-    schema, _ = yield from describe_for("")
-    return schema
-
-
-def describe_for(question: str) -> Steps[tuple[PromptSchema, tuple[FoundValue, ...]]]:
-    """The schema, and the values of it that the question says, as they are spelled there."""
-    found: list[FoundValue] = []
     tables = (yield Fetch(TABLES, (SOLVED_SCHEMA,))).rows
     oids = [row[0] for row in tables]
-    names = {oid: name for oid, name, _, _ in tables}
+    names = {row[0]: row[1] for row in tables}
     columns: dict[int, list[PromptColumn]] = {oid: [] for oid in oids}
-    for oid, name, kind, comment, primary, values in (
+    for oid, name, kind, comment, primary, values, ends in (
         yield Fetch(COLUMNS, (oids, MOST_COLUMNS))
     ).rows:
-        columns[oid].append(PromptColumn(name, kind, primary, comment, _examples(values)))
-        found += _said(question, names[oid], name, values)
+        low, high = (ends[0], ends[-1]) if ends else ("", "")
+        columns[oid].append(
+            PromptColumn(name, kind, primary, comment, _examples(values), low=low, high=high)
+        )
     keys = tuple(
         PromptKey(names[own], tuple(mine), names[target], tuple(theirs))
         for own, target, mine, theirs in (yield Fetch(KEYS, (oids, oids))).rows
     )
     database = (yield Fetch("select current_database()", ())).rows[0][0]
-    schema = PromptSchema(
+    return PromptSchema(
         database,
         tuple(
-            PromptTable(name, tuple(columns[oid]), comment, rows if rows >= 0 else None)
-            for oid, name, comment, rows in tables
+            PromptTable(name, tuple(columns[oid]), comment, rows if rows >= 0 else None, view)
+            for oid, name, comment, rows, view in tables
         ),
         keys,
     )
-    longest_first = sorted(found, key=lambda value: -len(value.value))
-    return schema, tuple(longest_first[:MOST_FOUND_VALUES])
-
-
-def _said(question: str, table: str, column: str, values: Sequence[str | None]) -> list[FoundValue]:
-    """The values of one column that stand in the question as whole words, in any case."""
-    low = question.lower()
-    found = []
-    for value in dict.fromkeys(values):
-        text = (value or "").strip()
-        if len(text) < 2 or text.lower() not in low or not re.search(r"[^\W\d_]", text):
-            continue
-        match = re.search(rf"(?<!\w){re.escape(text)}(?!\w)", question, re.IGNORECASE)
-        if match is not None:
-            found.append(FoundValue(match[0], table, column, text))
-    return found
 
 
 def _examples(values: list[Any]) -> tuple[str, ...]:

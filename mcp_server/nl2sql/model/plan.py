@@ -1,37 +1,48 @@
-"""How a model's queries become one answer: ask, try, repair, vote. Decides, and does nothing.
+"""How a model's queries become one answer: ask, try, mend, repair, vote. Decides, and does nothing.
 
-A plan is a generator. It yields `Complete` (ask the model) and `Try` (check and run a query),
-and is sent the replies, or the `Trial`. Its driver owns the model, the database and the clock.
+A plan is a generator. It yields `Complete` (ask the model), `Try` (check and run a query) and
+`Mend` (what the database's own facts make of one that fails), and is sent what comes of it. Its
+driver owns the model, the database and the clock. Candidates differ by their prompts.
 Voting by result: Wang et al., "Self-Consistency Improves Chain of Thought Reasoning" (2023);
 repair from the database's own errors: Chen et al., "Teaching Large Language Models to
 Self-Debug" (2023).
 """
 
 import re
-from collections.abc import Generator
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 from mcp_server.nl2sql.errors import ForbiddenError, ModelError, RefusedError
+from mcp_server.nl2sql.mending.mend import Mended
 from mcp_server.nl2sql.model.language_model import Message
 
 CANNOT = "CANNOT"
+Conversation: TypeAlias = tuple[Message, ...]
+
+EMPTY_VOTE = 0.5
+"""A query that finds nothing has less of a vote."""
+WITNESS_VOTE = 0.5
+"""What the built-in translator adds to a result that a reply of the model's found as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSettings:
-    """candidates: queries asked for at first. rounds: how often failures go back for repair."""
+    """candidates: queries asked for at first. rounds: how often failures go back for repair.
+
+    conflicts: how often the model is shown that the built-in translator finds something else.
+    """
 
     candidates: int = 3
     rounds: int = 2
+    conflicts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """Ask the model. Answered with replies as text."""
+    """Ask the model once in each conversation. Answered with a list of replies for each."""
 
-    messages: tuple[Message, ...]
-    n: int
+    conversations: tuple[Conversation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +53,52 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
+class Mend:
+    """Queries to try in the place of one that fails, or finds nothing. Answered with them."""
+
+    sql: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
-    """What became of one query: a digest of its rows, or why it was refused."""
+    """What became of one query: a digest of its rows, or why it was refused.
+
+    rows: how many have a value. zero: whether all that it finds is one zero, as a count does of
+    rows that are not there.
+    """
 
     digest: str = ""
     rows: int = 0
     error: RefusedError | None = None
+    zero: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What the built-in translator found for the same question. reading: its query in words."""
+
+    sql: str
+    digest: str
+    rows: int
+    reading: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One query of the model's. round: 0 for the first replies, then the round of repair."""
+    """One query of the model's. round: 0 for the first replies, then the round of repair.
+
+    conversation: what it was the reply to. mended: the query that it was made from by the facts
+    of the database, refused: whether PostgreSQL had refused that one, notes: what was changed.
+    """
 
     sql: str
     round: int
     trial: Trial
+    conversation: Conversation = field(default=(), repr=False)
+    mended: str | None = None
+    refused: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def ran(self) -> bool:
@@ -71,7 +113,12 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class ModelOutcome:
-    """sql: the winner, or None with the reason. agreement: its share of the votes, 0..1."""
+    """sql: the winner, or None with the reason. agreement: its share of the votes, 0..1.
+
+    rows: how many it found. cannot: how many replies said that the schema cannot answer.
+    mended, refused, notes: see `Attempt`. stood_by: whether the model gave the same result again
+    when it was asked for a better one.
+    """
 
     sql: str | None
     reason: str
@@ -79,64 +126,84 @@ class ModelOutcome:
     agreement: float = 0.0
     rounds: int = 0
     attempts: tuple[Attempt, ...] = ()
+    rows: int = 0
+    cannot: int = 0
+    mended: str | None = None
+    notes: tuple[str, ...] = ()
+    refused: bool = False
+    stood_by: bool = False
 
 
-Action: TypeAlias = Complete | Try
-Plan: TypeAlias = Generator[Action, "list[str] | Trial", ModelOutcome]
+Action: TypeAlias = Complete | Try | Mend
+Plan: TypeAlias = Generator[Action, Any, ModelOutcome]
+Conflict: TypeAlias = Callable[[str, int, Witness], Conversation]
+"""The conversation that shows the model its query, how many rows it found, and the witness's."""
 
 
-def plan(messages: tuple[Message, ...], settings: PlanSettings) -> Plan:
-    """The plan for one question; messages: what `prompt.py` made of it.
+def plan(
+    conversations: Sequence[Conversation],
+    settings: PlanSettings,
+    witness: Witness | None = None,
+    conflict: Conflict | None = None,
+) -> Plan:
+    """The plan for one question. conversations: the prompts of `prompt.py`, one a candidate.
 
     Its driver throws a ModelError in where the model failed; it comes out again unless some
     query ran before.
     """
-    run = _Run(list(messages))
-    replies = yield from _complete(run.conversation, settings.candidates)
-    yield from run.try_all(replies, settings.candidates)
+    run = _Run(witness)
+    yield from run.ask(conversations)
     while run.round < settings.rounds:
-        repairs = run.repairs()
-        if not repairs:
+        failures = run.repairs()
+        if not failures:
             break
         run.round += 1
-        wanted = len(repairs)
-        conversation = [*run.conversation, *_repair_messages(repairs)]
-        try:
-            replies = yield from _complete(conversation, wanted)
-        except ModelError:
-            if not any(attempt.ran for attempt in run.attempts):
-                raise
-            break  # what ran already is worth more than nothing
-        yield from run.try_all(replies, wanted)
+        yield from run.ask_again([_repair(each) for each in failures])
+    while conflict is not None and witness is not None and run.conflicts < settings.conflicts:
+        winner = run.winner()
+        if winner is None or winner.trial.digest == witness.digest:
+            break
+        run.conflicts += 1
+        yield from run.ask_again([conflict(winner.sql, winner.trial.rows, witness)])
     return run.outcome()
 
 
 @dataclass(slots=True)
 class _Run:
-    conversation: list[Message]
+    witness: Witness | None
     round: int = 0
+    conflicts: int = 0
     attempts: list[Attempt] = field(default_factory=list)
     declined: list[str] = field(default_factory=list)
 
-    def try_all(
-        self, replies: list[str], most: int
-    ) -> Generator[Action, "list[str] | Trial", None]:
-        known = {attempt.sql for attempt in self.attempts if not attempt.ran}
-        queries: list[str] = []
-        for reply in replies:
-            found, reason = queries_in(reply)
-            queries += found
-            if reason and not found:
-                self.declined.append(reason)
-        for sql in queries[:most]:
-            if sql in known:
-                continue  # the same mistake again
-            trial = next((a.trial for a in self.attempts if a.sql == sql), None)
-            if trial is None:
-                answer = yield Try(sql)
-                assert isinstance(answer, Trial)
-                trial = answer
-            self.attempts.append(Attempt(sql, self.round, trial))
+    def ask(self, conversations: Sequence[Conversation]) -> Generator[Action, Any, None]:
+        """Ask, and try what the replies hold."""
+        replies: list[list[str]] = yield Complete(tuple(conversations))
+        for conversation, texts in zip(conversations, replies, strict=True):
+            for text in texts:
+                sql, reason = query_in(text)
+                if sql:
+                    yield from self._attempt(sql, conversation)
+                elif reason:
+                    self.declined.append(reason)
+
+    def ask_again(self, conversations: Sequence[Conversation]) -> Generator[Action, Any, None]:
+        """As `ask`; what ran already is worth more than a model that fails now."""
+        try:
+            yield from self.ask(conversations)
+        except ModelError:
+            if not any(attempt.ran for attempt in self.attempts):
+                raise
+
+    def _attempt(self, sql: str, conversation: Conversation) -> Generator[Action, Any, None]:
+        if any(sql in (a.sql, a.mended) and not a.ran for a in self.attempts):
+            return  # the same mistake again
+        known = next((a for a in self.attempts if sql in (a.sql, a.mended)), None)
+        if known is None:
+            trial: Trial = yield Try(sql)
+            known = yield from _mended(Attempt(sql, 0, trial))
+        now = self.round + self.conflicts
+        self.attempts.append(replace(known, round=now, conversation=conversation))
 
     def repairs(self) -> list[Attempt]:
         """What is worth another round: failures of the last one, unless enough queries ran."""
@@ -150,19 +217,52 @@ class _Run:
         unique = {attempt.sql: attempt for attempt in [*failed, *nothing_found]}
         return list(unique.values())
 
+    def votes(self) -> dict[str, float]:
+        """The weight of each result."""
+        found: dict[str, float] = {}
+        for attempt in self.attempts:
+            if attempt.ran:
+                weight = 1.0 if attempt.trial.rows else EMPTY_VOTE
+                found[attempt.trial.digest] = found.get(attempt.trial.digest, 0.0) + weight
+        if self.witness is not None and self.witness.digest in found and self.conflicts:
+            found[self.witness.digest] += WITNESS_VOTE
+        return found
+
+    def winner(self) -> Attempt | None:
+        """The first query with the result that has most votes."""
+        votes = self.votes()
+        if not votes:
+            return None
+        most = max(votes, key=lambda digest: votes[digest])  # the first among equals
+        return next(a for a in self.attempts if a.ran and a.trial.digest == most)
+
     def outcome(self) -> ModelOutcome:
-        attempts = tuple(self.attempts)
-        ran = [attempt for attempt in self.attempts if attempt.ran]
-        if not ran:
-            return ModelOutcome(None, self._why_nothing(), rounds=self.round, attempts=attempts)
-        votes: dict[str, float] = {}
-        for attempt in ran:
-            weight = 1.0 if attempt.trial.rows else 0.5
-            votes[attempt.trial.digest] = votes.get(attempt.trial.digest, 0.0) + weight
-        winner = max(votes, key=lambda d: votes[d])  # the first among equals
-        best = next(attempt for attempt in ran if attempt.trial.digest == winner)
+        """What came of it all."""
+        attempts, best = tuple(self.attempts), self.winner()
+        if best is None:
+            return ModelOutcome(
+                None,
+                self._why_nothing(),
+                rounds=self.round,
+                attempts=attempts,
+                cannot=len(self.declined),
+            )
+        votes = self.votes()
         total = sum(votes.values()) + len(self.declined)
-        return ModelOutcome(best.sql, "", winner, votes[winner] / total, self.round, attempts)
+        return ModelOutcome(
+            best.sql,
+            "",
+            best.trial.digest,
+            votes[best.trial.digest] / total,
+            self.round,
+            attempts,
+            best.trial.rows,
+            len(self.declined),
+            best.mended,
+            best.notes,
+            best.refused,
+            any(a.ran and a.round > 0 and a.trial.digest == best.trial.digest for a in attempts),
+        )
 
     def _why_nothing(self) -> str:
         if self.declined:
@@ -175,10 +275,39 @@ class _Run:
         return "the model's reply holds no SQL"
 
 
-def queries_in(reply: str) -> tuple[list[str], str]:
-    """The queries of one reply, and the reason if the model says that it cannot answer.
+def _mended(first: Attempt) -> Generator[Action, Any, Attempt]:
+    """The attempt, or what the facts of the database make of one that fails or finds nothing."""
+    best = first
+    if not best.ran and not best.hostile:
+        best = yield from _first_that_runs(best, first.sql, failed=True)
+    if best.ran and (best.trial.zero or not best.trial.rows):
+        best = yield from _first_that_runs(best, first.sql, failed=False)
+    return best
 
-    Queries are in fenced blocks; a reply that is nothing but a query is taken as one.
+
+def _first_that_runs(
+    attempt: Attempt, origin: str, *, failed: bool
+) -> Generator[Action, Any, Attempt]:
+    others: list[Mended] = yield Mend(attempt.sql, failed)
+    for other in others:
+        trial: Trial = yield Try(other.sql)
+        if trial.error is None and (failed or (trial.rows and not trial.zero)):
+            return replace(
+                attempt,
+                sql=other.sql,
+                trial=trial,
+                mended=origin,
+                refused=attempt.refused or failed,
+                notes=(*attempt.notes, *other.notes),
+            )
+    return attempt
+
+
+def query_in(reply: str) -> tuple[str, str]:
+    """The query of one reply; or the reason, if the model says that it cannot answer.
+
+    The last fenced block counts: a model may think aloud before it. A reply that is nothing but a
+    query is taken as one.
     """
     text = re.sub(r"<think(ing)?>.*?</think(ing)?>", "", reply, flags=re.DOTALL)
     blocks = re.findall(
@@ -186,38 +315,28 @@ def queries_in(reply: str) -> tuple[list[str], str]:
     )
     queries = [sql for block in blocks if (sql := block.strip().rstrip(";").strip())]
     if queries:
-        return list(dict.fromkeys(queries)), ""
+        return queries[-1], ""
     cannot = re.search(rf"\b{CANNOT}\b\s*[:\-]?\s*(.*)", text, re.S)
     if cannot:
-        return [], " ".join(cannot[1].split())[:300] or "no reason given"
+        return "", " ".join(cannot[1].split())[:300] or "no reason given"
     bare = text.strip().rstrip(";").strip()
     if re.match(r"(select|with|values|insert|update|delete|drop|alter|create|copy)\b", bare, re.I):
-        return [bare], ""
-    return [], ""
+        return bare, ""
+    return "", ""
 
 
-def _complete(messages: list[Message], n: int) -> Generator[Action, "list[str] | Trial", list[str]]:
-    answer = yield Complete(tuple(messages), n)
-    assert isinstance(answer, list)
-    return answer
-
-
-def _repair_messages(failures: list[Attempt]) -> list[Message]:
-    written = "\n\n".join(f"```sql\n{attempt.sql}\n```" for attempt in failures)
-    notes = []
-    for number, attempt in enumerate(failures, 1):
-        error = attempt.trial.error
-        label = f"Query {number}" if len(failures) > 1 else "This query"
-        if error is None:
-            notes.append(
-                f"{label} runs, but finds no rows. If a value in it may be written otherwise in "
-                "the data, or a join loses rows, correct it; if no rows is the answer, repeat it."
-            )
-        else:
-            notes.append(f"{label} fails ({error.kind}): {error}")
-    asked = (
-        "\n".join(notes)
-        + "\nWrite the corrected query"
-        + ("." if len(failures) == 1 else " for each, in a block of its own.")
+def _repair(failure: Attempt) -> Conversation:
+    """The conversation that a failing query came from, gone on with."""
+    error = failure.trial.error
+    if error is None:
+        note = (
+            "This query runs, but finds no rows. If a value in it may be written otherwise in "
+            "the data, or a join loses rows, correct it; if no rows is the answer, repeat it."
+        )
+    else:
+        note = f"This query fails ({error.kind}): {error}\nWrite the corrected query."
+    return (
+        *failure.conversation,
+        Message("assistant", f"```sql\n{failure.mended or failure.sql}\n```"),
+        Message("user", note),
     )
-    return [Message("assistant", written), Message("user", asked)]

@@ -9,7 +9,8 @@ asks for, and being near in the graph of foreign keys to what is needed for sure
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import replace
 from itertools import combinations
 
 from mcp_server.nl2sql.model.prompt import PromptColumn, PromptSchema, PromptTable
@@ -17,6 +18,10 @@ from mcp_server.nl2sql.words.tokens import identifier_words, lemma, stem
 
 WHOLE_SCHEMA_COLUMNS = 150
 """A schema of at most this many columns is shown whole; of a larger one, this many are kept."""
+WIDE = 60
+"""Of a table with more columns than this, so many are shown."""
+FOR_TABLES = 0.85
+"""Of the columns kept, the share for whole tables; the rest is for keys between them."""
 
 # What each kind of evidence adds to a column's score.
 WRITTEN_OUT = 4.0
@@ -146,17 +151,22 @@ def rank(schema: PromptSchema, question: str, evidence: str = "") -> dict[tuple[
 def prune(
     schema: PromptSchema, question: str, evidence: str = "", most: int = WHOLE_SCHEMA_COLUMNS
 ) -> PromptSchema:
-    """The part of a large schema that the question may need; a small one as it is."""
+    """The part of a large schema that the question may need; a small one as it is.
+
+    The likeliest tables are shown whole: what is asked of a table is often in a column that the
+    question does not name. Of a table with more than WIDE columns, those that are likely are
+    shown. Then come the keys that join tables, the likeliest columns of others, and the names of
+    what is left out.
+    """
     if sum(len(table.columns) for table in schema.tables) <= most:
         return schema
-    kept = keep(schema, rank(schema, question, evidence), most)
+    scores = rank(schema, question, evidence)
+    kept = _whole_tables(schema, scores, most)
+    joining = sorted(_keys_of(schema, kept), key=lambda at: -scores[at])
+    kept |= set(joining[: most - len(kept)])
+    kept = keep(schema, scores, most, kept)
     tables = tuple(
-        PromptTable(
-            table.name,
-            tuple(column for column in table.columns if (table.name, column.name) in kept),
-            table.comment,
-            table.rows,
-        )
+        replace(table, columns=tuple(c for c in table.columns if (table.name, c.name) in kept))
         for table in schema.tables
         if any(at[0] == table.name for at in kept)
     )
@@ -166,20 +176,67 @@ def prune(
         if {(key.table, c) for c in key.columns} | {(key.target, c) for c in key.target_columns}
         <= kept
     )
-    return PromptSchema(schema.database, tables, keys)
+    shown = {table.name for table in tables}
+    others = (table.name for table in _likeliest(schema, scores) if table.name not in shown)
+    return PromptSchema(schema.database, tables, keys, tuple(others))
+
+
+def _whole_tables(
+    schema: PromptSchema, scores: Mapping[tuple[str, str], float], most: int
+) -> set[tuple[str, str]]:
+    """The columns of the likeliest tables, as many as there is room for beside the joins."""
+    room = int(most * FOR_TABLES)
+    kept: set[tuple[str, str]] = set()
+    for table in _likeliest(schema, scores):
+        its = [(table.name, column.name) for column in table.columns]
+        if len(its) > WIDE:
+            its = sorted(its, key=lambda at: -scores[at])[:WIDE]
+        if len(kept) + len(its) > room:
+            break
+        kept |= set(its)
+    return kept
+
+
+def likeliest(schema: PromptSchema, question: str, evidence: str = "") -> list[PromptTable]:
+    """The tables, those first that the question is most likely about."""
+    return _likeliest(schema, rank(schema, question, evidence))
+
+
+def _likeliest(schema: PromptSchema, scores: Mapping[tuple[str, str], float]) -> list[PromptTable]:
+    return sorted(
+        schema.tables,
+        key=lambda table: -max((scores[table.name, c.name] for c in table.columns), default=0.0),
+    )
+
+
+def _keys_of(schema: PromptSchema, kept: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The columns of the tables between two that are kept, and their keys."""
+    shown = {at[0] for at in kept}
+    between: set[tuple[str, str]] = set()
+    for table in schema.tables:
+        mine = [key for key in schema.keys if key.table == table.name and key.target in shown]
+        if table.name in shown or len({key.target for key in mine}) > 1:
+            between |= {(key.table, column) for key in mine for column in key.columns}
+    return between - kept
 
 
 def keep(
-    schema: PromptSchema, scores: Mapping[tuple[str, str], float], most: int
+    schema: PromptSchema,
+    scores: Mapping[tuple[str, str], float],
+    most: int,
+    already: Set[tuple[str, str]] = frozenset(),
 ) -> set[tuple[str, str]]:
-    """At most `most` columns, best first; with a table come its key and its joins to kept ones."""
+    """At most `most` columns, best first; with a table come its key and its joins to kept ones.
+
+    already: columns that are kept in any case.
+    """
     primary = {
         table.name: {(table.name, c.name) for c in table.columns if c.primary_key}
         for table in schema.tables
     }
     joins = _joins(schema)
-    kept: set[tuple[str, str]] = set()
-    reached: set[str] = set()
+    kept = set(already)
+    reached = {at[0] for at in kept}
     for at in sorted(scores, key=lambda at: -scores[at]):
         wanted = {at}
         if at[0] not in reached:

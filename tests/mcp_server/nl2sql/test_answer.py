@@ -11,8 +11,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from mcp_server.nl2sql.answer import Answer
 from mcp_server.nl2sql.asker import Asker
+from mcp_server.nl2sql.found import Answer
+from mcp_server.nl2sql.mending.mend import Mended
+from mcp_server.nl2sql.model.facts import Facts
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ class Scripted:
         self, question: str, evidence: str | None = None, explain: bool = False
     ) -> "Scripted":
         return self
+
+    def mends(self, sql: str, *, failed: bool) -> list[Mended]:
+        return []
+
+    def facts(self, question: str) -> Facts:
+        return Facts()
 
 
 def ask(dsn: str, translator: Scripted, *, explain: bool = False, **settings: Any) -> Answer:

@@ -125,13 +125,15 @@ async def test_translator_and_model_check_each_other_when_both_are_asked(
         tools, ClientModel("select count(id) from customers"), protocol, **question
     )
     assert told(agrees)["agreement"] is True
-    differs = await ask_with(tools, ClientModel("select 99"), protocol, **question)
+    insists = ClientModel("select 99", "select 99")
+    differs = await ask_with(tools, insists, protocol, **question)
+    assert "they are not the same" in insists.heard[1]
     assert told(differs)["agreement"] is False
     assert told(differs)["confidence"] < told(agrees)["confidence"]
 
 
 async def test_a_wrong_query_of_the_model_is_repaired(tools: Any, shop: Any, protocol: str) -> None:
-    model = ClientModel("select balanc from customers", "select max(balance) from customers")
+    model = ClientModel("select wealth from customers", "select max(balance) from customers")
     result = await ask_with(tools, model, protocol, question=OFF_TOPIC)
     assert told(result)["result"]["rows"] == [[250.5]]
     assert "balance" in model.heard[1]

@@ -173,7 +173,7 @@ BEGIN = """
 begin transaction isolation level read committed, read only, not deferrable;
 select pg_catalog.set_config('statement_timeout', {statement}, true),
        pg_catalog.set_config('lock_timeout', '2000', true),
-       pg_catalog.set_config('idle_in_transaction_session_timeout', {statement}, true),
+       pg_catalog.set_config('idle_in_transaction_session_timeout', {idle}, true),
        pg_catalog.set_config('standard_conforming_strings', 'on', true),
        pg_catalog.set_config('datestyle', 'ISO', true),
        pg_catalog.set_config('bytea_output', 'hex', true),

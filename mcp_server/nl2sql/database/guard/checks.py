@@ -66,6 +66,10 @@ STATEMENT = "borealis_query"
 REHEARSAL = "borealis_rehearsal"
 
 
+OWN_MILLISECONDS = 10_000
+"""What this process may take between two statements of a transaction, on a machine that is busy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on one query. cost is in PostgreSQL's planner units (1 = one page read in order)."""
@@ -226,7 +230,10 @@ def begin(limits: Limits, role: str | None = None) -> Steps[None]:
     """
     milliseconds = int(limits.timeout * 1000)
     text = composed.SQL(BEGIN).format(
-        statement=str(milliseconds), transaction=str(3 * milliseconds + 1000), role=role
+        statement=str(milliseconds),
+        idle=str(max(milliseconds, OWN_MILLISECONDS)),
+        transaction=str(3 * milliseconds + OWN_MILLISECONDS),
+        role=role,
     )
     try:
         yield Script(text.as_string())

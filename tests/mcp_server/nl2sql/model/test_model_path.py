@@ -1,6 +1,7 @@
 """The model path with scripted models: what a model may get wrong, and what becomes of it."""
 
 import asyncio
+import datetime
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from mcp_server.nl2sql.errors import (
     ModelUnavailableError,
     UnknownNameError,
 )
+from mcp_server.nl2sql.mending.mend import Mended
+from mcp_server.nl2sql.model.facts import Facts
 from mcp_server.nl2sql.model.language_model import (
     LangChainModel,
     Message,
@@ -26,7 +29,16 @@ from mcp_server.nl2sql.model.language_model import (
     ReplyNeeded,
     as_model,
 )
-from mcp_server.nl2sql.model.plan import Complete, PlanSettings, Trial, Try, plan, queries_in
+from mcp_server.nl2sql.model.plan import (
+    Complete,
+    Mend,
+    PlanSettings,
+    Trial,
+    Try,
+    Witness,
+    plan,
+    query_in,
+)
 from mcp_server.nl2sql.model.prompt import (
     Example,
     FoundValue,
@@ -34,8 +46,10 @@ from mcp_server.nl2sql.model.prompt import (
     PromptSchema,
     PromptTable,
     Request,
+    conversations,
     messages,
 )
+from mcp_server.nl2sql.translator import Translator
 
 
 @dataclass
@@ -65,6 +79,12 @@ class ScriptedTranslator:
         self, question: str, evidence: str | None = None, explain: bool = False
     ) -> ScriptedTranslation:
         return self.translation
+
+    def mends(self, sql: str, *, failed: bool) -> list[Mended]:
+        return []
+
+    def facts(self, question: str) -> Facts:
+        return Facts()
 
 
 def says(sql: str | None, **facts: Any) -> ScriptedTranslator:
@@ -115,8 +135,18 @@ BY_CITY = "select count(*) from customer where city = 'Rome'"
 QUESTION = "how many customers are from Rome"
 
 
-def asker(dsn: str, model: Any, translator: Any = DECLINES, **settings: Any) -> Asker:
-    return Asker(dsn, model=model, translator=translator, **settings)
+ONE = PlanSettings(candidates=1, conflicts=0)
+"""One prompt, whose replies the test gives; nothing is asked about conflicts."""
+
+
+def asker(
+    dsn: str,
+    model: Any,
+    translator: Any = DECLINES,
+    settings: PlanSettings = ONE,
+    **others: Any,
+) -> Asker:
+    return Asker(dsn, model=model, translator=translator, settings=settings, **others)
 
 
 def test_a_wrong_name_is_repaired_from_the_nearest_ones(shop: str) -> None:
@@ -248,13 +278,115 @@ def test_disagreement_is_reported_with_both_readings_and_lowers_confidence(shop:
     assert (alternative.sql, alternative.origin) == ("select count(*) from customer", "built-in")
 
 
-def test_a_confident_built_in_translation_wins_over_a_model_that_is_not_sure(shop: str) -> None:
-    built_in = says("select count(*) from customer", confidence=0.95)
-    unsure = sql(
-        BY_CITY, "select count(*) from purchase", "select max(id) from purchase where paid"
+def test_the_model_leads_however_sure_the_built_in_translation_is(shop: str) -> None:
+    built_in = says("select count(*) from customer", confidence=0.98)
+    answer = asker(shop, ScriptedModel([sql(BY_CITY)]), built_in).ask(QUESTION)
+    assert (answer.sql, answer.origin, answer.agreement) == (BY_CITY, "model", False)
+    alone = asker(shop, ScriptedModel([sql(BY_CITY)])).ask(QUESTION)
+    assert answer.confidence < alone.confidence
+
+
+CONFLICT = PlanSettings(candidates=1, conflicts=1)
+
+
+def test_a_disagreement_is_shown_to_the_model_which_may_change_its_mind(shop: str) -> None:
+    model = ScriptedModel([sql("select count(*) from customer"), sql(BY_CITY)])
+    answer = asker(shop, model, says(BY_CITY), CONFLICT).ask(QUESTION)
+    assert (answer.sql, answer.origin, answer.agreement) == (BY_CITY, "model", True)
+    shown = model.asked[1][0]
+    assert shown[-2].content == "```sql\nselect count(*) from customer\n```"
+    assert BY_CITY in shown[-1].content
+    assert "It reads the question as: The number of customers where city is 'Rome'" in (
+        shown[-1].content
     )
-    answer = asker(shop, ScriptedModel([unsure]), built_in).ask(QUESTION)
-    assert (answer.origin, answer.agreement) == ("built-in", False)
+
+
+def test_a_model_that_sees_the_conflict_and_insists_is_the_answer(shop: str) -> None:
+    model = ScriptedModel([sql(BY_CITY), sql(BY_CITY)])
+    other = says("select count(*) from customer", confidence=0.98)
+    answer = asker(shop, model, other, CONFLICT).ask(QUESTION)
+    assert (answer.sql, answer.agreement) == (BY_CITY, False)
+    assert "The number of customers." in answer.reason
+    assert answer.alternatives[0].reading == "The number of customers."
+
+
+def test_paths_that_agree_are_not_asked_again(shop: str) -> None:
+    model = ScriptedModel([sql(BY_CITY)])
+    assert asker(shop, model, says(BY_CITY), CONFLICT).ask(QUESTION).agreement is True
+    assert len(model.asked) == 1
+
+
+def test_columns_that_only_the_model_shows_are_left_out(shop: str) -> None:
+    model = ScriptedModel(
+        [sql("select city, count(*) from customer group by city order by 2 desc, 1 limit 1")]
+    )
+    plain = "select city from customer group by city order by count(*) desc, city limit 1"
+    answer = asker(shop, model, says(plain)).ask("which city has the most customers")
+    assert (answer.sql, answer.rows, answer.agreement) == (plain, (("Lima",),), True)
+    assert "shows more columns" in answer.reason
+    assert answer.alternatives[0].note == "finds the same, and shows it otherwise"
+
+
+def test_a_count_of_nothing_is_looked_into_and_kept_where_nothing_explains_it(shop: str) -> None:
+    model = ScriptedModel([sql("select count(*) from customer where city = 'Limma'")])
+    known = Translator(shop)
+    assert asker(shop, model, known).ask("how many are from Limma").rows == ((10,),)
+    none = ScriptedModel([sql("select count(*) from customer where city = 'Paris'")])
+    answer = asker(shop, none).ask("how many are from Paris")
+    assert (answer.rows, len(none.asked)) == (((0,),), 1)
+
+
+def test_a_query_that_finds_nothing_gives_way_to_one_that_finds_something(shop: str) -> None:
+    nothing = "select name from customer where city = 'Atlantis'"
+    model = ScriptedModel([sql(nothing), [], []])
+    answer = asker(shop, model, says("select name from customer")).ask("whose are they")
+    assert (answer.origin, len(answer.rows), answer.agreement) == ("built-in", 30, False)
+    insisting = ScriptedModel([sql(nothing)] * 3)
+    answer = asker(shop, insisting, says("select name from customer")).ask("whose are they")
+    assert (answer.origin, answer.rows) == ("model", ())
+
+
+def test_a_model_that_cannot_lowers_the_confidence_of_the_built_in_translation(shop: str) -> None:
+    cannot = ["CANNOT: the schema has no cities"]
+    answer = asker(shop, ScriptedModel([cannot]), says(BY_CITY, confidence=0.95)).ask(QUESTION)
+    assert answer.sql == BY_CITY
+    assert answer.confidence == pytest.approx(0.57)
+    assert "the schema has no cities" in answer.reason
+    unsure = asker(shop, ScriptedModel([cannot]), says(BY_CITY, confidence=0.7)).ask(QUESTION)
+    assert unsure.sql is None
+    assert unsure.alternatives[0].sql == BY_CITY
+
+
+def test_some_replies_that_cannot_lower_the_confidence_of_the_others(shop: str) -> None:
+    sure = asker(shop, ScriptedModel([sql(BY_CITY)])).ask(QUESTION)
+    torn = asker(shop, ScriptedModel([[*sql(BY_CITY), "CANNOT: no cities"]])).ask(QUESTION)
+    assert torn.sql == BY_CITY
+    assert torn.confidence < sure.confidence
+
+
+def test_what_the_database_can_put_right_is_not_sent_back(shop: str) -> None:
+    """A value in other letters; a column of the table that a key leads to."""
+    model = ScriptedModel([sql("select sum(amount) from purchase where city = 'ROME'")])
+    answer = asker(shop, model, Translator(shop)).ask("what was bought by people from Rome")
+    assert len(model.asked) == 1
+    assert answer.sql is not None
+    assert "JOIN customer ON purchase.customer_id = customer.id" in answer.sql
+    assert "customer.city = 'Rome'" in answer.sql
+    assert "joined customer, which has city" in answer.assumptions
+    assert "'ROME' is 'Rome' in customer.city" in answer.assumptions
+
+
+def test_candidates_differ_by_their_prompts(shop: str) -> None:
+    model = ScriptedModel([sql(BY_CITY)] * 3)
+    drafts = says(None, reason="not sure", candidates=[Candidate("select 7 from customer")])
+    asker(shop, model, drafts, PlanSettings(candidates=3)).ask(QUESTION)
+    prompts = [asked[0][1].content for asked in model.asked]
+    assert len(set(prompts)) == 3
+    assert [prompt.index("# Table: customer") for prompt in prompts][1] > prompts[0].index(
+        "# Table: customer"
+    )
+    assert ["select 7 from customer" in prompt for prompt in prompts] == [False, True, False]
+    assert "Work in steps" in prompts[2]
 
 
 def test_a_model_that_finds_what_the_built_in_nearly_said_is_believed_more(shop: str) -> None:
@@ -285,7 +417,9 @@ def test_a_model_that_fails_falls_back_and_its_own_words_stay_private(shop: str)
 
 
 def test_a_model_that_fails_during_repair_keeps_what_ran_before(shop: str) -> None:
-    model = ScriptedModel([sql(BY_CITY, "select x", "select y"), ModelError("overloaded")])
+    model = ScriptedModel(
+        [sql(BY_CITY, "select x", "select y"), ModelError("busy"), ModelError("busy")]
+    )
     answer = asker(shop, model).ask(QUESTION)
     assert (answer.sql, answer.origin) == (BY_CITY, "model")
 
@@ -312,11 +446,12 @@ def test_the_prompt_holds_schema_keys_and_example_values(shop: str) -> None:
     model = ScriptedModel([sql(BY_CITY)])
     asker(shop, model).ask(QUESTION, evidence="Rome is the capital")
     (system, user), n = model.asked[0]
-    assert (system.role, user.role, n) == ("system", "user", 3)
+    assert (system.role, user.role, n) == ("system", "user", 1)
     assert "# Table: customer" in user.content
-    assert "(id:INTEGER, Primary Key, Examples: [1, 2, 3])" in user.content
+    assert "(id:INTEGER, Primary Key, 1 to 30, Examples: [1, 2, 3])" in user.content
     assert "purchase.customer_id=customer.id" in user.content
-    assert "# Table: purchase, one order of a customer" in user.content
+    assert "# Table: purchase, one order of a customer (60 rows)" in user.content
+    assert f"Today is {datetime.date.today().isoformat()}." in user.content
     assert "Rome" in user.content.partition("city:TEXT")[2].partition("\n")[0]
     assert "Evidence: Rome is the capital" in user.content
     assert user.content.endswith(f"Question: {QUESTION}")
@@ -324,11 +459,13 @@ def test_the_prompt_holds_schema_keys_and_example_values(shop: str) -> None:
 
 def test_values_of_the_data_that_the_question_says_are_pointed_out(shop: str) -> None:
     model = ScriptedModel([sql(BY_CITY)])
-    asker(shop, model).ask("how many customers are from rome or LIMA, not from Romeo")
+    known = Translator(shop)
+    asker(shop, model, known).ask("how many customers are from rome or LIMA, not from Romeo")
     prompt = model.asked[0][0][1].content
     assert "- 'rome' is found in customer.city as 'Rome'" in prompt
     assert "- 'LIMA' is found in customer.city as 'Lima'" in prompt
     assert "Oslo' is found" not in prompt
+    assert "(city:TEXT, Values: [Lima, Oslo, Rome])" in prompt
 
 
 def test_accepted_questions_help_the_model_as_examples(own_shop: str) -> None:
@@ -406,75 +543,136 @@ def trial(rows: str) -> Trial:
     return Trial(digest=rows, rows=1)
 
 
-def run_plan(settings: PlanSettings, replies: list[list[str]], trials: dict[str, Trial]) -> Any:
-    steps, asked = plan((Message("user", "q"),), settings), []
+ASKED = (Message("user", "q"),)
+
+
+def run_plan(
+    settings: PlanSettings,
+    turns: list[list[list[str]]],
+    trials: dict[str, Trial],
+    mends: dict[str, list[Mended]] | None = None,
+    witness: Witness | None = None,
+) -> Any:
+    """The outcome, and what was asked. turns: the replies in each conversation of each turn."""
+    prompts = [ASKED] * settings.candidates
+    steps, asked = plan(prompts, settings, witness, lambda sql, rows, other: ASKED), []
     answer: Any = None
     while True:
         try:
-            action = next(steps) if answer is None else steps.send(answer)
+            action = steps.send(answer)
         except StopIteration as stop:
             return stop.value, asked
         match action:
-            case Complete():
-                asked.append(action)
-                answer = replies[len(asked) - 1]
+            case Complete(conversations):
+                asked.append(conversations)
+                answer = turns[len(asked) - 1]
+            case Mend(text, _):
+                answer = (mends or {}).get(text, [])
             case Try(text):
                 answer = trials[text]
+
+
+FAILURE = Trial(error=UnknownNameError("no"))
 
 
 def test_the_plan_needs_no_repair_when_enough_queries_ran() -> None:
     outcome, asked = run_plan(
         PlanSettings(3, 2),
-        [sql("select 1", "select 2", "select 3")],
-        {
-            "select 1": trial("x"),
-            "select 2": trial("x"),
-            "select 3": Trial(error=UnknownNameError("no")),
-        },
+        [[sql("select 1"), sql("select 2"), sql("select 3")]],
+        {"select 1": trial("x"), "select 2": trial("x"), "select 3": FAILURE},
     )
     assert (outcome.sql, outcome.agreement, len(asked)) == ("select 1", 1.0, 1)
 
 
-def test_the_plan_asks_for_as_many_repairs_as_there_are_failures() -> None:
-    failure = Trial(error=UnknownNameError("no"))
+def test_each_failure_goes_back_in_the_conversation_that_it_came_from() -> None:
     outcome, asked = run_plan(
         PlanSettings(3, 1),
-        [sql("select a", "select b", "select c"), sql("select d", "select e")],
+        [[sql("select a"), sql("select b"), sql("select c")], [sql("select d"), sql("select e")]],
         {
-            "select a": failure,
-            "select b": failure,
+            "select a": FAILURE,
+            "select b": FAILURE,
             "select c": trial("x"),
             "select d": trial("y"),
             "select e": trial("y"),
         },
     )
-    assert [action.n for action in asked] == [3, 2]
+    assert [len(conversations) for conversations in asked] == [3, 2]
+    assert [conversation[-2].content for conversation in asked[1]] == [
+        "```sql\nselect a\n```",
+        "```sql\nselect b\n```",
+    ]
     assert (outcome.sql, outcome.digest, outcome.rounds) == ("select d", "y", 1)
 
 
 def test_the_same_mistake_is_not_tried_twice() -> None:
-    failure = Trial(error=UnknownNameError("no"))
-    outcome, asked = run_plan(PlanSettings(1, 3), [sql("select a")] * 4, {"select a": failure})
+    outcome, asked = run_plan(PlanSettings(1, 3), [[sql("select a")]] * 4, {"select a": FAILURE})
     assert outcome.sql is None
     assert len(outcome.attempts) == 1
     assert len(asked) == 2
 
 
+def test_a_mended_query_stands_for_the_one_it_was_made_from() -> None:
+    outcome, asked = run_plan(
+        PlanSettings(1, 2),
+        [[sql("select a")]],
+        {"select a": FAILURE, "select b": FAILURE, "select c": trial("x")},
+        {"select a": [Mended("select b", ("b",)), Mended("select c", ("c",))]},
+    )
+    assert (outcome.sql, outcome.mended, outcome.notes) == ("select c", "select a", ("c",))
+    assert outcome.refused
+    assert len(asked) == 1
+
+
+def test_a_mend_of_a_query_that_finds_nothing_has_to_find_something() -> None:
+    nothing = Trial(digest="", rows=0)
+    outcome, _ = run_plan(
+        PlanSettings(1, 0),
+        [[sql("select a")]],
+        {"select a": nothing, "select b": nothing, "select c": trial("x")},
+        {"select a": [Mended("select b", ("b",)), Mended("select c", ("c",))]},
+    )
+    assert (outcome.sql, outcome.refused) == ("select c", False)
+    kept, _ = run_plan(
+        PlanSettings(1, 0),
+        [[sql("select a")]],
+        {"select a": nothing, "select b": nothing},
+        {"select a": [Mended("select b", ("b",))]},
+    )
+    assert (kept.sql, kept.mended) == ("select a", None)
+
+
+def test_a_second_thought_needs_the_witness_to_outweigh_the_first() -> None:
+    trials = {"select a": trial("x"), "select b": trial("y"), "select c": trial("z")}
+    witness = Witness("select w", "y", 1)
+    one, _ = run_plan(
+        PlanSettings(1, 0), [[sql("select a")], [sql("select b")]], trials, witness=witness
+    )
+    assert one.sql == "select b"
+    third, _ = run_plan(
+        PlanSettings(1, 0), [[sql("select a")], [sql("select c")]], trials, witness=witness
+    )
+    assert third.sql == "select a"
+    most, _ = run_plan(
+        PlanSettings(3, 0), [[sql("select a")] * 3, [sql("select b")]], trials, witness=witness
+    )
+    assert most.sql == "select a"
+
+
 @pytest.mark.parametrize(
-    ("reply", "queries", "reason"),
+    ("reply", "query", "reason"),
     [
-        ("```sql\nselect 1;\n```", ["select 1"], ""),
-        ("```\nselect 1\n```\nor\n```postgresql\nselect 2\n```", ["select 1", "select 2"], ""),
-        ("<think>```sql\nselect 0\n```</think>\n```sql\nselect 1\n```", ["select 1"], ""),
-        ("SELECT 1;", ["SELECT 1"], ""),
-        ("drop table x", ["drop table x"], ""),
-        ("CANNOT: no such data", [], "no such data"),
-        ("I do not know", [], ""),
-        ("", [], ""),
+        ("```sql\nselect 1;\n```", "select 1", ""),
+        ("First ```\nselect 1\n```, better:\n```postgresql\nselect 2\n```", "select 2", ""),
+        ("<think>```sql\nselect 0\n```</think>\n```sql\nselect 1\n```", "select 1", ""),
+        ("SELECT 1;", "SELECT 1", ""),
+        ("drop table x", "drop table x", ""),
+        ("CANNOT: no such data", "", "no such data"),
+        ("I do not know", "", ""),
+        ("", "", ""),
     ],
 )
-def test_queries_are_found_in_replies(reply: str, queries: list[str], reason: str) -> None:
-    assert queries_in(reply) == (queries, reason)
+def test_the_last_query_of_a_reply_counts(reply: str, query: str, reason: str) -> None:
+    assert query_in(reply) == (query, reason)
 
 
 def test_a_digest_tells_results_apart_but_not_their_order() -> None:
@@ -512,3 +710,36 @@ def test_found_values_and_examples_are_shown() -> None:
     user = messages(request)[1].content
     assert "- 'romans' is found in customer.city as 'O''Rome'" in user
     assert "Question: old question\n```sql\nselect 1\n```" in user
+
+
+def test_columns_are_told_with_counts_ranges_and_all_values_of_a_few() -> None:
+    schema = PromptSchema(
+        "db",
+        (
+            PromptTable(
+                "t",
+                (
+                    column("a", distinct=700, examples=("x", "y", "z", "w")),
+                    column("b", distinct=4, examples=("p", "q", "r", "s"), all_values=True),
+                    column("c", low="1990", high="2024", comment="P paid, O open"),
+                ),
+                rows=1,
+            ),
+            PromptTable("v", (), view=True),
+        ),
+        others=("one", "two"),
+    )
+    user = messages(Request("q", schema))[1].content
+    assert "# Table: t (1 row)" in user
+    assert "# View: v" in user
+    assert "(a:TEXT, 700 different, Examples: [x, y, z])" in user
+    assert "(b:TEXT, Values: [p, q, r, s])" in user
+    assert "(c:TEXT, P paid, O open, 1990 to 2024)" in user
+    assert "Other tables: one, two" in user
+
+
+def test_no_two_prompts_of_one_question_are_alike() -> None:
+    known = tuple(Example(f"old {number}", "select 1") for number in range(3))
+    tables = (PromptTable("t", (column("a"),)), PromptTable("u", (column("b"),)))
+    request = Request("q", PromptSchema("db", tables), examples=known, drafts=("select 2",))
+    assert len(set(conversations(request, 6))) == 6

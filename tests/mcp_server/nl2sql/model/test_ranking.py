@@ -2,8 +2,10 @@
 
 import pytest
 
+from mcp_server.nl2sql.model.facts import Facts, Place, Said, found_values
 from mcp_server.nl2sql.model.prompt import PromptColumn, PromptKey, PromptSchema, PromptTable
-from mcp_server.nl2sql.model.ranking import keep, prune, rank
+from mcp_server.nl2sql.model.ranking import WHOLE_SCHEMA_COLUMNS, keep, prune, rank
+from mcp_server.nl2sql.schema.model import Column, Kind, Table
 
 
 def table(name: str, *columns: str, comment: str = "", **comments: str) -> PromptTable:
@@ -90,6 +92,76 @@ def test_a_thousand_tables_are_ranked() -> None:
     wide = PromptSchema("w", tuple(table(f"part{i}", "id", "alpha", "beta") for i in range(1000)))
     small = prune(wide, "the beta of part 77")
     assert sum(len(t.columns) for t in small.tables) <= 150
+
+
+def warehouse() -> PromptSchema:
+    """300 tables of twelve columns: of sites, and of what is measured there; most have a name."""
+    usual = ("created_at", "updated_at", "name", "status", "kind", "code", "remark", "owner_id")
+    tables = [
+        table(f"{part}_{number:02}", f"{part}_{number:02}_id", *usual, "city", "amount", "level")
+        for part in ("stock", "route", "gauge", "batch", "audit", "quote")
+        for number in range(49)
+    ]
+    client = table("client", "client_id", "full_name", "city", "street", "zip", "since", "rating",
+                   "phone", "email", "notes", "group_id", "agent_id")  # fmt: skip
+    order = table("client_order", "order_id", "client_id", "placed", "total", "city")
+    line = table("order_line", "line_id", "order_id", "article_id", "quantity", "price")
+    article = table("article", "article_id", "title", "price", "city_of_origin")
+    keys = (
+        PromptKey("client_order", ("client_id",), "client", ("client_id",)),
+        PromptKey("order_line", ("order_id",), "client_order", ("order_id",)),
+        PromptKey("order_line", ("article_id",), "article", ("article_id",)),
+    )
+    return PromptSchema("warehouse", (*tables, client, order, line, article), keys)
+
+
+def columns_of(schema: PromptSchema, name: str) -> list[str]:
+    return [c.name for t in schema.tables if t.name == name for c in t.columns]
+
+
+def test_of_300_tables_the_one_that_is_asked_for_is_shown_whole() -> None:
+    schema = warehouse()
+    shown = prune(schema, "how many clients are there in Oslo")
+    assert columns_of(shown, "client") == columns_of(schema, "client")
+    assert sum(len(t.columns) for t in shown.tables) <= WHOLE_SCHEMA_COLUMNS
+    assert len(shown.tables) + len(shown.others) == len(schema.tables)
+
+
+def test_the_tables_between_two_that_are_asked_for_are_shown_with_their_keys() -> None:
+    shown = prune(warehouse(), "which clients bought the article with the title Lamp")
+    assert "title" in columns_of(shown, "article")
+    assert "full_name" in columns_of(shown, "client")
+    assert {"order_id", "article_id"} <= set(columns_of(shown, "order_line"))
+    assert "client_id" in columns_of(shown, "client_order")
+    assert len(shown.keys) == 3
+
+
+def test_values_of_tables_that_are_not_shown_are_not_pointed_out() -> None:
+    """At 300 tables twenty hints named other tables, and none the one that was asked for."""
+    schema = warehouse()
+    tables = {each.name: Table("public", each.name) for each in schema.tables}
+    known: dict[Place, Column] = {}
+    said = []
+    for each in schema.tables:
+        for one in each.columns:
+            place = (None, each.name, one.name)
+            known[place] = Column(tables[each.name], one.name, "text", Kind.TEXT)
+            if one.name == "city":
+                said.append(Said("Oslo", place, "Oslo"))
+    question = "how many clients are there in Oslo"
+    shown = prune(schema, question)
+    found = found_values(shown, Facts(known, tuple(said)), question)
+    assert found[0].table == "client"
+    assert {value.table for value in found} <= {each.name for each in shown.tables}
+
+
+def test_of_a_very_wide_table_the_likely_columns_are_shown() -> None:
+    wide = PromptSchema(
+        "w", (table("reading", "id", *(f"x{number}" for number in range(400)), "pressure"),)
+    )
+    shown = columns_of(prune(wide, "highest pressure of a reading"), "reading")
+    assert {"id", "pressure"} <= set(shown)
+    assert len(shown) <= WHOLE_SCHEMA_COLUMNS
 
 
 def test_an_empty_schema_is_no_error() -> None:

@@ -1,0 +1,1 @@
+"""Queries of a language model put right by what is known of the database, without asking again."""
