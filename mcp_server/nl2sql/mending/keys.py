@@ -1,7 +1,7 @@
 """Joins and memberships on columns that are no key of each other, and keys compared with names.
 
-`flights.airline = airlines.airline` compares a number with a name where the key leads to
-`airlines.uid`; `flights.airline = 'United Airlines'` means the airline of that name.
+`ship.line = line.title` compares a number with a name where the key leads to `line.id`;
+`ship.line = 'Blue Star'` means the line of that name.
 """
 
 from collections.abc import Iterator

@@ -336,6 +336,16 @@ def test_a_count_of_nothing_is_looked_into_and_kept_where_nothing_explains_it(sh
     assert (answer.rows, len(none.asked)) == (((0,),), 1)
 
 
+@pytest.mark.parametrize(("sure", "origin"), [(0.9, "built-in"), (0.7, "model")])
+def test_repeated_rows_are_as_the_built_in_translator_has_them_where_it_is_sure(
+    shop: str, sure: float, origin: str
+) -> None:
+    model = ScriptedModel([sql("select city from customer")])
+    other = says("select distinct city from customer", confidence=sure)
+    answer = asker(shop, model, other).ask("which cities are the customers from")
+    assert (answer.origin, len(answer.rows)) == (origin, 3 if origin == "built-in" else 30)
+
+
 def test_a_query_that_finds_nothing_gives_way_to_one_that_finds_something(shop: str) -> None:
     nothing = "select name from customer where city = 'Atlantis'"
     model = ScriptedModel([sql(nothing), [], []])
