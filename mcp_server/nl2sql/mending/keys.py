@@ -64,8 +64,8 @@ def _through(
     near, far = (first, second) if aliases[one] in joined else (second, first)
     equal.replace(on_key(far, aliases))
     added = exp.Join(this=table_node(middle, alias), on=on_key(near, aliases))
-    select.args["joins"].insert(place, added)
-    added.parent, added.arg_key = select, "joins"
+    joins = select.args["joins"]
+    select.set("joins", [*joins[:place], added, *joins[place:]])
     return f"joined by way of {middle.name}"
 
 

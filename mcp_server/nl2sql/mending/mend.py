@@ -4,6 +4,7 @@ Each mend is a rule of PostgreSQL or of this database: it is applied where it fi
 out is checked and run like any other query.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -16,6 +17,8 @@ from mcp_server.nl2sql.mending import grouping, keys, names, spelling
 from mcp_server.nl2sql.mending.sources import Sources
 from mcp_server.nl2sql.schema.joins import JoinGraph
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Mended:
@@ -26,25 +29,33 @@ class Mended:
 
 
 def mends(sql: str, linker: Linker, graph: JoinGraph, *, failed: bool) -> list[Mended]:
-    """Queries to try, the one nearest to the given one first; none where nothing is to mend.
+    """Queries to try in the place of one; none where nothing is to mend.
 
-    failed: whether PostgreSQL refused the query; otherwise it found no rows.
+    failed: whether PostgreSQL refused the query: then the one with all mends comes first. Otherwise
+    it found no rows, and the one nearest to it does.
     """
     tree = parsed.tree(sql)
     if tree is None:
         return []
     found: list[Mended] = []
-    tree = tree.copy()
+    try:
+        found = list(_mended(tree.copy(), linker, graph, failed=failed))
+    except Exception:  # a query of a form nobody thought of stays as it is; the log says why
+        log.exception("mending a query failed")
+    return found[::-1] if failed else found
+
+
+def _mended(tree: exp.Expr, linker: Linker, graph: JoinGraph, *, failed: bool) -> Iterator[Mended]:
     steps = _of_failures(tree, linker, graph) if failed else _of_nothing(tree, linker, graph)
     notes: list[str] = []
+    known = set[str]()
     for step in steps:
         said = list(step)
-        if said:
-            notes += said
-            written = tree.sql(dialect="postgres")
-            if all(each.sql != written for each in found):
-                found.append(Mended(written, tuple(dict.fromkeys(notes))))
-    return found[::-1] if failed else found
+        notes += said
+        written = tree.sql(dialect="postgres")
+        if said and written not in known:
+            known.add(written)
+            yield Mended(written, tuple(dict.fromkeys(notes)))
 
 
 def _of_failures(tree: exp.Expr, linker: Linker, graph: JoinGraph) -> Iterator[Iterator[str]]:
