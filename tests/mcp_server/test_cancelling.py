@@ -17,6 +17,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from cluster_runtime import ClusterHandle, Runtime
+from cluster_runtime.engine.access.roles import READER
 from cluster_runtime.errors import BorealisError
 from tests.mcp_server.conftest import Tools
 from tests.waiting import wait_until
@@ -38,7 +39,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 OPTIONS = ("--warm-pool", "0", "--toolsets", "all", "--allow-destructive")
 CRAWLING = (
     "select count(*) from pg_stat_activity where state = 'active' and query like '%crawl%' "
-    "and pid <> pg_backend_pid()"
+    "and usename = current_user and pid <> pg_backend_pid()"
 )
 
 
@@ -57,11 +58,12 @@ def crawling(runtime: Runtime) -> int:
     for facts in runtime.describe_db_clusters():
         name = facts.db_cluster_identifier
         if name == "slow" or name.startswith("preview-"):
-            with (
-                suppress(BorealisError, psycopg.OperationalError),  # a branch comes, or goes
-                runtime.cluster(name).connect() as connection,
-            ):
-                found += connection.execute(CRAWLING).fetchone()[0]
+            for user in (None, READER):  # a role sees its own statements alone
+                with (
+                    suppress(BorealisError, psycopg.OperationalError),  # a branch comes, or goes
+                    psycopg.connect(runtime.cluster(name).dsn("writer", user=user)) as connection,
+                ):
+                    found += connection.execute(CRAWLING).fetchone()[0]
     return found
 
 
