@@ -166,14 +166,15 @@ class Gathering(Generic[T]):
             if lane.open is None:
                 lane.open = Batch(entry.key.thread_id)
             batch = lane.open
-            if not entry.is_put:
-                for other in batch.entries:
-                    if other.is_put and other.key == entry.key:
-                        other.returned = True
-                        _wake(other)
+            for other in batch.entries:
+                if other.key == entry.key and other.is_put != entry.is_put:
+                    # The call that writes waits for both, whichever of them came first.
+                    put = other if other.is_put else entry
+                    put.returned = True
+                    _wake(put)
             entry.batch = batch
             batch.entries.append(entry)
-            batch.due = batch.due or not entry.has_company
+            batch.due = batch.due or not entry.has_company or self._came_late(lane, entry)
 
     def next(self, entry: Entry[T]) -> Send[T] | Wait | Done:
         """What the call of this entry is to do now."""
@@ -261,6 +262,14 @@ class Gathering(Generic[T]):
                 if not batch.entries:
                     lane.open = None
                     self._tidy(batch.thread_id)
+
+    def _came_late(self, lane: _Lane[T], entry: Entry[T]) -> bool:
+        """Whether the writes on this checkpoint, which it would wait for, are under way already."""
+        return (
+            lane.flying is not None
+            and entry.is_put
+            and any(not e.is_put and e.key == entry.key for e in lane.flying.entries)
+        )
 
     def _follows(self, lane: _Lane[T], entry: Entry[T]) -> bool:
         """Whether these are writes on a checkpoint on its way: the next put comes after that."""

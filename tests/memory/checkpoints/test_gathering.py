@@ -54,6 +54,28 @@ def test_the_input_the_writes_and_the_result_of_a_quick_step_are_one_batch() -> 
     assert gathering.next(second) == gathering.next(third) == Done(None)
 
 
+def test_writes_that_come_before_their_put_let_it_return_too() -> None:
+    gathering = Gathered()
+    early, late = writes("a"), put("a")
+    gathering.add(early)
+    gathering.add(late)
+    assert gathering.next(late) == Done(None)
+    last = put("b", company=False)
+    gathering.add(last)
+    assert contents(gathering.next(last)) == ["writes on a", "put a", "put b"]
+
+
+def test_a_put_does_not_wait_for_writes_that_are_under_way_already() -> None:
+    gathering = Gathered()
+    early, late = writes("a", company=False), put("a")
+    gathering.add(early)
+    sent = gathering.next(early)
+    assert isinstance(sent, Send)
+    gathering.add(late)
+    gathering.ended(sent.batch, [None])
+    assert contents(gathering.next(late)) == ["put a"]
+
+
 def test_the_writes_that_let_a_put_return_get_its_error() -> None:
     gathering = Gathered()
     first, second = put("a"), writes("a", company=False)
