@@ -11,6 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from memory.checkpoints.rows import Key, key_of
+from memory.checkpoints.writing import Writing
 from memory.database.dialing import HasDsn
 from memory.database.driver import DriverOwner
 from memory.database.scope import Scope
@@ -87,6 +88,7 @@ class Forking(DriverOwner):
     _scope: Scope
     _settings: dict[str, Any]
     _ttl: timedelta | None
+    _writing: Writing
 
     def fork_thread(
         self, config: RunnableConfig, runtime: Branches, db_cluster_identifier: str
@@ -163,6 +165,7 @@ class Forking(DriverOwner):
             row: Row | None = yield FetchOne(self._scope.render(MADE_BY), parameters)
             return row
 
+        yield from self._writing.settled(key.thread_id)
         row = yield from attempt(steps)
         if row is None:
             named = "" if key.checkpoint_id is None else f" {key.checkpoint_id}"

@@ -167,11 +167,11 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
 
     def threads(self, *, after: str = "", limit: int = 1000) -> Sequence[ThreadSummary]:
         """The threads that are there, in order of their ids. after: begin behind this one."""
-        return self._driver.run(attempt(lambda: threads(self._scope, after, limit)))
+        return self._driver.run(self._threads(after, limit))
 
     async def athreads(self, *, after: str = "", limit: int = 1000) -> Sequence[ThreadSummary]:
         """`threads`, asynchronously."""
-        return await self._driver.arun(attempt(lambda: threads(self._scope, after, limit)))
+        return await self._driver.arun(self._threads(after, limit))
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
@@ -283,6 +283,10 @@ class BorealisSaver(Removing, Moving, Forking, BaseCheckpointSaver[Any]):
         yield from self._ready()
         yield from self._writing.settled(listing.thread_id)
         return (yield from attempt(lambda: listing.page(self._codec)))
+
+    def _threads(self, after: str, limit: int) -> Plan[Sequence[ThreadSummary]]:
+        yield from self._writing.settled(None)
+        return (yield from attempt(lambda: threads(self._scope, after, limit)))
 
     def _history(self, key: Key, channels: Sequence[str]) -> Plan[dict[str, DeltaChannelHistory]]:
         yield from self._ready()

@@ -120,7 +120,7 @@ async def test_both_answers_to_a_question_are_tried_each_with_a_database_of_its_
         connection.execute("create table said (said text)")
     async with BorealisSaver(shop) as saver:
         await saver.asetup()
-        await graph(saver, shop).ainvoke({"n": 0}, THREAD)
+        await graph(saver, shop).ainvoke({"n": 0}, THREAD, durability="sync")
         for answer in ("yes", "no"):
             fork = await saver.afork_thread(THREAD, AsyncRuntime(runtime._home), answer)
             await graph(fork.saver, fork.cluster).ainvoke(Command(resume=answer), THREAD)
@@ -159,7 +159,7 @@ def test_the_example_of_the_documentation(runtime: Runtime, capsys: Any) -> None
     with BorealisSaver(shop) as saver:
         saver.setup()
         graph = ordering(saver, shop, 1)
-        graph.invoke({"n": 0}, {"configurable": {"thread_id": "1"}})
+        graph.invoke({"n": 0}, {"configurable": {"thread_id": "1"}}, durability="sync")
         names = {"graph": graph, "builder": graph.builder, "saver": saver, "runtime": runtime}
         exec(example, names)
     assert capsys.readouterr().out == "(0,)\n"

@@ -15,6 +15,7 @@ from memory.checkpoints.moving.file_format import FrameReader, FrameWriter
 from memory.checkpoints.moving.pages import Count, MovedThread, Page
 from memory.checkpoints.moving.reader import ThreadReader
 from memory.checkpoints.moving.writer import ThreadWriter
+from memory.checkpoints.writing import Writing
 from memory.database.driver import DriverOwner
 from memory.database.scope import Scope
 from memory.database.steps import Plan
@@ -37,6 +38,7 @@ class Moving(DriverOwner):
     _scope: Scope
     _codec: Codec
     _ttl: timedelta | None
+    _writing: Writing
 
     def copy_thread_to(
         self, thread_id: str, target: "Moving", *, target_thread_id: str | None = None
@@ -46,7 +48,7 @@ class Moving(DriverOwner):
         The other one must not have that thread yet.
         """
         self._require_same_serializer(target)
-        self._driver.run(self._ready())
+        self._driver.run(self._prepared(str(thread_id)))
         reader = ThreadReader(self._scope, self._codec, str(thread_id))
         arriving = _Arriving(target, thread_id if target_thread_id is None else target_thread_id)
         target._driver.run(arriving.begin())
@@ -64,7 +66,7 @@ class Moving(DriverOwner):
     ) -> MovedThread:
         """`copy_thread_to`, asynchronously."""
         self._require_same_serializer(target)
-        await self._driver.arun(self._ready())
+        await self._driver.arun(self._prepared(str(thread_id)))
         reader = ThreadReader(self._scope, self._codec, str(thread_id))
         arriving = _Arriving(target, thread_id if target_thread_id is None else target_thread_id)
         await target._driver.arun(arriving.begin())
@@ -136,6 +138,11 @@ class Moving(DriverOwner):
         if self._codec.cipher is not None and not self._codec.address_key:
             self._codec.address_key = yield from address_key(self._scope, self._codec)
 
+    def _prepared(self, thread_id: str) -> Plan[None]:
+        """What was put before is there, for whoever reads a thread as a whole."""
+        yield from self._ready()
+        yield from self._writing.settled(thread_id)
+
     def _require_same_serializer(self, target: "Moving") -> None:
         ours, theirs = type(self._codec.serde), type(target._codec.serde)
         if ours is not theirs:
@@ -145,7 +152,7 @@ class Moving(DriverOwner):
             )
 
     def _export(self, thread_id: str, file: BinaryIO) -> Plan[MovedThread]:
-        yield from self._ready()
+        yield from self._prepared(thread_id)
         reader, count = ThreadReader(self._scope, self._codec, thread_id), Count()
         frames = FrameWriter(self._codec, file.write)
         frames.begin(thread_id, DISTRIBUTION)
