@@ -156,6 +156,8 @@ class Coalescer:
 
 def _prioritise(pid: int | None, politeness: Politeness) -> bool:
     """Let commits go first, or not any more: the processes of the coalescer. Whether all do now."""
+    if pid is None:  # it has ended; psutil would take this process for it
+        return False
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children()]
         for each in family:
