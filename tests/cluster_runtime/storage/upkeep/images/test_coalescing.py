@@ -477,7 +477,7 @@ def test_the_processes_of_a_postmaster_step_back_with_it(
     told: dict[int, Politeness] = {}
     monkeypatch.setattr(coalescer, "set_priority", told.__setitem__)
     pid = writer.postmaster.pid
-    assert coalescer._prioritise(pid, Politeness.NICE), "all of them are there"
+    assert wait_until(lambda: coalescer._prioritise(pid, Politeness.NICE)), "all are there"
     assert pid in told
     assert len(told) > 3
     told.clear()
