@@ -7,7 +7,9 @@ USER_STAMP := $(VENV)/.installed
 DEV_STAMP  := $(VENV)/.installed-dev
 PIP     := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DIST   ?= dist
-WORKERS ?= 2
+# Tests often wait for other processes: three of them keep two cores busy.
+WORKERS ?= 3
+LONG_WORKERS ?= 2
 
 .PHONY: install dev demo test test-long conformance check bench docs dist lock clean
 
@@ -47,9 +49,10 @@ demo: $(USER_STAMP)
 test: $(DEV_STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --reruns 2 -rfER
 
-# What takes minutes a test: long campaigns of load and disaster, an hour in all at most, on a disk.
+# What takes minutes a test: long campaigns of load and disaster, an hour in all at most, on a disk;
+# and property tests with all their examples, of which `make test` tries a part.
 test-long: $(DEV_STAMP) build/conformance/.installed
-	BOREALIS_TEST_DIRECTORY=/tmp $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long --timeout 1500 --session-timeout 3600
+	BOREALIS_TEST_DIRECTORY=/tmp BOREALIS_TEST_EXAMPLES=all $(BIN)/python -m pytest -n $(LONG_WORKERS) --dist worksteal -m 'long or hypothesis' --timeout 1500 --session-timeout 3600
 
 # The MCP server before the protocol's own conformance suite and inspector.
 conformance: $(DEV_STAMP) build/conformance/.installed

@@ -23,6 +23,7 @@ from cluster_runtime.engine.installation import find_installation
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.os_user import engine_user
 from cluster_runtime.engine.template import ensure_template
+from tests.examples import examples
 from tests.hosts import end_hosts
 from tests.places import PLACE, SpentFolders, reachable_folder
 
@@ -34,7 +35,7 @@ for ignored in (signal.SIGQUIT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_DFL)
 
 # How long an example takes is the load of the machine; pytest-timeout ends what never ends.
-hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("suite")
 
 SESSION_MARK = "BOREALIS_TEST_SESSION"
@@ -63,6 +64,8 @@ def pytest_collection_finish() -> None:
     """What the imports have made stays: the garbage collector need not look at it ever again."""
     gc.collect()
     gc.freeze()
+    # Tests leave much that lives on, such as modules and models: not to be looked at that often.
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -6,12 +6,17 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+ASK_EVERY_S = 0.01, 0.03
+"""At first, and in the end: to ask is work, of which there is enough while one waits."""
+
 
 def wait_until(condition: Callable[[], T], timeout_s: float = 60) -> T:
     """Ask until the answer is true, and return it. Raises TimeoutError."""
     deadline = time.monotonic() + timeout_s
+    pause, longest = ASK_EVERY_S
     while not (answer := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"not so after {timeout_s:g} s: {condition}")
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.1, longest)
     return answer

@@ -5,6 +5,7 @@ import inspect
 import pickle
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -114,13 +115,18 @@ def test_a_hint_names_nothing_that_its_reader_lacks(operation: Operation) -> Non
         assert named(said, foreign) == set() or "in Python, " in said
 
 
+@cache
+def command_tree() -> Any:
+    return get_command(whole())
+
+
 @pytest.mark.parametrize("operation", [*hints()], ids=PYTHON.operation)
 def test_the_command_of_a_hint_is_one_that_there_is(operation: Operation) -> None:
     line = COMMAND_LINE.command(operation)
     if line is None:
         return
     words = line.split()[1:]
-    command: Any = get_command(whole())
+    command = command_tree()
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]
     assert not hasattr(command, "commands"), f"{line!r} is no whole command"
@@ -134,7 +140,7 @@ def test_the_command_of_a_hint_is_one_that_there_is(operation: Operation) -> Non
 
 def test_every_word_of_a_door_is_one_that_its_reader_can_use() -> None:
     options: set[str] = set()
-    commands = [get_command(whole())]
+    commands = [command_tree()]
     while commands:
         one: Any = commands.pop()
         options |= {option for parameter in one.params for option in parameter.opts}

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 
 from memory.encoding.serde import BorealisSerializer
 from memory.errors import NotSerializableError, TypeNotAllowedError, TypeNotFoundError
+from tests.examples import examples
 from tests.memory import classes_of_users as u
 
 SERIALIZER = BorealisSerializer(allow=u.ALLOW)
@@ -280,7 +281,7 @@ def containers(draw: Any, inner: st.SearchStrategy[Any]) -> Any:
     return make(draw(st.lists(st.tuples(keys, inner), max_size=3)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.recursive(scalars, containers, max_leaves=8))
 def test_whatever_is_accepted_equals_itself_and_the_rest_is_refused_by_name(value: Any) -> None:
     refusable = "<object object" in repr(value) or "<memory at" in repr(value)

@@ -137,6 +137,7 @@ def test_credentials_that_are_wrong_are_told_at_once_and_later_as_an_event_witho
     moto_endpoint: str, aws: None, engine_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pacing, "FIRST_AFTER_S", 0.0)
+    monkeypatch.setattr(pacing, "RETRY_FIRST_S", 0.05)
     boto3.client("s3", endpoint_url=moto_endpoint).create_bucket(Bucket="of-a-user")
     iam = boto3.client("iam", endpoint_url=moto_endpoint)
     iam.create_user(UserName="keeper")

@@ -33,7 +33,7 @@ from tests.places import SpentFolders, reachable_folder
 from tests.waiting import wait_until
 
 STEPS_MIN = 1
-QUICK = ("create reader", "clone", "copy snapshot")
+QUICK = ("create reader", "copy snapshot")
 """What every run of the tests has; the others take minutes."""
 
 

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psycopg
 import pytest
 
 from cluster_runtime import AsyncRuntime, ClusterHandle, GatewayLimits, Runtime
 from cluster_runtime.errors import InvalidParameterError
+from tests.cluster_runtime.gateway.conftest import signer
 
 PASSWORD = "correct-horse-battery"
 
@@ -116,14 +116,8 @@ def test_the_address_of_a_client_is_shown_beside_pg_stat_activity(
 
 
 def session_token(cluster: ClusterHandle, key: str, secret: str, token: str | None) -> str:
-    client = boto3.client(
-        "rds",
-        region_name=cluster.describe().region,
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
-        aws_session_token=token,
-    )
     facts = cluster.describe()
+    client = signer(facts.region, key, secret, token)
     made: str = client.generate_db_auth_token(facts.endpoint, facts.port, facts.master_username)
     return made
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -239,15 +240,20 @@ def make_token(
     secret: str = SECRET_ACCESS_KEY,
     session: str | None = None,
 ) -> str:
-    client = boto3.client(
+    token: str = signer(region, key_id, secret, session).generate_db_auth_token(host, port, user)
+    return token
+
+
+@cache  # making one takes longer than most tests that need it
+def signer(region: str, key_id: str, secret: str, session: str | None) -> Any:
+    """boto3's client with these credentials, which signs tokens without asking anybody."""
+    return boto3.client(
         "rds",
         region_name=region,
         aws_access_key_id=key_id,
         aws_secret_access_key=secret,
         aws_session_token=session,
     )
-    token: str = client.generate_db_auth_token(host, port, user)
-    return token
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Questions to a small library, and the rows that their SQL finds."""
 
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -7,7 +8,9 @@ import pytest
 from psycopg import sql
 
 from mcp_server.nl2sql import Translation, Translator
+from mcp_server.nl2sql import translator as translator_module
 from mcp_server.nl2sql.asker import Asker
+from mcp_server.nl2sql.database.reader import Reader
 from tests.mcp_server.nl2sql.conftest import filled
 
 LIBRARY = """
@@ -272,11 +275,15 @@ def test_a_closed_translator_answers_the_next_question(library: str) -> None:
     assert rows(library, translator.translate("How many books are there?")) == [(4,)]
 
 
-def test_a_query_that_is_slow_is_answered_without_waiting_for_its_rows(fresh_dsn: str) -> None:
+def test_a_query_that_is_slow_is_answered_without_waiting_for_its_rows(
+    fresh_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = replace(translator_module.PROBE.limits, timeout=0.25)
+    monkeypatch.setattr(translator_module, "PROBE", Reader("", limits=impatient))
     with psycopg.connect(fresh_dsn, autocommit=True) as conn:
         conn.execute(
             "create view tortoise as select 1 as id, 'Tuga' as name "
-            "from (select count(*) as n from generate_series(1, 12000000)) steps where n > 0"
+            "from (select count(*) as n from generate_series(1, 5000000)) steps where n > 0"
         )
 
     found = Translator(fresh_dsn).translate("How many tortoises are there?")

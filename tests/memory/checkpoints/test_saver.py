@@ -32,6 +32,7 @@ from memory.errors import (
     SetupRequiredError,
     TypeNotAllowedError,
 )
+from tests.examples import examples
 
 
 def put_values(
@@ -95,7 +96,9 @@ anything = st.recursive(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(value=anything, metadata=st.dictionaries(text, scalars, max_size=3), name=text)
 def test_every_value_comes_back_exactly(

@@ -18,8 +18,8 @@ from memory.errors import ConfigurationError, OperationTimeoutError
 from tests.memory.proxy import CuttingProxy
 from tests.waiting import wait_until
 
-STEPS = 1000
 HARMS_MAX = 50
+many_steps = pytest.mark.parametrize("steps", [400, pytest.param(1000, marks=pytest.mark.long)])
 
 
 class Count(TypedDict):
@@ -100,32 +100,34 @@ def check_no_step_lost_or_doubled(saver: BorealisSaver, config: Any, steps: int)
 
 
 @pytest.mark.timeout(120)
-def test_a_thousand_steps_survive_killed_backends(
-    fresh_dsn: str, killer: Callable[[], int]
+@many_steps
+def test_many_steps_survive_killed_backends(
+    fresh_dsn: str, killer: Callable[[], int], steps: int
 ) -> None:
-    config: Any = {"configurable": {"thread_id": "t"}, "recursion_limit": STEPS + 5}
+    config: Any = {"configurable": {"thread_id": "t"}, "recursion_limit": steps + 5}
     with BorealisSaver(fresh_dsn) as saver:
         saver.setup()
-        graph = counting_graph(STEPS).compile(checkpointer=saver)
+        graph = counting_graph(steps).compile(checkpointer=saver)
         with Troublemaker(killer) as trouble:
             result = graph.invoke({"n": 0, "seen": []}, config, durability="sync")
-        assert result["n"] == STEPS
+        assert result["n"] == steps
         assert trouble.done > 5
-        check_no_step_lost_or_doubled(saver, config, STEPS)
+        check_no_step_lost_or_doubled(saver, config, steps)
 
 
 @pytest.mark.timeout(120)
-async def test_a_thousand_asynchronous_steps_survive_cut_connections(fresh_dsn: str) -> None:
-    config: Any = {"configurable": {"thread_id": "t"}, "recursion_limit": STEPS + 5}
+@many_steps
+async def test_many_asynchronous_steps_survive_cut_connections(fresh_dsn: str, steps: int) -> None:
+    config: Any = {"configurable": {"thread_id": "t"}, "recursion_limit": steps + 5}
     with CuttingProxy(fresh_dsn) as proxy:
         async with BorealisSaver(proxy.dsn) as saver:
             await saver.asetup()
-            graph = counting_graph(STEPS).compile(checkpointer=saver)
+            graph = counting_graph(steps).compile(checkpointer=saver)
             with Troublemaker(proxy.cut) as trouble:
                 result = await graph.ainvoke({"n": 0, "seen": []}, config, durability="async")
-            assert result["n"] == STEPS
+            assert result["n"] == steps
             assert trouble.done > 5
-            await asyncio.to_thread(check_no_step_lost_or_doubled, saver, config, STEPS)
+            await asyncio.to_thread(check_no_step_lost_or_doubled, saver, config, steps)
 
 
 def test_a_pool_of_the_callers_recovers_from_killed_backends(fresh_dsn: str) -> None:

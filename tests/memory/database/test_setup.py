@@ -14,12 +14,12 @@ from memory import BorealisChatMessageHistory, BorealisSaver, BorealisStore
 from memory.database.tenancy import grant
 from memory.errors import ConfigurationError, NewerSchemaError
 
-ROUNDS, PROCESSES = 20, 8
+PROCESSES = 8
 
 
-def set_up_each_round(dsn: str, barrier: Any, errors: Any) -> None:
+def set_up_each_round(dsn: str, rounds: int, barrier: Any, errors: Any) -> None:
     """What one process does: each round a schema of its own, all processes at once."""
-    for number in range(ROUNDS):
+    for number in range(rounds):
         barrier.wait(60)
         try:
             saver = BorealisSaver(dsn, schema=f"round_{number}")
@@ -33,11 +33,14 @@ def set_up_each_round(dsn: str, barrier: Any, errors: Any) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_eight_processes_set_up_an_empty_database_at_once_twenty_times(fresh_dsn: str) -> None:
+@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_eight_processes_set_up_an_empty_database_at_once_again_and_again(
+    fresh_dsn: str, rounds: int
+) -> None:
     context = multiprocessing.get_context("fork")
     barrier, errors = context.Barrier(PROCESSES), context.Queue()
     processes = [
-        context.Process(target=set_up_each_round, args=(fresh_dsn, barrier, errors))
+        context.Process(target=set_up_each_round, args=(fresh_dsn, rounds, barrier, errors))
         for _ in range(PROCESSES)
     ]
     for process in processes:
@@ -46,7 +49,7 @@ def test_eight_processes_set_up_an_empty_database_at_once_twenty_times(fresh_dsn
         process.join(150)
     assert [process.exitcode for process in processes] == [0] * PROCESSES
     assert errors.empty(), errors.get()
-    with BorealisSaver(fresh_dsn, schema=f"round_{ROUNDS - 1}") as saver:
+    with BorealisSaver(fresh_dsn, schema=f"round_{rounds - 1}") as saver:
         saver.put({"configurable": {"thread_id": "t"}}, empty_checkpoint(), {}, {})
 
 

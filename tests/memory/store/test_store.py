@@ -21,6 +21,7 @@ from langgraph.store.base import (
 
 from memory import BorealisStore, HashEmbeddings
 from memory.errors import ConfigurationError
+from tests.examples import examples
 from tests.waiting import wait_until
 
 
@@ -207,7 +208,7 @@ def test_the_store_agrees_with_the_oracle(store: BorealisStore, fresh_dsn: str) 
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=25,
+            max_examples=examples(25),
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),

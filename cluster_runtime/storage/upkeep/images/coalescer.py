@@ -134,7 +134,12 @@ class Coalescer:
         """Wait until everything is replayed; False where it was to end before that."""
         reached, moved = replayed(), time.monotonic()
         told: Politeness | None = None
-        while (now := replayed()) < until:
+        while True:
+            level = politeness()  # before all else: little log is replayed in no time
+            if level is not told and _prioritise(server.pid, level):
+                told = level
+            if (now := replayed()) >= until:
+                return True
             if now > reached:
                 reached, moved = now, time.monotonic()
             if not server.running or time.monotonic() > moved + STALL_TIMEOUT_S:
@@ -144,11 +149,7 @@ class Coalescer:
                 )
             if stopped():
                 return False
-            level = politeness()
-            if level is not told and _prioritise(server.pid, level):
-                told = level
             time.sleep(POLL_S)
-        return True
 
     def _claim(self, stopped_at: int | None) -> None:
         Claim(self._volume_id, boot_id(), stopped_at).write(self.data_directory)
@@ -156,6 +157,8 @@ class Coalescer:
 
 def _prioritise(pid: int | None, politeness: Politeness) -> bool:
     """Let commits go first, or not any more: the processes of the coalescer. Whether all do now."""
+    if pid is None:  # it has ended; psutil would take this process for it
+        return False
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children()]
         for each in family:

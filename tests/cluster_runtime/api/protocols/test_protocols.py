@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cluster_runtime.api.protocols import json_protocol, query, values
 from cluster_runtime.api.protocols.models import service_model
 from cluster_runtime.api.refusals import RefusedRequestError
+from tests.examples import examples
 
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
@@ -61,7 +62,7 @@ def without_nothing(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("service", ["rds", "sts", "iam"])
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_botocore_sends_is_read_as_it_was_meant(service: str, data: st.DataObject) -> None:
     model = service_model(service)
@@ -77,7 +78,7 @@ def test_what_botocore_sends_is_read_as_it_was_meant(service: str, data: st.Data
 
 
 @pytest.mark.parametrize("service", ["rds", "sts"])
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_is_answered_is_what_botocore_reads(service: str, data: st.DataObject) -> None:
     model = service_model(service)
@@ -92,7 +93,7 @@ def test_what_is_answered_is_what_botocore_reads(service: str, data: st.DataObje
     assert without_nothing(parsed) == without_nothing(result)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_json_is_read_and_answered_as_botocore_does(data: st.DataObject) -> None:
     model = service_model("secretsmanager")

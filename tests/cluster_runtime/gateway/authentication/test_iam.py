@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_runtime.gateway.authentication import iam
+from tests.cluster_runtime.gateway.conftest import signer
 
 HOST = "notes.cluster-abc.us-east-1.localhost"
 KEY_ID, SECRET = "AKIDEXAMPLE", "secret/with+signs"
@@ -32,13 +32,7 @@ def make(
     secret: str = SECRET,
     session_token: str | None = None,
 ) -> str:
-    client = boto3.client(
-        "rds",
-        region_name=region,
-        aws_access_key_id=key_id,
-        aws_secret_access_key=secret,
-        aws_session_token=session_token,
-    )
+    client = signer(region, key_id, secret, session_token)
     token: str = client.generate_db_auth_token(host, port, user)
     return token
 

@@ -17,6 +17,7 @@ from cluster_runtime.serverless.metrics.ring import (
     Statistics,
     merged,
 )
+from tests.examples import examples
 
 SMALL = (Resolution(1, 20), Resolution(10, 12), Resolution(60, 10))
 # Whole numbers: their sums are the same in any order.
@@ -85,7 +86,7 @@ def test_sums_of_fractions_are_right_to_the_last_digits(values: list[float]) -> 
     assert (one.minimum, one.maximum, one.sample_count) == (min(values), max(values), len(values))
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.integers(-100_000, 100_000), min_size=1, max_size=60), VALUES)
 def test_however_the_clock_jumps_the_newest_sample_is_there_and_no_more_than_fits(
     jumps: list[int], value: float

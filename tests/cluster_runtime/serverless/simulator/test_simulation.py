@@ -10,6 +10,7 @@ from cluster_runtime.serverless.scaling.versions import VERSIONS, version_named
 from cluster_runtime.serverless.simulator.comparison import against, compared, outcomes
 from cluster_runtime.serverless.simulator.simulation import RESUME_SECONDS, Run, Setting, simulate
 from cluster_runtime.serverless.simulator.traces import Sample, Trace
+from tests.examples import examples
 
 
 def load(*cores: float, each_seconds: float = 60.0, work: float | None = None) -> Trace:
@@ -107,7 +108,7 @@ def test_the_time_at_peak_is_compared_among_versions_that_do_the_same_with_a_cor
     assert against(others[1], others[0]).held_times is None
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     st.sampled_from(list(VERSIONS.values())),
     st.lists(st.floats(0, 40), min_size=1, max_size=8),

@@ -24,6 +24,7 @@ from mcp_server.nl2sql.errors import (
     TooExpensiveError,
     UnknownNameError,
 )
+from tests.examples import examples
 from tests.mcp_server.nl2sql.conftest import filled
 
 SCHEMA = """
@@ -241,7 +242,7 @@ def test_a_lost_connection_is_no_refusal(dsn: str) -> None:
             run(conn, reader.steps("select 1"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(max_size=60))
 def test_the_lexer_takes_any_text_without_another_error(text: str) -> None:
     try:

@@ -12,6 +12,7 @@ from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.sql.compile import compile_query
 from mcp_server.nl2sql.sql.joined import NoJoinError
 from mcp_server.nl2sql.words.tokens import tokenize
+from tests.examples import examples
 from tests.mcp_server.nl2sql.profiles import library
 
 
@@ -116,7 +117,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.lists(WORDS, max_size=14))
 @example(["Oslo", "of", "or", "Oslo", "the", "Oslo", "members"])  # alternatives behind an `or`
 def test_any_row_of_words_is_read_without_a_fault(words: list[str]) -> None:

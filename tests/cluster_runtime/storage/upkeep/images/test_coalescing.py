@@ -468,7 +468,21 @@ def test_a_run_steps_back_as_far_as_the_policy_says(
     assert any(0 < log_bytes < database_bytes for log_bytes, database_bytes, _ in asked)
     assert 0 <= min(seconds for *_, seconds in asked) < max(seconds for *_, seconds in asked)
     assert set(told.values()) == {Politeness.NICE}
-    assert len(told) >= 3, "the postmaster, its children, and the process that makes images"
+    assert len(told) >= 2, "the postmaster, and the process that makes images"
+
+
+def test_the_processes_of_a_postmaster_step_back_with_it(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[int, Politeness] = {}
+    monkeypatch.setattr(coalescer, "set_priority", told.__setitem__)
+    pid = writer.postmaster.pid
+    assert wait_until(lambda: coalescer._prioritise(pid, Politeness.NICE)), "all are there"
+    assert pid in told
+    assert len(told) > 3
+    told.clear()
+    assert not coalescer._prioritise(None, Politeness.NICE), "it has ended"
+    assert told == {}, "nor is it the host that steps back"
 
 
 def test_what_is_due_is_settled_and_then_nothing_is(upkept: StorageVolume, writer: Writer) -> None:

@@ -13,6 +13,7 @@ from mcp_server.nl2sql.database.guard.query_tree import (
     parse,
     parse_printed,
 )
+from tests.examples import examples
 
 NAMES = st.text(st.sampled_from("abé漢 \\(){}[]:<>\"'0\n\t_"), min_size=1, max_size=63).filter(
     lambda name: len(name.encode()) <= 63
@@ -97,13 +98,13 @@ def with_blanks(value: Value) -> Value:
             return None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(TREES)
 def test_any_tree_comes_back_as_it_was_printed(tree: Value) -> None:
     assert unescaped(parse(printed(tree))) == tree
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(TREES)
 def test_a_tree_broken_into_lines_comes_back_or_is_refused(tree: Value) -> None:
     try:
