@@ -167,7 +167,7 @@ def add_under(draft: Draft, at: int, values: Sequence[int]) -> None:
 
 def add_range(draft: Draft, column: Column, low: Scalar, high: Scalar) -> None:
     """From one value to another; a day is all of it where times are kept."""
-    last = _day(high) if column.type.startswith("timestamp") else None
+    last = _day(high) if column.base.startswith("timestamp") else None
     if last is not None:
         after = last + datetime.timedelta(days=1)
         draft.add(Compare(column, ">=", low))

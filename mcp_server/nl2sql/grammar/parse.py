@@ -4,12 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mcp_server.nl2sql.grammar.alphabet.kinds import (
+    AGGREGATE,
     AMOUNT,
     COMMONEST,
+    EACH,
+    FIGURE,
+    HOW_MANY,
+    IN,
     MOST,
+    NAME,
     NOT,
+    PREPOSITION,
     QUOTED,
     SHARE,
+    TAB,
     VALUE,
     WORD,
 )
@@ -19,10 +27,13 @@ from mcp_server.nl2sql.grammar.symbols import Symbol, symbols
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.sql.logical import Query
-from mcp_server.nl2sql.words.tokens import Token
+from mcp_server.nl2sql.words.lexicon import IDLE, LIMITING
+from mcp_server.nl2sql.words.tokens import Token, lemma
 
 LOST = 1.5
 """What it costs that a phrase was of no use."""
+OPENING = HOW_MANY | AGGREGATE | FIGURE | PREPOSITION | EACH | NOT
+"""What an adjective may stand behind."""
 VITAL = VALUE | QUOTED | AMOUNT | NOT | MOST | COMMONEST | SHARE
 
 
@@ -51,15 +62,43 @@ def analyse(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterat
             cost = cover.cost + LOST * lost + 0.3 * (number > 0)
             unused = tuple(row[place].text for place in sorted(set(ground.lost)))
             understood = 1 - len(unused) / max(1, len(row))
-            values = sum(_is_vital(row[place]) for place in set(ground.lost))
+            values = sum(_is_vital(row, place) for place in set(ground.lost))
             found.append(Meant(ground.query, unused, cost, understood, values))
     return iter(sorted(found, key=lambda meant: meant.cost))
 
 
-def _is_vital(symbol: Symbol) -> bool:
-    """Whether a query without the symbol cannot be meant: something that rows are to be compared
-    with, or what looks so; what is not; what is most; a share.
+def _is_vital(row: Sequence[Symbol], place: int) -> bool:
+    """Whether a query without a symbol cannot be meant: something that rows are to be compared
+    with, or what looks so; what is not; what is most; a share; a word that says which rows.
     """
-    return symbol.kind in VITAL or (
-        symbol.kind in WORD and symbol.start > 0 and symbol.text[:1].isupper()
-    )
+    symbol = row[place]
+    if symbol.kind in VITAL or (symbol.cue is not None and symbol.cue.how == "sign"):
+        return True
+    if symbol.kind not in WORD:
+        return False
+    named = symbol.start > 0 and symbol.text[:1].isupper()
+    word = lemma(symbol.text)
+    if named or word in LIMITING or not word.isascii():
+        return True
+    return word not in IDLE and (_describes(row, place) or _places(row, place))
+
+
+def _describes(row: Sequence[Symbol], place: int) -> bool:
+    """Whether a word stands as an adjective does: *cheap* products, the *damaged* items.
+
+    Behind a noun it is a verb: members *borrow* books.
+    """
+    symbol, after = row[place], row[place + 1] if place + 1 < len(row) else None
+    if after is None or after.kind not in TAB or after.start != symbol.end:
+        return False
+    before = row[place - 1] if place else None
+    return before is None or bool(symbol.lead) or before.kind in OPENING
+
+
+def _places(row: Sequence[Symbol], place: int) -> bool:
+    """Whether a word says when or where without an article: on *weekends*, in *stock*."""
+    symbol, before = row[place], row[place - 1] if place else None
+    if before is None or before.kind not in IN or before.end != symbol.start:
+        return False
+    after = row[place + 1] if place + 1 < len(row) else None
+    return after is None or after.kind not in NAME or after.start != symbol.end

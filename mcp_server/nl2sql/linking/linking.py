@@ -35,6 +35,7 @@ _DIRECTIONS = frozenset(
      "lexicographic", "lexicographical", "chronological", "reverse", "asc", "desc"}
 )  # fmt: skip
 _CODES = frozenset({"code", "cd", "no", "yn", "flag", "nbr"})
+_APART = frozenset({Mark.PUNCTUATION, Mark.QUOTED, Mark.DATE, Mark.SIGN})
 _VERBS = frozenset({"count", "list", "name", "state", "order", "sort", "number", "rank", "report"})
 _CALCULATING = frozenset(
     {"average", "mean", "maximum", "minimum", "max", "min", "total", "sum", "avg"}
@@ -169,7 +170,7 @@ def _compound_match(asked: Sequence[str], named: Sequence[str]) -> float:
 
 
 class Linker:
-    """Links for one database; the matches of words and names are remembered."""
+    """Links for one database, for any thread; the matches of words and names are remembered."""
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
@@ -265,7 +266,7 @@ class Linker:
             values = self._quoted(text)
             partly = [] if values else self._containing(text)
             return Ref(start, end, text, values=values, partly=partly, score=3.0)
-        if any(token.mark in (Mark.PUNCTUATION, Mark.QUOTED, Mark.DATE) for token in span):
+        if any(token.mark in _APART for token in span):
             return None
         following = tokens[end].lemma if end < len(tokens) else ""
         measured = start and tokens[start - 1].lemma in _CALCULATING and self._is_column(span)
@@ -329,7 +330,8 @@ class Linker:
             for mark in "_-":  # in_progress
                 if (joined := mark.join(token.text.lower() for token in span)) in index:
                     return index[joined]
-        if span[0].lemma in ("the", "a", "in", "of") and not span[0].capitalised:
+        small = span[0].lemma in ("the", "a", "in", "of") and not span[0].capitalised
+        if small and (len(span) == 1 or span[-1].lemma in STOP):
             return []
         found = index.get(normal_text(text), [])
         if not found and len(span) <= 2:
@@ -369,12 +371,13 @@ class Linker:
     def _initials(self) -> dict[str, list[tuple[Column, str]]]:
         """Values of several words by their first letters: LA."""
         if self._by_initials is None:
-            self._by_initials = {}
+            found: dict[str, list[tuple[Column, str]]] = {}
             for normal, held in self.profile.value_index.items():
                 words = normal.split()
                 if 2 <= len(words) <= 4:
                     initials = "".join(word[0] for word in words)
-                    self._by_initials.setdefault(initials, []).extend(held)
+                    found.setdefault(initials, []).extend(held)
+            self._by_initials = found
         return self._by_initials
 
     def _alike(self, text: str) -> list[tuple[Column, str]]:
@@ -399,18 +402,22 @@ class Linker:
         """Values that the word is made from, or that are made from it: cardiologists."""
         if len(word) < DERIVED_LENGTH_MIN or word in EVERYDAY or word.endswith(("ed", "ing")):
             return []
-        if self._by_beginning is None:
-            self._by_beginning = {}
-            for normal, held in self.profile.value_index.items():
-                if " " not in normal:
-                    key = normal[:DERIVED_LENGTH_MIN]
-                    self._by_beginning.setdefault(key, []).append((normal, held))
         return [
             pair
-            for value, held in self._by_beginning.get(word[:DERIVED_LENGTH_MIN], ())
+            for value, held in self._beginnings().get(word[:DERIVED_LENGTH_MIN], ())
             if _made_from(value, word)
             for pair in held
         ]
+
+    def _beginnings(self) -> dict[str, list[tuple[str, list[tuple[Column, str]]]]]:
+        """Values of one word by their first letters."""
+        if self._by_beginning is None:
+            found: dict[str, list[tuple[str, list[tuple[Column, str]]]]] = {}
+            for normal, held in self.profile.value_index.items():
+                if " " not in normal:
+                    found.setdefault(normal[:DERIVED_LENGTH_MIN], []).append((normal, held))
+            self._by_beginning = found
+        return self._by_beginning
 
     def _containing(self, text: str) -> list[Column]:
         index = self.profile.value_index

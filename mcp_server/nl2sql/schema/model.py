@@ -23,7 +23,10 @@ NUMBERED = frozenset(
 
 @dataclass(slots=True, eq=False)
 class Column:
-    """One column. `distinct` is an estimate; `numeric_text`: text whose values are numbers."""
+    """One column. `distinct` is an estimate; `numeric_text`: text whose values are numbers.
+
+    base: the type, or of a domain the type that it is over, where it is counted or compared.
+    """
 
     table: "Table"
     name: str
@@ -47,9 +50,15 @@ class Column:
     shapes: frozenset[str] = frozenset()
     """How its texts are written (`shape_of`), where all are in few ways and have digits."""
     words: tuple[str, ...] = ()
+    base: str = ""
 
     def __repr__(self) -> str:
         return f"{self.table.name}.{self.name}"
+
+    @property
+    def cast(self) -> str:
+        """The type that its values have to be turned into before they are counted with, if any."""
+        return "double precision" if self.numeric_text else "numeric" * (self.base == "money")
 
     @property
     def counts(self) -> bool:
@@ -71,6 +80,7 @@ class Table:
     name: str
     comment: str = ""
     rows: int = 0
+    view: bool = False
     columns: list[Column] = field(default_factory=list)
     words: tuple[str, ...] = ()
 

@@ -80,12 +80,13 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
 
 def _first_of_each(select: exp.Select, query: Query, joined: Joined) -> exp.Select:
     """The first rows of each group: those whose place in it is at most the limit."""
+    tables = {joined.alias(table): table.name for table in joined.tables}
     names: list[str] = []
-    for number, output in enumerate(query.select, start=1):
-        name = output.column.name if output.column is not None else f"column{number}"
-        if name in (*names, PLACE) and output.column is not None:
-            name = f"{output.column.table.name}_{name}"
-        names.append(name)
+    for number, each in enumerate(select.expressions, start=1):
+        name = each.output_name or f"column{number}"
+        if name in (*names, PLACE) and isinstance(each, exp.Column):
+            name = f"{tables.get(each.table, PLACE)}_{name}"
+        names.append(name if name not in names else f"column{number}")
     place = exp.Window(
         this=exp.Rank(),
         partition_by=[joined.column(column) for column in query.per],
@@ -95,7 +96,7 @@ def _first_of_each(select: exp.Select, query: Query, joined: Joined) -> exp.Sele
     inner.set(
         "expressions",
         [
-            exp.alias_(each, name, quoted=needs_quotes(name))
+            exp.alias_(each.unalias(), name, quoted=needs_quotes(name))
             for each, name in zip(select.expressions, names, strict=True)
         ],
     )

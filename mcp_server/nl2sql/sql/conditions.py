@@ -156,8 +156,8 @@ def _compare(
             if aggregate is None:
                 return exp.In(this=joined.column(column), query=subquery.subquery())
             left = joined.column(column)
-            if column.numeric_text:
-                left = exp.cast(left, "double precision", dialect="postgres")
+            if column.cast:
+                left = exp.cast(left, column.cast, dialect="postgres")
             return kind(this=left, expression=subquery.subquery())
         case Column():
             return kind(this=joined.column(column), expression=joined.column(value))
@@ -202,6 +202,6 @@ def _number(column: Column, joined: Joined, value: Scalar) -> exp.Expr:
         return inner
     if column.kind is Kind.DATE:
         return exp.Extract(this=exp.var("year"), expression=inner)
-    if column.kind is Kind.TEXT:
-        return exp.cast(inner, "double precision", dialect="postgres")
+    if column.kind is Kind.TEXT or column.cast:
+        return exp.cast(inner, column.cast or "double precision", dialect="postgres")
     return inner

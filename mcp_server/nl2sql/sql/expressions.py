@@ -41,8 +41,8 @@ def output_of(output: Output, joined: Joined, query: Query) -> exp.Expr:
     if output.aggregate is None:
         return column
     ordinal = output.aggregate in ("min", "max") and output.column.sorts_as_text
-    if output.column.numeric_text and not ordinal:
-        column = exp.cast(column, "double precision", dialect="postgres")
+    if output.column.cast and not ordinal:
+        column = exp.cast(column, output.column.cast, dialect="postgres")
     return {"sum": exp.Sum, "avg": exp.Avg, "min": exp.Min, "max": exp.Max}[output.aggregate](
         this=column
     )

@@ -184,6 +184,9 @@ CUES: dict[tuple[str, ...], Cue] = {
     **_operators("=", "exactly,equal to,equal,only"),
     **_operators("<>", "not equal to,different from,differ from,unequal to,not the same as,"
                  "other than exactly"),
+    **{(sign,): Cue(THAN.letter, operator=operator, how="sign")
+       for sign, operator in (("<", "<"), ("<=", "<="), ("=", "="), ("!=", "<>"), (">=", ">="), (">", ">"))},
+    ("+",): Cue(OR_MORE.letter, operator=">="),
     **_operators(">=", "or more,or above,or higher,or greater,or later,or over,or after,or newer", OR_MORE),
     **_operators("<=", "or less,or fewer,or below,or lower,or earlier,or under,or before", OR_MORE),
     **_phrases(BETWEEN, "between,in between,in the range of,range from,ranging from,in the range"),

@@ -55,6 +55,10 @@ _LIST = VAL + (LISTING_OR.some + PREPOSITION.maybe + VAL).any
 
 
 def _equal(f: Found, at: int | None) -> Sequence[Node] | None:
+    before = f.symbols[f.match.start() : f.place("v")]
+    compared = {s.cue.operator for s in before if s.kind in THAN and s.cue is not None}
+    if not compared <= {"=", "<>"}:
+        return None  # no text is less than another
     if at is not None and f.symbols[at].kind in COLUMN | VALUE_OR_COLUMN:
         known = [f.symbols[v] for v in f.places("v", VAL) if f.symbols[v].kind not in QUOTED]
         if known and not any(holds(f.symbols[at], each) for each in known):
@@ -64,7 +68,10 @@ def _equal(f: Found, at: int | None) -> Sequence[Node] | None:
     both = f.symbols[f.place("v") - 1].kind in BOTH if f.place("v") else False
     return [
         Equal(
-            at, values, f.has("x"), BOTH.letter if both else joint.letter if len(values) > 1 else ""
+            at,
+            values,
+            f.has("x") != ("<>" in compared),
+            BOTH.letter if both else joint.letter if len(values) > 1 else "",
         )
     ]
 
