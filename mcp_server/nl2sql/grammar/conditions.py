@@ -204,7 +204,7 @@ def add_held(draft: Draft, at: int) -> None:
             for key in (
                 draft.graph.keys_between(column.table, subject) if column and subject else ()
             )
-            if key.column is column and key.target.table is subject
+            if key.column is column and key.target.table is subject and not key.beside
         ),
         None,
     )

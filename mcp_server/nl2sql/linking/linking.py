@@ -55,6 +55,8 @@ SPAN_MAX = 6
 KEEP_WITHIN = 0.3
 THRESHOLD = 0.5
 RELATED_SCORE = 0.62
+VIEWED = 0.98
+"""Of two names that fit alike, a table's goes before a view's."""
 FUZZY_VALUE_MIN = 0.55
 FUZZY_LOOKED_AT_MIN = 0.4
 FUZZY_OTHER_WORDS_MIN = 0.75
@@ -233,7 +235,7 @@ class Linker:
                 score = max(score, with_table)
         if column.comment:
             score = max(score, 0.9 * name_match(words, identifier_words(column.comment)))
-        return score
+        return score * VIEWED if column.table.view else score
 
     def _names_a_table(self, word: str) -> bool:
         return any(score >= 0.95 for _, score in self.tables((word,)))
@@ -243,7 +245,7 @@ class Linker:
         score = name_match(words, own or table.words)
         if len(own) > len(words) and words == own[: len(words)]:
             score = max(score, 0.7)
-        return score
+        return score * VIEWED if table.view else score
 
     def refs(self, tokens: Sequence[Token]) -> list[Ref]:
         """The best cover of the tokens by spans that name something, in order."""

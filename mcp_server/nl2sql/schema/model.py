@@ -103,11 +103,20 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """`column` refers to `target`. inferred: found by names and values, not declared."""
+    """`column` refers to `target`. inferred: found by names and values, not declared.
+
+    beside: of a key of several columns, the others, each with what it refers to.
+    """
 
     column: Column
     target: Column
     inferred: bool = False
+    beside: tuple[tuple[Column, Column], ...] = ()
+
+    @property
+    def pairs(self) -> tuple[tuple[Column, Column], ...]:
+        """All columns, each with what it refers to."""
+        return (self.column, self.target), *self.beside
 
 
 @dataclass(slots=True)

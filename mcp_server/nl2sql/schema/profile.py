@@ -181,18 +181,30 @@ def _kind(category: str, output: str) -> tuple[Kind, str]:
     return BASES.get(output, text)
 
 
+def _foreign_key(
+    pairs: Sequence[tuple[Column | None, Column | None]],
+) -> ForeignKey | None:
+    """A key, led by the column that is named for what it refers to; None if one may not be read."""
+    seen = [(one, other) for one, other in pairs if one is not None and other is not None]
+    if len(seen) < len(pairs):
+        return None
+    for one, other in seen:
+        one.foreign = True
+        if other.table is one.table and one is not other:
+            one.within = other
+    named = [pair for pair in seen if set(pair[1].table.words) & set(pair[0].words)]
+    lead = (named or seen)[0]
+    return ForeignKey(*lead, beside=tuple(pair for pair in seen if pair is not lead))
+
+
 def _constraints(conn: psycopg.Connection[Any], tables: dict[int, Table]) -> list[ForeignKey]:
     found = []
     for oid, kind, target_oid, names, targets in conn.execute(CONSTRAINTS, [list(tables)]):
         columns = [tables[oid].column(name) for name in names]
-        if kind == "f":
-            target = tables.get(target_oid)
-            for column, name in zip(columns, targets, strict=True):
-                other = target.column(name) if target is not None else None
-                if column is not None and other is not None:
-                    column.foreign = True
-                    column.within = other if other.table is column.table else column.within
-                    found.append(ForeignKey(column, other))
+        if kind == "f" and target_oid in tables:
+            others = [tables[target_oid].column(name) for name in targets]
+            key = _foreign_key(list(zip(columns, others, strict=True)))
+            found += [key] if key is not None else []
         for column in columns:
             if column is not None and kind == "p":
                 column.primary = True

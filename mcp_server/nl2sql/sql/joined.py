@@ -57,7 +57,12 @@ class Joined:
             )
             waiting.remove(key)
             one, other = key.column.table, key.target.table
-            condition = exp.EQ(this=self.column(key.column), expression=self.column(key.target))
+            condition = exp.and_(
+                *(
+                    exp.EQ(this=self.column(column), expression=self.column(target))
+                    for column, target in key.pairs
+                )
+            )
             if one in placed and other in placed:
                 query = query.where(condition)
                 continue
