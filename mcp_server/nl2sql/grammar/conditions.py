@@ -85,9 +85,7 @@ def add_condition(draft: Draft, node: Node) -> None:
         case Held(at):
             add_held(draft, at)
         case Flag(at, negated):
-            ref = draft.symbols[at].ref
-            columns = ref.columns if ref is not None else []
-            column = next((c for c, _ in columns if truth_values(c)), None)
+            column = around.flag(draft.symbols[at], local)
             truth = truth_values(column) if column is not None else None
             if column is not None and truth is not None:
                 draft.add(Compare(column, "=", truth[1 if negated else 0]))

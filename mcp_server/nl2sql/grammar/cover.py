@@ -50,8 +50,10 @@ from mcp_server.nl2sql.grammar.nodes import (
     Entity,
     Group,
     Joint,
+    Lasting,
     Limit,
     Node,
+    Product,
     Share,
     Show,
 )
@@ -86,7 +88,8 @@ SAYS_LITTLE = LEADING | JOINING | FULL_STOP
 """What can be passed over without a loss."""
 
 END_OF_SENTENCE = Joint(FULL_STOP.letter)
-HEAD_NODES = (Show, Count, Entity, Limit, Group, Share, Difference)
+SHOWING = (Show, Count, Difference, Share, Lasting, Product)
+HEAD_NODES = (*SHOWING, Entity, Limit, Group)
 LATE_SHOW = 1.3
 LATE_SHOW_AFTER_AND = 0.5
 SHOW_AFTER_COUNT = 1.0
@@ -147,7 +150,7 @@ def _skip(cover: Cover, place: int, symbol: Symbol) -> Cover:
 def _extend(cover: Cover, edge: Edge) -> Cover:
     cost = cover.cost + edge.cost
     first = edge.nodes[0]
-    shows = isinstance(first, Show | Count | Difference | Share)
+    shows = isinstance(first, SHOWING)
     if shows and not cover.head:
         after_and = bool(cover.nodes) and listing(cover.nodes[-1])
         cost += LATE_SHOW_AFTER_AND if after_and else LATE_SHOW

@@ -46,12 +46,14 @@ from mcp_server.nl2sql.grammar.nodes import (
     HowMany,
     InBoth,
     Joint,
+    Lasting,
     Limit,
     Match,
     Missing,
     Node,
     Numbered,
     Per,
+    Product,
     Range,
     Rank,
     SameAs,
@@ -72,6 +74,7 @@ from mcp_server.nl2sql.grammar.ordering import (
 from mcp_server.nl2sql.grammar.showing import (
     add_arithmetic,
     add_called,
+    add_computed,
     add_count,
     add_in_both,
     add_share,
@@ -195,6 +198,8 @@ def take(draft: Draft, node: Node, number: int, nodes: Sequence[Node]) -> None:
             draft.limit = count
         case InBoth():
             add_in_both(draft, node)
+        case Lasting() | Product():
+            add_computed(draft, node, owner_of(draft, number, nodes))
         case Difference():
             add_arithmetic(draft, node, owner_of(draft, number, nodes))
         case Entity():

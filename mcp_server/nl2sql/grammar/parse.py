@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from mcp_server.nl2sql.grammar.alphabet.kinds import (
     AGGREGATE,
@@ -21,6 +22,8 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     VALUE,
     WORD,
 )
+from mcp_server.nl2sql.grammar.compound.combining import combined
+from mcp_server.nl2sql.grammar.compound.splitting import Halves, halves
 from mcp_server.nl2sql.grammar.cover import covers
 from mcp_server.nl2sql.grammar.ground import grounded
 from mcp_server.nl2sql.grammar.symbols import Symbol, symbols
@@ -32,6 +35,7 @@ from mcp_server.nl2sql.words.tokens import Token, lemma
 
 LOST = 1.5
 """What it costs that a phrase was of no use."""
+HALVES_READ = 2
 OPENING = HOW_MANY | AGGREGATE | FIGURE | PREPOSITION | EACH | NOT
 """What an adjective may stand behind."""
 VITAL = VALUE | QUOTED | AMOUNT | NOT | MOST | COMMONEST | SHARE
@@ -54,8 +58,32 @@ class Meant:
 
 def analyse(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
     """Queries that a question may mean, by their costs."""
+    found = list(_read(tokens, linker, graph))
+    for parts in halves(tokens):
+        found += _both(parts, linker, graph)
+    return iter(sorted(found, key=lambda meant: meant.cost))
+
+
+def _both(parts: Halves, linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
+    """What both halves of a question mean, each in its likeliest ways."""
+    sides = [
+        sorted(_read(half, linker, graph), key=lambda meant: meant.cost)[:HALVES_READ]
+        for half in (parts.left, parts.right)
+    ]
+    for one, other in product(*sides):
+        query = combined(parts.how, one.query, other.query)
+        if query is not None:
+            yield Meant(
+                query,
+                (*one.unused, *other.unused),
+                one.cost + other.cost,
+                (one.understood + other.understood) / 2,
+                one.values_lost + other.values_lost,
+            )
+
+
+def _read(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
     row = symbols(tokens, linker)
-    found = []
     for cover in covers(row):
         for number, ground in enumerate(grounded(cover, row, tokens, graph)):
             lost = len(ground.lost) - len(cover.skipped)
@@ -63,8 +91,7 @@ def analyse(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterat
             unused = tuple(row[place].text for place in sorted(set(ground.lost)))
             understood = 1 - len(unused) / max(1, len(row))
             values = sum(_is_vital(row, place) for place in set(ground.lost))
-            found.append(Meant(ground.query, unused, cost, understood, values))
-    return iter(sorted(found, key=lambda meant: meant.cost))
+            yield Meant(ground.query, unused, cost, understood, values)
 
 
 def _is_vital(row: Sequence[Symbol], place: int) -> bool:

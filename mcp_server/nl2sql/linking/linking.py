@@ -55,6 +55,9 @@ SPAN_MAX = 6
 KEEP_WITHIN = 0.3
 THRESHOLD = 0.5
 RELATED_SCORE = 0.62
+SURELY = 0.9
+DERIVED = 0.97
+"""As VIEWED, for a column that would have to be computed."""
 VIEWED = 0.98
 """Of two names that fit alike, a table's goes before a view's."""
 FUZZY_VALUE_MIN = 0.55
@@ -203,6 +206,7 @@ class Linker:
         """The columns that words may mean, with scores."""
         if words not in self._columns:
             found = [(column, self._column_score(words, column)) for column in self.profile.columns]
+            found += [(c, DERIVED * self._column_score(words, c)) for c in self.profile.derived]
             self._columns[words] = _best(found)
         return self._columns[words]
 
@@ -217,6 +221,11 @@ class Linker:
         own = column.words
         table = column.table.words
         score = name_match(words, own)
+        for alias in column.aliases:
+            fits = max(name_match(words, alias), name_match(words, (*table, *alias)))
+            score = max(score, fits if fits >= SURELY else 0.0)
+        if column.kind is Kind.BOOLEAN and len(own) > 1 and own[0] in ("be", "have"):
+            score = max(score, 0.98 * name_match(words, own[1:]))
         residual = tuple(word for word in own if word not in table and word not in _INNER)
         if residual and residual != own and name_match(words, residual) >= 0.9:
             score = max(score, 0.96 * name_match(words, residual))
@@ -304,7 +313,7 @@ class Linker:
             ref.tables = self.tables(words) if not inner else []
         values = self._values(span, text)
         named = max(ref.best_column, ref.best_table)
-        if values and (named < 0.85 or _is_name(span)):
+        if values and (named < 0.85 or _is_name(span) or _says_what_was_done(ref)):
             ref.values = values
         content = sum(t.lemma not in STOP or _abbreviates(t) for t in span) or bool(ref.values)
         score = named if named >= THRESHOLD else 0.0
@@ -437,6 +446,12 @@ def _alone_in_column(held: Sequence[tuple[Column, str]]) -> list[tuple[Column, s
     """Values of columns that hold no other of these."""
     columns = [column for column, _ in held]
     return [pair for pair in held if columns.count(pair[0]) == 1]
+
+
+def _says_what_was_done(ref: Ref) -> bool:
+    """Whether the names are those of dates and of yes-or-no columns alone: `paid`."""
+    kinds = {column.kind for column, _ in ref.columns}
+    return not ref.tables and kinds <= {Kind.DATE, Kind.BOOLEAN}
 
 
 def _is_name(span: Sequence[Token]) -> bool:

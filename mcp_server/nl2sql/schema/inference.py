@@ -48,9 +48,7 @@ def identifier_of(table: Table) -> Column | None:
 
 def tells_apart(column: Column) -> bool:
     """Whether no two rows have the same value, as far as is known."""
-    return (
-        column.unique or column.table.key is column or column.distinct >= column.table.rows > 1
-    )
+    return column.unique or column.table.key is column or column.distinct >= column.table.rows > 1
 
 
 def _by_key_name(found: Profile) -> Iterator[ForeignKey]:
@@ -123,7 +121,7 @@ def _same_column(one: Column, other: Column) -> ForeignKey | None:
     if one.kind is not other.kind:
         return None
     for key, column in ((one, other), (other, one)):
-        if not tells_apart(key) or not _may_refer(column, key) and one.kind is Kind.NUMBER:
+        if not tells_apart(key) or (one.kind is Kind.NUMBER and not _may_refer(column, key)):
             continue
         if key.kind is Kind.NUMBER and key.words[-1:] and key.words[-1] not in KEY_WORDS:
             continue

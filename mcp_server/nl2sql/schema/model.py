@@ -21,6 +21,15 @@ NUMBERED = frozenset(
 """Last words of the names of columns whose numbers only tell things apart."""
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a computed column comes of others. how: a name that `sql/derived.py` knows."""
+
+    how: str
+    of: "tuple[Column, ...]"
+    unit: str = ""
+
+
 @dataclass(slots=True, eq=False)
 class Column:
     """One column. `distinct` is an estimate; `numeric_text`: text whose values are numbers.
@@ -51,6 +60,10 @@ class Column:
     """How its texts are written (`shape_of`), where all are in few ways and have digits."""
     words: tuple[str, ...] = ()
     base: str = ""
+    made: Made | None = None
+    """How it is computed, where no table has it."""
+    aliases: tuple[tuple[str, ...], ...] = ()
+    """What else it is called, each in words."""
 
     def __repr__(self) -> str:
         return f"{self.table.name}.{self.name}"
@@ -126,6 +139,8 @@ class Profile:
     tables: list[Table]
     foreign_keys: list[ForeignKey]
     value_index: dict[str, list[tuple[Column, str]]] = field(default_factory=dict)
+    derived: list[Column] = field(default_factory=list)
+    """Columns that no table has, but that can be computed."""
 
     @property
     def columns(self) -> Iterator[Column]:

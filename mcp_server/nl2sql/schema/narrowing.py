@@ -101,7 +101,8 @@ class Narrowing(Generic[T]):
             for key in self._profile.foreign_keys
             if key.column.table in kept and key.target.table in kept
         ]
-        found = Profile(tables, keys)
+        computed = [column for column in self._profile.derived if column.table in kept]
+        found = Profile(tables, keys, derived=computed)
         for column in found.columns:
             for normal, value in column.values.items():
                 found.value_index.setdefault(normal, []).append((column, value))

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 
+from mcp_server.nl2sql.schema.derived import derived
 from mcp_server.nl2sql.schema.inference import inferred
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Profile, Table
 from mcp_server.nl2sql.schema.sampling import reading, sample, take_values
@@ -110,6 +111,7 @@ def profile(conn: psycopg.Connection[Any], go_on: Callable[[], None] = lambda: N
         for normal, value in column.values.items():
             index[normal].append((column, value))
     found.value_index = dict(index)
+    found.derived = [column for table in found.tables for column in derived(table)]
     return found
 
 

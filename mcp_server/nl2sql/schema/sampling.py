@@ -87,7 +87,7 @@ def _tried(
         with reading(conn, seconds):
             _read(conn, table, columns, rows)
     except (psycopg.Error, RefusedError):
-        # too slow, no right to a view's tables, one that writes or fails, a type without the function,
+        # too slow, no right to a view's tables, one that writes or fails, a type without min(),
         # a text in another encoding, a materialized view without rows, a server far away
         if conn.broken:
             raise

@@ -152,6 +152,9 @@ def _compare(
 ) -> exp.Expr:
     kind = OPERATORS[operator]
     match value:
+        case bool() if column.made is not None:
+            test = exp.paren(joined.column(column))
+            return test if value == (operator == "=") else exp.Not(this=test)
         case Nested(aggregate, other, where):
             needed = [other.table, *(t for each in where for t in tables_of(each))]
             inner = Joined(joined.graph, list(dict.fromkeys(needed)))

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from mcp_server.nl2sql.schema.model import Column, Table
 
-Aggregate = Literal["count", "sum", "avg", "min", "max"]
+Aggregate = Literal["count", "sum", "avg", "min", "max", "median", "stddev", "variance"]
 Operator = Literal["=", "<>", "<", "<=", ">", ">="]
 Scalar: TypeAlias = str | int | float | bool
 
@@ -165,12 +165,27 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
+class Filtered:
+    """A measure of those rows alone that meet conditions."""
+
+    output: Output
+    where: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What another query finds: one value."""
+
+    query: "Query"
+
+
+@dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """Two columns, or two aggregates, and an operator between them."""
+    """Two columns, or two measures, and an operator between them."""
 
     operator: Literal["-", "+", "*", "/"]
-    left: Output
-    right: Output
+    left: Output | Filtered | Whole
+    right: Output | Filtered | Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +203,7 @@ class Query:
 
     subject: Table | None = None
     select: list[Output] = field(default_factory=list)
-    computed: list[Arithmetic | ShareOf] = field(default_factory=list)
+    computed: list[Arithmetic | Filtered | ShareOf] = field(default_factory=list)
     where: list[Condition] = field(default_factory=list)
     group: list[Column] = field(default_factory=list)
     periods: list[Period] = field(default_factory=list)

@@ -49,7 +49,8 @@ from mcp_server.nl2sql.grammar.nodes import (
     Show,
     Under,
 )
-from mcp_server.nl2sql.grammar.phrases.matching import Found, holds, phrase
+from mcp_server.nl2sql.grammar.phrases.matching import Found, holds, is_done, phrase
+from mcp_server.nl2sql.schema.model import Kind
 
 _LIST = VAL + (LISTING_OR.some + PREPOSITION.maybe + VAL).any
 
@@ -133,6 +134,17 @@ def _not_of(f: Found) -> Sequence[Node] | None:
 )  # fmt: skip
 def _is_not(f: Found) -> Sequence[Node] | None:
     return _equal(f, f.at("c"))
+
+
+@phrase((LEADING | AND).any + COL("c") + PREPOSITION.any + TAB("t").maybe + _LIST("v"), 0.3)
+def _done_at(f: Found) -> Sequence[Node] | None:
+    """Trips that ended at Weir, where a column of times is named like the verb."""
+    verb = f.symbols[f.place("c")]
+    dated = verb.ref is not None and all(c.kind is Kind.DATE for c, _ in verb.ref.columns)
+    if not dated or not is_done(verb):
+        return None
+    entity: list[Node] = [Entity(f.place("t"))] if f.has("t") else []
+    return [*entity, Equal(None, tuple(f.places("v", VAL)))]
 
 
 @phrase((LEADING | LIKE).any + NOT("x").maybe + BOTH.maybe + _LIST("v"), 0.4)
