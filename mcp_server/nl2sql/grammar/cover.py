@@ -30,6 +30,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     LISTING,
     MOST,
     NOT,
+    NTH,
     OF,
     OR,
     OR_MORE,
@@ -71,7 +72,7 @@ SKIPPING = {
     for kinds, cost in (
         (COLUMN | TABLE | COLUMN_OR_TABLE, 1.2),
         (VAL | AMOUNT, 2.0),
-        (MOST | COMMONEST | NOT | THAN, 2.0),
+        (MOST | COMMONEST | NOT | THAN | NTH, 2.0),
         (HOW_MANY | HOW_OFTEN | AGGREGATE | SHARE | EACH | SORTED, 1.4),
         (LIKE | BETWEEN | TIMES, 1.4),
         (DISTINCT | EMPTY | DIRECTION | OR_MORE | SAME, 0.7),

@@ -51,6 +51,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Match,
     Missing,
     Node,
+    Nth,
     Numbered,
     Per,
     Product,
@@ -70,6 +71,7 @@ from mcp_server.nl2sql.grammar.ordering import (
     add_per,
     add_rank,
     add_sort,
+    skip_to_nth,
 )
 from mcp_server.nl2sql.grammar.showing import (
     add_arithmetic,
@@ -130,6 +132,7 @@ def _read(cover: Cover, draft: Draft) -> Draft:
     if draft.limit is not None:
         draft.lost.append(draft.limit)
     complete(draft, cover.nodes)
+    skip_to_nth(draft)
     return draft
 
 
@@ -196,6 +199,8 @@ def take(draft: Draft, node: Node, number: int, nodes: Sequence[Node]) -> None:
             add_share(draft)
         case Limit(count):
             draft.limit = count
+        case Nth(at):
+            draft.nth = at
         case InBoth():
             add_in_both(draft, node)
         case Lasting() | Product():

@@ -166,6 +166,13 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Nth:
+    """Not the first of an order, but the one at this place."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class HowMany:
     """A condition on the number of rows of a table. value: a symbol, or None for one."""
 
@@ -297,6 +304,7 @@ class Joint:
 
 Node: TypeAlias = (
     Show | Count | Share | Difference | Lasting | Product | Entity | Called | Bound | Numbered
-    | Range | Equal | Match | Missing | Flag | Held | InBoth | Limit | HowMany | Total | Absent
-    | Rank | Common | Group | Per | Sort | Beyond | BeyondRow | Columns | SameAs | Under | Joint
+    | Range | Equal | Match | Missing | Flag | Held | InBoth | Limit | Nth | HowMany | Total
+    | Absent | Rank | Common | Group | Per | Sort | Beyond | BeyondRow | Columns | SameAs
+    | Under | Joint
 )  # fmt: skip

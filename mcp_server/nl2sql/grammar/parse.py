@@ -10,11 +10,14 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     COMMONEST,
     EACH,
     FIGURE,
+    FULL_STOP,
+    HAVE,
     HOW_MANY,
     IN,
     MOST,
     NAME,
     NOT,
+    NTH,
     PREPOSITION,
     QUOTED,
     SHARE,
@@ -24,8 +27,9 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
 )
 from mcp_server.nl2sql.grammar.compound.combining import combined
 from mcp_server.nl2sql.grammar.compound.splitting import Halves, halves
-from mcp_server.nl2sql.grammar.cover import covers
+from mcp_server.nl2sql.grammar.cover import Cover, covers
 from mcp_server.nl2sql.grammar.ground import grounded
+from mcp_server.nl2sql.grammar.nodes import Common, Difference, Lasting, Per, Product
 from mcp_server.nl2sql.grammar.symbols import Symbol, symbols
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
@@ -36,9 +40,12 @@ from mcp_server.nl2sql.words.tokens import Token, lemma
 LOST = 1.5
 """What it costs that a phrase was of no use."""
 HALVES_READ = 2
-OPENING = HOW_MANY | AGGREGATE | FIGURE | PREPOSITION | EACH | NOT
+OPENING = HOW_MANY | AGGREGATE | FIGURE | PREPOSITION | EACH
 """What an adjective may stand behind."""
-VITAL = VALUE | QUOTED | AMOUNT | NOT | MOST | COMMONEST | SHARE
+ARTICLES = frozenset({"the", "a", "an", "all", "any", "some", "their", "its", "our", "these"})
+SAID_BY_A_WORD = (Per, Product, Lasting, Difference, Common)
+"""Phrases in which a word that is no name says something."""
+VITAL = VALUE | QUOTED | AMOUNT | NOT | MOST | NTH | COMMONEST | SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +95,20 @@ def _read(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator
         for number, ground in enumerate(grounded(cover, row, tokens, graph)):
             lost = len(ground.lost) - len(cover.skipped)
             cost = cover.cost + LOST * lost + 0.3 * (number > 0)
+            ground.lost += _swallowed(cover, row)
             unused = tuple(row[place].text for place in sorted(set(ground.lost)))
             understood = 1 - len(unused) / max(1, len(row))
             values = sum(_is_vital(row, place) for place in set(ground.lost))
             yield Meant(ground.query, unused, cost, understood, values)
+
+
+def _swallowed(cover: Cover, row: Sequence[Symbol]) -> list[int]:
+    """Words within phrases that say nothing about them, though they say which rows are meant."""
+    inside = {place for span in cover.spans for place in range(*span)}
+    for node, span in zip(cover.nodes, cover.spans, strict=True):
+        if isinstance(node, SAID_BY_A_WORD):
+            inside -= set(range(*span))
+    return [place for place in sorted(inside) if row[place].kind in WORD and _is_vital(row, place)]
 
 
 def _is_vital(row: Sequence[Symbol], place: int) -> bool:
@@ -119,13 +136,20 @@ def _describes(row: Sequence[Symbol], place: int) -> bool:
     if after is None or after.kind not in TAB or after.start != symbol.end:
         return False
     before = row[place - 1] if place else None
-    return before is None or bool(symbol.lead) or before.kind in OPENING
+    return before is None or bool(ARTICLES & set(symbol.lead)) or before.kind in OPENING
 
 
 def _places(row: Sequence[Symbol], place: int) -> bool:
-    """Whether a word says when or where without an article: on *weekends*, in *stock*."""
+    """Whether a word says when or where without an article, or ends the question with what is so:
+    on *weekends*, in *stock*, orders that have *insurance*, that were *cancelled*.
+    """
     symbol, before = row[place], row[place - 1] if place else None
-    if before is None or before.kind not in IN or before.end != symbol.start:
-        return False
     after = row[place + 1] if place + 1 < len(row) else None
+    if before is None:
+        return False
+    last = after is None or after.kind in FULL_STOP
+    if last and symbol.text.endswith("ed") and "be" in symbol.lead:
+        return True
+    if before.end != symbol.start or before.kind not in (IN | HAVE if last else IN):
+        return False
     return after is None or after.kind not in NAME or after.start != symbol.end

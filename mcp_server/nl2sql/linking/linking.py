@@ -206,7 +206,8 @@ class Linker:
         """The columns that words may mean, with scores."""
         if words not in self._columns:
             found = [(column, self._column_score(words, column)) for column in self.profile.columns]
-            found += [(c, DERIVED * self._column_score(words, c)) for c in self.profile.derived]
+            computed = ((c, self._column_score(words, c)) for c in self.profile.derived)
+            found += [(c, DERIVED * score) for c, score in computed if score >= SURELY]
             self._columns[words] = _best(found)
         return self._columns[words]
 
@@ -222,8 +223,7 @@ class Linker:
         table = column.table.words
         score = name_match(words, own)
         for alias in column.aliases:
-            fits = max(name_match(words, alias), name_match(words, (*table, *alias)))
-            score = max(score, fits if fits >= SURELY else 0.0)
+            score = max(score, name_match(words, alias), name_match(words, (*table, *alias)))
         if column.kind is Kind.BOOLEAN and len(own) > 1 and own[0] in ("be", "have"):
             score = max(score, 0.98 * name_match(words, own[1:]))
         residual = tuple(word for word in own if word not in table and word not in _INNER)
@@ -360,7 +360,7 @@ class Linker:
             found = self._alike(text)
         if not found and len(span) == 1:
             found = self._derived(span[0].lemma)
-        short = len(text) <= 2 and not text.isupper()
+        short = len(text) <= 2 and text.isascii() and not text.isupper()
         return [] if short else found
 
     def _quoted(self, text: str) -> list[tuple[Column, str]]:

@@ -46,7 +46,10 @@ def duration(start: Column, end: Column, unit: str = "") -> Column:
     made = Made("days" if whole else "duration", (start, end), unit)
     column = _column(start.table, made, "duration", Kind.NUMBER if unit or whole else Kind.OTHER)
     column.words = ("duration", unit) if unit else ("duration",)
-    column.aliases = tuple((noun, unit) if unit else (noun,) for noun in LASTING)
+    named = *start.table.words[-1:], "time"  # `time` alone is of all dates
+    column.aliases = (
+        tuple((noun, unit) for noun in LASTING) if unit else (("length",), ("stay",), named)
+    )
     return column
 
 
@@ -71,12 +74,13 @@ def _parts(dates: list[Column]) -> Iterator[Column]:
     for date in dates:
         weekend = _column(date.table, Made("weekend", (date,)), "weekend", Kind.BOOLEAN)
         weekday = _column(date.table, Made("weekday", (date,)), "weekday", Kind.NUMBER)
-        weekday.aliases = (("day", "of", "week"), ("week", "day"))
+        weekend.aliases = ((*date.words[:1], "weekend"),)  # started on a weekend
+        weekday.aliases = (("day", "of", "week"), ("week", "day"), (*date.words[:1], "weekday"))
         yield weekend
         yield weekday
         if date.base != "date":
             hour = _column(date.table, Made("hour", (date,)), "hour", Kind.NUMBER)
-            hour.aliases = (("hour", "of", "day"),)
+            hour.aliases = (("hour", "of", "day"), (*date.words[:1], "hour"))
             yield hour
 
 

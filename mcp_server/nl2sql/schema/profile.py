@@ -14,6 +14,7 @@ import psycopg
 
 from mcp_server.nl2sql.schema.derived import derived
 from mcp_server.nl2sql.schema.inference import inferred
+from mcp_server.nl2sql.schema.legends import legend
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Profile, Table
 from mcp_server.nl2sql.schema.sampling import reading, sample, take_values
 from mcp_server.nl2sql.words.tokens import identifier_words
@@ -107,6 +108,9 @@ def profile(conn: psycopg.Connection[Any], go_on: Callable[[], None] = lambda: N
     _take_names_apart(found)
     found.foreign_keys += inferred(found)
     index: dict[str, list[tuple[Column, str]]] = defaultdict(list)
+    for column in found.columns:
+        for code, meaning in legend(column).items():
+            index[meaning].append((column, code))
     for column in found.columns:
         for normal, value in column.values.items():
             index[normal].append((column, value))

@@ -101,8 +101,14 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
         select = select.order_by(order_of(order, joined, query))
     if periods and not query.order:
         select = select.order_by(*periods)
-    if query.limit is not None:
+    if query.limit is not None and query.ties:
+        ties = exp.LimitOptions(rows=True, with_ties=True)
+        count = exp.Literal.number(query.limit)
+        select.set("limit", exp.Fetch(direction="FIRST", count=count, limit_options=ties))
+    elif query.limit is not None:
         select = select.limit(query.limit)
+    if query.offset:
+        select = select.offset(query.offset)
     if not grouped and (query.distinct or _multiplies(query, joined)):
         if query.order and not all(
             any(output.column is order.column for output in query.select) for order in query.order

@@ -196,6 +196,7 @@ class ShareOf:
 @dataclass(slots=True)
 class Query:
     """periods: of dates; shown, grouped by, and in their order if there is no other.
+    ties: those that share the last place are shown too. offset: so many of the first are not.
     via: tables to join the others through, where several ways lead from one to another.
     per: the first `limit` rows of the order are those of each group of these columns.
     each: conditions that hold of several rows of a thing, not of one; a reading resolves them.
@@ -211,6 +212,8 @@ class Query:
     having: list[Having] = field(default_factory=list)
     order: list[Order] = field(default_factory=list)
     limit: int | None = None
+    ties: bool = False
+    offset: int = 0
     distinct: bool = False
     via: list[Table] = field(default_factory=list)
     per: list[Column] = field(default_factory=list)

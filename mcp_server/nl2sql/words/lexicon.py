@@ -448,7 +448,8 @@ IDLE = frozenset(
     "database table system company world list record dataset data file detail order addition case "
     "question answer registered recorded listed stored known named called existing available given "
     "following mentioned different various several possible particular specific respective "
-    "currently year month day date alphabetical".split()
+    "currently year month day date alphabetical involved used spoken held made offered played "
+    "taken owned born located".split()
 )
 """Words that limit nothing where they stand."""
 

@@ -151,7 +151,7 @@ CUES: dict[tuple[str, ...], Cue] = {
                   "average amount of,mean number of,on average"),
     **_aggregates("sum", "total,sum,sum of,total amount of,total value of,combined,total of,"
                   "total sum of,sum of all,overall,in total"),
-    **_aggregates("median", "median,median of,median value of"),
+    **_aggregates("median", "median,median of,median value of,median number of,median amount of"),
     **_aggregates("stddev", "standard deviation of,standard deviation,stddev"),
     **_aggregates("variance", "variance of,variance"),
     **_aggregates("max", "maximum,max,maximum value of,maximum number of,maximum of,maximal,"

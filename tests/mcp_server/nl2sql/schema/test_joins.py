@@ -17,7 +17,8 @@ create table batch (mill_id int, batch_no int, grain text, primary key (mill_id,
 create table sack (
   sack_id int primary key, mill_id int not null, batch_no int not null, kilos int, damaged boolean,
   foreign key (mill_id, batch_no) references batch (mill_id, batch_no));
-insert into batch values (1, 1, 'rye'), (1, 2, 'oats'), (2, 1, 'rye'), (2, 2, 'wheat'), (3, 1, 'spelt');
+insert into batch values
+  (1, 1, 'rye'), (1, 2, 'oats'), (2, 1, 'rye'), (2, 2, 'wheat'), (3, 1, 'spelt');
 insert into sack values (1, 1, 1, 20, false), (2, 1, 1, 30, true), (3, 1, 2, 10, false),
   (4, 2, 1, 40, false), (5, 2, 2, 50, false), (6, 2, 2, 5, true), (7, 2, 2, 60, false);
 analyze;
@@ -34,7 +35,8 @@ def mill(module_dsn: str) -> str:
     [
         ("How many sacks are of rye batches?", [(3,)]),
         ("How many sacks are there for each grain?", [("oats", 1), ("rye", 3), ("wheat", 3)]),
-        ("What is the total kilos of sacks for each grain?", [("oats", 10), ("rye", 90), ("wheat", 115)]),
+        ("What is the total kilos of sacks for each grain?",
+         [("oats", 10), ("rye", 90), ("wheat", 115)]),
         ("Which grains have no sacks?", [("spelt",)]),
     ],
 )  # fmt: skip
