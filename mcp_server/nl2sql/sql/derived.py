@@ -28,8 +28,7 @@ def expression(made: Made, column: Callable[[Column], exp.Expr]) -> exp.Expr:
         case "hour":
             return _extract("hour", column(first))
         case "age":
-            passed = exp.Anonymous(this="age", expressions=[column(first)])
-            return _extract("year", passed)
+            return _extract("year", exp.Anonymous(this="age", expressions=[column(first)]))
         case "late":
             return exp.GT(this=column(last), expression=column(first))
         case "overdue":

@@ -211,8 +211,8 @@ def tokenize(question: str) -> list[Token]:
             case "other":
                 found.append(Token(text, _SPOKEN.get(text, text), Mark.WORD))
             case _:
-                mark = _MARKS_OF_OTHERS.get(text, text)
-                found.append(Token(mark, mark, Mark.PUNCTUATION))
+                sign = _MARKS_OF_OTHERS.get(text, text)
+                found.append(Token(sign, sign, Mark.PUNCTUATION))
     return found
 
 

@@ -114,7 +114,7 @@ def test_answers(
 ) -> None:
     found = translator.translate(question)
 
-    # the reading is what is tested here; how sure it is depends on weights that are fitted elsewhere
+    # the reading is what is tested here; how sure it is depends on weights that are fitted
     query = found.sql or (found.candidates[0].sql if found.candidates else "")
     assert query, found.reason
     with psycopg.connect(depot) as conn:

@@ -139,6 +139,9 @@ def _superlatives() -> dict[tuple[str, ...], Cue]:
     return found
 
 
+SIGNS: dict[str, Operator] = {
+    "<": "<", "<=": "<=", "=": "=", "!=": "<>", ">=": ">=", ">": ">",
+}  # fmt: skip
 CUES: dict[tuple[str, ...], Cue] = {
     **_phrases(HOW_MANY, "how many,number of,count of,count the number of,total number of,count number of,"
                "overall number of,amount of,quantity of,count how many,number for,how many of,"
@@ -187,8 +190,7 @@ CUES: dict[tuple[str, ...], Cue] = {
     **_operators("=", "exactly,equal to,equal,only"),
     **_operators("<>", "not equal to,different from,differ from,unequal to,not the same as,"
                  "other than exactly"),
-    **{(sign,): Cue(THAN.letter, operator=operator, how="sign")
-       for sign, operator in (("<", "<"), ("<=", "<="), ("=", "="), ("!=", "<>"), (">=", ">="), (">", ">"))},
+    **{(sign,): Cue(THAN.letter, operator=operator, how="sign") for sign, operator in SIGNS.items()},
     ("+",): Cue(OR_MORE.letter, operator=">="),
     **_operators(">=", "or more,or above,or higher,or greater,or later,or over,or after,or newer", OR_MORE),
     **_operators("<=", "or less,or fewer,or below,or lower,or earlier,or under,or before", OR_MORE),

@@ -262,8 +262,8 @@ def _arithmetic(f: Found) -> Sequence[Node] | None:
 
 
 @phrase(
-    AGGREGATE("a").maybe + (WORD | COL)("u") + (IN | OF | BETWEEN).some + COL("c")
-    + (AND | IN).some + COL("d"), 0.3,
+    AGGREGATE("a").maybe + (WORD | COL)("u") + (IN | OF | BETWEEN).some + COL("c") + WORD.maybe
+    + (AND | IN).some + COL("d") + WORD.maybe, 0.3,
 )  # fmt: skip
 def _lasting(f: Found) -> Sequence[Node] | None:
     """The average number of days between order date and ship date; hours from arrival to start."""

@@ -139,5 +139,5 @@ def test_tables_are_asked_and_not_the_views_over_them(fresh_dsn: str) -> None:
     for question in ("How many batches are there?", "How many sacks are of rye batches?"):
         found = translator.translate(question)
         assert found.sql is not None, found.reason
-        assert "batches" not in found.sql and "all_sacks" not in found.sql
+        assert not {"batches", "all_sacks"} & set(found.sql.split())
     translator.close()
