@@ -10,7 +10,8 @@ import psycopg
 from psycopg import errors as pg
 from psycopg.types.string import TextLoader
 
-from mcp_server.nl2sql.database.connecting import Dsn, connect_to_read
+from mcp_server.nl2sql.database.connecting import Dsn, connect_to_read, conninfo
+from mcp_server.nl2sql.database.stopping import StoppableConnection
 
 IDLE_SECONDS = 2.0
 """How long connections are kept unused; an open one would keep a cluster from pausing."""
@@ -57,6 +58,9 @@ class Lender:
             loan = self._take()
             try:
                 yield loan
+            except BaseException:
+                loan.conn.close()  # it may be within a transaction: nobody waits for its end
+                raise
             finally:
                 self._give_back(loan)
 
@@ -109,7 +113,15 @@ class Lender:
             conn.close()
 
     def _open(self) -> psycopg.Connection[Any]:
-        conn = connect_to_read(self._dsn, client_encoding="utf8")
+        dsn = conninfo(self._dsn)
+        conn: StoppableConnection = connect_to_read(
+            dsn, StoppableConnection, client_encoding="utf8"
+        )
+        try:
+            conn.know_itself(dsn)
+        except BaseException:
+            conn.close()
+            raise
         for name in TEMPORAL:
             conn.adapters.register_loader(name, TextLoader)
         return conn
