@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import permutations
 
 from mcp_server.nl2sql.schema.model import Column, Kind, Made, Table
+from mcp_server.nl2sql.words.lexicon import BIRTH
 from mcp_server.nl2sql.words.tokens import stem
 
 UNITS = ("second", "minute", "hour", "day", "week", "year")
@@ -29,7 +30,6 @@ DONE = frozenset(
     map(stem, ("paid", "arrived", "shipped", "delivered", "returned", "completed", "finished",
                "closed", "actual", "done", "resolved", "received", "ended", "departed"))
 )  # fmt: skip
-BIRTH = frozenset({"birth", "born", "birthday", "birthdate", "dob"})
 
 
 def derived(table: Table) -> list[Column]:
