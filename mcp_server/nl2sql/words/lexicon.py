@@ -427,7 +427,7 @@ NOISE_IN_TABLE_NAMES = frozenset(
 )
 
 LIMITING = frozenset(
-    "late later lately early overdue unpaid outstanding pending weekend weekday workday holiday "  # noqa: SIM905
+    "late later lately early overdue unpaid weekend weekday workday holiday "  # noqa: SIM905
     "morning afternoon evening night midnight noon daytime winter spring summer autumn "
     "big small large little huge tiny cheap expensive costly pricey high low long short tall wide "
     "deep old young new recent recently modern ancient heavy light fast slow quick rich poor busy "
