@@ -15,7 +15,7 @@ KEY_WORDS = frozenset(["id", "code", "cd", "no", "nbr", "number", "key", "sku", 
 """Last words of names of numbers that tell rows apart."""
 SHARED_VALUES_MIN = 0.5
 COMMON_PREFIX_MIN = 0.8
-"""A word that so many names begin with says nothing: `sbCustomer`, `sbTicker`."""
+"""A word that so many names begin with says nothing."""
 Words = tuple[str, ...]
 
 

@@ -55,7 +55,7 @@ limit %s
 
 COLUMNS = """
 select a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), t.typcategory,
-       o.proname::text, coalesce(col_description(a.attrelid, a.attnum), ''),
+       regexp_replace(o.proname::text, '_?out$', ''), coalesce(col_description(a.attrelid, a.attnum), ''),
        coalesce(s.n_distinct, 0)::float8,
        case when t.typcategory = 'S' then s.most_common_vals::text::text[] end
 from pg_attribute a join pg_type t on t.oid = a.atttypid
@@ -70,12 +70,12 @@ order by a.attrelid, a.attnum
 """A domain writes its values by the function of the type that it is over."""
 
 BASES = {
-    "int2out": (Kind.NUMBER, "smallint"), "int4out": (Kind.NUMBER, "integer"),
-    "int8out": (Kind.NUMBER, "bigint"), "numeric_out": (Kind.NUMBER, "numeric"),
-    "float4out": (Kind.NUMBER, "real"), "float8out": (Kind.NUMBER, "double precision"),
-    "cash_out": (Kind.NUMBER, "money"), "boolout": (Kind.BOOLEAN, "boolean"),
-    "date_out": (Kind.DATE, "date"), "timestamp_out": (Kind.DATE, "timestamp"),
-    "timestamptz_out": (Kind.DATE, "timestamptz"), "uuid_out": (Kind.TEXT, "uuid"),
+    "int2": (Kind.NUMBER, "smallint"), "int4": (Kind.NUMBER, "integer"),
+    "int8": (Kind.NUMBER, "bigint"), "numeric": (Kind.NUMBER, "numeric"),
+    "float4": (Kind.NUMBER, "real"), "float8": (Kind.NUMBER, "double precision"),
+    "cash": (Kind.NUMBER, "money"), "bool": (Kind.BOOLEAN, "boolean"),
+    "date": (Kind.DATE, "date"), "timestamp": (Kind.DATE, "timestamp"),
+    "timestamptz": (Kind.DATE, "timestamptz"), "uuid": (Kind.TEXT, "uuid"),
 }  # fmt: skip
 """By what writes their values, the types that are counted with, or compared."""
 
