@@ -55,7 +55,8 @@ limit %s
 
 COLUMNS = """
 select a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), t.typcategory,
-       regexp_replace(o.proname::text, '_?out$', ''), coalesce(col_description(a.attrelid, a.attnum), ''),
+       regexp_replace(o.proname::text, '_?out$', ''),
+       coalesce(col_description(a.attrelid, a.attnum), ''),
        coalesce(s.n_distinct, 0)::float8,
        case when t.typcategory = 'S' then s.most_common_vals::text::text[] end
 from pg_attribute a join pg_type t on t.oid = a.atttypid
