@@ -5,28 +5,29 @@
 It reads the database's profile once, and again when its tables change.
 """
 
-import contextlib
 import datetime
 import math
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 import psycopg
 
 from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
 from mcp_server.nl2sql.choosing.declining import not_sure, nothing_made
 from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
-from mcp_server.nl2sql.database.connecting import Dsn, connect_to_read, conninfo
-from mcp_server.nl2sql.database.guard.checks import Limits
+from mcp_server.nl2sql.database.connecting import Dsn
+from mcp_server.nl2sql.database.guard.checks import Limits, begin
+from mcp_server.nl2sql.database.lending import Lender, Loan
 from mcp_server.nl2sql.database.reader import Reader
-from mcp_server.nl2sql.database.steps import run
-from mcp_server.nl2sql.database.stopping import AbandonedError, StoppableConnection
+from mcp_server.nl2sql.database.steps import Fetch, Row, Script, Steps, run
 from mcp_server.nl2sql.errors import QueryTimeoutError, RefusedError
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.mending.mend import Mended, mends
 from mcp_server.nl2sql.model.facts import Facts, facts
 from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.schema.model import Profile
+from mcp_server.nl2sql.schema.narrowing import Narrowing
 from mcp_server.nl2sql.schema.profile import profile
 from mcp_server.nl2sql.sql.assumptions import assumptions
 from mcp_server.nl2sql.sql.paraphrase import reading
@@ -42,8 +43,7 @@ THRESHOLD = 0.62
 TRIED = 14
 SHOWN = 3
 TRY_SECONDS = 0.5
-IDLE_SECONDS = 2.0
-"""How long the connection is kept unused; an open one would keep a cluster from pausing."""
+VERSION_LIMITS = Limits(timeout=5.0)
 
 PROBE = Reader("", limits=Limits(rows=SAMPLE_ROWS, cost=math.inf, timeout=TRY_SECONDS))
 """The steps of a candidate; the connection is the translator's own."""
@@ -62,6 +62,10 @@ where a.attrelid operator(pg_catalog.>=) 16384::pg_catalog.oid
 """Any change of a column's definition writes new rows there; ANALYZE sets what tables hold."""
 
 
+_Scope: TypeAlias = tuple[Linker, JoinGraph]
+"""What is known of the tables that a question may be about."""
+
+
 class Translator:
     """Translates questions about one database; safe to call from several threads.
 
@@ -69,16 +73,15 @@ class Translator:
     (a cluster's holds a token of 15 minutes). Any PostgreSQL from 16 on will do: nothing is made in
     it, and nothing runs outside a READ ONLY transaction but a look at `pg_catalog`.
 
-    One connection serves all questions; it is closed when none has come for IDLE_SECONDS, and made
-    again when it is lost.
+    Connections are closed when no question has come for a while, and made again when they are lost
+    (`database/lending.py`). Threads wait for each other only while the database is profiled.
     """
 
     def __init__(self, dsn: Dsn) -> None:
         self.dsn = dsn
-        self._lock = threading.Lock()
-        self._known: tuple[Any, Linker, JoinGraph] | None = None
-        self._conn: psycopg.Connection[Any] | None = None
-        self._idle: threading.Timer | None = None
+        self._lender = Lender(dsn)
+        self._profiling = threading.Lock()
+        self._known: tuple[Row | None, Narrowing[_Scope]] | None = None
 
     def translate(
         self, question: str, evidence: str | None = None, explain: bool = False
@@ -88,112 +91,101 @@ class Translator:
         evidence: what words of the question stand for; see `mcp_server.nl2sql.words.evidence`.
         """
         texts = worked_in(question, evidence)
-        return self._with_connection(lambda conn: self._best(conn, texts, explain))
+        return self._with_loan(lambda loan: self._best(loan, texts, explain))
 
     def mends(self, sql: str, *, failed: bool) -> list[Mended]:
         """Queries to try in the place of one that fails, or finds nothing; see `mending.mend`.
 
         Raises psycopg.OperationalError where the database is away.
         """
-        return self._with_connection(lambda conn: mends(sql, *self._profile(conn), failed=failed))
+
+        def mended(loan: Loan) -> list[Mended]:
+            return mends(sql, *self._profile(loan).about(tokenize(sql)), failed=failed)
+
+        return self._with_loan(mended)
 
     def facts(self, question: str) -> Facts:
         """What is known of the database, and the values that a question says; for a prompt.
 
         Raises psycopg.OperationalError where the database is away.
         """
-        return self._with_connection(lambda conn: facts(question, self._profile(conn)[0]))
+
+        def known(loan: Loan) -> Facts:
+            return facts(question, self._profile(loan).about(tokenize(question))[0])
+
+        return self._with_loan(known)
 
     def close(self) -> None:
-        """Close the connection; the next question opens another."""
-        with self._lock:
-            if self._idle is not None:
-                self._idle.cancel()
-            self._close()
+        """Close the connections; the next question opens another.
 
-    def _with_connection(self, use: Callable[[psycopg.Connection[Any]], T]) -> T:
-        """What `use` makes of the kept connection, or of a new one where that was lost."""
-        with self._lock, self._put_by():
-            kept = self._conn is not None
+        Statements of questions that are being translated are cancelled: their callers get
+        psycopg.errors.QueryCanceled.
+        """
+        self._lender.close()
+
+    def _with_loan(self, use: Callable[[Loan], T]) -> T:
+        """What `use` makes of a kept connection, or of a new one where that was lost."""
+        with self._lender.lend() as loan:
             try:
-                return use(self._connected())
-            except AbandonedError:
-                self._close()
-                raise
+                return use(loan)
             except psycopg.OperationalError:
-                if not kept or self._conn is None or not self._conn.broken:
+                if not loan.kept or not loan.conn.broken:
                     raise
             # the kept connection was lost while nobody looked: a failover, or a pause
-            self._close()
-            return use(self._connected())
+            self._lender.renew(loan)
+            return use(loan)
 
-    def _best(self, conn: psycopg.Connection[Any], texts: list[str], explain: bool) -> Translation:
-        found = [self._translate(conn, text, explain) for text in texts]
+    def _best(self, loan: Loan, texts: list[str], explain: bool) -> Translation:
+        found = [self._translate(loan, text, explain) for text in texts]
         return max(found, key=lambda each: each.confidence)
 
-    def _translate(
-        self, conn: psycopg.Connection[Any], question: str, explain: bool
-    ) -> Translation:
-        linker, graph = self._profile(conn)
+    def _translate(self, loan: Loan, question: str, explain: bool) -> Translation:
+        linker, graph = self._profile(loan).about(tokenize(question))
         links = _links(question, linker) if explain else ()
         tried: list[tuple[Made, Result]] = []
         problem = ""
         slow = False
         for made in candidates(question, linker, graph, datetime.date.today())[:TRIED]:
+            loan.go_on()
             try:
-                result = Result(None) if slow else first_rows(conn, made.sql)
+                result = Result(None) if slow else first_rows(loan.conn, made.sql)
                 slow = result.rows is None
                 if slow:
-                    run(conn, PROBE.steps(f"explain {made.sql}"))
+                    run(loan.conn, PROBE.steps(f"explain {made.sql}"))
             except RefusedError as error:
                 problem = str(error)
             else:
                 tried.append((made, result))
+        loan.go_on()
         if not tried:
             why = f"no valid query came of it: {problem}"
             reason = why if problem else nothing_made(question, linker, graph)
             return Translation(None, 0.0, reason=reason, links=links)
         return _answer(judge(question, tried), links)
 
-    def _profile(self, conn: psycopg.Connection[Any]) -> tuple[Linker, JoinGraph]:
-        version = conn.execute(SCHEMA_VERSION).fetchone()
-        if self._known is None or self._known[0] != version:
-            with self._connect() as reading_all:
-                found = profile(reading_all)
-            self._known = (version, Linker(found), JoinGraph(found))
-        return self._known[1:]
+    def _profile(self, loan: Loan) -> Narrowing[_Scope]:
+        version = run(loan.conn, _schema_version())
+        known = self._known
+        if known is not None and known[0] == version:
+            return known[1]
+        with self._profiling:
+            known = self._known
+            if known is None or known[0] != version:
+                self._known = known = version, Narrowing(profile(loan.conn, loan.go_on), _scope)
+        return known[1]
 
-    def _connected(self) -> psycopg.Connection[Any]:
-        if self._conn is None:
-            self._conn = self._connect()
-        return self._conn
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        dsn = conninfo(self.dsn)
-        connection: StoppableConnection = connect_to_read(dsn, StoppableConnection)
-        try:
-            connection.know_itself(dsn)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+def _scope(found: Profile) -> _Scope:
+    return Linker(found), JoinGraph(found)
 
-    def _close(self) -> None:
-        if self._conn is not None:
-            self._conn.close()
-            self._conn = None
 
-    @contextlib.contextmanager
-    def _put_by(self) -> Iterator[None]:
-        """Keep the connection for the next question, for a while."""
-        if self._idle is not None:
-            self._idle.cancel()
-        try:
-            yield
-        finally:
-            self._idle = threading.Timer(IDLE_SECONDS, self.close)
-            self._idle.daemon = True
-            self._idle.start()
+def _schema_version() -> Steps[Row | None]:
+    yield from begin(VERSION_LIMITS)
+    try:
+        rows = (yield Fetch(SCHEMA_VERSION)).rows
+    finally:
+        yield Script("rollback")
+    return rows[0] if rows else None
 
 
 def first_rows(conn: psycopg.Connection[Any], sql: str) -> Result:

@@ -108,10 +108,15 @@ def _by_heard_keys(
         return None
     copy = tree.copy()
     changed = False
+    used = [(_table_of(column), column.name) for column in copy.find_all(exp.Column)]
     for column in copy.find_all(exp.Column):
         table = _table_of(column)
         if (table, column.name) not in target:
             continue
+        aimed = target[table, column.name].table
+        if len({n for t, n in used if t == table and (t, n) in target
+                and target[t, n].table is aimed}) > 1:  # fmt: skip
+            continue  # each has its part in it
         aim = target[table, column.name]
         common = {*aim.words, *aim.table.words, *identifier_words(table)}
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mcp_server.nl2sql.grammar.alphabet.kinds import COMMONEST, MOST
 from mcp_server.nl2sql.grammar.draft import Draft
-from mcp_server.nl2sql.grammar.nodes import Joint, Node, Rank
+from mcp_server.nl2sql.grammar.nodes import Joint, Node, Nth, Rank
 from mcp_server.nl2sql.schema.display import are_people, shown
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.sql.logical import Compare, Nested, Output, Query
@@ -58,14 +58,14 @@ def ask_for_people(draft: Draft, query: Query) -> None:
 
 def show_what_is_ranked(draft: Draft, query: Query, nodes: Sequence[Node]) -> None:
     """`The lowest price of the signed books`, `the top 3 prices`: what is ranked is asked for."""
-    first = next((node for node in nodes if not isinstance(node, Joint)), None)
+    first = next((node for node in nodes if not isinstance(node, Joint | Nth)), None)
     if query.select or not query.order or not isinstance(first, Rank) or first.at is None:
         return
     order, ref = query.order[0], draft.symbols[first.at].ref
     named = ref is not None and any(column is order.column for column, _ in ref.columns)
     if not named or order.aggregate or first.relative:
         return
-    if query.limit == 1:
+    if query.limit == 1 and draft.nth is None:
         query.select.append(Output(order.column, "max" if order.descending else "min"))
         query.order, query.limit = [], None
     elif not draft.existing:

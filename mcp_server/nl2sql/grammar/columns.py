@@ -75,7 +75,8 @@ class Topic:
             if numeric and not (column.counts or column.kind is Kind.DATE):
                 off += NO_NUMBER
             off += END * bool(ENDS & set(column.words))
-            return score + self._nearness(column, local) - off + 0.1 * self._way(column, symbol)
+            way = 0.1 * self._way(column, symbol)
+            return score + self._nearness(column, local) - off + way + self._heard(column)
 
         return self._chosen([(pair[0], weight(pair)) for pair in ref.columns])
 
@@ -98,6 +99,23 @@ class Topic:
         texts = dict(reversed(held))
         column = self._chosen([(column, weight(column)) for column in texts])
         return None if column is None else (column, texts[column])
+
+    def flag(self, symbol: Symbol, local: Table | None) -> Column | None:
+        """The yes-or-no column that a symbol names."""
+        columns = symbol.ref.columns if symbol.ref is not None else []
+        weighed = [
+            (column, score + self._nearness(column, local) + self._heard(column))
+            for column, score in columns
+            if truth_values(column)
+        ]
+        return self._chosen(weighed)
+
+    def _heard(self, column: Column) -> float:
+        """A computed column is of the date that the question speaks of."""
+        if column.made is None:
+            return 0.0
+        said = {stem(token.lemma) for token in self.tokens}
+        return 0.3 * bool(said & {stem(word) for part in column.made.of for word in part.words})
 
     def hinted(self, hints: Sequence[str], local: Table | None) -> Column | None:
         """The column that an adjective speaks of: `oldest` and a column for age."""

@@ -154,7 +154,7 @@ def join_pairs(draft: Draft, query: Query) -> None:
     subject = known[0].column.table
     for table in draft.existing:
         keys = draft.graph.keys_between(table, subject)
-        pairs = [key for key in keys if key.column.table is table]
+        pairs = [key for key in keys if key.column.table is table and not key.beside]
         if len(pairs) < 2:
             continue
         path = draft.graph.path(table, subject) or pairs

@@ -85,9 +85,7 @@ def add_condition(draft: Draft, node: Node) -> None:
         case Held(at):
             add_held(draft, at)
         case Flag(at, negated):
-            ref = draft.symbols[at].ref
-            columns = ref.columns if ref is not None else []
-            column = next((c for c, _ in columns if truth_values(c)), None)
+            column = around.flag(draft.symbols[at], local)
             truth = truth_values(column) if column is not None else None
             if column is not None and truth is not None:
                 draft.add(Compare(column, "=", truth[1 if negated else 0]))
@@ -167,7 +165,7 @@ def add_under(draft: Draft, at: int, values: Sequence[int]) -> None:
 
 def add_range(draft: Draft, column: Column, low: Scalar, high: Scalar) -> None:
     """From one value to another; a day is all of it where times are kept."""
-    last = _day(high) if column.type.startswith("timestamp") else None
+    last = _day(high) if column.base.startswith("timestamp") else None
     if last is not None:
         after = last + datetime.timedelta(days=1)
         draft.add(Compare(column, ">=", low))
@@ -204,7 +202,7 @@ def add_held(draft: Draft, at: int) -> None:
             for key in (
                 draft.graph.keys_between(column.table, subject) if column and subject else ()
             )
-            if key.column is column and key.target.table is subject
+            if key.column is column and key.target.table is subject and not key.beside
         ),
         None,
     )

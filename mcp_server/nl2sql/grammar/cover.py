@@ -30,6 +30,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     LISTING,
     MOST,
     NOT,
+    NTH,
     OF,
     OR,
     OR_MORE,
@@ -50,8 +51,10 @@ from mcp_server.nl2sql.grammar.nodes import (
     Entity,
     Group,
     Joint,
+    Lasting,
     Limit,
     Node,
+    Product,
     Share,
     Show,
 )
@@ -69,7 +72,7 @@ SKIPPING = {
     for kinds, cost in (
         (COLUMN | TABLE | COLUMN_OR_TABLE, 1.2),
         (VAL | AMOUNT, 2.0),
-        (MOST | COMMONEST | NOT | THAN, 2.0),
+        (MOST | COMMONEST | NOT | THAN | NTH, 2.0),
         (HOW_MANY | HOW_OFTEN | AGGREGATE | SHARE | EACH | SORTED, 1.4),
         (LIKE | BETWEEN | TIMES, 1.4),
         (DISTINCT | EMPTY | DIRECTION | OR_MORE | SAME, 0.7),
@@ -86,7 +89,8 @@ SAYS_LITTLE = LEADING | JOINING | FULL_STOP
 """What can be passed over without a loss."""
 
 END_OF_SENTENCE = Joint(FULL_STOP.letter)
-HEAD_NODES = (Show, Count, Entity, Limit, Group, Share, Difference)
+SHOWING = (Show, Count, Difference, Share, Lasting, Product)
+HEAD_NODES = (*SHOWING, Entity, Limit, Group)
 LATE_SHOW = 1.3
 LATE_SHOW_AFTER_AND = 0.5
 SHOW_AFTER_COUNT = 1.0
@@ -147,7 +151,7 @@ def _skip(cover: Cover, place: int, symbol: Symbol) -> Cover:
 def _extend(cover: Cover, edge: Edge) -> Cover:
     cost = cover.cost + edge.cost
     first = edge.nodes[0]
-    shows = isinstance(first, Show | Count | Difference | Share)
+    shows = isinstance(first, SHOWING)
     if shows and not cover.head:
         after_and = bool(cover.nodes) and listing(cover.nodes[-1])
         cost += LATE_SHOW_AFTER_AND if after_and else LATE_SHOW

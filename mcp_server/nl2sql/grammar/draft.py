@@ -55,6 +55,8 @@ class Draft:
         """The place in the conditions where it was said."""
         self.limit: int | None = None
         """The symbol of a number of rows that waits for an order."""
+        self.nth: int | None = None
+        """The symbol of the place in an order that is asked for, where it is not the first."""
         self.beyond: Compare | None = None
         """A comparison with an aggregate; what follows limits the rows of that."""
         self.value_table: Table | None = None

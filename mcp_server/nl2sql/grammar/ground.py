@@ -46,12 +46,15 @@ from mcp_server.nl2sql.grammar.nodes import (
     HowMany,
     InBoth,
     Joint,
+    Lasting,
     Limit,
     Match,
     Missing,
     Node,
+    Nth,
     Numbered,
     Per,
+    Product,
     Range,
     Rank,
     SameAs,
@@ -68,10 +71,12 @@ from mcp_server.nl2sql.grammar.ordering import (
     add_per,
     add_rank,
     add_sort,
+    skip_to_nth,
 )
 from mcp_server.nl2sql.grammar.showing import (
     add_arithmetic,
     add_called,
+    add_computed,
     add_count,
     add_in_both,
     add_share,
@@ -127,6 +132,7 @@ def _read(cover: Cover, draft: Draft) -> Draft:
     if draft.limit is not None:
         draft.lost.append(draft.limit)
     complete(draft, cover.nodes)
+    skip_to_nth(draft)
     return draft
 
 
@@ -193,8 +199,12 @@ def take(draft: Draft, node: Node, number: int, nodes: Sequence[Node]) -> None:
             add_share(draft)
         case Limit(count):
             draft.limit = count
+        case Nth(at):
+            draft.nth = at
         case InBoth():
             add_in_both(draft, node)
+        case Lasting() | Product():
+            add_computed(draft, node, owner_of(draft, number, nodes))
         case Difference():
             add_arithmetic(draft, node, owner_of(draft, number, nodes))
         case Entity():

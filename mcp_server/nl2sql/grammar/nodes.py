@@ -45,6 +45,26 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Lasting:
+    """The time from one date to another, in a unit."""
+
+    unit: str
+    start: int
+    end: int
+    aggregate: Aggregate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Two columns of a row, multiplied or otherwise put together; a measure of that."""
+
+    operator: str
+    left: int
+    right: int
+    aggregate: Aggregate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Entity:
     """Rows of a table are spoken of. owner: what is shown before belongs to them."""
 
@@ -143,6 +163,13 @@ class Limit:
     """How many rows of an order are wanted."""
 
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Nth:
+    """Not the first of an order, but the one at this place."""
+
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +303,8 @@ class Joint:
 
 
 Node: TypeAlias = (
-    Show | Count | Share | Difference | Entity | Called | Bound | Numbered | Range | Equal | Match
-    | Missing | Flag | Held | InBoth | Limit | HowMany | Total | Absent | Rank | Common | Group
-    | Per | Sort | Beyond | BeyondRow | Columns | SameAs | Under | Joint
+    Show | Count | Share | Difference | Lasting | Product | Entity | Called | Bound | Numbered
+    | Range | Equal | Match | Missing | Flag | Held | InBoth | Limit | Nth | HowMany | Total
+    | Absent | Rank | Common | Group | Per | Sort | Beyond | BeyondRow | Columns | SameAs
+    | Under | Joint
 )  # fmt: skip

@@ -148,6 +148,19 @@ def hinted_order(
     return Order(down, column=column)
 
 
+def skip_to_nth(draft: Draft) -> None:
+    """Leave out those before the place that is asked for; all that share the first are shown."""
+    query = draft.query
+    first = query.limit == 1 and bool(query.order) and not query.per
+    if draft.nth is None:
+        query.ties = first and not any(s.value == 1 for s in draft.symbols)
+    elif first:
+        query.offset = int(draft.value(draft.nth)) - 1
+        query.distinct = all(o.column is query.order[0].column for o in query.select)
+    else:
+        draft.lost.append(draft.nth)
+
+
 def add_common(draft: Draft, node: Common) -> None:
     """Ordered by how often, as `most common` says."""
     query = draft.query

@@ -2,28 +2,50 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from mcp_server.nl2sql.grammar.alphabet.kinds import (
+    AGGREGATE,
     AMOUNT,
     COMMONEST,
+    EACH,
+    FIGURE,
+    FULL_STOP,
+    HAVE,
+    HOW_MANY,
+    IN,
     MOST,
+    NAME,
     NOT,
+    NTH,
+    PREPOSITION,
     QUOTED,
     SHARE,
+    TAB,
     VALUE,
     WORD,
 )
-from mcp_server.nl2sql.grammar.cover import covers
+from mcp_server.nl2sql.grammar.compound.combining import combined
+from mcp_server.nl2sql.grammar.compound.splitting import Halves, halves
+from mcp_server.nl2sql.grammar.cover import Cover, covers
 from mcp_server.nl2sql.grammar.ground import grounded
+from mcp_server.nl2sql.grammar.nodes import Common, Difference, Lasting, Per, Product
 from mcp_server.nl2sql.grammar.symbols import Symbol, symbols
 from mcp_server.nl2sql.linking.linking import Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.sql.logical import Query
-from mcp_server.nl2sql.words.tokens import Token
+from mcp_server.nl2sql.words.lexicon import IDLE, LIMITING
+from mcp_server.nl2sql.words.tokens import Token, lemma
 
 LOST = 1.5
 """What it costs that a phrase was of no use."""
-VITAL = VALUE | QUOTED | AMOUNT | NOT | MOST | COMMONEST | SHARE
+HALVES_READ = 2
+OPENING = HOW_MANY | AGGREGATE | FIGURE | PREPOSITION | EACH
+"""What an adjective may stand behind."""
+ARTICLES = frozenset({"the", "a", "an", "all", "any", "some", "their", "its", "our", "these"})
+SAID_BY_A_WORD = (Per, Product, Lasting, Difference, Common)
+"""Phrases in which a word that is no name says something."""
+VITAL = VALUE | QUOTED | AMOUNT | NOT | MOST | NTH | COMMONEST | SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +65,91 @@ class Meant:
 
 def analyse(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
     """Queries that a question may mean, by their costs."""
+    found = list(_read(tokens, linker, graph))
+    for parts in halves(tokens):
+        found += _both(parts, linker, graph)
+    return iter(sorted(found, key=lambda meant: meant.cost))
+
+
+def _both(parts: Halves, linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
+    """What both halves of a question mean, each in its likeliest ways."""
+    sides = [
+        sorted(_read(half, linker, graph), key=lambda meant: meant.cost)[:HALVES_READ]
+        for half in (parts.left, parts.right)
+    ]
+    for one, other in product(*sides):
+        query = combined(parts.how, one.query, other.query)
+        if query is not None:
+            yield Meant(
+                query,
+                (*one.unused, *other.unused),
+                one.cost + other.cost,
+                (one.understood + other.understood) / 2,
+                one.values_lost + other.values_lost,
+            )
+
+
+def _read(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
     row = symbols(tokens, linker)
-    found = []
     for cover in covers(row):
         for number, ground in enumerate(grounded(cover, row, tokens, graph)):
             lost = len(ground.lost) - len(cover.skipped)
             cost = cover.cost + LOST * lost + 0.3 * (number > 0)
+            ground.lost += _swallowed(cover, row)
             unused = tuple(row[place].text for place in sorted(set(ground.lost)))
             understood = 1 - len(unused) / max(1, len(row))
-            values = sum(_is_vital(row[place]) for place in set(ground.lost))
-            found.append(Meant(ground.query, unused, cost, understood, values))
-    return iter(sorted(found, key=lambda meant: meant.cost))
+            values = sum(_is_vital(row, place) for place in set(ground.lost))
+            yield Meant(ground.query, unused, cost, understood, values)
 
 
-def _is_vital(symbol: Symbol) -> bool:
-    """Whether a query without the symbol cannot be meant: something that rows are to be compared
-    with, or what looks so; what is not; what is most; a share.
+def _swallowed(cover: Cover, row: Sequence[Symbol]) -> list[int]:
+    """Words within phrases that say nothing about them, though they say which rows are meant."""
+    inside = {place for span in cover.spans for place in range(*span)}
+    for node, span in zip(cover.nodes, cover.spans, strict=True):
+        if isinstance(node, SAID_BY_A_WORD):
+            inside -= set(range(*span))
+    return [place for place in sorted(inside) if row[place].kind in WORD and _is_vital(row, place)]
+
+
+def _is_vital(row: Sequence[Symbol], place: int) -> bool:
+    """Whether a query without a symbol cannot be meant: something that rows are to be compared
+    with, or what looks so; what is not; what is most; a share; a word that says which rows.
     """
-    return symbol.kind in VITAL or (
-        symbol.kind in WORD and symbol.start > 0 and symbol.text[:1].isupper()
-    )
+    symbol = row[place]
+    if symbol.kind in VITAL or (symbol.cue is not None and symbol.cue.how == "sign"):
+        return True
+    if symbol.kind not in WORD:
+        return False
+    named = symbol.start > 0 and symbol.text[:1].isupper()
+    word = lemma(symbol.text)
+    if named or word in LIMITING or not word.isascii():
+        return True
+    return word not in IDLE and (_describes(row, place) or _places(row, place))
+
+
+def _describes(row: Sequence[Symbol], place: int) -> bool:
+    """Whether a word stands as an adjective does: *cheap* products, the *damaged* items.
+
+    Behind a noun it is a verb: members *borrow* books.
+    """
+    symbol, after = row[place], row[place + 1] if place + 1 < len(row) else None
+    if after is None or after.kind not in TAB or after.start != symbol.end:
+        return False
+    before = row[place - 1] if place else None
+    return before is None or bool(ARTICLES & set(symbol.lead)) or before.kind in OPENING
+
+
+def _places(row: Sequence[Symbol], place: int) -> bool:
+    """Whether a word says when or where without an article, or ends the question with what is so:
+    on *weekends*, in *stock*, orders that have *insurance*, that were *cancelled*.
+    """
+    symbol, before = row[place], row[place - 1] if place else None
+    after = row[place + 1] if place + 1 < len(row) else None
+    if before is None:
+        return False
+    last = after is None or after.kind in FULL_STOP
+    if last and symbol.text.endswith("ed") and "be" in symbol.lead:
+        return True
+    if before.end != symbol.start or before.kind not in (IN | HAVE if last else IN):
+        return False
+    return after is None or after.kind not in NAME or after.start != symbol.end

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mcp_server.nl2sql.grammar.alphabet.kinds import BUT, LISTING
-from mcp_server.nl2sql.grammar.columns import generic, only_measure
+from mcp_server.nl2sql.grammar.columns import generic, only_measure, truth_values
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Called,
@@ -12,14 +12,18 @@ from mcp_server.nl2sql.grammar.nodes import (
     Entity,
     Group,
     InBoth,
+    Lasting,
     Node,
+    Product,
     Show,
 )
 from mcp_server.nl2sql.grammar.phrases.matching import listing
+from mcp_server.nl2sql.schema.derived import duration
 from mcp_server.nl2sql.schema.display import full_name, shown
-from mcp_server.nl2sql.schema.model import Column, Table
+from mcp_server.nl2sql.schema.model import Column, Kind, Made, Table
 from mcp_server.nl2sql.sql.logical import (
     Arithmetic,
+    Compare,
     Output,
     Query,
     ShareOf,
@@ -85,6 +89,11 @@ def add_count(draft: Draft, node: Count, owner: Table | None) -> None:
     column = None if by_rows else draft.around.column(symbol, owner)
     if column is not None and column.table is table and ref and ref.best_table >= 0.9:
         column = None
+    truth = truth_values(column) if column is not None and not node.distinct else None
+    if column is not None and truth is not None:  # how many are active
+        draft.query.select.append(Output(None, "count", table=column.table))
+        draft.add(Compare(column, "=", truth[0]))
+        return
     if column is not None and not (column.primary and column.table is draft.around.subject):
         measured = column.adds_up and not node.distinct
         varied = column.distinct * 2 > column.table.rows
@@ -162,6 +171,41 @@ def add_arithmetic(draft: Draft, node: Difference, owner: Table | None) -> None:
             return
         sides.append(Output(column, side.aggregate))
     draft.query.computed.append(Arithmetic(node.operator, *sides))
+
+
+def add_computed(draft: Draft, node: Lasting | Product, owner: Table | None) -> None:
+    """A number that is computed of two columns, or a measure of it."""
+    places = (node.start, node.end) if isinstance(node, Lasting) else (node.left, node.right)
+    found = [
+        draft.around.column(draft.symbols[at], owner, numeric=isinstance(node, Product))
+        for at in places
+    ]
+    one, other = found
+    fits = (
+        one is not None
+        and other is not None
+        and one is not other
+        and all(
+            c.kind is Kind.DATE if isinstance(node, Lasting) else c.counts for c in (one, other)
+        )
+    )
+    if not fits or one is None or other is None:
+        draft.lost += places
+        return
+    made = (
+        duration(one, other, node.unit)
+        if isinstance(node, Lasting)
+        else _together(node, one, other)
+    )
+    draft.query.select.append(Output(made, node.aggregate))
+
+
+def _together(node: Product, one: Column, other: Column) -> Column:
+    made = Made(node.operator, (one, other))
+    name = f"{one.name} {node.operator} {other.name}"
+    return Column(
+        one.table, name, "numeric", Kind.NUMBER, words=(*one.words, *other.words), made=made
+    )
 
 
 def speak_of(draft: Draft, node: Entity) -> None:

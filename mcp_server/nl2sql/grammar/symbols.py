@@ -13,6 +13,8 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     DATE,
     FIGURE,
     FILLER,
+    MOST,
+    NTH,
     NUMBER,
     OR_MORE,
     QUOTED,
@@ -66,7 +68,8 @@ ORDINALS = {
         ],
         start=1,
     )
-}
+} | {f"{number}{ending}": number for number, ending in
+     ((2, "nd"), (3, "rd"), *((number, "th") for number in range(4, 21)))}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,8 @@ def _in_context(symbol: Symbol, row: Sequence[Symbol], place: int) -> Symbol:
         return symbol
     if word in ORDINALS and after is not None and after.kind in COL:
         return replace(symbol, kind=NUMBER.letter, value=ORDINALS[word])
+    if ORDINALS.get(word, 1) > 1 and after is not None and after.kind in MOST:
+        return replace(symbol, kind=NTH.letter, value=ORDINALS[word])
     if before is not None and before.ref is not None:
         named = [column for column, score in before.ref.columns if score >= NAMED_WELL]
         named += [c for table, score in before.ref.tables if score >= SURE for c in table.columns]

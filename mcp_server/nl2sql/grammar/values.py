@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mcp_server.nl2sql.grammar.alphabet.kinds import AND, BOTH, QUOTED
+from mcp_server.nl2sql.grammar.alphabet.kinds import AND, BOTH, QUOTED, VAL
 from mcp_server.nl2sql.grammar.columns import (
     columns_of,
 )
@@ -13,15 +13,18 @@ from mcp_server.nl2sql.grammar.nodes import (
     Equal,
 )
 from mcp_server.nl2sql.schema.display import name_of
-from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Table
 from mcp_server.nl2sql.sql.logical import (
     AnyOf,
     Compare,
     Condition,
     Like,
     Linked,
+    Nested,
     Scalar,
 )
+from mcp_server.nl2sql.words.tokens import stem
+from mcp_server.nl2sql.words.ways import way_of
 
 
 def add_equal(draft: Draft, node: Equal) -> None:
@@ -47,10 +50,65 @@ def add_equal(draft: Draft, node: Equal) -> None:
             continue
         column, text = held
         first = column
+        key = role_of(draft, column.table, place, node)
+        if key is not None:
+            named_so = Compare(column, "=", text)
+            within = Nested(None, key.target, (named_so,))
+            conditions.append(Compare(key.column, "<>" if node.negated else "=", within))
+            continue
         if column.table is not draft.around.subject:
             draft.value_table = column.table
         conditions.append(Compare(column, "<>" if node.negated else "=", text))
     add_several(draft, node, conditions)
+
+
+def role_of(draft: Draft, table: Table, place: int, node: Equal) -> ForeignKey | None:
+    """The one of several keys to a table that the words before a value speak of.
+
+    `Trips from Opera that ended at Weir` has a station where it starts, and one where it ends.
+    """
+    for referring in dict.fromkeys((draft.around.subject, *draft.around.spoken_of)):
+        if referring is None or referring is table:
+            continue
+        keys = [
+            key for key in draft.graph.keys_between(referring, table)
+            if key.column.table is referring and not key.beside
+        ]  # fmt: skip
+        if len(keys) > 1 and (key := _heard_key(draft, keys, place, node)) is not None:
+            return key
+    return None
+
+
+def _heard_key(
+    draft: Draft, keys: Sequence[ForeignKey], place: int, node: Equal
+) -> ForeignKey | None:
+    start = draft.symbols[place].start
+    others = [s.end for s in draft.symbols[:place] if s.kind in VAL and s.end <= start]
+    words = draft.tokens[max([0, *others, start - ROLE_WORDS]) : start]
+    if node.at is not None:
+        words = [*words, *draft.tokens[draft.symbols[node.at].start : draft.symbols[node.at].end]]
+    common = set.intersection(*({stem(w) for w in key.column.words} for key in keys))
+    heard = {stem(token.lemma) for token in words}
+
+    def said(key: ForeignKey) -> int:
+        own = {stem(word) for word in key.column.words} - common
+        alike = any(_alike(one, other) for one in own for other in heard)
+        return 2 * alike + way_of(key.column.name, words)
+
+    ranked = sorted(keys, key=said, reverse=True)
+    best, second = said(ranked[0]), said(ranked[1])
+    return ranked[0] if best > 0 and best > second else None
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two stems are of one verb: send, sender."""
+    shared = min(len(one), len(other))
+    return one == other or (shared >= ROLE_LETTERS and one[:shared] == other[:shared])
+
+
+ROLE_WORDS = 6
+"""So many words before a value may say which role it has."""
+ROLE_LETTERS = 4
 
 
 def add_several(draft: Draft, node: Equal, conditions: list[Condition]) -> None:

@@ -35,6 +35,7 @@ _DIRECTIONS = frozenset(
      "lexicographic", "lexicographical", "chronological", "reverse", "asc", "desc"}
 )  # fmt: skip
 _CODES = frozenset({"code", "cd", "no", "yn", "flag", "nbr"})
+_APART = frozenset({Mark.PUNCTUATION, Mark.QUOTED, Mark.DATE, Mark.SIGN})
 _VERBS = frozenset({"count", "list", "name", "state", "order", "sort", "number", "rank", "report"})
 _CALCULATING = frozenset(
     {"average", "mean", "maximum", "minimum", "max", "min", "total", "sum", "avg"}
@@ -54,6 +55,11 @@ SPAN_MAX = 6
 KEEP_WITHIN = 0.3
 THRESHOLD = 0.5
 RELATED_SCORE = 0.62
+SURELY = 0.9
+DERIVED = 0.97
+"""As VIEWED, for a column that would have to be computed."""
+VIEWED = 0.98
+"""Of two names that fit alike, a table's goes before a view's."""
 FUZZY_VALUE_MIN = 0.55
 FUZZY_LOOKED_AT_MIN = 0.4
 FUZZY_OTHER_WORDS_MIN = 0.75
@@ -169,7 +175,7 @@ def _compound_match(asked: Sequence[str], named: Sequence[str]) -> float:
 
 
 class Linker:
-    """Links for one database; the matches of words and names are remembered."""
+    """Links for one database, for any thread; the matches of words and names are remembered."""
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
@@ -200,6 +206,8 @@ class Linker:
         """The columns that words may mean, with scores."""
         if words not in self._columns:
             found = [(column, self._column_score(words, column)) for column in self.profile.columns]
+            computed = ((c, self._column_score(words, c)) for c in self.profile.derived)
+            found += [(c, DERIVED * score) for c, score in computed if score >= SURELY]
             self._columns[words] = _best(found)
         return self._columns[words]
 
@@ -214,6 +222,10 @@ class Linker:
         own = column.words
         table = column.table.words
         score = name_match(words, own)
+        for alias in column.aliases:
+            score = max(score, name_match(words, alias), name_match(words, (*table, *alias)))
+        if column.kind is Kind.BOOLEAN and len(own) > 1 and own[0] in ("be", "have"):
+            score = max(score, 0.98 * name_match(words, own[1:]))
         residual = tuple(word for word in own if word not in table and word not in _INNER)
         if residual and residual != own and name_match(words, residual) >= 0.9:
             score = max(score, 0.96 * name_match(words, residual))
@@ -232,7 +244,7 @@ class Linker:
                 score = max(score, with_table)
         if column.comment:
             score = max(score, 0.9 * name_match(words, identifier_words(column.comment)))
-        return score
+        return score * VIEWED if column.table.view else score
 
     def _names_a_table(self, word: str) -> bool:
         return any(score >= 0.95 for _, score in self.tables((word,)))
@@ -242,7 +254,7 @@ class Linker:
         score = name_match(words, own or table.words)
         if len(own) > len(words) and words == own[: len(words)]:
             score = max(score, 0.7)
-        return score
+        return score * VIEWED if table.view else score
 
     def refs(self, tokens: Sequence[Token]) -> list[Ref]:
         """The best cover of the tokens by spans that name something, in order."""
@@ -265,7 +277,7 @@ class Linker:
             values = self._quoted(text)
             partly = [] if values else self._containing(text)
             return Ref(start, end, text, values=values, partly=partly, score=3.0)
-        if any(token.mark in (Mark.PUNCTUATION, Mark.QUOTED, Mark.DATE) for token in span):
+        if any(token.mark in _APART for token in span):
             return None
         following = tokens[end].lemma if end < len(tokens) else ""
         measured = start and tokens[start - 1].lemma in _CALCULATING and self._is_column(span)
@@ -301,7 +313,7 @@ class Linker:
             ref.tables = self.tables(words) if not inner else []
         values = self._values(span, text)
         named = max(ref.best_column, ref.best_table)
-        if values and (named < 0.85 or _is_name(span)):
+        if values and (named < 0.85 or _is_name(span) or _says_what_was_done(ref)):
             ref.values = values
         content = sum(t.lemma not in STOP or _abbreviates(t) for t in span) or bool(ref.values)
         score = named if named >= THRESHOLD else 0.0
@@ -329,7 +341,8 @@ class Linker:
             for mark in "_-":  # in_progress
                 if (joined := mark.join(token.text.lower() for token in span)) in index:
                     return index[joined]
-        if span[0].lemma in ("the", "a", "in", "of") and not span[0].capitalised:
+        small = span[0].lemma in ("the", "a", "in", "of") and not span[0].capitalised
+        if small and (len(span) == 1 or span[-1].lemma in STOP):
             return []
         found = index.get(normal_text(text), [])
         if not found and len(span) <= 2:
@@ -347,7 +360,7 @@ class Linker:
             found = self._alike(text)
         if not found and len(span) == 1:
             found = self._derived(span[0].lemma)
-        short = len(text) <= 2 and not text.isupper()
+        short = len(text) <= 2 and text.isascii() and not text.isupper()
         return [] if short else found
 
     def _quoted(self, text: str) -> list[tuple[Column, str]]:
@@ -369,12 +382,13 @@ class Linker:
     def _initials(self) -> dict[str, list[tuple[Column, str]]]:
         """Values of several words by their first letters: LA."""
         if self._by_initials is None:
-            self._by_initials = {}
+            found: dict[str, list[tuple[Column, str]]] = {}
             for normal, held in self.profile.value_index.items():
                 words = normal.split()
                 if 2 <= len(words) <= 4:
                     initials = "".join(word[0] for word in words)
-                    self._by_initials.setdefault(initials, []).extend(held)
+                    found.setdefault(initials, []).extend(held)
+            self._by_initials = found
         return self._by_initials
 
     def _alike(self, text: str) -> list[tuple[Column, str]]:
@@ -399,18 +413,22 @@ class Linker:
         """Values that the word is made from, or that are made from it: cardiologists."""
         if len(word) < DERIVED_LENGTH_MIN or word in EVERYDAY or word.endswith(("ed", "ing")):
             return []
-        if self._by_beginning is None:
-            self._by_beginning = {}
-            for normal, held in self.profile.value_index.items():
-                if " " not in normal:
-                    key = normal[:DERIVED_LENGTH_MIN]
-                    self._by_beginning.setdefault(key, []).append((normal, held))
         return [
             pair
-            for value, held in self._by_beginning.get(word[:DERIVED_LENGTH_MIN], ())
+            for value, held in self._beginnings().get(word[:DERIVED_LENGTH_MIN], ())
             if _made_from(value, word)
             for pair in held
         ]
+
+    def _beginnings(self) -> dict[str, list[tuple[str, list[tuple[Column, str]]]]]:
+        """Values of one word by their first letters."""
+        if self._by_beginning is None:
+            found: dict[str, list[tuple[str, list[tuple[Column, str]]]]] = {}
+            for normal, held in self.profile.value_index.items():
+                if " " not in normal:
+                    found.setdefault(normal[:DERIVED_LENGTH_MIN], []).append((normal, held))
+            self._by_beginning = found
+        return self._by_beginning
 
     def _containing(self, text: str) -> list[Column]:
         index = self.profile.value_index
@@ -428,6 +446,12 @@ def _alone_in_column(held: Sequence[tuple[Column, str]]) -> list[tuple[Column, s
     """Values of columns that hold no other of these."""
     columns = [column for column, _ in held]
     return [pair for pair in held if columns.count(pair[0]) == 1]
+
+
+def _says_what_was_done(ref: Ref) -> bool:
+    """Whether the names are those of dates and of yes-or-no columns alone: `paid`."""
+    kinds = {column.kind for column, _ in ref.columns}
+    return not ref.tables and kinds <= {Kind.DATE, Kind.BOOLEAN}
 
 
 def _is_name(span: Sequence[Token]) -> bool:

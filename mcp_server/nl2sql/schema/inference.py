@@ -1,27 +1,54 @@
-"""Joins that nobody declared, from names and values."""
+"""Joins that nobody declared, from names and values.
 
-from collections.abc import Iterator
-from itertools import combinations
+A column refers to a table where it is named as that table's key and holds nothing that the key
+does not. Where tables hang together in no way, columns of one name join them, if one of the two
+tells rows apart; that two tables have a `length`, or both an `amount`, joins nothing.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Profile, Table
 
 GENERIC = frozenset(["id", "name", "code", "type", "date", "year", "status", "description"])
+KEY_WORDS = frozenset(["id", "code", "cd", "no", "nbr", "number", "key", "sku", "isbn", "ssn"])
+"""Last words of names of numbers that tell rows apart."""
 SHARED_VALUES_MIN = 0.5
+COMMON_PREFIX_MIN = 0.8
+"""A word that so many names begin with says nothing."""
+Words = tuple[str, ...]
 
 
 def inferred(found: Profile) -> list[ForeignKey]:
     """Keys by name; and where tables hang together in no way, columns of one name in both."""
     guesses = list(_by_key_name(found))
-    groups = _connected(found.tables, [*found.foreign_keys, *guesses])
-    for one, other in combinations(found.tables, 2):
-        if groups[one] == groups[other]:
-            continue
-        key = _same_column(one, other)
-        if key is not None:
-            guesses.append(key)
-            joined, absorbed = groups[one], groups[other]
-            groups = {t: joined if group == absorbed else group for t, group in groups.items()}
+    groups = _Groups(found.tables, [*found.foreign_keys, *guesses])
+    named: dict[str, list[Column]] = defaultdict(list)
+    for column in found.columns:
+        if column.name not in GENERIC and column.kind in (Kind.NUMBER, Kind.TEXT):
+            named[column.name].append(column)
+    for columns in named.values():
+        for number, one in enumerate(columns):
+            for other in columns[:number]:
+                key = _same_column(other, one) if groups.apart(one.table, other.table) else None
+                if key is not None:
+                    guesses.append(key)
+                    groups.join(one.table, other.table)
     return guesses
+
+
+def identifier_of(table: Table) -> Column | None:
+    """What identifies a row: the key, or where none is declared a first column that looks so."""
+    if table.key is not None or any(column.primary for column in table.columns):
+        return table.key
+    first = table.columns[0]
+    named = first.words[-1:] and (first.words[-1] in KEY_WORDS or first.words[-1].endswith("id"))
+    return first if named and tells_apart(first) else None
+
+
+def tells_apart(column: Column) -> bool:
+    """Whether no two rows have the same value, as far as is known."""
+    return column.unique or column.table.key is column or column.distinct >= column.table.rows > 1
 
 
 def _by_key_name(found: Profile) -> Iterator[ForeignKey]:
@@ -29,38 +56,77 @@ def _by_key_name(found: Profile) -> Iterator[ForeignKey]:
     elsewhere = {
         key.column for key in found.foreign_keys if key.target.table is not key.column.table
     }
+    prefix = _prefix(found)
+    names: dict[Words, list[tuple[Column, int]]] = defaultdict(list)
+    for table in found.tables:
+        key = identifier_of(table)
+        if key is not None and not table.view:
+            for words, score in _names_of(key, prefix).items():
+                names[words].append((key, score))
     for column in found.columns:
-        if column in elsewhere or (column.primary and column.table.key is column):
+        if column in elsewhere or identifier_of(column.table) is column:
             continue
-        for table in found.tables:
-            key = table.key
-            if key is None or table is column.table or key.kind is not column.kind:
-                continue
-            same_name = key.name == column.name and key.name not in GENERIC
-            named_for = column.words in (
-                (*table.words, *key.words[-1:]),
-                (*table.words, "id"),
-                table.words,
-            )
-            if not (same_name or named_for):
-                continue
-            if key.values and column.values and not set(column.values) <= set(key.values):
-                continue
-            yield ForeignKey(column, key, inferred=True)
+        words = _less(column.words, prefix)
+        meant = [
+            (score * 10 - start, key)
+            for start in range(len(words))
+            for key, score in names.get(words[start:], ())
+            if (start == 0 or len(words) - start > 1) and _may_refer(column, key)
+        ]
+        best = max((score for score, _ in meant), default=0)
+        for score, key in meant:
+            if score == best:
+                yield ForeignKey(column, key, inferred=True)
 
 
-def _same_column(one: Table, other: Table) -> ForeignKey | None:
-    for column in one.columns:
-        match = other.column(column.name)
-        if match is None or match.kind is not column.kind or column.name in GENERIC:
+def _names_of(key: Column, prefix: str) -> dict[Words, int]:
+    """What a column that refers to a key is called; more for what fits nothing else."""
+    table, own = _less(key.table.words, prefix), _less(key.words, prefix)
+    found = {table: 1, (*table[-1:], "id"): 2, (*table[-1:], *own[-1:]): 2}
+    found |= {(*table, "id"): 3, (*table, *own[-1:]): 3}
+    if own and own[0] not in GENERIC:
+        found[own] = 4
+    return {words: score for words, score in found.items() if words}
+
+
+def _may_refer(column: Column, key: Column) -> bool:
+    """Whether a column holds only what a key does, as far as is known."""
+    if key.table is column.table or key.kind is not column.kind:
+        return False
+    if column.values and key.values:
+        return set(column.values) <= set(key.values)
+    bounds = column.low, column.high, key.low, key.high
+    if None in bounds or key.distinct >= SAMPLED:
+        return True
+    return bool(key.low <= column.low and column.high <= key.high)  # type: ignore[operator]
+
+
+SAMPLED = 1_000
+"""Of a key of more values a sample may have seen but some."""
+
+
+def _prefix(found: Profile) -> str:
+    """The word that nearly all names of columns begin with; empty where there is none."""
+    columns = [column.words for column in found.columns if len(column.words) > 1]
+    first = Counter(words[0] for words in columns).most_common(1)
+    return first[0][0] if first and first[0][1] >= COMMON_PREFIX_MIN * len(columns) > 5 else ""
+
+
+def _less(words: Words, prefix: str) -> Words:
+    return words[1:] if prefix and len(words) > 1 and words[0] == prefix else words
+
+
+def _same_column(one: Column, other: Column) -> ForeignKey | None:
+    """A join on columns of one name, if the values of one of them tell its rows apart."""
+    if one.kind is not other.kind:
+        return None
+    for key, column in ((one, other), (other, one)):
+        if not tells_apart(key) or (one.kind is Kind.NUMBER and not _may_refer(column, key)):
             continue
-        if column.kind not in (Kind.NUMBER, Kind.TEXT):
+        if key.kind is Kind.NUMBER and key.words[-1:] and key.words[-1] not in KEY_WORDS:
             continue
-        if column.kind is Kind.TEXT and not _share_values(column, match):
-            continue
-        if column.distinct > match.distinct:
-            return ForeignKey(match, column, inferred=True)
-        return ForeignKey(column, match, inferred=True)
+        if key.kind is Kind.NUMBER or _share_values(one, other):
+            return ForeignKey(column, key, inferred=True)
     return None
 
 
@@ -69,11 +135,23 @@ def _share_values(one: Column, other: Column) -> bool:
     return bool(fewer) and len(set(one.values) & set(other.values)) >= SHARED_VALUES_MIN * fewer
 
 
-def _connected(tables: list[Table], keys: list[ForeignKey]) -> dict[Table, int]:
-    """The number of the group that each table belongs to."""
-    groups = {table: number for number, table in enumerate(tables)}
-    for key in keys:
-        one, other = groups[key.column.table], groups[key.target.table]
-        if one != other:
-            groups = {table: one if group == other else group for table, group in groups.items()}
-    return groups
+class _Groups:
+    """Which tables hang together."""
+
+    def __init__(self, tables: Sequence[Table], keys: Sequence[ForeignKey]) -> None:
+        self._parent = {table: table for table in tables}
+        for key in keys:
+            self.join(key.column.table, key.target.table)
+
+    def apart(self, one: Table, other: Table) -> bool:
+        """Whether no keys lead from one to the other."""
+        return self._root(one) is not self._root(other)
+
+    def join(self, one: Table, other: Table) -> None:
+        """Note that a key joins them."""
+        self._parent[self._root(one)] = self._root(other)
+
+    def _root(self, table: Table) -> Table:
+        while self._parent[table] is not table:
+            self._parent[table] = table = self._parent[self._parent[table]]
+        return table

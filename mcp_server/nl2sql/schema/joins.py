@@ -89,6 +89,8 @@ class JoinGraph:
             table = queue.popleft()
             if table is end:
                 return ways[table]
+            if table.view and table is not start:
+                continue  # a view shows what tables hold; it joins none of them
             for other, key in self._edges.get(table, []):
                 if other not in ways:
                     ways[other] = [*ways[table], key]

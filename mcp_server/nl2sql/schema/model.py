@@ -21,9 +21,21 @@ NUMBERED = frozenset(
 """Last words of the names of columns whose numbers only tell things apart."""
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a computed column comes of others. how: a name that `sql/derived.py` knows."""
+
+    how: str
+    of: "tuple[Column, ...]"
+    unit: str = ""
+
+
 @dataclass(slots=True, eq=False)
 class Column:
-    """One column. `distinct` is an estimate; `numeric_text`: text whose values are numbers."""
+    """One column. `distinct` is an estimate; `numeric_text`: text whose values are numbers.
+
+    base: the type, or of a domain the type that it is over, where it is counted or compared.
+    """
 
     table: "Table"
     name: str
@@ -47,9 +59,19 @@ class Column:
     shapes: frozenset[str] = frozenset()
     """How its texts are written (`shape_of`), where all are in few ways and have digits."""
     words: tuple[str, ...] = ()
+    base: str = ""
+    made: Made | None = None
+    """How it is computed, where no table has it."""
+    aliases: tuple[tuple[str, ...], ...] = ()
+    """What else it is called, each in words."""
 
     def __repr__(self) -> str:
         return f"{self.table.name}.{self.name}"
+
+    @property
+    def cast(self) -> str:
+        """The type that its values have to be turned into before they are counted with, if any."""
+        return "double precision" if self.numeric_text else "numeric" * (self.base == "money")
 
     @property
     def counts(self) -> bool:
@@ -71,6 +93,7 @@ class Table:
     name: str
     comment: str = ""
     rows: int = 0
+    view: bool = False
     columns: list[Column] = field(default_factory=list)
     words: tuple[str, ...] = ()
 
@@ -93,11 +116,20 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """`column` refers to `target`. inferred: found by names and values, not declared."""
+    """`column` refers to `target`. inferred: found by names and values, not declared.
+
+    beside: of a key of several columns, the others, each with what it refers to.
+    """
 
     column: Column
     target: Column
     inferred: bool = False
+    beside: tuple[tuple[Column, Column], ...] = ()
+
+    @property
+    def pairs(self) -> tuple[tuple[Column, Column], ...]:
+        """All columns, each with what it refers to."""
+        return (self.column, self.target), *self.beside
 
 
 @dataclass(slots=True)
@@ -107,6 +139,8 @@ class Profile:
     tables: list[Table]
     foreign_keys: list[ForeignKey]
     value_index: dict[str, list[tuple[Column, str]]] = field(default_factory=dict)
+    derived: list[Column] = field(default_factory=list)
+    """Columns that no table has, but that can be computed."""
 
     @property
     def columns(self) -> Iterator[Column]:

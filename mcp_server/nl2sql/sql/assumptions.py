@@ -42,6 +42,9 @@ def _cut(query: exp.Expr) -> Iterator[str]:
         return
     count = limit.args.get("expression") or limit.args.get("count")
     number = count.sql(dialect="postgres") if isinstance(count, exp.Expr) else "1"
+    options = limit.args.get("limit_options")
+    if options is not None and options.args.get("with_ties"):
+        return
     if query.args.get("order") is None:
         yield f"No order was asked for, so these are any {number} of the rows."
     elif number == "1":

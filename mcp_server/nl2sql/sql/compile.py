@@ -11,6 +11,7 @@ from mcp_server.nl2sql.schema.model import Column, Table
 from mcp_server.nl2sql.sql.conditions import condition_of, tables_of
 from mcp_server.nl2sql.sql.expressions import (
     arithmetic_of,
+    filtered_by,
     having_of,
     order_of,
     output_of,
@@ -18,7 +19,14 @@ from mcp_server.nl2sql.sql.expressions import (
     share_of,
 )
 from mcp_server.nl2sql.sql.joined import Joined, NoJoinError, identifier
-from mcp_server.nl2sql.sql.logical import Arithmetic, Query
+from mcp_server.nl2sql.sql.logical import (
+    Arithmetic,
+    Filtered,
+    Output,
+    Query,
+    ShareOf,
+    Whole,
+)
 
 PLACE = "place"
 """The place of a row in its group."""
@@ -34,7 +42,33 @@ def compile_query(query: Query, graph: JoinGraph) -> exp.Query:
     return kinds[how](this=select, expression=_select(other, graph), distinct=True)
 
 
+def _computed(
+    each: Arithmetic | Filtered | Output | Whole, joined: Joined, query: Query
+) -> exp.Expr:
+    """What is computed of rows, or of other queries."""
+    match each:
+        case Arithmetic(operator, left, right):
+            sides = (_computed(side, joined, query) for side in (left, right))
+            return arithmetic_of(operator, *sides)
+        case Filtered(output, where):
+            conditions = [condition_of(condition, joined, query) for condition in where]
+            return filtered_by(output_of(output, joined, query), conditions)
+        case Whole(other):
+            return _select(other, joined.graph).subquery()
+        case _:
+            return output_of(each, joined, query)
+
+
 def _select(query: Query, graph: JoinGraph) -> exp.Select:
+    if _apart(query):
+        nothing = Joined(graph, [])
+        return exp.select(
+            *(
+                _computed(each, nothing, query)
+                for each in query.computed
+                if not isinstance(each, ShareOf)
+            )
+        )
     tables = _tables(query)
     if not tables:
         raise NoJoinError("the question names no table")
@@ -49,11 +83,11 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
     outputs += [output_of(output, joined, query) for output in query.select]
     conditions = [condition_of(condition, joined, query) for condition in query.where]
     for each in query.computed:
-        if isinstance(each, Arithmetic):
-            outputs.append(arithmetic_of(each, joined, query))
-        else:
+        if isinstance(each, ShareOf):
             outputs.append(share_of(conditions))
             conditions = []
+        else:
+            outputs.append(_computed(each, joined, query))
     select = select.select(*outputs)
     for condition in conditions:
         select = select.where(condition)
@@ -67,8 +101,14 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
         select = select.order_by(order_of(order, joined, query))
     if periods and not query.order:
         select = select.order_by(*periods)
-    if query.limit is not None:
+    if query.limit is not None and query.ties:
+        ties = exp.LimitOptions(rows=True, with_ties=True)
+        count = exp.Literal.number(query.limit)
+        select.set("limit", exp.Fetch(direction="FIRST", count=count, limit_options=ties))
+    elif query.limit is not None:
         select = select.limit(query.limit)
+    if query.offset:
+        select = select.offset(query.offset)
     if not grouped and (query.distinct or _multiplies(query, joined)):
         if query.order and not all(
             any(output.column is order.column for output in query.select) for order in query.order
@@ -78,14 +118,22 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
     return select
 
 
+def _apart(query: Query) -> bool:
+    """Whether a query computes with the results of others alone."""
+    return bool(query.computed) and all(
+        isinstance(each, Arithmetic) and isinstance(each.left, Whole) for each in query.computed
+    )
+
+
 def _first_of_each(select: exp.Select, query: Query, joined: Joined) -> exp.Select:
     """The first rows of each group: those whose place in it is at most the limit."""
+    tables = {joined.alias(table): table.name for table in joined.tables}
     names: list[str] = []
-    for number, output in enumerate(query.select, start=1):
-        name = output.column.name if output.column is not None else f"column{number}"
-        if name in (*names, PLACE) and output.column is not None:
-            name = f"{output.column.table.name}_{name}"
-        names.append(name)
+    for number, each in enumerate(select.expressions, start=1):
+        name = each.output_name or f"column{number}"
+        if name in (*names, PLACE) and isinstance(each, exp.Column):
+            name = f"{tables.get(each.table, PLACE)}_{name}"
+        names.append(name if name not in names else f"column{number}")
     place = exp.Window(
         this=exp.Rank(),
         partition_by=[joined.column(column) for column in query.per],
@@ -95,7 +143,7 @@ def _first_of_each(select: exp.Select, query: Query, joined: Joined) -> exp.Sele
     inner.set(
         "expressions",
         [
-            exp.alias_(each, name, quoted=needs_quotes(name))
+            exp.alias_(each.unalias(), name, quoted=needs_quotes(name))
             for each, name in zip(select.expressions, names, strict=True)
         ],
     )
@@ -117,10 +165,18 @@ def _tables(query: Query) -> list[Table]:
 
     for output in query.select:
         add(output.column.table if output.column is not None else output.table)
+        for part in output.column.made.of if output.column and output.column.made else ():
+            add(part.table)
     for each in query.computed:
-        if isinstance(each, Arithmetic):
-            add(each.left.column.table if each.left.column is not None else None)
-            add(each.right.column.table if each.right.column is not None else None)
+        sides = (each.left, each.right) if isinstance(each, Arithmetic) else (each,)
+        for side in sides:
+            output = side.output if isinstance(side, Filtered) else side
+            if isinstance(output, Output):
+                add(output.column.table if output.column is not None else output.table)
+            if isinstance(side, Filtered):
+                for condition in side.where:
+                    for table in tables_of(condition):
+                        add(table)
     for table in query.group_tables:
         add(table)
     for column in query.per:
@@ -142,7 +198,7 @@ def _tables(query: Query) -> list[Table]:
 
 def _group(query: Query, joined: Joined) -> list[Column]:
     plain = [each.column for each in query.select if each.aggregate is None and each.column]
-    aggregated = any(each.aggregate for each in query.select)
+    aggregated = any(each.aggregate for each in query.select) or bool(query.computed)
     wanted = list(query.group)
     for table in query.group_tables:
         if table.key is not None:

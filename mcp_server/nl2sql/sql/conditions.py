@@ -123,9 +123,10 @@ def _linked(linked: Linked, joined: Joined, query: Query) -> exp.Expr:
         raise NoJoinError(f"nothing joins {subject.name} and {linked.table.name}")
     first = path[0]
     outward = first.column.table is not subject
-    here, there = (first.target, first.column) if outward else (first.column, first.target)
+    there = first.column if outward else first.target
+    ends = [pair[::-1] if outward else pair for pair in first.pairs]
     if linked.negated and not linked.where and not outward and len(path) == 1:
-        return exp.Is(this=joined.column(here), expression=exp.Null())  # it refers to none
+        return exp.Is(this=joined.column(first.column), expression=exp.Null())  # refers to none
     needed = [there.table]
     if linked.where or len(path) > 1:
         for condition in linked.where:
@@ -133,12 +134,16 @@ def _linked(linked: Linked, joined: Joined, query: Query) -> exp.Expr:
         if not (len(path) == 2 and not linked.where and path[1].column.table is there.table):
             needed.append(linked.table)
     inner = Joined(joined.graph, list(dict.fromkeys(needed)))
-    rows = inner.source().select(inner.column(there))
+    rows = inner.source().select(*(inner.column(end) for _, end in ends))
     for condition in linked.where:
         rows = rows.where(condition_of(condition, inner, Query(subject=linked.table)))
     if linked.negated:
-        rows = rows.where(exp.Not(this=exp.Is(this=inner.column(there), expression=exp.Null())))
-    test = exp.In(this=joined.column(here), query=rows.subquery())
+        for _, end in ends:
+            rows = rows.where(exp.Not(this=exp.Is(this=inner.column(end), expression=exp.Null())))
+    own = [joined.column(here) for here, _ in ends]
+    test = exp.In(
+        this=own[0] if len(own) == 1 else exp.Tuple(expressions=own), query=rows.subquery()
+    )
     return exp.Not(this=test) if linked.negated else test
 
 
@@ -147,6 +152,9 @@ def _compare(
 ) -> exp.Expr:
     kind = OPERATORS[operator]
     match value:
+        case bool() if column.made is not None:
+            test = exp.paren(joined.column(column))
+            return test if value == (operator == "=") else exp.Not(this=test)
         case Nested(aggregate, other, where):
             needed = [other.table, *(t for each in where for t in tables_of(each))]
             inner = Joined(joined.graph, list(dict.fromkeys(needed)))
@@ -156,8 +164,8 @@ def _compare(
             if aggregate is None:
                 return exp.In(this=joined.column(column), query=subquery.subquery())
             left = joined.column(column)
-            if column.numeric_text:
-                left = exp.cast(left, "double precision", dialect="postgres")
+            if column.cast:
+                left = exp.cast(left, column.cast, dialect="postgres")
             return kind(this=left, expression=subquery.subquery())
         case Column():
             return kind(this=joined.column(column), expression=joined.column(value))
@@ -202,6 +210,6 @@ def _number(column: Column, joined: Joined, value: Scalar) -> exp.Expr:
         return inner
     if column.kind is Kind.DATE:
         return exp.Extract(this=exp.var("year"), expression=inner)
-    if column.kind is Kind.TEXT:
-        return exp.cast(inner, "double precision", dialect="postgres")
+    if column.kind is Kind.TEXT or column.cast:
+        return exp.cast(inner, column.cast or "double precision", dialect="postgres")
     return inner

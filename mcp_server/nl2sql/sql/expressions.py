@@ -7,7 +7,6 @@ from sqlglot import exp
 from mcp_server.nl2sql.schema.model import Table
 from mcp_server.nl2sql.sql.joined import Joined, NoJoinError
 from mcp_server.nl2sql.sql.logical import (
-    Arithmetic,
     Having,
     Order,
     Output,
@@ -26,6 +25,16 @@ OPERATORS: dict[str, type[exp.Binary]] = {
 }
 
 
+AGGREGATES: dict[str, type[exp.AggFunc]] = {
+    "sum": exp.Sum,
+    "avg": exp.Avg,
+    "min": exp.Min,
+    "max": exp.Max,
+    "stddev": exp.Stddev,
+    "variance": exp.Variance,
+}
+
+
 def output_of(output: Output, joined: Joined, query: Query) -> exp.Expr:
     """What one output of a query shows."""
     if output.aggregate == "count":
@@ -41,11 +50,13 @@ def output_of(output: Output, joined: Joined, query: Query) -> exp.Expr:
     if output.aggregate is None:
         return column
     ordinal = output.aggregate in ("min", "max") and output.column.sorts_as_text
-    if output.column.numeric_text and not ordinal:
-        column = exp.cast(column, "double precision", dialect="postgres")
-    return {"sum": exp.Sum, "avg": exp.Avg, "min": exp.Min, "max": exp.Max}[output.aggregate](
-        this=column
-    )
+    if output.column.cast and not ordinal:
+        column = exp.cast(column, output.column.cast, dialect="postgres")
+    if output.aggregate == "median":
+        middle = exp.PercentileCont(this=exp.Literal.number("0.5"))
+        within = exp.Order(expressions=[exp.Ordered(this=column, nulls_first=False)])
+        return exp.WithinGroup(this=middle, expression=within)
+    return AGGREGATES[output.aggregate](this=column)
 
 
 def _count_of(table: Table | None, joined: Joined, query: Query) -> exp.Expr:
@@ -76,14 +87,20 @@ def period_of(period: Period, joined: Joined) -> exp.Expr:
     return exp.cast(first, "date", dialect="postgres")
 
 
-def arithmetic_of(each: Arithmetic, joined: Joined, query: Query) -> exp.Expr:
-    """A computation on two outputs; no division by zero."""
-    left, right = (output_of(side, joined, query) for side in (each.left, each.right))
-    if each.operator == "/":
+def arithmetic_of(operator: str, left: exp.Expr, right: exp.Expr) -> exp.Expr:
+    """A computation on two values; no division by zero."""
+    if operator == "/":
         exact = exp.cast(left, "double precision", dialect="postgres")
         return exp.Div(this=exact, expression=_unless_zero(right), typed=True)
     kinds: dict[str, type[exp.Binary]] = {"-": exp.Sub, "+": exp.Add, "*": exp.Mul}
-    return kinds[each.operator](this=left, expression=right)
+    return kinds[operator](this=left, expression=right)
+
+
+def filtered_by(measure: exp.Expr, conditions: Sequence[exp.Expr]) -> exp.Expr:
+    """A measure of the rows that meet all conditions."""
+    if not conditions:
+        return measure
+    return exp.Filter(this=measure, expression=exp.Where(this=exp.and_(*conditions)))
 
 
 def share_of(conditions: Sequence[exp.Expr]) -> exp.Expr:
@@ -91,7 +108,7 @@ def share_of(conditions: Sequence[exp.Expr]) -> exp.Expr:
     every: exp.Expr = exp.Count(this=exp.Star())
     if not conditions:
         raise NoJoinError("a share of everything")
-    some = exp.Filter(this=every.copy(), expression=exp.Where(this=exp.and_(*conditions)))
+    some = filtered_by(every.copy(), conditions)
     hundred = exp.Mul(this=exp.Literal.number("100.0"), expression=some)
     return exp.Div(this=hundred, expression=_unless_zero(every), typed=True)
 

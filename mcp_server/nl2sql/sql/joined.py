@@ -8,6 +8,7 @@ from sqlglot import exp
 from mcp_server.nl2sql.database.identifiers import needs_quotes
 from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Table
+from mcp_server.nl2sql.sql.derived import expression
 
 
 class NoJoinError(ValueError):
@@ -34,7 +35,9 @@ class Joined:
                     self.tables.append(table)
 
     def column(self, column: Column) -> exp.Expr:
-        """A column, qualified where there is more than one table."""
+        """A column, qualified where there is more than one table; a computed one as expression."""
+        if column.made is not None:
+            return expression(column.made, self.column)
         return exp.column(
             identifier(column.name),
             table=self.alias(column.table) if len(self.tables) > 1 else None,
@@ -57,7 +60,12 @@ class Joined:
             )
             waiting.remove(key)
             one, other = key.column.table, key.target.table
-            condition = exp.EQ(this=self.column(key.column), expression=self.column(key.target))
+            condition = exp.and_(
+                *(
+                    exp.EQ(this=self.column(column), expression=self.column(target))
+                    for column, target in key.pairs
+                )
+            )
             if one in placed and other in placed:
                 query = query.where(condition)
                 continue

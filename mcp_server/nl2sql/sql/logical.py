@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from mcp_server.nl2sql.schema.model import Column, Table
 
-Aggregate = Literal["count", "sum", "avg", "min", "max"]
+Aggregate = Literal["count", "sum", "avg", "min", "max", "median", "stddev", "variance"]
 Operator = Literal["=", "<>", "<", "<=", ">", ">="]
 Scalar: TypeAlias = str | int | float | bool
 
@@ -165,12 +165,27 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
+class Filtered:
+    """A measure of those rows alone that meet conditions."""
+
+    output: Output
+    where: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What another query finds: one value."""
+
+    query: "Query"
+
+
+@dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """Two columns, or two aggregates, and an operator between them."""
+    """Two columns, or two measures, and an operator between them."""
 
     operator: Literal["-", "+", "*", "/"]
-    left: Output
-    right: Output
+    left: Output | Filtered | Whole
+    right: Output | Filtered | Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +196,7 @@ class ShareOf:
 @dataclass(slots=True)
 class Query:
     """periods: of dates; shown, grouped by, and in their order if there is no other.
+    ties: those that share the last place are shown too. offset: so many of the first are not.
     via: tables to join the others through, where several ways lead from one to another.
     per: the first `limit` rows of the order are those of each group of these columns.
     each: conditions that hold of several rows of a thing, not of one; a reading resolves them.
@@ -188,7 +204,7 @@ class Query:
 
     subject: Table | None = None
     select: list[Output] = field(default_factory=list)
-    computed: list[Arithmetic | ShareOf] = field(default_factory=list)
+    computed: list[Arithmetic | Filtered | ShareOf] = field(default_factory=list)
     where: list[Condition] = field(default_factory=list)
     group: list[Column] = field(default_factory=list)
     periods: list[Period] = field(default_factory=list)
@@ -196,6 +212,8 @@ class Query:
     having: list[Having] = field(default_factory=list)
     order: list[Order] = field(default_factory=list)
     limit: int | None = None
+    ties: bool = False
+    offset: int = 0
     distinct: bool = False
     via: list[Table] = field(default_factory=list)
     per: list[Column] = field(default_factory=list)

@@ -325,7 +325,9 @@ def _tail(node: exp.Expr, scope: Visible) -> str:
         first, *rest = terms
         value = PHRASES.expression(first.this, scope).removeprefix("the ")
         extreme = "highest" if first.args.get("desc") else "lowest"
-        which = "the one" if count == "1" else f"the {count}"
+        options = limit.args.get("limit_options") if limit is not None else None
+        level = options is not None and options.args.get("with_ties") and count == "1"
+        which = "all" if level else "the one" if count == "1" else f"the {count}"
         text = f", {which} with the {extreme} {value}"
         return f"{text}, then {PHRASES.order(rest, scope)}" if rest else text
     text = f", sorted by {PHRASES.order(terms, scope)}" if terms else ""

@@ -24,7 +24,31 @@ _UNTIL_NOW = re.compile(
     re.IGNORECASE,
 )
 _PERIOD = re.compile(
-    rf"{_PREPOSITION}(?<!the )(?P<which>this|last) (?P<unit>week|month|quarter|year)\b",
+    rf"{_PREPOSITION}(?:(?<!the )(?P<which>this|last)|(?:the )?(?P<named>current|previous)) "
+    r"(?P<unit>week|month|quarter|year)\b(?! (?:to date|so far))",
+    re.IGNORECASE,
+)
+_QUARTER = re.compile(
+    rf"{_PREPOSITION}(?:the )?(?:q(?P<q>[1-4])|(?P<nth>first|second|third|fourth|1st|2nd|3rd|4th)"
+    r" quarter)(?: of|,)? (?P<y>\d{4})\b",
+    re.IGNORECASE,
+)
+_NTH = {"first": 1, "second": 2, "third": 3, "fourth": 4, "1st": 1, "2nd": 2, "3rd": 3, "4th": 4}
+_NUMBERS = rf"(?P<n>\d+|{'|'.join(NUMBER_WORDS)})"
+_AGO = re.compile(
+    rf"\b(?P<how>more than|over|at least|less than|within|under) {_NUMBERS} "
+    r"(?P<unit>day|week|month|year)s? ago\b",
+    re.IGNORECASE,
+)
+_FROM_NOW = re.compile(
+    rf"{_PREPOSITION}(?:the )?(?:next|coming|following) {_NUMBERS} "
+    r"(?P<unit>day|week|month|year)s?\b",
+    re.IGNORECASE,
+)
+_SO_FAR = re.compile(
+    rf"{_PREPOSITION}(?:(?:this )?(?P<unit>week|month|quarter|year)[ -]to[ -]date"
+    r"|(?:so far )?this (?P<other>week|month|quarter|year) so far"
+    r"|so far this (?P<third>week|month|quarter|year))\b",
     re.IGNORECASE,
 )
 _DAY = re.compile(rf"{_PREPOSITION}(?P<day>today|yesterday)\b", re.IGNORECASE)
@@ -49,25 +73,43 @@ def with_dates(question: str, today: datetime.date) -> str:
     def until_now(match: re.Match[str]) -> str:
         if match["unit"] and not match["the"]:
             return match[0]  # `last month` is one of the calendar
-        said = (match["n"] or "1").lower()
-        number = NUMBER_WORDS[said] if said in NUMBER_WORDS else int(said)
+        number = _counted(match["n"] or "1")
         return f"since {_before(today, number, (match['units'] or match['unit']).lower())}"
 
     def period(match: re.Match[str]) -> str:
-        last, unit = match["which"].lower() == "last", match["unit"].lower()
+        which = (match["which"] or match["named"]).lower()
+        last, unit = which in ("last", "previous"), match["unit"].lower()
         if unit == "week":
-            monday = today - datetime.timedelta(days=today.weekday() + 7 * last)
+            monday = _begun(today, unit) - datetime.timedelta(days=7 * last)
             return _between(monday, monday + datetime.timedelta(days=6))
         months = _MONTHS_OF[unit]
-        first = today.replace(day=1, month=(today.month - 1) // months * months + 1)
+        first = _begun(today, unit)
         first = _before(first, months, "month") if last else first
         return _between(first, _last_of(first, months))
+
+    def quarter(match: re.Match[str]) -> str:
+        number = int(match["q"] or _NTH[match["nth"].lower()])
+        first = datetime.date(int(match["y"]), 3 * number - 2, 1)
+        return _between(first, _last_of(first, 3))
+
+    def ago(match: re.Match[str]) -> str:
+        longer = match["how"].lower() in ("more than", "over", "at least")
+        day = _before(today, _counted(match["n"]), match["unit"].lower())
+        return f"{'before' if longer else 'since'} {day}"
+
+    def from_now(match: re.Match[str]) -> str:
+        return _between(today, _before(today, -_counted(match["n"]), match["unit"].lower()))
+
+    def so_far(match: re.Match[str]) -> str:
+        unit = (match["unit"] or match["other"] or match["third"]).lower()
+        return f"since {_begun(today, unit)}"
 
     def named_day(match: re.Match[str]) -> str:
         yesterday = match["day"].lower() == "yesterday"
         return f"on {today - datetime.timedelta(days=yesterday)}"
 
     text = _WRITTEN_MONTH.sub(month, _WRITTEN_DATE.sub(day, question))
+    text = _SO_FAR.sub(so_far, _AGO.sub(ago, _FROM_NOW.sub(from_now, _QUARTER.sub(quarter, text))))
     return _DAY.sub(named_day, _PERIOD.sub(period, _UNTIL_NOW.sub(until_now, text)))
 
 
@@ -84,6 +126,20 @@ def _before(day: datetime.date, number: int, unit: str) -> datetime.date:
     return day.replace(
         year=year, month=month, day=min(day.day, calendar.monthrange(year, month)[1])
     )
+
+
+def _counted(said: str) -> int:
+    """How many, as a number or a word."""
+    low = said.lower()
+    return NUMBER_WORDS[low] if low in NUMBER_WORDS else int(low)
+
+
+def _begun(today: datetime.date, unit: str) -> datetime.date:
+    """The first day of this week, month, quarter or year."""
+    if unit == "week":
+        return today - datetime.timedelta(days=today.weekday())
+    months = _MONTHS_OF[unit]
+    return today.replace(day=1, month=(today.month - 1) // months * months + 1)
 
 
 def _last_of(first: datetime.date, months: int) -> datetime.date:

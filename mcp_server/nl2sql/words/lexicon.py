@@ -426,6 +426,33 @@ NOISE_IN_TABLE_NAMES = frozenset(
     ["ref", "tbl", "tb", "t", "dim", "fact", "list", "data", "info", "table", "mst", "master"]
 )
 
+LIMITING = frozenset(
+    "late later lately early overdue unpaid weekend weekday workday holiday "  # noqa: SIM905
+    "morning afternoon evening night midnight noon daytime winter spring summer autumn "
+    "big small large little huge tiny cheap expensive costly pricey high low long short tall wide "
+    "deep old young new recent recently modern ancient heavy light fast slow quick rich poor busy "
+    "popular rare frequent frequently seldom often rarely regularly always usually "
+    "major minor main important big good bad strong weak urgent critical idle active inactive "
+    "surrounding neighbouring neighboring bordering adjacent nearby "
+    "second third fourth fifth next previous former consecutive successive simultaneous duplicate "
+    "repeat again half double triple twice "
+    "median mode variance deviation percentile quartile quantile correlation cumulative running "
+    "rolling moving growth increase decrease change trend rate ratio difference gap versus vs "
+    "compared times multiplied divided minus plus sum product exceed how why "
+    "* / + < > ! ^ ~ | @ percent".split()
+)
+"""Words that say which rows, or what to compute: a query that does nothing with one is another."""
+
+IDLE = frozenset(
+    "full whole entire complete overall single individual actual exact own real total general "  # noqa: SIM905
+    "database table system company world list record dataset data file detail order addition case "
+    "question answer registered recorded listed stored known named called existing available given "
+    "following mentioned different various several possible particular specific respective "
+    "currently year month day date alphabetical involved used spoken held made offered played "
+    "taken owned born located".split()
+)
+"""Words that limit nothing where they stand."""
+
 SEXES: dict[str, tuple[tuple[str, ...]]] = {
     "female": (("f", "woman"),),
     "male": (("m", "man"),),

@@ -1,6 +1,8 @@
 """Words: of a question, and of the names in a schema."""
 
 import re
+import threading
+import unicodedata
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -75,22 +77,50 @@ NUMBER_WORDS = {
 SCALES = {"k": 1000, "m": 1_000_000}
 """What a letter behind a number says: 100k."""
 
-_STEMMER = snowballstemmer.stemmer("english")
+
+class _Stemmers(threading.local):
+    """One stemmer for each thread: it keeps the word that it works on."""
+
+    def __init__(self) -> None:
+        self.english = snowballstemmer.stemmer("english")
+
+
+_STEMMERS = _Stemmers()
+_MARKS = (
+    r"\s!-,./:-@\[-^`{-~\u00a0-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u00d7\u00f7"
+    r"\u037e\u0387\u055a-\u055f\u0589\u05be\u060c\u061b\u061f\u0964\u0965"
+    r"\u2000-\u200b\u200e-\u206f\u20a0-\u20cf\u2190-\u2bff\u3000-\u3004\u3008-\u3020"
+    r"\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65-"
+)
+"""Spaces and marks. Whatever else is written, in any script, is of words: letters, digits, and the
+signs that combine with them.
+"""
 _TOKEN = re.compile(
-    r"""
+    rf"""
     "(?P<double>[^"]+)" | “(?P<curly>[^”]+)” | ``(?P<tex>[^']+)''
+  | «\s?(?P<angled>[^»]+?)\s?» | „(?P<low>[^“”]+)[“”] | 「(?P<corner>[^」]+)」
   | (?<![A-Za-z0-9])'(?P<single>[^']+(?:'[a-z][^']*)*?)'(?![A-Za-z])
   | (?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)
-  | (?P<slashed>\d{1,2}/\d{1,2}/\d{4})
-  | (?P<date>\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2})?)?)
+  | (?P<slashed>\d{{1,2}}/\d{{1,2}}/\d{{4}})
+  | (?P<date>\d{{4}}-\d{{2}}-\d{{2}}(?:[ T]\d{{2}}:\d{{2}}(?::\d{{2}})?)?)
   | (?P<scaled>\d[\d,]*\.?\d*(?i:[km])\b(?!-))
-  | (?P<number>\d[\d,]*\.?\d*(?![A-Za-z\d]|-[A-Za-z\d]))
-  | (?P<word>[A-Za-z0-9À-ɏ_]+(?:[-/.&][A-Za-z0-9À-ɏ_]+)*
-      (?:'(?:s|t|re)\b|\+{1,2}(?!\w)|(?<=\b[A-Z])-(?=[\s?.,]|$))?)
-  | (?P<mark>[?.!;,:])
+  | (?P<number>(?:(?<![^\s<>=(])[-−])?(?:\d[\d,]*\.?\d*|(?<![^\s<>=($€£])\.\d+)
+      (?![A-Za-z\d]|-[A-Za-z\d]))
+  | (?P<word>[^{_MARKS}]+(?:[-/.&][^{_MARKS}]+)*
+      (?:'(?:s|t|re)\b|(?<![0-9])\+{{1,2}}(?!\w)|(?<=\b[A-Z])-(?=[\s?.,]|$))?)
+  | (?P<sign>[<>=!]=|=[<>]|<>|[<>=≥≤≠≧≦＞＜＝])
+  | (?P<mark>[?.!;,:？。！；，：、؟،؛])
+  | (?P<other>[^\s()\[\]{{}}"'`´“”„‘’«»「」$€£¥#_\-–—−…•·\u200b-\u200f\ufeff])
     """,
     re.VERBOSE,
 )
+_SIGNS = {
+    "=>": ">=", "=<": "<=", "==": "=", "<>": "!=", "≥": ">=", "≤": "<=", "≠": "!=", "≧": ">=",
+    "≦": "<=", "＞": ">", "＜": "<", "＝": "=",
+}  # fmt: skip
+"""Signs of comparison that are written in several ways."""
+_MARKS_OF_OTHERS = dict(zip("？。！；，：、؟،؛", "?.!;,:,?,;", strict=True))
+_SPOKEN = {"&": "and", "%": "percent", "×": "*", "÷": "/"}
 
 
 _SHARED_NOUN = (
@@ -121,6 +151,7 @@ class Mark(Enum):
     QUOTED = "quoted"
     DATE = "date"
     PUNCTUATION = "punctuation"
+    SIGN = "sign"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,26 +170,27 @@ class Token:
 
 
 def tokenize(question: str) -> list[Token]:
-    """The tokens of a question; possessive endings are dropped."""
+    """The tokens of a question; possessive endings, brackets and currencies are dropped."""
     found = []
-    text = question.replace("’", "'").replace("‘", "'")
+    text = composed(question).replace("’", "'").replace("‘", "'")
     for shared in _SHARED_NOUN:
         text = shared.sub(_spread, text)
     for match in _TOKEN.finditer(text):
         text = match.group()
         match match.lastgroup:
-            case "double" | "curly" | "tex" | "single":
+            case "double" | "curly" | "tex" | "single" | "angled" | "low" | "corner":
                 inner = (match.group(match.lastgroup) or "").strip()
                 found.append(Token(inner, normal_text(inner), Mark.QUOTED))
             case "email" | "slashed":
                 found.append(Token(text, normal_text(text), Mark.QUOTED))
             case "date":
-                found.append(Token(text, text, Mark.DATE))
+                day = _in_ascii(text)
+                found.append(Token(day, day, Mark.DATE))
             case "scaled":
                 whole = round(float(text[:-1].replace(",", "")) * SCALES[text[-1].lower()])
                 found.append(Token(str(whole), str(whole), Mark.NUMBER, whole))
             case "number":
-                plain = text.replace(",", "").rstrip(".")
+                plain = _in_ascii(text).replace(",", "").replace("−", "-").rstrip(".")
                 value = float(plain) if "." in plain else int(plain)
                 found.append(Token(plain, plain, Mark.NUMBER, value))
                 if text.endswith((".", ",")):
@@ -174,9 +206,26 @@ def tokenize(question: str) -> list[Token]:
                     number = NUMBER_WORDS.get(part.lower())
                     mark = Mark.NUMBER if number is not None else Mark.WORD
                     found.append(Token(part, lemma(part), mark, number))
+            case "sign":
+                found.append(Token(text, _SIGNS.get(text, text), Mark.SIGN))
+            case "other":
+                found.append(Token(text, _SPOKEN.get(text, text), Mark.WORD))
             case _:
-                found.append(Token(text, text, Mark.PUNCTUATION))
+                sign = _MARKS_OF_OTHERS.get(text, text)
+                found.append(Token(sign, sign, Mark.PUNCTUATION))
     return found
+
+
+def composed(text: str) -> str:
+    """A text in which a letter and its accent are one character (Unicode's form C)."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _in_ascii(digits: str) -> str:
+    """Digits of any script as those of ASCII."""
+    if digits.isascii():
+        return digits
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in digits)
 
 
 @lru_cache(maxsize=20_000)
@@ -199,18 +248,19 @@ def lemma(word: str) -> str:
 @lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
     """The stem by the Snowball stemmer of English, for words that look different as verbs."""
-    return str(_STEMMER.stemWord(lemma(word)))
+    return str(_STEMMERS.english.stemWord(lemma(word)))
 
 
 def identifier_words(name: str) -> tuple[str, ...]:
     """The lemmas of an identifier: `StudentIDs` and `student_ids` are both student, id."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     parts = re.split(r"[\s_\-./]+|(?<=[A-Za-z])(?=\d)", spaced)
-    return tuple(lemma(part) for part in parts if part)
+    return tuple(lemma(part) for part in parts if part) or (name.lower(),)
 
 
 def normal_text(value: str) -> str:
     """A text value as it is compared: lower case, single spaces, no marks at the end."""
+    value = composed(value)
     return " ".join(value.lower().split()).rstrip("!?.,;: ") or value.lower().strip()
 
 

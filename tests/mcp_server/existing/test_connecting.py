@@ -210,9 +210,11 @@ def test_a_pooler_that_takes_no_options_is_read_all_the_same(
     translator = Translator(dsn)
     assert translator.translate("how many customers are there?").sql
     # Nothing stays in the session that the next one in the pool would find.
-    changed = translator._conn.execute(
-        "select name from pg_settings where source = 'session' and name <> 'client_encoding'"
-    ).fetchall()
-    prepared = translator._conn.execute("select count(*) from pg_prepared_statements").fetchone()
+    with translator._lender.lend() as loan:
+        assert loan.kept
+        changed = loan.conn.execute(
+            "select name from pg_settings where source = 'session' and name <> 'client_encoding'"
+        ).fetchall()
+        prepared = loan.conn.execute("select count(*) from pg_prepared_statements").fetchone()
     translator.close()
     assert (changed, prepared) == ([], (0,))

@@ -122,6 +122,8 @@ AGGREGATE = SymbolKind("A")
 """`average`, `total`, `maximum`."""
 MOST = SymbolKind("S")
 """A superlative: `most`, `oldest`, `highest rated`."""
+NTH = SymbolKind("r")
+"""`second` before a superlative."""
 COMMONEST = SymbolKind("M")
 """`most common`, `least often used`."""
 THAN = SymbolKind("O")

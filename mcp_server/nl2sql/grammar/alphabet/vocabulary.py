@@ -139,6 +139,9 @@ def _superlatives() -> dict[tuple[str, ...], Cue]:
     return found
 
 
+SIGNS: dict[str, Operator] = {
+    "<": "<", "<=": "<=", "=": "=", "!=": "<>", ">=": ">=", ">": ">",
+}  # fmt: skip
 CUES: dict[tuple[str, ...], Cue] = {
     **_phrases(HOW_MANY, "how many,number of,count of,count the number of,total number of,count number of,"
                "overall number of,amount of,quantity of,count how many,number for,how many of,"
@@ -151,6 +154,9 @@ CUES: dict[tuple[str, ...], Cue] = {
                   "average amount of,mean number of,on average"),
     **_aggregates("sum", "total,sum,sum of,total amount of,total value of,combined,total of,"
                   "total sum of,sum of all,overall,in total"),
+    **_aggregates("median", "median,median of,median value of,median number of,median amount of"),
+    **_aggregates("stddev", "standard deviation of,standard deviation,stddev"),
+    **_aggregates("variance", "variance of,variance"),
     **_aggregates("max", "maximum,max,maximum value of,maximum number of,maximum of,maximal,"
                   "maximum amount of"),
     **_aggregates("min", "minimum,min,minimum value of,minimum number of,minimum of,minimal"),
@@ -184,6 +190,8 @@ CUES: dict[tuple[str, ...], Cue] = {
     **_operators("=", "exactly,equal to,equal,only"),
     **_operators("<>", "not equal to,different from,differ from,unequal to,not the same as,"
                  "other than exactly"),
+    **{(sign,): Cue(THAN.letter, operator=operator, how="sign") for sign, operator in SIGNS.items()},
+    ("+",): Cue(OR_MORE.letter, operator=">="),
     **_operators(">=", "or more,or above,or higher,or greater,or later,or over,or after,or newer", OR_MORE),
     **_operators("<=", "or less,or fewer,or below,or lower,or earlier,or under,or before", OR_MORE),
     **_phrases(BETWEEN, "between,in between,in the range of,range from,ranging from,in the range"),

@@ -50,6 +50,8 @@ OPPOSITE: dict[Operator, Operator] = {
     "=": "<>", ">": "<=", "<": ">=", ">=": "<", "<=": ">",
 }  # fmt: skip
 """What `not` makes of a comparison."""
+FROM_RIGHT: dict[Operator, Operator] = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
+"""A comparison read from the other side."""
 
 
 @phrase(
@@ -92,6 +94,19 @@ def _and_another(f: Found, bound: Bound) -> Sequence[Node]:
 def _bounded_by_year(f: Found) -> Sequence[Node] | None:
     """Founded after the year 2008."""
     return _bounded(f)
+
+
+@phrase(
+    LEADING.any + AMOUNT("n") + THAN("o") + COL("c") + (THAN("p") + AMOUNT("m"))("more").maybe, 0.25
+)
+def _between_signs(f: Found) -> Sequence[Node] | None:
+    """5 < age <= 20."""
+    if f.cue("o").how != "sign":
+        return None
+    bound = Bound(f.place("c"), FROM_RIGHT.get(f.operator("o"), f.operator("o")), f.place("n"))
+    if not f.has("more"):
+        return [bound]
+    return [bound, Bound(f.place("c"), f.operator("p"), f.place("m"))]
 
 
 @phrase(LEADING.any + THAN("o") + COL("c") + (OF | IN).any + AMOUNT("n"), 0.3)

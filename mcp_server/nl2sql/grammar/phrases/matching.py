@@ -13,6 +13,7 @@ from mcp_server.nl2sql.grammar.alphabet.vocabulary import Cue
 from mcp_server.nl2sql.grammar.columns import truth_values
 from mcp_server.nl2sql.grammar.nodes import (
     Absent,
+    Count,
     Entity,
     Equal,
     Flag,
@@ -22,12 +23,18 @@ from mcp_server.nl2sql.grammar.nodes import (
     Show,
     Sort,
 )
-from mcp_server.nl2sql.grammar.symbols import Symbol
+from mcp_server.nl2sql.grammar.symbols import SURE, Symbol
 from mcp_server.nl2sql.sql.logical import Aggregate, Operator
 
 CLEAR = VALUE | QUOTED
 """What can be nothing but a value."""
 DOING = frozenset("they he she we it i you is are was were be been have has had".split())  # noqa: SIM905
+DONE_COUNTED = 0.8
+"""What it costs to count the values of a column that is named like what was done: `paid`."""
+VALUE_COUNTED = 0.6
+"""What it costs to count those of a column that holds a value of that name elsewhere."""
+DOER_SHOWN = 1.5
+"""What it costs to show who did something, where the question names them: `referred by Ann`."""
 VERB_SHOWN = 0.8
 """What it costs to show a column that is named like a verb."""
 
@@ -117,11 +124,18 @@ def doubt(nodes: Sequence[Node], symbols: Sequence[Symbol]) -> float:
                 ref = symbols[at].ref
                 if ref is not None:
                     cost += 0.5 * (1 - max(ref.best_column, ref.best_table))
+            case Count(at=int(at)):
+                ref = symbols[at].ref
+                if ref is not None and ref.best_column > ref.best_table:
+                    cost += DONE_COUNTED * is_done(symbols[at])
+                    cost += VALUE_COUNTED * (bool(ref.values) and ref.best_column < SURE)
             case Show(at=at) | Sort(at=int(at)):
                 ref = symbols[at].ref
                 if ref is not None:
                     cost += 0.4 * max(0.0, ref.best_table - ref.best_column)
                     cost += 0.5 * (1 - ref.best_column)
+                if isinstance(node, Show) and symbols[at].text.lower().endswith(" by"):
+                    cost += DOER_SHOWN
                 if isinstance(node, Show) and _is_verb(symbols[at]):
                     cost += VERB_SHOWN
             case Entity(at=at) | Absent(at=at):
@@ -140,6 +154,11 @@ def _is_verb(symbol: Symbol) -> bool:
     """Whether the words before it say that it is done: `they attended`, `are assigned to`."""
     done = symbol.text.lower().endswith(("ed", "en"))
     return done and bool(DOING & {word.lower() for word in symbol.lead[-2:]})
+
+
+def is_done(symbol: Symbol) -> bool:
+    """Whether a name is a participle: `paid`, `started at`."""
+    return symbol.text.lower().split()[0].endswith(("ed", "en", "aid", "ing"))
 
 
 def aggregate_of(symbol: Symbol) -> Aggregate:

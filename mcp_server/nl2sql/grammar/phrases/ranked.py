@@ -24,6 +24,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     MOST,
     NAME,
     NOT,
+    NTH,
     NUMBER,
     OF,
     OR_MORE,
@@ -49,6 +50,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     HowMany,
     Limit,
     Node,
+    Nth,
     Numbered,
     Rank,
     Show,
@@ -148,6 +150,12 @@ def _aggregate(f: Found) -> Aggregate | None:
 
 def _relative(f: Found) -> bool:
     return f.begins(THAT | HAVE | WHOSE | IN | OF)
+
+
+@phrase(NTH("n"), 0.1)
+def _nth(f: Found) -> Sequence[Node]:
+    """The second most expensive."""
+    return [Nth(f.place("n"))]
 
 
 @phrase(MOST + NUMBER("n") + TAB("t"), 0.35)

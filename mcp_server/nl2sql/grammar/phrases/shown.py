@@ -50,16 +50,24 @@ from mcp_server.nl2sql.grammar.nodes import (
     Flag,
     HowMany,
     InBoth,
+    Lasting,
     Node,
+    Product,
     Share,
     Show,
 )
 from mcp_server.nl2sql.grammar.phrases.matching import Found, aggregate_of, phrase
 from mcp_server.nl2sql.grammar.symbols import NAMED_WELL
+from mcp_server.nl2sql.schema.derived import LASTING, UNITS
+from mcp_server.nl2sql.schema.model import Kind
+from mcp_server.nl2sql.words.tokens import lemma
 
 ARITHMETIC: dict[str, Literal["-", "*", "/"]] = {
     "difference": "-", "product": "*", "ratio": "/", "quotient": "/",
 }  # fmt: skip
+
+OPERATORS = {"times": "*", "*": "*", "x": "*", "minus": "-", "plus": "+", "+": "+", "/": "/"}
+"""Words and signs between two columns."""
 
 
 @phrase(DISTINCT("d").maybe + COL("c"), 0.3)
@@ -251,6 +259,35 @@ def _arithmetic(f: Found) -> Sequence[Node] | None:
     if operator is None:
         return None
     return [Difference(operator, Show(f.place("c")), Show(f.place("d")))]
+
+
+@phrase(
+    AGGREGATE("a").maybe + (WORD | COL)("u") + (IN | OF | BETWEEN).some + COL("c") + WORD.maybe
+    + (AND | IN).some + COL("d") + WORD.maybe, 0.3,
+)  # fmt: skip
+def _lasting(f: Found) -> Sequence[Node] | None:
+    """The average number of days between order date and ship date; hours from arrival to start."""
+    word = lemma(f.symbols[f.place("u")].text.split()[-1])
+    dated = all(
+        any(column.kind is Kind.DATE for column, _ in ref.columns)
+        for group in ("c", "d")
+        if (ref := f.symbols[f.place(group)].ref) is not None
+    )
+    if not dated or word not in (*UNITS, *LASTING):
+        return None
+    unit = word if word in UNITS else ""
+    aggregate = f.cue("a").aggregate if f.has("a") else None
+    return [Lasting(unit, f.place("c"), f.place("d"), aggregate)]
+
+
+@phrase(AGGREGATE("a").maybe + (OF | FOR).maybe + COL("c") + WORD("o") + COL("d"), 0.3)
+def _product(f: Found) -> Sequence[Node] | None:
+    """Quantity times unit price; the total price * weight."""
+    operator = OPERATORS.get(f.symbols[f.place("o")].text.lower())
+    if operator is None:
+        return None
+    aggregate = f.cue("a").aggregate if f.has("a") else None
+    return [Product(operator, f.place("c"), f.place("d"), aggregate)]
 
 
 @phrase(WORD + OF + COL("c") + IN + COL("d"), 0.45)

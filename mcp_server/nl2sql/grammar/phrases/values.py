@@ -49,12 +49,17 @@ from mcp_server.nl2sql.grammar.nodes import (
     Show,
     Under,
 )
-from mcp_server.nl2sql.grammar.phrases.matching import Found, holds, phrase
+from mcp_server.nl2sql.grammar.phrases.matching import Found, holds, is_done, phrase
+from mcp_server.nl2sql.schema.model import Kind
 
 _LIST = VAL + (LISTING_OR.some + PREPOSITION.maybe + VAL).any
 
 
 def _equal(f: Found, at: int | None) -> Sequence[Node] | None:
+    before = f.symbols[f.match.start() : f.place("v")]
+    compared = {s.cue.operator for s in before if s.kind in THAN and s.cue is not None}
+    if not compared <= {"=", "<>"}:
+        return None  # no text is less than another
     if at is not None and f.symbols[at].kind in COLUMN | VALUE_OR_COLUMN:
         known = [f.symbols[v] for v in f.places("v", VAL) if f.symbols[v].kind not in QUOTED]
         if known and not any(holds(f.symbols[at], each) for each in known):
@@ -64,7 +69,10 @@ def _equal(f: Found, at: int | None) -> Sequence[Node] | None:
     both = f.symbols[f.place("v") - 1].kind in BOTH if f.place("v") else False
     return [
         Equal(
-            at, values, f.has("x"), BOTH.letter if both else joint.letter if len(values) > 1 else ""
+            at,
+            values,
+            f.has("x") != ("<>" in compared),
+            BOTH.letter if both else joint.letter if len(values) > 1 else "",
         )
     ]
 
@@ -126,6 +134,17 @@ def _not_of(f: Found) -> Sequence[Node] | None:
 )  # fmt: skip
 def _is_not(f: Found) -> Sequence[Node] | None:
     return _equal(f, f.at("c"))
+
+
+@phrase((LEADING | AND).any + COL("c") + PREPOSITION.any + TAB("t").maybe + _LIST("v"), 0.3)
+def _done_at(f: Found) -> Sequence[Node] | None:
+    """Trips that ended at Weir, where a column of times is named like the verb."""
+    verb = f.symbols[f.place("c")]
+    dated = verb.ref is not None and all(c.kind is Kind.DATE for c, _ in verb.ref.columns)
+    if not dated or not is_done(verb):
+        return None
+    entity: list[Node] = [Entity(f.place("t"))] if f.has("t") else []
+    return [*entity, Equal(None, tuple(f.places("v", VAL)))]
 
 
 @phrase((LEADING | LIKE).any + NOT("x").maybe + BOTH.maybe + _LIST("v"), 0.4)

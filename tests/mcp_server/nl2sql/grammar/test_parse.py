@@ -43,7 +43,8 @@ def likeliest(text: str, linker: Linker, graph: JoinGraph) -> str:
         ("for each city, how many branches are there",
          "SELECT city, COUNT(*) FROM branch GROUP BY city"),
         ("the city with the most branches",
-         "SELECT city FROM branch GROUP BY city ORDER BY COUNT(*) DESC NULLS LAST LIMIT 1"),
+         "SELECT city FROM branch GROUP BY city ORDER BY COUNT(*) DESC NULLS LAST "
+         "FETCH FIRST 1 ROWS WITH TIES"),
         ("the 3 most expensive books",
          "SELECT title FROM book ORDER BY price DESC NULLS LAST LIMIT 3"),
         ("the oldest member of each branch",

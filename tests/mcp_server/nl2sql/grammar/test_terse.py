@@ -80,7 +80,8 @@ def query(text: str) -> str:
         ),
         (
             "the highest paid worker",
-            "SELECT first_name, last_name FROM worker ORDER BY salary DESC NULLS LAST LIMIT 1",
+            "SELECT first_name, last_name FROM worker ORDER BY salary DESC NULLS LAST "
+            "FETCH FIRST 1 ROWS WITH TIES",
         ),
         (
             "the 5 most recently hired workers",
@@ -140,7 +141,7 @@ def test_an_age_is_counted_from_a_date_of_birth() -> None:
         "SELECT name FROM guest WHERE EXTRACT(year FROM AGE(birth_date)) > 40"
     )
     assert likeliest_of("the youngest guest") == (
-        "SELECT name FROM guest ORDER BY birth_date DESC NULLS LAST LIMIT 1"
+        "SELECT name FROM guest ORDER BY birth_date DESC NULLS LAST FETCH FIRST 1 ROWS WITH TIES"
     )
 
 
@@ -198,7 +199,7 @@ def test_a_short_value_is_known_by_the_table_that_it_follows() -> None:
 
 def test_values_that_rows_share_are_grouped_by_themselves() -> None:
     assert query("the city with the most workers").endswith(
-        "GROUP BY t1.city ORDER BY COUNT(*) DESC NULLS LAST LIMIT 1"
+        "GROUP BY t1.city ORDER BY COUNT(*) DESC NULLS LAST FETCH FIRST 1 ROWS WITH TIES"
     )
 
 

@@ -15,6 +15,9 @@ READINGS = {
         "The name and age of sailors where age is greater than 20, the 3 with the highest age."
     ),
     "select name from sailor order by name": "The name of sailors, sorted by name (lowest first).",
+    "select name from sailor order by age desc fetch first 1 rows with ties": (
+        "The name of sailors, all with the highest age."
+    ),
     "select name from sailor order by 1 desc, age limit 1": (
         "The name of sailors, the one with the highest name, then age (lowest first)."
     ),

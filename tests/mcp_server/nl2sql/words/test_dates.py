@@ -35,6 +35,16 @@ def test_dates_written_out_take_the_form_in_which_they_are_kept(text: str, expec
         ("loans in this year", "loans between 2024-01-01 and 2024-12-31"),
         ("loans made yesterday", "loans made on 2024-03-12"),
         ("the last 3 loans", "the last 3 loans"),
+        ("loans of the previous month", "loans between 2024-02-01 and 2024-02-29"),
+        ("loans in the current quarter", "loans between 2024-01-01 and 2024-03-31"),
+        ("loans in Q2 2023", "loans between 2023-04-01 and 2023-06-30"),
+        ("loans in the fourth quarter of 2023", "loans between 2023-10-01 and 2023-12-31"),
+        ("loans more than 30 days ago", "loans before 2024-02-12"),
+        ("loans less than two weeks ago", "loans since 2024-02-28"),
+        ("loans due in the next 7 days", "loans due between 2024-03-13 and 2024-03-20"),
+        ("loans so far this year", "loans since 2024-01-01"),
+        ("loans this month so far", "loans since 2024-03-01"),
+        ("loans year to date", "loans since 2024-01-01"),
     ],
 )
 def test_periods_are_counted_from_today(said: str, meant: str) -> None:

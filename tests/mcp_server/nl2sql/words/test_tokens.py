@@ -1,6 +1,12 @@
 """The words of a question and of a name."""
 
-from mcp_server.nl2sql.words.tokens import Mark, shape_of, tokenize
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcp_server.nl2sql.words.tokens import Mark, normal_text, shape_of, tokenize
 
 
 def test_names_with_underscores_and_codes_with_hyphens() -> None:
@@ -26,3 +32,40 @@ def test_signs_that_end_a_name_are_part_of_it() -> None:
     assert [token.text for token in tokenize("type A+ or O- in C++?")] == [
         "type", "A+", "or", "O-", "in", "C++", "?",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "lemmas"),
+    [
+        ("price>10", ["price", ">", "10"]),
+        ("a >= 1, b => 2, c≥3", ["a", ">=", "1", ",", "b", ">=", "2", ",", "c", ">=", "3"]),
+        ("a <> 1 b != 2 c ≠ 3", ["a", "!=", "1", "b", "!=", "2", "c", "!=", "3"]),
+        ("a == 1", ["a", "=", "1"]),
+    ],
+)
+def test_signs_of_comparison_are_tokens_however_they_are_written(
+    written: str, lemmas: list[str]
+) -> None:
+    assert [token.lemma for token in tokenize(written)] == lemmas
+
+
+def test_numbers_keep_their_sign_and_their_point() -> None:
+    assert [token.value for token in tokenize("-5 .5 −3.25 ٤٢ 4+")][:4] == [-5, 0.5, -3.25, 42]
+    assert [token.value for token in tokenize("10-20")] == [None]
+
+
+@pytest.mark.parametrize(
+    "word", ["東京", "Москва", "العربية", "हिन्दी", "ไทย", "Ελλάδα", "עברית", "한국어", "Ålesund"]
+)
+def test_words_of_every_script_are_whole(word: str) -> None:
+    taken_apart = unicodedata.normalize("NFD", word)
+
+    assert [token.text for token in tokenize(f"towns called {taken_apart}?")][2:] == [word, "?"]
+    assert normal_text(taken_apart) == normal_text(word)
+
+
+@given(st.text(st.characters(categories=["L", "Mn"]), min_size=1))
+def test_no_letter_is_lost(text: str) -> None:
+    composed = unicodedata.normalize("NFC", text)
+
+    assert "".join(token.text for token in tokenize(composed)) == composed

@@ -72,7 +72,8 @@ def test_the_chosen_query_runs_once_beside_its_probe(
     monkeypatch.setattr(steps, "_answer", noted)
     answer = asker.ask("what are the names of sailors older than 35")
     assert answer.rows == (("Bob",),)
-    probing = asker.translator._conn  # type: ignore[attr-defined]
+    with asker.translator._lender.lend() as loan:  # type: ignore[attr-defined]
+        probing = loan.conn
     chosen = [request for conn, request in asked if conn is not probing]
     assert len([each for each in chosen if isinstance(each, Stream)]) == 1
     assert [each.query for each in chosen if isinstance(each, Prepare)] == [answer.sql]

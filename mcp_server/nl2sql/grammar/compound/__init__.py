@@ -1,0 +1,1 @@
+"""Questions that compare what two shorter questions ask for."""

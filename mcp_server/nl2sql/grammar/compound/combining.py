@@ -1,0 +1,49 @@
+"""Two queries that measure one thing each, as one query."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from mcp_server.nl2sql.sql.logical import Arithmetic, Condition, Filtered, Output, Query, Whole
+
+
+def combined(how: Literal["/", ","], left: Query, right: Query) -> Query | None:
+    """A query for the quotient of two measures, or for both; None where they are none.
+
+    Measures of the same rows are taken in one pass; conditions that both have are the query's.
+    """
+    one, other = _measure(left), _measure(right)
+    if one is None or other is None:
+        return None
+    if left.subject is not right.subject or left.via != right.via:
+        if how != "/" or _groups(left) or _groups(right):
+            return None
+        return Query(computed=[Arithmetic("/", Whole(left), Whole(right))])
+    if _groups(left) and _groups(left) != _groups(right):
+        return None
+    common = [condition for condition in left.where if condition in right.where]
+    sides = [
+        Filtered(measure, _beyond(query.where, common))
+        for measure, query in ((one, left), (other, right))
+    ]
+    computed = [Arithmetic("/", *sides)] if how == "/" else sides
+    plain = [output for output in right.select if not output.aggregate]
+    return replace(right, select=plain, where=common, computed=[*computed])
+
+
+def _measure(query: Query) -> Output | None:
+    """The one thing that a query measures; None for any other query."""
+    measures = [output for output in query.select if output.aggregate]
+    plain = [output.column for output in query.select if not output.aggregate]
+    ordered = query.order or query.limit is not None or query.having or query.per or query.each
+    if len(measures) != 1 or ordered or query.computed or query.combine is not None:
+        return None
+    return measures[0] if not plain or _groups(query) else None
+
+
+def _groups(query: Query) -> tuple[object, ...]:
+    return (*query.group, *query.group_tables, *query.periods)
+
+
+def _beyond(conditions: Sequence[Condition], common: Sequence[Condition]) -> tuple[Condition, ...]:
+    return tuple(condition for condition in conditions if condition not in common)

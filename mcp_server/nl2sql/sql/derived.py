@@ -1,0 +1,56 @@
+"""Columns that are computed from others, as SQL."""
+
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from mcp_server.nl2sql.schema.model import Column, Made
+
+SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "year": 31557600}
+SATURDAY, SUNDAY = 6, 7
+OPERATORS: dict[str, type[exp.Binary]] = {"+": exp.Add, "-": exp.Sub, "*": exp.Mul}
+
+
+def expression(made: Made, column: Callable[[Column], exp.Expr]) -> exp.Expr:
+    """What a computed column is. column: gives the columns that it is made of."""
+    first, last = made.of[0], made.of[-1]
+    match made.how:
+        case "days":
+            return exp.paren(exp.Sub(this=column(last), expression=column(first)))
+        case "duration":
+            passed = exp.Sub(this=column(last), expression=column(first))
+            return _in_units(passed, made.unit) if made.unit else exp.paren(passed)
+        case "weekend":
+            days = [exp.Literal.number(day) for day in (SATURDAY, SUNDAY)]
+            return exp.In(this=_extract("isodow", column(first)), expressions=days)
+        case "weekday":
+            return _extract("isodow", column(first))
+        case "hour":
+            return _extract("hour", column(first))
+        case "age":
+            return _extract("year", exp.Anonymous(this="age", expressions=[column(first)]))
+        case "late":
+            return exp.GT(this=column(last), expression=column(first))
+        case "overdue":
+            missing = exp.Is(this=column(last), expression=exp.Null())
+            past = exp.LT(this=column(first), expression=exp.CurrentDate())
+            return exp.and_(past, missing)
+        case "/":
+            divisor = exp.Nullif(this=column(last), expression=exp.Literal.number(0))
+            exact = exp.cast(column(first), "double precision", dialect="postgres")
+            return exp.paren(exp.Div(this=exact, expression=divisor, typed=True))
+        case operator:
+            return exp.paren(OPERATORS[operator](this=column(first), expression=column(last)))
+
+
+def _extract(part: str, of: exp.Expr) -> exp.Expr:
+    return exp.Extract(this=exp.var(part), expression=of)
+
+
+def _in_units(passed: exp.Expr, unit: str) -> exp.Expr:
+    seconds = _extract("epoch", exp.paren(passed))
+    if unit == "second":
+        return seconds
+    return exp.paren(
+        exp.Div(this=seconds, expression=exp.Literal.number(SECONDS[unit]), typed=True)
+    )
