@@ -123,7 +123,7 @@ async def connected(
         try:
             if connection.on_reader and not await _shows(connection, must_show or NOTHING):
                 await connection.close()
-                connection = await to("writer")
+                connection, kept = await to("writer"), None
             yield connection
         except BaseException:
             kept = None
