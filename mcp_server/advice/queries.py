@@ -17,21 +17,16 @@ _USERS: LiteralString = (
 STATEMENTS_PLACE: LiteralString = """
 select n.nspname::text from pg_catalog.pg_extension e
 join pg_catalog.pg_depend d on d.refclassid = 'pg_extension'::regclass and d.refobjid = e.oid
-     and d.classid = 'pg_proc'::regclass and d.deptype = 'e'
-join pg_catalog.pg_proc p on p.oid = d.objid and p.proname = 'pg_stat_statements'
-     and p.proargtypes::text = '16'
-join pg_catalog.pg_language l on l.oid = p.prolang and l.lanname = 'c'
-join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+     and d.classid = 'pg_class'::regclass and d.deptype = 'e'
+join pg_catalog.pg_class c on c.oid = d.objid and c.relname = 'pg_stat_statements'
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where e.extname = 'pg_stat_statements'
 """
-"""Where the extension has its function, the one that is in C, as a superuser alone can make them.
-
-Its view is not asked: whoever made the extension owns that, and may put another in its place.
-"""
+"""Where the extension has its view: nothing else of that name is asked."""
 
 SLOW = sql.SQL("""
 with here as (
-    select s.* from {function}(true) s
+    select s.* from {view} s
     where s.dbid = (select oid from pg_catalog.pg_database where datname = current_database())
 )
 select queryid::int8, left(query, 2000) as query, calls::int8,

@@ -226,62 +226,6 @@ async def test_a_hostile_database_runs_nothing_of_its_own(
         assert owner.execute("select count(*) from trap.caught").fetchone() == (0,)
 
 
-REPLACED = """
-create schema theirs;
-create extension if not exists pg_stat_statements schema theirs;
-create or replace function fires() returns int language plpgsql volatile as
-    $$ begin raise exception 'caught in a view'; end $$;
-create function public.current_database() returns name language plpgsql as
-    $$ begin raise exception 'caught by a function'; end $$;
-create function public.left(text, int) returns text language plpgsql as
-    $$ begin raise exception 'caught by a function'; end $$;
-alter database replaced set search_path = public, theirs, pg_catalog;
-"""
-
-
-async def test_of_an_extension_the_function_in_c_is_asked_and_nothing_that_took_its_place(
-    advising: Tools, ailing: ClusterHandle
-) -> None:
-    with ailing.connect(autocommit=True) as connection:
-        known = "select from pg_database where datname = 'replaced'"
-        if connection.execute(known).fetchone() is None:
-            connection.execute("create database replaced template template0")
-            with ailing.connect(dbname="replaced", autocommit=True) as owner:
-                owner.execute(REPLACED)
-                view = owner.execute(
-                    "select pg_get_viewdef('theirs.pg_stat_statements'::regclass)"
-                ).fetchone()[0]
-                owner.execute(
-                    "create or replace view theirs.pg_stat_statements as "
-                    + view.rstrip(";")
-                    + " where public.fires() = 1"
-                )
-        with ailing.connect(dbname="replaced", autocommit=True) as owner:
-            for _ in range(3):
-                owner.execute("select pg_sleep(0.12) /* replaced */")
-    told = await advising("diagnose", database="replaced", checks=["slow_queries"])
-    assert "not_checked" not in told
-    assert "pg_sleep" in str(of_check(told, "slow_queries"))
-    with ailing.connect(dbname="replaced", autocommit=True) as owner:
-        arguments = owner.execute(
-            "select pg_get_function_arguments(oid) from pg_proc where proname = "
-            "'pg_stat_statements' and pronamespace = 'theirs'::regnamespace"
-        ).fetchone()[0]
-        owner.execute(
-            f"create or replace function theirs.pg_stat_statements({arguments}) "
-            "returns setof record language plpgsql as "
-            "$$ begin raise exception 'caught in its place'; end $$"
-        )
-    told = await advising("diagnose", database="replaced", checks=["slow_queries"])
-    assert "caught" not in str(told)
-    assert "pg_stat_statements is not here" in told["not_checked"]["slow_queries"]
-    with ailing.connect(dbname="replaced", autocommit=True) as owner:
-        owner.execute(
-            "drop extension pg_stat_statements cascade; create extension "
-            "pg_stat_statements schema theirs"
-        )
-
-
 async def test_with_a_connection_string_it_says_what_its_role_may_not_see(
     ailing: ClusterHandle,
 ) -> None:
