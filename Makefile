@@ -11,7 +11,7 @@ DIST   ?= dist
 WORKERS ?= 3
 LONG_WORKERS ?= 2
 
-.PHONY: install dev demo test test-long conformance check bench docs dist lock clean
+.PHONY: install dev demo test test-long conformance check bench docs dist mcpb lock clean
 
 # What users need: clusters, memory, questions in English, the MCP server.
 install: $(USER_STAMP)
@@ -95,6 +95,10 @@ build/docs/.installed: docs/requirements.txt
 dist: $(DEV_STAMP)
 	rm -rf $(DIST) build/lib build/bdist.*
 	$(BIN)/python -m build --outdir $(DIST) .
+
+# The bundle of the MCP server for desktop clients, with the wheel of this checkout in it.
+mcpb: dist
+	$(BIN)/python publishing/mcpb.py $(DIST)
 
 # The pinned set of versions, as pyproject.toml allows it today.
 lock:

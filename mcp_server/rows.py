@@ -14,6 +14,8 @@ from mcp_server.rendering import CELL_CHARACTERS, Json, render_cell
 from mcp_server.results import QueryResult
 
 Connection = psycopg.AsyncConnection[Any]
+TypeNames = dict[tuple[int, int], tuple[str, int | None]]
+"""(type oid, modifier) -> (name as PostgreSQL writes it, type oid of its elements)."""
 
 RESULT_CHARACTERS = 1_000_000
 """All the values that one call reads together; an answer gives them out in pages."""
@@ -58,7 +60,7 @@ class Collected:
         self.rows.append(row)
         return True
 
-    def rendered(self, types: dict[tuple[int, int], tuple[str, int | None]]) -> list[list[Json]]:
+    def rendered(self, types: TypeNames) -> list[list[Json]]:
         """The rows as JSON has them."""
         return [
             [
@@ -78,7 +80,7 @@ class Collected:
         """The names of the columns."""
         return [name for name, _, _ in self.fields]
 
-    def types(self, types: dict[tuple[int, int], tuple[str, int | None]]) -> list[str]:
+    def types(self, types: TypeNames) -> list[str]:
         """The names of their types."""
         return [types[oid, modifier][0] for _, oid, modifier in self.fields]
 
@@ -107,12 +109,17 @@ async def result_of(
     collected: "Collected",
     texts: Iterable[wire.TextRow],
     seconds: float,
+    types: TypeNames | None = None,
 ) -> QueryResult:
-    """Rows that were read before, within the limits and as a tool gives them."""
+    """Rows that were read before, within the limits and as a tool gives them.
+
+    types: the names of theirs, where they are known; else they are asked for.
+    """
     for row in texts:
         if not collected.take(row):
             break
-    types = await type_names(connection, [(oid, modifier) for _, oid, modifier in collected.fields])
+    if types is None:
+        types = await type_names(connection, [(oid, mod) for _, oid, mod in collected.fields])
     rows = collected.rendered(types)
     return QueryResult(
         columns=collected.columns,
@@ -133,10 +140,8 @@ from rows from (pg_catalog.unnest(%s::pg_catalog.oid[]), pg_catalog.unnest(%s::p
 # Asked of typarray and not of typelem, for oidvector has elements but is not written as an array.
 
 
-async def type_names(
-    connection: Connection, types: Sequence[tuple[int, int]]
-) -> dict[tuple[int, int], tuple[str, int | None]]:
-    """(type oid, modifier) -> (name as PostgreSQL writes it, type oid of its elements)."""
+async def type_names(connection: Connection, types: Sequence[tuple[int, int]]) -> TypeNames:
+    """The names of some types."""
     if not types:
         return {}
     distinct = sorted(set(types))

@@ -8,9 +8,13 @@ Source: Model Context Protocol specification, "Transports"; the server part of m
 
 import ipaddress
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
+import anyio
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
@@ -20,11 +24,13 @@ from cluster_runtime.control.plane import ControlPlane
 from mcp_server.access.doors import Access, guarded
 from mcp_server.answers.pages import ANSWER_TOKENS
 from mcp_server.databases.existing import Databases
+from mcp_server.databases.kept import keeping
 from mcp_server.errors import ScopeError
 from mcp_server.offers.prompts import prompts
 from mcp_server.offers.resources import Resources
 from mcp_server.offers.serving import ToolServer
 from mcp_server.questions import Questions
+from mcp_server.toolkit.throwaway import remove_left_behind
 from mcp_server.toolkit.toolsets import DEFAULT, Toolset, Toolsets, named
 from mcp_server.tools import DEFINITIONS, Platform, ServerScope, bind
 from mcp_server.wording import InTools, OfExistingDatabases
@@ -129,7 +135,18 @@ def _serving(platform: Platform, scope: ServerScope, about: str, speaker: type[I
         tools=list(tools.values()),
         prompts=prompts(tools, scope.cluster, scope.databases),
         offered=Resources(platform, scope, words),
+        living=partial(_living, platform, scope),
     )
+
+
+@asynccontextmanager
+async def _living(platform: Platform, scope: ServerScope) -> AsyncIterator[dict[str, object]]:
+    """While a server serves: connections are kept, and what one that was killed has left goes."""
+    async with keeping() as state, anyio.create_task_group() as tasks:
+        if not (scope.read_only or scope.databases):
+            tasks.start_soon(remove_left_behind, platform)
+        yield state
+        tasks.cancel_scope.cancel()
 
 
 async def serve_stdio(server: Server) -> None:

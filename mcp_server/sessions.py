@@ -8,8 +8,8 @@ several statements is one transaction.
 The server counts the seconds of each statement, but SQL can stop its clock. So they are counted
 here too, for the whole call: then it is cancelled, and its session ended if it does not listen.
 
-Every call has a connection of its own and closes it. A kept one would hold session state from one
-caller to the next, and keep its cluster from pausing.
+A call has its connection alone. Those that only read are wiped when it has ended, and kept for a
+moment (`databases/kept.py`); those of the master user are closed.
 
 A database that is not ours (`mcp_server.databases`) is read with what a plain PostgreSQL permits:
 as the role of its connection string, in the same transaction, behind the same guard.
@@ -33,6 +33,7 @@ from cluster_runtime.engine.access.roles import READER
 from mcp_server import sql_script
 from mcp_server.databases.connections import CONNECTING, Connection, connect
 from mcp_server.databases.existing import Database, ExistingDatabase
+from mcp_server.databases.kept import kept_here
 from mcp_server.databases.parameters import Parameter, as_texts
 from mcp_server.databases.written import NOTHING, WRITTEN
 from mcp_server.errors import RESULT_LOST, ResultLostError, SqlRefusedError, StatementLostError
@@ -40,19 +41,21 @@ from mcp_server.nl2sql.database import wire
 from mcp_server.nl2sql.database.connecting import aconnect_to_read
 from mcp_server.nl2sql.database.guard import checks
 from mcp_server.nl2sql.database.guard.checks import Limits
-from mcp_server.nl2sql.database.own_names import own_names
+from mcp_server.nl2sql.database.guard.references import FIRST_USER_OID
+from mcp_server.nl2sql.database.own_names import own_names, pinned_names
 from mcp_server.nl2sql.database.refusals import refusal
 from mcp_server.nl2sql.database.steps import Fetched, arun
 from mcp_server.nl2sql.errors import ForbiddenError, NL2SQLError, QueryTimeoutError
 from mcp_server.rendering import clip
 from mcp_server.results import ExecutionResult, QueryResult, StatementResult
-from mcp_server.rows import Collected, result_of, type_names
+from mcp_server.rows import Collected, TypeNames, result_of, type_names
 from mcp_server.sql_errors import connection_lost
 
 T = TypeVar("T")
 
 STATEMENTS_LISTED = 100
 NOTICE_CHARACTERS = 1000
+TYPES_KNOWN = 1000
 
 CONNECTIONS = anyio.Semaphore(24)
 """Calls at a time; others wait, for a cluster takes 100 connections and programs need some."""
@@ -69,6 +72,12 @@ SETTINGS = (
     "pg_catalog.pg_is_in_recovery(), pg_catalog.pg_postmaster_start_time()::pg_catalog.text"
 )
 READER_SETTINGS = "set role none; " + SETTINGS
+WIPE = (
+    "rollback; close all; set session authorization default; reset all; deallocate all; "
+    "unlisten *; select pg_catalog.pg_advisory_unlock_all(); discard plans; discard temp; "
+    "discard sequences; "
+)
+"""What DISCARD ALL does, as its page in the manual has it, in one round trip."""
 LOCAL = ".localhost"
 READER_SECONDS = 2.0
 """How long a reader may take to show what this server has written; then the writer is asked."""
@@ -104,15 +113,34 @@ async def connected(
     async with CONNECTIONS:
         must_show = WRITTEN.of(cluster.id)
         reads = user == READER and must_show is not None
-        connection = await to("reader" if reads else "writer")
+        key = cluster.id, "reader" if reads else "writer"
+        # DROP DATABASE, of another than the default one, minds every session that is there.
+        kept = kept_here() if user == READER and database is None else None
+        taken: Connection | None = kept.take(key) if kept is not None else None
+        connection = taken or await to(key[1])
+        if kept is not None and connection.known_types is None:
+            connection.known_types = {}
         try:
             if connection.on_reader and not await _shows(connection, must_show or NOTHING):
                 await connection.close()
-                connection = await to("writer")
+                connection, kept = await to("writer"), None
             yield connection
+        except BaseException:
+            kept = None
+            raise
         finally:
-            with anyio.CancelScope(shield=True):
-                await connection.close()
+            if kept is not None and not connection.closed:
+                kept.give(key, connection, lambda: _wipe(connection, settings))
+            else:
+                with anyio.CancelScope(shield=True):
+                    await connection.close()
+
+
+async def _wipe(connection: Connection, settings: str) -> None:
+    """Make a session as it was when it was opened. Raises psycopg.Error."""
+    cursor = await connection.execute((WIPE + settings).encode(), prepare=False)
+    while cursor.nextset():
+        pass
 
 
 def _dsn(cluster: Database, endpoint: str, *, user: str | None, dbname: str | None) -> str:
@@ -205,9 +233,8 @@ async def _pid_if_it_stays(connection: Connection) -> int:
 async def reading(
     cluster: Database, database: str | None, limits: Limits
 ) -> AsyncIterator[Connection]:
-    """A connection of the read-only role, inside a READ ONLY transaction."""
+    """A connection of the read-only role, for `fetched`, which begins a READ ONLY transaction."""
     async with connected(cluster, database, limits, user=READER) as connection:
-        await arun(connection, checks.begin(limits))
         yield connection
 
 
@@ -215,9 +242,9 @@ async def reading(
 async def describing(
     cluster: Database, database: str | None, limits: Limits
 ) -> AsyncIterator[Connection]:
-    """The same for statements of our own about the catalog."""
+    """One inside a READ ONLY transaction, for statements of our own about the catalog."""
     async with reading(cluster, database, limits) as connection:
-        await arun(connection, own_names())
+        await arun(connection, own_names(checks.beginning(limits)))
         yield connection
 
 
@@ -225,10 +252,12 @@ async def describing(
 async def examining(
     cluster: Database, database: str | None, limits: Limits
 ) -> AsyncIterator[Connection]:
-    """As `describing`, of the writer and as the master user, whom the statistics are shown to."""
+    """As `describing`, of the writer and as the master user, whom the statistics are shown to.
+
+    No name is looked for outside of pg_catalog, whatever there is.
+    """
     async with connected(cluster, database, limits) as connection:
-        await arun(connection, checks.begin(limits))
-        await arun(connection, own_names())
+        await arun(connection, pinned_names(checks.beginning(limits)))
         yield connection
 
 
@@ -239,15 +268,30 @@ async def query(connection: Connection, sql: str, limits: Limits) -> QueryResult
     PostgreSQL refuses, nearest names included, and psycopg.Error for a lost connection.
     """
     answer = await fetched(connection, sql, limits)
-    await connection.execute("rollback; deallocate all")
     collected = Collected(limits, list(answer.fields), truncated=answer.truncated)
-    return await result_of(connection, collected, answer.texts, answer.seconds)
+    types = await _types_of(connection, {(oid, modifier) for _, oid, modifier in answer.fields})
+    return await result_of(connection, collected, answer.texts, answer.seconds, types)
+
+
+async def _types_of(connection: Connection, wanted: set[tuple[int, int]]) -> TypeNames:
+    """The names of some types. Those of PostgreSQL's own stay with a connection that is kept."""
+    known = connection.known_types
+    if known is not None and wanted <= known.keys():
+        return known
+    await connection.execute("rollback; deallocate all")
+    found = await type_names(connection, list(wanted))
+    if known is not None and len(known) < TYPES_KNOWN:
+        known |= {key: name for key, name in found.items() if key[0] < FIRST_USER_OID}
+    return found
 
 
 async def fetched(connection: Connection, sql: str, limits: Limits) -> Fetched:
-    """The rows of one statement that passes the guard, as text. Raises as `query` does."""
+    """The rows of one statement that passes the guard, as text; its transaction stays open.
+
+    Raises as `query` does.
+    """
     try:
-        checked = await arun(connection, checks.check(sql, limits))
+        checked = await arun(connection, checks.check(sql, limits, begins=True))
         return await arun(connection, checks.fetch(checked, limits, values=False))
     except ForbiddenError as refused:
         if isinstance(refused.__cause__, InsufficientPrivilege):

@@ -12,6 +12,7 @@ import structlog
 from cluster_runtime.engine.access.roles import READER
 from mcp_server.errors import ResultLostError
 from mcp_server.nl2sql.errors import QueryTimeoutError
+from mcp_server.rows import TypeNames
 
 T = TypeVar("T")
 
@@ -38,7 +39,8 @@ class Connection(psycopg.AsyncConnection[Any]):
     it cannot.
 
     on_reader: whether it is one to a reader. server: which of a cluster's servers it leads to.
-    grant_advice: what to do when its role may not read something.
+    grant_advice: what to do when its role may not read something. known_types: names of
+    PostgreSQL's own types; None of a connection that is not kept.
     """
 
     dsn: str
@@ -46,6 +48,7 @@ class Connection(psycopg.AsyncConnection[Any]):
     on_reader: bool = False
     server: str = ""
     grant_advice: str = GRANT_ADVICE
+    known_types: TypeNames | None = None
 
 
 CONNECTING: dict[str, Any] = {

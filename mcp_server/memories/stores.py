@@ -243,6 +243,8 @@ class KeptMemories:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str | None], Memories] = OrderedDict()
+        self.blocks_seen: dict[str, list[str]] = {}
+        """Scopes that have core blocks, as they were when a cluster was last asked, by its id."""
 
     def of(self, cluster: Cluster, *, writes: bool) -> Memories:
         """The memories in a cluster."""

@@ -9,6 +9,7 @@ from mcp import MCPError
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp_types import INTERNAL_ERROR, Resource
 
+from cluster_runtime.control.plane import Cluster
 from cluster_runtime.errors import BorealisError, ClusterNotFoundError
 from cluster_runtime.wording import Words
 from mcp_server.answers.pages import CHARACTERS_A_TOKEN, NOTE_CHARACTERS, Answer, blocks, page
@@ -207,29 +208,39 @@ class Resources:
         return "\n".join(blocks(part.text, notes, fenced=answer.fenced))
 
     async def _scopes_with_blocks(self) -> list[str]:
+        """Those of a cluster that is paused as they were: a list is no reason to wake it."""
         home = self.scope.memory_home
         if home is None or not self.has_memories:
             return []
+        seen = self.platform.memories.blocks_seen
         try:
-            memories = await self._memories(home)
-            blocks = [] if memories is None else await memories.blocks()
+            handle = await self._memory_cluster(home)
+            if handle is None:
+                return []
+            if (await self.platform.off_loop(handle.describe)).paused:
+                return seen.get(handle.id, [])
+            blocks = await self.platform.memories.of(handle, writes=False).blocks()
         except (BorealisError, psycopg.Error) as error:
             # The clusters are told all the same, that of the memories too, which says why.
             log.warning("mcp.memories_not_listed", cluster=home, error=str(error))
             return []
-        return list(dict.fromkeys(each.scope for each in blocks))
+        seen[handle.id] = list(dict.fromkeys(each.scope for each in blocks))
+        return seen[handle.id]
 
     async def _memories(self, cluster: str) -> Memories | None:
         """The memories in a cluster; None where the one for memories is still to be made."""
+        handle = await self._memory_cluster(cluster)
+        return None if handle is None else self.platform.memories.of(handle, writes=False)
+
+    async def _memory_cluster(self, cluster: str) -> Cluster | None:
         if self.scope.memory_home not in (None, cluster):
             raise ScopeError(f"the memories of this server are in {self.scope.memory_home!r} alone")
         try:
-            handle = await self.platform.off_loop(lambda: self.platform.clusters.cluster(cluster))
+            return await self.platform.off_loop(lambda: self.platform.clusters.cluster(cluster))
         except ClusterNotFoundError:
             if cluster != self.scope.memory_cluster:
                 raise
             return None
-        return self.platform.memories.of(handle, writes=False)
 
     async def _blocks(self, cluster: str, scope: str) -> Answer:
         owner = MemoryScope.of(scope)

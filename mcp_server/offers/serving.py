@@ -1,6 +1,7 @@
 """The server of the SDK with what changes while it serves: resources, completion, who is told."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Protocol
@@ -29,6 +30,7 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 
+from mcp_server.databases.kept import keeping
 from mcp_server.offers.prompts import wrong_arguments
 from mcp_server.toolkit.changes import Changes
 from mcp_server.toolkit.platform import owner_of
@@ -66,8 +68,11 @@ class Offered(Protocol):
         """What an argument may be, after those given before it. Raises MCPError."""
 
 
+Living = Callable[[], AbstractAsyncContextManager[dict[str, object]]]
+
+
 class ToolServer(MCPServer[dict[str, object]]):
-    """An MCP server with tools, prompts and resources."""
+    """An MCP server with tools, prompts and resources. living: what is entered while it serves."""
 
     def __init__(
         self,
@@ -78,6 +83,7 @@ class ToolServer(MCPServer[dict[str, object]]):
         tools: list[Tool],
         prompts: Sequence[Prompt],
         offered: Offered,
+        living: Living = keeping,
     ) -> None:
         changes = offered.changes
         super().__init__(
@@ -88,6 +94,7 @@ class ToolServer(MCPServer[dict[str, object]]):
             tools=tools,
             log_level="WARNING",
             subscriptions=changes.bus,
+            lifespan=lambda _: living(),
         )
         self._offered = offered
         for each in prompts:

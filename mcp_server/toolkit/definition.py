@@ -149,7 +149,12 @@ def bind(
     }
 
     async def answered(run: Callable[[], Awaitable[Told]]) -> Told:
-        return await (run() if definition.effect.writes else asked_again(run))
+        if not definition.effect.writes:
+            return await asked_again(run)
+        try:
+            return await run()
+        finally:
+            platform.found.clear()  # it may have renamed, deleted or replaced clusters
 
     async def invoke(
         ctx: Context[Any, Any], **arguments: Any

@@ -1,5 +1,6 @@
 """What tools stand on: the narrow port to the clusters, what a server may do, and one call."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ from mcp_server.toolkit.progress import Progress
 from mcp_server.toolkit.toolsets import DEFAULT, Toolsets
 
 T = TypeVar("T")
+FOUND_SECONDS = 2.0
+"""To look a cluster up takes as long as to read from it, where its host is another process."""
 
 
 @dataclass(slots=True)
@@ -28,6 +31,7 @@ class Platform:
     """What the tools of one server share: its clusters or databases, and what it learnt of them.
 
     plane: None for a server of databases that are there already, whose tools need none.
+    found: clusters by what they were called a moment ago, for reads; with when to look again.
     """
 
     plane: ControlPlane | None
@@ -37,6 +41,7 @@ class Platform:
     changes: Changes = field(default_factory=Changes)
     memories: KeptMemories = field(default_factory=KeptMemories)
     confirmations: Confirmations = field(default_factory=Confirmations)
+    found: dict[str, tuple[Cluster, float]] = field(default_factory=dict)
 
     @property
     def clusters(self) -> ControlPlane:
@@ -56,7 +61,11 @@ class Platform:
         """
         if self.databases is not None:
             return self.databases.database(identifier)
-        return await self.off_loop(lambda: self.clusters.cluster(identifier))
+        found, until = self.found.get(identifier, (None, 0.0))
+        if found is None or time.monotonic() > until:
+            found = await self.off_loop(lambda: self.clusters.cluster(identifier))
+            self.found[identifier] = found, time.monotonic() + FOUND_SECONDS
+        return found
 
 
 @dataclass(frozen=True, slots=True)

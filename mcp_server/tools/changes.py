@@ -28,13 +28,15 @@ from mcp_server.toolkit.arguments import ClusterName, DatabaseName, TimeoutSecon
 from mcp_server.toolkit.confirming import confirmed
 from mcp_server.toolkit.definition import Effect, tool
 from mcp_server.toolkit.platform import Call
-from mcp_server.toolkit.throwaway import throwaway
+from mcp_server.toolkit.throwaway import on_a_branch
 from mcp_server.toolkit.toolsets import Toolset
 from mcp_server.toolkit.undoing import behind_a_point, judged_on, warning
 from mcp_server.toolkit.uris import tables_uri
 from mcp_server.tools.branches import table_told
 
 ROWS_SHOWN = 20
+COMMITS_OF_A_DATA_DIFF = 1
+"""In its source: a mark in the log, up to which everything is durable."""
 
 LOCKS = """
 select c.oid::pg_catalog.regclass::pg_catalog.text, l.mode
@@ -81,14 +83,18 @@ async def preview_write(
 
     async def look(connection: Connection) -> None:
         rows = await (await connection.execute(LOCKS)).fetchall()
-        locks.extend([list(row) for row in rows])
+        locks[:] = [list(row) for row in rows]
 
-    async with call.progress.during("previewing"), throwaway(call, handle) as branch:
-        done = await _run(branch, sql, database, limits, look)
-        found = await call.off_loop(
-            lambda: call.plane.describe_data_diff(
-                cluster, branch.identifier, database_name=database, max_rows=ROWS_SHOWN
-            )
+    async with call.progress.during("previewing"):
+        done, found = await on_a_branch(
+            call,
+            handle,
+            lambda branch: _run(branch, sql, database, limits, look),
+            lambda source, branch: call.plane.describe_data_diff(
+                source, branch, database_name=database, max_rows=ROWS_SHOWN
+            ),
+            seconds=timeout_seconds,
+            commits=COMMITS_OF_A_DATA_DIFF,
         )
     words = {token.text for statement in pieces(sql) for token in statement}
     cascades = [each.name for each in found.tables if each.name.rpartition(".")[2] not in words]
@@ -135,17 +141,24 @@ async def apply_migration(
         kept = HIDDEN if may_hold_a_secret(sql) else sql
         await connection.execute(APPLIED, [name, kept, digest])
 
-    async with call.progress.during("trying it on a branch"), throwaway(call, handle) as branch:
+    async def tried(branch: Cluster) -> None:
         try:
             await _run(branch, sql, database, limits, account)
         except psycopg.Error as error:
             raise SqlRefusedError(
                 f"on a branch it failed, so nothing was done: {sql_error_text(error)}"
             ) from error
-        found = await call.off_loop(
-            lambda: call.plane.describe_schema_diff(
-                cluster, branch.identifier, database_name=database
-            )
+
+    async with call.progress.during("trying it on a branch"):
+        _, found = await on_a_branch(
+            call,
+            handle,
+            tried,
+            lambda source, branch: call.plane.describe_schema_diff(
+                source, branch, database_name=database
+            ),
+            seconds=timeout_seconds,
+            commits=0,
         )
     async with call.progress.during("applying it"):
         done = await behind_a_point(

@@ -5,7 +5,7 @@ others of the same names and put them where they are found first, so then only P
 schema is searched; names of types and tables come out with their schemas.
 """
 
-from mcp_server.nl2sql.database.steps import Fetch, Steps
+from mcp_server.nl2sql.database.steps import Script, Steps
 
 SET_IF_SHADOWED = """
 with searched as (
@@ -13,7 +13,7 @@ with searched as (
     where n.nspname operator(pg_catalog.=) any (pg_catalog.current_schemas(true))
       and n.oid operator(pg_catalog.<>) 11::pg_catalog.oid
 )
-select pg_catalog.set_config('search_path', 'pg_catalog', true)
+select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)
 where (pg_catalog.current_schemas(true))[1] operator(pg_catalog.<>) 'pg_catalog'::pg_catalog.name
    or exists (
        select from searched
@@ -43,6 +43,17 @@ where (pg_catalog.current_schemas(true))[1] operator(pg_catalog.<>) 'pg_catalog'
 # 11 is pg_catalog, 1255 pg_proc, 2617 pg_operator. What an extension brings is a superuser's.
 
 
-def own_names() -> Steps[None]:
-    """See to it that names in our own statements mean PostgreSQL's objects in this transaction."""
-    yield Fetch(SET_IF_SHADOWED)
+def own_names(before: str = "") -> Steps[None]:
+    """See to it that names in our own statements mean PostgreSQL's objects in this transaction.
+
+    before: statements that are sent first, such as those that open the transaction.
+    """
+    yield Script(f"{before}; {SET_IF_SHADOWED}")
+
+
+PINNED = "select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
+
+
+def pinned_names(before: str) -> Steps[None]:
+    """The same without a look: for a session with more rights than whoever shaped the database."""
+    yield Script(f"{before}; {PINNED}")

@@ -339,3 +339,20 @@ def test_a_place_for_memories_needs_tools_for_them(
     with pytest.raises(SystemExit):
         main(["mcp", "--dsn", "postgresql://localhost/x", "--memory-cluster", "m"])
     assert "--memory-cluster" in capfd.readouterr().err
+
+
+async def test_a_list_of_resources_wakes_no_cluster(runtime: Runtime) -> None:
+    runtime.create_db_cluster("dozing")
+    asked = Tools(
+        build_server(runtime, ServerScope("dozing", toolsets=MEMORY, allow_destructive=True))
+    )
+    async with Client(asked.server) as client:
+        block = {"scope": "user:ada", "block": "persona", "text": "kind"}
+        assert not (await client.call_tool("remember", block)).is_error
+        awake = {each.uri for each in (await client.list_resources()).resources}
+        assert "memory://user:ada" in awake
+        runtime.pause_db_cluster("dozing")
+        asleep = {each.uri for each in (await client.list_resources()).resources}
+        assert runtime.cluster("dozing").describe().paused
+    assert asleep == awake
+    runtime.delete_db_cluster("dozing")

@@ -157,7 +157,8 @@ def running(cluster: Any) -> int:
     with cluster.connect() as connection:
         return connection.execute(
             "select count(*) from pg_stat_activity "
-            "where application_name = 'borealis mcp' and usename = 'borealis_reader'"
+            "where application_name = 'borealis mcp' and usename = 'borealis_reader' "
+            "and state = 'active' and query not like 'discard%'"
         ).fetchone()[0]
 
 

@@ -260,7 +260,8 @@ async def test_a_search_that_finds_nothing_names_what_is_near(tools: Any, odd: A
 
 COLUMNS = "id int, name text, made_at timestamptz, note text, amount numeric, state text, part int"
 TABLES, WIDE_TABLES, WIDE_COLUMNS = 3000, 40, 1500
-SEARCH_TO_QUERY = 10
+SEARCH_TO_SCAN = 6
+SCAN = "select count(*) from pg_attribute where lower(attname::text) like '%number%'"
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +290,7 @@ def wide(runtime: Runtime) -> ClusterHandle:
 
 
 @pytest.mark.slow
-async def test_3000_tables_are_searched_in_little_more_than_a_query_takes(
+async def test_3000_tables_are_searched_in_little_more_than_one_look_at_all_columns(
     tools: Any, large: Any
 ) -> None:
     """In milliseconds it is at most 100 where nothing else runs, which a test cannot see to."""
@@ -301,12 +302,12 @@ async def test_3000_tables_are_searched_in_little_more_than_a_query_takes(
             answer = await client.call_tool("search_schema", query)
             took.append((time.perf_counter() - began) * 1000)
             began = time.perf_counter()
-            await client.call_tool("run_query", {"cluster": "large", "sql": "select 1"})
+            await client.call_tool("run_query", {"cluster": "large", "sql": SCAN})
             plain.append((time.perf_counter() - began) * 1000)
             assert f"_number_{n * 200}:" in told(answer)["text"].splitlines()[0]
     searched, queried = statistics.median(took), statistics.median(plain)
-    print(f"search_schema, {TABLES} tables: p50 {searched:.0f} ms; a query: {queried:.0f} ms")
-    assert searched / queried <= SEARCH_TO_QUERY
+    print(f"search_schema, {TABLES} tables: p50 {searched:.0f} ms; a look: {queried:.0f} ms")
+    assert searched / queried <= SEARCH_TO_SCAN
 
 
 @pytest.mark.slow

@@ -158,17 +158,18 @@ def tree(sql: str) -> exp.Query | exp.Values | None:
 
 
 def check(
-    sql: str, limits: Limits | None = None, *, system_catalogs: bool = True
+    sql: str, limits: Limits | None = None, *, system_catalogs: bool = True, begins: bool = False
 ) -> Steps[CheckedQuery]:
     """All checks of one text, inside a transaction that `begin` opened.
 
-    system_catalogs: whether pg_catalog and information_schema may be read.
+    system_catalogs: whether pg_catalog and information_schema may be read. begins: whether that
+    transaction is still to be opened; it is then, in the round trip that is made anyhow.
     Raises a RefusedError whose class and message say which check refused, and why.
     """
     bounds = limits or Limits()
     inspection = inspect(sql)
     try:
-        around = yield from surroundings()
+        around = yield from surroundings(beginning(bounds) if begins else "")
         if around.unsafe_domain:
             yield from _rehearse(inspection, around)
         found = yield from _analysed(STATEMENT, inspection.query)
@@ -228,6 +229,16 @@ def begin(limits: Limits, role: str | None = None) -> Steps[None]:
     as `pg_read_all_data` would give them more than their own grants).
     Raises ForbiddenError when the session may not become `role`, psycopg.Error without server.
     """
+    try:
+        yield Script(beginning(limits, role))
+    except psycopg.Error as error:
+        if not is_judgement(error):
+            raise
+        raise ForbiddenError(f"cannot read as role {role!r}: {primary(error)}") from error
+
+
+def beginning(limits: Limits, role: str | None = None) -> str:
+    """The statements of `begin`, to be sent with others."""
     milliseconds = int(limits.timeout * 1000)
     text = composed.SQL(BEGIN).format(
         statement=str(milliseconds),
@@ -235,12 +246,7 @@ def begin(limits: Limits, role: str | None = None) -> Steps[None]:
         transaction=str(3 * milliseconds + OWN_MILLISECONDS),
         role=role,
     )
-    try:
-        yield Script(text.as_string())
-    except psycopg.Error as error:
-        if not is_judgement(error):
-            raise
-        raise ForbiddenError(f"cannot read as role {role!r}: {primary(error)}") from error
+    return text.as_string()
 
 
 def _rehearse(inspection: Inspection, around: Surroundings) -> Steps[None]:

@@ -78,9 +78,12 @@ class Surroundings:
     unsafe_domain: str | None
 
 
-def surroundings() -> Steps[Surroundings]:
-    """Look round, inside the guard's transaction; from then on the server prints trees."""
-    answer = yield Script(f"{SURROUNDINGS}; {PRINT}")
+def surroundings(before: str = "") -> Steps[Surroundings]:
+    """Look round, inside the guard's transaction; from then on the server prints trees.
+
+    before: statements that are sent first, such as those that open the transaction.
+    """
+    answer = yield Script(f"{before}; {SURROUNDINGS}; {PRINT}")
     version, code = answer.server_version, answer.rows[0][0]
     for _, name, check in answer.rows:
         if name is None:
