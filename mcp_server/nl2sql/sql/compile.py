@@ -170,9 +170,9 @@ def _tables(query: Query) -> list[Table]:
     for each in query.computed:
         sides = (each.left, each.right) if isinstance(each, Arithmetic) else (each,)
         for side in sides:
-            output = side.output if isinstance(side, Filtered) else side
-            if isinstance(output, Output):
-                add(output.column.table if output.column is not None else output.table)
+            shown = side.output if isinstance(side, Filtered) else side
+            if isinstance(shown, Output):
+                add(shown.column.table if shown.column is not None else shown.table)
             if isinstance(side, Filtered):
                 for condition in side.where:
                     for table in tables_of(condition):
