@@ -21,11 +21,10 @@ from cluster_runtime.storage.simulation.mutations import DISK_MUTATIONS, MUTATIO
 from cluster_runtime.storage.simulation.run import STEPS, World
 
 CAUGHT_WITHIN = 5_000
-CHUNK, DISK_CHUNK = 500, 60
-FIXED, FRESH = 500, 500
-DISK_FIXED, DISK_FRESH = 60, 60
-"""Seeds of every run: those that are the same each time, and those of today."""
-ENDING = 20
+CHUNK, DISK_CHUNK = 500, 100
+FIXED, FRESH = 2_500, 2_500
+DISK_FIXED, DISK_FRESH = 200, 200
+ENDING = 40
 LONG = 100_000
 """Seeds of each model in a long campaign."""
 PARTS = [(run_seed, part, 10_000) for part in range(0, LONG, 10_000)] + [
@@ -40,7 +39,6 @@ RARE = {
     "losses_ignored",
     "marks_copied_ahead",
     "opened_at_the_first_try_or_not",
-    "promise_not_persisted",
     "state_without_a_checksum",
 }
 """Bugs that show in one seed of several hundred."""
