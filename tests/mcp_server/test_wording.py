@@ -301,7 +301,7 @@ SQL = re.compile(
     re.I,
 )
 READ_BY_TOOLS_ALONE = {
-    *("results.py", "server.py", "sessions.py", "tools", "toolkit", "offers", "demo")
+    *("results.py", "server.py", "sessions.py", "databases", "tools", "toolkit", "offers", "demo")
 }
 
 

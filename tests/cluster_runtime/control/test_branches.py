@@ -135,7 +135,7 @@ def test_what_cannot_be_made_is_refused_and_leaves_nothing(
         branch(shared_runtime, "no-such", "new")
     with pytest.raises(InvalidParameterError, match="says which cluster to begin from"):
         shared_runtime.restore_db_cluster_to_point_in_time("new", use_latest_restorable_time=True)
-    with pytest.raises(InvalidParameterError, match="give either"):
+    with pytest.raises(InvalidParameterError, match="give one of restore_to_time"):
         shared_runtime.restore_db_cluster_to_point_in_time("new", "notes")
     with pytest.raises(InvalidParameterError, match="is of the present"):
         shared_runtime.restore_db_cluster_to_point_in_time(

@@ -61,6 +61,7 @@ def stretch(server_dsn: str) -> Iterator[Stretch]:
 
 def changed(conn: psycopg.Connection[Any]) -> Stretch:
     conn.execute("create extension pg_walinspect")
+    conn.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
     conn.execute("select pg_create_physical_replication_slot('kept', true)")
     conn.execute("select pg_switch_wal()")
     (start,) = conn.execute("select pg_current_wal_insert_lsn()").fetchone() or ("",)
@@ -78,6 +79,8 @@ def changed(conn: psycopg.Connection[Any]) -> Stretch:
     }
     commits = {xid for (xid,) in conn.execute(COMMITS, (start, end))}
     lsn, last = parse_lsn(start), parse_lsn(end)
+    # The last file has a header at most, and may not be there yet.
+    last -= last % size
     files = range(lsn - lsn % size, last, size)
     wal = b"".join(
         (Path(directory) / "pg_wal" / wal_file_name(1, at, size)).read_bytes() for at in files

@@ -58,8 +58,11 @@ def wal_of(records: list[bytes]) -> tuple[bytes, list[int]]:
     return content, ends
 
 
+XID = 7
+
+
 def record(manager: int, info: int, data: bytes) -> bytes:
-    return struct.pack("=IIQBBxxI", 24 + len(data), 7, 0, info, manager, 0) + data
+    return struct.pack("=IIQBBxxI", 24 + len(data), XID, 0, info, manager, 0) + data
 
 
 def commit_record(seconds: float, extra: int = 0, *, before: bytes = b"", info: int = 0) -> bytes:
@@ -96,7 +99,8 @@ def test_commits_are_found_wherever_pages_cut_them(
     chunks = [content[at : at + chunk] for at in range(0, len(content), chunk)]
     found = list(commits(START, chunks, SEGMENT))
     assert found == [
-        Commit(ends[n - 1] if n else START, ends[n], 1_700_000_000.0 + n) for n in expected
+        Commit(ends[n - 1] if n else START, ends[n], 1_700_000_000.0 + n, xids=(XID,))
+        for n in expected
     ]
     if content:
         assert list(commits(START, [content[:-8]], SEGMENT)) == [

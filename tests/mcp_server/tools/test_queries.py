@@ -154,11 +154,12 @@ ENDLESS = "select count(*) from generate_series(1, 100000000) a"
 
 
 def running(cluster: Any) -> int:
+    """Sessions of readers in a transaction: what they run, and whether, is shown to nobody."""
     with cluster.connect() as connection:
         return connection.execute(
-            "select count(*) from pg_stat_activity "
+            "select count(*) from pg_stat_activity join pg_locks using (pid) "
             "where application_name = 'borealis mcp' and usename = 'borealis_reader' "
-            "and state = 'active' and query not like 'discard%'"
+            "and locktype = 'virtualxid'"
         ).fetchone()[0]
 
 
