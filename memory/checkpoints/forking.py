@@ -193,8 +193,9 @@ class Forking(DriverOwner):
     def _require_end(self, key: Key, latest: Key) -> None:
         if latest != key:
             raise ThreadTransferError(
-                f"checkpoint {key.checkpoint_id} of thread {key.thread_id!r} was stored again when "
-                f"{latest.checkpoint_id} was there already: name that one"
+                f"checkpoint {key.checkpoint_id} of thread {key.thread_id!r} was stored together "
+                f"with {latest.checkpoint_id}, or after it: name that one; a graph that runs with "
+                "durability='sync' stores each by itself"
             )
 
 

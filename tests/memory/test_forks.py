@@ -182,7 +182,7 @@ def test_what_cannot_be_forked_is_refused_and_leaves_no_branch(runtime: Runtime)
         # Stored again by somebody when its children were there.
         found = history[-1]
         saver.put({"configurable": {"thread_id": "t"}}, found.checkpoint, found.metadata, {})
-        with pytest.raises(ThreadTransferError, match="was stored again"):
+        with pytest.raises(ThreadTransferError, match="was stored together"):
             saver.fork_thread(found.config, runtime, "branch")
     assert [each.db_cluster_identifier for each in runtime.describe_db_clusters()].count(
         "branch"

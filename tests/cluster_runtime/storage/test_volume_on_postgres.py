@@ -421,6 +421,8 @@ def test_a_promoted_reader_becomes_the_writer_on_a_timeline_of_its_own(
             volume.attach_writer(reader.socket_directory, SUPERUSER)
             conn.execute("alter system set synchronous_standby_names = 'storage'")
             conn.execute("select pg_reload_conf()")
+            synchronous = "select from pg_stat_replication where sync_state <> 'async'"
+            wait_until(lambda: conn.execute(synchronous).fetchall())
             conn.execute("insert into t values (2)")
         assert volume.metadata.timelines.current == 2
     finally:

@@ -59,8 +59,10 @@ def test_a_database_of_the_last_release_says_what_its_index_is(fresh_dsn: str) -
         conn.execute("drop table borealis.memory_index_settings")
         conn.execute("drop function borealis.memory_put_worded_items")
         conn.execute(
-            "delete from borealis.memory_migrations where component = 'items' and version = 4"
+            "delete from borealis.memory_migrations where component = 'items' and version >= 4"
         )
+        conn.execute("drop table borealis.memory_item_origins cascade")
+        conn.execute("drop function borealis.memory_put_noted_items")
     store_on(fresh_dsn).setup()
     with psycopg.connect(fresh_dsn) as conn:
         conn.execute("delete from borealis.memory_index_settings")
