@@ -264,8 +264,12 @@ class InTools:
         return ARGUMENTS.get(name, plainly(name))
 
     def hint(self, hint: Hint) -> str | None:
-        """A hint with its tool; None where an agent can do nothing."""
-        tool = self.tool(hint.operation)
+        """A hint with its tool; None where an agent can do nothing, or has no use for it."""
+        operation = hint.operation
+        offer = OFFERS.get(operation.name)
+        if offer is not None and offer.leaves_out & operation.settings.keys():
+            return None
+        tool = self.tool(operation)
         if tool is not None:
             return hint.text.format(tool)
         return f"no tool does that here, but a person can: {COMMAND_LINE.hint(hint)}"
