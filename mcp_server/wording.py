@@ -224,7 +224,7 @@ class OnTheCommandLine:
         """A parameter as its option."""
         return OPTIONS.get(name, plainly(name))
 
-    def hint(self, hint: Hint) -> str:
+    def hint(self, hint: Hint) -> str | None:
         """A hint with its command, or with the call in Python where there is none."""
         command = self.command(hint.operation)
         if command is None:
@@ -251,6 +251,16 @@ class OnTheCommandLine:
             option = OPTIONS_OF_OPERATIONS[name][setting]
             arguments += _option(option, value) if option.startswith("-") else [str(value)]
         return _line(COMMANDS[name], cluster, *arguments)
+
+
+class OfAnExistingDatabase(OnTheCommandLine):
+    """For whoever asks a database that is there already: no cluster is named, and none helps."""
+
+    def hint(self, hint: Hint) -> str | None:
+        """Where the server is looked for; else None."""
+        if hint.operation.name == "describe_db_clusters":
+            return "the connection string says where it is looked for, and as whom"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,4 +315,5 @@ def _option(option: str, value: object) -> Collection[str]:
 
 
 COMMAND_LINE = OnTheCommandLine()
+EXISTING_DATABASE = OfAnExistingDatabase()
 EVERY_TOOL = InTools()
