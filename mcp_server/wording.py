@@ -224,7 +224,7 @@ class OnTheCommandLine:
         """A parameter as its option."""
         return OPTIONS.get(name, plainly(name))
 
-    def hint(self, hint: Hint) -> str:
+    def hint(self, hint: Hint) -> str | None:
         """A hint with its command, or with the call in Python where there is none."""
         command = self.command(hint.operation)
         if command is None:
@@ -253,6 +253,16 @@ class OnTheCommandLine:
         return _line(COMMANDS[name], cluster, *arguments)
 
 
+class OfAnExistingDatabase(OnTheCommandLine):
+    """For whoever asks a database that is there already: no cluster is named, and none helps."""
+
+    def hint(self, hint: Hint) -> str | None:
+        """Where the server is looked for; else None."""
+        if hint.operation.name == "describe_db_clusters":
+            return "the connection string says where it is looked for, and as whom"
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class InTools:
     """For a model that calls the tools of one server. has: whether it has a tool of that name."""
@@ -264,8 +274,12 @@ class InTools:
         return ARGUMENTS.get(name, plainly(name))
 
     def hint(self, hint: Hint) -> str | None:
-        """A hint with its tool; None where an agent can do nothing."""
-        tool = self.tool(hint.operation)
+        """A hint with its tool; None where an agent can do nothing, or has no use for it."""
+        operation = hint.operation
+        offer = OFFERS.get(operation.name)
+        if offer is not None and offer.leaves_out & operation.settings.keys():
+            return None
+        tool = self.tool(operation)
         if tool is not None:
             return hint.text.format(tool)
         return f"no tool does that here, but a person can: {COMMAND_LINE.hint(hint)}"
@@ -301,4 +315,5 @@ def _option(option: str, value: object) -> Collection[str]:
 
 
 COMMAND_LINE = OnTheCommandLine()
+EXISTING_DATABASE = OfAnExistingDatabase()
 EVERY_TOOL = InTools()

@@ -52,18 +52,25 @@ def test_the_block_of_a_client_is_the_one_that_init_writes(client: Client) -> No
 
 
 def test_the_commands_run(engine_dir: Path) -> None:
-    (block,) = re.findall(r"^## Command line\n.*?^```sh\n(.*?)^```", README, re.M | re.S)
-    commands, serve = block[: block.index("borealis serve")], block[block.index("borealis serve") :]
+    """Of all blocks from the first cluster on, one after the other, as somebody reads on."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.M | re.S)
+    lines = "".join(blocks[[block.startswith("borealis init") for block in blocks].index(True) :])
+    commands, serve = lines[: lines.index("borealis serve")], lines[lines.index("borealis serve") :]
     assert len(serve.splitlines()) == 1, "this one never ends; test_cli.py runs it"
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    away = engine_dir / "bin"  # what else a machine may have, such as psql, is not needed
+    away.mkdir()
+    (away / "borealis").symlink_to(Path(sys.executable).with_name("borealis"))
+    (away / "sh").symlink_to("/bin/sh")
     done = subprocess.run(
-        ["sh", "-e", "-c", commands],
-        env={**os.environ, "HOME": str(engine_dir), "PATH": path},
+        ["/bin/sh", "-e", "-c", commands],
+        env={**os.environ, "HOME": str(engine_dir), "PATH": str(away)},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
+    assert "SELECT COUNT(*) FROM note" in done.stdout
     assert "SELECT COUNT(*) FROM book" in done.stdout
+    assert "written_at" in done.stdout
 
 
 def test_there_are_examples() -> None:
@@ -74,3 +81,10 @@ def test_every_page_that_is_linked_exists() -> None:
     root = Path(__file__).parent.parent
     linked = re.findall(r"\]\(((?!http)[^)#]+)", README)
     assert [link for link in linked if not (root / link).exists()] == []
+
+
+def test_every_page_is_linked() -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    pages = {f"docs/{each.name}" for each in docs.glob("*.md")}
+    of_no_subject = {"docs/STYLE.md", "docs/index.md"}
+    assert pages - of_no_subject <= set(re.findall(r"\]\(([^)#]+)", README))

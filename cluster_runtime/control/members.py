@@ -77,7 +77,7 @@ def instance_named(identifier: str, known: Sequence[DBInstance]) -> DBInstance:
             return instance
     guess = did_you_mean(identifier, (each.db_instance_identifier for each in known))
     raise InstanceNotFoundError(
-        f"no instance {identifier!r} in this runtime{guess}",
+        f"no instance {identifier!r}{guess}",
         Hint("{} lists all of them", Operation("describe_db_instances")),
     )
 

@@ -1,5 +1,7 @@
 """Tests of a shop: each has a database of its own, made from the migrations.
 
+Until borealis-postgres is on PyPI, the wheel that `make dist` builds takes its place:
+
 pip install borealis-postgres pytest pytest-xdist
 pytest -n 2
 """

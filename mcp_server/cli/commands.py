@@ -309,7 +309,8 @@ def ask(
     place = existing.to_ask(name, question, dsn, region, user, database, ca_bundle)
     if place is not None:
         asked, text = place
-        answer = ask_once(asked, text, None, model)
+        with existing.told():
+            answer = ask_once(asked, text, None, model)
     elif question is None:
         raise typer.BadParameter("a question in English must follow", param_hint="QUESTION")
     else:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from rich.box import HEAVY_HEAD
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from cluster_runtime.control.records.model import DBCluster
+from cluster_runtime.control.records.model import ClusterStatus, DBCluster
 from mcp_server.rendering import Json
 
 if TYPE_CHECKING:
@@ -187,10 +188,16 @@ def _deep_pause(facts: DBCluster) -> str:
     return f"after {seconds} s of pause" if seconds and facts.scaling.auto_pause else "never"
 
 
+def _at_rest(facts: DBCluster) -> str:
+    """What there is to say of a server of which nothing is known now."""
+    now = status(facts)
+    return "not measured" if now == ClusterStatus.AVAILABLE else f"{now}: known once it runs"
+
+
 def _why(facts: DBCluster) -> str:
     now = facts.serverless_capacity
     if now is None:
-        return "known once it runs"
+        return _at_rest(facts)
     return f"{now.granted:g} ACU of {now.wanted:g} that it wants: {now.reason}"
 
 
@@ -199,13 +206,13 @@ def _held(facts: DBCluster) -> str:
 
     now = facts.serverless_capacity
     if now is None:
-        return "known once it runs"
+        return _at_rest(facts)
     return describe(now.in_force) + "".join(f"\nnot held: {gap}" for gap in now.in_force.gaps)
 
 
 def _walls(facts: DBCluster) -> str:
     if facts.walls is None:
-        return "known once it runs; borealis doctor tries them now"
+        return f"{_at_rest(facts)}; borealis doctor tries them now"
     missing = "".join(f"\nnot held: {gap}" for gap in facts.walls.gaps)
     return ", ".join(facts.walls.standing) + missing
 
@@ -215,10 +222,37 @@ def what_goes(preview: "RewindDescription") -> str:
     if not preview.commits:
         return "no transaction would go"
     sessions = ", ".join(preview.sessions) or "nobody"
-    return (
-        f"{preview.commits} commits would go, from {preview.first_commit:%Y-%m-%d %H:%M:%S} to "
-        f"{preview.last_commit:%Y-%m-%d %H:%M:%S} UTC; connected now: {sessions}"
-    )
+    return f"{_commits(preview)} would go{_between(preview)}; connected now: {sessions}"
+
+
+def rewind(found: "RewindDescription", *, as_json: bool) -> None:
+    """A rewind that would be, or that was."""
+    if as_json:
+        json_of(_as_dict(found))
+    elif found.dry_run:
+        plain(what_goes(found))
+    else:
+        name = found.db_cluster_identifier
+        went = f"{_commits(found)} went{_between(found)}" if found.commits else "nothing went"
+        plain(
+            f"cluster {name!r} is as it was at LSN {found.lsn}: {went}; borealis undo-rewind "
+            f"{name} takes that back until {_said(found.can_be_undone)} UTC"
+        )
+
+
+def _commits(found: "RewindDescription") -> str:
+    return counted(found.commits, "commit")
+
+
+def _between(found: "RewindDescription") -> str:
+    return f", from {_said(found.first_commit)} to {_said(found.last_commit)} UTC"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 commit`, `2 commits`, `1 process`, `2 processes`."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def result(value: Any, *, as_json: bool) -> None:
@@ -254,9 +288,23 @@ def _title(name: str) -> str:
 
 
 def _said(value: Any) -> str:
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S}"
+        case Enum():
+            return str(value.value)
+        case dict():
+            named = ((_title(str(name)).lower(), each) for name, each in value.items())
+            return ", ".join(f"{name} {_said(each)}" for name, each in named)
+        case list() | tuple():
+            between = "; " if any(isinstance(each, dict) for each in value) else ", "
+            return between.join(map(_said, value))
+        case _:
+            return str(value)
 
 
 def rows(result: "QueryResult", console: Console = out, limit: int | None = None) -> None:

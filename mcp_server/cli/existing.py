@@ -1,7 +1,10 @@
 """Which databases a command is about that are there already: `--dsn`, or a cluster of Amazon's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+import psycopg
 
 from mcp_server.cli import console
 from mcp_server.databases.existing import (
@@ -12,7 +15,9 @@ from mcp_server.databases.existing import (
     has_password,
     parse,
 )
-from mcp_server.errors import ScopeError
+from mcp_server.errors import McpServerError, ScopeError
+from mcp_server.sql_errors import sql_error_text
+from mcp_server.wording import EXISTING_DATABASE
 
 
 def to_serve(
@@ -66,6 +71,15 @@ def to_ask(
         return parse(strings[0]), name
     found = _amazons(name, region, user, database, ca_bundle)
     return None if found is None else (found, question)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Errors of PostgreSQL become McpServerErrors, in words for whoever has no cluster here."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise McpServerError(sql_error_text(error, EXISTING_DATABASE)) from error
 
 
 def _amazons(

@@ -23,6 +23,7 @@ from cluster_runtime.control.operations.inputs import (
     inputs,
 )
 from mcp_server.cli import console, options
+from mcp_server.cli.confirming import confirm
 from mcp_server.cli.watching import following, progress
 from mcp_server.errors import McpServerError
 from mcp_server.wording import command_of, is_a_command, option_of
@@ -42,12 +43,16 @@ class Manner:
     """How a command goes about its operation. show: its result, the subject's name, whether JSON.
 
     confirm: a question to be answered first, unless --yes says so; {name!r} is the subject.
+    may_be_undone: so it never asks, and takes --yes as its siblings do. done: what to say where
+    nothing is returned; {restore_point!r} is the parameter of that name.
     look: raises where there is no such subject. follows: --follow asks again and again, and shows
     what is new in the sequence. progress: draws a bar meanwhile, of the cluster that is made.
     """
 
     show: Show
     confirm: str = ""
+    may_be_undone: bool = False
+    done: str = "done"
     look: Callable[["Runtime", str], object] = lambda runtime, name: runtime.cluster(name)
     follows: bool = False
     progress: bool = False
@@ -89,7 +94,7 @@ def _command(
             if manner.confirm:
                 manner.look(runtime, name)
                 if not yes:
-                    typer.confirm(manner.confirm.format(name=name), abort=True)
+                    confirm(manner.confirm.format(name=name))
             current = current_values(runtime, name)
             chosen = arguments(declared, values, current)
             perform = partial(getattr(runtime, declared.method), **chosen)
@@ -97,12 +102,17 @@ def _command(
                 following.follow(perform, as_json=as_json)
             elif manner.progress:
                 manner.show(progress.during(runtime, name, perform), name, as_json)
+            elif (result := perform()) is None and manner.show is _show_as_it_is and not as_json:
+                console.note(manner.done.format(**values))
             else:
-                manner.show(perform(), name, as_json)
+                manner.show(result, name, as_json)
 
     parameters = [*(_parameter(one) for one in asked), state_dir]
     if manner.confirm:
         parameters.append(_option("yes", bool, False, "--yes", "-y", help="Do not ask."))
+    if manner.may_be_undone:
+        words = "Changes nothing: this never asks, for it can be taken back."
+        parameters.append(_option("yes", bool, False, "--yes", "-y", help=words))
     if manner.follows:
         words = "Go on with what comes, until interrupted."
         parameters.append(_option("follow", bool, False, "--follow", "-f", help=words))
@@ -274,6 +284,7 @@ def _show_as_it_is(result: Any, name: str, as_json: bool) -> None:
 
 AS_IT_IS = Manner(_show_as_it_is)
 MANNERS = {
+    "add_tags_to_resource": Manner(_show_as_it_is, done="{resource_name} has the tags"),
     "create_db_cluster": Manner(_show_created),
     "delete_db_cluster": Manner(
         _say("cluster {name!r} is deleted"), confirm="Delete cluster {name!r} and all its data?"
@@ -283,10 +294,18 @@ MANNERS = {
         confirm="Delete the backup of the deleted cluster {name!r}?",
         look=lambda runtime, name: None,
     ),
+    "delete_db_cluster_parameter_group": Manner(
+        _show_as_it_is, done="parameter group {db_cluster_parameter_group_name!r} is deleted"
+    ),
     "delete_db_cluster_snapshot": Manner(
         _say("snapshot {name!r} is deleted"),
         confirm="Delete snapshot {name!r}?",
         look=_find_snapshot,
+    ),
+    "delete_restore_point": Manner(
+        _show_as_it_is,
+        done="restore point {restore_point!r} of cluster {db_cluster_identifier!r} is deleted; "
+        "what the cluster holds stays as it is",
     ),
     "describe_bill": Manner(_draw_bill),
     "describe_data_diff": Manner(_draw_data_diff),
@@ -303,9 +322,14 @@ MANNERS = {
     "lose_compute": Manner(_say("the writer of cluster {name!r} and its data directory are gone")),
     "modify_db_cluster": Manner(_show_cluster),
     "pause_db_cluster": Manner(_say_status),
+    "remove_tags_from_resource": Manner(
+        _show_as_it_is, done="{resource_name} has no tags of these keys"
+    ),
+    "reset_branch": Manner(_show_cluster, may_be_undone=True),
     "resume_db_cluster": Manner(_say_status),
     "restore_db_cluster_from_snapshot": Manner(_show_created, progress=True),
     "restore_db_cluster_to_point_in_time": Manner(_show_created, progress=True),
     "start_db_cluster": Manner(_say_status),
     "stop_db_cluster": Manner(_say_status),
+    "undo_rewind": Manner(_show_cluster, may_be_undone=True),
 }

@@ -17,6 +17,8 @@ from typer.main import get_command
 
 VERSION = "--version"
 PLAIN = (str, bool, Path)
+OF_PYDANTIC = "Value error, "
+"""What pydantic puts before the words of whoever refused a value."""
 
 
 def command_of(
@@ -82,8 +84,9 @@ def _take_plain_values(command: Any) -> None:
         parameters: list[Any] = made_by_typer(ctx)
         for each in parameters:
             described = each.type_descriptor
-            if described.annotation in PLAIN and described.parameter_info.parser is None:
-                each._runtime_param = each._runtime_param or _PlainValue(each, described.annotation)
+            plain = described.annotation in PLAIN and described.parameter_info.parser is None
+            kind = described.annotation if plain else None
+            each._runtime_param = each._runtime_param or _PlainValue(each, kind)
         return parameters
 
     command.get_params = get_params
@@ -92,24 +95,28 @@ def _take_plain_values(command: Any) -> None:
 
 
 class _PlainValue:
-    """Stands in for what Typer makes of a value's type, where there is nothing to check."""
+    """Stands in for what Typer makes of a value's type. kind: None where that is to check it."""
 
-    def __init__(self, parameter: Any, kind: type) -> None:
+    def __init__(self, parameter: Any, kind: type | None) -> None:
         self._parameter = parameter
         self._kind = kind
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         """The value as what it is to be; where that is not plain, as Typer has it."""
-        if value is None:
+        if self._kind is not None and value is None:
             return None
         if self._kind is Path and isinstance(value, str | Path):
             path = Path(value)
             if _readable(path):
                 return path
-        elif isinstance(value, self._kind):
+        elif self._kind is not None and isinstance(value, self._kind):
             return value
         self._parameter._runtime_param = None
-        return self._parameter.get_runtime_param().coerce(value, param=param, ctx=ctx)
+        try:
+            return self._parameter.get_runtime_param().coerce(value, param=param, ctx=ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix(OF_PYDANTIC)
+            raise
 
 
 def _readable(path: Path) -> bool:

@@ -162,7 +162,7 @@ def _table(found: "HostStatus") -> Table:
         ("Socket", str(facts.socket)),
         ("RDS endpoint", facts.endpoint_url or "none"),
         ("Shared port", str(facts.gateway_port or "none")),
-        ("Attached", f"{found.attached} processes, this command included"),
+        ("Attached", f"{console.counted(found.attached, 'process')}, this command included"),
         ("Connections", str(found.connections)),
         ("Running clusters", str(found.running)),
         ("Ends", idle),

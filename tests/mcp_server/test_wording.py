@@ -4,7 +4,7 @@ import ast
 import inspect
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,14 @@ from psycopg import errors as pg
 from typer.main import get_command
 
 from cluster_runtime import ClusterHandle, Runtime, ServerlessScaling
-from cluster_runtime.errors import BorealisError, ClusterNotFoundError, DeletionProtectedError
+from cluster_runtime.api.services.words import IN_RDS
+from cluster_runtime.errors import (
+    BorealisError,
+    ClusterAlreadyExistsError,
+    ClusterNotFoundError,
+    DeletionProtectedError,
+    SnapshotAlreadyExistsError,
+)
 from cluster_runtime.wording import DATABASE_CLIENT, PYTHON, Hint, Operation, Parameter
 from mcp_server.cli.commands import main, whole
 from mcp_server.sql_errors import sql_error_text
@@ -216,6 +223,58 @@ async def test_a_cluster_that_is_not_there_is_told_by_each_door(
     said = await tools.fails("describe_cluster", cluster="shopp")
     assert said.endswith("did you mean 'shop'? list_clusters lists all of them")
     assert borealis_says("describe", "gone").endswith("; borealis list lists all of them\n")
+
+
+async def test_a_name_that_is_taken_is_told_by_each_door(
+    runtime: Runtime, shop: ClusterHandle, tools: Tools
+) -> None:
+    so = "a cluster 'shop' exists already; use it as it is, or choose another identifier"
+    with pytest.raises(ClusterAlreadyExistsError) as raised:
+        runtime.create_db_cluster("shop")
+    assert str(raised.value) == (
+        f"{so}; create_db_cluster('shop', if_not_exists=True) takes it as it is"
+    )
+    command = "borealis create shop --if-not-exists"
+    assert raised.value.told(COMMAND_LINE) == f"{so}; {command} takes it as it is"
+    assert raised.value.told(IN_RDS) == so, "which has no such parameter"
+    assert (await tools.fails("create_cluster", cluster="shop")).endswith(f": {so}")
+    runtime.create_db_cluster("other")
+    with pytest.raises(ClusterAlreadyExistsError) as raised:
+        runtime.modify_db_cluster("other", new_db_cluster_identifier="shop")
+    assert raised.value.told(COMMAND_LINE).endswith("; choose another identifier")
+    runtime.create_db_cluster_snapshot("kept", "shop")
+    with pytest.raises(SnapshotAlreadyExistsError) as again:
+        runtime.create_db_cluster_snapshot("kept", "other")
+    assert again.value.told(COMMAND_LINE) == (
+        "a snapshot 'kept' exists already; use it as it is, or choose another identifier; "
+        "borealis snapshot list lists all of them"
+    )
+    runtime.delete_db_cluster_snapshot("kept")
+    runtime.delete_db_cluster("other")
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        lambda runtime: runtime.cluster("nots"),
+        lambda runtime: runtime.describe_db_instances("nots"),
+        lambda runtime: runtime.describe_db_cluster_snapshots(
+            db_cluster_snapshot_identifier="nots"
+        ),
+        lambda runtime: runtime.delete_db_cluster_endpoint("nots"),
+        lambda runtime: runtime.describe_db_cluster_parameter_groups("nots"),
+        lambda runtime: runtime.list_tags_for_resource("arn:aws:rds:us-east-1:1:db:nots"),
+    ],
+)
+def test_what_is_not_there_is_told_without_the_runtime_which_people_do_not_know(
+    runtime: Runtime, unknown: Callable[[Runtime], object]
+) -> None:
+    with pytest.raises(BorealisError) as raised:
+        unknown(runtime)
+    said = raised.value.told(COMMAND_LINE)
+    assert "'nots'" in said
+    assert "runtime" not in said
+    assert said.endswith("lists all of them")
 
 
 async def test_a_protected_cluster_is_told_by_each_door(runtime: Runtime, tools: Tools) -> None:

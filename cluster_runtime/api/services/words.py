@@ -27,8 +27,10 @@ class InRds:
         """A parameter by RDS's name; ours alone in plain words."""
         return rds_names().get(name, plainly(name))
 
-    def hint(self, hint: Hint) -> str:
-        """A hint with its call."""
+    def hint(self, hint: Hint) -> str | None:
+        """A hint with its call; None where RDS has no such parameter."""
+        if not hint.operation.settings.keys() <= rds_names().keys():
+            return None
         return hint.text.format(self._operation(hint.operation))
 
     def _operation(self, operation: Operation) -> str:

@@ -17,12 +17,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from cluster_runtime.control.records.identifiers import taken
 from cluster_runtime.control.records.instances import CustomEndpointRecord, InstanceRecord
 from cluster_runtime.control.records.model import DBCluster, Event
 from cluster_runtime.control.records.parameter_groups import DBClusterParameterGroup
 from cluster_runtime.errors import (
     CatalogCorruptedError,
-    ClusterAlreadyExistsError,
     InsufficientStorageError,
     StateDirectoryError,
 )
@@ -172,10 +172,7 @@ class Catalog:
                 CLUSTER_FORMAT,
             )
         except sqlite3.IntegrityError as error:
-            raise ClusterAlreadyExistsError(
-                f"a cluster {cluster.db_cluster_identifier!r} exists already; "
-                "choose another identifier or delete it first"
-            ) from error
+            raise taken(cluster.db_cluster_identifier) from error
 
     def put(self, cluster: DBCluster) -> None:
         """Store a change of a cluster that the catalog holds."""

@@ -10,8 +10,12 @@ import secrets
 from collections.abc import Collection, Iterable
 
 from cluster_runtime.engine.access.role_names import RESERVED_ROLES
-from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
-from cluster_runtime.wording import Hint, Operation
+from cluster_runtime.errors import (
+    ClusterAlreadyExistsError,
+    ClusterNotFoundError,
+    InvalidParameterError,
+)
+from cluster_runtime.wording import Hint, Operation, Said
 
 IDENTIFIER_MAX_CHARACTERS = 63
 SNAPSHOT_IDENTIFIER_MAX_CHARACTERS = 255
@@ -95,9 +99,17 @@ def did_you_mean(identifier: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def taken(identifier: str, *advice: Said) -> ClusterAlreadyExistsError:
+    """The error for an identifier that a cluster has: which may hold what somebody needs."""
+    return ClusterAlreadyExistsError(
+        f"a cluster {identifier!r} exists already; use it as it is, or choose another identifier",
+        *advice,
+    )
+
+
 def not_found(identifier: str, known: Iterable[str]) -> ClusterNotFoundError:
     """The error for an identifier that names no cluster, with the nearest one that exists."""
     return ClusterNotFoundError(
-        f"no cluster {identifier!r} in this runtime{did_you_mean(identifier, known)}",
+        f"no cluster {identifier!r}{did_you_mean(identifier, known)}",
         Hint("{} lists all of them", Operation("describe_db_clusters")),
     )

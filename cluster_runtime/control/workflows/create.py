@@ -20,7 +20,7 @@ from cluster_runtime.control.endpoints import close_endpoints, endpoint_names, o
 from cluster_runtime.control.instance import HostedInstance
 from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.operations.clusters import CreateDBCluster
-from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id
+from cluster_runtime.control.records.identifiers import check_identifier, new_resource_id, taken
 from cluster_runtime.control.records.model import (
     ClusterStatus,
     DBCluster,
@@ -42,9 +42,9 @@ from cluster_runtime.engine.access.roles import MASTER
 from cluster_runtime.engine.control_file import new_system_identifier
 from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.template import Template
-from cluster_runtime.errors import ClusterAlreadyExistsError
 from cluster_runtime.gateway import make_verifier
 from cluster_runtime.storage.core.policy.past import BACKTRACK_SECONDS
+from cluster_runtime.wording import Hint, Operation, Said
 
 
 async def make_unnamed(runtime: OpenRuntime, engine_version: str | None) -> UnnamedCluster:
@@ -87,7 +87,8 @@ async def create_db_cluster(runtime: OpenRuntime, request: CreateDBCluster) -> H
     identifier = check_identifier(request.db_cluster_identifier)
     if request.if_not_exists and (existing := await _existing(runtime, identifier)) is not None:
         return existing
-    with reserved(runtime, identifier):
+    as_it_is = Operation("create_db_cluster", identifier, {"if_not_exists": True})
+    with reserved(runtime, identifier, Hint("{} takes it as it is", as_it_is)):
         if request.engine_version is None:
             unnamed = await runtime.pool.take()
         else:
@@ -102,13 +103,14 @@ async def create_db_cluster(runtime: OpenRuntime, request: CreateDBCluster) -> H
 
 
 @contextmanager
-def reserved(runtime: OpenRuntime, identifier: str) -> Iterator[None]:
-    """Keep a name for a cluster that is being made. Raises ClusterAlreadyExistsError."""
-    taken = {cluster.identifier for cluster in runtime.clusters.values()}
-    if identifier in taken | runtime.reserved.keys():
-        raise ClusterAlreadyExistsError(
-            f"a cluster {identifier!r} exists already; choose another identifier or delete it first"
-        )
+def reserved(runtime: OpenRuntime, identifier: str, *advice: Said) -> Iterator[None]:
+    """Keep a name for a cluster that is being made. Raises ClusterAlreadyExistsError.
+
+    advice: what else to say where it is taken.
+    """
+    known = {cluster.identifier for cluster in runtime.clusters.values()}
+    if identifier in known | runtime.reserved.keys():
+        raise taken(identifier, *advice)
     runtime.reserved[identifier] = asyncio.Event()
     try:
         yield

@@ -50,7 +50,9 @@ async def create_group(
     """Raises what `CreateDBClusterParameterGroup` declares."""
     name = request.db_cluster_parameter_group_name.lower()
     if name in {each.db_cluster_parameter_group_name for each in groups(runtime)}:
-        raise ParameterGroupAlreadyExistsError(f"a parameter group {name!r} exists already")
+        raise ParameterGroupAlreadyExistsError(
+            f"a parameter group {name!r} exists already; use it as it is, or choose another name"
+        )
     families = await in_thread(_families)
     if request.db_parameter_group_family not in families:
         raise InvalidParameterError(
@@ -186,7 +188,7 @@ def _find(runtime: OpenRuntime, name: str) -> DBClusterParameterGroup:
         if each.db_cluster_parameter_group_name == name.lower():
             return each
     raise ParameterGroupNotFoundError(
-        f"no parameter group {name!r} in this runtime",
+        f"no parameter group {name!r}",
         Hint("{} lists all of them", Operation("describe_db_cluster_parameter_groups")),
     )
 

@@ -15,6 +15,7 @@ from cluster_runtime.control.records.resources import (
 )
 from cluster_runtime.engine.installation import installations
 from cluster_runtime.errors import InstanceNotFoundError, InvalidParameterError
+from cluster_runtime.wording import Hint, Operation
 
 _ARN = re.compile(r"arn:aws:rds:[a-z0-9-]*:[0-9]*:(?P<kind>[a-z-]+):(?P<name>.+)")
 
@@ -42,7 +43,10 @@ def resource(runtime: OpenRuntime, name: str) -> HostedCluster:
                 for each in describe_instances(cluster)
             ):
                 return cluster
-        raise InstanceNotFoundError(f"no instance {arn['name']!r} in this runtime")
+        raise InstanceNotFoundError(
+            f"no instance {arn['name']!r}",
+            Hint("{} lists all of them", Operation("describe_db_instances")),
+        )
     raise InvalidParameterError(
         f"{name!r} is no ARN of a cluster or of an instance, such as "
         "arn:aws:rds:us-east-1:000000000000:cluster:notes"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mcp_server.cli import console
+from mcp_server.cli.confirming import confirm
 from mcp_server.cli.options import STATE_DIR, AsJson, Name, StateDir, clusters
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def add_commands(group: typer.Typer, opened: Opened) -> None:
                     param_hint="BRANCH",
                 )
             if not yes:
-                typer.confirm(f"Delete branch {branch!r} and all its changes?", abort=True)
+                confirm(f"Delete branch {branch!r} and all its changes?")
             runtime.delete_db_cluster(branch)
         if as_json:
             console.json_of({"branch": branch})
@@ -106,11 +107,11 @@ def add_rewind(app: typer.Typer, opened: Opened) -> None:
             if dry_run or not yes:
                 preview = runtime.rewind(name, to, dry_run=True)
                 if dry_run:
-                    console.result(preview, as_json=as_json)
+                    console.rewind(preview, as_json=as_json)
                     return
                 console.note(console.what_goes(preview))
-                typer.confirm(f"Rewind cluster {name!r} to {to}?", abort=True)
-            console.result(runtime.rewind(name, to), as_json=as_json)
+                confirm(f"Rewind cluster {name!r} to {to}?")
+            console.rewind(runtime.rewind(name, to), as_json=as_json)
 
 
 def branches_among(

@@ -91,7 +91,8 @@ def add_commands(app: typer.Typer, opened: Opened) -> None:
                 if as_json:
                     console.json_of({"file": str(record), "samples": lines})
                 else:
-                    console.note(f"{lines} samples of cluster {name!r} are in {record}")
+                    samples = console.counted(lines, "sample")
+                    console.note(f"{record} has {samples} of cluster {name!r}")
                 return
             view.show(
                 runtime,

@@ -201,12 +201,14 @@ def _add_migrate(group: typer.Typer, opened: Opened) -> None:
             console.result(moved, as_json=True)
             raise typer.Exit(1 if moved.refused else 0)
         console.note(
-            f"the memory in cluster {name!r} is up to date; moved {moved.threads} threads with "
-            f"{moved.checkpoints} checkpoints, and {moved.items} items"
+            f"the memory in cluster {name!r} is up to date; moved "
+            f"{console.counted(moved.threads, 'thread')} with "
+            f"{console.counted(moved.checkpoints, 'checkpoint')}, and "
+            f"{console.counted(moved.items, 'item')}"
         )
         if moved.refused:
             console.note(
-                f"{len(moved.refused)} threads were not moved: "
+                f"not moved: {console.counted(len(moved.refused), 'thread')}: "
                 + "; ".join(f"{thread}: {why}" for thread, why in moved.refused.items())
             )
             raise typer.Exit(1)
@@ -217,6 +219,6 @@ def _tell(moved: Any, where: str, as_json: bool) -> None:
         console.result(moved, as_json=True)
     else:
         console.note(
-            f"thread {moved.thread_id!r} with {moved.checkpoints} checkpoints and {moved.writes} "
-            f"writes {where}"
+            f"thread {moved.thread_id!r} with {console.counted(moved.checkpoints, 'checkpoint')} "
+            f"and {console.counted(moved.writes, 'write')} {where}"
         )

@@ -2,6 +2,7 @@
 
 import errno
 import random
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -137,11 +138,21 @@ def test_a_time_out_of_the_window_is_refused_with_the_window(
 ) -> None:
     before = clusters_on_disk(host)
     earliest = backed_up(source)
-    with pytest.raises(InvalidRestoreError, match="can be restored as it was between"):
-        host.restore_db_cluster_to_point_in_time(
-            "no", "source", restore_to_time=earliest - timedelta(seconds=30)
-        )
-    with pytest.raises(InvalidRestoreError, match="is not yet past"):
+    before_it = earliest - timedelta(seconds=30)
+    time_said = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)"
+    with pytest.raises(InvalidRestoreError) as raised:
+        host.restore_db_cluster_to_point_in_time("no", "source", restore_to_time=before_it)
+    said = re.fullmatch(
+        f"cluster 'source' can be restored as it was between {time_said} and {time_said}, and not "
+        f"at {time_said}; choose a time between them, or use_latest_restorable_time",
+        str(raised.value),
+    )
+    assert said is not None, str(raised.value)
+    first, last, wanted = (datetime.fromisoformat(each) for each in said.groups())
+    assert earliest <= first
+    assert last <= datetime.now(UTC)
+    assert wanted == before_it.replace(microsecond=0)
+    with pytest.raises(InvalidRestoreError, match="is yet to come; choose a time that is past"):
         host.restore_db_cluster_to_point_in_time(
             "no", "source", restore_to_time=datetime.now(UTC) + timedelta(minutes=1)
         )

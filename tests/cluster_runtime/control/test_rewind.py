@@ -162,7 +162,10 @@ def test_what_is_out_of_reach_is_refused_and_changes_nothing(
     with pytest.raises(InvalidRestoreError, match="no restore point 'none'"):
         shared_runtime.delete_restore_point("ledger", "none")
     shared_runtime.create_restore_point("ledger", "one")
-    with pytest.raises(InvalidRestoreError, match="already"):
+    with pytest.raises(
+        InvalidRestoreError,
+        match=r"'one' already; choose another name; describe_restore_points\('ledger'\) shows",
+    ):
         shared_runtime.create_restore_point("ledger", "one")
     assert rows(ledger) == [1, 2]
 

@@ -41,7 +41,10 @@ def test_a_branch_from_its_beginning_to_its_end(engine_dir: Path) -> None:
         twig = runtime.cluster("try")
         write(twig, 2)
         write(notes, 3)
-        assert run("branch", "reset", "try").returncode == 0
+        readable = run("branch", "reset", "try", "--yes")
+        assert readable.returncode == 0, readable.stderr
+        assert "Walls" in readable.stdout
+        assert "{" not in readable.stdout
         assert rows(twig) == [1, 3]
 
         assert run("restore-point", "create", "notes", "before").returncode == 0
@@ -50,14 +53,29 @@ def test_a_branch_from_its_beginning_to_its_end(engine_dir: Path) -> None:
         assert json.loads(preview.stdout)["commits"] == 1
         refused = run("rewind", "notes", "before", given="n\n")
         assert refused.returncode == 1
-        assert "1 commits would go" in refused.stderr
+        assert "1 commit would go, from" in refused.stderr
+        unanswered = run("rewind", "notes", "before")
+        assert unanswered.returncode == 1
+        assert "nobody answers this question" in unanswered.stderr
+        assert "; --yes is the answer in a script" in unanswered.stderr
         assert rows(notes) == [1, 3, 4]
-        assert run("rewind", "notes", "before", "--yes").returncode == 0
+        went = run("rewind", "notes", "before", "--yes").stdout
+        assert "1 commit went, from" in went
+        assert "borealis undo-rewind notes takes that back until" in went
+        assert run("rewind", "notes", "before", "--dry-run").stdout == ("no transaction would go\n")
         assert rows(notes) == [1, 3]
         assert "before" in run("restore-point", "list", "notes").stdout
-        assert run("undo-rewind", "notes").returncode == 0
+        again = run("undo-rewind", "notes")
+        assert again.returncode == 0, again.stderr
+        assert "Walls" in again.stdout
+        assert "{" not in again.stdout
+        assert run("undo-rewind", "notes", "--yes").returncode == 0
+        assert rows(notes) == [1, 3]
+        assert run("undo-rewind", "notes", "--yes").returncode == 0
         assert rows(notes) == [1, 3, 4]
-        assert run("restore-point", "delete", "notes", "before").returncode == 0
+        gone = run("restore-point", "delete", "notes", "before")
+        assert gone.returncode == 0
+        assert "restore point 'before' of cluster 'notes' is deleted" in gone.stderr
         out_of_reach = run("rewind", "notes", "2020-01-01", "--yes")
         assert out_of_reach.returncode == 1
         assert "out of reach" in out_of_reach.stderr

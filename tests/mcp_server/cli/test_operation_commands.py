@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from cluster_runtime.control.operations import OPERATIONS
+from cluster_runtime.control.operations.inputs import inputs
+from mcp_server.cli import console
 from mcp_server.cli.commands import main, whole
+from mcp_server.cli.operation_commands import AS_IT_IS, MANNERS
+from mcp_server.wording import is_a_command
 
 
 @pytest.fixture
@@ -90,6 +95,51 @@ def test_a_password_stands_in_a_file(borealis: Any, tmp_path: Path) -> None:
     assert err.startswith(f"error: cannot read {tmp_path} for --password-file")
     assert borealis("create", "plain", "--password", "correct-horse")[0] == 2
     assert json.loads(borealis("list", "--json")[1])["clusters"] == []
+
+
+def test_a_command_shows_a_cluster_as_all_do_or_says_what_was_done() -> None:
+    for declared in OPERATIONS:
+        if not is_a_command(declared) or declared.method == "describe_db_clusters":
+            continue
+        manner = MANNERS.get(declared.method, AS_IT_IS)
+        if declared.result is None:
+            assert manner.done != "done" or manner.show is not AS_IT_IS.show, declared.name
+            manner.done.format(**{one.name: "x" for one in inputs(declared)})
+        elif declared.result.name == "DBCluster":
+            assert manner.show is not AS_IT_IS.show, declared.name
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "none"),
+        (True, "yes"),
+        ({"min_capacity": 0.5, "paused": False}, "min capacity 0.5, paused no"),
+        ([{"key": "a"}, {"key": "b"}], "key a; key b"),
+        (("x", "y"), "x, y"),
+    ],
+)
+def test_what_an_operation_returns_is_shown_without_pythons_words(
+    capsys: pytest.CaptureFixture[str], value: object, said: str
+) -> None:
+    console.result({"only": value}, as_json=False)
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "said"),
+    [(0, "commit", "0 commits"), (1, "process", "1 process"), (2, "process", "2 processes")],
+)
+def test_a_number_of_things(number: int, noun: str, said: str) -> None:
+    assert console.counted(number, noun) == said
+
+
+def test_a_cluster_that_is_paused_is_said_to_be(borealis: Any) -> None:
+    assert borealis("create", "resting")[0] == 0
+    assert borealis("pause", "resting")[0] == 0
+    shown = borealis("describe", "resting")[1]
+    assert shown.count("paused: known once it runs") == 3
+    assert borealis("delete", "resting", "--yes")[0] == 0
 
 
 WITHOUT_JSON = {

@@ -24,7 +24,7 @@ def outcome(
     [
         *("--help", "--version", "", "list --help", "describe", "lits", "list --jsno"),
         *("storage", "storage --help", "storage shwo x", "fault inject --help", "serve --port x"),
-        *("serve --port 70000", "mcp --hosted-by nobody", "create x --auto-pause soon"),
+        *("serve --port 70000", "create x --auto-pause soon"),
         *("storage dump .", "storage dump nowhere", "demo too much", "--install-completion=no"),
     ],
 )
@@ -37,6 +37,20 @@ def test_a_command_line_is_answered_as_typer_answers_it(
         words.append("--jsno")  # paths are taken before an option is missed, and nothing is read
     expected = outcome(get_command(whole()), words, capsys)
     assert outcome(quick.command_of(app, words, {}, whole=whole), words, capsys) == expected
+
+
+@pytest.mark.parametrize(
+    "line", ["mcp --hosted-by nobody", "bill --what-if io-optimised", "metrics x --role judge"]
+)
+def test_a_choice_that_there_is_not_is_refused_without_the_words_of_a_library(
+    line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = line.split()
+    command = quick.command_of(app, words, {}, whole=whole)
+    status, _, err = outcome(command, words, capsys)
+    assert status == 2
+    assert f"'{words[-1]}' is not one of" in err
+    assert "Value error" not in err
 
 
 def test_a_path_that_cannot_be_read_is_refused_as_typer_refuses_it(

@@ -7,6 +7,7 @@ from typing import Annotated
 from cluster_runtime.control.operations.declaration import Request, operation
 from cluster_runtime.control.operations.types import METRIC_SERIES, METRICS_LISTED
 from cluster_runtime.control.records.fields import Doc
+from cluster_runtime.control.records.identifiers import did_you_mean
 from cluster_runtime.control.records.rules import Must
 from cluster_runtime.errors import ClusterNotFoundError, InvalidParameterError
 from cluster_runtime.serverless.metrics.names import METRICS, Role
@@ -81,9 +82,8 @@ class DescribeMetrics(Request):
         """Raises InvalidParameterError for what there is not, and for a time that is none."""
         for name in self.metric_names:
             if name not in METRICS:
-                raise InvalidParameterError(
-                    f"there is no metric {name!r}; there are {', '.join(METRICS)}"
-                )
+                guess = did_you_mean(name, METRICS) or f"; there are {', '.join(METRICS)}"
+                raise InvalidParameterError(f"there is no metric {name!r}{guess}")
         for parameter in ("start_time", "end_time"):
             moment = getattr(self, parameter)
             if moment is not None and moment.tzinfo is None:

@@ -31,9 +31,17 @@ from cluster_runtime.errors import (
     InvalidRestoreError,
 )
 from cluster_runtime.storage.core.wal_records import format_lsn
+from cluster_runtime.wording import Parameter
 
 _VERSION = re.compile(r"\d[^/\s]*")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND, MILLISECOND = timedelta(seconds=1), timedelta(milliseconds=1)
+
+
+class NothingRestorableError(InvalidRestoreError):
+    """The backup of a cluster holds no moment yet that can be restored. Later it does."""
+
+    retry_helps = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,7 @@ def at_time(backup: Backup, moment: datetime) -> Origin:
             holdings.eras, _microseconds(moment), backup.wal_segment_bytes, backup.complete_at
         )
     except NotRestorableError as error:
-        raise _refused(backup, holdings, error, f"{moment.isoformat()}") from error
+        raise _refused(backup, holdings, error, said(moment)) from error
     return Origin(backup.vault, plan, backup.db_cluster)
 
 
@@ -163,11 +171,18 @@ def _refused(
         )
     found = window(holdings.eras, 0, backup.complete_at)
     if found is None:
-        return InvalidRestoreError(f"nothing of cluster {name!r} can be restored yet")
-    between = f"{moment_of(found.earliest).isoformat()} and {moment_of(found.latest).isoformat()}"
+        return NothingRestorableError(f"nothing of cluster {name!r} can be restored yet")
+    earliest = moment_of(found.earliest) + (SECOND - MILLISECOND)  # so that what is said is within
     return InvalidRestoreError(
-        f"cluster {name!r} can be restored as it was between {between}, and not at {wanted}"
+        f"cluster {name!r} can be restored as it was between {said(earliest)} and "
+        f"{said(moment_of(found.latest))}, and not at {wanted}; choose a time between them, or ",
+        Parameter("use_latest_restorable_time"),
     )
+
+
+def said(moment: datetime) -> str:
+    """A time for the text of an error, to the second below, as an operation takes it too."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def moment_of(milliseconds: int) -> datetime:

@@ -36,6 +36,7 @@ from cluster_runtime.errors import (
     InsufficientStorageError,
     InvalidRestoreError,
 )
+from cluster_runtime.wording import Parameter
 
 FETCHED_PERCENT = 85
 REPLAYED_PERCENT = 95
@@ -63,10 +64,10 @@ async def restore_to_point_in_time(
     try:
         # Whether or not the source is still there.
         return await _restore(runtime, request, lambda: _origin(runtime, request))
-    except InvalidRestoreError as error:
+    except origins.NothingRestorableError:
         if out_of_volume is None:
             raise
-        raise InvalidRestoreError(f"{out_of_volume}; and of its backup: {error}") from error
+        raise out_of_volume from None
 
 
 async def restore_from_snapshot(
@@ -133,7 +134,10 @@ async def _known(runtime: OpenRuntime, source: str, moment: datetime | None) -> 
                 return backup.db_cluster_resource_id, backup.complete_at_ms
         raise
     if moment is not None and moment > datetime.now(UTC):
-        raise InvalidRestoreError(f"{moment.isoformat()} is not yet past")
+        raise InvalidRestoreError(
+            f"{origins.said(moment)} is yet to come; choose a time that is past, or ",
+            Parameter("use_latest_restorable_time"),
+        )
     while True:
         complete_at = await in_thread(_brought_up, runtime, cluster)
         wanted = origins.milliseconds_of(moment) + MARGIN_MS if moment is not None else 0

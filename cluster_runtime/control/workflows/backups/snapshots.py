@@ -137,7 +137,7 @@ async def snapshot_named(runtime: OpenRuntime, identifier: str) -> DBClusterSnap
             return each
     guess = did_you_mean(name, (each.db_cluster_snapshot_identifier for each in known))
     raise SnapshotNotFoundError(
-        f"no snapshot {identifier!r} in this runtime{guess}",
+        f"no snapshot {identifier!r}{guess}",
         Hint("{} lists all of them", Operation("describe_db_cluster_snapshots")),
     )
 
@@ -193,7 +193,8 @@ async def enter_snapshot(
     } | runtime.snapshots_under_way
     if name in taken:
         raise SnapshotAlreadyExistsError(
-            f"a snapshot {name!r} exists already; choose another identifier or delete it first"
+            f"a snapshot {name!r} exists already; use it as it is, or choose another identifier",
+            Hint("{} lists all of them", Operation("describe_db_cluster_snapshots")),
         )
     runtime.snapshots_under_way.add(name)
     try:

@@ -84,9 +84,7 @@ def _saying_why_not(source: HostedCluster) -> Iterator[None]:
     try:
         yield
     except (LookupError, OutOfWindowError) as error:
-        raise InvalidRestoreError(
-            f"cluster {source.identifier!r} cannot be had as it was there: {error}"
-        ) from error
+        raise InvalidRestoreError(f"cluster {source.identifier!r}: {error}") from error
     except OSError as error:
         if not is_no_space(error):
             raise

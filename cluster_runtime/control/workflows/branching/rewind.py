@@ -88,7 +88,9 @@ async def create_restore_point(cluster: HostedCluster, name: str) -> RestorePoin
         with cluster.instances.storage.used() as volume:
             try:
                 made = volume.past.create_point(name)
-            except (FileExistsError, OutOfWindowError) as error:
+            except FileExistsError as error:
+                raise _of_points(cluster, error) from error
+            except OutOfWindowError as error:
                 raise InvalidRestoreError(f"cluster {cluster.identifier!r}: {error}") from error
         return RestorePoint(made.name, format_lsn(made.lsn), _moment(made.time))
 
@@ -117,9 +119,16 @@ async def delete_restore_point(cluster: HostedCluster, name: str) -> None:
             try:
                 volume.past.delete_point(name)
             except LookupError as error:
-                raise InvalidRestoreError(f"cluster {cluster.identifier!r}: {error}") from error
+                raise _of_points(cluster, error) from error
 
     await in_thread(delete)
+
+
+def _of_points(cluster: HostedCluster, error: Exception) -> InvalidRestoreError:
+    shown = Operation("describe_restore_points", cluster.identifier)
+    return InvalidRestoreError(
+        f"cluster {cluster.identifier!r}: {error}", Hint("{} shows its restore points", shown)
+    )
 
 
 def workflow(
@@ -167,13 +176,7 @@ def _located(cluster: HostedCluster, target: Target) -> int:
             lsn = target(volume)
             volume.past.require(lsn)
         except OutOfWindowError as error:
-            raise InvalidRestoreError(
-                f"cluster {cluster.identifier!r}: {error}",
-                Hint(
-                    "{} shows its restore points",
-                    Operation("describe_restore_points", cluster.identifier),
-                ),
-            ) from error
+            raise _of_points(cluster, error) from error
     return lsn
 
 

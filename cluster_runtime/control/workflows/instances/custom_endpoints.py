@@ -115,7 +115,7 @@ def custom_endpoint(
         if identifier.lower() in cluster.custom:
             return cluster, cluster.custom[identifier.lower()]
     raise ClusterEndpointNotFoundError(
-        f"no custom endpoint {identifier!r} in this runtime",
+        f"no custom endpoint {identifier!r}",
         Hint("{} lists all of them", Operation("describe_db_cluster_endpoints")),
     )
 

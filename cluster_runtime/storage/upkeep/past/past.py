@@ -1,5 +1,6 @@
 """How far back an open volume can be rewound, and what is kept for that."""
 
+import math
 import os
 import threading
 import time
@@ -161,7 +162,9 @@ class Past:
         self.tick()
         with self._lock:
             if any(each.name == name for each in self._points):
-                raise FileExistsError(f"there is a restore point {name!r} already")
+                raise FileExistsError(
+                    f"there is a restore point {name!r} already; choose another name"
+                )
             point = Point(name, int(self._mount.node.volume.vdl), time.time())
             write_points(self._mount.disk, self._point_file, [*self._points, point])
             self._points.append(point)
@@ -202,7 +205,7 @@ class Past:
         if reach.lsn is None or tick is None or tick.lsn < reach.lsn:
             raise OutOfWindowError(f"{_said(target)} is out of reach: {_window_said(reach)}")
         if target > time.time():
-            raise OutOfWindowError(f"{_said(target)} is yet to come")
+            raise OutOfWindowError(f"{_said(target)} is yet to come; choose a time that is past")
         end = int(self._mount.node.volume.vdl)
         return end_at(target, self.commits_between(tick.lsn, end), end)
 
@@ -358,4 +361,5 @@ def _said(moment: float) -> str:
 def _window_said(reach: Reach) -> str:
     if reach.earliest is None or reach.latest is None:
         return "nothing of the past is kept yet"
-    return f"it can be had from {_said(reach.earliest)} on"
+    earliest = math.ceil(reach.earliest)  # so that what is said is within reach
+    return f"it can be had from {_said(earliest)} on"

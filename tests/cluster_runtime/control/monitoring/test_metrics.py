@@ -276,7 +276,11 @@ NOW = datetime.now(UTC)
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"metric_names": ("CPUUtilisation",)}, "there is no metric 'CPUUtilisation'"),
+        (
+            {"metric_names": ("CpuUtilization",)},
+            r"there is no metric 'CpuUtilization'; did you mean 'CPUUtilization'\?",
+        ),
+        ({"metric_names": ("Heat",)}, "there is no metric 'Heat'; there are Serverless"),
         ({"period": 7}, "a period of 7 s is none"),
         ({"period": 0}, "a period of 0 s is none"),
         ({"start_time": NOW, "end_time": NOW}, "must be before"),
