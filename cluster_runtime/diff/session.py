@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from cluster_runtime.engine.access.admin_session import options_of
+from cluster_runtime.engine.access.private_socket import private_conninfo
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import EngineError
 
@@ -87,11 +87,11 @@ class DatabaseAddress:
         """How to get there: through the private socket, with everything pinned."""
         newer = [settings for since, settings in _PINNED_SINCE.items() if self.major >= since]
         pinned = {name: value for each in (_PINNED, *newer) for name, value in each.items()}
-        return make_conninfo(
-            host=str(self.socket_directory),
-            user=self.user,
-            dbname=self.database,
-            application_name=APPLICATION,
+        return private_conninfo(
+            self.socket_directory,
+            self.user,
+            self.database,
+            APPLICATION,
             options=options_of(pinned),
         )
 

@@ -24,6 +24,7 @@ from psycopg.rows import TupleRow
 
 from cluster_runtime.engine import children
 from cluster_runtime.engine.access.instance_facts import FACTS_FILE
+from cluster_runtime.engine.access.private_socket import private_conninfo
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.sandbox.confinement import (
@@ -372,9 +373,10 @@ def superuser_connection(
     postmaster: Postmaster, dbname: str = "postgres"
 ) -> psycopg.Connection[TupleRow]:
     """A connection of the runtime itself, as the bootstrap superuser, in autocommit mode."""
-    return psycopg.connect(
-        host=str(postmaster.socket_directory), user=SUPERUSER, dbname=dbname, autocommit=True
+    conninfo = private_conninfo(
+        postmaster.socket_directory, SUPERUSER, dbname, application_name="borealis"
     )
+    return psycopg.connect(conninfo, autocommit=True)
 
 
 def engine_environment() -> dict[str, str]:

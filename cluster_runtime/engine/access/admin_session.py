@@ -12,8 +12,7 @@ Source: PostgreSQL `utils/guc.h` (GucSource), manual "ALTER ROLE", "Client Conne
 
 from pathlib import Path
 
-from psycopg.conninfo import make_conninfo
-
+from cluster_runtime.engine.access.private_socket import private_conninfo
 from cluster_runtime.engine.access.roles import SUPERUSER
 from cluster_runtime.engine.settings import Settings
 
@@ -95,12 +94,9 @@ def admin_conninfo(socket_directory: Path, major: int, database: str = ADMIN_DAT
 
     database: another one than `rdsadmin` only for work that has to happen inside it.
     """
-    return make_conninfo(
-        host=str(socket_directory),
-        user=SUPERUSER,
-        dbname=database,
-        application_name=ADMIN_APPLICATION,
-        options=options_of(pinned_settings(major)),
+    options = options_of(pinned_settings(major))
+    return private_conninfo(
+        socket_directory, SUPERUSER, database, ADMIN_APPLICATION, options=options
     )
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import pq
-from psycopg.conninfo import make_conninfo
 
+from cluster_runtime.engine.access.private_socket import private_conninfo
 from cluster_runtime.errors import StorageError
 from cluster_runtime.moved import renamed
 from cluster_runtime.storage.core.policy.feedback import Feedback
@@ -88,13 +88,8 @@ class ReplicationClient:
     """
 
     def __init__(self, host: str, user: str, port: int = 5432) -> None:
-        conninfo = make_conninfo(
-            host=host,
-            port=port,
-            user=user,
-            dbname="replication",
-            replication="true",
-            application_name=APPLICATION_NAME,
+        conninfo = private_conninfo(
+            host, user, "replication", APPLICATION_NAME, port=port, replication="true"
         )
         self._conn = pq.PGconn.connect_start(conninfo.encode())
         try:

@@ -1,0 +1,46 @@
+"""What the environment says to libpq is for the programs of whoever set it, not for the runtime."""
+
+import pytest
+
+from cluster_runtime import Runtime
+from cluster_runtime.engine.access.private_socket import private_conninfo
+
+SET = {
+    "PGHOST": "/nowhere",
+    "PGHOSTADDR": "127.0.0.1",
+    "PGPORT": "1",
+    "PGUSER": "nobody",
+    "PGDATABASE": "none",
+    "PGPASSFILE": "/nowhere",
+    "PGOPTIONS": "-c statement_timeout=1 -c default_transaction_read_only=on",
+    "PGAPPNAME": "mine",
+    "PGREQUIREAUTH": "scram-sha-256",
+    "PGCHANNELBINDING": "require",
+    "PGSSLMODE": "require",
+    "PGSSLNEGOTIATION": "direct",
+    "PGGSSENCMODE": "require",
+    "PGTARGETSESSIONATTRS": "read-only",
+    "PGLOADBALANCEHOSTS": "random",
+}
+
+
+@pytest.mark.parametrize("names", [[each] for each in SET] + [list(SET)], ids=lambda each: each[-1])
+def test_clusters_come_and_go_whatever_it_says(
+    shared_runtime: Runtime, monkeypatch: pytest.MonkeyPatch, names: list[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        for name in names:
+            patch.setenv(name, SET[name])
+        cluster = shared_runtime.create_db_cluster("anywhere")
+        shared_runtime.failover_db_cluster("anywhere")
+        shared_runtime.create_restore_point("anywhere", "here")
+        shared_runtime.pause_db_cluster("anywhere")
+    with cluster.connect() as conn:
+        assert conn.execute("show statement_timeout").fetchone() == ("0",)
+    shared_runtime.delete_db_cluster("anywhere", skip_final_snapshot=True)
+
+
+def test_nothing_that_libpq_reads_there_is_left_out() -> None:
+    said = private_conninfo("/run/here", "me", "all", "ours")
+    for name in ("hostaddr", "port", "options", "require_auth", "channel_binding", "passfile"):
+        assert f"{name}=" in said
