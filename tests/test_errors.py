@@ -37,6 +37,10 @@ from memory.errors import (
 
 ROOT = Path(__file__).parent.parent
 INTERNAL = {
+    "AbandonedError": "nobody waits for the work that it ends",
+    "IssuerError": "a log says it; the token opens nothing",
+    "TokenRefusedError": "a log says why; the client is asked for another token",
+    "UnknownKeyError": "the issuer's keys are read again",
     "RepeatedKeyError": "the document's text is sent instead",
     "NotPossibleError": "a diagnosis names the check that was not possible, and why",
     "AskFirst": "the server asks the client's person, and the client calls again",

@@ -13,7 +13,6 @@ from psycopg.conninfo import make_conninfo
 PORT = 5432
 _OF_NOBODY: dict[str, Any] = {
     "hostaddr": "",
-    "passfile": "/dev/null",
     "require_auth": "",
     "channel_binding": "prefer",
     "sslmode": "disable",

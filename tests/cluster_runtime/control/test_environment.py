@@ -42,5 +42,5 @@ def test_clusters_come_and_go_whatever_it_says(
 
 def test_nothing_that_libpq_reads_there_is_left_out() -> None:
     said = private_conninfo("/run/here", "me", "all", "ours")
-    for name in ("hostaddr", "port", "options", "require_auth", "channel_binding", "passfile"):
+    for name in ("hostaddr", "port", "options", "require_auth", "channel_binding"):
         assert f"{name}=" in said

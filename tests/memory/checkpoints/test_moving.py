@@ -412,7 +412,7 @@ def test_an_import_that_a_process_did_not_finish_expires(
     exported: tuple[BorealisSaver, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saver, good = exported
-    monkeypatch.setattr("memory.checkpoints.moving.writer.ThreadWriter.abandon", lambda _: iter(()))
+    monkeypatch.setattr("memory.checkpoints.moving.writer.ThreadWriter.abandon", lambda _: (_ for _ in ()))
     with pytest.raises(ThreadTransferError):
         saver.import_thread(io.BytesIO(good[:-9]), thread_id="new")
     (left,) = unfinished(saver)
