@@ -44,7 +44,7 @@ class Manner:
 
     confirm: a question to be answered first, unless --yes says so; {name!r} is the subject.
     may_be_undone: so it never asks, and takes --yes as its siblings do. done: what to say where
-    nothing is returned; {restore_point!r} is the parameter of that name.
+    nothing is returned; {0!r} is the first of what the command was given.
     look: raises where there is no such subject. follows: --follow asks again and again, and shows
     what is new in the sequence. progress: draws a bar meanwhile, of the cluster that is made.
     """
@@ -103,7 +103,7 @@ def _command(
             elif manner.progress:
                 manner.show(progress.during(runtime, name, perform), name, as_json)
             elif (result := perform()) is None and manner.show is _show_as_it_is and not as_json:
-                console.note(manner.done.format(**values))
+                console.note(manner.done.format(*values.values()))
             else:
                 manner.show(result, name, as_json)
 
@@ -284,7 +284,7 @@ def _show_as_it_is(result: Any, name: str, as_json: bool) -> None:
 
 AS_IT_IS = Manner(_show_as_it_is)
 MANNERS = {
-    "add_tags_to_resource": Manner(_show_as_it_is, done="{resource_name} has the tags"),
+    "add_tags_to_resource": Manner(_show_as_it_is, done="{0} has the tags"),
     "create_db_cluster": Manner(_show_created),
     "delete_db_cluster": Manner(
         _say("cluster {name!r} is deleted"), confirm="Delete cluster {name!r} and all its data?"
@@ -295,7 +295,7 @@ MANNERS = {
         look=lambda runtime, name: None,
     ),
     "delete_db_cluster_parameter_group": Manner(
-        _show_as_it_is, done="parameter group {db_cluster_parameter_group_name!r} is deleted"
+        _show_as_it_is, done="parameter group {0!r} is deleted"
     ),
     "delete_db_cluster_snapshot": Manner(
         _say("snapshot {name!r} is deleted"),
@@ -304,8 +304,7 @@ MANNERS = {
     ),
     "delete_restore_point": Manner(
         _show_as_it_is,
-        done="restore point {restore_point!r} of cluster {db_cluster_identifier!r} is deleted; "
-        "what the cluster holds stays as it is",
+        done="restore point {1!r} of cluster {0!r} is deleted; its data stays as it is",
     ),
     "describe_bill": Manner(_draw_bill),
     "describe_data_diff": Manner(_draw_data_diff),
@@ -322,9 +321,7 @@ MANNERS = {
     "lose_compute": Manner(_say("the writer of cluster {name!r} and its data directory are gone")),
     "modify_db_cluster": Manner(_show_cluster),
     "pause_db_cluster": Manner(_say_status),
-    "remove_tags_from_resource": Manner(
-        _show_as_it_is, done="{resource_name} has no tags of these keys"
-    ),
+    "remove_tags_from_resource": Manner(_show_as_it_is, done="{0} has no tags of these keys"),
     "reset_branch": Manner(_show_cluster, may_be_undone=True),
     "resume_db_cluster": Manner(_say_status),
     "restore_db_cluster_from_snapshot": Manner(_show_created, progress=True),

@@ -104,7 +104,7 @@ def test_a_command_shows_a_cluster_as_all_do_or_says_what_was_done() -> None:
         manner = MANNERS.get(declared.method, AS_IT_IS)
         if declared.result is None:
             assert manner.done != "done" or manner.show is not AS_IT_IS.show, declared.name
-            manner.done.format(**{one.name: "x" for one in inputs(declared)})
+            assert manner.done.format(*(one.name for one in inputs(declared)))
         elif declared.result.name == "DBCluster":
             assert manner.show is not AS_IT_IS.show, declared.name
 

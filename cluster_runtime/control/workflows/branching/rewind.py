@@ -164,7 +164,7 @@ async def _rewind(
         await perform(runtime, cluster, workflow(runtime, cluster, make))
     found = goes.result()
     await runtime.record(
-        cluster, f"Rewound to LSN {found.lsn}: {found.commits} commits went", "backtrack"
+        cluster, f"Rewound to LSN {found.lsn}; commits that went: {found.commits}", "backtrack"
     )
     return found
 
