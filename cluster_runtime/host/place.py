@@ -59,7 +59,8 @@ def new_socket_path(directory: Path) -> Path:
         remove_socket(former.socket)
     path = directory / SOCKET_NAME
     if len(bytes(path)) > SOCKET_PATH_MAX_BYTES:
-        path = Path(tempfile.mkdtemp(prefix=_FOLDER)) / SOCKET_NAME
+        # Not where TMPDIR says: that may be as long.
+        path = Path(tempfile.mkdtemp(prefix=_FOLDER, dir="/tmp")) / SOCKET_NAME
     path.unlink(missing_ok=True)
     return path
 

@@ -434,9 +434,13 @@ def test_the_shared_port_is_that_of_the_last_host(state_dir: Path) -> None:
         assert chosen.describe_host().gateway_port == port
 
 
-def test_a_directory_with_a_long_name_has_its_socket_elsewhere() -> None:
+def test_a_directory_with_a_long_name_has_its_socket_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     folder = reachable_folder()
     state = folder / ("long-" * 20) / "state"
+    state.parent.mkdir()
+    monkeypatch.setenv("TMPDIR", str(state.parent))
     with attach(state) as runtime:
         facts = runtime._home.host_status().facts
         assert not facts.socket.is_relative_to(state)

@@ -412,7 +412,8 @@ def test_an_import_that_a_process_did_not_finish_expires(
     exported: tuple[BorealisSaver, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saver, good = exported
-    monkeypatch.setattr("memory.checkpoints.moving.writer.ThreadWriter.abandon", lambda _: (_ for _ in ()))
+    nothing = (None for _ in range(0))
+    monkeypatch.setattr("memory.checkpoints.moving.writer.ThreadWriter.abandon", lambda _: nothing)
     with pytest.raises(ThreadTransferError):
         saver.import_thread(io.BytesIO(good[:-9]), thread_id="new")
     (left,) = unfinished(saver)
