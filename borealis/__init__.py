@@ -89,16 +89,16 @@ _MEMORY = frozenset(
         "BorealisSaver",
         "BorealisStore",
         "BorealisVectorStore",
+        "pg_engine",
         "CachedEmbeddings",
-        "Fork",
         "HashEmbeddings",
         "LocalEmbeddings",
+        "init_embeddings",
+        "Fork",
         "MovedThread",
         "RememberedItem",
         "ThreadSummary",
         "Unreadable",
-        "init_embeddings",
-        "pg_engine",
     }
 )
 _QUESTIONS = frozenset({"Translation", "Translator"})
