@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from cluster_runtime.engine.access.admin_session import ADMIN_DATABASE, admin_conninfo
+from cluster_runtime.engine.access.private_socket import SETTLED
 from cluster_runtime.errors import EngineError
 
 ADMIN_TIMEOUT_S = 15.0
@@ -83,9 +84,11 @@ class AdminConnection:
             ) from error
 
     async def _connect(self, database: str) -> psycopg.AsyncConnection[TupleRow]:
-        return await psycopg.AsyncConnection.connect(
+        found = await psycopg.AsyncConnection.connect(
             admin_conninfo(self._socket_directory, self._major, database), autocommit=True
         )
+        await found.execute(SETTLED)
+        return found
 
     async def _drop(self) -> None:
         if self._conn is not None:

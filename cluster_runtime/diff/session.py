@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from cluster_runtime.engine.access.admin_session import options_of
-from cluster_runtime.engine.access.private_socket import private_conninfo
+from cluster_runtime.engine.access.private_socket import SETTLED, private_conninfo
 from cluster_runtime.engine.settings import Settings
 from cluster_runtime.errors import EngineError
 
@@ -154,5 +154,6 @@ def reading(address: DatabaseAddress) -> Iterator[Reading]:
     except psycopg.OperationalError as error:
         raise EngineError(f"{address.label} cannot be read: {error}") from error
     with closing(conn):
+        conn.execute(SETTLED)
         conn.execute(_NO_VIEWS)
         yield Reading(address, conn)

@@ -76,7 +76,7 @@ def _start(directory: Path, arguments: list[str]) -> None:
                 pass_fds=(writing,),
                 preexec_fn=children.hear_signals,
                 cwd="/",
-                env=MEMORY | os.environ | {"PYTHONPATH": _python_path()},
+                env=MEMORY | _environment() | {"PYTHONPATH": _python_path()},
             )
     finally:
         os.close(writing)
@@ -105,6 +105,11 @@ def _error_of(said: bytes) -> BorealisError | None:
     except ValueError:
         return None
     return decode_error(data)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what it says to libpq: that is about servers of whoever asked."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
 def _python_path() -> str:

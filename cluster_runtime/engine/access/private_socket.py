@@ -2,7 +2,8 @@
 
 libpq takes what a connection string leaves out from its process's environment (`PGHOSTADDR`,
 `PGPORT`, `PGOPTIONS`, `PGREQUIREAUTH`), which is that of whoever started the host. So nothing is
-left out. Source: PostgreSQL documentation, libpq, "Environment Variables".
+left out that can be given. `PGSERVICE` cannot be overruled; background hosts start without it.
+Source: PostgreSQL documentation, libpq, "Environment Variables".
 """
 
 from pathlib import Path
@@ -11,10 +12,14 @@ from typing import Any
 from psycopg.conninfo import make_conninfo
 
 PORT = 5432
+SETTLED = "set datestyle to 'ISO, MDY'; set timezone to 'UTC'; set geqo to on"
+"""To begin a session with: libpq sends `PGDATESTYLE`, `PGTZ` and `PGGEQO` behind all options."""
+
 _OF_NOBODY: dict[str, Any] = {
     "hostaddr": "",
     "require_auth": "",
     "channel_binding": "prefer",
+    "client_encoding": "UTF8",
     "sslmode": "disable",
     "sslnegotiation": "postgres",
     "gssencmode": "disable",
