@@ -4,20 +4,24 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
+import structlog
 from psycopg import errors as pg
 from psycopg.types.string import TextLoader
 
 from mcp_server.nl2sql.database.connecting import Dsn, connect_to_read, conninfo
-from mcp_server.nl2sql.database.stopping import StoppableConnection
+from mcp_server.nl2sql.database.stopping import StoppableConnection, go_on
+
+log = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 2.0
 """How long connections are kept unused; an open one would keep a cluster from pausing."""
 LENT_MAX = 4
 """Who asks while so many are lent waits for one to be given back."""
 CANCEL_SECONDS = 5.0
+LOOK_SECONDS = 0.2
+"""How often who waits for a connection looks whether anybody waits for him."""
 
 TEMPORAL = ("date", "timestamp", "timestamptz", "time", "timetz", "interval")
 """Types with values that Python has none for: infinity, years before 1, 24:00."""
@@ -27,7 +31,7 @@ TEMPORAL = ("date", "timestamp", "timestamptz", "time", "timetz", "interval")
 class Loan:
     """A connection while it is lent. kept: it was open before, and may be lost by now."""
 
-    conn: psycopg.Connection[Any]
+    conn: StoppableConnection
     kept: bool
     ended: bool = False
 
@@ -47,14 +51,16 @@ class Lender:
         self._dsn = dsn
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(LENT_MAX)
-        self._free: list[psycopg.Connection[Any]] = []
+        self._free: list[StoppableConnection] = []
         self._loans: set[Loan] = set()
         self._idle: threading.Timer | None = None
 
     @contextmanager
     def lend(self) -> Iterator[Loan]:
         """A connection for one block. Raises psycopg.OperationalError where none can be made."""
-        with self._places:
+        while not self._places.acquire(timeout=LOOK_SECONDS):
+            go_on()
+        try:
             loan = self._take()
             try:
                 yield loan
@@ -63,6 +69,8 @@ class Lender:
                 raise
             finally:
                 self._give_back(loan)
+        finally:
+            self._places.release()
 
     def renew(self, loan: Loan) -> None:
         """Another connection for one that was lost; the free ones were lost with it."""
@@ -80,7 +88,10 @@ class Lender:
                 self._idle.cancel()
         self._close_free()
         for loan in loans:
-            loan.conn.cancel_safe(timeout=CANCEL_SECONDS)
+            try:
+                loan.conn.cancel_safe(timeout=CANCEL_SECONDS)
+            except psycopg.Error as error:
+                log.warning("mcp.not_cancelled", error=type(error).__name__)
 
     def _take(self) -> Loan:
         with self._lock:
@@ -95,7 +106,7 @@ class Lender:
     def _give_back(self, loan: Loan) -> None:
         with self._lock:
             self._loans.discard(loan)
-            if loan.conn.closed or loan.ended:
+            if loan.conn.closed or loan.ended or loan.conn.disturbed:
                 loan.conn.close()
             else:
                 self._free.append(loan.conn)
@@ -112,7 +123,7 @@ class Lender:
         for conn in free:
             conn.close()
 
-    def _open(self) -> psycopg.Connection[Any]:
+    def _open(self) -> StoppableConnection:
         dsn = conninfo(self._dsn)
         conn: StoppableConnection = connect_to_read(
             dsn, StoppableConnection, client_encoding="utf8"

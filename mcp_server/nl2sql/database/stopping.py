@@ -7,6 +7,7 @@ cancels the statement instead, and the thread's next one is refused.
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
@@ -36,11 +37,12 @@ class StoppableConnection(psycopg.Connection[Any]):
     """A connection whose statements end when the caller of `in_thread` goes.
 
     dsn: how its session can be ended from another one; server_pid: which it is, 0 where that is not
-    sure.
+    sure. disturbed: a cancellation was sent to it, and may come to its next statement.
     """
 
     dsn = ""
     server_pid = 0
+    disturbed = False
 
     def wait(self, gen: PQGen[T], *arguments: Any, **options: Any) -> T:
         """As psycopg's. Raises AbandonedError where nobody waits for it."""
@@ -78,11 +80,19 @@ class _Stop:
             with self._lock:
                 self._running = None
 
+    def go_on(self) -> None:
+        """Raise AbandonedError where nobody waits any more."""
+        with self._lock:
+            if self._asked:
+                raise AbandonedError
+
     def ask(self) -> None:
         """Refuse what comes, and cancel what runs."""
         with self._lock:
             self._asked = True
             connection = self._running
+            if connection is not None:
+                connection.disturbed = True
         if connection is not None:
             connection.cancel_safe(timeout=CANCEL_SECONDS)
 
@@ -96,6 +106,15 @@ class _Stop:
 
 
 _current: ContextVar[_Stop | None] = ContextVar("stop", default=None)
+_telling = ThreadPoolExecutor(2, "mcp-stop")
+"""Apart from the threads that may all be waiting for what it ends."""
+
+
+def go_on() -> None:
+    """For who waits for something else. Raises AbandonedError where nobody waits for it."""
+    stop = _current.get()
+    if stop is not None:
+        stop.go_on()
 
 
 async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
@@ -118,7 +137,7 @@ async def _ended(stop: _Stop, done: "asyncio.Future[Any]") -> None:
     tell = stop.ask
     while not done.done():
         try:
-            await asyncio.to_thread(tell)
+            await loop.run_in_executor(_telling, tell)
         except psycopg.Error as error:
             log.warning("mcp.not_cancelled", error=type(error).__name__)
         await asyncio.wait([done], timeout=AGAIN_SECONDS)

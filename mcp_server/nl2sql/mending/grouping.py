@@ -87,7 +87,11 @@ def groups(tree: exp.Expr) -> Iterator[str]:
 
 
 def _measures(node: exp.Expr) -> bool:
-    return any(each.parent_select is node.parent_select for each in node.find_all(exp.AggFunc))
+    """Whether rows become fewer by it, as they do not by a window's."""
+    return any(
+        each.parent_select is node.parent_select and each.find_ancestor(exp.Window) is None
+        for each in node.find_all(exp.AggFunc)
+    )
 
 
 def _first(select: exp.Select, extreme: exp.Max | exp.Min) -> None:

@@ -25,10 +25,13 @@ def joins(tree: exp.Expr, linker: Linker, graph: JoinGraph, *, strict: bool) -> 
     strict: also where the columns could be compared, but are no key of each other.
     """
     sources = Sources(tree, linker.profile)
+    by_key = _joined_by_key(tree, sources, graph)
     for equal in list(tree.find_all(exp.EQ)):
         left, right = sources.side(equal.this), sources.side(equal.expression)
         if left is None or right is None or left[1] is right[1]:
             continue
+        if (id(equal.parent_select), frozenset((left[0], right[0]))) in by_key:
+            continue  # what else is compared of the two is a condition of the question
         one, other = sources.column(equal.this), sources.column(equal.expression)
         if one is not None and other is not None:
             if _is_key(one, other, graph) or (_comparable(one, other) and not strict):
@@ -42,6 +45,19 @@ def joins(tree: exp.Expr, linker: Linker, graph: JoinGraph, *, strict: bool) -> 
             yield f"joined by {key.column!r} = {key.target!r}"
         elif (said := _through(equal, left[1], right[1], known, graph)) is not None:
             yield said
+
+
+def _joined_by_key(
+    tree: exp.Expr, sources: Sources, graph: JoinGraph
+) -> set[tuple[int, frozenset[str]]]:
+    """The pairs of names in each SELECT that a condition joins by a key."""
+    found = set[tuple[int, frozenset[str]]]()
+    for equal in tree.find_all(exp.EQ):
+        left, right = sources.side(equal.this), sources.side(equal.expression)
+        one, other = sources.column(equal.this), sources.column(equal.expression)
+        if left and right and one and other and _is_key(one, other, graph):
+            found.add((id(equal.parent_select), frozenset((left[0], right[0]))))
+    return found
 
 
 def _through(
@@ -180,7 +196,7 @@ def _key(
 def _is_key(one: Column, other: Column, graph: JoinGraph) -> bool:
     """Whether a key leads from one column to the other, or from both to a third."""
     between = graph.keys_between(one.table, other.table)
-    if any({key.column, key.target} == {one, other} for key in between):
+    if any({*pair} == {one, other} for key in between for pair in key.pairs):
         return True
     return bool((graph.targets(one) | {one}) & (graph.targets(other) | {other}))
 

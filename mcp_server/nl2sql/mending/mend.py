@@ -4,11 +4,11 @@ Each mend is a rule of PostgreSQL or of this database: it is applied where it fi
 out is checked and run like any other query.
 """
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+import structlog
 from sqlglot import exp
 
 from mcp_server.nl2sql.database import parsed
@@ -17,7 +17,7 @@ from mcp_server.nl2sql.mending import grouping, keys, names, spelling
 from mcp_server.nl2sql.mending.sources import Sources
 from mcp_server.nl2sql.schema.joins import JoinGraph
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def mends(sql: str, linker: Linker, graph: JoinGraph, *, failed: bool) -> list[M
     try:
         found = list(_mended(tree.copy(), linker, graph, failed=failed))
     except Exception:  # a query of a form nobody thought of stays as it is; the log says why
-        log.exception("mending a query failed")
+        log.exception("mcp.query_not_mended")
     return found[::-1] if failed else found
 
 

@@ -188,9 +188,14 @@ def join_on(
     return name
 
 
-def on_key(key: ForeignKey, aliases: dict[Table, str]) -> exp.EQ:
-    """The condition that joins two different tables by a key."""
-    return exp.EQ(
-        this=column_of(aliases[key.column.table], key.column),
-        expression=column_of(aliases[key.target.table], key.target),
+def on_key(key: ForeignKey, aliases: dict[Table, str]) -> exp.Expr:
+    """The condition that joins two different tables by a key: by all of its columns."""
+    return exp.and_(
+        *(
+            exp.EQ(
+                this=column_of(aliases[column.table], column),
+                expression=column_of(aliases[target.table], target),
+            )
+            for column, target in key.pairs
+        )
     )

@@ -15,6 +15,8 @@ from mcp_server.nl2sql.words.trigrams import one_letter_off, similarity
 ALIKE = 0.55
 SHORTEST = 4
 """A shorter text is like too many others."""
+SHORTEST_TYPING = 6
+"""One letter makes another word of a shorter one, as Iraq of Iran."""
 TRUE = frozenset({"1", "t", "true", "y", "yes"})
 FALSE = frozenset({"0", "f", "false", "n", "no"})
 
@@ -91,11 +93,17 @@ def _alike(normal: str, column: Column) -> str | None:
 
 
 def _likeness(one: str, other: str) -> float:
-    if one_letter_off(one, other):
+    if _digits(one) != _digits(other):
+        return 0.0  # another number is another thing
+    if min(len(one), len(other)) >= SHORTEST_TYPING and one_letter_off(one, other):
         return 1.0
     if " " not in one and " " not in other and stem(one) == stem(other):
         return 0.95
     return similarity(one, other)
+
+
+def _digits(text: str) -> str:
+    return "".join(character for character in text if character.isdigit())
 
 
 def _squeezed(text: str) -> str:

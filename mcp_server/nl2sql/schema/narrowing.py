@@ -102,11 +102,12 @@ class Narrowing(Generic[T]):
             if key.column.table in kept and key.target.table in kept
         ]
         computed = [column for column in self._profile.derived if column.table in kept]
-        found = Profile(tables, keys, derived=computed)
-        for column in found.columns:
-            for normal, value in column.values.items():
-                found.value_index.setdefault(normal, []).append((column, value))
-        return found
+        index = {
+            normal: there
+            for normal, held in self._profile.value_index.items()
+            if (there := [each for each in held if each[0].table in kept])
+        }
+        return Profile(tables, keys, index, computed)
 
 
 def _phrases(tokens: Sequence[Token]) -> Iterator[str]:

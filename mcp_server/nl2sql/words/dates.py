@@ -3,6 +3,8 @@
 import calendar
 import datetime
 import re
+from collections.abc import Callable
+from functools import partial
 
 from mcp_server.nl2sql.words.tokens import NUMBER_WORDS
 
@@ -108,9 +110,28 @@ def with_dates(question: str, today: datetime.date) -> str:
         yesterday = match["day"].lower() == "yesterday"
         return f"on {today - datetime.timedelta(days=yesterday)}"
 
-    text = _WRITTEN_MONTH.sub(month, _WRITTEN_DATE.sub(day, question))
-    text = _SO_FAR.sub(so_far, _AGO.sub(ago, _FROM_NOW.sub(from_now, _QUARTER.sub(quarter, text))))
-    return _DAY.sub(named_day, _PERIOD.sub(period, _UNTIL_NOW.sub(until_now, text)))
+    text = question
+    for pattern, written in (
+        (_WRITTEN_DATE, day),
+        (_WRITTEN_MONTH, month),
+        (_QUARTER, quarter),
+        (_FROM_NOW, from_now),
+        (_AGO, ago),
+        (_SO_FAR, so_far),
+        (_UNTIL_NOW, until_now),
+        (_PERIOD, period),
+        (_DAY, named_day),
+    ):
+        text = pattern.sub(partial(_or_as_it_is, written), text)
+    return text
+
+
+def _or_as_it_is(written: Callable[[re.Match[str]], str], match: re.Match[str]) -> str:
+    """What is written for words; the words where no calendar has that day."""
+    try:
+        return written(match)
+    except (ValueError, OverflowError):
+        return match[0]
 
 
 def _number_of(month: str) -> int:

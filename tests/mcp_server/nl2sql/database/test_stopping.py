@@ -3,10 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 
 import psycopg
 import pytest
 
+from mcp_server.nl2sql.database.lending import LENT_MAX, Lender
 from mcp_server.nl2sql.database.stopping import AbandonedError, StoppableConnection, in_thread
 from tests.waiting import wait_until
 
@@ -58,8 +60,47 @@ async def test_a_statement_that_nobody_waits_for_is_cancelled_and_no_other_begin
     await left(server_dsn, connection.server_pid, work)
     assert ended.is_set()
     assert [type(each) for each in raised] == [psycopg.errors.QueryCanceled, AbandonedError]
-    # For somebody else the connection is as good as before.
     assert connection.execute("select 1").fetchone() == (1,)
+    assert connection.disturbed, "a cancellation that is late comes to what it runs next"
+
+
+async def test_a_connection_that_was_disturbed_is_lent_to_nobody(server_dsn: str) -> None:
+    lender = Lender(server_dsn)
+    lent: list[int] = []
+
+    def work() -> None:
+        with lender.lend() as loan, suppress(psycopg.errors.QueryCanceled):
+            lent.append(loan.conn.info.backend_pid)
+            loan.conn.execute("select pg_sleep(60)")
+
+    waiting = asyncio.ensure_future(in_thread(work))
+    await asyncio.to_thread(wait_until, lambda: lent and busy(server_dsn, lent[0]))
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    with lender.lend() as loan:
+        assert loan.conn.info.backend_pid != lent[0]
+    lender.close()
+
+
+async def test_who_waits_for_a_connection_stops_too(server_dsn: str) -> None:
+    lender = Lender(server_dsn)
+    with ExitStack() as stack:
+        for _ in range(LENT_MAX):
+            stack.enter_context(lender.lend())
+        begun = threading.Event()
+
+        def work() -> None:
+            begun.set()
+            with lender.lend():
+                raise AssertionError("there was none to lend")
+
+        waiting = asyncio.ensure_future(in_thread(work))
+        await asyncio.to_thread(begun.wait)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(waiting, 30)
+    lender.close()
 
 
 async def test_a_session_that_catches_its_cancellation_is_ended(

@@ -129,6 +129,12 @@ LEFT_ALONE = [
     "select name from ship where name = 'Zebedee'",
     "not even sql",
     "select 1 from",
+    # Another word, and another number, are no typing errors.
+    "select count(*) from visit where status = 'Dine'",
+    "select count(*) from port where land = 'Norway 2'",
+    # A condition beside the join by the key is the question's.
+    "select count(*) from ship s join port p on s.home = p.code where s.name = p.town",
+    "select s.name, count(*) over () from ship s where s.tonnage > 10000",
 ]
 
 

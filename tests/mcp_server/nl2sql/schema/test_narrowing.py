@@ -44,6 +44,14 @@ def test_tables_that_join_the_found_ones_come_with_them() -> None:
     assert part.value_index["marty"]
 
 
+def test_what_only_a_legend_says_of_a_value_is_known_of_a_part_too() -> None:
+    found = crowd(table("zebra", 3, zebra_id=Kind.NUMBER, kind=["A"]))
+    (zebra,) = (each for each in found.tables if each.name == "zebra")
+    found.value_index["annual"] = [(zebra.column("kind"), "A")]
+    part = Narrowing(found, lambda part: part).about(tokenize("How many annual zebras?"))
+    assert part.value_index["annual"] == [(zebra.column("kind"), "A")]
+
+
 def test_a_small_database_is_looked_at_as_a_whole() -> None:
     found = profile(table("zebra", 3, zebra_id=Kind.NUMBER))
     narrowing = Narrowing(found, lambda part: part)

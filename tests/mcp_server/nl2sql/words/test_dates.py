@@ -49,3 +49,17 @@ def test_dates_written_out_take_the_form_in_which_they_are_kept(text: str, expec
 )
 def test_periods_are_counted_from_today(said: str, meant: str) -> None:
     assert with_dates(said, TODAY) == meant
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "more than 5000 years ago",
+        "in the next 9000 years",
+        "within the last 99999999999999999999 days",
+        "in Q1 0000",
+        "in May 0000",
+    ],
+)
+def test_what_no_calendar_has_stays_as_it_is(said: str) -> None:
+    assert with_dates(f"orders {said}", datetime.date(2026, 5, 5)) == f"orders {said}"
