@@ -65,6 +65,7 @@ async def discard(runtime: OpenRuntime, made: HostedCluster) -> None:
     try:
         await made.instances.stop(Shutdown.IMMEDIATE)
     finally:
+        runtime.meter.forget(made.id)
         await in_thread(runtime.home.remove, made.directory)
 
 

@@ -108,7 +108,8 @@ class Meter:
                 held, self._held = self._held, {}
                 backed_up, self._backed_up = self._backed_up, {}
                 ended, self._ended = self._ended, {}
-            known = {**ended, **{each.resource_id: each for each in clusters}}
+            there = {each.resource_id: each for each in clusters}
+            known = {**ended, **there}
             new = done.keys() | held.keys() | backed_up.keys()
             read: dict[str, tuple[Entry, tuple[Metered, ...]]] = {}
             for resource_id, cluster in known.items():
@@ -116,11 +117,12 @@ class Meter:
                 same = before is not None and _as_it_is(before, cluster)
                 if same and not all_of_them and resource_id not in new:
                     continue
+                stays = resource_id in there  # one that goes holds nothing from now on
                 reading = Reading(
                     now,
                     done.get(resource_id, Usage()),
-                    held.get(resource_id),
-                    backed_up.get(resource_id),
+                    held.get(resource_id) if stays else 0,
+                    backed_up.get(resource_id) if stays else 0,
                     cluster.storage_type,
                 )
                 account = before.account if before else Account(now, 0, 0, cluster.storage_type)

@@ -265,3 +265,19 @@ def test_what_a_cluster_did_just_before_its_deletion_is_charged(path: Path) -> N
     assert used(meter).acu_seconds == 2
     assert used(meter).storage_byte_seconds == 0
     meter.close()
+
+
+def test_a_deleted_cluster_holds_nothing_from_its_deletion_on(path: Path) -> None:
+    """Wherever the host ends before the next look."""
+    meter = Meter(Ledger.open(path))
+    meter.backed_up("cluster-1", 10)
+    meter.flush([SHOP], 1000)
+    meter.backed_up("cluster-1", 10)
+    meter.end(SHOP)
+    meter.flush([], 1100)
+    assert used(meter).backup_byte_seconds == 10 * 100
+    meter.close()
+    again = Meter(Ledger.open(path))
+    again.flush([], 1100 + 7 * 86_400)
+    assert used(again).backup_byte_seconds == 10 * 100
+    again.close()
