@@ -102,6 +102,7 @@ class Postmaster:
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._passwd: tuple[int, int] | None = None
+        self._log_from = 0
 
     @property
     def pid(self) -> int | None:
@@ -295,9 +296,11 @@ class Postmaster:
         return self._process.wait()
 
     def log_tail(self) -> str:
-        """The last lines of its log, for errors; empty without one."""
+        """The last lines that it wrote since it was started, for errors; empty without one."""
         try:
-            lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+            with self.log_file.open(encoding="utf-8", errors="replace") as log:
+                log.seek(self._log_from)
+                lines = log.read().splitlines()
         except FileNotFoundError:
             return "(no log)"
         return "\n".join(lines[-_LOG_TAIL_LINES:])
@@ -316,6 +319,7 @@ class Postmaster:
         self._passwd = passwd_version()
         log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
+            self._log_from = os.fstat(log).st_size
             # The server writes through its standard error, and needs no right to the file.
             os.fchown(log, os.geteuid(), os.getegid())
             dies = _dies_with_its_parent()
