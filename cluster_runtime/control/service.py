@@ -167,11 +167,12 @@ class ControlService(
             await note_usage(runtime)
         except BorealisError as error:  # it ends all the same, also on a full disk
             _log.error("usage not noted at the end", error=str(error))
-        await asyncio.to_thread(runtime.meter.close)
-        await asyncio.to_thread(runtime.capacity.enforcer.close)
-        await asyncio.to_thread(runtime.catalog.close)
-        runtime.home.close()
-        runtime.state.close()
+        finally:
+            await asyncio.to_thread(runtime.meter.close)
+            await asyncio.to_thread(runtime.capacity.enforcer.close)
+            await asyncio.to_thread(runtime.catalog.close)
+            runtime.home.close()
+            runtime.state.close()
 
     async def stay_small(self) -> None:
         """Give memory back whenever volumes were closed: for a process that only hosts."""

@@ -141,7 +141,7 @@ class Writer(OnVolume):
         """
         data = self._postmaster.data_directory
         claimed = Claim.read(data) if self._storage.opened is None else None
-        if claimed is None or not claimed.may_be_trusted or _has_slots(data):
+        if claimed is None or not claimed.may_be_trusted or has_slots(data):
             return None
 
         def start() -> bool:
@@ -403,7 +403,7 @@ class Reader(OnVolume):
         self._storage.rest(self)
 
 
-def _has_slots(data_directory: Path) -> bool:
+def has_slots(data_directory: Path) -> bool:
     """Whether a data directory has replication slots beside the storage driver's."""
     try:
         return bool(set(os.listdir(data_directory / "pg_replslot")) - {SLOT_NAME})

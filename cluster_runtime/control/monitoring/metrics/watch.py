@@ -244,7 +244,8 @@ class MetricsWatch:
             for resource_id in resource_ids:
                 cluster = self._runtime.clusters.get(resource_id)
                 kept = cluster is None or await histories.save(self._runtime, cluster)
-                if kept and resource_id in self._resting:
+                runs = any(key.cluster == resource_id for key in self._running)
+                if kept and resource_id in self._resting and not runs:
                     self._let_go(resource_id)
 
     def _let_go(self, resource_id: str) -> None:

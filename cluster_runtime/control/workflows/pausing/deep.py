@@ -20,8 +20,8 @@ from cluster_runtime.control.records.event_messages import NOTIFICATION, deeply_
 from cluster_runtime.control.records.instances import FIRST_PLACE
 from cluster_runtime.control.records.model import DeepPause
 from cluster_runtime.control.servers.places import data_directory_at
+from cluster_runtime.control.servers.postgres import has_slots
 from cluster_runtime.control.servers.storage import BASE_IMAGE, VOLUME, ClusterStorage
-from cluster_runtime.engine.parameters import decodes
 from cluster_runtime.engine.system.files import remove_tree, write_atomically
 from cluster_runtime.errors import InvalidClusterStateError
 from cluster_runtime.logs import get_logger
@@ -49,10 +49,10 @@ async def pause_deeply(runtime: OpenRuntime, cluster: HostedCluster) -> bool:
     StorageError where its volume could not make its data directory again, OSError;
     InvalidClusterStateError where that has what the volume has not.
     """
-    if decodes(runtime.parameters_of(cluster.id)):
+    if await in_thread(lambda: any(map(has_slots, _data_directories(cluster)))):
         raise InvalidClusterStateError(
-            f"cluster {cluster.identifier!r} has logical replication: its slots lie in the data "
-            "directory, which a deep pause gives back; turn rds.logical_replication off first"
+            f"cluster {cluster.identifier!r} has slots of logical replication: they lie in the "
+            "data directory, which a deep pause gives back; drop them first"
         )
     storage = cluster.instances.storage
     await in_thread(_require_rebuildable, storage)
@@ -71,8 +71,7 @@ def steps(cluster: HostedCluster) -> Iterator[Step]:
     """What is done, in this order, each while no process of the cluster runs."""
     directory = cluster.directory
     volume, base = directory / VOLUME, (directory / BASE_IMAGE).resolve()
-    places = {FIRST_PLACE, *(each.place for each in cluster.records.values())}
-    data = [data_directory_at(directory, place) for place in sorted(places)]
+    data = _data_directories(cluster)
     yield "share", partial(share_images, volume, base)
     yield "sparse", partial(make_logs_sparse, volume)
     yield "distrust", partial(_distrust, directory, data)
@@ -106,6 +105,11 @@ def writer_directory(cluster: HostedCluster) -> Path:
     """The data directory of its writer."""
     record = cluster.records.get(cluster.writer_name)
     return data_directory_at(cluster.directory, record.place if record else FIRST_PLACE)
+
+
+def _data_directories(cluster: HostedCluster) -> list[Path]:
+    places = {FIRST_PLACE, *(each.place for each in cluster.records.values())}
+    return [data_directory_at(cluster.directory, place) for place in sorted(places)]
 
 
 def _distrust(directory: Path, data: list[Path]) -> None:
