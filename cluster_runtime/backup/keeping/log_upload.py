@@ -70,10 +70,6 @@ class LogUpload:
             extent = self._volume.log.extent()
         return extent
 
-    def forget_cursor(self) -> None:
-        """Read on with a new one: the volume was opened again, or a read failed."""
-        self._cursor = None
-
     def _upload_piece(self, until: int) -> None:
         new = self._read(until)
         until = self.end + len(new)
@@ -101,10 +97,10 @@ class LogUpload:
         if kept is not None and kept.lsn == self.end:
             try:
                 return self._read_by(kept, until)
-            except StorageError:
-                # The volume was opened again since that one began, as by a failover: a new one
+            except StorageError as error:
+                # If the volume was opened again since that one began, as by a failover, a new one
                 # reads what there is now.
-                _log.debug("the log is read on", lsn=self.end)
+                _log.debug("a cursor of the log ended", lsn=self.end, error=str(error))
         return self._read_by(self._volume.log.cursor(self.end), until)
 
     def _read_by(self, cursor: LogCursor, until: int) -> bytes:

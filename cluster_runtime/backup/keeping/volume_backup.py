@@ -200,8 +200,6 @@ class VolumeBackup:
         if self._failures == 2:  # once may be a coincidence, such as an image that went meanwhile
             self._report(f"Continuous backup does not get on: {error}")
         _log.warning("backup of a volume failed", error=str(error), failures=self._failures)
-        if self._log is not None:
-            self._log.forget_cursor()
         self._due = time.monotonic() + pacing.retry_after_s(self._failures)
         extent = self._volume.log.extent()
         log = self._log

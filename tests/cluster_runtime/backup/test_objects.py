@@ -26,7 +26,6 @@ from cluster_runtime.backup.vault.keys import KEY_FILE, LocalKey
 from cluster_runtime.backup.vault.sealing import UnsealableError, new_key, seal, unseal
 from cluster_runtime.backup.vault.vault import Vault
 from cluster_runtime.errors import BackupDamagedError, BackupKeyError, StateDirectoryError
-from tests.examples import examples
 
 KEY = new_key()
 RESOURCE = "cluster-AAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -40,7 +39,7 @@ def test_what_was_sealed_comes_back(content: bytes) -> None:
 
 
 @given(st.binary(max_size=512), st.data())
-@settings(max_examples=examples(200))
+@settings(max_examples=200)
 def test_a_byte_that_changed_is_damage_and_never_content(
     content: bytes, data: st.DataObject
 ) -> None:

@@ -39,6 +39,7 @@ from cluster_runtime.storage.upkeep.past.tick_file import (
     write_ticks,
 )
 
+FIRST_NORMAL_XID = 3
 WINDOW = "backtrack-window"
 TICKS_EXPIRED_MAX = 4096
 """Ticks before the window that may be in the file before it is written again."""
@@ -212,12 +213,15 @@ class Past:
     def lsn_of(self, transaction: int) -> int:
         """Up to where the log has the commit of a transaction, and none that came after it.
 
-        transaction: its id, of 32 bits or with the epoch, or that of a subtransaction. Raises
-        OutOfWindowError where no such commit is within the window. The log is read backwards, in
-        stretches that double: what somebody goes back to is recent more often than not.
+        transaction: its id, of 32 bits or with the epoch, or that of a subtransaction; the epoch is
+        not looked at, for no window has as many as make one. Raises OutOfWindowError where no such
+        commit is within the window. The log is read backwards, in stretches that double: what
+        somebody goes back to is recent more often than not.
         """
         reach, xid = self.reach(), transaction & 0xFFFF_FFFF
         starts = [] if reach.lsn is None else self._ticks_from(reach.lsn)
+        if xid < FIRST_NORMAL_XID:
+            starts = []
         end, stretch = int(self._mount.node.volume.vdl), 1
         while starts:
             first = starts[-stretch:][0]

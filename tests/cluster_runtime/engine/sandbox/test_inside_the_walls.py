@@ -406,7 +406,7 @@ def kills(server: Postmaster, rounds: int) -> None:
             family = [psutil.Process(server.pid), *psutil.Process(server.pid).children()]
             mapped = [region.path for process in family for region in process.memory_maps()]
             shared = [path for path in mapped if path.startswith("/dev/shm")]
-            own = str(server.data_directory)
+            own = f"{server.data_directory}/"
             assert [path for path in shared if not path.startswith(own)] == []
             assert made_by(server.pid)
             pid = server.pid
