@@ -12,6 +12,7 @@ from cluster_runtime import ClusterHandle, Runtime, Tag
 from cluster_runtime.control.servers.ahead import ReaderAhead
 from cluster_runtime.control.servers.postgres import Reader
 from cluster_runtime.errors import EngineError, InvalidParameterError
+from cluster_runtime.storage.disk.filesystem import HOST_DISK, Disk
 from tests.numbers import branch, rows, write
 from tests.waiting import wait_until
 
@@ -232,8 +233,21 @@ def test_one_that_becomes_no_writer_is_no_reason_to_make_no_branch(
 
     directory = ahead_of(shared_runtime)
     monkeypatch.setattr(Reader if where == "promote" else ReaderAhead, where, fail)
+    remove, removed = type(HOST_DISK).remove_tree, list[bool]()
+
+    def looked_at(disk: Disk, path: Path) -> None:
+        """Nobody has the volume open that is removed."""
+        runtime = shared_runtime._home.service._runtime
+        for each in list(runtime.clusters.values()):
+            if each.directory == directory and path.is_relative_to(directory):
+                removed.append(each.instances.storage.opened is None)
+        remove(disk, path)
+
+    monkeypatch.setattr(type(HOST_DISK), "remove_tree", looked_at)
     made = branch(shared_runtime, "notes", "anyway")
     monkeypatch.undo()
+    assert all(removed)
+    assert removed or where == "hold_back"
     assert made.id != directory.name
     assert not directory.exists()
     assert rows(made) == rows(ready)

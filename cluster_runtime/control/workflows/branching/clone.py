@@ -14,6 +14,7 @@ from cluster_runtime.control.records.model import ClusterStatus
 from cluster_runtime.control.servers.storage import BASE_IMAGE, DATA, VOLUME
 from cluster_runtime.control.workflows import making
 from cluster_runtime.control.workflows.create import discard_unnamed, reserved
+from cluster_runtime.engine.postmaster import Shutdown
 from cluster_runtime.engine.system.files import is_no_space
 from cluster_runtime.errors import (
     EngineError,
@@ -227,7 +228,11 @@ async def _being_cut(
     try:
         yield await in_thread(cut)
     except BaseException as error:
-        await in_thread(entered.__exit__, type(error), error, error.__traceback__)
+        try:
+            # It may be open by now, and written to: not while it is removed.
+            await made.instances.stop(Shutdown.IMMEDIATE)
+        finally:
+            await in_thread(entered.__exit__, type(error), error, error.__traceback__)
         raise
     await in_thread(entered.close)  # what is shared of the pages is linked by then
 
