@@ -266,14 +266,16 @@ class _Patience:
         now = time.monotonic()
         self._deadline = self._deadline or now + self._seconds
         left = self._deadline - now
+        asked = [asyncio.ensure_future(model.complete(each, 1, left)) for each in conversations]
         try:
-            async with asyncio.timeout(left):
-                replies = await asyncio.gather(
-                    *(model.complete(each, 1, left) for each in conversations),
-                    return_exceptions=True,
-                )
-        except TimeoutError as error:
-            raise self._late() from error
+            await asyncio.wait(asked, timeout=left)  # what is there by then counts
+        finally:
+            for each in asked:
+                each.cancel()
+        replies = await asyncio.gather(*asked, return_exceptions=True)
+        replies = [
+            self._late() if isinstance(each, asyncio.CancelledError) else each for each in replies
+        ]
         failed = [reply for reply in replies if isinstance(reply, BaseException)]
         for failure in failed:
             if not isinstance(failure, ModelError):

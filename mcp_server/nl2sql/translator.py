@@ -183,8 +183,10 @@ def _schema_version() -> Steps[Row | None]:
     yield from begin(VERSION_LIMITS)
     try:
         rows = (yield Fetch(SCHEMA_VERSION)).rows
-    finally:
+    except psycopg.Error:
         yield Script("rollback")
+        raise
+    yield Script("rollback")
     return rows[0] if rows else None
 
 

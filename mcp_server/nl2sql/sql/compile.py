@@ -101,7 +101,7 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
         select = select.order_by(order_of(order, joined, query))
     if periods and not query.order:
         select = select.order_by(*periods)
-    if query.limit is not None and query.ties:
+    if query.limit is not None and query.ties and (grouped or not _repeats(query, joined)):
         ties = exp.LimitOptions(rows=True, with_ties=True)
         count = exp.Literal.number(query.limit)
         select.set("limit", exp.Fetch(direction="FIRST", count=count, limit_options=ties))
@@ -225,8 +225,12 @@ def _identifies(plain: Sequence[Column], main: Table, query: Query) -> bool:
 
 
 def _multiplies(query: Query, joined: Joined) -> bool:
-    """Whether the joins repeat rows of what is shown."""
-    if any(each.aggregate for each in query.select) or query.limit is not None:
+    """Whether the joins repeat rows of what is shown, and DISTINCT takes them together."""
+    return query.limit is None and _repeats(query, joined)
+
+
+def _repeats(query: Query, joined: Joined) -> bool:
+    if any(each.aggregate for each in query.select):
         return False
     shown = {each.column.table for each in query.select if each.column is not None}
     return any(key.target.table in shown and key.column.table not in shown for key in joined.keys)

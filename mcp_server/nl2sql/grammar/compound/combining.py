@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from mcp_server.nl2sql.sql.conditions import tables_of
 from mcp_server.nl2sql.sql.logical import Arithmetic, Condition, Filtered, Output, Query, Whole
 
 
@@ -15,13 +16,13 @@ def combined(how: Literal["/", ","], left: Query, right: Query) -> Query | None:
     one, other = _measure(left), _measure(right)
     if one is None or other is None:
         return None
-    if left.subject is not right.subject or left.via != right.via:
+    if not _of_the_same_rows(left, right):
         if how != "/" or _groups(left) or _groups(right):
             return None
         return Query(computed=[Arithmetic("/", Whole(left), Whole(right))])
     if _groups(left) and _groups(left) != _groups(right):
         return None
-    common = [condition for condition in left.where if condition in right.where]
+    common = _common(left, right)
     sides = [
         Filtered(measure, _beyond(query.where, common))
         for measure, query in ((one, left), (other, right))
@@ -29,6 +30,23 @@ def combined(how: Literal["/", ","], left: Query, right: Query) -> Query | None:
     computed = [Arithmetic("/", *sides)] if how == "/" else sides
     plain = [output for output in right.select if not output.aggregate]
     return replace(right, select=plain, where=common, computed=[*computed])
+
+
+def _of_the_same_rows(left: Query, right: Query) -> bool:
+    """Whether one pass has them: what one alone asks of another table would join it for both."""
+    if left.subject is not right.subject or left.via != right.via:
+        return False
+    both = {left.subject}.union(*map(tables_of, _common(left, right)))
+    return all(
+        table in both
+        for query in (left, right)
+        for condition in _beyond(query.where, _common(left, right))
+        for table in tables_of(condition)
+    )
+
+
+def _common(left: Query, right: Query) -> list[Condition]:
+    return [condition for condition in left.where if condition in right.where]
 
 
 def _measure(query: Query) -> Output | None:
