@@ -20,6 +20,7 @@ from cluster_runtime.control.loop_thread import in_thread
 from cluster_runtime.control.servers.places import Servers, ServersAhead
 from cluster_runtime.control.servers.postgres import Instance, Reader, Writer
 from cluster_runtime.engine.access.instance_facts import InstanceFacts
+from cluster_runtime.engine.access.names import is_utf8
 from cluster_runtime.engine.access.roles import IAM_ROLE
 from cluster_runtime.engine.home import SOCKET_NAME
 from cluster_runtime.engine.postmaster import Shutdown
@@ -393,7 +394,8 @@ class HostedInstance:
     async def _all_logins(self) -> dict[str, Login]:
         found = {}
         for (name,) in await self.execute(ALL_LOGINS):
-            login = await self._login(name)
+            # Nobody can say another one to the gateway.
+            login = await self._login(name) if is_utf8(name) else None
             if login is not None:
                 found[name] = login
         return found
