@@ -234,6 +234,21 @@ def test_who_locks_the_roles_locks_nobody_out(shared_runtime: Runtime, catalog: 
         locking.execute("select 1")
 
 
+def test_who_takes_all_locks_locks_nobody_out(shared_runtime: Runtime) -> None:
+    """The table of locks is shared by all sessions, and every login takes some."""
+    cluster = lockable(shared_runtime)
+    taking = "select count(pg_advisory_lock(i)) from generate_series(%s::bigint, %s) i"
+    with cluster.connect(autocommit=True) as taker:
+        for step in (1000, 1):
+            with pytest.raises(psycopg.errors.OutOfMemory):
+                for first in range(0, 10_000_000, step):
+                    taker.execute(taking, [first * 10 + step, first * 10 + step + step - 1])
+        with cluster.connect(user="borealis_reader") as conn:
+            assert conn.execute("select 1").fetchone() == (1,)
+        with pytest.raises(psycopg.OperationalError):
+            taker.execute("select 1")
+
+
 def test_nobody_connects_to_the_runtimes_database(shared_runtime: Runtime) -> None:
     cluster = lockable(shared_runtime)
     for user in ("postgres", "borealis_reader"):
