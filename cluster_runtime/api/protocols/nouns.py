@@ -9,6 +9,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from cluster_runtime.api.refusals import missing
 from cluster_runtime.control.operations.declaration import snake_case
 
 
@@ -40,7 +41,7 @@ def from_members(kind: type, members: Mapping[str, Any]) -> Any:
     hints = _hints(kind)
     for each in fields(kind):
         if each.name not in given and each.default is each.default_factory is MISSING:
-            raise missing(f"{camel_case(each.name)} of a {kind.__name__}")
+            raise missing(f"{each.name.title().replace('_', '')} of each {kind.__name__}")
     return kind(
         **{
             each.name: from_value(hints[each.name], given[each.name])

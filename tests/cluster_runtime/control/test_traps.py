@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, LiteralString, cast
 
 import psycopg
@@ -234,15 +235,22 @@ def test_who_locks_the_roles_locks_nobody_out(shared_runtime: Runtime, catalog: 
         locking.execute("select 1")
 
 
+def take_locks(conn: psycopg.Connection[Any], step: int) -> None:
+    """Take locks of one's own until there are none, so many at a time."""
+    for first in count(step, 10 * step):
+        conn.execute(
+            "select count(pg_advisory_lock(i)) from generate_series(%s::bigint, %s) i",
+            [first, first + step - 1],
+        )
+
+
 def test_who_takes_all_locks_locks_nobody_out(shared_runtime: Runtime) -> None:
     """The table of locks is shared by all sessions, and every login takes some."""
     cluster = lockable(shared_runtime)
-    taking = "select count(pg_advisory_lock(i)) from generate_series(%s::bigint, %s) i"
     with cluster.connect(autocommit=True) as taker:
         for step in (1000, 1):
             with pytest.raises(psycopg.errors.OutOfMemory):
-                for first in range(0, 10_000_000, step):
-                    taker.execute(taking, [first * 10 + step, first * 10 + step + step - 1])
+                take_locks(taker, step)
         with cluster.connect(user="borealis_reader") as conn:
             assert conn.execute("select 1").fetchone() == (1,)
         with pytest.raises(psycopg.OperationalError):
