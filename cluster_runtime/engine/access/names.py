@@ -48,7 +48,12 @@ def is_utf8(name: str) -> bool:
 
 def shown(name: str) -> str:
     """A name in a text for people, in quotes."""
-    return ascii(name) if not is_utf8(name) else repr(name)
+    return repr(name) if is_utf8(name) else ascii(name)
+
+
+def sayable(text: str) -> str:
+    """A text of the server's with names in it, for people."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def naming(statement: LiteralString, *names: Named | str) -> sql.Composed:

@@ -37,7 +37,13 @@ select
  (select pg_catalog.json_agg(pg_catalog.json_build_array(parname, acl.grantee::pg_catalog.int8))
     from pg_catalog.pg_parameter_acl, lateral pg_catalog.aclexplode(paracl) acl),
  (select pg_catalog.json_agg(pg_catalog.json_build_array(oid::pg_catalog.int8, datname))
-    from pg_catalog.pg_database)
+    from pg_catalog.pg_database),
+ (select pg_catalog.json_agg(pg_catalog.json_build_array(
+         d.datname, d.datdba::pg_catalog.int8,
+         array(select acl.grantee::pg_catalog.int8 from pg_catalog.aclexplode(d.datacl) acl)))
+    from pg_catalog.pg_database d
+   where d.datname operator(pg_catalog.=)
+         any (array['rdsadmin', 'template0', 'template1']::pg_catalog.name[]))
 """
 
 
@@ -73,7 +79,8 @@ class Membership:
 @dataclass(frozen=True, slots=True)
 class Rights:
     """What RIGHTS_QUERY found. settings: (database, role) oids, 0 for all; parameters: name and
-    grantee of GRANT ON PARAMETER; databases: names by oid.
+    grantee of GRANT ON PARAMETER; databases: names by oid; own: name, owner and who else has
+    rights, of the runtime's database and of the templates.
     """
 
     roles: tuple[Role, ...]
@@ -81,17 +88,19 @@ class Rights:
     settings: tuple[tuple[int, int], ...]
     parameters: tuple[tuple[str, int], ...]
     databases: Mapping[int, str]
+    own: tuple[tuple[str, int, list[int]], ...] = ()
 
     @classmethod
     def from_row(cls, row: tuple[list[list[object]] | None, ...]) -> "Rights":
         """The one row of RIGHTS_QUERY."""
-        found, memberships, settings, parameters, databases = (each or [] for each in row)
+        found, memberships, settings, parameters, databases, own = (each or [] for each in row)
         return cls(
             tuple(Role(*each) for each in found),  # type: ignore[arg-type]
             tuple(Membership(*each) for each in memberships),  # type: ignore[arg-type]
             tuple((each[0], each[1]) for each in settings),  # type: ignore[misc]
             tuple((each[0], each[1]) for each in parameters),  # type: ignore[misc]
             {each[0]: each[1] for each in databases},  # type: ignore[misc]
+            tuple((each[0], each[1], each[2]) for each in own),  # type: ignore[misc]
         )
 
 
@@ -119,6 +128,7 @@ def repairs(
         *_excess_memberships(rights, names, master, major),
         *_reserved_settings(rights),
         *_parameters(rights, names),
+        *_databases(rights, names),
     ]
 
 
@@ -294,3 +304,27 @@ def _parameters(rights: Rights, names: Mapping[int, str]) -> Iterator[Repair]:
         else:
             whom, revoked = "everybody", naming(statement + "public cascade", parameter)
         yield Repair(revoked, f"{whom} had rights on the server's setting {parameter!r}: revoked")
+
+
+def _databases(rights: Rights, names: Mapping[int, str]) -> Iterator[Repair]:
+    """The runtime's own database is for nobody else, and the templates are the superuser's."""
+    for name, owner, grantees in rights.own:
+        if owner != SUPERUSER_OID:
+            yield Repair(
+                naming("alter database {} owner to {}", name, roles.SUPERUSER),
+                f"database {name!r} belonged to role {shown(names[owner])}: taken back",
+            )
+        if name != roles.SUPERUSER:
+            continue
+        for grantee in sorted(set(grantees) - {SUPERUSER_OID, owner}):
+            whom = shown(names[grantee]) if grantee else "everybody"
+            revoked = (
+                naming(
+                    "revoke all on database {} from {} cascade",
+                    name,
+                    Named("role", grantee, names[grantee]),
+                )
+                if grantee
+                else naming("revoke all on database {} from public cascade", name)
+            )
+            yield Repair(revoked, f"{whom} had rights on database {name!r}: revoked")
