@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -165,6 +166,22 @@ async def test_an_asynchronous_runtime_attaches_too(runtime: Runtime, state_dir:
             assert await (await conn.execute("select 1")).fetchone() == (1,)
         await other.warm()
     assert len(runtime.describe_db_clusters()) == 3
+
+
+def test_a_copy_of_a_directory_in_use_has_a_host_of_its_own(
+    runtime: Runtime, state_dir: Path
+) -> None:
+    cluster = runtime.create_db_cluster("original")
+    copy = state_dir.with_name("copied")
+    shutil.copytree(state_dir, copy, ignore=shutil.ignore_patterns("*.sock", "run"))
+    with Runtime.open(copy, warm_pool_size=0) as copied:
+        assert copied.describe_host().state_directory == str(copy)
+        copied.delete_db_cluster("original", skip_final_snapshot=True)
+    cluster.connect().close()
+    with Runtime.open(state_dir) as attached:
+        assert [each.db_cluster_identifier for each in attached.describe_db_clusters()] == [
+            "original"
+        ]
 
 
 async def test_a_call_that_its_caller_gives_up_is_cancelled_in_the_host(
