@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -172,10 +173,13 @@ def test_a_copy_of_a_directory_in_use_has_a_host_of_its_own(
     runtime: Runtime, state_dir: Path
 ) -> None:
     cluster = runtime.create_db_cluster("original")
-    copy = state_dir.with_name("copied")
+    copy, began = state_dir.with_name("copied"), datetime.now(UTC)
     shutil.copytree(state_dir, copy, ignore=shutil.ignore_patterns("*.sock", "run"))
     with Runtime.open(copy, warm_pool_size=0) as copied:
         assert copied.describe_host().state_directory == str(copy)
+        with cluster.connect() as conn:  # no process of its is taken for the copy's
+            started = conn.execute("select pg_postmaster_start_time() < %s", [began]).fetchone()
+        assert started == (True,)
         copied.delete_db_cluster("original", skip_final_snapshot=True)
     cluster.connect().close()
     with Runtime.open(state_dir) as attached:
