@@ -23,9 +23,9 @@ from cluster_runtime import tracing
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Words
 from mcp_server.answers.pages import Answer
+from mcp_server.databases.opening import asked_again
 from mcp_server.rendering import clip
 from mcp_server.results import ToolResult
-from mcp_server.sessions import asked_again
 from mcp_server.sql_errors import sql_error_text
 from mcp_server.toolkit.arguments import (
     CLUSTER_PARAMETER,
