@@ -26,6 +26,7 @@ from mcp.shared.auth import (
     OAuthToken,
 )
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -197,11 +198,16 @@ def signing_in(url: str, person: Person, storage: Storage) -> OAuthClientProvide
 
 @dataclass
 class OtherIssuer:
-    """An authorization server of somebody else's, with its keys."""
+    """An authorization server of somebody else's, with its keys.
+
+    silent: says nothing of its keys until that is set; heard: somebody waits for them.
+    """
 
     url: str = ""
     asked: list[str] = field(default_factory=list)
     scope: str = "db"
+    silent: threading.Event | None = None
+    heard: threading.Event = field(default_factory=threading.Event)
     keys: list[Any] = field(default_factory=lambda: [jwk(RSA, "one", alg="RS256")])
 
     def token(self, private: Any = RSA, kid: str = "one", **changed: Any) -> str:
@@ -224,6 +230,9 @@ class OtherIssuer:
 
         async def keys(_: Request) -> Response:
             self.asked.append("keys")
+            if self.silent is not None:
+                self.heard.set()
+                await run_in_threadpool(self.silent.wait)
             return JSONResponse({"keys": self.keys})
 
         async def token(request: Request) -> Response:
