@@ -67,10 +67,12 @@ def in_a_thread(application: Any, listener: Any) -> Iterator[None]:
 
 
 @contextmanager
-def serving(folder: Path, port: int = 0, **options: Any) -> Iterator[Serving]:
+def serving(
+    folder: Path, port: int = 0, passphrase: str = PASSPHRASE, **options: Any
+) -> Iterator[Serving]:
     """A server with two tools, behind the doors that `AccessOptions` make of these options."""
     token_file = folder / "token"
-    token_file.write_text(PASSPHRASE + "\n")
+    token_file.write_text(passphrase + "\n")
     with listen("127.0.0.1", port) as listener:
         address = address_of(listener)
         access = AccessOptions(token_file, **options)

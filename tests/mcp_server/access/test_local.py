@@ -17,6 +17,8 @@ from mcp.client.auth import OAuthFlowError
 from mcp.client.auth.oauth2 import PKCEParameters
 from mcp.client.streamable_http import streamable_http_client
 
+from mcp_server.access import local as local_module
+from mcp_server.access.local import FORM_BYTES_MAX
 from tests.mcp_server.access.conftest import (
     INITIALIZE,
     PASSPHRASE,
@@ -92,6 +94,62 @@ async def test_a_client_renews_its_token_and_goes_on_after_a_restart(tmp_path: P
         assert storage.client.client_id in text
         for secret in (old, storage.tokens.refresh_token, renewed.json()["refresh_token"]):
             assert secret not in text
+
+
+def renewed(server: Serving, client_id: str, refresh_token: str) -> httpx.Response:
+    asked = {
+        "grant_type": "refresh_token",
+        "refresh_token": refresh_token,
+        "client_id": client_id,
+    }
+    return httpx.post(f"{server.origin}/token", data=asked)
+
+
+def test_a_new_pass_phrase_ends_what_the_former_one_allowed(tmp_path: Path) -> None:
+    with serving(tmp_path, oauth="local") as first:
+        client_id = registered(first, REDIRECT).json()["client_id"]
+        code, verifier = with_code(first, client_id)
+        made = exchanged(first, code=code, code_verifier=verifier, client_id=client_id).json()
+        port = urlsplit(first.url).port
+    with serving(tmp_path, port, "another-pass-phrase", oauth="local") as second:
+        assert initialized(second, made["access_token"]).status_code == 401
+        assert initialized(second, PASSPHRASE).status_code == 401
+        refused = renewed(second, client_id, made["refresh_token"])
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+        # The client need not register again: a person lets it in, or not.
+        assert authorized(second, client_id).status_code == 302
+    with serving(tmp_path, port, oauth="local") as third:
+        assert renewed(third, client_id, made["refresh_token"]).status_code == 400
+
+
+def test_what_could_not_be_kept_is_kept_with_the_next_request(tmp_path: Path) -> None:
+    with serving(tmp_path, oauth="local") as server:
+        client_id = registered(server, REDIRECT).json()["client_id"]
+        code, verifier = with_code(server, client_id)
+        lock = server.token_file.with_name("token.clients.lock")
+        lock.unlink()
+        lock.mkdir()
+        failed = exchanged(server, code=code, code_verifier=verifier, client_id=client_id)
+        assert failed.status_code == 500
+        lock.rmdir()
+        assert renewed(server, client_id, "unknown").status_code == 400
+        kept = json.loads(server.token_file.with_name("token.clients").read_text())
+        assert len(kept["issuers"][server.origin]["refresh"]) == 1
+
+
+def test_clients_that_a_person_let_in_are_kept_and_the_oldest_others_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_module, "CLIENTS_MAX", 3)
+    with serving(tmp_path, oauth="local") as server:
+        allowed = registered(server, REDIRECT).json()["client_id"]
+        code, verifier = with_code(server, allowed)
+        exchanged(server, code=code, code_verifier=verifier, client_id=allowed)
+        others = [registered(server, REDIRECT).json()["client_id"] for _ in range(4)]
+        known = [authorized(server, each).status_code == 302 for each in (allowed, *others)]
+        assert known == [True, False, False, True, True]
+        kept = json.loads(server.token_file.with_name("token.clients").read_text())
+        assert len(kept["issuers"][server.origin]["clients"]) == 3
 
 
 @pytest.mark.parametrize("person", [Person(answer="no"), Person(passphrase="wrong-wrong-wrong")])
@@ -220,7 +278,7 @@ def test_a_request_that_asks_for_something_else_is_refused(
     answer = authorized(local, client_id, **changed)
     came = parse_qs(urlsplit(answer.headers["location"]).query)
     assert answer.headers["location"].startswith(REDIRECT)
-    assert (came["error"], came["state"]) == ([error], ["a b"])
+    assert (came["error"], came["state"], came["iss"]) == ([error], ["a b"], [local.origin])
 
 
 def consented(answer: httpx.Response, passphrase: str = PASSPHRASE) -> httpx.Response:
@@ -277,6 +335,59 @@ def test_a_session_is_of_who_opened_it(local: Serving, client_id: str) -> None:
     token = exchanged(local, code=code, code_verifier=verifier, client_id=client_id).json()
     session = {"mcp-session-id": initialized(local, PASSPHRASE).headers["mcp-session-id"]}
     assert initialized(local, token["access_token"], **session).status_code in (403, 404)
+
+
+def test_a_person_who_says_no_is_heard_from_the_issuer(local: Serving, client_id: str) -> None:
+    asked = authorized(local, client_id, state="")
+    name = parse_qs(urlsplit(asked.headers["location"]).query)["request"][0]
+    answer = httpx.post(f"{local.origin}/consent", data={"request": name, "answer": "no"})
+    came = parse_qs(urlsplit(answer.headers["location"]).query, keep_blank_values=True)
+    assert came == {"error": ["access_denied"], "state": [""], "iss": [local.origin]}
+
+
+@pytest.mark.parametrize("path", ["/consent", "/authorize"])
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_form_has_an_end(local: Serving, path: str, declared: bool) -> None:
+    body = b"request=" + b"x" * FORM_BYTES_MAX
+    answer = httpx.post(
+        f"{local.origin}{path}",
+        content=body if declared else iter([body]),
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert answer.status_code == 413
+
+
+def test_a_pass_phrase_of_odd_characters_is_a_wrong_one(local: Serving, client_id: str) -> None:
+    asked = authorized(local, client_id)
+    where = asked.headers["location"]
+    name = parse_qs(urlsplit(where).query)["request"][0]
+    parts = {"request": name, "answer": "yes", "passphrase": "\\ud800"}
+    body = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="{part}"\r\n\r\n{value}\r\n'
+        for part, value in parts.items()
+    )
+    answer = httpx.post(
+        where.partition("?")[0],
+        content=f"{body}--x--\r\n",
+        headers={"Content-Type": "multipart/form-data; boundary=x; charset=unicode_escape"},
+    )
+    assert answer.status_code == 403
+
+
+def test_a_client_cannot_nest_what_nobody_can_read_again(local: Serving) -> None:
+    nested = "[" * 3000 + "]" * 3000
+    body = f'{{"redirect_uris": ["{REDIRECT}"], "jwks": {nested}}}'
+    headers = {"Content-Type": "application/json"}
+    answer = httpx.post(f"{local.origin}/register", content=body, headers=headers)
+    assert answer.status_code == 400
+
+
+def test_a_page_in_a_frame_without_an_origin_answers_for_nobody(
+    local: Serving, client_id: str
+) -> None:
+    asked = authorized(local, client_id)
+    answer = httpx.post(asked.headers["location"], headers={"Origin": "null"})
+    assert answer.status_code == 403
 
 
 def test_pass_phrases_cannot_be_tried_without_end(local: Serving, client_id: str) -> None:
