@@ -23,7 +23,6 @@ from cluster_runtime import tracing
 from cluster_runtime.errors import BorealisError
 from cluster_runtime.wording import Words
 from mcp_server.answers.pages import Answer
-from mcp_server.databases.opening import asked_again
 from mcp_server.rendering import clip
 from mcp_server.results import ToolResult
 from mcp_server.sql_errors import sql_error_text
@@ -150,11 +149,11 @@ def bind(
 
     async def answered(run: Callable[[], Awaitable[Told]]) -> Told:
         if not definition.effect.writes:
-            return await asked_again(run)
+            return await platform.asked_again(run)
         try:
             return await run()
         finally:
-            platform.found.clear()  # it may have renamed, deleted or replaced clusters
+            platform.forget()
 
     async def invoke(
         ctx: Context[Any, Any], **arguments: Any

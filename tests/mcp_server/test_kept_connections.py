@@ -1,6 +1,7 @@
 """Connections that read are kept between calls: wiped, no dead one, none when nobody serves."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,14 +12,16 @@ from mcp import Client
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import ObjectNotInPrerequisiteState
 
-from cluster_runtime import ClusterHandle
+from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.engine.access.roles import READER
 from mcp_server.databases import connections, kept, opening
 from mcp_server.databases.connections import Connection, interruptible
 from mcp_server.databases.kept import keeping, kept_here
 from mcp_server.nl2sql.errors import QueryTimeoutError
 from mcp_server.rows import limits_of_a_call
+from mcp_server.server import build_server
 from mcp_server.sessions import connected
+from mcp_server.tools import ServerScope
 from tests.mcp_server.conftest import Tools, told
 from tests.waiting import wait_until
 
@@ -289,3 +292,55 @@ async def test_a_cluster_that_is_deleted_and_made_again_is_read_as_it_is_now(too
             assert told(await client.call_tool("run_query", count))["rows"] == [[1]]
             deleted = await client.call_tool("delete_cluster", {"cluster": "again"})
             assert not deleted.is_error, deleted.content
+
+
+class Late:
+    """A control plane whose first answer about a cluster comes late."""
+
+    def __init__(self, plane: Runtime) -> None:
+        self.asked, self.answers = threading.Event(), threading.Event()
+        self._plane = plane
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plane, name)
+
+    def cluster(self, identifier: str) -> Any:
+        found = self._plane.cluster(identifier)
+        if not self.asked.is_set():
+            self.asked.set()
+            self.answers.wait()
+        return found
+
+
+@pytest.mark.parametrize("what", ["a tool", "a resource"])
+async def test_a_cluster_that_was_looked_up_before_another_took_its_name_is_not_read(
+    runtime: Runtime, what: str
+) -> None:
+    plane = Late(runtime)
+    read: list[str] = []
+
+    async def reading() -> None:
+        if what == "a tool":
+            answer = await client.call_tool("run_query", {"cluster": "taken", "sql": "select 7"})
+            read.append("".join(each.text for each in answer.content))
+        else:
+            table = await client.read_resource("schema://taken/public/here")
+            read.append(table.contents[0].text)
+
+    runtime.create_db_cluster("taken")
+    async with Client(build_server(plane, ServerScope(allow_destructive=True))) as client:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(reading)
+            await anyio.to_thread.run_sync(plane.asked.wait)
+            try:
+                for tool in ("delete_cluster", "create_cluster"):
+                    assert not (await client.call_tool(tool, {"cluster": "taken"})).is_error
+                with runtime.cluster("taken").connect(autocommit=True) as other:
+                    other.execute("create table here (seven int)")
+            finally:
+                plane.answers.set()
+        await reading()
+        await client.call_tool("delete_cluster", {"cluster": "taken"})
+    for each in read:
+        assert "7" in each or "seven" in each
+    assert len(read) == 2
