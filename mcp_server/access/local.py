@@ -15,6 +15,8 @@ import anyio
 from anyio import to_thread
 from mcp.server.auth.handlers.authorize import AuthorizationHandler
 from mcp.server.auth.handlers.metadata import MetadataHandler
+from mcp.server.auth.handlers.token import TokenHandler
+from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.server.auth.provider import (
     AccessToken,
     AuthorizationCode,
@@ -27,6 +29,7 @@ from mcp.server.auth.provider import (
 )
 from mcp.server.auth.routes import (
     AUTHORIZATION_PATH,
+    TOKEN_PATH,
     build_metadata,
     cors_middleware,
     create_auth_routes,
@@ -36,7 +39,7 @@ from mcp.server.transport_security import RequestBodyLimitMiddleware
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from pydantic import AnyUrl
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, request_response
 from starlette.types import ASGIApp
 
@@ -53,6 +56,7 @@ FORM_BYTES_MAX = 8192
 """Of what a browser sends, for a client or a person."""
 CONSENT_PATH = "/consent"
 METADATA_PATH = "/.well-known/oauth-authorization-server"
+OWN_PATHS = (METADATA_PATH, AUTHORIZATION_PATH, TOKEN_PATH)
 REGISTRATION = ClientRegistrationOptions(enabled=True, valid_scopes=[SCOPE], default_scopes=[SCOPE])
 REVOCATION = RevocationOptions(enabled=True)
 
@@ -88,7 +92,8 @@ class LocalIssuer(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshTok
         return [
             Route(METADATA_PATH, endpoint=told, methods=["GET", "OPTIONS"]),
             Route(AUTHORIZATION_PATH, endpoint=self._authorizing(), methods=["GET", "POST"]),
-            *(each for each in made if each.path not in (METADATA_PATH, AUTHORIZATION_PATH)),
+            Route(TOKEN_PATH, endpoint=self._giving(), methods=["POST", "OPTIONS"]),
+            *(each for each in made if each.path not in OWN_PATHS),
         ]
 
     def _authorizing(self) -> ASGIApp:
@@ -103,6 +108,27 @@ class LocalIssuer(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshTok
             return answer
 
         return RequestBodyLimitMiddleware(request_response(handle), FORM_BYTES_MAX)
+
+    def _giving(self) -> ASGIApp:
+        """The SDK's endpoint, which would give who asks for another resource a token for this one.
+
+        Source: RFC 8707 section 2.2.
+        """
+        handler = TokenHandler(self, ClientAuthenticator(self))
+
+        async def handle(request: Request) -> Response:
+            wanted = (await request.form()).getlist("resource")
+            if not all(same(str(each), self.resource) for each in wanted):
+                refusal = {"error": "invalid_target", "error_description": self._alone}
+                return JSONResponse(refusal, 400, {"Cache-Control": "no-store"})
+            return await handler.handle(request)
+
+        open_to_pages = cors_middleware(handle, ["POST", "OPTIONS"])
+        return RequestBodyLimitMiddleware(open_to_pages, FORM_BYTES_MAX)
+
+    @property
+    def _alone(self) -> str:
+        return f"this server gives tokens for {self.resource} alone"
 
     def knows(self, passphrase: str) -> bool:
         """Whether somebody knows the pass phrase."""
@@ -138,9 +164,7 @@ class LocalIssuer(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshTok
     ) -> str:
         """The page on which a person decides. Raises AuthorizeError for another resource."""
         if params.resource is not None and not same(params.resource, self.resource):
-            raise AuthorizeError(
-                "invalid_request", f"this server gives tokens for {self.resource} alone"
-            )
+            raise AuthorizeError("invalid_request", self._alone)
         asked = Asked(
             client.client_id,
             str(params.redirect_uri),

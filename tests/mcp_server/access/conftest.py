@@ -1,10 +1,6 @@
 """Servers with OAuth as processes, an issuer of others, and a person with a browser."""
 
-import os
 import re
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +31,7 @@ from mcp_server.access.opening import AccessOptions
 from mcp_server.server import address_of, http_application, listen
 from tests.mcp_server.access.keys import RSA, jwk
 from tests.mcp_server.conformance.fixture import build
+from tests.mcp_server.processes import http_server
 
 PASSPHRASE = "correct-horse-battery-staple"
 REDIRECT = "http://127.0.0.1:33418/callback"
@@ -42,11 +39,11 @@ REDIRECT = "http://127.0.0.1:33418/callback"
 
 @dataclass
 class Serving:
-    """A server. token_file: holds the pass phrase. said: what it wrote on standard error."""
+    """A server. token_file: holds the pass phrase. said: on standard error, all at its end."""
 
     url: str
     token_file: Path
-    said: Path | None = None
+    said: list[str] = field(default_factory=list)
 
     @property
     def origin(self) -> str:
@@ -86,30 +83,11 @@ def serving(
 @contextmanager
 def command(folder: Path, *arguments: str) -> Iterator[Serving]:
     """`borealis mcp --http` as a process."""
-    token_file, said = folder / "token", folder / "stderr"
+    token_file = folder / "token"
     token_file.write_text(PASSPHRASE + "\n")
-    with said.open("w") as errors:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "mcp_server", "--state-dir", str(folder / "state")),
-                *("--http", "--port", "0", "--warm-pool", "0", "--hosted-by", "process"),
-                *("--token-file", str(token_file), *arguments),
-            ],
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"COLUMNS": "200"},
-        )
-        first = process.stderr.readline()
-        copying = threading.Thread(target=lambda: [errors.write(line) for line in process.stderr])
-        copying.start()
-        try:
-            assert "MCP server at" in first, first
-            yield Serving(first.split()[-1], token_file, said)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
-            copying.join()
-            process.stderr.close()
+    own = ("--state-dir", str(folder / "state"), "--hosted-by", "process")
+    with http_server(*own, "--token-file", str(token_file), *arguments) as served:
+        yield Serving(served.url, token_file, served.said)
 
 
 INITIALIZE = {

@@ -202,6 +202,18 @@ def test_a_web_page_reaches_none_of_it_by_rebinding_a_name(
     assert httpx.post(f"{local.origin}{path}", headers=headers).status_code == status
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/consent", "/other"])
+def test_a_web_page_opens_no_websocket(local: Serving, path: str) -> None:
+    asked = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+        "Origin": "https://evil.example",
+    }
+    assert httpx.get(f"{local.origin}{path}", headers=asked).status_code == 403
+
+
 def registered(server: Serving, *uris: str, **more: Any) -> httpx.Response:
     facts = {"redirect_uris": list(uris), "token_endpoint_auth_method": "none", **more}
     return httpx.post(f"{server.origin}/register", json=facts)
@@ -321,6 +333,14 @@ def test_a_code_is_worth_nothing_without_its_verifier_client_and_redirect_uri(
     assert initialized(local, token).status_code == 401
 
 
+def test_a_token_is_for_this_server_alone(local: Serving, client_id: str) -> None:
+    code, verifier = with_code(local, client_id)
+    right = {"code": code, "code_verifier": verifier, "client_id": client_id}
+    refused = exchanged(local, **right, resource="https://other.example.com/mcp")
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_target")
+    assert exchanged(local, **right, resource=local.url).status_code == 200
+
+
 def test_a_token_that_was_revoked_is_worth_nothing(local: Serving, client_id: str) -> None:
     code, verifier = with_code(local, client_id)
     made = exchanged(local, code=code, code_verifier=verifier, client_id=client_id).json()
@@ -345,7 +365,7 @@ def test_a_person_who_says_no_is_heard_from_the_issuer(local: Serving, client_id
     assert came == {"error": ["access_denied"], "state": [""], "iss": [local.origin]}
 
 
-@pytest.mark.parametrize("path", ["/consent", "/authorize"])
+@pytest.mark.parametrize("path", ["/consent", "/authorize", "/token"])
 @pytest.mark.parametrize("declared", [True, False])
 def test_a_form_has_an_end(local: Serving, path: str, declared: bool) -> None:
     body = b"request=" + b"x" * FORM_BYTES_MAX
@@ -423,7 +443,7 @@ async def test_the_command_serves_it_and_writes_no_secret_anywhere(state_dir: Pa
         assert used.status_code == 401
         kept = server.token_file.with_name("token.clients").read_text()
     assert json.loads(kept)["format"] == 1
-    for text in (server.said.read_text(), kept):
+    for text in ("".join(server.said), kept):
         for secret in (
             PASSPHRASE,
             person.came["code"],
