@@ -237,3 +237,15 @@ def other_issuer() -> Iterator[OtherIssuer]:
         made.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with in_a_thread(made.application(), listener):
             yield made
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(tmp_path_factory.mktemp("local"), oauth="local") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def client_id(local: Serving) -> str:
+    facts = {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"}
+    return httpx.post(f"{local.origin}/register", json=facts).json()["client_id"]
