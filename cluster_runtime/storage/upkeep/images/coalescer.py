@@ -6,7 +6,7 @@ directory stays for the next run, which goes on where this one ended.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import psutil
@@ -89,16 +89,17 @@ class Coalescer:
     def replay(
         self,
         conninfo: str,
-        until: int,
+        targets: Iterable[int],
         replayed: Callable[[], int],
         stopped: Callable[[], bool],
         politeness: Callable[[], Politeness],
     ) -> ControlFile:
-        """Replay up to an LSN and stop; return the control file of the pages that this left.
+        """Replay and stop; return the control file of the pages that this left.
 
-        replayed: the LSN that this standby last told the WAL service of. stopped: asked whether to
-        end before that; raises InterruptedCoalescingError then. politeness: asked again and again
-        how polite its processes are to be.
+        targets: the LSNs up to which, one after the other; each is asked for once the one before it
+        is reached. replayed: the LSN that this standby last told the WAL service of. stopped: asked
+        whether to end before that; raises InterruptedCoalescingError then. politeness: asked again
+        and again how polite its processes are to be.
         Raises EngineError where the server ends, or stands still.
         """
         server = Postmaster(
@@ -108,7 +109,9 @@ class Coalescer:
         interrupted = False
         try:
             server.start({**_SETTINGS, "primary_conninfo": conninfo}, until=frozenset())
-            interrupted = not self._follow(server, until, replayed, stopped, politeness)
+            interrupted = not all(
+                self._follow(server, until, replayed, stopped, politeness) for until in targets
+            )
             if not server.stop(Shutdown.FAST):
                 raise EngineError(
                     f"the coalescer did not stop cleanly; its log ends:\n{server.log_tail()}"

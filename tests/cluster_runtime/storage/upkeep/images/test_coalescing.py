@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -495,6 +496,38 @@ def test_what_is_due_is_settled_and_then_nothing_is(upkept: StorageVolume, write
     images_made = described.coalescing.images
     upkept.settle()
     assert upkept.describe().coalescing.images == images_made
+
+
+def test_replay_over_an_image_begins_near_its_end_however_much_was_written_meanwhile(
+    upkept: StorageVolume, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(writer, 1)
+    begun = coalescer.Coalescer._follow
+
+    def follow(*arguments: Any) -> bool:
+        if not written:
+            written.append(True)
+            with writer.connect() as conn:
+                fill(conn, 24)
+        return begun(*arguments)
+
+    written: list[bool] = []
+    monkeypatch.setattr(coalescer.Coalescer, "_follow", follow)
+    image = upkept.coalesce()
+    assert image.lsn - image.redo < 4 * MB
+    described = upkept.describe()
+    assert described.log_bytes_since_image == described.vdl - image.redo
+
+
+def test_an_image_over_which_much_is_replayed_is_followed_by_the_next_one(
+    upkept: StorageVolume, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with writer.connect() as conn:
+        fill(conn, 24)
+    monkeypatch.setattr(pages, "_targets", lambda mount: [int(mount.node.volume.vdl)])
+    image = upkept.coalesce()  # by a writer that made no checkpoint
+    assert image.lsn - image.redo > LOG_BYTES_MIN
+    assert upkept._upkeep.pages.is_due()
 
 
 def test_a_named_holder_keeps_log_and_pages_and_is_described(
