@@ -81,14 +81,18 @@ class DataDirectories:
         metadata: VolumeMetadata,
         user: OsUser,
         base_copy: Path | None,
+        *,
+        has_pages: bool,
     ) -> None:
         """The same for the writer of a volume that was cut from this one where its log ends.
 
         metadata, user: of that one. It trusts the directory as if it had stopped cleanly there.
         base_copy: of the pages that the volume began with, which becomes the directory if they are
-        needed.
+        needed. has_pages: whether the image's are there.
         """
-        if image is None and base_copy is not None:
+        if image is not None and has_pages:
+            redo = image.redo
+        elif image is None and base_copy is not None:
             self.check_base()
             remove_tree(data_directory)
             base_copy.rename(data_directory)

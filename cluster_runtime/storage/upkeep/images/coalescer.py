@@ -15,11 +15,12 @@ from cluster_runtime.engine.installation import Installation
 from cluster_runtime.engine.postmaster import Postmaster, Shutdown
 from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.settings import Settings
-from cluster_runtime.engine.system.files import remove_tree
+from cluster_runtime.engine.system.files import remove_tree, take_over
 from cluster_runtime.errors import EngineError, StorageError
 from cluster_runtime.logs import get_logger
 from cluster_runtime.storage.core.policy.coalescing import Politeness
 from cluster_runtime.storage.disk.data_directory import Claim, ControlFile, DatabaseState, boot_id
+from cluster_runtime.storage.disk.page_images import PageImage, keep_pages_alone
 from cluster_runtime.storage.upkeep.images.coalescing import InterruptedCoalescingError
 from cluster_runtime.storage.upkeep.images.priority import set_priority
 
@@ -81,6 +82,19 @@ class Coalescer:
             and (claim.volume_id, claim.boot_id) == (self._volume_id, boot_id())
             and control.redo >= oldest
         )
+
+    def give_away(self, image: PageImage, data_directory: Path, user: OsUser) -> bool:
+        """Have the directory become another server's, where it still is what an image was made of.
+
+        It has that image's pages then, and is `user`'s; the next run begins with a copy of the
+        newest image. False where it is not, or not as the coalescer left it.
+        """
+        if not self.can_go_on(0) or not image.is_copy_of(self.data_directory):
+            return False
+        keep_pages_alone(self.data_directory)
+        remove_tree(data_directory)
+        self.data_directory.rename(data_directory)
+        return take_over(data_directory, user)
 
     def discard(self) -> None:
         """Remove the directory; the next run begins with the newest image."""

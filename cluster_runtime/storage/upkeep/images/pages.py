@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 
 from cluster_runtime.engine.access.admin_session import admin_conninfo
+from cluster_runtime.engine.sandbox.os_user import OsUser
 from cluster_runtime.engine.system.files import remove_tree
 from cluster_runtime.errors import (
     InvalidClusterStateError,
@@ -292,6 +293,19 @@ class Pages:
             # While one of them lacks the image, the loss of the others must leave its log.
             self._collection.collect()
         return image
+
+    def give_away(self, image: PageImage, data_directory: Path, user: OsUser) -> bool:
+        """Make a data directory of an image's pages without copying them; whether that was done.
+
+        It is the coalescer's own, where that has gone no further, and makes no other image now.
+        """
+        coalescer = self._coalescer
+        if coalescer is None or not self._running.acquire(blocking=False):
+            return False
+        try:
+            return coalescer.give_away(image, data_directory, user)
+        finally:
+            self._running.release()
 
     def is_due(self) -> bool:
         """Whether an image is to be made now: a writer is there, and much log since the last."""
