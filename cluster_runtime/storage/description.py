@@ -117,7 +117,9 @@ def describe(
     metadata, volume = mount.metadata, mount.node.volume
     image_lsn = image.lsn if image is not None else metadata.start_lsn
     redo = image.redo if image is not None else metadata.start_lsn
-    used = max(0, volume.vdl - image_lsn) + (image.size_bytes if image is not None else base_image_bytes)
+    used = max(0, volume.vdl - image_lsn) + (
+        image.size_bytes if image is not None else base_image_bytes
+    )
     return VolumeDescription(
         metadata.identity,
         metadata.storage_type,

@@ -72,9 +72,14 @@ class PageImage:
         """The size of all files of the image."""
         return sum(each.size for each in self.files)
 
-    def copy_to(self, data_directory: Path, user: OsUser) -> None:
-        """Make a data directory of it, as cheaply as the file system allows."""
-        copy_tree(self.directory / DATA, data_directory, user)
+    def copy_to(
+        self, data_directory: Path, user: OsUser, go_on: Callable[[], None] | None = None
+    ) -> None:
+        """Make a data directory of it, as cheaply as the file system allows.
+
+        go_on: called again and again; what it raises ends the copy.
+        """
+        copy_tree(self.directory / DATA, data_directory, user, go_on)
 
     def is_copy_of(self, data_directory: Path) -> bool:
         """Whether a stopped data directory is as it was when this image was made of it.
@@ -83,7 +88,8 @@ class PageImage:
         """
         try:
             return all(
-                self.disk.size(path) == each.size and self.disk.modified_ns(path) == each.modified_ns
+                self.disk.size(path) == each.size
+                and self.disk.modified_ns(path) == each.modified_ns
                 for each in self.files
                 for path in (data_directory / each.path,)
             )

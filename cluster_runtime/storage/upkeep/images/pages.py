@@ -61,9 +61,7 @@ GIVE_EVERY_S = 20.0
 POLITE_PAUSE_S = 0.004
 """Between two messages of 128 KiB to a coalescer that steps back behind commits: 32 MB a second."""
 CONNECT_TIMEOUT_S = 15
-FLUSHED = (
-    "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::pg_catalog.int8"
-)
+FLUSHED = "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::pg_catalog.int8"
 
 _log = get_logger(__name__)
 
@@ -248,9 +246,15 @@ class Pages:
             service = mount.service
             if service is None:
                 raise InvalidClusterStateError("the WAL service does not run; call serve_wal first")
+
+            def go_on() -> None:
+                if stopped():
+                    raise InterruptedCoalescingError("coalescing was interrupted before it began")
+
             if not coalescer.can_go_on(mount.index.oldest):
                 with self.staying.reading():
-                    self._directories.make_coalescers(coalescer.data_directory, self.whole())
+                    image = self.whole()
+                    self._directories.make_coalescers(coalescer.data_directory, image, go_on)
             # A name of its own: what an earlier run said last may still be known of it.
             self._runs += 1
             name = f"{COALESCER}-{self._runs}"

@@ -163,6 +163,23 @@ def test_an_interrupted_run_ends_and_the_next_one_goes_on() -> None:
     made.close()
 
 
+def test_nothing_is_under_way_or_begins_while_it_rests() -> None:
+    runs = Runs()
+    made = runs.coalescing()
+    made.look()
+    assert runs.begun.wait(60)
+    with made.resting():
+        assert (runs.now, runs.made) == (0, 0)
+        runs.go.set()
+        made.look()
+        assert made._thread is not None
+        made._thread.join()
+        assert runs.made == 0
+    made.look()
+    wait_until(lambda: runs.made == 1)
+    made.close()
+
+
 def test_a_close_ends_what_waits_for_its_turn_too() -> None:
     first, second = Runs(), Runs()
     holders = [first.coalescing() for _ in range(coalescing.AT_ONCE)]
@@ -665,6 +682,22 @@ def test_pages_half_given_out_are_no_pages(upkept: StorageVolume, writer: Writer
     writer.start()
     with writer.connect() as conn:
         assert stored(conn) == [1, 2]
+
+
+def test_the_copy_that_a_run_begins_with_ends_where_that_is_interrupted(
+    upkept: StorageVolume, writer: Writer
+) -> None:
+    insert(writer, 1)
+    asked: list[bool] = []
+
+    def stopped() -> bool:
+        asked.append(True)
+        return len(asked) == 3
+
+    with pytest.raises(InterruptedCoalescingError):
+        upkept._upkeep.pages.coalesce(stopped)
+    assert len(asked) == 3, "file by file"
+    assert not (upkept.directory / "coalescer").exists()
 
 
 def test_coalescing_that_was_not_started_says_so(volume: StorageVolume) -> None:
