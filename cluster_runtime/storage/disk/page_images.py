@@ -86,13 +86,14 @@ class PageImage:
 
         A server that ran over it since has written its control file.
         """
+
+        def same(file: ImageFile) -> bool:
+            path = data_directory / file.path
+            found = self.disk.size(path), self.disk.modified_ns(path)
+            return found == (file.size, file.modified_ns)
+
         try:
-            return all(
-                self.disk.size(path) == each.size
-                and self.disk.modified_ns(path) == each.modified_ns
-                for each in self.files
-                for path in (data_directory / each.path,)
-            )
+            return all(same(each) for each in self.files)
         except OSError:
             return False
 
@@ -233,8 +234,8 @@ def keep_pages_alone(data_directory: Path) -> None:
             names.clear()
             for path in Path(folder).iterdir():
                 remove_file(path)
-    for path in _folders(data_directory, HOST_DISK):
-        (data_directory / path).mkdir(0o700, exist_ok=True)
+    for below in _folders(data_directory, HOST_DISK):
+        (data_directory / below).mkdir(0o700, exist_ok=True)
 
 
 def link_image(image: PageImage, folder: Path) -> None:

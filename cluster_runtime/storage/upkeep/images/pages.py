@@ -61,8 +61,7 @@ GIVE_EVERY_S = 20.0
 POLITE_PAUSE_S = 0.004
 """Between two messages of 128 KiB to a coalescer that steps back behind commits: 32 MB a second."""
 CONNECT_TIMEOUT_S = 15
-FLUSHED = "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::pg_catalog.int8"
-
+FLUSHED = "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::int8"
 _log = get_logger(__name__)
 
 
