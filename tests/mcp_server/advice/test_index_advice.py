@@ -191,7 +191,7 @@ async def test_hostile_texts_do_nothing(
         slow,
         "select slip() from events where payload = 'x1' or id = 7",
         "select steal() from events where payload = 'x2' or id = 8",
-        f"select * from {trap} where \"a\"\"b\" = 7 and c = '''; drop table caught; --' /* $1 '; */",
+        f"select * from {trap} where \"a\"\"b\" = 7 and c = '''; drop table caught; --' /* $1 ' */",
         "select count(*) from events where customer = 3 /* $1 */ -- $2\n and payload <> '$3'",
     )
     with slow.connect(autocommit=True) as connection:
