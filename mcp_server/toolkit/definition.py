@@ -151,10 +151,14 @@ def bind(
     async def answered(run: Callable[[], Awaitable[Told]]) -> Told:
         if not definition.effect.writes:
             return await asked_again(run)
+        done: Told | None = None
         try:
-            return await run()
+            done = await run()
+            return done
         finally:
-            platform.found.clear()  # it may have renamed, deleted or replaced clusters
+            # It may have renamed, deleted or replaced clusters; only rows come of a memory.
+            if done is None or definition.toolset is not Toolset.MEMORY:
+                platform.found.clear()
 
     async def invoke(
         ctx: Context[Any, Any], **arguments: Any
