@@ -457,7 +457,7 @@ def _anticipated(error: Exception) -> str | None:
         missing = missing_extra(error)
         return None if missing is None else str(missing)
     if isinstance(error, OSError):
-        from mcp_server.cli import unwritten
+        from mcp_server.cli.machine import unwritten
 
         return unwritten.told(error)
     psycopg = sys.modules.get("psycopg")  # it can only have raised where it was loaded
