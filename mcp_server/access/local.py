@@ -121,7 +121,8 @@ class LocalIssuer(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshTok
             if not all(same(str(each), self.resource) for each in wanted):
                 refusal = {"error": "invalid_target", "error_description": self._alone}
                 return JSONResponse(refusal, 400, {"Cache-Control": "no-store"})
-            return await handler.handle(request)
+            answer: Response = await handler.handle(request)
+            return answer
 
         open_to_pages = cors_middleware(handle, ["POST", "OPTIONS"])
         return RequestBodyLimitMiddleware(open_to_pages, FORM_BYTES_MAX)
