@@ -150,10 +150,14 @@ def bind(
     async def answered(run: Callable[[], Awaitable[Told]]) -> Told:
         if not definition.effect.writes:
             return await platform.asked_again(run)
+        done: Told | None = None
         try:
-            return await run()
+            done = await run()
+            return done
         finally:
-            platform.forget()
+            # It may have renamed, deleted or replaced clusters; only rows come of a memory.
+            if done is None or definition.toolset is not Toolset.MEMORY:
+                platform.forget()
 
     async def invoke(
         ctx: Context[Any, Any], **arguments: Any

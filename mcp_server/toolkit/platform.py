@@ -35,7 +35,7 @@ class Platform:
     """What the tools of one server share: its clusters or databases, and what it learnt of them.
 
     plane: None for a server of databases that are there already, whose tools need none.
-    found: clusters by what they were called a moment ago, for reads; with when to look again.
+    found: clusters by what they were called a moment ago, with when to look again.
     forgotten: how often that was given up. What was looked up before is of an earlier time.
     """
 
@@ -67,13 +67,21 @@ class Platform:
         """
         if self.databases is not None:
             return self.databases.database(identifier)
+        return await self.known(identifier)
+
+    async def known(self, identifier: str) -> Cluster:
+        """A cluster by name, as it was a moment ago. Raises ClusterNotFoundError."""
         found, until = self.found.get(identifier, (None, 0.0))
         if found is None or time.monotonic() > until:
             before = self.forgotten
             found = await self.off_loop(lambda: self.clusters.cluster(identifier))
             if before == self.forgotten:
-                self.found[identifier] = found, time.monotonic() + FOUND_SECONDS
+                self.note(identifier, found)
         return found
+
+    def note(self, identifier: str, cluster: Cluster) -> None:
+        """Know a cluster by a name for a moment."""
+        self.found[identifier] = cluster, time.monotonic() + FOUND_SECONDS
 
     def forget(self) -> None:
         """Look clusters up again: they may have been renamed, deleted or replaced."""

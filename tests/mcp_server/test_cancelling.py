@@ -19,8 +19,9 @@ from cluster_runtime.errors import BorealisError
 from tests.mcp_server.processes import http_server
 from tests.waiting import wait_until
 
-FREED_SECONDS = 5.0
-"""A second on an idle machine, which this one may not be."""
+FREED_SECONDS = 1.0
+TRIES = 3
+"""A machine that is busy may be late once, or twice; a server that is slow is so always."""
 ENDLESS = (
     "with recursive crawling(n) as (select id from crawled union all select n from crawling) "
     "select count(*) from crawling"
@@ -127,8 +128,12 @@ async def test_a_client_that_leaves_a_call_frees_the_database(
 ) -> None:
     tool, arguments = CALLS[call]
     async with client_over(transport, http_url, state_dir, tmp_path / "log") as client:
-        took = await freed(client, lambda: crawling(runtime, crawled) > 0, tool, arguments)
-        assert took < FREED_SECONDS
+        took: list[float] = []
+        while len(took) < TRIES and not any(each < FREED_SECONDS for each in took):
+            took.append(
+                await freed(client, lambda: crawling(runtime, crawled) > 0, tool, arguments)
+            )
+        assert min(took) < FREED_SECONDS
         # The server goes on.
         after = await client.call_tool("run_query", {"cluster": "slow", "sql": "select 1"})
         assert not after.is_error
