@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 
 FREED_SECONDS = 1.0
 TRIES = 3
-"""A machine that is busy with others may be late once, or twice; a server that is slow is always."""
+"""A machine that is busy with others may be late once, or twice; a slow server always is."""
 ENDLESS = (
     "with recursive crawling(n) as (select id from crawled union all select n from crawling) "
     "select count(*) from crawling"
