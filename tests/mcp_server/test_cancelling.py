@@ -1,8 +1,6 @@
 """A client that leaves a call frees what the database does for it; over all transports."""
 
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,11 +16,12 @@ from mcp.client.stdio import stdio_client
 
 from cluster_runtime import ClusterHandle, Runtime
 from cluster_runtime.errors import BorealisError
+from tests.mcp_server.processes import http_server
 from tests.waiting import wait_until
 
 FREED_SECONDS = 1.0
 TRIES = 3
-"""A machine that is busy with others may be late once, or twice; a slow server always is."""
+"""A machine that is busy may be late once, or twice; a server that is slow is so always."""
 ENDLESS = (
     "with recursive crawling(n) as (select id from crawled union all select n from crawling) "
     "select count(*) from crawling"
@@ -79,21 +78,8 @@ def crawling(runtime: Runtime, crawled: int) -> int:
 
 @pytest.fixture(scope="module")
 def http_url(state_dir: Path, runtime: Runtime) -> Iterator[str]:
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "mcp_server", "--state-dir", str(state_dir / "state")),
-            *("--http", "--port", "0", *OPTIONS),
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"COLUMNS": "200"},
-    )
-    line = process.stderr.readline()
-    assert "MCP server at" in line
-    yield line.split()[-1]
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
-    process.stderr.close()
+    with http_server("--state-dir", str(state_dir / "state"), *OPTIONS) as served:
+        yield served.url
 
 
 @asynccontextmanager
