@@ -23,12 +23,22 @@ from memory.checkpoints.rows import Key
 Gathered = Gathering[str]
 
 
-def put(name: str, *, company: bool = True, thread: str = "t") -> Entry[str]:
-    return Entry(Key(thread, "", name), f"put {name}", is_put=True, has_company=company)
+def put(name: str, *, on: str | None = None, company: bool = True, thread: str = "t") -> Entry[str]:
+    stands_on = () if on is None else (Key(thread, "", on),)
+    return Entry(Key(thread, "", name), f"put {name}", True, company, stands_on)
 
 
 def writes(name: str, *, company: bool = True, thread: str = "t") -> Entry[str]:
-    return Entry(Key(thread, "", name), f"writes on {name}", is_put=False, has_company=company)
+    key = Key(thread, "", name)
+    return Entry(key, f"writes on {name}", False, company, (key,))
+
+
+def ahead(gathering: Gathered, thread: str | None, ns: str | None) -> Any:
+    """What a reader who comes now does first; None: it reads."""
+    for entry in gathering.handed_in(thread, ns):
+        if (step := gathering.before_reading(entry)) is not None:
+            return step
+    return None
 
 
 def contents(step: Any) -> list[str]:
@@ -146,16 +156,16 @@ def test_a_reader_has_stored_first_what_was_put_before() -> None:
     gathering = Gathered()
     first, second = put("a"), writes("a")
     gathering.add(first)
-    assert gathering.before_reading("other", "") is None
-    assert gathering.before_reading("t", "a subgraph's") is None  # it has not returned yet
+    assert ahead(gathering, "other", "") is None
+    assert ahead(gathering, "t", "a subgraph's") is None  # it has not returned yet
     gathering.add(second)
-    step = gathering.before_reading("t", "a subgraph's")
+    step = ahead(gathering, "t", "a subgraph's")
     assert contents(step) == ["put a", "writes on a"]
     assert isinstance(step, Send)
-    assert gathering.before_reading("t", "") == Wait(step.batch.ended, None)
+    assert ahead(gathering, "t", "") == Wait(step.batch.ended, None)
     gathering.ended(step.batch, [None, None])
-    assert gathering.before_reading("t", "") is None
-    assert gathering.before_reading(None, None) is None
+    assert ahead(gathering, "t", "") is None
+    assert ahead(gathering, None, None) is None
 
 
 def test_what_somebody_stopped_sending_is_sent_by_another_with_what_came_since() -> None:
@@ -177,7 +187,7 @@ def test_a_call_that_was_stopped_while_it_waited_leaves_nothing_behind() -> None
     first = put("a")
     gathering.add(first)
     gathering.withdraw(first)
-    assert gathering.before_reading(None, None) is None
+    assert ahead(gathering, None, None) is None
     second = put("b", company=False)
     gathering.add(second)
     assert contents(gathering.next(second)) == ["put b"]
@@ -240,7 +250,7 @@ def test_whatever_happens_in_whatever_order_nothing_is_lost_or_overtakes(
     for thread, count in next_put.items():
         puts = [content for content in stored[thread] if content.startswith("put")]
         assert puts == [f"put {number}" for number in range(count)]
-    assert gathering.before_reading(None, None) is None
+    assert ahead(gathering, None, None) is None
 
 
 RUN: Any = {"configurable": {"thread_id": "t", "__pregel_runtime": object()}}
