@@ -341,7 +341,7 @@ ROWS: list[tuple[str, bytes, Any]] = [
     ("other fields", b"W", [["", ID, ID, True, b"\x90"]]),
     ("no index", b"W", [["", ID, ID, 2**40, b"\x94\xa1c\xa4null\xc4\x00\xa0"]]),
     ("other fields", b"W", [["", ID, ID, 1, b"\x90"]]),
-    ("cut off", b"W", [["", ID, ID, 1, b"\xc1"]]),
+    ("no known format", b"W", [["", ID, ID, 1, b"\xc1"]]),
     ("no id", b"W", [["", b"", ID, 1, b"\x94\xa1c\xa4null\xc4\x00\xa0"]]),
     ("NUL", b"W", [["\0", ID, ID, 1, b"\x94\xa1c\xa4null\xc4\x00\xa0"]]),
     ("may run code", b"W", [["", ID, ID, 1, b"\x94\xa1c\xa6pickle\xc4\x00\xa0"]]),
