@@ -1,4 +1,4 @@
-"""Calls that gather and are stopped, refused, closed, forked or late: no holes, and nobody waits."""
+"""Calls that gather and are stopped, refused, closed, forked or late: nobody waits in vain."""
 
 import asyncio
 import subprocess
