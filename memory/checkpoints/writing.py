@@ -49,6 +49,10 @@ REMEMBERED_CHECKPOINTS = 1024
 LAST_SECONDS = 5.0
 """So long a call that was stopped may be held up by what others count on it to send."""
 
+ALL_LOOKS, THREAD_LOOKS = 1, 2
+"""So often a reader looks for what was put. A run hands in its next checkpoint as soon as the one
+before has returned: a node that reads sees it at its second look. There is no third."""
+
 MOST_TOGETHER = 32
 """Calls in one statement: each has up to 13 parameters, and the statement is parsed every time."""
 MOST_BYTES_TOGETHER = 32 << 20
@@ -138,10 +142,11 @@ class Writing:
 
         False: it is under way in the event loop that this is called from, which cannot wait.
         """
-        for entry in self._gathering.handed_in(thread_id, ns):
-            while (step := self._gathering.before_reading(entry)) is not None:
-                if not (yield from self._leaving(entry.key.thread_id, self._do(step))):
-                    return False
+        for _ in range(ALL_LOOKS if thread_id is None else THREAD_LOOKS):
+            for entry in self._gathering.handed_in(thread_id, ns):
+                while (step := self._gathering.before_reading(entry)) is not None:
+                    if not (yield from self._leaving(entry.key.thread_id, self._do(step))):
+                        return False
         return True
 
     def _require(self, codec: Codec, keys: Sequence[Key]) -> Plan[None]:

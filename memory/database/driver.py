@@ -149,7 +149,7 @@ class Driver:
             retry=retry_if_exception(_may_pass),
             wait=self._wait,
             stop=lambda state: _past(state, deadline),
-            retry_error_callback=lambda state: _give_up(state, seconds),
+            retry_error_callback=lambda state: _give_up(state, request.deadline or self._deadline),
             before_sleep=lambda state: self._after(_error_of(state)),
         )
         time.sleep(_short_wait(first))
@@ -252,7 +252,7 @@ class Driver:
             retry=retry_if_exception(_may_pass),
             wait=self._wait,
             stop=lambda state: _past(state, deadline),
-            retry_error_callback=lambda state: _give_up(state, seconds),
+            retry_error_callback=lambda state: _give_up(state, request.deadline or self._deadline),
             before_sleep=before_sleep,
         )
         await asyncio.sleep(_short_wait(first))
