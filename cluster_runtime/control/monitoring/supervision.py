@@ -131,6 +131,7 @@ class Supervisor:
 
     def _writer_runs(self, start: Start) -> None:
         cluster = self._cluster
+        self.trouble = None  # whoever started it
         if cluster.watch is not None:
             cluster.watch.started()
         self._failures.succeeded()
@@ -168,7 +169,8 @@ class Supervisor:
                 self._runtime, cluster, why, needed, though_it_runs=though_it_runs
             )
         except _FAILURES as error:
-            self.trouble = error
+            if cluster.writer.socket is None:  # else a client has started it meanwhile
+                self.trouble = error
             _log.error(
                 "a writer that ended could not be replaced; the next connect tries again",
                 cluster=cluster.identifier,
@@ -258,6 +260,7 @@ class Supervisor:
         if not self._is_awake(name, reader):
             return
         if reader.ready:
+            cluster.problems.pop(name, None)  # whoever started it
             if self._verdict(reader) is Verdict.HANGS:
                 _log.warning("a reader hangs", cluster=cluster.identifier, instance=name)
                 await self._end(reader)

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from cluster_runtime import ClusterHandle, Runtime
+from cluster_runtime.control.monitoring import supervision
 from cluster_runtime.control.servers.postgres import Writer
 from cluster_runtime.errors import InvalidParameterError, StorageError
 from tests.waiting import wait_until
@@ -20,6 +21,10 @@ def writer_of(runtime: Runtime, cluster: ClusterHandle) -> Writer:
 
 def pid_of(writer: Writer) -> int | None:
     return writer._postmaster.pid
+
+
+def status_of(cluster: ClusterHandle) -> str:
+    return cluster.instances[0].db_instance_status.value
 
 
 @pytest.fixture
@@ -105,6 +110,46 @@ def test_the_end_of_an_earlier_run_does_not_end_the_next_one(
         wait_until(lambda: all(t.name != "borealis-lost-writer" for t in threading.enumerate()))
         assert conn.execute("select x from t").fetchall() == [(1,)]
     assert pid_of(writer) == pid
+
+
+def test_a_writer_that_a_client_started_again_is_in_trouble_no_more(
+    shared_runtime: Runtime, crashing: ClusterHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not be replaced; what kept it from that ended by itself, as faults with a duration
+    do, and the next connect finds it so.
+    """
+    writer = writer_of(shared_runtime, crashing)
+    pid = pid_of(writer)
+    assert pid is not None
+
+    def kept_from_it() -> None:
+        raise StorageError("too few segments")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "start", kept_from_it)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: status_of(crashing) == "failed")
+    with crashing.connect() as conn:
+        assert conn.execute("select x from t").fetchall() == [(1,)]
+    assert status_of(crashing) == "available"
+
+
+def test_trouble_that_is_told_late_is_not_of_a_writer_that_runs(
+    shared_runtime: Runtime, crashing: ClusterHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a failed replacement is noted while a client starts the writer."""
+    cluster = shared_runtime._home.service.find(crashing.id)
+    with crashing.connect() as conn:
+
+        async def too_late(*_: object, **__: object) -> bool:
+            raise StorageError("too few segments")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(supervision, "recover_writer", too_late)
+            supervisor = cluster.supervision
+            shared_runtime._home.thread.call(supervisor._replace_writer("it ended", False))
+        assert status_of(crashing) == "available"
+        assert conn.execute("select x from t").fetchall() == [(1,)]
 
 
 def test_a_writer_that_is_stopped_on_purpose_stays_stopped(

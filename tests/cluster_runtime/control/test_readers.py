@@ -218,6 +218,15 @@ def test_a_reader_that_dies_comes_back_and_nobody_else_notices(
         assert writers.execute("select 1").fetchone() == (1,)
 
 
+def test_a_reader_that_serves_has_no_problem_whoever_started_it(
+    shared_runtime: Runtime, pair: ClusterHandle
+) -> None:
+    name = names(pair)[1]
+    hosted(shared_runtime, pair).problems[name] = "it did not start when it was last tried"
+    wait_until(lambda: statuses(pair) == ["available"] * 3, 20)
+    assert who(pair, name)[1]
+
+
 def test_a_reader_is_rebooted_alone(shared_runtime: Runtime, pair: ClusterHandle) -> None:
     writer, name, other = names(pair)
     before = {each: who(pair, each) for each in (writer, name, other)}
