@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -132,7 +132,13 @@ def main(arguments: list[str] | None = None) -> None:
     foreground.end_in_good_order()
     try:
         given = sys.argv[1:] if arguments is None else arguments
-        quick.command_of(app, given, whole=whole)(arguments)
+        try:
+            quick.command_of(app, given, whole=whole)(arguments)
+        finally:
+            # What it does not take is to be told, which the interpreter's end would not do.
+            if sys.stdout is not None:
+                with suppress(BrokenPipeError):
+                    sys.stdout.flush()
     except Exception as error:
         text = _anticipated(error)
         if text is None:
@@ -450,6 +456,10 @@ def _anticipated(error: Exception) -> str | None:
     if isinstance(error, ImportError):
         missing = missing_extra(error)
         return None if missing is None else str(missing)
+    if isinstance(error, OSError):
+        from mcp_server.cli import unwritten
+
+        return unwritten.told(error)
     psycopg = sys.modules.get("psycopg")  # it can only have raised where it was loaded
     if psycopg is not None and isinstance(error, psycopg.Error):
         from mcp_server.sql_errors import sql_error_text
