@@ -11,6 +11,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -107,8 +108,10 @@ def enable() -> Steps[None]:
 
 
 def disable() -> Steps[None]:
-    """Drop the schema with everything learnt."""
-    yield Fetch(f"drop schema if exists {SCHEMA} cascade", ())
+    """Drop everything learnt; what else is kept in the schema stays."""
+    yield Fetch(f"drop table if exists {SCHEMA}.solved", ())
+    with suppress(pg.DependentObjectsStillExist):
+        yield Fetch(f"drop schema if exists {SCHEMA}", ())
 
 
 def enabled() -> Steps[bool]:

@@ -9,6 +9,7 @@ import datetime
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -29,6 +30,8 @@ from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Profile
 from mcp_server.nl2sql.schema.narrowing import Narrowing
 from mcp_server.nl2sql.schema.profile import profile
+from mcp_server.nl2sql.semantics.keeping import understood
+from mcp_server.nl2sql.semantics.wording import in_own_words
 from mcp_server.nl2sql.sql.assumptions import assumptions
 from mcp_server.nl2sql.sql.paraphrase import reading
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
@@ -140,7 +143,9 @@ class Translator:
         return max(found, key=lambda each: each.confidence)
 
     def _translate(self, loan: Loan, question: str, explain: bool) -> Translation:
-        linker, graph = self._profile(loan).about(tokenize(question))
+        known = self._profile(loan)
+        question, notes = in_own_words(question, known.profile.synonyms)
+        linker, graph = known.about(tokenize(question))
         links = _links(question, linker) if explain else ()
         tried: list[tuple[Made, Result]] = []
         problem = ""
@@ -161,7 +166,8 @@ class Translator:
             why = f"no valid query came of it: {problem}"
             reason = why if problem else nothing_made(question, linker, graph)
             return Translation(None, 0.0, reason=reason, links=links)
-        return _answer(judge(question, tried), links)
+        found = _answer(judge(question, tried), links)
+        return replace(found, assumptions=(*notes, *found.assumptions))
 
     def _profile(self, loan: Loan) -> Narrowing[_Scope]:
         version = run(loan.conn, _schema_version())
@@ -171,7 +177,9 @@ class Translator:
         with self._profiling:
             known = self._known
             if known is None or known[0] != version:
-                self._known = known = version, Narrowing(profile(loan.conn, loan.go_on), _scope)
+                found = profile(loan.conn, loan.go_on)
+                run(loan.conn, understood(found))
+                self._known = known = version, Narrowing(found, _scope)
         return known[1]
 
 

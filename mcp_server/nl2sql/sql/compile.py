@@ -19,6 +19,7 @@ from mcp_server.nl2sql.sql.expressions import (
     share_of,
 )
 from mcp_server.nl2sql.sql.joined import Joined, NoJoinError, identifier
+from mcp_server.nl2sql.sql.metrics import expect_whole, settled
 from mcp_server.nl2sql.sql.logical import (
     Arithmetic,
     Filtered,
@@ -69,10 +70,12 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
                 if not isinstance(each, ShareOf)
             )
         )
+    query = settled(query)
     tables = _tables(query)
     if not tables:
         raise NoJoinError("the question names no table")
     joined = Joined(graph, tables, query.via)
+    expect_whole(query, joined)
     select = joined.source()
     group = _group(query, joined)
     grouped = bool(group or query.periods)
