@@ -28,7 +28,7 @@ def settled(query: Query) -> Query:
         select=[_shown(each) for each in query.select],
         where=where,
         having=having,
-        order=[_sorted(each, query) for each in query.order],
+        order=[_sorted(each) for each in query.order],
         distinct=False,
     )
 
@@ -73,20 +73,21 @@ def _of_groups(having: Having) -> Having:
     column = having.column
     if column is None or not column.measured:
         return having
-    return replace(having, aggregate=_measure(column, having.aggregate))
+    return replace(having, aggregate=_measure(column, having.aggregate), table=column.table)
 
 
 def _on_groups(condition: Compare) -> Having:
     value = condition.value
     if not isinstance(value, str | int | float):
         raise NoJoinError(f"{condition.column.name} is compared with what is none")
-    return Having(condition.operator, value, "metric", condition.column)
+    return Having(condition.operator, value, "metric", condition.column, condition.column.table)
 
 
-def _sorted(order: Order, query: Query) -> Order:
+def _sorted(order: Order) -> Order:
     """max and min say the direction, which is known."""
     if order.column is None or not order.column.measured:
         return order
     if order.aggregate in ("max", "min"):
-        return replace(order, aggregate="metric")
-    return replace(order, aggregate=_measure(order.column, order.aggregate))
+        return replace(order, aggregate="metric", table=order.column.table)
+    aggregate = _measure(order.column, order.aggregate)
+    return replace(order, aggregate=aggregate, table=order.column.table)
