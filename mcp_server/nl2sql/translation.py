@@ -29,6 +29,8 @@ class Translation:
 
     sql: None when declined. confidence: 0..1. reading: the query in plain English, made from the
     SQL. unused: words of the question that play no part in the SQL. links: with `explain` only.
+    follows: whether it is the last answer's query with a part changed. corrects: whether the
+    question said that the last answer was wrong; then what was asked before means this SQL.
     """
 
     sql: str | None
@@ -39,6 +41,8 @@ class Translation:
     assumptions: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
+    follows: bool = False
+    corrects: bool = False
 
     def to_json(self) -> dict[str, Json]:
         """The translation without its candidates, as a JSON object."""

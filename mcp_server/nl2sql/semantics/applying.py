@@ -31,6 +31,7 @@ def check(document: Semantics, found: Profile) -> None:
 
 def applied(document: Semantics, found: Profile) -> None:
     """Put what a document says into a profile that nobody uses yet."""
+
     def ignored(_: str) -> None:
         """It was right when it was kept; the schema has changed since."""
 
@@ -67,9 +68,7 @@ def _hide(found: Profile, hidden: set[Table]) -> None:
     }
 
 
-def _tables(
-    document: Semantics, found: Profile, report: Report
-) -> Iterator[tuple[Cube, Table]]:
+def _tables(document: Semantics, found: Profile, report: Report) -> Iterator[tuple[Cube, Table]]:
     seen: set[Table] = set()
     for cube in document.cubes:
         table = _table(cube.table, found)

@@ -1,4 +1,4 @@
-"""A document of semantics: a data model of Cube's in YAML, of which this reads what it has a use for.
+"""A document of semantics: a data model of Cube's in YAML; this reads what it has a use for.
 
     cubes:
       - name: orders
@@ -103,7 +103,7 @@ def read(text: str) -> Semantics:
     if len(text) > CHARACTERS_MAX:
         raise SemanticsError([f"it is longer than {CHARACTERS_MAX:,} characters"])
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506 -- a SafeLoader
+        document = yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}: " if mark is not None else ""

@@ -88,10 +88,9 @@ def over(sql: str, table: Table, *, aggregate: bool) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def placed(
-    sql: str, column: Callable[[str], exp.Expr], *, aggregate: bool
-) -> exp.Expr:
+def placed(sql: str, column: Callable[[str], exp.Expr], *, aggregate: bool) -> exp.Expr:
     """An expression with its columns as a query has them. column: gives one by its name."""
+
     def put(node: exp.Expr) -> exp.Expr:
         return column(node.name) if isinstance(node, exp.Column) else node
 

@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from mcp_server.nl2sql.database.identifiers import needs_quotes
 from mcp_server.nl2sql.schema.model import METRIC, Column, Profile, Table
-from mcp_server.nl2sql.semantics.expressions import ExpressionError, parsed, placed
+from mcp_server.nl2sql.semantics.expressions import parsed, placed
 
 
 def filtered(tree: exp.Query, found: Profile) -> exp.Query:
@@ -78,7 +78,8 @@ def _sources(select: exp.Select) -> Iterator[exp.Table]:
 
 
 def _speaks_of(select: exp.Select, source: exp.Table, table: Table) -> bool:
-    names = {node.name for node in parsed(table.default_filter, aggregate=False).find_all(exp.Column)}
+    condition = parsed(table.default_filter, aggregate=False)
+    names = {node.name for node in condition.find_all(exp.Column)}
     alone = len(list(_sources(select))) == 1
     return any(
         column.name in names

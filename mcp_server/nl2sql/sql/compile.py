@@ -19,7 +19,6 @@ from mcp_server.nl2sql.sql.expressions import (
     share_of,
 )
 from mcp_server.nl2sql.sql.joined import Joined, NoJoinError, identifier
-from mcp_server.nl2sql.sql.metrics import expect_whole, settled
 from mcp_server.nl2sql.sql.logical import (
     Arithmetic,
     Filtered,
@@ -28,6 +27,7 @@ from mcp_server.nl2sql.sql.logical import (
     ShareOf,
     Whole,
 )
+from mcp_server.nl2sql.sql.metrics import expect_whole, settled
 
 PLACE = "place"
 """The place of a row in its group."""
