@@ -169,7 +169,9 @@ class Translator:
         told = about_schema(question, linker, graph)
         if told is not None:
             sql = told.tree.sql(dialect="postgres")
-            return Translation(sql, told.confidence, told.reading, assumptions=notes)
+            return Translation(
+                sql, told.confidence, told.reading, assumptions=notes, about_schema=True
+            )
         found = following(question, context, linker, graph, datetime.date.today())
         if found is None:
             return None

@@ -119,6 +119,8 @@ class Table:
     """What its rows are shown by, where the user says."""
     default_filter: str = ""
     """What its rows must meet where a question says nothing of it: an expression of the user's."""
+    told: str = ""
+    """What else the user says of it, in plain words; for a prompt."""
 
     def __repr__(self) -> str:
         return self.name
@@ -165,6 +167,8 @@ class Profile:
     derived: list[Column] = field(default_factory=list)
     """Columns that no table has, but that can be computed."""
     synonyms: tuple[Synonym, ...] = ()
+    hidden: frozenset[tuple[str, str]] = frozenset()
+    """Schemas and names of tables that the user keeps out of questions."""
 
     @property
     def columns(self) -> Iterator[Column]:

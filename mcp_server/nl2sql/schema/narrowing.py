@@ -110,7 +110,7 @@ class Narrowing(Generic[T]):
             for normal, held in self.profile.value_index.items()
             if (there := [each for each in held if each[0].table in kept])
         }
-        return Profile(tables, keys, index, computed, self.profile.synonyms)
+        return Profile(tables, keys, index, computed, self.profile.synonyms, self.profile.hidden)
 
 
 def _phrases(tokens: Sequence[Token]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from mcp_server.nl2sql.errors import SemanticsError
 from mcp_server.nl2sql.schema.model import METRIC, Column, Kind, Made, Profile, Synonym, Table
 from mcp_server.nl2sql.semantics.expressions import ExpressionError, over
 from mcp_server.nl2sql.semantics.model import Cube, Semantics
+from mcp_server.nl2sql.semantics.telling import told
 from mcp_server.nl2sql.words.tokens import identifier_words, lemma, normal_text
 
 Report = Callable[[str], None]
@@ -48,8 +49,11 @@ def applied(document: Semantics, found: Profile) -> None:
         for column, meanings in _columns(cube, table, ignored):
             for code, meaning in meanings:
                 found.value_index.setdefault(normal_text(meaning), []).insert(0, (column, code))
-        found.derived += _metrics(cube, table, ignored)
+        metrics = _metrics(cube, table, ignored)
+        found.derived += metrics
+        table.told = told(cube, {metric.name for metric in metrics}, table.default_filter)
     found.synonyms = tuple(_synonyms(document, found, ignored))
+    found.hidden = frozenset((table.schema, table.name) for table in hidden)
     _hide(found, hidden)
 
 
