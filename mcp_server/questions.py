@@ -11,7 +11,7 @@ import anyio
 
 from cluster_runtime.engine.access.roles import READER
 from mcp_server.databases.connections import interruptible
-from mcp_server.databases.existing import Database
+from mcp_server.databases.existing import Database, ExistingDatabase
 from mcp_server.errors import ArgumentsError
 from mcp_server.nl2sql.asker import READ_ROWS, Asker
 from mcp_server.nl2sql.conversation.following import Turn
@@ -24,6 +24,7 @@ from mcp_server.rows import Collected, limits_of_a_call, result_of
 from mcp_server.sessions import connected
 
 if TYPE_CHECKING:
+    from mcp_server.nl2sql import SemanticLayer
     from mcp_server.nl2sql.translator import Translator
 
 TRANSLATORS_KEPT = 64
@@ -176,6 +177,18 @@ def ask_once(
     """Answer one question from code that is not asynchronous. context: what was asked before."""
     question = Question(text, database=database, context=context)
     return anyio.run(Questions(model).answer, cluster, question)
+
+
+def layer_of(place: Database, database: str | None = None) -> "SemanticLayer":
+    """The semantic layer of a database: read as a reader, written as the master user."""
+    from mcp_server.nl2sql import SemanticLayer  # loads a lexicon
+
+    if isinstance(place, ExistingDatabase):
+        return SemanticLayer(lambda: place.dsn("writer", dbname=database))
+    return SemanticLayer(
+        lambda: place.dsn("writer", dbname=database),
+        reading=lambda: place.dsn("writer", user=READER, dbname=database),
+    )
 
 
 def _told(found: Answer, result: QueryResult | None, elapsed_ms: float) -> QuestionAnswer:

@@ -4,11 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cluster_runtime.engine.access.roles import READER
 from mcp_server.answers.pages import Answer
-from mcp_server.databases.existing import Database, ExistingDatabase
 from mcp_server.errors import ArgumentsError
-from mcp_server.nl2sql import SemanticLayer
+from mcp_server.questions import layer_of
 from mcp_server.rendering import Json
 from mcp_server.toolkit.arguments import ClusterName, DatabaseName
 from mcp_server.toolkit.definition import Effect, tool
@@ -73,16 +71,6 @@ async def semantics(
             return Answer.whole(
                 {"forgotten": await call.platform.off_loop(lambda: layer.forget(text))}
             )
-
-
-def layer_of(place: Database, database: str | None) -> SemanticLayer:
-    """The semantic layer of a database: read as a reader, written as the master user."""
-    if isinstance(place, ExistingDatabase):
-        return SemanticLayer(lambda: place.dsn("writer", dbname=database))
-    return SemanticLayer(
-        lambda: place.dsn("writer", dbname=database),
-        reading=lambda: place.dsn("writer", user=READER, dbname=database),
-    )
 
 
 TOOLS = (semantics,)

@@ -5,12 +5,15 @@ prompt are taken; what names nothing (a column that was dropped since) is left o
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlglot import exp
 
 from mcp_server.nl2sql.database import identifiers
 from mcp_server.nl2sql.database.catalog import nearest
 from mcp_server.nl2sql.errors import SemanticsError
 from mcp_server.nl2sql.schema.model import METRIC, Column, Kind, Made, Profile, Synonym, Table
-from mcp_server.nl2sql.semantics.expressions import ExpressionError, over
+from mcp_server.nl2sql.semantics.expressions import ExpressionError, over, placed
 from mcp_server.nl2sql.semantics.model import Cube, Semantics
 from mcp_server.nl2sql.semantics.telling import told
 from mcp_server.nl2sql.words.tokens import identifier_words, lemma, normal_text
@@ -18,14 +21,27 @@ from mcp_server.nl2sql.words.tokens import identifier_words, lemma, normal_text
 Report = Callable[[str], None]
 
 
-def check(document: Semantics, found: Profile) -> None:
-    """Raises SemanticsError with everything in a document that does not fit a schema."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A query that an expression of a document makes, for PostgreSQL to judge."""
+
+    place: str
+    sql: str
+
+
+def checked(document: Semantics, found: Profile) -> Iterator[Written]:
+    """The queries by which the server judges the types in a document.
+
+    Raises SemanticsError, at the end, with everything that does not fit the schema.
+    """
     problems: list[str] = []
     for cube, table in _tables(document, found, problems.append):
-        _columns(cube, table, problems.append)
-        _metrics(cube, table, problems.append)
-        _filter(cube, table, problems.append)
-    _synonyms(document, found, problems.append)
+        list(_columns(cube, table, problems.append))
+        for metric in _metrics(cube, table, problems.append):
+            yield Written(f"cube {cube.name!r}, measure {metric.name!r}", _measuring(metric))
+        if condition := _filter(cube, table, problems.append):
+            yield Written(f"cube {cube.name!r}, default_filter", _filtering(condition, table))
+    list(_synonyms(document, found, problems.append))
     if problems:
         raise SemanticsError(problems)
 
@@ -188,6 +204,27 @@ def _synonyms(document: Semantics, found: Profile, report: Report) -> Iterator[S
                 else:
                     taken[words] = f"{name!r} of cube {cube.name!r}"
                     yield Synonym(words, own)
+
+
+def _measuring(metric: Column) -> str:
+    assert metric.made is not None
+    return _over(metric.table, placed(metric.made.unit, exp.column, aggregate=True))
+
+
+def _filtering(condition: str, table: Table) -> str:
+    return (
+        f"{_over(table, exp.Null())} where {_sql(placed(condition, exp.column, aggregate=False))}"
+    )
+
+
+def _over(table: Table, shown: exp.Expr) -> str:
+    return f"select {_sql(shown)} from {identifiers.written(table.schema, table.name)}"
+
+
+def _sql(tree: exp.Expr) -> str:
+    for name in tree.find_all(exp.Identifier):
+        name.set("quoted", True)
+    return tree.sql(dialect="postgres")
 
 
 def _no_column(place: str, name: str, table: Table) -> str:

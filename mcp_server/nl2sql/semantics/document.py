@@ -132,9 +132,8 @@ class _Reader:
     def _cubes(self, found: object) -> Iterator[Cube]:
         for number, each in enumerate(self._list(found, "cubes"), start=1):
             place = f"cube {number}"
+            name, place = self._named(each, "cube", place)
             keys = self._mapping(each, place, CUBE_KEYS)
-            name = self._text(keys.get("name"), f"{place}, name", needed=True)
-            place = f"cube {name!r}" if name else place
             meta = self._mapping(keys.get("meta"), f"{place}, meta", CUBE_META)
             public = keys.get("public", True)
             if not isinstance(public, bool):
@@ -154,9 +153,8 @@ class _Reader:
     def _measures(self, found: object, cube: str) -> Iterator[Metric]:
         for number, each in enumerate(self._list(found, f"{cube}, measures"), start=1):
             place = f"{cube}, measure {number}"
+            name, place = self._named(each, f"{cube}, measure", place)
             keys = self._mapping(each, place, MEASURE_KEYS)
-            name = self._text(keys.get("name"), f"{place}, name", needed=True)
-            place = f"{cube}, measure {name!r}" if name else place
             meta = self._mapping(keys.get("meta"), f"{place}, meta", MEASURE_META)
             sql = self._sql(keys, place)
             for number, one in enumerate(self._list(keys.get("filters"), place), start=1):
@@ -183,9 +181,8 @@ class _Reader:
     def _dimensions(self, found: object, cube: str) -> Iterator[Dimension]:
         for number, each in enumerate(self._list(found, f"{cube}, dimensions"), start=1):
             place = f"{cube}, dimension {number}"
+            name, place = self._named(each, f"{cube}, dimension", place)
             keys = self._mapping(each, place, MEMBER_KEYS)
-            name = self._text(keys.get("name"), f"{place}, name", needed=True)
-            place = f"{cube}, dimension {name!r}" if name else place
             meta = self._mapping(keys.get("meta"), f"{place}, meta", DIMENSION_META)
             legend = self._mapping(meta.get("legend"), f"{place}, legend", None)
             yield Dimension(
@@ -195,6 +192,13 @@ class _Reader:
                 {str(c): self._text(m, f"{place}, legend, {c}") for c, m in legend.items()},
                 self._text(keys.get("description"), f"{place}, description"),
             )
+
+    def _named(self, found: object, what: str, place: str) -> tuple[str, str]:
+        """The name of a part, and where it is from now on."""
+        if not isinstance(found, Mapping):
+            return "", place
+        name = self._text(found.get("name"), f"{place}, name", needed=True)
+        return name, f"{what} {name!r}" if name else place
 
     def _mapping(
         self, found: object, place: str, known: frozenset[str] | None

@@ -8,6 +8,7 @@ its place.
 
 import logging
 import math
+from collections.abc import Iterable
 
 from psycopg import errors as pg
 
@@ -17,7 +18,7 @@ from mcp_server.nl2sql.database.reader import Reader, ResultSet
 from mcp_server.nl2sql.database.steps import Fetch, Script, Steps
 from mcp_server.nl2sql.errors import NL2SQLError, RefusedError, SemanticsError
 from mcp_server.nl2sql.schema.model import Profile
-from mcp_server.nl2sql.semantics.applying import applied
+from mcp_server.nl2sql.semantics.applying import Written, applied
 from mcp_server.nl2sql.semantics.document import CHARACTERS_MAX, read
 
 TABLE = f"{solved.SCHEMA}.semantics"
@@ -71,6 +72,21 @@ def kept() -> Steps[str]:
         log.warning("the semantics of the database cannot be read: %s", error)
         return ""
     return str(found.rows[0][0]) if found.rows else ""
+
+
+def judged(queries: Iterable[Written]) -> Steps[None]:
+    """Have the guard, and PostgreSQL, judge what a document would add to queries.
+
+    Raises SemanticsError with what they refuse.
+    """
+    problems = []
+    for written in queries:
+        try:
+            yield from READER.steps(f"explain {written.sql}")
+        except RefusedError as error:
+            problems.append(f"{written.place}: {error}")
+    if problems:
+        raise SemanticsError(problems)
 
 
 def understood(found: Profile) -> Steps[Profile]:

@@ -16,7 +16,7 @@ from mcp_server.nl2sql.database.connecting import Dsn, conninfo
 from mcp_server.nl2sql.database.steps import Steps, run
 from mcp_server.nl2sql.schema.profile import profile
 from mcp_server.nl2sql.semantics import document, keeping
-from mcp_server.nl2sql.semantics.applying import check
+from mcp_server.nl2sql.semantics.applying import checked
 from mcp_server.nl2sql.semantics.suggesting import suggested
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class SemanticLayer:
         """Raises SemanticsError with every mistake of a document, the nearest names beside them."""
         found = document.read(text)
         with self._connected(self._reading) as conn:
-            check(found, profile(conn))
+            run(conn, keeping.judged(checked(found, profile(conn))))
 
     def set(self, text: str) -> None:
         """Keep a document in the place of the last one, if it has no mistake.

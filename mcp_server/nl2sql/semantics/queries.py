@@ -12,8 +12,8 @@ from mcp_server.nl2sql.semantics.expressions import parsed, placed
 def filtered(tree: exp.Query, found: Profile) -> exp.Query:
     """A query of which every table with a default filter meets it.
 
-    A table of which the query itself speaks in the columns of the filter is left alone: whoever
-    asks for what was deleted wants just that.
+    A table of which the query itself shows or compares the columns of the filter is left alone:
+    whoever asks for what was deleted wants just that. What is measured is measured of the rest.
     """
     tables = {(t.schema, t.name): t for t in found.tables if t.default_filter}
     if not tables:
@@ -84,6 +84,7 @@ def _speaks_of(select: exp.Select, source: exp.Table, table: Table) -> bool:
     return any(
         column.name in names
         and column.parent_select is select
+        and column.find_ancestor(exp.AggFunc, exp.Select) is select
         and (column.table == source.alias_or_name or (alone and not column.table))
         for column in select.find_all(exp.Column)
     )
