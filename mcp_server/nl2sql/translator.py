@@ -47,6 +47,9 @@ T = TypeVar("T")
 THRESHOLD = 0.62
 """Below this confidence a question is declined."""
 
+FORM_KNOWN = 2.0
+"""How many times better the odds of a reading are whose form a phrase for a window has settled."""
+
 TRIED = 14
 SHOWN = 3
 TRY_SECONDS = 0.5
@@ -243,7 +246,10 @@ class Translator:
             why = f"no valid query came of it: {problem}"
             reason = why if problem else nothing_made(question, linker, graph)
             return Translation(None, 0.0, reason=reason, links=links)
-        return _answer(judge(question, tried), links)
+        valid = judge(question, tried)
+        if window is not None:
+            _settle(valid)
+        return _answer(valid, links)
 
     def _profile(self, loan: Loan) -> Narrowing[_Scope]:
         version = run(loan.conn, _schema_version())
@@ -257,6 +263,16 @@ class Translator:
                 run(loan.conn, understood(found))
                 self._known = known = version, Narrowing(found, _scope)
         return known[1]
+
+
+def _settle(valid: list[Made]) -> None:
+    """What a window says of the form of a query: a measure, and what it goes along.
+
+    Readings without them are out by then, and the odds of what is left are twice as good.
+    """
+    for made in valid:
+        odds = FORM_KNOWN * made.confidence / max(1e-9, 1 - made.confidence)
+        made.confidence = made.confidence if made.unused else odds / (1 + odds)
 
 
 def over_window(window: Window, made: list[Made], plain: str) -> list[Made]:

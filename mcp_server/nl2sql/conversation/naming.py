@@ -19,7 +19,9 @@ UNITS: dict[str, Unit] = {
     "year": "year", "quarter": "quarter", "month": "month", "week": "week", "day": "day",
     "yearly": "year", "monthly": "month", "weekly": "week", "daily": "day",
 }  # fmt: skip
-DATES = (("date",), ("time",), ("day",))
+DATES = frozenset({"date", "time", "day", "when"})
+POINTING = frozenset({"it", "they", "be", "have", "that", "on", "at", "of"})
+SURELY = 0.9
 SMALL = frozenset({"the", "a", "an", "of", "their", "its", "each", "every", "all", "column"})
 
 
@@ -33,8 +35,9 @@ class Names:
     def column(self, text: str, kind: Kind | None = None) -> Column | None:
         """The column that words mean; None where none is meant clearly, or none can be reached."""
         words = self.words(text)
-        if kind is Kind.DATE and words[-1:] in DATES and len(words) > 1:
-            words = words[:-1]
+        if kind in (None, Kind.DATE) and DATES & set(words) and not self._whole(words):
+            kind = Kind.DATE  # the date they joined, ship date
+            words = tuple(word for word in words if word not in DATES | POINTING) or words
         scored = sorted(
             (
                 (score + HERE * (column.table in self.standing.tables), column)
@@ -46,6 +49,9 @@ class Names:
             key=lambda pair: -pair[0],
         )
         return scored[0][1] if scored else None
+
+    def _whole(self, words: tuple[str, ...]) -> bool:
+        return any(score >= SURELY for _, score in self.linker.columns(words))
 
     def output(self, text: str) -> exp.Expr | None:
         """The output of the query that words name: by its alias, or by the column in it."""

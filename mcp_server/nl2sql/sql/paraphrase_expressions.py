@@ -223,7 +223,7 @@ class Phrases:
         frame, order = node.args.get("spec"), node.args.get("order")
         if isinstance(node.this, exp.Lag):
             text = f"that before it ({self.expression(node.this.this, scope)})"
-        elif isinstance(node.this, exp.AggFunc) and order is not None:
+        elif isinstance(node.this, exp.Sum | exp.Avg | exp.Count) and order is not None:
             before = frame.args.get("start") if frame is not None else None
             rows = f"each row and the {before} before" if before is not None else "all rows so far"
             text = f"{text} over {rows}"

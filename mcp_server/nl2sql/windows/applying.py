@@ -1,9 +1,10 @@
 """A window over the query of a plain question: one column more, or another in its place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlglot import exp
 
+from mcp_server.nl2sql.database.identifiers import needs_quotes
 from mcp_server.nl2sql.windows.asking import (
     Change,
     MovingAverage,
@@ -13,6 +14,7 @@ from mcp_server.nl2sql.windows.asking import (
     Window,
     says_groups,
 )
+from mcp_server.nl2sql.words.tokens import identifier_words, lemma
 
 
 class _Order:
@@ -52,8 +54,8 @@ def applied(window: Window, tree: exp.Query, plain: str) -> exp.Select | None:
     match window:
         case Percentile(share):
             return _at(share, select)
-        case Ranked(within):
-            return None if within else _ranked(select)
+        case Ranked(within, first):
+            return _ranked(select, within, first)
         case RunningTotal():
             return _along(select, _running, groups=groups)
         case MovingAverage(count):
@@ -71,18 +73,52 @@ def _at(share: float, select: exp.Select) -> exp.Select | None:
     return select if middles else None
 
 
-def _ranked(select: exp.Select) -> exp.Select | None:
+def _ranked(select: exp.Select, within: str, first: int | None) -> exp.Select | None:
     order = select.args.get("order")
     if order is None or select.args.get("distinct") or select.args.get("limit"):
+        return None
+    parts = [each for each in select.expressions if within and _is_called(each, within)]
+    if bool(parts) != bool(within):
         return None
     keys = [key.copy() for key in order.expressions]
     there = {each.unalias().sql() for each in select.expressions}
     select.select(
         *(key.this.copy() for key in keys if key.this.sql() not in there),
-        exp.alias_(exp.Window(this=exp.Rank(), order=exp.Order(expressions=keys)), "rank"),
+        exp.alias_(
+            exp.Window(
+                this=exp.Rank(),
+                partition_by=[each.unalias().copy() for each in parts[:1]],
+                order=exp.Order(expressions=keys),
+            ),
+            "rank",
+        ),
         copy=False,
     )
-    return select
+    return select if first is None else _first(select, parts, first)
+
+
+def _first(select: exp.Select, parts: Sequence[exp.Expr], first: int) -> exp.Select | None:
+    """The rows at the first places, each group by itself."""
+    names = [each.output_name for each in select.expressions]
+    if "" in names or len(set(names)) < len(names):
+        return None
+    select.set("order", None)
+    shown = [_named(name) for name in names]
+    place = _named("rank")
+    groups = [_named(each.output_name) for each in parts[:1]]
+    found = exp.select(*shown).from_(select.subquery("ranked"))
+    found = found.where(exp.LTE(this=place, expression=exp.Literal.number(first)))
+    return found.order_by(*groups, place.copy())
+
+
+def _named(name: str) -> exp.Column:
+    return exp.column(exp.to_identifier(name, quoted=needs_quotes(name)))
+
+
+def _is_called(output: exp.Expr, text: str) -> bool:
+    words = identifier_words(output.output_name)
+    said = tuple(lemma(word) for word in text.split())
+    return bool(said) and words[-len(said) :] == said
 
 
 def _along(

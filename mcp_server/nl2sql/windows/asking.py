@@ -47,6 +47,17 @@ _RANK = re.compile(
     r"(?P<within> (?:within|in|per|for|inside) (?:each|every|their)? ?(?P<part>.+?))?$",
     re.IGNORECASE,
 )
+_TOP = (
+    rf"(?:the )?(?P<end>top|first|best|highest|bottom|lowest) (?P<count>{_COUNT}|1|one) "
+    r"(?P<rows>.+?) by (?:the(?:ir)? |its )?(?P<by>.+?)"
+)
+_FIRST = re.compile(
+    rf"^(?:(?:show|list|give|find)(?: me)? )?{_TOP} (?:(?:for|in|of|within|from) (?:each|every)|per)"
+    r" (?P<part>.+)$",
+    re.IGNORECASE,
+)
+_EACH_FIRST = re.compile(rf"^(?:for|in) (?:each|every) (?P<part>.+?),? {_TOP}$", re.IGNORECASE)
+LOWEST = frozenset({"bottom", "lowest"})
 _PERCENTILE = re.compile(
     r"\b(?P<percent>\d{1,2}(?:\.\d+)?)(?:st|nd|rd|th)? ?percentile(?: of)?\b"
     r"|\bp(?P<short>\d{2})(?: of)?\b|\b(?P<quartile>first|third|upper|lower) quartile(?: of)?\b",
@@ -80,9 +91,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """The place of each row. within: the words of what there is an order of its own for."""
+    """The place of each row. within: the words of what there is an order of its own for.
+
+    first: only rows at so many first places; None for all.
+    """
 
     within: str = ""
+    first: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +118,11 @@ def says_groups(plain: str) -> bool:
 def windowed(question: str) -> tuple[Window, str] | None:
     """The window that a question asks for, and what is left of it; None for any other question."""
     text = re.sub(r"[\s?.!]+$", "", " ".join(question.split()))
-    return _moving(text) or _running(text) or _change(text) or _percentile(text) or _ranked(text)
+    for way in (_moving, _running, _change, _percentile, _first_of_each, _ranked):
+        found = way(text)
+        if found is not None:
+            return found
+    return None
 
 
 def _running(text: str) -> tuple[Window, str] | None:
@@ -173,7 +192,26 @@ def _ranked(text: str) -> tuple[Window, str] | None:
         plain = f"{by} of each {_single(match['rows'])} sorted by {by} {direction}"
     else:
         plain = f"{match['rows']} sorted by {by} {direction}"
-    return Ranked((match["part"] or "").strip()), plain
+    part = (match["part"] or "").strip()
+    if part and _MEASURED.match(by):
+        return None
+    return Ranked(part), _beside(match["rows"], part) + plain.removeprefix(match["rows"])
+
+
+def _first_of_each(text: str) -> tuple[Window, str] | None:
+    match = _FIRST.match(text) or _EACH_FIRST.match(text)
+    if match is None or _MEASURED.match(match["by"]):
+        return None
+    count = match["count"]
+    number = int(count) if count.isdecimal() else int(NUMBER_WORDS[count.lower()])
+    direction = "ascending" if match["end"].lower() in LOWEST else "descending"
+    rows = _beside(match["rows"], match["part"])
+    return Ranked(match["part"], number), f"{rows} sorted by {match['by']} {direction}"
+
+
+def _beside(rows: str, part: str) -> str:
+    """The rows with what they are grouped by shown beside them."""
+    return f"{rows} and their {part}" if part else rows
 
 
 def _single(rows: str) -> str:
