@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from cluster_runtime.control.plane import Cluster
 from cluster_runtime.engine.access.roles import READER
 from mcp_server.databases.connections import interruptible
-from mcp_server.databases.existing import Database, ExistingDatabase
+from mcp_server.databases.existing import Database
 from mcp_server.errors import ArgumentsError
 from mcp_server.nl2sql.asker import READ_ROWS, Asker
 from mcp_server.nl2sql.conversation.following import Turn
@@ -179,15 +180,13 @@ def ask_once(
     return anyio.run(Questions(model).answer, cluster, question)
 
 
-def layer_of(place: Database, database: str | None = None) -> "SemanticLayer":
+def layer_of(cluster: Cluster, database: str | None = None) -> "SemanticLayer":
     """The semantic layer of a database: read as a reader, written as the master user."""
     from mcp_server.nl2sql import SemanticLayer  # loads a lexicon
 
-    if isinstance(place, ExistingDatabase):
-        return SemanticLayer(lambda: place.dsn("writer", dbname=database))
     return SemanticLayer(
-        lambda: place.dsn("writer", dbname=database),
-        reading=lambda: place.dsn("writer", user=READER, dbname=database),
+        lambda: cluster.dsn("writer", dbname=database),
+        reading=lambda: cluster.dsn("writer", user=READER, dbname=database),
     )
 
 

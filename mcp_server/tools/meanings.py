@@ -40,7 +40,7 @@ async def semantics(
 
     Kept in the database itself. A document with a mistake is refused as a whole.
     """
-    place = await call.database(cluster)
+    place = await call.cluster(cluster)
     layer = layer_of(place, database)
     match action:
         case "show":

@@ -52,8 +52,8 @@ _TOP = (
     r"(?P<rows>.+?) by (?:the(?:ir)? |its )?(?P<by>.+?)"
 )
 _FIRST = re.compile(
-    rf"^(?:(?:show|list|give|find)(?: me)? )?{_TOP} (?:(?:for|in|of|within|from) (?:each|every)|per)"
-    r" (?P<part>.+)$",
+    rf"^(?:(?:show|list|give|find)(?: me)? )?{_TOP}"
+    r" (?:(?:for|in|of|within|from) (?:each|every)|per) (?P<part>.+)$",
     re.IGNORECASE,
 )
 _EACH_FIRST = re.compile(rf"^(?:for|in) (?:each|every) (?P<part>.+?),? {_TOP}$", re.IGNORECASE)

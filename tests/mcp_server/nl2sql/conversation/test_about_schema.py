@@ -31,7 +31,8 @@ def test_what_tables_there_are(shop: str, question: str) -> None:
 
 @pytest.mark.parametrize(
     "question",
-    ["How big is purchase?", "how many rows does the table purchase have", "how large is purchases"],
+    ["How big is purchase?", "how many rows does the table purchase have",
+     "how large is purchases"],
 )  # fmt: skip
 def test_how_big_a_table_is_is_counted(shop: str, question: str) -> None:
     answer = ask(shop, question)

@@ -127,8 +127,8 @@ def test_a_window_is_taken_out_of_a_question(
 
 @pytest.mark.parametrize(
     "question",
-    ["What is the rank of Ann?", "average moving cost", "how many people are running", "sales in May",
-     "a moving average of sales", "change of address per month"],
+    ["What is the rank of Ann?", "average moving cost", "how many people are running",
+     "sales in May", "a moving average of sales", "change of address per month"],
 )  # fmt: skip
 def test_other_questions_ask_for_no_window(question: str) -> None:
     assert windowed(question) is None
