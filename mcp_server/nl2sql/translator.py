@@ -19,6 +19,7 @@ from mcp_server.nl2sql.choosing.declining import not_sure, nothing_made
 from mcp_server.nl2sql.choosing.results import SAMPLE_ROWS, Result
 from mcp_server.nl2sql.conversation.about_schema import about_schema
 from mcp_server.nl2sql.conversation.following import Turn, following
+from mcp_server.nl2sql.conversation.naming import within
 from mcp_server.nl2sql.database.connecting import Dsn
 from mcp_server.nl2sql.database.guard.checks import Limits, begin
 from mcp_server.nl2sql.database.lending import Lender, Loan
@@ -38,7 +39,14 @@ from mcp_server.nl2sql.sql.assumptions import assumptions
 from mcp_server.nl2sql.sql.paraphrase import reading
 from mcp_server.nl2sql.translation import Candidate, Link, Translation
 from mcp_server.nl2sql.windows.applying import applied as with_window
-from mcp_server.nl2sql.windows.asking import Window, windowed
+from mcp_server.nl2sql.windows.asking import (
+    Change,
+    MovingAverage,
+    Ranked,
+    RunningTotal,
+    Window,
+    windowed,
+)
 from mcp_server.nl2sql.words.evidence import worked_in
 from mcp_server.nl2sql.words.tokens import tokenize
 
@@ -226,7 +234,7 @@ class Translator:
         links = _links(question, linker) if explain else ()
         made_of_it = candidates(question, linker, graph, datetime.date.today())
         if window is not None:
-            made_of_it = over_window(window, made_of_it, question)
+            made_of_it = over_window(window, made_of_it, question, linker, graph)
         tried: list[tuple[Made, Result]] = []
         problem = ""
         slow = False
@@ -247,7 +255,7 @@ class Translator:
             reason = why if problem else nothing_made(question, linker, graph)
             return Translation(None, 0.0, reason=reason, links=links)
         valid = judge(question, tried)
-        if window is not None:
+        if isinstance(window, RunningTotal | MovingAverage | Change):
             _settle(valid)
         return _answer(valid, links)
 
@@ -275,11 +283,19 @@ def _settle(valid: list[Made]) -> None:
         made.confidence = made.confidence if made.unused else odds / (1 + odds)
 
 
-def over_window(window: Window, made: list[Made], plain: str) -> list[Made]:
+def over_window(
+    window: Window, made: list[Made], plain: str, linker: Linker, graph: JoinGraph
+) -> list[Made]:
     """Those candidates that the window fits, with it; their signs are of the plain question."""
     found = []
     for each in made:
-        tree = with_window(window, each.tree, plain)
+        query, part = each.tree, None
+        if isinstance(window, Ranked) and window.within:
+            found_part = within(query, window.within, linker, graph)
+            if found_part is None:
+                continue
+            query, part = found_part
+        tree = with_window(window, query, plain, part)
         if tree is not None:
             each.tree, each.sql = tree, tree.sql(dialect="postgres")
             found.append(each)

@@ -7,7 +7,10 @@ from sqlglot import exp
 
 from mcp_server.nl2sql.conversation.standing import Standing
 from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.schema.display import shown
+from mcp_server.nl2sql.schema.joins import JoinGraph
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
+from mcp_server.nl2sql.sql.joined import NoJoinError
 from mcp_server.nl2sql.sql.logical import Unit
 from mcp_server.nl2sql.words.tokens import Mark, Token, tokenize
 
@@ -23,6 +26,21 @@ DATES = frozenset({"date", "time", "day", "when"})
 POINTING = frozenset({"it", "they", "be", "have", "that", "on", "at", "of"})
 SURELY = 0.9
 SMALL = frozenset({"the", "a", "an", "of", "their", "its", "each", "every", "all", "column"})
+
+
+def within(
+    tree: exp.Query, text: str, linker: Linker, graph: JoinGraph
+) -> tuple[exp.Select, exp.Expr] | None:
+    """What words name, as a query has it, with the table that it needs; None where nothing is."""
+    try:
+        standing = Standing(tree, graph, linker.profile)
+        names = Names(standing, linker)
+        table = names.table(text)
+        column = names.column(text) if table is None else shown(table)[0]
+        found = None if column is None else standing.column(column)
+    except NoJoinError:
+        return None
+    return None if found is None else (standing.select, found)
 
 
 @dataclass(frozen=True, slots=True)

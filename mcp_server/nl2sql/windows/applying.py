@@ -14,7 +14,6 @@ from mcp_server.nl2sql.windows.asking import (
     Window,
     says_groups,
 )
-from mcp_server.nl2sql.words.tokens import identifier_words, lemma
 
 
 class _Order:
@@ -42,10 +41,12 @@ class _Order:
         )
 
 
-def applied(window: Window, tree: exp.Query, plain: str) -> exp.Select | None:
+def applied(
+    window: Window, tree: exp.Query, plain: str, part: exp.Expr | None = None
+) -> exp.Select | None:
     """The query with the window; None where it has nothing to go along, or nothing to measure.
 
-    plain: the question that the query is of.
+    plain: the question that the query is of. part: what rows are ranked within, as it has it.
     """
     groups = says_groups(plain)
     if not isinstance(tree, exp.Select):
@@ -54,8 +55,8 @@ def applied(window: Window, tree: exp.Query, plain: str) -> exp.Select | None:
     match window:
         case Percentile(share):
             return _at(share, select)
-        case Ranked(within, first):
-            return _ranked(select, within, first)
+        case Ranked(first=first):
+            return _ranked(select, part, first)
         case RunningTotal():
             return _along(select, _running, groups=groups)
         case MovingAverage(count):
@@ -73,21 +74,20 @@ def _at(share: float, select: exp.Select) -> exp.Select | None:
     return select if middles else None
 
 
-def _ranked(select: exp.Select, within: str, first: int | None) -> exp.Select | None:
+def _ranked(select: exp.Select, part: exp.Expr | None, first: int | None) -> exp.Select | None:
     order = select.args.get("order")
     if order is None or select.args.get("distinct") or select.args.get("limit"):
         return None
-    parts = [each for each in select.expressions if within and _is_called(each, within)]
-    if bool(parts) != bool(within):
-        return None
+    parts = [] if part is None else [part]
     keys = [key.copy() for key in order.expressions]
     there = {each.unalias().sql() for each in select.expressions}
+    shown = [*parts, *(key.this for key in keys)]
     select.select(
-        *(key.this.copy() for key in keys if key.this.sql() not in there),
+        *(each.copy() for each in shown if each.sql() not in there),
         exp.alias_(
             exp.Window(
                 this=exp.Rank(),
-                partition_by=[each.unalias().copy() for each in parts[:1]],
+                partition_by=[each.copy() for each in parts],
                 order=exp.Order(expressions=keys),
             ),
             "rank",
@@ -103,9 +103,9 @@ def _first(select: exp.Select, parts: Sequence[exp.Expr], first: int) -> exp.Sel
     if "" in names or len(set(names)) < len(names):
         return None
     select.set("order", None)
-    shown = [_named(name) for name in names]
+    shown = [_named(name) for name in names[:-1]]  # not the place, which nobody asked for
     place = _named("rank")
-    groups = [_named(each.output_name) for each in parts[:1]]
+    groups = [_named(each.output_name) for each in parts]
     found = exp.select(*shown).from_(select.subquery("ranked"))
     found = found.where(exp.LTE(this=place, expression=exp.Literal.number(first)))
     return found.order_by(*groups, place.copy())
@@ -113,12 +113,6 @@ def _first(select: exp.Select, parts: Sequence[exp.Expr], first: int) -> exp.Sel
 
 def _named(name: str) -> exp.Column:
     return exp.column(exp.to_identifier(name, quoted=needs_quotes(name)))
-
-
-def _is_called(output: exp.Expr, text: str) -> bool:
-    words = identifier_words(output.output_name)
-    said = tuple(lemma(word) for word in text.split())
-    return bool(said) and words[-len(said) :] == said
 
 
 def _along(

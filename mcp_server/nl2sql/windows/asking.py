@@ -195,7 +195,7 @@ def _ranked(text: str) -> tuple[Window, str] | None:
     part = (match["part"] or "").strip()
     if part and _MEASURED.match(by):
         return None
-    return Ranked(part), _beside(match["rows"], part) + plain.removeprefix(match["rows"])
+    return Ranked(part), plain
 
 
 def _first_of_each(text: str) -> tuple[Window, str] | None:
@@ -205,13 +205,7 @@ def _first_of_each(text: str) -> tuple[Window, str] | None:
     count = match["count"]
     number = int(count) if count.isdecimal() else int(NUMBER_WORDS[count.lower()])
     direction = "ascending" if match["end"].lower() in LOWEST else "descending"
-    rows = _beside(match["rows"], match["part"])
-    return Ranked(match["part"], number), f"{rows} sorted by {match['by']} {direction}"
-
-
-def _beside(rows: str, part: str) -> str:
-    """The rows with what they are grouped by shown beside them."""
-    return f"{rows} and their {part}" if part else rows
+    return Ranked(match["part"], number), f"{match['rows']} sorted by {match['by']} {direction}"
 
 
 def _single(rows: str) -> str:
