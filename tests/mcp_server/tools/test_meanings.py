@@ -28,6 +28,9 @@ cubes:
 """
 
 
+pytestmark = pytest.mark.usefixtures("street")
+
+
 @pytest.fixture(scope="module")
 def street(runtime: Runtime) -> Iterator[ClusterHandle]:
     cluster = runtime.create_db_cluster("street")
@@ -42,7 +45,7 @@ def tools(runtime: Runtime) -> Tools:
     return Tools(build_server(runtime, ServerScope(toolsets=EVERY, allow_destructive=True)))
 
 
-async def test_a_question_builds_on_the_answer_with_a_handle(tools: Any, street: Any) -> None:
+async def test_a_question_builds_on_the_answer_with_a_handle(tools: Any) -> None:
     first = await tools("ask", cluster="street", question="How many kiosks are in Paris?")
     assert first["result"]["rows"] == [[2]]
     second = await tools("ask", cluster="street", question="and in Rome?", after=first["handle"])
@@ -51,18 +54,18 @@ async def test_a_question_builds_on_the_answer_with_a_handle(tools: Any, street:
     assert third["result"]["rows"] == [["Green"]]
 
 
-async def test_a_handle_of_nothing_is_refused_with_what_to_do(tools: Any, street: Any) -> None:
+async def test_a_handle_of_nothing_is_refused_with_what_to_do(tools: Any) -> None:
     text = await tools.fails("ask", cluster="street", question="and in Rome?", after="nope")
     assert "no answer 'nope'" in text
     assert "ask the whole question" in text
 
 
-async def test_the_schema_is_asked_like_anything_else(tools: Any, street: Any) -> None:
+async def test_the_schema_is_asked_like_anything_else(tools: Any) -> None:
     answer = await tools("ask", cluster="street", question="What tables are there?")
     assert [row[0] for row in answer["result"]["rows"]] == ["kiosk", "receipt"]
 
 
-async def test_a_correction_is_taught_shown_and_forgotten(tools: Any, street: Any) -> None:
+async def test_a_correction_is_taught_shown_and_forgotten(tools: Any) -> None:
     question = "How many receipts were ordered in 2023?"
     first = await tools("ask", cluster="street", question=question)
     assert first["result"]["rows"] == [[2]]
@@ -82,9 +85,7 @@ async def test_a_correction_is_taught_shown_and_forgotten(tools: Any, street: An
     assert (await tools("semantics", cluster="street"))["taught"] == []
 
 
-async def test_an_answer_to_a_follow_up_is_taught_with_the_whole_question(
-    tools: Any, street: Any
-) -> None:
+async def test_an_answer_to_a_follow_up_is_taught_with_the_whole_question(tools: Any) -> None:
     first = await tools("ask", cluster="street", question="How many kiosks are in Paris?")
     second = await tools("ask", cluster="street", question="and in Rome?", after=first["handle"])
     text = await tools.fails("semantics", cluster="street", action="teach", handle=second["handle"])
@@ -92,7 +93,7 @@ async def test_an_answer_to_a_follow_up_is_taught_with_the_whole_question(
 
 
 async def test_semantics_are_set_used_and_go_where_the_cluster_goes(
-    tools: Any, street: Any, runtime: Runtime
+    tools: Any, runtime: Runtime
 ) -> None:
     text = await tools.fails(
         "semantics", cluster="street", action="set", document=SAID.replace("price", "prise")
@@ -104,7 +105,7 @@ async def test_semantics_are_set_used_and_go_where_the_cluster_goes(
     answer = await tools("ask", cluster="street", question="turnover by town")
     assert sorted(answer["result"]["rows"]) == [["Paris", 17], ["Rome", 8]]
 
-    await tools("branch", source="street", name="alley")
+    await tools("branch", action="create", cluster="street", branch="alley")
     try:
         there = await tools("ask", cluster="alley", question="How many booths are there?")
         assert there["result"]["rows"] == [[3]]
@@ -115,11 +116,11 @@ async def test_semantics_are_set_used_and_go_where_the_cluster_goes(
     assert (await tools("semantics", cluster="street"))["document"] == ""
 
 
-async def test_a_suggestion_is_a_document(tools: Any, street: Any) -> None:
+async def test_a_suggestion_is_a_document(tools: Any) -> None:
     answer = await tools("semantics", cluster="street", action="suggest")
     assert "sum(qty * price)" in answer["text"]
 
 
 @pytest.mark.parametrize("action", ["set", "teach", "forget"])
-async def test_what_an_action_needs_is_said(tools: Any, street: Any, action: str) -> None:
+async def test_what_an_action_needs_is_said(tools: Any, action: str) -> None:
     assert f"{action} needs" in await tools.fails("semantics", cluster="street", action=action)
