@@ -32,7 +32,8 @@ TABLES_MAX = 10_000
 
 _ENDINGS = ("id", "name", "type", "code", "date", "number", "no")
 
-SYSTEM_SCHEMAS = ("pg_catalog", "information_schema", "pg_toast")
+SYSTEM_SCHEMAS = ("pg_catalog", "information_schema", "pg_toast", "borealis_nl2sql")
+"""PostgreSQL's, and what `solved.py` and `semantics/keeping.py` keep in a database."""
 
 
 RELATIONS = """
