@@ -85,10 +85,13 @@ def _by_key_name(found: Profile) -> Iterator[ForeignKey]:
     }
     prefix = _prefix(found)
     names: dict[Words, list[tuple[Column, int]]] = defaultdict(list)
+    tables = {_less(table.words, prefix): table for table in found.tables}
     for table in found.tables:
         key = identifier_of(table)
-        if key is not None and not table.view:
-            for words, score in _names_of(key, prefix).items():
+        if key is None or table.view:
+            continue
+        for words, score in _names_of(key, prefix).items():
+            if tables.get(words, table) is table:  # the fees of each campus have no campuses
                 names[words].append((key, score))
     for column in found.columns:
         if column in elsewhere:
@@ -103,18 +106,34 @@ def _by_key_name(found: Profile) -> Iterator[ForeignKey]:
             for key, score in names.get(words[start:], ())
             if (start == 0 or len(words) - start > 1)
             and _may_refer(column, key)
-            and (not own or words[start:-1] == _less(key.table.words, prefix))
+            and (not own or _less(key.table.words, prefix) in (words[start:], words[start:-1]))
         ]
+        meant = meant or [(0, key) for key in _written_together(column, names)]
         best = max((score for score, _ in meant), default=0)
         for score, key in meant:
             if score == best:
                 yield ForeignKey(column, key, inferred=True)
 
 
+def _written_together(
+    column: Column, names: dict[Words, list[tuple[Column, int]]]
+) -> Iterator[Column]:
+    """Keys with the texts of a column that ends with the name of their table: `sourceairport`."""
+    for words, keys in names.items():
+        for key, _ in keys:
+            told = len(words) == 1 and len(words[0]) >= TOGETHER_MIN and column.values
+            if told and words == key.table.words[-1:] and column.words[-1].endswith(words[0]):
+                yield from [key] if key.values and _may_refer(column, key) else []
+
+
+TOGETHER_MIN = 5
+"""A shorter name ends too many others."""
+
+
 def _names_of(key: Column, prefix: str) -> dict[Words, int]:
     """What a column that refers to a key is called; more for what fits nothing else."""
     table, own = _less(key.table.words, prefix), _less(key.words, prefix)
-    found = {table: 1, (*table[-1:], "id"): 2, (*table[-1:], *own[-1:]): 2}
+    found = {table[-1:]: 1, table: 1, (*table[-1:], "id"): 2, (*table[-1:], *own[-1:]): 2}
     found |= {(*table, "id"): 3, (*table, *own[-1:]): 3}
     if own and own[0] not in GENERIC:
         found[own] = 4
