@@ -20,6 +20,7 @@ YEARS = (1400, 2100)
 ENDS = frozenset({"to", "end", "until"})
 END = 0.02
 """Of a date from and a date to, the first is what has no more said of it."""
+WITHIN = frozenset({"in", "at", "within", "through", "across", "near"})
 CLOSE = 0.12
 """Meanings that are nearer to each other than this are both tried."""
 
@@ -92,9 +93,13 @@ class Topic:
             return None
         held = [pair for pair in ref.values if pair[0] in named] or ref.values
 
+        lies_in = self._lies_in(symbol)
+
         def weight(column: Column) -> float:
             beside = 0.8 * self._way(column, symbol) - 0.1 * column.foreign
-            return 1.4 * self._nearness(column, local) + beside
+            called = lies_in and column is name_of(column.table)
+            near = local or self.subject
+            return 1.4 * self._nearness(column, local) + beside - called * (column.table is near)
 
         texts = dict(reversed(held))
         column = self._chosen([(column, weight(column)) for column in texts])
@@ -191,6 +196,12 @@ class Topic:
             distance = self.graph.distance(start, column.table)
             near -= AWAY * min(distance, 6) if distance < FAR else UNREACHABLE
         return near - 0.04 * column.foreign
+
+    def _lies_in(self, symbol: Symbol) -> bool:
+        """Whether a value stands behind a word of place: rivers in Ohio are not called so."""
+        before = [t.lemma for t in self.tokens[max(0, symbol.start - 2) : symbol.start]]
+        before = before[:-1] if before[-1:] == ["the"] else before
+        return bool(WITHIN & set(before[-1:]))
 
     def _way(self, column: Column, symbol: Symbol) -> int:
         """1 where a column is the way (from, to) that the words before speak of, -1 if not."""

@@ -10,6 +10,8 @@ from mcp_server.nl2sql.linking.wording import Wording
 from mcp_server.nl2sql.schema.model import Column, Kind, Profile, Table
 from mcp_server.nl2sql.words.lexicon import (
     EVERYDAY,
+    HOW,
+    MEASURED,
     NOISE_IN_TABLE_NAMES,
     NOUNS_IN_STOP,
     SEXES,
@@ -104,6 +106,8 @@ def word_match(asked: str, named: str) -> float:
         return 1.0
     if named in synonyms(asked):
         return 0.85
+    if asked.startswith(HOW) and named in MEASURED.get(asked.removeprefix(HOW), ()):
+        return 0.9 - 0.01 * MEASURED[asked.removeprefix(HOW)].index(named)
     if len(asked) > 3 and len(named) > 3 and stem(asked) == stem(named):
         return 0.92
     if 2 <= len(named) <= 4 and len(asked) > len(named) and _skeleton(asked).startswith(named):

@@ -16,6 +16,8 @@ PLACES = frozenset(
 MEASURING = frozenset({"total", "sum", "average", "mean", "maximum", "minimum", "how", "number"})
 EACH = frozenset({"each", "every", "per"})
 GROUPING = frozenset({"per", "by", "each", "every"})
+ALONE = 1.0
+"""What it costs to say what ends the second half of that half alone."""
 TO = (("out", "of"), ("to",))
 
 
@@ -26,6 +28,7 @@ class Halves:
     how: Literal["/", ","]
     left: tuple[Token, ...]
     right: tuple[Token, ...]
+    cost: float = 0.0
 
 
 def halves(tokens: Sequence[Token]) -> Iterator[Halves]:
@@ -85,10 +88,10 @@ def _spread(
     ends = _unended(right)
     if len(left) == 1 and len(ends) > 1:  # `paid to open invoices`
         yield Halves(how, _asked([*left, *ends[1:]]), _asked(ends))
-    tail = _tail(ends)
-    if tail and not PLACES & {token.lemma for token in left}:
+    tail = () if PLACES & {token.lemma for token in left} else _tail(ends)
+    if tail:
         yield Halves(how, _asked([*left, *tail]), _asked(ends))
-    yield Halves(how, _asked(left), _asked(ends))
+    yield Halves(how, _asked(left), _asked(ends), ALONE if tail else 0.0)
 
 
 def _tail(tokens: Sequence[Token]) -> Sequence[Token]:
@@ -102,7 +105,8 @@ def _tail(tokens: Sequence[Token]) -> Sequence[Token]:
 
 def _unended(tokens: Sequence[Token]) -> Sequence[Token]:
     ended = bool(tokens) and tokens[-1].mark is Mark.PUNCTUATION
-    return tokens[:-1] if ended else tokens
+    tokens = tokens[:-1] if ended else tokens
+    return tokens[:-1] if tokens and tokens[-1].lemma == "overall" else tokens
 
 
 def _asked(half: Sequence[Token]) -> tuple[Token, ...]:
