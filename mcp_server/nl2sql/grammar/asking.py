@@ -69,7 +69,9 @@ def show_what_is_ranked(draft: Draft, query: Query, nodes: Sequence[Node]) -> No
     if query.select or not query.order or not isinstance(first, Rank) or first.at is None:
         return
     order, ref = query.order[0], draft.symbols[first.at].ref
-    named = ref is not None and any(column is order.column for column, _ in ref.columns)
+    named = ref is not None and any(
+        column is order.column and score >= ref.best_table for column, score in ref.columns
+    )
     if not named or order.aggregate or first.relative:
         return
     if query.limit == 1 and draft.nth is None:

@@ -21,6 +21,8 @@ ENDS = frozenset({"to", "end", "until"})
 END = 0.02
 """Of a date from and a date to, the first is what has no more said of it."""
 WITHIN = frozenset({"in", "at", "within", "through", "across", "near"})
+SIZES = frozenset({"size", "amount"})
+"""What the hints of `largest` have: of things with one measure, it speaks of that."""
 CLOSE = 0.12
 """Meanings that are nearer to each other than this are both tried."""
 
@@ -82,11 +84,16 @@ class Topic:
         return self._chosen([(pair[0], weight(pair)) for pair in ref.columns])
 
     def holder(
-        self, symbol: Symbol, named: Sequence[Column], local: Table | None
+        self,
+        symbol: Symbol,
+        named: Sequence[Column],
+        local: Table | None,
+        asked: Table | None = None,
     ) -> tuple[Column, str] | None:
         """The column that holds a value, and the value as it is stored.
 
-        named: columns that the words beside it may mean.
+        named: columns that the words beside it may mean. asked: the table whose rows' names are all
+        that is asked for; who gives one does not ask for it.
         """
         ref = symbol.ref
         if ref is None or not ref.values:
@@ -97,9 +104,10 @@ class Topic:
 
         def weight(column: Column) -> float:
             beside = 0.8 * self._way(column, symbol) - 0.1 * column.foreign
-            called = lies_in and column is name_of(column.table)
-            near = local or self.subject
-            return 1.4 * self._nearness(column, local) + beside - called * (column.table is near)
+            own = column is name_of(column.table)
+            spoken = column.table is (local or self.subject) and column.table in self.spoken_of
+            known = own and ((lies_in and spoken) or column.table is asked)
+            return 1.4 * self._nearness(column, local) + beside - known
 
         texts = dict(reversed(held))
         column = self._chosen([(column, weight(column)) for column in texts])
@@ -125,7 +133,8 @@ class Topic:
     def hinted(self, hints: Sequence[str], local: Table | None) -> Column | None:
         """The column that an adjective speaks of: `oldest` and a column for age."""
         near = self.tables(local)
-        beside = [
+        only = only_measure(near[0]) if near else None
+        beside = [] if only is not None and SIZES & set(hints) else [
             t
             for t in self.graph.tables
             if t not in near and near and self.graph.keys_between(near[0], t)
@@ -139,7 +148,7 @@ class Topic:
             days = [column for column in table.columns if column.kind is Kind.DATE]
             if "date" in hints and days:
                 return days[0]
-        return None
+        return only if SIZES & set(hints) else None
 
     def dated(self, value: object, local: Table | None) -> Column | None:
         """The column that a bare year or date is compared with."""

@@ -24,6 +24,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     OR_MORE,
     QUOTED,
     SORTED,
+    TAB,
     TABLE,
     THAT,
     TIMES,
@@ -36,6 +37,7 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
 )
 from mcp_server.nl2sql.grammar.alphabet.vocabulary import CUES, PHRASE_MAX, SOFT, Cue
 from mcp_server.nl2sql.linking.linking import Linker, Ref, name_match
+from mcp_server.nl2sql.schema.display import name_of
 from mcp_server.nl2sql.schema.model import Table
 from mcp_server.nl2sql.words.lexicon import RELATING, STOP
 from mcp_server.nl2sql.words.tokens import Mark, Token
@@ -125,6 +127,7 @@ def symbols(tokens: Sequence[Token], linker: Linker) -> list[Symbol]:
         else:
             kept.append(replace(symbol, lead=tuple(lead)) if lead else symbol)
             lead.clear()
+    kept = [_row_of_table(each, kept[place + 1 :]) for place, each in enumerate(kept)]
     kept = [each for place, each in enumerate(kept) if not _relates(kept, place)]
     return _headed([_in_context(symbol, kept, place) for place, symbol in enumerate(kept)])
 
@@ -142,6 +145,16 @@ def _relates(row: Sequence[Symbol], place: int) -> bool:
     if last:
         return behind and any(each.kind in THAT for each in row[:place])
     return behind and after is not None and after.kind in NAME | VAL | IN | OF
+
+
+def _row_of_table(symbol: Symbol, behind: Sequence[Symbol]) -> Symbol:
+    """A value before the name of a table whose row is called so: the *Ohio* river."""
+    table = behind[0] if behind and behind[0].start == symbol.end else None
+    if symbol.kind not in VAL or symbol.ref is None or table is None or table.kind not in TAB:
+        return symbol
+    tables = [t for t, score in table.ref.tables if score >= SURE] if table.ref else []
+    held = [pair for pair in symbol.ref.values if pair[0] in map(name_of, tables)]
+    return replace(symbol, ref=replace(symbol.ref, values=held)) if held else symbol
 
 
 def _headed(row: list[Symbol]) -> list[Symbol]:

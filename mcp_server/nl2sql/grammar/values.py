@@ -12,6 +12,7 @@ from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
     Equal,
 )
+from mcp_server.nl2sql.grammar.symbols import Symbol
 from mcp_server.nl2sql.schema.display import name_of
 from mcp_server.nl2sql.schema.model import Column, ForeignKey, Kind, Table
 from mcp_server.nl2sql.sql.logical import (
@@ -152,7 +153,7 @@ def held_value(
 ) -> "tuple[Column, Scalar] | Like | None":
     """A value with the column that holds it."""
     symbol = draft.symbols[place]
-    held = draft.around.holder(symbol, named, local)
+    held = draft.around.holder(symbol, named, local, _asked_for(draft, symbol, at))
     if held is not None:
         return held
     column = draft.column(at) if at is not None else None
@@ -165,6 +166,21 @@ def held_value(
     if column is None and local is not None:
         column = name_of(local)
     return None if column is None or symbol.kind not in QUOTED else (column, symbol.text)
+
+
+def _asked_for(draft: Draft, symbol: Symbol, at: int | None) -> Table | None:
+    """The table whose rows are asked for, by their names or by how many there are: which states
+    are at *Ohio*; None where a word says that they are called so, or that it is the row itself.
+    """
+    subject, before = draft.around.subject, draft.tokens[max(0, symbol.start - 2) : symbol.start]
+    behind = {token.lemma for token in draft.tokens[symbol.end : symbol.end + 1]}
+    said = CALLED & {token.lemma for token in before}
+    itself = subject is not None and bool(behind & set(subject.words))
+    plain = all(output.aggregate == "count" for output in draft.query.select)
+    return None if said or itself or at is not None or not plain else subject
+
+
+CALLED = frozenset({"call", "called", "name", "named", "title", "titled", "entitled"})
 
 
 def add_match(draft: Draft, at: int | None, how: str, text_at: int, negated: bool) -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from mcp_server.nl2sql.linking.wording import Wording
+from mcp_server.nl2sql.schema.display import name_of
 from mcp_server.nl2sql.schema.model import Column, Kind, Profile, Table
 from mcp_server.nl2sql.words.lexicon import (
     EVERYDAY,
@@ -57,6 +58,7 @@ SPAN_MAX = 6
 KEEP_WITHIN = 0.3
 THRESHOLD = 0.5
 RELATED_SCORE = 0.62
+NAMED_TABLE = 0.95
 SURELY = 0.9
 DERIVED = 0.97
 """As VIEWED, for a column that would have to be computed."""
@@ -315,7 +317,7 @@ class Linker:
             if words[0] in _COUNTING and length > 2 and words[1] == "of":
                 ref.columns = [p for p in ref.columns if _COUNTED[words[0]] & set(p[0].words)]
             ref.tables = self.tables(words) if not inner else []
-        values = self._values(span, text)
+        values = [] if self._row_of_a_table(span) else self._values(span, text)
         named = max(ref.best_column, ref.best_table)
         if values and (named < 0.85 or _is_name(span) or _says_what_was_done(ref)):
             ref.values = values
@@ -328,6 +330,19 @@ class Linker:
             return None
         ref.score = score * content + 0.12 * (length - 1) * (score >= 0.85)
         return ref
+
+    def _row_of_a_table(self, span: Sequence[Token]) -> bool:
+        """Whether a span is what a row is called and the name of its table: the *Ohio river*, of
+        rivers, though elsewhere a text is written so.
+        """
+        if len(span) < 2:
+            return False
+        called = self.profile.value_index.get(" ".join(t.text.lower() for t in span[:-1]), ())
+        tables = {table for table, score in self.tables((span[-1].lemma,)) if score >= NAMED_TABLE}
+        whole = self.profile.value_index.get(" ".join(t.text.lower() for t in span), ())
+        return any(c.table in tables and name_of(c.table) is c for c, _ in called) and not any(
+            c.table in tables for c, _ in whole
+        )
 
     def _is_column(self, span: Sequence[Token]) -> bool:
         """Whether a span is the whole name of a column of numbers: the total *amount* of sales."""

@@ -230,7 +230,11 @@ def _multiplies(query: Query, joined: Joined) -> bool:
 
 
 def _each_once(query: Query, joined: Joined) -> bool:
-    """Whether rows with the same place in the order are different rows of what is ordered."""
+    """Whether rows with the same place in the order are different rows of what is ordered; of the
+    order's own column they have the same value.
+    """
+    if query.select and all(any(e.column is o.column for o in query.order) for e in query.select):
+        return False
     ordered = {each.column.table for each in query.order if each.column is not None}
     return not _repeats(query, joined) or (bool(ordered) and not _repeated(ordered, joined))
 
