@@ -1,6 +1,6 @@
 """Which column words mean, in the light of the tables around them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mcp_server.nl2sql.grammar.symbols import Symbol
@@ -88,12 +88,12 @@ class Topic:
         symbol: Symbol,
         named: Sequence[Column],
         local: Table | None,
-        asked: Table | None = None,
+        others: Collection[Table | None] = (),
     ) -> tuple[Column, str] | None:
         """The column that holds a value, and the value as it is stored.
 
-        named: columns that the words beside it may mean. asked: the table whose rows' names are all
-        that is asked for; who gives one does not ask for it.
+        named: columns that the words beside it may mean. others: tables whose rows are not called by
+        the value.
         """
         ref = symbol.ref
         if ref is None or not ref.values:
@@ -106,7 +106,7 @@ class Topic:
             beside = 0.8 * self._way(column, symbol) - 0.1 * column.foreign
             own = column is name_of(column.table)
             spoken = column.table is (local or self.subject) and column.table in self.spoken_of
-            known = own and ((lies_in and spoken) or column.table is asked)
+            known = own and ((lies_in and spoken) or column.table in others)
             return 1.4 * self._nearness(column, local) + beside - known
 
         texts = dict(reversed(held))

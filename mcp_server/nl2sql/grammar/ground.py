@@ -71,7 +71,6 @@ from mcp_server.nl2sql.grammar.ordering import (
     add_per,
     add_rank,
     add_sort,
-    rank_things,
     skip_to_nth,
 )
 from mcp_server.nl2sql.grammar.showing import (
@@ -138,7 +137,6 @@ def _read(cover: Cover, draft: Draft) -> Draft:
         draft.lost.append(draft.limit)
     complete(draft, cover.nodes)
     skip_to_nth(draft)
-    rank_things(draft)
     return draft
 
 

@@ -1,7 +1,6 @@
 """Groups, ranks and orders: which rows come first, and of which groups."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from mcp_server.nl2sql.grammar.draft import Draft
 from mcp_server.nl2sql.grammar.nodes import (
@@ -14,7 +13,7 @@ from mcp_server.nl2sql.grammar.nodes import (
     Rank,
     Sort,
 )
-from mcp_server.nl2sql.schema.display import shown, told_apart_by
+from mcp_server.nl2sql.schema.display import shown
 from mcp_server.nl2sql.schema.model import Kind, Table
 from mcp_server.nl2sql.sql.logical import (
     Compare,
@@ -160,19 +159,6 @@ def skip_to_nth(draft: Draft) -> None:
         query.distinct = all(o.column is query.order[0].column for o in query.select)
     else:
         draft.lost.append(draft.nth)
-
-
-def rank_things(draft: Draft) -> None:
-    """Where a table has several rows of each thing, the first of an order is a thing, once."""
-    query = draft.query
-    if not query.ties or query.group or query.group_tables or len(query.order) != 1:
-        return
-    order, tables = query.order[0], {o.column.table for o in query.select if o.column is not None}
-    if order.column is None or order.aggregate or tables != {order.column.table}:
-        return
-    if [o.column for o in query.select] == [told_apart_by(order.column.table)]:
-        query.group = [o.column for o in query.select if o.column is not None]
-        query.order = [replace(order, aggregate="max" if order.descending else "min")]
 
 
 def add_common(draft: Draft, node: Common) -> None:

@@ -83,7 +83,7 @@ def _both(parts: Halves, linker: Linker, graph: JoinGraph) -> Iterator[Meant]:
             yield Meant(
                 query,
                 (*one.unused, *other.unused),
-                one.cost + other.cost + parts.cost,
+                one.cost + other.cost,
                 (one.understood + other.understood) / 2,
                 one.values_lost + other.values_lost,
             )

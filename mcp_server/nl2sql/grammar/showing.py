@@ -19,7 +19,7 @@ from mcp_server.nl2sql.grammar.nodes import (
 )
 from mcp_server.nl2sql.grammar.phrases.matching import listing
 from mcp_server.nl2sql.schema.derived import duration
-from mcp_server.nl2sql.schema.display import full_name, shown, told_apart_by
+from mcp_server.nl2sql.schema.display import full_name, shown
 from mcp_server.nl2sql.schema.model import Column, Kind, Made, Table
 from mcp_server.nl2sql.sql.logical import (
     Arithmetic,
@@ -108,7 +108,7 @@ def add_count(draft: Draft, node: Count, owner: Table | None) -> None:
         return
     if table is not None:
         draft.focus = table
-        key = table.key if node.distinct else told_apart_by(table)
+        key = table.key if node.distinct else None
         draft.query.select.append(
             Output(key, "count", distinct=key is not None, table=None if key else table)
         )

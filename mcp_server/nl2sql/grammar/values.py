@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mcp_server.nl2sql.grammar.alphabet.kinds import AND, BOTH, QUOTED, VAL
+from mcp_server.nl2sql.grammar.alphabet.kinds import AND, BOTH, IN, QUOTED, TAB, THAT, VAL
 from mcp_server.nl2sql.grammar.columns import (
     columns_of,
 )
@@ -153,7 +153,8 @@ def held_value(
 ) -> "tuple[Column, Scalar] | Like | None":
     """A value with the column that holds it."""
     symbol = draft.symbols[place]
-    held = draft.around.holder(symbol, named, local, _asked_for(draft, symbol, at))
+    others = {_asked_for(draft, symbol, at), _left_by(draft, place)}
+    held = draft.around.holder(symbol, named, local, others)
     if held is not None:
         return held
     column = draft.column(at) if at is not None else None
@@ -178,6 +179,13 @@ def _asked_for(draft: Draft, symbol: Symbol, at: int | None) -> Table | None:
     itself = subject is not None and bool(behind & set(subject.words))
     plain = all(output.aggregate == "count" for output in draft.query.select)
     return None if said or itself or at is not None or not plain else subject
+
+
+def _left_by(draft: Draft, place: int) -> Table | None:
+    """The table that a clause with a value is about: states that the *Ohio* runs through."""
+    row = [symbol for symbol in draft.symbols[:place] if symbol.kind not in IN]
+    clause = len(row) > 1 and row[-1].kind in THAT and row[-2].kind in TAB
+    return draft.around.table(row[-2]) if clause else None
 
 
 CALLED = frozenset({"call", "called", "name", "named", "title", "titled", "entitled"})

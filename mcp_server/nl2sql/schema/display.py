@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from mcp_server.nl2sql.schema.inference import identifier_of
 from mcp_server.nl2sql.schema.model import Column, Kind, Table
 from mcp_server.nl2sql.words.lexicon import PEOPLE
 from mcp_server.nl2sql.words.tokens import identifier_words
@@ -40,17 +39,6 @@ def name_of(table: Table) -> Column | None:
         if score > best_score:
             best, best_score = column, score
     return best
-
-
-def told_apart_by(table: Table) -> Column | None:
-    """The name of the things that a table has several rows of each: it has no key, and what is
-    named for it repeats. None for any other table.
-    """
-    column = name_of(table)
-    if column is None or any(each.primary or each.unique for each in table.columns):
-        return None
-    own = column.words in {("name",), (*table.words, "name"), table.words}
-    return column if own and 0 < column.distinct < table.rows and not identifier_of(table) else None
 
 
 def full_name(table: Table) -> list[Column]:

@@ -16,8 +16,6 @@ PLACES = frozenset(
 MEASURING = frozenset({"total", "sum", "average", "mean", "maximum", "minimum", "how", "number"})
 EACH = frozenset({"each", "every", "per"})
 GROUPING = frozenset({"per", "by", "each", "every"})
-ALONE = 1.0
-"""What it costs to say what ends the second half of that half alone."""
 TO = (("out", "of"), ("to",))
 
 
@@ -28,7 +26,6 @@ class Halves:
     how: Literal["/", ","]
     left: tuple[Token, ...]
     right: tuple[Token, ...]
-    cost: float = 0.0
 
 
 def halves(tokens: Sequence[Token]) -> Iterator[Halves]:
@@ -84,14 +81,12 @@ def _average_number(tokens: Sequence[Token], lemmas: Sequence[str]) -> Iterator[
 def _spread(
     how: Literal["/", ","], left: Sequence[Token], right: Sequence[Token]
 ) -> Iterator[Halves]:
-    """What ends the second half may be said of both: `A to B in Paris`."""
+    """What ends the second half is said of both: `A to B in Paris`."""
     ends = _unended(right)
     if len(left) == 1 and len(ends) > 1:  # `paid to open invoices`
         yield Halves(how, _asked([*left, *ends[1:]]), _asked(ends))
     tail = () if PLACES & {token.lemma for token in left} else _tail(ends)
-    if tail:
-        yield Halves(how, _asked([*left, *tail]), _asked(ends))
-    yield Halves(how, _asked(left), _asked(ends), ALONE if tail else 0.0)
+    yield Halves(how, _asked([*left, *tail]), _asked(ends))
 
 
 def _tail(tokens: Sequence[Token]) -> Sequence[Token]:

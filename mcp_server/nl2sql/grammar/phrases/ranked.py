@@ -169,7 +169,7 @@ def _top(f: Found) -> Sequence[Node] | None:
 
 @phrase(
     MOST("s") + NUMBER("k").maybe + TAB("t") + BY + HOW_MANY("n").maybe
-    + AGGREGATE("a").maybe + OF.maybe + NAME("x"), 0.25,
+    + AGGREGATE("a").maybe + OF.maybe + (TAB + before(COL)).maybe + NAME("x"), 0.25,
 )  # fmt: skip
 def _top_by(f: Found) -> Sequence[Node] | None:
     """The top 3 branches by number of members."""
