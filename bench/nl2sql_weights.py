@@ -9,11 +9,13 @@ its signs which is right among those of its question; a logistic model learns wh
 chosen is. `--write` puts the weights of a fit on all databases into `choosing/weights.py`, `--out`
 into another file (for `nl2sql_model.py --weights`). `--every` asks each n-th question.
 
-The figures printed are cross-validated by style and database: those of a question come from weights
-that were fitted without its database and without its style (the field `style` of a question, else
-the name of the set). The reliability table and the calibration error are of ten bins with equal
-counts; per style where it has STYLE_MIN questions. Some questions are asked of another database as
-well, where all that is answered is wrong.
+The figures printed are cross-validated by style and database, and of the confidence as the
+translator says it: those of a question come from weights that were fitted without its database and
+without its style (the field `style` of a question, else the name of the set), scaled by what the
+other styles say, and capped where the best candidate leaves out what the question cannot do
+without. The reliability table and the calibration error are of ten bins with equal counts, of
+questions that have a candidate; per style where it has STYLE_MIN of them. Some questions are asked
+of another database as well, where all that is answered is wrong.
 """
 
 import argparse
@@ -32,7 +34,7 @@ from numpy.typing import NDArray
 from report import console, show, write_json
 
 from mcp_server.nl2sql.choosing import weights
-from mcp_server.nl2sql.choosing.candidates import Made, candidates, judge
+from mcp_server.nl2sql.choosing.candidates import DOUBTFUL, Made, candidates, judge
 from mcp_server.nl2sql.choosing.confidence import SURE_WITHOUT, standing
 from mcp_server.nl2sql.choosing.results import Result
 from mcp_server.nl2sql.errors import RefusedError
@@ -76,6 +78,8 @@ class Asked:
     style: str
     difficulty: str
     candidates: list[Tried]
+    doubtful: bool = False
+    """Whether the best candidate leaves out what the question cannot do without."""
 
 
 @dataclass(slots=True)
@@ -108,11 +112,12 @@ def main() -> None:
             for name in options.sets.split(",")
             for one in collect(dsn, options.data, name, match, options.every)
         ]
-    confidence = cross_validated(asked)
-    figures: dict[str, Any] = {"cross_validated": report(asked, confidence)}
-    figures["calibration"] = reliability(asked, confidence)
+    held = cross_validated(asked)
+    claimed = as_claimed(asked, held)
+    figures: dict[str, Any] = {"cross_validated": report(asked, claimed)}
+    figures["calibration"] = reliability(asked, claimed)
     write_json("nl2sql_weights", figures)
-    scale, shift = scaled(asked, confidence)
+    scale, shift = scaled(asked, held)
     homes = [Path(weights.__file__)] if options.write else []
     for home in [*homes, *([options.out] if options.out else [])]:
         write(replace(fit(asked), scale=scale, shift=shift), home)
@@ -249,6 +254,7 @@ def cross_validated(asked: Sequence[Asked]) -> list[tuple[float, bool]]:
                 held = one.style == style or (one.style == FOREIGN and style == styles[0])
                 if held and fold[one.database] == number and one.candidates:
                     best[place] = sure_of(one, fitted)
+                    one.doubtful = bool(choose(one, fitted.rank)[0].get("values unused"))
     return best
 
 
@@ -257,6 +263,22 @@ def sure_of(one: Asked, fitted: Fitted) -> tuple[float, bool]:
     signs, chosen = choose(one, fitted.rank)
     total = fitted.bias + sum(fitted.sure.get(n, 0.0) * v for n, v in signs.items())
     return float(1 / (1 + np.exp(-np.clip(total, -30, 30)))), chosen.right
+
+
+def as_claimed(
+    asked: Sequence[Asked], held: Sequence[tuple[float, bool]]
+) -> list[tuple[float, bool]]:
+    """The same as the translator would say it: scaled, by what other styles say, and capped."""
+    found = list(held)
+    for style in {one.style for one in asked}:
+        others = [(o, pair) for o, pair in zip(asked, held, strict=True) if o.style != style]
+        scale, shift = scaled(*zip(*(others or zip(asked, held, strict=True)), strict=True))
+        for place, (one, (sure, right)) in enumerate(zip(asked, held, strict=True)):
+            if one.style == style and one.candidates:
+                odds = np.log(np.clip(sure, 0.005, 0.995) / (1 - np.clip(sure, 0.005, 0.995)))
+                claimed = float(1 / (1 + np.exp(-(shift + scale * odds))))
+                found[place] = min(claimed, DOUBTFUL) if one.doubtful else claimed, right
+    return found
 
 
 def scaled(asked: Sequence[Asked], best: Sequence[tuple[float, bool]]) -> tuple[float, float]:
