@@ -7,13 +7,14 @@ DIR is as for `nl2sql.py`. Every candidate of every question is run, and is righ
 gold rows; of a question without gold rows every answer is wrong. A conditional logit learns from
 its signs which is right among those of its question; a logistic model learns whether the one so
 chosen is. `--write` puts the weights of a fit on all databases into `choosing/weights.py`, `--out`
-into another file (for `nl2sql_model.py --weights`). `--every` asks each n-th question.
+into another file (for `nl2sql_model.py --weights`). `--every` asks each n-th question; of one set,
+`--sets spider_more:3` does.
 
 The figures printed are cross-validated by style and database, and of the confidence as the
 translator says it: those of a question come from weights that were fitted without its database and
-without its style (the field `style` of a question, else the name of the set), scaled by what the
-other styles say, and capped where the best candidate leaves out what the question cannot do
-without. The reliability table and the calibration error are of ten bins with equal counts, of
+without its style (the field `style` of a question, else the name of the set), scaled by what
+questions of all styles say on other databases, and capped where the best candidate leaves out what
+the question cannot do without. The reliability table and the calibration error are of ten bins with equal counts, of
 questions that have a candidate; per style where it has STYLE_MIN of them. Some questions are asked
 of another database as well, where all that is answered is wrong.
 """
@@ -52,6 +53,8 @@ FOREIGN = "asked of another database"
 """Questions that a database cannot answer: every answer is wrong."""
 EVERY_FOREIGN = 3
 FOLDS = 3
+KEPT = (0.005, 0.995)
+"""The confidences whose log-odds are scaled."""
 RIDGE_RANK = 2.0
 STEPS = 40
 SMALLEST_KEPT = 0.02
@@ -110,7 +113,7 @@ def main() -> None:
         asked = [
             one
             for name in options.sets.split(",")
-            for one in collect(dsn, options.data, name, match, options.every)
+            for one in collect(dsn, options.data, *sampled(name, options.every), match)
         ]
     held = cross_validated(asked)
     claimed = as_claimed(asked, held)
@@ -123,7 +126,13 @@ def main() -> None:
         write(replace(fit(asked), scale=scale, shift=shift), home)
 
 
-def collect(dsn: str, data: Path, name: str, match: Match, every: int = 1) -> Iterator[Asked]:
+def sampled(name: str, every: int) -> tuple[str, int]:
+    """The name of a set, and which of its questions are asked: `spider_more:3` is each third."""
+    name, _, own = name.partition(":")
+    return name, int(own or every)
+
+
+def collect(dsn: str, data: Path, name: str, every: int, match: Match) -> Iterator[Asked]:
     folder, _, file = name.partition("/")
     lines = (data / folder / (file or "questions.jsonl")).read_text("utf-8").splitlines()
     of_database: dict[str, list[dict[str, Any]]] = {}
@@ -241,9 +250,7 @@ def cross_validated(asked: Sequence[Asked]) -> list[tuple[float, bool]]:
 
     Neither its database was fitted on, nor its style, where there are several.
     """
-    databases = sorted({one.database for one in asked})
-    np.random.default_rng(0).shuffle(databases)
-    fold = {database: number % FOLDS for number, database in enumerate(databases)}
+    fold = folds(asked)
     styles = sorted({one.style for one in asked} - {FOREIGN})
     best: list[tuple[float, bool]] = [(0.0, False)] * len(asked)
     for style in styles:
@@ -268,17 +275,25 @@ def sure_of(one: Asked, fitted: Fitted) -> tuple[float, bool]:
 def as_claimed(
     asked: Sequence[Asked], held: Sequence[tuple[float, bool]]
 ) -> list[tuple[float, bool]]:
-    """The same as the translator would say it: scaled, by what other styles say, and capped."""
-    found = list(held)
-    for style in {one.style for one in asked}:
-        others = [(o, pair) for o, pair in zip(asked, held, strict=True) if o.style != style]
-        scale, shift = scaled(*zip(*(others or zip(asked, held, strict=True)), strict=True))
+    """The same as the translator would say it: scaled, by other databases, and capped."""
+    fold, found = folds(asked), list(held)
+    for number in range(FOLDS):
+        rest = [place for place, one in enumerate(asked) if fold[one.database] != number]
+        rest = rest or [*range(len(asked))]
+        scale, shift = scaled([asked[place] for place in rest], [held[place] for place in rest])
         for place, (one, (sure, right)) in enumerate(zip(asked, held, strict=True)):
-            if one.style == style and one.candidates:
-                odds = np.log(np.clip(sure, 0.005, 0.995) / (1 - np.clip(sure, 0.005, 0.995)))
-                claimed = float(1 / (1 + np.exp(-(shift + scale * odds))))
+            if fold[one.database] == number and one.candidates:
+                kept = np.clip(sure, *KEPT)
+                claimed = float(1 / (1 + np.exp(-(shift + scale * np.log(kept / (1 - kept))))))
                 found[place] = min(claimed, DOUBTFUL) if one.doubtful else claimed, right
     return found
+
+
+def folds(asked: Sequence[Asked]) -> dict[str, int]:
+    """By database, in which part of the questions it is held out."""
+    databases = sorted({one.database for one in asked})
+    np.random.default_rng(0).shuffle(databases)
+    return {database: number % FOLDS for number, database in enumerate(databases)}
 
 
 def scaled(asked: Sequence[Asked], best: Sequence[tuple[float, bool]]) -> tuple[float, float]:
@@ -287,7 +302,7 @@ def scaled(asked: Sequence[Asked], best: Sequence[tuple[float, bool]]) -> tuple[
     Platt, "Probabilistic Outputs for Support Vector Machines" (1999), on held-out predictions.
     """
     held = [pair for one, pair in zip(asked, best, strict=True) if one.candidates]
-    sure = np.clip([confidence for confidence, _ in held], 0.005, 0.995)
+    sure = np.clip([confidence for confidence, _ in held], *KEPT)
     odds = np.column_stack([np.log(sure / (1 - sure)), np.ones(len(held))])
     scale, shift = fit_sure(odds, np.array([right for _, right in held], float))
     return float(scale), float(shift)

@@ -21,6 +21,8 @@ ENDS = frozenset({"to", "end", "until"})
 END = 0.02
 """Of a date from and a date to, the first is what has no more said of it."""
 WITHIN = frozenset({"in", "at", "within", "through", "across", "near"})
+KNOWN = 1.5
+"""What a name that the question gives away weighs less than any other text."""
 SIZES = frozenset({"size", "amount"})
 """What the hints of `largest` have: of things with one measure, it speaks of that."""
 CLOSE = 0.12
@@ -107,7 +109,7 @@ class Topic:
             own = column is name_of(column.table)
             spoken = column.table is (local or self.subject) and column.table in self.spoken_of
             known = own and ((lies_in and spoken) or column.table in others)
-            return 1.4 * self._nearness(column, local) + beside - known
+            return 1.4 * self._nearness(column, local) + beside - KNOWN * known
 
         texts = dict(reversed(held))
         column = self._chosen([(column, weight(column)) for column in texts])

@@ -98,7 +98,7 @@ def _read(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator
             lost = len(ground.lost) - len(cover.skipped)
             cost = cover.cost + LOST * lost + 0.3 * (number > 0)
             ground.lost += _swallowed(cover, row)
-            again = _told_by_others(row) if _is_of_one(ground.query) else []
+            again = _told_by_others(row, ground.query)
             ground.lost += again
             unused = tuple(row[place].text for place in sorted(set(ground.lost)))
             understood = 1 - len(unused) / max(1, len(row))
@@ -107,26 +107,33 @@ def _read(tokens: Sequence[Token], linker: Linker, graph: JoinGraph) -> Iterator
             yield Meant(ground.query, unused, cost, understood, values)
 
 
-def _told_by_others(row: Sequence[Symbol]) -> list[int]:
-    """Where things are told by others of their kind: streets that cross *streets* that ..."""
+def _told_by_others(row: Sequence[Symbol], query: Query) -> list[int]:
+    """Where things are told by others of their kind, streets that cross *streets* that ..., and the
+    query reads each of them once.
+    """
     before, found = set[Table](), []
     for place, (symbol, after) in enumerate(pairwise(row)):
         ref = symbol.ref
         if symbol.kind not in TAB or ref is None or ref.best_table < SURE:
             continue
         table = ref.tables[0][0]
-        if table in before and after.kind in THAT:
+        if table in before and after.kind in THAT and not _reads_again(query, table):
             found.append(place)
         before.add(table)
     return found
 
 
-def _is_of_one(query: Query) -> bool:
-    """Whether a query reads one row of each table at a time."""
-    nested = any(
-        not isinstance(each, Compare) or isinstance(each.value, Nested) for each in query.where
-    )
-    return not (nested or query.combine or query.computed or query.having or query.group)
+def _reads_again(query: Query, table: Table) -> bool:
+    """Whether a query reads rows of a table besides those that it shows, or in groups."""
+    if query.combine or query.computed or query.having or query.group:
+        return True
+    inner = [
+        each.value.column.table
+        if isinstance(each, Compare) and isinstance(each.value, Nested)
+        else getattr(each, "table", None)
+        for each in query.where
+    ]
+    return table in inner
 
 
 def _swallowed(cover: Cover, row: Sequence[Symbol]) -> list[int]:

@@ -30,6 +30,8 @@ from mcp_server.nl2sql.words.ways import way_of
 
 def add_equal(draft: Draft, node: Equal) -> None:
     """A column that equals a value."""
+    if any(_left_by(draft, place) for place in node.values):
+        node = replace(node, at=None)
     local = draft.focus or draft.around.subject
     named = list(columns_of(draft.symbols[node.at])) if node.at is not None else []
     if node.at is not None and draft.symbols[node.at].ref is not None:
@@ -182,10 +184,15 @@ def _asked_for(draft: Draft, symbol: Symbol, at: int | None) -> Table | None:
 
 
 def _left_by(draft: Draft, place: int) -> Table | None:
-    """The table that a clause with a value is about: states that the *Ohio* runs through."""
+    """The table that a clause with a value is about: states that the *Ohio* runs through, states
+    does the *Ohio* run through.
+    """
     row = [symbol for symbol in draft.symbols[:place] if symbol.kind not in IN]
-    clause = len(row) > 1 and row[-1].kind in THAT and row[-2].kind in TAB
-    return draft.around.table(row[-2]) if clause else None
+    does = "do" in draft.symbols[place].lead
+    if not does and row[-1:] and row[-1].kind in THAT:
+        row, does = row[:-1], True
+    ref = row[-1].ref if does and row and row[-1].kind in TAB else None
+    return ref.tables[0][0] if ref is not None and ref.tables else None
 
 
 CALLED = frozenset({"call", "called", "name", "named", "title", "titled", "entitled"})

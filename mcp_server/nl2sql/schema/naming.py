@@ -47,16 +47,21 @@ def _says_nothing(letters: str) -> bool:
 def _leave_out(table: Table, letters: str) -> None:
     """The letters before all tables, and then before all columns of this one."""
     names = [column.name.lower().removeprefix(letters) for column in table.columns]
-    shared = _before_all(names, COLUMNS_MIN)
-    joined = "_" not in "".join(names)
+    shared = _before_all(names, TABLES_MIN if letters else COLUMNS_MIN)
     own = table.words[0] if table.words else ""
-    short = joined and len(shared) >= ABBREVIATION_MIN and own.startswith(shared)
+    joined = "_" not in "".join(names)
+    enough = REST_MIN if letters else ABBREVIATION_MIN
+    short = joined and len(shared) >= enough and own.startswith(shared)
     if not short and not _says_nothing(shared):
+        shared = ""
+    if not shared and not letters:
         return
     for column, name in zip(table.columns, names, strict=True):
         rest = name[len(shared) :]
-        # a number that refers to a table is named for it, see below
-        ending = next((e for e in ENDINGS[1:] if joined and rest.endswith(e) and rest != e), "")
+        if joined and rest.endswith("id") and rest != "id":
+            column.words = (rest,)  # it may be named for another table: see below
+            continue
+        ending = next((e for e in ENDINGS if joined and rest.endswith(e) and rest != e), "")
         start = rest.removesuffix(ending)
         if len(start) < ABBREVIATION_MIN:
             start, ending = rest, ""
