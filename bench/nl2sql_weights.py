@@ -163,7 +163,8 @@ def collect(dsn: str, data: Path, name: str, every: int, match: Match) -> Iterat
                 style = question.get("style") or folder
                 difficulty = question.get("difficulty") or "all"
                 yield Asked(name, f"{folder}/{database}", style, difficulty, found_right)
-            for question in of_database[others[place - 1]][::EVERY_FOREIGN]:
+            foreign = of_database[others[place - 1]] if len(others) > 1 else []
+            for question in foreign[::EVERY_FOREIGN]:
                 tried = ask(conn, question["question"], linker, graph)
                 wrong = [Tried(one.signs, result.key(one.sql), False) for one, result in tried]
                 yield Asked(FOREIGN, f"{folder}/{database}", FOREIGN, "all", wrong)
@@ -301,7 +302,8 @@ def scaled(asked: Sequence[Asked], best: Sequence[tuple[float, bool]]) -> tuple[
 
     Platt, "Probabilistic Outputs for Support Vector Machines" (1999), on held-out predictions.
     """
-    held = [pair for one, pair in zip(asked, best, strict=True) if one.candidates]
+    told = [one.style != FOREIGN and bool(one.candidates) and not one.doubtful for one in asked]
+    held = [pair for pair, counts in zip(best, told, strict=True) if counts]
     sure = np.clip([confidence for confidence, _ in held], *KEPT)
     odds = np.column_stack([np.log(sure / (1 - sure)), np.ones(len(held))])
     scale, shift = fit_sure(odds, np.array([right for _, right in held], float))
