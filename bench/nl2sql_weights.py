@@ -1,22 +1,23 @@
 """The weights of the translator's choice: fitted, and judged on databases not fitted on.
 
     python bench/nl2sql_weights.py --data DIR [--dsn CONNINFO] [--write] [--out FILE] [--every N]
-                                   [--sets spider_dev,spider_more,spider_dev/questions_other.jsonl]
+                                   [--sets spider_dev:3,spider_more,spider_dev/questions_other.jsonl]
 
 DIR is as for `nl2sql.py`. Every candidate of every question is run, and is right or wrong by the
 gold rows; of a question without gold rows every answer is wrong. A conditional logit learns from
 its signs which is right among those of its question; a logistic model learns whether the one so
 chosen is. `--write` puts the weights of a fit on all databases into `choosing/weights.py`, `--out`
 into another file (for `nl2sql_model.py --weights`). `--every` asks each n-th question; of one set,
-`--sets spider_more:3` does.
+`--sets spider_more:3` does, as without --sets of the sentences, so that they do not outweigh the
+other styles.
 
 The figures printed are cross-validated by style and database, and of the confidence as the
 translator says it: those of a question come from weights that were fitted without its database and
 without its style (the field `style` of a question, else the name of the set), scaled by what
 questions of all styles say on other databases, and capped where the best candidate leaves out what
-the question cannot do without. The reliability table and the calibration error are of ten bins with equal counts, of
-questions that have a candidate; per style where it has STYLE_MIN of them. Some questions are asked
-of another database as well, where all that is answered is wrong.
+the question cannot do without. The reliability table and the calibration error are of ten bins with
+equal counts, of questions that have a candidate; per style where it has STYLE_MIN of them. Some
+questions are asked of another database as well, where all that is answered is wrong.
 """
 
 import argparse
@@ -45,8 +46,8 @@ from mcp_server.nl2sql.schema.profile import profile
 from mcp_server.nl2sql.translator import THRESHOLD, TRIED, first_rows
 
 SETS = (
-    "spider_dev,spider_more,spider_dev/questions_realistic.jsonl,"
-    "spider_dev/questions_syn.jsonl,keywords,analytics,analytics/unanswerable.jsonl"
+    "keywords,analytics,analytics/unanswerable.jsonl,spider_dev/questions_syn.jsonl,"
+    "spider_dev/questions_realistic.jsonl,spider_dev:3,spider_more:3"
 )
 STYLE_MIN = 200
 FOREIGN = "asked of another database"
@@ -58,7 +59,7 @@ KEPT = (0.005, 0.995)
 RIDGE_RANK = 2.0
 STEPS = 40
 SMALLEST_KEPT = 0.02
-THRESHOLDS = (0.5, 0.55, 0.6, THRESHOLD, 0.7)
+THRESHOLDS = (0.5, 0.55, THRESHOLD, 0.65, 0.7)
 TIMEOUT_MS = 15_000
 Floats = NDArray[np.float64]
 

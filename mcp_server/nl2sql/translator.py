@@ -38,7 +38,7 @@ from mcp_server.nl2sql.words.tokens import tokenize
 
 T = TypeVar("T")
 
-THRESHOLD = 0.62
+THRESHOLD = 0.6
 """Below this confidence a question is declined."""
 
 TRIED = 14

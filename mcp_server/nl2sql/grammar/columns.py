@@ -94,8 +94,8 @@ class Topic:
     ) -> tuple[Column, str] | None:
         """The column that holds a value, and the value as it is stored.
 
-        named: columns that the words beside it may mean. others: tables whose rows are not called by
-        the value.
+        named: columns that the words beside it may mean. others: tables whose rows the value is
+        no name of.
         """
         ref = symbol.ref
         if ref is None or not ref.values:
@@ -135,11 +135,11 @@ class Topic:
     def hinted(self, hints: Sequence[str], local: Table | None) -> Column | None:
         """The column that an adjective speaks of: `oldest` and a column for age."""
         near = self.tables(local)
-        only = only_measure(near[0]) if near else None
-        beside = [] if only is not None and SIZES & set(hints) else [
+        only = only_measure(near[0]) if near and SIZES & set(hints) else None
+        beside = [
             t
             for t in self.graph.tables
-            if t not in near and near and self.graph.keys_between(near[0], t)
+            if not only and t not in near and near and self.graph.keys_between(near[0], t)
         ]
         for table in (*near, *beside):
             for hint in hints:
@@ -150,7 +150,7 @@ class Topic:
             days = [column for column in table.columns if column.kind is Kind.DATE]
             if "date" in hints and days:
                 return days[0]
-        return only if SIZES & set(hints) else None
+        return only
 
     def dated(self, value: object, local: Table | None) -> Column | None:
         """The column that a bare year or date is compared with."""

@@ -107,7 +107,7 @@ TELLING = (
 """Symbols that say so."""
 
 ITSELF = 0.65
-"""What it says of a table that one of its rows is called by a value: the area of Ohio is a state's."""
+"""What it says of a table that one of its rows is called so: the area of Ohio is a state's."""
 GROUND_TRIES = 4
 """Close decisions that are tried the other way."""
 

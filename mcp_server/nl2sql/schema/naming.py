@@ -6,7 +6,7 @@ before every name: `l_orderkey`, `sbcustname`. People say neither.
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from os.path import commonprefix
+from itertools import takewhile
 
 from mcp_server.nl2sql.schema.model import Kind, Profile, Table
 from mcp_server.nl2sql.words.tokens import identifier_words
@@ -32,7 +32,8 @@ def take_names_apart(found: Profile) -> None:
 
 def _before_all(names: Sequence[str], at_least: int) -> str:
     """The letters that all names begin with; none where too few do, or too little is left."""
-    shared = commonprefix([name.lower() for name in names])
+    letters = takewhile(lambda each: len(set(each)) == 1, zip(*map(str.lower, names), strict=False))
+    shared = "".join(each[0] for each in letters)
     shared = shared[: shared.rfind("_") + 1] if "_" in shared else shared
     left = min((len(name) - len(shared) for name in names), default=0)
     return shared if len(names) >= at_least and left >= REST_MIN else ""
