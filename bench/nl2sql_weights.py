@@ -1,7 +1,7 @@
 """The weights of the translator's choice: fitted, and judged on databases not fitted on.
 
     python bench/nl2sql_weights.py --data DIR [--dsn CONNINFO] [--write] [--out FILE] [--every N]
-                                   [--sets spider_dev:3,spider_more,spider_dev/questions_other.jsonl]
+                                   [--sets spider_more:3,spider_dev/questions_other.jsonl]
 
 DIR is as for `nl2sql.py`. Every candidate of every question is run, and is right or wrong by the
 gold rows; of a question without gold rows every answer is wrong. A conditional logit learns from

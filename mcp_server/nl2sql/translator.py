@@ -38,7 +38,7 @@ from mcp_server.nl2sql.words.tokens import tokenize
 
 T = TypeVar("T")
 
-THRESHOLD = 0.6
+THRESHOLD = 0.59
 """Below this confidence a question is declined."""
 
 TRIED = 14
