@@ -154,11 +154,10 @@ class Asker:
         async with self.reader.aconnect(connection) as conn:
             advance: Callable[[], Need] = partial(next, steps)
             while True:
-                try:
-                    need = advance()
-                except StopIteration as stop:
-                    answer: Answer = stop.value
-                    return answer
+                # comparing thousands of rows is work: other tasks of the loop go on meanwhile
+                need = await in_thread(_next_or_answer, advance)
+                if isinstance(need, Answer):
+                    return need
                 try:
                     given = await self._asupply(conn, need, model, patience)
                 except ModelError as error:
@@ -272,6 +271,14 @@ class Asker:
         result = yield from steps
         yield Fetch("rollback", ())
         return result
+
+
+def _next_or_answer(advance: Callable[[], Need]) -> Need | Answer:
+    try:
+        return advance()
+    except StopIteration as stop:
+        answer: Answer = stop.value
+        return answer
 
 
 def _built_in(dsn: Dsn) -> BuiltIn:

@@ -8,6 +8,7 @@ It reads the database's profile once, and again when its tables change.
 import datetime
 import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
@@ -52,7 +53,7 @@ from mcp_server.nl2sql.words.tokens import tokenize
 
 T = TypeVar("T")
 
-THRESHOLD = 0.62
+THRESHOLD = 0.59
 """Below this confidence a question is declined."""
 
 FORM_KNOWN = 2.0
@@ -62,6 +63,8 @@ TRIED = 14
 SHOWN = 3
 TRY_SECONDS = 0.5
 VERSION_LIMITS = Limits(timeout=5.0)
+QUESTION_SECONDS = 5.0
+"""What belongs to a question that was translated within this time looks for no changes again."""
 
 PROBE = Reader("", limits=Limits(rows=SAMPLE_ROWS, cost=math.inf, timeout=TRY_SECONDS))
 """The steps of a candidate; the connection is the translator's own."""
@@ -100,6 +103,8 @@ class Translator:
         self._lender = Lender(dsn)
         self._profiling = threading.Lock()
         self._known: tuple[Row | None, Narrowing[_Scope]] | None = None
+        self._looked = -math.inf
+        """When it was last seen that nothing had changed."""
 
     def translate(
         self,
@@ -130,7 +135,8 @@ class Translator:
         """
 
         def mended(loan: Loan) -> list[Mended]:
-            return mends(sql, *self._profile(loan).about(tokenize(sql)), failed=failed)
+            known = self._profile(loan, QUESTION_SECONDS)
+            return mends(sql, *known.about(tokenize(sql)), failed=failed)
 
         return self._with_loan(mended)
 
@@ -141,7 +147,8 @@ class Translator:
         """
 
         def known(loan: Loan) -> Facts:
-            return facts(question, self._profile(loan).about(tokenize(question))[0])
+            found = self._profile(loan, QUESTION_SECONDS)
+            return facts(question, found.about(tokenize(question))[0])
 
         return self._with_loan(known)
 
@@ -259,10 +266,15 @@ class Translator:
             _settle(valid)
         return _answer(valid, links)
 
-    def _profile(self, loan: Loan) -> Narrowing[_Scope]:
+    def _profile(self, loan: Loan, lately: float = 0.0) -> Narrowing[_Scope]:
+        """What is known. lately: the seconds that a look at the schema's version is good for."""
+        known, looked = self._known, time.monotonic()
+        if known is not None and looked - self._looked < lately:
+            return known[1]
         version = run(loan.conn, _schema_version())
         known = self._known
         if known is not None and known[0] == version:
+            self._looked = looked
             return known[1]
         with self._profiling:
             known = self._known
@@ -270,6 +282,7 @@ class Translator:
                 found = profile(loan.conn, loan.go_on)
                 run(loan.conn, understood(found))
                 self._known = known = version, Narrowing(found, _scope)
+            self._looked = looked
         return known[1]
 
 
