@@ -19,6 +19,7 @@ from mcp_server.nl2sql.choosing.variants import variants
 from mcp_server.nl2sql.grammar.parse import analyse
 from mcp_server.nl2sql.linking.linking import SURELY, Linker
 from mcp_server.nl2sql.schema.joins import JoinGraph
+from mcp_server.nl2sql.semantics.queries import as_it_sounds, filtered
 from mcp_server.nl2sql.sql.compile import compile_query
 from mcp_server.nl2sql.sql.joined import NoJoinError
 from mcp_server.nl2sql.words.dates import with_dates
@@ -81,8 +82,11 @@ def candidates(text: str, linker: Linker, graph: JoinGraph, today: datetime.date
             key = canonical(tree)
             if key in made:
                 continue
-            one = made[key] = Made(tree, tree.sql(dialect="postgres"), read.unused)
-            one.signs = signs(text, tree) | naming_signs(tokens, tree, known)
+            whole = filtered(tree, known)
+            one = made[key] = Made(whole, whole.sql(dialect="postgres"), read.unused)
+            said, sounds = as_it_sounds(text, tree, known)
+            heard = tokens if said == text else tokenize(said)
+            one.signs = signs(said, sounds) | naming_signs(heard, sounds, known)
             one.signs[variant or "as read"] = 1.0
             one.signs |= {
                 "read first": float(place == 0),

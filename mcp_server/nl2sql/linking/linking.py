@@ -126,7 +126,11 @@ class Linker:
         if words not in self._columns:
             found = [(column, self._column_score(words, column)) for column in self.profile.columns]
             computed = ((c, self._column_score(words, c)) for c in self.profile.derived)
-            found += [(c, DERIVED * score) for c, score in computed if score >= SURELY]
+            found += [
+                (c, score if c.measured else DERIVED * score)
+                for c, score in computed
+                if score >= SURELY
+            ]
             self._columns[words] = _best(found)
         return self._columns[words]
 

@@ -30,7 +30,8 @@ CATALOG_SECONDS = 6.0
 TABLES_AT_ONCE = 500
 TABLES_MAX = 10_000
 
-SYSTEM_SCHEMAS = ("pg_catalog", "information_schema", "pg_toast")
+SYSTEM_SCHEMAS = ("pg_catalog", "information_schema", "pg_toast", "borealis_nl2sql")
+"""PostgreSQL's, and what `solved.py` and `semantics/keeping.py` keep in a database."""
 
 
 RELATIONS = """

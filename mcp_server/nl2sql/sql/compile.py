@@ -27,6 +27,7 @@ from mcp_server.nl2sql.sql.logical import (
     ShareOf,
     Whole,
 )
+from mcp_server.nl2sql.sql.metrics import expect_whole, settled
 
 PLACE = "place"
 """The place of a row in its group."""
@@ -69,10 +70,12 @@ def _select(query: Query, graph: JoinGraph) -> exp.Select:
                 if not isinstance(each, ShareOf)
             )
         )
+    query = settled(query)
     tables = _tables(query)
     if not tables:
         raise NoJoinError("the question names no table")
     joined = Joined(graph, tables, query.via)
+    expect_whole(query, joined)
     select = joined.source()
     group = _group(query, joined)
     grouped = bool(group or query.periods)

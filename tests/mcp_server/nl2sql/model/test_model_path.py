@@ -69,6 +69,9 @@ class ScriptedTranslation:
     assumptions: Sequence[str] = ()
     unused: Sequence[str] = ()
     links: Sequence[Any] = ()
+    follows: bool = False
+    corrects: bool = False
+    about_schema: bool = False
 
 
 @dataclass
