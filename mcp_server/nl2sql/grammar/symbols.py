@@ -36,7 +36,8 @@ from mcp_server.nl2sql.grammar.alphabet.kinds import (
     WORD,
 )
 from mcp_server.nl2sql.grammar.alphabet.vocabulary import CUES, PHRASE_MAX, SOFT, Cue
-from mcp_server.nl2sql.linking.linking import Linker, Ref, name_match
+from mcp_server.nl2sql.linking.linking import Linker, Ref
+from mcp_server.nl2sql.linking.matching import name_match
 from mcp_server.nl2sql.schema.display import name_of
 from mcp_server.nl2sql.schema.model import Table
 from mcp_server.nl2sql.words.lexicon import RELATING, STOP

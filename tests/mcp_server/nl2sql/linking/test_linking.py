@@ -1,6 +1,7 @@
 """What words of a question may name."""
 
-from mcp_server.nl2sql.linking.linking import Linker, word_match
+from mcp_server.nl2sql.linking.linking import Linker
+from mcp_server.nl2sql.linking.matching import word_match
 from mcp_server.nl2sql.schema.model import Kind
 from mcp_server.nl2sql.words.tokens import tokenize
 from tests.mcp_server.nl2sql.profiles import profile, table
