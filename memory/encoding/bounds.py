@@ -41,10 +41,8 @@ def require_bounded(data: bytes, most: int, deepest: int = DEEPEST) -> None:
         position += 1
         if head <= 0x7F or head >= 0xE0:
             continue
-        if head <= 0x8F:
-            pending += 2 * (head & 0x0F)
-        elif head <= 0x9F:
-            pending += head & 0x0F
+        if head <= 0x9F:
+            pending += (head & 0x0F) * (2 if head <= 0x8F else 1)
         elif head <= 0xBF:
             position += head & 0x1F
         elif head in _FIXED_EXTENSIONS or head in _EXTENSIONS:
