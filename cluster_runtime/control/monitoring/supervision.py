@@ -336,10 +336,10 @@ class Supervisor:
     async def _ask(self, name: str, instance: HostedInstance, health: Health) -> None:
         """Never cancelled: who hangs is killed, and then there is an answer."""
         volume = self._cluster.instances.storage.opened
-        durable = volume.durable_lsn if volume is not None else 0
+        durable = volume.durable_lsn if volume is not None else None
         try:
             seen = await instance.observe()
-            if instance.is_reader and instance.ready:
+            if durable is not None and instance.is_reader and instance.ready:
                 now = datetime.now(UTC)
                 self._cluster.lag[name] = replica_lag_ms(
                     seen.replayed, durable, seen.committed, now
