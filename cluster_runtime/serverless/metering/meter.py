@@ -105,10 +105,9 @@ class Meter:
     ) -> None:
         """Bring what was gathered into the ledger. now: whole seconds since 1970.
 
-        clock: now, in seconds by a clock that nobody sets. all_of_them: bring those up to now too
-        of which there is nothing new.
-        clusters: all of the host; one that is in the ledger and not among them is gone, and holds
-        nothing any more.
+        clock: now, in seconds by a clock that nobody sets. clusters: all of the host; one that is
+        in the ledger and not among them is gone, and holds nothing any more. all_of_them: bring
+        those up to now too of which there is nothing new.
         Raises InsufficientStorageError; then the next call has what was gathered.
         """
         with self._flushing:

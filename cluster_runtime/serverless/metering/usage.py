@@ -61,9 +61,9 @@ class Account:
 class Reading:
     """What was seen of a cluster at a time, in whole seconds since 1970.
 
-    done: since the reading before; nothing of what it holds. storage_bytes, backup_bytes: from now
-    on; None: as before. storage_type: from now on. passed: the seconds since the reading before by
-    a clock that nobody sets; None where none ran all the while, as over a restart.
+    done: since the reading before; nothing of what it holds. passed: the seconds since then by a
+    clock that nobody sets; None where none ran all the while, as over a restart. storage_bytes,
+    backup_bytes: from now on; None: as before. storage_type: from now on.
     """
 
     at: int
